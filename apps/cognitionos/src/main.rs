@@ -1,0 +1,2 @@
+//! cognitionos
+fn main() {}

@@ -1,0 +1,150 @@
+//! Ids: UUIDv7 (RFC 9562), shown as TypeIDs (`run_` and 26 Crockford base32 characters).
+
+use std::fmt;
+
+use crate::entropy::{Entropy, NoEntropy};
+use crate::time::Timestamp;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// A text that is not an id of the expected kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not an id like `{prefix}_01j…` (26 characters after the prefix)")]
+pub struct BadId {
+    prefix: &'static str,
+    text: String,
+}
+
+/// 128 bits with the time in front, so that ids sort by age.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uuid(u128);
+
+impl Uuid {
+    /// A new UUIDv7 of the millisecond `now`.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] when the source of randomness fails.
+    pub fn new(now: Timestamp, entropy: &mut dyn Entropy) -> Result<Self, NoEntropy> {
+        let mut random = [0; 10];
+        entropy.fill(&mut random)?;
+        let tail = random.iter().fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
+        let time = (u128::from(now.unix_ms()) & ((1 << 48) - 1)) << 80;
+        let version = 0x7 << 76;
+        let variant = 0b10 << 62;
+        let upper_random = ((tail >> 62) & 0xFFF) << 64;
+        let lower_random = tail & ((1 << 62) - 1);
+        Ok(Self(time | version | upper_random | variant | lower_random))
+    }
+
+    /// The id with these bits; for storage, where it was an id before.
+    #[must_use]
+    pub const fn from_u128(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// The bits.
+    #[must_use]
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+
+    fn parse(prefix: &'static str, text: &str) -> Result<Self, BadId> {
+        let bad = || BadId { prefix, text: text.chars().take(64).collect() };
+        let rest = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_'));
+        let rest = rest.filter(|rest| rest.len() == 26).ok_or_else(bad)?;
+        let mut bits = 0_u128;
+        for (position, byte) in rest.bytes().enumerate() {
+            let digit = ALPHABET.iter().position(|letter| *letter == byte).ok_or_else(bad)?;
+            if position == 0 && digit > 7 {
+                return Err(bad());
+            }
+            bits = (bits << 5) | digit as u128;
+        }
+        Ok(Self(bits))
+    }
+
+    fn write(self, prefix: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0_u8; 26];
+        for (position, letter) in text.iter_mut().enumerate() {
+            let digit = (self.0 >> (125 - 5 * position)) & 31;
+            *letter = ALPHABET.get(digit as usize).copied().unwrap_or(b'0');
+        }
+        write!(f, "{prefix}_{}", String::from_utf8_lossy(&text))
+    }
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// What the text of such an id starts with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new id.
+            ///
+            /// # Errors
+            /// [`NoEntropy`] when the source of randomness fails.
+            pub fn new(now: Timestamp, entropy: &mut dyn Entropy) -> Result<Self, NoEntropy> {
+                Uuid::new(now, entropy).map(Self)
+            }
+
+            /// The id of these bits.
+            #[must_use]
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The bits of the id.
+            #[must_use]
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.write($prefix, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.write($prefix, f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = BadId;
+
+            fn from_str(text: &str) -> Result<Self, BadId> {
+                Uuid::parse($prefix, text).map(Self)
+            }
+        }
+
+        impl<F> From<$name> for crate::json::Json<F> {
+            fn from(id: $name) -> Self {
+                Self::Text(id.to_string())
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// Who owns a ledger and everything under it.
+    TenantId = "ten";
+    /// One workflow or agent run: a session.
+    RunId = "run";
+    /// The authorisation of exactly one effect.
+    ReceiptId = "rcp";
+    /// A signed refusal.
+    DenialId = "dny";
+    /// A request for a person's consent, and the answer to it.
+    ApprovalId = "apr";
+    /// A proposed change of canon.
+    ProposalId = "prp";
+    /// One selection among candidate plans.
+    SelectionId = "pln";
+}

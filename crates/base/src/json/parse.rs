@@ -1,0 +1,299 @@
+//! A strict JSON reader: duplicate keys, lone surrogates, trailing bytes and deep nesting
+//! are errors, because two readers must never see two different values in the same bytes.
+
+use std::collections::BTreeMap;
+
+use super::{Integer, Json, Loose, Value};
+
+/// The deepest nesting that is read.
+pub const MAX_DEPTH: usize = 64;
+
+/// Why a text is not acceptable JSON. Offsets are bytes from the start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// The text breaks the grammar.
+    #[error("{what} at byte {offset}")]
+    Syntax {
+        /// What was found or missing.
+        what: &'static str,
+        /// Where.
+        offset: usize,
+    },
+    /// An object names a key twice.
+    #[error("the key `{key}` stands twice in one object, at byte {offset}")]
+    DuplicateKey {
+        /// The key.
+        key: String,
+        /// Where its second value ends.
+        offset: usize,
+    },
+    /// Nesting beyond [`MAX_DEPTH`].
+    #[error("nested deeper than {MAX_DEPTH} levels at byte {offset}")]
+    TooDeep {
+        /// Where.
+        offset: usize,
+    },
+    /// A number that is not a whole number of 53 bits, where only those are hashed.
+    #[error("`{text}` is not a whole number below 2^53; write amounts in minor units or as text")]
+    Float {
+        /// The number.
+        text: String,
+    },
+}
+
+/// Read JSON that holds no floats.
+///
+/// # Errors
+/// [`JsonError`] says what is wrong and where.
+pub fn parse(text: &str) -> Result<Value, JsonError> {
+    parse_loose(text)?.exact()
+}
+
+/// Read any JSON.
+///
+/// # Errors
+/// [`JsonError`] says what is wrong and where.
+pub fn parse_loose(text: &str) -> Result<Loose, JsonError> {
+    let mut reader = Reader { text, offset: 0 };
+    let value = reader.value(0)?;
+    reader.skip_space();
+    if reader.offset < text.len() {
+        return Err(reader.wrong("text after the value"));
+    }
+    Ok(value)
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    offset: usize,
+}
+
+impl Reader<'_> {
+    fn wrong(&self, what: &'static str) -> JsonError {
+        JsonError::Syntax { what, offset: self.offset }
+    }
+
+    fn rest(&self) -> &str {
+        self.text.get(self.offset..).unwrap_or_default()
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.offset).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.offset += 1;
+        }
+    }
+
+    fn take(&mut self, byte: u8, what: &'static str) -> Result<(), JsonError> {
+        if self.peek() == Some(byte) {
+            self.offset += 1;
+            Ok(())
+        } else {
+            Err(self.wrong(what))
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Loose) -> Result<Loose, JsonError> {
+        if self.rest().starts_with(word) {
+            self.offset += word.len();
+            Ok(value)
+        } else {
+            Err(self.wrong("an unknown word"))
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Loose, JsonError> {
+        if depth > MAX_DEPTH {
+            return Err(JsonError::TooDeep { offset: self.offset });
+        }
+        self.skip_space();
+        match self.peek() {
+            Some(b'{') => self.map(depth),
+            Some(b'[') => self.list(depth),
+            Some(b'"') => Ok(Json::Text(self.string()?)),
+            Some(b't') => self.word("true", Json::Bool(true)),
+            Some(b'f') => self.word("false", Json::Bool(false)),
+            Some(b'n') => self.word("null", Json::Null),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(_) => Err(self.wrong("not a JSON value")),
+            None => Err(self.wrong("a missing value")),
+        }
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Loose, JsonError> {
+        self.offset += 1;
+        let mut items = Vec::new();
+        self.skip_space();
+        if self.peek() == Some(b']') {
+            self.offset += 1;
+            return Ok(Json::List(items));
+        }
+        loop {
+            items.push(self.value(depth + 1)?);
+            self.skip_space();
+            if self.peek() == Some(b',') {
+                self.offset += 1;
+            } else {
+                self.take(b']', "neither `,` nor `]`")?;
+                return Ok(Json::List(items));
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Result<Loose, JsonError> {
+        self.offset += 1;
+        let mut members = BTreeMap::new();
+        self.skip_space();
+        if self.peek() == Some(b'}') {
+            self.offset += 1;
+            return Ok(Json::Map(members));
+        }
+        loop {
+            self.skip_space();
+            let key = self.string()?;
+            self.skip_space();
+            self.take(b':', "a missing `:`")?;
+            let value = self.value(depth + 1)?;
+            if members.contains_key(&key) {
+                return Err(JsonError::DuplicateKey { key, offset: self.offset });
+            }
+            members.insert(key, value);
+            self.skip_space();
+            if self.peek() == Some(b',') {
+                self.offset += 1;
+            } else {
+                self.take(b'}', "neither `,` nor `}`")?;
+                return Ok(Json::Map(members));
+            }
+        }
+    }
+
+    fn string(&mut self) -> Result<String, JsonError> {
+        self.take(b'"', "a missing string")?;
+        let mut out = String::new();
+        loop {
+            let plain = self
+                .rest()
+                .find(|c: char| c == '"' || c == '\\' || c < ' ')
+                .ok_or_else(|| self.wrong("a string without end"))?;
+            out.push_str(self.rest().get(..plain).unwrap_or_default());
+            self.offset += plain;
+            match self.peek() {
+                Some(b'"') => {
+                    self.offset += 1;
+                    return Ok(out);
+                }
+                Some(b'\\') => out.push(self.escape()?),
+                _ => return Err(self.wrong("a bare control character in a string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, JsonError> {
+        self.offset += 1;
+        let letter = self.peek().ok_or_else(|| self.wrong("a string without end"))?;
+        self.offset += 1;
+        Ok(match letter {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => return self.unicode_escape(),
+            _ => return Err(self.wrong("an unknown escape")),
+        })
+    }
+
+    fn unicode_escape(&mut self) -> Result<char, JsonError> {
+        let first = self.four_hex()?;
+        let code = match first {
+            0xD800..=0xDBFF => {
+                self.take(b'\\', "a lone surrogate")?;
+                self.take(b'u', "a lone surrogate")?;
+                let second = self.four_hex()?;
+                if !(0xDC00..=0xDFFF).contains(&second) {
+                    return Err(self.wrong("a lone surrogate"));
+                }
+                0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)
+            }
+            other => other,
+        };
+        char::from_u32(code).ok_or_else(|| self.wrong("a lone surrogate"))
+    }
+
+    fn four_hex(&mut self) -> Result<u32, JsonError> {
+        let digits = self.rest().get(..4).unwrap_or_default();
+        let code = digits
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit())
+            .then(|| u32::from_str_radix(digits, 16).ok())
+            .flatten()
+            .filter(|_| digits.len() == 4)
+            .ok_or_else(|| self.wrong("a bad \\u escape"))?;
+        self.offset += 4;
+        Ok(code)
+    }
+
+    fn number(&mut self) -> Result<Loose, JsonError> {
+        let text = self.number_span()?;
+        let whole = !text.contains(['.', 'e', 'E']);
+        if whole && let Some(number) = text.parse().ok().and_then(Integer::new) {
+            // `-0` has no integer twin; RFC 8785 writes it as 0, and so does this.
+            return Ok(Json::Int(number));
+        }
+        let number: f64 = text.parse().map_err(|_| self.wrong("a bad number"))?;
+        if !number.is_finite() {
+            return Err(self.wrong("a number beyond the range of doubles"));
+        }
+        Ok(whole_double(number).map_or(Json::Float(number), Json::Int))
+    }
+
+    fn number_span(&mut self) -> Result<String, JsonError> {
+        let start = self.offset;
+        if self.peek() == Some(b'-') {
+            self.offset += 1;
+        }
+        let leading_zero = self.peek() == Some(b'0');
+        let digits = self.digits()?;
+        if leading_zero && digits > 1 {
+            return Err(self.wrong("a number that starts with 0"));
+        }
+        if self.peek() == Some(b'.') {
+            self.offset += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.offset += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.offset += 1;
+            }
+            self.digits()?;
+        }
+        Ok(self.text.get(start..self.offset).unwrap_or_default().to_owned())
+    }
+
+    fn digits(&mut self) -> Result<usize, JsonError> {
+        let start = self.offset;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.offset += 1;
+        }
+        if self.offset == start {
+            return Err(self.wrong("a missing digit"));
+        }
+        Ok(self.offset - start)
+    }
+}
+
+/// `56.0` and `5.6e1` are the whole number 56.
+fn whole_double(number: f64) -> Option<Integer> {
+    if number.fract() != 0.0 || number.abs() > Integer::MAX as f64 {
+        return None;
+    }
+    Integer::new(number as i64)
+}

@@ -1,0 +1,19 @@
+//! The ground floor: words every other crate shares.
+//!
+//! Canonical JSON, digests, ids, time, money, randomness and sealed bytes. Time and
+//! randomness are capabilities that somebody hands in ([`Clock`], [`Entropy`]): nothing
+//! in the domain crates reaches for them.
+
+pub mod cipher;
+pub mod digest;
+pub mod entropy;
+pub mod id;
+pub mod json;
+pub mod money;
+pub mod time;
+
+pub use digest::Digest;
+pub use entropy::Entropy;
+pub use json::Value;
+pub use money::Micros;
+pub use time::{Clock, Timestamp};

@@ -1,0 +1,81 @@
+//! Canonical JSON: what is read, what is refused, and what the bytes are.
+
+use cog_base::Value;
+use cog_base::json::{Json, JsonError, parse, parse_loose};
+use proptest::prelude::*;
+
+fn check(text: &str, canonical: &str) {
+    let value = parse_loose(text).expect("reads");
+    assert_eq!(String::from_utf8(value.canonical()).expect("is UTF-8"), canonical);
+}
+
+#[test]
+fn members_are_sorted_by_utf16_units() {
+    check(r#"{"b":1,"a":2}"#, r#"{"a":2,"b":1}"#);
+    // U+10000 is D800 DC00 in UTF-16 and so comes before U+FB33, against byte order.
+    check("{\"\u{fb33}\":1,\"\u{10000}\":2}", "{\"\u{10000}\":2,\"\u{fb33}\":1}");
+}
+
+#[test]
+fn numbers_are_written_as_ecmascript_does() {
+    check("[56.0, 1E30, 4.50, 2e-3, -0, 1e-27]", "[56,1e+30,4.5,0.002,0,1e-27]");
+    check("9007199254740993", "9007199254740992");
+}
+
+#[test]
+fn escapes_are_the_shortest() {
+    check(
+        r#""\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/""#,
+        "\"€$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"",
+    );
+}
+
+#[test]
+fn two_readings_of_the_same_bytes_are_refused() {
+    let wrong = |text: &str| parse(text).expect_err("is refused").to_string();
+    assert_eq!(wrong(r#"{"a":1,"a":2}"#), "the key `a` stands twice in one object, at byte 12");
+    assert_eq!(wrong(r#""\ud800""#), "a lone surrogate at byte 7");
+    assert_eq!(wrong("[1] 2"), "text after the value at byte 4");
+    assert_eq!(wrong("01"), "a number that starts with 0 at byte 2");
+    assert_eq!(wrong("[1,]"), "not a JSON value at byte 3");
+    assert_eq!(wrong("1e999"), "a number beyond the range of doubles at byte 5");
+    assert!(matches!(parse(&"[".repeat(100)), Err(JsonError::TooDeep { .. })));
+}
+
+#[test]
+fn a_float_is_never_hashed() {
+    let error = parse(r#"{"amount": 12.5}"#).expect_err("is refused");
+    assert_eq!(error, JsonError::Float { text: "12.5".into() });
+    let kept = parse_loose(r#"{"amount": 12.5}"#).expect("reads").lenient();
+    assert_eq!(kept.to_string(), r#"{"amount":"12.5"}"#);
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        any::<String>().prop_map(Json::from),
+    ];
+    leaf.prop_recursive(4, 64, 8, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..8).prop_map(Json::List),
+            prop::collection::btree_map(any::<String>(), inner, 0..8).prop_map(Json::Map),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn canonical_bytes_read_back_as_the_same_value(value in values()) {
+        let text = value.to_string();
+        let again = parse(&text).expect("reads");
+        prop_assert_eq!(&again, &value);
+        prop_assert_eq!(again.to_string(), text);
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in any::<String>()) {
+        let _ = parse_loose(&text);
+    }
+}
