@@ -4,6 +4,8 @@
 //! randomness are capabilities that somebody hands in ([`Clock`], [`Entropy`]): nothing
 //! in the domain crates reaches for them.
 
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod cipher;
 pub mod digest;
 pub mod entropy;

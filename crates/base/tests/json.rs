@@ -1,5 +1,7 @@
 //! Canonical JSON: what is read, what is refused, and what the bytes are.
 
+#![expect(clippy::expect_used, reason = "tests fail by panicking")]
+
 use cog_base::Value;
 use cog_base::json::{Json, JsonError, parse, parse_loose};
 use proptest::prelude::*;

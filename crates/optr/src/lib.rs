@@ -8,6 +8,8 @@
 //! digest, and the verdict on every candidate is kept, so that the choice can be explained
 //! and recomputed from the ledger.
 
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod constraints;
 mod fault;
 mod plan;
