@@ -1,1 +1,27 @@
-//! gate
+//! The only door to the world.
+//!
+//! The gate decides about every effect before it happens and lets through only what has a
+//! durable receipt. [`decision`] is the procedure, a pure function; [`door`] is the
+//! sequence of types that cannot be walked in another order; [`Gate`] keeps the accounts.
+//! See ARCHITECTURE.md, "The gate", for the walk-through.
+
+pub mod adapter;
+pub mod approvals;
+pub mod decision;
+pub mod door;
+pub mod effect;
+pub mod explain;
+pub mod intent;
+pub mod snapshot;
+
+mod book;
+mod gate;
+mod lease;
+mod redact;
+
+pub use adapter::{Adapter, Found, Work};
+pub use book::Limits;
+pub use door::{Cleared, End, Failure, Performed, Permit, Pending, Report, Settled, Settling};
+pub use effect::{AnyCleared, AnyEffect, Effect};
+pub use gate::{Answer, Asked, Gate, Lost, Question, Refusal, World};
+pub use intent::{Actor, Intent, Origin};

@@ -1,0 +1,36 @@
+//! What performs effects. An adapter can do nothing by itself: it needs a [`Cleared`],
+//! and only the gate makes one.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use cog_base::Value;
+use cog_base::id::ReceiptId;
+
+use crate::door::{Cleared, Performed};
+use crate::effect::Effect;
+
+/// A future that may move between threads.
+pub type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Performs one kind of effect.
+pub trait Adapter<E: Effect>: Send + Sync {
+    /// Do what was cleared, once, and say what came of it. The receipt's id is the
+    /// idempotency key: a second try of the same receipt must not act twice where the
+    /// world lets the adapter see the first.
+    fn perform(&self, cleared: Cleared<E>) -> Work<'_, Performed<E>>;
+
+    /// Whether the effect of a receipt whose outcome was lost was done. It must not act.
+    fn probe<'a>(&'a self, effect: &'a E, receipt: ReceiptId) -> Work<'a, Found>;
+}
+
+/// What a probe found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It was done; this is what it gave.
+    Done(Value),
+    /// It was not done.
+    NotDone,
+    /// Nobody can tell.
+    CannotTell,
+}

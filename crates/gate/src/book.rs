@@ -1,0 +1,138 @@
+//! The running accounts of each session: effects, money, spread and limits.
+//!
+//! Everything here can be rebuilt from the ledger. Money is reserved with the receipt and
+//! settled with the outcome, so that the sum of what is spent and reserved never passes
+//! the limit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cog_base::Micros;
+use cog_base::id::{ReceiptId, RunId};
+
+use crate::intent::Intent;
+use crate::effect::Footprint;
+use crate::snapshot::{Access, Allowance, Spread};
+
+/// What a run may use, fixed at its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The most money, in micros; absent for no limit.
+    pub cost: Option<Micros>,
+    /// The most effects; absent for no limit.
+    pub effects: Option<u64>,
+    /// The run's roots.
+    pub roots: BTreeMap<String, Access>,
+}
+
+/// The accounts of one session.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    limits: Limits,
+    effects: u64,
+    spent: Micros,
+    reserved: BTreeMap<ReceiptId, Micros>,
+    written: BTreeSet<String>,
+    amount: u64,
+    actions: BTreeSet<String>,
+    by_policy: BTreeMap<String, u64>,
+    sums: BTreeMap<String, u64>,
+}
+
+/// The accounts of all open sessions.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    accounts: BTreeMap<RunId, Account>,
+}
+
+impl Book {
+    pub(crate) fn open(&mut self, session: RunId, limits: Limits) {
+        self.accounts.insert(session, Account { limits, ..Account::default() });
+    }
+
+    pub(crate) fn close(&mut self, session: RunId) {
+        self.accounts.remove(&session);
+    }
+
+    pub(crate) fn account(&self, session: RunId) -> Option<&Account> {
+        self.accounts.get(&session)
+    }
+
+    pub(crate) fn account_mut(&mut self, session: RunId) -> Option<&mut Account> {
+        self.accounts.get_mut(&session)
+    }
+}
+
+/// What one authorised intent adds to an account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Charge {
+    /// Money it moves, in minor units.
+    pub(crate) amount: u64,
+    /// The policies with a limit that let it through.
+    pub(crate) limited: BTreeSet<String>,
+    /// The sums it adds to, by `policy path`.
+    pub(crate) sums: BTreeMap<String, u64>,
+}
+
+impl Account {
+    pub(crate) fn effects(&self) -> Allowance {
+        Allowance { used: self.effects, limit: self.limits.effects }
+    }
+
+    pub(crate) fn budget(&self) -> Allowance {
+        let reserved = self.reserved.values().fold(0_u64, |sum, it| sum.saturating_add(it.get()));
+        Allowance {
+            used: self.spent.get().saturating_add(reserved),
+            limit: self.limits.cost.map(Micros::get),
+        }
+    }
+
+    pub(crate) fn spent(&self) -> Micros {
+        self.spent
+    }
+
+    pub(crate) fn roots(&self) -> &BTreeMap<String, Access> {
+        &self.limits.roots
+    }
+
+    pub(crate) fn spread(&self, wanted: &Footprint) -> Spread {
+        let new = wanted.writes.iter().filter(|key| !self.written.contains(*key)).count();
+        Spread {
+            resources: self.written.len() as u64,
+            adds: new as u64,
+            amount: self.amount,
+            actions: self.actions.clone(),
+            receipts_by_policy: self.by_policy.clone(),
+            sums_by_policy: self.sums.clone(),
+        }
+    }
+
+    pub(crate) fn reserve(
+        &mut self,
+        receipt: ReceiptId,
+        intent: &Intent,
+        wanted: &Footprint,
+        charge: Charge,
+    ) {
+        self.effects = self.effects.saturating_add(1);
+        self.reserved.insert(receipt, intent.cost());
+        self.written.extend(wanted.writes.iter().cloned());
+        self.amount = self.amount.saturating_add(charge.amount);
+        if !self.actions.contains(intent.action()) {
+            self.actions.insert(intent.action().to_owned());
+        }
+        for policy in charge.limited {
+            let count = self.by_policy.entry(policy).or_default();
+            *count = count.saturating_add(1);
+        }
+        for (key, value) in charge.sums {
+            let sum = self.sums.entry(key).or_default();
+            *sum = sum.saturating_add(value);
+        }
+    }
+
+    pub(crate) fn settle(&mut self, receipt: ReceiptId, cost: Micros) {
+        if self.reserved.remove(&receipt).is_some() {
+            self.spent = self.spent.checked_add(cost).unwrap_or(Micros::new(u64::MAX));
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The decision: a pure function of intent, snapshot and canon.
+//!
+//! Every check is made, each says what it read, and all must pass: what cannot be told is
+//! no. The procedure has a number; a later one is another function beside this one, so
+//! that an old decision can be recomputed by the procedure it was made with.
+
+mod checks;
+
+pub(crate) use checks::{amount_of, sum_key};
+
+use cog_base::Value;
+use cog_base::json::Map;
+use cog_canon::Canon;
+
+use crate::intent::{BadRecord, Intent};
+use crate::snapshot::Snapshot;
+
+/// The number of the procedure that new decisions use.
+pub const PROCEDURE: u64 = 1;
+
+/// How far the clock may stand behind the ledger before nothing is allowed, in milliseconds.
+pub const CLOCK_BEHIND_MS_MAX: u64 = 5_000;
+
+/// A procedure that this release does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("decision procedure {0} is not known to this release; use a later one to replay it")]
+pub struct UnknownProcedure(pub u64);
+
+/// What was decided, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Every check in its order.
+    pub checks: Vec<Check>,
+    /// What the permitting policies ask of this effect.
+    pub terms: Terms,
+}
+
+/// Yes, no, or not yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be done.
+    Allow,
+    /// It may not: the first check that said so.
+    Refuse(CheckName),
+    /// It may be done once these people agree.
+    NeedsApproval(Need),
+    /// It may be asked again when the named leases end.
+    Wait,
+}
+
+/// The consent that is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// How many different people.
+    pub count: u64,
+    /// Groups or people, any of whom counts: `role:finance`, `user:cfo`.
+    pub of: Vec<String>,
+}
+
+/// What permitting policies ask of an allowed effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The ids of the policies that permit, sorted.
+    pub policies: Vec<String>,
+    /// The approvals it rests on.
+    pub approvals: Vec<String>,
+    /// Paths of the output that nobody may see.
+    pub redact: Vec<String>,
+    /// Policies that count their receipts.
+    pub limited: Vec<String>,
+    /// Policies that sum a value: `(policy, path)`.
+    pub sums: Vec<(String, String)>,
+}
+
+/// The checks, in the order in which they are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckName {
+    /// Who asks is known.
+    Identity,
+    /// The tenant may act.
+    Tenant,
+    /// The tenant has what it takes.
+    Entitlement,
+    /// The run has effects left.
+    Quota,
+    /// The run has money left.
+    Budget,
+    /// The effect stays inside what the run and the canon declare.
+    Confinement,
+    /// The policies permit it.
+    Canon,
+    /// The people that must agree did.
+    Approval,
+    /// Nobody else holds what it touches.
+    Interference,
+    /// The run stays inside its blast radius.
+    Envelope,
+    /// Clock and canon are those of now.
+    Freshness,
+}
+
+impl CheckName {
+    /// Every check, in order.
+    pub const ALL: [Self; 11] = [
+        Self::Identity,
+        Self::Tenant,
+        Self::Entitlement,
+        Self::Quota,
+        Self::Budget,
+        Self::Confinement,
+        Self::Canon,
+        Self::Approval,
+        Self::Interference,
+        Self::Envelope,
+        Self::Freshness,
+    ];
+
+    /// The word in traces.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Tenant => "tenant",
+            Self::Entitlement => "entitlement",
+            Self::Quota => "quota",
+            Self::Budget => "budget",
+            Self::Confinement => "confinement",
+            Self::Canon => "canon",
+            Self::Approval => "approval",
+            Self::Interference => "interference",
+            Self::Envelope => "envelope",
+            Self::Freshness => "freshness",
+        }
+    }
+}
+
+/// One check of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Which.
+    pub name: CheckName,
+    /// What it said.
+    pub outcome: Outcome,
+    /// A stable code: `canon.forbidden`.
+    pub code: &'static str,
+    /// What it read.
+    pub read: Value,
+    /// The policies it rests on, with their reasons and advice.
+    pub rules: Vec<Rule>,
+}
+
+/// What a check said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Yes.
+    Pass,
+    /// No.
+    Fail,
+    /// Not until people agree.
+    Approval,
+    /// Not until a lease ends.
+    Wait,
+}
+
+/// A policy in a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its id.
+    pub id: String,
+    /// Why it exists, for the refused.
+    pub reason: Option<String>,
+    /// What to do, for the refused.
+    pub advice: Option<String>,
+    /// The controls of compliance frameworks it serves.
+    pub controls: Vec<String>,
+}
+
+/// Decide by the procedure `procedure`.
+///
+/// # Errors
+/// [`UnknownProcedure`] when this release does not have it.
+pub fn decide_by(
+    procedure: u64,
+    intent: &Intent,
+    snapshot: &Snapshot,
+    canon: Option<&Canon>,
+) -> Result<Decision, UnknownProcedure> {
+    match procedure {
+        1 => Ok(checks::decide_v1(intent, snapshot, canon)),
+        unknown => Err(UnknownProcedure(unknown)),
+    }
+}
+
+/// Decide by the newest procedure.
+#[must_use]
+pub fn decide(intent: &Intent, snapshot: &Snapshot, canon: Option<&Canon>) -> Decision {
+    checks::decide_v1(intent, snapshot, canon)
+}
+
+/// Decide again from the record `{intent, snapshot, …}` that stands beside a ledger entry.
+///
+/// # Errors
+/// [`BadRecord`] when the record is not whole.
+pub fn read_record(record: &Value) -> Result<(Intent, Snapshot), BadRecord> {
+    let intent = record.get("intent").ok_or(BadRecord { part: "intent" })?;
+    let snapshot = record.get("snapshot").ok_or(BadRecord { part: "snapshot" })?;
+    Ok((Intent::from_value(intent)?, Snapshot::from_value(snapshot)?))
+}
+
+impl Decision {
+    /// The check that decided against it, if one did.
+    #[must_use]
+    pub fn failed(&self) -> Option<&Check> {
+        let Verdict::Refuse(name) = self.verdict else { return None };
+        self.checks.iter().find(|check| check.name == name)
+    }
+
+    /// The trace for the record: every check with what it read.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Value::map([
+            ("verdict", Value::from(self.verdict.word())),
+            ("checks", Value::list(self.checks.iter().map(Check::to_value))),
+        ])
+    }
+}
+
+impl Verdict {
+    /// The word in traces.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Refuse(_) => "refuse",
+            Self::NeedsApproval(_) => "needs_approval",
+            Self::Wait => "wait",
+        }
+    }
+}
+
+impl Check {
+    fn to_value(&self) -> Value {
+        let mut map = Map::from([
+            ("check".into(), self.name.word().into()),
+            ("outcome".into(), self.outcome.word().into()),
+            ("code".into(), self.code.into()),
+        ]);
+        if self.read != Value::Null {
+            map.insert("read".into(), self.read.clone());
+        }
+        if !self.rules.is_empty() {
+            map.insert("rules".into(), Value::list(self.rules.iter().map(Rule::to_value)));
+        }
+        Value::Map(map)
+    }
+}
+
+impl Outcome {
+    /// The word in traces.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Approval => "approval",
+            Self::Wait => "wait",
+        }
+    }
+}
+
+impl Rule {
+    fn to_value(&self) -> Value {
+        let mut map = Map::from([("id".into(), self.id.as_str().into())]);
+        let texts = [("reason", &self.reason), ("advice", &self.advice)];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                map.insert(name.into(), text.as_str().into());
+            }
+        }
+        if !self.controls.is_empty() {
+            let controls = self.controls.iter().map(String::as_str);
+            map.insert("controls".into(), Value::list(controls));
+        }
+        Value::Map(map)
+    }
+}

@@ -1,0 +1,145 @@
+//! HTTP requests to allow-listed hosts.
+
+use std::collections::BTreeMap;
+
+use cog_base::Value;
+use cog_base::json::Map;
+
+use super::args::{Args, BadArgs};
+use super::{Effect, Footprint, Redo, Resource};
+
+/// The longest a request may take, in milliseconds.
+const TIMEOUT_MS_MAX: u64 = 600_000;
+/// What a request may take when nothing is said.
+const TIMEOUT_MS: u64 = 30_000;
+/// The largest answer that is read, in bytes.
+const BYTES_MAX: u64 = 8 << 20;
+/// The largest answer when nothing is said.
+const BYTES: u64 = 1 << 20;
+
+/// Send one request. Redirects are followed only to hosts that are allowed too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// An absolute `http` or `https` URL without user or password.
+    pub url: String,
+    /// The host in the URL, lower case; what policies allow.
+    pub host: String,
+    /// Headers to send.
+    pub headers: BTreeMap<String, String>,
+    /// What is sent.
+    pub body: HttpBody,
+    /// The time the whole exchange may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// The largest answer that is read, in bytes.
+    pub bytes_max: u64,
+}
+
+/// The body of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HttpBody {
+    /// Nothing.
+    Empty,
+    /// This text.
+    Text(String),
+    /// This value as canonical JSON, with its content type. Policies see its members.
+    Json(Value),
+}
+
+impl HttpRequest {
+    pub(super) fn from_args(args: &Map) -> Result<Self, BadArgs> {
+        let known =
+            ["method", "url", "host", "headers", "body", "json", "timeout_ms", "bytes_max"];
+        let args = Args::new("http.request", &known, args)?;
+        let url = args.text("url")?;
+        let host = host_of(&url).ok_or_else(|| {
+            args.wrong("url", "an absolute http or https URL without user and password", &url_kind())
+        })?;
+        if let Some(given) = args.get("host").filter(|given| given.as_text() != Some(&host)) {
+            return Err(args.wrong("host", "left out, or the host of the URL", given));
+        }
+        let method = args.text_or_none("method")?.unwrap_or_else(|| "GET".into());
+        let body = match (args.text_or_none("body")?, args.get("json")) {
+            (None, None) => HttpBody::Empty,
+            (Some(text), None) => HttpBody::Text(text),
+            (None, Some(value)) => HttpBody::Json(value.clone()),
+            (Some(_), Some(value)) => {
+                return Err(args.wrong("json", "absent when `body` is given", value));
+            }
+        };
+        Ok(Self {
+            method: method.to_ascii_uppercase(),
+            host,
+            url,
+            headers: args.texts("headers")?,
+            body,
+            timeout_ms: args.number("timeout_ms", TIMEOUT_MS, TIMEOUT_MS_MAX)?,
+            bytes_max: args.number("bytes_max", BYTES, BYTES_MAX)?,
+        })
+    }
+
+    fn is_safe(&self) -> bool {
+        matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+    }
+}
+
+fn url_kind() -> Value {
+    Value::from("another")
+}
+
+/// The host of an absolute URL. The adapter parses the URL in full; this only has to be at
+/// least as strict, so that what policies saw is where the request goes.
+fn host_of(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    if authority.contains(['@', '\\', ' ', '%']) || url.contains(['\\', '\t', '\n', '\r']) {
+        return None;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next()?,
+        None => authority.split(':').next()?,
+    };
+    (!host.is_empty() && host.is_ascii()).then(|| host.to_ascii_lowercase())
+}
+
+impl Effect for HttpRequest {
+    fn action(&self) -> &'static str {
+        "http.request"
+    }
+    fn resource(&self) -> Resource {
+        Resource { kind: "Host", name: self.host.clone() }
+    }
+    fn args(&self) -> Map {
+        let headers = self.headers.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let mut args = Map::from([
+            ("method".into(), self.method.as_str().into()),
+            ("url".into(), self.url.as_str().into()),
+            ("host".into(), self.host.as_str().into()),
+            ("headers".into(), Value::map(headers)),
+            ("timeout_ms".into(), self.timeout_ms.into()),
+            ("bytes_max".into(), self.bytes_max.into()),
+        ]);
+        match &self.body {
+            HttpBody::Empty => {}
+            HttpBody::Text(text) => {
+                args.insert("body".into(), text.as_str().into());
+            }
+            HttpBody::Json(value) => {
+                args.insert("json".into(), value.clone());
+            }
+        }
+        args
+    }
+    fn footprint(&self) -> Footprint {
+        let key = format!("http:{}", self.url.split(['?', '#']).next().unwrap_or_default());
+        if self.is_safe() {
+            Footprint { reads: [key].into(), ..Footprint::default() }
+        } else {
+            Footprint { writes: [key].into(), ..Footprint::default() }
+        }
+    }
+    fn redo(&self) -> Redo {
+        if self.is_safe() { Redo::Safe } else { Redo::Unknown }
+    }
+}

@@ -1,0 +1,469 @@
+//! The gate: asks the procedure, keeps the accounts, and hands out what the types demand.
+//!
+//! It is pure. Whoever drives it appends its drafts to the ledger and hands back the
+//! durable entries; the adapters perform what it clears.
+
+use cog_base::entropy::{Entropy, NoEntropy};
+use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId};
+use cog_base::json::Map;
+use cog_base::{Digest, Micros, Timestamp, Value};
+use cog_canon::Canon;
+use cog_ledger::{BodyDraft, Draft, Entry, Kind};
+
+use crate::approvals::{APPROVAL_LIFE_MS, Approvals};
+use crate::book::{Book, Charge, Limits};
+use crate::decision::{Decision, Need, PROCEDURE, Verdict, amount_of, decide, sum_key};
+use crate::door::{
+    Cleared, End, NotCleared, OpenReceipts, Pass, Pending, Permit, RECEIPT_LIFE_MS, Report, Scope,
+    Settled, Settling,
+};
+use crate::effect::{Effect, Footprint, Redo};
+use crate::explain::flips;
+use crate::intent::{Actor, Intent, Origin};
+use crate::lease::Leases;
+use crate::snapshot::{Conflict, Snapshot, TenantStatus};
+
+/// What is true outside the gate at the moment of a decision.
+#[derive(Debug, Clone, Copy)]
+pub struct World<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// The time of the ledger's last entry.
+    pub ledger_at: Timestamp,
+    /// The tenant's status.
+    pub tenant: TenantStatus,
+    /// The canon that decides, if one is in force.
+    pub canon: Option<&'a Canon>,
+    /// The version the ledger says is in force.
+    pub in_force: Option<Digest>,
+}
+
+/// One question to the gate.
+#[derive(Debug)]
+pub struct Question<'a, E> {
+    /// Where it comes from.
+    pub origin: &'a Origin,
+    /// The step it serves.
+    pub step: &'a str,
+    /// Who asks.
+    pub actor: Actor,
+    /// What would be done.
+    pub effect: E,
+    /// Whose personal data the outcome holds, if anybody's.
+    pub subject: Option<String>,
+}
+
+/// The gate's answer. A refusal is an answer, not an error.
+#[derive(Debug)]
+pub enum Answer<E> {
+    /// It may be done once its receipt is durable.
+    Permitted(Pending<E>),
+    /// It may not.
+    Refused(Box<Refusal>),
+    /// It may be done once people agree.
+    NeedsApproval(Box<Asked>),
+    /// It may be asked again when a lease ends.
+    Waits {
+        /// What stands in the way.
+        conflicts: Vec<Conflict>,
+        /// The effect, to ask again.
+        effect: E,
+    },
+}
+
+/// A refusal and its entry.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Its id.
+    pub id: DenialId,
+    /// A stable code: `canon.forbidden`.
+    pub code: String,
+    /// The reason in words.
+    pub reason: String,
+    /// The decision with its trace.
+    pub decision: Decision,
+    /// The smallest changes that would turn it round, in words.
+    pub flips: Vec<String>,
+    /// The entry to append.
+    pub draft: Draft,
+}
+
+/// A request for consent.
+#[derive(Debug)]
+pub struct Asked {
+    /// Its id.
+    pub id: ApprovalId,
+    /// Who must agree.
+    pub need: Need,
+    /// The entry to append; absent when the same was asked before and still waits.
+    pub draft: Option<Draft>,
+}
+
+/// An open receipt found in the ledger after a crash.
+#[derive(Debug)]
+pub struct Lost<E> {
+    effect: E,
+    receipt: ReceiptId,
+    scope: Scope,
+    reserve: Micros,
+}
+
+/// The gate of one tenant.
+#[derive(Debug, Default)]
+pub struct Gate {
+    book: Book,
+    leases: Leases,
+    receipts: OpenReceipts,
+    approvals: Approvals,
+}
+
+impl Gate {
+    /// Open the account of a session.
+    pub fn open_session(&mut self, session: RunId, limits: Limits) {
+        self.book.open(session, limits);
+    }
+
+    /// Close the account of a sealed session.
+    pub fn close_session(&mut self, session: RunId) {
+        self.book.close(session);
+        self.approvals.forget(session);
+    }
+
+    /// Requests for consent.
+    #[must_use]
+    pub fn approvals(&self) -> &Approvals {
+        &self.approvals
+    }
+
+    /// What a session spent so far.
+    #[must_use]
+    pub fn spent(&self, session: RunId) -> Micros {
+        self.book.account(session).map_or(Micros::ZERO, crate::book::Account::spent)
+    }
+
+    /// The intent behind a question, with its worst-case cost and its risk.
+    #[must_use]
+    pub fn intent<E: Effect>(question: &Question<'_, E>, canon: Option<&Canon>) -> Intent {
+        let effect = &question.effect;
+        let prices = canon.and_then(|canon| effect.prices(canon));
+        let cost = prices.map_or(Micros::ZERO, |prices| effect.cost_max(prices));
+        let risk = canon.map_or("high", |canon| canon.settings().risk_of(effect.action()));
+        Intent::new(question.origin, question.step, question.actor.clone(), effect, cost, risk)
+    }
+
+    /// The snapshot that a decision about `intent` reads.
+    #[must_use]
+    pub fn snapshot(
+        &self,
+        intent: &Intent,
+        footprint: &Footprint,
+        world: &World<'_>,
+    ) -> Snapshot {
+        let account = self.book.account(intent.origin().session);
+        let tenant = if account.is_some() { world.tenant } else { TenantStatus::Unknown };
+        Snapshot {
+            now: world.now.max(world.ledger_at),
+            clock_behind_ms: world.ledger_at.ms_since(world.now),
+            tenant,
+            entitled: None,
+            effects: account.map_or_else(Default::default, crate::book::Account::effects),
+            budget: account.map_or_else(Default::default, crate::book::Account::budget),
+            canon: world.in_force,
+            roots: account.map(|it| it.roots().clone()).unwrap_or_default(),
+            approvals: self.approvals.for_intent(intent.digest()),
+            conflicts: self.leases.conflicts(footprint),
+            spread: account.map(|it| it.spread(footprint)).unwrap_or_default(),
+        }
+    }
+
+    /// What the gate would say, without issuing anything: for plan selection.
+    #[must_use]
+    pub fn preview<E: Effect>(&self, question: &Question<'_, E>, world: &World<'_>) -> Decision {
+        let intent = Self::intent(question, world.canon);
+        let snapshot = self.snapshot(&intent, &question.effect.footprint(), world);
+        decide(&intent, &snapshot, world.canon)
+    }
+
+    /// Decide about an effect. What is permitted is reserved from here on; it authorises
+    /// nothing before its draft is durable.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] when no id can be drawn; nothing is reserved.
+    pub fn ask<E: Effect>(
+        &mut self,
+        question: Question<'_, E>,
+        world: &World<'_>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Answer<E>, NoEntropy> {
+        let intent = Self::intent(&question, world.canon);
+        let footprint = question.effect.footprint();
+        let snapshot = self.snapshot(&intent, &footprint, world);
+        let decision = decide(&intent, &snapshot, world.canon);
+        let case = Case { intent, snapshot, footprint, world };
+        match decision.verdict.clone() {
+            Verdict::Allow => self.permit(question, case, &decision, entropy),
+            Verdict::Refuse(_) => {
+                case.refuse(decision, entropy).map(Box::new).map(Answer::Refused)
+            }
+            Verdict::NeedsApproval(need) => self
+                .request(&case, &decision, need, entropy)
+                .map(Box::new)
+                .map(Answer::NeedsApproval),
+            Verdict::Wait => {
+                let conflicts = case.snapshot.conflicts.into_iter().collect();
+                Ok(Answer::Waits { conflicts, effect: question.effect })
+            }
+        }
+    }
+
+    fn permit<E: Effect>(
+        &mut self,
+        question: Question<'_, E>,
+        case: Case<'_>,
+        decision: &Decision,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Answer<E>, NoEntropy> {
+        let receipt = ReceiptId::new(case.snapshot.now, entropy)?;
+        let expires = case.snapshot.now.plus_ms(RECEIPT_LIFE_MS);
+        let pass = Pass {
+            receipt,
+            draft: Some(case.receipt(receipt, expires, decision)),
+            expires,
+            reserve: case.intent.cost(),
+            prices: case.world.canon.and_then(|canon| question.effect.prices(canon)),
+            redact: decision.terms.redact.clone(),
+            subject: question.subject,
+            attempts: 0,
+            scope: case.scope(),
+        };
+        self.charge(receipt, &case.intent, &case.footprint, decision, case.world.canon);
+        self.leases.hold(receipt, case.footprint);
+        self.receipts.issue(receipt);
+        Ok(Answer::Permitted(Pending::new(question.effect, pass)))
+    }
+
+    fn charge(
+        &mut self,
+        receipt: ReceiptId,
+        intent: &Intent,
+        footprint: &Footprint,
+        decision: &Decision,
+        canon: Option<&Canon>,
+    ) {
+        let sums = decision.terms.sums.iter().filter_map(|(policy, path)| {
+            Some((sum_key(policy, path), intent.at(path)?.as_u64()?))
+        });
+        let charge = Charge {
+            amount: canon.map_or(0, |canon| amount_of(canon, intent)),
+            limited: decision.terms.limited.iter().cloned().collect(),
+            sums: sums.collect(),
+        };
+        if let Some(account) = self.book.account_mut(intent.origin().session) {
+            account.reserve(receipt, intent, footprint, charge);
+        }
+    }
+
+    fn request(
+        &mut self,
+        case: &Case<'_>,
+        decision: &Decision,
+        need: Need,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Asked, NoEntropy> {
+        let now = case.snapshot.now;
+        let version = case.snapshot.canon.unwrap_or(case.intent.digest());
+        if let Some(open) = self.approvals.asked(case.intent.digest(), version, now) {
+            return Ok(Asked { id: open.id, need, draft: None });
+        }
+        let id = ApprovalId::new(now, entropy)?;
+        let draft = case.approval(id, &need, decision);
+        Ok(Asked { id, need, draft: Some(draft) })
+    }
+
+    /// Take note of a durable entry. Approvals count from here on.
+    pub fn observe(&mut self, entry: &Entry) {
+        self.approvals.observe(entry);
+    }
+
+    /// Clear a permit: from here on its receipt is used.
+    ///
+    /// # Errors
+    /// The reason, and the outcome `abandoned` that must be appended in its place.
+    pub fn clear<E: Effect>(
+        &mut self,
+        permit: Permit<E>,
+        now: Timestamp,
+    ) -> Result<Cleared<E>, Box<(NotCleared, Draft, Settling)>> {
+        let receipt = permit.receipt();
+        let scope = permit.scope();
+        let cleared =
+            self.receipts.dispatch(receipt).and_then(|()| permit.clear(now)).map_err(|reason| {
+                let report = Report { end: End::Abandoned, cost: Micros::ZERO, attempts: 0 };
+                let draft = report.draft(receipt, &scope, None);
+                Box::new((reason, draft, Settling::new(receipt, report)))
+            })?;
+        Ok(cleared)
+    }
+
+    /// A finished effect: its lease ends and its cost is final. Says whether a lease ended.
+    pub fn close(&mut self, session: RunId, settled: &Settled) -> bool {
+        let receipt = settled.receipt();
+        self.receipts.close(receipt);
+        if let Some(account) = self.book.account_mut(session) {
+            account.settle(receipt, settled.report().cost);
+        }
+        self.leases.release(receipt)
+    }
+
+    /// Count an earlier receipt of an open session again, after a restart.
+    pub fn recount(
+        &mut self,
+        receipt: ReceiptId,
+        intent: &Intent,
+        footprint: &Footprint,
+        decision: &Decision,
+        canon: Option<&Canon>,
+    ) {
+        self.charge(receipt, intent, footprint, decision, canon);
+        self.leases.hold(receipt, footprint.clone());
+    }
+
+    /// Count an earlier outcome of an open session again, after a restart.
+    pub fn resettle(&mut self, session: RunId, receipt: ReceiptId, cost: Micros) {
+        if let Some(account) = self.book.account_mut(session) {
+            account.settle(receipt, cost);
+        }
+        self.leases.release(receipt);
+    }
+
+    /// An open receipt found in the ledger: it can be settled, never performed.
+    #[must_use]
+    pub fn lost<E: Effect>(receipt: ReceiptId, intent: &Intent, effect: E, canon: Option<Digest>) -> Lost<E> {
+        Lost { effect, receipt, scope: scope_of(intent, canon), reserve: intent.cost() }
+    }
+}
+
+impl<E: Effect> Lost<E> {
+    /// What was authorised.
+    #[must_use]
+    pub fn effect(&self) -> &E {
+        &self.effect
+    }
+
+    /// The receipt's id: what the adapter is asked about.
+    #[must_use]
+    pub fn receipt(&self) -> ReceiptId {
+        self.receipt
+    }
+
+    /// What may be done about it.
+    #[must_use]
+    pub fn redo(&self) -> Redo {
+        self.effect.redo()
+    }
+
+    /// Settle it by what was found out. What nobody can tell costs the whole reserve.
+    #[must_use]
+    pub fn settle(self, end: End) -> (Draft, Settling) {
+        let cost = match end {
+            End::Unknown => self.reserve,
+            End::Completed(_) | End::Failed(_) | End::Abandoned => Micros::ZERO,
+        };
+        let report = Report { end, cost, attempts: 1 };
+        let draft = report.draft(self.receipt, &self.scope, None);
+        (draft, Settling::new(self.receipt, report))
+    }
+}
+
+fn scope_of(intent: &Intent, canon: Option<Digest>) -> Scope {
+    let origin = intent.origin();
+    Scope {
+        actor: intent.actor().as_str().to_owned(),
+        domain: origin.domain.clone(),
+        environment: origin.environment.clone(),
+        session: origin.session,
+        canon,
+    }
+}
+
+/// An intent with everything its decision read.
+struct Case<'a> {
+    intent: Intent,
+    snapshot: Snapshot,
+    footprint: Footprint,
+    world: &'a World<'a>,
+}
+
+impl Case<'_> {
+    fn scope(&self) -> Scope {
+        scope_of(&self.intent, self.snapshot.canon)
+    }
+
+    /// The members that receipts, denials and requests share.
+    fn data(&self, id: Value) -> Map {
+        Map::from([
+            ("id".into(), id),
+            ("intent".into(), self.intent.digest().into()),
+            ("action".into(), self.intent.action().into()),
+            ("resource".into(), self.intent.resource_text().into()),
+            ("effect".into(), self.intent.effect().into()),
+            ("step".into(), self.intent.step().into()),
+            ("procedure".into(), PROCEDURE.into()),
+        ])
+    }
+
+    /// Draft with the record beside it; the snapshot's digest goes into the entry.
+    fn draft(&self, kind: Kind, mut data: Map, trace: Value) -> Draft {
+        let snapshot = self.snapshot.to_value();
+        let digest = Digest::in_context("cognitionos/snapshot/v1", &snapshot.canonical());
+        data.insert("snapshot".into(), digest.into());
+        let record = Value::map([
+            ("intent", self.intent.to_value()),
+            ("snapshot", snapshot),
+            ("trace", trace),
+        ]);
+        let body = BodyDraft { subject: None, bytes: record.canonical() };
+        self.scope().draft(kind, data, Some(body))
+    }
+
+    fn receipt(&self, id: ReceiptId, expires: Timestamp, decision: &Decision) -> Draft {
+        let mut data = self.data(id.into());
+        let texts = |list: &[String]| Value::list(list.iter().map(String::as_str));
+        data.insert("expires".into(), expires.into());
+        data.insert("reserve_micros".into(), self.intent.cost().into());
+        data.insert("rules".into(), texts(&decision.terms.policies));
+        data.insert("approvals".into(), texts(&decision.terms.approvals));
+        self.draft(Kind::Receipt, data, decision.to_value())
+    }
+
+    fn approval(&self, id: ApprovalId, need: &Need, decision: &Decision) -> Draft {
+        let mut data = self.data(id.into());
+        let of = Value::list(need.of.iter().map(String::as_str));
+        data.insert("need".into(), Value::map([("count", need.count.into()), ("of", of)]));
+        data.insert("expires".into(), self.snapshot.now.plus_ms(APPROVAL_LIFE_MS).into());
+        data.insert("initiator".into(), self.intent.origin().initiator.as_str().into());
+        self.draft(Kind::ApprovalRequested, data, decision.to_value())
+    }
+
+    fn refuse(&self, decision: Decision, entropy: &mut dyn Entropy) -> Result<Refusal, NoEntropy> {
+        let id = DenialId::new(self.snapshot.now, entropy)?;
+        let failed = decision.failed();
+        let code = failed.map_or("refused", |check| check.code).to_owned();
+        let reason = crate::explain::reason(&decision, &self.intent);
+        let flips = flips(&self.intent, &self.snapshot, self.world.canon, &decision);
+        let mut data = self.data(id.into());
+        data.insert("code".into(), code.as_str().into());
+        let check = failed.map_or("unknown", |check| check.name.word());
+        data.insert("check".into(), check.into());
+        if let Some(rule) = failed.and_then(|check| check.rules.first()) {
+            data.insert("rule".into(), rule.id.as_str().into());
+        }
+        let mut trace = decision.to_value();
+        if let Value::Map(members) = &mut trace {
+            members.insert("flips".into(), Value::list(flips.iter().map(String::as_str)));
+            members.insert("reason".into(), reason.as_str().into());
+        }
+        let draft = self.draft(Kind::Denial, data, trace);
+        Ok(Refusal { id, code, reason, decision, flips, draft })
+    }
+}

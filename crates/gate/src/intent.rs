@@ -1,0 +1,296 @@
+//! A proposed effect: who wants to do what, on what, why and at which cost.
+
+use std::fmt;
+use std::str::FromStr;
+
+use cog_base::id::{RunId, TenantId};
+use cog_base::json::Map;
+use cog_base::{Digest, Micros, Value};
+
+use crate::effect::{Effect, Resource};
+
+/// Somebody who asks, approves or changes: `user:cfo`, `agent:clerk`, `service:engine`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Actor(String);
+
+/// A text that names no actor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` names nobody; write user:NAME, agent:NAME, key:NAME or service:NAME")]
+pub struct BadActor(String);
+
+impl Actor {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Actor {
+    type Err = BadActor;
+
+    fn from_str(text: &str) -> Result<Self, BadActor> {
+        let bad = || BadActor(text.chars().take(80).collect());
+        let (kind, name) = text.split_once(':').ok_or_else(bad)?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-@+".contains(c);
+        let known = matches!(kind, "user" | "agent" | "key" | "service");
+        if known && !name.is_empty() && name.len() <= 128 && name.chars().all(plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(bad())
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where an intent comes from: the session it belongs to and the step it serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Whose ledger it goes to.
+    pub tenant: TenantId,
+    /// The governed domain: the scope of canon and of blast radius.
+    pub domain: String,
+    /// Production or not.
+    pub environment: String,
+    /// The run.
+    pub session: RunId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// Who started the run.
+    pub initiator: Actor,
+}
+
+/// A proposed effect. Two intents with one digest ask for the very same thing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intent {
+    origin: Origin,
+    step: String,
+    actor: Actor,
+    action: String,
+    resource: (String, String),
+    effect: Digest,
+    cost: Micros,
+    context: Map,
+    digest: Digest,
+}
+
+impl Intent {
+    /// The intent of `actor` to do `effect` for `step`, at a cost of at most `cost`.
+    #[must_use]
+    pub fn new(
+        origin: &Origin,
+        step: &str,
+        actor: Actor,
+        effect: &impl Effect,
+        cost: Micros,
+        risk: &str,
+    ) -> Self {
+        let Resource { kind, name } = effect.resource();
+        let context = Map::from([
+            ("args".into(), Value::Map(effect.args())),
+            ("cost_micros".into(), cost.into()),
+            ("risk".into(), risk.into()),
+            ("environment".into(), origin.environment.as_str().into()),
+            ("domain".into(), origin.domain.as_str().into()),
+            ("workflow".into(), origin.workflow.as_str().into()),
+            ("step".into(), step.into()),
+            ("initiator".into(), origin.initiator.as_str().into()),
+        ]);
+        Self::assemble(Parts {
+            origin: origin.clone(),
+            step: step.to_owned(),
+            actor,
+            action: effect.action().to_owned(),
+            resource: (kind.to_owned(), name),
+            effect: effect.digest(),
+            cost,
+            context,
+        })
+    }
+
+    fn assemble(parts: Parts) -> Self {
+        let Parts { origin, step, actor, action, resource, effect, cost, context } = parts;
+        let mut intent = Self {
+            digest: effect,
+            origin,
+            step,
+            actor,
+            action,
+            resource,
+            effect,
+            cost,
+            context,
+        };
+        let bound = Value::Map(intent.bound()).canonical();
+        intent.digest = Digest::in_context("cognitionos/intent/v1", &bound);
+        intent
+    }
+
+    /// What the digest binds: everything but the arguments, which their own digest binds.
+    fn bound(&self) -> Map {
+        let risk = self.context.get("risk").cloned().unwrap_or(Value::Null);
+        Map::from([
+            ("tenant".into(), self.origin.tenant.into()),
+            ("domain".into(), self.origin.domain.as_str().into()),
+            ("environment".into(), self.origin.environment.as_str().into()),
+            ("session".into(), self.origin.session.into()),
+            ("workflow".into(), self.origin.workflow.as_str().into()),
+            ("initiator".into(), self.origin.initiator.as_str().into()),
+            ("step".into(), self.step.as_str().into()),
+            ("actor".into(), self.actor.as_str().into()),
+            ("action".into(), self.action.as_str().into()),
+            ("resource".into(), self.resource_text().into()),
+            ("effect".into(), self.effect.into()),
+            ("cost_micros".into(), self.cost.into()),
+            ("risk".into(), risk),
+        ])
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The step it serves.
+    #[must_use]
+    pub fn step(&self) -> &str {
+        &self.step
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The action: `file.write`.
+    #[must_use]
+    pub fn action(&self) -> &str {
+        &self.action
+    }
+
+    /// The entity type and name of what it acts on.
+    #[must_use]
+    pub fn resource(&self) -> (&str, &str) {
+        (&self.resource.0, &self.resource.1)
+    }
+
+    /// The resource as policies write it: `Root::"payments"`.
+    #[must_use]
+    pub fn resource_text(&self) -> String {
+        format!("{}::\"{}\"", self.resource.0, self.resource.1)
+    }
+
+    /// The digest of the action and its arguments.
+    #[must_use]
+    pub fn effect(&self) -> Digest {
+        self.effect
+    }
+
+    /// The most it may cost: reserved before, settled after.
+    #[must_use]
+    pub fn cost(&self) -> Micros {
+        self.cost
+    }
+
+    /// What policies see.
+    #[must_use]
+    pub fn context(&self) -> &Map {
+        &self.context
+    }
+
+    /// The value of a path into the context, such as `args.document.amount_cents`.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Option<&Value> {
+        let mut names = path.split('.');
+        let first = self.context.get(names.next()?)?;
+        names.try_fold(first, |value, name| value.get(name))
+    }
+
+    /// What an approval and a receipt are bound to.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The record kept beside the ledger: what [`Intent::from_value`] reads back.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let mut members = self.bound();
+        members.insert("context".into(), Value::Map(self.context.clone()));
+        members.insert("digest".into(), self.digest.into());
+        Value::Map(members)
+    }
+
+    /// The intent in a record, if the record is whole and its digests agree.
+    ///
+    /// # Errors
+    /// [`BadRecord`] names the member that is missing or does not agree.
+    pub fn from_value(value: &Value) -> Result<Self, BadRecord> {
+        let text = |name: &'static str| -> Result<&str, BadRecord> {
+            value.get(name).and_then(Value::as_text).ok_or(BadRecord { part: name })
+        };
+        let parse = |name| text(name).map(str::to_owned);
+        let bad = |part| move |_| BadRecord { part };
+        let origin = Origin {
+            tenant: text("tenant")?.parse().map_err(|_| BadRecord { part: "tenant" })?,
+            domain: parse("domain")?,
+            environment: parse("environment")?,
+            session: text("session")?.parse().map_err(|_| BadRecord { part: "session" })?,
+            workflow: parse("workflow")?,
+            initiator: text("initiator")?.parse().map_err(bad("initiator"))?,
+        };
+        let resource = text("resource")?;
+        let (kind, name) = resource
+            .strip_suffix('"')
+            .and_then(|resource| resource.split_once("::\""))
+            .ok_or(BadRecord { part: "resource" })?;
+        let cost = value.get("cost_micros").and_then(Value::as_u64);
+        let context = value.get("context").and_then(Value::as_map);
+        let intent = Self::assemble(Parts {
+            origin,
+            step: parse("step")?,
+            actor: text("actor")?.parse().map_err(bad("actor"))?,
+            action: parse("action")?,
+            resource: (kind.to_owned(), name.to_owned()),
+            effect: text("effect")?.parse().map_err(|_| BadRecord { part: "effect" })?,
+            cost: cost.map(Micros::new).ok_or(BadRecord { part: "cost_micros" })?,
+            context: context.cloned().ok_or(BadRecord { part: "context" })?,
+        });
+        if text("digest")? != intent.digest.to_string() {
+            return Err(BadRecord { part: "digest" });
+        }
+        intent.agrees_with_args().then_some(intent).ok_or(BadRecord { part: "effect" })
+    }
+
+    fn agrees_with_args(&self) -> bool {
+        let args = self.context.get("args").cloned().unwrap_or(Value::Null);
+        let value = Value::map([("action", Value::from(self.action.as_str())), ("args", args)]);
+        Digest::in_context("cognitionos/effect/v1", &value.canonical()) == self.effect
+    }
+}
+
+/// A record whose part is missing, malformed, or does not agree with the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the record's `{part}` is missing, malformed or does not agree with the rest")]
+pub struct BadRecord {
+    /// The member.
+    pub part: &'static str,
+}
+
+struct Parts {
+    origin: Origin,
+    step: String,
+    actor: Actor,
+    action: String,
+    resource: (String, String),
+    effect: Digest,
+    cost: Micros,
+    context: Map,
+}

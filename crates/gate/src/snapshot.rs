@@ -1,0 +1,327 @@
+//! Everything a decision reads besides the intent and the canon, as one value.
+//!
+//! The snapshot is kept with the decision and its digest is in the ledger entry, so that
+//! anyone can recompute the verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cog_base::id::ApprovalId;
+use cog_base::json::Map;
+use cog_base::{Digest, Micros, Timestamp, Value};
+
+use crate::intent::BadRecord;
+
+/// Whether the tenant may act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantStatus {
+    /// It may.
+    Active,
+    /// It was suspended.
+    Suspended,
+    /// Nobody knows it.
+    Unknown,
+}
+
+/// A count with a limit; no limit when `limit` is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// How much is used or reserved.
+    pub used: u64,
+    /// How much may be.
+    pub limit: Option<u64>,
+}
+
+impl Allowance {
+    /// Whether `more` still fits. The limit itself is allowed.
+    #[must_use]
+    pub fn admits(self, more: u64) -> bool {
+        let after = self.used.checked_add(more);
+        self.limit.is_none_or(|limit| after.is_some_and(|after| after <= limit))
+    }
+}
+
+/// What a run may do in a root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read only.
+    Read,
+    /// Read and write.
+    Write,
+}
+
+/// A consent that people gave to one intent under one canon version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Its id.
+    pub id: ApprovalId,
+    /// The intent it was asked for.
+    pub intent: Digest,
+    /// The canon version it was asked under.
+    pub canon: Digest,
+    /// Who said yes.
+    pub by: BTreeSet<String>,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// Another open receipt that holds a lease on what this intent touches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Conflict {
+    /// The contested key.
+    pub key: String,
+    /// The receipt that holds it.
+    pub holder: String,
+}
+
+/// What the session has done so far, for envelopes and limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// How many different keys were written so far.
+    pub resources: u64,
+    /// How many more this intent would write.
+    pub adds: u64,
+    /// Money moved so far, in minor units.
+    pub amount: u64,
+    /// Actions taken so far.
+    pub actions: BTreeSet<String>,
+    /// For each limited policy, how many receipts it gave.
+    pub receipts_by_policy: BTreeMap<String, u64>,
+    /// For each limited policy and path, the sum of the values it let through.
+    pub sums_by_policy: BTreeMap<String, u64>,
+}
+
+/// Everything a decision reads besides the intent and the canon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The time of the decision: never before the ledger's last entry.
+    pub now: Timestamp,
+    /// How far the clock stands behind the ledger's last entry, in milliseconds.
+    pub clock_behind_ms: u64,
+    /// The tenant's status.
+    pub tenant: TenantStatus,
+    /// Features the tenant is entitled to; absent where nothing is sold (embedded).
+    pub entitled: Option<BTreeSet<String>>,
+    /// Effects of the run.
+    pub effects: Allowance,
+    /// Money of the run, in micros, spent or reserved.
+    pub budget: Allowance,
+    /// The version of the canon in force, if there is one.
+    pub canon: Option<Digest>,
+    /// The run's declared roots.
+    pub roots: BTreeMap<String, Access>,
+    /// Consents to this very intent, under any canon version.
+    pub approvals: Vec<Approval>,
+    /// Leases in the way.
+    pub conflicts: BTreeSet<Conflict>,
+    /// What the session has done so far.
+    pub spread: Spread,
+}
+
+impl Snapshot {
+    /// The digest in the ledger entry.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::in_context("cognitionos/snapshot/v1", &self.to_value().canonical())
+    }
+
+    /// The record kept beside the ledger. What is empty is left out.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let mut map = Map::from([
+            ("now".into(), self.now.into()),
+            ("tenant".into(), self.tenant.word().into()),
+            ("effects".into(), self.effects.to_value()),
+            ("budget_micros".into(), self.budget.to_value()),
+        ]);
+        let mut put = |name: &str, filled: bool, value: &dyn Fn() -> Value| {
+            if filled {
+                map.insert(name.into(), value());
+            }
+        };
+        put("clock_behind_ms", self.clock_behind_ms > 0, &|| self.clock_behind_ms.into());
+        put("entitled", self.entitled.is_some(), &|| {
+            texts(self.entitled.iter().flatten())
+        });
+        put("canon", self.canon.is_some(), &|| self.canon.into());
+        put("roots", !self.roots.is_empty(), &|| {
+            Value::map(self.roots.iter().map(|(name, access)| (name.as_str(), access.word())))
+        });
+        put("approvals", !self.approvals.is_empty(), &|| {
+            Value::list(self.approvals.iter().map(Approval::to_value))
+        });
+        put("conflicts", !self.conflicts.is_empty(), &|| {
+            Value::list(self.conflicts.iter().map(Conflict::to_value))
+        });
+        put("spread", self.spread != Spread::default(), &|| self.spread.to_value());
+        Value::Map(map)
+    }
+
+    /// The snapshot in a record.
+    ///
+    /// # Errors
+    /// [`BadRecord`] names the member that is missing or malformed.
+    pub fn from_value(value: &Value) -> Result<Self, BadRecord> {
+        let bad = |part| BadRecord { part };
+        let now = value.get("now").and_then(Value::as_text).and_then(|text| text.parse().ok());
+        let tenant = value.get("tenant").and_then(Value::as_text).and_then(TenantStatus::parse);
+        let list = |name: &'static str| value.get(name).and_then(Value::as_list).unwrap_or(&[]);
+        let approvals = list("approvals").iter().map(Approval::from_value).collect::<Option<_>>();
+        let conflicts = list("conflicts").iter().map(Conflict::from_value).collect::<Option<_>>();
+        let canon = value.get("canon").map(|digest| {
+            digest.as_text().and_then(|text| text.parse().ok()).ok_or(bad("canon"))
+        });
+        let roots = value.get("roots").map_or(Some(BTreeMap::new()), |roots| {
+            let access = |(name, word): (&String, &Value)| {
+                Some((name.clone(), Access::parse(word.as_text()?)?))
+            };
+            roots.as_map()?.iter().map(access).collect()
+        });
+        let spread = value.get("spread").map_or(Some(Spread::default()), Spread::from_value);
+        Ok(Self {
+            now: now.ok_or(bad("now"))?,
+            clock_behind_ms: value.get("clock_behind_ms").and_then(Value::as_u64).unwrap_or(0),
+            tenant: tenant.ok_or(bad("tenant"))?,
+            entitled: value.get("entitled").map(text_set),
+            effects: Allowance::from_value(value.get("effects")).ok_or(bad("effects"))?,
+            budget: Allowance::from_value(value.get("budget_micros")).ok_or(bad("budget"))?,
+            canon: canon.transpose()?,
+            roots: roots.ok_or(bad("roots"))?,
+            approvals: approvals.ok_or(bad("approvals"))?,
+            conflicts: conflicts.ok_or(bad("conflicts"))?,
+            spread: spread.ok_or(bad("spread"))?,
+        })
+    }
+
+    /// What is left of the run's money; nothing when there is no limit.
+    #[must_use]
+    pub fn budget_left(&self) -> Option<Micros> {
+        self.budget.limit.map(|limit| Micros::new(limit.saturating_sub(self.budget.used)))
+    }
+}
+
+impl TenantStatus {
+    /// The word in records.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Active, Self::Suspended, Self::Unknown].into_iter().find(|it| it.word() == word)
+    }
+}
+
+impl Access {
+    /// The word in records.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+
+    /// The access a word names.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Read, Self::Write].into_iter().find(|it| it.word() == word)
+    }
+}
+
+impl Allowance {
+    fn to_value(self) -> Value {
+        let mut map = Map::from([("used".into(), self.used.into())]);
+        if let Some(limit) = self.limit {
+            map.insert("limit".into(), limit.into());
+        }
+        Value::Map(map)
+    }
+
+    fn from_value(value: Option<&Value>) -> Option<Self> {
+        let value = value?;
+        let limit = match value.get("limit") {
+            Some(limit) => Some(limit.as_u64()?),
+            None => None,
+        };
+        Some(Self { used: value.get("used")?.as_u64()?, limit })
+    }
+}
+
+impl Approval {
+    fn to_value(&self) -> Value {
+        Value::map([
+            ("id", Value::from(self.id)),
+            ("intent", self.intent.into()),
+            ("canon", self.canon.into()),
+            ("by", texts(&self.by)),
+            ("expires", self.expires.into()),
+        ])
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let text = |name| value.get(name).and_then(Value::as_text);
+        Some(Self {
+            id: text("id")?.parse().ok()?,
+            intent: text("intent")?.parse().ok()?,
+            canon: text("canon")?.parse().ok()?,
+            by: text_set(value.get("by")?),
+            expires: text("expires")?.parse().ok()?,
+        })
+    }
+}
+
+impl Conflict {
+    fn to_value(&self) -> Value {
+        Value::map([("key", self.key.as_str()), ("holder", self.holder.as_str())])
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let text = |name| value.get(name).and_then(Value::as_text).map(str::to_owned);
+        Some(Self { key: text("key")?, holder: text("holder")? })
+    }
+}
+
+impl Spread {
+    fn to_value(&self) -> Value {
+        Value::map([
+            ("resources", Value::from(self.resources)),
+            ("adds", self.adds.into()),
+            ("amount", self.amount.into()),
+            ("actions", texts(&self.actions)),
+            ("receipts_by_policy", counts(&self.receipts_by_policy)),
+            ("sums_by_policy", counts(&self.sums_by_policy)),
+        ])
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let numbers = |name| -> Option<BTreeMap<String, u64>> {
+            let pair = |(key, value): (&String, &Value)| Some((key.clone(), value.as_u64()?));
+            value.get(name)?.as_map()?.iter().map(pair).collect()
+        };
+        Some(Self {
+            resources: value.get("resources")?.as_u64()?,
+            adds: value.get("adds")?.as_u64()?,
+            amount: value.get("amount")?.as_u64()?,
+            actions: text_set(value.get("actions")?),
+            receipts_by_policy: numbers("receipts_by_policy")?,
+            sums_by_policy: numbers("sums_by_policy")?,
+        })
+    }
+}
+
+fn texts<'a>(set: impl IntoIterator<Item = &'a String>) -> Value {
+    Value::list(set.into_iter().map(String::as_str))
+}
+
+fn counts(map: &BTreeMap<String, u64>) -> Value {
+    Value::map(map.iter().map(|(key, count)| (key.as_str(), *count)))
+}
+
+fn text_set(value: &Value) -> BTreeSet<String> {
+    let texts = value.as_list().unwrap_or_default().iter();
+    texts.filter_map(Value::as_text).map(str::to_owned).collect()
+}
