@@ -1,0 +1,186 @@
+//! What an entry can be about, and the members its `data` must have.
+
+mod fields;
+
+use std::fmt;
+use std::str::FromStr;
+
+use cog_base::json::{Map, Value};
+
+use fields::*;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// What an entry is about. The catalogue is closed: a reader refuses any other.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind { $($(#[$doc])* $name),* }
+
+        impl Kind {
+            /// Every kind there is.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The word in the entry.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+
+        impl FromStr for Kind {
+            type Err = UnknownKind;
+
+            fn from_str(text: &str) -> Result<Self, UnknownKind> {
+                match text {
+                    $($text => Ok(Self::$name),)*
+                    other => Err(UnknownKind(other.chars().take(40).collect())),
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Opens a log: names its format, origin and first key.
+    Genesis = "genesis";
+    /// Hands the log over from one signing key to the next.
+    KeyRotated = "key.rotated";
+    /// A new version of canon is put forward.
+    CanonProposed = "canon.proposed";
+    /// Somebody consents to a proposed version.
+    CanonApproved = "canon.approved";
+    /// Somebody turns a proposed version down.
+    CanonRejected = "canon.rejected";
+    /// A version of canon binds from here on.
+    CanonActivated = "canon.activated";
+    /// Something observed or produced. Never authority.
+    Evidence = "evidence";
+    /// The authorised act that brings evidence into a proposal.
+    Promotion = "promotion";
+    /// A run begins.
+    SessionStarted = "session.started";
+    /// One candidate plan was chosen, or none.
+    PlanSelected = "plan.selected";
+    /// The authorisation of exactly one effect.
+    Receipt = "receipt";
+    /// The refusal of an effect.
+    Denial = "denial";
+    /// An effect waits for consent.
+    ApprovalRequested = "approval.requested";
+    /// Consent to exactly one intent under one canon.
+    ApprovalGranted = "approval.granted";
+    /// Consent withheld.
+    ApprovalRejected = "approval.rejected";
+    /// What happened under a receipt.
+    Outcome = "outcome";
+    /// A run ended; nothing follows in its session.
+    SessionSealed = "session.sealed";
+    /// Bodies of one subject were erased; their commitments stay.
+    BodiesErased = "bodies.erased";
+    /// Old entries were removed; the subtree hashes stay.
+    SegmentPruned = "segment.pruned";
+}
+
+/// A word that is no [`Kind`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a kind of entry")]
+pub struct UnknownKind(String);
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A member of `data` that is missing or of another type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an entry of kind `{kind}` needs data.{field} as {expected}; found {found}")]
+pub struct BadData {
+    /// The kind of the entry.
+    pub kind: Kind,
+    /// The member.
+    pub field: &'static str,
+    /// What it must be.
+    pub expected: &'static str,
+    /// What stands there: the JSON type, or `nothing`.
+    pub found: &'static str,
+}
+
+impl Kind {
+    /// Check the members of `data`. Members beyond the known ones are allowed, so that a
+    /// later release can say more.
+    ///
+    /// # Errors
+    /// [`BadData`] names the first member that is missing or of another type.
+    pub fn check(self, data: &Map) -> Result<(), BadData> {
+        for field in self.fields() {
+            let value = data.get(field.name);
+            let fits = value.map_or(!field.required, |value| field.shape.fits(value));
+            if !fits {
+                return Err(BadData {
+                    kind: self,
+                    field: field.name,
+                    expected: field.shape.expected(),
+                    found: value.map_or("nothing", Value::kind),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether entries of this kind belong to a session, and so must name it.
+    #[must_use]
+    pub const fn in_session(self) -> bool {
+        match self {
+            Self::SessionStarted
+            | Self::PlanSelected
+            | Self::Receipt
+            | Self::Denial
+            | Self::ApprovalRequested
+            | Self::ApprovalGranted
+            | Self::ApprovalRejected
+            | Self::Outcome
+            | Self::SessionSealed => true,
+            Self::Genesis
+            | Self::KeyRotated
+            | Self::CanonProposed
+            | Self::CanonApproved
+            | Self::CanonRejected
+            | Self::CanonActivated
+            | Self::Evidence
+            | Self::Promotion
+            | Self::BodiesErased
+            | Self::SegmentPruned => false,
+        }
+    }
+
+    const fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Genesis => GENESIS,
+            Self::KeyRotated => KEY_ROTATED,
+            Self::CanonProposed => CANON_PROPOSED,
+            Self::CanonApproved => CANON_APPROVED,
+            Self::CanonRejected => CANON_REJECTED,
+            Self::CanonActivated => CANON_ACTIVATED,
+            Self::Evidence => EVIDENCE,
+            Self::Promotion => PROMOTION,
+            Self::SessionStarted => SESSION_STARTED,
+            Self::PlanSelected => PLAN_SELECTED,
+            Self::Receipt => RECEIPT,
+            Self::Denial => DENIAL,
+            Self::ApprovalRequested => APPROVAL_REQUESTED,
+            Self::ApprovalGranted => APPROVAL_GRANTED,
+            Self::ApprovalRejected => APPROVAL_REJECTED,
+            Self::Outcome => OUTCOME,
+            Self::SessionSealed => SESSION_SEALED,
+            Self::BodiesErased => BODIES_ERASED,
+            Self::SegmentPruned => SEGMENT_PRUNED,
+        }
+    }
+}
+
+/// The format that a genesis entry names.
+pub const FORMAT: &str = "cognitionos-ledger/v1";
+
+/// How an effect can have ended: `completed`, `failed` (the effect answered no), `abandoned`
+/// (it was never begun), `unknown` (it was begun and nobody knows).
+pub const DISPOSITIONS: &[&str] = &["completed", "failed", "abandoned", "unknown"];

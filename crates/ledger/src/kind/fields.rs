@@ -1,0 +1,214 @@
+//! The members of `data` for each kind of entry, as tables.
+
+use cog_base::Timestamp;
+use cog_base::id::{ApprovalId, DenialId, ProposalId, ReceiptId, SelectionId};
+use cog_base::json::Value;
+
+use super::{DISPOSITIONS, FORMAT};
+use crate::hex::read_digest;
+
+/// The type of a member of `data`.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    Text,
+    Word(&'static [&'static str]),
+    Count,
+    Bool,
+    Time,
+    Digest,
+    Map,
+    Counts,
+    Need,
+    Texts,
+    Seqs,
+    Maps,
+    Receipt,
+    Denial,
+    Approval,
+    Proposal,
+    Selection,
+}
+
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    pub(super) required: bool,
+}
+
+pub(super) const fn must(name: &'static str, shape: Shape) -> Field {
+    Field { name, shape, required: true }
+}
+
+pub(super) const fn may(name: &'static str, shape: Shape) -> Field {
+    Field { name, shape, required: false }
+}
+
+impl Shape {
+    pub(super) fn fits(self, value: &Value) -> bool {
+        let texts = |fits: fn(&str) -> bool| value.as_text().is_some_and(fits);
+        match self {
+            Self::Text => value.as_text().is_some(),
+            Self::Word(words) => value.as_text().is_some_and(|text| words.contains(&text)),
+            Self::Count => value.as_u64().is_some(),
+            Self::Bool => value.as_bool().is_some(),
+            Self::Time => texts(|text| text.parse::<Timestamp>().is_ok()),
+            Self::Digest => texts(|text| read_digest(text).is_some()),
+            Self::Map => value.as_map().is_some(),
+            Self::Counts => {
+                DISPOSITIONS.iter().all(|word| value.get(word).and_then(Value::as_u64).is_some())
+            }
+            Self::Need => {
+                value.get("count").and_then(Value::as_u64).is_some()
+                    && value.get("of").is_some_and(|of| Self::Texts.fits(of))
+            }
+            Self::Texts => all(value, |item| item.as_text().is_some()),
+            Self::Seqs => all(value, |item| item.as_u64().is_some()),
+            Self::Maps => all(value, |item| item.as_map().is_some()),
+            Self::Receipt => texts(|text| text.parse::<ReceiptId>().is_ok()),
+            Self::Denial => texts(|text| text.parse::<DenialId>().is_ok()),
+            Self::Approval => texts(|text| text.parse::<ApprovalId>().is_ok()),
+            Self::Proposal => texts(|text| text.parse::<ProposalId>().is_ok()),
+            Self::Selection => texts(|text| text.parse::<SelectionId>().is_ok()),
+        }
+    }
+
+    pub(super) const fn expected(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Word(_) => "one of its known words",
+            Self::Count => "a whole number, not negative",
+            Self::Bool => "true or false",
+            Self::Time => "a time like 2026-11-21T04:05:06.000000Z",
+            Self::Digest => "a digest, `sha256:` and 64 hex digits",
+            Self::Map => "an object",
+            Self::Counts => "counts of completed, failed, abandoned and unknown",
+            Self::Need => "{count, of: [actors]}",
+            Self::Texts => "a list of texts",
+            Self::Seqs => "a list of sequence numbers",
+            Self::Maps => "a list of objects",
+            Self::Receipt => "a receipt id (rcp_…)",
+            Self::Denial => "a denial id (dny_…)",
+            Self::Approval => "an approval id (apr_…)",
+            Self::Proposal => "a proposal id (prp_…)",
+            Self::Selection => "a selection id (pln_…)",
+        }
+    }
+}
+
+fn all(value: &Value, fits: fn(&Value) -> bool) -> bool {
+    value.as_list().is_some_and(|items| items.iter().all(fits))
+}
+
+pub(super) const GENESIS: &[Field] = &[
+    must("format", Shape::Word(&[FORMAT])),
+    must("origin", Shape::Text),
+    must("key", Shape::Text),
+];
+pub(super) const KEY_ROTATED: &[Field] = &[must("from", Shape::Text), must("to", Shape::Text)];
+pub(super) const CANON_PROPOSED: &[Field] = &[
+    must("proposal", Shape::Proposal),
+    must("digest", Shape::Digest),
+    may("base", Shape::Digest),
+    may("evidence", Shape::Seqs),
+    may("note", Shape::Text),
+];
+pub(super) const CANON_APPROVED: &[Field] =
+    &[must("proposal", Shape::Proposal), must("digest", Shape::Digest)];
+pub(super) const CANON_REJECTED: &[Field] = &[
+    must("proposal", Shape::Proposal),
+    must("digest", Shape::Digest),
+    must("reason", Shape::Text),
+];
+pub(super) const CANON_ACTIVATED: &[Field] = &[
+    must("digest", Shape::Digest),
+    must("basis", Shape::Word(&["genesis", "change"])),
+    may("previous", Shape::Digest),
+    may("proposal", Shape::Proposal),
+];
+pub(super) const EVIDENCE: &[Field] =
+    &[must("source", Shape::Text), must("digest", Shape::Digest), may("note", Shape::Text)];
+pub(super) const PROMOTION: &[Field] =
+    &[must("proposal", Shape::Proposal), must("evidence", Shape::Seqs)];
+pub(super) const SESSION_STARTED: &[Field] = &[
+    must("workflow", Shape::Text),
+    must("definition", Shape::Digest),
+    must("inputs", Shape::Digest),
+    must("roots", Shape::Map),
+    must("initiator", Shape::Text),
+    may("canon", Shape::Digest),
+    may("resumed", Shape::Bool),
+];
+pub(super) const PLAN_SELECTED: &[Field] = &[
+    must("id", Shape::Selection),
+    must("step", Shape::Text),
+    must("goal", Shape::Text),
+    must("candidates", Shape::Maps),
+    may("chosen", Shape::Text),
+];
+pub(super) const RECEIPT: &[Field] = &[
+    must("id", Shape::Receipt),
+    must("intent", Shape::Digest),
+    must("action", Shape::Text),
+    must("resource", Shape::Text),
+    must("effect", Shape::Digest),
+    must("step", Shape::Text),
+    must("expires", Shape::Time),
+    must("reserve_micros", Shape::Count),
+    must("procedure", Shape::Count),
+    must("snapshot", Shape::Digest),
+    must("rules", Shape::Texts),
+    must("approvals", Shape::Texts),
+];
+pub(super) const DENIAL: &[Field] = &[
+    must("id", Shape::Denial),
+    must("intent", Shape::Digest),
+    must("action", Shape::Text),
+    must("resource", Shape::Text),
+    must("effect", Shape::Digest),
+    must("step", Shape::Text),
+    must("check", Shape::Text),
+    must("code", Shape::Text),
+    must("procedure", Shape::Count),
+    must("snapshot", Shape::Digest),
+    may("rule", Shape::Text),
+];
+pub(super) const APPROVAL_REQUESTED: &[Field] = &[
+    must("id", Shape::Approval),
+    must("intent", Shape::Digest),
+    must("action", Shape::Text),
+    must("resource", Shape::Text),
+    must("step", Shape::Text),
+    must("need", Shape::Need),
+    must("expires", Shape::Time),
+    must("procedure", Shape::Count),
+    must("snapshot", Shape::Digest),
+];
+pub(super) const APPROVAL_GRANTED: &[Field] =
+    &[must("id", Shape::Approval), must("intent", Shape::Digest)];
+pub(super) const APPROVAL_REJECTED: &[Field] =
+    &[must("id", Shape::Approval), must("intent", Shape::Digest), must("reason", Shape::Text)];
+pub(super) const OUTCOME: &[Field] = &[
+    must("receipt", Shape::Receipt),
+    must("disposition", Shape::Word(DISPOSITIONS)),
+    must("cost_micros", Shape::Count),
+    must("attempts", Shape::Count),
+    may("code", Shape::Text),
+    may("result", Shape::Digest),
+];
+pub(super) const SESSION_SEALED: &[Field] = &[
+    must("status", Shape::Text),
+    must("entries", Shape::Count),
+    must("receipts", Shape::Count),
+    must("denials", Shape::Count),
+    must("outcomes", Shape::Counts),
+    must("spent_micros", Shape::Count),
+    must("trace", Shape::Digest),
+];
+pub(super) const BODIES_ERASED: &[Field] =
+    &[must("subject", Shape::Digest), must("bodies", Shape::Count)];
+pub(super) const SEGMENT_PRUNED: &[Field] = &[
+    must("from", Shape::Count),
+    must("to", Shape::Count),
+    must("root", Shape::Digest),
+    must("reason", Shape::Text),
+];
