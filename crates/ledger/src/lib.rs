@@ -15,6 +15,7 @@ pub mod log;
 pub mod memory;
 pub mod merkle;
 pub mod note;
+pub mod proof;
 pub mod shelf;
 
 mod canonical;

@@ -2,8 +2,13 @@
 //! writer carries, roots, and proofs.
 
 mod frontier;
+mod proof;
 
 pub use frontier::{BadFrontier, Frontier};
+pub use proof::{
+    Hashes, PATH_MAX, ProofError, consistency, inclusion, root, verify_consistency,
+    verify_inclusion,
+};
 
 use cog_base::Digest;
 
