@@ -44,7 +44,9 @@ const CHECKS: [(&str, Check); 7] = [
     ("the lints are in place", rings::check),
     ("files keep to the house style", |tree| Ok(files::check(&tree.files))),
     ("examples explain themselves", |tree| Ok(examples::check(&tree.files))),
-    ("each invariant names a test that exists", |tree| Ok(invariants::check(tree))),
+    ("each invariant names a test, and the tests that pages name exist", |tree| {
+        Ok(invariants::check(tree))
+    }),
     ("the canary is refused", canary::check),
 ];
 

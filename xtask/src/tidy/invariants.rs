@@ -1,4 +1,5 @@
-//! Each numbered invariant of `ARCHITECTURE.md` names a test that exists.
+//! Each numbered invariant of `ARCHITECTURE.md` names a test, and every test that a page names
+//! exists.
 //!
 //! An invariant is a paragraph, list item or table row that begins with its number, such as
 //! `INV-07`, and ends with `test: path/to/file.rs::name_of_the_test`; several tests are set
@@ -10,11 +11,16 @@ use crate::workspace::Workspace;
 const MAP: &str = "ARCHITECTURE.md";
 
 pub(crate) fn check(workspace: &Workspace) -> Vec<Finding> {
-    let Some(map) = workspace.text(MAP) else { return Vec::new() };
-    compare(map, |path| workspace.text(path))
+    let text = |path: &str| workspace.text(path);
+    let mut findings = text(MAP).map(numbered).unwrap_or_default();
+    for file in workspace.files.iter().filter(|file| file.path.ends_with(".md")) {
+        let page = file.text.as_deref().unwrap_or_default();
+        findings.extend(named(&file.path, page, text));
+    }
+    findings
 }
 
-fn compare<'a>(map: &str, text: impl Fn(&str) -> Option<&'a str>) -> Vec<Finding> {
+fn numbered(map: &str) -> Vec<Finding> {
     let invariants = invariants(map);
     let mut findings = Vec::new();
     if invariants.is_empty() {
@@ -26,23 +32,31 @@ fn compare<'a>(map: &str, text: impl Fn(&str) -> Option<&'a str>) -> Vec<Finding
         if number != expected {
             findings.push(Finding::new(MAP, format!("{number} stands where {expected} would")));
         }
-        let tests = rest.split_once("test:").map_or("", |(_, tests)| tests);
-        let tests: Vec<&str> =
-            tests.split([',', ' ', '`', '|']).filter(|word| word.contains("::")).collect();
-        if tests.is_empty() {
+        let after = rest.split_once("test:").map_or("", |(_, tests)| tests);
+        if tests(after).next().is_none() {
             findings.push(Finding::new(MAP, format!("{number} names no test")));
         }
-        let missing = tests.into_iter().filter(|test| !exists(test, &text));
-        findings.extend(missing.map(|test| Finding::new(MAP, format!("{number}: no test {test}"))));
     }
     findings
 }
 
-fn exists<'a>(test: &str, text: impl Fn(&str) -> Option<&'a str>) -> bool {
-    let Some((path, name)) = test.rsplit_once("::") else { return false };
-    let name = name.trim_end_matches(['.', ')', ';']);
-    let declared = [format!("fn {name}("), format!("def {name}(")];
-    text(path).is_some_and(|text| declared.iter().any(|declared| text.contains(declared)))
+/// The tests named in a text: `path/to/file.rs::name` or `path/to/file.py::name`.
+fn tests(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let is_part = |letter: char| letter.is_alphanumeric() || "_-./:".contains(letter);
+    text.split(move |letter| !is_part(letter)).filter_map(|word| {
+        let (path, name) = word.split_once("::")?;
+        let is_source = path.ends_with(".rs") || path.ends_with(".py");
+        is_source.then(|| (path, name.trim_end_matches(['.', ':'])))
+    })
+}
+
+fn named<'a>(place: &str, page: &str, text: impl Fn(&str) -> Option<&'a str>) -> Vec<Finding> {
+    let exists = |path: &str, name: &str| {
+        let declared = [format!("fn {name}("), format!("def {name}(")];
+        text(path).is_some_and(|text| declared.iter().any(|declared| text.contains(declared)))
+    };
+    let missing = tests(page).filter(|(path, name)| !exists(path, name));
+    missing.map(|(path, name)| Finding::new(place, format!("no test {path}::{name}"))).collect()
 }
 
 /// The text of each invariant on one line, from its number on.
@@ -74,7 +88,8 @@ mod tests {
             "sdk/python/tests/test_bundle.py" => Some("def test_tail_cut(self):"),
             _ => None,
         };
-        compare(map, text).iter().map(ToString::to_string).collect()
+        let findings = numbered(map).into_iter().chain(named(MAP, map, text));
+        findings.map(|finding| finding.to_string()).collect()
     }
 
     #[test]
@@ -84,8 +99,8 @@ mod tests {
 - **INV-01** Nothing takes effect\n  without a receipt. test: \
 `crates/gate/tests/attacks.rs::forged_is_refused`\n\n\
 | INV-02 | A cut tail is found. | test: sdk/python/tests/test_bundle.py::test_tail_cut, \
-crates/gate/tests/attacks.rs::forged_is_refused |\n\n\
-As INV-01 says, so be it.\n";
+crates/gate/tests/attacks.rs::forged_is_refused. |\n\n\
+As INV-01 says, `Digest::of` is at the bottom of it.\n";
         assert_eq!(finds(map), Vec::<String>::new());
     }
 
@@ -97,9 +112,15 @@ As INV-01 says, so be it.\n";
             [
                 "ARCHITECTURE.md: INV-01 names no test",
                 "ARCHITECTURE.md: INV-03 stands where INV-02 would",
-                "ARCHITECTURE.md: INV-03: no test crates/gate/tests/a.rs::b",
+                "ARCHITECTURE.md: no test crates/gate/tests/a.rs::b",
             ]
         );
+    }
+
+    #[test]
+    fn a_test_of_another_name_is_found() {
+        let map = "- INV-01 Forged. test: `crates/gate/tests/attacks.rs::forged`\n";
+        assert_eq!(finds(map), ["ARCHITECTURE.md: no test crates/gate/tests/attacks.rs::forged"]);
     }
 
     #[test]
