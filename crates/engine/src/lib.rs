@@ -1,1 +1,26 @@
-//! engine
+//! Durable, governed runs.
+//!
+//! [`Engine`] is a machine: inputs in, outputs out. Its journal is the ledger: what a run
+//! did is what its entries say, and a run is resumed or replayed by feeding those entries
+//! to the same flow ([`history`], [`resume`], [`replay`]). [`driver`] runs the machine on
+//! real threads.
+
+pub mod driver;
+pub mod engine;
+pub mod history;
+pub mod notice;
+pub mod replay;
+pub mod resume;
+pub mod start;
+
+mod active;
+mod choose;
+mod settle;
+mod steps;
+
+pub use driver::{Driver, Hands, Inbox, Ledger};
+pub use engine::{Engine, Input, Output, Settings, Timer};
+pub use history::{History, Mismatch, Record};
+pub use notice::{Notice, Sealed, What};
+pub use resume::Resumption;
+pub use start::Start;

@@ -98,7 +98,8 @@ impl Approvals {
     #[must_use]
     pub fn for_intent(&self, intent: Digest) -> Vec<Approval> {
         let requests = self.requests.values().filter(|request| request.intent == intent);
-        requests.filter(|request| !request.granted.is_empty()).map(Request::approval).collect()
+        let answered = |request: &&Request| !request.granted.is_empty() || request.rejected.is_some();
+        requests.filter(answered).map(Request::approval).collect()
     }
 
     /// The open request for an intent under a canon version, if it was asked already.
@@ -204,7 +205,8 @@ impl Request {
             id: self.id,
             intent: self.intent,
             canon: self.canon,
-            by: if self.rejected.is_some() { BTreeSet::new() } else { self.granted.clone() },
+            by: self.granted.clone(),
+            rejected: self.rejected.is_some(),
             expires: self.expires,
         }
     }

@@ -24,6 +24,17 @@ pub struct Limits {
     pub roots: BTreeMap<String, Access>,
 }
 
+/// What a session has used of its blast radius.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Keys written.
+    pub resources: BTreeSet<String>,
+    /// Money moved, in minor units.
+    pub amount: u64,
+    /// Actions taken.
+    pub actions: BTreeSet<String>,
+}
+
 /// The accounts of one session.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
@@ -92,6 +103,14 @@ impl Account {
 
     pub(crate) fn roots(&self) -> &BTreeMap<String, Access> {
         &self.limits.roots
+    }
+
+    pub(crate) fn used(&self) -> Used {
+        Used {
+            resources: self.written.clone(),
+            amount: self.amount,
+            actions: self.actions.clone(),
+        }
     }
 
     pub(crate) fn spread(&self, wanted: &Footprint) -> Spread {

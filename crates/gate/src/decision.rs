@@ -6,7 +6,8 @@
 
 mod checks;
 
-pub(crate) use checks::{amount_of, sum_key};
+pub(crate) use checks::sum_key;
+pub use checks::amount_of;
 
 use cog_base::Value;
 use cog_base::json::Map;

@@ -309,6 +309,12 @@ impl<E: Effect> Performed<E> {
         self.pass.receipt
     }
 
+    /// The run it belongs to.
+    #[must_use]
+    pub fn session(&self) -> RunId {
+        self.pass.scope.session
+    }
+
     /// What was to be done.
     #[must_use]
     pub fn effect(&self) -> &E {
@@ -347,6 +353,12 @@ impl Settling {
     #[must_use]
     pub fn receipt(&self) -> ReceiptId {
         self.receipt
+    }
+
+    /// What came of it.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
     }
 
     /// The settled effect, once its outcome is durable.

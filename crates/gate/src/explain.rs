@@ -50,6 +50,7 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
             let limit = check.read.get("limit").and_then(Value::as_text).unwrap_or_default();
             format!("The limit of the policy that permits it is reached: {limit}.")
         }
+        "approval.rejected" => "The people who were asked to approve it said no.".into(),
         "interference.conflict" => "Another open effect holds what it touches.".into(),
         "envelope.resources" => {
             format!("The run would touch more than {} resources.", number("resources_max"))
@@ -116,7 +117,7 @@ fn mend(
         CheckName::Envelope => envelope(check, intent, snapshot, canon),
         CheckName::Interference => vec!["if it were asked again when the lease has ended".into()],
         CheckName::Freshness => vec!["if clock and canon were current".into()],
-        CheckName::Approval => Vec::new(),
+        CheckName::Approval => vec!["if those who were asked approved it".into()],
     }
 }
 

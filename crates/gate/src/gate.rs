@@ -11,11 +11,12 @@ use cog_canon::Canon;
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 
 use crate::approvals::{APPROVAL_LIFE_MS, Approvals};
-use crate::book::{Book, Charge, Limits};
+use crate::consent::Consent;
+use crate::book::{Book, Charge, Limits, Used};
 use crate::decision::{Decision, Need, PROCEDURE, Verdict, amount_of, decide, sum_key};
 use crate::door::{
     Cleared, End, NotCleared, OpenReceipts, Pass, Pending, Permit, RECEIPT_LIFE_MS, Report, Scope,
-    Settled, Settling,
+    Settling,
 };
 use crate::effect::{Effect, Footprint, Redo};
 use crate::explain::flips;
@@ -139,6 +140,19 @@ impl Gate {
     #[must_use]
     pub fn spent(&self, session: RunId) -> Micros {
         self.book.account(session).map_or(Micros::ZERO, crate::book::Account::spent)
+    }
+
+    /// What is left of a session's money; nothing when it has no limit.
+    #[must_use]
+    pub fn budget_left(&self, session: RunId) -> Option<Micros> {
+        let budget = self.book.account(session)?.budget();
+        budget.limit.map(|limit| Micros::new(limit.saturating_sub(budget.used)))
+    }
+
+    /// What a session has used of its blast radius.
+    #[must_use]
+    pub fn used(&self, session: RunId) -> Used {
+        self.book.account(session).map(crate::book::Account::used).unwrap_or_default()
     }
 
     /// The intent behind a question, with its worst-case cost and its risk.
@@ -276,7 +290,27 @@ impl Gate {
             return Ok(Asked { id: open.id, need, draft: None });
         }
         let id = ApprovalId::new(now, entropy)?;
-        let draft = case.approval(id, &need, decision);
+        let draft = case.approval(id, &need, APPROVAL_LIFE_MS, decision.to_value());
+        Ok(Asked { id, need, draft: Some(draft) })
+    }
+
+    /// Ask people whether a step may go on.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] when no id can be drawn.
+    pub fn consult(
+        &self,
+        question: &Question<'_, Consent>,
+        world: &World<'_>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Asked, NoEntropy> {
+        let intent = Self::intent(question, world.canon);
+        let snapshot = self.snapshot(&intent, &Footprint::default(), world);
+        let need = question.effect.need.clone();
+        let expires_ms = question.effect.expires_ms;
+        let case = Case { intent, snapshot, footprint: Footprint::default(), world };
+        let id = ApprovalId::new(case.snapshot.now, entropy)?;
+        let draft = case.approval(id, &need, expires_ms, Value::Null);
         Ok(Asked { id, need, draft: Some(draft) })
     }
 
@@ -305,12 +339,14 @@ impl Gate {
         Ok(cleared)
     }
 
-    /// A finished effect: its lease ends and its cost is final. Says whether a lease ended.
-    pub fn close(&mut self, session: RunId, settled: &Settled) -> bool {
-        let receipt = settled.receipt();
+    /// A finished effect whose outcome is on its way into the ledger: its lease ends and its
+    /// cost is final. What is asked next stands behind that outcome in the log. Says whether
+    /// a lease ended.
+    pub fn close(&mut self, session: RunId, settling: &Settling) -> bool {
+        let receipt = settling.receipt();
         self.receipts.close(receipt);
         if let Some(account) = self.book.account_mut(session) {
-            account.settle(receipt, settled.report().cost);
+            account.settle(receipt, settling.report().cost);
         }
         self.leases.release(receipt)
     }
@@ -436,13 +472,13 @@ impl Case<'_> {
         self.draft(Kind::Receipt, data, decision.to_value())
     }
 
-    fn approval(&self, id: ApprovalId, need: &Need, decision: &Decision) -> Draft {
+    fn approval(&self, id: ApprovalId, need: &Need, expires_ms: u64, trace: Value) -> Draft {
         let mut data = self.data(id.into());
         let of = Value::list(need.of.iter().map(String::as_str));
         data.insert("need".into(), Value::map([("count", need.count.into()), ("of", of)]));
-        data.insert("expires".into(), self.snapshot.now.plus_ms(APPROVAL_LIFE_MS).into());
+        data.insert("expires".into(), self.snapshot.now.plus_ms(expires_ms).into());
         data.insert("initiator".into(), self.intent.origin().initiator.as_str().into());
-        self.draft(Kind::ApprovalRequested, data, decision.to_value())
+        self.draft(Kind::ApprovalRequested, data, trace)
     }
 
     fn refuse(&self, decision: Decision, entropy: &mut dyn Entropy) -> Result<Refusal, NoEntropy> {

@@ -7,6 +7,7 @@
 
 pub mod adapter;
 pub mod approvals;
+pub mod change;
 pub mod decision;
 pub mod door;
 pub mod effect;
@@ -15,12 +16,14 @@ pub mod intent;
 pub mod snapshot;
 
 mod book;
+mod consent;
 mod gate;
 mod lease;
 mod redact;
 
 pub use adapter::{Adapter, Found, Work};
-pub use book::Limits;
+pub use book::{Limits, Used};
+pub use consent::Consent;
 pub use door::{Cleared, End, Failure, Performed, Permit, Pending, Report, Settled, Settling};
 pub use effect::{AnyCleared, AnyEffect, Effect};
 pub use gate::{Answer, Asked, Gate, Lost, Question, Refusal, World};

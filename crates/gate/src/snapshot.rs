@@ -60,6 +60,8 @@ pub struct Approval {
     pub canon: Digest,
     /// Who said yes.
     pub by: BTreeSet<String>,
+    /// Whether somebody said no.
+    pub rejected: bool,
     /// When it ends.
     pub expires: Timestamp,
 }
@@ -258,6 +260,7 @@ impl Approval {
             ("intent", self.intent.into()),
             ("canon", self.canon.into()),
             ("by", texts(&self.by)),
+            ("rejected", self.rejected.into()),
             ("expires", self.expires.into()),
         ])
     }
@@ -269,6 +272,7 @@ impl Approval {
             intent: text("intent")?.parse().ok()?,
             canon: text("canon")?.parse().ok()?,
             by: text_set(value.get("by")?),
+            rejected: value.get("rejected")?.as_bool()?,
             expires: text("expires")?.parse().ok()?,
         })
     }

@@ -200,8 +200,8 @@ impl Case<'_> {
     /// Whether the consents that every permitting policy asks for are there, and otherwise
     /// the first need that is not met.
     fn approval(&self, terms: &mut Terms) -> (Check, Option<Need>) {
-        let codes = ["approval.not_needed", "approval.given", "approval.needed"];
-        let [not_needed, given, needed] = codes;
+        let (not_needed, given) = ("approval.not_needed", "approval.given");
+        let (needed, rejected) = ("approval.needed", "approval.rejected");
         let duties = self.evaluation.iter().flat_map(|it| &it.obligations);
         let needs = duties.filter_map(|obligation| match &obligation.duty {
             Duty::Approval { count, of } => Some(Need { count: *count, of: of.clone() }),
@@ -212,6 +212,11 @@ impl Case<'_> {
         let needs: Vec<_> = needs.collect();
         let valid: Vec<_> = self.valid_approvals().collect();
         let missing = needs.iter().find(|need| self.consents(need, &valid) < need.count);
+        let refused = missing.is_some() && valid.iter().any(|approval| approval.rejected);
+        if refused {
+            let codes = [rejected, rejected];
+            return (check(CheckName::Approval, false, codes, self.read_approvals()), None);
+        }
         let code = match (needs.is_empty(), missing) {
             (true, _) => not_needed,
             (false, None) => given,
@@ -242,6 +247,7 @@ impl Case<'_> {
         let origin = self.intent.origin();
         let people: BTreeSet<_> = valid
             .iter()
+            .filter(|approval| !approval.rejected)
             .flat_map(|approval| &approval.by)
             .filter(|who| **who != self.intent.actor().as_str())
             .filter(|who| **who != origin.initiator.as_str())
@@ -332,7 +338,8 @@ pub(crate) fn sum_key(policy: &str, path: &str) -> String {
 }
 
 /// The money an intent moves, in minor units: the first of the canon's amount paths it has.
-pub(crate) fn amount_of(canon: &Canon, intent: &Intent) -> u64 {
+#[must_use]
+pub fn amount_of(canon: &Canon, intent: &Intent) -> u64 {
     let paths = &canon.settings().envelope.amount_paths;
     paths.iter().find_map(|path| intent.at(path)).and_then(Value::as_u64).unwrap_or(0)
 }

@@ -1,0 +1,234 @@
+//! Candidate plans put to OPTR: what the canon would say about each step, what it costs.
+
+use std::sync::Arc;
+
+use cog_base::entropy::NoEntropy;
+use cog_base::id::{RunId, SelectionId};
+use cog_base::json::Map;
+use cog_base::{Digest, Micros, Value};
+use cog_canon::Canon;
+use cog_flow::{Event, PlanConstraints, PlanSpec, PlanStep, StepPath};
+use cog_gate::decision::{Decision, Verdict};
+use cog_gate::explain::reason;
+use cog_gate::{Actor, AnyEffect, Effect, Gate, Question};
+use cog_ledger::Kind;
+use cog_optr::{Admissible, Candidate, Constraints, Envelope, Risk, StepEstimate, Used, Weights};
+
+use crate::active::Active;
+use crate::engine::{Await, Engine, Turn};
+use crate::notice::What;
+use crate::start::draft;
+
+/// What a flow asks to choose among.
+#[derive(Clone)]
+pub(crate) struct Choice {
+    pub(crate) step: StepPath,
+    pub(crate) goal: String,
+    pub(crate) constraints: PlanConstraints,
+    pub(crate) plans: Vec<PlanSpec>,
+    pub(crate) attempt: u32,
+}
+
+impl Engine {
+    /// Select a plan and record the selection with every candidate's score or fault.
+    pub(crate) fn choose(
+        &mut self,
+        id: RunId,
+        choice: Choice,
+        turn: &mut Turn,
+    ) -> Result<Event, NoEntropy> {
+        let Choice { step, goal, constraints, plans, attempt } = choice;
+        let selection = SelectionId::new(self.now(), self.entropy.as_mut())?;
+        let Some(active) = self.runs.get(&id) else {
+            return Ok(Event::Planned { step, plan: None, reason: "the run is gone".into() });
+        };
+        let (canon, in_force) = self.canon_for(&active.origin.domain);
+        let candidates: Vec<_> =
+            plans.iter().map(|plan| self.candidate(active, &step, plan, canon.as_ref())).collect();
+        let found = match &canon {
+            Some(canon) => cog_optr::select(
+                &candidates,
+                &self.constraints(active, &constraints, canon),
+                &weights(canon),
+            ),
+            None => cog_optr::select(&candidates, &Constraints::default(), &no_weights()),
+        };
+        let table = found.to_value();
+        let chosen = found.chosen.and_then(|place| plans.get(place)).map(|plan| plan.id.clone());
+        let mut data = Map::from([
+            ("id".into(), selection.into()),
+            ("step".into(), step.to_string().into()),
+            ("goal".into(), goal.as_str().into()),
+            ("attempt".into(), attempt.into()),
+            ("candidates".into(), table.clone()),
+        ]);
+        if let Some(chosen) = &chosen {
+            data.insert("chosen".into(), chosen.as_str().into());
+        }
+        let draft = draft(&active.origin, Kind::PlanSelected, in_force, data, None);
+        turn.append(active.origin.tenant, id, draft, Await::Nothing);
+        let name = step.to_string();
+        turn.tell(id, What::Planned { step: name, goal, chosen: chosen.clone(), candidates: table });
+        let reason = if chosen.is_some() { "" } else { NO_PLAN };
+        Ok(Event::Planned { step, plan: chosen, reason: reason.into() })
+    }
+
+    fn candidate(
+        &self,
+        active: &Active,
+        step: &StepPath,
+        plan: &PlanSpec,
+        canon: Option<&Arc<Canon>>,
+    ) -> Candidate {
+        let expect = &plan.expect;
+        // What a plan is expected to cost and take is said of the whole: its first step
+        // carries it, so that the sums over the steps are those of the plan.
+        let mut first = true;
+        let steps = plan.steps.iter().map(|part| {
+            let whole = std::mem::replace(&mut first, false);
+            let mut estimate = self.estimate(active, step, plan, part, canon);
+            if whole {
+                let cost = Micros::new(expect.cost_micros);
+                estimate.cost = estimate.cost.checked_add(cost).unwrap_or(cost);
+                estimate.latency_ms = expect.latency_ms;
+            }
+            estimate
+        });
+        Candidate { id: plan.id.clone(), digest: digest(plan), steps: steps.collect() }
+    }
+
+    fn estimate(
+        &self,
+        active: &Active,
+        step: &StepPath,
+        plan: &PlanSpec,
+        part: &PlanStep,
+        canon: Option<&Arc<Canon>>,
+    ) -> StepEstimate {
+        let risk = plan.expect.risk.as_deref().or_else(|| {
+            canon.map(|canon| canon.settings().risk_of(&part.uses))
+        });
+        let mut estimate = StepEstimate {
+            id: part.id.clone(),
+            action: part.uses.clone(),
+            resource: part.uses.clone(),
+            admissible: Admissible::NotYetKnown,
+            cost: Micros::ZERO,
+            latency_ms: 0,
+            risk: risk.and_then(|risk| risk.parse().ok()).unwrap_or(Risk::Critical),
+            amount_minor: 0,
+            needs: part.needs.clone(),
+        };
+        let Some(with) = part.with.as_ref().filter(|_| part.uses != "compute") else {
+            if part.uses == "compute" {
+                estimate.admissible = Admissible::Yes;
+            }
+            return estimate;
+        };
+        let actor = part.actor.as_ref().map(|actor| actor.parse::<Actor>());
+        let actor = actor.unwrap_or_else(|| Ok(active.origin.initiator.clone()));
+        let no = |code: &str, reason: String| Admissible::No { code: code.into(), reason };
+        let (actor, effect) = match (actor, AnyEffect::from_args(&part.uses, with)) {
+            (Ok(actor), Ok(effect)) => (actor, effect),
+            (Err(error), _) => {
+                estimate.admissible = no("step.invalid", error.to_string());
+                return estimate;
+            }
+            (_, Err(error)) => {
+                estimate.admissible = no("step.invalid", error.to_string());
+                return estimate;
+            }
+        };
+        let name = format!("{step}.{}.{}", plan.id, part.id);
+        let origin = &active.origin;
+        let question = Question { origin, step: &name, actor, effect, subject: None };
+        let intent = Gate::intent(&question, canon.map(Arc::as_ref));
+        let (_, in_force) = self.canon_for(&origin.domain);
+        let world = self.world(canon.map(Arc::as_ref), in_force);
+        let decision = self.gate.preview(&question, &world);
+        estimate.admissible = admissible(&decision, &reason(&decision, &intent));
+        estimate.cost = intent.cost();
+        estimate.resource = resource_of(&question.effect);
+        estimate.amount_minor = canon.map_or(0, |canon| cog_gate::decision::amount_of(canon, &intent));
+        estimate
+    }
+
+    fn constraints(
+        &self,
+        active: &Active,
+        wanted: &PlanConstraints,
+        canon: &Canon,
+    ) -> Constraints {
+        let left = self.gate.budget_left(active.origin.session);
+        let asked = wanted.cost_micros.map(Micros::new);
+        let envelope = &canon.settings().envelope;
+        let used = self.gate.used(active.origin.session);
+        Constraints {
+            budget: asked.into_iter().chain(left).min(),
+            deadline_ms: wanted.deadline_ms,
+            envelope: Envelope {
+                resources_max: envelope.resources_max,
+                amount_max: envelope.amount_max,
+                forbidden: envelope.forbidden.clone(),
+            },
+            used: Used {
+                resources: used.resources,
+                amount_minor: used.amount,
+                actions: used.actions,
+            },
+            leased: std::collections::BTreeSet::new(),
+        }
+    }
+}
+
+pub(crate) const NO_PLAN: &str = "no candidate plan is admissible";
+
+/// What an effect writes, or what it acts on when it writes nothing.
+fn resource_of(effect: &AnyEffect) -> String {
+    let written = effect.footprint().writes.into_iter().next();
+    written.unwrap_or_else(|| effect.resource().to_string())
+}
+
+fn admissible(decision: &Decision, reason: &str) -> Admissible {
+    match &decision.verdict {
+        Verdict::Allow | Verdict::Wait => Admissible::Yes,
+        Verdict::NeedsApproval(need) => {
+            Admissible::NeedsApproval { by: format!("{} of {}", need.count, need.of.join(", ")) }
+        }
+        Verdict::Refuse(_) => {
+            let code = decision.failed().map_or("refused", |check| check.code);
+            Admissible::No { code: code.to_owned(), reason: reason.to_owned() }
+        }
+    }
+}
+
+fn weights(canon: &Canon) -> Weights {
+    let settings = canon.settings();
+    let loss = settings.risk.iter().filter_map(|(risk, loss)| Some((risk.parse().ok()?, *loss)));
+    Weights {
+        latency_micros_per_second: settings.optr.latency_micros_per_second,
+        loss_micros: loss.collect(),
+        risk_weight_percent: settings.optr.risk_weight_percent,
+    }
+}
+
+/// Without a canon nothing has a price, and so every plan falls out.
+fn no_weights() -> Weights {
+    Weights {
+        latency_micros_per_second: 0,
+        loss_micros: std::collections::BTreeMap::new(),
+        risk_weight_percent: 100,
+    }
+}
+
+fn digest(plan: &PlanSpec) -> Digest {
+    let steps = plan.steps.iter().map(|step| {
+        Value::map([
+            ("id", Value::from(step.id.as_str())),
+            ("uses", step.uses.as_str().into()),
+            ("with", step.with.clone().map(Value::Map).into()),
+        ])
+    });
+    let value = Value::map([("id", Value::from(plan.id.as_str())), ("steps", Value::list(steps))]);
+    Digest::in_context("cognitionos/plan/v1", &value.canonical())
+}

@@ -1,0 +1,169 @@
+//! Drives an engine with real threads: one takes inputs in turn, others commit and perform.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use cog_base::entropy::NoEntropy;
+use cog_base::id::{ReceiptId, RunId, TenantId};
+use cog_base::{Clock, Timestamp};
+use cog_gate::{AnyEffect, Cleared};
+use cog_ledger::{Draft, Durable, Entry};
+
+use crate::engine::{Engine, Input, Output, Timer};
+use crate::notice::Notice;
+
+/// The longest sleep between two looks at the timers.
+const NAP_MS_MAX: u64 = 60_000;
+
+/// What answers an append.
+pub type Reply = Box<dyn FnOnce(Result<Vec<Durable<Entry>>, String>) + Send>;
+
+/// Appends drafts durably: the group committer.
+pub trait Ledger: Send {
+    /// Append all of `drafts` or none and reply, in the order of the submissions.
+    fn submit(&self, drafts: Vec<(TenantId, Draft)>, reply: Reply);
+}
+
+/// Performs what the gate cleared, in tasks of its own, so that nothing that was begun is
+/// lost when somebody stops waiting for it.
+pub trait Hands: Send {
+    /// Perform, not before `after_ms`, and send [`Input::Performed`], or [`Input::Lost`]
+    /// when it panics or outlives `timeout_ms`.
+    fn perform(
+        &self,
+        run: RunId,
+        cleared: Cleared<AnyEffect>,
+        after_ms: u64,
+        timeout_ms: Option<u64>,
+        inbox: Inbox,
+    );
+
+    /// Look for the traces of an effect and send [`Input::Probed`].
+    fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox);
+}
+
+/// Where inputs for an engine are sent to.
+#[derive(Clone, Debug)]
+pub struct Inbox(Sender<Input>);
+
+impl Inbox {
+    /// Send an input. When the engine is gone there is nobody to tell, and the ledger
+    /// holds what the next engine needs.
+    pub fn send(&self, input: Input) {
+        let _ = self.0.send(input);
+    }
+}
+
+/// An engine with its hands and its ledger.
+pub struct Driver {
+    engine: Engine,
+    inputs: Receiver<Input>,
+    inbox: Inbox,
+    ledger: Box<dyn Ledger>,
+    hands: Box<dyn Hands>,
+    clock: Arc<dyn Clock>,
+    timers: BinaryHeap<Reverse<(Timestamp, Timer)>>,
+}
+
+impl Driver {
+    /// A driver of `engine`.
+    #[must_use]
+    pub fn new(
+        engine: Engine,
+        ledger: Box<dyn Ledger>,
+        hands: Box<dyn Hands>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (sender, inputs) = channel();
+        let inbox = Inbox(sender);
+        Self { engine, inputs, inbox, ledger, hands, clock, timers: BinaryHeap::new() }
+    }
+
+    /// Where inputs are sent to.
+    #[must_use]
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// The engine, to look at.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The engine, to prepare it before runs start.
+    pub fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// Wait for something to happen, at most `wait_ms`, and do what it leads to.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] when the source of randomness failed; nothing goes on then.
+    pub fn turn(&mut self, wait_ms: u64) -> Result<Vec<Notice>, NoEntropy> {
+        let mut notices = Vec::new();
+        let wait = Duration::from_millis(self.nap_ms().min(wait_ms));
+        match self.inputs.recv_timeout(wait) {
+            Ok(input) => self.take(input, &mut notices)?,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        }
+        while let Ok(input) = self.inputs.try_recv() {
+            self.take(input, &mut notices)?;
+        }
+        self.ring(&mut notices)?;
+        Ok(notices)
+    }
+
+    fn take(&mut self, input: Input, notices: &mut Vec<Notice>) -> Result<(), NoEntropy> {
+        for output in self.engine.handle(input)? {
+            match output {
+                Output::Append { ticket, drafts } => {
+                    let inbox = self.inbox();
+                    let reply = move |result| {
+                        inbox.send(match result {
+                            Ok(entries) => Input::Committed { ticket, entries },
+                            Err(message) => Input::NotCommitted { ticket, message },
+                        });
+                    };
+                    self.ledger.submit(drafts, Box::new(reply));
+                }
+                Output::Perform { run, cleared, after_ms, timeout_ms } => {
+                    self.hands.perform(run, cleared, after_ms, timeout_ms, self.inbox());
+                }
+                Output::Probe { run, receipt, effect } => {
+                    self.hands.probe(run, receipt, effect, self.inbox());
+                }
+                Output::Arm { timer, ms } => {
+                    self.timers.push(Reverse((self.clock.now().plus_ms(ms), timer)));
+                }
+                Output::Notice(notice) => notices.push(notice),
+            }
+        }
+        Ok(())
+    }
+
+    fn ring(&mut self, notices: &mut Vec<Notice>) -> Result<(), NoEntropy> {
+        let now = self.clock.now();
+        while self.timers.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            if let Some(Reverse((_, timer))) = self.timers.pop() {
+                self.take(Input::Due(timer), notices)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn nap_ms(&self) -> u64 {
+        let now = self.clock.now();
+        let next = self.timers.peek().map(|Reverse((at, _))| at.ms_since(now) + 1);
+        next.unwrap_or(NAP_MS_MAX).min(NAP_MS_MAX)
+    }
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}

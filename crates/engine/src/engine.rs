@@ -1,0 +1,357 @@
+//! The engine of one tenant: runs many flows at once, each step through the gate.
+//!
+//! It is a machine without threads, clock or I/O: [`Engine::handle`] takes one input and
+//! returns what must be done. The driver of the program and the simulator drive the very
+//! same machine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cog_base::entropy::{Entropy, NoEntropy};
+use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
+use cog_base::{Clock, Digest, Timestamp};
+use cog_canon::Canon;
+use cog_gate::change::ChangeControl;
+use cog_gate::snapshot::TenantStatus;
+use cog_gate::{Actor, AnyEffect, Cleared, Found, Gate, Pending, Performed, Settling, World};
+use cog_ledger::{Draft, Durable, Entry};
+
+use crate::active::Active;
+use crate::notice::{Notice, What};
+use crate::start::Start;
+
+/// Something that happened outside.
+#[derive(Debug)]
+pub enum Input {
+    /// Start a run.
+    Start(Box<Start>),
+    /// Go on with a run that a crash or a park left open.
+    Resume(Box<crate::resume::Resumption>),
+    /// The drafts of an [`Output::Append`] are durable, in their order.
+    Committed {
+        /// The append.
+        ticket: u64,
+        /// Its entries.
+        entries: Vec<Durable<Entry>>,
+    },
+    /// The drafts of an [`Output::Append`] are not durable, or nobody can tell.
+    NotCommitted {
+        /// The append.
+        ticket: u64,
+        /// Why.
+        message: String,
+    },
+    /// An adapter is done.
+    Performed(Performed<AnyEffect>),
+    /// An adapter will never answer: it panicked or outlived its time.
+    Lost {
+        /// The run.
+        run: RunId,
+        /// The receipt it worked under.
+        receipt: ReceiptId,
+    },
+    /// An adapter looked for the traces of a lost effect.
+    Probed {
+        /// The run.
+        run: RunId,
+        /// The receipt.
+        receipt: ReceiptId,
+        /// What it found.
+        found: Found,
+    },
+    /// A timer is due.
+    Due(Timer),
+    /// Somebody answers a request for consent.
+    Answer {
+        /// The run that waits.
+        run: RunId,
+        /// The request.
+        approval: ApprovalId,
+        /// Who answers.
+        who: Actor,
+        /// Yes, or no with a reason.
+        verdict: Result<(), String>,
+    },
+    /// Somebody ends a run.
+    Cancel {
+        /// The run.
+        run: RunId,
+        /// Who.
+        who: Actor,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Something that must be done outside.
+#[derive(Debug)]
+pub enum Output {
+    /// Append all of these or none, in this order, and answer with the ticket.
+    Append {
+        /// Names the append in the answer.
+        ticket: u64,
+        /// What to append.
+        drafts: Vec<(TenantId, Draft)>,
+    },
+    /// Perform this.
+    Perform {
+        /// The run.
+        run: RunId,
+        /// What, with its clearance.
+        cleared: Cleared<AnyEffect>,
+        /// Not before so many milliseconds.
+        after_ms: u64,
+        /// Give up after so many milliseconds.
+        timeout_ms: Option<u64>,
+    },
+    /// Look for the traces of this.
+    Probe {
+        /// The run.
+        run: RunId,
+        /// The receipt whose outcome was lost.
+        receipt: ReceiptId,
+        /// What was authorised.
+        effect: AnyEffect,
+    },
+    /// Say when this timer is due.
+    Arm {
+        /// The timer.
+        timer: Timer,
+        /// In how many milliseconds.
+        ms: u64,
+    },
+    /// Tell the onlookers.
+    Notice(Notice),
+}
+
+/// A timer of a run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timer {
+    /// The run.
+    pub run: RunId,
+    /// Its name in the run: a step's path, or `budget`.
+    pub name: String,
+}
+
+/// Who waits for a draft to be durable, and for what.
+#[derive(Debug)]
+pub(crate) enum Await {
+    /// Nobody.
+    Nothing,
+    /// The run's first entry.
+    Started,
+    /// A receipt.
+    Receipt(Box<Pending<AnyEffect>>),
+    /// An outcome.
+    Outcome { step: String, settling: Box<Settling> },
+    /// A request for consent.
+    Asked,
+    /// An answer to a request.
+    Answered(ApprovalId),
+    /// The run's last entry.
+    Seal,
+}
+
+/// Fixed facts of an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Whose runs these are.
+    pub tenant: TenantId,
+    /// Whether the tenant may act.
+    pub status: TenantStatus,
+}
+
+/// The engine of one tenant.
+pub struct Engine {
+    pub(crate) settings: Settings,
+    pub(crate) gate: Gate,
+    pub(crate) change: ChangeControl,
+    pub(crate) canons: BTreeMap<Digest, Arc<Canon>>,
+    pub(crate) runs: BTreeMap<RunId, Active>,
+    tickets: BTreeMap<u64, Vec<(RunId, Await)>>,
+    next_ticket: u64,
+    ledger_at: Timestamp,
+    clock: Arc<dyn Clock>,
+    pub(crate) entropy: Box<dyn Entropy>,
+}
+
+/// What one input leads to, collected while it is handled.
+#[derive(Default)]
+pub(crate) struct Turn {
+    drafts: Vec<(TenantId, Draft)>,
+    awaits: Vec<(RunId, Await)>,
+    outputs: Vec<Output>,
+}
+
+impl Turn {
+    pub(crate) fn append(&mut self, tenant: TenantId, run: RunId, draft: Draft, then: Await) {
+        self.drafts.push((tenant, draft));
+        self.awaits.push((run, then));
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push(output);
+    }
+
+    pub(crate) fn tell(&mut self, run: RunId, what: What) {
+        self.outputs.push(Output::Notice(Notice { run, what }));
+    }
+}
+
+impl Engine {
+    /// An engine without runs.
+    #[must_use]
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>, entropy: Box<dyn Entropy>) -> Self {
+        Self {
+            settings,
+            gate: Gate::default(),
+            change: ChangeControl::default(),
+            canons: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            ledger_at: Timestamp::MIN,
+            clock,
+            entropy,
+        }
+    }
+
+    /// Take note of a durable entry that was written before this engine, or beside it.
+    /// The driver feeds all entries about canon, in order, before it starts runs.
+    pub fn observe(&mut self, entry: &Entry) {
+        self.ledger_at = self.ledger_at.max(entry.at());
+        self.change.observe(entry);
+    }
+
+    /// Make a version of canon known. It decides only if the ledger says it is in force.
+    pub fn know(&mut self, canon: Arc<Canon>) {
+        self.canons.insert(canon.digest(), canon);
+    }
+
+    /// What is in force and what is proposed.
+    #[must_use]
+    pub fn change_control(&self) -> &ChangeControl {
+        &self.change
+    }
+
+    /// The gate, to look at requests for consent.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// How many runs are open.
+    #[must_use]
+    pub fn open_runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Take one input and say what must be done.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] when no id can be drawn. The engine must not be used any more: what
+    /// the ledger holds is the truth, and a new engine resumes from it.
+    pub fn handle(&mut self, input: Input) -> Result<Vec<Output>, NoEntropy> {
+        let mut turn = Turn::default();
+        match input {
+            Input::Start(start) => self.start(*start, &mut turn)?,
+            Input::Resume(resumption) => self.resume(*resumption, &mut turn)?,
+            Input::Committed { ticket, entries } => self.committed(ticket, entries, &mut turn)?,
+            Input::NotCommitted { ticket, message } => {
+                self.not_committed(ticket, &message, &mut turn);
+            }
+            Input::Performed(performed) => self.performed(performed, &mut turn)?,
+            Input::Lost { run, receipt } => self.lost(run, receipt, &mut turn)?,
+            Input::Probed { run, receipt, found } => self.probed(run, receipt, found, &mut turn)?,
+            Input::Due(timer) => self.due(&timer, &mut turn)?,
+            Input::Answer { run, approval, who, verdict } => {
+                self.answer(run, approval, &who, verdict, &mut turn);
+            }
+            Input::Cancel { run, who, reason } => self.cancel(run, &who, &reason, &mut turn)?,
+        }
+        Ok(self.finish(turn))
+    }
+
+    fn finish(&mut self, turn: Turn) -> Vec<Output> {
+        let Turn { drafts, awaits, mut outputs } = turn;
+        if !drafts.is_empty() {
+            let ticket = self.next_ticket;
+            self.next_ticket += 1;
+            for (run, _) in &awaits {
+                if let Some(active) = self.runs.get_mut(run) {
+                    active.appends += 1;
+                }
+            }
+            self.tickets.insert(ticket, awaits);
+            outputs.push(Output::Append { ticket, drafts });
+        }
+        outputs
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The canon in force in a run's domain, if it is known here.
+    pub(crate) fn canon_for(&self, domain: &str) -> (Option<Arc<Canon>>, Option<Digest>) {
+        let in_force = self.change.in_force(domain);
+        (in_force.and_then(|digest| self.canons.get(&digest).cloned()), in_force)
+    }
+
+    pub(crate) fn world<'a>(
+        &self,
+        canon: Option<&'a Canon>,
+        in_force: Option<Digest>,
+    ) -> World<'a> {
+        World {
+            now: self.now(),
+            ledger_at: self.ledger_at,
+            tenant: self.settings.status,
+            canon,
+            in_force,
+        }
+    }
+
+    fn committed(
+        &mut self,
+        ticket: u64,
+        entries: Vec<Durable<Entry>>,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let awaits = self.tickets.remove(&ticket).unwrap_or_default();
+        let mut touched = Vec::new();
+        for ((run, then), entry) in awaits.into_iter().zip(entries) {
+            self.observe(&entry);
+            self.gate.observe(&entry);
+            if let Some(active) = self.runs.get_mut(&run) {
+                active.appends -= 1;
+                active.tally.count(&entry);
+            }
+            self.durable(run, then, &entry, turn)?;
+            if touched.last() != Some(&run) {
+                touched.push(run);
+            }
+        }
+        for run in touched {
+            self.settle_down(run, turn)?;
+        }
+        Ok(())
+    }
+
+    /// The ledger could not be written. The runs stop where the ledger ends; whoever
+    /// drives the engine resumes them from it.
+    fn not_committed(&mut self, ticket: u64, message: &str, turn: &mut Turn) {
+        for (run, _) in self.tickets.remove(&ticket).unwrap_or_default() {
+            if self.runs.remove(&run).is_some() {
+                self.gate.close_session(run);
+                turn.tell(run, What::Stopped { message: message.to_owned() });
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("runs", &self.runs.len()).finish_non_exhaustive()
+    }
+}

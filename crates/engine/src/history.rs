@@ -1,0 +1,439 @@
+//! A run rebuilt from its entries: the same machine, fed by the ledger.
+//!
+//! The ledger is the journal. Feeding a run's entries in order to a fresh flow gives its
+//! state back; that each receipt and denial fits what the flow wanted at that point is the
+//! proof that the run is the one its definition and inputs describe.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cog_base::Value;
+use cog_base::id::{ApprovalId, ReceiptId};
+use cog_base::json::Map;
+use cog_flow::{Action, Event, Flow, StepPath};
+use cog_gate::decision::{Need, read_record};
+use cog_gate::snapshot::Access;
+use cog_gate::{Effect, Intent, Origin, Report};
+use cog_ledger::{Entry, Kind};
+
+use crate::active::{Active, Ending, Question, State, Wanted};
+use crate::choose::Choice;
+use crate::settle::event_of;
+use crate::start::BUDGET_TIMER;
+use crate::steps::{ASK_MS, read, refused, waits_for};
+
+/// An entry of a session with its body, if that was kept.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// Its body.
+    pub body: Option<Value>,
+}
+
+/// Why a run cannot be rebuilt from its entries.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// The first entry does not start a session.
+    #[error("the session's first entry (seq {seq}) is no session.started")]
+    NoStart {
+        /// Where.
+        seq: u64,
+    },
+    /// A body that is needed was erased or pruned.
+    #[error("the body of entry {seq} ({kind}) is gone, and without it the run cannot be rebuilt")]
+    NoBody {
+        /// Where.
+        seq: u64,
+        /// What kind of entry.
+        kind: Kind,
+    },
+    /// The kept definition is not the one the entry names, or cannot be read any more.
+    #[error("the definition kept with entry {seq} is not the one the entry names: {message}")]
+    Definition {
+        /// Where.
+        seq: u64,
+        /// What is wrong.
+        message: String,
+    },
+    /// An entry that the flow did not want at that point.
+    #[error("entry {seq} ({kind}) does not follow from the run before it: {message}")]
+    Unexpected {
+        /// Where.
+        seq: u64,
+        /// What kind of entry.
+        kind: Kind,
+        /// What was expected instead.
+        message: String,
+    },
+}
+
+/// A run that is being rebuilt.
+pub struct History {
+    pub(crate) active: Active,
+    pub(crate) roots: BTreeMap<String, Access>,
+    pub(crate) places: BTreeMap<String, String>,
+    /// Each receipt and denial with its intent, in order.
+    pub(crate) charged: Vec<Charged>,
+    /// Timers armed and not due yet.
+    pub(crate) armed: BTreeMap<String, u64>,
+    pub(crate) sealed: bool,
+    intents: BTreeMap<ReceiptId, Intent>,
+}
+
+/// A receipt or an outcome to count again.
+pub(crate) enum Charged {
+    Receipt(ReceiptId, Box<Intent>, Box<Value>, Option<cog_base::Digest>),
+    Outcome(ReceiptId, cog_base::Micros),
+}
+
+impl History {
+    /// Begin with the session's first entry.
+    ///
+    /// # Errors
+    /// [`Mismatch`] when it does not start a session or its body is not what it names.
+    pub fn begin(record: &Record) -> Result<Self, Mismatch> {
+        let entry = &record.entry;
+        let (seq, kind) = (entry.seq(), entry.kind());
+        if kind != Kind::SessionStarted {
+            return Err(Mismatch::NoStart { seq });
+        }
+        let body = record.body.as_ref().ok_or(Mismatch::NoBody { seq, kind })?;
+        let wrong = |message: &str| Mismatch::Definition { seq, message: message.to_owned() };
+        let source = body.get("source").and_then(Value::as_text).ok_or(wrong("no source"))?;
+        let flow = cog_flow::parse(source, "the recorded definition")
+            .map_err(|errors| wrong(&errors.to_string()))?;
+        let data = entry.data();
+        if data.get("definition") != Some(&flow.digest.into()) {
+            return Err(wrong("its digest is another"));
+        }
+        let inputs = body.get("inputs").and_then(Value::as_map).ok_or(wrong("no inputs"))?;
+        let digest = Value::Map(inputs.clone()).canonical();
+        let digest = cog_base::Digest::in_context("cognitionos/inputs/v1", &digest);
+        if data.get("inputs") != Some(&digest.into()) {
+            return Err(wrong("the digest of its inputs is another"));
+        }
+        let origin = origin(entry, &flow.name).ok_or(wrong("who started it is not said"))?;
+        let flow = Arc::new(flow);
+        let (run, actions) = cog_flow::Run::start(Arc::clone(&flow), inputs.clone());
+        let mut history = Self {
+            active: Active::new(origin, flow, run),
+            roots: roots(data),
+            places: places(body),
+            charged: Vec::new(),
+            armed: BTreeMap::new(),
+            sealed: false,
+            intents: BTreeMap::new(),
+        };
+        history.active.tally.count(entry);
+        history.take(actions);
+        Ok(history)
+    }
+
+    /// Go on with the session's next entry.
+    ///
+    /// # Errors
+    /// [`Mismatch`] when it does not follow from what went before.
+    pub fn feed(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let entry = &record.entry;
+        match entry.kind() {
+            Kind::Receipt => self.receipt(record)?,
+            Kind::Denial => self.denial(record)?,
+            Kind::ApprovalRequested => self.requested(record)?,
+            Kind::ApprovalGranted | Kind::ApprovalRejected => {}
+            Kind::Outcome => self.outcome(record)?,
+            Kind::PlanSelected => self.planned(entry)?,
+            Kind::Evidence => self.evidence(entry)?,
+            Kind::SessionSealed => self.seal(entry)?,
+            Kind::SessionStarted
+            | Kind::Genesis
+            | Kind::KeyRotated
+            | Kind::CanonProposed
+            | Kind::CanonApproved
+            | Kind::CanonRejected
+            | Kind::CanonActivated
+            | Kind::Promotion
+            | Kind::BodiesErased
+            | Kind::SegmentPruned => {
+                return Err(unexpected(entry, "no entry of this kind belongs to a session"));
+            }
+        }
+        self.active.tally.count(entry);
+        Ok(())
+    }
+
+    /// What an answer decided, once the request it belongs to is decided.
+    pub(crate) fn decided(&mut self, approval: ApprovalId, verdict: Result<Vec<String>, (String, String)>) {
+        let Some(step) = waits_for(&self.active, approval) else { return };
+        if self.active.asks.remove(&step).is_some() {
+            let event = match verdict {
+                Ok(by) => Event::Approved { step, by },
+                Err((by, reason)) => Event::Rejected { step, by, reason },
+            };
+            self.apply(event);
+        } else if let Some(wanted) = self.active.wanted.get_mut(&step) {
+            wanted.state = State::New;
+        }
+    }
+
+    fn receipt(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let entry = &record.entry;
+        let step = self.fits(entry)?;
+        let id = entry.id().and_then(|id| id.parse::<ReceiptId>().ok());
+        let id = id.ok_or_else(|| unexpected(entry, "it has no receipt id"))?;
+        let body = record.body.as_ref().ok_or(no_body(entry))?;
+        let (intent, _) =
+            read_record(body).map_err(|error| unexpected(entry, &error.to_string()))?;
+        if entry.data().get("intent") != Some(&intent.digest().into()) {
+            return Err(unexpected(entry, "its record is of another intent"));
+        }
+        if let Some(wanted) = self.active.wanted.get_mut(&step) {
+            wanted.state = State::Open;
+        }
+        self.active.open.insert(id, step);
+        self.intents.insert(id, intent.clone());
+        let canon = entry.canon();
+        self.charged.push(Charged::Receipt(id, Box::new(intent), Box::new(body.clone()), canon));
+        Ok(())
+    }
+
+    fn denial(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let entry = &record.entry;
+        let step = self.fits(entry)?;
+        self.active.wanted.remove(&step);
+        let body = record.body.as_ref().ok_or(no_body(entry))?;
+        let reason = body.at(&["trace", "reason"]).and_then(Value::as_text).unwrap_or_default();
+        let code = entry.data().get("code").and_then(Value::as_text).unwrap_or_default();
+        let id = entry.id().unwrap_or_default();
+        self.apply(refused(&step, id, code, reason));
+        Ok(())
+    }
+
+    fn requested(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let entry = &record.entry;
+        let id = entry.id().and_then(|id| id.parse::<ApprovalId>().ok());
+        let id = id.ok_or_else(|| unexpected(entry, "it has no approval id"))?;
+        let step = step_of(entry)?;
+        if let Some(ask) = self.active.asks.get_mut(&step) {
+            ask.approval = Some(id);
+            return Ok(());
+        }
+        let step = self.fits(entry)?;
+        if let Some(wanted) = self.active.wanted.get_mut(&step) {
+            wanted.state = State::Approval(id);
+        }
+        Ok(())
+    }
+
+    fn outcome(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let entry = &record.entry;
+        let id = entry.id().and_then(|id| id.parse::<ReceiptId>().ok());
+        let step = id.and_then(|id| self.active.open.remove(&id));
+        let (Some(id), Some(step)) = (id, step) else {
+            return Err(unexpected(entry, "no receipt is open for it"));
+        };
+        let report = Report::from_record(entry.data(), record.body.as_ref());
+        let report = report.ok_or(no_body(entry))?;
+        self.charged.push(Charged::Outcome(id, report.cost));
+        match event_of(&step, &report) {
+            Some(event) => {
+                self.active.wanted.remove(&step);
+                self.apply(event);
+            }
+            None => {
+                if let Some(wanted) = self.active.wanted.get_mut(&step) {
+                    wanted.state = State::New;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn planned(&mut self, entry: &Entry) -> Result<(), Mismatch> {
+        let step = step_of(entry)?;
+        if self.active.choices.remove(&step).is_none() {
+            return Err(unexpected(entry, "the flow wants no choice there"));
+        }
+        let plan = entry.data().get("chosen").and_then(Value::as_text).map(str::to_owned);
+        let reason = if plan.is_some() { "" } else { crate::choose::NO_PLAN };
+        let event = Event::Planned { step, plan, reason: reason.into() };
+        let actions = self.active.run.apply(event);
+        let actions = actions.map_err(|error| unexpected(entry, &error.to_string()))?;
+        self.take(actions);
+        Ok(())
+    }
+
+    fn evidence(&mut self, entry: &Entry) -> Result<(), Mismatch> {
+        let text = |name: &str| entry.data().get(name).and_then(Value::as_text).unwrap_or_default();
+        let note = text("note").to_owned();
+        match text("source") {
+            "timer" if note == BUDGET_TIMER => {
+                let reason = "the time of its budget is over".into();
+                self.apply(Event::OverBudget { reason });
+            }
+            "timer" => {
+                self.armed.remove(&note);
+                self.apply(Event::Due { timer: note });
+            }
+            "cancel" => self.apply(Event::Cancelled { reason: note }),
+            "step.invalid" => self.invalid(&note),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The step whose arguments made no effect failed when it was wanted.
+    fn invalid(&mut self, note: &str) {
+        let Some((step, message)) = note.split_once(": ") else { return };
+        let Ok(step) = step.parse::<StepPath>() else { return };
+        if self.active.wanted.remove(&step).is_some() {
+            let (code, message) = ("step.invalid".to_owned(), message.to_owned());
+            let error = cog_flow::StepError { code, message, transient: false };
+            self.apply(Event::Failed { step, error });
+        }
+    }
+
+    fn seal(&mut self, entry: &Entry) -> Result<(), Mismatch> {
+        let end = self.active.end.as_ref();
+        let end = end.ok_or_else(|| unexpected(entry, "the run has not ended"))?;
+        let tally = &self.active.tally;
+        let same = entry.data().get("status").and_then(Value::as_text) == Some(&end.status)
+            && entry.data().get("trace") == Some(&tally.trace().into());
+        self.sealed = true;
+        if same { Ok(()) } else { Err(unexpected(entry, "its status or trace is another")) }
+    }
+
+    /// The step of an entry, if the flow wants exactly this effect for it now.
+    fn fits(&self, entry: &Entry) -> Result<StepPath, Mismatch> {
+        let step = step_of(entry)?;
+        let wanted = self.active.wanted.get(&step);
+        let wanted = wanted.ok_or_else(|| {
+            unexpected(entry, &format!("the flow does not want `{step}` now"))
+        })?;
+        let (actor, effect) =
+            read(&self.active, wanted).map_err(|message| unexpected(entry, &message))?;
+        let data = entry.data();
+        if data.get("effect") != Some(&effect.digest().into()) {
+            return Err(unexpected(entry, "the flow wants other arguments"));
+        }
+        if entry.actor() != actor.as_str() {
+            return Err(unexpected(entry, "the flow names another actor"));
+        }
+        Ok(step)
+    }
+
+    fn apply(&mut self, event: Event) {
+        let actions = self.active.run.apply(event).unwrap_or_default();
+        self.take(actions);
+    }
+
+    /// Note what the flow wants; nothing is asked or done.
+    fn take(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Perform { step, uses, actor, with, retry, timeout_ms, subject } => {
+                    let state = State::New;
+                    let wanted = Wanted { uses, actor, with, retry, timeout_ms, subject, state };
+                    self.active.wanted.insert(step, wanted);
+                }
+                Action::Ask { step, by, count, message, expires_ms } => {
+                    let need = Need { count, of: by };
+                    let expires_ms = expires_ms.unwrap_or(ASK_MS);
+                    let question = Question { need, message, expires_ms, approval: None };
+                    self.active.asks.insert(step, question);
+                }
+                Action::Arm { timer, ms } => {
+                    self.armed.insert(timer, ms);
+                }
+                Action::Cancel { step } => {
+                    let waits = |wanted: &Wanted| wanted.state != State::Open;
+                    if self.active.wanted.get(&step).is_some_and(waits) {
+                        self.active.wanted.remove(&step);
+                    }
+                    self.active.asks.remove(&step);
+                }
+                Action::Choose { step, goal, constraints, plans, attempt } => {
+                    let choice = Choice { step: step.clone(), goal, constraints, plans, attempt };
+                    self.active.choices.insert(step, choice);
+                }
+                Action::Finish { status, output, error } => {
+                    let status = status.to_string();
+                    self.active.end = Some(Ending { status, output, error });
+                }
+            }
+        }
+    }
+
+    pub(crate) fn intent_of(&self, receipt: ReceiptId) -> Option<&Intent> {
+        self.intents.get(&receipt)
+    }
+
+    /// How the run ended, if it has: status and output.
+    #[must_use]
+    pub fn end(&self) -> Option<(&str, &Value)> {
+        self.active.end.as_ref().map(|end| (end.status.as_str(), &end.output))
+    }
+
+    /// Whether the session is sealed.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// The workflow's name.
+    #[must_use]
+    pub fn workflow(&self) -> &str {
+        &self.active.origin.workflow
+    }
+
+    /// Where the roots stood when the run began.
+    #[must_use]
+    pub fn places(&self) -> &BTreeMap<String, String> {
+        &self.places
+    }
+
+    /// The roots and what the run may do there.
+    #[must_use]
+    pub fn roots(&self) -> &BTreeMap<String, Access> {
+        &self.roots
+    }
+}
+
+fn origin(entry: &Entry, workflow: &str) -> Option<Origin> {
+    let initiator = entry.data().get("initiator")?.as_text()?.parse().ok()?;
+    Some(Origin {
+        tenant: entry.tenant(),
+        domain: entry.domain().to_owned(),
+        environment: entry.environment().to_owned(),
+        session: entry.session()?,
+        workflow: workflow.to_owned(),
+        initiator,
+    })
+}
+
+fn roots(data: &Map) -> BTreeMap<String, Access> {
+    let roots = data.get("roots").and_then(Value::as_map);
+    let access = |(name, root): (&String, &Value)| {
+        Some((name.clone(), Access::parse(root.get("access")?.as_text()?)?))
+    };
+    roots.into_iter().flatten().filter_map(access).collect()
+}
+
+fn places(body: &Value) -> BTreeMap<String, String> {
+    let places = body.get("places").and_then(Value::as_map);
+    let place = |(name, place): (&String, &Value)| Some((name.clone(), place.as_text()?.to_owned()));
+    places.into_iter().flatten().filter_map(place).collect()
+}
+
+fn step_of(entry: &Entry) -> Result<StepPath, Mismatch> {
+    let step = entry.data().get("step").and_then(Value::as_text).unwrap_or_default();
+    step.parse().map_err(|_| unexpected(entry, &format!("`{step}` is no step")))
+}
+
+fn unexpected(entry: &Entry, message: &str) -> Mismatch {
+    Mismatch::Unexpected { seq: entry.seq(), kind: entry.kind(), message: message.to_owned() }
+}
+
+fn no_body(entry: &Entry) -> Mismatch {
+    Mismatch::NoBody { seq: entry.seq(), kind: entry.kind() }
+}

@@ -1,0 +1,138 @@
+//! What an onlooker is told while runs go on. Notices carry no authority: the ledger does.
+
+use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId};
+use cog_base::{Micros, Value};
+
+/// Something that happened in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The run.
+    pub run: RunId,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The run's first entry is durable.
+    Started {
+        /// The workflow's name.
+        workflow: String,
+    },
+    /// A receipt is durable; its effect begins.
+    Permitted {
+        /// The step.
+        step: String,
+        /// The receipt.
+        receipt: ReceiptId,
+        /// Who acts.
+        actor: String,
+        /// What is done.
+        action: String,
+        /// On what.
+        resource: String,
+    },
+    /// An effect was refused.
+    Refused {
+        /// The step.
+        step: String,
+        /// The denial.
+        denial: DenialId,
+        /// The code of the check that said no.
+        code: String,
+        /// Why, in words.
+        reason: String,
+        /// The smallest changes that would turn it round.
+        flips: Vec<String>,
+    },
+    /// People are asked.
+    Asked {
+        /// The step.
+        step: String,
+        /// The request.
+        approval: ApprovalId,
+        /// How many must agree, and who may.
+        need: cog_gate::decision::Need,
+        /// What is asked for: `file.write on Root::"payments"`, or the step's question.
+        about: String,
+    },
+    /// An effect waits until a lease ends.
+    Waiting {
+        /// The step.
+        step: String,
+        /// The contested keys.
+        keys: Vec<String>,
+    },
+    /// An effect is tried again under the same receipt.
+    Retried {
+        /// The step.
+        step: String,
+        /// The receipt.
+        receipt: ReceiptId,
+        /// Why.
+        message: String,
+    },
+    /// An outcome is durable.
+    Settled {
+        /// The step.
+        step: String,
+        /// The receipt.
+        receipt: ReceiptId,
+        /// completed, failed, abandoned or unknown.
+        disposition: &'static str,
+        /// The failure, in words.
+        message: Option<String>,
+        /// What it cost.
+        cost: Micros,
+    },
+    /// A plan was selected.
+    Planned {
+        /// The step.
+        step: String,
+        /// What for.
+        goal: String,
+        /// The chosen plan; absent when none was admissible.
+        chosen: Option<String>,
+        /// Every candidate with its score or the reason it fell out.
+        candidates: Value,
+    },
+    /// Somebody's answer does not count.
+    NotCounted {
+        /// The request.
+        approval: ApprovalId,
+        /// Why.
+        message: String,
+    },
+    /// Nothing goes on before people answer.
+    Parked {
+        /// The requests.
+        approvals: Vec<ApprovalId>,
+    },
+    /// The run is sealed.
+    Sealed(Sealed),
+    /// The ledger could not be written: the run stopped where the ledger ends.
+    Stopped {
+        /// Why.
+        message: String,
+    },
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// completed, failed, refused or cancelled.
+    pub status: String,
+    /// What the run gave.
+    pub output: Value,
+    /// Why it did not complete.
+    pub error: Option<Value>,
+    /// Receipts issued.
+    pub receipts: u64,
+    /// Effects refused.
+    pub denials: u64,
+    /// Outcomes: completed, failed, abandoned, unknown.
+    pub outcomes: [u64; 4],
+    /// What it cost.
+    pub spent: Micros,
+}

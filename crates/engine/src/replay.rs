@@ -1,0 +1,187 @@
+//! Recomputing what the ledger says: every verdict, and every run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cog_base::id::ApprovalId;
+use cog_base::{Digest, Value};
+use cog_canon::Canon;
+use cog_gate::approvals::Approvals;
+use cog_gate::decision::{Decision, Verdict, decide, decide_by, read_record};
+use cog_ledger::{Entry, Kind};
+
+use crate::history::{History, Mismatch, Record};
+
+/// What recomputing one decision gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// The same verdict, code and trace.
+    Same,
+    /// Another.
+    Differs {
+        /// What the ledger says.
+        recorded: String,
+        /// What comes out now.
+        found: String,
+    },
+    /// It cannot be recomputed here.
+    CannotTell {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A verdict that another canon would have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flipped {
+    /// The entry of the recorded decision.
+    pub seq: u64,
+    /// Its id.
+    pub id: String,
+    /// The step it served.
+    pub step: String,
+    /// What was asked for.
+    pub action: String,
+    /// On what.
+    pub resource: String,
+    /// allow, refuse or needs_approval, as recorded.
+    pub before: String,
+    /// The same under the other canon.
+    pub after: String,
+    /// Why, under the other canon.
+    pub reason: String,
+}
+
+/// The versions of canon that decisions name.
+pub type Canons = BTreeMap<Digest, Arc<Canon>>;
+
+/// Whether an entry records a decision.
+#[must_use]
+pub fn is_decision(entry: &Entry) -> bool {
+    let kind = entry.kind();
+    let by_gate = entry.data().get("action").and_then(Value::as_text) != Some("approve");
+    matches!(kind, Kind::Receipt | Kind::Denial)
+        || (kind == Kind::ApprovalRequested && by_gate)
+}
+
+/// Recompute a recorded decision by the procedure and the canon it names.
+#[must_use]
+pub fn replay_decision(record: &Record, canons: &Canons) -> Replayed {
+    let cannot = |why: String| Replayed::CannotTell { why };
+    let entry = &record.entry;
+    let Some(body) = &record.body else {
+        return cannot("its record was erased or pruned".into());
+    };
+    let (intent, snapshot) = match read_record(body) {
+        Ok(read) => read,
+        Err(error) => return cannot(error.to_string()),
+    };
+    let named = entry.data().get("snapshot");
+    if named != Some(&snapshot.digest().into()) {
+        let recorded = named.map(ToString::to_string).unwrap_or_default();
+        return Replayed::Differs { recorded, found: snapshot.digest().to_string() };
+    }
+    let canon = match entry.canon() {
+        None => None,
+        Some(digest) => match canons.get(&digest) {
+            Some(canon) => Some(canon),
+            None => return cannot(format!("the canon {digest} is not here")),
+        },
+    };
+    let procedure = entry.data().get("procedure").and_then(Value::as_u64).unwrap_or(0);
+    match decide_by(procedure, &intent, &snapshot, canon.map(Arc::as_ref)) {
+        Ok(decision) => compare(entry, body, &decision),
+        Err(error) => cannot(error.to_string()),
+    }
+}
+
+fn compare(entry: &Entry, body: &Value, decision: &Decision) -> Replayed {
+    let recorded_verdict = recorded_verdict(entry.kind());
+    let found = decision.verdict.word();
+    if recorded_verdict != found {
+        let recorded = recorded_verdict.to_owned();
+        return Replayed::Differs { recorded, found: found.to_owned() };
+    }
+    let checks = |trace: &Value| trace.get("checks").map(ToString::to_string).unwrap_or_default();
+    let (recorded, found) =
+        (checks(body.get("trace").unwrap_or(&Value::Null)), checks(&decision.to_value()));
+    if recorded == found { Replayed::Same } else { Replayed::Differs { recorded, found } }
+}
+
+fn recorded_verdict(kind: Kind) -> &'static str {
+    if kind == Kind::Receipt {
+        "allow"
+    } else if kind == Kind::Denial {
+        "refuse"
+    } else {
+        "needs_approval"
+    }
+}
+
+/// What another canon would have said of a recorded decision, if it is something else.
+/// Consents that were given count as if they had been asked for under it.
+#[must_use]
+pub fn impact(record: &Record, other: &Canon) -> Option<Flipped> {
+    let entry = &record.entry;
+    let (intent, mut snapshot) = read_record(record.body.as_ref()?).ok()?;
+    let before = recorded_verdict(entry.kind());
+    for approval in snapshot.approvals.iter_mut().filter(|it| Some(it.canon) == snapshot.canon) {
+        approval.canon = other.digest();
+    }
+    snapshot.canon = Some(other.digest());
+    let decision = decide(&intent, &snapshot, Some(other));
+    let after = decision.verdict.word();
+    if before == after {
+        return None;
+    }
+    let reason = match &decision.verdict {
+        Verdict::Refuse(_) => cog_gate::explain::reason(&decision, &intent),
+        Verdict::NeedsApproval(need) => {
+            format!("It would need the approval of {} of {}.", need.count, need.of.join(", "))
+        }
+        Verdict::Allow | Verdict::Wait => {
+            format!("It would be permitted by {}.", decision.terms.policies.join(", "))
+        }
+    };
+    Some(Flipped {
+        seq: entry.seq(),
+        id: entry.id().unwrap_or_default().to_owned(),
+        step: intent.step().to_owned(),
+        action: intent.action().to_owned(),
+        resource: intent.resource_text(),
+        before: before.to_owned(),
+        after: after.to_owned(),
+        reason,
+    })
+}
+
+/// Rebuild a run from its entries and check that each follows from those before it.
+///
+/// # Errors
+/// [`Mismatch`] names the first entry that does not follow.
+pub fn replay_run(records: &[Record]) -> Result<History, Mismatch> {
+    let (first, rest) = records.split_first().ok_or(Mismatch::NoStart { seq: 0 })?;
+    let mut history = History::begin(first)?;
+    let mut approvals = Approvals::default();
+    for record in rest {
+        history.feed(record)?;
+        approvals.observe(&record.entry);
+        if matches!(record.entry.kind(), Kind::ApprovalGranted | Kind::ApprovalRejected) {
+            decide_again(&approvals, &record.entry, &mut history);
+        }
+    }
+    Ok(history)
+}
+
+/// Hand the flow the verdict on a request, once it is decided.
+pub(crate) fn decide_again(approvals: &Approvals, entry: &Entry, history: &mut History) {
+    let id = entry.id().and_then(|id| id.parse::<ApprovalId>().ok());
+    let request = id.and_then(|id| approvals.get(id));
+    if let Some(request) = request.filter(|request| !request.is_open()) {
+        let verdict = match &request.rejected {
+            Some(no) => Err(no.clone()),
+            None => Ok(request.granted.iter().cloned().collect()),
+        };
+        history.decided(request.id, verdict);
+    }
+}

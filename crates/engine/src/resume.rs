@@ -1,0 +1,161 @@
+//! Going on with a run that a crash or a wait left open.
+
+use cog_base::entropy::NoEntropy;
+use cog_gate::decision::{decide, read_record};
+use cog_gate::door::effect_of;
+use cog_gate::effect::Redo;
+use cog_gate::{Effect, End, Limits};
+use cog_ledger::Kind;
+
+use crate::active::State;
+use crate::engine::{Engine, Output, Timer, Turn};
+use crate::history::{Charged, History, Mismatch, Record};
+use crate::replay::decide_again;
+
+/// A run to go on with: its entries, oldest first.
+#[derive(Debug, Clone)]
+pub struct Resumption {
+    /// The entries with their bodies.
+    pub records: Vec<Record>,
+}
+
+impl Engine {
+    /// Rebuild a run's state and accounts without going on with it.
+    ///
+    /// # Errors
+    /// [`Mismatch`] when the entries are not those of one run.
+    pub fn rebuild(&mut self, records: &[Record]) -> Result<History, Mismatch> {
+        let (first, rest) = records.split_first().ok_or(Mismatch::NoStart { seq: 0 })?;
+        let mut history = History::begin(first)?;
+        for record in rest {
+            history.feed(record)?;
+            self.gate.observe(&record.entry);
+            if matches!(record.entry.kind(), Kind::ApprovalGranted | Kind::ApprovalRejected) {
+                decide_again(self.gate.approvals(), &record.entry, &mut history);
+            }
+        }
+        Ok(history)
+    }
+
+    pub(crate) fn resume(
+        &mut self,
+        resumption: Resumption,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        // The driver has rebuilt the run before and shown what is wrong with it, if anything.
+        let Ok(history) = self.rebuild(&resumption.records) else { return Ok(()) };
+        if history.is_sealed() {
+            return Ok(());
+        }
+        let id = history.active.origin.session;
+        let budget = &history.active.flow.budget;
+        self.gate.open_session(
+            id,
+            Limits {
+                cost: budget.cost_micros.map(cog_base::Micros::new),
+                effects: budget.effects,
+                roots: history.roots.clone(),
+            },
+        );
+        self.recount(&history);
+        let lost: Vec<_> = history
+            .active
+            .open
+            .iter()
+            .filter_map(|(receipt, step)| {
+                Some((*receipt, step.clone(), history.intent_of(*receipt)?.clone()))
+            })
+            .collect();
+        let had_ms = resumption.records.first().map_or(0, |first| {
+            self.now().ms_since(first.entry.at())
+        });
+        let armed = history.armed.clone();
+        let mut active = history.active;
+        active.timers = armed.len() as u64;
+        self.runs.insert(id, active);
+        self.arm_budget(id, had_ms, turn);
+        for (name, ms) in armed {
+            turn.output(Output::Arm { timer: Timer { run: id, name }, ms });
+        }
+        for (receipt, step, intent) in lost {
+            self.find_out(id, receipt, step, intent, turn)?;
+        }
+        self.ask_new(id, turn)?;
+        self.choose_and_consult(id, turn)?;
+        self.settle_down(id, turn)
+    }
+
+    /// Count receipts and outcomes again, in their order, as they were decided then.
+    fn recount(&mut self, history: &History) {
+        let session = history.active.origin.session;
+        for charged in &history.charged {
+            match charged {
+                Charged::Outcome(receipt, cost) => self.gate.resettle(session, *receipt, *cost),
+                Charged::Receipt(receipt, intent, record, canon) => {
+                    let canon = canon.and_then(|digest| self.canons.get(&digest).cloned());
+                    let Ok((_, snapshot)) = read_record(record) else { continue };
+                    let decision = decide(intent, &snapshot, canon.as_deref());
+                    let footprint = effect_of(intent).map(|it| it.footprint()).unwrap_or_default();
+                    let canon = canon.as_deref();
+                    self.gate.recount(*receipt, intent, &footprint, &decision, canon);
+                }
+            }
+        }
+    }
+
+    /// An open receipt of an earlier life: what may be done again is abandoned and asked
+    /// anew; of the rest the adapter looks for traces.
+    fn find_out(
+        &mut self,
+        id: cog_base::id::RunId,
+        receipt: cog_base::id::ReceiptId,
+        step: cog_flow::StepPath,
+        intent: cog_gate::Intent,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(effect) = effect_of(&intent) else { return Ok(()) };
+        match effect.redo() {
+            Redo::Safe => self.settle_lost(id, &step, receipt, &intent, End::Abandoned, turn),
+            Redo::Unknown => self.settle_lost(id, &step, receipt, &intent, End::Unknown, turn),
+            Redo::Probe => {
+                if let Some(active) = self.runs.get_mut(&id) {
+                    active.probes.insert(receipt, (step, intent));
+                }
+                turn.output(Output::Probe { run: id, receipt, effect });
+                Ok(())
+            }
+        }
+    }
+
+    fn ask_new(&mut self, id: cog_base::id::RunId, turn: &mut Turn) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get(&id) else { return Ok(()) };
+        let new = active.wanted.iter().filter(|(_, wanted)| wanted.state == State::New);
+        let steps: Vec<_> = new.map(|(step, _)| step.clone()).collect();
+        for step in steps {
+            if let Some(event) = self.ask(id, &step, turn)? {
+                self.tell_flow(id, event, turn)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Choices and questions that the crash came before.
+    fn choose_and_consult(
+        &mut self,
+        id: cog_base::id::RunId,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        let choices = std::mem::take(&mut active.choices);
+        let unasked = active.asks.iter().filter(|(_, ask)| ask.approval.is_none());
+        let unasked: Vec<_> = unasked.map(|(step, _)| step.clone()).collect();
+        for choice in choices.into_values() {
+            let event = self.choose(id, choice, turn)?;
+            self.tell_flow(id, event, turn)?;
+        }
+        for step in unasked {
+            self.consult(id, &step, turn)?;
+        }
+        Ok(())
+    }
+}

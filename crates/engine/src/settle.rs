@@ -1,0 +1,348 @@
+//! Receipts that became durable, and what came of their effects.
+
+use cog_base::entropy::NoEntropy;
+use cog_base::id::{ApprovalId, ReceiptId, RunId};
+use cog_flow::{Event, StepError, StepPath};
+use cog_gate::effect::Redo;
+use cog_gate::{
+    Actor, AnyEffect, Effect, End, Found, Gate, Intent, Pending, Performed, Report, Settling,
+};
+use cog_ledger::{Draft, Durable, Entry, Kind};
+
+use crate::active::{State, Wanted};
+use crate::engine::{Await, Engine, Output, Timer, Turn};
+use crate::notice::What;
+use crate::start::{BUDGET_TIMER, draft};
+use crate::steps::{evidence, waits_for};
+
+impl Engine {
+    /// A receipt is durable: its effect may begin.
+    pub(crate) fn granted(
+        &mut self,
+        id: RunId,
+        pending: Pending<AnyEffect>,
+        entry: &Durable<Entry>,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let receipt = pending.receipt();
+        let Some(active) = self.runs.get(&id) else { return Ok(()) };
+        let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
+        let timeout_ms = active.wanted.get(&step).and_then(|wanted| wanted.timeout_ms);
+        let Ok(permit) = pending.granted(entry) else {
+            return self.lost(id, receipt, turn);
+        };
+        let what = What::Permitted {
+            step: step.to_string(),
+            receipt,
+            actor: entry.actor().to_owned(),
+            action: permit.effect().action().to_owned(),
+            resource: permit.effect().resource().to_string(),
+        };
+        match self.gate.clear(permit, self.now()) {
+            Ok(cleared) => {
+                turn.tell(id, what);
+                turn.output(Output::Perform { run: id, cleared, after_ms: 0, timeout_ms });
+                Ok(())
+            }
+            Err(not_cleared) => {
+                let (_, draft, settling) = *not_cleared;
+                self.settle(id, &step, draft, settling, turn)
+            }
+        }
+    }
+
+    /// An adapter is done: try again, or settle.
+    pub(crate) fn performed(
+        &mut self,
+        performed: Performed<AnyEffect>,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let id = performed.session();
+        let receipt = performed.receipt();
+        let now = self.now();
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
+        if active.answers > 0 {
+            active.queued.push(performed);
+            return Ok(());
+        }
+        let wanted = active.wanted.get(&step).cloned();
+        let performed = match wanted.filter(|wanted| again(wanted, performed.report())) {
+            None => performed,
+            Some(wanted) => {
+                let after_ms = wanted.retry.delay_ms(performed.report().attempts);
+                let message = failure(performed.report()).unwrap_or_default();
+                match performed.again(now.plus_ms(after_ms)) {
+                    Ok(cleared) => {
+                        let step = step.to_string();
+                        turn.tell(id, What::Retried { step, receipt, message });
+                        let timeout_ms = wanted.timeout_ms;
+                        turn.output(Output::Perform { run: id, cleared, after_ms, timeout_ms });
+                        return Ok(());
+                    }
+                    Err(performed) => performed,
+                }
+            }
+        };
+        let (draft, settling) = performed.settle();
+        self.settle(id, &step, draft, settling, turn)
+    }
+
+    /// Put an outcome on its way and let the flow go on behind it: what it asks for next
+    /// stands behind the outcome in the same append.
+    fn settle(
+        &mut self,
+        id: RunId,
+        step: &StepPath,
+        draft: Draft,
+        settling: Settling,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let freed = self.gate.close(id, &settling);
+        let event = event_of(step, settling.report());
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        active.open.remove(&settling.receipt());
+        let name = step.to_string();
+        let then = Await::Outcome { step: name, settling: Box::new(settling) };
+        turn.append(active.origin.tenant, id, draft, then);
+        match event {
+            Some(event) => {
+                active.wanted.remove(step);
+                self.tell_flow(id, event, turn)?;
+            }
+            None => {
+                if let Some(wanted) = active.wanted.get_mut(step) {
+                    wanted.state = State::New;
+                }
+                if let Some(event) = self.ask(id, step, turn)? {
+                    self.tell_flow(id, event, turn)?;
+                }
+            }
+        }
+        if freed { self.ask_leased(turn) } else { Ok(()) }
+    }
+
+    pub(crate) fn outcome_is_durable(
+        &mut self,
+        id: RunId,
+        step: String,
+        settling: Settling,
+        entry: &Durable<Entry>,
+        turn: &mut Turn,
+    ) {
+        let Ok(settled) = settling.settled(entry) else { return };
+        let receipt = settled.receipt();
+        let report = settled.report();
+        turn.tell(
+            id,
+            What::Settled {
+                step,
+                receipt,
+                disposition: report.end.word(),
+                message: failure(report),
+                cost: report.cost,
+            },
+        );
+    }
+
+    /// Nobody will report on a receipt any more: settle it by what can be known.
+    pub(crate) fn lost(
+        &mut self,
+        id: RunId,
+        receipt: ReceiptId,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get(&id) else { return Ok(()) };
+        let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
+        let Some(wanted) = active.wanted.get(&step) else { return Ok(()) };
+        let Ok((actor, effect)) = crate::steps::read(active, wanted) else { return Ok(()) };
+        let (canon, in_force) = self.canon_for(&active.origin.domain);
+        let name = step.to_string();
+        let origin = &active.origin;
+        let question = cog_gate::Question { origin, step: &name, actor, effect, subject: None };
+        let intent = Gate::intent(&question, canon.as_deref());
+        let lost = Gate::lost(receipt, &intent, question.effect, in_force);
+        let end = match lost.redo() {
+            Redo::Safe => End::Failed(cog_gate::Failure {
+                code: "effect.timeout".into(),
+                message: "it did not answer in time".into(),
+                transient: true,
+            }),
+            Redo::Probe | Redo::Unknown => End::Unknown,
+        };
+        let (draft, settling) = lost.settle(end);
+        self.settle(id, &step, draft, settling, turn)
+    }
+
+    /// An adapter looked for the traces of an effect that an earlier life began.
+    pub(crate) fn probed(
+        &mut self,
+        id: RunId,
+        receipt: ReceiptId,
+        found: Found,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        let Some((step, intent)) = active.probes.remove(&receipt) else { return Ok(()) };
+        let end = match found {
+            Found::Done(output) => End::Completed(output),
+            Found::NotDone => End::Abandoned,
+            Found::CannotTell => End::Unknown,
+        };
+        self.settle_lost(id, &step, receipt, &intent, end, turn)
+    }
+
+    pub(crate) fn settle_lost(
+        &mut self,
+        id: RunId,
+        step: &StepPath,
+        receipt: ReceiptId,
+        intent: &Intent,
+        end: End,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(effect) = cog_gate::door::effect_of(intent) else { return Ok(()) };
+        let (_, in_force) = self.canon_for(&intent.origin().domain);
+        let (draft, settling) = Gate::lost(receipt, intent, effect, in_force).settle(end);
+        self.settle(id, step, draft, settling, turn)
+    }
+
+    /// Put somebody's answer on its way into the ledger. It counts when it is there.
+    pub(crate) fn answer(
+        &mut self,
+        id: RunId,
+        approval: ApprovalId,
+        who: &Actor,
+        verdict: Result<(), String>,
+        turn: &mut Turn,
+    ) {
+        let Some(active) = self.runs.get(&id) else { return };
+        let (canon, _) = self.canon_for(&active.origin.domain);
+        let Some(canon) = canon else { return };
+        let approvals = self.gate.approvals();
+        let draft = match verdict {
+            Ok(()) => approvals.grant(approval, who, &canon, self.now()),
+            Err(reason) => approvals.reject(approval, who, &reason, &canon, self.now()),
+        };
+        let Some(active) = self.runs.get_mut(&id) else { return };
+        match draft {
+            Ok(draft) => {
+                active.answers += 1;
+                turn.append(active.origin.tenant, id, draft, Await::Answered(approval));
+            }
+            Err(reason) => {
+                active.parked = false;
+                turn.tell(id, What::NotCounted { approval, message: reason.to_string() });
+            }
+        }
+    }
+
+    pub(crate) fn answer_is_durable(
+        &mut self,
+        id: RunId,
+        approval: ApprovalId,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        active.answers -= 1;
+        active.parked = false;
+        self.go_on_after(id, approval, turn)?;
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        if active.answers == 0 {
+            for performed in std::mem::take(&mut active.queued) {
+                self.performed(performed, turn)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The step that waits for a request goes on, if the request is decided.
+    pub(crate) fn go_on_after(
+        &mut self,
+        id: RunId,
+        approval: ApprovalId,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        let Some(request) = self.gate.approvals().get(approval).cloned() else { return Ok(()) };
+        let Some(step) = waits_for(active, approval).filter(|_| !request.is_open()) else {
+            return Ok(());
+        };
+        if active.asks.remove(&step).is_some() {
+            let event = match request.rejected {
+                Some((by, reason)) => Event::Rejected { step, by, reason },
+                None => Event::Approved { step, by: request.granted.into_iter().collect() },
+            };
+            return self.tell_flow(id, event, turn);
+        }
+        if let Some(wanted) = active.wanted.get_mut(&step) {
+            wanted.state = State::New;
+        }
+        match self.ask(id, &step, turn)? {
+            Some(event) => self.tell_flow(id, event, turn),
+            None => Ok(()),
+        }
+    }
+
+    /// A timer is due. That it was is evidence, in its place in the log.
+    pub(crate) fn due(&mut self, timer: &Timer, turn: &mut Turn) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get_mut(&timer.run) else { return Ok(()) };
+        let data = evidence("timer", &timer.name);
+        let draft = draft(&active.origin, Kind::Evidence, None, data, None);
+        let event = if timer.name == BUDGET_TIMER {
+            Event::OverBudget { reason: "the time of its budget is over".into() }
+        } else {
+            active.timers = active.timers.saturating_sub(1);
+            Event::Due { timer: timer.name.clone() }
+        };
+        turn.append(active.origin.tenant, timer.run, draft, Await::Nothing);
+        self.tell_flow(timer.run, event, turn)
+    }
+
+    /// Somebody ends a run. That somebody did is evidence, in its place in the log.
+    pub(crate) fn cancel(
+        &mut self,
+        id: RunId,
+        who: &Actor,
+        reason: &str,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        let mut entry = draft(&active.origin, Kind::Evidence, None, evidence("cancel", reason), None);
+        entry.actor = who.as_str().to_owned();
+        turn.append(active.origin.tenant, id, entry, Await::Nothing);
+        self.tell_flow(id, Event::Cancelled { reason: reason.to_owned() }, turn)
+    }
+}
+
+/// What a flow hears of an outcome; nothing when the step is to be asked anew.
+pub(crate) fn event_of(step: &StepPath, report: &Report) -> Option<Event> {
+    let step = step.clone();
+    let failed = |code: &str, message: &str, transient| Event::Failed {
+        step: step.clone(),
+        error: StepError { code: code.to_owned(), message: message.to_owned(), transient },
+    };
+    match &report.end {
+        End::Completed(output) => Some(Event::Completed { step, output: output.clone() }),
+        End::Failed(failure) => Some(failed(&failure.code, &failure.message, failure.transient)),
+        End::Abandoned => None,
+        End::Unknown => Some(failed(
+            "effect.unknown",
+            "nobody can tell whether it was done; look at the world before you do it again",
+            false,
+        )),
+    }
+}
+
+fn again(wanted: &Wanted, report: &Report) -> bool {
+    let End::Failed(failure) = &report.end else { return false };
+    wanted.retry.wants(&failure.code, failure.transient, report.attempts)
+}
+
+fn failure(report: &Report) -> Option<String> {
+    match &report.end {
+        End::Failed(failure) => Some(failure.message.clone()),
+        End::Unknown => Some("nobody can tell whether it was done".into()),
+        End::Completed(_) | End::Abandoned => None,
+    }
+}

@@ -1,0 +1,187 @@
+//! The beginning and the end of a run, as entries.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cog_base::entropy::NoEntropy;
+use cog_base::id::RunId;
+use cog_base::json::Map;
+use cog_base::{Digest, Micros, Value};
+use cog_flow::Flow;
+use cog_gate::snapshot::Access;
+use cog_gate::{Actor, Limits, Origin};
+use cog_ledger::{BodyDraft, Draft, Kind};
+
+use crate::active::{Active, DISPOSITIONS, Ending};
+use crate::engine::{Await, Engine, Output, Timer, Turn};
+use crate::notice::{Sealed, What};
+
+/// The timer that ends a run whose time is over.
+pub(crate) const BUDGET_TIMER: &str = "budget";
+
+/// A run to start.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Its id.
+    pub run: RunId,
+    /// What it does.
+    pub flow: Arc<Flow>,
+    /// The text the flow was read from, kept as evidence.
+    pub source: String,
+    /// Its inputs, bound and typed.
+    pub inputs: Map,
+    /// Its roots and what it may do there.
+    pub roots: BTreeMap<String, Access>,
+    /// Where the roots stand on this machine, kept as evidence.
+    pub places: BTreeMap<String, String>,
+    /// Who starts it.
+    pub initiator: Actor,
+    /// The environment, if not the one the flow names.
+    pub environment: Option<String>,
+}
+
+impl Start {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            cost: self.flow.budget.cost_micros.map(Micros::new),
+            effects: self.flow.budget.effects,
+            roots: self.roots.clone(),
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) fn start(&mut self, start: Start, turn: &mut Turn) -> Result<(), NoEntropy> {
+        let origin = Origin {
+            tenant: self.settings.tenant,
+            domain: start.flow.domain.clone(),
+            environment: start.environment.clone().unwrap_or(start.flow.environment.clone()),
+            session: start.run,
+            workflow: start.flow.name.clone(),
+            initiator: start.initiator.clone(),
+        };
+        let (_, canon) = self.canon_for(&origin.domain);
+        let draft = started(&start, &origin, canon);
+        turn.append(origin.tenant, start.run, draft, Await::Started);
+        self.gate.open_session(start.run, start.limits());
+        let (run, actions) = cog_flow::Run::start(Arc::clone(&start.flow), start.inputs.clone());
+        self.runs.insert(start.run, Active::new(origin, start.flow, run));
+        self.arm_budget(start.run, 0, turn);
+        self.act(start.run, actions, turn)
+    }
+
+    /// Arm the timer that ends the run, less the time it has had.
+    pub(crate) fn arm_budget(&mut self, run: RunId, had_ms: u64, turn: &mut Turn) {
+        let minutes = self.runs.get(&run).and_then(|active| active.flow.budget.minutes);
+        if let Some(minutes) = minutes {
+            let ms = minutes.saturating_mul(60_000).saturating_sub(had_ms);
+            turn.output(Output::Arm { timer: Timer { run, name: BUDGET_TIMER.into() }, ms });
+        }
+    }
+
+    /// Seal the run if it has ended, or park it if only people can bring it on.
+    pub(crate) fn settle_down(&mut self, id: RunId, turn: &mut Turn) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        if active.appends > 0 || active.sealing {
+            return Ok(());
+        }
+        if let Some(end) = active.end.clone() {
+            if active.open.is_empty() && active.probes.is_empty() {
+                active.sealing = true;
+                let draft = sealed(active, &end);
+                turn.append(active.origin.tenant, id, draft, Await::Seal);
+            }
+            return Ok(());
+        }
+        let approvals = active.waits_for();
+        if !active.is_busy() && !approvals.is_empty() && !active.parked {
+            active.parked = true;
+            turn.tell(id, What::Parked { approvals });
+        }
+        Ok(())
+    }
+
+    /// The run's last entry is durable: it is over.
+    pub(crate) fn close(&mut self, id: RunId, turn: &mut Turn) {
+        let Some(active) = self.runs.remove(&id) else { return };
+        self.gate.close_session(id);
+        let Some(end) = active.end else { return };
+        turn.tell(
+            id,
+            What::Sealed(Sealed {
+                status: end.status,
+                output: end.output,
+                error: end.error,
+                receipts: active.tally.receipts,
+                denials: active.tally.denials,
+                outcomes: active.tally.outcomes,
+                spent: Micros::new(active.tally.spent),
+            }),
+        );
+    }
+}
+
+fn started(start: &Start, origin: &Origin, canon: Option<Digest>) -> Draft {
+    let inputs = Value::Map(start.inputs.clone());
+    let roots = start.roots.iter().map(|(name, access)| {
+        (name.as_str(), Value::map([("access", access.word())]))
+    });
+    let mut data = Map::from([
+        ("workflow".into(), start.flow.name.as_str().into()),
+        ("definition".into(), start.flow.digest.into()),
+        ("inputs".into(), Digest::in_context("cognitionos/inputs/v1", &inputs.canonical()).into()),
+        ("roots".into(), Value::map(roots)),
+        ("initiator".into(), start.initiator.as_str().into()),
+    ]);
+    if let Some(canon) = canon {
+        data.insert("canon".into(), canon.into());
+    }
+    let places = start.places.iter().map(|(name, place)| (name.as_str(), place.as_str()));
+    let body = Value::map([
+        ("source", Value::from(start.source.as_str())),
+        ("inputs", inputs),
+        ("places", Value::map(places)),
+    ]);
+    let body = BodyDraft { subject: None, bytes: body.canonical() };
+    draft(origin, Kind::SessionStarted, canon, data, Some(body))
+}
+
+fn sealed(active: &Active, end: &Ending) -> Draft {
+    let tally = &active.tally;
+    let outcomes = DISPOSITIONS.into_iter().zip(tally.outcomes);
+    let data = Map::from([
+        ("status".into(), end.status.as_str().into()),
+        ("entries".into(), tally.entries.into()),
+        ("receipts".into(), tally.receipts.into()),
+        ("denials".into(), tally.denials.into()),
+        ("outcomes".into(), Value::map(outcomes)),
+        ("spent_micros".into(), tally.spent.into()),
+        ("trace".into(), tally.trace().into()),
+    ]);
+    let mut body = Map::from([("output".into(), end.output.clone())]);
+    if let Some(error) = &end.error {
+        body.insert("error".into(), error.clone());
+    }
+    let body = BodyDraft { subject: None, bytes: Value::Map(body).canonical() };
+    draft(&active.origin, Kind::SessionSealed, None, data, Some(body))
+}
+
+/// A draft in the name of the run's initiator.
+pub(crate) fn draft(
+    origin: &Origin,
+    kind: Kind,
+    canon: Option<Digest>,
+    data: Map,
+    body: Option<BodyDraft>,
+) -> Draft {
+    Draft {
+        kind,
+        actor: origin.initiator.as_str().to_owned(),
+        domain: origin.domain.clone(),
+        environment: origin.environment.clone(),
+        session: Some(origin.session),
+        canon,
+        data,
+        body,
+    }
+}

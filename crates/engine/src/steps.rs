@@ -1,0 +1,302 @@
+//! What a flow wants done, put to the gate.
+
+use std::collections::VecDeque;
+
+use cog_base::entropy::NoEntropy;
+use cog_base::id::{ApprovalId, RunId};
+use cog_base::json::Map;
+use cog_base::{Digest, Value};
+use cog_flow::{Action, Event, StepError, StepPath};
+use cog_gate::decision::Need;
+use cog_gate::{Actor, AnyEffect, Answer, Consent, Refusal};
+use cog_ledger::{Durable, Entry, Kind};
+
+use crate::active::{Active, Ending, Question, State, Wanted};
+use crate::choose::Choice;
+use crate::engine::{Await, Engine, Output, Timer, Turn};
+use crate::notice::What;
+use crate::start::draft;
+
+/// How long a step that asks people waits when it does not say, in milliseconds.
+pub(crate) const ASK_MS: u64 = cog_gate::approvals::APPROVAL_LIFE_MS;
+
+impl Engine {
+    /// Tell the flow what happened and do what it then wants.
+    pub(crate) fn tell_flow(
+        &mut self,
+        id: RunId,
+        event: Event,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        // A flow that has cancelled the step, or has ended, does not want to hear of it.
+        let Ok(actions) = active.run.apply(event) else { return Ok(()) };
+        self.act(id, actions, turn)
+    }
+
+    /// Do what the flow wants, and what it wants because of that.
+    pub(crate) fn act(
+        &mut self,
+        id: RunId,
+        actions: Vec<Action>,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let mut queue = VecDeque::from(actions);
+        while let Some(action) = queue.pop_front() {
+            let Some(event) = self.act_once(id, action, turn)? else { continue };
+            let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+            queue.extend(active.run.apply(event).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    fn act_once(
+        &mut self,
+        id: RunId,
+        action: Action,
+        turn: &mut Turn,
+    ) -> Result<Option<Event>, NoEntropy> {
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
+        match action {
+            Action::Perform { step, uses, actor, with, retry, timeout_ms, subject } => {
+                let state = State::New;
+                let wanted = Wanted { uses, actor, with, retry, timeout_ms, subject, state };
+                active.wanted.insert(step.clone(), wanted);
+                self.ask(id, &step, turn)
+            }
+            Action::Choose { step, goal, constraints, plans, attempt } => {
+                let choice = Choice { step, goal, constraints, plans, attempt };
+                self.choose(id, choice, turn).map(Some)
+            }
+            Action::Ask { step, by, count, message, expires_ms } => {
+                let need = Need { count, of: by };
+                let expires_ms = expires_ms.unwrap_or(ASK_MS);
+                let question = Question { need, message, expires_ms, approval: None };
+                active.asks.insert(step.clone(), question);
+                self.consult(id, &step, turn)?;
+                Ok(None)
+            }
+            Action::Arm { timer, ms } => {
+                active.timers += 1;
+                turn.output(Output::Arm { timer: Timer { run: id, name: timer }, ms });
+                Ok(None)
+            }
+            Action::Cancel { step } => {
+                let waits = |wanted: &Wanted| wanted.state != State::Open;
+                if active.wanted.get(&step).is_some_and(waits) {
+                    active.wanted.remove(&step);
+                }
+                active.asks.remove(&step);
+                Ok(None)
+            }
+            Action::Finish { status, output, error } => {
+                active.end = Some(Ending { status: status.to_string(), output, error });
+                Ok(None)
+            }
+        }
+    }
+
+    /// Put a wanted effect to the gate. The event, if the answer is final at once.
+    pub(crate) fn ask(
+        &mut self,
+        id: RunId,
+        step: &StepPath,
+        turn: &mut Turn,
+    ) -> Result<Option<Event>, NoEntropy> {
+        let Some(active) = self.runs.get(&id) else { return Ok(None) };
+        let Some(wanted) = active.wanted.get(step) else { return Ok(None) };
+        let (actor, effect) = match read(active, wanted) {
+            Ok(read) => read,
+            Err(message) => return Ok(Some(self.invalid(id, step, &message, turn))),
+        };
+        let (canon, in_force) = self.canon_for(&active.origin.domain);
+        let world = self.world(canon.as_deref(), in_force);
+        let name = step.to_string();
+        let subject = wanted.subject.clone();
+        let origin = &active.origin;
+        let question = cog_gate::Question { origin, step: &name, actor, effect, subject };
+        let answer = self.gate.ask(question, &world, self.entropy.as_mut())?;
+        Ok(self.answered(id, step, answer, turn))
+    }
+
+    fn answered(
+        &mut self,
+        id: RunId,
+        step: &StepPath,
+        answer: Answer<AnyEffect>,
+        turn: &mut Turn,
+    ) -> Option<Event> {
+        let tenant = self.settings.tenant;
+        let active = self.runs.get_mut(&id)?;
+        let wanted = active.wanted.get_mut(step)?;
+        match answer {
+            Answer::Permitted(mut pending) => {
+                wanted.state = State::Open;
+                active.open.insert(pending.receipt(), step.clone());
+                let draft = pending.take_draft()?;
+                turn.append(tenant, id, draft, Await::Receipt(Box::new(pending)));
+                None
+            }
+            Answer::Refused(refusal) => {
+                active.wanted.remove(step);
+                let Refusal { id: denial, code, reason, flips, draft, .. } = *refusal;
+                turn.append(tenant, id, draft, Await::Nothing);
+                let event = refused(step, &denial.to_string(), &code, &reason);
+                let step = step.to_string();
+                turn.tell(id, What::Refused { step, denial, code, reason, flips });
+                Some(event)
+            }
+            Answer::NeedsApproval(asked) => {
+                wanted.state = State::Approval(asked.id);
+                active.parked = false;
+                if let Some(draft) = asked.draft {
+                    let text = |name: &str| draft.data.get(name).and_then(Value::as_text);
+                    let action = text("action").unwrap_or_default();
+                    let about = format!("{action} on {}", text("resource").unwrap_or_default());
+                    let (step, need) = (step.to_string(), asked.need);
+                    turn.tell(id, What::Asked { step, approval: asked.id, need, about });
+                    turn.append(tenant, id, draft, Await::Asked);
+                }
+                None
+            }
+            Answer::Waits { conflicts, .. } => {
+                wanted.state = State::Leased;
+                let keys = conflicts.into_iter().map(|conflict| conflict.key).collect();
+                turn.tell(id, What::Waiting { step: step.to_string(), keys });
+                None
+            }
+        }
+    }
+
+    /// Arguments that make no effect: the attempt is on record, and the step fails.
+    fn invalid(&mut self, id: RunId, step: &StepPath, message: &str, turn: &mut Turn) -> Event {
+        if let Some(active) = self.runs.get_mut(&id) {
+            active.wanted.remove(step);
+            let note = format!("{step}: {message}");
+            let data = evidence("step.invalid", &note);
+            let draft = draft(&active.origin, Kind::Evidence, None, data, None);
+            turn.append(active.origin.tenant, id, draft, Await::Nothing);
+        }
+        let (code, message) = ("step.invalid".to_owned(), message.to_owned());
+        Event::Failed {
+            step: step.clone(),
+            error: StepError { code, message, transient: false },
+        }
+    }
+
+    /// Put a step's question to people.
+    pub(crate) fn consult(
+        &mut self,
+        id: RunId,
+        step: &StepPath,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get(&id) else { return Ok(()) };
+        let Some(ask) = active.asks.get(step).cloned() else { return Ok(()) };
+        let Question { need, message, expires_ms, .. } = ask;
+        let (canon, in_force) = self.canon_for(&active.origin.domain);
+        let world = self.world(canon.as_deref(), in_force);
+        let name = step.to_string();
+        let about = message.clone();
+        let question = cog_gate::Question {
+            origin: &active.origin,
+            step: &name,
+            actor: active.origin.initiator.clone(),
+            effect: Consent { step: name.clone(), message, need, expires_ms },
+            subject: None,
+        };
+        let asked = self.gate.consult(&question, &world, self.entropy.as_mut())?;
+        if let Some(draft) = asked.draft {
+            turn.append(self.settings.tenant, id, draft, Await::Asked);
+        }
+        if let Some(active) = self.runs.get_mut(&id) {
+            active.parked = false;
+            if let Some(ask) = active.asks.get_mut(step) {
+                ask.approval = Some(asked.id);
+            }
+        }
+        turn.tell(id, What::Asked { step: name, approval: asked.id, need: asked.need, about });
+        Ok(())
+    }
+
+    /// Ask again for every effect that waited for a lease, in all runs.
+    pub(crate) fn ask_leased(&mut self, turn: &mut Turn) -> Result<(), NoEntropy> {
+        let waiting: Vec<_> = self
+            .runs
+            .iter()
+            .flat_map(|(id, active)| {
+                let leased = active.wanted.iter().filter(|(_, it)| it.state == State::Leased);
+                leased.map(|(step, _)| (*id, step.clone()))
+            })
+            .collect();
+        for (id, step) in waiting {
+            if let Some(event) = self.ask(id, &step, turn)? {
+                self.tell_flow(id, event, turn)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A draft became durable: what waited for it goes on.
+    pub(crate) fn durable(
+        &mut self,
+        id: RunId,
+        then: Await,
+        entry: &Durable<Entry>,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        match then {
+            Await::Nothing | Await::Asked => Ok(()),
+            Await::Started => {
+                let workflow = self.runs.get(&id).map(|active| active.origin.workflow.clone());
+                turn.tell(id, What::Started { workflow: workflow.unwrap_or_default() });
+                Ok(())
+            }
+            Await::Receipt(pending) => self.granted(id, *pending, entry, turn),
+            Await::Outcome { step, settling } => {
+                self.outcome_is_durable(id, step, *settling, entry, turn);
+                Ok(())
+            }
+            Await::Answered(approval) => self.answer_is_durable(id, approval, turn),
+            Await::Seal => {
+                self.close(id, turn);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The effect and the actor of a wanted step, or what is wrong with it.
+pub(crate) fn read(active: &Active, wanted: &Wanted) -> Result<(Actor, AnyEffect), String> {
+    let actor = match &wanted.actor {
+        Some(actor) => actor.parse::<Actor>().map_err(|error| error.to_string())?,
+        None => active.origin.initiator.clone(),
+    };
+    let effect =
+        AnyEffect::from_args(&wanted.uses, &wanted.with).map_err(|error| error.to_string())?;
+    Ok((actor, effect))
+}
+
+/// What a flow hears of a refusal; the same when it is rebuilt from the ledger.
+pub(crate) fn refused(step: &StepPath, denial: &str, code: &str, reason: &str) -> Event {
+    let denial = Value::map([("id", denial), ("code", code), ("reason", reason)]);
+    Event::Refused { step: step.clone(), denial }
+}
+
+/// The data of an evidence entry about the run itself.
+pub(crate) fn evidence(source: &str, note: &str) -> Map {
+    let digest = Digest::in_context("cognitionos/evidence/v1", note.as_bytes());
+    let note: String = note.chars().take(1_000).collect();
+    Map::from([
+        ("source".into(), source.into()),
+        ("digest".into(), digest.into()),
+        ("note".into(), note.into()),
+    ])
+}
+
+/// The request a step waits for, if it is this one.
+pub(crate) fn waits_for(active: &Active, approval: ApprovalId) -> Option<StepPath> {
+    let effect = active.wanted.iter().find(|(_, it)| it.state == State::Approval(approval));
+    let ask = active.asks.iter().find(|(_, ask)| ask.approval == Some(approval));
+    effect.map(|(step, _)| step.clone()).or_else(|| ask.map(|(step, _)| step.clone()))
+}

@@ -1,0 +1,334 @@
+//! Change control: the only way to another canon. Proposed, approved by others than the
+//! proposer alone, activated; each step an entry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cog_base::id::ProposalId;
+use cog_base::json::Map;
+use cog_base::{Digest, Value};
+use cog_canon::{Canon, ChangeRefusal};
+use cog_ledger::{Draft, Entry, Kind};
+
+use crate::intent::Actor;
+
+/// A proposed canon, as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// Its id.
+    pub id: ProposalId,
+    /// The domain it is for.
+    pub domain: String,
+    /// The environment it was proposed in.
+    pub environment: String,
+    /// The version proposed.
+    pub digest: Digest,
+    /// The version it was made from.
+    pub base: Option<Digest>,
+    /// Who proposed it.
+    pub by: String,
+    /// Who approved it.
+    pub approved_by: BTreeSet<String>,
+    /// The evidence it promotes, by sequence number.
+    pub evidence: Vec<u64>,
+    /// What became of it.
+    pub state: ProposalState,
+}
+
+/// What became of a proposal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProposalState {
+    /// It waits for approvals or activation.
+    Open,
+    /// It is or was in force.
+    Activated,
+    /// Somebody said no.
+    Rejected {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a change is not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotChanged {
+    /// A canon is in force; it changes only by proposal.
+    #[error("the domain `{0}` has a canon in force; propose the change instead")]
+    InForce(String),
+    /// No such proposal.
+    #[error("there is no proposal `{0}`")]
+    Unknown(ProposalId),
+    /// It was activated or rejected.
+    #[error("the proposal is closed")]
+    Closed,
+    /// The canon in force is not the one the proposal was made from.
+    #[error("the canon in force changed since this was proposed; propose it again")]
+    BaseMoved,
+    /// Nothing would change.
+    #[error("this version is in force already")]
+    NoChange,
+    /// The rule of the canon in force is not met.
+    #[error(transparent)]
+    Rule(#[from] ChangeRefusal),
+    /// The proposer's own approval does not count twice.
+    #[error("`{0}` approved it already")]
+    Twice(String),
+    /// Not one of those who may.
+    #[error("`{who}` may not do this; it takes {of}")]
+    NotOfGroup {
+        /// Who tried.
+        who: String,
+        /// Who may.
+        of: String,
+    },
+}
+
+/// Which canon is in force in each domain, and what is proposed.
+#[derive(Debug, Default)]
+pub struct ChangeControl {
+    in_force: BTreeMap<String, Digest>,
+    proposals: BTreeMap<ProposalId, Proposal>,
+}
+
+impl ChangeControl {
+    /// The version in force in a domain.
+    #[must_use]
+    pub fn in_force(&self, domain: &str) -> Option<Digest> {
+        self.in_force.get(domain).copied()
+    }
+
+    /// Every domain with a canon, and its version.
+    pub fn domains(&self) -> impl Iterator<Item = (&str, Digest)> {
+        self.in_force.iter().map(|(domain, digest)| (domain.as_str(), *digest))
+    }
+
+    /// All proposals, oldest first.
+    pub fn proposals(&self) -> impl Iterator<Item = &Proposal> {
+        self.proposals.values()
+    }
+
+    /// The proposal with this id.
+    #[must_use]
+    pub fn proposal(&self, id: ProposalId) -> Option<&Proposal> {
+        self.proposals.get(&id)
+    }
+
+    /// The draft that puts the first canon of a domain in force. There is nobody yet who
+    /// could approve: whoever holds the ledger's key founds the domain, on the record.
+    ///
+    /// # Errors
+    /// [`NotChanged::InForce`] when the domain has a canon.
+    pub fn found(&self, canon: &Canon, environment: &str, who: &Actor) -> Result<Draft, NotChanged> {
+        let domain = canon.domain();
+        if self.in_force.contains_key(domain) {
+            return Err(NotChanged::InForce(domain.to_owned()));
+        }
+        let data = [("digest", canon.digest().into()), ("basis", Value::from("genesis"))];
+        Ok(draft(Kind::CanonActivated, domain, environment, who, data))
+    }
+
+    /// The draft of a proposal to put `canon` in force, promoting the evidence entries
+    /// `evidence` if there are any.
+    ///
+    /// # Errors
+    /// [`NotChanged`] when there is nothing to change.
+    pub fn propose(
+        &self,
+        id: ProposalId,
+        canon: &Canon,
+        environment: &str,
+        who: &Actor,
+        evidence: &[u64],
+    ) -> Result<Draft, NotChanged> {
+        let base = self.in_force(canon.domain());
+        if base == Some(canon.digest()) {
+            return Err(NotChanged::NoChange);
+        }
+        let mut data = vec![("proposal", Value::from(id)), ("digest", canon.digest().into())];
+        if let Some(base) = base {
+            data.push(("base", base.into()));
+        }
+        if !evidence.is_empty() {
+            data.push(("evidence", Value::list(evidence.iter().copied())));
+        }
+        Ok(draft(Kind::CanonProposed, canon.domain(), environment, who, data))
+    }
+
+    /// The draft of `who`'s approval. The rule of the canon in force, `current`, says who may.
+    ///
+    /// # Errors
+    /// [`NotChanged`] says why the approval would not count.
+    pub fn approve(
+        &self,
+        id: ProposalId,
+        who: &Actor,
+        current: &Canon,
+    ) -> Result<Draft, NotChanged> {
+        let proposal = self.open(id, who, current)?;
+        if proposal.approved_by.contains(who.as_str()) {
+            return Err(NotChanged::Twice(who.to_string()));
+        }
+        let data = [("proposal", Value::from(id)), ("digest", proposal.digest.into())];
+        Ok(draft(Kind::CanonApproved, &proposal.domain, &proposal.environment, who, data))
+    }
+
+    /// The draft of `who`'s rejection.
+    ///
+    /// # Errors
+    /// [`NotChanged`] says why it would not count.
+    pub fn reject(
+        &self,
+        id: ProposalId,
+        who: &Actor,
+        reason: &str,
+        current: &Canon,
+    ) -> Result<Draft, NotChanged> {
+        let proposal = self.open(id, who, current)?;
+        let data = [
+            ("proposal", Value::from(id)),
+            ("digest", proposal.digest.into()),
+            ("reason", reason.into()),
+        ];
+        Ok(draft(Kind::CanonRejected, &proposal.domain, &proposal.environment, who, data))
+    }
+
+    /// The drafts that put an approved proposal in force, with the promotion of the
+    /// evidence it names.
+    ///
+    /// # Errors
+    /// [`NotChanged`] when the rule of the canon in force is not met.
+    pub fn activate(
+        &self,
+        id: ProposalId,
+        who: &Actor,
+        current: &Canon,
+    ) -> Result<Vec<Draft>, NotChanged> {
+        let proposal = self.proposals.get(&id).ok_or(NotChanged::Unknown(id))?;
+        if proposal.state != ProposalState::Open {
+            return Err(NotChanged::Closed);
+        }
+        if proposal.base != self.in_force(&proposal.domain) {
+            return Err(NotChanged::BaseMoved);
+        }
+        let approvers: Vec<_> = proposal.approved_by.iter().map(String::as_str).collect();
+        current.settings().change.admits(current, &proposal.by, &approvers)?;
+        let entry = |kind, data: Vec<(&'static str, Value)>| {
+            draft(kind, &proposal.domain, &proposal.environment, who, data)
+        };
+        let mut drafts = Vec::new();
+        if !proposal.evidence.is_empty() {
+            let evidence = Value::list(proposal.evidence.iter().copied());
+            let data = vec![("proposal", id.into()), ("evidence", evidence)];
+            drafts.push(entry(Kind::Promotion, data));
+        }
+        let data = vec![
+            ("digest", proposal.digest.into()),
+            ("previous", current.digest().into()),
+            ("basis", "change".into()),
+            ("proposal", id.into()),
+        ];
+        drafts.push(entry(Kind::CanonActivated, data));
+        Ok(drafts)
+    }
+
+    fn open(&self, id: ProposalId, who: &Actor, current: &Canon) -> Result<&Proposal, NotChanged> {
+        let proposal = self.proposals.get(&id).ok_or(NotChanged::Unknown(id))?;
+        if proposal.state != ProposalState::Open {
+            return Err(NotChanged::Closed);
+        }
+        let groups = &current.settings().change.approvers;
+        if !groups.iter().any(|group| current.is_member(who.as_str(), group)) {
+            return Err(NotChanged::NotOfGroup { who: who.to_string(), of: groups.join(" or ") });
+        }
+        Ok(proposal)
+    }
+
+    /// Take note of a durable entry; others than those about canon change nothing.
+    pub fn observe(&mut self, entry: &Entry) {
+        let data = entry.data();
+        let text = |name: &str| data.get(name).and_then(Value::as_text);
+        let id = text("proposal").and_then(|id| id.parse::<ProposalId>().ok());
+        match entry.kind() {
+            Kind::CanonProposed => {
+                if let Some(proposal) = id.and_then(|id| Proposal::from_entry(id, entry)) {
+                    self.proposals.insert(proposal.id, proposal);
+                }
+            }
+            Kind::CanonApproved => {
+                if let Some(proposal) = id.and_then(|id| self.proposals.get_mut(&id)) {
+                    proposal.approved_by.insert(entry.actor().to_owned());
+                }
+            }
+            Kind::CanonRejected => {
+                if let Some(proposal) = id.and_then(|id| self.proposals.get_mut(&id)) {
+                    let reason = text("reason").unwrap_or_default().to_owned();
+                    let by = entry.actor().to_owned();
+                    proposal.state = ProposalState::Rejected { by, reason };
+                }
+            }
+            Kind::CanonActivated => {
+                if let Some(digest) = text("digest").and_then(|digest| digest.parse().ok()) {
+                    self.in_force.insert(entry.domain().to_owned(), digest);
+                }
+                if let Some(proposal) = id.and_then(|id| self.proposals.get_mut(&id)) {
+                    proposal.state = ProposalState::Activated;
+                }
+            }
+            Kind::Genesis
+            | Kind::KeyRotated
+            | Kind::Evidence
+            | Kind::Promotion
+            | Kind::SessionStarted
+            | Kind::PlanSelected
+            | Kind::Receipt
+            | Kind::Denial
+            | Kind::ApprovalRequested
+            | Kind::ApprovalGranted
+            | Kind::ApprovalRejected
+            | Kind::Outcome
+            | Kind::SessionSealed
+            | Kind::BodiesErased
+            | Kind::SegmentPruned => {}
+        }
+    }
+}
+
+impl Proposal {
+    fn from_entry(id: ProposalId, entry: &Entry) -> Option<Self> {
+        let data = entry.data();
+        let digest = |name| data.get(name)?.as_text()?.parse().ok();
+        let evidence = data.get("evidence").and_then(Value::as_list).unwrap_or_default();
+        Some(Self {
+            id,
+            domain: entry.domain().to_owned(),
+            environment: entry.environment().to_owned(),
+            digest: digest("digest")?,
+            base: digest("base"),
+            by: entry.actor().to_owned(),
+            approved_by: BTreeSet::new(),
+            evidence: evidence.iter().filter_map(Value::as_u64).collect(),
+            state: ProposalState::Open,
+        })
+    }
+}
+
+fn draft<'a>(
+    kind: Kind,
+    domain: &str,
+    environment: &str,
+    who: &Actor,
+    data: impl IntoIterator<Item = (&'a str, Value)>,
+) -> Draft {
+    let data: Map = data.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Draft {
+        kind,
+        actor: who.as_str().to_owned(),
+        domain: domain.to_owned(),
+        environment: environment.to_owned(),
+        session: None,
+        canon: None,
+        data,
+        body: None,
+    }
+}

@@ -1,0 +1,45 @@
+//! A step that only asks people: it performs nothing, so no permit can be made of it.
+
+use cog_base::Value;
+use cog_base::json::Map;
+
+use crate::decision::Need;
+use crate::effect::{Effect, Footprint, Redo, Resource, Sealed};
+
+/// What people are asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// The step that asks.
+    pub step: String,
+    /// The question.
+    pub message: String,
+    /// Who must agree.
+    pub need: Need,
+    /// How long the answer is waited for, in milliseconds.
+    pub expires_ms: u64,
+}
+
+impl Sealed for Consent {}
+
+impl Effect for Consent {
+    fn action(&self) -> &'static str {
+        "approve"
+    }
+    fn resource(&self) -> Resource {
+        Resource { kind: "Step", name: self.step.clone() }
+    }
+    fn args(&self) -> Map {
+        let of = Value::list(self.need.of.iter().map(String::as_str));
+        Map::from([
+            ("message".into(), self.message.as_str().into()),
+            ("count".into(), self.need.count.into()),
+            ("of".into(), of),
+        ])
+    }
+    fn footprint(&self) -> Footprint {
+        Footprint::default()
+    }
+    fn redo(&self) -> Redo {
+        Redo::Safe
+    }
+}
