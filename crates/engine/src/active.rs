@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cog_base::Digest;
 use cog_base::Value;
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
 use cog_flow::{Flow, Retry, StepPath};
 use cog_gate::decision::Need;
 use cog_gate::{AnyEffect, Intent, Origin, Performed};
-use cog_ledger::{Entry, Kind};
+use cog_ledger::session::Tally;
 
 use crate::choose::Choice;
 
@@ -85,47 +84,6 @@ pub(crate) struct Ending {
     pub(crate) status: String,
     pub(crate) output: Value,
     pub(crate) error: Option<Value>,
-}
-
-/// The entries of a session so far: what its seal must say.
-#[derive(Clone, Default)]
-pub(crate) struct Tally {
-    pub(crate) entries: u64,
-    pub(crate) receipts: u64,
-    pub(crate) denials: u64,
-    pub(crate) outcomes: [u64; 4],
-    pub(crate) spent: u64,
-    leaves: Vec<u8>,
-}
-
-/// The words of outcomes, in the order of [`Tally::outcomes`].
-pub(crate) const DISPOSITIONS: [&str; 4] = ["completed", "failed", "abandoned", "unknown"];
-
-impl Tally {
-    /// Count a durable entry of the session, in the order of the log.
-    pub(crate) fn count(&mut self, entry: &Entry) {
-        self.entries += 1;
-        self.leaves.extend_from_slice(entry.leaf().as_bytes());
-        if entry.kind() == Kind::Receipt {
-            self.receipts += 1;
-        } else if entry.kind() == Kind::Denial {
-            self.denials += 1;
-        } else if entry.kind() == Kind::Outcome {
-            let data = entry.data();
-            let word = data.get("disposition").and_then(Value::as_text);
-            let counts = self.outcomes.iter_mut().zip(DISPOSITIONS);
-            for (count, _) in counts.filter(|(_, disposition)| word == Some(disposition)) {
-                *count += 1;
-            }
-            let cost = data.get("cost_micros").and_then(Value::as_u64).unwrap_or(0);
-            self.spent = self.spent.saturating_add(cost);
-        }
-    }
-
-    /// The digest over the leaf hashes so far.
-    pub(crate) fn trace(&self) -> Digest {
-        Digest::in_context(cog_ledger::kind::TRACE_CONTEXT, &self.leaves)
-    }
 }
 
 impl Active {

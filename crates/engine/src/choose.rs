@@ -53,7 +53,7 @@ impl Engine {
             ),
             None => cog_optr::select(&candidates, &Constraints::default(), &no_weights()),
         };
-        let table = found.to_value();
+        let table = found.to_value().get("candidates").cloned().unwrap_or(Value::Null);
         let chosen = found.chosen.and_then(|place| plans.get(place)).map(|plan| plan.id.clone());
         let mut data = Map::from([
             ("id".into(), selection.into()),
@@ -88,6 +88,7 @@ impl Engine {
             let whole = std::mem::replace(&mut first, false);
             let mut estimate = self.estimate(active, step, plan, part, canon);
             if whole {
+                estimate.risk = expect.risk.as_str().parse().unwrap_or(Risk::Critical);
                 let cost = Micros::new(expect.cost_micros);
                 estimate.cost = estimate.cost.checked_add(cost).unwrap_or(cost);
                 estimate.latency_ms = expect.latency_ms;
@@ -105,9 +106,7 @@ impl Engine {
         part: &PlanStep,
         canon: Option<&Arc<Canon>>,
     ) -> StepEstimate {
-        let risk = plan.expect.risk.as_deref().or_else(|| {
-            canon.map(|canon| canon.settings().risk_of(&part.uses))
-        });
+        let risk = canon.map(|canon| canon.settings().risk_of(&part.uses));
         let mut estimate = StepEstimate {
             id: part.id.clone(),
             action: part.uses.clone(),

@@ -325,7 +325,7 @@ impl Engine {
             self.gate.observe(&entry);
             if let Some(active) = self.runs.get_mut(&run) {
                 active.appends -= 1;
-                active.tally.count(&entry);
+                active.tally.add(&entry);
             }
             self.durable(run, then, &entry, turn)?;
             if touched.last() != Some(&run) {

@@ -125,7 +125,7 @@ impl History {
             sealed: false,
             intents: BTreeMap::new(),
         };
-        history.active.tally.count(entry);
+        history.active.tally.add(entry);
         history.take(actions);
         Ok(history)
     }
@@ -158,7 +158,7 @@ impl History {
                 return Err(unexpected(entry, "no entry of this kind belongs to a session"));
             }
         }
-        self.active.tally.count(entry);
+        self.active.tally.add(entry);
         Ok(())
     }
 

@@ -5,6 +5,8 @@
 //! to the same flow ([`history`], [`resume`], [`replay`]). [`driver`] runs the machine on
 //! real threads.
 
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod driver;
 pub mod engine;
 pub mod history;

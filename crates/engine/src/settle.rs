@@ -2,7 +2,7 @@
 
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
-use cog_flow::{Event, StepError, StepPath};
+use cog_flow::{Event, Retry, StepError, StepPath};
 use cog_gate::effect::Redo;
 use cog_gate::{
     Actor, AnyEffect, Effect, End, Found, Gate, Intent, Pending, Performed, Report, Settling,
@@ -14,6 +14,9 @@ use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::notice::What;
 use crate::start::{BUDGET_TIMER, draft};
 use crate::steps::{evidence, waits_for};
+
+/// The longest wait between two attempts, in milliseconds.
+const RETRY_DELAY_MS_MAX: u64 = 3_600_000;
 
 impl Engine {
     /// A receipt is durable: its effect may begin.
@@ -70,7 +73,7 @@ impl Engine {
         let performed = match wanted.filter(|wanted| again(wanted, performed.report())) {
             None => performed,
             Some(wanted) => {
-                let after_ms = wanted.retry.delay_ms(performed.report().attempts);
+                let after_ms = delay_ms(&wanted.retry, performed.report().attempts);
                 let message = failure(performed.report()).unwrap_or_default();
                 match performed.again(now.plus_ms(after_ms)) {
                     Ok(cleared) => {
@@ -336,7 +339,19 @@ pub(crate) fn event_of(step: &StepPath, report: &Report) -> Option<Event> {
 
 fn again(wanted: &Wanted, report: &Report) -> bool {
     let End::Failed(failure) = &report.end else { return false };
-    wanted.retry.wants(&failure.code, failure.transient, report.attempts)
+    let retry = &wanted.retry;
+    let timeout = failure.code.ends_with("timeout");
+    report.attempts < u64::from(retry.attempts)
+        && (retry.on_any
+            || (retry.on_timeout && timeout)
+            || (retry.on_transient && failure.transient && !timeout))
+}
+
+/// How long to wait after so many attempts: each wait is longer by the factor.
+fn delay_ms(retry: &Retry, attempts: u64) -> u64 {
+    let exponent = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
+    let factor = u64::from(retry.factor).saturating_pow(exponent);
+    retry.backoff_ms.saturating_mul(factor).min(RETRY_DELAY_MS_MAX)
 }
 
 fn failure(report: &Report) -> Option<String> {

@@ -12,9 +12,12 @@ use cog_gate::snapshot::Access;
 use cog_gate::{Actor, Limits, Origin};
 use cog_ledger::{BodyDraft, Draft, Kind};
 
-use crate::active::{Active, DISPOSITIONS, Ending};
+use crate::active::{Active, Ending};
 use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::notice::{Sealed, What};
+
+/// The words of outcomes, in the order in which they are told.
+const DISPOSITIONS: [&str; 4] = ["completed", "failed", "abandoned", "unknown"];
 
 /// The timer that ends a run whose time is over.
 pub(crate) const BUDGET_TIMER: &str = "budget";
@@ -106,16 +109,19 @@ impl Engine {
         let Some(active) = self.runs.remove(&id) else { return };
         self.gate.close_session(id);
         let Some(end) = active.end else { return };
+        let sums = Value::Map(active.tally.sums());
+        let count = |path: &[&str]| sums.at(path).and_then(Value::as_u64).unwrap_or(0);
+        // The seal itself is counted by now; receipts, denials and outcomes it does not change.
         turn.tell(
             id,
             What::Sealed(Sealed {
                 status: end.status,
                 output: end.output,
                 error: end.error,
-                receipts: active.tally.receipts,
-                denials: active.tally.denials,
-                outcomes: active.tally.outcomes,
-                spent: Micros::new(active.tally.spent),
+                receipts: count(&["receipts"]),
+                denials: count(&["denials"]),
+                outcomes: DISPOSITIONS.map(|word| count(&["outcomes", word])),
+                spent: Micros::new(active.tally.spent_micros()),
             }),
         );
     }
@@ -147,17 +153,7 @@ fn started(start: &Start, origin: &Origin, canon: Option<Digest>) -> Draft {
 }
 
 fn sealed(active: &Active, end: &Ending) -> Draft {
-    let tally = &active.tally;
-    let outcomes = DISPOSITIONS.into_iter().zip(tally.outcomes);
-    let data = Map::from([
-        ("status".into(), end.status.as_str().into()),
-        ("entries".into(), tally.entries.into()),
-        ("receipts".into(), tally.receipts.into()),
-        ("denials".into(), tally.denials.into()),
-        ("outcomes".into(), Value::map(outcomes)),
-        ("spent_micros".into(), tally.spent.into()),
-        ("trace".into(), tally.trace().into()),
-    ]);
+    let data = active.tally.seal(&end.status);
     let mut body = Map::from([("output".into(), end.output.clone())]);
     if let Some(error) = &end.error {
         body.insert("error".into(), error.clone());

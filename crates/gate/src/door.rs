@@ -321,14 +321,13 @@ impl<E: Effect> Performed<E> {
         &self.effect
     }
 
-    /// Another try of the same effect under the same receipt, when the failure may pass
-    /// and the receipt has not expired; otherwise what was performed, to be settled.
+    /// Another try of the same effect under the same receipt, when it failed and the
+    /// receipt has not expired; otherwise what was performed, to be settled.
     ///
     /// # Errors
     /// The unchanged value, when there is no other try.
     pub fn again(self, now: Timestamp) -> Result<Cleared<E>, Self> {
-        let transient = matches!(&self.report.end, End::Failed(failure) if failure.transient);
-        if !transient || now > self.pass.expires {
+        if !matches!(self.report.end, End::Failed(_)) || now > self.pass.expires {
             return Err(self);
         }
         let mut pass = self.pass;

@@ -5,6 +5,8 @@
 //! sequence of types that cannot be walked in another order; [`Gate`] keeps the accounts.
 //! See ARCHITECTURE.md, "The gate", for the walk-through.
 
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod adapter;
 pub mod approvals;
 pub mod change;

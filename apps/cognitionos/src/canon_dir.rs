@@ -1,0 +1,66 @@
+//! Reading a canon folder into a source; nothing is judged here.
+
+#![expect(clippy::disallowed_methods, reason = "the program's edge reads what it is pointed at")]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use cog_canon::{Canon, Source};
+
+use crate::failure::{Exit, Failure};
+
+/// The deepest folder that is looked into.
+const DEPTH_MAX: usize = 3;
+
+/// Read and load the canon in `dir`.
+pub(crate) fn load(dir: &Path) -> anyhow::Result<(Source, Canon)> {
+    let source = read(dir)?;
+    let canon = Canon::load(&source).map_err(|error| {
+        Failure::advise(
+            Exit::BadInput,
+            format!("the canon in {} does not load: {error}", dir.display()),
+            format!("cognitionos canon check {}", dir.display()),
+        )
+    })?;
+    Ok((source, canon))
+}
+
+/// The files of a canon folder.
+pub(crate) fn read(dir: &Path) -> anyhow::Result<Source> {
+    if !dir.join("canon.toml").is_file() {
+        return Err(Failure::advise(
+            Exit::BadInput,
+            format!("there is no canon in {}: it has no canon.toml", dir.display()),
+            "--canon DIR names the canon folder; examples/01-quickstart/canon is one",
+        ));
+    }
+    let mut files = Vec::new();
+    collect(dir, dir, 0, &mut files)?;
+    let mut read = Vec::new();
+    for (name, path) in files {
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        read.push((name, bytes));
+    }
+    Ok(Source::new(read))
+}
+
+fn collect(
+    root: &Path,
+    dir: &Path,
+    depth: usize,
+    files: &mut Vec<(String, PathBuf)>,
+) -> anyhow::Result<()> {
+    let entries =
+        std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    for entry in entries {
+        let path = entry.with_context(|| format!("cannot list {}", dir.display()))?.path();
+        if path.is_dir() && depth < DEPTH_MAX {
+            collect(root, &path, depth + 1, files)?;
+        } else if let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str)
+            && Source::belongs(name)
+        {
+            files.push((name.to_owned(), path));
+        }
+    }
+    Ok(())
+}

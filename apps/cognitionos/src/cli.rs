@@ -1,0 +1,323 @@
+//! The command line: what can be said.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs agents and workflows so that nothing takes effect without a receipt.
+#[derive(Debug, Parser)]
+#[command(name = "cognitionos", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  cognitionos run examples/01-quickstart/workflow.yaml
+  cognitionos approvals list
+  cognitionos why dny_01j…
+  cognitionos ledger verify
+
+Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 not authenticated, 4 refused by policy,
+5 limit or quota, 6 timeout, 7 conflict, 8 waiting for approval, 130 interrupted.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// The folder that holds ledger, keys and bodies.
+    #[arg(long, global = true, value_name = "DIR", env = "COGNITIONOS_DATA", default_value = ".cognitionos")]
+    pub(crate) data: PathBuf,
+    /// Print JSON: one document, or one a line where it streams.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print less: only what was asked for and errors.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Never use colour. The variable NO_COLOR does the same.
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Never ask; what needs an answer waits or fails.
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a workflow under governance, or go on with one.
+    Run(RunArgs),
+    /// Recompute a run and its decisions from the ledger; with another canon, show what would change.
+    Replay(ReplayArgs),
+    /// Explain a receipt, a denial, an approval or an outcome in words.
+    Why(WhyArgs),
+    /// List and answer requests for approval.
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
+    /// Look at the ledger, prove, verify and export it.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Check a bundle that somebody else exported. Needs no data folder and no network.
+    Verify(VerifyArgs),
+    /// Check, test and change the canon.
+    #[command(subcommand)]
+    Canon(CanonCommand),
+    /// Check this machine and the data folder.
+    Doctor,
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Enter the sandbox of a process effect.
+    #[command(hide = true, name = "sandbox-enter")]
+    SandboxEnter,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cognitionos run workflow.yaml --input folder=./inbox
+  cognitionos run workflow.yaml --model http://127.0.0.1:11434/v1#llama3.2
+  cognitionos run --resume run_01j…")]
+pub(crate) struct RunArgs {
+    /// The workflow file, YAML or JSON.
+    #[arg(required_unless_present = "resume")]
+    pub(crate) file: Option<PathBuf>,
+    /// An input of the workflow.
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    pub(crate) input: Vec<String>,
+    /// The canon folder; by default `canon` beside the workflow file.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) canon: Option<PathBuf>,
+    /// Ask a live model instead of the recording: BASE_URL#MODEL of any OpenAI-compatible
+    /// server, or openai:MODEL with the key in OPENAI_API_KEY.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// Record the model's answers into this cassette file.
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub(crate) record: Option<PathBuf>,
+    /// Who starts the run.
+    #[arg(long = "as", value_name = "ACTOR", env = "COGNITIONOS_ACTOR", default_value = "user:operator")]
+    pub(crate) actor: String,
+    /// The environment, if not the one the workflow names.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+    /// Go on with a run that was killed, or that waited for approval.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "input"])]
+    pub(crate) resume: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The run; by default the newest.
+    pub(crate) run: Option<String>,
+    /// Replay every run of the ledger.
+    #[arg(long, conflicts_with = "run")]
+    pub(crate) all: bool,
+    /// Another canon folder: show which verdicts it would change.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) canon: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// A receipt (rcp_…), denial (dny_…), approval (apr_…), plan selection (pln_…) or entry number.
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApprovalsCommand {
+    /// List what waits for an answer.
+    List,
+    /// Say yes.
+    Approve {
+        /// The request (apr_…).
+        id: String,
+        /// Who answers.
+        #[arg(long = "as", value_name = "ACTOR", env = "COGNITIONOS_APPROVER")]
+        actor: String,
+    },
+    /// Say no.
+    Reject {
+        /// The request (apr_…).
+        id: String,
+        /// Why; it is kept in the ledger.
+        #[arg(long)]
+        reason: String,
+        /// Who answers.
+        #[arg(long = "as", value_name = "ACTOR", env = "COGNITIONOS_APPROVER")]
+        actor: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// List entries, newest last.
+    List {
+        /// Only entries of this run.
+        #[arg(long)]
+        run: Option<String>,
+        /// Only entries of this kind, such as `denial`.
+        #[arg(long)]
+        kind: Option<String>,
+        /// The first entry.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show one entry with its body.
+    Show {
+        /// The entry's number, or an id in it.
+        id: String,
+    },
+    /// Check every entry, hash, signature and rule of the whole ledger.
+    Verify {
+        /// An earlier checkpoint, to show that the ledger only grew since.
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
+    },
+    /// Export the ledger: a bundle that an outsider can check, or a table.
+    Export {
+        /// Where to; `-` for standard output.
+        #[arg(long, short, value_name = "FILE", default_value = "ledger.cogbundle")]
+        output: PathBuf,
+        /// What.
+        #[arg(long, value_enum, default_value_t = Format::Bundle)]
+        format: Format,
+        /// Leave out the bodies: what was proposed and what came out.
+        #[arg(long)]
+        no_bodies: bool,
+        /// Write the public key that checks it into this file.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+    /// Prove that an entry is in the ledger (C2SP tlog-proof).
+    Proof {
+        /// The entry's number, or an id in it.
+        id: String,
+    },
+    /// Print the newest signed head (C2SP tlog-checkpoint).
+    Checkpoint,
+    /// Print the public key that checks this ledger.
+    Key,
+    /// Change to a new signing key.
+    Rotate {
+        /// Who does it.
+        #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
+        actor: String,
+    },
+    /// Destroy the key of a person's data. Every proof stays valid.
+    Erase {
+        /// Whose data.
+        subject: String,
+        /// Who does it.
+        #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
+        actor: String,
+    },
+    /// Drop entries before a number; their subtree hashes and a signed head stay.
+    Prune {
+        /// The first entry that stays.
+        #[arg(long)]
+        before: u64,
+        /// Why; it is kept in the ledger.
+        #[arg(long)]
+        reason: String,
+        /// Who does it.
+        #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
+        actor: String,
+    },
+}
+
+/// What an export looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A bundle: one file that an outsider checks offline.
+    Bundle,
+    /// A JSON array of entries.
+    Json,
+    /// A table for a spreadsheet.
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The bundle.
+    pub(crate) bundle: PathBuf,
+    /// The public key of the ledger: a file, or the key line itself.
+    #[arg(long, required = true)]
+    pub(crate) key: Vec<String>,
+    /// An earlier checkpoint or bundle: the ledger must only have grown since.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CanonCommand {
+    /// Load a canon folder and say what is in it, or what is wrong with it.
+    Check {
+        /// The folder.
+        #[arg(default_value = "canon")]
+        dir: PathBuf,
+    },
+    /// Run a canon's own tests.
+    Test {
+        /// The folder.
+        #[arg(default_value = "canon")]
+        dir: PathBuf,
+    },
+    /// Say in words how two canons differ.
+    Diff {
+        /// One: a folder, a digest, or `active`.
+        from: String,
+        /// The other.
+        to: String,
+    },
+    /// Show which recorded verdicts another canon would change.
+    Impact {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Propose a canon for its domain.
+    Propose {
+        /// The folder.
+        dir: PathBuf,
+        /// Who proposes.
+        #[arg(long = "as", value_name = "ACTOR")]
+        actor: String,
+        /// Evidence that it promotes: entry numbers.
+        #[arg(long, value_name = "SEQ")]
+        evidence: Vec<u64>,
+    },
+    /// Approve a proposal.
+    Approve {
+        /// The proposal (prp_…).
+        id: String,
+        /// Who approves.
+        #[arg(long = "as", value_name = "ACTOR")]
+        actor: String,
+    },
+    /// Reject a proposal.
+    Reject {
+        /// The proposal (prp_…).
+        id: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Who rejects.
+        #[arg(long = "as", value_name = "ACTOR")]
+        actor: String,
+    },
+    /// Put an approved proposal in force.
+    Activate {
+        /// The proposal (prp_…).
+        id: String,
+        /// Who activates.
+        #[arg(long = "as", value_name = "ACTOR")]
+        actor: String,
+    },
+    /// List canons in force and proposals.
+    List,
+}

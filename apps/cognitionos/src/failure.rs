@@ -1,0 +1,70 @@
+//! How a command ends when it does not end well: an exit code, a sentence, and what to do.
+
+use std::fmt;
+
+/// Exit codes, as in the command-line contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// Bad usage or input.
+    BadInput = 2,
+    /// Refused by policy.
+    Refused = 4,
+    /// A limit or a quota is reached.
+    Limit = 5,
+    /// Something else stands in the way.
+    Conflict = 7,
+    /// Waiting for approval.
+    Waiting = 8,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+/// An error that a person can act on.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// How the program ends.
+    pub(crate) exit: Exit,
+    /// What went wrong.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) advice: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> anyhow::Error {
+        Self { exit, message: message.to_string(), advice: None }.into()
+    }
+
+    pub(crate) fn advise(
+        exit: Exit,
+        message: impl fmt::Display,
+        advice: impl fmt::Display,
+    ) -> anyhow::Error {
+        Self { exit, message: message.to_string(), advice: Some(advice.to_string()) }.into()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The exit code of an error, and its text with causes and advice.
+pub(crate) fn explain(error: &anyhow::Error) -> (Exit, String) {
+    let failure = error.downcast_ref::<Failure>();
+    let mut text = format!("error: {error}");
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("\n  because: {cause}"));
+    }
+    if let Some(advice) = failure.and_then(|failure| failure.advice.as_ref()) {
+        text.push_str(&format!("\n  try: {advice}"));
+    }
+    (failure.map_or(Exit::Failed, |failure| failure.exit), text)
+}

@@ -1,0 +1,71 @@
+//! The machine's clock, randomness, terminal and environment, as the capabilities that the
+//! rest of the program is handed.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the program's edge: here the capabilities are made that everyone else is handed"
+)]
+
+use std::io::IsTerminal as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cog_base::entropy::{Entropy, NoEntropy};
+use cog_base::{Clock, Timestamp};
+
+/// The operating system's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The operating system's randomness, taken in larger pieces.
+#[derive(Debug)]
+pub(crate) struct SystemEntropy {
+    pool: [u8; 1024],
+    used: usize,
+}
+
+impl SystemEntropy {
+    pub(crate) const fn new() -> Self {
+        Self { pool: [0; 1024], used: 1024 }
+    }
+}
+
+impl Entropy for SystemEntropy {
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoEntropy> {
+        if bytes.len() > self.pool.len() {
+            return getrandom::fill(bytes).map_err(|_| NoEntropy);
+        }
+        if self.used + bytes.len() > self.pool.len() {
+            getrandom::fill(&mut self.pool).map_err(|_| NoEntropy)?;
+            self.used = 0;
+        }
+        let taken = self.pool.get_mut(self.used..self.used + bytes.len()).ok_or(NoEntropy)?;
+        bytes.copy_from_slice(taken);
+        // What was given out once must not be found in memory, or given out again.
+        taken.fill(0);
+        self.used += bytes.len();
+        Ok(())
+    }
+}
+
+/// A variable of the environment, if it is set and not empty.
+pub(crate) fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether a person sits at the other end of standard input and output.
+pub(crate) fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// Whether standard output is a terminal.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}

@@ -1,0 +1,126 @@
+//! Where words go: standard output for answers, standard error for messages, colour only
+//! on a terminal.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
+
+use std::io::Write as _;
+
+use cog_base::Value;
+
+use crate::cli::Common;
+use crate::system::{env, is_interactive, is_terminal};
+
+/// How to speak to whoever started the program.
+#[derive(Debug, Clone)]
+pub(crate) struct Terminal {
+    /// JSON instead of words.
+    pub(crate) json: bool,
+    /// Only what was asked for.
+    pub(crate) quiet: bool,
+    /// A person may be asked.
+    pub(crate) interactive: bool,
+    /// The status line may be redrawn in place.
+    pub(crate) live: bool,
+    colour: bool,
+}
+
+/// What a word means, and so its colour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tone {
+    /// Went well.
+    Good,
+    /// Went wrong, or was refused.
+    Bad,
+    /// Needs somebody.
+    Ask,
+    /// Of little weight.
+    Faint,
+    /// A heading.
+    Strong,
+}
+
+impl Terminal {
+    pub(crate) fn new(common: &Common) -> Self {
+        let terminal = is_terminal();
+        Self {
+            json: common.json,
+            quiet: common.quiet,
+            interactive: is_interactive() && !common.no_input && !common.json,
+            live: terminal && !common.json && !common.quiet,
+            colour: terminal && !common.no_color && env("NO_COLOR").is_none(),
+        }
+    }
+
+    /// A word in its colour.
+    pub(crate) fn tint(&self, tone: Tone, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Bad => "31",
+            Tone::Ask => "33",
+            Tone::Faint => "2",
+            Tone::Strong => "1",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+
+    /// A line of the answer.
+    pub(crate) fn say(&self, line: &str) {
+        println!("{}", printable(line));
+    }
+
+    /// A JSON document on its own line.
+    pub(crate) fn emit(&self, value: &Value) {
+        println!("{value}");
+    }
+
+    /// A line beside the answer, unless less was asked for.
+    pub(crate) fn note(&self, line: &str) {
+        if !self.quiet {
+            eprintln!("{}", printable(line));
+        }
+    }
+
+    /// An error.
+    pub(crate) fn complain(&self, text: &str) {
+        eprintln!("{}", printable(text));
+    }
+
+    /// Text as it is, for files that go to standard output.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// Replace the status line; an empty one clears it.
+    pub(crate) fn status(&self, line: &str) {
+        if self.live {
+            print!("\r\u{1b}[2K{}", printable(line));
+            let _ = std::io::stdout().flush();
+        }
+    }
+
+    /// Ask a yes-or-no question; no answer is no.
+    pub(crate) fn confirm(&self, question: &str) -> bool {
+        print!("{} [y/N] ", printable(question));
+        let _ = std::io::stdout().flush();
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    }
+}
+
+/// Text from outside cannot steer the terminal: control characters but our own colours and
+/// line ends are shown, not sent.
+fn printable(text: &str) -> String {
+    let ours = |c: char| matches!(c, '\n' | '\t' | '\u{1b}' | '\r');
+    text.chars().map(|c| if c.is_control() && !ours(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Text from files, models and people, made safe to show: no escape sequences at all.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}

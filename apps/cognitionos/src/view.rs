@@ -1,0 +1,331 @@
+//! What a person sees of a run: a line for each thing that happens, and on a terminal a
+//! status line that counts along. With `--json`, one event a line.
+
+use cog_base::id::RunId;
+use cog_base::{Micros, Value};
+use cog_engine::{Notice, Sealed, What};
+
+use crate::terminal::{Terminal, Tone, plain};
+
+/// Shows a run while it goes on.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    terminal: &'a Terminal,
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    receipts: u64,
+    denials: u64,
+    settled: u64,
+    waiting: u64,
+    spent: u64,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(terminal: &'a Terminal) -> Self {
+        Self { terminal, counts: Counts::default() }
+    }
+
+    /// Show what happened.
+    pub(crate) fn show(&mut self, notice: &Notice) {
+        self.count(&notice.what);
+        if self.terminal.json {
+            self.terminal.emit(&event(notice));
+            return;
+        }
+        if self.terminal.quiet {
+            return;
+        }
+        self.terminal.status("");
+        for line in self.lines(notice) {
+            self.terminal.say(&line);
+        }
+        self.terminal.status(&self.summary());
+    }
+
+    /// The status line goes away, so that what follows starts on a clean line.
+    pub(crate) fn clear(&self) {
+        self.terminal.status("");
+    }
+
+    fn count(&mut self, what: &What) {
+        let counts = &mut self.counts;
+        match what {
+            What::Permitted { .. } => counts.receipts += 1,
+            What::Refused { .. } => counts.denials += 1,
+            What::Settled { cost, .. } => {
+                counts.settled += 1;
+                counts.spent = counts.spent.saturating_add(cost.get());
+            }
+            What::Asked { .. } => counts.waiting += 1,
+            What::Started { .. }
+            | What::Waiting { .. }
+            | What::Retried { .. }
+            | What::Planned { .. }
+            | What::NotCounted { .. }
+            | What::Parked { .. }
+            | What::Sealed(_)
+            | What::Stopped { .. } => {}
+        }
+    }
+
+    fn summary(&self) -> String {
+        let Counts { receipts, denials, settled, waiting, spent } = self.counts;
+        let open = receipts.saturating_sub(settled);
+        let line = format!(
+            "  {receipts} receipts · {open} open · {denials} refused · {waiting} asked · {}",
+            Micros::new(spent)
+        );
+        self.terminal.tint(Tone::Faint, &line)
+    }
+
+    fn lines(&self, notice: &Notice) -> Vec<String> {
+        match &notice.what {
+            What::Started { workflow } => {
+                let head = self.terminal.tint(Tone::Strong, &plain(workflow));
+                vec![format!("{head}  {}", notice.run)]
+            }
+            What::Permitted { step, receipt, actor, action, resource } => {
+                let what = format!("{action} on {resource} by {actor}");
+                vec![self.line(Tone::Good, "permit", step, &what, &receipt.to_string())]
+            }
+            What::Refused { step, denial, code, reason, flips } => {
+                self.refused(step, &denial.to_string(), code, reason, flips)
+            }
+            What::Asked { step, approval, need, about } => {
+                let of = need.of.join(" or ");
+                let what = format!("{} — needs {} of {of}", plain(about), need.count);
+                vec![self.line(Tone::Ask, "ask", step, &what, &approval.to_string())]
+            }
+            What::Waiting { step, keys } => {
+                let what = format!("until nobody else holds {}", keys.join(", "));
+                vec![self.line(Tone::Faint, "wait", step, &what, "")]
+            }
+            What::Retried { step, receipt, message } => {
+                vec![self.line(Tone::Ask, "retry", step, &plain(message), &receipt.to_string())]
+            }
+            What::Settled { step, receipt, disposition, message, cost } => {
+                self.settled(step, &receipt.to_string(), disposition, message.as_deref(), *cost)
+            }
+            What::Planned { step, goal, chosen, candidates } => {
+                self.planned(step, goal, chosen.as_deref(), candidates)
+            }
+            What::NotCounted { approval, message } => {
+                vec![self.line(Tone::Bad, "no", &approval.to_string(), message, "")]
+            }
+            What::Parked { .. } | What::Sealed(_) => Vec::new(),
+            What::Stopped { message } => {
+                vec![self.line(Tone::Bad, "stopped", "", message, "")]
+            }
+        }
+    }
+
+    fn line(&self, tone: Tone, word: &str, step: &str, what: &str, id: &str) -> String {
+        let word = self.terminal.tint(tone, &format!("{word:<7}"));
+        let id = self.terminal.tint(Tone::Faint, id);
+        format!("  {word} {step:<24} {what}  {id}").trim_end().to_owned()
+    }
+
+    fn refused(
+        &self,
+        step: &str,
+        denial: &str,
+        code: &str,
+        reason: &str,
+        flips: &[String],
+    ) -> Vec<String> {
+        let what = format!("{} ({code})", plain(reason));
+        let mut lines = vec![self.line(Tone::Bad, "refuse", step, &what, denial)];
+        if let Some(flip) = flips.first() {
+            let flip = format!("would be permitted {}", plain(flip));
+            lines.push(format!("          {}", self.terminal.tint(Tone::Faint, &flip)));
+        }
+        lines
+    }
+
+    fn settled(
+        &self,
+        step: &str,
+        receipt: &str,
+        disposition: &str,
+        message: Option<&str>,
+        cost: Micros,
+    ) -> Vec<String> {
+        let (tone, word) = match disposition {
+            "completed" => (Tone::Good, "done"),
+            "failed" => (Tone::Bad, "failed"),
+            "unknown" => (Tone::Bad, "unknown"),
+            _ => (Tone::Ask, "void"),
+        };
+        let price = if cost == Micros::ZERO { String::new() } else { cost.to_string() };
+        let what = message.map_or(price, plain);
+        vec![self.line(tone, word, step, &what, receipt)]
+    }
+
+    fn planned(
+        &self,
+        step: &str,
+        goal: &str,
+        chosen: Option<&str>,
+        candidates: &Value,
+    ) -> Vec<String> {
+        let picked = chosen.unwrap_or("none is admissible");
+        let what = format!("{}: {picked}", plain(goal));
+        let mut lines = vec![self.line(Tone::Strong, "plan", step, &what, "")];
+        for candidate in candidates.as_list().unwrap_or_default() {
+            lines.push(self.terminal.tint(Tone::Faint, &candidate_line(candidate)));
+        }
+        lines
+    }
+}
+
+/// A candidate plan with its score, or why it fell out.
+pub(crate) fn candidate_line(candidate: &Value) -> String {
+    let text = |path: &[&str]| candidate.at(path).and_then(Value::as_text).unwrap_or_default();
+    let name = text(&["plan"]);
+    match candidate.at(&["score", "total_micros"]).and_then(Value::as_u64) {
+        Some(total) => format!("          {name:<10} scores {}", Micros::new(total)),
+        None => {
+            format!("          {name:<10} falls out: {}", plain(text(&["reason", "text"])))
+        }
+    }
+}
+
+/// The end of a run, in words.
+pub(crate) fn sealed_lines(terminal: &Terminal, run: RunId, sealed: &Sealed) -> Vec<String> {
+    let tone = if sealed.status == "completed" { Tone::Good } else { Tone::Bad };
+    let status = terminal.tint(tone, &sealed.status);
+    let [completed, failed, abandoned, unknown] = sealed.outcomes;
+    let mut lines = vec![
+        String::new(),
+        format!("{status}  {run}"),
+        format!(
+            "  {} receipts ({completed} completed, {failed} failed, {abandoned} abandoned, \
+             {unknown} unknown) · {} denials · {} spent",
+            sealed.receipts, sealed.denials, sealed.spent
+        ),
+    ];
+    if let Some(error) = &sealed.error {
+        let message = error.get("message").or(error.get("reason")).and_then(Value::as_text);
+        lines.push(format!("  because: {}", plain(message.unwrap_or(&error.to_string()))));
+    }
+    if let Some(outputs) = sealed.output.as_map().filter(|outputs| !outputs.is_empty()) {
+        for (name, value) in outputs {
+            let shown = value.as_text().map_or_else(|| value.to_string(), str::to_owned);
+            lines.push(format!("  {name}: {}", plain(&shown)));
+        }
+    }
+    lines
+}
+
+fn event(notice: &Notice) -> Value {
+    let mut pairs = vec![("run", Value::from(notice.run))];
+    let name = match &notice.what {
+        What::Started { workflow } => {
+            pairs.push(("workflow", workflow.as_str().into()));
+            "started"
+        }
+        What::Permitted { step, receipt, actor, action, resource } => {
+            pairs.extend([
+                ("step", step.as_str().into()),
+                ("receipt", (*receipt).into()),
+                ("actor", actor.as_str().into()),
+                ("action", action.as_str().into()),
+                ("resource", resource.as_str().into()),
+            ]);
+            "permitted"
+        }
+        What::Refused { step, denial, code, reason, flips } => {
+            pairs.extend([
+                ("step", step.as_str().into()),
+                ("denial", (*denial).into()),
+                ("code", code.as_str().into()),
+                ("reason", reason.as_str().into()),
+                ("flips", Value::list(flips.iter().map(String::as_str))),
+            ]);
+            "refused"
+        }
+        What::Asked { step, approval, need, about } => {
+            pairs.extend([
+                ("step", step.as_str().into()),
+                ("approval", (*approval).into()),
+                ("count", need.count.into()),
+                ("of", Value::list(need.of.iter().map(String::as_str))),
+                ("about", about.as_str().into()),
+            ]);
+            "asked"
+        }
+        What::Waiting { step, keys } => {
+            pairs.push(("step", step.as_str().into()));
+            pairs.push(("keys", Value::list(keys.iter().map(String::as_str))));
+            "waiting"
+        }
+        What::Retried { step, receipt, message } => {
+            pairs.push(("step", step.as_str().into()));
+            pairs.push(("receipt", (*receipt).into()));
+            pairs.push(("message", message.as_str().into()));
+            "retried"
+        }
+        What::Settled { step, receipt, disposition, message, cost } => {
+            pairs.extend([
+                ("step", step.as_str().into()),
+                ("receipt", (*receipt).into()),
+                ("disposition", (*disposition).into()),
+                ("message", message.as_deref().into()),
+                ("cost_micros", (*cost).into()),
+            ]);
+            "settled"
+        }
+        What::Planned { step, goal, chosen, candidates } => {
+            pairs.extend([
+                ("step", step.as_str().into()),
+                ("goal", goal.as_str().into()),
+                ("chosen", chosen.as_deref().into()),
+                ("candidates", candidates.clone()),
+            ]);
+            "planned"
+        }
+        What::NotCounted { approval, message } => {
+            pairs.push(("approval", (*approval).into()));
+            pairs.push(("message", message.as_str().into()));
+            "not_counted"
+        }
+        What::Parked { approvals } => {
+            pairs.push(("approvals", Value::list(approvals.iter().copied())));
+            "parked"
+        }
+        What::Sealed(sealed) => {
+            pairs.extend(sealed_pairs(sealed));
+            "sealed"
+        }
+        What::Stopped { message } => {
+            pairs.push(("message", message.as_str().into()));
+            "stopped"
+        }
+    };
+    pairs.push(("event", name.into()));
+    Value::map(pairs)
+}
+
+fn sealed_pairs(sealed: &Sealed) -> Vec<(&'static str, Value)> {
+    let [completed, failed, abandoned, unknown] = sealed.outcomes;
+    vec![
+        ("status", sealed.status.as_str().into()),
+        ("output", sealed.output.clone()),
+        ("error", sealed.error.clone().into()),
+        ("receipts", sealed.receipts.into()),
+        ("denials", sealed.denials.into()),
+        (
+            "outcomes",
+            Value::map([
+                ("completed", completed),
+                ("failed", failed),
+                ("abandoned", abandoned),
+                ("unknown", unknown),
+            ]),
+        ),
+        ("spent_micros", sealed.spent.into()),
+    ]
+}
