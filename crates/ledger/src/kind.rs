@@ -181,6 +181,10 @@ impl Kind {
 /// The format that a genesis entry names.
 pub const FORMAT: &str = "cognitionos-ledger/v1";
 
+/// The context of a session's trace digest: SHA-256 over the leaf hashes of its entries, in
+/// order, without the seal.
+pub const TRACE_CONTEXT: &str = "cognitionos/trace/v1";
+
 /// How an effect can have ended: `completed`, `failed` (the effect answered no), `abandoned`
 /// (it was never begun), `unknown` (it was begun and nobody knows).
 pub const DISPOSITIONS: &[&str] = &["completed", "failed", "abandoned", "unknown"];

@@ -6,7 +6,9 @@
 //! keys are a [`KeyRing`], time and randomness are handed in. [`Writer::append`] is the only
 //! source of [`Durable`] values, and so the only way to show that something is recorded.
 
+pub mod audit;
 pub mod body;
+pub mod bundle;
 pub mod checkpoint;
 pub mod entry;
 pub mod keys;
@@ -16,9 +18,11 @@ pub mod memory;
 pub mod merkle;
 pub mod note;
 pub mod proof;
+pub mod session;
 pub mod shelf;
 
 mod canonical;
+mod hasher;
 mod hex;
 
 pub use body::{BodyDraft, SealedBody};

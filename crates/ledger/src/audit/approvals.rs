@@ -1,0 +1,186 @@
+//! Consent: asked for before, for the same intent and canon, by people other than those who
+//! asked or began, and used once.
+
+use std::collections::HashMap;
+
+use cog_base::id::{ApprovalId, ReceiptId, RunId};
+use cog_base::{Digest, Timestamp, Value};
+
+use super::Findings;
+use super::sessions::Sessions;
+use crate::entry::Entry;
+use crate::kind::Kind;
+
+/// All requests for consent of a log.
+#[derive(Debug)]
+pub(super) struct Approvals {
+    is_pruned: bool,
+    requests: HashMap<ApprovalId, Request>,
+    not_followed: u64,
+}
+
+#[derive(Debug)]
+struct Request {
+    seq: u64,
+    session: Option<RunId>,
+    actor: String,
+    intent: Option<Digest>,
+    canon: Option<Digest>,
+    count: u64,
+    /// Those who may, when the request names users alone. Who has a role is in the canon's
+    /// facts, not in the log.
+    of: Option<Vec<String>>,
+    expires: Option<Timestamp>,
+    granted_by: Vec<String>,
+    is_rejected: bool,
+    used_by: Option<ReceiptId>,
+}
+
+impl Approvals {
+    pub(super) fn new(is_pruned: bool) -> Self {
+        Self { is_pruned, requests: HashMap::new(), not_followed: 0 }
+    }
+
+    pub(super) fn requested(&mut self, entry: &Entry, findings: &mut Findings) {
+        let Some(id) = entry.text("id").and_then(|id| id.parse::<ApprovalId>().ok()) else {
+            return;
+        };
+        let need = entry.data().get("need");
+        let request = Request {
+            seq: entry.seq(),
+            session: entry.session(),
+            actor: entry.actor().to_owned(),
+            intent: entry.digest("intent"),
+            canon: entry.canon(),
+            count: need.and_then(|need| need.get("count")?.as_u64()).unwrap_or(u64::MAX),
+            of: need.and_then(named_users),
+            expires: entry.text("expires").and_then(|time| time.parse().ok()),
+            granted_by: Vec::new(),
+            is_rejected: false,
+            used_by: None,
+        };
+        if let Some(earlier) = self.requests.insert(id, request) {
+            let message = format!("the approval id {id} was given in entry {}", earlier.seq);
+            findings.add(Some(entry.seq()), "id.twice", message);
+        }
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        entry: &Entry,
+        initiator: Option<&str>,
+        findings: &mut Findings,
+    ) {
+        let Some(id) = entry.text("id").and_then(|id| id.parse::<ApprovalId>().ok()) else {
+            return;
+        };
+        let seq = Some(entry.seq());
+        let Some(request) = self.requests.get_mut(&id) else {
+            return self.missing(entry, id, findings);
+        };
+        if entry.session() != request.session
+            || entry.digest("intent") != request.intent
+            || entry.canon() != request.canon
+        {
+            let message = format!("{id} was asked for another intent, canon or session");
+            findings.add(seq, "approval.other_intent", message);
+        }
+        if entry.kind() == Kind::ApprovalRejected {
+            request.is_rejected = true;
+            return;
+        }
+        let who = entry.actor();
+        if who == request.actor || Some(who) == initiator {
+            let message = format!("`{who}` approves {id}, but asked for it or began the run");
+            findings.add(seq, "approval.own_request", message);
+        }
+        if request.of.as_ref().is_some_and(|of| !of.iter().any(|user| user == who)) {
+            let message = format!("`{who}` is not among those who may approve {id}");
+            findings.add(seq, "approval.not_entitled", message);
+        }
+        if request.expires.is_some_and(|expires| entry.at() > expires) {
+            findings.add(seq, "approval.expired", format!("{id} had expired"));
+        }
+        if request.is_rejected {
+            findings.add(seq, "approval.rejected", format!("{id} was rejected before"));
+        }
+        if request.granted_by.iter().any(|earlier| earlier == who) {
+            findings.add(seq, "approval.twice", format!("`{who}` approved {id} before"));
+        } else {
+            request.granted_by.push(who.to_owned());
+        }
+    }
+
+    /// Check the approvals that a receipt rests on.
+    pub(super) fn receipt(
+        &mut self,
+        entry: &Entry,
+        initiator: Option<&str>,
+        sessions: &Sessions,
+        findings: &mut Findings,
+    ) {
+        let approvals = entry.data().get("approvals").and_then(Value::as_list).unwrap_or_default();
+        let receipt = entry.text("id").and_then(|id| id.parse::<ReceiptId>().ok());
+        for id in approvals.iter().filter_map(Value::as_text) {
+            let Ok(id) = id.parse::<ApprovalId>() else {
+                let message = format!("`{id}` is no approval id");
+                findings.add(Some(entry.seq()), "approval.missing", message);
+                continue;
+            };
+            let Some(request) = self.requests.get_mut(&id) else {
+                self.missing(entry, id, findings);
+                continue;
+            };
+            request.check_use(entry, id, initiator, findings);
+            if request.used_by.is_some_and(|earlier| !sessions.is_abandoned(&earlier)) {
+                let message = format!("{id} was used up by an earlier receipt");
+                findings.add(Some(entry.seq()), "approval.reused", message);
+            }
+            request.used_by = receipt;
+        }
+    }
+
+    fn missing(&mut self, entry: &Entry, id: ApprovalId, findings: &mut Findings) {
+        if self.is_pruned {
+            self.not_followed = self.not_followed.saturating_add(1);
+        } else {
+            let message = format!("there is no request {id} before it");
+            findings.add(Some(entry.seq()), "approval.missing", message);
+        }
+    }
+
+    pub(super) const fn not_followed(&self) -> u64 {
+        self.not_followed
+    }
+}
+
+impl Request {
+    fn check_use(
+        &self,
+        entry: &Entry,
+        id: ApprovalId,
+        initiator: Option<&str>,
+        findings: &mut Findings,
+    ) {
+        let seq = Some(entry.seq());
+        if entry.session() != self.session
+            || entry.digest("intent") != self.intent
+            || entry.canon() != self.canon
+        {
+            let message = format!("{id} is consent to another intent, canon or session");
+            findings.add(seq, "approval.other_intent", message);
+        }
+        let counts = |who: &&String| ***who != *entry.actor() && Some(who.as_str()) != initiator;
+        let granted = self.granted_by.iter().filter(counts).count() as u64;
+        if self.is_rejected || granted < self.count {
+            let message = format!("{id} was granted by {granted} of the {} needed", self.count);
+            findings.add(seq, "approval.not_granted", message);
+        }
+    }
+}
+
+/// Those who may approve, if they are all named as users.
+fn named_users(need: &Value) -> Option<Vec<String>> {
+    let of = need.get("of")?.as_list()?.iter();
+    of.map(|who| who.as_text().filter(|who| who.starts_with("user:")).map(str::to_owned)).collect()
+}

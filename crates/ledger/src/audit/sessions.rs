@@ -1,0 +1,226 @@
+//! Sessions: receipts and their outcomes, and seals that add up.
+
+use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, HashSet};
+
+use cog_base::Value;
+use cog_base::id::{DenialId, ReceiptId, RunId};
+
+use super::{Findings, NAMED_MAX};
+use crate::entry::Entry;
+use crate::kind::{DISPOSITIONS, Kind};
+use crate::session::Tally;
+
+/// All sessions of a log, and the receipts in them.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    is_pruned: bool,
+    sessions: HashMap<RunId, Session>,
+    receipts: HashMap<ReceiptId, Receipt>,
+    denials: HashSet<DenialId>,
+    outcomes: [u64; 4],
+    sealed: u64,
+    not_followed: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    initiator: Option<String>,
+    /// Absent when its start was pruned, so that its sums cannot be checked.
+    tally: Option<Tally>,
+    is_sealed: bool,
+}
+
+#[derive(Debug)]
+struct Receipt {
+    session: Option<RunId>,
+    seq: u64,
+    disposition: Option<usize>,
+}
+
+const ABANDONED: usize = 2;
+
+impl Sessions {
+    pub(super) fn new(is_pruned: bool) -> Self {
+        Self {
+            is_pruned,
+            sessions: HashMap::new(),
+            receipts: HashMap::new(),
+            denials: HashSet::new(),
+            outcomes: [0; 4],
+            sealed: 0,
+            not_followed: 0,
+        }
+    }
+
+    /// Check an entry against its session and its receipt.
+    pub(super) fn entry(&mut self, entry: &Entry, findings: &mut Findings) {
+        match entry.kind() {
+            Kind::Receipt => self.receipt(entry, findings),
+            Kind::Denial => self.denial(entry, findings),
+            Kind::Outcome => self.outcome(entry, findings),
+            Kind::Genesis
+            | Kind::KeyRotated
+            | Kind::CanonProposed
+            | Kind::CanonApproved
+            | Kind::CanonRejected
+            | Kind::CanonActivated
+            | Kind::Evidence
+            | Kind::Promotion
+            | Kind::SessionStarted
+            | Kind::PlanSelected
+            | Kind::ApprovalRequested
+            | Kind::ApprovalGranted
+            | Kind::ApprovalRejected
+            | Kind::SessionSealed
+            | Kind::BodiesErased
+            | Kind::SegmentPruned => {}
+        }
+        if let Some(id) = entry.session() {
+            self.in_session(id, entry, findings);
+        }
+    }
+
+    fn in_session(&mut self, id: RunId, entry: &Entry, findings: &mut Findings) {
+        let seq = Some(entry.seq());
+        let starts = entry.kind() == Kind::SessionStarted;
+        let session = match self.sessions.entry(id) {
+            Slot::Occupied(slot) => {
+                let resumes = entry.data().get("resumed").and_then(Value::as_bool) == Some(true);
+                if starts && !resumes {
+                    findings.add(seq, "session.started_twice", format!("{id} starts again"));
+                }
+                slot.into_mut()
+            }
+            Slot::Vacant(slot) => {
+                if !starts && !self.is_pruned {
+                    let message = format!("{id} has not started");
+                    findings.add(seq, "session.not_started", message);
+                }
+                let initiator = entry.text("initiator").filter(|_| starts).map(str::to_owned);
+                let tally = starts.then(Tally::default);
+                slot.insert(Session { initiator, tally, is_sealed: false })
+            }
+        };
+        if session.is_sealed {
+            let message = format!("it follows the seal of {id}, which ended the session");
+            findings.add(seq, "session.after_seal", message);
+        }
+        if entry.kind() == Kind::SessionSealed {
+            session.is_sealed = true;
+            self.sealed = self.sealed.saturating_add(1);
+            match session.tally.take() {
+                Some(tally) => check_seal(entry, id, &tally, findings),
+                None => self.not_followed = self.not_followed.saturating_add(1),
+            }
+        } else if let Some(tally) = &mut session.tally {
+            tally.add(entry);
+        }
+    }
+
+    fn receipt(&mut self, entry: &Entry, findings: &mut Findings) {
+        let Some(id) = entry.text("id").and_then(|id| id.parse::<ReceiptId>().ok()) else { return };
+        let receipt = Receipt { session: entry.session(), seq: entry.seq(), disposition: None };
+        if let Some(earlier) = self.receipts.insert(id, receipt) {
+            let message = format!("the receipt id {id} was given in entry {}", earlier.seq);
+            findings.add(Some(entry.seq()), "id.twice", message);
+        }
+    }
+
+    fn denial(&mut self, entry: &Entry, findings: &mut Findings) {
+        let id = entry.text("id").and_then(|id| id.parse::<DenialId>().ok());
+        if let Some(id) = id
+            && !self.denials.insert(id)
+        {
+            let message = format!("the denial id {id} was given before");
+            findings.add(Some(entry.seq()), "id.twice", message);
+        }
+    }
+
+    fn outcome(&mut self, entry: &Entry, findings: &mut Findings) {
+        let seq = Some(entry.seq());
+        let disposition = entry.text("disposition");
+        let disposition = DISPOSITIONS.iter().position(|word| Some(*word) == disposition);
+        if let Some(count) = disposition.and_then(|place| self.outcomes.get_mut(place)) {
+            *count = count.saturating_add(1);
+        }
+        let Some(id) = entry.text("receipt").and_then(|id| id.parse::<ReceiptId>().ok()) else {
+            return;
+        };
+        if self.denials.contains(&DenialId::from_uuid(id.uuid())) {
+            let message = format!("it is the outcome of what was refused as {id}");
+            findings.add(seq, "denial.outcome", message);
+        }
+        let Some(receipt) = self.receipts.get_mut(&id) else {
+            if self.is_pruned {
+                self.not_followed = self.not_followed.saturating_add(1);
+            } else {
+                let message = format!("there is no receipt {id} before it: an effect without one");
+                findings.add(seq, "outcome.without_receipt", message);
+            }
+            return;
+        };
+        if receipt.session != entry.session() {
+            let message = format!("the receipt {id} is of another session");
+            findings.add(seq, "outcome.other_session", message);
+        }
+        if receipt.disposition.is_some() {
+            findings.add(seq, "outcome.twice", format!("the receipt {id} has an outcome already"));
+        }
+        receipt.disposition = disposition;
+    }
+
+    /// Who started the run of an entry.
+    pub(super) fn initiator(&self, entry: &Entry) -> Option<&str> {
+        self.sessions.get(&entry.session()?)?.initiator.as_deref()
+    }
+
+    /// Whether the effect under a receipt was never begun.
+    pub(super) fn is_abandoned(&self, receipt: &ReceiptId) -> bool {
+        self.receipts.get(receipt).is_some_and(|receipt| receipt.disposition == Some(ABANDONED))
+    }
+
+    /// Receipts without an outcome in sessions that are not sealed: how many, and the first.
+    pub(super) fn open(&self) -> (u64, Vec<String>) {
+        let is_open = |receipt: &Receipt| {
+            let session = receipt.session.and_then(|id| self.sessions.get(&id));
+            receipt.disposition.is_none() && session.is_some_and(|session| !session.is_sealed)
+        };
+        let mut open: Vec<_> =
+            self.receipts.iter().filter(|(_, receipt)| is_open(receipt)).collect();
+        open.sort_by_key(|(_, receipt)| receipt.seq);
+        let count = open.len() as u64;
+        (count, open.into_iter().take(NAMED_MAX).map(|(id, _)| id.to_string()).collect())
+    }
+
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.sessions.len() as u64, self.sealed)
+    }
+
+    pub(super) const fn outcomes(&self) -> [u64; 4] {
+        self.outcomes
+    }
+
+    pub(super) const fn not_followed(&self) -> u64 {
+        self.not_followed
+    }
+}
+
+fn check_seal(entry: &Entry, id: RunId, tally: &Tally, findings: &mut Findings) {
+    let seq = Some(entry.seq());
+    for (name, counted) in tally.sums() {
+        let stated = entry.data().get(&name);
+        if stated != Some(&counted) {
+            let stated = stated.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            let message = format!("the seal of {id} states {name} {stated}, the log has {counted}");
+            findings.add(seq, "seal.wrong", message);
+        }
+    }
+    if tally.open_receipts() > 0 {
+        let message = format!(
+            "{id} is sealed while {} of its receipts have no outcome",
+            tally.open_receipts()
+        );
+        findings.add(seq, "seal.open_receipts", message);
+    }
+}

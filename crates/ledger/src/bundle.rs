@@ -1,0 +1,160 @@
+//! A log, or the kept end of one, as one file that an outsider checks offline.
+//!
+//! UTF-8 text, one canonical JSON document a line, in this order:
+//!
+//! | line | how many |
+//! | --- | --- |
+//! | `{"bundle":"cognitionos-bundle/v1","tenant","origin","from","size","root","entries","bodies","canons","created"}` | 1 |
+//! | `{"key":"<verifier key>"}` | the keys that were in force, for people: trust never comes from here |
+//! | `{"canon":{"digest","files":{path:text}}}` | `canons` |
+//! | `{"subtrees":[digest]}` | 1 if `from` > 0: the right edge of the tree of the first `from` entries, the largest subtree first |
+//! | `{"entry":<its canonical bytes>}` | `entries`, from `from` on |
+//! | `{"body":{"bytes":"<base64>","salt":"<base64>","seq"}}` | `bodies`, ascending |
+//! | `{"checkpoint":"<signed note>"}` | one for each key rotation, signed by both keys; then the head |
+//! | `{"end":{"digest","lines"}}` | 1: the digest of all bytes, and the number of lines, before it |
+
+mod head;
+mod lines;
+mod trust;
+mod verify;
+mod write;
+
+pub use head::{Head, read_head};
+pub use verify::{Check, Verified, verify};
+pub use write::BundleWriter;
+
+use std::collections::BTreeMap;
+use std::io;
+
+use cog_base::id::TenantId;
+use cog_base::json::{Map, Value};
+use cog_base::{Digest, Timestamp};
+
+/// The format that a manifest names.
+pub const FORMAT: &str = "cognitionos-bundle/v1";
+/// The most bytes of a line.
+pub const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+const CANON_CONTEXT: &str = "cognitionos/canon/v1";
+
+/// The first line of a bundle. It only says what to expect; everything in it but `created`
+/// is checked against what is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Whose log.
+    pub tenant: TenantId,
+    /// The name of the log.
+    pub origin: String,
+    /// The first entry that is here; those before were pruned.
+    pub from: u64,
+    /// The number of entries that the log ever had.
+    pub size: u64,
+    /// The root of the tree over them.
+    pub root: Digest,
+    /// How many bodies are here.
+    pub bodies: u64,
+    /// How many versions of canon are here.
+    pub canons: u64,
+    /// When the bundle was made. Nobody signs this.
+    pub created: Timestamp,
+}
+
+impl Manifest {
+    /// How many entries are here.
+    #[must_use]
+    pub const fn entries(&self) -> u64 {
+        self.size.saturating_sub(self.from)
+    }
+
+    fn to_value(&self) -> Value {
+        Value::map([
+            ("bundle", Value::from(FORMAT)),
+            ("tenant", self.tenant.into()),
+            ("origin", self.origin.as_str().into()),
+            ("from", self.from.into()),
+            ("size", self.size.into()),
+            ("root", self.root.into()),
+            ("entries", self.entries().into()),
+            ("bodies", self.bodies.into()),
+            ("canons", self.canons.into()),
+            ("created", self.created.into()),
+        ])
+    }
+
+    /// Read the members; exactly those, and entries as many as from `from` to `size`.
+    fn from_map(map: &Map) -> Option<Self> {
+        let text = |name: &str| map.get(name)?.as_text();
+        let count = |name: &str| map.get(name)?.as_u64();
+        let manifest = Self {
+            tenant: text("tenant")?.parse().ok()?,
+            origin: text("origin")?.to_owned(),
+            from: count("from")?,
+            size: count("size")?,
+            root: text("root")?.parse().ok()?,
+            bodies: count("bodies")?,
+            canons: count("canons")?,
+            created: text("created")?.parse().ok()?,
+        };
+        let same = manifest.from < manifest.size && manifest.to_value().as_map() == Some(map);
+        same.then_some(manifest)
+    }
+}
+
+/// A version of canon as it stands in a bundle: the text of each file by its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CanonFiles {
+    /// The version.
+    pub digest: Digest,
+    /// The files.
+    pub files: BTreeMap<String, String>,
+}
+
+impl CanonFiles {
+    /// The version that the files have.
+    #[must_use]
+    pub fn computed(&self) -> Digest {
+        let digests = self
+            .files
+            .iter()
+            .map(|(path, text)| (path.as_str(), Value::from(Digest::of(&[text.as_bytes()]))));
+        Digest::in_context(CANON_CONTEXT, &Value::map(digests).canonical())
+    }
+
+    fn to_value(&self) -> Value {
+        let files =
+            self.files.iter().map(|(path, text)| (path.as_str(), Value::from(text.as_str())));
+        Value::map([("digest", Value::from(self.digest)), ("files", Value::map(files))])
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let files = value.get("files")?.as_map()?;
+        let text =
+            |(path, text): (&String, &Value)| Some((path.clone(), text.as_text()?.to_owned()));
+        let files = files.iter().map(text).collect::<Option<_>>()?;
+        let canon = Self { digest: value.get("digest")?.as_text()?.parse().ok()?, files };
+        (canon.to_value() == *value).then_some(canon)
+    }
+}
+
+/// Why a bundle could not be written or read at all. What is wrong inside one is a finding.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The file does not begin as a bundle.
+    #[error("this is not a bundle: its first line is no manifest of {FORMAT}")]
+    NotABundle,
+    /// Reading failed.
+    #[error("could not read the bundle after line {line}")]
+    Read {
+        /// The last line that was read.
+        line: u64,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Writing failed.
+    #[error("could not write the bundle")]
+    Write(#[source] io::Error),
+    /// The writer was given lines in another order, or other numbers, than it said.
+    #[error("the bundle that was to be written does not hold together: {0}")]
+    Misuse(&'static str),
+}

@@ -1,0 +1,383 @@
+//! Checking a bundle, in one pass and with nothing but the keys that the verifier brings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufRead;
+
+use cog_base::Digest;
+
+use super::lines::{Body, Line, Lines, manifest, parse};
+use super::trust::Trust;
+use super::{BundleError, CanonFiles, Manifest};
+use crate::audit::{Audit, Audited, Findings};
+use crate::body::commitment;
+use crate::checkpoint::Checkpoint;
+use crate::entry::Entry;
+use crate::merkle::{Frontier, empty_root};
+use crate::note::VerifierKey;
+
+/// What to check a bundle against.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Check<'a> {
+    /// The keys that the verifier has from elsewhere. Nothing in the bundle adds to them
+    /// but hand-overs that one of them signed.
+    pub trusted: &'a [VerifierKey],
+    /// Heads of the same log seen earlier: this bundle must have grown from each.
+    pub against: &'a [Checkpoint],
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// The first line.
+    pub manifest: Manifest,
+    /// The head, if there is one. Trust it only when [`Verified::signer`] is there.
+    pub head: Option<Checkpoint>,
+    /// The trusted key that signed the head.
+    pub signer: Option<VerifierKey>,
+    /// What the entries say, and everything that is wrong.
+    pub audited: Audited,
+    /// The entries read.
+    pub entries: u64,
+    /// The bodies whose commitments hold.
+    pub bodies: u64,
+    /// The entries that have a body which is not here: left out, erased or pruned.
+    pub bodies_absent: u64,
+    /// The versions of canon here whose files have their digest.
+    pub canons: u64,
+    /// The lines read.
+    pub lines: u64,
+    /// How many earlier heads the log was compared with.
+    pub compared: u64,
+}
+
+impl Verified {
+    /// Everything that is wrong.
+    #[must_use]
+    pub const fn findings(&self) -> &Findings {
+        &self.audited.findings
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub const fn holds(&self) -> bool {
+        self.audited.findings.is_empty()
+    }
+}
+
+/// Check a bundle. What is wrong inside it becomes a finding; reading goes on as long as
+/// the lines can be read.
+///
+/// # Errors
+/// [`BundleError`] when it cannot be read, or is no bundle at all.
+pub fn verify(input: &mut dyn BufRead, check: &Check<'_>) -> Result<Verified, BundleError> {
+    let mut lines = Lines::new(input);
+    let first = lines.next()?.and_then(Result::ok).and_then(manifest);
+    let manifest = first.as_ref().and_then(Manifest::from_map).ok_or(BundleError::NotABundle)?;
+    let mut reading = Reading::new(manifest, check);
+    while let Some(line) = lines.next()? {
+        let line = line.and_then(parse);
+        let line = match line {
+            Ok(line) => line,
+            Err(what) => {
+                let message = format!("line {}: {what}", lines.count());
+                reading.audit.findings().add(None, "bundle.line", message);
+                break;
+            }
+        };
+        if reading.is_ended {
+            let message = format!("line {} follows the end", lines.count());
+            reading.audit.findings().add(None, "bundle.end", message);
+            break;
+        }
+        reading.line(line, &lines);
+    }
+    Ok(reading.finish(check, lines.count()))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Section {
+    Keys,
+    Canons,
+    Subtrees,
+    Entries,
+    Bodies,
+    Checkpoints,
+    End,
+}
+
+/// A bundle as far as it is read.
+struct Reading {
+    manifest: Manifest,
+    audit: Audit,
+    section: Section,
+    keys: Vec<VerifierKey>,
+    canons: u64,
+    frontier: Option<Frontier>,
+    /// The sizes at which the root is wanted, and the roots found.
+    wanted: BTreeSet<u64>,
+    roots: BTreeMap<u64, Digest>,
+    entries: u64,
+    /// Commitments whose bodies have not come yet.
+    commits: BTreeMap<u64, Digest>,
+    bodies: u64,
+    last_body: Option<u64>,
+    checkpoints: Vec<Checkpoint>,
+    is_ended: bool,
+}
+
+impl Reading {
+    fn new(manifest: Manifest, check: &Check<'_>) -> Self {
+        let frontier = (manifest.from == 0).then(Frontier::new);
+        Self {
+            audit: Audit::new(manifest.from),
+            section: Section::Keys,
+            keys: Vec::new(),
+            canons: 0,
+            frontier,
+            wanted: check.against.iter().map(Checkpoint::size).chain([manifest.from]).collect(),
+            roots: BTreeMap::from([(0, empty_root())]),
+            entries: 0,
+            commits: BTreeMap::new(),
+            bodies: 0,
+            last_body: None,
+            checkpoints: Vec::new(),
+            is_ended: false,
+            manifest,
+        }
+    }
+
+    fn find(&mut self, seq: Option<u64>, code: &'static str, message: impl Into<String>) {
+        self.audit.findings().add(seq, code, message);
+    }
+
+    fn line(&mut self, line: Line, lines: &Lines<'_>) {
+        let section = match &line {
+            Line::Key(_) => Section::Keys,
+            Line::Canon(_) => Section::Canons,
+            Line::Subtrees(_) => Section::Subtrees,
+            Line::Entry(_) => Section::Entries,
+            Line::Body(_) => Section::Bodies,
+            Line::Checkpoint(_) => Section::Checkpoints,
+            Line::End { .. } => Section::End,
+        };
+        if section < self.section {
+            let message = format!("line {} does not belong there", lines.count());
+            self.find(None, "bundle.order", message);
+        }
+        self.section = section;
+        match line {
+            Line::Key(key) => self.keys.push(key),
+            Line::Canon(canon) => self.canon(&canon),
+            Line::Subtrees(roots) => self.subtrees(roots),
+            Line::Entry(entry) => self.entry(&entry),
+            Line::Body(body) => self.body(&body),
+            Line::Checkpoint(checkpoint) => self.checkpoints.push(*checkpoint),
+            Line::End { digest, lines: count } => {
+                self.is_ended = true;
+                if digest != lines.digest_before() || count != lines.count().saturating_sub(1) {
+                    let message = "the bytes before the last line are not those it names";
+                    self.find(None, "bundle.digest", message);
+                }
+            }
+        }
+    }
+
+    fn canon(&mut self, canon: &CanonFiles) {
+        if canon.computed() == canon.digest {
+            self.canons = self.canons.saturating_add(1);
+        } else {
+            let message = format!("the files of canon {} do not have its digest", canon.digest);
+            self.find(None, "canon.files", message);
+        }
+    }
+
+    fn subtrees(&mut self, roots: Vec<Digest>) {
+        let fits = Frontier::from_roots(self.manifest.from, roots);
+        match fits {
+            Ok(frontier) if self.manifest.from > 0 && self.frontier.is_none() => {
+                self.note_root(&frontier);
+                self.frontier = Some(frontier);
+            }
+            _ => self.find(None, "bundle.subtrees", "the subtrees do not fit the pruned part"),
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        self.entries = self.entries.saturating_add(1);
+        self.audit.entry(entry);
+        let keys = self.audit.keys().last();
+        if keys.is_some_and(|key| key.seq == entry.seq() && key.from.is_some()) {
+            self.wanted.insert(entry.seq().saturating_add(1));
+        }
+        if let Some(commit) = entry.commit() {
+            self.commits.insert(entry.seq(), commit);
+        }
+        if let Some(mut frontier) = self.frontier.take() {
+            frontier.push(entry.leaf(), |_, _, _| {});
+            self.note_root(&frontier);
+            self.frontier = Some(frontier);
+        } else if self.entries == 1 {
+            self.find(None, "bundle.subtrees", "the hashes of the pruned part are missing");
+        }
+    }
+
+    fn note_root(&mut self, frontier: &Frontier) {
+        if self.wanted.contains(&frontier.size()) {
+            self.roots.insert(frontier.size(), frontier.root());
+        }
+    }
+
+    fn body(&mut self, body: &Body) {
+        let seq = Some(body.seq);
+        if self.last_body >= seq {
+            self.find(seq, "body.order", "its body is out of order or there twice");
+        }
+        self.last_body = seq;
+        match self.commits.remove(&body.seq) {
+            Some(commit) if commit == commitment(&body.salt, &body.bytes) => {
+                self.bodies = self.bodies.saturating_add(1);
+            }
+            Some(_) => self.find(seq, "body.changed", "its body is not what the entry commits to"),
+            None => self.find(seq, "body.unknown", "a body is here that no entry commits to"),
+        }
+    }
+
+    fn finish(mut self, check: &Check<'_>, lines: u64) -> Verified {
+        if !self.is_ended {
+            self.find(None, "bundle.end", "the bundle breaks off: its last line is missing");
+        }
+        let head = self.checkpoints.pop();
+        self.check_numbers();
+        self.check_tree(head.as_ref());
+        let (from, pruned_root) = (self.manifest.from, self.pruned_root());
+        let mut audited = self.audit.finish();
+        let findings = &mut audited.findings;
+        let manifest = &self.manifest;
+        if audited.tenant.is_some_and(|tenant| tenant != manifest.tenant) {
+            findings.add(None, "manifest.wrong", "the manifest names another tenant");
+        }
+        if audited.origin.as_ref().is_some_and(|origin| *origin != manifest.origin) {
+            findings.add(None, "manifest.wrong", "the manifest names another origin");
+        }
+        if from > 0
+            && audited.pruned.is_none_or(|(to, root)| to != from || Some(root) != pruned_root)
+        {
+            let message = "no entry says that the missing part was pruned, with its root";
+            findings.add(None, "prune.unexplained", message);
+        }
+        let in_force = audited.keys.iter().map(|step| &step.key);
+        if from == 0 && !self.keys.iter().eq(in_force) {
+            let message = "the keys named in the bundle are not those of the log";
+            findings.add(None, "bundle.keys", message);
+        }
+        let trust = Trust {
+            trusted: check.trusted,
+            chain: &audited.keys,
+            rotations: &self.checkpoints,
+            roots: &self.roots,
+        };
+        let signer = head.as_ref().and_then(|head| trust.signer(&manifest.origin, head, findings));
+        let known =
+            Known { manifest, roots: &self.roots, chain: &audited.keys, signer: signer.as_ref() };
+        known.compare(check, findings);
+        Verified {
+            head,
+            signer,
+            entries: self.entries,
+            bodies: self.bodies,
+            bodies_absent: self.commits.len() as u64,
+            canons: self.canons,
+            lines,
+            compared: check.against.len() as u64,
+            audited,
+            manifest: self.manifest,
+        }
+    }
+
+    fn pruned_root(&self) -> Option<Digest> {
+        self.roots.get(&self.manifest.from).copied()
+    }
+
+    fn check_numbers(&mut self) {
+        let (entries, canons) = (self.manifest.entries(), self.manifest.canons);
+        let bodies = self.manifest.bodies;
+        let numbers = [
+            ("entries", self.entries, entries),
+            ("canons", self.canons, canons),
+            ("bodies", self.bodies, bodies),
+        ];
+        for (name, found, stated) in numbers {
+            if found != stated {
+                let message = format!("the manifest states {stated} {name}, {found} hold");
+                self.find(None, "manifest.wrong", message);
+            }
+        }
+    }
+
+    /// The tree over the entries is the one that was signed.
+    fn check_tree(&mut self, head: Option<&Checkpoint>) {
+        let Some(head) = head else {
+            return self.find(None, "head.missing", "there is no signed head");
+        };
+        if head.origin() != self.manifest.origin {
+            self.find(None, "manifest.wrong", "the manifest names another origin");
+        }
+        let Some(frontier) = self.frontier.take() else { return };
+        let (size, root) = (frontier.size(), frontier.root());
+        if head.size() != size {
+            let message = format!("the signed head is of {} entries, here are {size}", head.size());
+            self.find(None, "head.size", message);
+        } else if head.root() != root {
+            let message = "the entries are not those that were signed: the roots differ";
+            self.find(None, "head.root", message);
+        }
+        if self.manifest.size != size || self.manifest.root != root {
+            let message = "the manifest states another size or root than the entries have";
+            self.find(None, "manifest.wrong", message);
+        }
+    }
+}
+
+/// What is known of the log when it is compared with heads seen earlier.
+struct Known<'a> {
+    manifest: &'a Manifest,
+    roots: &'a BTreeMap<u64, Digest>,
+    chain: &'a [crate::audit::KeyInForce],
+    signer: Option<&'a VerifierKey>,
+}
+
+impl Known<'_> {
+    fn compare(&self, check: &Check<'_>, findings: &mut Findings) {
+        // Keys in force earlier count for earlier heads, once the chain is trusted.
+        let chain = self.chain.iter().filter(|_| self.signer.is_some()).map(|step| &step.key);
+        let keys: Vec<_> = check.trusted.iter().chain(chain).cloned().collect();
+        for earlier in check.against {
+            let (then, now) = (earlier.size(), self.manifest.size);
+            let (code, message) = if let Err(error) = earlier.verify(&self.manifest.origin, &keys) {
+                let message = format!("the head to compare with is not acceptable: {error}");
+                ("against.untrusted", message)
+            } else if then > now {
+                let message =
+                    format!("the log had {then} entries, here are {now}: some are missing");
+                ("against.shorter", message)
+            } else {
+                match self.roots.get(&then) {
+                    Some(root) if *root == earlier.root() => continue,
+                    Some(_) => (
+                        "against.split",
+                        format!(
+                            "the first {then} entries are not those that were signed: the log was split or rewritten"
+                        ),
+                    ),
+                    None => (
+                        "against.pruned",
+                        format!(
+                            "the first {then} entries were pruned in part, so that their head cannot be compared"
+                        ),
+                    ),
+                }
+            };
+            findings.add(None, code, message);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Intact bundles hold, whole and pruned, whichever rightful key the verifier brings.
+
+use cog_ledger::bundle::{Check, Verified, verify};
+use cog_ledger::{Checkpoint, Kind, VerifierKey};
+
+use crate::house::House;
+
+pub(crate) fn check(bundle: &[u8], trusted: &[VerifierKey], against: &[Checkpoint]) -> Verified {
+    verify(&mut &bundle[..], &Check { trusted, against }).unwrap()
+}
+
+pub(crate) fn codes(verified: &Verified) -> Vec<&'static str> {
+    verified.findings().kept().iter().map(|finding| finding.code).collect()
+}
+
+#[test]
+fn an_intact_bundle_holds_under_every_key_that_was_in_force() {
+    let mut house = House::honest(1);
+    let (keys, bundle) = (house.keys(), house.bundle());
+    assert_eq!(keys.len(), 3);
+    for key in &keys {
+        let verified = check(&bundle, std::slice::from_ref(key), &[]);
+        assert_eq!(codes(&verified), [""; 0], "{:?}", verified.findings().kept());
+        assert_eq!(verified.signer.as_ref(), keys.last());
+        assert_eq!(verified.audited.open_receipts, 1);
+        assert_eq!(verified.audited.sessions, (3, 2));
+        assert_eq!(verified.audited.outcomes, [2, 2, 2, 2]);
+        assert_eq!(verified.canons, 2);
+        assert_eq!(verified.bodies_absent, 0);
+    }
+}
+
+#[test]
+fn a_bundle_without_bodies_holds_and_says_so() {
+    let mut house = House::honest(2);
+    let keys = house.keys();
+    let verified = check(&house.bundle_from(0, false), &keys, &[]);
+    assert!(verified.holds());
+    assert_eq!(verified.bodies, 0);
+    assert!(verified.bodies_absent > 15);
+}
+
+#[test]
+fn a_pruned_bundle_holds_from_where_an_entry_says_it_was_pruned() {
+    let mut house = House::honest(3);
+    let keys = house.keys();
+    let to = house.log().entries().find_map(|entry| entry.count("to")).unwrap();
+    let pruned = house.bundle_from(to, true);
+    for key in &keys[1..] {
+        let verified = check(&pruned, std::slice::from_ref(key), &[]);
+        assert_eq!(codes(&verified), [""; 0], "{:?}", verified.findings().kept());
+        assert!(verified.audited.not_followed > 0);
+    }
+    // The hand-over from the first key was pruned, so that key alone proves nothing here.
+    let verified = check(&pruned, &keys[..1], &[]);
+    assert_eq!(codes(&verified), ["head.untrusted"]);
+    // What nobody declared pruned is missing.
+    let unexplained = house.bundle_from(to - 1, true);
+    assert_eq!(codes(&check(&unexplained, &keys, &[])), ["prune.unexplained"]);
+}
+
+#[test]
+fn every_earlier_head_is_consistent_with_the_bundle() {
+    let mut house = House::honest(4);
+    let (keys, bundle) = (house.keys(), house.bundle());
+    let heads = house.log().checkpoints.clone();
+    assert_eq!(codes(&check(&bundle, &keys[..1], &heads)), [""; 0]);
+}
+
+#[test]
+fn a_strangers_key_is_found_even_though_the_bundle_names_it() {
+    let (mut honest, mut stranger) = (House::honest(5), House::honest(6));
+    let verified = check(&honest.bundle(), &stranger.keys(), &[]);
+    assert_eq!(codes(&verified), ["head.untrusted"]);
+    assert_eq!(verified.signer, None);
+    assert_eq!(codes(&check(&honest.bundle(), &[], &[])), ["head.untrusted"]);
+}
+
+#[test]
+fn a_hand_over_that_the_old_key_did_not_sign_proves_nothing() {
+    let mut house = House::honest(7);
+    let keys = house.keys();
+    let first = house.log().entries().find(|entry| entry.kind() == Kind::KeyRotated).unwrap().seq();
+    let heads = &house.log().checkpoints;
+    let both = heads.iter().find(|head| head.size() == first + 1).unwrap().to_string();
+    let (text, signatures) = both.split_once("\n\n").unwrap();
+    let new_alone = format!("{text}\n\n{}\n", signatures.lines().last().unwrap());
+    let escaped = |note: &str| note.replace('\n', "\\n");
+    let bundle = String::from_utf8(house.bundle()).unwrap();
+    let forged = reseal(&bundle.replace(&escaped(&both), &escaped(&new_alone)));
+    assert_eq!(codes(&check(forged.as_bytes(), &keys[..1], &[])), ["rotation.unproven"]);
+    assert_eq!(codes(&check(forged.as_bytes(), &keys[2..], &[])), ["rotation.unproven"]);
+}
+
+/// The bundle with a last line that fits what is before it.
+pub(crate) fn reseal(bundle: &str) -> String {
+    let body: Vec<_> = bundle.lines().filter(|line| !line.starts_with("{\"end\"")).collect();
+    let before = format!("{}\n", body.join("\n"));
+    let digest = cog_base::Digest::of(&[before.as_bytes()]);
+    format!("{before}{{\"end\":{{\"digest\":\"{digest}\",\"lines\":{}}}}}\n", body.len())
+}
+
+#[test]
+fn an_earlier_export_is_shorter_and_a_fork_is_found() {
+    let mut house = House::new(8);
+    house.found_canon("name = \"first\"\n");
+    house.honest_session();
+    let early = house.bundle();
+    let early_head = house.head();
+    house.honest_session();
+    let late_head = house.head();
+    let keys = house.keys();
+    assert_eq!(codes(&check(&early, &keys, std::slice::from_ref(&late_head))), ["against.shorter"]);
+    assert!(check(&house.bundle(), &keys, &[early_head.clone(), late_head.clone()]).holds());
+
+    // The same house forgets its second session and writes another: a split view.
+    let mut fork = House::new(8);
+    fork.found_canon("name = \"first\"\n");
+    fork.honest_session();
+    fork.now = fork.now.plus_ms(1);
+    fork.honest_session();
+    assert_eq!(fork.keys(), keys);
+    let forked = fork.bundle();
+    assert!(check(&forked, &keys, &[]).holds(), "alone, a fork looks like a log");
+    assert!(check(&forked, &keys, &[early_head]).holds(), "they share the beginning");
+    assert_eq!(codes(&check(&forked, &keys, &[late_head])), ["against.split"]);
+}
+
+#[test]
+fn heads_of_strangers_are_no_measure() {
+    let (mut house, mut stranger) = (House::honest(9), House::honest(10));
+    let (bundle, keys, head) = (house.bundle(), house.keys(), stranger.head());
+    assert_eq!(codes(&check(&bundle, &keys, &[head])), ["against.untrusted"]);
+}
+
+#[test]
+fn what_is_no_bundle_is_an_error() {
+    for text in ["", "\n", "{}\n", "{\"bundle\":\"cognitionos-bundle/v2\"}\n", "# readme\n"] {
+        assert!(verify(&mut text.as_bytes(), &Check::default()).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,389 @@
+//! Ten thousand random changes of an honest bundle: every one is found, and nothing is said
+//! against the intact ones.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cog_base::entropy::SeededEntropy;
+use cog_base::json::parse;
+use cog_base::{Digest, Value};
+use cog_ledger::bundle::{Check, verify};
+use cog_ledger::merkle::Frontier;
+use cog_ledger::note::Note;
+use cog_ledger::{Checkpoint, Entry, SigningKey, VerifierKey};
+
+use crate::house::House;
+use crate::intact::reseal;
+
+const MUTATIONS: u64 = 10_000;
+
+/// A bundle with what its verifier has from elsewhere.
+struct Target {
+    bundle: Vec<u8>,
+    trusted: Vec<VerifierKey>,
+    against: Vec<Checkpoint>,
+    /// The same log with another last entry than `against`.
+    fork: Vec<u8>,
+    /// The key of the genesis entry, handed over since.
+    old_key: SigningKey,
+}
+
+impl Target {
+    fn is_found(&self, bundle: &[u8]) -> bool {
+        let check = Check { trusted: &self.trusted, against: &[] };
+        !verify(&mut &bundle[..], &check).is_ok_and(|verified| verified.holds())
+    }
+
+    fn is_found_against(&self, bundle: &[u8]) -> bool {
+        let check = Check { trusted: &self.trusted, against: &self.against };
+        !verify(&mut &bundle[..], &check).is_ok_and(|verified| verified.holds())
+    }
+}
+
+type Lines = Vec<Vec<u8>>;
+
+fn lines(bundle: &[u8]) -> Lines {
+    let text = bundle.strip_suffix(b"\n").unwrap_or(bundle);
+    text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
+}
+
+fn joined(lines: &[Vec<u8>]) -> Vec<u8> {
+    lines.iter().flat_map(|line| line.iter().copied().chain([b'\n'])).collect()
+}
+
+/// With a last line that fits what is before it.
+fn resealed(lines: &[Vec<u8>]) -> Vec<u8> {
+    reseal(&String::from_utf8_lossy(&joined(lines))).into_bytes()
+}
+
+/// The places of the lines that begin so.
+fn places(lines: &[Vec<u8>], start: &str) -> Vec<usize> {
+    let starts = |place: &usize| lines[*place].starts_with(start.as_bytes());
+    (0..lines.len()).filter(starts).collect()
+}
+
+struct Chance(SeededEntropy);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.0.below(bound as u64)).unwrap()
+    }
+
+    fn pick(&mut self, places: &[usize]) -> usize {
+        places[self.below(places.len())]
+    }
+
+    /// Change one byte of a line into another that can stand in it.
+    fn change(&mut self, line: &mut [u8]) {
+        let place = self.below(line.len());
+        loop {
+            let byte = b' ' + u8::try_from(self.below(95)).unwrap();
+            if byte != line[place] {
+                line[place] = byte;
+                return;
+            }
+        }
+    }
+}
+
+/// A way to tamper: gives nothing when it happens to change nothing.
+type Way = fn(&Target, &mut Chance) -> Option<Vec<u8>>;
+
+const WAYS: &[(&str, Way)] = &[
+    ("bit flipped", bit_flipped),
+    ("byte replaced", byte_replaced),
+    ("byte removed", byte_removed),
+    ("byte inserted", byte_inserted),
+    ("line dropped", line_dropped),
+    ("line doubled", line_doubled),
+    ("lines swapped", lines_swapped),
+    ("tail cut", tail_cut),
+    ("line changed, end rewritten", line_changed),
+    ("entry dropped, numbers rewritten", entry_dropped),
+    ("entries swapped, numbers rewritten", entries_swapped),
+    ("tail of entries cut, all but the signature rewritten", entries_cut),
+    ("entry edited, all but the signature rewritten", entry_edited),
+    ("entry edited, all rewritten and signed by another key", resigned),
+    ("signed again by a key out of force", signed_by_old_key),
+    ("body changed, end rewritten", body_changed),
+    ("canon changed, end rewritten", canon_changed),
+    ("split view", split_view),
+];
+
+#[test]
+fn every_one_of_ten_thousand_changes_is_found() {
+    let targets: Vec<_> = (100..104).flat_map(targets).collect();
+    for target in &targets {
+        assert!(!target.is_found(&target.bundle), "false alarm");
+        assert!(!target.is_found_against(&target.bundle), "false alarm");
+    }
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let work = |worker| -> Vec<&str> {
+        (worker..MUTATIONS).step_by(workers).map(|number| tamper(&targets, number)).collect()
+    };
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    std::thread::scope(|scope| {
+        let work = &work;
+        let first = 0..workers as u64;
+        let threads: Vec<_> = first.map(|worker| scope.spawn(move || work(worker))).collect();
+        for thread in threads {
+            thread
+                .join()
+                .unwrap()
+                .into_iter()
+                .for_each(|name| *counts.entry(name).or_default() += 1);
+        }
+    });
+    for (name, count) in &counts {
+        println!("{count:6}  {name}");
+    }
+    let total: u64 = counts.values().sum();
+    println!("{total:6}  mutations, all found; 0 false alarms on {} intact bundles", targets.len());
+    assert_eq!((total, counts.len()), (MUTATIONS, WAYS.len()));
+}
+
+/// The change of this number, and that it is found. Says which way it went.
+fn tamper(targets: &[Target], number: u64) -> &'static str {
+    let mut chance = Chance(SeededEntropy::new(number));
+    loop {
+        let target = &targets[chance.below(targets.len())];
+        let (name, way) = WAYS[chance.below(WAYS.len())];
+        let Some(bundle) = way(target, &mut chance).filter(|bundle| *bundle != target.bundle)
+        else {
+            continue;
+        };
+        let is_found = if name == "split view" {
+            target.is_found_against(&bundle)
+        } else {
+            target.is_found(&bundle)
+        };
+        assert!(is_found, "not found: {name}, number {number}");
+        return name;
+    }
+}
+
+/// A whole and a pruned bundle of one house.
+fn targets(seed: u64) -> [Target; 2] {
+    let mut house = House::honest(seed);
+    let trusted = vec![house.keys().pop().unwrap()];
+    let against = vec![house.head()];
+    let fork = House::honest_until(seed, "another").bundle();
+    let first = house.keys().remove(0);
+    let old_key = house.ring.signing_key(&first);
+    let to = house.log().entries().find_map(|entry| entry.count("to")).unwrap();
+    [house.bundle(), house.bundle_from(to, true)].map(|bundle| Target {
+        bundle,
+        trusted: trusted.clone(),
+        against: against.clone(),
+        fork: fork.clone(),
+        old_key: old_key.clone(),
+    })
+}
+
+fn bit_flipped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut bundle = target.bundle.clone();
+    let place = chance.below(bundle.len());
+    bundle[place] ^= 1 << chance.below(8);
+    Some(bundle)
+}
+
+fn byte_replaced(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut bundle = target.bundle.clone();
+    chance.change(&mut bundle);
+    Some(bundle)
+}
+
+fn byte_removed(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut bundle = target.bundle.clone();
+    bundle.remove(chance.below(bundle.len()));
+    Some(bundle)
+}
+
+fn byte_inserted(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut bundle = target.bundle.clone();
+    let byte = u8::try_from(chance.below(256)).unwrap();
+    bundle.insert(chance.below(bundle.len() + 1), byte);
+    Some(bundle)
+}
+
+fn line_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    lines.remove(chance.below(lines.len()));
+    Some(joined(&lines))
+}
+
+fn line_doubled(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let line = lines[chance.below(lines.len())].clone();
+    lines.insert(chance.below(lines.len() + 1), line);
+    Some(joined(&lines))
+}
+
+fn lines_swapped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let (one, other) = (chance.below(lines.len()), chance.below(lines.len()));
+    lines.swap(one, other);
+    Some(joined(&lines))
+}
+
+fn tail_cut(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let keep = chance.below(target.bundle.len());
+    Some(target.bundle[..keep].to_vec())
+}
+
+/// Any line but the first and the last; of those nobody signs the time of the export.
+fn line_changed(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let place = 1 + chance.below(lines.len() - 2);
+    // What a pruned bundle names as keys is for people alone.
+    if target.bundle.windows(11).any(|bytes| bytes == b"\"subtrees\":")
+        && lines[place].starts_with(b"{\"key\":")
+    {
+        return None;
+    }
+    chance.change(&mut lines[place]);
+    Some(resealed(&lines))
+}
+
+fn entry_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    lines.remove(chance.pick(&places(&lines, "{\"entry\":")));
+    Some(rewritten(lines, None))
+}
+
+fn entries_swapped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let entries = places(&lines, "{\"entry\":");
+    let place = chance.below(entries.len() - 1);
+    lines.swap(entries[place], entries[place + 1]);
+    Some(rewritten(lines, None))
+}
+
+fn entries_cut(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let entries = places(&lines, "{\"entry\":");
+    let cut = 1 + chance.below(8);
+    let keep = entries[entries.len() - cut];
+    lines.drain(keep..keep + cut);
+    // Bodies of entries that are gone would give it away at once.
+    let last = entry_at(&lines[keep - 1])?.seq();
+    lines.retain(|line| body_seq(line).is_none_or(|seq| seq <= last));
+    Some(rewritten(lines, None))
+}
+
+fn entry_edited(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    Some(rewritten(edited(target, chance)?, None))
+}
+
+fn resigned(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let name = target.trusted[0].name();
+    let key = SigningKey::new(name, &mut chance.0).unwrap();
+    Some(rewritten(edited(target, chance)?, Some(key)))
+}
+
+/// The key of the genesis entry signs again, although the log was handed over since.
+fn signed_by_old_key(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let lines = if chance.below(2) == 0 { edited(target, chance)? } else { lines(&target.bundle) };
+    Some(rewritten(lines, Some(target.old_key.clone())))
+}
+
+fn body_changed(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let place = chance.pick(&places(&lines, "{\"body\":"));
+    chance.change(&mut lines[place]);
+    Some(resealed(&lines))
+}
+
+fn canon_changed(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let place = chance.pick(&places(&lines, "{\"canon\":"));
+    chance.change(&mut lines[place]);
+    Some(resealed(&lines))
+}
+
+fn split_view(target: &Target, _: &mut Chance) -> Option<Vec<u8>> {
+    assert!(!target.is_found(&target.fork), "alone, a fork looks like a log");
+    Some(target.fork.clone())
+}
+
+fn entry_at(line: &[u8]) -> Option<Entry> {
+    Entry::parse(line.strip_prefix(b"{\"entry\":")?.strip_suffix(b"}")?).ok()
+}
+
+fn body_seq(line: &[u8]) -> Option<u64> {
+    let value = parse(std::str::from_utf8(line).ok()?).ok()?;
+    value.at(&["body", "seq"])?.as_u64()
+}
+
+/// The lines with one entry that says something else, and every later link rewritten.
+fn edited(target: &Target, chance: &mut Chance) -> Option<Lines> {
+    let mut lines = lines(&target.bundle);
+    let entries = places(&lines, "{\"entry\":");
+    let edit = chance.below(entries.len());
+    let mut prev: Option<Digest> = None;
+    for (number, place) in entries.into_iter().enumerate() {
+        let entry = entry_at(&lines[place])?;
+        let Value::Map(mut members) = parse(std::str::from_utf8(entry.bytes()).ok()?).ok()? else {
+            return None;
+        };
+        if number == edit {
+            let actors = ["user:mallory", "agent:mallory", "service:mallory"];
+            members.insert("actor".to_owned(), actors[chance.below(3)].into());
+        }
+        if let Some(prev) = prev.filter(|_| number > edit) {
+            members.insert("prev".to_owned(), Value::from(prev));
+        }
+        let changed = Entry::parse(&Value::Map(members).canonical()).ok()?;
+        prev = Some(changed.leaf());
+        lines[place] = [b"{\"entry\":", changed.bytes(), b"}"].concat();
+    }
+    Some(lines)
+}
+
+/// With manifest, root and end that fit the entries; and a head that `key` signs, or else
+/// the old signature over what it did not sign.
+fn rewritten(mut lines: Lines, key: Option<SigningKey>) -> Vec<u8> {
+    let Value::Map(mut manifest) = parse(std::str::from_utf8(&lines[0]).unwrap()).unwrap() else {
+        panic!("the manifest is an object");
+    };
+    let entries = places(&lines, "{\"entry\":");
+    let from = manifest["from"].as_u64().unwrap();
+    let roots = places(&lines, "{\"subtrees\":").first().map_or_else(Vec::new, |place| {
+        let subtrees = parse(std::str::from_utf8(&lines[*place]).unwrap()).unwrap();
+        let roots = subtrees.get("subtrees").unwrap().as_list().unwrap();
+        roots.iter().map(|root| root.as_text().unwrap().parse().unwrap()).collect()
+    });
+    let mut frontier = Frontier::from_roots(from, roots).unwrap();
+    for place in &entries {
+        frontier.push(entry_at(&lines[*place]).unwrap().leaf(), |_, _, _| {});
+    }
+    let bodies = places(&lines, "{\"body\":").len() as u64;
+    for (name, value) in [
+        ("entries", Value::from(entries.len() as u64)),
+        ("size", Value::from(frontier.size())),
+        ("root", Value::from(frontier.root())),
+        ("bodies", Value::from(bodies)),
+    ] {
+        manifest.insert(name.to_owned(), value);
+    }
+    lines[0] = Value::Map(manifest).canonical();
+    let head = *places(&lines, "{\"checkpoint\":").last().unwrap();
+    let note = parse(std::str::from_utf8(&lines[head]).unwrap()).unwrap();
+    let old = Checkpoint::parse(note.get("checkpoint").unwrap().as_text().unwrap()).unwrap();
+    let note = match key {
+        Some(mut key) => {
+            let (size, root) = (frontier.size(), frontier.root());
+            Checkpoint::sign(old.origin(), size, root, &mut [&mut key]).unwrap().to_string()
+        }
+        None => {
+            let root = STANDARD.encode(frontier.root().as_bytes());
+            let text = format!("{}\n{}\n{root}\n", old.origin(), frontier.size());
+            let signatures = old.note().to_string();
+            let signatures = signatures.split_once("\n\n").unwrap().1;
+            Note::parse(&format!("{text}\n{signatures}")).unwrap().to_string()
+        }
+    };
+    lines[head] = Value::map([("checkpoint", note)]).canonical();
+    resealed(&lines)
+}
