@@ -1,1 +1,26 @@
-//! store
+//! Where everything is kept: the traits that the engines and apps know, without a database.
+//!
+//! [`Store`] keeps the logs of all tenants. Reading goes through [`TenantTx`], and there is
+//! no other way to a tenant's rows: the tenant scope is the type. Writing a log goes through
+//! the one [`cog_ledger::Writer`] over [`Store::shelf`], which the [`Committer`] drives so
+//! that whoever waits shares one commit. What an administrator may remove goes through
+//! [`Keep`].
+
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod committer;
+mod error;
+mod memory;
+mod scope;
+mod select;
+mod tree;
+
+pub use committer::{
+    Committer, DRAFTS_PER_BATCH_MAX, QUEUE_MAX, RETRIES_MAX, Reply, SUBMISSIONS_PER_BATCH_MAX,
+    Stats,
+};
+pub use error::{Cause, StoreError};
+pub use memory::MemoryStore;
+pub use scope::{Cut, Erased, Files, Keep, OpenBody, Pruned, Session, Store, TenantTx};
+pub use select::{PAGE_MAX, Select};
+pub use tree::{Tree, frontier};

@@ -1,0 +1,177 @@
+//! Group commit: one thread takes what waits from all runs and appends it in one commit, so
+//! that however many wait, they share one sync and one signature.
+
+mod queue;
+mod thread;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+
+use cog_base::id::TenantId;
+use cog_base::{Clock, Entropy};
+use cog_ledger::{AppendError, Draft, Durable, Entry, Shelf, ShelfError, Tail, Writer};
+
+use queue::{Job, Queue};
+use thread::Worker;
+
+/// The most submissions in one commit.
+pub const SUBMISSIONS_PER_BATCH_MAX: usize = 512;
+/// The most drafts in one commit, unless one submission alone has more.
+pub const DRAFTS_PER_BATCH_MAX: usize = 4_096;
+/// The most submissions that may wait; more are refused as a passing failure.
+pub const QUEUE_MAX: usize = 65_536;
+/// How often a commit is tried again after a passing failure of the store.
+pub const RETRIES_MAX: u32 = 6;
+
+/// What is called with the result of a submission, on the committer's thread. It must be
+/// quick and must not submit and wait.
+pub type Reply = Box<dyn FnOnce(Result<Vec<Durable<Entry>>, Arc<AppendError>>) + Send>;
+
+/// A handle to the thread that appends. It can be cloned; the thread ends with
+/// [`Committer::shutdown`] or when the last handle is gone, after what waits is done.
+#[derive(Clone)]
+pub struct Committer {
+    inner: Arc<Inner>,
+}
+
+/// What was done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Commits that were kept.
+    pub batches: u64,
+    /// Submissions that were kept.
+    pub submissions: u64,
+    /// Entries that were kept for them; those of the writer's own are not counted.
+    pub entries: u64,
+    /// Commits that were asked of the store, each of which syncs once.
+    pub syncs: u64,
+    /// Of those, how many were tried again after a passing failure.
+    pub retries: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    batches: AtomicU64,
+    submissions: AtomicU64,
+    entries: AtomicU64,
+    syncs: AtomicU64,
+    retries: AtomicU64,
+}
+
+struct Inner {
+    queue: Arc<Queue>,
+    counters: Arc<Counters>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Committer {
+    /// Start the thread.
+    #[must_use]
+    pub fn spawn(
+        writer: Writer<Box<dyn Shelf + Send>>,
+        clock: Arc<dyn Clock>,
+        entropy: Box<dyn Entropy>,
+    ) -> Self {
+        let queue = Arc::new(Queue::default());
+        let counters = Arc::new(Counters::default());
+        let (for_thread, counts) = (Arc::clone(&queue), Arc::clone(&counters));
+        let worker = Worker::new(writer, clock, entropy, for_thread, counts);
+        let thread = std::thread::spawn(move || worker.run());
+        Self { inner: Arc::new(Inner { queue, counters, thread: Mutex::new(Some(thread)) }) }
+    }
+
+    /// Record all of `drafts` or none, and call `reply` with the result. What is submitted
+    /// first is recorded first. A submission that is not acceptable fails alone.
+    pub fn submit(&self, drafts: Vec<(TenantId, Draft)>, reply: Reply) {
+        if let Err((job, why)) = self.inner.queue.put(Job::Append { drafts, reply }) {
+            job.fail(&Arc::new(why.into()));
+        }
+    }
+
+    /// Record all of `drafts` or none, and wait for it. Not for the committer's own thread.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then no entry may be taken as recorded.
+    pub fn append_blocking(
+        &self,
+        drafts: Vec<(TenantId, Draft)>,
+    ) -> Result<Vec<Durable<Entry>>, Arc<AppendError>> {
+        let (answer, wait) = mpsc::sync_channel(1);
+        let send = move |result| drop(answer.send(result));
+        self.submit(drafts, Box::new(send));
+        wait.recv().unwrap_or_else(|_| Err(Arc::new(ended().into())))
+    }
+
+    /// The end of a tenant's log after everything submitted before, or nothing when there
+    /// is none.
+    ///
+    /// # Errors
+    /// [`AppendError`] when it cannot be read or does not hold together.
+    pub fn head(&self, tenant: TenantId) -> Result<Option<Tail>, Arc<AppendError>> {
+        let (answer, wait) = mpsc::sync_channel(1);
+        let reply = Box::new(move |result| drop(answer.send(result)));
+        if let Err((job, why)) = self.inner.queue.put(Job::Head { tenant, reply }) {
+            job.fail(&Arc::new(why.into()));
+        }
+        wait.recv().unwrap_or_else(|_| Err(Arc::new(ended().into())))
+    }
+
+    /// Hand a tenant's log over to a new key, after everything submitted before.
+    ///
+    /// # Errors
+    /// [`AppendError`], as [`Writer::rotate`].
+    pub fn rotate(&self, tenant: TenantId) -> Result<Vec<Durable<Entry>>, Arc<AppendError>> {
+        let (answer, wait) = mpsc::sync_channel(1);
+        let reply = Box::new(move |result| drop(answer.send(result)));
+        if let Err((job, why)) = self.inner.queue.put(Job::Rotate { tenant, reply }) {
+            job.fail(&Arc::new(why.into()));
+        }
+        wait.recv().unwrap_or_else(|_| Err(Arc::new(ended().into())))
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.inner.counters;
+        Stats {
+            batches: read(&counters.batches),
+            submissions: read(&counters.submissions),
+            entries: read(&counters.entries),
+            syncs: read(&counters.syncs),
+            retries: read(&counters.retries),
+        }
+    }
+
+    /// Take no more, record what waits, and give the shelf back to the store. Waits for it.
+    pub fn shutdown(&self) {
+        self.inner.stop();
+    }
+}
+
+impl Inner {
+    fn stop(&self) {
+        self.queue.close();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // A panic of the thread has told its story; its queue is closed and answered.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn ended() -> ShelfError {
+    ShelfError::lasting("the committer has ended")
+}
+
+#[cfg(test)]
+mod tests;

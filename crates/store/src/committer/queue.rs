@@ -1,0 +1,132 @@
+//! What waits for the committer.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cog_base::id::TenantId;
+use cog_ledger::{AppendError, Draft, ShelfError, Tail};
+
+use super::{DRAFTS_PER_BATCH_MAX, QUEUE_MAX, Reply, SUBMISSIONS_PER_BATCH_MAX, ended};
+
+/// How the end of a log is answered.
+pub(super) type HeadReply = Box<dyn FnOnce(Result<Option<Tail>, Arc<AppendError>>) + Send>;
+
+/// One thing to do, in its turn.
+pub(super) enum Job {
+    Append { drafts: Vec<(TenantId, Draft)>, reply: Reply },
+    Head { tenant: TenantId, reply: HeadReply },
+    Rotate { tenant: TenantId, reply: Reply },
+}
+
+impl Job {
+    /// Answer that it was not done.
+    pub(super) fn fail(self, why: &Arc<AppendError>) {
+        match self {
+            Self::Append { reply, .. } | Self::Rotate { reply, .. } => reply(Err(Arc::clone(why))),
+            Self::Head { reply, .. } => reply(Err(Arc::clone(why))),
+        }
+    }
+}
+
+/// What the thread does next.
+pub(super) enum Turn {
+    /// These appends in one commit.
+    Commit(Vec<(Vec<(TenantId, Draft)>, Reply)>),
+    Head(TenantId, HeadReply),
+    Rotate(TenantId, Reply),
+    /// Nothing is left and nothing will come.
+    End,
+}
+
+/// A queue with a named maximum.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Queue {
+    /// Add a job, or give it back with the reason.
+    pub(super) fn put(&self, job: Job) -> Result<(), (Job, ShelfError)> {
+        let mut state = self.state();
+        if state.closed {
+            return Err((job, ended()));
+        }
+        if state.jobs.len() >= QUEUE_MAX {
+            let why = format!("{QUEUE_MAX} appends are waiting for the ledger already");
+            return Err((job, ShelfError::transient(why)));
+        }
+        state.jobs.push_back(job);
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Wait for the next turn: as many appends as one commit may have, or one other job.
+    pub(super) fn next(&self) -> Turn {
+        let mut state = self.state();
+        while state.jobs.is_empty() {
+            if state.closed {
+                return Turn::End;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut appends = Vec::new();
+        let mut count = 0;
+        while appends.len() < SUBMISSIONS_PER_BATCH_MAX {
+            match state.jobs.pop_front() {
+                Some(Job::Append { drafts, reply }) if fits(count, drafts.len()) => {
+                    count += drafts.len();
+                    appends.push((drafts, reply));
+                }
+                Some(Job::Head { tenant, reply }) if appends.is_empty() => {
+                    return Turn::Head(tenant, reply);
+                }
+                Some(Job::Rotate { tenant, reply }) if appends.is_empty() => {
+                    return Turn::Rotate(tenant, reply);
+                }
+                Some(later) => {
+                    state.jobs.push_front(later);
+                    break;
+                }
+                None => break,
+            }
+        }
+        Turn::Commit(appends)
+    }
+
+    /// Take no more jobs.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Take no more jobs, and take out those that wait.
+    pub(super) fn abandon(&self) -> VecDeque<Job> {
+        let mut state = self.state();
+        state.closed = true;
+        std::mem::take(&mut state.jobs)
+    }
+
+    /// Let some time pass before a commit is tried again; less when the queue is closed.
+    pub(super) fn pause(&self, time: Duration) {
+        let state = self.state();
+        let closed = |state: &mut State| !state.closed;
+        drop(self.changed.wait_timeout_while(state, time, closed));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const fn fits(count: usize, more: usize) -> bool {
+    count == 0 || count + more <= DRAFTS_PER_BATCH_MAX
+}

@@ -1,0 +1,196 @@
+//! Group commit under load, with bad neighbours and a failing store.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+
+use cog_base::entropy::SeededEntropy;
+use cog_base::id::{TenantId, Uuid};
+use cog_base::json::{Map, Value};
+use cog_base::{Clock, Digest, Timestamp};
+use cog_ledger::{AppendError, Draft, Kind, SealedBatch, Shelf, ShelfError, Tail, Writer};
+
+use super::{Committer, RETRIES_MAX};
+use crate::{MemoryStore, Select, Store};
+
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_800_000_000_000_000)
+    }
+}
+
+const TENANT: TenantId = TenantId::from_uuid(Uuid::from_u128(7));
+
+fn evidence(note: &str) -> Draft {
+    Draft {
+        kind: Kind::Evidence,
+        actor: "user:ada".into(),
+        domain: "test".into(),
+        environment: "development".into(),
+        session: None,
+        canon: None,
+        data: Map::from([
+            ("source".into(), Value::from(note)),
+            ("digest".into(), Digest::of(&[]).into()),
+        ]),
+        body: None,
+    }
+}
+
+fn committer_on(store: &MemoryStore, shelf: Box<dyn Shelf + Send>) -> Committer {
+    let writer = Writer::new(shelf, store.signing_keys().unwrap(), "test/1");
+    Committer::spawn(writer, Arc::new(Stopped), Box::new(SeededEntropy::new(1)))
+}
+
+fn committer(store: &MemoryStore) -> Committer {
+    committer_on(store, store.shelf().unwrap())
+}
+
+/// Fails so many commits first, in passing or for good.
+struct Faulty {
+    inner: Box<dyn Shelf + Send>,
+    failures: Arc<AtomicU32>,
+    transient: bool,
+}
+
+impl Shelf for Faulty {
+    fn commit(&mut self, batches: &[SealedBatch]) -> Result<(), ShelfError> {
+        let left =
+            self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        match left {
+            Err(_) => self.inner.commit(batches),
+            Ok(_) if self.transient => Err(ShelfError::transient("no room")),
+            Ok(_) => Err(ShelfError::lasting("no disk")),
+        }
+    }
+
+    fn tail(&mut self, tenant: TenantId) -> Result<Option<Tail>, ShelfError> {
+        self.inner.tail(tenant)
+    }
+}
+
+fn faulty(store: &MemoryStore, failures: u32, transient: bool) -> Committer {
+    let failures = Arc::new(AtomicU32::new(failures));
+    let shelf = Faulty { inner: store.shelf().unwrap(), failures, transient };
+    committer_on(store, Box::new(shelf))
+}
+
+#[test]
+fn everything_submitted_is_answered_in_order_and_shares_commits() {
+    let store = MemoryStore::new();
+    let committer = committer(&store);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let (done, wait) = mpsc::channel();
+    for number in 0..1_000_u32 {
+        let (order, done) = (Arc::clone(&order), done.clone());
+        let reply = move |result: Result<Vec<_>, _>| {
+            let entries: Vec<cog_ledger::Durable<cog_ledger::Entry>> = result.unwrap();
+            assert_eq!(entries[0].text("source"), Some(number.to_string().as_str()));
+            order.lock().unwrap().push(entries[0].seq());
+            done.send(()).unwrap();
+        };
+        let drafts = vec![(TENANT, evidence(&number.to_string())), (TENANT, evidence("and"))];
+        committer.submit(drafts, Box::new(reply));
+    }
+    for _ in 0..1_000 {
+        wait.recv().unwrap();
+    }
+    let order = order.lock().unwrap();
+    assert!(order.iter().zip((1..).step_by(2)).all(|(seq, expected)| *seq == expected));
+    let stats = committer.stats();
+    assert_eq!((stats.submissions, stats.entries), (1_000, 2_000));
+    assert!(stats.syncs == stats.batches && stats.batches < 1_000, "{stats:?}");
+}
+
+#[test]
+fn a_bad_submission_fails_alone() {
+    let store = MemoryStore::new();
+    let committer = committer(&store);
+    let mut bad = evidence("bad");
+    bad.actor = "nobody".into();
+    let huge = {
+        let mut huge = evidence("huge");
+        huge.data.insert("note".into(), Value::from("x".repeat(70_000)));
+        huge
+    };
+    let (done, wait) = mpsc::channel();
+    let submissions = [
+        vec![(TENANT, evidence("1"))],
+        vec![(TENANT, evidence("2")), (TENANT, bad)],
+        vec![(TENANT, huge)],
+        vec![(TENANT, evidence("3"))],
+    ];
+    for (number, drafts) in submissions.into_iter().enumerate() {
+        let done = done.clone();
+        committer.submit(drafts, Box::new(move |result| done.send((number, result)).unwrap()));
+    }
+    let mut results: Vec<_> = (0..4).map(|_| wait.recv().unwrap()).collect();
+    results.sort_by_key(|(number, _)| *number);
+    assert!(results[0].1.is_ok() && results[3].1.is_ok());
+    let why = results[1].1.as_ref().unwrap_err();
+    assert!(matches!(**why, AppendError::Draft { index: 1, .. }), "{why:?}");
+    assert!(results[2].1.is_err());
+    let kept = store.scope(TENANT).unwrap().select(&Select::default()).unwrap();
+    let sources: Vec<_> = kept.iter().filter_map(|entry| entry.text("source")).collect();
+    assert_eq!(sources, ["1", "3"]);
+}
+
+#[test]
+fn a_passing_failure_is_tried_again() {
+    let store = MemoryStore::new();
+    let committer = faulty(&store, 2, true);
+    let entries = committer.append_blocking(vec![(TENANT, evidence("1"))]).unwrap();
+    assert_eq!(entries[0].seq(), 1);
+    assert_eq!((committer.stats().retries, committer.stats().batches), (2, 1));
+}
+
+#[test]
+fn a_failure_that_does_not_pass_is_answered_and_the_next_may_succeed() {
+    let store = MemoryStore::new();
+    let committer = faulty(&store, RETRIES_MAX + 1, true);
+    assert!(committer.append_blocking(vec![(TENANT, evidence("1"))]).is_err());
+    assert!(committer.append_blocking(vec![(TENANT, evidence("2"))]).is_ok());
+    committer.shutdown();
+    let committer = faulty(&store, 1, false);
+    assert!(committer.append_blocking(vec![(TENANT, evidence("3"))]).is_err());
+    assert_eq!(committer.stats().retries, 0);
+    assert_eq!(committer.head(TENANT).unwrap().unwrap().frontier.size(), 2);
+}
+
+#[test]
+fn a_shutdown_records_what_waits_and_refuses_the_rest() {
+    let store = MemoryStore::new();
+    let committer = committer(&store);
+    let (done, wait) = mpsc::channel();
+    for number in 0..100 {
+        let done = done.clone();
+        let drafts = vec![(TENANT, evidence(&number.to_string()))];
+        committer.submit(drafts, Box::new(move |result| done.send(result.is_ok()).unwrap()));
+    }
+    committer.shutdown();
+    assert!((0..100).all(|_| wait.try_recv().unwrap()));
+    assert!(committer.append_blocking(vec![(TENANT, evidence("late"))]).is_err());
+    assert!(committer.head(TENANT).is_err());
+    assert!(store.shelf().is_ok(), "the shelf was given back");
+}
+
+#[test]
+fn a_log_changes_hands_between_appends() {
+    let store = MemoryStore::new();
+    let committer = committer(&store);
+    committer.append_blocking(vec![(TENANT, evidence("1"))]).unwrap();
+    let rotated = committer.rotate(TENANT).unwrap();
+    assert_eq!(rotated[0].kind(), Kind::KeyRotated);
+    let entries = committer.append_blocking(vec![(TENANT, evidence("2"))]).unwrap();
+    assert_eq!(entries[0].seq(), 3);
+}
+
+#[test]
+fn when_the_thread_dies_everybody_is_told() {
+    let store = MemoryStore::new();
+    let committer = committer(&store);
+    committer.submit(vec![(TENANT, evidence("1"))], Box::new(|_| panic!("a bug in a reply")));
+    assert!(committer.append_blocking(vec![(TENANT, evidence("2"))]).is_err());
+    assert!(committer.head(TENANT).is_err());
+}

@@ -1,0 +1,208 @@
+//! What can go wrong with a store, and what to do about it.
+
+use std::path::PathBuf;
+
+use cog_base::entropy::NoEntropy;
+use cog_base::id::TenantId;
+use cog_ledger::ShelfError;
+
+/// What a database or file system said.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A store did not do what was asked. What was acknowledged before stays kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process writes to the same folder.
+    #[error("the data folder `{}` is being written by process {holder}", folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// The process id that holds the lock, as far as it can be known.
+        holder: String,
+    },
+    /// The one shelf of this store is out already.
+    #[error("this store has a writer already; there is one at a time")]
+    WriterTaken,
+    /// A write to a store that was opened for reading.
+    #[error("this store is open for reading only")]
+    ReadOnly,
+    /// There is no store here to read.
+    #[error("there is no data in the folder `{}`", folder.display())]
+    Missing {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Others than the owner can get at the keys.
+    #[error("`{}` has mode {mode:04o}: others than its owner can get at the keys; the mode must be {wanted:04o}", path.display())]
+    Permissions {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// What they must be.
+        wanted: u32,
+    },
+    /// The data are there, the key they are sealed with is not.
+    #[error("the key file `{}` is missing or damaged, and the data in this folder are sealed with it", path.display())]
+    NoMasterKey {
+        /// Where the key should be.
+        path: PathBuf,
+    },
+    /// The log was longer than it is now.
+    #[error(
+        "the log of {tenant} had {was} entries and now has {now}: an old backup was restored, or entries were removed"
+    )]
+    RolledBack {
+        /// Whose log.
+        tenant: TenantId,
+        /// How many entries are known to have been committed.
+        was: u64,
+        /// How many there are.
+        now: u64,
+    },
+    /// The file was made by something else.
+    #[error("`{}` is not a CognitionOS ledger", path.display())]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was made by a later release.
+    #[error("the data have format {found}, this release knows formats up to {known}")]
+    TooNew {
+        /// The format of the data.
+        found: i64,
+        /// The latest that this release knows.
+        known: i64,
+    },
+    /// What is kept does not hold together.
+    #[error("the kept data are damaged: {what}")]
+    Corrupt {
+        /// What was found.
+        what: String,
+        /// What the database said, if it was it that noticed.
+        #[source]
+        source: Option<Cause>,
+    },
+    /// The disk or quota is full. Nothing of the write was kept.
+    #[error("the disk is full; nothing of this write was kept")]
+    Full {
+        /// What the database said.
+        #[source]
+        source: Cause,
+    },
+    /// Somebody else holds the database. Nothing of the write was kept.
+    #[error("the database is locked by another program")]
+    Busy {
+        /// What the database said.
+        #[source]
+        source: Cause,
+    },
+    /// Reading or writing failed below the store.
+    #[error("could not {doing}")]
+    Io {
+        /// What was tried, as an infinitive.
+        doing: String,
+        /// What the system said.
+        #[source]
+        source: Cause,
+    },
+    /// More than one call may ask for, or more than the store can ever hold.
+    #[error("{asked} {what} are more than the {max} allowed")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// How many were asked for.
+        asked: u64,
+        /// How many are allowed.
+        max: u64,
+    },
+    /// No randomness for a key or a nonce.
+    #[error("could not seal what is to be kept")]
+    NoEntropy(#[from] NoEntropy),
+}
+
+impl StoreError {
+    /// Damage that the store itself noticed.
+    pub fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt { what: what.into(), source: None }
+    }
+
+    /// A failure of the system while doing something, said as an infinitive.
+    pub fn io(doing: impl Into<String>, source: impl Into<Cause>) -> Self {
+        Self::Io { doing: doing.into(), source: source.into() }
+    }
+
+    /// Whether nothing was kept and trying again may help.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Busy { .. } | Self::Full { .. } => true,
+            Self::InUse { .. }
+            | Self::WriterTaken
+            | Self::ReadOnly
+            | Self::Missing { .. }
+            | Self::Permissions { .. }
+            | Self::NoMasterKey { .. }
+            | Self::RolledBack { .. }
+            | Self::NotOurs { .. }
+            | Self::TooNew { .. }
+            | Self::Corrupt { .. }
+            | Self::Io { .. }
+            | Self::TooMuch { .. }
+            | Self::NoEntropy(_) => false,
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match self {
+            Self::InUse { holder, .. } => {
+                format!(
+                    "Wait until process {holder} ends or stop it, or name another folder with --data."
+                )
+            }
+            Self::WriterTaken => {
+                "Use the committer that is there; drop it before taking another.".into()
+            }
+            Self::ReadOnly => "Open the store for writing.".into(),
+            Self::Missing { .. } => "Check --data; a first run makes the folder.".into(),
+            Self::Permissions { path, wanted, .. } => {
+                format!("Run: chmod {wanted:o} '{}'", path.display())
+            }
+            Self::NoMasterKey { path } => {
+                format!("Put the backup of the key back at `{}`, with mode 0600.", path.display())
+            }
+            Self::RolledBack { .. } => {
+                "Put the newer data back if you have them. If the backup was \
+                 restored on purpose, accept the restore explicitly; whoever holds a later signed \
+                 head will see that history was lost."
+                    .into()
+            }
+            Self::NotOurs { .. } => "Name another folder with --data.".into(),
+            Self::TooNew { .. } => {
+                "Use a release at least as new as the one that wrote the data.".into()
+            }
+            Self::Corrupt { .. } => {
+                "Keep a copy of the folder, then restore the last backup; `ledger \
+                 verify` says which entries hold."
+                    .into()
+            }
+            Self::Full { .. } => "Free some space; work then goes on by itself.".into(),
+            Self::Busy { .. } => "Close the other program that has the database open.".into(),
+            Self::Io { .. } => {
+                "Check the disk and the rights on the folder, then start again.".into()
+            }
+            Self::TooMuch { max, .. } => format!("Ask for at most {max}."),
+            Self::NoEntropy(_) => {
+                "The system gives no randomness; nothing may go on without it.".into()
+            }
+        }
+    }
+}
+
+impl From<StoreError> for ShelfError {
+    fn from(error: StoreError) -> Self {
+        Self { transient: error.is_transient(), source: Box::new(error) }
+    }
+}

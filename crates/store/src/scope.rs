@@ -1,0 +1,231 @@
+//! The traits: the store, a tenant's scope of it, and what an administrator may remove.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cog_base::Digest;
+use cog_base::id::{RunId, TenantId};
+use cog_ledger::{Checkpoint, Entry, KeyRing, Shelf, Tail};
+
+use crate::{Select, StoreError};
+
+/// The files of one version of canon: path and text.
+pub type Files = BTreeMap<String, String>;
+
+/// Keeps the logs of all tenants with their bodies, keys and canons.
+pub trait Store: Send + Sync {
+    /// The place of the one writer. A second one is refused while the first lives.
+    ///
+    /// # Errors
+    /// [`StoreError::WriterTaken`], or [`StoreError::ReadOnly`].
+    fn shelf(&self) -> Result<Box<dyn Shelf + Send>, StoreError>;
+
+    /// The signing keys of the logs, kept sealed beside them.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`].
+    fn signing_keys(&self) -> Result<Box<dyn KeyRing>, StoreError>;
+
+    /// Everything of one tenant as it is now: what is committed later is not seen. Keep it
+    /// short, as it holds back the store's housekeeping.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn scope(&self, tenant: TenantId) -> Result<Box<dyn TenantTx + '_>, StoreError>;
+
+    /// Every tenant that has a log, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn tenants(&self) -> Result<Vec<TenantId>, StoreError>;
+}
+
+/// One tenant's part of a store at one moment, for reading. Nothing of another tenant can
+/// be reached through it.
+pub trait TenantTx: Send {
+    /// Whose it is.
+    fn tenant(&self) -> TenantId;
+
+    /// The end of the log, or nothing when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read or does not hold together.
+    fn tail(&self) -> Result<Option<Tail>, StoreError>;
+
+    /// The entry at `seq`, unless it is beyond the end or pruned. It is read strictly and
+    /// compared with its leaf hash.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it is not what was kept.
+    fn entry(&self, seq: u64) -> Result<Option<Entry>, StoreError>;
+
+    /// A page of entries.
+    ///
+    /// # Errors
+    /// [`StoreError::TooMuch`] for a page beyond [`crate::PAGE_MAX`].
+    fn select(&self, select: &Select) -> Result<Vec<Entry>, StoreError>;
+
+    /// The entries whose [`Entry::id`] is `id`, oldest first: a receipt and its outcome, a
+    /// request for approval and its answer. At most [`crate::PAGE_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn find(&self, id: &str) -> Result<Vec<Entry>, StoreError> {
+        self.select(&Select { id: Some(id.to_owned()), ..Select::default() })
+    }
+
+    /// The body of the entry at `seq`, opened and compared with the entry's commitment;
+    /// nothing when it has none any more or never had one.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it does not open or is not what was committed to.
+    fn body(&self, seq: u64) -> Result<Option<OpenBody>, StoreError>;
+
+    /// The leaf hash at `seq`. It outlives the entry.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn leaf(&self, seq: u64) -> Result<Option<Digest>, StoreError>;
+
+    /// The root of a perfect subtree, where one is kept: levels 8, 16, 24, …
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn node(&self, level: u8, index: u64) -> Result<Option<Digest>, StoreError>;
+
+    /// The newest signed head.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError>;
+
+    /// Signed heads of at least `size` entries, the smallest first; at most `limit`, and at
+    /// most [`crate::PAGE_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError::TooMuch`] beyond that.
+    fn checkpoints(&self, size: u64, limit: usize) -> Result<Vec<Checkpoint>, StoreError>;
+
+    /// Every run that was started and not sealed, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn open_sessions(&self) -> Result<Vec<RunId>, StoreError>;
+
+    /// The newest `limit` runs, the newest first; at most [`crate::PAGE_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError::TooMuch`] beyond that.
+    fn sessions(&self, limit: usize) -> Result<Vec<Session>, StoreError>;
+
+    /// One run.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn session(&self, id: RunId) -> Result<Option<Session>, StoreError>;
+
+    /// The files of a version of canon.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn canon(&self, digest: Digest) -> Result<Option<Files>, StoreError>;
+
+    /// What was pruned.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn pruned(&self) -> Result<Pruned, StoreError>;
+}
+
+/// What an administrator may put and remove. None of it changes a log: whoever calls
+/// records what was done as an entry.
+pub trait Keep: Store {
+    /// Keep the files of a version of canon. The caller has checked the digest.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be kept.
+    fn put_canon(&self, tenant: TenantId, digest: Digest, files: &Files) -> Result<(), StoreError>;
+
+    /// Destroy the key and the salts of everything kept about `subject`. Every proof stays
+    /// valid, and nothing of the bodies can be had again from this store.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be done; then it is not done.
+    fn erase(&self, tenant: TenantId, subject: &str) -> Result<Erased, StoreError>;
+
+    /// Destroy the bodies of the entries before `seq`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be done in full; what is done stays done.
+    fn prune_bodies(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError>;
+
+    /// Remove the entries before `seq` with their bodies, rounded down to a whole segment
+    /// (256 entries) and never past the first entry of an open run or the last entry. Leaf
+    /// hashes, subtree roots and signed heads stay, so that every proof can be made as
+    /// before. Entries outside any run stay too: keys, canons and prunings are what the rest
+    /// of the log stands on.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be done in full; what is done stays done.
+    fn prune_entries(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError>;
+
+    /// Write a whole and consistent copy of the data to `path`, which must not exist.
+    /// The keys are not in it: back them up once, apart from the data.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    fn backup(&self, path: &Path) -> Result<(), StoreError>;
+}
+
+/// A body as it was recorded, with what proves that it is the one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenBody {
+    /// The salt of the commitment.
+    pub salt: [u8; 32],
+    /// Canonical JSON.
+    pub bytes: Vec<u8>,
+}
+
+/// A run as its entries tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Which run.
+    pub id: RunId,
+    /// Its first entry.
+    pub first: u64,
+    /// Its last entry so far.
+    pub last: u64,
+    /// How many entries it has so far.
+    pub entries: u64,
+    /// How it ended, as its seal says; nothing while it is open.
+    pub status: Option<String>,
+}
+
+/// Up to where a log was pruned; 0 where it was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pruned {
+    /// Bodies of entries before this one are gone.
+    pub bodies: u64,
+    /// Entries before this one are gone, but for those outside any run.
+    pub entries: u64,
+}
+
+/// What an erasure did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// A keyed digest of the subject, to record instead of the name.
+    pub subject: Digest,
+    /// How many bodies are gone.
+    pub bodies: u64,
+}
+
+/// What a pruning did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// Where it began: the end of the pruning before.
+    pub from: u64,
+    /// Where it ended.
+    pub to: u64,
+    /// How many rows are gone.
+    pub removed: u64,
+}
