@@ -1,0 +1,355 @@
+//! What a workflow file says, once it is known to be sound.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cog_base::{Digest, Value};
+
+use crate::effect::Operation;
+use crate::template::Template;
+
+/// A workflow that parsed and passed every check.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// The name.
+    pub name: String,
+    /// The governed domain whose canon binds the run.
+    pub domain: String,
+    /// The environment, such as `production`; `development` when the file does not say.
+    pub environment: String,
+    /// What the file says it is for.
+    pub description: Option<String>,
+    /// The inputs by name.
+    pub inputs: BTreeMap<String, InputSpec>,
+    /// The folders the run may touch.
+    pub roots: Vec<RootSpec>,
+    /// The bounds of the whole run.
+    pub budget: Budget,
+    /// The steps of the outermost level.
+    pub steps: Arc<Block>,
+    /// What the run answers with, by name.
+    pub outputs: BTreeMap<String, Template>,
+    /// Digest of the definition in the context `cognitionos/flow/v1`: the same for YAML
+    /// and JSON of the same content, whatever the order of keys and the comments.
+    pub digest: Digest,
+    /// The name of the file, for messages.
+    pub file: String,
+    pub(crate) definition: Value,
+}
+
+impl Flow {
+    /// The definition as canonical JSON has it: the file without comments and layout.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        self.definition.clone()
+    }
+}
+
+/// An input that the starter of a run may or must give.
+#[derive(Clone, Debug)]
+pub struct InputSpec {
+    /// The kind of its value.
+    pub kind: InputKind,
+    /// The value when none is given.
+    pub default: Option<Value>,
+    /// Whether it must be given; an input without a default must.
+    pub required: bool,
+    /// The only values it may have; empty for any.
+    pub allowed: Vec<Value>,
+    /// What it is for.
+    pub description: Option<String>,
+}
+
+/// The kinds of inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputKind {
+    /// Text, taken as it is given.
+    String,
+    /// A whole number of 53 bits.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// A JSON array.
+    List,
+    /// A JSON object.
+    Object,
+}
+
+impl InputKind {
+    pub(crate) const WORDS: [&'static str; 5] = ["string", "integer", "boolean", "list", "object"];
+
+    /// The kind with this name.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "string" => Some(Self::String),
+            "integer" => Some(Self::Integer),
+            "boolean" => Some(Self::Boolean),
+            "list" => Some(Self::List),
+            "object" => Some(Self::Object),
+            _ => None,
+        }
+    }
+
+    /// The name of the kind.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::List => "list",
+            Self::Object => "object",
+        }
+    }
+}
+
+/// A folder of the run, before inputs are known.
+#[derive(Clone, Debug)]
+pub struct RootSpec {
+    /// The name that effects use.
+    pub name: String,
+    /// The folder, relative to where the run starts.
+    pub path: Template,
+    /// What may be done below it.
+    pub access: Access,
+    /// Whether it is made when it does not exist.
+    pub create: bool,
+}
+
+/// A folder of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundRoot {
+    /// The name that effects use.
+    pub name: String,
+    /// The folder, as the file and the inputs say it; not resolved, not checked.
+    pub path: String,
+    /// What may be done below it.
+    pub access: Access,
+    /// Whether it is made when it does not exist.
+    pub create: bool,
+}
+
+/// What may be done below a root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading.
+    Read,
+    /// Reading, writing and deleting.
+    Write,
+}
+
+impl Access {
+    /// The word for it: `read` or `write`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// The bounds of a run; `None` leaves it to the canon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Most cost, in millionths of a US dollar.
+    pub cost_micros: Option<u64>,
+    /// Most effects.
+    pub effects: Option<u64>,
+    /// Longest time from start to end, in minutes.
+    pub minutes: Option<u64>,
+}
+
+/// Steps that are in sight of each other.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// The steps, in the order of the file.
+    pub steps: Vec<Arc<Step>>,
+    /// For each step the positions of the steps that need it.
+    pub(crate) dependents: Vec<Vec<usize>>,
+    /// The position of each id.
+    pub(crate) index: BTreeMap<String, usize>,
+}
+
+/// One step.
+#[derive(Debug)]
+pub struct Step {
+    /// The id, unique in its block.
+    pub id: String,
+    /// What people see instead of the id.
+    pub name: Option<String>,
+    /// The ids of the steps that must be done before.
+    pub needs: Vec<String>,
+    /// Whether it runs at all.
+    pub condition: Option<Template>,
+    /// The items it runs for.
+    pub foreach: Option<Foreach>,
+    /// Who acts, as `kind:name`; without it the run's initiator.
+    pub actor: Option<String>,
+    /// What it does.
+    pub body: Body,
+    /// What a refusal means.
+    pub on_refused: Handler,
+    /// What a failure means.
+    pub on_error: Handler,
+    /// Whose personal data its outputs hold.
+    pub subject: Option<Template>,
+}
+
+/// A step for each item of a list.
+#[derive(Debug)]
+pub struct Foreach {
+    /// The list.
+    pub items: Template,
+    /// How many items run at once.
+    pub max_parallel: u32,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub enum Body {
+    /// One effect.
+    Effect(EffectCall),
+    /// Nothing but the evaluated members: they are the output.
+    Compute(BTreeMap<String, Template>),
+    /// Steps within.
+    Group(Arc<Block>),
+    /// The best of several plans.
+    Choose(Choose),
+    /// The consent of people.
+    Approve(Approve),
+    /// So many milliseconds of waiting.
+    Sleep(Template),
+}
+
+/// One effect and how it is tried.
+#[derive(Debug)]
+pub struct EffectCall {
+    /// Which effect.
+    pub operation: Operation,
+    /// Its arguments.
+    pub with: BTreeMap<String, Template>,
+    /// How often it is tried under its one receipt.
+    pub retry: Retry,
+    /// The longest one attempt may take, in milliseconds.
+    pub timeout_ms: Option<u64>,
+}
+
+/// How often an effect is tried; the engine does the waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in all, the first among them: 1 to 10.
+    pub attempts: u32,
+    /// Milliseconds before the second attempt.
+    pub backoff_ms: u64,
+    /// By how much each wait is longer than the one before.
+    pub factor: u32,
+    /// Whether transient failures are tried again.
+    pub on_transient: bool,
+    /// Whether timeouts are tried again.
+    pub on_timeout: bool,
+    /// Whether any other failure is tried again.
+    pub on_any: bool,
+}
+
+impl Retry {
+    /// One attempt.
+    pub const NEVER: Self = Self {
+        attempts: 1,
+        backoff_ms: 0,
+        factor: 1,
+        on_transient: false,
+        on_timeout: false,
+        on_any: false,
+    };
+}
+
+/// Candidate plans for one goal.
+#[derive(Debug)]
+pub struct Choose {
+    /// What is to be reached, for people.
+    pub goal: Template,
+    /// Most cost in millionths of a US dollar, for the chosen plan.
+    pub cost_micros: Option<Template>,
+    /// Longest time in milliseconds, for the chosen plan.
+    pub deadline_ms: Option<Template>,
+    /// The plans, in the order of the file.
+    pub plans: Vec<Arc<Plan>>,
+}
+
+/// One candidate.
+#[derive(Debug)]
+pub struct Plan {
+    /// The id, unique among the plans of the step.
+    pub id: String,
+    /// Expected cost in millionths of a US dollar.
+    pub cost_micros: Template,
+    /// Expected time in milliseconds.
+    pub latency_ms: Template,
+    /// Expected risk.
+    pub risk: Risk,
+    /// What it would do: effects only.
+    pub block: Arc<Block>,
+}
+
+/// How risky a plan is said to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Risk {
+    /// Easily undone.
+    Low,
+    /// Undone with effort.
+    Medium,
+    /// Hard to undo.
+    High,
+    /// Not to be undone.
+    Critical,
+}
+
+impl Risk {
+    pub(crate) const WORDS: [&'static str; 4] = ["low", "medium", "high", "critical"];
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "low" => Some(Self::Low),
+            "medium" => Some(Self::Medium),
+            "high" => Some(Self::High),
+            "critical" => Some(Self::Critical),
+            _ => None,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// A question to people.
+#[derive(Debug)]
+pub struct Approve {
+    /// Who may answer: `role:name` or `user:name`.
+    pub by: Vec<String>,
+    /// How many of them must agree.
+    pub count: u32,
+    /// What they are asked.
+    pub message: Template,
+    /// Milliseconds until no answer counts as a refusal.
+    pub expires_ms: u64,
+}
+
+/// What a refusal or a failure of a step means.
+#[derive(Debug)]
+pub enum Handler {
+    /// The steps around end in the same way.
+    Fail,
+    /// The others go on as if it were done.
+    Continue,
+    /// These steps run; if they complete, the others go on.
+    Steps(Arc<Block>),
+}

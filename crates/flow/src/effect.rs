@@ -1,0 +1,265 @@
+//! The effects that `uses` may name and the arguments each takes: the one table of them.
+
+use cog_base::Value;
+use cog_base::json::{Json, Map};
+
+use crate::suggest;
+
+/// An effect of the closed catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// `file.read`
+    FileRead,
+    /// `file.write`
+    FileWrite,
+    /// `file.delete`
+    FileDelete,
+    /// `http.request`
+    HttpRequest,
+    /// `process.run`
+    ProcessRun,
+    /// `model.chat`
+    ModelChat,
+}
+
+/// What kind of value an argument takes.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Text,
+    Word(&'static [&'static str]),
+    Int(i64, i64),
+    Bool,
+    Texts,
+    TextsByName,
+    Object,
+    Messages,
+    Any,
+}
+
+/// One argument: its name, whether it must be there, its kind.
+struct Arg(&'static str, bool, Kind);
+
+const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+const MODES: &[&str] = &["create", "replace"];
+const ROLES: &[&str] = &["system", "user", "assistant"];
+const DAY_MS: i64 = 86_400_000;
+const BYTES: Kind = Kind::Int(1, 1 << 40);
+
+const FILE: &[Arg] = &[Arg("root", true, Kind::Text), Arg("path", true, Kind::Text)];
+const FILE_WRITE: &[Arg] = &[
+    Arg("root", true, Kind::Text),
+    Arg("path", true, Kind::Text),
+    Arg("text", false, Kind::Text),
+    Arg("document", false, Kind::Object),
+    Arg("mode", false, Kind::Word(MODES)),
+];
+const HTTP: &[Arg] = &[
+    Arg("method", false, Kind::Word(METHODS)),
+    Arg("url", true, Kind::Text),
+    Arg("headers", false, Kind::TextsByName),
+    Arg("body", false, Kind::Text),
+    Arg("json", false, Kind::Any),
+    Arg("timeout_ms", false, Kind::Int(1, DAY_MS)),
+    Arg("bytes_max", false, BYTES),
+];
+const PROCESS: &[Arg] = &[
+    Arg("program", true, Kind::Text),
+    Arg("args", false, Kind::Texts),
+    Arg("stdin", false, Kind::Text),
+    Arg("root", false, Kind::Text),
+    Arg("network", false, Kind::Bool),
+    Arg("timeout_ms", false, Kind::Int(1, DAY_MS)),
+    Arg("memory_bytes_max", false, BYTES),
+    Arg("output_bytes_max", false, BYTES),
+    Arg("env", false, Kind::TextsByName),
+];
+const MODEL: &[Arg] = &[
+    Arg("model", true, Kind::Text),
+    Arg("messages", true, Kind::Messages),
+    Arg("tokens_max", false, Kind::Int(1, 10_000_000)),
+    Arg("temperature_milli", false, Kind::Int(0, 2_000)),
+    Arg("json", false, Kind::Bool),
+];
+
+/// Why arguments do not fit an effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ArgumentError {
+    /// The argument it is about.
+    pub(crate) name: String,
+    message: String,
+}
+
+impl Operation {
+    /// Every effect, in the order of the catalogue.
+    pub const ALL: [Self; 6] = [
+        Self::FileRead,
+        Self::FileWrite,
+        Self::FileDelete,
+        Self::HttpRequest,
+        Self::ProcessRun,
+        Self::ModelChat,
+    ];
+
+    /// The effect with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.as_str() == name)
+    }
+
+    /// The name: `file.read`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FileRead => "file.read",
+            Self::FileWrite => "file.write",
+            Self::FileDelete => "file.delete",
+            Self::HttpRequest => "http.request",
+            Self::ProcessRun => "process.run",
+            Self::ModelChat => "model.chat",
+        }
+    }
+
+    const fn args(self) -> &'static [Arg] {
+        match self {
+            Self::FileRead | Self::FileDelete => FILE,
+            Self::FileWrite => FILE_WRITE,
+            Self::HttpRequest => HTTP,
+            Self::ProcessRun => PROCESS,
+            Self::ModelChat => MODEL,
+        }
+    }
+
+    /// Arguments of which at most one may be there, and whether one must be.
+    const fn alternatives(self) -> Option<(&'static [&'static str], bool)> {
+        match self {
+            Self::FileWrite => Some((&["text", "document"], true)),
+            Self::HttpRequest => Some((&["body", "json"], false)),
+            Self::FileRead | Self::FileDelete | Self::ProcessRun | Self::ModelChat => None,
+        }
+    }
+
+    /// Whether it changes what is below its root.
+    pub(crate) const fn writes(self) -> bool {
+        match self {
+            Self::FileWrite | Self::FileDelete => true,
+            Self::FileRead | Self::HttpRequest | Self::ProcessRun | Self::ModelChat => false,
+        }
+    }
+
+    /// The names of its arguments.
+    pub fn arguments(self) -> impl Iterator<Item = &'static str> {
+        self.args().iter().map(|arg| arg.0)
+    }
+
+    /// Checks which arguments are there, by name alone.
+    pub(crate) fn check_names<'k>(
+        self,
+        given: impl Iterator<Item = &'k str> + Clone,
+    ) -> Vec<ArgumentNames> {
+        let mut faults = Vec::new();
+        for name in given.clone() {
+            if !self.arguments().any(|known| known == name) {
+                let hint = suggest::hint(name, self.arguments());
+                faults.push(ArgumentNames::Unknown(name.to_owned(), hint));
+            }
+        }
+        let has = |name: &str| given.clone().any(|one| one == name);
+        for Arg(name, required, _) in self.args() {
+            if *required && !has(name) {
+                faults.push(ArgumentNames::Missing(format!("`{name}`")));
+            }
+        }
+        if let Some((names, needed)) = self.alternatives() {
+            let count = names.iter().filter(|name| has(name)).count();
+            if count > 1 {
+                faults.push(ArgumentNames::TooMany(names));
+            }
+            if count == 0 && needed {
+                faults.push(ArgumentNames::Missing(format!("one of {}", suggest::quoted(names))));
+            }
+        }
+        faults
+    }
+
+    /// Checks the kind of one argument.
+    pub(crate) fn check_value(self, name: &str, value: &Value) -> Result<(), ArgumentError> {
+        let Some(Arg(_, _, kind)) = self.args().iter().find(|arg| arg.0 == name) else {
+            return Ok(());
+        };
+        let found = match value {
+            Json::Text(text) if matches!(kind, Kind::Word(_)) => {
+                format!("`{}`", text.chars().take(40).collect::<String>())
+            }
+            Json::Int(number) if matches!(kind, Kind::Int(..)) => number.get().to_string(),
+            other => format!("{} {}", article(other.kind()), other.kind()),
+        };
+        if fits(*kind, value) {
+            return Ok(());
+        }
+        let message =
+            format!("`{name}` of `{}` takes {}, not {found}", self.as_str(), words(*kind));
+        Err(ArgumentError { name: name.to_owned(), message })
+    }
+
+    /// Checks evaluated arguments, as they are about to be handed to the gate.
+    ///
+    /// # Errors
+    /// [`ArgumentError`] names the first argument that does not fit.
+    pub fn check(self, with: &Map) -> Result<(), ArgumentError> {
+        with.iter().try_for_each(|(name, value)| self.check_value(name, value))
+    }
+}
+
+/// What is wrong with the names of arguments.
+pub(crate) enum ArgumentNames {
+    Unknown(String, Option<String>),
+    Missing(String),
+    TooMany(&'static [&'static str]),
+}
+
+fn fits(kind: Kind, value: &Value) -> bool {
+    let all_texts = |items: &[Value]| items.iter().all(|item| item.as_text().is_some());
+    match kind {
+        Kind::Text => value.as_text().is_some(),
+        Kind::Word(words) => value.as_text().is_some_and(|text| words.contains(&text)),
+        Kind::Int(least, most) => value.as_int().is_some_and(|n| n >= least && n <= most),
+        Kind::Bool => value.as_bool().is_some(),
+        Kind::Texts => value.as_list().is_some_and(all_texts),
+        Kind::TextsByName => value
+            .as_map()
+            .is_some_and(|members| members.values().all(|member| member.as_text().is_some())),
+        Kind::Object => value.as_map().is_some(),
+        Kind::Messages => {
+            value.as_list().is_some_and(|items| !items.is_empty() && items.iter().all(is_message))
+        }
+        Kind::Any => true,
+    }
+}
+
+fn is_message(value: &Value) -> bool {
+    let word = value.get("role").and_then(Value::as_text);
+    word.is_some_and(|role| ROLES.contains(&role))
+        && value.get("content").and_then(Value::as_text).is_some()
+        && value.as_map().is_some_and(|members| members.len() == 2)
+}
+
+fn words(kind: Kind) -> String {
+    match kind {
+        Kind::Text => "a string".to_owned(),
+        Kind::Word(words) => format!("one of {}", suggest::quoted(words)),
+        Kind::Int(least, most) => format!("an integer from {least} to {most}"),
+        Kind::Bool => "true or false".to_owned(),
+        Kind::Texts => "a list of strings".to_owned(),
+        Kind::TextsByName => "an object of strings".to_owned(),
+        Kind::Object => "an object".to_owned(),
+        Kind::Messages => {
+            "a list of {role, content}, role being system, user or assistant".to_owned()
+        }
+        Kind::Any => "anything".to_owned(),
+    }
+}
+
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}

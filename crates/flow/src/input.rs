@@ -1,0 +1,170 @@
+//! Binding: what the starter gave becomes typed inputs and roots.
+
+use std::collections::BTreeMap;
+
+use cog_base::json::{Integer, Json, Map};
+use cog_base::{Value, json};
+
+use crate::definition::{BoundRoot, Flow, InputKind, InputSpec};
+use crate::diagnostic::{self, Diagnostic, Diagnostics};
+use crate::expr::{Bindings, StepFacts, weight};
+use crate::limits::MAX_INPUT_BYTES;
+use crate::suggest;
+
+/// Whether a value may be that of an input of this kind.
+pub(crate) fn is_of_kind(kind: InputKind, value: &Value) -> bool {
+    match kind {
+        InputKind::String => value.as_text().is_some(),
+        InputKind::Integer => value.as_int().is_some(),
+        InputKind::Boolean => value.as_bool().is_some(),
+        InputKind::List => value.as_list().is_some(),
+        InputKind::Object => value.as_map().is_some(),
+    }
+}
+
+/// Reads the text that was given for an input.
+fn read(kind: InputKind, text: &str) -> Result<Value, String> {
+    match kind {
+        InputKind::String => Ok(Json::Text(text.to_owned())),
+        InputKind::Integer => text
+            .trim()
+            .parse()
+            .ok()
+            .and_then(Integer::new)
+            .map(Json::Int)
+            .ok_or_else(|| "it takes a whole number".to_owned()),
+        InputKind::Boolean => match text.trim() {
+            "true" => Ok(Json::Bool(true)),
+            "false" => Ok(Json::Bool(false)),
+            _ => Err("it takes `true` or `false`".to_owned()),
+        },
+        InputKind::List | InputKind::Object => {
+            let value = json::parse(text).map_err(|error| format!("it takes JSON: {error}"))?;
+            if is_of_kind(kind, &value) {
+                return Ok(value);
+            }
+            Err(format!("it takes a JSON {}, this is {}", kind.as_str(), value.kind()))
+        }
+    }
+}
+
+impl Flow {
+    /// The inputs of a run: what was given, read by the kind of each input, and the
+    /// defaults. An input that is neither required nor given nor has a default is null.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] names every input that is unknown, missing, of another kind or not
+    /// among the allowed values.
+    pub fn bind(&self, given: &BTreeMap<String, String>) -> Result<Map, Diagnostics> {
+        let mut faults = Vec::new();
+        for name in given.keys().filter(|name| !self.inputs.contains_key(*name)) {
+            let hint = suggest::hint(name, self.inputs.keys().map(String::as_str))
+                .or_else(|| Some("this workflow has no inputs".to_owned()));
+            faults.push(self.fault(format!("there is no input `{name}`"), hint));
+        }
+        let mut inputs = Map::new();
+        for (name, spec) in &self.inputs {
+            match bind_one(name, spec, given.get(name)) {
+                Ok(value) => drop(inputs.insert(name.clone(), value)),
+                Err((message, hint)) => faults.push(self.fault(message, hint)),
+            }
+        }
+        let size: u64 = inputs.values().map(weight).sum();
+        if size > MAX_INPUT_BYTES {
+            faults.push(self.fault(format!("the inputs have {size} bytes, more than 1 MiB"), None));
+        }
+        if faults.is_empty() { Ok(inputs) } else { Err(diagnostic::from_list(faults)) }
+    }
+
+    fn fault(&self, message: String, hint: Option<String>) -> Diagnostic {
+        Diagnostic { file: self.file.clone(), at: None, message, hint, source_line: None }
+    }
+
+    /// The folders of a run with these inputs.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] when the path of a root is not a text.
+    pub fn roots(&self, inputs: &Map) -> Result<Vec<BoundRoot>, Diagnostics> {
+        let bindings = InputsOnly { inputs: Json::Map(inputs.clone()), run: self.facts() };
+        let mut faults = Vec::new();
+        let mut roots = Vec::new();
+        for root in &self.roots {
+            let path = match root.path.evaluate(&bindings) {
+                Ok(Json::Text(path)) if !path.is_empty() => path,
+                Ok(other) => {
+                    let found = if other.as_text().is_some() { "empty" } else { other.kind() };
+                    let message = format!("the path of the root `{}` is {found}", root.name);
+                    faults.push(self.fault(message, None));
+                    continue;
+                }
+                Err(error) => {
+                    let message = format!("the path of the root `{}`: {error}", root.name);
+                    faults.push(self.fault(message, None));
+                    continue;
+                }
+            };
+            let (name, access, create) = (root.name.clone(), root.access, root.create);
+            roots.push(BoundRoot { name, path, access, create });
+        }
+        if faults.is_empty() { Ok(roots) } else { Err(diagnostic::from_list(faults)) }
+    }
+
+    /// What `run` shows in expressions, without what the starter adds.
+    pub(crate) fn facts(&self) -> Value {
+        Value::map([
+            ("workflow", self.name.as_str()),
+            ("domain", self.domain.as_str()),
+            ("environment", self.environment.as_str()),
+        ])
+    }
+}
+
+fn bind_one(
+    name: &str,
+    spec: &InputSpec,
+    given: Option<&String>,
+) -> Result<Value, (String, Option<String>)> {
+    let Some(text) = given else {
+        return match &spec.default {
+            Some(value) => Ok(value.clone()),
+            None if spec.required => {
+                Err((format!("the input `{name}` is missing"), spec.description.clone()))
+            }
+            None => Ok(Json::Null),
+        };
+    };
+    if text.len() as u64 > MAX_INPUT_BYTES {
+        return Err((format!("the input `{name}` is larger than 1 MiB"), None));
+    }
+    let value = read(spec.kind, text).map_err(|why| {
+        (format!("the input `{name}` is not {}: {why}", spec.kind.as_str()), None)
+    })?;
+    if spec.allowed.is_empty() || spec.allowed.contains(&value) {
+        return Ok(value);
+    }
+    let allowed: Vec<String> = spec.allowed.iter().map(ToString::to_string).collect();
+    Err((format!("the input `{name}` is not one of {}", allowed.join(", ")), None))
+}
+
+struct InputsOnly {
+    inputs: Value,
+    run: Value,
+}
+
+impl Bindings for InputsOnly {
+    fn inputs(&self) -> &Value {
+        &self.inputs
+    }
+
+    fn run(&self) -> &Value {
+        &self.run
+    }
+
+    fn item(&self) -> Option<(&Value, u32)> {
+        None
+    }
+
+    fn step(&self, _: &str) -> Option<StepFacts<'_>> {
+        None
+    }
+}

@@ -1,0 +1,52 @@
+//! Flow: the definition of a workflow and the pure state machine that runs it.
+//!
+//! [`parse`] turns a YAML or JSON file into a [`Flow`] or into everything that is wrong
+//! with it, each with its place. [`Run`] is the machine: it takes an [`Event`] and gives
+//! back the [`Action`]s to do next; it has no clock, no randomness and no I/O, so the same
+//! events give the same actions, byte for byte, on every machine and in every replay.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let text = "
+//! name: greet
+//! domain: demo
+//! inputs: { who: { type: string, default: world } }
+//! steps:
+//!   - { id: words, uses: compute, with: { text: \"hello ${{ inputs.who }}\" } }
+//! outputs: { said: \"${{ steps.words.output.text }}\" }
+//! ";
+//! let flow = std::sync::Arc::new(cog_flow::parse(text, "greet.yaml")?);
+//! let inputs = flow.bind(&std::collections::BTreeMap::new())?;
+//! let (run, _actions) = cog_flow::Run::start(flow, inputs);
+//! assert_eq!(run.status(), cog_flow::Status::Completed);
+//! assert_eq!(run.output().to_string(), r#"{"said":"hello world"}"#);
+//! # Ok(())
+//! # }
+//! ```
+
+mod definition;
+mod diagnostic;
+mod effect;
+mod expr;
+mod fields;
+mod input;
+pub mod limits;
+mod parse;
+mod path;
+mod run;
+mod source;
+mod suggest;
+mod template;
+mod tree;
+
+pub use definition::{
+    Access, Approve, Block, Body, BoundRoot, Budget, Choose, EffectCall, Flow, Foreach, Handler,
+    InputKind, InputSpec, Plan, Retry, Risk, RootSpec, Step,
+};
+pub use diagnostic::{Diagnostic, Diagnostics, Position};
+pub use effect::{ArgumentError, Operation};
+pub use expr::{Bindings, EvalError, Program, StepFacts};
+pub use parse::parse;
+pub use path::{BadStepPath, StepPath};
+pub use run::*;
+pub use template::{Piece, Template, TemplateError};

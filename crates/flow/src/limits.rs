@@ -1,0 +1,46 @@
+//! The named maxima of this crate: what a workflow file, an expression or a run may be.
+
+/// Bytes of a workflow file.
+pub const MAX_FILE_BYTES: usize = 1 << 20;
+/// Levels of nesting in a workflow file, and of steps within steps.
+pub const MAX_YAML_DEPTH: usize = 32;
+/// Steps of a workflow, those inside groups, plans and handlers included.
+pub const MAX_STEPS: usize = 1_000;
+/// Errors that are reported for one file.
+pub const MAX_DIAGNOSTICS: usize = 20;
+/// Bytes of an id of a step, plan, root or input.
+pub const MAX_ID_BYTES: usize = 64;
+
+/// Bytes of one expression.
+pub const MAX_EXPRESSION_BYTES: usize = 4 << 10;
+/// Levels of nesting within an expression.
+pub const MAX_EXPRESSION_DEPTH: usize = 64;
+/// Macros (`map`, `filter`, `all`, `exists`, `exists_one`) within each other.
+pub const MAX_MACRO_DEPTH: usize = 3;
+/// Operations that one evaluation may take.
+pub const MAX_OPERATIONS: u64 = 1_000_000;
+/// Bytes that one evaluation may build on the way to its result.
+pub const MAX_WORK_BYTES: u64 = 16 << 20;
+/// Bytes of the result of one expression or of one interpolated text.
+pub const MAX_RESULT_BYTES: u64 = 1 << 20;
+
+/// Bytes of all inputs of a run together.
+pub const MAX_INPUT_BYTES: u64 = 1 << 20;
+/// Items that one `foreach` goes through.
+pub const MAX_FOREACH_ITEMS: usize = 10_000;
+/// Steps that one run may start, each item of a `foreach` counted.
+pub const MAX_RUN_STEPS: usize = 200_000;
+/// Items of a `foreach` that run at once when the file does not say.
+pub const DEFAULT_PARALLEL: u32 = 16;
+/// Items of a `foreach` that may run at once.
+pub const MAX_PARALLEL: u32 = 256;
+/// Attempts of one effect under one receipt.
+pub const MAX_ATTEMPTS: u32 = 10;
+/// Selections of another plan after a chosen one fell.
+pub const MAX_REPLANS: u32 = 3;
+/// Plans of one `choose`.
+pub const MAX_PLANS: usize = 32;
+/// Milliseconds of the longest `timeout_ms`: a day.
+pub const MAX_TIMEOUT_MS: i64 = 86_400_000;
+/// Milliseconds of the longest `sleep` and the longest approval: 366 days.
+pub const MAX_SLEEP_MS: i64 = 366 * 86_400_000;

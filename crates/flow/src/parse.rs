@@ -1,0 +1,158 @@
+//! From the text of a file to a [`Flow`], or to everything that is wrong with it.
+
+mod block;
+mod choose;
+mod header;
+mod scope;
+mod step;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cog_base::Digest;
+
+use crate::definition::{Access, Budget, Flow};
+use crate::diagnostic::{Diagnostics, Reports};
+use crate::fields::{self, Fields, Shape};
+use crate::limits::MAX_FILE_BYTES;
+use crate::source::Source;
+use crate::template::{self, Template};
+use crate::tree::{self, Node};
+use scope::Scope;
+
+const FLOW: Shape = Shape {
+    what: "a workflow",
+    required: &["name", "domain", "steps"],
+    optional: &["description", "environment", "inputs", "roots", "budget", "outputs"],
+};
+
+/// What a digest of a definition is made in.
+const CONTEXT: &str = "cognitionos/flow/v1";
+
+/// Reads a workflow file, YAML or JSON, and checks all that can be checked before a run.
+/// `file` is its name, for messages.
+///
+/// # Errors
+/// [`Diagnostics`] with the place of each error, what is wrong and what would be right.
+pub fn parse(text: &str, file: &str) -> Result<Flow, Diagnostics> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let source = Source::new(file, text);
+    let mut reports = Reports::new(&source);
+    if text.len() > MAX_FILE_BYTES {
+        reports.error(0, format!("the file has {} bytes, more than 1 MiB", text.len()));
+        return reports.finish(None);
+    }
+    let flow = tree::read(text, &mut reports).and_then(|root| {
+        Reader { reports: &mut reports, inputs: BTreeSet::new(), roots: BTreeMap::new(), steps: 0 }
+            .flow(&root, file)
+    });
+    reports.finish(flow)
+}
+
+/// What is known of the file while its parts are read.
+struct Reader<'r, 's> {
+    reports: &'r mut Reports<'s>,
+    inputs: BTreeSet<String>,
+    roots: BTreeMap<String, Access>,
+    /// Steps read so far.
+    steps: usize,
+}
+
+impl Reader<'_, '_> {
+    fn flow(&mut self, root: &Node, file: &str) -> Option<Flow> {
+        let fields = Fields::open(root, &FLOW, self.reports)?;
+        let name = self.id(&fields, "name");
+        let domain = self.id(&fields, "domain");
+        let environment = self.id(&fields, "environment");
+        let description = self.description(&fields);
+        let inputs = fields.get("inputs").map(|node| self.inputs(node)).unwrap_or_default();
+        let roots = fields.get("roots").map(|node| self.roots(node)).unwrap_or_default();
+        let budget = fields.get("budget").map_or(Budget::default(), |node| self.budget(node));
+        let outside = Scope::outside();
+        let (steps, ids) = self.block(fields.get("steps")?, &outside, None, "`steps`");
+        let all = outside.within(&ids, ids.clone());
+        let outputs = fields
+            .get("outputs")
+            .map(|node| self.templates(node, "outputs", &all))
+            .unwrap_or_default();
+        let definition = root.to_value();
+        let digest = Digest::in_context(CONTEXT, &definition.canonical());
+        Some(Flow {
+            name: name?,
+            domain: domain?,
+            environment: environment.unwrap_or_else(|| "development".to_owned()),
+            description,
+            inputs,
+            roots,
+            budget,
+            steps,
+            outputs,
+            digest,
+            file: file.to_owned(),
+            definition,
+        })
+    }
+
+    fn id(&mut self, fields: &Fields<'_>, name: &str) -> Option<String> {
+        let node = fields.get(name)?;
+        fields::id(node, name, self.reports).map(str::to_owned)
+    }
+
+    fn description(&mut self, fields: &Fields<'_>) -> Option<String> {
+        let node = fields.get("description")?;
+        fields::text(node, "description", self.reports).map(str::to_owned)
+    }
+
+    /// A value with expressions, checked against what is in sight.
+    fn template(&mut self, node: &Node, scope: &Scope<'_>) -> Template {
+        let template = template::read(node, self.reports);
+        self.check(&template, scope);
+        template
+    }
+
+    /// The members of an object, each with expressions.
+    fn templates(
+        &mut self,
+        node: &Node,
+        what: &str,
+        scope: &Scope<'_>,
+    ) -> BTreeMap<String, Template> {
+        let mut members = BTreeMap::new();
+        for (key, value) in fields::members(node, what, self.reports) {
+            if key.name.contains("${{") {
+                self.reports.error(key.at, "a key cannot hold an expression");
+            }
+            members.insert(key.name.clone(), self.template(value, scope));
+        }
+        members
+    }
+
+    /// A value that is text, with expressions or without.
+    fn text_template(&mut self, node: &Node, what: &str, scope: &Scope<'_>) -> Template {
+        fields::text(node, what, self.reports);
+        self.template(node, scope)
+    }
+
+    /// A value that is a whole number or an expression.
+    fn integer_template(
+        &mut self,
+        node: &Node,
+        what: &str,
+        bounds: (i64, i64),
+        scope: &Scope<'_>,
+    ) -> Template {
+        let template = self.template(node, scope);
+        if template.plain().is_some() {
+            fields::integer(node, what, bounds, self.reports);
+        }
+        if let Template::Text(_) = template {
+            fields::wrong(node, what, "an integer or one expression", self.reports);
+        }
+        template
+    }
+
+    fn check(&mut self, template: &Template, scope: &Scope<'_>) {
+        template.each_program(&mut |program| {
+            scope.check(program, &self.inputs, self.reports);
+        });
+    }
+}

@@ -1,0 +1,137 @@
+//! Inputs, roots and the budget.
+
+use std::collections::BTreeMap;
+
+use cog_base::json::Integer;
+
+use super::Reader;
+use super::scope::Scope;
+use crate::definition::{Access, Budget, InputKind, InputSpec, RootSpec};
+use crate::fields::{self, Fields, Shape};
+use crate::input;
+use crate::suggest;
+use crate::tree::Node;
+
+const INPUT: Shape = Shape {
+    what: "an input",
+    required: &["type"],
+    optional: &["default", "required", "enum", "description"],
+};
+const ROOT: Shape =
+    Shape { what: "a root", required: &["path", "access"], optional: &["create", "description"] };
+const BUDGET: Shape =
+    Shape { what: "`budget`", required: &[], optional: &["cost_micros", "effects", "minutes"] };
+
+impl Reader<'_, '_> {
+    pub(super) fn inputs(&mut self, node: &Node) -> BTreeMap<String, InputSpec> {
+        let mut inputs = BTreeMap::new();
+        for (key, value) in fields::members(node, "inputs", self.reports) {
+            fields::check_id(key.at, &key.name, "input name", self.reports);
+            self.inputs.insert(key.name.clone());
+            if let Some(spec) = self.input(&key.name, value) {
+                inputs.insert(key.name.clone(), spec);
+            }
+        }
+        inputs
+    }
+
+    fn input(&mut self, name: &str, node: &Node) -> Option<InputSpec> {
+        let fields = Fields::open(node, &INPUT, self.reports)?;
+        let word = fields.get("type")?;
+        let text = fields::text(word, "type", self.reports)?;
+        let Some(kind) = InputKind::from_word(text) else {
+            let hint = suggest::hint(text, InputKind::WORDS);
+            self.reports.with_hint(word.at, format!("unknown type `{text}`"), hint);
+            return None;
+        };
+        let mut allowed = Vec::new();
+        if let Some(node) = fields.get("enum") {
+            for one in fields::list(node, "enum", self.reports) {
+                self.typed(name, kind, one);
+                allowed.push(fields::plain_value(one));
+            }
+        }
+        let default = fields.get("default").map(|node| {
+            self.typed(name, kind, node);
+            let value = fields::plain_value(node);
+            if !allowed.is_empty() && !allowed.contains(&value) {
+                self.reports
+                    .error(node.at, format!("the default of `{name}` is not in its `enum`"));
+            }
+            value
+        });
+        let required = match fields.get("required") {
+            Some(node) => fields::flag(node, "required", self.reports)?,
+            None => default.is_none(),
+        };
+        if required && default.is_some() {
+            let message = format!("`{name}` is required, so its default is never used");
+            self.reports.error(fields.key_at("required"), message);
+        }
+        Some(InputSpec { kind, default, required, allowed, description: self.description(&fields) })
+    }
+
+    /// Reports a value that is not of the kind of its input.
+    fn typed(&mut self, name: &str, kind: InputKind, node: &Node) {
+        let value = fields::plain_value(node);
+        if !input::is_of_kind(kind, &value) {
+            let what = format!("a value of `{name}`");
+            let wanted = match kind {
+                InputKind::String => "a string",
+                InputKind::Integer => "an integer",
+                InputKind::Boolean => "true or false",
+                InputKind::List => "a list",
+                InputKind::Object => "an object",
+            };
+            fields::wrong(node, &what.replace('`', ""), wanted, self.reports);
+        }
+    }
+
+    pub(super) fn roots(&mut self, node: &Node) -> Vec<RootSpec> {
+        let mut roots = Vec::new();
+        for (key, value) in fields::members(node, "roots", self.reports) {
+            fields::check_id(key.at, &key.name, "root name", self.reports);
+            let root = self.root(&key.name, value);
+            let access = root.as_ref().map_or(Access::Write, |root| root.access);
+            self.roots.insert(key.name.clone(), access);
+            roots.extend(root);
+        }
+        roots.sort_by(|one, other| one.name.cmp(&other.name));
+        roots
+    }
+
+    fn root(&mut self, name: &str, node: &Node) -> Option<RootSpec> {
+        let fields = Fields::open(node, &ROOT, self.reports)?;
+        let path = self.text_template(fields.get("path")?, "path", &Scope::outside());
+        let access = fields.get("access")?;
+        let access = match fields::text(access, "access", self.reports)? {
+            "read" => Access::Read,
+            "write" => Access::Write,
+            other => {
+                let hint = suggest::hint(other, ["read", "write"]);
+                self.reports.with_hint(access.at, format!("unknown access `{other}`"), hint);
+                return None;
+            }
+        };
+        let create = match fields.get("create") {
+            Some(node) => fields::flag(node, "create", self.reports)?,
+            None => false,
+        };
+        Some(RootSpec { name: name.to_owned(), path, access, create })
+    }
+
+    pub(super) fn budget(&mut self, node: &Node) -> Budget {
+        let Some(fields) = Fields::open(node, &BUDGET, self.reports) else {
+            return Budget::default();
+        };
+        let mut bound = |name: &str, most: i64| {
+            let node = fields.get(name)?;
+            fields::integer(node, name, (1, most), self.reports)
+        };
+        Budget {
+            cost_micros: bound("cost_micros", Integer::MAX),
+            effects: bound("effects", 1_000_000),
+            minutes: bound("minutes", 366 * 24 * 60),
+        }
+    }
+}

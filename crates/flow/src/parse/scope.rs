@@ -1,0 +1,125 @@
+//! What an expression may refer to at one point of the file.
+
+use std::collections::BTreeSet;
+
+use crate::diagnostic::Reports;
+use crate::expr::{Program, Reference, Target};
+use crate::suggest;
+
+/// The facts of a run that expressions can read as `run.<name>`.
+pub(crate) const RUN_FACTS: [&str; 5] = ["id", "workflow", "domain", "environment", "initiator"];
+
+/// One level of names, inside those of the levels around it.
+pub(super) struct Scope<'o> {
+    outer: Option<&'o Scope<'o>>,
+    /// Every step of this level.
+    ids: Option<&'o BTreeSet<String>>,
+    /// Those that are surely done when the expression is evaluated.
+    visible: BTreeSet<String>,
+    /// Whether this level is a `foreach`.
+    item: bool,
+}
+
+enum Sight {
+    Visible,
+    NotNeeded,
+    Unknown,
+}
+
+impl<'o> Scope<'o> {
+    pub(super) const fn outside() -> Self {
+        Self { outer: None, ids: None, visible: BTreeSet::new(), item: false }
+    }
+
+    /// A level with these steps, of which `visible` can be read.
+    pub(super) const fn within(
+        &'o self,
+        ids: &'o BTreeSet<String>,
+        visible: BTreeSet<String>,
+    ) -> Scope<'o> {
+        Scope { outer: Some(self), ids: Some(ids), visible, item: false }
+    }
+
+    /// A level that binds `item` and `index`.
+    pub(super) const fn with_item(&'o self) -> Scope<'o> {
+        Scope { outer: Some(self), ids: None, visible: BTreeSet::new(), item: true }
+    }
+
+    /// A level in which a step sees itself: its handlers.
+    pub(super) fn with_itself(&'o self, id: &str) -> Scope<'o> {
+        let visible = BTreeSet::from([id.to_owned()]);
+        Scope { outer: Some(self), ids: None, visible, item: false }
+    }
+
+    fn levels(&self) -> impl Iterator<Item = &Scope<'o>> {
+        std::iter::successors(Some(self), |level| level.outer)
+    }
+
+    fn sight(&self, id: &str) -> Sight {
+        for level in self.levels() {
+            if level.visible.contains(id) {
+                return Sight::Visible;
+            }
+            if level.ids.is_some_and(|ids| ids.contains(id)) {
+                return Sight::NotNeeded;
+            }
+        }
+        Sight::Unknown
+    }
+
+    /// Reports each reference of an expression that is not in sight.
+    pub(super) fn check(
+        &self,
+        program: &Program,
+        inputs: &BTreeSet<String>,
+        reports: &mut Reports<'_>,
+    ) {
+        for Reference { at, target } in program.references() {
+            let at = program.origin().byte(*at);
+            match target {
+                Target::Step(id) => self.check_step(id, at, reports),
+                Target::Input(name) if !inputs.contains(name) => {
+                    let hint = suggest::hint(name, inputs.iter().map(String::as_str))
+                        .unwrap_or_else(|| "declare it under `inputs`".to_owned());
+                    reports.with_hint(at, format!("there is no input `{name}`"), hint);
+                }
+                Target::Run(name) if !RUN_FACTS.contains(&name.as_str()) => {
+                    let hint = suggest::hint(name, RUN_FACTS);
+                    reports.with_hint(at, format!("a run has no `{name}`"), hint);
+                }
+                Target::Item | Target::Index if !self.levels().any(|level| level.item) => {
+                    let message = "`item` and `index` are bound only inside a `foreach`";
+                    reports.with_hint(at, message, "its own `if` is decided before it".to_owned());
+                }
+                Target::Input(_) | Target::Run(_) | Target::Item | Target::Index => {}
+            }
+        }
+    }
+
+    fn check_step(&self, id: &str, at: usize, reports: &mut Reports<'_>) {
+        match self.sight(id) {
+            Sight::Visible => {}
+            Sight::NotNeeded => {
+                let message = format!("the step `{id}` may not be done when this is evaluated");
+                reports.with_hint(at, message, format!("add `needs: [{id}]`"));
+            }
+            Sight::Unknown => {
+                let known = self.levels().flat_map(|level| {
+                    level.ids.into_iter().flatten().chain(&level.visible).map(String::as_str)
+                });
+                let dashed = id.replace('_', "-");
+                let known: BTreeSet<&str> = known.collect();
+                let hint = if let Some(found) =
+                    known.iter().find(|known| known.starts_with(&format!("{id}-")))
+                {
+                    Some(format!("an id with `-` is written `steps[\"{found}\"]` in CEL"))
+                } else if known.contains(dashed.as_str()) {
+                    Some(format!("did you mean `steps[\"{dashed}\"]`?"))
+                } else {
+                    suggest::hint(id, known)
+                };
+                reports.with_hint(at, format!("there is no step `{id}` in sight"), hint);
+            }
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! One step: its one body and the keys that go with it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Reader;
+use super::block::Inherited;
+use super::scope::Scope;
+use crate::definition::{Access, Approve, Block, Body, EffectCall, Foreach, Handler, Retry, Step};
+use crate::effect::{ArgumentNames, Operation};
+use crate::fields::{self, Fields, Shape};
+use crate::limits::{DEFAULT_PARALLEL, MAX_ATTEMPTS, MAX_PARALLEL, MAX_SLEEP_MS, MAX_TIMEOUT_MS};
+use crate::path::is_id;
+use crate::suggest;
+use crate::template::{self, Template};
+use crate::tree::{Key, Kind, Node};
+
+pub(super) const STEP: Shape = Shape {
+    what: "a step",
+    required: &["id"],
+    optional: &[
+        "uses",
+        "with",
+        "needs",
+        "if",
+        "foreach",
+        "max_parallel",
+        "steps",
+        "choose",
+        "approve",
+        "sleep",
+        "as",
+        "retry",
+        "timeout_ms",
+        "on_refused",
+        "on_error",
+        "subject",
+        "name",
+        "description",
+    ],
+};
+const BODIES: [&str; 5] = ["uses", "steps", "choose", "approve", "sleep"];
+const RETRY: Shape =
+    Shape { what: "`retry`", required: &["attempts"], optional: &["backoff_ms", "factor", "on"] };
+const APPROVE: Shape = Shape {
+    what: "`approve`",
+    required: &["by", "message"],
+    optional: &["count", "expires_minutes"],
+};
+const SLEEP: Shape = Shape { what: "`sleep`", required: &["ms"], optional: &[] };
+const HANDLER: Shape = Shape { what: "a handler", required: &["steps"], optional: &[] };
+const COMPUTE: &str = "compute";
+const DAY_MINUTES: u64 = 1_440;
+
+impl Reader<'_, '_> {
+    pub(super) fn step(
+        &mut self,
+        node: &Node,
+        id: &str,
+        needs: Vec<String>,
+        scope: &Scope<'_>,
+        inherited: Inherited<'_>,
+    ) -> Option<Arc<Step>> {
+        // The outline reported what is wrong with the keys.
+        let Kind::Map(members) = &node.kind else { return None };
+        let fields = Fields::of(node.at, members);
+        let own_actor = fields.get("as").and_then(|node| self.actor(node));
+        let actor = own_actor.as_deref().or(inherited.actor);
+        let inherited = Inherited { actor, ..inherited };
+        let condition = fields.get("if").and_then(|node| self.condition(node, scope));
+        let foreach = fields.get("foreach").map(|node| self.foreach(node, &fields, scope));
+        if foreach.is_none() && fields.get("max_parallel").is_some() {
+            let at = fields.key_at("max_parallel");
+            self.reports.error(at, "`max_parallel` goes with `foreach`");
+        }
+        let item_scope = scope.with_item();
+        let inner = if foreach.is_some() { &item_scope } else { scope };
+        let body = self.body(&fields, id, inner, inherited);
+        let handler_scope = inner.with_itself(id);
+        let subject = fields.get("subject").map(|node| self.text_template(node, "subject", inner));
+        Some(Arc::new(Step {
+            id: id.to_owned(),
+            name: self.name(&fields),
+            needs,
+            condition,
+            foreach,
+            actor: actor.map(str::to_owned),
+            body: body?,
+            on_refused: self.handler(&fields, "on_refused", &handler_scope, inherited),
+            on_error: self.handler(&fields, "on_error", &handler_scope, inherited),
+            subject,
+        }))
+    }
+
+    fn name(&mut self, fields: &Fields<'_>) -> Option<String> {
+        self.description(fields);
+        let node = fields.get("name")?;
+        fields::text(node, "name", self.reports).map(str::to_owned)
+    }
+
+    /// An actor is never computed: what a model says must not choose who acts.
+    fn actor(&mut self, node: &Node) -> Option<String> {
+        let text = fields::text(node, "as", self.reports)?;
+        let known = text.split_once(':').is_some_and(|(kind, name)| {
+            ["user", "agent", "service"].contains(&kind) && is_id(name)
+        });
+        if !known {
+            let message = format!("`{text}` is not an actor");
+            let hint = "write `user:name`, `agent:name` or `service:name`, without expressions";
+            self.reports.with_hint(node.at, message, hint.to_owned());
+        }
+        known.then(|| text.to_owned())
+    }
+
+    fn condition(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Template> {
+        let template = match &node.kind {
+            Kind::Bool(_) => template::read(node, self.reports),
+            Kind::Text(text) => template::read_condition(node, text, self.reports),
+            Kind::Null | Kind::Int(_) | Kind::List(_) | Kind::Map(_) | Kind::Broken => {
+                fields::wrong(node, "if", "an expression", self.reports);
+                return None;
+            }
+        };
+        if let Template::Text(_) = template {
+            let message = "`if` must be one expression, this is text with expressions in it";
+            let hint = "put the whole condition into one `${{ … }}`".to_owned();
+            self.reports.with_hint(node.at, message, hint);
+        }
+        self.check(&template, scope);
+        Some(template)
+    }
+
+    fn foreach(&mut self, node: &Node, fields: &Fields<'_>, scope: &Scope<'_>) -> Foreach {
+        let items = self.template(node, scope);
+        let text = matches!(items, Template::Text(_) | Template::Object(_));
+        if text || items.plain().is_some_and(|value| value.as_list().is_none()) {
+            fields::wrong(node, "foreach", "a list or one expression", self.reports);
+        }
+        let max_parallel = fields.get("max_parallel").and_then(|node| {
+            fields::integer(node, "max_parallel", (1, i64::from(MAX_PARALLEL)), self.reports)
+        });
+        let max_parallel = max_parallel.and_then(|number| u32::try_from(number).ok());
+        Foreach { items, max_parallel: max_parallel.unwrap_or(DEFAULT_PARALLEL) }
+    }
+
+    fn body(
+        &mut self,
+        fields: &Fields<'_>,
+        id: &str,
+        scope: &Scope<'_>,
+        inherited: Inherited<'_>,
+    ) -> Option<Body> {
+        let present: Vec<&str> =
+            BODIES.into_iter().filter(|name| fields.get(name).is_some()).collect();
+        let [body] = present.as_slice() else {
+            self.one_body(fields, id, &present);
+            return None;
+        };
+        let node = fields.get(body)?;
+        self.check_companions(fields, body, node);
+        if inherited.in_plan && (*body != "uses" || fields.get("foreach").is_some()) {
+            let message = "a step of a plan is one effect";
+            let hint = "use `uses` here, and compute, sleep or loop outside of `choose`".to_owned();
+            self.reports.with_hint(fields.key_at(body), message, hint);
+        }
+        match *body {
+            "uses" => self.uses(node, fields, scope, inherited),
+            "steps" => Some(Body::Group(self.block(node, scope, Some(inherited), "`steps`").0)),
+            "choose" => self.choose(node, scope, inherited).map(Body::Choose),
+            "approve" => self.approve(node, scope).map(Body::Approve),
+            _ => self.sleep(node, scope).map(Body::Sleep),
+        }
+    }
+
+    fn one_body(&mut self, fields: &Fields<'_>, id: &str, present: &[&str]) {
+        let words = suggest::quoted(&BODIES);
+        match present {
+            [] => {
+                let message = format!("the step `{id}` does nothing");
+                self.reports.with_hint(fields.at, message, format!("give it one of {words}"));
+            }
+            several => {
+                let message = format!("the step `{id}` has {}", suggest::quoted(several));
+                let at = several.iter().map(|name| fields.key_at(name)).max();
+                let hint = format!("a step has exactly one of {words}");
+                self.reports.with_hint(at.unwrap_or(fields.at), message, hint);
+            }
+        }
+    }
+
+    /// Reports keys that mean nothing with this body.
+    fn check_companions(&mut self, fields: &Fields<'_>, body: &str, node: &Node) {
+        let compute = matches!(&node.kind, Kind::Text(uses) if uses == COMPUTE);
+        let effect = body == "uses" && !compute;
+        let acts = effect || body == "steps" || body == "choose";
+        let rules: [(&str, bool, &str); 6] = [
+            ("with", body == "uses", "a step with `uses`"),
+            ("retry", effect, "an effect"),
+            ("timeout_ms", effect, "an effect"),
+            ("as", acts, "an effect, `steps` or `choose`"),
+            ("subject", acts, "an effect, `steps` or `choose`"),
+            ("foreach", acts || compute, "`uses`, `steps` or `choose`"),
+        ];
+        for (key, fine, goes_with) in rules {
+            if !fine && fields.get(key).is_some() {
+                let message = format!("`{key}` means nothing here; it goes with {goes_with}");
+                self.reports.error(fields.key_at(key), message);
+            }
+        }
+    }
+
+    fn uses(
+        &mut self,
+        node: &Node,
+        fields: &Fields<'_>,
+        scope: &Scope<'_>,
+        inherited: Inherited<'_>,
+    ) -> Option<Body> {
+        let uses = fields::text(node, "uses", self.reports)?;
+        let with_node = fields.get("with");
+        let with = with_node.map(|node| self.templates(node, "with", scope)).unwrap_or_default();
+        if uses == COMPUTE {
+            if with.is_empty() {
+                self.reports.error(fields.at, "`compute` needs `with`: its members are the output");
+            }
+            if inherited.in_plan {
+                self.reports.error(node.at, "a step of a plan is one effect, `compute` is none");
+            }
+            return Some(Body::Compute(with));
+        }
+        let Some(operation) = Operation::from_name(uses) else {
+            let known = Operation::ALL.into_iter().map(Operation::as_str).chain([COMPUTE]);
+            let hint = suggest::hint(uses, known);
+            self.reports.with_hint(node.at, format!("there is no effect `{uses}`"), hint);
+            return None;
+        };
+        let at = with_node.map_or(fields.key_at("uses"), |node| node.at);
+        let entries = match with_node.map(|node| &node.kind) {
+            Some(Kind::Map(entries)) => entries.as_slice(),
+            Some(_) => return None,
+            None => &[],
+        };
+        self.arguments(operation, at, entries, &with);
+        let retry = fields.get("retry").map_or(Retry::NEVER, |node| self.retry(node));
+        let timeout_ms = fields.get("timeout_ms").and_then(|node| {
+            fields::integer(node, "timeout_ms", (1, MAX_TIMEOUT_MS), self.reports)
+        });
+        Some(Body::Effect(EffectCall { operation, with, retry, timeout_ms }))
+    }
+
+    /// Checks the arguments of an effect as far as they are known before the run.
+    fn arguments(
+        &mut self,
+        operation: Operation,
+        at: usize,
+        entries: &[(Key, Node)],
+        with: &BTreeMap<String, Template>,
+    ) {
+        let name = operation.as_str();
+        for fault in operation.check_names(entries.iter().map(|(key, _)| key.name.as_str())) {
+            match fault {
+                ArgumentNames::Unknown(key, hint) => {
+                    let at = entries.iter().find(|(one, _)| one.name == key).map_or(at, |e| e.0.at);
+                    self.reports.with_hint(at, format!("`{name}` has no `{key}`"), hint);
+                }
+                ArgumentNames::Missing(key) => {
+                    self.reports.error(at, format!("`{name}` needs {key} in `with`"));
+                }
+                ArgumentNames::TooMany(keys) => {
+                    let keys = suggest::quoted(keys);
+                    self.reports.error(at, format!("`{name}` takes only one of {keys}"));
+                }
+            }
+        }
+        for (key, node) in entries {
+            let value = with.get(&key.name).and_then(Template::plain);
+            let Some(value) = value.filter(|_| !matches!(node.kind, Kind::Broken)) else {
+                continue;
+            };
+            if let Err(error) = operation.check_value(&key.name, value) {
+                self.reports.error(node.at, error.to_string());
+            } else if let (true, Kind::Text(root)) = (key.name == "root", &node.kind) {
+                self.check_root(operation, node.at, root);
+            }
+        }
+    }
+
+    fn check_root(&mut self, operation: Operation, at: usize, root: &str) {
+        match self.roots.get(root) {
+            None => {
+                let hint = suggest::hint(root, self.roots.keys().map(String::as_str))
+                    .unwrap_or_else(|| {
+                        format!("declare it: `roots: {{ {root}: {{ path: …, access: read }} }}`")
+                    });
+                self.reports.with_hint(at, format!("there is no root `{root}`"), hint);
+            }
+            Some(Access::Read) if operation.writes() => {
+                let message = format!(
+                    "`{}` changes the root `{root}`, which is `access: read`",
+                    operation.as_str()
+                );
+                self.reports.with_hint(at, message, "declare it with `access: write`".to_owned());
+            }
+            Some(Access::Read | Access::Write) => {}
+        }
+    }
+
+    fn retry(&mut self, node: &Node) -> Retry {
+        let Some(fields) = Fields::open(node, &RETRY, self.reports) else { return Retry::NEVER };
+        let mut number = |name: &str, bounds: (i64, i64)| {
+            let node = fields.get(name)?;
+            fields::integer(node, name, bounds, self.reports)
+        };
+        let attempts = number("attempts", (1, i64::from(MAX_ATTEMPTS)));
+        let backoff_ms = number("backoff_ms", (0, 3_600_000)).unwrap_or(200);
+        let factor = number("factor", (1, 10)).unwrap_or(2);
+        let small = |number: u64| u32::try_from(number).unwrap_or(1);
+        let mut retry = Retry {
+            attempts: small(attempts.unwrap_or(1)),
+            backoff_ms,
+            factor: small(factor),
+            on_transient: fields.get("on").is_none(),
+            on_timeout: false,
+            on_any: false,
+        };
+        let Some(on) = fields.get("on") else { return retry };
+        for item in fields::list(on, "on", self.reports) {
+            match fields::text(item, "on", self.reports) {
+                Some("transient") => retry.on_transient = true,
+                Some("timeout") => retry.on_timeout = true,
+                Some("any") => retry.on_any = true,
+                Some(other) => {
+                    let hint = suggest::hint(other, ["transient", "timeout", "any"]);
+                    self.reports.with_hint(item.at, format!("cannot retry on `{other}`"), hint);
+                }
+                None => {}
+            }
+        }
+        retry
+    }
+
+    fn approve(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Approve> {
+        let fields = Fields::open(node, &APPROVE, self.reports)?;
+        let by_node = fields.get("by")?;
+        let mut by = Vec::new();
+        for item in fields::list(by_node, "by", self.reports) {
+            by.extend(self.approver(item));
+        }
+        let message = self.text_template(fields.get("message")?, "message", scope);
+        let count = fields
+            .get("count")
+            .and_then(|node| fields::integer(node, "count", (1, 100), self.reports))
+            .map_or(1, |count| u32::try_from(count).unwrap_or(1));
+        let users_only = by.iter().all(|one| one.starts_with("user:"));
+        if users_only && by.len() < count as usize && !by.is_empty() {
+            let message = format!("{count} must agree, but only {} are named", by.len());
+            self.reports.error(fields.key_at("count"), message);
+        }
+        if by.is_empty() && matches!(&by_node.kind, Kind::List(items) if items.is_empty()) {
+            self.reports.error(by_node.at, "nobody is asked");
+        }
+        let minutes = fields.get("expires_minutes").and_then(|node| {
+            let most = MAX_SLEEP_MS / 60_000;
+            fields::integer(node, "expires_minutes", (1, most), self.reports)
+        });
+        let expires_ms = minutes.unwrap_or(DAY_MINUTES).saturating_mul(60_000);
+        Some(Approve { by, count, message, expires_ms })
+    }
+
+    fn approver(&mut self, node: &Node) -> Option<String> {
+        let text = fields::text(node, "by", self.reports)?;
+        let known = text
+            .split_once(':')
+            .is_some_and(|(kind, name)| ["role", "user"].contains(&kind) && is_id(name));
+        if !known {
+            let hint = "write `role:name` or `user:name`".to_owned();
+            self.reports.with_hint(node.at, format!("`{text}` cannot approve"), hint);
+        }
+        known.then(|| text.to_owned())
+    }
+
+    fn sleep(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Template> {
+        let fields = Fields::open(node, &SLEEP, self.reports)?;
+        Some(self.integer_template(fields.get("ms")?, "ms", (0, MAX_SLEEP_MS), scope))
+    }
+
+    fn handler(
+        &mut self,
+        fields: &Fields<'_>,
+        key: &str,
+        scope: &Scope<'_>,
+        inherited: Inherited<'_>,
+    ) -> Handler {
+        let Some(node) = fields.get(key) else { return Handler::Fail };
+        match &node.kind {
+            Kind::Text(word) if word == "fail" => Handler::Fail,
+            Kind::Text(word) if word == "continue" => Handler::Continue,
+            Kind::Map(_) if inherited.in_plan => {
+                let message = "a step of a plan has no steps of its own";
+                let hint = "put the handler on the `choose` step".to_owned();
+                self.reports.with_hint(node.at, message, hint);
+                Handler::Fail
+            }
+            Kind::Map(_) => Handler::Steps(self.handler_steps(node, scope, inherited)),
+            Kind::Text(word) => {
+                let hint = suggest::hint(word, ["fail", "continue"]);
+                self.reports.with_hint(node.at, format!("`{key}` cannot be `{word}`"), hint);
+                Handler::Fail
+            }
+            Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::List(_) | Kind::Broken => {
+                fields::wrong(
+                    node,
+                    key,
+                    "`fail`, `continue` or an object with `steps`",
+                    self.reports,
+                );
+                Handler::Fail
+            }
+        }
+    }
+
+    fn handler_steps(
+        &mut self,
+        node: &Node,
+        scope: &Scope<'_>,
+        inherited: Inherited<'_>,
+    ) -> Arc<Block> {
+        let steps =
+            Fields::open(node, &HANDLER, self.reports).and_then(|fields| fields.get("steps"));
+        match steps {
+            Some(steps) => self.block(steps, scope, Some(inherited), "`steps`").0,
+            None => Arc::default(),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The machine: `(state, event) → (state, actions)`.
+//!
+//! A run is a tree of frames (steps in sight of each other) with a cell for each step.
+//! What has to be done next is in a queue, so that a chain of steps that need no world
+//! costs no recursion, and so that the order of actions follows the order of the file.
+//!
+//! Rules, each with a test in `tests/flow/semantics.rs`:
+//! - A step starts when every step it needs is over and, if it fell, was handled. A
+//!   skipped step counts as done.
+//! - An unhandled fall stops its frame: nothing new starts, what runs is cancelled, and
+//!   when the last effect under way was answered, the step around falls in the same way.
+//!   So no second plan starts while an effect of the first may still take place.
+//! - `on_error` and `on_refused` of a `foreach` step are about each item.
+
+mod arena;
+mod block;
+mod cell;
+mod choose;
+mod event;
+mod foreach;
+mod step;
+mod stop;
+mod view;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use cog_base::Value;
+use cog_base::json::{Json, Map};
+
+use crate::definition::Flow;
+use crate::path::StepPath;
+use crate::template::evaluate_map;
+use arena::Arena;
+use cell::{Cell, CellId, Fall, Frame, FrameId, FrameKind, Phase};
+pub use event::{
+    Action, Constraints, Event, Expect, OutOfOrder, PlanSpec, PlanStep, Status, StepError,
+    StepStatus, StepView,
+};
+use step::Outcome;
+use view::View;
+
+/// One run of a flow.
+#[derive(Clone, Debug)]
+pub struct Run {
+    flow: Arc<Flow>,
+    inputs: Value,
+    facts: Value,
+    frames: Arena<Frame>,
+    cells: Arena<Cell>,
+    /// The cells that wait for an event.
+    open: BTreeMap<StepPath, CellId>,
+    /// How many of those wait for people.
+    parked: usize,
+    queue: VecDeque<Work>,
+    actions: Vec<Action>,
+    /// Why the run is being ended from outside.
+    ending: Option<(Status, Value)>,
+    status: Status,
+    output: Value,
+}
+
+/// Something to do inside the machine.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Start(CellId),
+    End(FrameId),
+}
+
+impl Run {
+    /// Starts a run with inputs from [`Flow::bind`].
+    #[must_use]
+    pub fn start(flow: Arc<Flow>, inputs: Map) -> (Self, Vec<Action>) {
+        Self::start_as(flow, inputs, Map::new())
+    }
+
+    /// Starts a run whose expressions also see `facts` as `run.<name>`: `id` and
+    /// `initiator`. `workflow`, `domain` and `environment` are there always.
+    #[must_use]
+    pub fn start_as(flow: Arc<Flow>, inputs: Map, facts: Map) -> (Self, Vec<Action>) {
+        let mut run = facts;
+        if let Json::Map(own) = flow.facts() {
+            run.extend(own);
+        }
+        let block = Arc::clone(&flow.steps);
+        let mut run = Self {
+            flow,
+            inputs: Json::Map(inputs),
+            facts: Json::Map(run),
+            frames: Arena::new(),
+            cells: Arena::new(),
+            open: BTreeMap::new(),
+            parked: 0,
+            queue: VecDeque::new(),
+            actions: Vec::new(),
+            ending: None,
+            status: Status::Running,
+            output: Json::Null,
+        };
+        run.open_frame(block, None, FrameKind::Root, None);
+        let actions = run.drain();
+        (run, actions)
+    }
+
+    /// Takes in what happened and says what to do next.
+    ///
+    /// # Errors
+    /// [`OutOfOrder`] when nothing waits for this event; the state is as it was.
+    pub fn apply(&mut self, event: Event) -> Result<Vec<Action>, OutOfOrder> {
+        match event {
+            Event::Completed { step, output } => {
+                let cell = self.waiting("completed", &step, &[Wait::Effect])?;
+                self.finish(cell, Outcome::Completed(output));
+            }
+            Event::Refused { step, denial } => {
+                let waits = [Wait::Effect, Wait::Choosing, Wait::Asking];
+                let cell = self.waiting("refused", &step, &waits)?;
+                self.finish(cell, Outcome::Refused(denial));
+            }
+            Event::Failed { step, error } => {
+                let waits = [Wait::Effect, Wait::Choosing, Wait::Asking];
+                let cell = self.waiting("failed", &step, &waits)?;
+                self.finish(cell, Outcome::Failed(error));
+            }
+            Event::Approved { step, by } => {
+                let cell = self.waiting("approved", &step, &[Wait::Asking])?;
+                self.finish(cell, Outcome::Completed(Value::map([("by", Value::list(by))])));
+            }
+            Event::Rejected { step, by, reason } => {
+                let cell = self.waiting("rejected", &step, &[Wait::Asking])?;
+                self.finish(cell, step::denied("approval_rejected", &reason, Some(&by)));
+            }
+            Event::Planned { step, plan, reason } => {
+                self.planned(&step, plan.as_deref(), &reason)?
+            }
+            Event::Due { timer } => self.due(&timer)?,
+            Event::Cancelled { reason } => {
+                self.end_early("cancelled", Status::Cancelled, &reason)?
+            }
+            Event::OverBudget { reason } => {
+                self.end_early("over_budget", Status::Failed, &reason)?
+            }
+        }
+        Ok(self.drain())
+    }
+
+    /// How the run stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        if self.status == Status::Running && self.parked > 0 && self.parked == self.open.len() {
+            return Status::Waiting;
+        }
+        self.status
+    }
+
+    /// Every step that came into sight so far, in the order in which it did.
+    pub fn steps(&self) -> impl Iterator<Item = StepView<'_>> {
+        self.cells.iter().map(|cell| StepView {
+            path: &cell.path,
+            name: cell.step.name.as_deref().unwrap_or(&cell.step.id),
+            status: cell.status,
+            note: cell.note.as_deref(),
+        })
+    }
+
+    /// The steps that wait for an event.
+    pub fn open_steps(&self) -> impl Iterator<Item = &StepPath> {
+        self.open.keys()
+    }
+
+    /// The outputs of the flow; null until it completed.
+    #[must_use]
+    pub fn output(&self) -> Value {
+        self.output.clone()
+    }
+
+    /// The flow that runs.
+    #[must_use]
+    pub const fn flow(&self) -> &Arc<Flow> {
+        &self.flow
+    }
+
+    /// The cell of a step that waits for one of these answers.
+    fn waiting(
+        &self,
+        event: &'static str,
+        step: &StepPath,
+        waits: &[Wait],
+    ) -> Result<CellId, OutOfOrder> {
+        let subject = || format!("step `{step}`");
+        let Some(id) = self.open.get(step).copied() else {
+            let why = match self.cells.iter().find(|cell| cell.path == *step) {
+                Some(cell) => format!("the step is {}", cell.status.as_str()),
+                None => "there is no such step in this run".to_owned(),
+            };
+            return Err(OutOfOrder { event, subject: subject(), why });
+        };
+        let wait = Wait::of(&self.cells.get(id).phase);
+        if wait.is_some_and(|wait| waits.contains(&wait)) {
+            return Ok(id);
+        }
+        let why = format!("the step waits for {}", wait.map_or("nothing", Wait::words));
+        Err(OutOfOrder { event, subject: subject(), why })
+    }
+
+    fn due(&mut self, timer: &StepPath) -> Result<(), OutOfOrder> {
+        let cell = self.waiting("due", timer, &[Wait::Sleeping, Wait::Asking])?;
+        if Wait::of(&self.cells.get(cell).phase) == Some(Wait::Asking) {
+            let denied = step::denied("approval_expired", "nobody answered in time", None);
+            self.finish(cell, denied);
+        } else {
+            self.finish(cell, Outcome::Completed(Json::Map(Map::new())));
+        }
+        Ok(())
+    }
+
+    /// Works the queue off and hands out what is to be done.
+    fn drain(&mut self) -> Vec<Action> {
+        while let Some(work) = self.queue.pop_front() {
+            match work {
+                Work::Start(cell) => self.start_cell(cell),
+                Work::End(frame) => self.end_frame(frame),
+            }
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    /// The outermost frame is over: so is the run.
+    fn end_run(&mut self, fall: Option<Fall>) {
+        let (status, error) = match (self.ending.take(), fall) {
+            (Some((status, error)), _) => (status, Some(error)),
+            (None, Some(fall)) if fall.refused => (Status::Refused, Some(fall.located())),
+            (None, Some(fall)) => (Status::Failed, Some(fall.located())),
+            (None, None) => self.evaluate_outputs(),
+        };
+        self.status = status;
+        let output = self.output.clone();
+        self.actions.push(Action::Finish { status, output, error });
+    }
+
+    fn evaluate_outputs(&mut self) -> (Status, Option<Value>) {
+        let flow = Arc::clone(&self.flow);
+        let view = View { run: self, frame: Arena::first() };
+        match evaluate_map(&flow.outputs, &view) {
+            Ok(output) => {
+                self.output = Json::Map(output);
+                (Status::Completed, None)
+            }
+            Err(error) => {
+                let message = format!("the outputs of the flow: {error}");
+                let error = StepError::new("expression", message);
+                (Status::Failed, Some(error.to_value()))
+            }
+        }
+    }
+}
+
+/// What a cell waits for from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Effect,
+    Choosing,
+    Asking,
+    Sleeping,
+}
+
+impl Wait {
+    const fn of(phase: &Phase) -> Option<Self> {
+        match phase {
+            Phase::Effect => Some(Self::Effect),
+            Phase::Choosing => Some(Self::Choosing),
+            Phase::Asking => Some(Self::Asking),
+            Phase::Sleeping => Some(Self::Sleeping),
+            Phase::Waiting
+            | Phase::Inside(_)
+            | Phase::Looping(_)
+            | Phase::Handling(_)
+            | Phase::Done => None,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Effect => "its effect",
+            Self::Choosing => "a selection",
+            Self::Asking => "an approval",
+            Self::Sleeping => "a timer",
+        }
+    }
+}

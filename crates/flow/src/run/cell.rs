@@ -1,0 +1,155 @@
+//! The state: steps of this run, and the frames they stand in.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use cog_base::Value;
+use cog_base::json::{Json, Map};
+
+use super::arena::Id;
+use super::event::StepStatus;
+use crate::definition::{Block, Step};
+use crate::path::StepPath;
+
+pub(super) type CellId = Id<Cell>;
+pub(super) type FrameId = Id<Frame>;
+
+/// One step of this run, or one item of a `foreach` step.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    pub(super) step: Arc<Step>,
+    pub(super) path: StepPath,
+    /// Where its expressions are evaluated.
+    pub(super) frame: FrameId,
+    pub(super) role: Role,
+    pub(super) phase: Phase,
+    pub(super) status: StepStatus,
+    pub(super) output: Value,
+    pub(super) error: Value,
+    pub(super) note: Option<String>,
+    /// Steps it needs that are not done.
+    pub(super) open_needs: usize,
+    /// Whether what it does is being stopped: its end counts for nothing.
+    pub(super) cancelled: bool,
+    pub(super) choice: Option<Box<Choice>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    /// The step at this position of its frame.
+    Whole { position: usize },
+    /// An item of this step.
+    Item { whole: CellId, index: u32 },
+}
+
+/// What a cell waits for.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    /// The steps it needs.
+    Waiting,
+    /// The answer to `Perform`.
+    Effect,
+    /// The answer to `Choose`.
+    Choosing,
+    /// The answer to `Ask`.
+    Asking,
+    /// The answer to `Arm`.
+    Sleeping,
+    /// The end of its steps, or of those of its chosen plan.
+    Inside(FrameId),
+    /// The end of its items.
+    Looping(Box<Loop>),
+    /// The end of the steps of its handler.
+    Handling(FrameId),
+    /// Nothing: it is over.
+    Done,
+}
+
+/// A `foreach` on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Loop {
+    pub(super) left: VecDeque<Value>,
+    pub(super) next: u32,
+    pub(super) open: BTreeSet<u32>,
+    /// The cell of each item that was started.
+    pub(super) cells: Vec<CellId>,
+    pub(super) records: Vec<Value>,
+    pub(super) fall: Option<Fall>,
+}
+
+/// The selections of a `choose` step so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Choice {
+    pub(super) attempt: u32,
+    /// Positions of the plans that fell.
+    pub(super) fallen: BTreeSet<usize>,
+    /// The position of the plan that runs.
+    pub(super) plan: usize,
+    /// How the last plan fell.
+    pub(super) last: Option<Fall>,
+}
+
+/// A refusal or a failure that nothing handled yet.
+#[derive(Clone, Debug)]
+pub(super) struct Fall {
+    pub(super) refused: bool,
+    pub(super) error: Value,
+    /// The innermost step it came from.
+    pub(super) step: StepPath,
+}
+
+impl Fall {
+    /// The error with the step it came from.
+    pub(super) fn located(&self) -> Value {
+        let mut members = match &self.error {
+            Json::Map(members) => members.clone(),
+            other => Map::from([("error".to_owned(), other.clone())]),
+        };
+        members.entry("step".to_owned()).or_insert_with(|| Value::from(&self.step));
+        Json::Map(members)
+    }
+}
+
+/// Steps that are in sight of each other, in this run.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    pub(super) parent: Option<FrameId>,
+    pub(super) kind: FrameKind,
+    pub(super) block: Arc<Block>,
+    /// The cell of the first step; the others follow.
+    pub(super) first: CellId,
+    /// Cells that are not over.
+    pub(super) open: usize,
+    /// The first unhandled fall of a step.
+    pub(super) fall: Option<Fall>,
+    /// Whether nothing new starts here.
+    pub(super) stopping: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum FrameKind {
+    Root,
+    /// The steps of a group.
+    Group(CellId),
+    /// The steps of the chosen plan.
+    Plan(CellId),
+    /// The steps of a handler.
+    Handler(CellId),
+    /// No steps: an item and its cell.
+    Item {
+        value: Value,
+        index: u32,
+        cell: Option<CellId>,
+    },
+}
+
+impl FrameKind {
+    /// The cell whose steps these are.
+    pub(super) const fn owner(&self) -> Option<CellId> {
+        match self {
+            Self::Root => None,
+            Self::Group(cell) | Self::Plan(cell) | Self::Handler(cell) => Some(*cell),
+            Self::Item { cell, .. } => *cell,
+        }
+    }
+}

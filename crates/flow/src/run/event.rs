@@ -1,0 +1,318 @@
+//! What goes into the machine and what comes out of it.
+
+use cog_base::Value;
+use cog_base::json::{Json, Map};
+
+use crate::definition::{Retry, Risk};
+use crate::path::StepPath;
+
+/// Something that happened. Each answers an [`Action`], but for `Cancelled` and
+/// `OverBudget`, which somebody decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The effect of a step took place.
+    Completed {
+        /// The step.
+        step: StepPath,
+        /// What the effect gave, after redaction.
+        output: Value,
+    },
+    /// The gate refused the effect of a step.
+    Refused {
+        /// The step.
+        step: StepPath,
+        /// The denial: `{id, code, reason}`.
+        denial: Value,
+    },
+    /// The effect of a step failed, after the retries it had. Also the answer to
+    /// [`Action::Cancel`] when the effect was stopped.
+    Failed {
+        /// The step.
+        step: StepPath,
+        /// Why.
+        error: StepError,
+    },
+    /// Enough people agreed.
+    Approved {
+        /// The step.
+        step: StepPath,
+        /// Who, as `user:name`.
+        by: Vec<String>,
+    },
+    /// Somebody said no.
+    Rejected {
+        /// The step.
+        step: StepPath,
+        /// Who.
+        by: String,
+        /// Why, in their words.
+        reason: String,
+    },
+    /// A plan was selected, or none was admissible.
+    Planned {
+        /// The step.
+        step: StepPath,
+        /// The id of the plan; nothing when none is admissible.
+        plan: Option<String>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The time of a timer came: a sleep is over, or nobody answered an approval in time.
+    Due {
+        /// The step whose timer it is.
+        timer: StepPath,
+    },
+    /// Somebody cancelled the run.
+    Cancelled {
+        /// Why.
+        reason: String,
+    },
+    /// The budget of the run is spent.
+    OverBudget {
+        /// Which part of it.
+        reason: String,
+    },
+}
+
+/// Why a step failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepError {
+    /// A stable word, such as `timeout`.
+    pub code: String,
+    /// What happened, for people.
+    pub message: String,
+    /// Whether trying again might help.
+    pub transient: bool,
+}
+
+impl StepError {
+    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), transient: false }
+    }
+
+    /// `{code, message, transient}`.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Json::Map(Map::from([
+            ("code".to_owned(), Value::from(self.code.as_str())),
+            ("message".to_owned(), Value::from(self.message.as_str())),
+            ("transient".to_owned(), Value::from(self.transient)),
+        ]))
+    }
+}
+
+/// Something to do. Every `Perform`, `Choose`, `Ask` and `Arm` is answered by one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Put an effect before the gate and perform it. Answered by `Completed`, `Refused` or
+    /// `Failed`, also after a [`Action::Cancel`].
+    Perform {
+        /// The step.
+        step: StepPath,
+        /// The effect: `file.read`.
+        uses: String,
+        /// Who acts; nothing for the initiator of the run.
+        actor: Option<String>,
+        /// The arguments, as the file gives them.
+        with: Map,
+        /// How often it is tried under its one receipt.
+        retry: Retry,
+        /// The longest one attempt may take.
+        timeout_ms: Option<u64>,
+        /// Whose personal data the output holds.
+        subject: Option<String>,
+    },
+    /// Select a plan. Answered by `Planned`.
+    Choose {
+        /// The step.
+        step: StepPath,
+        /// What is to be reached.
+        goal: String,
+        /// What the plan must keep to.
+        constraints: Constraints,
+        /// The candidates: those that did not fall before.
+        plans: Vec<PlanSpec>,
+        /// 1 for the first selection, then one more for each plan that fell.
+        attempt: u32,
+    },
+    /// Ask people. Answered by `Approved`, `Rejected` or, after `expires_ms`, `Due`.
+    Ask {
+        /// The step.
+        step: StepPath,
+        /// Who may answer: `role:name` or `user:name`.
+        by: Vec<String>,
+        /// How many must agree.
+        count: u32,
+        /// The question.
+        message: String,
+        /// Milliseconds until `Due`.
+        expires_ms: u64,
+    },
+    /// Wait. Answered by `Due`.
+    Arm {
+        /// The step that sleeps.
+        timer: StepPath,
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// Stop what the step is doing. A `Perform` is still answered, with what became of it;
+    /// a `Choose`, an `Ask` and an `Arm` are not.
+    Cancel {
+        /// The step.
+        step: StepPath,
+    },
+    /// The run is over; nothing comes after it.
+    Finish {
+        /// How it ended.
+        status: Status,
+        /// The outputs of the flow; null unless completed.
+        output: Value,
+        /// What ended it: `{step, code, message | reason, …}`; nothing when completed.
+        error: Option<Value>,
+    },
+}
+
+/// What a chosen plan must keep to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Constraints {
+    /// Most cost in millionths of a US dollar.
+    pub cost_micros: Option<u64>,
+    /// Longest time in milliseconds.
+    pub deadline_ms: Option<u64>,
+}
+
+/// A candidate plan with what is known of it before it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanSpec {
+    /// The id.
+    pub id: String,
+    /// What its author expects of it.
+    pub expect: Expect,
+    /// Its effects, in the order of the file.
+    pub steps: Vec<PlanStep>,
+}
+
+/// What the author of a plan expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expect {
+    /// Cost in millionths of a US dollar.
+    pub cost_micros: u64,
+    /// Time in milliseconds.
+    pub latency_ms: u64,
+    /// Risk.
+    pub risk: Risk,
+}
+
+/// An effect of a candidate plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanStep {
+    /// The id.
+    pub id: String,
+    /// The ids of the steps of the plan that come before.
+    pub needs: Vec<String>,
+    /// The effect.
+    pub uses: String,
+    /// Who acts; nothing for the initiator of the run.
+    pub actor: Option<String>,
+    /// The arguments; nothing when they depend on what the plan itself brings about.
+    pub with: Option<Map>,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Something is going on.
+    Running,
+    /// Nothing goes on but waiting for people.
+    Waiting,
+    /// Every step is done, or was handled.
+    Completed,
+    /// A step failed and nothing handled it, or the budget is spent.
+    Failed,
+    /// A step was refused and nothing handled it.
+    Refused,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl Status {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing can happen any more.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Running | Self::Waiting => false,
+            Self::Completed | Self::Failed | Self::Refused | Self::Cancelled => true,
+        }
+    }
+}
+
+/// How a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StepStatus {
+    /// Steps it needs are not done.
+    Waiting,
+    /// It is at work.
+    Running,
+    /// It waits for people.
+    Parked,
+    /// It is done.
+    Completed,
+    /// It was refused.
+    Refused,
+    /// It failed.
+    Failed,
+    /// It did not run, or was cancelled.
+    Skipped,
+}
+
+impl StepStatus {
+    /// The word for it, as expressions see it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Parked => "parked",
+            Self::Completed => "completed",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// A step as the live view shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct StepView<'r> {
+    /// Its path.
+    pub path: &'r StepPath,
+    /// Its name, or its id when it has none.
+    pub name: &'r str,
+    /// How it stands.
+    pub status: StepStatus,
+    /// Why, where there is something to say.
+    pub note: Option<&'r str>,
+}
+
+/// An event that answers nothing: the step is unknown, is over, or waits for something
+/// else. The state is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{event}` for {subject} is out of order: {why}")]
+pub struct OutOfOrder {
+    pub(crate) event: &'static str,
+    pub(crate) subject: String,
+    pub(crate) why: String,
+}

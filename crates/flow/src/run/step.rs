@@ -1,0 +1,320 @@
+//! One step: how it starts, how it ends, and what its end means to others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cog_base::Value;
+use cog_base::json::{Json, Map};
+
+use super::Run;
+use super::cell::{CellId, Fall, FrameId, FrameKind, Phase, Role};
+use super::event::{Action, StepError, StepStatus};
+use super::view::View;
+use crate::definition::{Approve, Body, EffectCall, Handler, Step};
+use crate::limits::MAX_SLEEP_MS;
+use crate::template::{Template, TemplateError, evaluate_map};
+
+/// The code of a failure that is the answer to `Cancel`.
+const CANCELLED: &str = "cancelled";
+
+/// How a step ended.
+pub(super) enum Outcome {
+    Completed(Value),
+    Refused(Value),
+    Failed(StepError),
+    /// A step inside fell; the output says how the others did.
+    Fell(Fall),
+    Skipped(&'static str),
+}
+
+/// A refusal that does not come from the gate.
+pub(super) fn denied(code: &str, reason: &str, by: Option<&str>) -> Outcome {
+    let mut denial = Map::from([
+        ("id".to_owned(), Json::Null),
+        ("code".to_owned(), Value::from(code)),
+        ("reason".to_owned(), Value::from(reason)),
+    ]);
+    if let Some(by) = by {
+        denial.insert("by".to_owned(), Value::from(by));
+    }
+    Outcome::Refused(Json::Map(denial))
+}
+
+fn expression_error(error: &TemplateError) -> StepError {
+    StepError::new("expression", error.to_string())
+}
+
+impl Run {
+    pub(super) fn evaluate(&self, template: &Template, frame: FrameId) -> Result<Value, StepError> {
+        let view = View { run: self, frame };
+        template.evaluate(&view).map_err(|error| expression_error(&error))
+    }
+
+    pub(super) fn evaluate_members(
+        &self,
+        members: &BTreeMap<String, Template>,
+        frame: FrameId,
+    ) -> Result<Map, StepError> {
+        let view = View { run: self, frame };
+        evaluate_map(members, &view).map_err(|error| expression_error(&error))
+    }
+
+    pub(super) fn evaluate_text(
+        &self,
+        template: &Template,
+        frame: FrameId,
+        what: &str,
+    ) -> Result<String, StepError> {
+        match self.evaluate(template, frame)? {
+            Json::Text(text) => Ok(text),
+            Json::Int(number) => Ok(number.get().to_string()),
+            other => Err(wrong_kind(what, "a string", &other)),
+        }
+    }
+
+    pub(super) fn evaluate_number(
+        &self,
+        template: &Template,
+        frame: FrameId,
+        what: &str,
+    ) -> Result<u64, StepError> {
+        let value = self.evaluate(template, frame)?;
+        value.as_u64().ok_or_else(|| wrong_kind(what, "an integer from 0 up", &value))
+    }
+
+    /// The steps it needs are done: decides whether it runs, and for what.
+    pub(super) fn start_cell(&mut self, id: CellId) {
+        let cell = self.cells.get(id);
+        if !matches!(cell.phase, Phase::Waiting) {
+            return;
+        }
+        let step = Arc::clone(&cell.step);
+        let (frame, role) = (cell.frame, cell.role);
+        let Role::Whole { .. } = role else { return self.begin(id, &step) };
+        match self.condition(&step, frame) {
+            Ok(true) => {}
+            Ok(false) => return self.finish(id, Outcome::Skipped("its `if` is false")),
+            Err(error) => return self.finish(id, Outcome::Failed(error)),
+        }
+        match &step.foreach {
+            Some(foreach) => self.begin_loop(id, foreach, frame),
+            None => self.begin(id, &step),
+        }
+    }
+
+    fn condition(&self, step: &Step, frame: FrameId) -> Result<bool, StepError> {
+        let Some(condition) = &step.condition else { return Ok(true) };
+        let value = self.evaluate(condition, frame)?;
+        value.as_bool().ok_or_else(|| wrong_kind("`if`", "true or false", &value))
+    }
+
+    /// Does what the body says.
+    fn begin(&mut self, id: CellId, step: &Arc<Step>) {
+        let frame = self.cells.get(id).frame;
+        let begun = match &step.body {
+            Body::Effect(call) => self.perform(id, step, call, frame),
+            Body::Compute(with) => match self.evaluate_members(with, frame) {
+                Ok(output) => return self.finish(id, Outcome::Completed(Json::Map(output))),
+                Err(error) => Err(error),
+            },
+            Body::Group(block) => {
+                let path = self.cells.get(id).path.clone();
+                let block = Arc::clone(block);
+                self.open_frame(block, Some(frame), FrameKind::Group(id), Some(&path))
+                    .map(|inside| self.enter(id, Phase::Inside(inside), StepStatus::Running))
+                    .ok_or_else(Self::too_many_steps)
+            }
+            Body::Choose(choose) => self.select_plan(id, choose, frame),
+            Body::Approve(approve) => self.ask(id, approve, frame),
+            Body::Sleep(ms) => self.sleep(id, ms, frame),
+        };
+        if let Err(error) = begun {
+            self.finish(id, Outcome::Failed(error));
+        }
+    }
+
+    pub(super) fn enter(&mut self, id: CellId, phase: Phase, status: StepStatus) {
+        let cell = self.cells.get_mut(id);
+        cell.phase = phase;
+        cell.status = status;
+    }
+
+    /// The cell waits for an event from now on.
+    pub(super) fn listen(&mut self, id: CellId, phase: Phase) {
+        let parked = matches!(phase, Phase::Asking);
+        self.parked += usize::from(parked);
+        self.open.insert(self.cells.get(id).path.clone(), id);
+        let status = if parked { StepStatus::Parked } else { StepStatus::Running };
+        self.enter(id, phase, status);
+    }
+
+    /// The cell waits for no event any more.
+    pub(super) fn unlisten(&mut self, id: CellId) {
+        let cell = self.cells.get(id);
+        if matches!(cell.phase, Phase::Asking) {
+            self.parked = self.parked.saturating_sub(1);
+        }
+        if self.open.get(&cell.path) == Some(&id) {
+            let path = cell.path.clone();
+            self.open.remove(&path);
+        }
+    }
+
+    fn perform(
+        &mut self,
+        id: CellId,
+        step: &Step,
+        call: &EffectCall,
+        frame: FrameId,
+    ) -> Result<(), StepError> {
+        let with = self.evaluate_members(&call.with, frame)?;
+        let checked = call.operation.check(&with);
+        checked.map_err(|error| StepError::new("arguments", error.to_string()))?;
+        let subject = self.subject(step, frame)?;
+        let action = Action::Perform {
+            step: self.cells.get(id).path.clone(),
+            uses: call.operation.as_str().to_owned(),
+            actor: step.actor.clone(),
+            with,
+            retry: call.retry,
+            timeout_ms: call.timeout_ms,
+            subject,
+        };
+        self.actions.push(action);
+        self.listen(id, Phase::Effect);
+        Ok(())
+    }
+
+    /// Whose data the output holds: what the step says, or the nearest step around it.
+    fn subject(&self, step: &Step, frame: FrameId) -> Result<Option<String>, StepError> {
+        if let Some(subject) = &step.subject {
+            return self.evaluate_text(subject, frame, "`subject`").map(Some);
+        }
+        let mut inside = Some(frame);
+        while let Some(frame) = inside {
+            let entry = self.frames.get(frame);
+            if let Some(owner) = entry.kind.owner() {
+                let owner = self.cells.get(owner);
+                if let Some(subject) = &owner.step.subject {
+                    return self.evaluate_text(subject, owner.frame, "`subject`").map(Some);
+                }
+            }
+            inside = entry.parent;
+        }
+        Ok(None)
+    }
+
+    fn ask(&mut self, id: CellId, approve: &Approve, frame: FrameId) -> Result<(), StepError> {
+        let message = self.evaluate_text(&approve.message, frame, "`message`")?;
+        self.actions.push(Action::Ask {
+            step: self.cells.get(id).path.clone(),
+            by: approve.by.clone(),
+            count: approve.count,
+            message,
+            expires_ms: approve.expires_ms,
+        });
+        self.listen(id, Phase::Asking);
+        Ok(())
+    }
+
+    fn sleep(&mut self, id: CellId, ms: &Template, frame: FrameId) -> Result<(), StepError> {
+        let ms = self.evaluate_number(ms, frame, "`sleep`")?;
+        if ms > MAX_SLEEP_MS.unsigned_abs() {
+            return Err(StepError::new("limit", "a sleep of more than 366 days"));
+        }
+        self.actions.push(Action::Arm { timer: self.cells.get(id).path.clone(), ms });
+        self.listen(id, Phase::Sleeping);
+        Ok(())
+    }
+
+    /// The step came to an end; its handlers may have more to say.
+    pub(super) fn finish(&mut self, id: CellId, outcome: Outcome) {
+        self.unlisten(id);
+        let cell = self.cells.get_mut(id);
+        let fall = match outcome {
+            Outcome::Completed(output) => {
+                cell.status = StepStatus::Completed;
+                cell.output = output;
+                None
+            }
+            Outcome::Skipped(note) => {
+                cell.status = StepStatus::Skipped;
+                cell.note = Some(note.to_owned());
+                None
+            }
+            Outcome::Refused(error) => Some(Fall { refused: true, error, step: cell.path.clone() }),
+            Outcome::Failed(error) => {
+                Some(Fall { refused: false, error: error.to_value(), step: cell.path.clone() })
+            }
+            Outcome::Fell(fall) => Some(fall),
+        };
+        match fall {
+            Some(fall) => self.fall(id, fall),
+            None => self.settle(id, None),
+        }
+    }
+
+    /// The step was refused or failed.
+    fn fall(&mut self, id: CellId, fall: Fall) {
+        let cell = self.cells.get_mut(id);
+        cell.note = note(&fall);
+        cell.error = if fall.step == cell.path { fall.error.clone() } else { fall.located() };
+        cell.status = if fall.refused { StepStatus::Refused } else { StepStatus::Failed };
+        if cell.cancelled {
+            // Stopped as asked, or ended by itself before it could be.
+            if fall.error.get("code").and_then(Value::as_text) == Some(CANCELLED) {
+                cell.status = StepStatus::Skipped;
+            }
+            return self.settle(id, None);
+        }
+        let step = Arc::clone(&cell.step);
+        let (frame, path) = (cell.frame, cell.path.clone());
+        let (handler, word) = if fall.refused {
+            (&step.on_refused, "on_refused")
+        } else {
+            (&step.on_error, "on_error")
+        };
+        match handler {
+            Handler::Fail => self.settle(id, Some(fall)),
+            Handler::Continue => self.settle(id, None),
+            Handler::Steps(block) => {
+                let (block, prefix) = (Arc::clone(block), path.child(word));
+                let kind = FrameKind::Handler(id);
+                match self.open_frame(block, Some(frame), kind, Some(&prefix)) {
+                    Some(inside) => self.cells.get_mut(id).phase = Phase::Handling(inside),
+                    None => self.settle(id, Some(fall)),
+                }
+            }
+        }
+    }
+
+    /// The step is over, handlers and all. A fall that is left goes to what is around.
+    pub(super) fn settle(&mut self, id: CellId, fall: Option<Fall>) {
+        let cell = self.cells.get_mut(id);
+        cell.phase = Phase::Done;
+        cell.choice = None;
+        let (frame, role, cancelled) = (cell.frame, cell.role, cell.cancelled);
+        let fall = fall.filter(|_| !cancelled);
+        match role {
+            Role::Item { whole, index } => self.settle_item(whole, index, id, fall),
+            Role::Whole { position } => {
+                match fall {
+                    Some(fall) => self.fall_frame(frame, fall),
+                    None => self.release(frame, position),
+                }
+                self.close_cell(frame);
+            }
+        }
+    }
+}
+
+/// What the live view says about a fall.
+fn note(fall: &Fall) -> Option<String> {
+    let text = |key: &str| fall.error.get(key).and_then(Value::as_text);
+    let why = text("reason").or_else(|| text("message")).or_else(|| text("code"))?;
+    Some(why.chars().take(200).collect())
+}
+
+fn wrong_kind(what: &str, wanted: &str, value: &Value) -> StepError {
+    StepError::new("expression", format!("{what} must be {wanted}, it came to {}", value.kind()))
+}

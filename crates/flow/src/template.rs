@@ -1,0 +1,285 @@
+//! Values of the file that may hold expressions.
+//!
+//! Text that is exactly one `${{ … }}` has the value of the expression, with its kind.
+//! Other text has its expressions put into it as text. `$${{` writes a plain `${{`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use cog_base::Value;
+use cog_base::json::{Json, Map};
+
+use crate::diagnostic::Reports;
+use crate::expr::{self, Bindings, EvalError, Origin, Program};
+use crate::limits::MAX_RESULT_BYTES;
+use crate::tree::{Kind, Node};
+
+/// A value with expressions in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Template {
+    /// No expressions: the value as it is written.
+    Plain(Value),
+    /// One expression: its value.
+    Expression(Program),
+    /// Text with expressions in it.
+    Text(Vec<Piece>),
+    /// A list with expressions somewhere below.
+    List(Vec<Template>),
+    /// An object with expressions somewhere below.
+    Object(BTreeMap<String, Template>),
+}
+
+/// A part of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Text as it is written.
+    Plain(String),
+    /// An expression whose value is put in.
+    Expression(Program),
+}
+
+/// Why a template has no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// An expression in it failed.
+    #[error(transparent)]
+    Expression(#[from] EvalError),
+    /// A list or an object was to be put into text.
+    #[error("`{expression}` is {kind} and cannot stand within text")]
+    NotText {
+        /// The expression.
+        expression: String,
+        /// The kind of its value.
+        kind: &'static str,
+    },
+    /// The text is larger than [`MAX_RESULT_BYTES`].
+    #[error("the text is larger than 1 MiB")]
+    TooLarge,
+}
+
+impl Template {
+    /// The value, if there are no expressions in it.
+    #[must_use]
+    pub const fn plain(&self) -> Option<&Value> {
+        if let Self::Plain(value) = self { Some(value) } else { None }
+    }
+
+    /// The value under these bindings.
+    ///
+    /// # Errors
+    /// [`TemplateError`] when an expression fails or the text gets too large.
+    pub fn evaluate(&self, bindings: &dyn Bindings) -> Result<Value, TemplateError> {
+        self.borrow(bindings).map(Cow::into_owned)
+    }
+
+    /// As [`Self::evaluate`], without a copy where the value exists already.
+    pub(crate) fn borrow<'e>(
+        &'e self,
+        bindings: &'e dyn Bindings,
+    ) -> Result<Cow<'e, Value>, TemplateError> {
+        Ok(match self {
+            Self::Plain(value) => Cow::Borrowed(value),
+            Self::Expression(program) => program.evaluate(bindings)?,
+            Self::Text(pieces) => Cow::Owned(Json::Text(interpolate(pieces, bindings)?)),
+            Self::List(items) => {
+                let items = items.iter().map(|item| item.evaluate(bindings));
+                Cow::Owned(Json::List(items.collect::<Result<_, _>>()?))
+            }
+            Self::Object(members) => Cow::Owned(Json::Map(evaluate_map(members, bindings)?)),
+        })
+    }
+
+    /// Calls `visit` for each expression.
+    pub(crate) fn each_program(&self, visit: &mut dyn FnMut(&Program)) {
+        match self {
+            Self::Plain(_) => {}
+            Self::Expression(program) => visit(program),
+            Self::Text(pieces) => {
+                for piece in pieces {
+                    if let Piece::Expression(program) = piece {
+                        visit(program);
+                    }
+                }
+            }
+            Self::List(items) => items.iter().for_each(|item| item.each_program(visit)),
+            Self::Object(members) => members.values().for_each(|one| one.each_program(visit)),
+        }
+    }
+}
+
+/// The values of an object's members.
+pub(crate) fn evaluate_map(
+    members: &BTreeMap<String, Template>,
+    bindings: &dyn Bindings,
+) -> Result<Map, TemplateError> {
+    members.iter().map(|(key, one)| Ok((key.clone(), one.evaluate(bindings)?))).collect()
+}
+
+fn interpolate(pieces: &[Piece], bindings: &dyn Bindings) -> Result<String, TemplateError> {
+    let mut text = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Plain(plain) => text.push_str(plain),
+            Piece::Expression(program) => {
+                let value = program.evaluate(bindings)?;
+                match &*value {
+                    Json::Text(inner) => text.push_str(inner),
+                    Json::Int(number) => text.push_str(&number.get().to_string()),
+                    Json::Bool(truth) => text.push_str(&truth.to_string()),
+                    other => {
+                        let expression = program.source().trim().to_owned();
+                        return Err(TemplateError::NotText { expression, kind: other.kind() });
+                    }
+                }
+            }
+        }
+        if text.len() as u64 > MAX_RESULT_BYTES {
+            return Err(TemplateError::TooLarge);
+        }
+    }
+    Ok(text)
+}
+
+/// Reads a value of the file, compiling the expressions in it.
+pub(crate) fn read(node: &Node, reports: &mut Reports<'_>) -> Template {
+    match &node.kind {
+        Kind::Text(text) => read_text(node.at, text, reports),
+        Kind::List(items) => {
+            let items: Vec<Template> = items.iter().map(|item| read(item, reports)).collect();
+            match items.iter().map(|item| item.plain().cloned()).collect::<Option<Vec<_>>>() {
+                Some(values) => Template::Plain(Json::List(values)),
+                None => Template::List(items),
+            }
+        }
+        Kind::Map(members) => {
+            let mut object = BTreeMap::new();
+            for (key, value) in members {
+                if key.name.contains("${{") {
+                    reports.error(key.at, "a key cannot hold an expression");
+                }
+                object.insert(key.name.clone(), read(value, reports));
+            }
+            fold_object(object)
+        }
+        Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Broken => {
+            Template::Plain(node.to_value())
+        }
+    }
+}
+
+fn fold_object(object: BTreeMap<String, Template>) -> Template {
+    let plain = object.iter().map(|(key, one)| Some((key.clone(), one.plain()?.clone())));
+    match plain.collect::<Option<Map>>() {
+        Some(members) => Template::Plain(Json::Map(members)),
+        None => Template::Object(object),
+    }
+}
+
+/// Reads text as one expression, with or without `${{ }}` around it; for `if`.
+pub(crate) fn read_condition(node: &Node, text: &str, reports: &mut Reports<'_>) -> Template {
+    if text.contains("${{") {
+        return read_text(node.at, text, reports);
+    }
+    let raw = reports.source().rest(node.at);
+    let start = raw.find(text).filter(|start| *start <= 2);
+    let at = node.at + start.unwrap_or(0);
+    match program(text, at, reports) {
+        Some(program) => Template::Expression(program),
+        None => Template::Plain(Json::Null),
+    }
+}
+
+fn read_text(at: usize, text: &str, reports: &mut Reports<'_>) -> Template {
+    let mut pieces = Vec::new();
+    let mut plain = String::new();
+    let mut rest = text;
+    let mut cursor = at;
+    while let Some(start) = rest.find("${{") {
+        cursor = find_from(reports, cursor, "${{");
+        let before = rest.get(..start).unwrap_or("");
+        let inside = rest.get(start + 3..).unwrap_or("");
+        if let Some(escaped) = before.strip_suffix('$') {
+            plain.push_str(escaped);
+            plain.push_str("${{");
+            rest = inside;
+            cursor += 3;
+            continue;
+        }
+        plain.push_str(before);
+        let Some(length) = end_of_expression(inside) else {
+            let hint = "close it with `}}`, or write `$${{` for a plain `${{`".to_owned();
+            reports.with_hint(cursor, "the expression is not closed", hint);
+            return Template::Plain(Json::Null);
+        };
+        let source = inside.get(..length).unwrap_or("");
+        let Some(program) = program(source, cursor + 3, reports) else {
+            return Template::Plain(Json::Null);
+        };
+        if !plain.is_empty() {
+            pieces.push(Piece::Plain(std::mem::take(&mut plain)));
+        }
+        pieces.push(Piece::Expression(program));
+        cursor += 3;
+        rest = inside.get(length + 2..).unwrap_or("");
+    }
+    plain.push_str(rest);
+    finish_text(pieces, plain)
+}
+
+fn finish_text(mut pieces: Vec<Piece>, plain: String) -> Template {
+    match (pieces.as_slice(), plain.is_empty()) {
+        ([], _) => return Template::Plain(Json::Text(plain)),
+        ([Piece::Expression(program)], true) => return Template::Expression(program.clone()),
+        _ => {}
+    }
+    if !plain.is_empty() {
+        pieces.push(Piece::Plain(plain));
+    }
+    Template::Text(pieces)
+}
+
+/// The byte of the file at which `what` comes next.
+fn find_from(reports: &Reports<'_>, from: usize, what: &str) -> usize {
+    from + reports.source().rest(from).find(what).unwrap_or(0)
+}
+
+fn program(source: &str, at: usize, reports: &mut Reports<'_>) -> Option<Program> {
+    let exact = reports.source().rest(at).starts_with(source);
+    let position = Some(reports.source().locate(at).0);
+    let origin = Origin { at, exact, position };
+    if source.trim().is_empty() {
+        reports.error(at, "the expression is empty");
+        return None;
+    }
+    match expr::compile(source, origin) {
+        Ok(program) => Some(program),
+        Err(error) => {
+            reports.with_hint(origin.byte(error.at), error.message, error.hint);
+            None
+        }
+    }
+}
+
+/// The bytes up to the `}}` that closes an expression: not within quotes or braces.
+fn end_of_expression(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, letter) in text.char_indices() {
+        if let Some(mark) = quote {
+            if !escaped && letter == mark {
+                quote = None;
+            }
+            escaped = letter == '\\' && !escaped;
+            continue;
+        }
+        match letter {
+            '\'' | '"' => quote = Some(letter),
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            '}' => return text.get(at..).is_some_and(|rest| rest.starts_with("}}")).then_some(at),
+            _ => {}
+        }
+    }
+    None
+}
