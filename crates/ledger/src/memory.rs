@@ -2,7 +2,7 @@
 //! tests and for embedding where somebody else keeps the log.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cog_base::Digest;
 use cog_base::entropy::Entropy;
@@ -87,11 +87,9 @@ impl Shelf for MemoryShelf {
     }
 }
 
-/// Keeps signing keys in memory.
+/// Keeps signing keys in memory. Clones share them, so that they outlive a writer.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryKeys {
-    keys: BTreeMap<(TenantId, u32), SigningKey>,
-}
+pub struct MemoryKeys(Arc<Mutex<BTreeMap<(TenantId, u32), SigningKey>>>);
 
 impl KeyRing for MemoryKeys {
     fn create(
@@ -101,7 +99,8 @@ impl KeyRing for MemoryKeys {
         entropy: &mut dyn Entropy,
     ) -> Result<Box<dyn Signer>, SignError> {
         let key = SigningKey::new(name, entropy)?;
-        self.keys.insert((tenant, key.public().id()), key.clone());
+        let mut keys = self.0.lock().map_err(|_| SignError::Store("the ring broke".into()))?;
+        keys.insert((tenant, key.public().id()), key.clone());
         Ok(Box::new(key))
     }
 
@@ -111,7 +110,8 @@ impl KeyRing for MemoryKeys {
         name: &str,
         id: u32,
     ) -> Result<Box<dyn Signer>, SignError> {
-        let key = self.keys.get(&(tenant, id)).filter(|key| key.public().name() == name);
+        let keys = self.0.lock().map_err(|_| SignError::Store("the ring broke".into()))?;
+        let key = keys.get(&(tenant, id)).filter(|key| key.public().name() == name);
         let no_key = || SignError::NoKey { tenant, name: name.to_owned(), id };
         Ok(Box::new(key.ok_or_else(no_key)?.clone()))
     }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+#[path = "bundles/audit.rs"]
+mod audit;
 #[path = "bundles/house.rs"]
 mod house;
 #[path = "bundles/intact.rs"]

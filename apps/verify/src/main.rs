@@ -1,0 +1,100 @@
+//! `cognitionos-verify`: says whether a bundle holds. Exit codes: 0 it does, 1 it does not,
+//! 2 bad usage or input.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use verify::{Request, VerifyError, run};
+
+const HELP: &str = "\
+Check an exported ledger offline, with nothing but the key you trust.
+
+Usage: cognitionos-verify BUNDLE --key KEY [--key KEY ...] [--against FILE] [--json]
+
+  BUNDLE          the exported file (.cogbundle)
+  --key KEY       a verifier key (name+id+base64), or a file with such lines. Get it from
+                  the operator by another way than the bundle
+  --against FILE  a checkpoint, or another bundle of the same log: the longer of the two
+                  must have grown from the shorter one
+  --json          report as one JSON document
+  -h, --help      this text
+  -V, --version   the version
+
+Exit codes: 0 everything checked holds, 1 something does not, 2 bad usage or input.
+
+Example: cognitionos-verify ledger.cogbundle --key ledger.key --against last-month.cogbundle
+";
+
+fn main() -> ExitCode {
+    match parse(std::env::args().skip(1)) {
+        Ok(Command::Help(text)) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Verify(request)) => match run(&request, &mut std::io::stdout().lock()) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::from(1),
+            Err(error) => fail(&story(&error)),
+        },
+        Err(usage) => fail(&format!("{usage}\nTry `cognitionos-verify --help`.")),
+    }
+}
+
+enum Command {
+    Verify(Request),
+    Help(String),
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let mut request = Request::default();
+    let mut bundle = None;
+    while let Some(argument) = arguments.next() {
+        let (name, inline) = match argument.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
+            _ => (argument.as_str(), None),
+        };
+        let mut value = || {
+            inline
+                .clone()
+                .or_else(|| arguments.next())
+                .ok_or_else(|| format!("{name} needs a value"))
+        };
+        match name {
+            "-h" | "--help" => return Ok(Command::Help(HELP.to_owned())),
+            "-V" | "--version" => {
+                let version = concat!("cognitionos-verify ", env!("CARGO_PKG_VERSION"), "\n");
+                return Ok(Command::Help(version.to_owned()));
+            }
+            "--key" => request.keys.push(value()?),
+            "--against" => request.against = Some(value()?.into()),
+            "--json" if inline.is_none() => request.json = true,
+            unknown if unknown.starts_with('-') => {
+                return Err(format!("unknown option `{argument}`"));
+            }
+            _ if bundle.is_none() => bundle = Some(argument.into()),
+            _ => return Err(format!("one bundle at a time; what is `{argument}`?")),
+        }
+    }
+    request.bundle = bundle.ok_or("which bundle?")?;
+    if request.keys.is_empty() {
+        return Err("--key is needed: a bundle cannot vouch for itself".to_owned());
+    }
+    Ok(Command::Verify(request))
+}
+
+/// An error with its causes, a line each.
+fn story(error: &VerifyError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        text.push_str("\n  because: ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    text
+}
+
+fn fail(message: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "cognitionos-verify: {message}");
+    ExitCode::from(2)
+}

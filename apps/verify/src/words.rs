@@ -1,0 +1,179 @@
+//! The report: in plain words, and as JSON.
+
+use std::fmt::Write as _;
+
+use cog_base::Value;
+use cog_ledger::bundle::Verified;
+use cog_ledger::kind::{DISPOSITIONS, Kind};
+
+use crate::Request;
+
+/// The most findings that are shown in words; the JSON report has all that were kept.
+const SHOWN_MAX: usize = 20;
+
+const NOT_PROVED: &str = "\
+Not proved
+  that inputs were honest, that a model reasoned well, or that an outside system did what
+  it answered: the ledger proves what was decided, on what, and what came back
+  that there is no other version of this log: compare with a head or a bundle that you got
+  another way (--against)
+";
+
+/// The report for people.
+#[must_use]
+pub fn text(verified: &Verified, request: &Request) -> String {
+    let mut out = String::new();
+    let verdict = match verified.findings().total() {
+        0 => "everything checked holds".to_owned(),
+        1 => "1 finding; do not rely on this bundle".to_owned(),
+        count => format!("{count} findings; do not rely on this bundle"),
+    };
+    // INVARIANT: writing into a String cannot fail.
+    let _ = writeln!(out, "{}: {verdict}\n", request.bundle.display());
+    let _ = writeln!(out, "Log        {}", verified.manifest.origin);
+    let _ = writeln!(out, "Tenant     {}", verified.manifest.tenant);
+    let _ = writeln!(out, "Entries    {}", entries(verified));
+    let _ = writeln!(out, "Head       {}", head(verified));
+    let _ = writeln!(out, "Signed by  {}\n", signer(verified));
+    findings(verified, &mut out);
+    checked(verified, &mut out);
+    out.push_str(NOT_PROVED);
+    printable(&out)
+}
+
+fn entries(verified: &Verified) -> String {
+    let manifest = &verified.manifest;
+    if manifest.from == 0 {
+        return format!("{}, from the first on", verified.entries);
+    }
+    format!(
+        "{} of {}; the {} before were pruned, their hashes are here",
+        verified.entries, manifest.size, manifest.from
+    )
+}
+
+fn head(verified: &Verified) -> String {
+    let head = verified.head.as_ref();
+    head.map_or_else(|| "none".to_owned(), |head| format!("{} at {}", head.root(), head.size()))
+}
+
+fn signer(verified: &Verified) -> String {
+    let signer = verified.signer.as_ref();
+    signer.map_or_else(|| "nobody you trust".to_owned(), ToString::to_string)
+}
+
+fn findings(verified: &Verified, out: &mut String) {
+    let findings = verified.findings();
+    if findings.is_empty() {
+        return;
+    }
+    out.push_str("Findings\n");
+    for finding in findings.kept().iter().take(SHOWN_MAX) {
+        let _ = writeln!(out, "  {finding}");
+    }
+    let more = findings.total().saturating_sub(SHOWN_MAX as u64);
+    if more > 0 {
+        let _ = writeln!(out, "  … and {more} more");
+    }
+    out.push('\n');
+}
+
+/// What was looked at, with its numbers. Whatever did not hold is among the findings.
+fn checked(verified: &Verified, out: &mut String) {
+    let audited = &verified.audited;
+    let count = |kind: Kind| audited.kinds.get(&kind).copied().unwrap_or(0);
+    let outcomes = DISPOSITIONS.iter().zip(audited.outcomes).filter(|(_, count)| *count > 0);
+    let outcomes: Vec<_> = outcomes.map(|(word, count)| format!("{count} {word}")).collect();
+    let (started, sealed) = audited.sessions;
+    out.push_str("Checked\n");
+    let _ = writeln!(
+        out,
+        "  every byte of {} entries against the signed root, and their sequence, links and times",
+        verified.entries
+    );
+    let _ = writeln!(
+        out,
+        "  {} receipts, one outcome each: {}; {} still open",
+        count(Kind::Receipt),
+        if outcomes.is_empty() { "none yet".to_owned() } else { outcomes.join(", ") },
+        audited.open_receipts
+    );
+    let _ = writeln!(
+        out,
+        "  {} refusals, none of which took effect; {} approvals by others than who asked",
+        count(Kind::Denial),
+        count(Kind::ApprovalGranted)
+    );
+    let _ = writeln!(out, "  {started} sessions, {sealed} of them sealed with sums that add up");
+    let _ = writeln!(
+        out,
+        "  {} versions of canon put in force by change control; {} key hand-overs",
+        count(Kind::CanonActivated),
+        count(Kind::KeyRotated)
+    );
+    let _ = writeln!(
+        out,
+        "  {} bodies and {} canon versions against their digests; {} bodies are not here",
+        verified.bodies, verified.canons, verified.bodies_absent
+    );
+    if audited.not_followed > 0 {
+        let _ = writeln!(
+            out,
+            "  {} references lead into the pruned part and were not followed",
+            audited.not_followed
+        );
+    }
+    if verified.compared > 0 {
+        out.push_str("  that the log only grew between the two views that were compared\n");
+    }
+    out.push('\n');
+}
+
+/// Without the control characters that a hostile log could send to a terminal.
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
+}
+
+/// The report for programs.
+#[must_use]
+pub fn json(verified: &Verified) -> Value {
+    let (manifest, audited) = (&verified.manifest, &verified.audited);
+    let kinds = audited.kinds.iter().map(|(kind, count)| (kind.as_str(), *count));
+    let outcomes = DISPOSITIONS.iter().zip(audited.outcomes);
+    let canons = audited.canons.iter().map(|(domain, digest)| (domain.as_str(), *digest));
+    let findings = verified.findings().kept().iter().map(|finding| {
+        Value::map([
+            ("seq", Value::from(finding.seq)),
+            ("code", finding.code.into()),
+            ("message", finding.message.as_str().into()),
+        ])
+    });
+    let head = verified.head.as_ref().map(ToString::to_string);
+    let signer = verified.signer.as_ref().map(ToString::to_string);
+    Value::map([
+        ("holds", Value::from(verified.holds())),
+        ("tenant", manifest.tenant.into()),
+        ("origin", manifest.origin.as_str().into()),
+        ("from", manifest.from.into()),
+        ("size", manifest.size.into()),
+        ("root", manifest.root.into()),
+        ("created", manifest.created.into()),
+        ("head", head.into()),
+        ("signer", signer.into()),
+        ("entries", verified.entries.into()),
+        ("kinds", Value::map(kinds)),
+        ("sessions_started", audited.sessions.0.into()),
+        ("sessions_sealed", audited.sessions.1.into()),
+        ("outcomes", Value::map(outcomes.map(|(word, count)| (*word, count)))),
+        ("open_receipts", audited.open_receipts.into()),
+        ("bodies", verified.bodies.into()),
+        ("bodies_absent", verified.bodies_absent.into()),
+        ("canons", verified.canons.into()),
+        ("canons_in_force", Value::map(canons)),
+        ("compared", verified.compared.into()),
+        ("not_followed", audited.not_followed.into()),
+        ("findings_total", verified.findings().total().into()),
+        ("findings", Value::list(findings)),
+    ])
+}

@@ -1,0 +1,297 @@
+//! A house that holds the key can sign anything. The audit finds what it must not have done.
+
+use cog_base::Value;
+use cog_base::id::{ApprovalId, ReceiptId};
+use cog_base::json::parse;
+use cog_ledger::audit::Audit;
+use cog_ledger::{Entry, Kind};
+
+use crate::house::{Act, House, data, digest};
+
+/// Let a house with a canon and a running session do something; say what the audit finds.
+fn audit(act: impl FnOnce(&mut House, cog_base::id::RunId)) -> Vec<&'static str> {
+    let mut house = House::new(42);
+    house.found_canon("name = \"first\"\n");
+    let session = house.start();
+    act(&mut house, session);
+    codes(&mut house)
+}
+
+fn codes(house: &mut House) -> Vec<&'static str> {
+    let mut audit = Audit::new(0);
+    house.log().entries().for_each(|entry| audit.entry(entry));
+    let audited = audit.finish();
+    audited.findings.kept().iter().map(|finding| finding.code).collect()
+}
+
+#[test]
+fn honest_houses_are_not_accused() {
+    for seed in 0..20 {
+        assert_eq!(codes(&mut House::honest(seed)), [""; 0]);
+    }
+}
+
+#[test]
+fn an_outcome_needs_its_receipt_and_comes_once() {
+    let found = audit(|house, session| {
+        let receipt = ReceiptId::new(house.now, &mut house.entropy).unwrap();
+        house.outcome(session, receipt, "completed");
+    });
+    assert_eq!(found, ["outcome.without_receipt"]);
+
+    let found = audit(|house, session| {
+        let receipt = house.receipt(session, "pay", &[]);
+        house.outcome(session, receipt, "failed");
+        house.outcome(session, receipt, "completed");
+    });
+    assert_eq!(found, ["outcome.twice"]);
+
+    let found = audit(|house, session| {
+        let receipt = house.receipt(session, "pay", &[]);
+        let other = house.start();
+        house.outcome(other, receipt, "completed");
+    });
+    assert_eq!(found, ["outcome.other_session"]);
+
+    let found = audit(|house, session| {
+        let denial = house.deny(session);
+        house.outcome(session, ReceiptId::from_uuid(denial.uuid()), "completed");
+    });
+    assert_eq!(found, ["denial.outcome", "outcome.without_receipt"]);
+}
+
+#[test]
+fn ids_are_given_once() {
+    let found = audit(|house, session| {
+        let (_, receipt) = house.receipt_data("pay", &[]);
+        for _ in 0..2 {
+            let act = house.act(Kind::Receipt, "agent:clerk", Some(session));
+            house.record(act, receipt.clone());
+        }
+    });
+    assert_eq!(found, ["id.twice"]);
+}
+
+#[test]
+fn a_session_begins_once_and_ends_with_its_seal() {
+    let found = audit(|house, session| {
+        house.seal(session);
+        house.deny(session);
+    });
+    assert_eq!(found, ["session.after_seal"]);
+
+    let found = audit(|house, _| {
+        let session = cog_base::id::RunId::new(house.now, &mut house.entropy).unwrap();
+        house.deny(session);
+    });
+    assert_eq!(found, ["session.not_started"]);
+
+    for (resumed, expected) in [(true, vec![]), (false, vec!["session.started_twice"])] {
+        let found = audit(|house, session| {
+            let start = house.log().entries.last().unwrap().entry.data().clone();
+            let act = house.act(Kind::SessionStarted, "user:clerk", Some(session));
+            let resumed = std::iter::once(("resumed".to_owned(), Value::from(resumed)));
+            house.record(act, start.into_iter().chain(resumed).collect());
+        });
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_seal_adds_up() {
+    for (name, wrong) in [
+        ("entries", Value::from(9_u64)),
+        ("receipts", Value::from(9_u64)),
+        ("denials", Value::from(9_u64)),
+        ("spent_micros", Value::from(9_u64)),
+        ("trace", digest("wrong")),
+    ] {
+        let found = audit(|house, session| {
+            let receipt = house.receipt(session, "pay", &[]);
+            house.outcome(session, receipt, "completed");
+            let mut seal = house.seal_data(session);
+            seal.insert(name.to_owned(), wrong);
+            let act = house.act(Kind::SessionSealed, "service:engine", Some(session));
+            house.record(act, seal);
+        });
+        assert_eq!(found, ["seal.wrong"], "{name}");
+    }
+    let found = audit(|house, session| {
+        house.receipt(session, "pay", &[]);
+        house.seal(session);
+    });
+    assert_eq!(found, ["seal.open_receipts"]);
+}
+
+#[test]
+fn consent_is_for_one_intent_by_others_and_before() {
+    let of = ["user:cfo", "user:ceo", "user:clerk"];
+    type Deed = fn(&mut House, cog_base::id::RunId, ApprovalId);
+    let table: [(&str, &[&str], Deed); 9] = [
+        ("granted by a role", &[], |house, session, _| {
+            let id = house.ask(session, "pay", &["role:finance"], 1);
+            house.grant(session, id, "pay", "user:anyone");
+            house.receipt(session, "pay", &[id]);
+        }),
+        ("not granted at all", &["approval.not_granted"], |house, session, id| {
+            house.receipt(session, "pay", &[id]);
+        }),
+        (
+            "granted by who asked",
+            &["approval.own_request", "approval.not_entitled", "approval.not_granted"],
+            {
+                |house, session, id| {
+                    house.grant(session, id, "pay", "agent:clerk");
+                    house.receipt(session, "pay", &[id]);
+                }
+            },
+        ),
+        ("granted by who began the run", &["approval.own_request", "approval.not_granted"], {
+            |house, session, id| {
+                house.grant(session, id, "pay", "user:clerk");
+                house.receipt(session, "pay", &[id]);
+            }
+        }),
+        ("granted for another intent", &["approval.other_intent"], |house, session, id| {
+            house.grant(session, id, "pay more", "user:cfo");
+        }),
+        ("used for another intent", &["approval.other_intent"], |house, session, id| {
+            house.grant(session, id, "pay", "user:cfo");
+            house.receipt(session, "pay more", &[id]);
+        }),
+        ("used twice", &["approval.reused"], |house, session, id| {
+            house.grant(session, id, "pay", "user:cfo");
+            let receipt = house.receipt(session, "pay", &[id]);
+            house.outcome(session, receipt, "completed");
+            house.receipt(session, "pay", &[id]);
+        }),
+        ("granted after its time", &["approval.expired"], |house, session, id| {
+            house.now = house.now.plus_ms(120_000);
+            house.grant(session, id, "pay", "user:cfo");
+        }),
+        ("never asked for", &["approval.missing"], |house, session, _| {
+            let id = ApprovalId::new(house.now, &mut house.entropy).unwrap();
+            house.receipt(session, "pay", &[id]);
+        }),
+    ];
+    for (what, expected, deed) in table {
+        let found = audit(|house, session| {
+            let id = house.ask(session, "pay", &of, 1);
+            deed(house, session, id);
+        });
+        assert_eq!(found, expected, "{what}");
+    }
+}
+
+#[test]
+fn only_those_named_approve_and_each_once_and_not_after_a_no() {
+    let found = audit(|house, session| {
+        let id = house.ask(session, "pay", &["user:cfo", "user:ceo"], 2);
+        house.grant(session, id, "pay", "user:intern");
+        house.grant(session, id, "pay", "user:cfo");
+        house.grant(session, id, "pay", "user:cfo");
+        let act = house.act(Kind::ApprovalRejected, "user:ceo", Some(session));
+        let no = [("id", id.into()), ("intent", digest("pay")), ("reason", "no".into())];
+        house.record(act, data(no));
+        house.grant(session, id, "pay", "user:ceo");
+        house.receipt(session, "pay", &[id]);
+    });
+    let expected =
+        ["approval.not_entitled", "approval.twice", "approval.rejected", "approval.not_granted"];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn decisions_are_made_under_the_canon_in_force() {
+    let found = audit(|house, session| {
+        house.canon = Some(cog_base::Digest::of(&[b"another"]));
+        house.receipt(session, "pay", &[]);
+        house.deny(session);
+        house.canon = None;
+        house.receipt(session, "pay", &[]);
+        house.deny(session);
+    });
+    assert_eq!(found, ["canon.not_in_force"; 3]);
+}
+
+#[test]
+fn canon_changes_by_change_control_alone() {
+    let found = audit(|house, _| {
+        house.change_canon("name = \"second\"\n", "user:clerk", &[]);
+    });
+    assert_eq!(found, ["canon.not_approved"], "the proposer alone");
+
+    let found = audit(|house, _| {
+        house.found_canon("name = \"second\"\n");
+    });
+    assert_eq!(found, ["canon.previous", "canon.founded_twice"]);
+
+    let found = audit(|house, _| {
+        house.change_canon("name = \"second\"\n", "user:cfo", &[900]);
+    });
+    assert_eq!(found, ["evidence.missing"]);
+
+    let found = audit(|house, _| {
+        let evidence = house.evidence();
+        let id = house.change_canon("name = \"second\"\n", "user:cfo", &[evidence]);
+        let current = house.canon.unwrap();
+        let act = house.act(Kind::CanonActivated, "user:cfo", None);
+        let again = [
+            ("digest", current.into()),
+            ("previous", current.into()),
+            ("basis", "change".into()),
+            ("proposal", id.into()),
+        ];
+        house.record(act, data(again));
+    });
+    assert_eq!(found, ["canon.previous", "canon.closed"]);
+}
+
+#[test]
+fn a_plan_that_was_no_candidate_is_found() {
+    assert_eq!(audit(|house, session| drop(house.plan(session, "cash"))), ["plan.not_candidate"]);
+}
+
+#[test]
+fn gaps_broken_links_and_times_that_go_back_are_found() {
+    let mut house = House::honest(1);
+    let entries: Vec<_> = house.log().entries().cloned().collect();
+    let audit = |order: &[usize]| {
+        let mut audit = Audit::new(0);
+        order.iter().for_each(|place| audit.entry(&entries[*place]));
+        audit.finish().findings
+    };
+    assert!(audit(&[0, 1, 2]).is_empty());
+    let gap = audit(&[0, 2]);
+    assert!(gap.has("seq.gap") && gap.has("link.broken"));
+    let back = audit(&[0, 2, 1]);
+    assert!(back.has("time.backwards"));
+    let Value::Map(mut first) = parse(std::str::from_utf8(entries[1].bytes()).unwrap()).unwrap()
+    else {
+        panic!("an entry is an object");
+    };
+    first.remove("prev");
+    first.insert("seq".to_owned(), Value::from(0_u64));
+    let mut headless = Audit::new(0);
+    headless.entry(&Entry::parse(&Value::Map(first).canonical()).unwrap());
+    assert!(headless.finish().findings.has("genesis.misplaced"));
+    assert!(audit(&[]).has("log.empty"));
+    let mut mixed = Audit::new(0);
+    mixed.entry(&entries[0]);
+    mixed.entry(&House::honest(2).log().entries[1].entry);
+    assert!(mixed.finish().findings.has("tenant.mixed"));
+}
+
+#[test]
+fn a_body_of_somebody_else_does_not_pass_for_the_entrys() {
+    let mut house = House::new(3);
+    house.found_canon("name = \"first\"\n");
+    let session = house.start();
+    let act = house.act(Kind::Evidence, "agent:clerk", Some(session));
+    let act = Act { body: Some("one"), ..act };
+    let one = house.record(act, data([("source", "file".into()), ("digest", digest("one"))]));
+    let body = house.log().bodies().last().unwrap().1.clone();
+    assert_eq!(one.commit(), Some(body.commit));
+    assert_eq!(cog_ledger::body::commitment(&body.salt, &body.bytes), body.commit);
+    assert_ne!(cog_ledger::body::commitment(&[0; 32], &body.bytes), body.commit);
+}
