@@ -1,6 +1,8 @@
 //! `cognitionos-verify`: says whether a bundle holds. Exit codes: 0 it does, 1 it does not,
 //! 2 bad usage or input.
 
+#![expect(clippy::disallowed_methods, reason = "a program has arguments and a terminal")]
+
 use std::io::Write as _;
 use std::process::ExitCode;
 

@@ -85,7 +85,7 @@ fn checked(verified: &Verified, out: &mut String) {
     let outcomes = DISPOSITIONS.iter().zip(audited.outcomes).filter(|(_, count)| *count > 0);
     let outcomes: Vec<_> = outcomes.map(|(word, count)| format!("{count} {word}")).collect();
     let (started, sealed) = audited.sessions;
-    out.push_str("Checked\n");
+    out.push_str(if verified.holds() { "Checked\n" } else { "Checked, with the findings above\n" });
     let _ = writeln!(
         out,
         "  every byte of {} entries against the signed root, and their sequence, links and times",
@@ -100,14 +100,15 @@ fn checked(verified: &Verified, out: &mut String) {
     );
     let _ = writeln!(
         out,
-        "  {} refusals, none of which took effect; {} approvals by others than who asked",
+        "  {} refusals, that none has an outcome; {} approvals, that none is by who asked",
         count(Kind::Denial),
         count(Kind::ApprovalGranted)
     );
-    let _ = writeln!(out, "  {started} sessions, {sealed} of them sealed with sums that add up");
+    let _ =
+        writeln!(out, "  {started} sessions; the sums and traces of the {sealed} that are sealed");
     let _ = writeln!(
         out,
-        "  {} versions of canon put in force by change control; {} key hand-overs",
+        "  {} activations of canon, the first of a domain or by change control; {} key hand-overs",
         count(Kind::CanonActivated),
         count(Kind::KeyRotated)
     );

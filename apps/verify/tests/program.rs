@@ -1,6 +1,6 @@
 //! The program as an outsider uses it: files in, words and an exit code out.
 
-#![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,

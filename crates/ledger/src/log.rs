@@ -102,6 +102,9 @@ struct Open {
     signer: Box<dyn Signer>,
 }
 
+/// Entries, each with the draft that it was; nothing for those of the writer's own.
+type Recorded = Vec<(Option<usize>, Durable<Entry>)>;
+
 impl<S: Shelf> Writer<S> {
     /// A writer over a shelf and the keys of its logs. `engine` is the name and version of
     /// the program, as entries name it.
@@ -189,7 +192,8 @@ impl<S: Shelf> Writer<S> {
     }
 
     /// Hand a log over to a new key. The entry and the head that says so are signed by
-    /// both keys; later heads by the new one alone.
+    /// both keys; later heads by the new one alone. Returns what was recorded: the hand-over,
+    /// after a genesis entry if the log did not exist.
     ///
     /// # Errors
     /// [`AppendError`]; then the old key is still in force, unless the commit's fate is
@@ -209,11 +213,7 @@ impl<S: Shelf> Writer<S> {
         batch.add(Some(0), draft, entropy)?;
         batch.next = Some(next);
         let recorded = self.commit(vec![batch])?;
-        Ok(recorded
-            .into_iter()
-            .filter(|(draft, _)| draft.is_some())
-            .map(|(_, entry)| entry)
-            .collect())
+        Ok(recorded.into_iter().map(|(_, entry)| entry).collect())
     }
 
     /// Take the head out and begin a batch. Only a commit puts the head back, so that after
@@ -276,10 +276,7 @@ impl<S: Shelf> Writer<S> {
         Ok(Some(Open { tail: Some(tail), origin, signer }))
     }
 
-    fn commit(
-        &mut self,
-        staged: Vec<Staged>,
-    ) -> Result<Vec<(Option<usize>, Durable<Entry>)>, AppendError> {
+    fn commit(&mut self, staged: Vec<Staged>) -> Result<Recorded, AppendError> {
         let mut batches = Vec::with_capacity(staged.len());
         let mut opens = Vec::with_capacity(staged.len());
         let mut drafts = Vec::new();

@@ -1,6 +1,11 @@
 //! Bundles of a house that keeps a ledger: intact, dishonest and tampered with.
 
-#![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
 
 #[path = "bundles/audit.rs"]
 mod audit;

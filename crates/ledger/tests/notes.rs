@@ -1,5 +1,7 @@
 //! Notes, keys, checkpoints and proofs as the C2SP specifications show them.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use cog_base::Digest;
 use cog_base::entropy::SeededEntropy;
 use cog_ledger::note::{Note, NoteError, VerifierKey};
