@@ -5,7 +5,7 @@
 //! | line | how many |
 //! | --- | --- |
 //! | `{"bundle":"cognitionos-bundle/v1","tenant","origin","from","size","root","entries","bodies","canons","created"}` | 1 |
-//! | `{"key":"<verifier key>"}` | the keys that were in force, for people: trust never comes from here |
+//! | `{"key":"<verifier key>"}` | the keys that were in force, in order; of a whole log exactly those. Trust never comes from here |
 //! | `{"canon":{"digest","files":{path:text}}}` | `canons` |
 //! | `{"subtrees":[digest]}` | 1 if `from` > 0: the right edge of the tree of the first `from` entries, the largest subtree first |
 //! | `{"entry":<its canonical bytes>}` | `entries`, from `from` on |

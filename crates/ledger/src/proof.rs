@@ -133,8 +133,9 @@ impl ProvenEntry {
     }
 
     /// Check it, and only then give the entry: it is of `tenant`, in the log `origin`, under
-    /// a head signed by one of `trusted`. Whether a receipt has expired or was used is for
-    /// the caller to check.
+    /// a head signed by one of `trusted`, which should be the key in force alone: a single
+    /// proof does not show hand-overs. Whether a receipt has expired or was used is for the
+    /// caller to check.
     ///
     /// # Errors
     /// [`BadProof`] says what does not hold.
