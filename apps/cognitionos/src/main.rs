@@ -1,2 +1,62 @@
-//! cognitionos
-fn main() {}
+//! The one binary: reads the command line, wires the parts, and ends with an honest code.
+
+mod canon_dir;
+mod cli;
+mod commands;
+mod failure;
+mod hands;
+mod home;
+mod models;
+mod system;
+mod terminal;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::cli::{Cli, Command};
+use crate::failure::{Exit, explain};
+use crate::terminal::Terminal;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::BadInput } else { Exit::Done };
+            // There is nowhere to say that standard output is closed.
+            let _ = error.print();
+            return ExitCode::from(code as u8);
+        }
+    };
+    let terminal = Terminal::new(&cli.common);
+    match dispatch(&cli, &terminal) {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(error) => {
+            let (exit, text) = explain(&error);
+            terminal.fail(&error, exit, &text);
+            ExitCode::from(exit as u8)
+        }
+    }
+}
+
+fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let common = &cli.common;
+    match &cli.command {
+        Command::Run(args) => commands::run::run(args, common, terminal),
+        Command::Replay(args) => commands::replay::replay(args, common, terminal),
+        Command::Why(args) => commands::why::why(args, common, terminal),
+        Command::Approvals(command) => commands::approvals::approvals(command, common, terminal),
+        Command::Ledger(command) => commands::ledger::ledger(command, common, terminal),
+        Command::Verify(args) => commands::verify::verify(args, terminal),
+        Command::Canon(command) => commands::canon::canon(command, common, terminal),
+        Command::Doctor => commands::doctor::doctor(common, terminal),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "cognitionos", &mut script);
+            terminal.raw(&script)?;
+            Ok(Exit::Done)
+        }
+        Command::SandboxEnter => commands::doctor::enter_sandbox(terminal),
+    }
+}

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use cog_base::Value;
 
 use crate::cli::Common;
+use crate::failure::{Exit, Failure};
 use crate::system::{env, is_interactive, is_terminal};
 
 /// How to speak to whoever started the program.
@@ -88,6 +89,22 @@ impl Terminal {
         eprintln!("{}", printable(text));
     }
 
+    /// The error that ends the program: a problem document with `--json`, words otherwise.
+    pub(crate) fn fail(&self, error: &anyhow::Error, exit: Exit, text: &str) {
+        if !self.json {
+            self.complain(text);
+            return;
+        }
+        let causes = error.chain().skip(1).map(|cause| Value::from(cause.to_string()));
+        let advice = error.downcast_ref::<Failure>().and_then(|failure| failure.advice.clone());
+        self.emit(&Value::map([
+            ("error", Value::from(error.to_string())),
+            ("causes", Value::list(causes)),
+            ("try", advice.into()),
+            ("exit", u64::from(exit as u8).into()),
+        ]));
+    }
+
     /// Text as it is, for files that go to standard output.
     pub(crate) fn raw(&self, bytes: &[u8]) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
@@ -103,13 +120,19 @@ impl Terminal {
         }
     }
 
-    /// Ask a yes-or-no question; no answer is no.
-    pub(crate) fn confirm(&self, question: &str) -> bool {
-        print!("{} [y/N] ", printable(question));
+    /// Ask a question; the answer is empty when there is nobody.
+    pub(crate) fn question(&self, question: &str) -> String {
+        print!("{}", printable(question));
         let _ = std::io::stdout().flush();
         let mut answer = String::new();
-        let read = std::io::stdin().read_line(&mut answer);
-        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+        let _ = std::io::stdin().read_line(&mut answer);
+        answer
+    }
+
+    /// Ask a yes-or-no question; no answer is no.
+    pub(crate) fn confirm(&self, question: &str) -> bool {
+        let answer = self.question(&format!("{question} [y/N] "));
+        matches!(answer.trim(), "y" | "Y" | "yes")
     }
 }
 

@@ -1,17 +1,18 @@
 //! A run in memory: the flow's state, what it waits for, and the tally of its entries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cog_base::Value;
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
-use cog_flow::{Flow, Retry, StepPath};
+use cog_flow::{Event, Flow, Retry, StepError, StepPath};
 use cog_gate::decision::Need;
 use cog_gate::{AnyEffect, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
 use crate::choose::Choice;
+use crate::start::BUDGET_TIMER;
 
 /// A run in memory.
 pub(crate) struct Active {
@@ -28,8 +29,8 @@ pub(crate) struct Active {
     pub(crate) choices: BTreeMap<StepPath, Choice>,
     /// Open receipts of an earlier life, whose adapters are being asked.
     pub(crate) probes: BTreeMap<ReceiptId, (StepPath, Intent)>,
-    /// Armed timers.
-    pub(crate) timers: u64,
+    /// Steps that sleep.
+    pub(crate) sleeping: BTreeSet<StepPath>,
     /// Drafts on their way into the ledger.
     pub(crate) appends: u64,
     /// Answers on their way into the ledger: until they are there, outcomes queue up, so
@@ -97,7 +98,7 @@ impl Active {
             asks: BTreeMap::new(),
             choices: BTreeMap::new(),
             probes: BTreeMap::new(),
-            timers: 0,
+            sleeping: BTreeSet::new(),
             appends: 0,
             answers: 0,
             queued: Vec::new(),
@@ -108,12 +109,39 @@ impl Active {
         }
     }
 
+    /// What the flow hears when a timer is due; nothing when nobody waits for it any more.
+    pub(crate) fn due(&mut self, name: &str) -> Option<Event> {
+        if name == BUDGET_TIMER {
+            let reason = "the time of its budget is over".to_owned();
+            return self.end.is_none().then_some(Event::OverBudget { reason });
+        }
+        let timer = name.parse::<StepPath>().ok()?;
+        let asked = self.asks.remove(&timer).is_some();
+        (self.sleeping.remove(&timer) || asked).then_some(Event::Due { timer })
+    }
+
+    /// Give up a wanted effect that has no receipt yet. Says whether there was one: the flow
+    /// then wants to hear of it.
+    pub(crate) fn give_up(&mut self, step: &StepPath) -> Option<Event> {
+        self.asks.remove(step);
+        self.sleeping.remove(step);
+        self.choices.remove(step);
+        self.wanted.get(step).filter(|wanted| wanted.state != State::Open)?;
+        self.wanted.remove(step);
+        let error = StepError {
+            code: "step.cancelled".to_owned(),
+            message: "it was given up before it began".to_owned(),
+            transient: false,
+        };
+        Some(Event::Failed { step: step.clone(), error })
+    }
+
     /// Whether something is under way that will bring a further input.
     pub(crate) fn is_busy(&self) -> bool {
         self.appends > 0
             || !self.open.is_empty()
             || !self.probes.is_empty()
-            || self.timers > 0
+            || !self.sleeping.is_empty()
             || self.wanted.values().any(|wanted| wanted.state == State::Leased)
     }
 

@@ -7,7 +7,7 @@ use cog_base::id::{RunId, SelectionId};
 use cog_base::json::Map;
 use cog_base::{Digest, Micros, Value};
 use cog_canon::Canon;
-use cog_flow::{Event, PlanConstraints, PlanSpec, PlanStep, StepPath};
+use cog_flow::{Event, PlanSpec, PlanStep, StepPath};
 use cog_gate::decision::{Decision, Verdict};
 use cog_gate::explain::reason;
 use cog_gate::{Actor, AnyEffect, Effect, Gate, Question};
@@ -24,7 +24,7 @@ use crate::start::draft;
 pub(crate) struct Choice {
     pub(crate) step: StepPath,
     pub(crate) goal: String,
-    pub(crate) constraints: PlanConstraints,
+    pub(crate) constraints: cog_flow::Constraints,
     pub(crate) plans: Vec<PlanSpec>,
     pub(crate) attempt: u32,
 }
@@ -155,7 +155,7 @@ impl Engine {
     fn constraints(
         &self,
         active: &Active,
-        wanted: &PlanConstraints,
+        wanted: &cog_flow::Constraints,
         canon: &Canon,
     ) -> Constraints {
         let left = self.gate.budget_left(active.origin.session);

@@ -4,10 +4,10 @@
 //! state back; that each receipt and denial fits what the flow wanted at that point is the
 //! proof that the run is the one its definition and inputs describe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use cog_base::Value;
+use cog_base::{Timestamp, Value};
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
 use cog_flow::{Action, Event, Flow, StepPath};
@@ -19,8 +19,8 @@ use cog_ledger::{Entry, Kind};
 use crate::active::{Active, Ending, Question, State, Wanted};
 use crate::choose::Choice;
 use crate::settle::event_of;
-use crate::start::BUDGET_TIMER;
-use crate::steps::{ASK_MS, read, refused, waits_for};
+use crate::start::facts;
+use crate::steps::{read, refused, waits_for};
 
 /// An entry of a session with its body, if that was kept.
 #[derive(Debug, Clone)]
@@ -73,12 +73,21 @@ pub struct History {
     pub(crate) active: Active,
     pub(crate) roots: BTreeMap<String, Access>,
     pub(crate) places: BTreeMap<String, String>,
+    base: String,
     /// Each receipt and denial with its intent, in order.
     pub(crate) charged: Vec<Charged>,
     /// Timers armed and not due yet.
-    pub(crate) armed: BTreeMap<String, u64>,
+    pub(crate) armed: BTreeMap<StepPath, Armed>,
     pub(crate) sealed: bool,
     intents: BTreeMap<ReceiptId, Intent>,
+    now: Timestamp,
+}
+
+/// A timer that was armed: when, and for how long.
+#[derive(Clone, Copy)]
+pub(crate) struct Armed {
+    pub(crate) at: Timestamp,
+    pub(crate) ms: u64,
 }
 
 /// A receipt or an outcome to count again.
@@ -115,15 +124,17 @@ impl History {
         }
         let origin = origin(entry, &flow.name).ok_or(wrong("who started it is not said"))?;
         let flow = Arc::new(flow);
-        let (run, actions) = cog_flow::Run::start(Arc::clone(&flow), inputs.clone());
+        let (run, actions) = cog_flow::Run::start_as(Arc::clone(&flow), inputs.clone(), facts(origin.session, &origin.initiator));
         let mut history = Self {
             active: Active::new(origin, flow, run),
             roots: roots(data),
             places: places(body),
+            base: body.get("base").and_then(Value::as_text).unwrap_or_default().to_owned(),
             charged: Vec::new(),
             armed: BTreeMap::new(),
             sealed: false,
             intents: BTreeMap::new(),
+            now: entry.at(),
         };
         history.active.tally.add(entry);
         history.take(actions);
@@ -136,6 +147,7 @@ impl History {
     /// [`Mismatch`] when it does not follow from what went before.
     pub fn feed(&mut self, record: &Record) -> Result<(), Mismatch> {
         let entry = &record.entry;
+        self.now = entry.at();
         match entry.kind() {
             Kind::Receipt => self.receipt(record)?,
             Kind::Denial => self.denial(record)?,
@@ -165,6 +177,7 @@ impl History {
     /// What an answer decided, once the request it belongs to is decided.
     pub(crate) fn decided(&mut self, approval: ApprovalId, verdict: Result<Vec<String>, (String, String)>) {
         let Some(step) = waits_for(&self.active, approval) else { return };
+        self.armed.remove(&step);
         if self.active.asks.remove(&step).is_some() {
             let event = match verdict {
                 Ok(by) => Event::Approved { step, by },
@@ -267,13 +280,12 @@ impl History {
         let text = |name: &str| entry.data().get(name).and_then(Value::as_text).unwrap_or_default();
         let note = text("note").to_owned();
         match text("source") {
-            "timer" if note == BUDGET_TIMER => {
-                let reason = "the time of its budget is over".into();
-                self.apply(Event::OverBudget { reason });
-            }
             "timer" => {
-                self.armed.remove(&note);
-                self.apply(Event::Due { timer: note });
+                if let Ok(timer) = note.parse::<StepPath>() {
+                    self.armed.remove(&timer);
+                }
+                let event = self.active.due(&note);
+                event.into_iter().for_each(|event| self.apply(event));
             }
             "cancel" => self.apply(Event::Cancelled { reason: note }),
             "step.invalid" => self.invalid(&note),
@@ -329,39 +341,45 @@ impl History {
 
     /// Note what the flow wants; nothing is asked or done.
     fn take(&mut self, actions: Vec<Action>) {
-        for action in actions {
-            match action {
-                Action::Perform { step, uses, actor, with, retry, timeout_ms, subject } => {
-                    let state = State::New;
-                    let wanted = Wanted { uses, actor, with, retry, timeout_ms, subject, state };
-                    self.active.wanted.insert(step, wanted);
-                }
-                Action::Ask { step, by, count, message, expires_ms } => {
-                    let need = Need { count, of: by };
-                    let expires_ms = expires_ms.unwrap_or(ASK_MS);
-                    let question = Question { need, message, expires_ms, approval: None };
-                    self.active.asks.insert(step, question);
-                }
-                Action::Arm { timer, ms } => {
-                    self.armed.insert(timer, ms);
-                }
-                Action::Cancel { step } => {
-                    let waits = |wanted: &Wanted| wanted.state != State::Open;
-                    if self.active.wanted.get(&step).is_some_and(waits) {
-                        self.active.wanted.remove(&step);
-                    }
-                    self.active.asks.remove(&step);
-                }
-                Action::Choose { step, goal, constraints, plans, attempt } => {
-                    let choice = Choice { step: step.clone(), goal, constraints, plans, attempt };
-                    self.active.choices.insert(step, choice);
-                }
-                Action::Finish { status, output, error } => {
-                    let status = status.to_string();
-                    self.active.end = Some(Ending { status, output, error });
-                }
+        let mut queue = VecDeque::from(actions);
+        while let Some(action) = queue.pop_front() {
+            if let Some(event) = self.note(action) {
+                queue.extend(self.active.run.apply(event).unwrap_or_default());
             }
         }
+    }
+
+    fn note(&mut self, action: Action) -> Option<Event> {
+        let active = &mut self.active;
+        match action {
+            Action::Perform { step, uses, actor, with, retry, timeout_ms, subject } => {
+                let state = State::New;
+                let wanted = Wanted { uses, actor, with, retry, timeout_ms, subject, state };
+                active.wanted.insert(step, wanted);
+            }
+            Action::Ask { step, by, count, message, expires_ms } => {
+                let need = Need { count: count.into(), of: by };
+                self.armed.insert(step.clone(), Armed { at: self.now, ms: expires_ms });
+                let question = Question { need, message, expires_ms, approval: None };
+                active.asks.insert(step, question);
+            }
+            Action::Arm { timer, ms } => {
+                self.armed.insert(timer.clone(), Armed { at: self.now, ms });
+                active.sleeping.insert(timer);
+            }
+            Action::Cancel { step } => {
+                self.armed.remove(&step);
+                return active.give_up(&step);
+            }
+            Action::Choose { step, goal, constraints, plans, attempt } => {
+                let choice = Choice { step: step.clone(), goal, constraints, plans, attempt };
+                active.choices.insert(step, choice);
+            }
+            Action::Finish { status, output, error } => {
+                active.end = Some(Ending { status: status.as_str().to_owned(), output, error });
+            }
+        }
+        None
     }
 
     pub(crate) fn intent_of(&self, receipt: ReceiptId) -> Option<&Intent> {
@@ -390,6 +408,18 @@ impl History {
     #[must_use]
     pub fn places(&self) -> &BTreeMap<String, String> {
         &self.places
+    }
+
+    /// The folder of the workflow file.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The definition.
+    #[must_use]
+    pub fn flow(&self) -> Arc<Flow> {
+        Arc::clone(&self.active.flow)
     }
 
     /// The roots and what the run may do there.

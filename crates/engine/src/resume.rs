@@ -9,7 +9,7 @@ use cog_ledger::Kind;
 
 use crate::active::State;
 use crate::engine::{Engine, Output, Timer, Turn};
-use crate::history::{Charged, History, Mismatch, Record};
+use crate::history::{Armed, Charged, History, Mismatch, Record};
 use crate::replay::decide_again;
 
 /// A run to go on with: its entries, oldest first.
@@ -70,12 +70,11 @@ impl Engine {
             self.now().ms_since(first.entry.at())
         });
         let armed = history.armed.clone();
-        let mut active = history.active;
-        active.timers = armed.len() as u64;
-        self.runs.insert(id, active);
+        self.runs.insert(id, history.active);
         self.arm_budget(id, had_ms, turn);
-        for (name, ms) in armed {
-            turn.output(Output::Arm { timer: Timer { run: id, name }, ms });
+        for (step, Armed { at, ms }) in armed {
+            let ms = ms.saturating_sub(self.now().ms_since(at));
+            turn.output(Output::Arm { timer: Timer { run: id, name: step.to_string() }, ms });
         }
         for (receipt, step, intent) in lost {
             self.find_out(id, receipt, step, intent, turn)?;

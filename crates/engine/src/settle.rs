@@ -12,7 +12,7 @@ use cog_ledger::{Draft, Durable, Entry, Kind};
 use crate::active::{State, Wanted};
 use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::notice::What;
-use crate::start::{BUDGET_TIMER, draft};
+use crate::start::draft;
 use crate::steps::{evidence, waits_for};
 
 /// The longest wait between two attempts, in milliseconds.
@@ -290,14 +290,9 @@ impl Engine {
     /// A timer is due. That it was is evidence, in its place in the log.
     pub(crate) fn due(&mut self, timer: &Timer, turn: &mut Turn) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&timer.run) else { return Ok(()) };
+        let Some(event) = active.due(&timer.name) else { return Ok(()) };
         let data = evidence("timer", &timer.name);
         let draft = draft(&active.origin, Kind::Evidence, None, data, None);
-        let event = if timer.name == BUDGET_TIMER {
-            Event::OverBudget { reason: "the time of its budget is over".into() }
-        } else {
-            active.timers = active.timers.saturating_sub(1);
-            Event::Due { timer: timer.name.clone() }
-        };
         turn.append(active.origin.tenant, timer.run, draft, Await::Nothing);
         self.tell_flow(timer.run, event, turn)
     }

@@ -37,6 +37,9 @@ pub struct Start {
     pub roots: BTreeMap<String, Access>,
     /// Where the roots stand on this machine, kept as evidence.
     pub places: BTreeMap<String, String>,
+    /// The folder of the workflow file, kept as evidence; what stands beside the file is
+    /// found there when the run is resumed.
+    pub base: String,
     /// Who starts it.
     pub initiator: Actor,
     /// The environment, if not the one the flow names.
@@ -67,7 +70,11 @@ impl Engine {
         let draft = started(&start, &origin, canon);
         turn.append(origin.tenant, start.run, draft, Await::Started);
         self.gate.open_session(start.run, start.limits());
-        let (run, actions) = cog_flow::Run::start(Arc::clone(&start.flow), start.inputs.clone());
+        let (run, actions) = cog_flow::Run::start_as(
+            Arc::clone(&start.flow),
+            start.inputs.clone(),
+            facts(start.run, &start.initiator),
+        );
         self.runs.insert(start.run, Active::new(origin, start.flow, run));
         self.arm_budget(start.run, 0, turn);
         self.act(start.run, actions, turn)
@@ -127,6 +134,11 @@ impl Engine {
     }
 }
 
+/// What expressions see as `run`.
+pub(crate) fn facts(run: RunId, initiator: &Actor) -> Map {
+    Map::from([("id".into(), run.into()), ("initiator".into(), initiator.as_str().into())])
+}
+
 fn started(start: &Start, origin: &Origin, canon: Option<Digest>) -> Draft {
     let inputs = Value::Map(start.inputs.clone());
     let roots = start.roots.iter().map(|(name, access)| {
@@ -147,6 +159,7 @@ fn started(start: &Start, origin: &Origin, canon: Option<Digest>) -> Draft {
         ("source", Value::from(start.source.as_str())),
         ("inputs", inputs),
         ("places", Value::map(places)),
+        ("base", start.base.as_str().into()),
     ]);
     let body = BodyDraft { subject: None, bytes: body.canonical() };
     draft(origin, Kind::SessionStarted, canon, data, Some(body))

@@ -17,9 +17,6 @@ use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::notice::What;
 use crate::start::draft;
 
-/// How long a step that asks people waits when it does not say, in milliseconds.
-pub(crate) const ASK_MS: u64 = cog_gate::approvals::APPROVAL_LIFE_MS;
-
 impl Engine {
     /// Tell the flow what happened and do what it then wants.
     pub(crate) fn tell_flow(
@@ -69,28 +66,21 @@ impl Engine {
                 self.choose(id, choice, turn).map(Some)
             }
             Action::Ask { step, by, count, message, expires_ms } => {
-                let need = Need { count, of: by };
-                let expires_ms = expires_ms.unwrap_or(ASK_MS);
+                let need = Need { count: count.into(), of: by };
+                turn.output(Output::Arm { timer: Timer { run: id, name: step.to_string() }, ms: expires_ms });
                 let question = Question { need, message, expires_ms, approval: None };
                 active.asks.insert(step.clone(), question);
                 self.consult(id, &step, turn)?;
                 Ok(None)
             }
             Action::Arm { timer, ms } => {
-                active.timers += 1;
-                turn.output(Output::Arm { timer: Timer { run: id, name: timer }, ms });
+                turn.output(Output::Arm { timer: Timer { run: id, name: timer.to_string() }, ms });
+                active.sleeping.insert(timer);
                 Ok(None)
             }
-            Action::Cancel { step } => {
-                let waits = |wanted: &Wanted| wanted.state != State::Open;
-                if active.wanted.get(&step).is_some_and(waits) {
-                    active.wanted.remove(&step);
-                }
-                active.asks.remove(&step);
-                Ok(None)
-            }
+            Action::Cancel { step } => Ok(active.give_up(&step)),
             Action::Finish { status, output, error } => {
-                active.end = Some(Ending { status: status.to_string(), output, error });
+                active.end = Some(Ending { status: status.as_str().to_owned(), output, error });
                 Ok(None)
             }
         }

@@ -1,0 +1,10 @@
+//! One module for each command.
+
+pub(crate) mod approvals;
+pub(crate) mod canon;
+pub(crate) mod doctor;
+pub(crate) mod ledger;
+pub(crate) mod replay;
+pub(crate) mod run;
+pub(crate) mod verify;
+pub(crate) mod why;

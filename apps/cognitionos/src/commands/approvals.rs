@@ -1,0 +1,148 @@
+//! `approvals`: what waits for people, and their answers.
+
+use cog_base::id::ApprovalId;
+use cog_base::{Clock as _, Value};
+use cog_gate::Actor;
+use cog_gate::approvals::{Approvals, Request};
+use cog_ledger::Kind;
+use cog_store::{Select, TenantTx as _};
+
+use crate::cli::{ApprovalsCommand, Common};
+use crate::failure::{Exit, Failure};
+use crate::home::{Home, told};
+use crate::system::SystemClock;
+use crate::terminal::{Terminal, Tone, plain};
+
+const KINDS: [Kind; 3] =
+    [Kind::ApprovalRequested, Kind::ApprovalGranted, Kind::ApprovalRejected];
+
+pub(crate) fn approvals(
+    command: &ApprovalsCommand,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    match command {
+        ApprovalsCommand::List => list(&Home::read(&common.data)?, terminal),
+        ApprovalsCommand::Approve { id, actor } => {
+            answer(&Home::write(&common.data)?, id, actor, Ok(()), terminal)
+        }
+        ApprovalsCommand::Reject { id, reason, actor } => {
+            answer(&Home::write(&common.data)?, id, actor, Err(reason), terminal)
+        }
+    }
+}
+
+/// The requests of the runs that are still open.
+fn read(home: &Home) -> anyhow::Result<Approvals> {
+    let mut approvals = Approvals::default();
+    let open = home.scope()?.open_sessions().map_err(told)?;
+    for session in open {
+        let select = Select { kinds: KINDS.into(), ..Select::session(session) };
+        home.each(select, |entry| approvals.observe(entry))?;
+    }
+    Ok(approvals)
+}
+
+fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let approvals = read(home)?;
+    let waiting: Vec<_> = approvals.waiting().collect();
+    if terminal.json {
+        terminal.emit(&Value::list(waiting.into_iter().map(json)));
+        return Ok(Exit::Done);
+    }
+    if waiting.is_empty() {
+        terminal.note("nothing waits for approval");
+    }
+    for request in waiting {
+        terminal.say(&format!("{}  {}", terminal.tint(Tone::Ask, &request.id.to_string()), request.step));
+        terminal.say(&format!("  {} on {}", request.action, request.resource));
+        for line in details(home, request)? {
+            terminal.say(&format!("  {line}"));
+        }
+        let of = request.need.of.join(" or ");
+        let given = request.granted.len();
+        terminal.say(&format!(
+            "  needs {} of {of}, has {given}; asked by {}, until {}",
+            request.need.count, request.actor, request.expires
+        ));
+        terminal.say(&format!("  run {}", request.session));
+    }
+    Ok(Exit::Done)
+}
+
+/// What exactly would be done, from the record beside the request.
+fn details(home: &Home, request: &Request) -> anyhow::Result<Vec<String>> {
+    let entries = home.scope()?.find(&request.id.to_string()).map_err(told)?;
+    let Some(first) = entries.into_iter().next() else { return Ok(Vec::new()) };
+    let record = home.record(first)?;
+    let args = record.body.as_ref().and_then(|body| body.at(&["intent", "context", "args"]));
+    let args = args.and_then(Value::as_map).into_iter().flatten();
+    Ok(args.map(|(name, value)| format!("{name}: {}", plain(&value.to_string()))).collect())
+}
+
+fn json(request: &Request) -> Value {
+    Value::map([
+        ("id", Value::from(request.id)),
+        ("run", request.session.into()),
+        ("step", request.step.as_str().into()),
+        ("action", request.action.as_str().into()),
+        ("resource", request.resource.as_str().into()),
+        ("actor", request.actor.as_str().into()),
+        ("initiator", request.initiator.as_str().into()),
+        ("count", request.need.count.into()),
+        ("of", Value::list(request.need.of.iter().map(String::as_str))),
+        ("granted", Value::list(request.granted.iter().map(String::as_str))),
+        ("intent", request.intent.into()),
+        ("canon", request.canon.into()),
+        ("expires", request.expires.into()),
+    ])
+}
+
+fn answer(
+    home: &Home,
+    id: &str,
+    actor: &str,
+    verdict: Result<(), &String>,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let bad = |error: &dyn std::fmt::Display| Failure::new(Exit::BadInput, error);
+    let id: ApprovalId = id.parse().map_err(|error| bad(&error))?;
+    let who: Actor = actor.parse().map_err(|error| bad(&error))?;
+    let approvals = read(home)?;
+    let request = approvals.get(id).ok_or_else(|| {
+        let message = format!("no open run waits for {id}");
+        Failure::advise(Exit::BadInput, message, "cognitionos approvals list")
+    })?;
+    let canon = home.canon(request.canon)?;
+    let in_force = home.change_control()?;
+    let canon = canon.filter(|canon| in_force.in_force(canon.domain()) == Some(canon.digest()));
+    let canon = canon.ok_or_else(|| {
+        Failure::advise(
+            Exit::Conflict,
+            "the canon changed since this was asked",
+            format!("cognitionos run --resume {} asks again", request.session),
+        )
+    })?;
+    let now = SystemClock.now();
+    let draft = match verdict {
+        Ok(()) => approvals.grant(id, &who, &canon, now),
+        Err(reason) => approvals.reject(id, &who, reason, &canon, now),
+    };
+    let draft = draft.map_err(|error| Failure::new(Exit::Refused, error))?;
+    let entries = home.append(vec![draft])?;
+    let seq = entries.first().map_or(0, |entry| entry.seq());
+    let word = if verdict.is_ok() { "approved" } else { "rejected" };
+    if terminal.json {
+        terminal.emit(&Value::map([
+            ("id", Value::from(id)),
+            ("verdict", word.into()),
+            ("by", who.as_str().into()),
+            ("entry", seq.into()),
+            ("run", request.session.into()),
+        ]));
+    } else {
+        terminal.say(&format!("{word} by {who}, entry {seq}"));
+        terminal.note(&format!("go on with: cognitionos run --resume {}", request.session));
+    }
+    Ok(Exit::Done)
+}

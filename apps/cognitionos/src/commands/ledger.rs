@@ -1,0 +1,191 @@
+//! `ledger`: look at entries, prove, verify, export, and what an administrator may do.
+
+mod admin;
+mod export;
+mod proof;
+
+pub(crate) use export::public_key;
+
+use cog_base::Value;
+use cog_ledger::{Entry, Kind};
+use cog_store::{PAGE_MAX, Select};
+
+use crate::cli::{Common, LedgerCommand};
+use crate::failure::{Exit, Failure};
+use crate::home::{Home, told};
+use crate::terminal::{Terminal, Tone, plain};
+
+pub(crate) fn ledger(
+    command: &LedgerCommand,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let data = common.data.as_path();
+    match command {
+        LedgerCommand::List { run, kind, from, limit } => {
+            let select = select(run.as_deref(), kind.as_deref(), *from, *limit)?;
+            list(&Home::read(data)?, &select, terminal)
+        }
+        LedgerCommand::Show { id } => show(&Home::read(data)?, id, terminal),
+        LedgerCommand::Verify { against } => {
+            export::verify(&Home::read(data)?, against.as_deref(), terminal)
+        }
+        LedgerCommand::Export { output, format, no_bodies, key } => {
+            let home = Home::read(data)?;
+            let wanted = export::Wanted { output, format: *format, bodies: !no_bodies };
+            export::export(&home, &wanted, key.as_deref(), terminal)
+        }
+        LedgerCommand::Proof { id } => proof::proof(&Home::read(data)?, id, terminal),
+        LedgerCommand::Checkpoint => {
+            let home = Home::read(data)?;
+            let checkpoint = home.scope()?.checkpoint().map_err(told)?;
+            let checkpoint = checkpoint.ok_or_else(empty)?;
+            proof::print(&checkpoint.note().to_string(), "checkpoint", terminal)
+        }
+        LedgerCommand::Key => {
+            let key = public_key(&Home::read(data)?)?;
+            proof::print(&format!("{key}\n"), "key", terminal)
+        }
+        LedgerCommand::Rotate { actor } => admin::rotate(&Home::write(data)?, actor, terminal),
+        LedgerCommand::Erase { subject, actor } => {
+            admin::erase(&Home::write(data)?, subject, actor, terminal)
+        }
+        LedgerCommand::Prune { before, reason, actor } => {
+            admin::prune(&Home::write(data)?, *before, reason, actor, terminal)
+        }
+    }
+}
+
+/// There is nothing in the ledger yet.
+fn empty() -> anyhow::Error {
+    Failure::advise(
+        Exit::BadInput,
+        "the ledger is empty",
+        "cognitionos run examples/01-quickstart/workflow.yaml",
+    )
+}
+
+fn select(
+    run: Option<&str>,
+    kind: Option<&str>,
+    from: u64,
+    limit: usize,
+) -> anyhow::Result<Select> {
+    let bad = |error: &dyn std::fmt::Display| Failure::new(Exit::BadInput, error);
+    let kinds = match kind {
+        Some(kind) => vec![kind.parse::<Kind>().map_err(|error| bad(&error))?],
+        None => Vec::new(),
+    };
+    let session = run.map(str::parse).transpose().map_err(|error| bad(&error))?;
+    Ok(Select { from, kinds, session, limit, ..Select::default() })
+}
+
+fn list(home: &Home, select: &Select, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let mut left = select.limit;
+    let mut page = Select { limit: left.min(PAGE_MAX), ..select.clone() };
+    while left > 0 {
+        let entries = home.scope()?.select(&page).map_err(told)?;
+        let Some(last) = entries.last() else { break };
+        left = left.saturating_sub(entries.len());
+        page = Select { limit: left.min(PAGE_MAX), ..page.after(last) };
+        for entry in &entries {
+            if terminal.json {
+                terminal.emit(&value(entry)?);
+            } else {
+                terminal.say(&line(entry, terminal));
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// An entry as the value its bytes hold.
+fn value(entry: &Entry) -> anyhow::Result<Value> {
+    Ok(cog_base::json::parse(std::str::from_utf8(entry.bytes())?)?)
+}
+
+fn line(entry: &Entry, terminal: &Terminal) -> String {
+    let text = |name: &str| entry.data().get(name).and_then(Value::as_text).unwrap_or_default();
+    let tone = match entry.kind() {
+        Kind::Receipt => Tone::Good,
+        Kind::Denial | Kind::ApprovalRejected | Kind::CanonRejected => Tone::Bad,
+        Kind::ApprovalRequested | Kind::ApprovalGranted => Tone::Ask,
+        _ => Tone::Faint,
+    };
+    let about = match entry.kind() {
+        Kind::Receipt | Kind::ApprovalRequested => {
+            format!("{} {} on {}", text("step"), text("action"), text("resource"))
+        }
+        Kind::Denial => {
+            format!("{} {} on {}: {}", text("step"), text("action"), text("resource"), text("code"))
+        }
+        Kind::Outcome => format!("{} {}", text("disposition"), text("code")),
+        Kind::SessionStarted => text("workflow").to_owned(),
+        Kind::SessionSealed => text("status").to_owned(),
+        Kind::PlanSelected => format!("{} {} -> {}", text("step"), text("goal"), text("chosen")),
+        Kind::CanonActivated | Kind::CanonProposed => text("digest").to_owned(),
+        _ => text("note").to_owned(),
+    };
+    let kind = terminal.tint(tone, &format!("{:<18}", entry.kind().as_str()));
+    let id = terminal.tint(Tone::Faint, entry.id().unwrap_or_default());
+    let (seq, at) = (entry.seq(), entry.at());
+    format!("{seq:>6}  {at}  {kind} {:<16} {}  {id}", entry.actor(), plain(&about))
+}
+
+fn show(home: &Home, id: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
+    for entry in named(home, id)? {
+        let record = home.record(entry)?;
+        let mut shown = vec![
+            ("entry", value(&record.entry)?),
+            ("leaf", record.entry.leaf().into()),
+        ];
+        if let Some(body) = record.body {
+            shown.push(("body", body));
+        } else if record.entry.commit().is_some() {
+            shown.push(("body", "erased or pruned".into()));
+        }
+        let shown = Value::map(shown);
+        if terminal.json {
+            terminal.emit(&shown);
+        } else {
+            terminal.say(&pretty(&shown, 0));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The entries that a number or an id names.
+pub(crate) fn named(home: &Home, id: &str) -> anyhow::Result<Vec<Entry>> {
+    let scope = home.scope()?;
+    let entries = match id.parse::<u64>() {
+        Ok(seq) => scope.entry(seq).map_err(told)?.into_iter().collect(),
+        Err(_) => scope.find(id).map_err(told)?,
+    };
+    if entries.is_empty() {
+        return Err(Failure::advise(
+            Exit::BadInput,
+            format!("there is no entry `{id}` in this ledger"),
+            "cognitionos ledger list",
+        ));
+    }
+    Ok(entries)
+}
+
+/// JSON with a member on each line.
+pub(crate) fn pretty(value: &Value, depth: usize) -> String {
+    let pad = "  ".repeat(depth + 1);
+    let close = "  ".repeat(depth);
+    match value {
+        Value::Map(members) if !members.is_empty() => {
+            let lines = members.iter().map(|(name, value)| {
+                format!("{pad}{}: {}", Value::from(name.as_str()), pretty(value, depth + 1))
+            });
+            format!("{{\n{}\n{close}}}", lines.collect::<Vec<_>>().join(",\n"))
+        }
+        Value::List(items) if !items.is_empty() => {
+            let lines = items.iter().map(|item| format!("{pad}{}", pretty(item, depth + 1)));
+            format!("[\n{}\n{close}]", lines.collect::<Vec<_>>().join(",\n"))
+        }
+        other => plain(&other.to_string()),
+    }
+}

@@ -1,0 +1,313 @@
+//! Bundles and tables, and the check of the own ledger, which is the check of its bundle.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the program's edge writes the files it is asked for"
+)]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::Path;
+
+use anyhow::Context as _;
+use cog_base::{Clock as _, Digest, Value};
+use cog_ledger::bundle::{BundleWriter, CanonFiles, Check, Manifest, Verified, read_head};
+use cog_ledger::{Checkpoint, Entry, Kind, VerifierKey};
+use cog_store::{Select, frontier};
+
+use super::{empty, value};
+use crate::cli::Format;
+use crate::failure::{Exit, Failure};
+use crate::home::{Home, told};
+use crate::system::SystemClock;
+use crate::terminal::{Terminal, Tone};
+
+/// What to export.
+pub(super) struct Wanted<'a> {
+    pub(super) output: &'a Path,
+    pub(super) format: Format,
+    pub(super) bodies: bool,
+}
+
+pub(super) fn export(
+    home: &Home,
+    wanted: &Wanted<'_>,
+    key: Option<&Path>,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let to_stdout = wanted.output == Path::new("-");
+    if to_stdout {
+        let mut bytes = Vec::new();
+        write(home, wanted, &mut bytes)?;
+        terminal.raw(&bytes)?;
+    } else {
+        let path = wanted.output;
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let mut out = BufWriter::new(file);
+        write(home, wanted, &mut out)?;
+        out.flush().with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if let Some(path) = key {
+        std::fs::write(path, format!("{}\n", public_key(home)?))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if !to_stdout {
+        let shown = wanted.output.display().to_string();
+        if terminal.json {
+            terminal.emit(&Value::map([("output", shown.as_str())]));
+        } else {
+            terminal.say(&format!("wrote {shown}"));
+            if wanted.format == Format::Bundle {
+                terminal.note(&format!("check it: cognitionos verify {shown} --key KEY"));
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn write(home: &Home, wanted: &Wanted<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    match wanted.format {
+        Format::Bundle => bundle(home, wanted.bodies, out),
+        Format::Json => json(home, out),
+        Format::Csv => csv(home, out),
+    }
+}
+
+/// Write the bundle of the whole log.
+fn bundle(home: &Home, bodies: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    let scope = home.scope()?;
+    let checkpoint = scope.checkpoint().map_err(told)?.ok_or_else(empty)?;
+    let from = scope.pruned().map_err(told)?.entries;
+    let size = checkpoint.size();
+    let canons = canons(home)?;
+    let mut with_body = Vec::new();
+    if bodies {
+        home.each(Select { from, to: size, ..Select::default() }, |entry| {
+            with_body.extend(entry.commit().map(|_| entry.seq()));
+        })?;
+        let mut kept = Vec::new();
+        for seq in with_body {
+            if scope.body(seq).map_err(told)?.is_some() {
+                kept.push(seq);
+            }
+        }
+        with_body = kept;
+    }
+    let manifest = Manifest {
+        tenant: home.tenant,
+        origin: checkpoint.origin().to_owned(),
+        from,
+        size,
+        root: checkpoint.root(),
+        bodies: with_body.len() as u64,
+        canons: canons.len() as u64,
+        created: SystemClock.now(),
+    };
+    let mut writer = BundleWriter::begin(out, &manifest)?;
+    for key in keys(home)? {
+        writer.key(&key)?;
+    }
+    for canon in &canons {
+        writer.canon(canon)?;
+    }
+    if from > 0 {
+        let frontier = frontier(scope.as_ref(), from)?;
+        writer.subtrees(frontier.roots())?;
+    }
+    let mut failed = None;
+    home.each(Select { from, to: size, ..Select::default() }, |entry| {
+        if failed.is_none() {
+            failed = writer.entry(entry).err();
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    for seq in with_body {
+        if let Some(body) = scope.body(seq).map_err(told)? {
+            writer.body(seq, &body.salt, &body.bytes)?;
+        }
+    }
+    writer.checkpoint(&checkpoint)?;
+    Ok(writer.end()?)
+}
+
+/// Every kept version of canon that the log names.
+fn canons(home: &Home) -> anyhow::Result<Vec<CanonFiles>> {
+    let mut digests = std::collections::BTreeSet::new();
+    let kinds = vec![Kind::CanonProposed, Kind::CanonActivated];
+    home.each(Select { kinds, ..Select::default() }, |entry| {
+        let digest = entry.data().get("digest").and_then(Value::as_text);
+        digests.extend(digest.and_then(|digest| digest.parse::<Digest>().ok()));
+    })?;
+    let mut canons = Vec::new();
+    for digest in digests {
+        if let Some(files) = home.scope()?.canon(digest).map_err(told)? {
+            canons.push(CanonFiles { digest, files: BTreeMap::from_iter(files) });
+        }
+    }
+    Ok(canons)
+}
+
+/// The keys of the log, the first one first.
+fn keys(home: &Home) -> anyhow::Result<Vec<VerifierKey>> {
+    let mut keys = Vec::new();
+    let kinds = vec![Kind::Genesis, Kind::KeyRotated];
+    home.each(Select { kinds, ..Select::default() }, |entry| {
+        let name = if entry.kind() == Kind::Genesis { "key" } else { "to" };
+        let line = entry.data().get(name).and_then(Value::as_text);
+        keys.extend(line.and_then(|line| line.parse::<VerifierKey>().ok()));
+    })?;
+    Ok(keys)
+}
+
+/// The key that signs the newest heads.
+pub(crate) fn public_key(home: &Home) -> anyhow::Result<VerifierKey> {
+    keys(home)?.pop().ok_or_else(empty)
+}
+
+fn json(home: &Home, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut separator = "[\n";
+    let mut failed = None;
+    home.each(Select::default(), |entry| {
+        let written = value(entry).and_then(|value| Ok(write!(out, "{separator}{value}")?));
+        failed = failed.take().or(written.err());
+        separator = ",\n";
+    })?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(writeln!(out, "{}", if separator == "[\n" { "[]" } else { "\n]" })?),
+    }
+}
+
+/// The columns an auditor asks for; RFC 4180, and nothing that a spreadsheet would run.
+fn csv(home: &Home, out: &mut dyn Write) -> anyhow::Result<()> {
+    let columns = [
+        "seq", "at", "kind", "actor", "domain", "environment", "run", "step", "action",
+        "resource", "id", "verdict", "code", "rule", "cost_micros", "canon", "leaf",
+    ];
+    writeln!(out, "{}\r", columns.join(","))?;
+    let mut failed = None;
+    home.each(Select::default(), |entry| {
+        let row = row(entry).iter().map(|cell| field(cell)).collect::<Vec<_>>().join(",");
+        failed = failed.take().or(writeln!(out, "{row}\r").err());
+    })?;
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+fn row(entry: &Entry) -> [String; 17] {
+    let data = entry.data();
+    let text = |name: &str| data.get(name).and_then(Value::as_text).unwrap_or_default().to_owned();
+    let verdict = match entry.kind() {
+        Kind::Receipt => "allowed".to_owned(),
+        Kind::Denial => "refused".to_owned(),
+        Kind::Outcome => text("disposition"),
+        Kind::SessionSealed => text("status"),
+        _ => String::new(),
+    };
+    let rules = data.get("rules").and_then(Value::as_list).unwrap_or_default();
+    let rules: Vec<_> = rules.iter().filter_map(Value::as_text).collect();
+    let rule = if rules.is_empty() { text("rule") } else { rules.join(" ") };
+    let cost = data.get("cost_micros").and_then(Value::as_u64);
+    [
+        entry.seq().to_string(),
+        entry.at().to_string(),
+        entry.kind().as_str().to_owned(),
+        entry.actor().to_owned(),
+        entry.domain().to_owned(),
+        entry.environment().to_owned(),
+        entry.session().map(|session| session.to_string()).unwrap_or_default(),
+        text("step"),
+        text("action"),
+        text("resource"),
+        entry.id().unwrap_or_default().to_owned(),
+        verdict,
+        text("code"),
+        rule,
+        cost.map(|cost| cost.to_string()).unwrap_or_default(),
+        entry.canon().map(|canon| canon.to_string()).unwrap_or_default(),
+        entry.leaf().to_string(),
+    ]
+}
+
+fn field(cell: &str) -> String {
+    let cell = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{cell}")
+    } else {
+        cell.to_owned()
+    };
+    if cell.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell
+    }
+}
+
+/// Check the own ledger: its bundle, streamed into the verifier.
+pub(super) fn verify(
+    home: &Home,
+    against: Option<&Path>,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let trusted = keys(home)?;
+    let against = against.map(earlier).transpose()?;
+    let (reader, mut writer) = std::io::pipe()?;
+    let verified = std::thread::scope(|scope| -> anyhow::Result<Verified> {
+        let checking = scope.spawn(|| {
+            let check = Check { trusted: &trusted, against: against.as_slice() };
+            cog_ledger::bundle::verify(&mut BufReader::new(reader), &check)
+        });
+        let written = bundle(home, true, &mut BufWriter::new(&mut writer));
+        drop(writer);
+        let verified = checking.join().map_err(|_| anyhow::anyhow!("the verifier panicked"))?;
+        written?;
+        Ok(verified?)
+    })?;
+    if terminal.json {
+        terminal.emit(&verify::json(&verified));
+    } else {
+        told_verdict(&verified, terminal);
+    }
+    Ok(if verified.holds() { Exit::Done } else { Exit::Failed })
+}
+
+fn told_verdict(verified: &Verified, terminal: &Terminal) {
+    if verified.holds() {
+        let size = verified.manifest.size;
+        terminal.say(&format!(
+            "{}  {size} entries, {} bodies, {} versions of canon: every hash, link, signature and rule holds",
+            terminal.tint(Tone::Good, "verified"),
+            verified.bodies,
+            verified.canons
+        ));
+        if verified.bodies_absent > 0 {
+            terminal.say(&format!("  {} bodies were erased or pruned", verified.bodies_absent));
+        }
+        if verified.audited.open_receipts > 0 {
+            terminal.say(&format!("  {} receipts have no outcome yet", verified.audited.open_receipts));
+        }
+        if verified.compared > 0 {
+            terminal.say("  it only grew since the earlier head");
+        }
+        return;
+    }
+    let findings = verified.findings();
+    terminal.say(&format!("{}  {} findings", terminal.tint(Tone::Bad, "NOT VERIFIED"), findings.total()));
+    for finding in findings.kept() {
+        let place = finding.seq.map(|seq| format!("entry {seq}: ")).unwrap_or_default();
+        terminal.say(&format!("  {place}{} ({})", finding.message, finding.code));
+    }
+}
+
+/// An earlier head from a checkpoint or bundle file.
+fn earlier(path: &Path) -> anyhow::Result<Checkpoint> {
+    let file = File::open(path).map_err(|error| {
+        Failure::new(Exit::BadInput, format!("cannot read {}: {error}", path.display()))
+    })?;
+    let head = read_head(&mut BufReader::new(file)).map_err(|error| {
+        Failure::new(Exit::BadInput, format!("{}: {error}", path.display()))
+    })?;
+    Ok(head.into_checkpoint())
+}

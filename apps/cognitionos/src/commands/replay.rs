@@ -1,0 +1,182 @@
+//! `replay`: recompute runs and decisions from the ledger; with another canon, the impact.
+
+use cog_base::Value;
+use cog_base::id::RunId;
+use cog_canon::Canon;
+use cog_engine::Record;
+use cog_engine::replay::{Canons, Flipped, Replayed, impact, is_decision, replay_decision, replay_run};
+use cog_ledger::Kind;
+use cog_store::Select;
+
+use crate::canon_dir;
+use crate::cli::{Common, ReplayArgs};
+use crate::failure::{Exit, Failure};
+use crate::home::Home;
+use crate::terminal::{Terminal, Tone, plain};
+
+pub(crate) fn replay(
+    args: &ReplayArgs,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let home = Home::read(&common.data)?;
+    let runs = runs(args, &home)?;
+    if let Some(dir) = &args.canon {
+        let (_, other) = canon_dir::load(dir)?;
+        return show_impact(&home, &runs, &other, terminal);
+    }
+    let canons = home.canons()?;
+    let mut holds = true;
+    for run in runs {
+        holds &= replay_one(&home, run, &canons, terminal)?;
+    }
+    Ok(if holds { Exit::Done } else { Exit::Failed })
+}
+
+fn runs(args: &ReplayArgs, home: &Home) -> anyhow::Result<Vec<RunId>> {
+    if let Some(run) = &args.run {
+        return Ok(vec![run.parse().map_err(|error| Failure::new(Exit::BadInput, error))?]);
+    }
+    if !args.all {
+        let newest = home.newest_run()?;
+        return newest.map(|run| vec![run]).ok_or_else(|| {
+            Failure::new(Exit::BadInput, "this ledger has no run yet")
+        });
+    }
+    all_runs(home)
+}
+
+/// Every run of the ledger, oldest first.
+pub(crate) fn all_runs(home: &Home) -> anyhow::Result<Vec<RunId>> {
+    let mut runs = Vec::new();
+    let kinds = vec![Kind::SessionStarted];
+    home.each(Select { kinds, ..Select::default() }, |entry| runs.extend(entry.session()))?;
+    Ok(runs)
+}
+
+fn replay_one(
+    home: &Home,
+    run: RunId,
+    canons: &Canons,
+    terminal: &Terminal,
+) -> anyhow::Result<bool> {
+    let records = home.records(run)?;
+    let trace = replay_run(&records);
+    let decisions: Vec<_> = records.iter().filter(|record| is_decision(&record.entry)).collect();
+    let replayed: Vec<_> =
+        decisions.iter().map(|record| (*record, replay_decision(record, canons))).collect();
+    let same = replayed.iter().filter(|(_, it)| *it == Replayed::Same).count();
+    let holds = trace.is_ok() && same == replayed.len();
+    if terminal.json {
+        let differing = replayed.iter().filter(|(_, it)| *it != Replayed::Same);
+        terminal.emit(&Value::map([
+            ("run", Value::from(run)),
+            ("trace", if trace.is_ok() { "same" } else { "differs" }.into()),
+            ("mismatch", trace.as_ref().err().map(ToString::to_string).into()),
+            ("entries", (records.len() as u64).into()),
+            ("decisions", (replayed.len() as u64).into()),
+            ("same", (same as u64).into()),
+            ("differing", Value::list(differing.map(|(record, it)| differing_json(record, it)))),
+        ]));
+        return Ok(holds);
+    }
+    let word = if holds {
+        terminal.tint(Tone::Good, "same")
+    } else {
+        terminal.tint(Tone::Bad, "differs")
+    };
+    terminal.say(&format!(
+        "{word}  {run}: {} entries follow from definition and inputs, {same} of {} decisions recomputed the same",
+        records.len(),
+        replayed.len()
+    ));
+    if let Err(mismatch) = trace {
+        terminal.say(&format!("  {mismatch}"));
+    }
+    for (record, it) in replayed.iter().filter(|(_, it)| *it != Replayed::Same) {
+        terminal.say(&format!("  entry {}: {}", record.entry.seq(), words(it)));
+    }
+    Ok(holds)
+}
+
+fn words(replayed: &Replayed) -> String {
+    match replayed {
+        Replayed::Same => "the same".into(),
+        Replayed::Differs { recorded, found } => {
+            format!("recorded {}, found {}", plain(recorded), plain(found))
+        }
+        Replayed::CannotTell { why } => format!("cannot be recomputed: {}", plain(why)),
+    }
+}
+
+fn differing_json(record: &Record, replayed: &Replayed) -> Value {
+    Value::map([
+        ("entry", Value::from(record.entry.seq())),
+        ("id", record.entry.id().into()),
+        ("what", words(replayed).into()),
+    ])
+}
+
+/// Every recorded verdict that another canon would change.
+pub(crate) fn show_impact(
+    home: &Home,
+    runs: &[RunId],
+    other: &Canon,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let (mut decisions, mut unknown, mut flipped) = (0_u64, 0_u64, Vec::new());
+    for run in runs {
+        for record in home.records(*run)? {
+            if !is_decision(&record.entry) || record.entry.domain() != other.domain() {
+                continue;
+            }
+            decisions += 1;
+            unknown += u64::from(record.body.is_none());
+            flipped.extend(impact(&record, other));
+        }
+    }
+    if terminal.json {
+        terminal.emit(&Value::map([
+            ("canon", Value::from(other.digest())),
+            ("decisions", decisions.into()),
+            ("not_recomputable", unknown.into()),
+            ("flipped", Value::list(flipped.iter().map(flipped_json))),
+        ]));
+        return Ok(Exit::Done);
+    }
+    terminal.say(&format!(
+        "{} of {decisions} recorded decisions would change under {} ({})",
+        flipped.len(),
+        other.name(),
+        other.digest().short()
+    ));
+    if unknown > 0 {
+        terminal.say(&format!("  {unknown} cannot be recomputed: their records were erased"));
+    }
+    for it in &flipped {
+        terminal.say(&format!(
+            "  {} {} on {}: {} -> {}  {}",
+            it.step,
+            it.action,
+            it.resource,
+            it.before,
+            terminal.tint(if it.after == "allow" { Tone::Good } else { Tone::Bad }, &it.after),
+            terminal.tint(Tone::Faint, &it.id)
+        ));
+        terminal.say(&format!("      {}", plain(&it.reason)));
+    }
+    Ok(Exit::Done)
+}
+
+fn flipped_json(flipped: &Flipped) -> Value {
+    Value::map([
+        ("entry", Value::from(flipped.seq)),
+        ("id", flipped.id.as_str().into()),
+        ("step", flipped.step.as_str().into()),
+        ("action", flipped.action.as_str().into()),
+        ("resource", flipped.resource.as_str().into()),
+        ("before", flipped.before.as_str().into()),
+        ("after", flipped.after.as_str().into()),
+        ("reason", flipped.reason.as_str().into()),
+    ])
+}

@@ -1,0 +1,382 @@
+//! `run`: one governed run on the embedded store, from its first entry to its seal.
+
+#![expect(clippy::disallowed_methods, reason = "the program's edge reads what it is pointed at")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use cog_base::Clock as _;
+use cog_base::id::{ApprovalId, RunId};
+use cog_canon::Canon;
+use cog_effect_file::RootBinding;
+use cog_engine::history::Mismatch;
+use cog_engine::replay::replay_run;
+use cog_engine::{Driver, Engine, Input, Resumption, Sealed, Settings, Start, What};
+use cog_flow::Flow;
+use cog_gate::Actor;
+use cog_gate::snapshot::{Access, TenantStatus};
+
+use crate::canon_dir;
+use crate::cli::{Common, RunArgs};
+use crate::failure::{Exit, Failure};
+use crate::hands::{Committed, Workers};
+use crate::home::{CANON_KINDS, Home};
+use crate::models;
+use crate::system::{SystemClock, SystemEntropy};
+use crate::terminal::{Terminal, Tone};
+use crate::view::{View, sealed_lines};
+
+/// How long one turn waits for something to happen, in milliseconds.
+const TURN_MS: u64 = 250;
+/// The largest workflow file, in bytes.
+const WORKFLOW_BYTES_MAX: u64 = 1 << 20;
+
+/// What a run needs to begin or to go on.
+struct Plan {
+    run: RunId,
+    input: Input,
+    flow: Arc<Flow>,
+    domain: String,
+    roots: BTreeMap<String, RootBinding>,
+    /// The folder that the workflow file stands in.
+    base: PathBuf,
+}
+
+/// How a run stands when nothing goes on any more.
+enum End {
+    Sealed(Box<Sealed>),
+    Parked(Vec<ApprovalId>),
+    Stopped(String),
+}
+
+pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let actor: Actor = args.actor.parse().map_err(|error| Failure::new(Exit::BadInput, error))?;
+    // A workflow file is read and checked before anything is opened or written.
+    let fresh = args.file.as_ref().map(|file| prepare(file, args, &actor)).transpose()?;
+    let home = Home::write(&common.data)?;
+    let plan = match (fresh, &args.resume) {
+        (Some(fresh), _) => fresh,
+        (None, Some(run)) => prepare_resume(&home, run)?,
+        (None, None) => {
+            return Err(Failure::new(Exit::BadInput, "name a workflow file, or a run with --resume"));
+        }
+    };
+    let canon = bind_canon(&home, &plan, args, &actor, terminal)?;
+    let adapters = models::adapters(args, &plan.base, canon.as_deref(), plan.run, plan.roots.clone())?;
+    let workers = Workers::new(adapters).context("cannot start the workers")?;
+    let committer = home.committer()?;
+    let mut driver = driver(&home, workers, committer.clone())?;
+    let end = drive(&mut driver, plan.run, plan.input, terminal);
+    drop(driver);
+    committer.shutdown();
+    report(&home, plan.run, &plan.flow, end?, terminal)
+}
+
+/// Read and check a workflow file and its inputs.
+fn prepare(file: &Path, args: &RunArgs, actor: &Actor) -> anyhow::Result<Plan> {
+    let source = read_workflow(file)?;
+    let flow = cog_flow::parse(&source, &file.display().to_string())
+        .map_err(|errors| Failure::new(Exit::BadInput, format!("the workflow has errors\n\n{errors}")))?;
+    let mut given = BTreeMap::new();
+    for input in &args.input {
+        let (name, value) = input.split_once('=').ok_or_else(|| {
+            Failure::new(Exit::BadInput, format!("`--input {input}` must be NAME=VALUE"))
+        })?;
+        given.insert(name.to_owned(), value.to_owned());
+    }
+    let bad = |errors: &dyn std::fmt::Display| Failure::new(Exit::BadInput, errors);
+    let inputs = flow.bind(&given).map_err(|errors| bad(&errors))?;
+    let base = file.parent().filter(|base| !base.as_os_str().is_empty());
+    let base = base.unwrap_or_else(|| Path::new(".")).to_owned();
+    let bound = flow.roots(&inputs).map_err(|errors| bad(&errors))?;
+    let (mut access, mut places, mut roots) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    for root in bound {
+        let given = args.input.iter().any(|input| input.ends_with(&format!("={}", root.path)));
+        // A folder given on the command line is meant from where the person stands.
+        let path = if given { PathBuf::from(&root.path) } else { base.join(&root.path) };
+        let write = root.access == cog_flow::Access::Write;
+        access.insert(root.name.clone(), if write { Access::Write } else { Access::Read });
+        places.insert(root.name.clone(), absolute(&path));
+        roots.insert(root.name, RootBinding { path, write, create: root.create });
+    }
+    let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
+    let (domain, flow) = (flow.domain.clone(), Arc::new(flow));
+    let start = Start {
+        run,
+        flow: Arc::clone(&flow),
+        source,
+        inputs,
+        roots: access,
+        places,
+        base: absolute(&base),
+        initiator: actor.clone(),
+        environment: args.environment.clone(),
+    };
+    Ok(Plan { run, input: Input::Start(Box::new(start)), flow, domain, roots, base })
+}
+
+fn read_workflow(file: &Path) -> anyhow::Result<String> {
+    let size = std::fs::metadata(file).map(|meta| meta.len());
+    let size = size.map_err(|error| {
+        Failure::new(Exit::BadInput, format!("cannot read {}: {error}", file.display()))
+    })?;
+    if size > WORKFLOW_BYTES_MAX {
+        let message = format!("{} has {size} bytes; a workflow has at most 1 MiB", file.display());
+        return Err(Failure::new(Exit::BadInput, message));
+    }
+    std::fs::read_to_string(file).map_err(|error| {
+        Failure::new(Exit::BadInput, format!("cannot read {}: {error}", file.display()))
+    })
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+/// Rebuild an open run from the ledger.
+fn prepare_resume(home: &Home, run: &str) -> anyhow::Result<Plan> {
+    let run: RunId = run.parse().map_err(|error| Failure::new(Exit::BadInput, error))?;
+    let records = home.records(run)?;
+    let history = replay_run(&records).map_err(|error: Mismatch| {
+        Failure::new(Exit::Failed, format!("{run} cannot be resumed: {error}"))
+    })?;
+    if history.is_sealed() {
+        let message = format!("{run} has ended; a sealed run cannot go on");
+        return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos replay {run}")));
+    }
+    let domain = records.first().map(|first| first.entry.domain().to_owned()).unwrap_or_default();
+    let roots = history.places().iter().map(|(name, path)| {
+        let write = history.roots().get(name) == Some(&Access::Write);
+        (name.clone(), RootBinding { path: PathBuf::from(path), write, create: false })
+    });
+    let (roots, base) = (roots.collect(), PathBuf::from(history.base()));
+    let flow = history.flow();
+    let input = Input::Resume(Box::new(Resumption { records }));
+    Ok(Plan { run, input, flow, domain, roots, base })
+}
+
+/// The canon in force in the run's domain. The first run of a domain founds it from the
+/// folder; later the folder must be the version in force, or be proposed.
+fn bind_canon(
+    home: &Home,
+    plan: &Plan,
+    args: &RunArgs,
+    actor: &Actor,
+    terminal: &Terminal,
+) -> anyhow::Result<Option<Arc<Canon>>> {
+    let change = home.change_control()?;
+    let in_force = change.in_force(&plan.domain);
+    let beside = plan.base.join("canon");
+    let dir = args.canon.clone().or_else(|| beside.join("canon.toml").is_file().then_some(beside));
+    let Some(dir) = dir else {
+        let Some(digest) = in_force else {
+            terminal.note(&terminal.tint(
+                Tone::Ask,
+                "no canon: no --canon DIR and no folder `canon` beside the workflow, so everything is refused",
+            ));
+            return Ok(None);
+        };
+        return Ok(home.canon(digest)?.map(Arc::new));
+    };
+    let (source, canon) = canon_dir::load(&dir)?;
+    if canon.domain() != plan.domain {
+        let message = format!(
+            "the canon in {} is for the domain `{}`, the workflow belongs to `{}`",
+            dir.display(),
+            canon.domain(),
+            plan.domain
+        );
+        return Err(Failure::new(Exit::BadInput, message));
+    }
+    match in_force {
+        Some(digest) if digest == canon.digest() => Ok(Some(Arc::new(canon))),
+        Some(digest) if args.canon.is_none() => {
+            let message = format!(
+                "the folder {} is not the canon in force ({}); the one in force decides. To change it: cognitionos canon propose {}",
+                dir.display(), digest.short(), dir.display()
+            );
+            terminal.note(&terminal.tint(Tone::Ask, &message));
+            Ok(home.canon(digest)?.map(Arc::new))
+        }
+        Some(digest) => Err(Failure::advise(
+            Exit::Conflict,
+            format!(
+                "the canon in force in `{}` is {}, and {} is {}: a canon changes only by proposal",
+                plan.domain,
+                digest.short(),
+                dir.display(),
+                canon.digest().short()
+            ),
+            format!("cognitionos canon propose {} --as user:NAME", dir.display()),
+        )),
+        None => {
+            let report = canon.test();
+            if !report.failed.is_empty() {
+                return Err(Failure::advise(
+                    Exit::BadInput,
+                    format!("{} of the canon's tests fail, so it cannot be put in force", report.failed.len()),
+                    format!("cognitionos canon test {}", dir.display()),
+                ));
+            }
+            home.keep_canon(&source, canon.digest())?;
+            let environment = args.environment.as_deref().unwrap_or(&plan.flow.environment);
+            let draft = change.found(&canon, environment, actor)?;
+            home.append(vec![draft])?;
+            terminal.note(&format!(
+                "canon {} founds the domain `{}` ({})",
+                canon.name(),
+                canon.domain(),
+                canon.digest().short()
+            ));
+            Ok(Some(Arc::new(canon)))
+        }
+    }
+}
+
+fn driver(
+    home: &Home,
+    workers: Workers,
+    committer: cog_store::Committer,
+) -> anyhow::Result<Driver> {
+    let settings = Settings { tenant: home.tenant, status: TenantStatus::Active };
+    let clock = Arc::new(SystemClock);
+    let mut engine = Engine::new(settings, clock.clone(), Box::new(SystemEntropy::new()));
+    let select = cog_store::Select { kinds: CANON_KINDS.into(), ..cog_store::Select::default() };
+    home.each(select, |entry| engine.observe(entry))?;
+    let newest = cog_store::Select { newest_first: true, limit: 1, ..cog_store::Select::default() };
+    let last = home.scope()?.select(&newest).map_err(crate::home::told)?;
+    last.iter().for_each(|entry| engine.observe(entry));
+    for canon in home.canons()?.into_values() {
+        engine.know(canon);
+    }
+    Ok(Driver::new(engine, Box::new(Committed(committer)), Box::new(workers), clock))
+}
+
+fn drive(
+    driver: &mut Driver,
+    run: RunId,
+    input: Input,
+    terminal: &Terminal,
+) -> anyhow::Result<End> {
+    let mut view = View::new(terminal);
+    let inbox = driver.inbox();
+    inbox.send(input);
+    loop {
+        for notice in driver.turn(TURN_MS)? {
+            view.show(&notice);
+            match notice.what {
+                What::Sealed(sealed) => {
+                    view.clear();
+                    return Ok(End::Sealed(Box::new(sealed)));
+                }
+                What::Stopped { message } => {
+                    view.clear();
+                    return Ok(End::Stopped(message));
+                }
+                What::Parked { approvals } => {
+                    view.clear();
+                    if !terminal.interactive || !ask(driver, run, &approvals, terminal) {
+                        return Ok(End::Parked(approvals));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Ask whoever sits at the terminal. Says whether anything was answered.
+fn ask(driver: &Driver, run: RunId, approvals: &[ApprovalId], terminal: &Terminal) -> bool {
+    let inbox = driver.inbox();
+    let mut answered = false;
+    for id in approvals {
+        let Some(request) = driver.engine().gate().approvals().get(*id) else { continue };
+        let of = request.need.of.join(" or ");
+        terminal.say(&format!("\n  {} waits for {} of {of}", request.step, request.need.count));
+        let who = terminal.question(&format!("  Answer as (user:NAME; empty to leave it open): "));
+        let Ok(who) = who.trim().parse::<Actor>() else { continue };
+        let yes = terminal.confirm(&format!("  Approve {} on {} as {who}?", request.action, request.resource));
+        let verdict = if yes { Ok(()) } else { Err("refused at the terminal".to_owned()) };
+        inbox.send(Input::Answer { run, approval: *id, who, verdict });
+        answered = true;
+    }
+    answered
+}
+
+fn report(
+    home: &Home,
+    run: RunId,
+    flow: &Flow,
+    end: End,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let checkpoint = home.scope()?.checkpoint().map_err(crate::home::told)?;
+    let head = checkpoint.map(|checkpoint| (checkpoint.size(), checkpoint.root()));
+    if terminal.json {
+        if let Some((size, root)) = head {
+            terminal.emit(&cog_base::Value::map([
+                ("event", cog_base::Value::from("checkpoint")),
+                ("run", run.into()),
+                ("size", size.into()),
+                ("root", root.into()),
+            ]));
+        }
+    }
+    let exit = match &end {
+        End::Sealed(sealed) => {
+            if !terminal.json {
+                for line in sealed_lines(terminal, run, sealed) {
+                    terminal.say(&line);
+                }
+            }
+            exit_of(&sealed.status)
+        }
+        End::Parked(approvals) => {
+            if !terminal.json {
+                parked(run, approvals, terminal);
+            }
+            Exit::Waiting
+        }
+        End::Stopped(message) => {
+            return Err(Failure::advise(
+                Exit::Failed,
+                format!("{run} stopped: the ledger could not be written: {message}"),
+                format!("mend the cause, then: cognitionos run --resume {run}"),
+            ));
+        }
+    };
+    if !terminal.json && !terminal.quiet {
+        if let Some((size, root)) = head {
+            terminal.say(&format!("  checkpoint: {size} entries, root {}", root.short()));
+        }
+        look_closer(run, flow, terminal);
+    }
+    Ok(exit)
+}
+
+fn parked(run: RunId, approvals: &[ApprovalId], terminal: &Terminal) {
+    let word = terminal.tint(Tone::Ask, "waiting for approval");
+    terminal.say(&format!("\n{word}  {run}"));
+    for id in approvals {
+        terminal.say(&format!("  cognitionos approvals approve {id} --as user:NAME"));
+    }
+    terminal.say(&format!("  cognitionos run --resume {run}"));
+}
+
+fn look_closer(run: RunId, _: &Flow, terminal: &Terminal) {
+    terminal.say("\nLook closer:");
+    terminal.say(&format!("  cognitionos ledger list --run {run}"));
+    terminal.say(&format!("  cognitionos replay {run}"));
+    terminal.say("  cognitionos ledger verify");
+}
+
+fn exit_of(status: &str) -> Exit {
+    match status {
+        "completed" => Exit::Done,
+        "refused" => Exit::Refused,
+        "cancelled" => Exit::Interrupted,
+        _ => Exit::Failed,
+    }
+}

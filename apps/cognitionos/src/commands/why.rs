@@ -1,0 +1,234 @@
+//! `why`: the story of one id, in words that a person outside engineering understands.
+
+use cog_base::Value;
+use cog_engine::Record;
+use cog_ledger::Kind;
+
+use super::ledger::{named, pretty};
+use crate::cli::{Common, WhyArgs};
+use crate::failure::Exit;
+use crate::home::Home;
+use crate::terminal::{Terminal, Tone, plain};
+use crate::view::candidate_line;
+
+pub(crate) fn why(args: &WhyArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let home = Home::read(&common.data)?;
+    let mut records = Vec::new();
+    for entry in named(&home, &args.id)? {
+        records.push(home.record(entry)?);
+    }
+    for record in &records {
+        if terminal.json {
+            terminal.emit(&json(record));
+        } else {
+            tell(record, terminal);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn json(record: &Record) -> Value {
+    let entry = &record.entry;
+    Value::map([
+        ("seq", Value::from(entry.seq())),
+        ("at", entry.at().into()),
+        ("kind", entry.kind().as_str().into()),
+        ("actor", entry.actor().into()),
+        ("canon", entry.canon().into()),
+        ("data", Value::Map(entry.data().clone())),
+        ("record", record.body.clone().into()),
+    ])
+}
+
+fn tell(record: &Record, terminal: &Terminal) {
+    let entry = &record.entry;
+    let lines = match entry.kind() {
+        Kind::Receipt => decision(record, terminal, "was allowed"),
+        Kind::Denial => decision(record, terminal, "was refused"),
+        Kind::ApprovalRequested => decision(record, terminal, "needs people to agree"),
+        Kind::ApprovalGranted => vec![format!("{} approved it on {}.", entry.actor(), entry.at())],
+        Kind::ApprovalRejected => {
+            let reason = text(record, "reason");
+            vec![format!("{} said no on {}: {reason}", entry.actor(), entry.at())]
+        }
+        Kind::Outcome => outcome(record),
+        Kind::PlanSelected => plan(record),
+        _ => vec![format!(
+            "Entry {} is `{}` by {} on {}.\n{}",
+            entry.seq(),
+            entry.kind(),
+            entry.actor(),
+            entry.at(),
+            pretty(&Value::Map(entry.data().clone()), 0)
+        )],
+    };
+    for line in lines {
+        terminal.say(&line);
+    }
+    let at = format!("  entry {} of the ledger; prove it: cognitionos ledger proof {}", entry.seq(), entry.seq());
+    terminal.say(&terminal.tint(Tone::Faint, &at));
+}
+
+fn text(record: &Record, name: &str) -> String {
+    let value = record.entry.data().get(name).and_then(Value::as_text);
+    plain(value.unwrap_or_default())
+}
+
+fn decision(record: &Record, terminal: &Terminal, verdict: &str) -> Vec<String> {
+    let entry = &record.entry;
+    let tone = if entry.kind() == Kind::Denial { Tone::Bad } else { Tone::Good };
+    let what = deed(&text(record, "action"), &text(record, "resource"));
+    let mut lines = vec![format!(
+        "On {}, {} wanted to {what} (step {}). It {}.",
+        entry.at(),
+        entry.actor(),
+        text(record, "step"),
+        terminal.tint(tone, verdict)
+    )];
+    let Some(body) = &record.body else {
+        lines.push("What exactly was asked, and what was checked, has been erased.".into());
+        return lines;
+    };
+    if let Some(reason) = body.at(&["trace", "reason"]).and_then(Value::as_text) {
+        lines.push(format!("\nWhy: {}", plain(reason)));
+    }
+    let trace = body.at(&["trace", "checks"]).and_then(Value::as_list).unwrap_or_default();
+    lines.extend(rules(trace));
+    let flips = body.at(&["trace", "flips"]).and_then(Value::as_list).unwrap_or_default();
+    for flip in flips.iter().filter_map(Value::as_text) {
+        lines.push(format!("It would be permitted {}.", plain(flip)));
+    }
+    lines.push("\nWhat was asked:".into());
+    let args = body.at(&["intent", "context", "args"]).and_then(Value::as_map);
+    for (name, value) in args.into_iter().flatten() {
+        lines.push(format!("  {name}: {}", short(value)));
+    }
+    lines.push("\nWhat was checked:".into());
+    lines.extend(trace.iter().map(|check| check_line(check, terminal)));
+    lines.extend(basis(record));
+    lines
+}
+
+/// What an action is, as somebody would say it.
+fn deed(action: &str, resource: &str) -> String {
+    let verb = match action {
+        "file.read" => "read a file in",
+        "file.write" => "write a file into",
+        "file.delete" => "delete a file in",
+        "http.request" => "send a request to",
+        "process.run" => "run the program",
+        "model.chat" => "ask the model",
+        "approve" => "go past the step",
+        other => other,
+    };
+    let name = resource.split_once("::").map_or(resource, |(_, name)| name);
+    format!("{verb} {}", name.replace('"', "`"))
+}
+
+/// The policies that decided, with their reasons and what they advise.
+fn rules(trace: &[Value]) -> Vec<String> {
+    let canon = trace.iter().find(|check| check.get("check") == Some(&"canon".into()));
+    let rules = canon.and_then(|check| check.get("rules")).and_then(Value::as_list);
+    let mut lines = Vec::new();
+    for rule in rules.unwrap_or_default() {
+        let text = |name| rule.get(name).and_then(Value::as_text).map(plain);
+        lines.push(format!("Rule `{}`: {}", text("id").unwrap_or_default(), text("reason").unwrap_or_else(|| "(it gives no reason)".into())));
+        lines.extend(text("advice").map(|advice| format!("  What to do: {advice}")));
+        let controls = rule.get("controls").and_then(Value::as_list).unwrap_or_default();
+        let controls: Vec<_> = controls.iter().filter_map(Value::as_text).collect();
+        if !controls.is_empty() {
+            lines.push(format!("  Serves: {}", controls.join(", ")));
+        }
+    }
+    lines
+}
+
+fn check_line(check: &Value, terminal: &Terminal) -> String {
+    let text = |name| check.get(name).and_then(Value::as_text).unwrap_or_default();
+    let (tone, mark) = match text("outcome") {
+        "pass" => (Tone::Good, "yes"),
+        "fail" => (Tone::Bad, "NO"),
+        "approval" => (Tone::Ask, "ask"),
+        _ => (Tone::Ask, "wait"),
+    };
+    let question = match text("check") {
+        "identity" => "Is it known who asks?",
+        "tenant" => "May the organisation act?",
+        "entitlement" => "Does its plan include this?",
+        "quota" => "Has the run steps left?",
+        "budget" => "Has the run money left?",
+        "confinement" => "Does it stay where it belongs?",
+        "canon" => "Do the policies permit it?",
+        "approval" => "Did the people agree who must?",
+        "interference" => "Is nobody else at it?",
+        "envelope" => "Does the run stay within bounds?",
+        "freshness" => "Are clock and policies current?",
+        other => other,
+    };
+    let read = check.get("read").map(|read| format!("  {}", short(read))).unwrap_or_default();
+    let mark = terminal.tint(tone, &format!("{mark:<4}"));
+    format!("  {mark} {question:<34} {}{}", text("code"), terminal.tint(Tone::Faint, &read))
+}
+
+/// Which canon, which approvals, how long it was good for.
+fn basis(record: &Record) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(canon) = record.entry.canon() {
+        lines.push(format!("\nDecided under canon {canon}."));
+    }
+    let approvals = record.entry.data().get("approvals").and_then(Value::as_list);
+    let approvals: Vec<_> = approvals.unwrap_or_default().iter().filter_map(Value::as_text).collect();
+    if !approvals.is_empty() {
+        lines.push(format!("It rests on the approval {}.", approvals.join(", ")));
+    }
+    if record.entry.kind() == Kind::Receipt {
+        lines.push(format!("The authorisation was for one use, until {}.", text(record, "expires")));
+    }
+    lines
+}
+
+fn outcome(record: &Record) -> Vec<String> {
+    let entry = &record.entry;
+    let ended = match text(record, "disposition").as_str() {
+        "completed" => "It was done.".to_owned(),
+        "failed" => {
+            let message = record.body.as_ref().and_then(|body| body.at(&["error", "message"]));
+            let message = message.and_then(Value::as_text).unwrap_or_default();
+            format!("It failed: {} ({}).", plain(message), text(record, "code"))
+        }
+        "abandoned" => "It never began; the authorisation was given up.".to_owned(),
+        _ => "Nobody can tell whether it was done. Look at the world before doing it again.".to_owned(),
+    };
+    let cost = entry.data().get("cost_micros").and_then(Value::as_u64).unwrap_or(0);
+    let cost = cog_base::Micros::new(cost);
+    vec![format!("\nOn {} it ended. {ended} It cost {cost}.", entry.at())]
+}
+
+fn plan(record: &Record) -> Vec<String> {
+    let chosen = text(record, "chosen");
+    let goal = text(record, "goal");
+    let mut lines = vec![if chosen.is_empty() {
+        format!("No plan was admissible for `{goal}`:")
+    } else {
+        format!("For `{goal}` the plan `{chosen}` was selected: the lowest score among those admissible.")
+    }];
+    let candidates = record.entry.data().get("candidates").and_then(Value::as_list);
+    for candidate in candidates.unwrap_or_default() {
+        lines.push(candidate_line(candidate));
+        if let Some(score) = candidate.get("score") {
+            lines.push(format!("            {}", short(score)));
+        }
+    }
+    lines
+}
+
+/// A value on one line, cut where it gets long.
+fn short(value: &Value) -> String {
+    const LENGTH_MAX: usize = 160;
+    let text = value.as_text().map_or_else(|| value.to_string(), str::to_owned);
+    let text = plain(&text).replace('\n', " ");
+    if text.chars().count() <= LENGTH_MAX {
+        return text;
+    }
+    format!("{}…", text.chars().take(LENGTH_MAX).collect::<String>())
+}

@@ -1,0 +1,119 @@
+//! The adapters, each with its kind of effect: the only place where engine and adapters
+//! meet. Effects run in tasks of their own, so that nothing begun is lost when somebody
+//! stops waiting.
+
+#![expect(clippy::disallowed_methods, reason = "the program's edge: waits are real here")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cog_base::id::{ReceiptId, RunId};
+use cog_effect_file::FileAdapter;
+use cog_effect_http::HttpAdapter;
+use cog_effect_model::ModelAdapter;
+use cog_effect_process::ProcessAdapter;
+use cog_engine::{Hands, Inbox, Input, Ledger};
+use cog_gate::{Adapter, AnyCleared, AnyEffect, Cleared, Found, Performed};
+use cog_ledger::Draft;
+use cog_store::Committer;
+use tokio::runtime::Runtime;
+
+/// One adapter for each kind of effect.
+pub(crate) struct Adapters {
+    pub(crate) file: FileAdapter,
+    pub(crate) http: HttpAdapter,
+    pub(crate) process: ProcessAdapter,
+    pub(crate) model: ModelAdapter,
+}
+
+/// Adapters on a runtime.
+pub(crate) struct Workers {
+    runtime: Runtime,
+    adapters: Arc<Adapters>,
+}
+
+impl Workers {
+    pub(crate) fn new(adapters: Adapters) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        Ok(Self { runtime, adapters: Arc::new(adapters) })
+    }
+}
+
+impl Adapters {
+    async fn perform(&self, cleared: Cleared<AnyEffect>) -> Performed<AnyEffect> {
+        match cleared.split() {
+            AnyCleared::FileRead(cleared) => self.file.perform(cleared).await.into(),
+            AnyCleared::FileWrite(cleared) => self.file.perform(cleared).await.into(),
+            AnyCleared::FileDelete(cleared) => self.file.perform(cleared).await.into(),
+            AnyCleared::HttpRequest(cleared) => self.http.perform(cleared).await.into(),
+            AnyCleared::ProcessRun(cleared) => self.process.perform(cleared).await.into(),
+            AnyCleared::ModelChat(cleared) => self.model.perform(cleared).await.into(),
+        }
+    }
+
+    async fn probe(&self, effect: &AnyEffect, receipt: ReceiptId) -> Found {
+        match effect {
+            AnyEffect::FileRead(effect) => self.file.probe(effect, receipt).await,
+            AnyEffect::FileWrite(effect) => self.file.probe(effect, receipt).await,
+            AnyEffect::FileDelete(effect) => self.file.probe(effect, receipt).await,
+            AnyEffect::HttpRequest(effect) => self.http.probe(effect, receipt).await,
+            AnyEffect::ProcessRun(effect) => self.process.probe(effect, receipt).await,
+            AnyEffect::ModelChat(effect) => self.model.probe(effect, receipt).await,
+        }
+    }
+}
+
+impl Hands for Workers {
+    fn perform(
+        &self,
+        run: RunId,
+        cleared: Cleared<AnyEffect>,
+        after_ms: u64,
+        timeout_ms: Option<u64>,
+        inbox: Inbox,
+    ) {
+        let adapters = Arc::clone(&self.adapters);
+        let receipt = cleared.idempotency_key();
+        let work = self.runtime.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            let work = adapters.perform(cleared);
+            match timeout_ms {
+                None => Some(work.await),
+                Some(ms) => tokio::time::timeout(Duration::from_millis(ms), work).await.ok(),
+            }
+        });
+        self.runtime.spawn(async move {
+            // A panic in an adapter ends its own task alone; the receipt is then settled by
+            // what can be known.
+            inbox.send(match work.await {
+                Ok(Some(performed)) => Input::Performed(performed),
+                Ok(None) | Err(_) => Input::Lost { run, receipt },
+            });
+        });
+    }
+
+    fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox) {
+        let adapters = Arc::clone(&self.adapters);
+        let work = self.runtime.spawn(async move { adapters.probe(&effect, receipt).await });
+        self.runtime.spawn(async move {
+            let found = work.await.unwrap_or(Found::CannotTell);
+            inbox.send(Input::Probed { run, receipt, found });
+        });
+    }
+}
+
+/// The committer as the engine's ledger.
+pub(crate) struct Committed(pub(crate) Committer);
+
+impl Ledger for Committed {
+    fn submit(
+        &self,
+        drafts: Vec<(cog_base::id::TenantId, Draft)>,
+        reply: cog_engine::driver::Reply,
+    ) {
+        let reply = move |result: Result<_, Arc<cog_ledger::AppendError>>| {
+            reply(result.map_err(|error| error.to_string()));
+        };
+        self.0.submit(drafts, Box::new(reply));
+    }
+}

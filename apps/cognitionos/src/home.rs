@@ -1,0 +1,193 @@
+//! The data folder: the embedded store with its ledger, keys and bodies.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use cog_base::Clock as _;
+use cog_base::Digest;
+use cog_base::id::{RunId, TenantId};
+use cog_base::json::parse;
+use cog_canon::{Canon, Source};
+use cog_engine::Record;
+use cog_engine::replay::Canons;
+use cog_gate::change::ChangeControl;
+use cog_ledger::{Draft, Durable, Entry, Kind, Writer};
+use cog_store::{Committer, Files, Keep as _, Select, Store as _, StoreError, TenantTx};
+use cog_store_sqlite::{Mode, SqliteStore};
+
+use crate::failure::{Exit, Failure};
+use crate::system::{SystemClock, SystemEntropy};
+
+/// What entries name as the program that wrote them.
+const ENGINE: &str = concat!("cognitionos/", env!("CARGO_PKG_VERSION"));
+/// The most pages that are read of one run or one kind of entry.
+const PAGES_MAX: usize = 10_000;
+
+/// The data folder, open.
+pub(crate) struct Home {
+    pub(crate) store: SqliteStore,
+    pub(crate) tenant: TenantId,
+}
+
+impl Home {
+    /// Open the folder for reading; it must exist.
+    pub(crate) fn read(dir: &Path) -> anyhow::Result<Self> {
+        Self::open(dir, Mode::ReadOnly)
+    }
+
+    /// Open the folder for writing; it is made if it does not exist.
+    pub(crate) fn write(dir: &Path) -> anyhow::Result<Self> {
+        Self::open(dir, Mode::ReadWrite)
+    }
+
+    fn open(dir: &Path, mode: Mode) -> anyhow::Result<Self> {
+        let store = SqliteStore::open(dir, mode, Box::new(SystemEntropy::new())).map_err(told)?;
+        let tenant = match store.tenants().map_err(told)?.first() {
+            Some(tenant) => *tenant,
+            None => TenantId::new(SystemClock.now(), &mut SystemEntropy::new())?,
+        };
+        Ok(Self { store, tenant })
+    }
+
+    /// The group committer. There is one for each open folder.
+    pub(crate) fn committer(&self) -> anyhow::Result<Committer> {
+        let shelf = self.store.shelf().map_err(told)?;
+        let keys = self.store.signing_keys().map_err(told)?;
+        let writer = Writer::new(shelf, keys, ENGINE);
+        Ok(Committer::spawn(writer, Arc::new(SystemClock), Box::new(SystemEntropy::new()))?)
+    }
+
+    /// The tenant's part of the store, as it is now.
+    pub(crate) fn scope(&self) -> anyhow::Result<Box<dyn TenantTx + '_>> {
+        self.store.scope(self.tenant).map_err(told)
+    }
+
+    /// Append and wait until it is durable.
+    pub(crate) fn append(&self, drafts: Vec<Draft>) -> anyhow::Result<Vec<Durable<Entry>>> {
+        let committer = self.committer()?;
+        let drafts = drafts.into_iter().map(|draft| (self.tenant, draft)).collect();
+        let appended = committer.append_blocking(drafts);
+        committer.shutdown();
+        appended.map_err(|error| anyhow::Error::new(error).context("nothing was recorded"))
+    }
+
+    /// Which canon is in force where, and what is proposed.
+    pub(crate) fn change_control(&self) -> anyhow::Result<ChangeControl> {
+        let mut change = ChangeControl::default();
+        self.each(Select { kinds: CANON_KINDS.into(), ..Select::default() }, |entry| {
+            change.observe(entry);
+        })?;
+        Ok(change)
+    }
+
+    /// Every entry that is asked for, page by page.
+    pub(crate) fn each(
+        &self,
+        mut select: Select,
+        mut take: impl FnMut(&Entry),
+    ) -> anyhow::Result<()> {
+        let scope = self.scope()?;
+        for _ in 0..PAGES_MAX {
+            let page = scope.select(&select).map_err(told)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            select = select.after(last);
+            page.iter().for_each(&mut take);
+        }
+        Err(Failure::new(Exit::Limit, "the ledger is larger than one command reads"))
+    }
+
+    /// A run's entries with their bodies, oldest first.
+    pub(crate) fn records(&self, run: RunId) -> anyhow::Result<Vec<Record>> {
+        let mut entries = Vec::new();
+        self.each(Select::session(run), |entry| entries.push(entry.clone()))?;
+        if entries.is_empty() {
+            return Err(Failure::advise(
+                Exit::BadInput,
+                format!("there is no run {run} in this ledger"),
+                "cognitionos ledger list --kind session.started",
+            ));
+        }
+        entries.into_iter().map(|entry| self.record(entry)).collect()
+    }
+
+    /// An entry with its body.
+    pub(crate) fn record(&self, entry: Entry) -> anyhow::Result<Record> {
+        let body = self.scope()?.body(entry.seq()).map_err(told)?;
+        let text = body.map(|body| String::from_utf8(body.bytes)).transpose()?;
+        let body = text.map(|text| parse(&text)).transpose().context("a body is not JSON")?;
+        Ok(Record { entry: Arc::new(entry), body })
+    }
+
+    /// Keep the files of a canon, so that decisions under it can be recomputed.
+    pub(crate) fn keep_canon(&self, source: &Source, digest: Digest) -> anyhow::Result<()> {
+        let mut files = Files::new();
+        for (path, bytes) in source.files() {
+            let text = String::from_utf8(bytes.clone())
+                .with_context(|| format!("the canon's file {path} is not UTF-8"))?;
+            files.insert(path.clone(), text);
+        }
+        self.store.put_canon(self.tenant, digest, &files).map_err(told)
+    }
+
+    /// A kept version of canon.
+    pub(crate) fn canon(&self, digest: Digest) -> anyhow::Result<Option<Canon>> {
+        let Some(files) = self.scope()?.canon(digest).map_err(told)? else { return Ok(None) };
+        let source = Source::new(files.into_iter().map(|(path, text)| (path, text.into_bytes())));
+        let canon = Canon::load(&source)
+            .map_err(|error| Failure::new(Exit::Failed, format!("the kept canon: {error}")))?;
+        Ok(Some(canon))
+    }
+
+    /// Every kept version that was ever in force.
+    pub(crate) fn canons(&self) -> anyhow::Result<Canons> {
+        let mut digests = Vec::new();
+        let kinds = vec![Kind::CanonActivated];
+        self.each(Select { kinds, ..Select::default() }, |entry| {
+            let digest = entry.data().get("digest").and_then(cog_base::Value::as_text);
+            digests.extend(digest.and_then(|digest| digest.parse::<Digest>().ok()));
+        })?;
+        let mut canons = Canons::new();
+        for digest in digests {
+            if let Some(canon) = self.canon(digest)? {
+                canons.insert(digest, Arc::new(canon));
+            }
+        }
+        Ok(canons)
+    }
+
+    /// The newest run, if there is one.
+    pub(crate) fn newest_run(&self) -> anyhow::Result<Option<RunId>> {
+        Ok(self.scope()?.sessions(1).map_err(told)?.first().map(|session| session.id))
+    }
+}
+
+/// The kinds of entries that change control follows.
+pub(crate) const CANON_KINDS: [Kind; 4] =
+    [Kind::CanonProposed, Kind::CanonApproved, Kind::CanonRejected, Kind::CanonActivated];
+
+/// A store's error with what to do about it.
+pub(crate) fn told(error: StoreError) -> anyhow::Error {
+    let exit = match &error {
+        StoreError::InUse { .. } | StoreError::WriterTaken => Exit::Conflict,
+        StoreError::Missing { .. } => Exit::BadInput,
+        _ => Exit::Failed,
+    };
+    let advice = error.advice();
+    Failure::advise(exit, Chain(&error), advice)
+}
+
+/// An error with its causes on one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

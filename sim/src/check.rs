@@ -1,0 +1,137 @@
+//! What must hold when a world has come to rest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cog_base::Value;
+use cog_engine::replay::{Replayed, is_decision, replay_decision, replay_run};
+use cog_ledger::Kind;
+use cog_ledger::audit::Audit;
+use cog_ledger::memory::KeptLog;
+
+use crate::world::{Summary, World, sessions};
+
+/// An invariant that does not hold, and the seed that shows it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("seed {seed}: {what}")]
+pub struct Broken {
+    /// Run this seed again to see it again.
+    pub seed: u64,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl World {
+    /// Check every invariant.
+    ///
+    /// # Errors
+    /// [`Broken`] names the first that does not hold.
+    pub fn check(&self) -> Result<Summary, Broken> {
+        let log = self.disk.log(self.tenant).ok_or_else(|| self.broken("there is no ledger"))?;
+        self.ledger_audits(&log)?;
+        self.every_run_is_sealed(&log)?;
+        self.every_effect_has_one_receipt_and_one_outcome(&log)?;
+        self.nothing_was_done_twice()?;
+        self.everything_replays(&log)?;
+        let receipts = log.entries().filter(|entry| entry.kind() == Kind::Receipt).count();
+        Ok(Summary {
+            entries: log.entries.len() as u64,
+            receipts: receipts as u64,
+            faults: self.counts.faults + self.disk.faults(),
+            ..self.counts
+        })
+    }
+
+    fn ledger_audits(&self, log: &KeptLog) -> Result<(), Broken> {
+        let mut audit = Audit::new(0);
+        for entry in log.entries() {
+            audit.entry(entry);
+        }
+        let audited = audit.finish();
+        match audited.findings.list().first() {
+            None => Ok(()),
+            Some(finding) => Err(self.broken(&format!("the audit finds {finding:?}"))),
+        }
+    }
+
+    fn every_run_is_sealed(&self, log: &KeptLog) -> Result<(), Broken> {
+        let sessions = sessions(log);
+        for start in &self.scenario.all {
+            let records = sessions.get(&start.run);
+            let records = records.ok_or_else(|| self.broken("a run was lost"))?;
+            let seals = records.iter().filter(|it| it.entry.kind() == Kind::SessionSealed).count();
+            let last = records.last().map(|it| it.entry.kind());
+            if seals != 1 || last != Some(Kind::SessionSealed) {
+                return Err(self.broken(&format!("{} ends with {last:?}, {seals} seals", start.run)));
+            }
+        }
+        Ok(())
+    }
+
+    fn every_effect_has_one_receipt_and_one_outcome(&self, log: &KeptLog) -> Result<(), Broken> {
+        if let Some(receipt) = self.outside.unauthorised.first() {
+            return Err(self.broken(&format!("{receipt} acted before it was durable")));
+        }
+        let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
+        for entry in log.entries() {
+            let id = entry.id().unwrap_or_default().to_owned();
+            if entry.kind() == Kind::Receipt {
+                if outcomes.insert(id.clone(), 0).is_some() {
+                    return Err(self.broken(&format!("{id} was issued twice")));
+                }
+            } else if entry.kind() == Kind::Outcome {
+                match outcomes.get_mut(&id) {
+                    Some(count) => *count += 1,
+                    None => return Err(self.broken(&format!("{id} has no receipt before it"))),
+                }
+            }
+        }
+        if let Some((id, count)) = outcomes.iter().find(|(_, count)| **count != 1) {
+            return Err(self.broken(&format!("{id} has {count} outcomes")));
+        }
+        let known = |id: &cog_base::id::ReceiptId| outcomes.contains_key(&id.to_string());
+        match self.outside.done.keys().find(|id| !known(id)) {
+            Some(id) => Err(self.broken(&format!("{id} acted and is not in the ledger"))),
+            None => Ok(()),
+        }
+    }
+
+    /// A post goes to an address of its own: two posts to one mean that an effect was
+    /// repeated behind the ledger's back.
+    fn nothing_was_done_twice(&self) -> Result<(), Broken> {
+        if let Some((receipt, times)) = self.outside.done.iter().find(|(_, times)| **times > 1) {
+            return Err(self.broken(&format!("{receipt} was done {times} times")));
+        }
+        match self.outside.posts.iter().find(|(_, times)| **times > 1) {
+            Some((url, times)) => Err(self.broken(&format!("{url} was posted {times} times"))),
+            None => Ok(()),
+        }
+    }
+
+    fn everything_replays(&self, log: &KeptLog) -> Result<(), Broken> {
+        let canon = Arc::clone(&self.scenario.canon);
+        let canons = BTreeMap::from([(canon.digest(), canon)]);
+        for (run, records) in sessions(log) {
+            let history = replay_run(&records)
+                .map_err(|error| self.broken(&format!("{run} does not replay: {error}")))?;
+            let spent: u64 = records
+                .iter()
+                .filter(|it| it.entry.kind() == Kind::Outcome)
+                .filter_map(|it| it.entry.data().get("cost_micros").and_then(Value::as_u64))
+                .sum();
+            let seal = records.iter().find(|it| it.entry.kind() == Kind::SessionSealed);
+            let sealed = seal.and_then(|it| it.entry.data().get("spent_micros")?.as_u64());
+            if !history.is_sealed() || sealed != Some(spent) {
+                return Err(self.broken(&format!("{run}: {sealed:?} sealed, {spent} spent")));
+            }
+            for record in records.iter().filter(|it| is_decision(&it.entry)) {
+                let replayed = replay_decision(record, &canons);
+                if replayed != Replayed::Same {
+                    let seq = record.entry.seq();
+                    return Err(self.broken(&format!("decision {seq}: {replayed:?}")));
+                }
+            }
+        }
+        Ok(())
+    }
+}

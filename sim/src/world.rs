@@ -1,0 +1,398 @@
+//! The simulated program: an engine, a writer, a queue of things under way, and crashes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use cog_base::entropy::SeededEntropy;
+use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
+use cog_base::json::parse;
+use cog_base::{Clock, Timestamp};
+use cog_engine::{Engine, Input, Output, Record, Resumption, Settings, Timer, What};
+use cog_gate::snapshot::TenantStatus;
+use cog_gate::{Actor, AnyEffect, Cleared};
+use cog_ledger::memory::KeptLog;
+use cog_ledger::{Draft, Kind, Writer};
+
+use crate::check::Broken;
+use crate::disk::{Disk, DiskKeys, DiskShelf};
+use crate::outside::{Fate, Outside};
+use crate::scenario::Scenario;
+
+/// The most events of one world: beyond it the world is stuck.
+const EVENTS_MAX: u64 = 20_000;
+/// Crashes after which the world stops failing, so that it can end.
+const CRASHES_MAX: u64 = 12;
+
+/// How often what goes wrong: once in so many.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    /// The process dies, at any event.
+    pub crash: u64,
+    /// A commit fails, or its answer is lost.
+    pub commit: u64,
+    /// An effect fails for a while.
+    pub transient: u64,
+    /// An effect fails for good.
+    pub failed: u64,
+    /// An adapter dies, or cannot tell what it did.
+    pub unclear: u64,
+    /// The clock jumps.
+    pub clock: u64,
+}
+
+/// What a world went through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Events handled.
+    pub events: u64,
+    /// Faults injected.
+    pub faults: u64,
+    /// Process crashes among them.
+    pub crashes: u64,
+    /// Entries in the ledger.
+    pub entries: u64,
+    /// Receipts in the ledger.
+    pub receipts: u64,
+    /// Runs started.
+    pub runs: u64,
+}
+
+#[derive(Clone)]
+struct SimClock(Arc<AtomicI64>);
+
+impl Clock for SimClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+enum Event {
+    Effect { run: RunId, cleared: Cleared<AnyEffect> },
+    Probe { run: RunId, receipt: ReceiptId, effect: AnyEffect },
+    Timer { at: Timestamp, timer: Timer },
+    Answer { run: RunId, approval: ApprovalId },
+}
+
+/// The simulated program and its surroundings.
+pub struct World {
+    pub(crate) seed: u64,
+    pub(crate) tenant: TenantId,
+    pub(crate) scenario: Scenario,
+    pub(crate) disk: Disk,
+    pub(crate) outside: Outside,
+    dice: SeededEntropy,
+    faults: Faults,
+    clock: SimClock,
+    engine: Engine,
+    writer: Writer<DiskShelf>,
+    commits: VecDeque<(u64, Vec<(TenantId, Draft)>)>,
+    under_way: Vec<Event>,
+    to_start: Vec<cog_engine::Start>,
+    pub(crate) counts: Summary,
+    lives: u64,
+}
+
+impl World {
+    /// A world whose whole story follows from `seed`.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        let mut dice = SeededEntropy::new(seed);
+        let faults = Faults {
+            crash: 20 + dice.below(200),
+            commit: 30 + dice.below(300),
+            transient: 4 + dice.below(30),
+            failed: 10 + dice.below(100),
+            unclear: 20 + dice.below(100),
+            clock: 30 + dice.below(100),
+        };
+        Self::with_faults(seed, faults)
+    }
+
+    /// A world that fails as often as `faults` says.
+    #[must_use]
+    pub fn with_faults(seed: u64, faults: Faults) -> Self {
+        let mut dice = SeededEntropy::new(seed ^ 0x5EED);
+        let start = Timestamp::from_micros(1_795_000_000_000_000);
+        let clock = SimClock(Arc::new(AtomicI64::new(start.micros())));
+        let tenant = TenantId::from_uuid(cog_base::id::Uuid::from_u128(7));
+        let disk = Disk::new(seed ^ 0xD15C, faults.commit);
+        let mut scenario = Scenario::new();
+        let to_start = scenario.starts(&mut dice, start);
+        let counts = Summary { runs: to_start.len() as u64, ..Summary::default() };
+        Self {
+            seed,
+            tenant,
+            scenario,
+            outside: Outside::default(),
+            engine: engine(tenant, &clock, seed),
+            writer: writer(&disk),
+            disk,
+            dice,
+            faults,
+            clock,
+            commits: VecDeque::new(),
+            under_way: Vec::new(),
+            to_start,
+            counts,
+            lives: 1,
+        }
+    }
+
+    /// Go on until nothing is under way, people have answered and every run has ended.
+    ///
+    /// # Errors
+    /// [`Broken::Stuck`] when that never comes.
+    pub fn run_until_quiet(&mut self) -> Result<(), Broken> {
+        self.found()?;
+        while self.step()? {
+            self.counts.events += 1;
+            if self.counts.events > EVENTS_MAX {
+                return Err(self.broken("stuck: too many events"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Put the scenario's canon in force.
+    fn found(&mut self) -> Result<(), Broken> {
+        let who = self.actor("user:cfo")?;
+        let canon = Arc::clone(&self.scenario.canon);
+        let draft = self.engine.change_control().found(&canon, "production", &who);
+        let draft = draft.map_err(|error| self.broken(&error.to_string()))?;
+        self.disk.heal();
+        let now = self.clock.now();
+        let appended = self.writer.append(vec![(self.tenant, draft)], now, &mut self.dice);
+        appended.map_err(|error| self.broken(&error.to_string()))?;
+        self.disk.fail_again(self.faults.commit);
+        self.boot()
+    }
+
+    fn actor(&self, text: &str) -> Result<Actor, Broken> {
+        text.parse().map_err(|_| self.broken("bad actor"))
+    }
+
+    fn one_in(&mut self, rate: u64) -> bool {
+        self.counts.crashes < CRASHES_MAX && self.dice.below(rate) == 0
+    }
+
+    /// One event, chosen by the dice. Says whether there was one.
+    fn step(&mut self) -> Result<bool, Broken> {
+        let micros = i64::try_from(self.dice.below(2_000)).unwrap_or(0);
+        self.clock.0.fetch_add(micros, Ordering::Relaxed);
+        if self.one_in(self.faults.clock) {
+            self.jump();
+        }
+        if self.one_in(self.faults.crash) {
+            self.crash()?;
+            return Ok(true);
+        }
+        let choices = self.under_way.len() as u64
+            + u64::from(!self.commits.is_empty())
+            + u64::from(!self.to_start.is_empty());
+        if choices == 0 {
+            return Ok(false);
+        }
+        let choice = self.dice.below(choices);
+        if let Ok(place) = usize::try_from(choice)
+            && place < self.under_way.len()
+        {
+            let event = self.under_way.swap_remove(place);
+            self.happen(event)?;
+        } else if self.commits.is_empty() || self.dice.below(4) == 0 && !self.to_start.is_empty() {
+            if let Some(start) = self.to_start.pop() {
+                self.handle(Input::Start(Box::new(start)))?;
+            }
+        } else {
+            self.commit()?;
+        }
+        Ok(true)
+    }
+
+    /// The clock jumps forward by minutes, or back by seconds.
+    fn jump(&mut self) {
+        self.counts.faults += 1;
+        let forward = self.dice.below(2) == 0;
+        let jump = i64::try_from(self.dice.below(120_000_000)).unwrap_or(0);
+        let jump = if forward { jump } else { -(jump / 30) };
+        self.clock.0.fetch_add(jump, Ordering::Relaxed);
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Broken> {
+        match event {
+            Event::Effect { run, cleared } => self.effect(run, cleared),
+            Event::Probe { run, receipt, effect } => {
+                let found = self.outside.probe(&effect);
+                self.handle(Input::Probed { run, receipt, found })
+            }
+            Event::Timer { at, timer } => {
+                let late = at.max(self.clock.now());
+                self.clock.0.fetch_max(late.micros(), Ordering::Relaxed);
+                self.handle(Input::Due(timer))
+            }
+            Event::Answer { run, approval } => {
+                let who = self.actor("user:cfo")?;
+                let no = self.dice.below(4) == 0;
+                let verdict = if no { Err("not this time".into()) } else { Ok(()) };
+                self.handle(Input::Answer { run, approval, who, verdict })
+            }
+        }
+    }
+
+    fn effect(&mut self, run: RunId, cleared: Cleared<AnyEffect>) -> Result<(), Broken> {
+        let receipt = cleared.idempotency_key();
+        if !self.has_durable_receipt(receipt) {
+            self.outside.unauthorised.insert(receipt);
+        }
+        if self.one_in(self.faults.crash) {
+            // The process dies before the effect, or after it and before anyone knows.
+            if self.dice.below(2) == 0 {
+                self.outside.act(&cleared);
+            }
+            return self.crash();
+        }
+        let fate = if self.one_in(self.faults.transient) {
+            Fate::Transient
+        } else if self.one_in(self.faults.failed) {
+            Fate::Failed
+        } else if self.one_in(self.faults.unclear) {
+            if self.dice.below(2) == 0 {
+                self.counts.faults += 1;
+                self.outside.act(&cleared);
+                return self.handle(Input::Lost { run, receipt });
+            }
+            Fate::Unclear
+        } else {
+            Fate::Done
+        };
+        self.counts.faults += u64::from(fate != Fate::Done);
+        let performed = self.outside.perform(cleared, fate);
+        self.handle(Input::Performed(performed))
+    }
+
+    fn has_durable_receipt(&self, receipt: ReceiptId) -> bool {
+        let id = receipt.to_string();
+        self.disk.log(self.tenant).is_some_and(|log| {
+            log.entries().any(|it| it.kind() == Kind::Receipt && it.id() == Some(&id))
+        })
+    }
+
+    /// Commit what waits, several appends at once, and answer them in order.
+    fn commit(&mut self) -> Result<(), Broken> {
+        let most = 1 + self.dice.below(8);
+        let mut group = Vec::new();
+        while (group.len() as u64) < most
+            && let Some(append) = self.commits.pop_front()
+        {
+            group.push(append);
+        }
+        let sizes: Vec<_> = group.iter().map(|(ticket, drafts)| (*ticket, drafts.len())).collect();
+        let drafts = group.into_iter().flat_map(|(_, drafts)| drafts).collect();
+        let now = self.clock.now();
+        match self.writer.append(drafts, now, &mut self.dice) {
+            Ok(entries) => {
+                let mut entries = entries.into_iter();
+                for (ticket, size) in sizes {
+                    let entries = entries.by_ref().take(size).collect();
+                    self.handle(Input::Committed { ticket, entries })?;
+                }
+                Ok(())
+            }
+            // What was submitted behind a lost append depends on it: the program stops there,
+            // and the next one goes on from what the ledger says.
+            Err(_) => self.crash(),
+        }
+    }
+
+    fn handle(&mut self, input: Input) -> Result<(), Broken> {
+        let outputs = self.engine.handle(input);
+        for output in outputs.map_err(|error| self.broken(&error.to_string()))? {
+            match output {
+                Output::Append { ticket, drafts } => self.commits.push_back((ticket, drafts)),
+                Output::Perform { run, cleared, .. } => {
+                    self.under_way.push(Event::Effect { run, cleared });
+                }
+                Output::Probe { run, receipt, effect } => {
+                    self.under_way.push(Event::Probe { run, receipt, effect });
+                }
+                Output::Arm { timer, ms } => {
+                    let at = self.clock.now().plus_ms(ms);
+                    self.under_way.push(Event::Timer { at, timer });
+                }
+                Output::Notice(notice) => {
+                    if let What::Parked { approvals } = notice.what {
+                        let run = notice.run;
+                        self.under_way.extend(
+                            approvals.into_iter().map(|approval| Event::Answer { run, approval }),
+                        );
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The process dies: all that was in memory is gone. Another one starts.
+    fn crash(&mut self) -> Result<(), Broken> {
+        self.counts.crashes += 1;
+        self.counts.faults += 1;
+        if self.counts.crashes >= CRASHES_MAX {
+            self.disk.heal();
+        }
+        self.commits.clear();
+        self.under_way.clear();
+        self.lives += 1;
+        self.boot()
+    }
+
+    /// Start from what the disk holds.
+    fn boot(&mut self) -> Result<(), Broken> {
+        self.writer = writer(&self.disk);
+        self.engine = engine(self.tenant, &self.clock, self.seed.wrapping_add(self.lives << 32));
+        self.engine.know(Arc::clone(&self.scenario.canon));
+        let Some(log) = self.disk.log(self.tenant) else { return Ok(()) };
+        for entry in log.entries() {
+            self.engine.observe(entry);
+        }
+        let sessions = sessions(&log);
+        // A run whose first entry was lost never was; whoever wanted it starts it again.
+        let lost = self.scenario.all.iter().filter(|start| !sessions.contains_key(&start.run));
+        let waiting: Vec<_> = self.to_start.iter().map(|start| start.run).collect();
+        let again: Vec<_> =
+            lost.filter(|start| !waiting.contains(&start.run)).cloned().collect();
+        self.to_start.extend(again);
+        for records in sessions.into_values() {
+            let sealed = records.iter().any(|it| it.entry.kind() == Kind::SessionSealed);
+            if !sealed {
+                self.handle(Input::Resume(Box::new(Resumption { records })))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn broken(&self, what: &str) -> Broken {
+        Broken { seed: self.seed, what: what.to_owned() }
+    }
+}
+
+/// The entries of each session with their bodies, oldest first.
+pub(crate) fn sessions(log: &KeptLog) -> BTreeMap<RunId, Vec<Record>> {
+    let mut sessions: BTreeMap<RunId, Vec<Record>> = BTreeMap::new();
+    for sealed in &log.entries {
+        let Some(session) = sealed.entry.session() else { continue };
+        let text = sealed.body.as_ref().and_then(|body| std::str::from_utf8(&body.bytes).ok());
+        let body = text.and_then(|text| parse(text).ok());
+        let record = Record { entry: Arc::clone(&sealed.entry), body };
+        sessions.entry(session).or_default().push(record);
+    }
+    sessions
+}
+
+fn engine(tenant: TenantId, clock: &SimClock, seed: u64) -> Engine {
+    let settings = Settings { tenant, status: TenantStatus::Active };
+    Engine::new(settings, Arc::new(clock.clone()), Box::new(SeededEntropy::new(seed)))
+}
+
+fn writer(disk: &Disk) -> Writer<DiskShelf> {
+    Writer::new(DiskShelf(disk.clone()), Box::new(DiskKeys(disk.clone())), "cognitionos/sim")
+}

@@ -1,0 +1,45 @@
+//! Fixed seeds and fresh ones.
+
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "fresh seeds come from the clock")]
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cog_sim::{Summary, run_seed};
+
+const FIXED: u64 = 1_500;
+const FRESH: u64 = 500;
+
+fn run(seeds: impl Iterator<Item = u64>) -> Summary {
+    let mut total = Summary::default();
+    for seed in seeds {
+        let summary = run_seed(seed).unwrap_or_else(|broken| panic!("{broken}"));
+        total.events += summary.events;
+        total.faults += summary.faults;
+        total.crashes += summary.crashes;
+        total.receipts += summary.receipts;
+        total.runs += summary.runs;
+    }
+    total
+}
+
+#[test]
+fn fixed_seeds_keep_every_invariant() {
+    let total = run(0..FIXED);
+    println!("{FIXED} fixed seeds: {total:?}");
+    assert!(total.crashes > FIXED / 2, "the worlds crash: {total:?}");
+}
+
+#[test]
+fn fresh_seeds_keep_every_invariant() {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let base = since.as_nanos() as u64;
+    let total = run((0..FRESH).map(|offset| base.wrapping_add(offset)));
+    println!("{FRESH} fresh seeds from {base}: {total:?}");
+}
+
+#[test]
+fn a_seed_tells_the_same_story_twice() {
+    for seed in [3, 77, 1_234] {
+        assert_eq!(run_seed(seed), run_seed(seed));
+    }
+}
