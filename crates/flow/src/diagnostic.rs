@@ -92,11 +92,16 @@ impl fmt::Display for Diagnostics {
 pub(crate) struct Reports<'s> {
     source: &'s Source<'s>,
     found: Vec<(usize, Diagnostic)>,
+    /// Errors after so many that nobody looks for the place of another.
+    uncounted: usize,
 }
+
+/// Errors that are kept to pick the first of.
+const MAX_KEPT: usize = 10 * MAX_DIAGNOSTICS;
 
 impl<'s> Reports<'s> {
     pub(crate) fn new(source: &'s Source<'s>) -> Self {
-        Self { source, found: Vec::new() }
+        Self { source, found: Vec::new(), uncounted: 0 }
     }
 
     pub(crate) fn source(&self) -> &'s Source<'s> {
@@ -118,7 +123,16 @@ impl<'s> Reports<'s> {
         self.add(at, message.into(), hint.into());
     }
 
+    /// Whether another error would only be counted: no need to look for its hint.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= MAX_KEPT
+    }
+
     fn add(&mut self, at: usize, message: String, hint: Option<String>) {
+        if self.is_full() {
+            self.uncounted += 1;
+            return;
+        }
         let (position, line) = self.source.locate(at);
         let diagnostic = Diagnostic {
             file: self.source.file().to_owned(),
@@ -142,7 +156,9 @@ impl<'s> Reports<'s> {
         self.found.sort_by_key(|(at, _)| *at);
         let mut list: Vec<Diagnostic> = self.found.into_iter().map(|(_, one)| one).collect();
         list.dedup();
-        from_list(list)
+        let mut diagnostics = from_list(list);
+        diagnostics.more += self.uncounted;
+        diagnostics
     }
 }
 

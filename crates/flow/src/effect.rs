@@ -1,7 +1,7 @@
 //! The effects that `uses` may name and the arguments each takes: the one table of them.
 
 use cog_base::Value;
-use cog_base::json::{Json, Map};
+use cog_base::json::Map;
 
 use crate::suggest;
 
@@ -187,16 +187,16 @@ impl Operation {
         let Some(Arg(_, _, kind)) = self.args().iter().find(|arg| arg.0 == name) else {
             return Ok(());
         };
-        let found = match value {
-            Json::Text(text) if matches!(kind, Kind::Word(_)) => {
-                format!("`{}`", text.chars().take(40).collect::<String>())
-            }
-            Json::Int(number) if matches!(kind, Kind::Int(..)) => number.get().to_string(),
-            other => format!("{} {}", article(other.kind()), other.kind()),
-        };
         if fits(*kind, value) {
             return Ok(());
         }
+        let word = value.as_text().filter(|_| matches!(kind, Kind::Word(_)));
+        let number = value.as_int().filter(|_| matches!(kind, Kind::Int(..)));
+        let found = match (word, number) {
+            (Some(word), _) => format!("`{}`", word.chars().take(40).collect::<String>()),
+            (None, Some(number)) => number.to_string(),
+            (None, None) => format!("{} {}", article(value.kind()), value.kind()),
+        };
         let message =
             format!("`{name}` of `{}` takes {}, not {found}", self.as_str(), words(*kind));
         Err(ArgumentError { name: name.to_owned(), message })

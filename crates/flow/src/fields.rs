@@ -56,7 +56,8 @@ impl<'n> Fields<'n> {
                 && !shape.optional.contains(&key.name.as_str())
             {
                 let message = format!("unknown key `{}` in {}", key.name, shape.what);
-                reports.with_hint(key.at, message, key_hint(&key.name, shape));
+                let hint = if reports.is_full() { None } else { key_hint(&key.name, shape) };
+                reports.with_hint(key.at, message, hint);
             }
         }
         let fields = Self { at: node.at, members };
@@ -177,7 +178,12 @@ pub(crate) fn integer(
             reports.with_hint(node.at, message, format!("write {number}"));
             None
         }
-        _ => {
+        Kind::Null
+        | Kind::Bool(_)
+        | Kind::Text(_)
+        | Kind::List(_)
+        | Kind::Map(_)
+        | Kind::Broken => {
             wrong(node, what, "an integer", reports);
             None
         }

@@ -43,7 +43,8 @@ fn read(kind: InputKind, text: &str) -> Result<Value, String> {
             if is_of_kind(kind, &value) {
                 return Ok(value);
             }
-            Err(format!("it takes a JSON {}, this is {}", kind.as_str(), value.kind()))
+            let wanted = if kind == InputKind::List { "a JSON list" } else { "a JSON object" };
+            Err(format!("it takes {wanted}, this is of the kind `{}`", value.kind()))
         }
     }
 }

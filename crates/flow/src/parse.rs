@@ -69,7 +69,7 @@ impl Reader<'_, '_> {
         let budget = fields.get("budget").map_or(Budget::default(), |node| self.budget(node));
         let outside = Scope::outside();
         let (steps, ids) = self.block(fields.get("steps")?, &outside, None, "`steps`");
-        let all = outside.within(&ids, ids.clone());
+        let all = outside.within(&ids, ids.clone(), None);
         let outputs = fields
             .get("outputs")
             .map(|node| self.templates(node, "outputs", &all))

@@ -12,6 +12,7 @@ pub(crate) fn nearest<'k>(
     let most = 1 + given.chars().count() / 3;
     known
         .into_iter()
+        .filter(|word| word.len().abs_diff(given.len()) <= 2 * most)
         .map(|word| (distance(&given_lower, word), word))
         .filter(|(edits, word)| *edits <= most && *edits < word.chars().count())
         .min()

@@ -120,24 +120,31 @@ fn interpolate(pieces: &[Piece], bindings: &dyn Bindings) -> Result<String, Temp
     for piece in pieces {
         match piece {
             Piece::Plain(plain) => text.push_str(plain),
-            Piece::Expression(program) => {
-                let value = program.evaluate(bindings)?;
-                match &*value {
-                    Json::Text(inner) => text.push_str(inner),
-                    Json::Int(number) => text.push_str(&number.get().to_string()),
-                    Json::Bool(truth) => text.push_str(&truth.to_string()),
-                    other => {
-                        let expression = program.source().trim().to_owned();
-                        return Err(TemplateError::NotText { expression, kind: other.kind() });
-                    }
-                }
-            }
+            Piece::Expression(program) => push_value(&mut text, program, bindings)?,
         }
         if text.len() as u64 > MAX_RESULT_BYTES {
             return Err(TemplateError::TooLarge);
         }
     }
     Ok(text)
+}
+
+fn push_value(
+    text: &mut String,
+    program: &Program,
+    bindings: &dyn Bindings,
+) -> Result<(), TemplateError> {
+    let value = program.evaluate(bindings)?;
+    match &*value {
+        Json::Text(inner) => text.push_str(inner),
+        Json::Int(number) => text.push_str(&number.get().to_string()),
+        Json::Bool(truth) => text.push_str(&truth.to_string()),
+        Json::Null | Json::Float(_) | Json::List(_) | Json::Map(_) => {
+            let expression = program.source().trim().to_owned();
+            return Err(TemplateError::NotText { expression, kind: value.kind() });
+        }
+    }
+    Ok(())
 }
 
 /// Reads a value of the file, compiling the expressions in it.

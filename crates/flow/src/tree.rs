@@ -91,18 +91,23 @@ impl<'t> Builder<'t, '_, '_> {
                     self.reports.error(at, "the file is empty");
                     return None;
                 }
-                event => break self.node((event, at), 1)?,
+                event @ (Event::DocumentEnd
+                | Event::Alias(_)
+                | Event::Scalar(..)
+                | Event::SequenceStart(..)
+                | Event::SequenceEnd
+                | Event::MappingStart(..)
+                | Event::MappingEnd) => break self.node((event, at), 1)?,
             }
         };
         loop {
             let (event, at) = self.next()?;
-            match event {
-                Event::StreamEnd => return Some(node),
-                Event::DocumentStart(_) => {
-                    self.reports.error(at, "a second document; a workflow file has one");
-                    return None;
-                }
-                _ => {}
+            if matches!(event, Event::StreamEnd) {
+                return Some(node);
+            }
+            if matches!(event, Event::DocumentStart(_)) {
+                self.reports.error(at, "a second document; a workflow file has one");
+                return None;
             }
         }
     }
@@ -149,7 +154,13 @@ impl<'t> Builder<'t, '_, '_> {
                 self.refuse_extras(at, 1, false)?;
                 Kind::Broken
             }
-            _ => Kind::Broken,
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd
+            | Event::SequenceEnd
+            | Event::MappingEnd => Kind::Broken,
         };
         Some(Node { at, kind })
     }
@@ -191,7 +202,14 @@ impl<'t> Builder<'t, '_, '_> {
                     text.into_owned()
                 }
                 Event::Alias(_) => return self.refuse_extras(at, 1, false).map(|()| Kind::Broken),
-                _ => {
+                Event::Nothing
+                | Event::StreamStart
+                | Event::StreamEnd
+                | Event::DocumentStart(_)
+                | Event::DocumentEnd
+                | Event::SequenceStart(..)
+                | Event::SequenceEnd
+                | Event::MappingStart(..) => {
                     self.reports.error(at, "a key must be plain text");
                     return None;
                 }

@@ -86,9 +86,10 @@ fn syntax_error(source: &str, errors: &cel::ParseErrors) -> CompileError {
     let column = usize::try_from(column).unwrap_or(0).saturating_sub(1);
     let within = rest.char_indices().nth(column).map_or(rest.len(), |(byte, _)| byte);
     let message = error.msg.lines().next().unwrap_or("").replace("Syntax error: ", "");
+    let message = if message.contains("'<EOF>'") { "it ends too early" } else { &message };
     CompileError {
         at: start + within,
-        message: format!("this is not a CEL expression: {}", shorten(&message)),
+        message: format!("this is not a CEL expression: {}", shorten(message)),
         hint: syntax_hint(source),
     }
 }
@@ -220,10 +221,20 @@ impl Compiler<'_> {
             ),
             _ => {
                 let known = self.locals.iter().map(String::as_str).chain(ROOTS);
-                let hint = suggest::hint(name, known);
+                let hint = self.dashed(expr).or_else(|| suggest::hint(name, known));
                 self.fail(expr, format!("there is nothing called `{name}`"), hint)
             }
         }
+    }
+
+    /// The hint for `steps.list-all`, which CEL reads as a subtraction.
+    fn dashed(&self, expr: &IdedExpr) -> Option<String> {
+        let (before, after) = self.source.split_at_checked(self.at(expr))?;
+        let start = before.strip_suffix('-')?.rfind("steps.")? + "steps.".len();
+        let word = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
+        let head = before.get(start..).filter(|head| head.chars().all(word))?;
+        let tail: String = after.chars().take_while(|letter| word(*letter)).collect();
+        Some(format!("an id with `-` is written `steps[\"{head}{tail}\"]` in CEL"))
     }
 
     /// Whether `expr` is this root name and not the variable of a macro.
@@ -234,15 +245,13 @@ impl Compiler<'_> {
 
     /// The id in `steps.id` or `steps["id"]`.
     fn step_id<'e>(&self, expr: &'e IdedExpr) -> Option<&'e str> {
-        match &expr.expr {
-            ast::Expr::Select(select) if self.is_root(&select.operand, "steps") => {
-                Some(&select.field)
-            }
-            ast::Expr::Call(call) if call.func_name == operators::INDEX => {
-                match call.args.as_slice() {
-                    [base, key] if self.is_root(base, "steps") => literal_text(key),
-                    _ => None,
-                }
+        if let ast::Expr::Select(select) = &expr.expr {
+            return self.is_root(&select.operand, "steps").then_some(&select.field);
+        }
+        let ast::Expr::Call(call) = &expr.expr else { return None };
+        match call.args.as_slice() {
+            [base, key] if call.func_name == operators::INDEX && self.is_root(base, "steps") => {
+                literal_text(key)
             }
             _ => None,
         }
@@ -352,17 +361,12 @@ impl Compiler<'_> {
     }
 
     fn has(&mut self, expr: &IdedExpr, one: &IdedExpr, depth: usize) -> Result<Expr, CompileError> {
-        match &one.expr {
-            ast::Expr::Select(select) if self.step_id(one).is_none() => {
-                let field = select.field.clone();
-                Ok(Expr::Has(self.boxed(&select.operand, depth)?, field))
-            }
-            _ => self.fail(
-                expr,
-                "`has` asks for a member".into(),
-                Some("write `has(steps.read.output.total)`".into()),
-            ),
+        if let (ast::Expr::Select(select), None) = (&one.expr, self.step_id(one)) {
+            let field = select.field.clone();
+            return Ok(Expr::Has(self.boxed(&select.operand, depth)?, field));
         }
+        let hint = "write `has(steps.read.output.total)`".to_owned();
+        self.fail(expr, "`has` asks for a member".into(), Some(hint))
     }
 
     fn comprehension(
@@ -474,8 +478,8 @@ fn operator_of(name: &str) -> Option<Operator> {
 }
 
 fn literal_text(expr: &IdedExpr) -> Option<&str> {
-    match &expr.expr {
-        ast::Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
-        _ => None,
+    if let ast::Expr::Literal(LiteralValue::String(text)) = &expr.expr {
+        return Some(text.inner());
     }
+    None
 }

@@ -222,16 +222,15 @@ fn map<'e>(entries: &'e [(Expr, Expr)], scope: Scope<'e, '_>) -> Outcome<'e> {
 }
 
 fn select<'e>(base: Cow<'e, Value>, field: &str) -> Outcome<'e> {
-    let missing = || Fault::NoMember(field.to_owned());
-    match base {
-        Cow::Borrowed(Json::Map(members)) => {
-            members.get(field).map(Cow::Borrowed).ok_or_else(missing)
+    let kind = base.kind();
+    let found = match base {
+        Cow::Borrowed(Json::Map(members)) => members.get(field).map(Cow::Borrowed),
+        Cow::Owned(Json::Map(mut members)) => members.remove(field).map(Cow::Owned),
+        Cow::Borrowed(_) | Cow::Owned(_) => {
+            return Err(Fault::NotAnObject(kind, field.to_owned()));
         }
-        Cow::Owned(Json::Map(mut members)) => {
-            members.remove(field).map(Cow::Owned).ok_or_else(missing)
-        }
-        other => Err(Fault::NotAnObject(other.kind(), field.to_owned())),
-    }
+    };
+    found.ok_or_else(|| Fault::NoMember(field.to_owned()))
 }
 
 fn has<'e>(base: &Value, field: &str) -> Outcome<'e> {
@@ -242,25 +241,22 @@ fn has<'e>(base: &Value, field: &str) -> Outcome<'e> {
 }
 
 fn index<'e>(base: Cow<'e, Value>, key: &Value) -> Outcome<'e> {
-    match key {
-        Json::Text(field) if base.as_map().is_some() => select(base, field),
-        Json::Int(number) if base.as_list().is_some() => item(base, *number),
-        _ => Err(Fault::BadIndex(base.kind(), key.kind())),
+    match (&*base, key) {
+        (Json::Map(_), Json::Text(field)) => select(base, field),
+        (Json::List(_), Json::Int(number)) => item(base, *number),
+        (base, key) => Err(Fault::BadIndex(base.kind(), key.kind())),
     }
 }
 
 fn item(base: Cow<'_, Value>, number: Integer) -> Outcome<'_> {
     let missing = || Fault::NoItem(number.get());
     let position = usize::try_from(number.get()).map_err(|_| missing())?;
-    match base {
-        Cow::Borrowed(Json::List(items)) => {
-            items.get(position).map(Cow::Borrowed).ok_or_else(missing)
-        }
-        Cow::Owned(Json::List(items)) => {
-            items.into_iter().nth(position).map(Cow::Owned).ok_or_else(missing)
-        }
-        _ => Err(missing()),
-    }
+    let found = match base {
+        Cow::Borrowed(Json::List(items)) => items.get(position).map(Cow::Borrowed),
+        Cow::Owned(Json::List(items)) => items.into_iter().nth(position).map(Cow::Owned),
+        Cow::Borrowed(_) | Cow::Owned(_) => None,
+    };
+    found.ok_or_else(missing)
 }
 
 fn truth(value: Outcome<'_>) -> Result<bool, Fault> {
@@ -288,13 +284,11 @@ fn either<'e>(left: &'e Expr, right: &'e Expr, settles: bool, scope: Scope<'e, '
 fn comprehension(call: &MacroCall, scope: Scope<'_, '_>) -> Result<Value, Fault> {
     let range = eval(&call.range, scope)?;
     let keys: Vec<Value>;
-    let items = match &*range {
-        Json::List(items) => items,
-        Json::Map(members) => {
-            keys = members.keys().map(|key| Value::from(key.as_str())).collect();
-            &keys
-        }
-        other => return Err(Fault::Needed("a list or an object", other.kind())),
+    let items = if let Json::Map(members) = &*range {
+        keys = members.keys().map(|key| Value::from(key.as_str())).collect();
+        &keys
+    } else {
+        range.as_list().ok_or(Fault::Needed("a list or an object", range.kind()))?
     };
     match call.kind {
         Macro::All => settle(call, items, false, scope),

@@ -33,10 +33,9 @@ pub(super) fn binary(
 }
 
 pub(super) fn negate(value: &Value) -> Result<Value, Fault> {
-    match value {
-        Json::Int(number) => whole(number.get().checked_neg()),
-        other => Err(Fault::NoOverload("-", other.kind().to_owned())),
-    }
+    let number = value.as_int();
+    let number = number.ok_or_else(|| Fault::NoOverload("-", value.kind().to_owned()))?;
+    whole(number.checked_neg())
 }
 
 /// The number as a value, if it has one of 53 bits.
@@ -121,6 +120,8 @@ fn contains(item: &Value, container: &Value, meter: &Meter) -> Result<bool, Faul
             Ok(false)
         }
         (Json::Text(key), Json::Map(members)) => Ok(members.contains_key(key)),
+        // These are keys in CEL; our objects have none of them.
+        (Json::Int(_) | Json::Bool(_), Json::Map(_)) => Ok(false),
         _ => Err(no_overload("in", item, container)),
     }
 }

@@ -51,7 +51,7 @@ impl Reader<'_, '_> {
         let mut block = Block::default();
         for outline in &outlines {
             let visible = closure.get(outline.id).cloned().unwrap_or_default();
-            let scope = scope.within(&ids, visible);
+            let scope = scope.within(&ids, visible, Some(outline.id));
             let needs = outline.needs.iter().map(|(id, _)| (*id).to_owned()).collect();
             block.steps.extend(self.step(outline.node, outline.id, needs, &scope, inherited));
         }
@@ -107,13 +107,15 @@ impl Reader<'_, '_> {
     fn check_needs(&mut self, outlines: &[Outline<'_>], ids: &BTreeSet<String>) {
         for outline in outlines {
             for (need, at) in &outline.needs {
-                if !ids.contains(*need) {
-                    let others = ids.iter().map(String::as_str).filter(|id| *id != outline.id);
-                    let hint = suggest::hint(need, others)
-                        .map(|hint| format!("{hint} Only steps of the same list can be needed"));
-                    let message = format!("`{}` needs `{need}`, which is not here", outline.id);
-                    self.reports.with_hint(*at, message, hint);
+                if ids.contains(*need) {
+                    continue;
                 }
+                let message = format!("`{}` needs `{need}`, which is not here", outline.id);
+                let others = ids.iter().map(String::as_str).filter(|id| *id != outline.id);
+                let hint = if self.reports.is_full() { None } else { suggest::hint(need, others) };
+                let hint =
+                    hint.map(|hint| format!("{hint} Only steps of the same list can be needed"));
+                self.reports.with_hint(*at, message, hint);
             }
         }
         if let Some((at, cycle)) = find_cycle(outlines) {

@@ -75,7 +75,6 @@ impl Reader<'_, '_> {
     fn typed(&mut self, name: &str, kind: InputKind, node: &Node) {
         let value = fields::plain_value(node);
         if !input::is_of_kind(kind, &value) {
-            let what = format!("a value of `{name}`");
             let wanted = match kind {
                 InputKind::String => "a string",
                 InputKind::Integer => "an integer",
@@ -83,7 +82,7 @@ impl Reader<'_, '_> {
                 InputKind::List => "a list",
                 InputKind::Object => "an object",
             };
-            fields::wrong(node, &what.replace('`', ""), wanted, self.reports);
+            fields::wrong(node, name, wanted, self.reports);
         }
     }
 

@@ -16,19 +16,22 @@ pub(super) struct Scope<'o> {
     ids: Option<&'o BTreeSet<String>>,
     /// Those that are surely done when the expression is evaluated.
     visible: BTreeSet<String>,
+    /// The step of this level whose expressions are read.
+    owner: Option<&'o str>,
     /// Whether this level is a `foreach`.
     item: bool,
 }
 
-enum Sight {
+enum Sight<'o> {
     Visible,
-    NotNeeded,
+    /// It is a step of a level, but not needed by the step of this level around.
+    NotNeeded(Option<&'o str>),
     Unknown,
 }
 
 impl<'o> Scope<'o> {
     pub(super) const fn outside() -> Self {
-        Self { outer: None, ids: None, visible: BTreeSet::new(), item: false }
+        Self { outer: None, ids: None, visible: BTreeSet::new(), owner: None, item: false }
     }
 
     /// A level with these steps, of which `visible` can be read.
@@ -36,32 +39,33 @@ impl<'o> Scope<'o> {
         &'o self,
         ids: &'o BTreeSet<String>,
         visible: BTreeSet<String>,
+        owner: Option<&'o str>,
     ) -> Scope<'o> {
-        Scope { outer: Some(self), ids: Some(ids), visible, item: false }
+        Scope { outer: Some(self), ids: Some(ids), visible, owner, item: false }
     }
 
     /// A level that binds `item` and `index`.
     pub(super) const fn with_item(&'o self) -> Scope<'o> {
-        Scope { outer: Some(self), ids: None, visible: BTreeSet::new(), item: true }
+        Scope { outer: Some(self), ids: None, visible: BTreeSet::new(), owner: None, item: true }
     }
 
     /// A level in which a step sees itself: its handlers.
     pub(super) fn with_itself(&'o self, id: &str) -> Scope<'o> {
         let visible = BTreeSet::from([id.to_owned()]);
-        Scope { outer: Some(self), ids: None, visible, item: false }
+        Scope { outer: Some(self), ids: None, visible, owner: None, item: false }
     }
 
     fn levels(&self) -> impl Iterator<Item = &Scope<'o>> {
         std::iter::successors(Some(self), |level| level.outer)
     }
 
-    fn sight(&self, id: &str) -> Sight {
+    fn sight(&self, id: &str) -> Sight<'o> {
         for level in self.levels() {
             if level.visible.contains(id) {
                 return Sight::Visible;
             }
             if level.ids.is_some_and(|ids| ids.contains(id)) {
-                return Sight::NotNeeded;
+                return Sight::NotNeeded(level.owner);
             }
         }
         Sight::Unknown
@@ -75,6 +79,9 @@ impl<'o> Scope<'o> {
         reports: &mut Reports<'_>,
     ) {
         for Reference { at, target } in program.references() {
+            if reports.is_full() {
+                return;
+            }
             let at = program.origin().byte(*at);
             match target {
                 Target::Step(id) => self.check_step(id, at, reports),
@@ -99,9 +106,15 @@ impl<'o> Scope<'o> {
     fn check_step(&self, id: &str, at: usize, reports: &mut Reports<'_>) {
         match self.sight(id) {
             Sight::Visible => {}
-            Sight::NotNeeded => {
+            Sight::NotNeeded(Some(owner)) if owner == id => {
+                let message = format!("the step `{id}` is not done while it runs");
+                let hint = "a step cannot read its own output; only its handlers can";
+                reports.with_hint(at, message, hint.to_owned());
+            }
+            Sight::NotNeeded(owner) => {
                 let message = format!("the step `{id}` may not be done when this is evaluated");
-                reports.with_hint(at, message, format!("add `needs: [{id}]`"));
+                let to = owner.map(|owner| format!(" to `{owner}`")).unwrap_or_default();
+                reports.with_hint(at, message, format!("add `needs: [{id}]`{to}"));
             }
             Sight::Unknown => {
                 let known = self.levels().flat_map(|level| {

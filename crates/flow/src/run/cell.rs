@@ -101,9 +101,9 @@ pub(super) struct Fall {
 impl Fall {
     /// The error with the step it came from.
     pub(super) fn located(&self) -> Value {
-        let mut members = match &self.error {
-            Json::Map(members) => members.clone(),
-            other => Map::from([("error".to_owned(), other.clone())]),
+        let mut members = match self.error.as_map() {
+            Some(members) => members.clone(),
+            None => Map::from([("error".to_owned(), self.error.clone())]),
         };
         members.entry("step".to_owned()).or_insert_with(|| Value::from(&self.step));
         Json::Map(members)

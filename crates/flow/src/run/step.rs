@@ -65,10 +65,11 @@ impl Run {
         frame: FrameId,
         what: &str,
     ) -> Result<String, StepError> {
-        match self.evaluate(template, frame)? {
-            Json::Text(text) => Ok(text),
-            Json::Int(number) => Ok(number.get().to_string()),
-            other => Err(wrong_kind(what, "a string", &other)),
+        let value = self.evaluate(template, frame)?;
+        match (value.as_text(), value.as_int()) {
+            (Some(text), _) => Ok(text.to_owned()),
+            (None, Some(number)) => Ok(number.to_string()),
+            (None, None) => Err(wrong_kind(what, "a string", &value)),
         }
     }
 

@@ -101,10 +101,6 @@ impl World {
         self.must(Event::Due { timer: path(timer) });
     }
 
-    pub(crate) fn cancel(&mut self) {
-        self.must(Event::Cancelled { reason: "enough".into() });
-    }
-
     /// The actions since the last call, as short lines.
     pub(crate) fn lines(&mut self) -> Vec<String> {
         std::mem::take(&mut self.actions).iter().map(line).collect()

@@ -1,6 +1,16 @@
 //! Workflow files as people write them, and what becomes of them.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests fail by panicking"
+)]
 
+mod bombs;
+mod cel;
+mod diagnostics;
 mod harness;
+mod properties;
 mod semantics;
