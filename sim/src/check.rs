@@ -48,7 +48,7 @@ impl World {
             audit.entry(entry);
         }
         let audited = audit.finish();
-        match audited.findings.list().first() {
+        match audited.findings.kept().first() {
             None => Ok(()),
             Some(finding) => Err(self.broken(&format!("the audit finds {finding:?}"))),
         }

@@ -58,6 +58,21 @@ pub struct Summary {
     pub runs: u64,
 }
 
+impl Summary {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            events: self.events + other.events,
+            faults: self.faults + other.faults,
+            crashes: self.crashes + other.crashes,
+            entries: self.entries + other.entries,
+            receipts: self.receipts + other.receipts,
+            runs: self.runs + other.runs,
+        }
+    }
+}
+
 #[derive(Clone)]
 struct SimClock(Arc<AtomicI64>);
 
@@ -152,6 +167,16 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The ledger as it stands, an entry a line.
+    #[must_use]
+    pub fn story(&self) -> Vec<String> {
+        let log = self.disk.log(self.tenant).unwrap_or_default();
+        let line = |entry: &Arc<cog_ledger::Entry>| {
+            String::from_utf8_lossy(entry.bytes()).into_owned()
+        };
+        log.entries().map(line).collect()
     }
 
     /// Put the scenario's canon in force.

@@ -10,16 +10,9 @@ const FIXED: u64 = 1_500;
 const FRESH: u64 = 500;
 
 fn run(seeds: impl Iterator<Item = u64>) -> Summary {
-    let mut total = Summary::default();
-    for seed in seeds {
-        let summary = run_seed(seed).unwrap_or_else(|broken| panic!("{broken}"));
-        total.events += summary.events;
-        total.faults += summary.faults;
-        total.crashes += summary.crashes;
-        total.receipts += summary.receipts;
-        total.runs += summary.runs;
-    }
-    total
+    seeds.fold(Summary::default(), |total, seed| {
+        total.plus(run_seed(seed).unwrap_or_else(|broken| panic!("{broken}")))
+    })
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! A run in memory: the flow's state, what it waits for, and the tally of its entries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use cog_base::Value;
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
-use cog_flow::{Event, Flow, Retry, StepError, StepPath};
+use cog_flow::{Action, Event, Flow, Retry, StepError, StepPath};
 use cog_gate::decision::Need;
-use cog_gate::{AnyEffect, Intent, Origin, Performed};
+use cog_gate::{Actor, AnyEffect, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
 use crate::choose::Choice;
@@ -35,7 +35,7 @@ pub(crate) struct Active {
     pub(crate) appends: u64,
     /// Answers on their way into the ledger: until they are there, outcomes queue up, so
     /// that the flow takes both in the order of the log.
-    pub(crate) answers: u64,
+    pub(crate) answers: BTreeSet<(ApprovalId, Actor)>,
     pub(crate) queued: Vec<Performed<AnyEffect>>,
     /// How the flow ended, once it has.
     pub(crate) end: Option<Ending>,
@@ -54,6 +54,18 @@ pub(crate) struct Wanted {
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) subject: Option<String>,
     pub(crate) state: State,
+}
+
+/// Something noted that is to be done.
+pub(crate) enum Todo {
+    /// Put a wanted effect to the gate.
+    Effect(StepPath),
+    /// Select a plan.
+    Choice(StepPath),
+    /// Ask people, for so many milliseconds.
+    Question(StepPath, u64),
+    /// Wait so many milliseconds.
+    Timer(StepPath, u64),
 }
 
 /// How far a wanted effect has come.
@@ -100,7 +112,7 @@ impl Active {
             probes: BTreeMap::new(),
             sleeping: BTreeSet::new(),
             appends: 0,
-            answers: 0,
+            answers: BTreeSet::new(),
             queued: Vec::new(),
             end: None,
             sealing: false,
@@ -109,11 +121,73 @@ impl Active {
         }
     }
 
+    /// Note what the flow wants, without doing any of it. Cancelling what has not begun is
+    /// answered here; the rest comes back in the order in which it is to be done. A run that
+    /// goes on and a run that is rebuilt note the same.
+    pub(crate) fn take(&mut self, actions: Vec<Action>) -> Vec<Todo> {
+        let mut queue = VecDeque::from(actions);
+        let mut todos = Vec::new();
+        while let Some(action) = queue.pop_front() {
+            if let Action::Cancel { step } = &action {
+                let event = self.give_up(step);
+                let actions = event.map(|event| self.run.apply(event).unwrap_or_default());
+                queue.extend(actions.unwrap_or_default());
+            } else {
+                todos.extend(self.note(action));
+            }
+        }
+        todos
+    }
+
+    fn note(&mut self, action: Action) -> Option<Todo> {
+        match action {
+            Action::Perform { step, uses, actor, with, retry, timeout_ms, subject } => {
+                let state = State::New;
+                let wanted = Wanted { uses, actor, with, retry, timeout_ms, subject, state };
+                self.wanted.insert(step.clone(), wanted);
+                Some(Todo::Effect(step))
+            }
+            Action::Choose { step, goal, constraints, plans, attempt } => {
+                let choice = Choice { step: step.clone(), goal, constraints, plans, attempt };
+                self.choices.insert(step.clone(), choice);
+                Some(Todo::Choice(step))
+            }
+            Action::Ask { step, by, count, message, expires_ms } => {
+                let need = Need { count: count.into(), of: by };
+                let question = Question { need, message, expires_ms, approval: None };
+                self.asks.insert(step.clone(), question);
+                Some(Todo::Question(step, expires_ms))
+            }
+            Action::Arm { timer, ms } => {
+                self.sleeping.insert(timer.clone());
+                Some(Todo::Timer(timer, ms))
+            }
+            Action::Cancel { .. } => None,
+            Action::Finish { status, output, error } => {
+                self.end = Some(Ending { status: status.as_str().to_owned(), output, error });
+                None
+            }
+        }
+    }
+
+    /// Everything noted that was not done yet.
+    pub(crate) fn undone(&self) -> Vec<Todo> {
+        let new = self.wanted.iter().filter(|(_, wanted)| wanted.state == State::New);
+        let effects = new.map(|(step, _)| Todo::Effect(step.clone()));
+        let choices = self.choices.keys().map(|step| Todo::Choice(step.clone()));
+        let unasked = self.asks.iter().filter(|(_, ask)| ask.approval.is_none());
+        let questions = unasked.map(|(step, ask)| Todo::Question(step.clone(), ask.expires_ms));
+        effects.chain(choices).chain(questions).collect()
+    }
+
     /// What the flow hears when a timer is due; nothing when nobody waits for it any more.
     pub(crate) fn due(&mut self, name: &str) -> Option<Event> {
+        if self.end.is_some() {
+            return None;
+        }
         if name == BUDGET_TIMER {
             let reason = "the time of its budget is over".to_owned();
-            return self.end.is_none().then_some(Event::OverBudget { reason });
+            return Some(Event::OverBudget { reason });
         }
         let timer = name.parse::<StepPath>().ok()?;
         let asked = self.asks.remove(&timer).is_some();

@@ -147,7 +147,7 @@ pub(crate) enum Await {
     /// A request for consent.
     Asked,
     /// An answer to a request.
-    Answered(ApprovalId),
+    Answered(ApprovalId, Actor),
     /// The run's last entry.
     Seal,
 }
@@ -187,6 +187,11 @@ impl Turn {
     pub(crate) fn append(&mut self, tenant: TenantId, run: RunId, draft: Draft, then: Await) {
         self.drafts.push((tenant, draft));
         self.awaits.push((run, then));
+    }
+
+    /// Whether this turn appends something for a run.
+    pub(crate) fn appends_for(&self, run: RunId) -> bool {
+        self.awaits.iter().any(|(id, _)| *id == run)
     }
 
     pub(crate) fn output(&mut self, output: Output) {
@@ -290,6 +295,11 @@ impl Engine {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The time, never before the ledger's last entry.
+    pub(crate) fn ledger_now(&self) -> Timestamp {
+        self.now().max(self.ledger_at)
     }
 
     /// The canon in force in a run's domain, if it is known here.

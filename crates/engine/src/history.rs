@@ -4,20 +4,19 @@
 //! state back; that each receipt and denial fits what the flow wanted at that point is the
 //! proof that the run is the one its definition and inputs describe.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cog_base::{Timestamp, Value};
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
 use cog_flow::{Action, Event, Flow, StepPath};
-use cog_gate::decision::{Need, read_record};
+use cog_gate::decision::read_record;
 use cog_gate::snapshot::Access;
 use cog_gate::{Effect, Intent, Origin, Report};
 use cog_ledger::{Entry, Kind};
 
-use crate::active::{Active, Ending, Question, State, Wanted};
-use crate::choose::Choice;
+use crate::active::{Active, State, Todo};
 use crate::settle::event_of;
 use crate::start::facts;
 use crate::steps::{read, refused, waits_for};
@@ -77,7 +76,7 @@ pub struct History {
     /// Each receipt and denial with its intent, in order.
     pub(crate) charged: Vec<Charged>,
     /// Timers armed and not due yet.
-    pub(crate) armed: BTreeMap<StepPath, Armed>,
+    armed: BTreeMap<StepPath, Armed>,
     pub(crate) sealed: bool,
     intents: BTreeMap<ReceiptId, Intent>,
     now: Timestamp,
@@ -341,45 +340,22 @@ impl History {
 
     /// Note what the flow wants; nothing is asked or done.
     fn take(&mut self, actions: Vec<Action>) {
-        let mut queue = VecDeque::from(actions);
-        while let Some(action) = queue.pop_front() {
-            if let Some(event) = self.note(action) {
-                queue.extend(self.active.run.apply(event).unwrap_or_default());
+        for todo in self.active.take(actions) {
+            match todo {
+                Todo::Question(step, ms) | Todo::Timer(step, ms) => {
+                    self.armed.insert(step, Armed { at: self.now, ms });
+                }
+                Todo::Effect(_) | Todo::Choice(_) => {}
             }
         }
     }
 
-    fn note(&mut self, action: Action) -> Option<Event> {
-        let active = &mut self.active;
-        match action {
-            Action::Perform { step, uses, actor, with, retry, timeout_ms, subject } => {
-                let state = State::New;
-                let wanted = Wanted { uses, actor, with, retry, timeout_ms, subject, state };
-                active.wanted.insert(step, wanted);
-            }
-            Action::Ask { step, by, count, message, expires_ms } => {
-                let need = Need { count: count.into(), of: by };
-                self.armed.insert(step.clone(), Armed { at: self.now, ms: expires_ms });
-                let question = Question { need, message, expires_ms, approval: None };
-                active.asks.insert(step, question);
-            }
-            Action::Arm { timer, ms } => {
-                self.armed.insert(timer.clone(), Armed { at: self.now, ms });
-                active.sleeping.insert(timer);
-            }
-            Action::Cancel { step } => {
-                self.armed.remove(&step);
-                return active.give_up(&step);
-            }
-            Action::Choose { step, goal, constraints, plans, attempt } => {
-                let choice = Choice { step: step.clone(), goal, constraints, plans, attempt };
-                active.choices.insert(step, choice);
-            }
-            Action::Finish { status, output, error } => {
-                active.end = Some(Ending { status: status.as_str().to_owned(), output, error });
-            }
-        }
-        None
+    /// The timers that somebody still waits for.
+    pub(crate) fn timers(&self) -> impl Iterator<Item = (&StepPath, &Armed)> {
+        self.armed.iter().filter(|(step, _)| {
+            let asked = self.active.asks.get(*step).is_some_and(|ask| ask.approval.is_some());
+            asked || self.active.sleeping.contains(*step)
+        })
     }
 
     pub(crate) fn intent_of(&self, receipt: ReceiptId) -> Option<&Intent> {

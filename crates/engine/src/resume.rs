@@ -7,7 +7,7 @@ use cog_gate::effect::Redo;
 use cog_gate::{Effect, End, Limits};
 use cog_ledger::Kind;
 
-use crate::active::State;
+use crate::active::Active;
 use crate::engine::{Engine, Output, Timer, Turn};
 use crate::history::{Armed, Charged, History, Mismatch, Record};
 use crate::replay::decide_again;
@@ -69,18 +69,18 @@ impl Engine {
         let had_ms = resumption.records.first().map_or(0, |first| {
             self.now().ms_since(first.entry.at())
         });
-        let armed = history.armed.clone();
+        let timers: Vec<_> = history.timers().map(|(step, armed)| (step.clone(), *armed)).collect();
         self.runs.insert(id, history.active);
         self.arm_budget(id, had_ms, turn);
-        for (step, Armed { at, ms }) in armed {
+        for (step, Armed { at, ms }) in timers {
             let ms = ms.saturating_sub(self.now().ms_since(at));
             turn.output(Output::Arm { timer: Timer { run: id, name: step.to_string() }, ms });
         }
         for (receipt, step, intent) in lost {
             self.find_out(id, receipt, step, intent, turn)?;
         }
-        self.ask_new(id, turn)?;
-        self.choose_and_consult(id, turn)?;
+        let undone = self.runs.get(&id).map(Active::undone).unwrap_or_default();
+        self.work_off(id, undone, turn)?;
         self.settle_down(id, turn)
     }
 
@@ -124,37 +124,5 @@ impl Engine {
                 Ok(())
             }
         }
-    }
-
-    fn ask_new(&mut self, id: cog_base::id::RunId, turn: &mut Turn) -> Result<(), NoEntropy> {
-        let Some(active) = self.runs.get(&id) else { return Ok(()) };
-        let new = active.wanted.iter().filter(|(_, wanted)| wanted.state == State::New);
-        let steps: Vec<_> = new.map(|(step, _)| step.clone()).collect();
-        for step in steps {
-            if let Some(event) = self.ask(id, &step, turn)? {
-                self.tell_flow(id, event, turn)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Choices and questions that the crash came before.
-    fn choose_and_consult(
-        &mut self,
-        id: cog_base::id::RunId,
-        turn: &mut Turn,
-    ) -> Result<(), NoEntropy> {
-        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
-        let choices = std::mem::take(&mut active.choices);
-        let unasked = active.asks.iter().filter(|(_, ask)| ask.approval.is_none());
-        let unasked: Vec<_> = unasked.map(|(step, _)| step.clone()).collect();
-        for choice in choices.into_values() {
-            let event = self.choose(id, choice, turn)?;
-            self.tell_flow(id, event, turn)?;
-        }
-        for step in unasked {
-            self.consult(id, &step, turn)?;
-        }
-        Ok(())
     }
 }

@@ -65,7 +65,7 @@ impl Engine {
         let now = self.now();
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
-        if active.answers > 0 {
+        if !active.answers.is_empty() {
             active.queued.push(performed);
             return Ok(());
         }
@@ -220,18 +220,24 @@ impl Engine {
         turn: &mut Turn,
     ) {
         let Some(active) = self.runs.get(&id) else { return };
+        // A run that has ended takes no more entries but its seal.
+        if active.end.is_some() || active.answers.contains(&(approval, who.clone())) {
+            return;
+        }
         let (canon, _) = self.canon_for(&active.origin.domain);
         let Some(canon) = canon else { return };
         let approvals = self.gate.approvals();
+        let now = self.ledger_now();
         let draft = match verdict {
-            Ok(()) => approvals.grant(approval, who, &canon, self.now()),
-            Err(reason) => approvals.reject(approval, who, &reason, &canon, self.now()),
+            Ok(()) => approvals.grant(approval, who, &canon, now),
+            Err(reason) => approvals.reject(approval, who, &reason, &canon, now),
         };
         let Some(active) = self.runs.get_mut(&id) else { return };
         match draft {
             Ok(draft) => {
-                active.answers += 1;
-                turn.append(active.origin.tenant, id, draft, Await::Answered(approval));
+                active.answers.insert((approval, who.clone()));
+                let then = Await::Answered(approval, who.clone());
+                turn.append(active.origin.tenant, id, draft, then);
             }
             Err(reason) => {
                 active.parked = false;
@@ -244,14 +250,15 @@ impl Engine {
         &mut self,
         id: RunId,
         approval: ApprovalId,
+        who: Actor,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
-        active.answers -= 1;
+        active.answers.remove(&(approval, who));
         active.parked = false;
         self.go_on_after(id, approval, turn)?;
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
-        if active.answers == 0 {
+        if active.answers.is_empty() {
             for performed in std::mem::take(&mut active.queued) {
                 self.performed(performed, turn)?;
             }
@@ -306,6 +313,9 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        if active.end.is_some() {
+            return Ok(());
+        }
         let mut entry = draft(&active.origin, Kind::Evidence, None, evidence("cancel", reason), None);
         entry.actor = who.as_str().to_owned();
         turn.append(active.origin.tenant, id, entry, Await::Nothing);

@@ -92,7 +92,7 @@ impl Engine {
     /// Seal the run if it has ended, or park it if only people can bring it on.
     pub(crate) fn settle_down(&mut self, id: RunId, turn: &mut Turn) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
-        if active.appends > 0 || active.sealing {
+        if active.appends > 0 || turn.appends_for(id) || active.sealing {
             return Ok(());
         }
         if let Some(end) = active.end.clone() {

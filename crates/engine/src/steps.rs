@@ -7,12 +7,10 @@ use cog_base::id::{ApprovalId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Value};
 use cog_flow::{Action, Event, StepError, StepPath};
-use cog_gate::decision::Need;
 use cog_gate::{Actor, AnyEffect, Answer, Consent, Refusal};
 use cog_ledger::{Durable, Entry, Kind};
 
-use crate::active::{Active, Ending, Question, State, Wanted};
-use crate::choose::Choice;
+use crate::active::{Active, Question, State, Todo, Wanted};
 use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::notice::What;
 use crate::start::draft;
@@ -38,49 +36,56 @@ impl Engine {
         actions: Vec<Action>,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
-        let mut queue = VecDeque::from(actions);
-        while let Some(action) = queue.pop_front() {
-            let Some(event) = self.act_once(id, action, turn)? else { continue };
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        let todos = active.take(actions);
+        self.work_off(id, todos, turn)
+    }
+
+    /// Do what was noted, and what follows from the answers.
+    pub(crate) fn work_off(
+        &mut self,
+        id: RunId,
+        todos: Vec<Todo>,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let mut queue = VecDeque::from(todos);
+        while let Some(todo) = queue.pop_front() {
+            let Some(event) = self.work_on(id, todo, turn)? else { continue };
             let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
-            queue.extend(active.run.apply(event).unwrap_or_default());
+            let actions = active.run.apply(event).unwrap_or_default();
+            queue.extend(active.take(actions));
         }
         Ok(())
     }
 
-    fn act_once(
+    /// Do one thing, unless it was given up since. The event, if the answer is there at once.
+    fn work_on(
         &mut self,
         id: RunId,
-        action: Action,
+        todo: Todo,
         turn: &mut Turn,
     ) -> Result<Option<Event>, NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
-        match action {
-            Action::Perform { step, uses, actor, with, retry, timeout_ms, subject } => {
-                let state = State::New;
-                let wanted = Wanted { uses, actor, with, retry, timeout_ms, subject, state };
-                active.wanted.insert(step.clone(), wanted);
-                self.ask(id, &step, turn)
+        match todo {
+            Todo::Effect(step) => {
+                let state = active.wanted.get(&step).map(|wanted| &wanted.state);
+                if state == Some(&State::New) { self.ask(id, &step, turn) } else { Ok(None) }
             }
-            Action::Choose { step, goal, constraints, plans, attempt } => {
-                let choice = Choice { step, goal, constraints, plans, attempt };
-                self.choose(id, choice, turn).map(Some)
-            }
-            Action::Ask { step, by, count, message, expires_ms } => {
-                let need = Need { count: count.into(), of: by };
-                turn.output(Output::Arm { timer: Timer { run: id, name: step.to_string() }, ms: expires_ms });
-                let question = Question { need, message, expires_ms, approval: None };
-                active.asks.insert(step.clone(), question);
-                self.consult(id, &step, turn)?;
+            Todo::Choice(step) => match active.choices.remove(&step) {
+                Some(choice) => self.choose(id, choice, turn).map(Some),
+                None => Ok(None),
+            },
+            Todo::Question(step, ms) => {
+                if active.asks.contains_key(&step) {
+                    turn.output(Output::Arm { timer: timer(id, &step), ms });
+                    self.consult(id, &step, turn)?;
+                }
                 Ok(None)
             }
-            Action::Arm { timer, ms } => {
-                turn.output(Output::Arm { timer: Timer { run: id, name: timer.to_string() }, ms });
-                active.sleeping.insert(timer);
-                Ok(None)
-            }
-            Action::Cancel { step } => Ok(active.give_up(&step)),
-            Action::Finish { status, output, error } => {
-                active.end = Some(Ending { status: status.as_str().to_owned(), output, error });
+            Todo::Timer(step, ms) => {
+                if active.sleeping.contains(&step) {
+                    turn.output(Output::Arm { timer: timer(id, &step), ms });
+                }
                 Ok(None)
             }
         }
@@ -247,13 +252,17 @@ impl Engine {
                 self.outcome_is_durable(id, step, *settling, entry, turn);
                 Ok(())
             }
-            Await::Answered(approval) => self.answer_is_durable(id, approval, turn),
+            Await::Answered(approval, who) => self.answer_is_durable(id, approval, who, turn),
             Await::Seal => {
                 self.close(id, turn);
                 Ok(())
             }
         }
     }
+}
+
+fn timer(run: RunId, step: &StepPath) -> Timer {
+    Timer { run, name: step.to_string() }
 }
 
 /// The effect and the actor of a wanted step, or what is wrong with it.

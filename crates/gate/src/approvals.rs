@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cog_base::id::{ApprovalId, RunId};
+use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Timestamp, Value};
 use cog_canon::Canon;
@@ -46,6 +46,8 @@ pub struct Request {
     pub rejected: Option<(String, String)>,
     domain: String,
     environment: String,
+    /// The receipt that rests on it: a consent is given to one effect, once.
+    used_by: Option<ReceiptId>,
 }
 
 /// Why somebody's answer does not count.
@@ -94,12 +96,44 @@ impl Approvals {
         self.requests.get(&id)
     }
 
-    /// The consents to an intent so far, whatever the canon they were asked under.
+    /// The unused consents to an intent so far, whatever the canon they were asked under.
     #[must_use]
     pub fn for_intent(&self, intent: Digest) -> Vec<Approval> {
         let requests = self.requests.values().filter(|request| request.intent == intent);
         let answered = |request: &&Request| !request.granted.is_empty() || request.rejected.is_some();
-        requests.filter(answered).map(Request::approval).collect()
+        let unused = requests.filter(answered).filter(|request| request.used_by.is_none());
+        unused.map(Request::approval).collect()
+    }
+
+    /// Use up consents for a receipt.
+    pub(crate) fn spend(&mut self, approvals: &[String], receipt: ReceiptId) {
+        for id in approvals.iter().filter_map(|id| id.parse().ok()) {
+            if let Some(request) = self.requests.get_mut(&id) {
+                request.used_by = Some(receipt);
+            }
+        }
+    }
+
+    /// The receipt was abandoned: what it rested on was not used after all.
+    pub(crate) fn give_back(&mut self, receipt: ReceiptId) {
+        let used = self.requests.values_mut().filter(|it| it.used_by == Some(receipt));
+        used.for_each(|request| request.used_by = None);
+    }
+
+    /// What receipts and outcomes say about consents, for a start from the ledger.
+    fn follow(&mut self, entry: &Entry) {
+        let receipt = |name| entry.text(name).and_then(|id| id.parse::<ReceiptId>().ok());
+        if entry.kind() == Kind::Outcome && entry.text("disposition") == Some("abandoned") {
+            if let Some(receipt) = receipt("receipt") {
+                self.give_back(receipt);
+            }
+        } else if entry.kind() == Kind::Receipt
+            && let Some(receipt) = receipt("id")
+        {
+            let list = entry.data().get("approvals").and_then(Value::as_list).unwrap_or_default();
+            let ids: Vec<_> = list.iter().filter_map(Value::as_text).map(str::to_owned).collect();
+            self.spend(&ids, receipt);
+        }
     }
 
     /// The open request for an intent under a canon version, if it was asked already.
@@ -168,8 +202,10 @@ impl Approvals {
         Ok(request)
     }
 
-    /// Take note of an entry of the ledger; others than approvals change nothing.
+    /// Take note of an entry of the ledger; others than approvals, and receipts that rest on
+    /// them, change nothing.
     pub fn observe(&mut self, entry: &Entry) {
+        self.follow(entry);
         let id = entry.data().get("id").and_then(Value::as_text).and_then(|id| id.parse().ok());
         let Some(id) = id else { return };
         if entry.kind() == Kind::ApprovalRequested {
@@ -180,7 +216,10 @@ impl Approvals {
         }
         let Some(request) = self.requests.get_mut(&id) else { return };
         if entry.kind() == Kind::ApprovalGranted {
-            request.granted.insert(entry.actor().to_owned());
+            // What was recorded too late does not count, whatever the clock said before.
+            if entry.at() <= request.expires {
+                request.granted.insert(entry.actor().to_owned());
+            }
         } else if entry.kind() == Kind::ApprovalRejected {
             let reason = entry.data().get("reason").and_then(Value::as_text).unwrap_or_default();
             request.rejected = Some((entry.actor().to_owned(), reason.to_owned()));
@@ -253,6 +292,7 @@ impl Request {
             rejected: None,
             domain: entry.domain().to_owned(),
             environment: entry.environment().to_owned(),
+            used_by: None,
         })
     }
 }

@@ -208,7 +208,8 @@ impl ChangeControl {
         if proposal.state != ProposalState::Open {
             return Err(NotChanged::Closed);
         }
-        if proposal.base != self.in_force(&proposal.domain) {
+        let in_force = self.in_force(&proposal.domain);
+        if proposal.base != in_force || Some(current.digest()) != in_force {
             return Err(NotChanged::BaseMoved);
         }
         let approvers: Vec<_> = proposal.approved_by.iter().map(String::as_str).collect();
@@ -236,6 +237,9 @@ impl ChangeControl {
         let proposal = self.proposals.get(&id).ok_or(NotChanged::Unknown(id))?;
         if proposal.state != ProposalState::Open {
             return Err(NotChanged::Closed);
+        }
+        if Some(current.digest()) != self.in_force(&proposal.domain) {
+            return Err(NotChanged::BaseMoved);
         }
         let groups = &current.settings().change.approvers;
         if !groups.iter().any(|group| current.is_member(who.as_str(), group)) {

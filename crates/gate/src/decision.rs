@@ -6,7 +6,7 @@
 
 mod checks;
 
-pub(crate) use checks::sum_key;
+pub(crate) use checks::{stays_inside, sum_key};
 pub use checks::amount_of;
 
 use cog_base::Value;

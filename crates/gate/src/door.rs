@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use cog_base::id::{ReceiptId, RunId};
+use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_base::json::Map;
 use cog_base::{Digest, Micros, Timestamp, Value};
 use cog_ledger::{BodyDraft, Draft, Durable, Entry, Kind};
@@ -59,6 +59,7 @@ pub struct Performed<E> {
 #[must_use = "a settlement counts only when it is durable"]
 pub struct Settling {
     receipt: ReceiptId,
+    tenant: TenantId,
     report: Report,
 }
 
@@ -108,6 +109,7 @@ pub struct Failure {
 #[derive(Debug)]
 pub(crate) struct Pass {
     pub(crate) receipt: ReceiptId,
+    pub(crate) intent: Digest,
     pub(crate) draft: Option<Draft>,
     pub(crate) expires: Timestamp,
     pub(crate) reserve: Micros,
@@ -121,6 +123,7 @@ pub(crate) struct Pass {
 /// The header of the entries that belong to an authorisation.
 #[derive(Debug, Clone)]
 pub(crate) struct Scope {
+    pub(crate) tenant: TenantId,
     pub(crate) actor: String,
     pub(crate) domain: String,
     pub(crate) environment: String,
@@ -129,6 +132,14 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
+    /// Whether an entry stands in the log, the run and under the canon that are meant.
+    fn holds(&self, entry: &Entry) -> bool {
+        entry.tenant() == self.tenant
+            && entry.session() == Some(self.session)
+            && entry.actor() == self.actor
+            && entry.canon() == self.canon
+    }
+
     pub(crate) fn draft(&self, kind: Kind, data: Map, body: Option<BodyDraft>) -> Draft {
         Draft {
             kind,
@@ -193,11 +204,15 @@ impl<E: Effect> Pending<E> {
     /// The permit, once the receipt is durable.
     ///
     /// # Errors
-    /// [`NotThisEntry`] when `entry` is another entry than this receipt.
+    /// [`NotThisEntry`] when `entry` is another entry than this receipt: of another log, run,
+    /// actor, canon, intent or effect, or with another end.
     pub fn granted(self, entry: &Durable<Entry>) -> Result<Permit<E>, NotThisEntry> {
         let Self { effect, pass } = self;
         let same = entry.kind() == Kind::Receipt
             && entry.id() == Some(pass.receipt.to_string().as_str())
+            && pass.scope.holds(entry)
+            && entry.data().get("intent") == Some(&Value::from(pass.intent))
+            && entry.data().get("expires") == Some(&Value::from(pass.expires))
             && entry.data().get("effect") == Some(&Value::from(effect.digest()));
         if same {
             Ok(Permit { effect, pass })
@@ -339,13 +354,13 @@ impl<E: Effect> Performed<E> {
     pub fn settle(self) -> (Draft, Settling) {
         let Self { effect: _, pass, report } = self;
         let draft = report.draft(pass.receipt, &pass.scope, pass.subject);
-        (draft, Settling { receipt: pass.receipt, report })
+        (draft, Settling::new(pass.receipt, pass.scope.tenant, report))
     }
 }
 
 impl Settling {
-    pub(crate) fn new(receipt: ReceiptId, report: Report) -> Self {
-        Self { receipt, report }
+    pub(crate) fn new(receipt: ReceiptId, tenant: TenantId, report: Report) -> Self {
+        Self { receipt, tenant, report }
     }
 
     /// The receipt's id.
@@ -363,10 +378,16 @@ impl Settling {
     /// The settled effect, once its outcome is durable.
     ///
     /// # Errors
-    /// [`NotThisEntry`] when `entry` is another entry than this outcome.
+    /// [`NotThisEntry`] when `entry` is another entry than this outcome: of another log or
+    /// receipt, or with another end or cost.
     pub fn settled(self, entry: &Durable<Entry>) -> Result<Settled, NotThisEntry> {
-        let receipt = Value::from(self.receipt);
-        if entry.kind() == Kind::Outcome && entry.data().get("receipt") == Some(&receipt) {
+        let says = |name: &str, value: Value| entry.data().get(name) == Some(&value);
+        let same = entry.kind() == Kind::Outcome
+            && entry.tenant() == self.tenant
+            && says("receipt", self.receipt.into())
+            && says("disposition", self.report.end.word().into())
+            && says("cost_micros", self.report.cost.into());
+        if same {
             Ok(Settled { receipt: self.receipt, report: self.report })
         } else {
             Err(NotThisEntry { seq: entry.seq(), receipt: self.receipt })

@@ -3,9 +3,12 @@
 use cog_base::{Micros, Value};
 use cog_canon::{Canon, Request};
 
-use crate::decision::{Check, CheckName, Decision, Outcome, Verdict, decide};
+use crate::decision::{Check, CheckName, Decision, Outcome, Verdict, decide, stays_inside};
 use crate::intent::Intent;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Access, Snapshot};
+
+/// How many rules an envelope has: resources, amount, combinations.
+const ENVELOPE_RULES: usize = 3;
 
 /// Why an intent was refused, in a sentence for the person who asked.
 #[must_use]
@@ -55,6 +58,9 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
         "envelope.resources" => {
             format!("The run would touch more than {} resources.", number("resources_max"))
         }
+        "envelope.amount" if check.read.get("amount").and_then(Value::as_u64).is_none() => {
+            "Nobody can tell how much money it moves.".into()
+        }
         "envelope.amount" => format!(
             "The run would move {} in all, more than the {} it may.",
             number("amount"),
@@ -67,8 +73,7 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
     }
 }
 
-/// The smallest changes that would turn a refusal round, in words, at most a few. Each is
-/// tried: a change is named only if the decision with it is not a refusal any more. When
+/// The smallest changes that would turn a refusal round, in words, at most a few. When
 /// several checks fail, all that must change are named together.
 #[must_use]
 pub fn flips(
@@ -80,12 +85,12 @@ pub fn flips(
     if !matches!(decision.verdict, Verdict::Refuse(_)) {
         return Vec::new();
     }
-    let failed: Vec<_> =
-        decision.checks.iter().filter(|check| check.outcome == Outcome::Fail).collect();
+    let failed: Vec<_> = failing(decision).collect();
     match failed.as_slice() {
-        [only] => mend(only, intent, snapshot, canon),
+        [only] => mend(only, decision, intent, snapshot, canon),
         several => {
-            let first = |check: &&Check| mend(check, intent, snapshot, canon).into_iter().next();
+            let first =
+                |check: &&Check| mend(check, decision, intent, snapshot, canon).into_iter().next();
             let parts: Option<Vec<_>> = several.iter().map(first).collect();
             parts.map(|parts| vec![parts.join(", and ")]).unwrap_or_default()
         }
@@ -94,6 +99,7 @@ pub fn flips(
 
 fn mend(
     check: &Check,
+    decision: &Decision,
     intent: &Intent,
     snapshot: &Snapshot,
     canon: Option<&Canon>,
@@ -110,29 +116,40 @@ fn mend(
             let needed = snapshot.budget.used.saturating_add(intent.cost().get());
             vec![format!("if the run's budget were at least {}", Micros::new(needed))]
         }
-        CheckName::Confinement => confinement(check, intent),
+        CheckName::Confinement => confinement(check, intent, snapshot),
         CheckName::Canon => canon.map(|canon| policies(check, intent, canon)).unwrap_or_else(|| {
             vec!["if a canon that permits it were in force".into()]
         }),
-        CheckName::Envelope => envelope(check, intent, snapshot, canon),
+        CheckName::Envelope => envelope(decision, intent, snapshot, canon),
         CheckName::Interference => vec!["if it were asked again when the lease has ended".into()],
         CheckName::Freshness => vec!["if clock and canon were current".into()],
         CheckName::Approval => vec!["if those who were asked approved it".into()],
     }
 }
 
-fn confinement(check: &Check, intent: &Intent) -> Vec<String> {
+fn confinement(check: &Check, intent: &Intent, snapshot: &Snapshot) -> Vec<String> {
     let (_, name) = intent.resource();
-    let words = match check.code {
-        "root.undeclared" => format!("if the workflow declared the root `{name}`"),
-        "root.read_only" => format!("if the workflow declared `{name}` with access: write"),
-        "path.leaves_root" => format!("if the path stayed inside the root `{name}`"),
-        "host.not_allowed" => format!("if the canon listed the host `{name}`"),
-        "program.not_allowed" => format!("if the canon listed the program `{name}`"),
-        "model.unknown" => format!("if the canon listed the model `{name}`"),
+    let text = |path| intent.at(path).and_then(Value::as_text);
+    let path = format!("if the path stayed inside the root `{name}`");
+    let leaves = text("args.path").is_some_and(|path| !stays_inside(path));
+    let needs = if intent.action() == "file.read" { "read" } else { "write" };
+    let declared = format!("if the workflow declared the root `{name}` with access: {needs}");
+    let root = text("args.root").filter(|root| snapshot.roots.get(*root) != Some(&Access::Write));
+    let writable = format!("if the workflow declared the root `{}` with access: write", root.unwrap_or_default());
+    let parts = match check.code {
+        "root.undeclared" | "root.read_only" if leaves => vec![declared, path],
+        "root.undeclared" | "root.read_only" => vec![declared],
+        "path.leaves_root" => vec![path],
+        "host.not_allowed" => vec![format!("if the canon listed the host `{name}`")],
+        "program.not_allowed" if root.is_some() => {
+            vec![format!("if the canon listed the program `{name}`"), writable]
+        }
+        "program.not_allowed" => vec![format!("if the canon listed the program `{name}`")],
+        "root.not_writable" => vec![writable],
+        "model.unknown" => vec![format!("if the canon listed the model `{name}`")],
         _ => return Vec::new(),
     };
-    vec![words]
+    vec![parts.join(", and ")]
 }
 
 fn policies(check: &Check, intent: &Intent, canon: &Canon) -> Vec<String> {
@@ -149,31 +166,67 @@ fn policies(check: &Check, intent: &Intent, canon: &Canon) -> Vec<String> {
     canon.flips(&request).iter().map(cog_canon::Flip::describe).collect()
 }
 
-/// The largest amount that fits the envelope, if it is the amount that does not.
+/// What would keep the run inside its envelope: each change is made, and all of them are
+/// named together once the check passes and no other fails that passed before.
 fn envelope(
-    check: &Check,
+    before: &Decision,
     intent: &Intent,
     snapshot: &Snapshot,
     canon: Option<&Canon>,
 ) -> Vec<String> {
-    let number = |name: &str| check.read.get(name).and_then(Value::as_u64);
-    match (check.code, number("amount_max")) {
-        ("envelope.amount", Some(most)) => {
-            let left = most.saturating_sub(snapshot.spread.amount);
-            vec![format!("if the amount were at most {left}")]
-        }
-        ("envelope.resources", _) => {
-            vec!["if it touched only what the run has touched already".into()]
-        }
-        ("envelope.combination", _) => {
-            let others = snapshot.spread.actions.iter().map(String::as_str);
-            let others = others.filter(|action| *action != intent.action()).collect::<Vec<_>>();
-            let mut alone = snapshot.clone();
-            alone.spread.actions.clear();
-            let turns = decide(intent, &alone, canon).verdict == Verdict::Allow;
-            let words = format!("if the run had not done {} before", others.join(" or "));
-            if turns { vec![words] } else { Vec::new() }
-        }
-        _ => Vec::new(),
+    let (mut intent, mut snapshot) = (intent.clone(), snapshot.clone());
+    let mut parts = Vec::new();
+    for _ in 0..ENVELOPE_RULES {
+        let now = decide(&intent, &snapshot, canon);
+        let Some(check) = failing(&now).find(|check| check.name == CheckName::Envelope) else {
+            break;
+        };
+        let Some(words) = stay_inside(check, &mut intent, &mut snapshot, canon) else {
+            return Vec::new();
+        };
+        parts.push(words);
     }
+    let fails = |name| failing(before).any(|check| check.name == name);
+    let after = decide(&intent, &snapshot, canon);
+    let holds = failing(&after).all(|it| it.name != CheckName::Envelope && fails(it.name));
+    if holds { vec![parts.join(", and ")] } else { Vec::new() }
+}
+
+/// Change what breaks one rule of the envelope, and say so.
+fn stay_inside(
+    check: &Check,
+    intent: &mut Intent,
+    snapshot: &mut Snapshot,
+    canon: Option<&Canon>,
+) -> Option<String> {
+    let envelope = &canon?.settings().envelope;
+    match check.code {
+        "envelope.resources" => {
+            snapshot.spread.adds = 0;
+            Some("if it touched only what the run has touched already".into())
+        }
+        "envelope.amount" => {
+            let left = envelope.amount_max?.saturating_sub(snapshot.spread.amount);
+            let path = envelope.amount_paths.iter().find(|path| intent.at(path).is_some())?;
+            *intent = intent.changed(path, left.into())?;
+            Some(format!("if the amount were at most {left}"))
+        }
+        "envelope.combination" => {
+            let done = &mut snapshot.spread.actions;
+            let together = |set: &&Vec<String>| {
+                let own = |action: &String| action == intent.action();
+                set.iter().any(own) && set.iter().all(|it| own(it) || done.contains(it))
+            };
+            let mut others = envelope.forbidden.iter().find(together)?.clone();
+            others.retain(|action| action != intent.action());
+            done.retain(|action| !others.contains(action));
+            let words = format!("if the run had not done {} before", others.join(" or "));
+            (!others.is_empty()).then_some(words)
+        }
+        _ => None,
+    }
+}
+
+fn failing(decision: &Decision) -> impl Iterator<Item = &Check> {
+    decision.checks.iter().filter(|check| check.outcome == Outcome::Fail)
 }

@@ -116,6 +116,8 @@ pub struct Gate {
     leases: Leases,
     receipts: OpenReceipts,
     approvals: Approvals,
+    /// The latest time that the ledger showed. A clock that is set back revives nothing.
+    ledger_at: Timestamp,
 }
 
 impl Gate {
@@ -209,6 +211,7 @@ impl Gate {
         world: &World<'_>,
         entropy: &mut dyn Entropy,
     ) -> Result<Answer<E>, NoEntropy> {
+        self.ledger_at = self.ledger_at.max(world.ledger_at);
         let intent = Self::intent(&question, world.canon);
         let footprint = question.effect.footprint();
         let snapshot = self.snapshot(&intent, &footprint, world);
@@ -241,6 +244,7 @@ impl Gate {
         let expires = case.snapshot.now.plus_ms(RECEIPT_LIFE_MS);
         let pass = Pass {
             receipt,
+            intent: case.intent.digest(),
             draft: Some(case.receipt(receipt, expires, decision)),
             expires,
             reserve: case.intent.cost(),
@@ -253,6 +257,7 @@ impl Gate {
         self.charge(receipt, &case.intent, &case.footprint, decision, case.world.canon);
         self.leases.hold(receipt, case.footprint);
         self.receipts.issue(receipt);
+        self.approvals.spend(&decision.terms.approvals, receipt);
         Ok(Answer::Permitted(Pending::new(question.effect, pass)))
     }
 
@@ -316,10 +321,12 @@ impl Gate {
 
     /// Take note of a durable entry. Approvals count from here on.
     pub fn observe(&mut self, entry: &Entry) {
+        self.ledger_at = self.ledger_at.max(entry.at());
         self.approvals.observe(entry);
     }
 
-    /// Clear a permit: from here on its receipt is used.
+    /// Clear a permit: from here on its receipt is used. The time is that of the ledger's
+    /// last entry when the clock stands behind it.
     ///
     /// # Errors
     /// The reason, and the outcome `abandoned` that must be appended in its place.
@@ -330,11 +337,12 @@ impl Gate {
     ) -> Result<Cleared<E>, Box<(NotCleared, Draft, Settling)>> {
         let receipt = permit.receipt();
         let scope = permit.scope();
+        let now = now.max(self.ledger_at);
         let cleared =
             self.receipts.dispatch(receipt).and_then(|()| permit.clear(now)).map_err(|reason| {
                 let report = Report { end: End::Abandoned, cost: Micros::ZERO, attempts: 0 };
                 let draft = report.draft(receipt, &scope, None);
-                Box::new((reason, draft, Settling::new(receipt, report)))
+                Box::new((reason, draft, Settling::new(receipt, scope.tenant, report)))
             })?;
         Ok(cleared)
     }
@@ -345,6 +353,9 @@ impl Gate {
     pub fn close(&mut self, session: RunId, settling: &Settling) -> bool {
         let receipt = settling.receipt();
         self.receipts.close(receipt);
+        if settling.report().end == End::Abandoned {
+            self.approvals.give_back(receipt);
+        }
         if let Some(account) = self.book.account_mut(session) {
             account.settle(receipt, settling.report().cost);
         }
@@ -407,13 +418,14 @@ impl<E: Effect> Lost<E> {
         };
         let report = Report { end, cost, attempts: 1 };
         let draft = report.draft(self.receipt, &self.scope, None);
-        (draft, Settling::new(self.receipt, report))
+        (draft, Settling::new(self.receipt, self.scope.tenant, report))
     }
 }
 
 fn scope_of(intent: &Intent, canon: Option<Digest>) -> Scope {
     let origin = intent.origin();
     Scope {
+        tenant: origin.tenant,
         actor: intent.actor().as_str().to_owned(),
         domain: origin.domain.clone(),
         environment: origin.environment.clone(),

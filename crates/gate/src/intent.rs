@@ -8,6 +8,7 @@ use cog_base::json::Map;
 use cog_base::{Digest, Micros, Value};
 
 use crate::effect::{Effect, Resource};
+use crate::snapshot::number;
 
 /// Somebody who asks, approves or changes: `user:cfo`, `agent:clerk`, `service:engine`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -213,6 +214,19 @@ impl Intent {
         names.try_fold(first, |value, name| value.get(name))
     }
 
+    /// The same intent with another value at a path that it has: what would be decided then?
+    pub(crate) fn changed(&self, path: &str, value: Value) -> Option<Self> {
+        let mut context = Value::Map(self.context.clone());
+        let mut place = &mut context;
+        for name in path.split('.') {
+            let Value::Map(members) = place else { return None };
+            place = members.get_mut(name)?;
+        }
+        *place = value;
+        let Value::Map(context) = context else { return None };
+        Some(Self { context, ..self.clone() })
+    }
+
     /// What an approval and a receipt are bound to.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -251,7 +265,7 @@ impl Intent {
             .strip_suffix('"')
             .and_then(|resource| resource.split_once("::\""))
             .ok_or(BadRecord { part: "resource" })?;
-        let cost = value.get("cost_micros").and_then(Value::as_u64);
+        let cost = value.get("cost_micros").and_then(number);
         let context = value.get("context").and_then(Value::as_map);
         let intent = Self::assemble(Parts {
             origin,
@@ -266,7 +280,17 @@ impl Intent {
         if text("digest")? != intent.digest.to_string() {
             return Err(BadRecord { part: "digest" });
         }
+        if !intent.agrees_with_context() {
+            return Err(BadRecord { part: "context" });
+        }
         intent.agrees_with_args().then_some(intent).ok_or(BadRecord { part: "effect" })
+    }
+
+    /// Whether policies would see what the digest binds.
+    fn agrees_with_context(&self) -> bool {
+        let bound = self.bound();
+        let seen = ["cost_micros", "environment", "domain", "workflow", "step", "initiator"];
+        seen.iter().all(|name| self.context.get(*name) == bound.get(*name))
     }
 
     fn agrees_with_args(&self) -> bool {

@@ -181,7 +181,7 @@ impl Snapshot {
         let spread = value.get("spread").map_or(Some(Spread::default()), Spread::from_value);
         Ok(Self {
             now: now.ok_or(bad("now"))?,
-            clock_behind_ms: value.get("clock_behind_ms").and_then(Value::as_u64).unwrap_or(0),
+            clock_behind_ms: value.get("clock_behind_ms").and_then(number).unwrap_or(0),
             tenant: tenant.ok_or(bad("tenant"))?,
             entitled: value.get("entitled").map(text_set),
             effects: Allowance::from_value(value.get("effects")).ok_or(bad("effects"))?,
@@ -246,10 +246,10 @@ impl Allowance {
     fn from_value(value: Option<&Value>) -> Option<Self> {
         let value = value?;
         let limit = match value.get("limit") {
-            Some(limit) => Some(limit.as_u64()?),
+            Some(limit) => Some(number(limit)?),
             None => None,
         };
-        Some(Self { used: value.get("used")?.as_u64()?, limit })
+        Some(Self { used: number(value.get("used")?)?, limit })
     }
 }
 
@@ -303,18 +303,24 @@ impl Spread {
 
     fn from_value(value: &Value) -> Option<Self> {
         let numbers = |name| -> Option<BTreeMap<String, u64>> {
-            let pair = |(key, value): (&String, &Value)| Some((key.clone(), value.as_u64()?));
+            let pair = |(key, value): (&String, &Value)| Some((key.clone(), number(value)?));
             value.get(name)?.as_map()?.iter().map(pair).collect()
         };
         Some(Self {
-            resources: value.get("resources")?.as_u64()?,
-            adds: value.get("adds")?.as_u64()?,
-            amount: value.get("amount")?.as_u64()?,
+            resources: number(value.get("resources")?)?,
+            adds: number(value.get("adds")?)?,
+            amount: number(value.get("amount")?)?,
             actions: text_set(value.get("actions")?),
             receipts_by_policy: numbers("receipts_by_policy")?,
             sums_by_policy: numbers("sums_by_policy")?,
         })
     }
+}
+
+/// A number as [`Value`] writes it: beyond 53 bits as text, so that what is counted in a
+/// record is read back whatever it came to.
+pub(crate) fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_text()?.parse().ok())
 }
 
 fn texts<'a>(set: impl IntoIterator<Item = &'a String>) -> Value {

@@ -338,10 +338,12 @@ pub(crate) fn sum_key(policy: &str, path: &str) -> String {
 }
 
 /// The money an intent moves, in minor units: the first of the canon's amount paths it has.
+/// What stands there and is no amount counts as more than anything.
 #[must_use]
 pub fn amount_of(canon: &Canon, intent: &Intent) -> u64 {
     let paths = &canon.settings().envelope.amount_paths;
-    paths.iter().find_map(|path| intent.at(path)).and_then(Value::as_u64).unwrap_or(0)
+    let amount = paths.iter().find_map(|path| intent.at(path));
+    amount.map_or(0, |amount| amount.as_u64().unwrap_or(u64::MAX))
 }
 
 fn rule(note: &PolicyNote) -> Rule {
@@ -412,7 +414,7 @@ fn confine_file(
 
 /// Whether a path is relative and plain: no `..`, no empty or `.` part but the whole, no
 /// backslash or control character.
-fn stays_inside(path: &str) -> bool {
+pub(crate) fn stays_inside(path: &str) -> bool {
     let plain = |part: &str| {
         !part.is_empty()
             && part != "."

@@ -96,11 +96,13 @@ fn host_of(url: &str) -> Option<String> {
     if authority.contains(['@', '\\', ' ', '%']) || url.contains(['\\', '\t', '\n', '\r']) {
         return None;
     }
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next()?,
-        None => authority.split(':').next()?,
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
-    (!host.is_empty() && host.is_ascii()).then(|| host.to_ascii_lowercase())
+    let digits = port.strip_prefix(':').or(port.is_empty().then_some(port))?;
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    (plain && !host.is_empty() && host.is_ascii()).then(|| host.to_ascii_lowercase())
 }
 
 impl Effect for HttpRequest {
@@ -108,7 +110,9 @@ impl Effect for HttpRequest {
         "http.request"
     }
     fn resource(&self) -> Resource {
-        Resource { kind: "Host", name: self.host.clone() }
+        // What policies allow is where the request goes, whatever `host` was set to.
+        let host = host_of(&self.url).filter(|host| *host == self.host);
+        Resource { kind: "Host", name: host.unwrap_or_default() }
     }
     fn args(&self) -> Map {
         let headers = self.headers.iter().map(|(name, text)| (name.as_str(), text.as_str()));

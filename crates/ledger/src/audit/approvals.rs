@@ -98,8 +98,10 @@ impl Approvals {
             let message = format!("`{who}` is not among those who may approve {id}");
             findings.add(seq, "approval.not_entitled", message);
         }
+        // Recorded too late: whoever answered was in time, but it does not count, and a
+        // receipt that rests on it is one without approval.
         if request.expires.is_some_and(|expires| entry.at() > expires) {
-            findings.add(seq, "approval.expired", format!("{id} had expired"));
+            return;
         }
         if request.is_rejected {
             findings.add(seq, "approval.rejected", format!("{id} was rejected before"));

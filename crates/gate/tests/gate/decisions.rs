@@ -1,0 +1,135 @@
+//! The table of decisions: for each case the checks that do not pass, as
+//! `check outcome code`.
+
+use std::fmt::Write as _;
+
+use cog_gate::decision::{Decision, Outcome, decide};
+use cog_gate::explain::{flips, reason};
+use cog_gate::snapshot::{Snapshot, TenantStatus};
+use cog_gate::{AnyEffect, Effect, Gate, Intent, Limits, Question, World};
+use expect_test::{Expect, expect};
+
+use crate::house::{CLERK, House, actor, ample, canon_but, chat, effect, get, pay, read};
+
+/// What the gate would say about an effect in a house, with everything it read.
+pub(crate) fn preview(house: &mut House, who: &str, effect: &AnyEffect) -> (Intent, Snapshot) {
+    let ledger_at = house.ledger_at();
+    let canon = house.canon.as_ref();
+    let world = World {
+        now: house.now,
+        ledger_at,
+        tenant: house.status,
+        canon,
+        in_force: house.in_force,
+    };
+    let question = Question {
+        origin: &house.origin,
+        step: house.step,
+        actor: actor(who),
+        effect: effect.clone(),
+        subject: None,
+    };
+    let intent = Gate::intent(&question, canon);
+    let snapshot = house.gate.snapshot(&intent, &effect.footprint(), &world);
+    assert_eq!(house.gate.preview(&question, &world), decide(&intent, &snapshot, canon));
+    (intent, snapshot)
+}
+
+/// One line for each check that does not pass; the verdict when all do.
+fn lines(decision: &Decision) -> String {
+    let mut lines = String::new();
+    for check in decision.checks.iter().filter(|check| check.outcome != Outcome::Pass) {
+        writeln!(lines, "{} {} {}", check.name.word(), check.outcome.word(), check.code).unwrap();
+    }
+    if lines.is_empty() { format!("{}\n", decision.verdict.word()) } else { lines }
+}
+
+fn check_in(house: &mut House, who: &str, effect: impl Into<AnyEffect>, expected: Expect) {
+    let (intent, snapshot) = preview(house, who, &effect.into());
+    expected.assert_eq(&lines(&decide(&intent, &snapshot, house.canon.as_ref())));
+}
+
+fn check(who: &str, effect: impl Into<AnyEffect>, expected: Expect) {
+    check_in(&mut House::new(), who, effect, expected);
+}
+
+#[test]
+fn what_policies_permit_passes_every_check() {
+    check(CLERK, read("invoices", "acme.txt"), expect![[""]]);
+    check(CLERK, pay("acme", 100_000), expect![[""]]);
+    check(CLERK, chat("read this", 100), expect![[""]]);
+    check(CLERK, get("https://api.example.com/rates"), expect![[""]]);
+    check(CLERK, effect("process.run", r#"{"program":"sort","root":"notes"}"#), expect![[""]]);
+}
+
+#[test]
+fn a_refusal_names_each_check_that_says_no() {
+    check("agent:stranger", read("invoices", "a"), expect![[""]]);
+    check(CLERK, read("broken", "a"), expect![[""]]);
+    check(CLERK, read("secrets", "a"), expect![[""]]);
+    check(CLERK, effect("file.delete", r#"{"root":"invoices","path":"../a"}"#), expect![[""]]);
+    check(CLERK, effect("file.write", r#"{"root":"payments","path":"a","text":""}"#), expect![[""]]);
+    check(CLERK, pay("acme", 1_000_001), expect![[""]]);
+    check(CLERK, get("https://evil.example/"), expect![[""]]);
+    check(CLERK, effect("process.run", r#"{"program":"sh","root":"invoices"}"#), expect![[""]]);
+    check(CLERK, effect("process.run", r#"{"program":"sort","network":true}"#), expect![[""]]);
+    let unknown = effect("model.chat", r#"{"model":"oracle","messages":[]}"#);
+    check(CLERK, unknown, expect![[""]]);
+}
+
+#[test]
+fn consent_is_asked_for_only_when_nothing_else_stands_against_it() {
+    check(CLERK, pay("acme", 100_001), expect![[""]]);
+    check("agent:stranger", pay("acme", 100_001), expect![[""]]);
+}
+
+#[test]
+fn the_state_of_the_house_counts() {
+    let mut house = House::new();
+    house.status = TenantStatus::Suspended;
+    check_in(&mut house, CLERK, read("invoices", "a"), expect![[""]]);
+    house.status = TenantStatus::Active;
+    house.canon = None;
+    check_in(&mut house, CLERK, read("invoices", "a"), expect![[""]]);
+    house.in_force = None;
+    check_in(&mut house, CLERK, read("invoices", "a"), expect![[""]]);
+    let mut poor = House::with(canon_but("\"wait\"", "\"refuse\""), Limits {
+        cost: Some(cog_base::Micros::new(10)),
+        effects: Some(1),
+        ..ample()
+    });
+    check_in(&mut poor, CLERK, chat("hello", 100), expect![[""]]);
+    let _open = poor.clear(pay("acme", 1));
+    check_in(&mut poor, CLERK, pay("acme", 1), expect![[""]]);
+}
+
+#[test]
+fn the_reason_and_the_way_out_are_said_in_words() {
+    let mut house = House::new();
+    let mut words = |effect: AnyEffect| {
+        let (intent, snapshot) = preview(&mut house, CLERK, &effect);
+        let canon = house.canon.as_ref();
+        let decision = decide(&intent, &snapshot, canon);
+        let ways_out = flips(&intent, &snapshot, canon, &decision).join("\n");
+        format!("{}\n{ways_out}", reason(&decision, &intent))
+    };
+    expect![[""]].assert_eq(&words(effect(
+        "file.write",
+        r#"{"root":"invoices","path":"../x","document":{"amount_cents":2}}"#,
+    )));
+    expect![[""]].assert_eq(&words(get("https://evil.example/").into()));
+    expect![[""]].assert_eq(&words(pay("acme", 1_000_001).into()));
+    expect![[""]].assert_eq(&words(effect(
+        "file.write",
+        r#"{"root":"payments","path":"x","document":{"amount_cents":"many"}}"#,
+    )));
+}
+
+#[test]
+fn every_check_is_made_and_stands_in_the_trace_in_order() {
+    let mut house = House::new();
+    let (intent, snapshot) = preview(&mut house, "agent:stranger", &get("https://evil.example/").into());
+    let decision = decide(&intent, &snapshot, house.canon.as_ref());
+    let names: Vec<_> = decision.checks.iter().map(|check| check.name).collect();
+    assert_eq!(names, cog_gate::decision::CheckName::ALL);
+}
