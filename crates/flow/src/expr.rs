@@ -17,7 +17,7 @@ mod meter;
 mod operators;
 
 pub use eval::{Bindings, EvalError, StepFacts};
-pub(crate) use meter::weight;
+pub(crate) use meter::{is_within, weight};
 
 use std::fmt;
 use std::sync::Arc;

@@ -24,6 +24,13 @@ pub const MAX_WORK_BYTES: u64 = 16 << 20;
 /// Bytes of the result of one expression or of one interpolated text.
 pub const MAX_RESULT_BYTES: u64 = 1 << 20;
 
+/// Levels of nesting of any computed value: what `cog_base::json` reads again.
+pub const MAX_VALUE_DEPTH: usize = cog_base::json::MAX_DEPTH;
+/// Bytes of one computed value: the `with` of a step, the outputs of a flow.
+pub const MAX_VALUE_BYTES: u64 = 4 << 20;
+/// Bytes of what the `compute` steps of one run keep.
+pub const MAX_COMPUTED_BYTES: u64 = 64 << 20;
+
 /// Bytes of all inputs of a run together.
 pub const MAX_INPUT_BYTES: u64 = 1 << 20;
 /// Items that one `foreach` goes through.

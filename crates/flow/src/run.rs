@@ -29,6 +29,7 @@ use cog_base::Value;
 use cog_base::json::{Json, Map};
 
 use crate::definition::Flow;
+use crate::limits::MAX_COMPUTED_BYTES;
 use crate::path::StepPath;
 use crate::template::evaluate_map;
 use arena::Arena;
@@ -52,6 +53,8 @@ pub struct Run {
     open: BTreeMap<StepPath, CellId>,
     /// How many of those wait for people.
     parked: usize,
+    /// Bytes that `compute` steps may still keep.
+    computed_left: u64,
     queue: VecDeque<Work>,
     actions: Vec<Action>,
     /// Why the run is being ended from outside.
@@ -91,6 +94,7 @@ impl Run {
             cells: Arena::new(),
             open: BTreeMap::new(),
             parked: 0,
+            computed_left: MAX_COMPUTED_BYTES,
             queue: VecDeque::new(),
             actions: Vec::new(),
             ending: None,

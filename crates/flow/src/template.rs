@@ -3,15 +3,15 @@
 //! Text that is exactly one `${{ … }}` has the value of the expression, with its kind.
 //! Other text has its expressions put into it as text. `$${{` writes a plain `${{`.
 
-use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use cog_base::Value;
 use cog_base::json::{Json, Map};
 
 use crate::diagnostic::Reports;
-use crate::expr::{self, Bindings, EvalError, Origin, Program};
-use crate::limits::MAX_RESULT_BYTES;
+use crate::expr::{self, Bindings, EvalError, Origin, Program, is_within, weight};
+use crate::limits::{MAX_RESULT_BYTES, MAX_VALUE_BYTES, MAX_VALUE_DEPTH};
 use crate::tree::{Kind, Node};
 
 /// A value with expressions in it.
@@ -52,9 +52,12 @@ pub enum TemplateError {
         /// The kind of its value.
         kind: &'static str,
     },
-    /// The text is larger than [`MAX_RESULT_BYTES`].
-    #[error("the text is larger than 1 MiB")]
+    /// A text is larger than [`MAX_RESULT_BYTES`] or the whole than [`MAX_VALUE_BYTES`].
+    #[error("the value is larger than 4 MiB, or a text in it than 1 MiB")]
     TooLarge,
+    /// The value is nested deeper than [`MAX_VALUE_DEPTH`].
+    #[error("the value is nested deeper than {MAX_VALUE_DEPTH} levels")]
+    TooDeep,
 }
 
 impl Template {
@@ -67,25 +70,33 @@ impl Template {
     /// The value under these bindings.
     ///
     /// # Errors
-    /// [`TemplateError`] when an expression fails or the text gets too large.
+    /// [`TemplateError`] when an expression fails or the value gets too large.
     pub fn evaluate(&self, bindings: &dyn Bindings) -> Result<Value, TemplateError> {
-        self.borrow(bindings).map(Cow::into_owned)
+        checked(self.build(bindings, &Cell::new(MAX_VALUE_BYTES))?)
     }
 
-    /// As [`Self::evaluate`], without a copy where the value exists already.
-    pub(crate) fn borrow<'e>(
-        &'e self,
-        bindings: &'e dyn Bindings,
-    ) -> Result<Cow<'e, Value>, TemplateError> {
+    fn build(&self, bindings: &dyn Bindings, left: &Cell<u64>) -> Result<Value, TemplateError> {
         Ok(match self {
-            Self::Plain(value) => Cow::Borrowed(value),
-            Self::Expression(program) => program.evaluate(bindings)?,
-            Self::Text(pieces) => Cow::Owned(Json::Text(interpolate(pieces, bindings)?)),
-            Self::List(items) => {
-                let items = items.iter().map(|item| item.evaluate(bindings));
-                Cow::Owned(Json::List(items.collect::<Result<_, _>>()?))
+            Self::Plain(value) => value.clone(),
+            Self::Expression(program) => {
+                let value = program.evaluate(bindings)?;
+                pay(left, weight(&value))?;
+                value.into_owned()
             }
-            Self::Object(members) => Cow::Owned(Json::Map(evaluate_map(members, bindings)?)),
+            Self::Text(pieces) => {
+                let text = interpolate(pieces, bindings)?;
+                pay(left, text.len() as u64)?;
+                Json::Text(text)
+            }
+            Self::List(items) => {
+                let items = items.iter().map(|item| item.build(bindings, left));
+                Json::List(items.collect::<Result<_, _>>()?)
+            }
+            Self::Object(members) => {
+                let members =
+                    members.iter().map(|(key, one)| Ok((key.clone(), one.build(bindings, left)?)));
+                Json::Map(members.collect::<Result<_, TemplateError>>()?)
+            }
         })
     }
 
@@ -112,7 +123,23 @@ pub(crate) fn evaluate_map(
     members: &BTreeMap<String, Template>,
     bindings: &dyn Bindings,
 ) -> Result<Map, TemplateError> {
-    members.iter().map(|(key, one)| Ok((key.clone(), one.evaluate(bindings)?))).collect()
+    let left = Cell::new(MAX_VALUE_BYTES);
+    let members = members.iter().map(|(key, one)| Ok((key.clone(), one.build(bindings, &left)?)));
+    let members: Map = members.collect::<Result<_, TemplateError>>()?;
+    if members.values().all(|value| is_within(value, MAX_VALUE_DEPTH - 1)) {
+        return Ok(members);
+    }
+    Err(TemplateError::TooDeep)
+}
+
+fn checked(value: Value) -> Result<Value, TemplateError> {
+    if is_within(&value, MAX_VALUE_DEPTH) { Ok(value) } else { Err(TemplateError::TooDeep) }
+}
+
+/// Takes the size of a part from what the whole may still grow by.
+fn pay(left: &Cell<u64>, bytes: u64) -> Result<(), TemplateError> {
+    left.set(left.get().checked_sub(bytes).ok_or(TemplateError::TooLarge)?);
+    Ok(())
 }
 
 fn interpolate(pieces: &[Piece], bindings: &dyn Bindings) -> Result<String, TemplateError> {

@@ -7,9 +7,9 @@ use std::fmt;
 use cog_base::Value;
 use cog_base::json::{Integer, Json, Map};
 
-use super::meter::{Meter, weight};
+use super::meter::{Meter, is_within, weight};
 use super::{Expr, Macro, MacroCall, Part, Program, functions, operators};
-use crate::limits::MAX_RESULT_BYTES;
+use crate::limits::{MAX_RESULT_BYTES, MAX_VALUE_DEPTH};
 
 /// What an expression can read.
 pub trait Bindings {
@@ -83,6 +83,8 @@ pub(super) enum Fault {
     TooMuchWork,
     #[error("the result is larger than 1 MiB")]
     TooLarge,
+    #[error("the result is nested deeper than {MAX_VALUE_DEPTH} levels")]
+    TooDeep,
     #[error("the step `{0}` is not in sight here")]
     NoStep(String),
     #[error("`item` and `index` are bound only inside a `foreach`")]
@@ -105,6 +107,9 @@ impl Program {
         let value = eval(&self.0.root, scope).map_err(fail)?;
         if weight(&value) > MAX_RESULT_BYTES {
             return Err(fail(Fault::TooLarge));
+        }
+        if !is_within(&value, MAX_VALUE_DEPTH) {
+            return Err(fail(Fault::TooDeep));
         }
         Ok(value)
     }

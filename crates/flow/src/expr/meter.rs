@@ -47,6 +47,17 @@ impl Meter {
     }
 }
 
+/// Whether a value is nested no deeper than so many levels.
+pub(crate) fn is_within(value: &Value, levels: usize) -> bool {
+    match value {
+        Json::Null | Json::Bool(_) | Json::Int(_) | Json::Float(_) | Json::Text(_) => true,
+        Json::List(items) => levels > 0 && items.iter().all(|item| is_within(item, levels - 1)),
+        Json::Map(members) => {
+            levels > 0 && members.values().all(|member| is_within(member, levels - 1))
+        }
+    }
+}
+
 /// About the bytes a value takes in JSON.
 pub(crate) fn weight(value: &Value) -> u64 {
     let length = |text: &str| text.len() as u64 + 3;

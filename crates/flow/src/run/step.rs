@@ -11,6 +11,7 @@ use super::cell::{CellId, Fall, FrameId, FrameKind, Phase, Role};
 use super::event::{Action, StepError, StepStatus};
 use super::view::View;
 use crate::definition::{Approve, Body, EffectCall, Handler, Step};
+use crate::expr::weight;
 use crate::limits::MAX_SLEEP_MS;
 use crate::template::{Template, TemplateError, evaluate_map};
 
@@ -114,8 +115,8 @@ impl Run {
         let frame = self.cells.get(id).frame;
         let begun = match &step.body {
             Body::Effect(call) => self.perform(id, step, call, frame),
-            Body::Compute(with) => match self.evaluate_members(with, frame) {
-                Ok(output) => return self.finish(id, Outcome::Completed(Json::Map(output))),
+            Body::Compute(with) => match self.compute(with, frame) {
+                Ok(output) => return self.finish(id, Outcome::Completed(output)),
                 Err(error) => Err(error),
             },
             Body::Group(block) => {
@@ -132,6 +133,18 @@ impl Run {
         if let Err(error) = begun {
             self.finish(id, Outcome::Failed(error));
         }
+    }
+
+    fn compute(
+        &mut self,
+        with: &BTreeMap<String, Template>,
+        frame: FrameId,
+    ) -> Result<Value, StepError> {
+        let output = Json::Map(self.evaluate_members(with, frame)?);
+        let left = self.computed_left.checked_sub(weight(&output));
+        let too_much = || StepError::new("limit", "the run keeps more than 64 MiB of computed values");
+        self.computed_left = left.ok_or_else(too_much)?;
+        Ok(output)
     }
 
     pub(super) fn enter(&mut self, id: CellId, phase: Phase, status: StepStatus) {

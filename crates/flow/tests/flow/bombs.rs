@@ -1,9 +1,10 @@
 //! Files that are made to hurt: an error, in no time, and never a panic.
 
-use cog_flow::parse;
+use cog_base::Value;
+use cog_flow::{Action, parse};
 use proptest::prelude::*;
 
-use crate::harness::with_steps;
+use crate::harness::{World, with_steps};
 
 fn expression(expression: &str) -> String {
     let quoted = expression.replace('\\', "\\\\").replace('"', "\\\"");
@@ -84,5 +85,48 @@ proptest! {
     #[test]
     fn no_expression_makes_it_panic(inner in "([a-c]|inputs|steps|item|\\.|\\[|\\]|\\(|\\)|\\{|\\}|,|'|==|&&|\\|\\||\\?|:|\\+|-|!|1|2u|3\\.5|b'x'|\\.map\\(|\\.filter\\(|has\\(| |é|`){0,40}") {
         let _ = parse(&expression(&inner), "any.yaml");
+    }
+}
+
+#[test]
+fn values_that_grow_from_step_to_step_meet_a_limit() {
+    let chain = |with: &str, steps: usize| {
+        let step = |n: usize| {
+            let with = with.replace("PREV", &format!("steps.s{}.output.x", n.saturating_sub(1)));
+            let (with, needs) = if n == 0 {
+                ("1".to_owned(), String::new())
+            } else {
+                (format!("\"${{{{ {with} }}}}\""), format!("needs: [s{}], ", n - 1))
+            };
+            format!("- {{ id: s{n}, {needs}uses: compute, with: {{ x: {with} }} }}\n")
+        };
+        with_steps(&(0..steps).map(step).collect::<String>())
+    };
+    let big = "\"${{ inputs.b }}\"";
+    let members: Vec<String> = (0..20).map(|n| format!("m{n}: {big}")).collect();
+    let each = format!(
+        "- {{ id: a, foreach: \"${{{{ inputs.n.split(',') }}}}\", uses: compute, with: {{ x: {big} }} }}"
+    );
+    let inputs = "inputs: { b: { type: string, default: x }, n: { type: string, default: x } }\n";
+    let (b, n) = ("x".repeat(900_000), vec!["x"; 10_000].join(","));
+    let given = [("b", b.as_str()), ("n", n.as_str())];
+    for (name, text, code) in [
+        ("deep", chain("[[[[[[[[PREV]]]]]]]]", 900), "expression"),
+        ("doubling", chain("[PREV, PREV]", 60), "expression"),
+        (
+            "wide",
+            with_steps(&format!(
+                "- {{ id: a, uses: compute, with: {{ {} }} }}",
+                members.join(", ")
+            )),
+            "expression",
+        ),
+        ("kept", with_steps(&each), "limit"),
+    ] {
+        let world = World::start_with(&(text + inputs), &given);
+        let Some(Action::Finish { error: Some(error), .. }) = world.actions.last() else {
+            panic!("{name} passed")
+        };
+        assert_eq!(error.get("code").and_then(Value::as_text), Some(code), "{name}: {error}");
     }
 }

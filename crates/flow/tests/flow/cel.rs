@@ -1,10 +1,10 @@
 //! Our evaluator against the interpreter of the `cel` crate, on generated expressions.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use cog_base::Value;
 use cog_base::json::Json;
+use cog_flow::Action;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -13,12 +13,16 @@ use crate::harness::World;
 const VALUES: &str = r#"{"n":7,"z":0,"s":"héllo","e":"","t":true,"l":[3,1,2],"w":["a","bb",""],"m":{"k":1,"q":"v","o":{"k":2}}}"#;
 
 /// What our machine makes of an expression.
-fn ours(expression: &str) -> Option<Value> {
+fn ours(expression: &str) -> Result<Value, String> {
     let text = format!(
         "name: x\ndomain: d\ninputs: {{ v: {{ type: object }} }}\nsteps:\n  - id: a\n    uses: compute\n    with:\n      r: |-\n        ${{{{ {expression} }}}}\noutputs: {{ r: \"${{{{ steps.a.output.r }}}}\" }}\n"
     );
     let world = World::start_with(&text, &[("v", VALUES)]);
-    world.run.output().get("r").cloned()
+    match world.actions.last() {
+        Some(Action::Finish { output, error: None, .. }) => Ok(output.get("r").cloned().unwrap()),
+        Some(Action::Finish { error: Some(error), .. }) => Err(error.to_string()),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// What the interpreter of the `cel` crate makes of it.
@@ -140,11 +144,13 @@ proptest! {
             theirs, Some(cel::Value::Float(_) | cel::Value::UInt(_) | cel::Value::Bytes(_)));
         prop_assume!(!double_or_unsigned);
         match (&ours, &theirs) {
-            (Some(ours), Some(theirs)) if has_order_of_a_map(&expression) => {
+            (Ok(ours), Some(theirs)) if has_order_of_a_map(&expression) => {
                 prop_assert_eq!(sorted(&to_cel(ours)), sorted(theirs), "{}", expression);
             }
-            (Some(ours), Some(theirs)) => prop_assert_eq!(&to_cel(ours), theirs, "{}", expression),
-            (None, None) => {}
+            (Ok(ours), Some(theirs)) => prop_assert_eq!(&to_cel(ours), theirs, "{}", expression),
+            (Err(_), None) => {}
+            // Against the specification, the cel crate adds the keys of a map to a list.
+            (Err(why), Some(_)) if why.contains("`+` does not work on list and object") => {}
             _ => prop_assert!(false, "{expression}: ours {ours:?}, theirs {theirs:?}"),
         }
     }
@@ -171,7 +177,7 @@ fn our_own_functions_and_rules() {
         (long.as_str(), "51"),
     ] {
         let found = ours(expression).map(|value| value.to_string());
-        assert_eq!(found.as_deref(), Some(expected), "{expression}");
+        assert_eq!(found.as_deref(), Ok(expected), "{expression}");
     }
     for failing in [
         "9007199254740991 + 1",
@@ -187,7 +193,7 @@ fn our_own_functions_and_rules() {
         "{1: 2}",
         "string([1])",
     ] {
-        assert_eq!(ours(failing), None, "{failing}");
+        assert!(ours(failing).is_err(), "{failing}");
     }
 }
 
@@ -198,10 +204,6 @@ fn no_expression_takes_long_or_much() {
     for _ in 0..4 {
         big = format!("({big} + {big} + {big})");
     }
-    let mut loops = String::new();
-    for outer in ["split('')", "map(x, inputs.v.s)"] {
-        let _ = write!(loops, "{list}.{outer}");
-    }
     for bomb in [
         format!("{list}.map(a, {list}.map(b, {list}.map(c, {list})))"),
         format!("{list}.map(a, {list}.map(b, {list}.map(c, {big})))"),
@@ -210,7 +212,8 @@ fn no_expression_takes_long_or_much() {
         ),
         format!("'{}'.replace('', '{}')", "x".repeat(1_500), "y".repeat(1_500)),
     ] {
-        assert_eq!(ours(&bomb), None, "{}", &bomb[..60]);
+        let why = ours(&bomb).expect_err("a bomb passed");
+        let told = why.contains("too much work") || why.contains("larger than 1 MiB");
+        assert!(told, "{why}");
     }
-    assert!(cog_flow::parse(&loops, "x").is_err());
 }

@@ -1,14 +1,12 @@
 //! What a person reads when a workflow file is wrong. `UPDATE_EXPECT=1` rewrites them.
 
-use std::collections::BTreeMap;
-
 use cog_flow::parse;
 use expect_test::{Expect, expect};
 
 use crate::harness::{flow, with_steps};
 
 #[expect(clippy::needless_pass_by_value, reason = "the way expect-test is used")]
-fn check(text: &str, expected: Expect) {
+pub(crate) fn check(text: &str, expected: Expect) {
     let errors = match parse(text, "pay.yaml") {
         Ok(_) => "fine\n".to_owned(),
         Err(errors) => format!("{errors}\n"),
@@ -17,7 +15,7 @@ fn check(text: &str, expected: Expect) {
 }
 
 /// A flow with these steps; the first of them is in line 5.
-fn check_steps(steps: &str, expected: Expect) {
+pub(crate) fn check_steps(steps: &str, expected: Expect) {
     check(&with_steps(steps.trim_start_matches('\n')), expected);
 }
 
@@ -378,130 +376,6 @@ fn plans() {
 }
 
 #[test]
-fn expressions() {
-    check_steps(
-        "
-- { id: a, uses: compute, with: { a: \"${{ 1 + }}\" } }
-- { id: b, uses: compute, with: { a: \"${{ 1 \" } }
-- { id: c, uses: compute, with: { a: \"x ${{ 1.5 * 2 }}\" } }
-- { id: d, uses: compute, with: { a: \"${{ inputs.x and true }}\" } }
-- { id: e, uses: compute, with: { a: \"${{ foo.bar }}\" } }
-- { id: f, uses: compute, with: { a: \"${{ 'a'.matches('(a+)+') }}\" } }
-- { id: g, uses: compute, with: { a: \"${{ [1].len() }}\" } }
-- { id: h, if: \"item == 1\", foreach: [1], uses: compute, with: { a: \"${{ run.user }}\" } }
-- id: i
-  uses: compute
-  with:
-    text: |
-      first line
-      second ${{ inputs.nam }} and ${{ [1].filter(x, x.y.z > q) }}",
-        expect![[r#"
-            pay.yaml:5:49: this is not a CEL expression: it ends too early
-             5 |   - { id: a, uses: compute, with: { a: "${{ 1 + }}" } }
-               |                                                 ^
-
-            pay.yaml:6:41: the expression is not closed
-             6 |   - { id: b, uses: compute, with: { a: "${{ 1 " } }
-               |                                         ^
-               = hint: close it with `}}`, or write `$${{` for a plain `${{`
-
-            pay.yaml:7:47: numbers with a fraction are not allowed
-             7 |   - { id: c, uses: compute, with: { a: "x ${{ 1.5 * 2 }}" } }
-               |                                               ^
-               = hint: use integer minor units, such as cents or milliseconds
-
-            pay.yaml:8:54: this is not a CEL expression: mismatched input 'and'
-             8 |   - { id: d, uses: compute, with: { a: "${{ inputs.x and true }}" } }
-               |                                                      ^
-               = hint: CEL writes `&&`, `||` and `!`
-
-            pay.yaml:9:45: there is nothing called `foo`
-             9 |   - { id: e, uses: compute, with: { a: "${{ foo.bar }}" } }
-               |                                             ^
-               = hint: known here: `inputs`, `steps`, `item`, `index`, `run`
-
-            pay.yaml:10:56: there is no function `matches`
-             10 |   - { id: f, uses: compute, with: { a: "${{ 'a'.matches('(a+)+') }}" } }
-                |                                                        ^
-               = hint: there are no regular expressions; use `contains`, `startsWith` or `split`
-
-            pay.yaml:11:52: there is no function `len`
-             11 |   - { id: g, uses: compute, with: { a: "${{ [1].len() }}" } }
-                |                                                    ^
-               = hint: did you mean `size`?
-
-            pay.yaml:12:19: `item` and `index` are bound only inside a `foreach`
-             12 |   - { id: h, if: "item == 1", foreach: [1], uses: compute, with: { a: "${{ run.user }}" } }
-                |                   ^
-               = hint: its own `if` is decided before it
-
-            pay.yaml:12:76: a run has no `user`
-             12 |   - { id: h, if: "item == 1", foreach: [1], uses: compute, with: { a: "${{ run.user }}" } }
-                |                                                                            ^
-               = hint: known here: `id`, `workflow`, `domain`, `environment`, `initiator`
-
-            pay.yaml:18:64: there is nothing called `q`
-             18 |         second ${{ inputs.nam }} and ${{ [1].filter(x, x.y.z > q) }}
-                |                                                                ^
-               = hint: known here: `x`, `inputs`, `steps`, `item`, `index`, `run`
-        "#]],
-    );
-}
-
-#[test]
-fn steps_in_sight() {
-    check(
-        "
-name: x
-domain: d
-inputs: { folder: { type: string } }
-steps:
-  - { id: list-all, uses: compute, with: { a: 1 } }
-  - { id: b, uses: compute, with: { a: \"${{ steps.list_all.output.a }}\" } }
-  - { id: c, needs: [list-all], uses: compute, with: { a: \"${{ steps.list-all.output }}\" } }
-  - { id: d, uses: compute, with: { a: \"${{ steps.b.output.a }}\" } }
-  - { id: e, needs: [b], uses: compute, with: { a: \"${{ steps.b.ouput.a }} ${{ inputs.foldr }} ${{ steps }}\" } }
-  - id: f
-    needs: [e]
-    steps:
-      - { id: inner, uses: compute, with: { a: \"${{ steps.e.output.a + steps.b.output.a }}\" } }
-      - { id: late, needs: [inner], uses: compute, with: { a: \"${{ steps.d.status }}\" } }
-outputs: { i: \"${{ steps.inner.output }}\", ok: \"${{ steps['list-all'].output }}\" }",
-        expect![[r#"
-            pay.yaml:7:50: there is no step `list_all` in sight
-             7 |   - { id: b, uses: compute, with: { a: "${{ steps.list_all.output.a }}" } }
-               |                                                  ^
-               = hint: did you mean `steps["list-all"]`?
-
-            pay.yaml:8:75: there is nothing called `all`
-             8 |   - { id: c, needs: [list-all], uses: compute, with: { a: "${{ steps.list-all.output }}" } }
-               |                                                                           ^
-               = hint: an id with `-` is written `steps["list-all"]` in CEL
-
-            pay.yaml:9:50: the step `b` may not be done when this is evaluated
-             9 |   - { id: d, uses: compute, with: { a: "${{ steps.b.output.a }}" } }
-               |                                                  ^
-               = hint: add `needs: [b]` to `d`
-
-            pay.yaml:10:64: a step has no `ouput`
-             10 |   - { id: e, needs: [b], uses: compute, with: { a: "${{ steps.b.ouput.a }} ${{ inputs.foldr }} ${{ steps }}" } }
-                |                                                                ^
-               = hint: did you mean `output`?
-
-            pay.yaml:15:73: the step `d` may not be done when this is evaluated
-             15 |       - { id: late, needs: [inner], uses: compute, with: { a: "${{ steps.d.status }}" } }
-                |                                                                         ^
-               = hint: add `needs: [d]` to `f`
-
-            pay.yaml:16:25: there is no step `inner` in sight
-             16 | outputs: { i: "${{ steps.inner.output }}", ok: "${{ steps['list-all'].output }}" }
-                |                         ^
-               = hint: known here: `b`, `c`, `d`, `e`, `f`, `list-all`
-        "#]],
-    );
-}
-
-#[test]
 fn yaml_that_is_dangerous_or_says_two_things() {
     let texts = [
         "a: &x 1\nb: *x\n",
@@ -591,110 +465,11 @@ steps: [ { id: a, uses: compute, with: { a: 1e3, b: .5, c: 1.2.3, d: '1.5', e: -
 }
 
 #[test]
-fn inputs_that_do_not_fit_their_own_type() {
-    check(
-        "
-name: x
-domain: d
-inputs:
-  a: { type: integer, default: five }
-  b: { type: text }
-  c: { type: string, enum: [x, 5], default: z }
-  d: { type: boolean, default: yes }
-  E: { type: string, required: true, default: x }
-steps: [ { id: a, uses: compute, with: { a: 1 } } ]",
-        expect![[r#"
-            pay.yaml:5:32: `a` must be an integer, this is a string
-             5 |   a: { type: integer, default: five }
-               |                                ^
-
-            pay.yaml:6:14: unknown type `text`
-             6 |   b: { type: text }
-               |              ^
-               = hint: known here: `string`, `integer`, `boolean`, `list`, `object`
-
-            pay.yaml:7:32: `c` must be a string, this is an integer
-             7 |   c: { type: string, enum: [x, 5], default: z }
-               |                                ^
-               = hint: put it in quotes
-
-            pay.yaml:7:45: the default of `c` is not in its `enum`
-             7 |   c: { type: string, enum: [x, 5], default: z }
-               |                                             ^
-
-            pay.yaml:8:32: `d` must be true or false, this is a string
-             8 |   d: { type: boolean, default: yes }
-               |                                ^
-               = hint: write `true`
-
-            pay.yaml:9:3: `E` is not an input name: a-z first, then a-z, 0-9, `_` and `-`, at most 64
-             9 |   E: { type: string, required: true, default: x }
-               |   ^
-               = hint: did you mean `e`?
-
-            pay.yaml:9:22: `E` is required, so its default is never used
-             9 |   E: { type: string, required: true, default: x }
-               |                      ^
-        "#]],
-    );
-}
-
-#[test]
 fn only_the_first_twenty_are_told() {
     let steps: String = (0..30).map(|n| format!("- {{ id: s{n} }}\n")).collect();
     let errors = parse(&with_steps(&steps), "pay.yaml").unwrap_err();
     assert_eq!((errors.list().len(), errors.more()), (20, 10));
     assert!(errors.to_string().ends_with("\n\nand 10 more"));
-}
-
-const INPUTS: &str = "
-name: x
-domain: d
-inputs:
-  folder: { type: string, default: ./in }
-  most: { type: integer, description: Most invoices }
-  dry: { type: boolean, required: false }
-  tags: { type: list, default: [] }
-  level: { type: string, enum: [low, high], default: low }
-roots:
-  in: { path: \"${{ inputs.folder }}/x\", access: read }
-steps: [ { id: a, uses: compute, with: { a: 1 } } ]";
-
-fn given(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
-}
-
-#[test]
-fn inputs_are_bound_by_their_type() {
-    let flow = flow(INPUTS);
-    let inputs =
-        flow.bind(&given(&[("most", "12"), ("tags", "[\"a\"]"), ("dry", "true")])).unwrap();
-    assert_eq!(
-        cog_base::Value::Map(inputs.clone()).to_string(),
-        r#"{"dry":true,"folder":"./in","level":"low","most":12,"tags":["a"]}"#
-    );
-    let roots = flow.roots(&inputs).unwrap();
-    assert_eq!(roots.iter().map(|root| root.path.as_str()).collect::<Vec<_>>(), ["./in/x"]);
-}
-
-#[test]
-fn inputs_that_are_wrong_are_all_named() {
-    let wrong = [("foldr", "x"), ("tags", "{}"), ("dry", "maybe"), ("level", "middle")];
-    let errors = flow(INPUTS).bind(&given(&wrong)).unwrap_err();
-    expect![[r#"
-        test.yaml: there is no input `foldr`
-           = hint: did you mean `folder`?
-
-        test.yaml: the input `dry` is not boolean: it takes `true` or `false`
-
-        test.yaml: the input `level` is not one of "low", "high"
-
-        test.yaml: the input `most` is missing
-           = hint: Most invoices
-
-        test.yaml: the input `tags` is not list: it takes a JSON list, this is of the kind `object`
-    "#]]
-    .assert_eq(&format!("{errors}\n"));
 }
 
 #[test]

@@ -11,6 +11,9 @@
 mod bombs;
 mod cel;
 mod diagnostics;
+mod expressions;
 mod harness;
+mod inputs;
 mod properties;
 mod semantics;
+mod whole;

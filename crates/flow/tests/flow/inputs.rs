@@ -1,0 +1,107 @@
+//! Inputs: declared in the file, given at the start.
+
+use std::collections::BTreeMap;
+
+use expect_test::expect;
+
+use crate::diagnostics::check;
+use crate::harness::flow;
+
+#[test]
+fn inputs_that_do_not_fit_their_own_type() {
+    check(
+        "
+name: x
+domain: d
+inputs:
+  a: { type: integer, default: five }
+  b: { type: text }
+  c: { type: string, enum: [x, 5], default: z }
+  d: { type: boolean, default: yes }
+  E: { type: string, required: true, default: x }
+steps: [ { id: a, uses: compute, with: { a: 1 } } ]",
+        expect![[r#"
+            pay.yaml:5:32: `a` must be an integer, this is a string
+             5 |   a: { type: integer, default: five }
+               |                                ^
+
+            pay.yaml:6:14: unknown type `text`
+             6 |   b: { type: text }
+               |              ^
+               = hint: known here: `string`, `integer`, `boolean`, `list`, `object`
+
+            pay.yaml:7:32: `c` must be a string, this is an integer
+             7 |   c: { type: string, enum: [x, 5], default: z }
+               |                                ^
+               = hint: put it in quotes
+
+            pay.yaml:7:45: the default of `c` is not in its `enum`
+             7 |   c: { type: string, enum: [x, 5], default: z }
+               |                                             ^
+
+            pay.yaml:8:32: `d` must be true or false, this is a string
+             8 |   d: { type: boolean, default: yes }
+               |                                ^
+               = hint: write `true`
+
+            pay.yaml:9:3: `E` is not an input name: a-z first, then a-z, 0-9, `_` and `-`, at most 64
+             9 |   E: { type: string, required: true, default: x }
+               |   ^
+               = hint: did you mean `e`?
+
+            pay.yaml:9:22: `E` is required, so its default is never used
+             9 |   E: { type: string, required: true, default: x }
+               |                      ^
+        "#]],
+    );
+}
+
+const INPUTS: &str = "
+name: x
+domain: d
+inputs:
+  folder: { type: string, default: ./in }
+  most: { type: integer, description: Most invoices }
+  dry: { type: boolean, required: false }
+  tags: { type: list, default: [] }
+  level: { type: string, enum: [low, high], default: low }
+roots:
+  in: { path: \"${{ inputs.folder }}/x\", access: read }
+steps: [ { id: a, uses: compute, with: { a: 1 } } ]";
+
+fn given(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+}
+
+#[test]
+fn inputs_are_bound_by_their_type() {
+    let flow = flow(INPUTS);
+    let inputs =
+        flow.bind(&given(&[("most", "12"), ("tags", "[\"a\"]"), ("dry", "true")])).unwrap();
+    assert_eq!(
+        cog_base::Value::Map(inputs.clone()).to_string(),
+        r#"{"dry":true,"folder":"./in","level":"low","most":12,"tags":["a"]}"#
+    );
+    let roots = flow.roots(&inputs).unwrap();
+    assert_eq!(roots.iter().map(|root| root.path.as_str()).collect::<Vec<_>>(), ["./in/x"]);
+}
+
+#[test]
+fn inputs_that_are_wrong_are_all_named() {
+    let wrong = [("foldr", "x"), ("tags", "{}"), ("dry", "maybe"), ("level", "middle")];
+    let errors = flow(INPUTS).bind(&given(&wrong)).unwrap_err();
+    expect![[r#"
+        test.yaml: there is no input `foldr`
+           = hint: did you mean `folder`?
+
+        test.yaml: the input `dry` is not boolean: it takes `true` or `false`
+
+        test.yaml: the input `level` is not one of "low", "high"
+
+        test.yaml: the input `most` is missing
+           = hint: Most invoices
+
+        test.yaml: the input `tags` is not list: it takes a JSON list, this is of the kind `object`
+    "#]]
+    .assert_eq(&format!("{errors}\n"));
+}
