@@ -1,0 +1,163 @@
+//! What changed from one canon to another, in words.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::Canon;
+use crate::facts::Facts;
+use crate::source::SETTINGS;
+
+/// Which part of a canon a difference is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// A line of `canon.toml`.
+    Setting,
+    /// The schema as a whole.
+    Schema,
+    /// A policy, by its id.
+    Policy,
+    /// An entity of the facts.
+    Fact,
+    /// A test case, by its name.
+    Test,
+}
+
+/// What happened to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Turn {
+    /// It was not there before.
+    Added {
+        /// What it is now.
+        now: String,
+    },
+    /// It is not there any more.
+    Removed {
+        /// What it was.
+        was: String,
+    },
+    /// It is another.
+    Changed {
+        /// What it was.
+        was: String,
+        /// What it is now.
+        now: String,
+    },
+}
+
+/// One difference between two canons.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Difference {
+    /// Which part it is in.
+    pub part: Part,
+    /// What it is about: a setting's path, a policy's id, an entity, a test's name.
+    pub name: String,
+    /// What happened to it.
+    pub turn: Turn,
+}
+
+impl Canon {
+    /// What changes when `other` takes the place of this canon. Ordered by part and name.
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Vec<Difference> {
+        let mut found = Vec::new();
+        for (part, view) in VIEWS {
+            differences(part, &view(self), &view(other), &mut found);
+        }
+        found
+    }
+}
+
+type View = fn(&Canon) -> BTreeMap<String, String>;
+
+const VIEWS: [(Part, View); 5] = [
+    (Part::Setting, settings),
+    (Part::Schema, schema),
+    (Part::Policy, policies),
+    (Part::Fact, facts),
+    (Part::Test, tests),
+];
+
+fn settings(canon: &Canon) -> BTreeMap<String, String> {
+    let mut lines = BTreeMap::new();
+    for (file, text) in canon.texts() {
+        if file == SETTINGS
+            && let Ok(table) = text.parse::<toml::Table>()
+        {
+            flatten("", &toml::Value::Table(table), &mut lines);
+        }
+    }
+    lines
+}
+
+fn flatten(path: &str, value: &toml::Value, lines: &mut BTreeMap<String, String>) {
+    let Some(table) = value.as_table() else {
+        lines.insert(path.to_owned(), value.to_string());
+        return;
+    };
+    for (key, value) in table {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        flatten(&path, value, lines);
+    }
+}
+
+fn schema(canon: &Canon) -> BTreeMap<String, String> {
+    let texts = canon.texts().into_iter().filter(|(file, _)| *file != SETTINGS);
+    texts.map(|(file, text)| (file.to_owned(), text.to_owned())).collect()
+}
+
+fn policies(canon: &Canon) -> BTreeMap<String, String> {
+    canon.rules.iter().map(|(id, rule)| (id.clone(), rule.text.clone())).collect()
+}
+
+fn facts(canon: &Canon) -> BTreeMap<String, String> {
+    Facts::describe(&canon.facts)
+}
+
+fn tests(canon: &Canon) -> BTreeMap<String, String> {
+    canon.cases.iter().map(|case| (case.name().to_owned(), case.describe())).collect()
+}
+
+fn differences(
+    part: Part,
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+    found: &mut Vec<Difference>,
+) {
+    let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    for name in names {
+        let turn = match (before.get(name), after.get(name)) {
+            (None, Some(now)) => Turn::Added { now: now.clone() },
+            (Some(was), None) => Turn::Removed { was: was.clone() },
+            (Some(was), Some(now)) if was != now => {
+                Turn::Changed { was: was.clone(), now: now.clone() }
+            }
+            (Some(_), Some(_)) | (None, None) => continue,
+        };
+        found.push(Difference { part, name: name.clone(), turn });
+    }
+}
+
+/// `policy pay.small changed`; short values of settings and facts are shown.
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = match self.part {
+            Part::Setting => "setting",
+            Part::Schema => "schema",
+            Part::Policy => "policy",
+            Part::Fact => "fact",
+            Part::Test => "test",
+        };
+        let values = matches!(self.part, Part::Setting | Part::Fact);
+        let name = &self.name;
+        match &self.turn {
+            Turn::Added { now } if values => write!(f, "{part} {name} added: {now}"),
+            Turn::Removed { was } if values => write!(f, "{part} {name} removed, was {was}"),
+            Turn::Changed { was, now } if values => {
+                write!(f, "{part} {name} changed from {was} to {now}")
+            }
+            Turn::Added { .. } => write!(f, "{part} {name} added"),
+            Turn::Removed { .. } => write!(f, "{part} {name} removed"),
+            Turn::Changed { .. } => write!(f, "{part} {name} changed"),
+        }
+    }
+}

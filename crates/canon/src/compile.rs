@@ -1,0 +1,150 @@
+//! From files to a canon that answers.
+
+use std::fmt;
+
+use cedar_policy::Authorizer;
+use cog_base::Digest;
+
+use crate::cases::{self, Case};
+use crate::conform::{self, Actions};
+use crate::error::CanonError;
+use crate::facts::Facts;
+use crate::flip::Hints;
+use crate::index::Index;
+use crate::obligation::Duty;
+use crate::policies::{self, Rules};
+use crate::settings::Settings;
+use crate::source::{SCHEMA, SETTINGS, Source};
+
+/// A canon: what binds in a domain, compiled. It never changes; a changed canon is another
+/// one with another digest.
+pub struct Canon {
+    digest: Digest,
+    settings: Settings,
+    settings_text: String,
+    schema_text: String,
+    warnings: Vec<String>,
+    pub(crate) facts: Facts,
+    pub(crate) actions: Actions,
+    pub(crate) rules: Rules,
+    pub(crate) index: Index,
+    pub(crate) hints: Hints,
+    pub(crate) cases: Vec<Case>,
+    pub(crate) authorizer: Authorizer,
+}
+
+impl Canon {
+    /// Compile a canon from its files. Its tests are read but not run: see [`Canon::test`].
+    ///
+    /// # Errors
+    /// [`CanonError`] names the file, the place and a way out. Nothing is half loaded.
+    pub fn load(source: &Source) -> Result<Self, CanonError> {
+        source.check_limits()?;
+        let settings_text = source.text(SETTINGS)?.to_owned();
+        let settings = Settings::parse(&settings_text)?;
+        let schema_text = source.text(SCHEMA)?.to_owned();
+        let (schema, actions) = conform::load(&schema_text)?;
+        let facts = Facts::load(source, &schema)?;
+        let (rules, warnings) = policies::load(source, &schema)?;
+        check_people(&settings, &rules, &facts)?;
+        let index = Index::new(&rules, &actions, &facts.entities)?;
+        let cases = cases::load(source)?;
+        let hints = Hints::new(&rules, &facts);
+        Ok(Self {
+            digest: source.digest(),
+            settings,
+            settings_text,
+            schema_text,
+            warnings,
+            facts,
+            actions,
+            rules,
+            index,
+            hints,
+            cases,
+            authorizer: Authorizer::new(),
+        })
+    }
+
+    /// The version: [`Source::digest`].
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The name of the canon.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// The domain that it governs.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.settings.domain
+    }
+
+    /// What binds besides the policies.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What is odd but no error, such as a policy that can never apply.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Whether an actor such as `agent:clerk` is an entity of the facts.
+    #[must_use]
+    pub fn knows(&self, actor: &str) -> bool {
+        self.facts.knows(actor)
+    }
+
+    /// Whether `who` (`user:cfo`) is in `group` (`role:finance`), directly or through other
+    /// groups, or is `group`. Somebody the facts do not know is in no group, not even of
+    /// one.
+    #[must_use]
+    pub fn is_member(&self, who: &str, group: &str) -> bool {
+        self.facts.is_member(who, group)
+    }
+
+    pub(crate) fn texts(&self) -> [(&'static str, &str); 2] {
+        [(SETTINGS, &self.settings_text), (SCHEMA, &self.schema_text)]
+    }
+}
+
+impl fmt::Debug for Canon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Canon({} {})", self.settings.name, self.digest.short())
+    }
+}
+
+/// A consent that nobody can give, or a canon that nobody can change, is a mistake that
+/// would only show when it is too late.
+fn check_people(settings: &Settings, rules: &Rules, facts: &Facts) -> Result<(), CanonError> {
+    let lacks = |count: u64, of: &[String]| (facts.members(of) as u64) < count;
+    let hint = |of: &[String]| {
+        format!("the facts have {} such people: add them to facts/", facts.members(of))
+    };
+    let change = &settings.change;
+    if lacks(change.approvals, &change.approvers) {
+        let of = change.approvers.join(", ");
+        let what = format!("no {} of {of} can approve a change", change.approvals);
+        return Err(CanonError::in_file(SETTINGS, what).hint(hint(&change.approvers)));
+    }
+    for rule in rules.values() {
+        for obligation in &rule.obligations {
+            let Duty::Approval { count, of } = &obligation.duty else { continue };
+            if lacks(*count, of) {
+                let what = format!(
+                    "policy `{}` asks for {}, which nobody can give",
+                    rule.note.id, obligation.duty
+                );
+                return Err(CanonError::in_file(rule.file(), what).hint(hint(of)));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! Facts: the entities that policies know, and who belongs to which group.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid, EvalResult, Schema};
+use cog_base::json;
+
+use crate::error::{CanonError, with_causes};
+use crate::source::Source;
+
+/// Most entities of a canon.
+pub const FACTS_MAX: usize = 100_000;
+
+/// The entities of a canon, and how `kind:name` maps to them.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) entities: Entities,
+    /// `user` to `User`, for every entity type of the schema.
+    kinds: HashMap<String, EntityTypeName>,
+}
+
+impl Facts {
+    pub(crate) fn load(source: &Source, schema: &Schema) -> Result<Self, CanonError> {
+        let mut entities = Entities::from_entities([], Some(schema))
+            .map_err(|error| CanonError::in_file("facts", with_causes(&error)))?;
+        for (file, text) in source.folder("facts/")? {
+            check_json(file, text)?;
+            entities = entities
+                .add_entities_from_json_str(text, Some(schema))
+                .map_err(|error| CanonError::from_cedar(file, text, &error))?;
+            if entities.len() > FACTS_MAX {
+                return Err(CanonError::in_file(file, format!("more than {FACTS_MAX} entities")));
+            }
+        }
+        let kinds = schema.entity_types().map(|name| (kind(name), name.clone())).collect();
+        Ok(Self { entities, kinds })
+    }
+
+    /// `user:cfo` as `User::"cfo"`; nothing when the schema has no such type.
+    pub(crate) fn actor(&self, who: &str) -> Option<EntityUid> {
+        let (kind, name) = who.split_once(':')?;
+        self.entity(self.kinds.get(kind)?, name)
+    }
+
+    /// `("Root", "payments")` as `Root::"payments"`.
+    pub(crate) fn resource(&self, (kind, name): (&str, &str)) -> Option<EntityUid> {
+        self.entity(self.kinds.get(&lower_first(kind))?, name)
+            .filter(|uid| uid.type_name().basename() == kind)
+    }
+
+    fn entity(&self, kind: &EntityTypeName, name: &str) -> Option<EntityUid> {
+        let named = !name.is_empty();
+        named.then(|| EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(name)))
+    }
+
+    /// `User::"cfo"` as `user:cfo`.
+    pub(crate) fn name(uid: &EntityUid) -> String {
+        format!("{}:{}", kind(uid.type_name()), uid.id().unescaped())
+    }
+
+    pub(crate) fn knows(&self, who: &str) -> bool {
+        self.actor(who).is_some_and(|uid| self.entities.get(&uid).is_some())
+    }
+
+    /// Whether `who` is `group` or in it. Somebody the facts do not know is in no group.
+    pub(crate) fn is_member(&self, who: &str, group: &str) -> bool {
+        let (Some(who), Some(group)) = (self.actor(who), self.actor(group)) else { return false };
+        self.entities.get(&who).is_some()
+            && (who == group || self.entities.is_ancestor_of(&group, &who))
+    }
+
+    /// How many different entities, groups aside, are one of these groups or in one.
+    pub(crate) fn members(&self, groups: &[String]) -> usize {
+        let groups: BTreeSet<_> = groups.iter().filter_map(|group| self.actor(group)).collect();
+        let inside = |uid: &EntityUid| {
+            groups.contains(uid) && uid.type_name().basename() != "Role"
+                || groups.iter().any(|group| self.entities.is_ancestor_of(group, uid))
+        };
+        self.entities.iter().filter(|entity| inside(&entity.uid())).count()
+    }
+
+    /// Every attribute of every entity as text, for comparing two canons. Actions belong to
+    /// the schema and are left out.
+    pub(crate) fn describe(&self) -> BTreeMap<String, String> {
+        let facts = self.entities.iter().filter(|it| it.uid().type_name().basename() != "Action");
+        facts.map(|entity| (Self::name(&entity.uid()), self.describe_one(entity))).collect()
+    }
+
+    fn describe_one(&self, entity: &cedar_policy::Entity) -> String {
+        let uid = entity.uid();
+        let parents: BTreeSet<_> = self.entities.ancestors(&uid).into_iter().flatten().collect();
+        let parents: Vec<_> = parents.into_iter().map(Self::name).collect();
+        let mut lines = BTreeMap::new();
+        for (name, value) in entity.attrs() {
+            let value = value.map_or_else(|error| error.to_string(), |value| value.to_string());
+            lines.insert(name.to_owned(), value);
+        }
+        let attributes: Vec<_> =
+            lines.into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        format!("in [{}] with {{{}}}", parents.join(", "), attributes.join(", "))
+    }
+
+    /// Every whole number and text among the attributes.
+    pub(crate) fn literals(&self) -> (BTreeSet<i64>, BTreeSet<String>) {
+        let mut found = (BTreeSet::new(), BTreeSet::new());
+        for entity in self.entities.iter() {
+            for value in entity.attrs().filter_map(|(_, value)| value.ok()) {
+                collect(&value, &mut found);
+            }
+        }
+        found
+    }
+}
+
+fn collect(value: &EvalResult, found: &mut (BTreeSet<i64>, BTreeSet<String>)) {
+    match value {
+        EvalResult::Long(number) => {
+            found.0.insert(*number);
+        }
+        EvalResult::String(text) => {
+            found.1.insert(text.clone());
+        }
+        EvalResult::Set(set) => set.iter().for_each(|item| collect(item, found)),
+        EvalResult::Record(record) => record.iter().for_each(|(_, item)| collect(item, found)),
+        EvalResult::Bool(_) | EvalResult::EntityUid(_) | EvalResult::ExtensionValue(_) => {}
+    }
+}
+
+/// The kind of an actor: the name of its type with a small first letter.
+fn kind(name: &EntityTypeName) -> String {
+    lower_first(name.basename())
+}
+
+fn lower_first(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
+}
+
+/// Cedar reads facts by a reader that says little about where; ours goes first, and also
+/// refuses keys that stand twice.
+fn check_json(file: &str, text: &str) -> Result<(), CanonError> {
+    let value = json::parse(text).map_err(|error| {
+        let what = error.to_string();
+        match error {
+            json::JsonError::Syntax { offset, .. }
+            | json::JsonError::DuplicateKey { offset, .. }
+            | json::JsonError::TooDeep { offset } => CanonError::at_byte(file, text, offset, what),
+            json::JsonError::Float { .. } => CanonError::in_file(file, what),
+        }
+    })?;
+    match value.as_list() {
+        Some(_) => Ok(()),
+        None => Err(CanonError::in_file(file, format!("expected a list, found {}", value.kind()))
+            .hint("facts are Cedar entities: [{\"uid\": {\"type\": \"User\", \"id\": \"cfo\"}, \"attrs\": {}, \"parents\": []}]")),
+    }
+}

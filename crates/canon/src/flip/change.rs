@@ -1,0 +1,159 @@
+//! One change of a request, and how it is said.
+
+use cog_base::json::{Map, Value};
+
+use crate::evaluate::Evaluation;
+use crate::obligation::Duty;
+
+/// A change of one part of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Another number.
+    Number {
+        /// Where: `args.document.amount_cents`.
+        path: String,
+        /// What it is.
+        from: i64,
+        /// What it would have to be; nothing nearer permits.
+        to: i64,
+    },
+    /// Another text.
+    Text {
+        /// Where.
+        path: String,
+        /// What it is.
+        from: String,
+        /// What it would have to be.
+        to: String,
+    },
+    /// The other truth value.
+    Truth {
+        /// Where.
+        path: String,
+        /// What it is.
+        from: bool,
+    },
+    /// Another resource of the same type.
+    Resource {
+        /// The type.
+        kind: String,
+        /// What it is.
+        from: String,
+        /// What it would have to be.
+        to: String,
+    },
+    /// Another actor of the same kind.
+    Principal {
+        /// Who asks.
+        from: String,
+        /// Who would have to.
+        to: String,
+    },
+}
+
+/// Changes that together turn a refusal into a permit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flip {
+    /// The changes, one or two.
+    pub changes: Vec<Change>,
+    /// The consents that the permit would still ask for.
+    pub approvals: Vec<String>,
+}
+
+impl Flip {
+    pub(super) fn new(changes: Vec<Change>, evaluation: &Evaluation) -> Self {
+        let approvals = evaluation.obligations.iter().filter_map(|it| match &it.duty {
+            Duty::Approval { count, of } => Some(format!("{count} of {}", of.join(", "))),
+            Duty::Receipts { .. } | Duty::Sum { .. } | Duty::Redact { .. } | Duty::Window(_) => {
+                None
+            }
+        });
+        Self { changes, approvals: approvals.collect() }
+    }
+
+    /// In words: `if args.document.amount_cents were at most 500000 (it is 612000)`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let changes: Vec<_> = self.changes.iter().map(Change::describe).collect();
+        let approvals = if self.approvals.is_empty() {
+            String::new()
+        } else {
+            format!(", with the approval of {}", self.approvals.join(" and "))
+        };
+        format!("if {}{approvals}", changes.join(" and "))
+    }
+
+    /// Smallest first: fewest changes, fewest approvals, then by kind, distance and name.
+    pub(super) fn rank(&self) -> (usize, usize, u8, u64, String) {
+        let kind = self.changes.iter().map(Change::weight).max().unwrap_or(0);
+        let far = self.changes.iter().map(Change::distance).fold(0, u64::saturating_add);
+        (self.changes.len(), self.approvals.len(), kind, far, self.describe())
+    }
+}
+
+impl Change {
+    /// Which part of the request it changes: two changes of one part exclude each other.
+    pub(super) fn part(&self) -> (&'static str, &str) {
+        match self {
+            Self::Number { path, .. } | Self::Text { path, .. } | Self::Truth { path, .. } => {
+                ("context", path)
+            }
+            Self::Resource { .. } => ("resource", ""),
+            Self::Principal { .. } => ("principal", ""),
+        }
+    }
+
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Number { .. } => 0,
+            Self::Truth { .. } => 1,
+            Self::Text { .. } => 2,
+            Self::Resource { .. } => 3,
+            Self::Principal { .. } => 4,
+        }
+    }
+
+    fn distance(&self) -> u64 {
+        match self {
+            Self::Number { from, to, .. } => distance(*from, *to),
+            Self::Text { .. }
+            | Self::Truth { .. }
+            | Self::Resource { .. }
+            | Self::Principal { .. } => 0,
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::Number { path, from, to } => {
+                let bound = if to > from { "at least" } else { "at most" };
+                format!("{path} were {bound} {to} (it is {from})")
+            }
+            Self::Text { path, from, to } => format!("{path} were `{to}` (it is `{from}`)"),
+            Self::Truth { path, from } => format!("{path} were {} (it is {from})", !from),
+            Self::Resource { kind, from, to } => {
+                format!("it were about {kind} `{to}` (it is about `{from}`)")
+            }
+            Self::Principal { from, to } => format!("{to} asked for it (it is {from})"),
+        }
+    }
+}
+
+/// How far two numbers are apart.
+pub(super) fn distance(one: i64, other: i64) -> u64 {
+    one.abs_diff(other)
+}
+
+/// Put a value at a path of a context, where there is one already.
+pub(super) fn set(context: &mut Map, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            context.insert(path.to_owned(), value);
+        }
+        Some((name, rest)) => {
+            if let Some(Value::Map(members)) = context.get_mut(name) {
+                set(members, rest, value);
+            }
+        }
+    }
+}

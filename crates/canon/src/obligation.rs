@@ -1,0 +1,175 @@
+//! What a permit asks for: consents, limits, redactions, time windows.
+
+use std::fmt;
+
+use crate::window::Window;
+
+/// Most obligations of one kind on one policy.
+pub const OBLIGATIONS_MAX: usize = 16;
+
+/// The kinds of actor and group that can consent.
+const GROUP_KINDS: [&str; 2] = ["role:", "user:"];
+
+/// A duty, and the policy that asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obligation {
+    /// The policy's id.
+    pub policy: String,
+    /// What it asks for.
+    pub duty: Duty,
+}
+
+/// What a permitting policy asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// `@approval("2 of role:finance, user:cfo")`: different people who must agree.
+    Approval {
+        /// How many, at least 1.
+        count: u64,
+        /// Groups or people, any of whom counts.
+        of: Vec<String>,
+    },
+    /// `@limit("20 per run")`: the most receipts under this policy in one run.
+    Receipts {
+        /// How many.
+        per_run: u64,
+    },
+    /// `@limit("sum args.document.amount_cents <= 1000000 per run")`.
+    Sum {
+        /// Where the number stands in the context of each intent.
+        path: String,
+        /// The most that all of one run may come to.
+        at_most: u64,
+    },
+    /// `@redact("output.iban, output.tax_id")`: removed before anyone sees the result.
+    Redact {
+        /// Paths of members, from `output.` on.
+        paths: Vec<String>,
+    },
+    /// `@window("mon-fri 08:00-18:00")`: when it may happen.
+    Window(Window),
+}
+
+impl Duty {
+    /// The duties that an annotation states, or what is wrong with it. Several stand apart
+    /// by `;`. Annotations that state no duty give none.
+    pub(crate) fn parse(annotation: &str, value: &str) -> Result<Vec<Self>, String> {
+        let one: fn(&str) -> Result<Self, String> = match annotation {
+            "approval" => approval,
+            "limit" => limit,
+            "redact" => redact,
+            "window" => |text| Window::parse(text).map(Self::Window),
+            _ => return Ok(Vec::new()),
+        };
+        let duties: Vec<_> =
+            value.split(';').map(|text| one(text.trim())).collect::<Result<_, _>>()?;
+        if duties.len() > OBLIGATIONS_MAX {
+            return Err(format!(
+                "{} obligations in one annotation, most {OBLIGATIONS_MAX}",
+                duties.len()
+            ));
+        }
+        Ok(duties)
+    }
+}
+
+fn approval(text: &str) -> Result<Duty, String> {
+    let form = || format!("`{text}` is not an approval like `1 of role:finance`");
+    let (count, of) = text.split_once(" of ").ok_or_else(form)?;
+    let count = count.trim().parse().ok().filter(|count| *count > 0).ok_or_else(form)?;
+    let of: Vec<_> = of.split(',').map(|group| group.trim().to_owned()).collect();
+    let named = |group: &String| {
+        GROUP_KINDS.iter().any(|kind| group.strip_prefix(kind).is_some_and(|name| !name.is_empty()))
+    };
+    if of.iter().all(named) { Ok(Duty::Approval { count, of }) } else { Err(form()) }
+}
+
+fn limit(text: &str) -> Result<Duty, String> {
+    let form = || {
+        format!("`{text}` is not a limit like `20 per run` or `sum args.amount <= 1000 per run`")
+    };
+    let rule = text.strip_suffix("per run").ok_or_else(form)?.trim();
+    let Some(sum) = rule.strip_prefix("sum ") else {
+        let per_run = rule.parse().map_err(|_| form())?;
+        return Ok(Duty::Receipts { per_run });
+    };
+    let (path, most) = sum.split_once("<=").ok_or_else(form)?;
+    let path = path.trim();
+    let at_most = most.trim().parse().map_err(|_| form())?;
+    if is_path(path) { Ok(Duty::Sum { path: path.to_owned(), at_most }) } else { Err(form()) }
+}
+
+fn redact(text: &str) -> Result<Duty, String> {
+    let paths: Vec<_> = text.split(',').map(|path| path.trim().to_owned()).collect();
+    let good = |path: &String| path.starts_with("output.") && is_path(path);
+    if paths.iter().all(good) {
+        return Ok(Duty::Redact { paths });
+    }
+    Err(format!("`{text}` is not a list of paths like `output.iban, output.tax_id`"))
+}
+
+fn is_path(path: &str) -> bool {
+    let name = |name: &str| {
+        !name.is_empty()
+            && name.chars().all(|letter| letter.is_alphanumeric() || "_-".contains(letter))
+    };
+    path.split('.').all(name)
+}
+
+/// In words: `approval by 1 of role:finance`.
+impl fmt::Display for Duty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Approval { count, of } => write!(f, "approval by {count} of {}", of.join(", ")),
+            Self::Receipts { per_run } => write!(f, "at most {per_run} per run"),
+            Self::Sum { path, at_most } => write!(f, "{path} at most {at_most} per run in sum"),
+            Self::Redact { paths } => write!(f, "without {}", paths.join(", ")),
+            Self::Window(window) => write!(f, "only {window}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(annotation: &str, value: &str, expected: &str) {
+        let words = match Duty::parse(annotation, value) {
+            Ok(duties) => duties.iter().map(Duty::to_string).collect::<Vec<_>>().join(" + "),
+            Err(wrong) => format!("refused: {wrong}"),
+        };
+        assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn obligations_are_read_in_the_forms_of_the_manual() {
+        check("approval", "1 of role:finance", "approval by 1 of role:finance");
+        check("approval", "2 of user:cfo, role:board", "approval by 2 of user:cfo, role:board");
+        check("limit", "20 per run", "at most 20 per run");
+        check("limit", "sum args.a_b <= 100 per run", "args.a_b at most 100 per run in sum");
+        check(
+            "limit",
+            "2 per run; sum args.x <= 7 per run",
+            "at most 2 per run + args.x at most 7 per run in sum",
+        );
+        check("redact", "output.iban, output.tax_id", "without output.iban, output.tax_id");
+        check("window", "mon-fri 08:00-18:00", "only mon-fri 08:00-18:00 UTC");
+        check("reason", "anything", "");
+    }
+
+    #[test]
+    fn other_forms_are_refused_and_shown_the_right_one() {
+        let refused = |annotation, value, hint: &str| {
+            let wrong = Duty::parse(annotation, value).expect_err("refused");
+            assert!(wrong.contains(hint), "{wrong}");
+        };
+        refused("approval", "0 of role:x", "1 of role:finance");
+        refused("approval", "1 of agent:x", "1 of role:finance");
+        refused("approval", "role:x", "1 of role:finance");
+        refused("limit", "-1 per run", "20 per run");
+        refused("limit", "20 per day", "20 per run");
+        refused("limit", "sum a..b <= 3 per run", "20 per run");
+        refused("redact", "iban", "output.iban");
+        refused("window", "always", "mon-fri 08:00-18:00");
+    }
+}

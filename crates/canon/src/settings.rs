@@ -1,0 +1,234 @@
+//! `canon.toml`: what binds besides the policies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use crate::change::ChangeRule;
+use crate::error::CanonError;
+use crate::source::SETTINGS;
+
+/// The risk classes, from the least to the most harm.
+pub const RISKS: [&str; 4] = ["low", "medium", "high", "critical"];
+
+/// The class of an action that the canon gives none: unknown is not harmless.
+const RISK_DEFAULT: &str = "high";
+
+/// Where the amount of an effect stands when `[envelope] amount_paths` does not say.
+const AMOUNT_PATHS: [&str; 2] = ["args.document.amount_cents", "args.document.amount_minor"];
+
+/// The settings of a canon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The name of the canon.
+    pub name: String,
+    /// The domain that it governs.
+    pub domain: String,
+    /// How it is changed.
+    pub change: ChangeRule,
+    /// Expected loss of one effect in millionths of a dollar, by risk class.
+    pub risk: BTreeMap<String, u64>,
+    /// What time and risk are worth when plans are compared.
+    pub optr: Optr,
+    /// The risk class of each action that has one of its own.
+    pub actions: BTreeMap<String, String>,
+    /// The most that one run may touch and move.
+    pub envelope: Envelope,
+    /// What happens when two runs want the same resource.
+    pub interference: Interference,
+    /// The models that may be called, by name.
+    pub models: BTreeMap<String, Model>,
+    /// The hosts that may be reached.
+    pub hosts: BTreeSet<String>,
+    /// The programs that may be run.
+    pub programs: BTreeSet<String>,
+}
+
+/// What time and risk are worth when plans are compared.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Optr {
+    /// The price of a second of waiting, in millionths of a dollar.
+    pub latency_micros_per_second: u64,
+    /// How much of the expected loss counts, in percent.
+    pub risk_weight_percent: u64,
+}
+
+impl Default for Optr {
+    fn default() -> Self {
+        Self { latency_micros_per_second: 0, risk_weight_percent: 100 }
+    }
+}
+
+/// The most that one run may touch and move, and what it may not do together.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Envelope {
+    /// Most distinct resources of one run; nothing means no limit.
+    pub resources_max: Option<u64>,
+    /// Most money of one run, in minor units; nothing means no limit.
+    pub amount_max: Option<u64>,
+    /// Sets of actions of which one run may not do all.
+    pub forbidden: Vec<Vec<String>>,
+    /// Where the amount of an effect stands in its context: the first path that is there.
+    pub amount_paths: Vec<String>,
+}
+
+impl Default for Envelope {
+    fn default() -> Self {
+        let amount_paths = AMOUNT_PATHS.map(str::to_owned).to_vec();
+        Self { resources_max: None, amount_max: None, forbidden: Vec::new(), amount_paths }
+    }
+}
+
+/// What happens when two runs want the same resource.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Interference {
+    /// Wait for the other run, or refuse.
+    pub on_conflict: OnConflict,
+}
+
+/// What happens to the later of two conflicting effects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum OnConflict {
+    /// It waits until the lease of the earlier one ends.
+    #[default]
+    Wait,
+    /// It is refused.
+    Refuse,
+}
+
+/// A model that may be called.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Who serves it: `cassette` (recorded) or `openai` (any server with that interface).
+    pub provider: String,
+    /// Where it is served, without a trailing slash.
+    pub base_url: Option<String>,
+    /// The name that the server knows it by; its name in canon if there is none.
+    pub model: Option<String>,
+    /// The price of a million input tokens, in millionths of a dollar.
+    #[serde(default)]
+    pub input_micros_per_million: u64,
+    /// The price of a million output tokens, in millionths of a dollar.
+    #[serde(default)]
+    pub output_micros_per_million: u64,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Allowed {
+    allow: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Action {
+    risk: String,
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    domain: String,
+    change: ChangeRule,
+    #[serde(default)]
+    risk: BTreeMap<String, u64>,
+    #[serde(default)]
+    optr: Optr,
+    #[serde(default)]
+    actions: BTreeMap<String, Action>,
+    #[serde(default)]
+    envelope: Envelope,
+    #[serde(default)]
+    interference: Interference,
+    #[serde(default)]
+    models: BTreeMap<String, Model>,
+    #[serde(default)]
+    hosts: Allowed,
+    #[serde(default)]
+    programs: Allowed,
+}
+
+impl Settings {
+    /// Read `canon.toml`.
+    pub(crate) fn parse(text: &str) -> Result<Self, CanonError> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            let byte = error.span().map_or(0, |span| span.start);
+            CanonError::at_byte(SETTINGS, text, byte, error.message())
+        })?;
+        file.check().map_err(|(word, what, hint)| {
+            let byte = text.find(&word).unwrap_or(0);
+            CanonError::at_byte(SETTINGS, text, byte, what).hint(hint)
+        })?;
+        Ok(file.settle())
+    }
+
+    /// The risk class of an action: its own, or `high` when the canon gives none.
+    #[must_use]
+    pub fn risk_of(&self, action: &str) -> &str {
+        self.actions.get(action).map_or(RISK_DEFAULT, String::as_str)
+    }
+}
+
+type Wrong = (String, String, String);
+
+impl File {
+    /// What the types do not catch: where, what, and the hint.
+    fn check(&self) -> Result<(), Wrong> {
+        let wrong =
+            |word: &str, what: String, hint: &str| Err((word.to_owned(), what, hint.to_owned()));
+        for (key, text) in [("name", &self.name), ("domain", &self.domain)] {
+            if text.is_empty() {
+                return wrong(key, format!("`{key}` is empty"), "give it a short name");
+            }
+        }
+        if self.change.approvals == 0 {
+            let hint = "nobody changes a canon alone: write 1 or more";
+            return wrong("approvals", "`change.approvals` is 0".into(), hint);
+        }
+        if self.change.approvers.is_empty() {
+            let hint = "name who may approve, such as [\"role:board\"]";
+            return wrong("approvers", "`change.approvers` is empty".into(), hint);
+        }
+        let classes = self.actions.values().map(|action| &action.risk).chain(self.risk.keys());
+        for class in classes {
+            if !RISKS.contains(&class.as_str()) {
+                let what = format!("`{class}` is not a risk class");
+                return wrong(class, what, "use low, medium, high or critical");
+            }
+        }
+        for (name, model) in &self.models {
+            if !["cassette", "openai"].contains(&model.provider.as_str()) {
+                let what = format!("model `{name}` has the unknown provider `{}`", model.provider);
+                return wrong(&model.provider, what, "use cassette or openai");
+            }
+        }
+        if self.envelope.forbidden.iter().any(Vec::is_empty) {
+            let hint = "each set names the actions that one run may not do together";
+            return wrong("forbidden", "a set of `envelope.forbidden` is empty".into(), hint);
+        }
+        Ok(())
+    }
+
+    fn settle(self) -> Settings {
+        Settings {
+            name: self.name,
+            domain: self.domain,
+            change: self.change,
+            risk: self.risk,
+            optr: self.optr,
+            actions: self.actions.into_iter().map(|(name, it)| (name, it.risk)).collect(),
+            envelope: self.envelope,
+            interference: self.interference,
+            models: self.models,
+            hosts: self.hosts.allow,
+            programs: self.programs.allow,
+        }
+    }
+}
