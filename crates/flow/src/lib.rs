@@ -24,6 +24,8 @@
 //! # }
 //! ```
 
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod definition;
 mod diagnostic;
 mod effect;

@@ -142,7 +142,8 @@ impl Run {
     ) -> Result<Value, StepError> {
         let output = Json::Map(self.evaluate_members(with, frame)?);
         let left = self.computed_left.checked_sub(weight(&output));
-        let too_much = || StepError::new("limit", "the run keeps more than 64 MiB of computed values");
+        let too_much =
+            || StepError::new("limit", "the run keeps more than 64 MiB of computed values");
         self.computed_left = left.ok_or_else(too_much)?;
         Ok(output)
     }
