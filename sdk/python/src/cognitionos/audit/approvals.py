@@ -1,0 +1,124 @@
+"""Consent: asked for before, for the same intent and canon, by others than those who asked
+or began the run, and used once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..entry import Entry
+from ..findings import Findings
+from ..values import is_id
+from .sessions import Sessions
+
+
+@dataclass
+class _Request:
+    seq: int
+    bound_to: tuple[str | None, str | None, str | None]
+    """Session, intent and canon: consent is to exactly these."""
+    actor: str
+    count: int
+    users: list[str] | None
+    """Those who may, when users alone are named. Who has a role is not in the log."""
+    expires: str
+    granted_by: list[str] = field(default_factory=list)
+    is_rejected: bool = False
+    used_by: str | None = None
+
+
+class Approvals:
+    """All requests for consent of a log."""
+
+    def __init__(self, is_pruned: bool, sessions: Sessions, findings: Findings) -> None:
+        self.not_followed = 0
+        self._is_pruned = is_pruned
+        self._sessions = sessions
+        self._findings = findings
+        self._requests: dict[str, _Request] = {}
+
+    def entry(self, entry: Entry) -> None:
+        """Check a request, an answer to one, or the receipt that rests on one."""
+        if entry.kind == "receipt":
+            for name in entry.data["approvals"]:
+                self._use(name, entry)
+        elif entry.kind == "approval.requested":
+            self._ask(entry)
+        else:
+            self._answer(entry)
+
+    def _ask(self, entry: Entry) -> None:
+        name, need = entry.data["id"], entry.data["need"]
+        if name in self._requests:
+            message = f"the approval id {name} was given in entry {self._requests[name].seq}"
+            self._findings.add(entry.seq, "id.twice", message)
+        is_users = all(who.startswith("user:") for who in need["of"])
+        self._requests[name] = _Request(
+            seq=entry.seq,
+            bound_to=_bound_to(entry),
+            actor=entry.actor,
+            count=need["count"],
+            users=need["of"] if is_users else None,
+            expires=entry.data["expires"],
+        )
+
+    def _answer(self, entry: Entry) -> None:
+        add, seq, who = self._findings.add, entry.seq, entry.actor
+        name = entry.data["id"]
+        request = self._requests.get(name)
+        if request is None:
+            self._missing(name, entry)
+            return
+        if _bound_to(entry) != request.bound_to:
+            message = f"{name} was asked for another intent, canon or session"
+            add(seq, "approval.other_intent", message)
+        if entry.kind == "approval.rejected":
+            request.is_rejected = True
+            return
+        if who in (request.actor, self._sessions.initiator(entry)):
+            message = f"`{who}` approves {name}, but asked for it or began the run"
+            add(seq, "approval.own_request", message)
+        if request.users is not None and who not in request.users:
+            message = f"`{who}` is not among those who may approve {name}"
+            add(seq, "approval.not_entitled", message)
+        if entry.at > request.expires:
+            # Recorded too late to count; a receipt that rests on it has no consent.
+            return
+        if request.is_rejected:
+            add(seq, "approval.rejected", f"{name} was rejected before")
+        if who in request.granted_by:
+            add(seq, "approval.twice", f"`{who}` approved {name} before")
+        else:
+            request.granted_by.append(who)
+
+    def _use(self, name: str, entry: Entry) -> None:
+        add, seq = self._findings.add, entry.seq
+        if not is_id("apr", name):
+            add(seq, "approval.missing", f"`{name}` is no approval id")
+            return
+        request = self._requests.get(name)
+        if request is None:
+            self._missing(name, entry)
+            return
+        if _bound_to(entry) != request.bound_to:
+            message = f"{name} is consent to another intent, canon or session"
+            add(seq, "approval.other_intent", message)
+        barred = (entry.actor, self._sessions.initiator(entry))
+        granted = sum(who not in barred for who in request.granted_by)
+        if request.is_rejected or granted < request.count:
+            message = f"{name} was granted by {granted} of the {request.count} needed"
+            add(seq, "approval.not_granted", message)
+        # Consent is spent, but for a receipt under which nothing was begun.
+        if request.used_by is not None and not self._sessions.is_abandoned(request.used_by):
+            add(seq, "approval.reused", f"{name} was used up by an earlier receipt")
+        request.used_by = entry.data["id"]
+
+    def _missing(self, name: str, entry: Entry) -> None:
+        if self._is_pruned:
+            self.not_followed += 1
+        else:
+            message = f"there is no request {name} before it"
+            self._findings.add(entry.seq, "approval.missing", message)
+
+
+def _bound_to(entry: Entry) -> tuple[str | None, str | None, str | None]:
+    return entry.session, entry.data["intent"], entry.canon

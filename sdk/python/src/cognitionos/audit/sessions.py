@@ -1,0 +1,186 @@
+"""Sessions: receipts and their outcomes, and seals that add up."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..entry import Entry
+from ..findings import Findings
+from ..kinds import DISPOSITIONS
+from ..values import show_digest
+
+TRACE_CONTEXT = "cognitionos/trace/v1"
+"""The context of a session's trace: SHA-256 over its leaf hashes, without the seal."""
+
+
+class Tally:
+    """The running sums of a session, over all of its entries but the seal."""
+
+    def __init__(self) -> None:
+        self._kinds: Counter[str] = Counter()
+        self._outcomes: Counter[str] = Counter()
+        self._spent_micros = 0
+        self._trace = hashlib.sha256(TRACE_CONTEXT.encode() + b"\n")
+
+    def add(self, entry: Entry) -> None:
+        """Count an entry."""
+        self._kinds[entry.kind] += 1
+        self._trace.update(entry.leaf)
+        if entry.kind == "outcome":
+            self._outcomes[entry.data["disposition"]] += 1
+            self._spent_micros += entry.data["cost_micros"]
+
+    def sums(self) -> dict[str, Any]:
+        """What the seal must state."""
+        return {
+            "entries": self._kinds.total(),
+            "receipts": self._kinds["receipt"],
+            "denials": self._kinds["denial"],
+            "outcomes": {word: self._outcomes[word] for word in DISPOSITIONS},
+            "spent_micros": self._spent_micros,
+            "trace": show_digest(self._trace.digest()),
+        }
+
+    def open_receipts(self) -> int:
+        """The receipts that have no outcome."""
+        return max(0, self._kinds["receipt"] - self._outcomes.total())
+
+
+@dataclass
+class _Session:
+    initiator: str | None
+    tally: Tally | None
+    """Absent when its start was pruned, so that its sums cannot be checked."""
+    is_sealed: bool = False
+
+
+@dataclass
+class _Receipt:
+    session: str | None
+    seq: int
+    disposition: str | None = None
+
+
+@dataclass
+class Sessions:
+    """All sessions of a log, and the receipts in them."""
+
+    is_pruned: bool
+    findings: Findings
+    not_followed: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    _sessions: dict[str, _Session] = field(default_factory=dict)
+    _receipts: dict[str, _Receipt] = field(default_factory=dict)
+    _denials: set[str] = field(default_factory=set)
+
+    def entry(self, entry: Entry) -> None:
+        """Check an entry against its session and its receipt."""
+        if entry.kind == "receipt":
+            self._receipt(entry)
+        elif entry.kind == "denial":
+            self._denial(entry)
+        elif entry.kind == "outcome":
+            self._outcome(entry)
+        if entry.session is not None:
+            self._in_session(entry.session, entry)
+
+    def initiator(self, entry: Entry) -> str | None:
+        """Who started the run of an entry."""
+        session = self._sessions.get(entry.session or "")
+        return session.initiator if session else None
+
+    def is_abandoned(self, receipt: str) -> bool:
+        """Whether the effect under a receipt was never begun."""
+        known = self._receipts.get(receipt)
+        return known is not None and known.disposition == "abandoned"
+
+    def open(self) -> list[str]:
+        """Receipts without an outcome in sessions that are not sealed, oldest first."""
+        return [
+            name
+            for name, receipt in sorted(self._receipts.items(), key=lambda item: item[1].seq)
+            if receipt.disposition is None
+            and receipt.session in self._sessions
+            and not self._sessions[receipt.session].is_sealed
+        ]
+
+    def counts(self) -> tuple[int, int]:
+        """Sessions that are there, and how many of them are sealed."""
+        sealed = sum(session.is_sealed for session in self._sessions.values())
+        return len(self._sessions), sealed
+
+    def _in_session(self, name: str, entry: Entry) -> None:
+        add, seq = self.findings.add, entry.seq
+        session = self._sessions.get(name)
+        if session is None:
+            session = self._sessions[name] = self._begin(name, entry)
+        elif entry.kind == "session.started" and entry.data.get("resumed") is not True:
+            add(seq, "session.started_twice", f"{name} starts again")
+        if session.is_sealed:
+            add(seq, "session.after_seal", f"it follows the seal of {name}, which ended it")
+        if entry.kind != "session.sealed":
+            if session.tally is not None:
+                session.tally.add(entry)
+            return
+        session.is_sealed = True
+        if session.tally is None:
+            self.not_followed += 1
+        else:
+            self._check_seal(entry, session.tally)
+            session.tally = None
+
+    def _begin(self, name: str, entry: Entry) -> _Session:
+        if entry.kind != "session.started":
+            if not self.is_pruned:
+                self.findings.add(entry.seq, "session.not_started", f"{name} has not started")
+            return _Session(None, None)
+        # Where a resumption is the first that is kept, the start itself was pruned.
+        is_whole = not (self.is_pruned and entry.data.get("resumed") is True)
+        return _Session(entry.data["initiator"], Tally() if is_whole else None)
+
+    def _check_seal(self, entry: Entry, tally: Tally) -> None:
+        for name, counted in tally.sums().items():
+            stated = entry.data[name]
+            if stated != counted:
+                message = f"the seal states {name} {stated}, the log has {counted}"
+                self.findings.add(entry.seq, "seal.wrong", message)
+        if tally.open_receipts():
+            message = f"the seal leaves {tally.open_receipts()} receipts without an outcome"
+            self.findings.add(entry.seq, "seal.open_receipts", message)
+
+    def _receipt(self, entry: Entry) -> None:
+        name = entry.data["id"]
+        if name in self._receipts:
+            message = f"the receipt id {name} was given in entry {self._receipts[name].seq}"
+            self.findings.add(entry.seq, "id.twice", message)
+        self._receipts[name] = _Receipt(entry.session, entry.seq)
+
+    def _denial(self, entry: Entry) -> None:
+        name = entry.data["id"]
+        if name in self._denials:
+            self.findings.add(entry.seq, "id.twice", f"the denial id {name} was given before")
+        self._denials.add(name)
+
+    def _outcome(self, entry: Entry) -> None:
+        add, seq = self.findings.add, entry.seq
+        name, disposition = entry.data["receipt"], entry.data["disposition"]
+        self.outcomes[disposition] += 1
+        # Ids of different kinds share their 128 bits when one is made up from the other.
+        if name.replace("rcp_", "dny_", 1) in self._denials:
+            add(seq, "denial.outcome", f"it is the outcome of what was refused as {name}")
+        receipt = self._receipts.get(name)
+        if receipt is None:
+            if self.is_pruned:
+                self.not_followed += 1
+            else:
+                message = f"there is no receipt {name} before it: an effect without one"
+                add(seq, "outcome.without_receipt", message)
+            return
+        if receipt.session != entry.session:
+            add(seq, "outcome.other_session", f"the receipt {name} is of another session")
+        if receipt.disposition is not None:
+            add(seq, "outcome.twice", f"the receipt {name} has an outcome already")
+        receipt.disposition = disposition

@@ -1,0 +1,216 @@
+"""The lines of a bundle, each in its one spelling."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from ..canonical import read_map, write
+from ..checkpoint import Checkpoint
+from ..entry import Entry
+from ..errors import BadInput, Refused
+from ..note import VerifierKey
+from ..values import (
+    digest_in_context,
+    is_count,
+    is_id,
+    is_time,
+    read_base64,
+    read_digest,
+    show_digest,
+)
+
+FORMAT = "cognitionos-bundle/v1"
+"""The format that a manifest names."""
+LINE_BYTES_MAX = 64 * 1024 * 1024
+"""The most bytes of a line, with its newline."""
+
+_CANON_CONTEXT = "cognitionos/canon/v1"
+_BODY_CONTEXT = "cognitionos/body/v1"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The first line of a bundle: only what to expect. Nobody signs `created`."""
+
+    tenant: str
+    origin: str
+    first: int
+    """The first entry that is here (`from`); those before were pruned."""
+    size: int
+    """The number of entries that the log ever had."""
+    root: bytes
+    entries: int
+    bodies: int
+    canons: int
+    created: str
+
+    @classmethod
+    def parse(cls, line: bytes) -> Manifest:
+        """Read it; `BadInput` when the file does not begin as a bundle."""
+        try:
+            members = read_map(line)
+        except Refused:
+            members = {}
+        root = read_digest(members.get("root"))
+        shapes = {
+            "bundle": members.get("bundle") == FORMAT,
+            "tenant": is_id("ten", members.get("tenant")),
+            "origin": isinstance(members.get("origin"), str),
+            "from": is_count(members.get("from")),
+            "size": is_count(members.get("size")),
+            "root": root is not None,
+            "entries": is_count(members.get("entries")),
+            "bodies": is_count(members.get("bodies")),
+            "canons": is_count(members.get("canons")),
+            "created": is_time(members.get("created")),
+        }
+        is_right = members.keys() == shapes.keys() and all(shapes.values())
+        if not is_right or root is None or not _adds_up(members):
+            raise BadInput(f"this is not a bundle: its first line is no manifest of {FORMAT}")
+        return cls(
+            members["tenant"],
+            members["origin"],
+            members["from"],
+            members["size"],
+            root,
+            members["entries"],
+            members["bodies"],
+            members["canons"],
+            members["created"],
+        )
+
+
+def _adds_up(members: dict[str, Any]) -> bool:
+    first, size = members["from"], members["size"]
+    return first < size and bool(members["entries"] == size - first)
+
+
+@dataclass(frozen=True)
+class CanonFiles:
+    """A version of canon: the text of each file by its path."""
+
+    digest: bytes
+    files: dict[str, str]
+
+    def computed(self) -> bytes:
+        """The version that the files have."""
+        digests = {
+            path: show_digest(hashlib.sha256(text.encode()).digest())
+            for path, text in self.files.items()
+        }
+        return digest_in_context(_CANON_CONTEXT, write(digests))
+
+
+@dataclass(frozen=True)
+class Subtrees:
+    """The right edge of the tree over the pruned entries, the largest subtree first."""
+
+    roots: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Body:
+    """What an entry commits to, with the salt of the commitment."""
+
+    seq: int
+    salt: bytes
+    data: bytes
+
+    def commitment(self) -> str:
+        """What the entry must hold."""
+        return show_digest(digest_in_context(_BODY_CONTEXT, self.salt, self.data))
+
+
+@dataclass(frozen=True)
+class End:
+    """The last line: the digest and the number of the lines before it."""
+
+    digest: bytes
+    lines: int
+
+
+Line = VerifierKey | CanonFiles | Subtrees | Entry | Body | Checkpoint | End
+
+
+class LineReader:
+    """The lines of a file, counted and hashed as they come."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.count = 0
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._last = b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Each line without its newline; `Refused` for one that is cut or too long."""
+        while True:
+            self._hash.update(self._last)
+            self._last = self._file.readline(LINE_BYTES_MAX)
+            if not self._last:
+                return
+            self.count += 1
+            if not self._last.endswith(b"\n"):
+                raise Refused("it does not end in a newline, or is too long")
+            yield self._last[:-1]
+
+    def digest_before(self) -> bytes:
+        """The digest of all lines before the last one read."""
+        return self._hash.digest()
+
+
+def parse(line: bytes) -> Line:
+    """Read a line after the manifest; `Refused` says what is wrong with it."""
+    if line.startswith(b'{"entry":') and line.endswith(b"}"):
+        return Entry.parse(line[len(b'{"entry":') : -1])
+    members = read_map(line)
+    if len(members) != 1:
+        raise Refused("it is not one member")
+    [(name, value)] = members.items()
+    if name == "key":
+        return VerifierKey.parse(value)
+    if name == "checkpoint" and isinstance(value, str):
+        return Checkpoint.parse(value)
+    line_of = {"canon": _canon, "subtrees": _subtrees, "body": _body, "end": _end}
+    read = line_of.get(name)
+    parsed = read(value) if read else None
+    if parsed is None:
+        raise Refused(f"no bundle has a line `{name[:40]}` like this")
+    return parsed
+
+
+def _has_exactly(value: Any, *names: str) -> bool:
+    return isinstance(value, dict) and sorted(value) == sorted(names)
+
+
+def _canon(value: Any) -> CanonFiles | None:
+    if not _has_exactly(value, "digest", "files") or not isinstance(value["files"], dict):
+        return None
+    digest, files = read_digest(value["digest"]), value["files"]
+    if digest is None or not all(isinstance(text, str) for text in files.values()):
+        return None
+    return CanonFiles(digest, files)
+
+
+def _subtrees(value: Any) -> Subtrees | None:
+    roots = [read_digest(root) for root in value] if isinstance(value, list) else [None]
+    known = tuple(root for root in roots if root is not None)
+    return Subtrees(known) if len(known) == len(roots) else None
+
+
+def _body(value: Any) -> Body | None:
+    if not _has_exactly(value, "bytes", "salt", "seq") or not is_count(value["seq"]):
+        return None
+    salt, data = read_base64(value["salt"]), read_base64(value["bytes"])
+    if salt is None or data is None or len(salt) != 32:
+        return None
+    return Body(value["seq"], salt, data)
+
+
+def _end(value: Any) -> End | None:
+    if not _has_exactly(value, "digest", "lines") or not is_count(value["lines"]):
+        return None
+    digest = read_digest(value["digest"])
+    return None if digest is None else End(digest, value["lines"])

@@ -1,0 +1,174 @@
+"""The catalogue of entry kinds, and the members that the `data` of each must have.
+
+Members beyond these are allowed, so that a later release can say more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .errors import Refused
+from .values import is_count, is_digest, is_id, is_time
+
+LEDGER_FORMAT = "cognitionos-ledger/v1"
+"""The format that a genesis entry names."""
+DISPOSITIONS = ("completed", "failed", "abandoned", "unknown")
+"""How an effect can have ended."""
+
+_Shape = Callable[[Any], bool]
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _word(*words: str) -> _Shape:
+    return lambda value: isinstance(value, str) and value in words
+
+
+def _id(prefix: str) -> _Shape:
+    return lambda value: is_id(prefix, value)
+
+
+def _list(shape: _Shape) -> _Shape:
+    return lambda value: isinstance(value, list) and all(map(shape, value))
+
+
+def _dispositions(value: Any) -> bool:
+    return isinstance(value, dict) and all(is_count(value.get(word)) for word in DISPOSITIONS)
+
+
+def _need(value: Any) -> bool:
+    return isinstance(value, dict) and is_count(value.get("count")) and _texts(value.get("of"))
+
+
+_texts = _list(_text)
+_counts = _list(is_count)
+
+_EFFECT: Mapping[str, _Shape] = {
+    "intent": is_digest,
+    "action": _text,
+    "resource": _text,
+    "step": _text,
+    "procedure": is_count,
+    "snapshot": is_digest,
+}
+_PROPOSAL: Mapping[str, _Shape] = {"proposal": _id("prp"), "digest": is_digest}
+_ANSWER: Mapping[str, _Shape] = {"id": _id("apr"), "intent": is_digest}
+
+# For each kind: whether it belongs to a session, what it must have, what it may have.
+_KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = {
+    "genesis": (False, {"format": _word(LEDGER_FORMAT), "origin": _text, "key": _text}, {}),
+    "key.rotated": (False, {"from": _text, "to": _text}, {}),
+    "canon.proposed": (
+        False,
+        _PROPOSAL,
+        {"base": is_digest, "evidence": _counts, "note": _text},
+    ),
+    "canon.approved": (False, _PROPOSAL, {}),
+    "canon.rejected": (False, {**_PROPOSAL, "reason": _text}, {}),
+    "canon.activated": (
+        False,
+        {"digest": is_digest, "basis": _word("genesis", "change")},
+        {"previous": is_digest, "proposal": _id("prp")},
+    ),
+    "evidence": (False, {"source": _text, "digest": is_digest}, {"note": _text}),
+    "promotion": (False, {"proposal": _id("prp"), "evidence": _counts}, {}),
+    "session.started": (
+        True,
+        {
+            "workflow": _text,
+            "definition": is_digest,
+            "inputs": is_digest,
+            "roots": _object,
+            "initiator": _text,
+        },
+        {"canon": is_digest, "resumed": _truth},
+    ),
+    "plan.selected": (
+        True,
+        {"id": _id("pln"), "step": _text, "goal": _text, "candidates": _list(_object)},
+        {"chosen": _text},
+    ),
+    "receipt": (
+        True,
+        {
+            **_EFFECT,
+            "id": _id("rcp"),
+            "effect": is_digest,
+            "expires": is_time,
+            "reserve_micros": is_count,
+            "rules": _texts,
+            "approvals": _texts,
+        },
+        {},
+    ),
+    "denial": (
+        True,
+        {**_EFFECT, "id": _id("dny"), "effect": is_digest, "check": _text, "code": _text},
+        {"rule": _text},
+    ),
+    "approval.requested": (
+        True,
+        {**_EFFECT, "id": _id("apr"), "need": _need, "expires": is_time},
+        {},
+    ),
+    "approval.granted": (True, _ANSWER, {}),
+    "approval.rejected": (True, {**_ANSWER, "reason": _text}, {}),
+    "outcome": (
+        True,
+        {
+            "receipt": _id("rcp"),
+            "disposition": _word(*DISPOSITIONS),
+            "cost_micros": is_count,
+            "attempts": is_count,
+        },
+        {"code": _text, "result": is_digest},
+    ),
+    "session.sealed": (
+        True,
+        {
+            "status": _text,
+            "entries": is_count,
+            "receipts": is_count,
+            "denials": is_count,
+            "outcomes": _dispositions,
+            "spent_micros": is_count,
+            "trace": is_digest,
+        },
+        {},
+    ),
+    "bodies.erased": (False, {"subject": is_digest, "bodies": is_count}, {}),
+    "segment.pruned": (
+        False,
+        {"from": is_count, "to": is_count, "root": is_digest, "reason": _text},
+        {},
+    ),
+}
+
+KINDS = tuple(_KINDS)
+"""Every kind there is; a reader refuses any other."""
+
+
+def check(kind: object, data: Mapping[str, Any], has_session: bool) -> None:
+    """Refuse a kind that is not known, or `data` without its members."""
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise Refused(f"`{str(kind)[:40]}` is not a kind of entry")
+    in_session, required, optional = _KINDS[kind]
+    if in_session and not has_session:
+        raise Refused(f"an entry of kind `{kind}` belongs to a run and must name it")
+    for name, shape in required.items():
+        if name not in data or not shape(data[name]):
+            raise Refused(f"an entry of kind `{kind}` needs a right data.{name}")
+    for name, shape in optional.items():
+        if name in data and not shape(data[name]):
+            raise Refused(f"an entry of kind `{kind}` has a wrong data.{name}")
