@@ -1,0 +1,249 @@
+"""Ways to tamper with a bundle, each from a seed. None of them may be accepted."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from house import House
+from primitives import Key, canonical, checkpoint, leaf, root, sealed_lines, shown
+
+Lines = list[bytes]
+
+
+@dataclass
+class Target:
+    """A bundle with what its verifier has from elsewhere."""
+
+    house: House
+    bundle: bytes
+    first: int
+    key: str
+    against: str
+    fork: bytes
+    """The same log with another end than `against`."""
+
+    def lines(self) -> Lines:
+        """The lines but for the last."""
+        return self.bundle.split(b"\n")[:-2]
+
+
+@dataclass
+class Tampered:
+    """A bundle that must not be accepted."""
+
+    way: str
+    bundle: bytes
+    is_compared: bool = False
+    """Whether the verifier compares it with the head it has."""
+
+
+def targets(seed: int) -> list[Target]:
+    """A whole and a pruned bundle of one house."""
+    house, fork = House.honest(seed), House.honest(seed, "another")
+    return [
+        Target(house, house.bundle(first), first, house.keys[-1].line, house.head(), fork.bundle())
+        for first in (0, house.kept_from)
+    ]
+
+
+def tampered(target: Target, chance: random.Random) -> Tampered:
+    """One change, by one of the ways."""
+    while True:
+        name, way = chance.choice(WAYS)
+        bundle = way(target, chance)
+        if bundle is not None and bundle != target.bundle:
+            return Tampered(name, bundle, name == "split view")
+
+
+def entry_at(line: bytes) -> dict[str, Any]:
+    """The members of an entry's line."""
+    members: dict[str, Any] = json.loads(line)["entry"]
+    return members
+
+
+def places(lines: Lines, start: str) -> list[int]:
+    """Where lines begin so."""
+    return [n for n, line in enumerate(lines) if line.startswith(b'{"%s":' % start.encode())]
+
+
+def relinked(lines: Lines) -> Lines:
+    """With each entry naming the one before it, as a forger would see to."""
+    before: bytes | None = None
+    for place in places(lines, "entry"):
+        members = entry_at(lines[place])
+        if before is not None:
+            members["prev"] = shown(leaf(before))
+        before = canonical(members)
+        lines[place] = b'{"entry":' + before + b"}"
+    return lines
+
+
+def rewritten(target: Target, lines: Lines, *keys: Key) -> bytes:
+    """With manifest, root and end that fit, and a head that `keys` sign.
+
+    Without keys the old signatures stay, over what they did not sign.
+    """
+    entries = [line[len(b'{"entry":') : -1] for line in lines if line.startswith(b'{"entry":')]
+    before = target.house.leaves[: target.first]
+    manifest = json.loads(lines[0])
+    size = target.first + len(entries)
+    head = root([*before, *map(leaf, entries)])
+    bodies = len(places(lines, "body"))
+    manifest.update(entries=len(entries), size=size, root=shown(head), bodies=bodies)
+    lines[0] = canonical(manifest)
+    old = json.loads(lines[-1])["checkpoint"]
+    note = checkpoint(target.house.origin, size, head, *keys)
+    if not keys:
+        note += old.partition("\n\n")[2]
+    lines[-1] = canonical({"checkpoint": note})
+    return sealed_lines(lines)
+
+
+def _changed(line: bytes, chance: random.Random) -> bytes:
+    """One byte is another one that can stand in a line."""
+    place = chance.randrange(len(line))
+    other = chance.choice([byte for byte in range(32, 127) if byte != line[place]])
+    return line[:place] + bytes([other]) + line[place + 1 :]
+
+
+def _bit_flipped(target: Target, chance: random.Random) -> bytes:
+    bundle = bytearray(target.bundle)
+    bundle[chance.randrange(len(bundle))] ^= 1 << chance.randrange(8)
+    return bytes(bundle)
+
+
+def _byte_removed(target: Target, chance: random.Random) -> bytes:
+    place = chance.randrange(len(target.bundle))
+    return target.bundle[:place] + target.bundle[place + 1 :]
+
+
+def _byte_inserted(target: Target, chance: random.Random) -> bytes:
+    place = chance.randrange(len(target.bundle) + 1)
+    return target.bundle[:place] + chance.randbytes(1) + target.bundle[place:]
+
+
+def _tail_cut(target: Target, chance: random.Random) -> bytes:
+    return target.bundle[: chance.randrange(len(target.bundle))]
+
+
+def _line_dropped(target: Target, chance: random.Random) -> bytes:
+    lines = target.bundle.splitlines(keepends=True)
+    del lines[chance.randrange(len(lines))]
+    return b"".join(lines)
+
+
+def _line_doubled(target: Target, chance: random.Random) -> bytes:
+    lines = target.bundle.splitlines(keepends=True)
+    lines.insert(chance.randrange(len(lines) + 1), chance.choice(lines))
+    return b"".join(lines)
+
+
+def _lines_swapped(target: Target, chance: random.Random) -> bytes:
+    lines = target.bundle.splitlines(keepends=True)
+    one, other = chance.sample(range(len(lines)), 2)
+    lines[one], lines[other] = lines[other], lines[one]
+    return b"".join(lines)
+
+
+def _line_changed(target: Target, chance: random.Random) -> bytes | None:
+    """Of the first line nobody signs when the bundle was made, so it is left alone."""
+    lines = target.lines()
+    place = chance.randrange(1, len(lines))
+    if target.first and lines[place].startswith(b'{"key":'):
+        # What a pruned bundle names as keys is for people alone.
+        return None
+    lines[place] = _changed(lines[place], chance)
+    return sealed_lines(lines)
+
+
+def _section_changed(section: str) -> Callable[[Target, random.Random], bytes]:
+    def change(target: Target, chance: random.Random) -> bytes:
+        lines = target.lines()
+        place = chance.choice(places(lines, section))
+        lines[place] = _changed(lines[place], chance)
+        return sealed_lines(lines)
+
+    return change
+
+
+def _entry_dropped(target: Target, chance: random.Random) -> bytes:
+    lines = target.lines()
+    del lines[chance.choice(places(lines, "entry"))]
+    return rewritten(target, lines)
+
+
+def _entries_swapped(target: Target, chance: random.Random) -> bytes:
+    lines = target.lines()
+    place = chance.choice(places(lines, "entry")[:-1])
+    lines[place], lines[place + 1] = lines[place + 1], lines[place]
+    return rewritten(target, lines)
+
+
+def _without_tail(target: Target, chance: random.Random) -> Lines:
+    lines = target.lines()
+    entries = places(lines, "entry")
+    cut = chance.randint(1, 8)
+    last = entry_at(lines[entries[-cut - 1]])["seq"]
+    del lines[entries[-cut] : entries[-1] + 1]
+    # Bodies of entries that are gone would give it away at once.
+    gone = [p for p in places(lines, "body") if json.loads(lines[p])["body"]["seq"] > last]
+    return [line for place, line in enumerate(lines) if place not in gone]
+
+
+def _entries_cut(target: Target, chance: random.Random) -> bytes:
+    return rewritten(target, _without_tail(target, chance))
+
+
+def _edited(target: Target, chance: random.Random) -> Lines:
+    """One entry says something else, and every later link fits."""
+    lines = target.lines()
+    place = chance.choice(places(lines, "entry"))
+    members = entry_at(lines[place])
+    members["actor"] = chance.choice(("user:mallory", "agent:mallory", "service:mallory"))
+    lines[place] = b'{"entry":' + canonical(members) + b"}"
+    return relinked(lines)
+
+
+def _entry_edited(target: Target, chance: random.Random) -> bytes:
+    return rewritten(target, _edited(target, chance))
+
+
+def _resigned(target: Target, chance: random.Random) -> bytes:
+    key = Key(target.house.origin, chance.randbytes(32))
+    return rewritten(target, _edited(target, chance), key)
+
+
+def _signed_by_old_key(target: Target, chance: random.Random) -> bytes:
+    """A key that was handed over signs again."""
+    lines = _edited(target, chance) if chance.random() < 0.5 else target.lines()
+    return rewritten(target, lines, chance.choice(target.house.keys[:-1]))
+
+
+def _split_view(target: Target, _: random.Random) -> bytes:
+    return target.fork
+
+
+WAYS: list[tuple[str, Callable[[Target, random.Random], bytes | None]]] = [
+    ("bit flipped", _bit_flipped),
+    ("byte removed", _byte_removed),
+    ("byte inserted", _byte_inserted),
+    ("tail cut", _tail_cut),
+    ("line dropped", _line_dropped),
+    ("line doubled", _line_doubled),
+    ("lines swapped", _lines_swapped),
+    ("line changed, end rewritten", _line_changed),
+    ("body changed, end rewritten", _section_changed("body")),
+    ("canon changed, end rewritten", _section_changed("canon")),
+    ("head changed, end rewritten", _section_changed("checkpoint")),
+    ("entry dropped, numbers rewritten", _entry_dropped),
+    ("entries swapped, numbers rewritten", _entries_swapped),
+    ("tail of entries cut, all but the signature rewritten", _entries_cut),
+    ("entry edited, all but the signature rewritten", _entry_edited),
+    ("entry edited, all rewritten and signed by another key", _resigned),
+    ("signed again by a key out of force", _signed_by_old_key),
+    ("split view", _split_view),
+]

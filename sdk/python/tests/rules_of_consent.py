@@ -1,0 +1,214 @@
+"""Cases: consent and canon by other ways than the rules allow."""
+
+from __future__ import annotations
+
+from cases import audit
+from house import House
+from primitives import digest
+
+# Approvals.
+
+
+@audit("approval.missing", "approval.missing")
+def consent_that_nobody_asked_for(house: House) -> None:
+    session, name = house.start(), house.new_id("apr")
+    house.answer(session, name, "large", "user:cfo")
+    house.receipt(session, "large", [name])
+
+
+@audit("approval.missing")
+def consent_under_no_id(house: House) -> None:
+    house.receipt(house.start(), "large", ["user:cfo said yes"])
+
+
+def _asked(house: House, of: object = ("user:cfo",), count: int = 1) -> tuple[str, str]:
+    session = house.start()
+    return session, house.ask(session, "large", of, count)
+
+
+@audit("approval.not_granted")
+def consent_not_given(house: House) -> None:
+    session, name = _asked(house)
+    house.receipt(session, "large", [name])
+
+
+@audit("approval.not_granted")
+def consent_of_one_where_two_are_needed(house: House) -> None:
+    session, name = _asked(house, ["user:cfo", "user:ceo"], 2)
+    house.answer(session, name, "large", "user:cfo")
+    house.receipt(session, "large", [name])
+
+
+@audit("approval.twice", "approval.not_granted")
+def one_consents_twice(house: House) -> None:
+    session, name = _asked(house, ["user:cfo", "user:ceo"], 2)
+    house.answer(session, name, "large", "user:cfo")
+    house.answer(session, name, "large", "user:cfo")
+    house.receipt(session, "large", [name])
+
+
+@audit("approval.not_entitled")
+def consent_of_somebody_else(house: House) -> None:
+    session, name = _asked(house)
+    house.answer(session, name, "large", "user:eve")
+    house.receipt(session, "large", [name])
+
+
+@audit("approval.own_request", "approval.not_granted")
+def the_requester_consents(house: House) -> None:
+    session, name = _asked(house, ["role:finance"])
+    house.answer(session, name, "large", "agent:clerk")
+    house.receipt(session, "large", [name])
+
+
+@audit("approval.own_request", "approval.not_granted")
+def the_initiator_consents(house: House) -> None:
+    session, name = _asked(house, ["role:finance"])
+    house.answer(session, name, "large", "user:clerk")
+    house.receipt(session, "large", [name])
+
+
+@audit("approval.not_granted")
+def the_one_who_consents_acts(house: House) -> None:
+    session, name = _asked(house)
+    house.answer(session, name, "large", "user:cfo")
+    house.receipt(session, "large", [name], actor="user:cfo")
+
+
+@audit("approval.not_granted")
+def a_receipt_on_consent_given_too_late(house: House) -> None:
+    session = house.start()
+    name = house.ask(session, "large", ["user:cfo"], data={"expires": house.time()})
+    house.answer(session, name, "large", "user:cfo")
+    house.receipt(session, "large", [name])
+
+
+@audit("approval.rejected", "approval.not_granted")
+def consent_after_rejection(house: House) -> None:
+    session, name = _asked(house, ["user:cfo", "user:ceo"])
+    house.answer(session, name, "large", "user:ceo", reason="no")
+    house.answer(session, name, "large", "user:cfo")
+    house.receipt(session, "large", [name])
+
+
+@audit("approval.other_intent", "approval.other_intent")
+def consent_to_another_intent(house: House) -> None:
+    session, name = _asked(house)
+    house.answer(session, name, "larger", "user:cfo")
+    house.receipt(session, "larger", [name])
+
+
+@audit("approval.other_intent")
+def consent_under_another_canon(house: House) -> None:
+    session, name = _asked(house)
+    house.answer(session, name, "large", "user:cfo", canon=digest("other"))
+
+
+@audit("approval.other_intent")
+def consent_in_another_session(house: House) -> None:
+    _, name = _asked(house)
+    house.answer(house.start(), name, "large", "user:cfo")
+
+
+@audit("approval.reused")
+def consent_used_twice(house: House) -> None:
+    session, name = _asked(house)
+    house.answer(session, name, "large", "user:cfo")
+    house.outcome(session, house.receipt(session, "large", [name]), "failed")
+    house.receipt(session, "large", [name])
+
+
+# Canon.
+
+
+@audit("canon.not_in_force", "canon.not_in_force", "canon.not_in_force")
+def decisions_under_another_canon(house: House) -> None:
+    session, other = house.start(), digest("other")
+    house.receipt(session, canon=other)
+    house.deny(session, canon=other)
+    house.ask(session, "large", ["role:board"], canon=other)
+
+
+@audit("canon.not_in_force", "canon.not_in_force")
+def decisions_without_a_canon(house: House) -> None:
+    session = house.start()
+    house.receipt(session, canon=None)
+    house.receipt(session, domain="other")
+
+
+@audit("canon.founded_twice")
+def a_canon_founded_twice(house: House) -> None:
+    data = {"digest": house.add_canon("second"), "basis": "genesis", "previous": house.canon}
+    house.record("canon.activated", data, actor="user:founder")
+
+
+@audit("canon.previous")
+def a_canon_that_replaces_another(house: House) -> None:
+    proposal = house.propose("second")
+    house.approve(proposal)
+    house.activate(proposal, previous=digest("other"))
+
+
+@audit("canon.previous")
+def a_canon_made_against_an_old_one(house: House) -> None:
+    late = house.propose("third")
+    house.approve(late)
+    house.change_canon("second")
+    house.activate(late)
+
+
+@audit("canon.no_proposal", "canon.no_proposal")
+def a_canon_that_nobody_proposed(house: House) -> None:
+    unknown = {"proposal": house.new_id("prp"), "digest": house.add_canon("second")}
+    house.activate(unknown)
+    house.activate({"digest": house.add_canon("third")})
+
+
+@audit("canon.no_proposal")
+def consent_to_no_proposal(house: House) -> None:
+    house.approve({"proposal": house.new_id("prp"), "digest": digest("second")})
+
+
+@audit("canon.not_approved")
+def a_canon_that_its_proposer_approved(house: House) -> None:
+    proposal = house.propose("second")
+    house.approve(proposal, "user:clerk")
+    house.activate(proposal)
+
+
+@audit("canon.other_digest", "canon.other_digest")
+def another_canon_than_proposed(house: House) -> None:
+    other = {**house.propose("second"), "digest": house.add_canon("third")}
+    house.approve(other)
+    house.activate(other)
+
+
+@audit("canon.other_digest")
+def a_canon_proposed_for_another_domain(house: House) -> None:
+    proposal = house.propose("second")
+    house.record("canon.approved", proposal, actor="user:cfo", domain="other")
+
+
+@audit("canon.closed", "canon.closed", "canon.not_approved")
+def a_canon_that_was_rejected(house: House) -> None:
+    proposal = house.propose("second")
+    house.record("canon.rejected", {**proposal, "reason": "no"}, actor="user:cfo")
+    promoted = {"proposal": proposal["proposal"], "evidence": []}
+    house.record("promotion", promoted, actor="user:cfo")
+    house.activate(proposal)
+
+
+@audit("evidence.missing")
+def evidence_that_is_not_there_yet(house: House) -> None:
+    house.propose("second", [99])
+
+
+@audit("evidence.missing", "evidence.not_promoted")
+def evidence_that_was_not_promoted(house: House) -> None:
+    seen = house.record("evidence", {"source": "x", "digest": digest("x")})
+    left = house.propose("second", [seen])
+    house.approve(left)
+    house.activate(left)
+    other = house.propose("third", [seen])
+    promoted = {"proposal": other["proposal"], "evidence": [seen, seen - 1]}
+    house.record("promotion", promoted, actor="user:cfo")

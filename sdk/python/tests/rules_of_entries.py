@@ -1,0 +1,156 @@
+"""Cases: entries that are out of place, and sessions that do not add up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cases import Case, audit, whole
+from house import House
+from primitives import Key, digest
+
+# Place: sequence, link, time, tenant.
+
+
+@audit("seq.gap")
+def a_number_is_left_out(house: House) -> None:
+    house.record("evidence", {"source": "x", "digest": digest("x")}, seq=3)
+
+
+@audit("genesis.misplaced", "key.name")
+def a_second_genesis(house: House) -> None:
+    stranger = Key("elsewhere", bytes(31) + b"\x01")
+    data = {"format": "cognitionos-ledger/v1", "origin": house.origin, "key": stranger.line}
+    house.record("genesis", data, actor="service:ledger")
+    house.keys.append(stranger)
+
+
+@whole("genesis.misplaced", "bundle.keys", "head.untrusted")
+def no_genesis() -> Case:
+    house = House(1, found=False)
+    house.record("evidence", {"source": "x", "digest": digest("x")})
+    other = House(2).keys[0].line
+    return Case(house.bundle(), [other])
+
+
+@audit("link.broken")
+def a_link_to_something_else(house: House) -> None:
+    house.record("evidence", {"source": "x", "digest": digest("x")}, prev=digest("else"))
+
+
+@audit("time.backwards")
+def time_runs_backwards(house: House) -> None:
+    house.record(
+        "evidence", {"source": "x", "digest": digest("x")}, at="1999-12-31T23:59:59.000000Z"
+    )
+
+
+@audit("tenant.mixed")
+def an_entry_of_another_tenant(house: House) -> None:
+    tenant = house.new_id("ten")
+    house.record("evidence", {"source": "x", "digest": digest("x")}, tenant=tenant)
+
+
+# Sessions, receipts, outcomes, seals.
+
+
+@audit("session.not_started")
+def a_session_that_never_started(house: House) -> None:
+    house.deny(house.new_id("run"))
+
+
+@audit("session.started_twice")
+def a_session_starts_twice(house: House) -> None:
+    house.start(house.start())
+
+
+@audit("session.after_seal", "session.after_seal")
+def a_session_goes_on_after_its_seal(house: House) -> None:
+    session = house.session()
+    house.deny(session)
+    house.start(session, resumed=True)
+
+
+@audit("id.twice")
+def a_receipt_id_twice(house: House) -> None:
+    session = house.start()
+    first = house.receipt(session)
+    house.outcome(session, first)
+    house.receipt(session, data={"id": first})
+
+
+@audit("id.twice")
+def a_denial_id_twice(house: House) -> None:
+    session = house.start()
+    house.deny(session, data={"id": house.deny(session)})
+
+
+@audit("id.twice")
+def an_approval_id_twice(house: House) -> None:
+    session = house.start()
+    first = house.ask(session, "large", ["role:board"])
+    house.ask(session, "large", ["role:board"], data={"id": first})
+
+
+@audit("id.twice")
+def a_proposal_id_twice(house: House) -> None:
+    house.propose("third", proposal=house.propose("second")["proposal"])
+
+
+@audit("outcome.without_receipt")
+def an_effect_without_a_receipt(house: House) -> None:
+    house.outcome(house.start(), house.new_id("rcp"))
+
+
+@audit("outcome.twice")
+def an_effect_ends_twice(house: House) -> None:
+    session = house.start()
+    receipt = house.receipt(session)
+    house.outcome(session, receipt)
+    house.outcome(session, receipt, "failed")
+
+
+@audit("outcome.other_session")
+def an_outcome_in_another_session(house: House) -> None:
+    receipt = house.receipt(house.start())
+    house.outcome(house.start(), receipt)
+
+
+@audit("denial.outcome", "outcome.without_receipt")
+def what_was_refused_is_done(house: House) -> None:
+    session = house.start()
+    house.outcome(session, house.deny(session).replace("dny_", "rcp_"))
+
+
+def _seal_states(**wrong: object) -> Callable[[House], None]:
+    def act(house: House) -> None:
+        session = house.start()
+        house.outcome(session, house.receipt(session))
+        house.seal(session, **wrong)
+
+    act.__name__ = f"a_seal_with_wrong_{next(iter(wrong))}"
+    return act
+
+
+_SEALS: list[dict[str, object]] = [
+    {"entries": 4},
+    {"receipts": 0},
+    {"denials": 1},
+    {"spent_micros": 149},
+    {"trace": digest("other")},
+    {"outcomes": {"completed": 0, "failed": 1, "abandoned": 0, "unknown": 0}},
+    {"outcomes": {"completed": 1, "failed": 0, "abandoned": 0, "unknown": 0, "more": 0}},
+]
+for _wrong in _SEALS:
+    audit("seal.wrong")(_seal_states(**_wrong))
+
+
+@audit("seal.open_receipts")
+def a_seal_over_an_open_receipt(house: House) -> None:
+    session = house.start()
+    house.receipt(session)
+    house.seal(session)
+
+
+@audit("plan.not_candidate")
+def a_plan_from_nowhere(house: House) -> None:
+    house.plan(house.start(), "gold-bars")
