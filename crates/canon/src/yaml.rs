@@ -248,8 +248,8 @@ mod tests {
 
     #[test]
     fn what_surprises_people_is_refused_with_its_place() {
-        check("a: &x 1\nb: *x", "t.yaml:1:7: anchors are not allowed");
-        check("a: !!str 1", "t.yaml:1:10: tags are not allowed");
+        check("a: &x 1\nb: *x", "t.yaml:1:4: anchors are not allowed");
+        check("a: !!str 1", "t.yaml:1:4: tags are not allowed");
         check("a: 1\na: 2", "t.yaml:2:1: the key `a` stands twice");
         check(
             "a: 1.5",

@@ -203,7 +203,7 @@ impl Active {
         self.wanted.get(step).filter(|wanted| wanted.state != State::Open)?;
         self.wanted.remove(step);
         let error = StepError {
-            code: "step.cancelled".to_owned(),
+            code: "cancelled".to_owned(),
             message: "it was given up before it began".to_owned(),
             transient: false,
         };
