@@ -1,0 +1,63 @@
+//! Listing a folder.
+
+use cog_base::Value;
+use cog_gate::Failure;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::io::Errno;
+
+use crate::error::failure;
+use crate::path::{Place, is_temporary};
+use crate::root::{Root, kind};
+
+/// The most entries of one listing.
+pub const ENTRIES_MAX: usize = 10_000;
+
+/// The folder's entries, sorted by the bytes of their names. Links, devices, pipes, sockets
+/// and names that are not UTF-8 are listed as `other`: they are seen and never followed.
+pub(crate) fn list(root: &Root, place: &Place, folder: &OwnedFd) -> Result<Value, Failure> {
+    let failed = |errno| root.failure("list", place, errno);
+    let mut found = Vec::new();
+    for entry in Dir::read_from(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") || name.to_str().is_ok_and(is_temporary) {
+            continue;
+        }
+        if found.len() == ENTRIES_MAX {
+            let tried = root.tried("list", place);
+            let message = format!("could not {tried}: it has more than {ENTRIES_MAX} entries");
+            return Err(failure("file.too_large", message));
+        }
+        match describe(folder, name) {
+            Ok(value) => found.push((name.to_bytes().to_owned(), value)),
+            // It went between the listing and the look.
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(Value::list(found.into_iter().map(|(_, value)| value)))
+}
+
+fn describe(folder: &OwnedFd, name: &std::ffi::CStr) -> Result<Value, Errno> {
+    let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let readable = name.to_str().is_ok();
+    let (word, bytes) = match kind(&stat) {
+        FileType::RegularFile if readable => ("file", u64::try_from(stat.st_size).unwrap_or(0)),
+        FileType::Directory if readable => ("folder", 0),
+        FileType::RegularFile
+        | FileType::Directory
+        | FileType::Symlink
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => ("other", 0),
+    };
+    Ok(Value::map([
+        ("name", Value::from(name.to_string_lossy().as_ref())),
+        ("kind", word.into()),
+        ("bytes", bytes.into()),
+    ]))
+}
