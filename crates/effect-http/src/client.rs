@@ -1,0 +1,129 @@
+//! One exchange from start to end: checks, hops, bounds.
+
+use cog_gate::Failure;
+use reqwest::header::LOCATION;
+use reqwest::{Method, Response};
+
+use crate::exchange::{Exchange, Reply, Trouble, failure, passing};
+use crate::headers::{incoming, outgoing};
+use crate::policy::{Policy, parse};
+use crate::redirect::{Hop, is_redirect, is_safe};
+use crate::transport::{Transport, read_body, within};
+
+/// The most redirects of one exchange.
+pub const REDIRECTS_MAX: usize = 5;
+
+/// Sends requests within a [`Policy`].
+#[derive(Debug, Default)]
+pub struct Client {
+    policy: Policy,
+    transport: Transport,
+}
+
+/// How far an exchange has come, should its time run out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Nothing,
+    MayHaveActed,
+}
+
+impl Client {
+    /// A client that goes where `policy` lets it.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, transport: Transport::default() }
+    }
+
+    /// Send a request, follow its redirects, read the answer.
+    ///
+    /// # Errors
+    /// [`Trouble`] when there is no answer. An answer with any status is none.
+    pub async fn exchange(&self, exchange: &Exchange) -> Result<Reply, Trouble> {
+        let hop = first_hop(exchange).map_err(Trouble::Failed)?;
+        let mut stage = Stage::Nothing;
+        let work = self.follow(hop, exchange, &mut stage);
+        match within(exchange.timeout_ms, work).await {
+            Some(result) => result,
+            None => {
+                let ms = exchange.timeout_ms;
+                let message = format!("`{}` took longer than {ms} ms", exchange.url);
+                Err(trouble(stage, passing("http.timeout", message)))
+            }
+        }
+    }
+
+    async fn follow(
+        &self,
+        mut hop: Hop,
+        exchange: &Exchange,
+        stage: &mut Stage,
+    ) -> Result<Reply, Trouble> {
+        for _ in 0..=REDIRECTS_MAX {
+            *stage = if hop.acted { Stage::MayHaveActed } else { Stage::Nothing };
+            let reach = self.policy.reach(&hop.url).map_err(|failure| trouble(*stage, failure))?;
+            let before = *stage;
+            if !is_safe(&hop.method) {
+                *stage = Stage::MayHaveActed;
+            }
+            let sent = self.transport.send(&hop, reach, &exchange.idempotency_key).await;
+            let answer = sent.map_err(|stopped| {
+                let stage = if stopped.sent { *stage } else { before };
+                trouble(stage, stopped.failure)
+            })?;
+            let status = answer.status().as_u16();
+            let Some(location) = location(&answer, status) else {
+                return finish(answer, exchange.bytes_max, *stage).await;
+            };
+            // A server that sends the very request on has not done it.
+            if matches!(status, 307 | 308) {
+                *stage = before;
+            }
+            hop = hop.redirected(status, &location).map_err(|failure| trouble(*stage, failure))?;
+        }
+        let message = format!("`{}` redirects more than {REDIRECTS_MAX} times", exchange.url);
+        Err(trouble(*stage, failure("http.redirect_refused", message)))
+    }
+}
+
+fn trouble(stage: Stage, failure: Failure) -> Trouble {
+    match stage {
+        Stage::Nothing => Trouble::Failed(failure),
+        Stage::MayHaveActed => Trouble::Unknown(failure),
+    }
+}
+
+fn first_hop(exchange: &Exchange) -> Result<Hop, Failure> {
+    let method = match exchange.method.as_str() {
+        "GET" => Method::GET,
+        "HEAD" => Method::HEAD,
+        "OPTIONS" => Method::OPTIONS,
+        "POST" => Method::POST,
+        "PUT" => Method::PUT,
+        "PATCH" => Method::PATCH,
+        "DELETE" => Method::DELETE,
+        other => {
+            let shown: String = other.chars().take(40).collect();
+            return Err(failure("http.bad_method", format!("`{shown}` is not a method to send")));
+        }
+    };
+    let headers = outgoing(&exchange.headers)?;
+    let url = parse(&exchange.url)?;
+    Ok(Hop { method, url, headers, body: exchange.body.clone(), acted: false })
+}
+
+fn location(answer: &Response, status: u16) -> Option<String> {
+    let location = answer.headers().get(LOCATION).filter(|_| is_redirect(status))?;
+    Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
+}
+
+/// Read the answer. Once a request has acted and its status is known, an unreadable body
+/// does not make it undone.
+async fn finish(answer: Response, bytes_max: u64, stage: Stage) -> Result<Reply, Trouble> {
+    let status = answer.status().as_u16();
+    let headers = incoming(answer.headers());
+    let body = read_body(answer, bytes_max).await;
+    match (stage, body) {
+        (Stage::Nothing, Err(failure)) => Err(Trouble::Failed(failure)),
+        (Stage::Nothing | Stage::MayHaveActed, body) => Ok(Reply { status, headers, body }),
+    }
+}
