@@ -55,7 +55,7 @@ impl Home {
         let shelf = self.store.shelf().map_err(told)?;
         let keys = self.store.signing_keys().map_err(told)?;
         let writer = Writer::new(shelf, keys, ENGINE);
-        Ok(Committer::spawn(writer, Arc::new(SystemClock), Box::new(SystemEntropy::new()))?)
+        Ok(Committer::spawn(writer, Arc::new(SystemClock), Box::new(SystemEntropy::new())))
     }
 
     /// The tenant's part of the store, as it is now.

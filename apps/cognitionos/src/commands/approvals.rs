@@ -5,7 +5,7 @@ use cog_base::{Clock as _, Value};
 use cog_gate::Actor;
 use cog_gate::approvals::{Approvals, Request};
 use cog_ledger::Kind;
-use cog_store::{Select, TenantTx as _};
+use cog_store::Select;
 
 use crate::cli::{ApprovalsCommand, Common};
 use crate::failure::{Exit, Failure};

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
         }
     };
     let canon = bind_canon(&home, &plan, args, &actor, terminal)?;
-    let adapters = models::adapters(args, &plan.base, canon.as_deref(), plan.run, plan.roots.clone())?;
+    let adapters = models::adapters(args, &plan.base, canon.as_deref(), plan.run, &plan.roots)?;
     let workers = Workers::new(adapters).context("cannot start the workers")?;
     let committer = home.committer()?;
     let mut driver = driver(&home, workers, committer.clone())?;

@@ -74,8 +74,7 @@ pub(super) fn erase(
     Ok(Exit::Done)
 }
 
-/// Drop old entries, on the record. The record is written first: what is gone is named
-/// even if the machine stops in between.
+/// Drop old entries, on the record.
 pub(super) fn prune(
     home: &Home,
     before: u64,
@@ -89,29 +88,26 @@ pub(super) fn prune(
         let message = format!("the ledger has {} entries", tail.frontier.size());
         return Err(Failure::new(Exit::BadInput, message));
     }
-    let from = home.scope()?.pruned().map_err(told)?.entries;
-    let to = home.store.prunable(home.tenant, before).map_err(told)?;
-    if to <= from {
+    let cut = home.store.prune_entries(home.tenant, before).map_err(told)?;
+    if cut.to <= cut.from {
         return Err(Failure::new(
             Exit::BadInput,
             "nothing can be pruned: whole segments of 256 entries of ended runs go, never the rest",
         ));
     }
-    let scope = home.scope()?;
-    let root = cog_store::frontier(scope.as_ref(), to)?.root();
+    // What stays of the pruned part is its root, and that is what the record names.
+    let root = cog_store::frontier(home.scope()?.as_ref(), cut.to)?.root();
     let data = Map::from([
-        ("from".into(), from.into()),
-        ("to".into(), to.into()),
+        ("from".into(), cut.from.into()),
+        ("to".into(), cut.to.into()),
         ("root".into(), root.into()),
         ("reason".into(), reason.into()),
     ]);
-    drop(scope);
     home.append(vec![draft(Kind::SegmentPruned, &who, data)])?;
-    let cut = home.store.prune_entries(home.tenant, to).map_err(told)?;
     if terminal.json {
         terminal.emit(&Value::map([("from", cut.from), ("to", cut.to), ("removed", cut.removed)]));
     } else {
-        terminal.say(&format!("entries {from} to {to} pruned ({} rows); proofs stay valid", cut.removed));
+        terminal.say(&format!("entries {} to {} pruned ({} rows); proofs stay valid", cut.from, cut.to, cut.removed));
     }
     Ok(Exit::Done)
 }

@@ -130,8 +130,25 @@ fn bundle(home: &Home, bodies: bool, out: &mut dyn Write) -> anyhow::Result<()> 
             writer.body(seq, &body.salt, &body.bytes)?;
         }
     }
-    writer.checkpoint(&checkpoint)?;
+    for head in heads(home, from, &checkpoint)? {
+        writer.checkpoint(&head)?;
+    }
     Ok(writer.end()?)
+}
+
+/// The heads at which a key was handed over, signed by both keys, and the newest.
+fn heads(home: &Home, from: u64, newest: &Checkpoint) -> anyhow::Result<Vec<Checkpoint>> {
+    let mut sizes = Vec::new();
+    let kinds = vec![Kind::KeyRotated];
+    home.each(Select { from, kinds, ..Select::default() }, |entry| sizes.push(entry.seq() + 1))?;
+    let mut heads = Vec::new();
+    for size in sizes {
+        heads.extend(home.scope()?.checkpoints(size, 1).map_err(told)?);
+    }
+    if heads.last() != Some(newest) {
+        heads.push(newest.clone());
+    }
+    Ok(heads)
 }
 
 /// Every kept version of canon that the log names.
@@ -303,11 +320,15 @@ fn told_verdict(verified: &Verified, terminal: &Terminal) {
 
 /// An earlier head from a checkpoint or bundle file.
 fn earlier(path: &Path) -> anyhow::Result<Checkpoint> {
-    let file = File::open(path).map_err(|error| {
-        Failure::new(Exit::BadInput, format!("cannot read {}: {error}", path.display()))
-    })?;
-    let head = read_head(&mut BufReader::new(file)).map_err(|error| {
+    let bad = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::BadInput, format!("{}: {error}", path.display()))
-    })?;
-    Ok(head.into_checkpoint())
+    };
+    let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
+    if let Ok(checkpoint) = std::str::from_utf8(&bytes).map_err(|_| ()).and_then(|text| {
+        Checkpoint::parse(text).map_err(|_| ())
+    }) {
+        return Ok(checkpoint);
+    }
+    let head = read_head(&mut bytes.as_slice()).map_err(|error| bad(&error))?;
+    head.checkpoint.ok_or_else(|| bad(&"it has no signed head"))
 }

@@ -1,0 +1,132 @@
+//! Making the adapters of a run: its roots, the canon's hosts, and who answers for models.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the program's edge reads cassettes and writes the one it is asked to record"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cog_base::id::RunId;
+use cog_canon::{Canon, Model};
+use cog_effect_file::{FileAdapter, RootBinding};
+use cog_effect_http::{HttpAdapter, Policy};
+use cog_effect_model::{Cassette, ModelAdapter, OpenAi, Provider, Recorder, Secret};
+use cog_effect_process::ProcessAdapter;
+
+use crate::cli::RunArgs;
+use crate::failure::{Exit, Failure};
+use crate::hands::Adapters;
+use crate::system::env;
+
+/// Where OpenAI itself answers.
+const OPENAI_URL: &str = "https://api.openai.com/v1";
+
+/// Make the adapters of a run whose workflow stands in `base`.
+pub(crate) fn adapters(
+    args: &RunArgs,
+    base: &Path,
+    canon: Option<&Canon>,
+    run: RunId,
+    roots: &BTreeMap<String, RootBinding>,
+) -> anyhow::Result<Adapters> {
+    let file = FileAdapter::new();
+    file.bind(run, roots).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+        Failure::new(Exit::BadInput, format!("{error}{}", cause.unwrap_or_default()))
+    })?;
+    let hosts = canon.map(|canon| canon.settings().hosts.clone()).unwrap_or_default();
+    let policy = Policy { allow_hosts: hosts, ..Policy::default() };
+    let program = std::env::current_exe()?;
+    let process = ProcessAdapter::new(program);
+    process.bind(run, roots)?;
+    Ok(Adapters {
+        file,
+        http: HttpAdapter::new(policy),
+        process,
+        model: models(args, base, canon)?,
+    })
+}
+
+fn models(args: &RunArgs, base: &Path, canon: Option<&Canon>) -> anyhow::Result<ModelAdapter> {
+    let live = args.model.as_deref().map(live).transpose()?;
+    let mut providers = BTreeMap::new();
+    let models = canon.map(|canon| &canon.settings().models).into_iter().flatten();
+    for (name, model) in models {
+        let provider = match &live {
+            Some(live) => live.clone(),
+            None => configured(name, model, base)?,
+        };
+        providers.insert(name.clone(), provider);
+    }
+    let adapter = ModelAdapter::new(providers);
+    let Some(path) = &args.record else { return Ok(adapter) };
+    let known = if path.exists() { cassette(path)?.requests() } else { BTreeSet::new() };
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    let file = opened.map_err(|error| {
+        Failure::new(Exit::BadInput, format!("cannot record into {}: {error}", path.display()))
+    })?;
+    Ok(adapter.recording(Arc::new(Tape(Mutex::new(file))), known))
+}
+
+/// The server that `--model` names.
+fn live(named: &str) -> anyhow::Result<Provider> {
+    let bad = |error: &dyn std::fmt::Display| {
+        Failure::advise(
+            Exit::BadInput,
+            format!("`--model {named}`: {error}"),
+            "--model http://127.0.0.1:11434/v1#llama3.2, or --model openai:gpt-4o-mini",
+        )
+    };
+    let (url, model) = match named.strip_prefix("openai:") {
+        Some(model) => (OPENAI_URL, model),
+        None => named.split_once('#').ok_or_else(|| bad(&"no #MODEL after the URL"))?,
+    };
+    let key = env("OPENAI_API_KEY").map(|key| Secret::new(&key));
+    let server = OpenAi::new(url, model, key).map_err(|error| bad(&error))?;
+    Ok(Provider::OpenAi(Arc::new(server)))
+}
+
+/// What the canon says answers for a model.
+fn configured(name: &str, model: &Model, base: &Path) -> anyhow::Result<Provider> {
+    if model.provider == "cassette" {
+        let path = base.join("recordings").join(format!("{name}.jsonl"));
+        return Ok(Provider::Cassette(Arc::new(cassette(&path)?)));
+    }
+    let url = model.base_url.as_deref().unwrap_or(OPENAI_URL);
+    let key = env("OPENAI_API_KEY").map(|key| Secret::new(&key));
+    let server = OpenAi::new(url, model.model.as_deref().unwrap_or(name), key)
+        .map_err(|error| Failure::new(Exit::BadInput, format!("model `{name}`: {error}")))?;
+    Ok(Provider::OpenAi(Arc::new(server)))
+}
+
+/// A cassette file. One that is not there has no recordings: the question then fails with
+/// what to do about it.
+fn cassette(path: &Path) -> anyhow::Result<Cassette> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            let message = format!("cannot read {}: {error}", path.display());
+            return Err(Failure::new(Exit::BadInput, message));
+        }
+    };
+    Cassette::parse(&text)
+        .map_err(|error| Failure::new(Exit::BadInput, format!("{}: {error}", path.display())))
+}
+
+/// A cassette that is being recorded.
+struct Tape(Mutex<File>);
+
+impl Recorder for Tape {
+    fn record(&self, line: &str) {
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A recording that cannot be kept must not cost the answer.
+        let _ = file.write_all(line.as_bytes());
+    }
+}
