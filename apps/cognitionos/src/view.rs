@@ -71,14 +71,18 @@ impl<'a> View<'a> {
         }
     }
 
-    fn summary(&self) -> String {
+    /// The counts so far, in words.
+    pub(crate) fn totals(&self) -> String {
         let Counts { receipts, denials, settled, waiting, spent } = self.counts;
         let open = receipts.saturating_sub(settled);
-        let line = format!(
-            "  {receipts} receipts · {open} open · {denials} refused · {waiting} asked · {}",
+        format!(
+            "  {receipts} receipts · {open} open · {denials} denials · {waiting} asked · {} spent",
             Micros::new(spent)
-        );
-        self.terminal.tint(Tone::Faint, &line)
+        )
+    }
+
+    fn summary(&self) -> String {
+        self.terminal.tint(Tone::Faint, &self.totals())
     }
 
     fn lines(&self, notice: &Notice) -> Vec<String> {

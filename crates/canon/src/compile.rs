@@ -110,6 +110,12 @@ impl Canon {
         self.facts.is_member(who, group)
     }
 
+    /// Everyone in `group`, as `kind:name`, in order.
+    #[must_use]
+    pub fn people(&self, group: &str) -> Vec<String> {
+        self.facts.people(group)
+    }
+
     pub(crate) fn texts(&self) -> [(&'static str, &str); 2] {
         [(SETTINGS, &self.settings_text), (SCHEMA, &self.schema_text)]
     }

@@ -79,6 +79,14 @@ impl Facts {
         self.entities.iter().filter(|entity| inside(&entity.uid())).count()
     }
 
+    /// Everyone who is or is in `group`, groups aside, in order.
+    pub(crate) fn people(&self, group: &str) -> Vec<String> {
+        let uids = self.entities.iter().map(|entity| entity.uid());
+        let names = uids.filter(|uid| uid.type_name().basename() != "Role");
+        let names = names.map(|uid| Self::name(&uid)).filter(|who| self.is_member(who, group));
+        names.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// Every attribute of every entity as text, for comparing two canons. Actions belong to
     /// the schema and are left out.
     pub(crate) fn describe(&self) -> BTreeMap<String, String> {

@@ -10,7 +10,7 @@ use cog_canon::Canon;
 use cog_flow::{Event, PlanSpec, PlanStep, StepPath};
 use cog_gate::decision::{Decision, Verdict};
 use cog_gate::explain::reason;
-use cog_gate::{Actor, AnyEffect, Effect, Gate, Question};
+use cog_gate::{Actor, AnyEffect, Answer, Effect, Gate, Question, Refusal};
 use cog_ledger::Kind;
 use cog_optr::{Admissible, Candidate, Constraints, Envelope, Risk, StepEstimate, Used, Weights};
 
@@ -30,7 +30,9 @@ pub(crate) struct Choice {
 }
 
 impl Engine {
-    /// Select a plan and record the selection with every candidate's score or fault.
+    /// Select a plan and record the selection with every candidate's score or fault. When
+    /// none is admissible, the refusal that stood in the way of the first is recorded too, so
+    /// that it can be explained like any other.
     pub(crate) fn choose(
         &mut self,
         id: RunId,
@@ -55,6 +57,11 @@ impl Engine {
         };
         let table = found.to_value().get("candidates").cloned().unwrap_or(Value::Null);
         let chosen = found.chosen.and_then(|place| plans.get(place)).map(|plan| plan.id.clone());
+        let refusal = match &chosen {
+            Some(_) => None,
+            None => self.refusal(id, &step, &plans, selection)?,
+        };
+        let reason = refusal.as_ref().map_or_else(|| NO_PLAN.to_owned(), |it| it.reason.clone());
         let mut data = Map::from([
             ("id".into(), selection.into()),
             ("step".into(), step.to_string().into()),
@@ -62,15 +69,57 @@ impl Engine {
             ("attempt".into(), attempt.into()),
             ("candidates".into(), table.clone()),
         ]);
-        if let Some(chosen) = &chosen {
-            data.insert("chosen".into(), chosen.as_str().into());
-        }
+        match &chosen {
+            Some(chosen) => data.insert("chosen".into(), chosen.as_str().into()),
+            None => data.insert("reason".into(), reason.as_str().into()),
+        };
+        let Some(active) = self.runs.get(&id) else {
+            return Ok(Event::Planned { step, plan: None, reason });
+        };
         let draft = draft(&active.origin, Kind::PlanSelected, in_force, data, None);
         turn.append(active.origin.tenant, id, draft, Await::Nothing);
         let name = step.to_string();
         turn.tell(id, What::Planned { step: name, goal, chosen: chosen.clone(), candidates: table });
-        let reason = if chosen.is_some() { "" } else { NO_PLAN };
-        Ok(Event::Planned { step, plan: chosen, reason: reason.into() })
+        if let Some(refusal) = refusal {
+            let Refusal { id: denial, code, reason, flips, draft, .. } = *refusal;
+            let name = draft.data.get("step").and_then(Value::as_text).unwrap_or_default();
+            let step = name.to_owned();
+            turn.append(self.settings.tenant, id, draft, Await::Nothing);
+            turn.tell(id, What::Refused { step, denial, code, reason, flips });
+        }
+        let reason = if chosen.is_some() { String::new() } else { reason };
+        Ok(Event::Planned { step, plan: chosen, reason })
+    }
+
+    /// The gate's refusal of the first step of the first plan that it refuses, as an entry of
+    /// this selection.
+    fn refusal(
+        &mut self,
+        id: RunId,
+        step: &StepPath,
+        plans: &[PlanSpec],
+        selection: SelectionId,
+    ) -> Result<Option<Box<Refusal>>, NoEntropy> {
+        let Some(active) = self.runs.get(&id) else { return Ok(None) };
+        let (canon, in_force) = self.canon_for(&active.origin.domain);
+        let world = self.world(canon.as_deref(), in_force);
+        let parts = plans.iter().flat_map(|plan| plan.steps.iter().map(move |part| (plan, part)));
+        for (plan, part) in parts {
+            let Some(Ok((actor, effect))) = read_part(active, part) else { continue };
+            let name = format!("{step}.{}.{}", plan.id, part.id);
+            let origin = &active.origin;
+            let question = Question { origin, step: &name, actor, effect, subject: None };
+            let decision = self.gate.preview(&question, &world);
+            if !matches!(decision.verdict, Verdict::Refuse(_)) {
+                continue;
+            }
+            let answer = self.gate.ask(question, &world, self.entropy.as_mut())?;
+            if let Answer::Refused(mut refusal) = answer {
+                refusal.draft.data.insert("selection".into(), selection.into());
+                return Ok(Some(refusal));
+            }
+        }
+        Ok(None)
     }
 
     fn candidate(
@@ -118,25 +167,17 @@ impl Engine {
             amount_minor: 0,
             needs: part.needs.clone(),
         };
-        let Some(with) = part.with.as_ref().filter(|_| part.uses != "compute") else {
-            if part.uses == "compute" {
+        let (actor, effect) = match read_part(active, part) {
+            Some(Ok(read)) => read,
+            Some(Err(reason)) => {
+                estimate.admissible = Admissible::No { code: "step.invalid".into(), reason };
+                return estimate;
+            }
+            None if part.uses == "compute" => {
                 estimate.admissible = Admissible::Yes;
-            }
-            return estimate;
-        };
-        let actor = part.actor.as_ref().map(|actor| actor.parse::<Actor>());
-        let actor = actor.unwrap_or_else(|| Ok(active.origin.initiator.clone()));
-        let no = |code: &str, reason: String| Admissible::No { code: code.into(), reason };
-        let (actor, effect) = match (actor, AnyEffect::from_args(&part.uses, with)) {
-            (Ok(actor), Ok(effect)) => (actor, effect),
-            (Err(error), _) => {
-                estimate.admissible = no("step.invalid", error.to_string());
                 return estimate;
             }
-            (_, Err(error)) => {
-                estimate.admissible = no("step.invalid", error.to_string());
-                return estimate;
-            }
+            None => return estimate,
         };
         let name = format!("{step}.{}.{}", plan.id, part.id);
         let origin = &active.origin;
@@ -181,6 +222,18 @@ impl Engine {
 }
 
 pub(crate) const NO_PLAN: &str = "no candidate plan is admissible";
+
+/// The actor and the effect of a plan's step, what is wrong with them, or nothing when they
+/// are not known before the plan runs.
+fn read_part(active: &Active, part: &PlanStep) -> Option<Result<(Actor, AnyEffect), String>> {
+    let with = part.with.as_ref().filter(|_| part.uses != "compute")?;
+    let actor = match &part.actor {
+        Some(actor) => actor.parse::<Actor>().map_err(|error| error.to_string()),
+        None => Ok(active.origin.initiator.clone()),
+    };
+    let effect = AnyEffect::from_args(&part.uses, with).map_err(|error| error.to_string());
+    Some(actor.and_then(|actor| Ok((actor, effect?))))
+}
 
 /// What an effect writes, or what it acts on when it writes nothing.
 fn resource_of(effect: &AnyEffect) -> String {

@@ -80,6 +80,8 @@ pub struct History {
     pub(crate) sealed: bool,
     intents: BTreeMap<ReceiptId, Intent>,
     now: Timestamp,
+    /// The last selection: its id.
+    selection: Option<Value>,
 }
 
 /// A timer that was armed: when, and for how long.
@@ -134,6 +136,7 @@ impl History {
             sealed: false,
             intents: BTreeMap::new(),
             now: entry.at(),
+            selection: None,
         };
         history.active.tally.add(entry);
         history.take(actions);
@@ -211,6 +214,11 @@ impl History {
 
     fn denial(&mut self, record: &Record) -> Result<(), Mismatch> {
         let entry = &record.entry;
+        if let Some(selection) = entry.data().get("selection") {
+            // The refusal of a candidate plan: the flow has heard of it with the selection.
+            let known = self.selection.as_ref() == Some(selection);
+            return if known { Ok(()) } else { Err(unexpected(entry, "no such selection before it")) };
+        }
         let step = self.fits(entry)?;
         self.active.wanted.remove(&step);
         let body = record.body.as_ref().ok_or(no_body(entry))?;
@@ -267,8 +275,9 @@ impl History {
             return Err(unexpected(entry, "the flow wants no choice there"));
         }
         let plan = entry.data().get("chosen").and_then(Value::as_text).map(str::to_owned);
-        let reason = if plan.is_some() { "" } else { crate::choose::NO_PLAN };
-        let event = Event::Planned { step, plan, reason: reason.into() };
+        let reason = entry.data().get("reason").and_then(Value::as_text).unwrap_or_default();
+        self.selection = entry.data().get("id").cloned();
+        let event = Event::Planned { step, plan, reason: reason.to_owned() };
         let actions = self.active.run.apply(event);
         let actions = actions.map_err(|error| unexpected(entry, &error.to_string()))?;
         self.take(actions);

@@ -44,10 +44,16 @@ struct Plan {
     base: PathBuf,
 }
 
+/// A consent that is waited for: the request, and who could give it.
+struct Wanted {
+    id: ApprovalId,
+    people: Vec<String>,
+}
+
 /// How a run stands when nothing goes on any more.
 enum End {
     Sealed(Box<Sealed>),
-    Parked(Vec<ApprovalId>),
+    Parked { asked: Vec<Wanted>, so_far: String },
     Stopped(String),
 }
 
@@ -68,10 +74,10 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let workers = Workers::new(adapters).context("cannot start the workers")?;
     let committer = home.committer()?;
     let mut driver = driver(&home, workers, committer.clone())?;
-    let end = drive(&mut driver, plan.run, plan.input, terminal);
+    let end = drive(&mut driver, plan.run, plan.input, canon.as_deref(), terminal);
     drop(driver);
     committer.shutdown();
-    report(&home, plan.run, &plan.flow, end?, terminal)
+    report(&home, plan.run, end?, terminal)
 }
 
 /// Read and check a workflow file and its inputs.
@@ -258,6 +264,7 @@ fn drive(
     driver: &mut Driver,
     run: RunId,
     input: Input,
+    canon: Option<&Canon>,
     terminal: &Terminal,
 ) -> anyhow::Result<End> {
     let mut view = View::new(terminal);
@@ -278,13 +285,23 @@ fn drive(
                 What::Parked { approvals } => {
                     view.clear();
                     if !terminal.interactive || !ask(driver, run, &approvals, terminal) {
-                        return Ok(End::Parked(approvals));
+                        let asked = approvals.iter().map(|id| wanted(driver, *id, canon)).collect();
+                        return Ok(End::Parked { asked, so_far: view.totals() });
                     }
                 }
                 _ => {}
             }
         }
     }
+}
+
+/// Who could give a consent: those in the groups it takes, but not who asks for it.
+fn wanted(driver: &Driver, id: ApprovalId, canon: Option<&Canon>) -> Wanted {
+    let request = driver.engine().gate().approvals().get(id);
+    let groups = request.map(|request| request.need.of.as_slice()).unwrap_or_default();
+    let people = canon.into_iter().flat_map(|canon| groups.iter().flat_map(|it| canon.people(it)));
+    let own = |who: &String| request.is_some_and(|it| *who == it.actor || *who == it.initiator);
+    Wanted { id, people: people.filter(|who| !own(who)).collect() }
 }
 
 /// Ask whoever sits at the terminal. Says whether anything was answered.
@@ -308,7 +325,6 @@ fn ask(driver: &Driver, run: RunId, approvals: &[ApprovalId], terminal: &Termina
 fn report(
     home: &Home,
     run: RunId,
-    flow: &Flow,
     end: End,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
@@ -333,9 +349,9 @@ fn report(
             }
             exit_of(&sealed.status)
         }
-        End::Parked(approvals) => {
+        End::Parked { asked, so_far } => {
             if !terminal.json {
-                parked(run, approvals, terminal);
+                parked(run, asked, so_far, terminal);
             }
             Exit::Waiting
         }
@@ -351,21 +367,23 @@ fn report(
         if let Some((size, root)) = head {
             terminal.say(&format!("  checkpoint: {size} entries, root {}", root.short()));
         }
-        look_closer(run, flow, terminal);
+        look_closer(run, terminal);
     }
     Ok(exit)
 }
 
-fn parked(run: RunId, approvals: &[ApprovalId], terminal: &Terminal) {
+fn parked(run: RunId, asked: &[Wanted], so_far: &str, terminal: &Terminal) {
     let word = terminal.tint(Tone::Ask, "waiting for approval");
-    terminal.say(&format!("\n{word}  {run}"));
-    for id in approvals {
-        terminal.say(&format!("  cognitionos approvals approve {id} --as user:NAME"));
+    terminal.say(&format!("\n{word}  {run}\n{so_far}"));
+    terminal.say("  The rest goes on when it is answered:");
+    for Wanted { id, people } in asked {
+        let who = people.first().map_or("user:NAME", String::as_str);
+        terminal.say(&format!("  cognitionos approvals approve {id} --as {who}"));
     }
     terminal.say(&format!("  cognitionos run --resume {run}"));
 }
 
-fn look_closer(run: RunId, _: &Flow, terminal: &Terminal) {
+fn look_closer(run: RunId, terminal: &Terminal) {
     terminal.say("\nLook closer:");
     terminal.say(&format!("  cognitionos ledger list --run {run}"));
     terminal.say(&format!("  cognitionos replay {run}"));
