@@ -60,6 +60,16 @@ pub enum StoreError {
         /// How many there are.
         now: u64,
     },
+    /// A batch does not begin where the log ends. Nothing of it was kept.
+    #[error("a batch begins at {first} where the log of {tenant} has {size} entries")]
+    HeadMoved {
+        /// Whose log.
+        tenant: TenantId,
+        /// Where the batch begins.
+        first: u64,
+        /// How many entries are kept.
+        size: u64,
+    },
     /// The file was made by something else.
     #[error("`{}` is not a CognitionOS ledger", path.display())]
     NotOurs {
@@ -144,6 +154,7 @@ impl StoreError {
             | Self::Permissions { .. }
             | Self::NoMasterKey { .. }
             | Self::RolledBack { .. }
+            | Self::HeadMoved { .. }
             | Self::NotOurs { .. }
             | Self::TooNew { .. }
             | Self::Corrupt { .. }
@@ -178,6 +189,9 @@ impl StoreError {
                  restored on purpose, accept the restore explicitly; whoever holds a later signed \
                  head will see that history was lost."
                     .into()
+            }
+            Self::HeadMoved { .. } => {
+                "Only one writer may append to a log; read its end again.".into()
             }
             Self::NotOurs { .. } => "Name another folder with --data.".into(),
             Self::TooNew { .. } => {

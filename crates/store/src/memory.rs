@@ -114,11 +114,8 @@ impl Shelf for OneShelf {
             let kept = state.logs.get(&batch.tenant).map_or(0, |log| log.size());
             let size = sizes.entry(batch.tenant).or_insert(kept);
             if batch.first != *size {
-                return Err(StoreError::corrupt(format!(
-                    "a batch begins at {} where the log of {} has {size} entries",
-                    batch.first, batch.tenant
-                ))
-                .into());
+                let (tenant, first, size) = (batch.tenant, batch.first, *size);
+                return Err(StoreError::HeadMoved { tenant, first, size }.into());
             }
             *size += batch.entries.len() as u64;
         }

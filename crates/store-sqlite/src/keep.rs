@@ -1,0 +1,289 @@
+//! What an administrator puts and removes.
+
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
+use cog_base::Digest;
+use cog_base::id::TenantId;
+use cog_base::json::Value;
+use cog_ledger::Entry;
+use cog_store::{Cut, Erased, Files, Keep, StoreError};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+use crate::error::{failed, on_path};
+use crate::folder::sync_folder;
+use crate::place::{Range, id_key};
+use crate::reading::SEGMENT;
+use crate::vault::Which;
+use crate::writing::{Writing, begin, find_subject};
+use crate::{SqliteStore, wal};
+
+/// Rows removed in one transaction, so that commits of the ledger come in between.
+const ROWS_MAX: u64 = 4_096;
+
+impl Keep for SqliteStore {
+    fn put_canon(&self, tenant: TenantId, digest: Digest, files: &Files) -> Result<(), StoreError> {
+        let text = Value::map(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+        let text = String::from_utf8_lossy(&text.canonical()).into_owned();
+        let mut writing = self.inner().writing()?;
+        writing.is_touched = true;
+        let row = params![tenant.uuid().as_u128().to_be_bytes(), digest.as_bytes(), text];
+        let tx = begin(&writing.db)?;
+        tx.execute(
+            "INSERT INTO canon (tenant, digest, files) VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET files = ?3",
+            row,
+        )
+        .and_then(|_| tx.commit())
+        .map_err(|error| failed("keep a canon", error))
+    }
+
+    fn erase(&self, tenant: TenantId, subject: &str) -> Result<Erased, StoreError> {
+        let name = self.inner().vault.subject(tenant, subject);
+        let mut writing = self.inner().writing()?;
+        let Some(log) = writing.log(tenant)? else {
+            return Ok(Erased { subject: name, bodies: 0 });
+        };
+        let Some(key) = find_subject(&writing.db, log.no, name)? else {
+            return Ok(Erased { subject: name, bodies: 0 });
+        };
+        writing.is_touched = true;
+        let bodies = destroy_key(&writing.db, key)?;
+        writing.subjects.remove(&(log.no, name));
+        writing.vault.forget(Which::Subject(key));
+        drop(writing);
+        // From here on nothing of them can be read; the rest is making room.
+        while remove_bodies_of(&*self.inner().writing()?, key)? > 0 {}
+        self.wipe()?;
+        Ok(Erased { subject: name, bodies })
+    }
+
+    fn prune_bodies(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError> {
+        let Some(log) = self.inner().writing()?.log(tenant)? else { return Ok(nothing()) };
+        let range = Range::of(log.no);
+        let from = mark(&self.inner().writing()?.db, log.no, Pruning::Bodies)?;
+        let to = before.min(log.size).max(from);
+        let (mut at, mut removed) = (from, 0);
+        while at < to {
+            let next = to.min(at + ROWS_MAX);
+            removed += prune_some_bodies(&mut *self.inner().writing()?, log.no, range, next)?;
+            at = next;
+        }
+        self.wipe()?;
+        Ok(Cut { from, to, removed })
+    }
+
+    fn prune_entries(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError> {
+        let Some(log) = self.inner().writing()?.log(tenant)? else { return Ok(nothing()) };
+        let range = Range::of(log.no);
+        let (from, limit) = {
+            let writing = self.inner().writing()?;
+            let first_open = first_open(&writing.db, range)?;
+            let last = log.size.saturating_sub(1);
+            let from = mark(&writing.db, log.no, Pruning::Entries)?;
+            (from, first_open.map_or(last, |first| first.min(last)))
+        };
+        let to = before.min(limit);
+        let to = (to - to % SEGMENT).max(from);
+        let (mut at, mut removed) = (from, 0);
+        while at < to {
+            let next = to.min(at + ROWS_MAX);
+            removed += prune_segments(&mut *self.inner().writing()?, log.no, range, (at, next))?;
+            at = next;
+        }
+        self.wipe()?;
+        Ok(Cut { from, to, removed })
+    }
+
+    fn backup(&self, path: &Path) -> Result<(), StoreError> {
+        let made = std::fs::DirBuilder::new().mode(0o700).create(path);
+        made.map_err(on_path("create the folder", path))?;
+        let copy = path.join("ledger.db");
+        let db = self.inner().readers.take(&self.inner().folder)?;
+        let target = copy.to_string_lossy().into_owned();
+        db.execute("VACUUM INTO ?1", [target]).map_err(|error| failed("write a backup", error))?;
+        self.inner().readers.give(db);
+        let synced = std::fs::File::open(&copy).and_then(|file| file.sync_all());
+        synced.map_err(on_path("sync", &copy))?;
+        sync_folder(path)
+    }
+}
+
+impl SqliteStore {
+    /// Write over what was removed: the database at once, as it is set to, and the
+    /// write-ahead log by emptying it. A reader that still holds an older state keeps the
+    /// log from being emptied; it is then written over in its turn.
+    fn wipe(&self) -> Result<(), StoreError> {
+        let writing = self.inner().writing()?;
+        let busy: i64 = writing
+            .db
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(|error| failed("empty the write-ahead log", error))?;
+        if busy == 0 { wal::grow(&self.inner().folder) } else { Ok(()) }
+    }
+}
+
+/// Which of the two marks of a log.
+#[derive(Clone, Copy)]
+enum Pruning {
+    Bodies,
+    Entries,
+}
+
+const fn nothing() -> Cut {
+    Cut { from: 0, to: 0, removed: 0 }
+}
+
+fn mark(db: &Connection, log: i64, pruning: Pruning) -> Result<u64, StoreError> {
+    let sql = match pruning {
+        Pruning::Bodies => "SELECT bodies_from FROM log WHERE no = ?1",
+        Pruning::Entries => "SELECT entries_from FROM log WHERE no = ?1",
+    };
+    db.query_row(sql, [log], |row| row.get(0))
+        .map_err(|error| failed("read what was pruned", error))
+}
+
+fn set_mark(tx: &Connection, log: i64, pruning: Pruning, to: u64) -> Result<(), StoreError> {
+    let sql = match pruning {
+        Pruning::Bodies => "UPDATE log SET bodies_from = ?2 WHERE no = ?1",
+        Pruning::Entries => "UPDATE log SET entries_from = ?2 WHERE no = ?1",
+    };
+    let written = tx.execute(sql, params![log, to]);
+    written.map(drop).map_err(|error| failed("note what was pruned", error))
+}
+
+/// Destroy a subject's key. Returns how many bodies nobody can open any more.
+fn destroy_key(db: &Connection, key: i64) -> Result<u64, StoreError> {
+    let cannot = |error| failed("destroy the key of a subject", error);
+    let tx = begin(db)?;
+    let bodies = tx
+        .query_row("SELECT count(*) FROM body WHERE key = ?1", [key], |row| row.get(0))
+        .map_err(cannot)?;
+    tx.execute("DELETE FROM subject_key WHERE no = ?1", [key]).map_err(cannot)?;
+    tx.commit().map_err(cannot)?;
+    Ok(bodies)
+}
+
+fn remove_bodies_of(writing: &Writing, key: i64) -> Result<usize, StoreError> {
+    let tx = begin(&writing.db)?;
+    let removed = tx.execute(
+        "DELETE FROM body WHERE place IN (SELECT place FROM body WHERE key = ?1 LIMIT ?2)",
+        params![key, ROWS_MAX],
+    );
+    let removed = removed.and_then(|count| tx.commit().map(|()| count));
+    removed.map_err(|error| failed("remove the bodies of a subject", error))
+}
+
+fn prune_some_bodies(
+    writing: &mut Writing,
+    log: i64,
+    range: Range,
+    to: u64,
+) -> Result<u64, StoreError> {
+    writing.is_touched = true;
+    let tx = begin(&writing.db)?;
+    let removed = tx
+        .execute(
+            "DELETE FROM body WHERE place >= ?1 AND place < ?2",
+            [range.place(0), range.place(to)],
+        )
+        .map_err(|error| failed("prune bodies", error))?;
+    set_mark(&tx, log, Pruning::Bodies, to)?;
+    tx.commit().map_err(|error| failed("prune bodies", error))?;
+    Ok(removed as u64)
+}
+
+fn first_open(db: &Connection, range: Range) -> Result<Option<u64>, StoreError> {
+    let first: Option<i64> = db
+        .query_row(
+            "SELECT min(first) FROM session WHERE status IS NULL AND first >= ?1 AND first <= ?2",
+            [range.place(0), range.place(u64::MAX)],
+            |row| row.get(0),
+        )
+        .optional()
+        .map_err(|error| failed("read which runs are open", error))?
+        .flatten();
+    Ok(first.map(|place| range.seq(place)))
+}
+
+/// Remove the entries of runs in some whole segments, and keep their leaf hashes.
+fn prune_segments(
+    writing: &mut Writing,
+    log: i64,
+    range: Range,
+    (from, to): (u64, u64),
+) -> Result<u64, StoreError> {
+    writing.is_touched = true;
+    let cannot = |error| failed("prune entries", error);
+    let tx = begin(&writing.db)?;
+    let mut begin = from;
+    while begin < to {
+        let hashes = leaves(&tx, range, begin)?;
+        tx.execute(
+            "INSERT INTO tile (place, hashes) VALUES (?1, ?2)",
+            params![range.place(begin), hashes],
+        )
+        .map_err(cannot)?;
+        begin += SEGMENT;
+    }
+    let span = [range.place(from), range.place(to)];
+    unindex(&tx, span)?;
+    let removed = tx
+        .execute("DELETE FROM entry WHERE place >= ?1 AND place < ?2 AND back IS NOT NULL", span)
+        .map_err(cannot)?;
+    tx.execute(
+        "DELETE FROM body WHERE place >= ?1 AND place < ?2
+         AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.place = body.place)",
+        span,
+    )
+    .map_err(cannot)?;
+    let ended = [range.place(0), range.place(to)];
+    tx.execute(
+        "DELETE FROM session_mark WHERE session >= ?1 AND place >= ?1 AND place < ?2",
+        ended,
+    )
+    .map_err(cannot)?;
+    tx.execute("DELETE FROM session WHERE first >= ?1 AND first < ?2 AND last < ?2", ended)
+        .map_err(cannot)?;
+    set_mark(&tx, log, Pruning::Entries, to)?;
+    tx.commit().map_err(cannot)?;
+    Ok(removed as u64)
+}
+
+fn leaves(tx: &Transaction<'_>, range: Range, begin: u64) -> Result<Vec<u8>, StoreError> {
+    let cannot = |error| failed("read leaf hashes", error);
+    let mut read = tx
+        .prepare_cached("SELECT leaf FROM entry WHERE place >= ?1 AND place < ?2 ORDER BY place")
+        .map_err(cannot)?;
+    let span = [range.place(begin), range.place(begin + SEGMENT)];
+    let rows = read.query_map(span, |row| row.get::<_, [u8; 32]>(0)).map_err(cannot)?;
+    let leaves = rows.collect::<Result<Vec<_>, _>>().map_err(cannot)?;
+    if leaves.len() as u64 != SEGMENT {
+        return Err(StoreError::corrupt(format!("the segment that begins at entry {begin}")));
+    }
+    Ok(leaves.concat())
+}
+
+/// Remove what the entries of runs in a span are found by.
+fn unindex(tx: &Transaction<'_>, span: [i64; 2]) -> Result<(), StoreError> {
+    let cannot = |error| failed("prune entries", error);
+    let prepare = |sql| tx.prepare_cached(sql).map_err(cannot);
+    let mut read = prepare(
+        "SELECT place, kind, bytes FROM entry
+         WHERE place >= ?1 AND place < ?2 AND back IS NOT NULL",
+    )?;
+    let mut by_id = prepare("DELETE FROM entry_id WHERE key = ?1 AND place = ?2")?;
+    let mut by_kind = prepare("DELETE FROM entry_kind WHERE kind = ?1 AND place = ?2")?;
+    let mut rows = read.query(span).map_err(cannot)?;
+    while let Some(row) = rows.next().map_err(cannot)? {
+        let (place, kind): (i64, i64) = (row.get(0).map_err(cannot)?, row.get(1).map_err(cannot)?);
+        let bytes: Vec<u8> = row.get(2).map_err(cannot)?;
+        by_kind.execute([kind, place]).map_err(cannot)?;
+        // What cannot be read has no id; its row goes like the others.
+        let id = Entry::parse(&bytes).ok().and_then(|entry| entry.id().map(id_key));
+        if let Some(key) = id {
+            by_id.execute([key, place]).map_err(cannot)?;
+        }
+    }
+    Ok(())
+}

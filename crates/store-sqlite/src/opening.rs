@@ -1,0 +1,120 @@
+//! Opening a folder: who may, with which keys, and whether the data are as new as they were.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use cog_base::cipher::Key;
+use cog_base::entropy::Entropy;
+use cog_store::StoreError;
+use rusqlite::Connection;
+
+use crate::error::failed;
+use crate::folder::Folder;
+use crate::marks::{self, Marks};
+use crate::reading::Readers;
+use crate::vault::{Drawn, Vault};
+use crate::wal::Checkpointer;
+use crate::writing::Writing;
+use crate::{Inner, Restored, connect, schema, tenants, wal};
+
+pub(crate) fn for_writing(
+    folder: Folder,
+    mut entropy: Box<dyn Entropy>,
+) -> Result<Inner, StoreError> {
+    folder.create()?;
+    let lock = folder.lock()?;
+    folder.check_permissions()?;
+    let master = make_database(&folder, &mut *entropy)?;
+    wal::grow(&folder)?;
+    let db = connect::for_writing(&folder)?;
+    schema::check(&db, &folder.database(), true)?;
+    if let Some(Restored { tenant, was, now }) = shorter(&db, &folder)?.pop() {
+        return Err(StoreError::RolledBack { tenant, was, now });
+    }
+    wal::count_pages(&db);
+    let vault = Arc::new(Vault::new(master));
+    let marks = Marks::open(&folder.high_water())?;
+    let writing = Writing::new(db, Arc::clone(&vault), Drawn::new(entropy), marks);
+    let writing = Arc::new(Mutex::new(writing));
+    let checkpointer = Checkpointer::spawn(&folder, Arc::clone(&writing))?;
+    Ok(Inner {
+        folder,
+        vault,
+        readers: Readers::default(),
+        checkpointer: Mutex::new(Some(checkpointer)),
+        writing: Some(writing),
+        has_writer: AtomicBool::new(false),
+        _lock: Some(lock),
+    })
+}
+
+pub(crate) fn for_reading(folder: Folder) -> Result<Inner, StoreError> {
+    if !folder.has_database() {
+        return Err(StoreError::Missing { folder: folder.path().to_owned() });
+    }
+    folder.check_permissions()?;
+    let master = folder.read_master()?;
+    let db = connect::for_reading(&folder)?;
+    schema::check(&db, &folder.database(), false)?;
+    if let Some(Restored { tenant, was, now }) = shorter(&db, &folder)?.pop() {
+        return Err(StoreError::RolledBack { tenant, was, now });
+    }
+    let readers = Readers::default();
+    readers.give(db);
+    Ok(Inner {
+        folder,
+        vault: Arc::new(Vault::new(master)),
+        readers,
+        checkpointer: Mutex::new(None),
+        writing: None,
+        has_writer: AtomicBool::new(false),
+        _lock: None,
+    })
+}
+
+pub(crate) fn accept_restore(folder: &Folder) -> Result<Vec<Restored>, StoreError> {
+    if !folder.has_database() {
+        return Err(StoreError::Missing { folder: folder.path().to_owned() });
+    }
+    let _lock = folder.lock()?;
+    folder.check_permissions()?;
+    let db = connect::for_writing(folder)?;
+    schema::check(&db, &folder.database(), false)?;
+    let restored = shorter(&db, folder)?;
+    let path = folder.high_water();
+    let mut marks = Marks::open(&path)?;
+    for log in &restored {
+        let lowered = marks.raise(log.tenant, log.now);
+        lowered.map_err(crate::error::on_path("write", &path))?;
+    }
+    marks.sync().map_err(crate::error::on_path("sync", &path))?;
+    Ok(restored)
+}
+
+/// Make the database if there is none, and read or make the master key. A key is made only
+/// while nothing is sealed yet.
+fn make_database(folder: &Folder, entropy: &mut dyn Entropy) -> Result<Key, StoreError> {
+    let db = connect::for_creating(folder)?;
+    let tables: i64 = db
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(|error| failed("read the database", error))?;
+    if tables > 0 {
+        return folder.read_master();
+    }
+    let master =
+        if folder.has_master() { folder.read_master()? } else { folder.create_master(entropy)? };
+    schema::create(&db)?;
+    Ok(master)
+}
+
+/// The logs that are shorter than they had been.
+fn shorter(db: &Connection, folder: &Folder) -> Result<Vec<Restored>, StoreError> {
+    // The marks first: they are raised after each commit, so none is ahead of what is read next.
+    let marks = marks::read(&folder.high_water())?;
+    let sizes: std::collections::BTreeMap<_, _> = tenants(db)?.into_iter().collect();
+    let shorter = marks.into_iter().filter_map(|(tenant, mark)| {
+        let now = sizes.get(&tenant).copied().unwrap_or(0);
+        (now < mark.size).then_some(Restored { tenant, was: mark.size, now })
+    });
+    Ok(shorter.collect())
+}

@@ -1,0 +1,356 @@
+//! Reading: connections that each hold one unchanging state, and a tenant's scope of it.
+
+mod select;
+mod sessions;
+
+use std::sync::{Mutex, PoisonError};
+
+use cog_base::cipher::Key;
+use cog_base::id::{RunId, TenantId};
+use cog_base::json::{Value, parse};
+use cog_base::{Digest, Timestamp};
+use cog_ledger::body::commitment;
+use cog_ledger::merkle::Frontier;
+use cog_ledger::{Checkpoint, Entry, Tail};
+use cog_store::{Files, OpenBody, Pruned, Select, Session, StoreError, TenantTx};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use crate::Inner;
+use crate::connect;
+use crate::error::failed;
+use crate::folder::Folder;
+use crate::place::Range;
+use crate::vault::{Which, open_body};
+use crate::writing::{LOG_KEY, read_subject_key};
+
+/// The most idle connections that are kept.
+const IDLE_MAX: usize = 8;
+/// The leaf hashes of so many entries lie together once they are pruned.
+pub(crate) const SEGMENT: u64 = 256;
+const DIGEST_BYTES: usize = 32;
+
+/// Connections that wait for work.
+#[derive(Default)]
+pub(crate) struct Readers(Mutex<Vec<Connection>>);
+
+impl Readers {
+    pub(crate) fn take(&self, folder: &Folder) -> Result<Connection, StoreError> {
+        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| connect::for_reading(folder), Ok)
+    }
+
+    pub(crate) fn give(&self, db: Connection) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX {
+            idle.push(db);
+        }
+    }
+}
+
+/// One tenant's part of the state at the time it was opened.
+pub(crate) struct Scope<'a> {
+    inner: &'a Inner,
+    /// Taken out only when the scope ends.
+    db: Option<Connection>,
+    tenant: TenantId,
+    log: Option<Log>,
+}
+
+/// The row of the log.
+pub(crate) struct Log {
+    no: i64,
+    pub(crate) size: u64,
+    frontier: Vec<u8>,
+    last_leaf: Vec<u8>,
+    last_at: i64,
+    own_key: Vec<u8>,
+    pruned: Pruned,
+}
+
+impl Log {
+    pub(crate) const fn range(&self) -> Range {
+        Range::of(self.no)
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            no: row.get(0)?,
+            size: row.get(1)?,
+            frontier: row.get(2)?,
+            last_leaf: row.get(3)?,
+            last_at: row.get(4)?,
+            own_key: row.get(5)?,
+            pruned: Pruned { bodies: row.get(6)?, entries: row.get(7)? },
+        })
+    }
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn open(inner: &'a Inner, tenant: TenantId) -> Result<Self, StoreError> {
+        let cannot = |error| failed("read a log", error);
+        let db = inner.readers.take(&inner.folder)?;
+        db.execute_batch("BEGIN").map_err(cannot)?;
+        let log = db
+            .prepare_cached(
+                "SELECT no, size, frontier, last_leaf, last_at, own_key, bodies_from, entries_from
+                 FROM log WHERE tenant = ?1 AND size > 0",
+            )
+            .and_then(|mut read| {
+                read.query_row([tenant.uuid().as_u128().to_be_bytes()], Log::read).optional()
+            })
+            .map_err(cannot)?;
+        Ok(Self { inner, db: Some(db), tenant, log })
+    }
+
+    #[expect(clippy::expect_used, reason = "INVARIANT: the connection leaves only in drop")]
+    fn db(&self) -> &Connection {
+        self.db.as_ref().expect("the scope has ended")
+    }
+
+    fn damaged(&self, what: &str) -> StoreError {
+        StoreError::corrupt(format!("{what} of {}", self.tenant))
+    }
+
+    fn digest(&self, bytes: &[u8], what: &str) -> Result<Digest, StoreError> {
+        let bytes = bytes.try_into().map_err(|_| self.damaged(what))?;
+        Ok(Digest::from_bytes(bytes))
+    }
+
+    /// Read an entry strictly, and see that it is the one at its place.
+    fn parse(&self, seq: u64, leaf: &[u8], bytes: &[u8]) -> Result<Entry, StoreError> {
+        let entry = Entry::parse(bytes).map_err(|error| StoreError::Corrupt {
+            what: format!("entry {seq} of {}", self.tenant),
+            source: Some(Box::new(error)),
+        })?;
+        let is_own = entry.tenant() == self.tenant && entry.seq() == seq;
+        if !is_own || entry.leaf().as_bytes() != leaf {
+            return Err(self.damaged(&format!("entry {seq}")));
+        }
+        Ok(entry)
+    }
+
+    fn entry_at(&self, log: &Log, seq: u64) -> Result<Option<Entry>, StoreError> {
+        if seq >= log.size {
+            return Ok(None);
+        }
+        let row: Option<(Vec<u8>, Vec<u8>)> = self
+            .db()
+            .prepare_cached("SELECT leaf, bytes FROM entry WHERE place = ?1")
+            .and_then(|mut read| {
+                let place = log.range().place(seq);
+                read.query_row([place], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+            })
+            .map_err(|error| failed("read an entry", error))?;
+        row.map(|(leaf, bytes)| self.parse(seq, &leaf, &bytes)).transpose()
+    }
+
+    fn key(&self, log: &Log, subject: Option<i64>) -> Result<Option<Key>, StoreError> {
+        let vault = &self.inner.vault;
+        match subject {
+            None => vault.key(Which::Log(log.no), || {
+                let secret = vault.unwrap(self.tenant, LOG_KEY, &log.own_key)?;
+                Ok(Some(Key::from_bytes(*secret)))
+            }),
+            // Always from the database: a key that another process destroyed must not go on
+            // living in the memory of this one.
+            Some(no) => read_subject_key(self.db(), vault, self.tenant, no),
+        }
+    }
+
+    /// The leaf hash of an entry that was pruned.
+    fn pruned_leaf(&self, log: &Log, seq: u64) -> Result<Option<Digest>, StoreError> {
+        let begin = seq - seq % SEGMENT;
+        let hashes: Option<Vec<u8>> = self
+            .db()
+            .prepare_cached("SELECT hashes FROM tile WHERE place = ?1")
+            .and_then(|mut read| {
+                read.query_row([log.range().place(begin)], |row| row.get(0)).optional()
+            })
+            .map_err(|error| failed("read a leaf hash", error))?;
+        let Some(hashes) = hashes else { return Ok(None) };
+        let nth = usize::try_from(seq - begin).unwrap_or(usize::MAX);
+        let hash = hashes.chunks_exact(DIGEST_BYTES).nth(nth);
+        hash.map(|hash| self.digest(hash, "a leaf hash")).transpose()
+    }
+
+    fn head(&self, log: &Log) -> Result<Checkpoint, StoreError> {
+        let heads = self.heads(log, log.size, 1)?;
+        heads.into_iter().next().ok_or_else(|| self.damaged("the signed head"))
+    }
+
+    fn heads(&self, log: &Log, size: u64, limit: usize) -> Result<Vec<Checkpoint>, StoreError> {
+        let cannot = |error| failed("read a signed head", error);
+        let mut read = self
+            .db()
+            .prepare_cached(
+                "SELECT note FROM checkpoint WHERE place >= ?1 AND place <= ?2
+                 ORDER BY place LIMIT ?3",
+            )
+            .map_err(cannot)?;
+        let range = log.range();
+        let notes = read
+            .query_map(params![range.place(size), range.place(log.size), limit], |row| {
+                row.get::<_, String>(0)
+            })
+            .map_err(cannot)?;
+        let parse = |note: rusqlite::Result<String>| {
+            let damaged = |_| self.damaged("a signed head");
+            Checkpoint::parse(&note.map_err(cannot)?).map_err(damaged)
+        };
+        notes.map(parse).collect()
+    }
+
+    /// See that the last entry is the one that the end of the log names.
+    fn check_end(&self, log: &Log) -> Result<(), StoreError> {
+        let leaf: Option<Vec<u8>> = self
+            .db()
+            .prepare_cached(
+                "SELECT leaf FROM entry WHERE place >= ?1 AND place <= ?2 ORDER BY place DESC LIMIT 1",
+            )
+            .and_then(|mut read| {
+                let range = log.range();
+                let from = range.place(log.size.saturating_sub(1));
+                read.query_row([from, range.place(u64::MAX)], |row| row.get(0)).optional()
+            })
+            .map_err(|error| failed("read the end of a log", error))?;
+        if leaf.as_ref() == Some(&log.last_leaf) {
+            Ok(())
+        } else {
+            Err(self.damaged("the end of the log"))
+        }
+    }
+}
+
+impl Drop for Scope<'_> {
+    fn drop(&mut self) {
+        // A connection that cannot end its reading is not used again.
+        if let Some(db) = self.db.take()
+            && db.execute_batch("ROLLBACK").is_ok()
+        {
+            self.inner.readers.give(db);
+        }
+    }
+}
+
+impl TenantTx for Scope<'_> {
+    fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    fn tail(&self) -> Result<Option<Tail>, StoreError> {
+        let Some(log) = &self.log else { return Ok(None) };
+        self.check_end(log)?;
+        let roots = log.frontier.chunks(DIGEST_BYTES);
+        let roots = roots.map(|root| self.digest(root, "the tree")).collect::<Result<_, _>>()?;
+        let frontier = Frontier::from_roots(log.size, roots);
+        Ok(Some(Tail {
+            frontier: frontier.map_err(|_| self.damaged("the tree"))?,
+            last_leaf: self.digest(&log.last_leaf, "the end of the log")?,
+            last_at: Timestamp::from_micros(log.last_at),
+            checkpoint: self.head(log)?,
+        }))
+    }
+
+    fn entry(&self, seq: u64) -> Result<Option<Entry>, StoreError> {
+        self.log.as_ref().map_or(Ok(None), |log| self.entry_at(log, seq))
+    }
+
+    fn select(&self, select: &Select) -> Result<Vec<Entry>, StoreError> {
+        select.check()?;
+        self.log.as_ref().map_or_else(|| Ok(Vec::new()), |log| self.page(log, select))
+    }
+
+    fn body(&self, seq: u64) -> Result<Option<OpenBody>, StoreError> {
+        let Some(log) = &self.log else { return Ok(None) };
+        let row: Option<(Option<i64>, Vec<u8>)> = self
+            .db()
+            .prepare_cached("SELECT key, sealed FROM body WHERE place = ?1")
+            .and_then(|mut read| {
+                let place = log.range().place(seq);
+                read.query_row([place], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+            })
+            .map_err(|error| failed("read a body", error))?;
+        let (Some((subject, sealed)), Some(entry)) = (row, self.entry_at(log, seq)?) else {
+            return Ok(None);
+        };
+        let Some(key) = self.key(log, subject)? else { return Ok(None) };
+        let body = open_body(&key, (self.tenant, seq), &sealed)?;
+        if entry.commit() != Some(commitment(&body.salt, &body.bytes)) {
+            return Err(self.damaged(&format!("the body of entry {seq}")));
+        }
+        Ok(Some(body))
+    }
+
+    fn leaf(&self, seq: u64) -> Result<Option<Digest>, StoreError> {
+        let Some(log) = self.log.as_ref().filter(|log| seq < log.size) else { return Ok(None) };
+        let leaf: Option<Vec<u8>> = self
+            .db()
+            .prepare_cached("SELECT leaf FROM entry WHERE place = ?1")
+            .and_then(|mut read| {
+                read.query_row([log.range().place(seq)], |row| row.get(0)).optional()
+            })
+            .map_err(|error| failed("read a leaf hash", error))?;
+        match leaf {
+            Some(leaf) => self.digest(&leaf, "a leaf hash").map(Some),
+            None => self.pruned_leaf(log, seq),
+        }
+    }
+
+    fn node(&self, level: u8, index: u64) -> Result<Option<Digest>, StoreError> {
+        let Some(log) = self.log.as_ref().filter(|_| level.is_multiple_of(8)) else {
+            return Ok(None);
+        };
+        let hash: Option<Vec<u8>> = self
+            .db()
+            .prepare_cached("SELECT hash FROM node WHERE place = ?1")
+            .and_then(|mut read| {
+                read.query_row([log.range().node(level, index)], |row| row.get(0)).optional()
+            })
+            .map_err(|error| failed("read a subtree root", error))?;
+        hash.map(|hash| self.digest(&hash, "a subtree root")).transpose()
+    }
+
+    fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        self.log.as_ref().map(|log| self.head(log)).transpose()
+    }
+
+    fn checkpoints(&self, size: u64, limit: usize) -> Result<Vec<Checkpoint>, StoreError> {
+        Select { limit, ..Select::default() }.check()?;
+        self.log.as_ref().map_or_else(|| Ok(Vec::new()), |log| self.heads(log, size, limit))
+    }
+
+    fn open_sessions(&self) -> Result<Vec<RunId>, StoreError> {
+        self.log.as_ref().map_or_else(|| Ok(Vec::new()), |log| self.open_runs(log))
+    }
+
+    fn sessions(&self, limit: usize) -> Result<Vec<Session>, StoreError> {
+        Select { limit, ..Select::default() }.check()?;
+        self.log.as_ref().map_or_else(|| Ok(Vec::new()), |log| self.newest_runs(log, limit))
+    }
+
+    fn session(&self, id: RunId) -> Result<Option<Session>, StoreError> {
+        self.log.as_ref().map_or(Ok(None), |log| self.run(log, id))
+    }
+
+    fn canon(&self, digest: Digest) -> Result<Option<Files>, StoreError> {
+        let tenant = self.tenant.uuid().as_u128().to_be_bytes();
+        let text: Option<String> = self
+            .db()
+            .prepare_cached("SELECT files FROM canon WHERE tenant = ?1 AND digest = ?2")
+            .and_then(|mut read| {
+                read.query_row(params![tenant, digest.as_bytes()], |row| row.get(0)).optional()
+            })
+            .map_err(|error| failed("read a canon", error))?;
+        let Some(text) = text else { return Ok(None) };
+        let damaged = || self.damaged("a canon");
+        let Ok(Value::Map(files)) = parse(&text) else { return Err(damaged()) };
+        let file = |(path, text): (String, Value)| {
+            text.as_text().map(|text| (path, text.to_owned())).ok_or_else(damaged)
+        };
+        files.into_iter().map(file).collect::<Result<_, _>>().map(Some)
+    }
+
+    fn pruned(&self) -> Result<Pruned, StoreError> {
+        Ok(self.log.as_ref().map(|log| log.pruned).unwrap_or_default())
+    }
+}

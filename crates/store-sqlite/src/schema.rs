@@ -1,0 +1,130 @@
+//! The tables, and how a file of an earlier release comes to have them.
+//!
+//! Places are integers of [`crate::place`]. Entries and bodies are rows keyed by place, so
+//! that an append goes to the right edge of the tree and reading a range is one walk.
+
+use std::path::Path;
+
+use cog_store::StoreError;
+use rusqlite::Connection;
+
+use crate::error::failed;
+
+/// "COG" and a zero byte: what `file` and we know our files by.
+const APPLICATION_ID: i64 = 0x434F_4700;
+/// Of 4,096 and 8,192 the one with fewer bytes written for each entry.
+const PAGE_BYTES: i64 = 4_096;
+
+/// What each release added, in order; the format of a file is how many of these it has.
+const MIGRATIONS: &[&str] = &["
+-- One row for each log: its end, from which the writer goes on.
+CREATE TABLE log (
+    no INTEGER PRIMARY KEY,
+    tenant BLOB NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    frontier BLOB NOT NULL,
+    last_leaf BLOB NOT NULL,
+    last_at INTEGER NOT NULL,
+    own_key BLOB NOT NULL,
+    bodies_from INTEGER NOT NULL DEFAULT 0,
+    entries_from INTEGER NOT NULL DEFAULT 0
+) STRICT;
+-- `back` is how far back the entry before it in its run is; 0 for the first of a run and
+-- nothing outside runs.
+CREATE TABLE entry (
+    place INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    back INTEGER,
+    leaf BLOB NOT NULL,
+    bytes BLOB NOT NULL
+) STRICT;
+CREATE TABLE entry_id (key INTEGER, place INTEGER, PRIMARY KEY (key, place))
+    STRICT, WITHOUT ROWID;
+CREATE TABLE entry_kind (kind INTEGER, place INTEGER, PRIMARY KEY (kind, place))
+    STRICT, WITHOUT ROWID;
+-- The leaf hashes of a pruned segment, one after the other.
+CREATE TABLE tile (place INTEGER PRIMARY KEY, hashes BLOB NOT NULL) STRICT;
+CREATE TABLE node (place INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
+-- The place is the log and the size that the head is of.
+CREATE TABLE checkpoint (place INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
+-- `key` is nothing for the log's own key.
+CREATE TABLE body (place INTEGER PRIMARY KEY, key INTEGER, sealed BLOB NOT NULL) STRICT;
+CREATE INDEX body_key ON body (key) WHERE key IS NOT NULL;
+CREATE TABLE subject_key (
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
+    log INTEGER NOT NULL,
+    subject BLOB NOT NULL,
+    wrapped BLOB NOT NULL,
+    UNIQUE (log, subject)
+) STRICT;
+-- A run is keyed by the place of its first entry; `status` is nothing while it is open.
+CREATE TABLE session (
+    first INTEGER PRIMARY KEY,
+    log INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    last INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    started INTEGER NOT NULL,
+    status TEXT,
+    UNIQUE (log, id)
+) STRICT;
+CREATE INDEX session_open ON session (first) WHERE status IS NULL;
+-- Every so many entries of a run, where to enter the chain of its entries.
+CREATE TABLE session_mark (session INTEGER, place INTEGER, PRIMARY KEY (session, place))
+    STRICT, WITHOUT ROWID;
+-- A canon may come before the first entry of its log.
+CREATE TABLE canon (
+    tenant BLOB,
+    digest BLOB,
+    files TEXT NOT NULL,
+    PRIMARY KEY (tenant, digest)
+) STRICT;
+CREATE TABLE signing_key (
+    tenant BLOB,
+    name TEXT,
+    id INTEGER,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (tenant, name, id)
+) STRICT;
+-- Written when a store is closed.
+CREATE TABLE housekeeping (one INTEGER PRIMARY KEY CHECK (one = 1), closed INTEGER NOT NULL)
+    STRICT;
+INSERT INTO housekeeping VALUES (1, 0);
+"];
+
+/// Make an empty file ours. Nobody else has it open yet, and until the write-ahead log is
+/// switched on, a power cut leaves it empty.
+pub(crate) fn create(db: &Connection) -> Result<(), StoreError> {
+    let cannot = |error| failed("create the database", error);
+    db.pragma_update(None, "page_size", PAGE_BYTES).map_err(cannot)?;
+    migrate(db, 0)?;
+    db.pragma_update(None, "journal_mode", "wal").map_err(cannot)
+}
+
+/// Check that the file is ours and bring it to this release's format.
+pub(crate) fn check(db: &Connection, path: &Path, may_migrate: bool) -> Result<(), StoreError> {
+    let number = |name| {
+        let read = db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        read.map_err(|error| failed("read the database", error))
+    };
+    if number("application_id")? != APPLICATION_ID {
+        return Err(StoreError::NotOurs { path: path.to_owned() });
+    }
+    let (found, known) = (number("user_version")?, MIGRATIONS.len());
+    match usize::try_from(found) {
+        Ok(found) if found == known => Ok(()),
+        Ok(found) if found < known && may_migrate => migrate(db, found),
+        Ok(found) if found < known => Err(StoreError::ReadOnly),
+        _ => Err(StoreError::TooNew { found, known: i64::try_from(known).unwrap_or(i64::MAX) }),
+    }
+}
+
+fn migrate(db: &Connection, found: usize) -> Result<(), StoreError> {
+    let steps = MIGRATIONS.get(found..).unwrap_or_default().concat();
+    db.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {steps} PRAGMA application_id = {APPLICATION_ID};
+         PRAGMA user_version = {}; COMMIT;",
+        MIGRATIONS.len()
+    ))
+    .map_err(|error| failed("bring the database to this release's format", error))
+}

@@ -1,0 +1,10 @@
+//! The cases, by what they are about. Each is handed an empty place.
+
+pub mod bodies;
+pub mod canons;
+pub mod logs;
+pub mod proofs;
+pub mod pruning;
+pub mod runs;
+pub mod select;
+pub mod tenants;
