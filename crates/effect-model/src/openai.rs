@@ -1,0 +1,200 @@
+//! Any server that speaks the OpenAI chat-completions protocol.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cog_base::id::ReceiptId;
+use cog_base::json::{Loose, parse_loose};
+use cog_effect_http::{BadEndpoint, Client, Exchange, Policy, Reply, Trouble};
+use cog_gate::Failure;
+use cog_gate::effect::ModelChat;
+
+use crate::answer::{Answer, TEXT_BYTES_MAX};
+use crate::secret::Secret;
+
+/// The longest a model may take to answer, in milliseconds.
+const TIMEOUT_MS: u64 = 300_000;
+/// The largest answer that is read, in bytes: the text as JSON and room for the rest.
+const BYTES_MAX: u64 = 16 << 20;
+/// How much of a server's complaint is shown.
+const SHOWN_CHARS: usize = 300;
+
+/// A model behind an OpenAI-compatible server.
+#[derive(Debug)]
+pub struct OpenAi {
+    base_url: String,
+    model: String,
+    api_key: Option<Secret>,
+    http: Arc<Client>,
+}
+
+/// A question without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unanswered {
+    pub(crate) failure: Failure,
+    /// Whether it may be on the bill all the same.
+    pub(crate) billed: bool,
+}
+
+impl OpenAi {
+    /// The model that the server at `base_url` (such as `http://localhost:11434/v1`) calls
+    /// `model`. Requests go to that host and port only, which may be private, as the
+    /// operator named them.
+    ///
+    /// # Errors
+    /// [`BadEndpoint`] when `base_url` is not an http or https URL.
+    pub fn new(base_url: &str, model: &str, api_key: Option<Secret>) -> Result<Self, BadEndpoint> {
+        let http = Arc::new(Client::new(Policy::for_endpoint(base_url)?));
+        Ok(Self::with_client(base_url, model, api_key, http))
+    }
+
+    /// The same over a client with a policy of its own.
+    #[must_use]
+    pub fn with_client(
+        base_url: &str,
+        model: &str,
+        api_key: Option<Secret>,
+        http: Arc<Client>,
+    ) -> Self {
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        Self { base_url, model: model.to_owned(), api_key, http }
+    }
+
+    /// Ask. The receipt is the idempotency key.
+    pub(crate) async fn ask(
+        &self,
+        chat: &ModelChat,
+        receipt: ReceiptId,
+    ) -> Result<Answer, Unanswered> {
+        match self.http.exchange(&self.exchange(chat, receipt)).await {
+            Ok(reply) => self.read(chat, &reply),
+            Err(Trouble::Failed(failure)) => Err(unreachable(failure, false)),
+            // A question changes nothing in the world: one whose answer was lost may be
+            // asked again, whatever the protocol's method. It may be on the bill, though.
+            Err(Trouble::Unknown(failure)) => Err(unreachable(failure, true)),
+        }
+    }
+
+    fn exchange(&self, chat: &ModelChat, receipt: ReceiptId) -> Exchange {
+        let mut headers = BTreeMap::from([
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("accept".to_owned(), "application/json".to_owned()),
+        ]);
+        if let Some(key) = &self.api_key {
+            headers.insert("authorization".into(), format!("Bearer {}", key.reveal()));
+        }
+        Exchange {
+            method: "POST".into(),
+            url: format!("{}/chat/completions", self.base_url),
+            headers,
+            body: Some(self.body(chat).canonical()),
+            idempotency_key: receipt.to_string(),
+            timeout_ms: TIMEOUT_MS,
+            bytes_max: BYTES_MAX,
+        }
+    }
+
+    fn body(&self, chat: &ModelChat) -> Loose {
+        let messages = chat.messages.iter().map(|message| {
+            Loose::map([
+                ("role", Loose::from(message.role.as_str())),
+                ("content", message.content.as_str().into()),
+            ])
+        });
+        // OpenAI renamed the bound; the servers that follow its protocol did not.
+        let bound = if self.base_url.starts_with("https://api.openai.com/") {
+            "max_completion_tokens"
+        } else {
+            "max_tokens"
+        };
+        let temperature = f64::from(u32::try_from(chat.temperature_milli).unwrap_or(0)) / 1_000.0;
+        let mut body = BTreeMap::from([
+            ("model".to_owned(), Loose::from(self.model.as_str())),
+            ("messages".to_owned(), Loose::list(messages)),
+            (bound.to_owned(), chat.tokens_max.into()),
+            ("temperature".to_owned(), Loose::Float(temperature)),
+            ("stream".to_owned(), false.into()),
+        ]);
+        if chat.json {
+            let format = Loose::map([("type", Loose::from("json_object"))]);
+            body.insert("response_format".into(), format);
+        }
+        Loose::Map(body)
+    }
+
+    fn read(&self, chat: &ModelChat, reply: &Reply) -> Result<Answer, Unanswered> {
+        let bytes = reply.body.as_ref().map_err(|lost| {
+            let failure = failure("model.bad_answer", lost.message.clone(), lost.transient);
+            Unanswered { failure, billed: true }
+        })?;
+        let text = String::from_utf8_lossy(bytes);
+        if !(200..300).contains(&reply.status) {
+            return Err(Unanswered { failure: self.refused(reply.status, &text), billed: false });
+        }
+        let answer = parse_loose(&text).ok().and_then(|value| answer(chat, &self.model, &value));
+        let answer = answer.ok_or_else(|| {
+            let message = format!("{} gave no choice with a text: {}", self.place(), shown(&text));
+            Unanswered { failure: failure("model.bad_answer", message, true), billed: true }
+        })?;
+        if answer.text.len() > TEXT_BYTES_MAX {
+            let message = format!("{} gave more than {TEXT_BYTES_MAX} bytes", self.place());
+            let failure = failure("model.bad_answer", message, false);
+            return Err(Unanswered { failure, billed: true });
+        }
+        Ok(answer)
+    }
+
+    fn refused(&self, status: u16, text: &str) -> Failure {
+        let (code, transient) = match status {
+            401 | 403 => ("model.unauthorised", false),
+            404 => ("model.not_found", false),
+            408 | 409 | 425 | 429 | 500..=599 => ("model.overloaded", true),
+            _ => ("model.refused", false),
+        };
+        let complaint = parse_loose(text).ok();
+        let complaint = complaint
+            .as_ref()
+            .and_then(|value| value.at(&["error", "message"]).or(value.get("error")))
+            .and_then(Loose::as_text)
+            .unwrap_or(text);
+        let message = format!("{} answered {status}: {}", self.place(), shown(complaint));
+        failure(code, message, transient)
+    }
+
+    fn place(&self) -> String {
+        format!("the model `{}` at `{}`", self.model, self.base_url)
+    }
+}
+
+/// The first choice of a chat completion. A server that does not count tokens is billed at
+/// the upper bound: no tokenizer makes more than one token of a byte.
+fn answer(chat: &ModelChat, model: &str, value: &Loose) -> Option<Answer> {
+    let choice = value.get("choices")?.as_list()?.first()?;
+    let text = choice.at(&["message", "content"])?.as_text()?.to_owned();
+    let tokens = |name| value.at(&["usage", name]).and_then(Loose::as_u64).filter(|n| *n > 0);
+    let word = |value: Option<&Loose>| value.and_then(Loose::as_text).map(str::to_owned);
+    Some(Answer {
+        model: word(value.get("model")).unwrap_or_else(|| model.to_owned()),
+        input_tokens: tokens("prompt_tokens").unwrap_or_else(|| chat.input_tokens_max()),
+        output_tokens: tokens("completion_tokens").unwrap_or(text.len().max(1) as u64),
+        finish_reason: word(choice.get("finish_reason")).unwrap_or_else(|| "stop".into()),
+        text,
+    })
+}
+
+fn unreachable(failure: Failure, billed: bool) -> Unanswered {
+    let code = if failure.code == "http.timeout" { "model.timeout" } else { "model.unreachable" };
+    Unanswered { failure: Failure { code: code.into(), ..failure }, billed }
+}
+
+fn failure(code: &str, message: String, transient: bool) -> Failure {
+    Failure { code: code.into(), message, transient }
+}
+
+fn shown(text: &str) -> String {
+    let text = text.trim();
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests;
