@@ -31,7 +31,7 @@ close "$work/edited"
 mv "$work/edited" "$here/edited.cogbundle"
 
 # One line is gone: the attempt to send a traveller's data away.
-sed -e '$d' -e '/"kind":"denial".*"step":"share"/d' "$here/someone.cogbundle" >"$work/cut"
+sed -e '$d' -e '/"kind":"denial"/{/"step":"share"/d;}' "$here/someone.cogbundle" >"$work/cut"
 close "$work/cut"
 mv "$work/cut" "$here/cut.cogbundle"
 

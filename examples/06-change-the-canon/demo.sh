@@ -19,7 +19,7 @@ expect() {
   wanted=$1
   shift
   code=0
-  "$@" || code=$?
+  "$@" 2>&1 || code=$?
   if [ "$code" -ne "$wanted" ]; then
     echo "ended with $code instead of $wanted: $*" >&2
     exit 1
