@@ -36,7 +36,7 @@ pub struct Audit {
     last: Option<(Digest, Timestamp)>,
     origin: Option<String>,
     keys: Vec<KeyInForce>,
-    pruned: Option<(u64, Digest)>,
+    pruned: BTreeMap<u64, Digest>,
     kinds: BTreeMap<Kind, u64>,
     sessions: Sessions,
     approvals: Approvals,
@@ -65,9 +65,9 @@ pub struct Audited {
     pub origin: Option<String>,
     /// The keys put in force, in order.
     pub keys: Vec<KeyInForce>,
-    /// Up to where the last `segment.pruned` entry says that entries were removed, and the
-    /// root of the tree there.
-    pub pruned: Option<(u64, Digest)>,
+    /// Up to where `segment.pruned` entries say that entries were removed, and the root of
+    /// the tree there. A pruning that was said and not yet done is one of them.
+    pub pruned: BTreeMap<u64, Digest>,
     /// Entries of each kind.
     pub kinds: BTreeMap<Kind, u64>,
     /// Outcomes by disposition, in the order of [`crate::kind::DISPOSITIONS`].
@@ -96,7 +96,7 @@ impl Audit {
             last: None,
             origin: None,
             keys: Vec::new(),
-            pruned: None,
+            pruned: BTreeMap::new(),
             kinds: BTreeMap::new(),
             sessions: Sessions::new(from > 0),
             approvals: Approvals::new(from > 0),
@@ -247,9 +247,7 @@ impl Audit {
             self.findings.add(seq, "prune.range", message);
         }
         let root = entry.digest("root").unwrap_or_else(|| Digest::from_bytes([0; 32]));
-        if self.pruned.is_none_or(|(before, _)| before < to) {
-            self.pruned = Some((to, root));
-        }
+        self.pruned.insert(to, root);
     }
 }
 

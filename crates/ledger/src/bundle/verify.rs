@@ -260,7 +260,7 @@ impl Reading {
             findings.add(None, "manifest.wrong", "the manifest names another origin");
         }
         if from > 0
-            && audited.pruned.is_none_or(|(to, root)| to != from || Some(root) != pruned_root)
+            && audited.pruned.get(&from).is_none_or(|root| Some(*root) != pruned_root)
         {
             let message = "no entry says that the missing part was pruned, with its root";
             findings.add(None, "prune.unexplained", message);

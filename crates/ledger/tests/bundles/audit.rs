@@ -165,9 +165,10 @@ fn consent_is_for_one_intent_by_others_and_before() {
             house.outcome(session, receipt, "completed");
             house.receipt(session, "pay", &[id]);
         }),
-        ("granted after its time", &["approval.expired"], |house, session, id| {
+        ("granted after its time", &["approval.not_granted"], |house, session, id| {
             house.now = house.now.plus_ms(120_000);
             house.grant(session, id, "pay", "user:cfo");
+            house.receipt(session, "pay", &[id]);
         }),
         ("never asked for", &["approval.missing"], |house, session, _| {
             let id = ApprovalId::new(house.now, &mut house.entropy).unwrap();
