@@ -80,8 +80,9 @@ impl Prices {
     /// The cost of so many tokens, rounded up.
     #[must_use]
     pub fn of(self, input_tokens: u64, output_tokens: u64) -> Micros {
-        let sum = u128::from(self.input) * u128::from(input_tokens)
-            + u128::from(self.output) * u128::from(output_tokens);
+        let input = u128::from(self.input) * u128::from(input_tokens);
+        let output = u128::from(self.output) * u128::from(output_tokens);
+        let sum = input.saturating_add(output);
         Micros::new(u64::try_from(sum.div_ceil(1_000_000)).unwrap_or(u64::MAX))
     }
 }
