@@ -22,8 +22,9 @@ fn acts() -> impl Strategy<Value = Act> {
     let file = |name: u8| format!("{}.json", char::from(b'a' + name));
     prop_oneof![
         (0..400_u64).prop_map(|tokens| Act::Ask(chat("hello", tokens).into())),
-        (0..3_u8, 0..1_000_u64)
-            .prop_map(|(name, cents)| Act::Ask(pay(&char::from(b'a' + name).to_string(), cents).into())),
+        (0..3_u8, 0..1_000_u64).prop_map(|(name, cents)| Act::Ask(
+            pay(&char::from(b'a' + name).to_string(), cents).into()
+        )),
         (0..3_u8).prop_map(move |name| Act::Ask(read("payments", &file(name)).into())),
         Just(Act::Ask(read("payments", ".").into())),
         Just(Act::Ask(effect("process.run", r#"{"program":"sort","root":"payments"}"#))),
@@ -41,7 +42,8 @@ struct Open {
 
 /// Whether two effects may not be open at once.
 fn clash(one: &Footprint, other: &Footprint) -> bool {
-    let inside = |inner: &str, outer: &str| inner == outer || inner.starts_with(&format!("{outer}/"));
+    let inside =
+        |inner: &str, outer: &str| inner == outer || inner.starts_with(&format!("{outer}/"));
     let meets = |writes: &Footprint, all: &Footprint| {
         writes.writes.iter().any(|key| {
             all.reads.iter().chain(&all.writes).any(|held| inside(key, held) || inside(held, key))
@@ -70,7 +72,8 @@ fn begin(house: &mut House, effect: AnyEffect, share: u64, end: u8) -> Option<Op
     let performed = match end {
         0 => cleared.done(Value::Null, Micros::new(cost)),
         1 => {
-            let failure = cog_gate::Failure { code: "x".into(), message: "no".into(), transient: false };
+            let failure =
+                cog_gate::Failure { code: "x".into(), message: "no".into(), transient: false };
             cleared.failed(failure, Micros::new(cost))
         }
         _ => cleared.unknown(),

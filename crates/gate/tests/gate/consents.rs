@@ -52,9 +52,7 @@ fn what_was_agreed_and_used_is_known_after_a_restart() {
     let mut used = agreed();
     used.perform(pay("acme", 200_000), Value::Null, 0);
     let mut unused = agreed();
-    for (house, expected) in
-        [(&mut used, "asks 2 of role:finance"), (&mut unused, "permitted")]
-    {
+    for (house, expected) in [(&mut used, "asks 2 of role:finance"), (&mut unused, "permitted")] {
         house.gate = cog_gate::Gate::default();
         for entry in house.entries() {
             house.gate.observe(&entry);

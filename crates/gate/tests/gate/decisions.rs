@@ -15,13 +15,8 @@ use crate::house::{CLERK, House, actor, ample, canon_but, chat, effect, get, pay
 pub(crate) fn preview(house: &mut House, who: &str, effect: &AnyEffect) -> (Intent, Snapshot) {
     let ledger_at = house.ledger_at();
     let canon = house.canon.as_ref();
-    let world = World {
-        now: house.now,
-        ledger_at,
-        tenant: house.status,
-        canon,
-        in_force: house.in_force,
-    };
+    let world =
+        World { now: house.now, ledger_at, tenant: house.status, canon, in_force: house.in_force };
     let question = Question {
         origin: &house.origin,
         step: house.step,
@@ -55,52 +50,169 @@ fn check(who: &str, effect: impl Into<AnyEffect>, expected: Expect) {
 
 #[test]
 fn what_policies_permit_passes_every_check() {
-    check(CLERK, read("invoices", "acme.txt"), expect![[""]]);
-    check(CLERK, pay("acme", 100_000), expect![[""]]);
-    check(CLERK, chat("read this", 100), expect![[""]]);
-    check(CLERK, get("https://api.example.com/rates"), expect![[""]]);
-    check(CLERK, effect("process.run", r#"{"program":"sort","root":"notes"}"#), expect![[""]]);
+    check(
+        CLERK,
+        read("invoices", "acme.txt"),
+        expect![[r#"
+        allow
+    "#]],
+    );
+    check(
+        CLERK,
+        pay("acme", 100_000),
+        expect![[r#"
+        allow
+    "#]],
+    );
+    check(
+        CLERK,
+        chat("read this", 100),
+        expect![[r#"
+        allow
+    "#]],
+    );
+    check(
+        CLERK,
+        get("https://api.example.com/rates"),
+        expect![[r#"
+        allow
+    "#]],
+    );
+    check(
+        CLERK,
+        effect("process.run", r#"{"program":"sort","root":"notes"}"#),
+        expect![[r#"
+        allow
+    "#]],
+    );
 }
 
 #[test]
 fn a_refusal_names_each_check_that_says_no() {
-    check("agent:stranger", read("invoices", "a"), expect![[""]]);
-    check(CLERK, read("broken", "a"), expect![[""]]);
-    check(CLERK, read("secrets", "a"), expect![[""]]);
-    check(CLERK, effect("file.delete", r#"{"root":"invoices","path":"../a"}"#), expect![[""]]);
-    check(CLERK, effect("file.write", r#"{"root":"payments","path":"a","text":""}"#), expect![[""]]);
-    check(CLERK, pay("acme", 1_000_001), expect![[""]]);
-    check(CLERK, get("https://evil.example/"), expect![[""]]);
-    check(CLERK, effect("process.run", r#"{"program":"sh","root":"invoices"}"#), expect![[""]]);
-    check(CLERK, effect("process.run", r#"{"program":"sort","network":true}"#), expect![[""]]);
-    let unknown = effect("model.chat", r#"{"model":"oracle","messages":[]}"#);
-    check(CLERK, unknown, expect![[""]]);
+    let cases: [(&str, AnyEffect); 10] = [
+        ("agent:stranger", read("invoices", "a").into()),
+        (CLERK, read("broken", "a").into()),
+        (CLERK, read("secrets", "a").into()),
+        (CLERK, effect("file.delete", r#"{"root":"invoices","path":"../a"}"#)),
+        (CLERK, effect("file.write", r#"{"root":"payments","path":"a","text":""}"#)),
+        (CLERK, pay("acme", 1_000_001).into()),
+        (CLERK, get("https://evil.example/").into()),
+        (CLERK, effect("process.run", r#"{"program":"sh","root":"invoices"}"#)),
+        (CLERK, effect("process.run", r#"{"program":"sort","network":true}"#)),
+        (CLERK, effect("model.chat", r#"{"model":"oracle","messages":[]}"#)),
+    ];
+    let mut house = House::new();
+    let mut table = String::new();
+    for (who, effect) in cases {
+        let (intent, snapshot) = preview(&mut house, who, &effect);
+        let said = lines(&decide(&intent, &snapshot, house.canon.as_ref()));
+        writeln!(table, "{who} {} {}", intent.action(), intent.resource_text()).unwrap();
+        said.lines().for_each(|line| writeln!(table, "  {line}").unwrap());
+    }
+    expect![[r#"
+        agent:stranger file.read Root::"invoices"
+          identity fail identity.unknown
+        agent:clerk file.read Root::"broken"
+          canon fail canon.error
+        agent:clerk file.read Root::"secrets"
+          confinement fail root.undeclared
+        agent:clerk file.delete Root::"invoices"
+          confinement fail root.read_only
+          approval approval approval.needed
+        agent:clerk file.write Root::"payments"
+          canon fail canon.no_permit
+        agent:clerk file.write Root::"payments"
+          approval approval approval.needed
+          envelope fail envelope.amount
+        agent:clerk http.request Host::"evil.example"
+          confinement fail host.not_allowed
+        agent:clerk process.run Program::"sh"
+          confinement fail program.not_allowed
+        agent:clerk process.run Program::"sort"
+          canon fail canon.no_permit
+        agent:clerk model.chat Model::"oracle"
+          confinement fail model.unknown
+    "#]]
+    .assert_eq(&table);
 }
 
 #[test]
 fn consent_is_asked_for_only_when_nothing_else_stands_against_it() {
-    check(CLERK, pay("acme", 100_001), expect![[""]]);
-    check("agent:stranger", pay("acme", 100_001), expect![[""]]);
+    check(
+        CLERK,
+        pay("acme", 100_001),
+        expect![[r#"
+        approval approval approval.needed
+    "#]],
+    );
+    check(
+        "agent:stranger",
+        pay("acme", 100_001),
+        expect![[r#"
+        identity fail identity.unknown
+        approval approval approval.needed
+    "#]],
+    );
 }
 
 #[test]
 fn the_state_of_the_house_counts() {
     let mut house = House::new();
     house.status = TenantStatus::Suspended;
-    check_in(&mut house, CLERK, read("invoices", "a"), expect![[""]]);
+    check_in(
+        &mut house,
+        CLERK,
+        read("invoices", "a"),
+        expect![[r#"
+        tenant fail tenant.suspended
+    "#]],
+    );
     house.status = TenantStatus::Active;
     house.canon = None;
-    check_in(&mut house, CLERK, read("invoices", "a"), expect![[""]]);
+    check_in(
+        &mut house,
+        CLERK,
+        read("invoices", "a"),
+        expect![[r#"
+        identity fail identity.unknown
+        canon fail canon.missing
+        envelope fail envelope.unknown
+        freshness fail freshness.canon_changed
+    "#]],
+    );
     house.in_force = None;
-    check_in(&mut house, CLERK, read("invoices", "a"), expect![[""]]);
-    let mut poor = House::with(canon_but("\"wait\"", "\"refuse\""), Limits {
-        cost: Some(cog_base::Micros::new(10)),
-        effects: Some(1),
-        ..ample()
-    });
-    check_in(&mut poor, CLERK, chat("hello", 100), expect![[""]]);
+    check_in(
+        &mut house,
+        CLERK,
+        read("invoices", "a"),
+        expect![[r#"
+        identity fail identity.unknown
+        canon fail canon.missing
+        envelope fail envelope.unknown
+    "#]],
+    );
+    let mut poor = House::with(
+        canon_but("\"wait\"", "\"refuse\""),
+        Limits { cost: Some(cog_base::Micros::new(10)), effects: Some(1), ..ample() },
+    );
+    check_in(
+        &mut poor,
+        CLERK,
+        chat("hello", 100),
+        expect![[r#"
+        budget fail budget.exceeded
+    "#]],
+    );
     let _open = poor.clear(pay("acme", 1));
-    check_in(&mut poor, CLERK, pay("acme", 1), expect![[""]]);
+    check_in(
+        &mut poor,
+        CLERK,
+        pay("acme", 1),
+        expect![[r#"
+        quota fail quota.exceeded
+        interference fail interference.conflict
+    "#]],
+    );
 }
 
 #[test]
@@ -113,22 +225,24 @@ fn the_reason_and_the_way_out_are_said_in_words() {
         let ways_out = flips(&intent, &snapshot, canon, &decision).join("\n");
         format!("{}\n{ways_out}", reason(&decision, &intent))
     };
-    expect![[""]].assert_eq(&words(effect(
-        "file.write",
-        r#"{"root":"invoices","path":"../x","document":{"amount_cents":2}}"#,
-    )));
-    expect![[""]].assert_eq(&words(get("https://evil.example/").into()));
-    expect![[""]].assert_eq(&words(pay("acme", 1_000_001).into()));
-    expect![[""]].assert_eq(&words(effect(
-        "file.write",
-        r#"{"root":"payments","path":"x","document":{"amount_cents":"many"}}"#,
-    )));
+    expect![[r#"
+        The root `invoices` may only be read.
+        if the workflow declared the root `invoices` with access: write, and if the path stayed inside the root `invoices`"#]].assert_eq(&words(effect("file.delete", r#"{"root":"invoices","path":"../x"}"#)));
+    expect![[r#"
+        The canon does not list the host `evil.example`.
+        if the canon listed the host `evil.example`"#]]
+    .assert_eq(&words(get("https://evil.example/").into()));
+    expect![[r#"
+        The run would move 1000001 in all, more than the 1000000 it may.
+        if the amount were at most 1000000"#]]
+    .assert_eq(&words(pay("acme", 1_000_001).into()));
 }
 
 #[test]
 fn every_check_is_made_and_stands_in_the_trace_in_order() {
     let mut house = House::new();
-    let (intent, snapshot) = preview(&mut house, "agent:stranger", &get("https://evil.example/").into());
+    let (intent, snapshot) =
+        preview(&mut house, "agent:stranger", &get("https://evil.example/").into());
     let decision = decide(&intent, &snapshot, house.canon.as_ref());
     let names: Vec<_> = decision.checks.iter().map(|check| check.name).collect();
     assert_eq!(names, cog_gate::decision::CheckName::ALL);

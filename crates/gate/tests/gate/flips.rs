@@ -1,15 +1,14 @@
 //! The change that a refusal names turns it round, and a smaller one does not.
 
-use cog_base::{Micros, Value};
+use cog_base::Micros;
 use cog_gate::decision::{Verdict, decide};
 use cog_gate::explain::flips;
 use cog_gate::snapshot::{Access, Snapshot};
-use cog_gate::{AnyEffect, Effect, Intent};
+use cog_gate::{AnyEffect, Intent};
 use proptest::prelude::*;
 
 use crate::decisions::preview;
-use crate::house::{CLERK, House, actor, effect};
-use crate::records::house_canon;
+use crate::house::{CLERK, House, actor, canon_with, effect};
 
 /// An intent to write, by what may be wrong with it.
 #[derive(Clone, Debug)]
@@ -25,7 +24,9 @@ impl Wish {
         let Self { root, path, cents, .. } = self;
         effect(
             "file.write",
-            &format!(r#"{{"root":"{root}","path":"{path}","document":{{"amount_cents":{cents}}}}}"#),
+            &format!(
+                r#"{{"root":"{root}","path":"{path}","document":{{"amount_cents":{cents}}}}}"#
+            ),
         )
     }
 
@@ -43,7 +44,8 @@ fn apply(part: &str, wish: &mut Wish, snapshot: &mut Snapshot) {
         snapshot.effects.limit = Some(number(count.strip_suffix(" effects").unwrap()));
     } else if let Some(dollars) = part.strip_prefix("if the run's budget were at least $") {
         let (whole, fraction) = dollars.split_once('.').unwrap();
-        snapshot.budget.limit = Some(number(whole) * 1_000_000 + number(&format!("{fraction:0<6}")));
+        snapshot.budget.limit =
+            Some(number(whole) * 1_000_000 + number(&format!("{fraction:0<6}")));
     } else if let Some(cents) = part.strip_prefix("if the amount were at most ") {
         wish.cents = number(cents);
     } else if part == "if it touched only what the run has touched already" {
@@ -81,7 +83,7 @@ prop_compose! {
         cost in 0..4_u64,
         effects in (0..3_u64, 0..3_u64),
         budget in (0..4_u64, 0..4_u64),
-        resources in 0..4_u64,
+        resources in 0..3_u64,
         adds in 0..2_u64,
         moved in 0..3_u64,
         deleted in any::<bool>(),
@@ -95,12 +97,14 @@ prop_compose! {
 
 /// A canon in which any write is permitted and the envelope is tight.
 fn tight() -> cog_canon::Canon {
-    crate::house::canon_with(|path, text| match path {
+    canon_with(|path, text| match path {
         "canon.toml" => text
             .replace("resources_max = 4", "resources_max = 2")
             .replace("amount_max = 1_000_000", "amount_max = 3")
             .replace(r#"["http.request", "file.delete"]"#, r#"["file.write", "file.delete"]"#),
-        "policies/effects.cedar" => r#"@id("any") permit (principal, action, resource);"#.to_owned(),
+        "policies/effects.cedar" => {
+            r#"@id("any") permit (principal, action, resource);"#.to_owned()
+        }
         _ => text.to_owned(),
     })
 }
@@ -126,7 +130,9 @@ proptest! {
         }
         let intent = wish.intent(&house);
         let decision = decide(&intent, &snapshot, Some(canon));
-        for flip in flips(&intent, &snapshot, Some(canon), &decision) {
+        let ways_out = flips(&intent, &snapshot, Some(canon), &decision);
+        prop_assert_eq!(ways_out.is_empty(), !matches!(decision.verdict, Verdict::Refuse(_)));
+        for flip in ways_out {
             let (mut changed, mut then) = (wish.clone(), snapshot.clone());
             for part in flip.split(", and ") {
                 apply(part, &mut changed, &mut then);
@@ -141,23 +147,5 @@ proptest! {
                 }
             }
         }
-    }
-}
-
-#[test]
-fn every_refusal_by_number_or_place_names_a_way_out() {
-    let mut house = House::new();
-    for args in [
-        r#"{"root":"secrets","path":"../a","text":"x"}"#,
-        r#"{"root":"invoices","path":"a","text":"x"}"#,
-        r#"{"root":"notes","path":"a","document":{"amount_cents":1000001}}"#,
-    ] {
-        let (intent, snapshot) = preview(&mut house, CLERK, &effect("file.write", args));
-        let decision = decide(&intent, &snapshot, house.canon.as_ref());
-        assert!(matches!(decision.verdict, Verdict::Refuse(_)));
-        let alone = decision.checks.iter().filter(|it| it.outcome != cog_gate::decision::Outcome::Pass);
-        let ways_out = flips(&intent, &snapshot, house.canon.as_ref(), &decision);
-        assert!(alone.count() > 1 || ways_out.len() == 1, "{args}: {ways_out:?}");
-        assert_ne!(intent.context().get("args"), Some(&Value::Null));
     }
 }

@@ -69,6 +69,7 @@ pub(crate) fn ample() -> Limits {
 pub(crate) struct House {
     pub(crate) gate: Gate,
     pub(crate) writer: Writer<MemoryShelf>,
+    pub(crate) keys: MemoryKeys,
     pub(crate) changes: ChangeControl,
     pub(crate) canon: Option<Canon>,
     pub(crate) in_force: Option<Digest>,
@@ -94,10 +95,11 @@ impl House {
             workflow: "pay-supplier-invoices".to_owned(),
             initiator: actor("user:ada"),
         };
-        let keys = Box::new(MemoryKeys::default());
+        let keys = MemoryKeys::default();
         let mut house = Self {
             gate: Gate::default(),
-            writer: Writer::new(MemoryShelf::default(), keys, "cognitionos/test"),
+            writer: Writer::new(MemoryShelf::default(), Box::new(keys.clone()), "cognitionos/test"),
+            keys,
             changes: ChangeControl::default(),
             in_force: Some(canon.digest()),
             canon: Some(canon),
@@ -116,9 +118,10 @@ impl House {
         let canon = self.canon.as_ref().unwrap();
         let found = self.changes.found(canon, "production", &actor("user:chair")).unwrap();
         self.record(found);
-        let roots = limits.roots.iter().map(|(name, access)| {
-            (name.as_str(), Value::map([("access", access.word())]))
-        });
+        let roots = limits
+            .roots
+            .iter()
+            .map(|(name, access)| (name.as_str(), Value::map([("access", access.word())])));
         let nothing = Value::from(Digest::of(&[]));
         let started = [
             ("workflow", Value::from(self.origin.workflow.as_str())),
@@ -193,8 +196,13 @@ impl House {
             canon: self.canon.as_ref(),
             in_force: self.in_force,
         };
-        let question =
-            Question { origin: &self.origin, step: self.step, actor: actor(who), effect, subject: None };
+        let question = Question {
+            origin: &self.origin,
+            step: self.step,
+            actor: actor(who),
+            effect,
+            subject: None,
+        };
         self.gate.ask(question, &world, &mut self.entropy).unwrap()
     }
 
@@ -227,10 +235,8 @@ impl House {
 
     /// The pending authorisation of what must be allowed.
     pub(crate) fn pending<E: Effect>(&mut self, effect: E) -> Pending<E> {
-        match self.ask(CLERK, effect) {
-            Answer::Permitted(pending) => pending,
-            other => panic!("expected a permit, got {other:?}"),
-        }
+        let Answer::Permitted(pending) = self.ask(CLERK, effect) else { panic!("it is allowed") };
+        pending
     }
 
     pub(crate) fn permit<E: Effect>(&mut self, effect: E) -> Permit<E> {
@@ -289,17 +295,14 @@ pub(crate) fn pay(name: &str, cents: u64) -> FileWrite {
     let args = format!(
         r#"{{"root":"payments","path":"{name}.json","document":{{"amount_cents":{cents}}}}}"#
     );
-    match effect("file.write", &args) {
-        AnyEffect::FileWrite(write) => write,
-        other => panic!("{other:?}"),
-    }
+    let AnyEffect::FileWrite(write) = effect("file.write", &args) else { panic!("{args}") };
+    write
 }
 
 pub(crate) fn get(url: &str) -> HttpRequest {
-    match effect("http.request", &format!(r#"{{"url":"{url}"}}"#)) {
-        AnyEffect::HttpRequest(request) => request,
-        other => panic!("{other:?}"),
-    }
+    let args = format!(r#"{{"url":"{url}"}}"#);
+    let AnyEffect::HttpRequest(request) = effect("http.request", &args) else { panic!("{args}") };
+    request
 }
 
 /// A question that may cost `tokens_max` times two millionths and a little more.

@@ -202,10 +202,10 @@ fn the_digest_binds_the_action_and_every_argument() {
     for other in [pay("acme", 101), pay("acmf", 100)] {
         assert_ne!(small.digest(), other.digest());
     }
-    assert_ne!(read("a", "b").digest(), cog_gate::effect::FileDelete {
-        root: "a".into(),
-        path: "b".into(),
-    }.digest());
+    assert_ne!(
+        read("a", "b").digest(),
+        cog_gate::effect::FileDelete { root: "a".into(), path: "b".into() }.digest()
+    );
 }
 
 #[test]
