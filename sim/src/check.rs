@@ -62,7 +62,9 @@ impl World {
             let seals = records.iter().filter(|it| it.entry.kind() == Kind::SessionSealed).count();
             let last = records.last().map(|it| it.entry.kind());
             if seals != 1 || last != Some(Kind::SessionSealed) {
-                return Err(self.broken(&format!("{} ends with {last:?}, {seals} seals", start.run)));
+                return Err(
+                    self.broken(&format!("{} ends with {last:?}, {seals} seals", start.run))
+                );
             }
         }
         Ok(())

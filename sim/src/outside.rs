@@ -30,7 +30,11 @@ pub(crate) enum Fate {
 
 impl Outside {
     /// Let the effect take place, or not.
-    pub(crate) fn perform(&mut self, cleared: Cleared<AnyEffect>, fate: Fate) -> Performed<AnyEffect> {
+    pub(crate) fn perform(
+        &mut self,
+        cleared: Cleared<AnyEffect>,
+        fate: Fate,
+    ) -> Performed<AnyEffect> {
         let cost = cleared.prices().of(10, 10);
         match fate {
             Fate::Done => {
@@ -104,7 +108,6 @@ impl Outside {
         }
     }
 }
-
 
 fn failure(code: &str, transient: bool) -> Failure {
     Failure { code: code.into(), message: "the simulated world said no".into(), transient }

@@ -83,7 +83,7 @@ impl Clock for SimClock {
 }
 
 enum Event {
-    Effect { run: RunId, cleared: Cleared<AnyEffect> },
+    Effect { run: RunId, cleared: Box<Cleared<AnyEffect>> },
     Probe { run: RunId, receipt: ReceiptId, effect: AnyEffect },
     Timer { at: Timestamp, timer: Timer },
     Answer { run: RunId, approval: ApprovalId },
@@ -173,9 +173,8 @@ impl World {
     #[must_use]
     pub fn story(&self) -> Vec<String> {
         let log = self.disk.log(self.tenant).unwrap_or_default();
-        let line = |entry: &Arc<cog_ledger::Entry>| {
-            String::from_utf8_lossy(entry.bytes()).into_owned()
-        };
+        let line =
+            |entry: &Arc<cog_ledger::Entry>| String::from_utf8_lossy(entry.bytes()).into_owned();
         log.entries().map(line).collect()
     }
 
@@ -245,7 +244,7 @@ impl World {
 
     fn happen(&mut self, event: Event) -> Result<(), Broken> {
         match event {
-            Event::Effect { run, cleared } => self.effect(run, cleared),
+            Event::Effect { run, cleared } => self.effect(run, *cleared),
             Event::Probe { run, receipt, effect } => {
                 let found = self.outside.probe(&effect);
                 self.handle(Input::Probed { run, receipt, found })
@@ -292,7 +291,7 @@ impl World {
         };
         self.counts.faults += u64::from(fate != Fate::Done);
         let performed = self.outside.perform(cleared, fate);
-        self.handle(Input::Performed(performed))
+        self.handle(Input::Performed(Box::new(performed)))
     }
 
     fn has_durable_receipt(&self, receipt: ReceiptId) -> bool {
@@ -383,8 +382,7 @@ impl World {
         // A run whose first entry was lost never was; whoever wanted it starts it again.
         let lost = self.scenario.all.iter().filter(|start| !sessions.contains_key(&start.run));
         let waiting: Vec<_> = self.to_start.iter().map(|start| start.run).collect();
-        let again: Vec<_> =
-            lost.filter(|start| !waiting.contains(&start.run)).cloned().collect();
+        let again: Vec<_> = lost.filter(|start| !waiting.contains(&start.run)).cloned().collect();
         self.to_start.extend(again);
         for records in sessions.into_values() {
             let sealed = records.iter().any(|it| it.entry.kind() == Kind::SessionSealed);

@@ -1,6 +1,10 @@
 //! Fixed seeds and fresh ones.
 
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "fresh seeds come from the clock")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "fresh seeds come from the clock"
+)]
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -38,7 +38,8 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Source> {
     collect(dir, dir, 0, &mut files)?;
     let mut read = Vec::new();
     for (name, path) in files {
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes =
+            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         read.push((name, bytes));
     }
     Ok(Source::new(read))

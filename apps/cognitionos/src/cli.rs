@@ -27,7 +27,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
     /// The folder that holds ledger, keys and bodies.
-    #[arg(long, global = true, value_name = "DIR", env = "COGNITIONOS_DATA", default_value = ".cognitionos")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "COGNITIONOS_DATA",
+        default_value = ".cognitionos"
+    )]
     pub(crate) data: PathBuf,
     /// Print JSON: one document, or one a line where it streams.
     #[arg(long, global = true)]
@@ -98,7 +104,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) record: Option<PathBuf>,
     /// Who starts the run.
-    #[arg(long = "as", value_name = "ACTOR", env = "COGNITIONOS_ACTOR", default_value = "user:operator")]
+    #[arg(
+        long = "as",
+        value_name = "ACTOR",
+        env = "COGNITIONOS_ACTOR",
+        default_value = "user:operator"
+    )]
     pub(crate) actor: String,
     /// The environment, if not the one the workflow names.
     #[arg(long, value_name = "NAME")]

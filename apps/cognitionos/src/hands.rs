@@ -86,7 +86,7 @@ impl Hands for Workers {
             // A panic in an adapter ends its own task alone; the receipt is then settled by
             // what can be known.
             inbox.send(match work.await {
-                Ok(Some(performed)) => Input::Performed(performed),
+                Ok(Some(performed)) => Input::Performed(Box::new(performed)),
                 Ok(None) | Err(_) => Input::Lost { run, receipt },
             });
         });

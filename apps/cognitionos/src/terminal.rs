@@ -1,8 +1,6 @@
 //! Where words go: standard output for answers, standard error for messages, colour only
 //! on a terminal.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
-
 use std::io::Write as _;
 
 use cog_base::Value;
@@ -67,26 +65,26 @@ impl Terminal {
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
 
-    /// A line of the answer.
+    /// A line of the answer. When nobody reads any more (`| head`), the rest is not said.
     pub(crate) fn say(&self, line: &str) {
-        println!("{}", printable(line));
+        let _ = writeln!(std::io::stdout(), "{}", printable(line));
     }
 
     /// A JSON document on its own line.
     pub(crate) fn emit(&self, value: &Value) {
-        println!("{value}");
+        let _ = writeln!(std::io::stdout(), "{value}");
     }
 
     /// A line beside the answer, unless less was asked for.
     pub(crate) fn note(&self, line: &str) {
         if !self.quiet {
-            eprintln!("{}", printable(line));
+            let _ = writeln!(std::io::stderr(), "{}", printable(line));
         }
     }
 
     /// An error.
     pub(crate) fn complain(&self, text: &str) {
-        eprintln!("{}", printable(text));
+        let _ = writeln!(std::io::stderr(), "{}", printable(text));
     }
 
     /// The error that ends the program: a problem document with `--json`, words otherwise.
@@ -115,15 +113,15 @@ impl Terminal {
     /// Replace the status line; an empty one clears it.
     pub(crate) fn status(&self, line: &str) {
         if self.live {
-            print!("\r\u{1b}[2K{}", printable(line));
-            let _ = std::io::stdout().flush();
+            let mut out = std::io::stdout();
+            let _ = write!(out, "\r\u{1b}[2K{}", printable(line)).and_then(|()| out.flush());
         }
     }
 
     /// Ask a question; the answer is empty when there is nobody.
     pub(crate) fn question(&self, question: &str) -> String {
-        print!("{}", printable(question));
-        let _ = std::io::stdout().flush();
+        let mut out = std::io::stdout();
+        let _ = write!(out, "{}", printable(question)).and_then(|()| out.flush());
         let mut answer = String::new();
         let _ = std::io::stdin().read_line(&mut answer);
         answer

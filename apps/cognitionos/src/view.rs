@@ -113,8 +113,14 @@ impl<'a> View<'a> {
             What::Settled { step, receipt, disposition, message, cost } => {
                 self.settled(step, &receipt.to_string(), disposition, message.as_deref(), *cost)
             }
-            What::Planned { step, goal, chosen, candidates } => {
-                self.planned(step, goal, chosen.as_deref(), candidates)
+            What::Planned { step, selection, goal, chosen, candidates } => {
+                let what = format!("{}: {}", plain(goal), chosen.as_deref().unwrap_or(NONE));
+                let id = selection.to_string();
+                let line = self.line(Tone::Strong, "plan", step, &what, &id);
+                let candidates = candidates.as_list().unwrap_or_default().iter();
+                let candidates = candidates.map(candidate_line);
+                let faint = candidates.map(|it| self.terminal.tint(Tone::Faint, &it));
+                std::iter::once(line).chain(faint).collect()
             }
             What::NotCounted { approval, message } => {
                 vec![self.line(Tone::Bad, "no", &approval.to_string(), message, "")]
@@ -167,23 +173,10 @@ impl<'a> View<'a> {
         let what = message.map_or(price, plain);
         vec![self.line(tone, word, step, &what, receipt)]
     }
-
-    fn planned(
-        &self,
-        step: &str,
-        goal: &str,
-        chosen: Option<&str>,
-        candidates: &Value,
-    ) -> Vec<String> {
-        let picked = chosen.unwrap_or("none is admissible");
-        let what = format!("{}: {picked}", plain(goal));
-        let mut lines = vec![self.line(Tone::Strong, "plan", step, &what, "")];
-        for candidate in candidates.as_list().unwrap_or_default() {
-            lines.push(self.terminal.tint(Tone::Faint, &candidate_line(candidate)));
-        }
-        lines
-    }
 }
+
+/// What is said in place of a plan when there is none.
+const NONE: &str = "none is admissible";
 
 /// A candidate plan with its score, or why it fell out.
 pub(crate) fn candidate_line(candidate: &Value) -> String {
@@ -282,9 +275,10 @@ fn event(notice: &Notice) -> Value {
             ]);
             "settled"
         }
-        What::Planned { step, goal, chosen, candidates } => {
+        What::Planned { step, selection, goal, chosen, candidates } => {
             pairs.extend([
                 ("step", step.as_str().into()),
+                ("selection", (*selection).into()),
                 ("goal", goal.as_str().into()),
                 ("chosen", chosen.as_deref().into()),
                 ("candidates", candidates.clone()),

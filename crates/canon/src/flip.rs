@@ -23,6 +23,8 @@ use crate::flip::change::{distance, set};
 
 /// Most evaluations of one search.
 pub const EVALUATIONS_MAX: usize = 4_000;
+/// A text that no policy mentions, to try what any other text would do.
+const UNMENTIONED: &str = "\u{fffd}";
 /// Most flips that are reported.
 pub const FLIPS_MAX: usize = 5;
 
@@ -131,6 +133,7 @@ impl Search<'_> {
                     }));
                 }
                 (Shape::Text, Value::Text(from)) => {
+                    changes.push(Change::Other { path: path.clone(), from: from.clone() });
                     let others = self.canon.hints.texts().filter(|other| *other != from);
                     changes.extend(others.map(|to| Change::Text {
                         path: path.clone(),
@@ -161,6 +164,12 @@ impl Search<'_> {
                         let change = Change::Number { path: path.clone(), from: *from, to: near };
                         kept.push(self.try_all(draft, &[&change]).unwrap_or(flip));
                     }
+                }
+                // Where any other text does, a certain one is no smaller a change.
+                [Change::Text { path, .. }] if paths.contains(path) => {}
+                [Change::Other { path, .. }] => {
+                    paths.insert(path.clone());
+                    kept.push(flip);
                 }
                 _ => kept.push(flip),
             }
@@ -210,6 +219,7 @@ impl Draft {
                 }
             }
             Change::Text { path, to, .. } => set(&mut self.context, path, Value::from(to.as_str())),
+            Change::Other { path, .. } => set(&mut self.context, path, Value::from(UNMENTIONED)),
             Change::Truth { path, from } => set(&mut self.context, path, Value::from(!from)),
             Change::Resource { to, .. } => self.resource.1.clone_from(to),
             Change::Principal { to, .. } => self.principal.clone_from(to),

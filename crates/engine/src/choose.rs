@@ -10,7 +10,7 @@ use cog_canon::Canon;
 use cog_flow::{Event, PlanSpec, PlanStep, StepPath};
 use cog_gate::decision::{Decision, Verdict};
 use cog_gate::explain::reason;
-use cog_gate::{Actor, AnyEffect, Answer, Effect, Gate, Question, Refusal};
+use cog_gate::{Actor, Answer, AnyEffect, Effect, Gate, Question, Refusal};
 use cog_ledger::Kind;
 use cog_optr::{Admissible, Candidate, Constraints, Envelope, Risk, StepEstimate, Used, Weights};
 
@@ -79,7 +79,16 @@ impl Engine {
         let draft = draft(&active.origin, Kind::PlanSelected, in_force, data, None);
         turn.append(active.origin.tenant, id, draft, Await::Nothing);
         let name = step.to_string();
-        turn.tell(id, What::Planned { step: name, goal, chosen: chosen.clone(), candidates: table });
+        turn.tell(
+            id,
+            What::Planned {
+                step: name,
+                selection,
+                goal,
+                chosen: chosen.clone(),
+                candidates: table,
+            },
+        );
         if let Some(refusal) = refusal {
             let Refusal { id: denial, code, reason, flips, draft, .. } = *refusal;
             let name = draft.data.get("step").and_then(Value::as_text).unwrap_or_default();
@@ -189,7 +198,8 @@ impl Engine {
         estimate.admissible = admissible(&decision, &reason(&decision, &intent));
         estimate.cost = intent.cost();
         estimate.resource = resource_of(&question.effect);
-        estimate.amount_minor = canon.map_or(0, |canon| cog_gate::decision::amount_of(canon, &intent));
+        estimate.amount_minor =
+            canon.map_or(0, |canon| cog_gate::decision::amount_of(canon, &intent));
         estimate
     }
 

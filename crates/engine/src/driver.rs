@@ -131,7 +131,7 @@ impl Driver {
                     self.ledger.submit(drafts, Box::new(reply));
                 }
                 Output::Perform { run, cleared, after_ms, timeout_ms } => {
-                    self.hands.perform(run, cleared, after_ms, timeout_ms, self.inbox());
+                    self.hands.perform(run, *cleared, after_ms, timeout_ms, self.inbox());
                 }
                 Output::Probe { run, receipt, effect } => {
                     self.hands.probe(run, receipt, effect, self.inbox());

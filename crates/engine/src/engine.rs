@@ -42,7 +42,7 @@ pub enum Input {
         message: String,
     },
     /// An adapter is done.
-    Performed(Performed<AnyEffect>),
+    Performed(Box<Performed<AnyEffect>>),
     /// An adapter will never answer: it panicked or outlived its time.
     Lost {
         /// The run.
@@ -98,7 +98,7 @@ pub enum Output {
         /// The run.
         run: RunId,
         /// What, with its clearance.
-        cleared: Cleared<AnyEffect>,
+        cleared: Box<Cleared<AnyEffect>>,
         /// Not before so many milliseconds.
         after_ms: u64,
         /// Give up after so many milliseconds.
@@ -265,7 +265,7 @@ impl Engine {
             Input::NotCommitted { ticket, message } => {
                 self.not_committed(ticket, &message, &mut turn);
             }
-            Input::Performed(performed) => self.performed(performed, &mut turn)?,
+            Input::Performed(performed) => self.performed(*performed, &mut turn)?,
             Input::Lost { run, receipt } => self.lost(run, receipt, &mut turn)?,
             Input::Probed { run, receipt, found } => self.probed(run, receipt, found, &mut turn)?,
             Input::Due(timer) => self.due(&timer, &mut turn)?,

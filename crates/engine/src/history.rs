@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cog_base::{Timestamp, Value};
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
+use cog_base::{Timestamp, Value};
 use cog_flow::{Action, Event, Flow, StepPath};
 use cog_gate::decision::read_record;
 use cog_gate::snapshot::Access;
@@ -94,7 +94,7 @@ pub(crate) struct Armed {
 /// A receipt or an outcome to count again.
 pub(crate) enum Charged {
     Receipt(ReceiptId, Box<Intent>, Box<Value>, Option<cog_base::Digest>),
-    Outcome(ReceiptId, cog_base::Micros),
+    Outcome(ReceiptId, Report),
 }
 
 impl History {
@@ -125,7 +125,11 @@ impl History {
         }
         let origin = origin(entry, &flow.name).ok_or(wrong("who started it is not said"))?;
         let flow = Arc::new(flow);
-        let (run, actions) = cog_flow::Run::start_as(Arc::clone(&flow), inputs.clone(), facts(origin.session, &origin.initiator));
+        let (run, actions) = cog_flow::Run::start_as(
+            Arc::clone(&flow),
+            inputs.clone(),
+            facts(origin.session, &origin.initiator),
+        );
         let mut history = Self {
             active: Active::new(origin, flow, run),
             roots: roots(data),
@@ -177,7 +181,11 @@ impl History {
     }
 
     /// What an answer decided, once the request it belongs to is decided.
-    pub(crate) fn decided(&mut self, approval: ApprovalId, verdict: Result<Vec<String>, (String, String)>) {
+    pub(crate) fn decided(
+        &mut self,
+        approval: ApprovalId,
+        verdict: Result<Vec<String>, (String, String)>,
+    ) {
         let Some(step) = waits_for(&self.active, approval) else { return };
         self.armed.remove(&step);
         if self.active.asks.remove(&step).is_some() {
@@ -217,7 +225,11 @@ impl History {
         if let Some(selection) = entry.data().get("selection") {
             // The refusal of a candidate plan: the flow has heard of it with the selection.
             let known = self.selection.as_ref() == Some(selection);
-            return if known { Ok(()) } else { Err(unexpected(entry, "no such selection before it")) };
+            return if known {
+                Ok(())
+            } else {
+                Err(unexpected(entry, "no such selection before it"))
+            };
         }
         let step = self.fits(entry)?;
         self.active.wanted.remove(&step);
@@ -254,7 +266,7 @@ impl History {
         };
         let report = Report::from_record(entry.data(), record.body.as_ref());
         let report = report.ok_or(no_body(entry))?;
-        self.charged.push(Charged::Outcome(id, report.cost));
+        self.charged.push(Charged::Outcome(id, report.clone()));
         match event_of(&step, &report) {
             Some(event) => {
                 self.active.wanted.remove(&step);
@@ -327,9 +339,8 @@ impl History {
     fn fits(&self, entry: &Entry) -> Result<StepPath, Mismatch> {
         let step = step_of(entry)?;
         let wanted = self.active.wanted.get(&step);
-        let wanted = wanted.ok_or_else(|| {
-            unexpected(entry, &format!("the flow does not want `{step}` now"))
-        })?;
+        let wanted = wanted
+            .ok_or_else(|| unexpected(entry, &format!("the flow does not want `{step}` now")))?;
         let (actor, effect) =
             read(&self.active, wanted).map_err(|message| unexpected(entry, &message))?;
         let data = entry.data();
@@ -436,7 +447,8 @@ fn roots(data: &Map) -> BTreeMap<String, Access> {
 
 fn places(body: &Value) -> BTreeMap<String, String> {
     let places = body.get("places").and_then(Value::as_map);
-    let place = |(name, place): (&String, &Value)| Some((name.clone(), place.as_text()?.to_owned()));
+    let place =
+        |(name, place): (&String, &Value)| Some((name.clone(), place.as_text()?.to_owned()));
     places.into_iter().flatten().filter_map(place).collect()
 }
 

@@ -1,6 +1,6 @@
 //! What an onlooker is told while runs go on. Notices carry no authority: the ledger does.
 
-use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId};
+use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId, SelectionId};
 use cog_base::{Micros, Value};
 
 /// Something that happened in a run.
@@ -90,6 +90,8 @@ pub enum What {
     Planned {
         /// The step.
         step: String,
+        /// The selection.
+        selection: SelectionId,
         /// What for.
         goal: String,
         /// The chosen plan; absent when none was admissible.

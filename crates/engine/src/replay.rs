@@ -60,8 +60,7 @@ pub type Canons = BTreeMap<Digest, Arc<Canon>>;
 pub fn is_decision(entry: &Entry) -> bool {
     let kind = entry.kind();
     let by_gate = entry.data().get("action").and_then(Value::as_text) != Some("approve");
-    matches!(kind, Kind::Receipt | Kind::Denial)
-        || (kind == Kind::ApprovalRequested && by_gate)
+    matches!(kind, Kind::Receipt | Kind::Denial) || (kind == Kind::ApprovalRequested && by_gate)
 }
 
 /// Recompute a recorded decision by the procedure and the canon it names.

@@ -66,9 +66,8 @@ impl Engine {
                 Some((*receipt, step.clone(), history.intent_of(*receipt)?.clone()))
             })
             .collect();
-        let had_ms = resumption.records.first().map_or(0, |first| {
-            self.now().ms_since(first.entry.at())
-        });
+        let had_ms =
+            resumption.records.first().map_or(0, |first| self.now().ms_since(first.entry.at()));
         let timers: Vec<_> = history.timers().map(|(step, armed)| (step.clone(), *armed)).collect();
         self.runs.insert(id, history.active);
         self.arm_budget(id, had_ms, turn);
@@ -89,7 +88,9 @@ impl Engine {
         let session = history.active.origin.session;
         for charged in &history.charged {
             match charged {
-                Charged::Outcome(receipt, cost) => self.gate.resettle(session, *receipt, *cost),
+                Charged::Outcome(receipt, report) => {
+                    self.gate.resettle(session, *receipt, report);
+                }
                 Charged::Receipt(receipt, intent, record, canon) => {
                     let canon = canon.and_then(|digest| self.canons.get(&digest).cloned());
                     let Ok((_, snapshot)) = read_record(record) else { continue };

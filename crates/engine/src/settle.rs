@@ -44,6 +44,7 @@ impl Engine {
         match self.gate.clear(permit, self.now()) {
             Ok(cleared) => {
                 turn.tell(id, what);
+                let cleared = Box::new(cleared);
                 turn.output(Output::Perform { run: id, cleared, after_ms: 0, timeout_ms });
                 Ok(())
             }
@@ -80,10 +81,11 @@ impl Engine {
                         let step = step.to_string();
                         turn.tell(id, What::Retried { step, receipt, message });
                         let timeout_ms = wanted.timeout_ms;
+                        let cleared = Box::new(cleared);
                         turn.output(Output::Perform { run: id, cleared, after_ms, timeout_ms });
                         return Ok(());
                     }
-                    Err(performed) => performed,
+                    Err(performed) => *performed,
                 }
             }
         };
@@ -316,7 +318,8 @@ impl Engine {
         if active.end.is_some() {
             return Ok(());
         }
-        let mut entry = draft(&active.origin, Kind::Evidence, None, evidence("cancel", reason), None);
+        let mut entry =
+            draft(&active.origin, Kind::Evidence, None, evidence("cancel", reason), None);
         entry.actor = who.as_str().to_owned();
         turn.append(active.origin.tenant, id, entry, Await::Nothing);
         self.tell_flow(id, Event::Cancelled { reason: reason.to_owned() }, turn)

@@ -141,9 +141,10 @@ pub(crate) fn facts(run: RunId, initiator: &Actor) -> Map {
 
 fn started(start: &Start, origin: &Origin, canon: Option<Digest>) -> Draft {
     let inputs = Value::Map(start.inputs.clone());
-    let roots = start.roots.iter().map(|(name, access)| {
-        (name.as_str(), Value::map([("access", access.word())]))
-    });
+    let roots = start
+        .roots
+        .iter()
+        .map(|(name, access)| (name.as_str(), Value::map([("access", access.word())])));
     let mut data = Map::from([
         ("workflow".into(), start.flow.name.as_str().into()),
         ("definition".into(), start.flow.digest.into()),

@@ -7,7 +7,7 @@ use cog_base::id::{ApprovalId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Value};
 use cog_flow::{Action, Event, StepError, StepPath};
-use cog_gate::{Actor, AnyEffect, Answer, Consent, Refusal};
+use cog_gate::{Actor, Answer, AnyEffect, Consent, Refusal};
 use cog_ledger::{Durable, Entry, Kind};
 
 use crate::active::{Active, Question, State, Todo, Wanted};
@@ -129,7 +129,7 @@ impl Engine {
                 wanted.state = State::Open;
                 active.open.insert(pending.receipt(), step.clone());
                 let draft = pending.take_draft()?;
-                turn.append(tenant, id, draft, Await::Receipt(Box::new(pending)));
+                turn.append(tenant, id, draft, Await::Receipt(pending));
                 None
             }
             Answer::Refused(refusal) => {
@@ -173,10 +173,7 @@ impl Engine {
             turn.append(active.origin.tenant, id, draft, Await::Nothing);
         }
         let (code, message) = ("step.invalid".to_owned(), message.to_owned());
-        Event::Failed {
-            step: step.clone(),
-            error: StepError { code, message, transient: false },
-        }
+        Event::Failed { step: step.clone(), error: StepError { code, message, transient: false } }
     }
 
     /// Put a step's question to people.

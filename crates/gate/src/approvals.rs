@@ -100,7 +100,8 @@ impl Approvals {
     #[must_use]
     pub fn for_intent(&self, intent: Digest) -> Vec<Approval> {
         let requests = self.requests.values().filter(|request| request.intent == intent);
-        let answered = |request: &&Request| !request.granted.is_empty() || request.rejected.is_some();
+        let answered =
+            |request: &&Request| !request.granted.is_empty() || request.rejected.is_some();
         let unused = requests.filter(answered).filter(|request| request.used_by.is_none());
         unused.map(Request::approval).collect()
     }
@@ -283,10 +284,7 @@ impl Request {
             resource: text("resource")?.to_owned(),
             actor: entry.actor().to_owned(),
             initiator: text("initiator")?.to_owned(),
-            need: Need {
-                count: need.get("count")?.as_u64()?,
-                of: of.map(str::to_owned).collect(),
-            },
+            need: Need { count: need.get("count")?.as_u64()?, of: of.map(str::to_owned).collect() },
             expires: text("expires")?.parse().ok()?,
             granted: BTreeSet::new(),
             rejected: None,

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cog_base::Micros;
 use cog_base::id::{ReceiptId, RunId};
 
-use crate::intent::Intent;
 use crate::effect::Footprint;
+use crate::intent::Intent;
 use crate::snapshot::{Access, Allowance, Spread};
 
 /// What a run may use, fixed at its start.
@@ -22,6 +22,13 @@ pub struct Limits {
     pub effects: Option<u64>,
     /// The run's roots.
     pub roots: BTreeMap<String, Access>,
+}
+
+/// A receipt without outcome: what it has reserved and counted.
+#[derive(Debug)]
+struct Open {
+    cost: Micros,
+    charge: Charge,
 }
 
 /// What a session has used of its blast radius.
@@ -41,7 +48,7 @@ pub(crate) struct Account {
     limits: Limits,
     effects: u64,
     spent: Micros,
-    reserved: BTreeMap<ReceiptId, Micros>,
+    open: BTreeMap<ReceiptId, Open>,
     written: BTreeSet<String>,
     amount: u64,
     actions: BTreeSet<String>,
@@ -90,7 +97,7 @@ impl Account {
     }
 
     pub(crate) fn budget(&self) -> Allowance {
-        let reserved = self.reserved.values().fold(0_u64, |sum, it| sum.saturating_add(it.get()));
+        let reserved = self.open.values().fold(0_u64, |sum, it| sum.saturating_add(it.cost.get()));
         Allowance {
             used: self.spent.get().saturating_add(reserved),
             limit: self.limits.cost.map(Micros::get),
@@ -106,11 +113,7 @@ impl Account {
     }
 
     pub(crate) fn used(&self) -> Used {
-        Used {
-            resources: self.written.clone(),
-            amount: self.amount,
-            actions: self.actions.clone(),
-        }
+        Used { resources: self.written.clone(), amount: self.amount, actions: self.actions.clone() }
     }
 
     pub(crate) fn spread(&self, wanted: &Footprint) -> Spread {
@@ -133,25 +136,44 @@ impl Account {
         charge: Charge,
     ) {
         self.effects = self.effects.saturating_add(1);
-        self.reserved.insert(receipt, intent.cost());
         self.written.extend(wanted.writes.iter().cloned());
         self.amount = self.amount.saturating_add(charge.amount);
         if !self.actions.contains(intent.action()) {
             self.actions.insert(intent.action().to_owned());
         }
-        for policy in charge.limited {
-            let count = self.by_policy.entry(policy).or_default();
+        for policy in &charge.limited {
+            let count = self.by_policy.entry(policy.clone()).or_default();
             *count = count.saturating_add(1);
         }
-        for (key, value) in charge.sums {
-            let sum = self.sums.entry(key).or_default();
-            *sum = sum.saturating_add(value);
+        for (key, value) in &charge.sums {
+            let sum = self.sums.entry(key.clone()).or_default();
+            *sum = sum.saturating_add(*value);
+        }
+        self.open.insert(receipt, Open { cost: intent.cost(), charge });
+    }
+
+    /// The outcome of a receipt: its reserve ends and its cost is final.
+    pub(crate) fn settle(&mut self, receipt: ReceiptId, cost: Micros) {
+        if self.open.remove(&receipt).is_some() {
+            self.spent = self.spent.checked_add(cost).unwrap_or(Micros::new(u64::MAX));
         }
     }
 
-    pub(crate) fn settle(&mut self, receipt: ReceiptId, cost: Micros) {
-        if self.reserved.remove(&receipt).is_some() {
-            self.spent = self.spent.checked_add(cost).unwrap_or(Micros::new(u64::MAX));
+    /// A receipt whose effect never began: all it counted is given back, but for the keys it
+    /// would have written, which may have been written before.
+    pub(crate) fn give_back(&mut self, receipt: ReceiptId) {
+        let Some(Open { charge, .. }) = self.open.remove(&receipt) else { return };
+        self.effects = self.effects.saturating_sub(1);
+        self.amount = self.amount.saturating_sub(charge.amount);
+        for policy in &charge.limited {
+            if let Some(count) = self.by_policy.get_mut(policy) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        for (key, value) in &charge.sums {
+            if let Some(sum) = self.sums.get_mut(key) {
+                *sum = sum.saturating_sub(*value);
+            }
         }
     }
 }

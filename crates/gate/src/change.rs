@@ -119,7 +119,12 @@ impl ChangeControl {
     ///
     /// # Errors
     /// [`NotChanged::InForce`] when the domain has a canon.
-    pub fn found(&self, canon: &Canon, environment: &str, who: &Actor) -> Result<Draft, NotChanged> {
+    pub fn found(
+        &self,
+        canon: &Canon,
+        environment: &str,
+        who: &Actor,
+    ) -> Result<Draft, NotChanged> {
         let domain = canon.domain();
         if self.in_force.contains_key(domain) {
             return Err(NotChanged::InForce(domain.to_owned()));

@@ -6,8 +6,8 @@
 
 mod checks;
 
-pub(crate) use checks::{stays_inside, sum_key};
 pub use checks::amount_of;
+pub(crate) use checks::{stays_inside, sum_key};
 
 use cog_base::Value;
 use cog_base::json::Map;

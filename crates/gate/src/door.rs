@@ -341,9 +341,9 @@ impl<E: Effect> Performed<E> {
     ///
     /// # Errors
     /// The unchanged value, when there is no other try.
-    pub fn again(self, now: Timestamp) -> Result<Cleared<E>, Self> {
+    pub fn again(self, now: Timestamp) -> Result<Cleared<E>, Box<Self>> {
         if !matches!(self.report.end, End::Failed(_)) || now > self.pass.expires {
-            return Err(self);
+            return Err(Box::new(self));
         }
         let mut pass = self.pass;
         pass.attempts += 1;

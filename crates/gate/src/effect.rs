@@ -112,10 +112,8 @@ pub trait Effect: Sealed + Send + Sync + Sized + 'static {
 
     /// The digest that binds a receipt to exactly these arguments.
     fn digest(&self) -> Digest {
-        let value = Value::map([
-            ("action", Value::from(self.action())),
-            ("args", Value::Map(self.args())),
-        ]);
+        let value =
+            Value::map([("action", Value::from(self.action())), ("args", Value::Map(self.args()))]);
         Digest::in_context("cognitionos/effect/v1", &value.canonical())
     }
 }

@@ -45,7 +45,11 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
         "resource.unknown" => format!("Nobody knows resources of type {kind}."),
         "canon.missing" => "No canon is in force, and without one everything is refused.".into(),
         "canon.no_permit" => {
-            format!("No policy permits {} to {} on {kind} `{name}`.", intent.actor(), intent.action())
+            format!(
+                "No policy permits {} to {} on {kind} `{name}`.",
+                intent.actor(),
+                intent.action()
+            )
         }
         "canon.error" => "A policy could not be evaluated, and what cannot be told is no.".into(),
         "canon.forbidden" => "A policy forbids it.".into(),
@@ -117,9 +121,9 @@ fn mend(
             vec![format!("if the run's budget were at least {}", Micros::new(needed))]
         }
         CheckName::Confinement => confinement(check, intent, snapshot),
-        CheckName::Canon => canon.map(|canon| policies(check, intent, canon)).unwrap_or_else(|| {
-            vec!["if a canon that permits it were in force".into()]
-        }),
+        CheckName::Canon => canon
+            .map(|canon| policies(check, intent, canon))
+            .unwrap_or_else(|| vec!["if a canon that permits it were in force".into()]),
         CheckName::Envelope => envelope(decision, intent, snapshot, canon),
         CheckName::Interference => vec!["if it were asked again when the lease has ended".into()],
         CheckName::Freshness => vec!["if clock and canon were current".into()],
@@ -135,7 +139,10 @@ fn confinement(check: &Check, intent: &Intent, snapshot: &Snapshot) -> Vec<Strin
     let needs = if intent.action() == "file.read" { "read" } else { "write" };
     let declared = format!("if the workflow declared the root `{name}` with access: {needs}");
     let root = text("args.root").filter(|root| snapshot.roots.get(*root) != Some(&Access::Write));
-    let writable = format!("if the workflow declared the root `{}` with access: write", root.unwrap_or_default());
+    let writable = format!(
+        "if the workflow declared the root `{}` with access: write",
+        root.unwrap_or_default()
+    );
     let parts = match check.code {
         "root.undeclared" | "root.read_only" if leaves => vec![declared, path],
         "root.undeclared" | "root.read_only" => vec![declared],

@@ -11,8 +11,8 @@ use cog_canon::Canon;
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 
 use crate::approvals::{APPROVAL_LIFE_MS, Approvals};
-use crate::consent::Consent;
 use crate::book::{Book, Charge, Limits, Used};
+use crate::consent::Consent;
 use crate::decision::{Decision, Need, PROCEDURE, Verdict, amount_of, decide, sum_key};
 use crate::door::{
     Cleared, End, NotCleared, OpenReceipts, Pass, Pending, Permit, RECEIPT_LIFE_MS, Report, Scope,
@@ -58,7 +58,7 @@ pub struct Question<'a, E> {
 #[derive(Debug)]
 pub enum Answer<E> {
     /// It may be done once its receipt is durable.
-    Permitted(Pending<E>),
+    Permitted(Box<Pending<E>>),
     /// It may not.
     Refused(Box<Refusal>),
     /// It may be done once people agree.
@@ -169,12 +169,7 @@ impl Gate {
 
     /// The snapshot that a decision about `intent` reads.
     #[must_use]
-    pub fn snapshot(
-        &self,
-        intent: &Intent,
-        footprint: &Footprint,
-        world: &World<'_>,
-    ) -> Snapshot {
+    pub fn snapshot(&self, intent: &Intent, footprint: &Footprint, world: &World<'_>) -> Snapshot {
         let account = self.book.account(intent.origin().session);
         let tenant = if account.is_some() { world.tenant } else { TenantStatus::Unknown };
         Snapshot {
@@ -219,9 +214,7 @@ impl Gate {
         let case = Case { intent, snapshot, footprint, world };
         match decision.verdict.clone() {
             Verdict::Allow => self.permit(question, case, &decision, entropy),
-            Verdict::Refuse(_) => {
-                case.refuse(decision, entropy).map(Box::new).map(Answer::Refused)
-            }
+            Verdict::Refuse(_) => case.refuse(decision, entropy).map(Box::new).map(Answer::Refused),
             Verdict::NeedsApproval(need) => self
                 .request(&case, &decision, need, entropy)
                 .map(Box::new)
@@ -258,7 +251,7 @@ impl Gate {
         self.leases.hold(receipt, case.footprint);
         self.receipts.issue(receipt);
         self.approvals.spend(&decision.terms.approvals, receipt);
-        Ok(Answer::Permitted(Pending::new(question.effect, pass)))
+        Ok(Answer::Permitted(Box::new(Pending::new(question.effect, pass))))
     }
 
     fn charge(
@@ -269,9 +262,10 @@ impl Gate {
         decision: &Decision,
         canon: Option<&Canon>,
     ) {
-        let sums = decision.terms.sums.iter().filter_map(|(policy, path)| {
-            Some((sum_key(policy, path), intent.at(path)?.as_u64()?))
-        });
+        let sums =
+            decision.terms.sums.iter().filter_map(|(policy, path)| {
+                Some((sum_key(policy, path), intent.at(path)?.as_u64()?))
+            });
         let charge = Charge {
             amount: canon.map_or(0, |canon| amount_of(canon, intent)),
             limited: decision.terms.limited.iter().cloned().collect(),
@@ -353,13 +347,7 @@ impl Gate {
     pub fn close(&mut self, session: RunId, settling: &Settling) -> bool {
         let receipt = settling.receipt();
         self.receipts.close(receipt);
-        if settling.report().end == End::Abandoned {
-            self.approvals.give_back(receipt);
-        }
-        if let Some(account) = self.book.account_mut(session) {
-            account.settle(receipt, settling.report().cost);
-        }
-        self.leases.release(receipt)
+        self.resettle(session, receipt, settling.report())
     }
 
     /// Count an earlier receipt of an open session again, after a restart.
@@ -375,17 +363,27 @@ impl Gate {
         self.leases.hold(receipt, footprint.clone());
     }
 
-    /// Count an earlier outcome of an open session again, after a restart.
-    pub fn resettle(&mut self, session: RunId, receipt: ReceiptId, cost: Micros) {
-        if let Some(account) = self.book.account_mut(session) {
-            account.settle(receipt, cost);
+    /// Count an earlier outcome of an open session again, after a restart. What an abandoned
+    /// receipt used up is good again. Says whether a lease ended.
+    pub fn resettle(&mut self, session: RunId, receipt: ReceiptId, report: &Report) -> bool {
+        let account = self.book.account_mut(session);
+        if report.end == End::Abandoned {
+            self.approvals.give_back(receipt);
+            account.into_iter().for_each(|account| account.give_back(receipt));
+        } else {
+            account.into_iter().for_each(|account| account.settle(receipt, report.cost));
         }
-        self.leases.release(receipt);
+        self.leases.release(receipt)
     }
 
     /// An open receipt found in the ledger: it can be settled, never performed.
     #[must_use]
-    pub fn lost<E: Effect>(receipt: ReceiptId, intent: &Intent, effect: E, canon: Option<Digest>) -> Lost<E> {
+    pub fn lost<E: Effect>(
+        receipt: ReceiptId,
+        intent: &Intent,
+        effect: E,
+        canon: Option<Digest>,
+    ) -> Lost<E> {
         Lost { effect, receipt, scope: scope_of(intent, canon), reserve: intent.cost() }
     }
 }
@@ -410,7 +408,6 @@ impl<E: Effect> Lost<E> {
     }
 
     /// Settle it by what was found out. What nobody can tell costs the whole reserve.
-    #[must_use]
     pub fn settle(self, end: End) -> (Draft, Settling) {
         let cost = match end {
             End::Unknown => self.reserve,

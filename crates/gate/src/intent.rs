@@ -116,17 +116,8 @@ impl Intent {
 
     fn assemble(parts: Parts) -> Self {
         let Parts { origin, step, actor, action, resource, effect, cost, context } = parts;
-        let mut intent = Self {
-            digest: effect,
-            origin,
-            step,
-            actor,
-            action,
-            resource,
-            effect,
-            cost,
-            context,
-        };
+        let mut intent =
+            Self { digest: effect, origin, step, actor, action, resource, effect, cost, context };
         let bound = Value::Map(intent.bound()).canonical();
         intent.digest = Digest::in_context("cognitionos/intent/v1", &bound);
         intent

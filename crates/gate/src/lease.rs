@@ -68,7 +68,11 @@ mod tests {
         let mut leases = Leases::default();
         let receipt = ReceiptId::new(Default::default(), &mut SeededEntropy::new(1)).expect("id");
         leases.hold(receipt, footprint(held));
-        assert_eq!(!leases.conflicts(&footprint(wanted)).is_empty(), clashes, "{held:?} {wanted:?}");
+        assert_eq!(
+            !leases.conflicts(&footprint(wanted)).is_empty(),
+            clashes,
+            "{held:?} {wanted:?}"
+        );
         leases.release(receipt);
         assert!(leases.conflicts(&footprint(wanted)).is_empty());
     }

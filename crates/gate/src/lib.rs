@@ -26,7 +26,7 @@ mod redact;
 pub use adapter::{Adapter, Found, Work};
 pub use book::{Limits, Used};
 pub use consent::Consent;
-pub use door::{Cleared, End, Failure, Performed, Permit, Pending, Report, Settled, Settling};
+pub use door::{Cleared, End, Failure, Pending, Performed, Permit, Report, Settled, Settling};
 pub use effect::{AnyCleared, AnyEffect, Effect};
 pub use gate::{Answer, Asked, Gate, Lost, Question, Refusal, World};
 pub use intent::{Actor, Intent, Origin};

@@ -45,7 +45,11 @@ mod tests {
     #[test]
     fn a_member_is_replaced_wherever_it_stands() {
         check(r#"{"iban":"DE1","a":1}"#, "output.iban", r#"{"a":1,"iban":"[redacted]"}"#);
-        check(r#"{"l":[{"x":1},{"x":2}]}"#, "output.l.x", r#"{"l":[{"x":"[redacted]"},{"x":"[redacted]"}]}"#);
+        check(
+            r#"{"l":[{"x":1},{"x":2}]}"#,
+            "output.l.x",
+            r#"{"l":[{"x":"[redacted]"},{"x":"[redacted]"}]}"#,
+        );
         check(r#"{"a":1}"#, "output.missing", r#"{"a":1}"#);
     }
 }

@@ -141,9 +141,7 @@ impl Snapshot {
             }
         };
         put("clock_behind_ms", self.clock_behind_ms > 0, &|| self.clock_behind_ms.into());
-        put("entitled", self.entitled.is_some(), &|| {
-            texts(self.entitled.iter().flatten())
-        });
+        put("entitled", self.entitled.is_some(), &|| texts(self.entitled.iter().flatten()));
         put("canon", self.canon.is_some(), &|| self.canon.into());
         put("roots", !self.roots.is_empty(), &|| {
             Value::map(self.roots.iter().map(|(name, access)| (name.as_str(), access.word())))
@@ -169,9 +167,9 @@ impl Snapshot {
         let list = |name: &'static str| value.get(name).and_then(Value::as_list).unwrap_or(&[]);
         let approvals = list("approvals").iter().map(Approval::from_value).collect::<Option<_>>();
         let conflicts = list("conflicts").iter().map(Conflict::from_value).collect::<Option<_>>();
-        let canon = value.get("canon").map(|digest| {
-            digest.as_text().and_then(|text| text.parse().ok()).ok_or(bad("canon"))
-        });
+        let canon = value
+            .get("canon")
+            .map(|digest| digest.as_text().and_then(|text| text.parse().ok()).ok_or(bad("canon")));
         let roots = value.get("roots").map_or(Some(BTreeMap::new()), |roots| {
             let access = |(name, word): (&String, &Value)| {
                 Some((name.clone(), Access::parse(word.as_text()?)?))

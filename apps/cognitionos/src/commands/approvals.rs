@@ -13,8 +13,7 @@ use crate::home::{Home, told};
 use crate::system::SystemClock;
 use crate::terminal::{Terminal, Tone, plain};
 
-const KINDS: [Kind; 3] =
-    [Kind::ApprovalRequested, Kind::ApprovalGranted, Kind::ApprovalRejected];
+const KINDS: [Kind; 3] = [Kind::ApprovalRequested, Kind::ApprovalGranted, Kind::ApprovalRejected];
 
 pub(crate) fn approvals(
     command: &ApprovalsCommand,
@@ -54,7 +53,11 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
         terminal.note("nothing waits for approval");
     }
     for request in waiting {
-        terminal.say(&format!("{}  {}", terminal.tint(Tone::Ask, &request.id.to_string()), request.step));
+        terminal.say(&format!(
+            "{}  {}",
+            terminal.tint(Tone::Ask, &request.id.to_string()),
+            request.step
+        ));
         terminal.say(&format!("  {} on {}", request.action, request.resource));
         for line in details(home, request)? {
             terminal.say(&format!("  {line}"));

@@ -231,7 +231,10 @@ fn change(
     let current = current.ok_or_else(|| bad(&"the canon in force is not kept here"))?;
     let proposed = home.canon(proposal.digest)?;
     if proposed.is_none_or(|canon| !canon.test().failed.is_empty()) {
-        return Err(Failure::new(Exit::Refused, "the proposed canon is not kept here, or its tests fail"));
+        return Err(Failure::new(
+            Exit::Refused,
+            "the proposed canon is not kept here, or its tests fail",
+        ));
     }
     let drafts = act(&change, id, &who, &current).map_err(refused)?;
     home.append(drafts)?;

@@ -135,10 +135,8 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
 fn show(home: &Home, id: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
     for entry in named(home, id)? {
         let record = home.record(entry)?;
-        let mut shown = vec![
-            ("entry", value(&record.entry)?),
-            ("leaf", record.entry.leaf().into()),
-        ];
+        let mut shown =
+            vec![("entry", value(&record.entry)?), ("leaf", record.entry.leaf().into())];
         if let Some(body) = record.body {
             shown.push(("body", body));
         } else if record.entry.commit().is_some() {

@@ -4,7 +4,9 @@ use cog_base::Value;
 use cog_base::id::RunId;
 use cog_canon::Canon;
 use cog_engine::Record;
-use cog_engine::replay::{Canons, Flipped, Replayed, impact, is_decision, replay_decision, replay_run};
+use cog_engine::replay::{
+    Canons, Flipped, Replayed, impact, is_decision, replay_decision, replay_run,
+};
 use cog_ledger::Kind;
 use cog_store::Select;
 
@@ -39,9 +41,9 @@ fn runs(args: &ReplayArgs, home: &Home) -> anyhow::Result<Vec<RunId>> {
     }
     if !args.all {
         let newest = home.newest_run()?;
-        return newest.map(|run| vec![run]).ok_or_else(|| {
-            Failure::new(Exit::BadInput, "this ledger has no run yet")
-        });
+        return newest
+            .map(|run| vec![run])
+            .ok_or_else(|| Failure::new(Exit::BadInput, "this ledger has no run yet"));
     }
     all_runs(home)
 }
@@ -80,11 +82,8 @@ fn replay_one(
         ]));
         return Ok(holds);
     }
-    let word = if holds {
-        terminal.tint(Tone::Good, "same")
-    } else {
-        terminal.tint(Tone::Bad, "differs")
-    };
+    let word =
+        if holds { terminal.tint(Tone::Good, "same") } else { terminal.tint(Tone::Bad, "differs") };
     terminal.say(&format!(
         "{word}  {run}: {} entries follow from definition and inputs, {same} of {} decisions recomputed the same",
         records.len(),

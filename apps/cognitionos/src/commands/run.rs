@@ -66,7 +66,10 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
         (Some(fresh), _) => fresh,
         (None, Some(run)) => prepare_resume(&home, run)?,
         (None, None) => {
-            return Err(Failure::new(Exit::BadInput, "name a workflow file, or a run with --resume"));
+            return Err(Failure::new(
+                Exit::BadInput,
+                "name a workflow file, or a run with --resume",
+            ));
         }
     };
     let canon = bind_canon(&home, &plan, args, &actor, terminal)?;
@@ -83,8 +86,9 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
 /// Read and check a workflow file and its inputs.
 fn prepare(file: &Path, args: &RunArgs, actor: &Actor) -> anyhow::Result<Plan> {
     let source = read_workflow(file)?;
-    let flow = cog_flow::parse(&source, &file.display().to_string())
-        .map_err(|errors| Failure::new(Exit::BadInput, format!("the workflow has errors\n\n{errors}")))?;
+    let flow = cog_flow::parse(&source, &file.display().to_string()).map_err(|errors| {
+        Failure::new(Exit::BadInput, format!("the workflow has errors\n\n{errors}"))
+    })?;
     let mut given = BTreeMap::new();
     for input in &args.input {
         let (name, value) = input.split_once('=').ok_or_else(|| {
@@ -201,7 +205,9 @@ fn bind_canon(
         Some(digest) if args.canon.is_none() => {
             let message = format!(
                 "the folder {} is not the canon in force ({}); the one in force decides. To change it: cognitionos canon propose {}",
-                dir.display(), digest.short(), dir.display()
+                dir.display(),
+                digest.short(),
+                dir.display()
             );
             terminal.note(&terminal.tint(Tone::Ask, &message));
             Ok(home.canon(digest)?.map(Arc::new))
@@ -222,7 +228,10 @@ fn bind_canon(
             if !report.failed.is_empty() {
                 return Err(Failure::advise(
                     Exit::BadInput,
-                    format!("{} of the canon's tests fail, so it cannot be put in force", report.failed.len()),
+                    format!(
+                        "{} of the canon's tests fail, so it cannot be put in force",
+                        report.failed.len()
+                    ),
                     format!("cognitionos canon test {}", dir.display()),
                 ));
             }
@@ -314,7 +323,8 @@ fn ask(driver: &Driver, run: RunId, approvals: &[ApprovalId], terminal: &Termina
         terminal.say(&format!("\n  {} waits for {} of {of}", request.step, request.need.count));
         let who = terminal.question(&format!("  Answer as (user:NAME; empty to leave it open): "));
         let Ok(who) = who.trim().parse::<Actor>() else { continue };
-        let yes = terminal.confirm(&format!("  Approve {} on {} as {who}?", request.action, request.resource));
+        let yes = terminal
+            .confirm(&format!("  Approve {} on {} as {who}?", request.action, request.resource));
         let verdict = if yes { Ok(()) } else { Err("refused at the terminal".to_owned()) };
         inbox.send(Input::Answer { run, approval: *id, who, verdict });
         answered = true;
@@ -322,12 +332,7 @@ fn ask(driver: &Driver, run: RunId, approvals: &[ApprovalId], terminal: &Termina
     answered
 }
 
-fn report(
-    home: &Home,
-    run: RunId,
-    end: End,
-    terminal: &Terminal,
-) -> anyhow::Result<Exit> {
+fn report(home: &Home, run: RunId, end: End, terminal: &Terminal) -> anyhow::Result<Exit> {
     let checkpoint = home.scope()?.checkpoint().map_err(crate::home::told)?;
     let head = checkpoint.map(|checkpoint| (checkpoint.size(), checkpoint.root()));
     if terminal.json {

@@ -65,7 +65,11 @@ fn tell(record: &Record, terminal: &Terminal) {
     for line in lines {
         terminal.say(&line);
     }
-    let at = format!("  entry {} of the ledger; prove it: cognitionos ledger proof {}", entry.seq(), entry.seq());
+    let at = format!(
+        "  entry {} of the ledger; prove it: cognitionos ledger proof {}",
+        entry.seq(),
+        entry.seq()
+    );
     terminal.say(&terminal.tint(Tone::Faint, &at));
 }
 
@@ -132,7 +136,11 @@ fn rules(trace: &[Value]) -> Vec<String> {
     let mut lines = Vec::new();
     for rule in rules.unwrap_or_default() {
         let text = |name| rule.get(name).and_then(Value::as_text).map(plain);
-        lines.push(format!("Rule `{}`: {}", text("id").unwrap_or_default(), text("reason").unwrap_or_else(|| "(it gives no reason)".into())));
+        lines.push(format!(
+            "Rule `{}`: {}",
+            text("id").unwrap_or_default(),
+            text("reason").unwrap_or_else(|| "(it gives no reason)".into())
+        ));
         lines.extend(text("advice").map(|advice| format!("  What to do: {advice}")));
         let controls = rule.get("controls").and_then(Value::as_list).unwrap_or_default();
         let controls: Vec<_> = controls.iter().filter_map(Value::as_text).collect();
@@ -177,12 +185,14 @@ fn basis(record: &Record) -> Vec<String> {
         lines.push(format!("\nDecided under canon {canon}."));
     }
     let approvals = record.entry.data().get("approvals").and_then(Value::as_list);
-    let approvals: Vec<_> = approvals.unwrap_or_default().iter().filter_map(Value::as_text).collect();
+    let approvals: Vec<_> =
+        approvals.unwrap_or_default().iter().filter_map(Value::as_text).collect();
     if !approvals.is_empty() {
         lines.push(format!("It rests on the approval {}.", approvals.join(", ")));
     }
     if record.entry.kind() == Kind::Receipt {
-        lines.push(format!("The authorisation was for one use, until {}.", text(record, "expires")));
+        lines
+            .push(format!("The authorisation was for one use, until {}.", text(record, "expires")));
     }
     lines
 }
@@ -197,7 +207,8 @@ fn outcome(record: &Record) -> Vec<String> {
             format!("It failed: {} ({}).", plain(message), text(record, "code"))
         }
         "abandoned" => "It never began; the authorisation was given up.".to_owned(),
-        _ => "Nobody can tell whether it was done. Look at the world before doing it again.".to_owned(),
+        _ => "Nobody can tell whether it was done. Look at the world before doing it again."
+            .to_owned(),
     };
     let cost = entry.data().get("cost_micros").and_then(Value::as_u64).unwrap_or(0);
     let cost = cog_base::Micros::new(cost);
@@ -210,7 +221,9 @@ fn plan(record: &Record) -> Vec<String> {
     let mut lines = vec![if chosen.is_empty() {
         format!("No plan was admissible for `{goal}`:")
     } else {
-        format!("For `{goal}` the plan `{chosen}` was selected: the lowest score among those admissible.")
+        format!(
+            "For `{goal}` the plan `{chosen}` was selected: the lowest score among those admissible."
+        )
     }];
     let candidates = record.entry.data().get("candidates").and_then(Value::as_list);
     for candidate in candidates.unwrap_or_default() {

@@ -26,6 +26,13 @@ pub enum Change {
         /// What it would have to be.
         to: String,
     },
+    /// Any text but the present one and others that the policies mention.
+    Other {
+        /// Where.
+        path: String,
+        /// What it is.
+        from: String,
+    },
     /// The other truth value.
     Truth {
         /// Where.
@@ -95,9 +102,10 @@ impl Change {
     /// Which part of the request it changes: two changes of one part exclude each other.
     pub(super) fn part(&self) -> (&'static str, &str) {
         match self {
-            Self::Number { path, .. } | Self::Text { path, .. } | Self::Truth { path, .. } => {
-                ("context", path)
-            }
+            Self::Number { path, .. }
+            | Self::Text { path, .. }
+            | Self::Other { path, .. }
+            | Self::Truth { path, .. } => ("context", path),
             Self::Resource { .. } => ("resource", ""),
             Self::Principal { .. } => ("principal", ""),
         }
@@ -107,9 +115,10 @@ impl Change {
         match self {
             Self::Number { .. } => 0,
             Self::Truth { .. } => 1,
-            Self::Text { .. } => 2,
-            Self::Resource { .. } => 3,
-            Self::Principal { .. } => 4,
+            Self::Other { .. } => 2,
+            Self::Text { .. } => 3,
+            Self::Resource { .. } => 4,
+            Self::Principal { .. } => 5,
         }
     }
 
@@ -117,6 +126,7 @@ impl Change {
         match self {
             Self::Number { from, to, .. } => distance(*from, *to),
             Self::Text { .. }
+            | Self::Other { .. }
             | Self::Truth { .. }
             | Self::Resource { .. }
             | Self::Principal { .. } => 0,
@@ -129,6 +139,7 @@ impl Change {
                 let bound = if to > from { "at least" } else { "at most" };
                 format!("{path} were {bound} {to} (it is {from})")
             }
+            Self::Other { path, from } => format!("{path} were another (it is `{from}`)"),
             Self::Text { path, from, to } => format!("{path} were `{to}` (it is `{from}`)"),
             Self::Truth { path, from } => format!("{path} were {} (it is {from})", !from),
             Self::Resource { kind, from, to } => {

@@ -96,7 +96,8 @@ impl Case<'_> {
 
     fn quota(&self) -> Check {
         let effects = self.snapshot.effects;
-        let read = Value::map([("used", Value::from(effects.used)), ("limit", effects.limit.into())]);
+        let read =
+            Value::map([("used", Value::from(effects.used)), ("limit", effects.limit.into())]);
         let codes = ["quota.within", "quota.exceeded"];
         check(CheckName::Quota, effects.admits(1), codes, read)
     }
@@ -267,9 +268,9 @@ impl Case<'_> {
 
     fn interference(&self) -> Check {
         let conflicts = &self.snapshot.conflicts;
-        let read = conflicts.iter().map(|it| {
-            Value::map([("key", it.key.as_str()), ("holder", it.holder.as_str())])
-        });
+        let read = conflicts
+            .iter()
+            .map(|it| Value::map([("key", it.key.as_str()), ("holder", it.holder.as_str())]));
         let codes = ["interference.none", "interference.conflict"];
         let mut check = check(CheckName::Interference, conflicts.is_empty(), codes, Value::Null);
         if !conflicts.is_empty() {

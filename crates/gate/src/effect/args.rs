@@ -80,7 +80,10 @@ impl<'a> Args<'a> {
     pub(super) fn text_or_none(&self, name: &str) -> Result<Option<String>, BadArgs> {
         self.get(name)
             .map(|value| {
-                value.as_text().map(str::to_owned).ok_or_else(|| self.wrong(name, "a string", value))
+                value
+                    .as_text()
+                    .map(str::to_owned)
+                    .ok_or_else(|| self.wrong(name, "a string", value))
             })
             .transpose()
     }
@@ -117,10 +120,8 @@ impl<'a> Args<'a> {
 
     /// The error for an argument of a wrong type.
     pub(super) fn wrong(&self, name: &str, expected: &'static str, found: &Value) -> BadArgs {
-        let shown = match found {
-            Value::Int(number) => number.get().to_string(),
-            other => other.kind().to_owned(),
-        };
+        let number = found.as_int().map(|number| number.to_string());
+        let shown = number.unwrap_or_else(|| found.kind().to_owned());
         BadArgs::Wrong { action: self.action, name: name.to_owned(), expected, found: shown }
     }
 }

@@ -49,12 +49,15 @@ pub enum HttpBody {
 
 impl HttpRequest {
     pub(super) fn from_args(args: &Map) -> Result<Self, BadArgs> {
-        let known =
-            ["method", "url", "host", "headers", "body", "json", "timeout_ms", "bytes_max"];
+        let known = ["method", "url", "host", "headers", "body", "json", "timeout_ms", "bytes_max"];
         let args = Args::new("http.request", &known, args)?;
         let url = args.text("url")?;
         let host = host_of(&url).ok_or_else(|| {
-            args.wrong("url", "an absolute http or https URL without user and password", &url_kind())
+            args.wrong(
+                "url",
+                "an absolute http or https URL without user and password",
+                &url_kind(),
+            )
         })?;
         if let Some(given) = args.get("host").filter(|given| given.as_text() != Some(&host)) {
             return Err(args.wrong("host", "left out, or the host of the URL", given));

@@ -107,7 +107,10 @@ pub(super) fn prune(
     if terminal.json {
         terminal.emit(&Value::map([("from", cut.from), ("to", cut.to), ("removed", cut.removed)]));
     } else {
-        terminal.say(&format!("entries {} to {} pruned ({} rows); proofs stay valid", cut.from, cut.to, cut.removed));
+        terminal.say(&format!(
+            "entries {} to {} pruned ({} rows); proofs stay valid",
+            cut.from, cut.to, cut.removed
+        ));
     }
     Ok(Exit::Done)
 }

@@ -44,7 +44,8 @@ pub(super) fn export(
         terminal.raw(&bytes)?;
     } else {
         let path = wanted.output;
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let file =
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         let mut out = BufWriter::new(file);
         write(home, wanted, &mut out)?;
         out.flush().with_context(|| format!("cannot write {}", path.display()))?;
@@ -202,8 +203,23 @@ fn json(home: &Home, out: &mut dyn Write) -> anyhow::Result<()> {
 /// The columns an auditor asks for; RFC 4180, and nothing that a spreadsheet would run.
 fn csv(home: &Home, out: &mut dyn Write) -> anyhow::Result<()> {
     let columns = [
-        "seq", "at", "kind", "actor", "domain", "environment", "run", "step", "action",
-        "resource", "id", "verdict", "code", "rule", "cost_micros", "canon", "leaf",
+        "seq",
+        "at",
+        "kind",
+        "actor",
+        "domain",
+        "environment",
+        "run",
+        "step",
+        "action",
+        "resource",
+        "id",
+        "verdict",
+        "code",
+        "rule",
+        "cost_micros",
+        "canon",
+        "leaf",
     ];
     writeln!(out, "{}\r", columns.join(","))?;
     let mut failed = None;
@@ -303,7 +319,8 @@ fn told_verdict(verified: &Verified, terminal: &Terminal) {
             terminal.say(&format!("  {} bodies were erased or pruned", verified.bodies_absent));
         }
         if verified.audited.open_receipts > 0 {
-            terminal.say(&format!("  {} receipts have no outcome yet", verified.audited.open_receipts));
+            terminal
+                .say(&format!("  {} receipts have no outcome yet", verified.audited.open_receipts));
         }
         if verified.compared > 0 {
             terminal.say("  it only grew since the earlier head");
@@ -311,7 +328,11 @@ fn told_verdict(verified: &Verified, terminal: &Terminal) {
         return;
     }
     let findings = verified.findings();
-    terminal.say(&format!("{}  {} findings", terminal.tint(Tone::Bad, "NOT VERIFIED"), findings.total()));
+    terminal.say(&format!(
+        "{}  {} findings",
+        terminal.tint(Tone::Bad, "NOT VERIFIED"),
+        findings.total()
+    ));
     for finding in findings.kept() {
         let place = finding.seq.map(|seq| format!("entry {seq}: ")).unwrap_or_default();
         terminal.say(&format!("  {place}{} ({})", finding.message, finding.code));
@@ -324,9 +345,10 @@ fn earlier(path: &Path) -> anyhow::Result<Checkpoint> {
         Failure::new(Exit::BadInput, format!("{}: {error}", path.display()))
     };
     let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
-    if let Ok(checkpoint) = std::str::from_utf8(&bytes).map_err(|_| ()).and_then(|text| {
-        Checkpoint::parse(text).map_err(|_| ())
-    }) {
+    if let Ok(checkpoint) = std::str::from_utf8(&bytes)
+        .map_err(|_| ())
+        .and_then(|text| Checkpoint::parse(text).map_err(|_| ()))
+    {
         return Ok(checkpoint);
     }
     let head = read_head(&mut bytes.as_slice()).map_err(|error| bad(&error))?;
