@@ -6,7 +6,7 @@ use cog_base::entropy::{Entropy, SeededEntropy};
 use cog_base::id::TenantId;
 use cog_ledger::keys::{KeyRing, SignError, Signer};
 use cog_ledger::memory::{KeptLog, MemoryKeys, MemoryShelf};
-use cog_ledger::{SealedBatch, Shelf, ShelfError, Tail};
+use cog_ledger::{Kind, SealedBatch, Shelf, ShelfError, Tail};
 
 /// What survives a crash: the log and the keys.
 #[derive(Clone, Default)]
@@ -42,6 +42,16 @@ impl Disk {
 
     pub(crate) fn log(&self, tenant: TenantId) -> Option<KeptLog> {
         self.lock().shelf.log(tenant).cloned()
+    }
+
+    /// Whether a receipt is durable.
+    pub(crate) fn holds(&self, tenant: TenantId, receipt: &str) -> bool {
+        self.lock().shelf.log(tenant).is_some_and(|log| {
+            let mut newest_first = log.entries.iter().rev();
+            newest_first.any(|sealed| {
+                sealed.entry.kind() == Kind::Receipt && sealed.entry.id() == Some(receipt)
+            })
+        })
     }
 
     pub(crate) fn faults(&self) -> u64 {

@@ -265,7 +265,7 @@ impl World {
 
     fn effect(&mut self, run: RunId, cleared: Cleared<AnyEffect>) -> Result<(), Broken> {
         let receipt = cleared.idempotency_key();
-        if !self.has_durable_receipt(receipt) {
+        if !self.disk.holds(self.tenant, &receipt.to_string()) {
             self.outside.unauthorised.insert(receipt);
         }
         if self.one_in(self.faults.crash) {
@@ -292,13 +292,6 @@ impl World {
         self.counts.faults += u64::from(fate != Fate::Done);
         let performed = self.outside.perform(cleared, fate);
         self.handle(Input::Performed(Box::new(performed)))
-    }
-
-    fn has_durable_receipt(&self, receipt: ReceiptId) -> bool {
-        let id = receipt.to_string();
-        self.disk.log(self.tenant).is_some_and(|log| {
-            log.entries().any(|it| it.kind() == Kind::Receipt && it.id() == Some(&id))
-        })
     }
 
     /// Commit what waits, several appends at once, and answer them in order.
