@@ -1,0 +1,199 @@
+//! The kernel as the program wires it: engine, committer, SQLite; with hands that are done
+//! at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use cog_base::id::{ReceiptId, RunId, TenantId};
+use cog_base::{Clock as _, Micros, Value};
+use cog_canon::Canon;
+use cog_engine::driver::Reply;
+use cog_engine::{Driver, Engine, Hands, Inbox, Input, Ledger, Settings, Start};
+use cog_flow::Flow;
+use cog_gate::snapshot::{Access, TenantStatus};
+use cog_gate::{Actor, AnyEffect, Cleared, Found};
+use cog_ledger::{Draft, Writer};
+use cog_store::{Committer, Store as _};
+use cog_store_sqlite::{Mode, SqliteStore};
+
+use crate::canons::{Generated, SHARED, Spread};
+use crate::journal::TENANT;
+use crate::options::Options;
+use crate::system::{Scratch, SystemClock, SystemEntropy};
+
+/// Policies of the canon that decides.
+pub(crate) const POLICIES: u64 = 100;
+
+/// A running kernel.
+pub(crate) struct Kernel {
+    pub(crate) driver: Driver,
+    pub(crate) committer: Committer,
+    pub(crate) written: Arc<Written>,
+    flow: Arc<Flow>,
+    source: String,
+    entropy: SystemEntropy,
+    _store: SqliteStore,
+    _scratch: Scratch,
+}
+
+/// What was appended so far.
+#[derive(Default)]
+pub(crate) struct Written {
+    entries: AtomicU64,
+    entry_bytes: AtomicU64,
+    bodies: AtomicU64,
+    body_bytes: AtomicU64,
+}
+
+/// [`Written`] at one moment: entries and their bytes, bodies and their bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sums {
+    pub(crate) entries: u64,
+    pub(crate) entry_bytes: u64,
+    pub(crate) bodies: u64,
+    pub(crate) body_bytes: u64,
+}
+
+impl Written {
+    pub(crate) fn sums(&self) -> Sums {
+        let read = |sum: &AtomicU64| sum.load(Ordering::Relaxed);
+        Sums {
+            entries: read(&self.entries),
+            entry_bytes: read(&self.entry_bytes),
+            bodies: read(&self.bodies),
+            body_bytes: read(&self.body_bytes),
+        }
+    }
+}
+
+impl Kernel {
+    /// A kernel over a fresh store, with a flow of so many steps in a row.
+    pub(crate) fn open(options: &Options, steps: u64) -> anyhow::Result<Self> {
+        let scratch = Scratch::new(&options.data, "step")?;
+        let entropy = Box::new(SystemEntropy::new());
+        let store = SqliteStore::open(scratch.path(), Mode::ReadWrite, entropy)?;
+        let writer = Writer::new(store.shelf()?, store.signing_keys()?, "cognitionos/bench");
+        let clock = Arc::new(SystemClock);
+        let committer = Committer::spawn(writer, clock.clone(), Box::new(SystemEntropy::new()));
+        let settings = Settings { tenant: TENANT, status: TenantStatus::Active };
+        let mut engine = Engine::new(settings, clock.clone(), Box::new(SystemEntropy::new()));
+        found(&mut engine, &committer)?;
+        let written = Arc::new(Written::default());
+        let ledger = Counting { committer: committer.clone(), written: Arc::clone(&written) };
+        let driver = Driver::new(engine, Box::new(ledger), Box::new(Instantly), clock);
+        let source = flow(steps);
+        let flow =
+            cog_flow::parse(&source, "bench.yaml").map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        Ok(Self {
+            driver,
+            committer,
+            written,
+            flow: Arc::new(flow),
+            source,
+            entropy: SystemEntropy::new(),
+            _store: store,
+            _scratch: scratch,
+        })
+    }
+
+    /// Start one more run.
+    pub(crate) fn start(&mut self) -> anyhow::Result<RunId> {
+        let run = RunId::new(SystemClock.now(), &mut self.entropy)?;
+        self.driver.inbox().send(Input::Start(Box::new(Start {
+            run,
+            flow: Arc::clone(&self.flow),
+            source: self.source.clone(),
+            inputs: Default::default(),
+            roots: [(SHARED.to_owned(), Access::Read)].into(),
+            places: Default::default(),
+            base: String::new(),
+            initiator: "user:operator".parse()?,
+            environment: Some("production".to_owned()),
+        })));
+        Ok(run)
+    }
+}
+
+/// Put a generated canon in force.
+fn found(engine: &mut Engine, committer: &Committer) -> anyhow::Result<()> {
+    let source = Generated::new(POLICIES, Spread::Scattered).source();
+    let canon = Arc::new(Canon::load(&source).context("the generated canon")?);
+    let who: Actor = "user:cfo".parse()?;
+    let draft = engine.change_control().found(&canon, "production", &who)?;
+    for entry in committer.append_blocking(vec![(TENANT, draft)])? {
+        engine.observe(&entry);
+    }
+    engine.know(canon);
+    Ok(())
+}
+
+/// Steps in a row, each after the one before it.
+fn flow(steps: u64) -> String {
+    let head = format!(
+        "name: bench\ndomain: bench\nroots: {{ {SHARED}: {{ path: ., access: read }} }}\nsteps:\n"
+    );
+    let step = |number: u64| {
+        let needs = match number {
+            0 => String::new(),
+            later => format!("needs: [step-{}], ", later - 1),
+        };
+        format!(
+            "  - {{ id: step-{number}, {needs}as: \"agent:a{}\", uses: file.read, \
+             with: {{ root: {SHARED}, path: in/{number}.txt }} }}\n",
+            number % 4
+        )
+    };
+    head + &(0..steps).map(step).collect::<String>()
+}
+
+/// Hands whose effects take no time.
+struct Instantly;
+
+impl Hands for Instantly {
+    fn perform(
+        &self,
+        _run: RunId,
+        cleared: Cleared<AnyEffect>,
+        _after_ms: u64,
+        _timeout_ms: Option<u64>,
+        inbox: Inbox,
+    ) {
+        let output = Value::map([
+            ("path", Value::from("in/1.txt")),
+            ("kind", "file".into()),
+            ("bytes", 5_u64.into()),
+            ("text", "hello".into()),
+        ]);
+        inbox.send(Input::Performed(Box::new(cleared.done(output, Micros::ZERO))));
+    }
+
+    fn probe(&self, run: RunId, receipt: ReceiptId, _effect: AnyEffect, inbox: Inbox) {
+        inbox.send(Input::Probed { run, receipt, found: Found::CannotTell });
+    }
+}
+
+/// The committer as the engine's ledger, with what it wrote.
+struct Counting {
+    committer: Committer,
+    written: Arc<Written>,
+}
+
+impl Ledger for Counting {
+    fn submit(&self, drafts: Vec<(TenantId, Draft)>, reply: Reply) {
+        let add = |sum: &AtomicU64, count: usize| sum.fetch_add(count as u64, Ordering::Relaxed);
+        for body in drafts.iter().filter_map(|(_, draft)| draft.body.as_ref()) {
+            add(&self.written.bodies, 1);
+            add(&self.written.body_bytes, body.bytes.len());
+        }
+        let written = Arc::clone(&self.written);
+        let answer = move |result: Result<Vec<cog_ledger::Durable<cog_ledger::Entry>>, _>| {
+            for entry in result.iter().flatten() {
+                written.entries.fetch_add(1, Ordering::Relaxed);
+                written.entry_bytes.fetch_add(entry.bytes().len() as u64, Ordering::Relaxed);
+            }
+            reply(result.map_err(|error: Arc<cog_ledger::AppendError>| error.to_string()));
+        };
+        self.committer.submit(drafts, Box::new(answer));
+    }
+}

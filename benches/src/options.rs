@@ -1,0 +1,141 @@
+//! What the command line asks for.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+
+/// The help text.
+pub(crate) const HELP: &str = "\
+usage: cargo xtask bench [NAME...] [OPTIONS]
+
+  decide   one decision of the canon and of the whole gate; stock Cedar beside it
+  append   provable, synced appends in batches; a bare SQLite table beside it
+  step     governed durable steps, 1 and 64 runs at once; bare group commit beside it
+  verify   a bundle checked offline; SHA-256 of the same bytes beside it
+  start    from the start of the program to its first receipt; `--version` beside it
+
+  --json         one JSON document instead of lines
+  --quick        short runs, for a first look
+  --seconds N    how long each case is measured (default 3, quick 0.5)
+  --entries N    entries of the bundle that `verify` checks (default 1000000, quick 50000)
+  --only TEXT    only the cases of `append` and `step` whose name has this text
+  --data DIR     where databases and bundles are written (default target/bench): a disk,
+                 not memory, or syncs cost nothing";
+
+const SECONDS: f64 = 3.0;
+const SECONDS_QUICK: f64 = 0.5;
+const SECONDS_MAX: f64 = 600.0;
+const ENTRIES: u64 = 1_000_000;
+const ENTRIES_QUICK: u64 = 50_000;
+const ENTRIES_MAX: u64 = 20_000_000;
+
+/// How to measure.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Options {
+    names: Vec<String>,
+    only: Option<String>,
+    pub(crate) json: bool,
+    pub(crate) quick: bool,
+    /// How long each case is measured.
+    pub(crate) seconds: f64,
+    /// Entries of the bundle to verify.
+    pub(crate) entries: u64,
+    /// Where files are written.
+    pub(crate) data: PathBuf,
+}
+
+/// What is wanted.
+pub(crate) enum Wanted {
+    Help,
+    Run(Options),
+}
+
+impl Options {
+    /// Read the arguments; `known` are the names of the benches.
+    pub(crate) fn read(arguments: &[String], known: &[&str]) -> anyhow::Result<Wanted> {
+        let mut options = Self {
+            names: Vec::new(),
+            only: None,
+            json: false,
+            quick: arguments.iter().any(|word| word == "--quick"),
+            seconds: SECONDS,
+            entries: ENTRIES,
+            data: PathBuf::from("target/bench"),
+        };
+        if options.quick {
+            (options.seconds, options.entries) = (SECONDS_QUICK, ENTRIES_QUICK);
+        }
+        let mut words = arguments.iter().map(String::as_str);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().with_context(|| format!("{word} needs a value"));
+            match word {
+                "--help" | "-h" | "help" => return Ok(Wanted::Help),
+                "--json" => options.json = true,
+                "--quick" => {}
+                "--seconds" => options.seconds = value()?.parse().context("--seconds")?,
+                "--entries" => options.entries = value()?.parse().context("--entries")?,
+                "--only" => options.only = Some(value()?.to_owned()),
+                "--data" => options.data = value()?.into(),
+                name if known.contains(&name) => options.names.push(name.to_owned()),
+                other => bail!("there is no bench or option `{other}`"),
+            }
+        }
+        options.check()?;
+        Ok(Wanted::Run(options))
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if !(self.seconds > 0.0 && self.seconds <= SECONDS_MAX) {
+            bail!("--seconds is more than 0 and at most {SECONDS_MAX}");
+        }
+        if !(1..=ENTRIES_MAX).contains(&self.entries) {
+            bail!("--entries is at least 1 and at most {ENTRIES_MAX}");
+        }
+        Ok(())
+    }
+
+    /// Whether a bench is to be run.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|wanted| wanted == name)
+    }
+
+    /// Whether a case of a bench is to be run.
+    pub(crate) fn wants_case(&self, case: &str) -> bool {
+        self.only.as_ref().is_none_or(|text| case.contains(text.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> anyhow::Result<Options> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        match Options::read(&words, &["decide", "step"])? {
+            Wanted::Run(options) => Ok(options),
+            Wanted::Help => bail!("help"),
+        }
+    }
+
+    #[test]
+    fn no_name_means_every_bench() {
+        let options = read(&["--json"]).unwrap();
+        assert!(options.json && options.wants("decide") && options.wants("step"));
+        let options = read(&["step", "--only", "64"]).unwrap();
+        assert!(!options.wants("decide") && options.wants("step"));
+        assert!(options.wants_case("64 runs") && !options.wants_case("1 run"));
+    }
+
+    #[test]
+    fn what_is_said_outweighs_quick() {
+        let options = read(&["--entries", "7", "--quick"]).unwrap();
+        assert_eq!((options.entries, options.seconds), (7, SECONDS_QUICK));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for words in [&["steps"][..], &["--seconds"], &["--seconds", "0"], &["--entries", "0"]] {
+            assert!(read(words).is_err(), "{words:?}");
+        }
+    }
+}
