@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cog_base::Timestamp;
 use cog_base::entropy::{Entropy, NoEntropy};
-use cog_base::id::TenantId;
+use cog_base::id::{RunId, TenantId};
 use cog_base::json::Value;
 
 use crate::entry::{Draft, Entry, EntryError};
@@ -72,6 +72,12 @@ pub enum AppendError {
         /// Why.
         #[source]
         source: SignError,
+    },
+    /// An earlier append of the same session was not recorded, and this one follows it.
+    #[error("an earlier append of {session} was not recorded, so that what follows it is not either")]
+    Behind {
+        /// Whose journal would have a gap.
+        session: RunId,
     },
     /// No randomness for a salt.
     #[error("could not salt a body")]

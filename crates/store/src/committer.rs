@@ -82,7 +82,8 @@ impl Committer {
     }
 
     /// Record all of `drafts` or none, and call `reply` with the result. What is submitted
-    /// first is recorded first. A submission that is not acceptable fails alone.
+    /// first is recorded first. A submission that is not acceptable fails alone, but for what
+    /// its sessions submit behind it: a journal has no gaps.
     pub fn submit(&self, drafts: Vec<(TenantId, Draft)>, reply: Reply) {
         if let Err((job, why)) = self.inner.queue.put(Job::Append { drafts, reply }) {
             job.fail(&Arc::new(why.into()));

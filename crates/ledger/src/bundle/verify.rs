@@ -259,9 +259,7 @@ impl Reading {
         if audited.origin.as_ref().is_some_and(|origin| *origin != manifest.origin) {
             findings.add(None, "manifest.wrong", "the manifest names another origin");
         }
-        if from > 0
-            && audited.pruned.get(&from).is_none_or(|root| Some(*root) != pruned_root)
-        {
+        if from > 0 && audited.pruned.get(&from).is_none_or(|root| Some(*root) != pruned_root) {
             let message = "no entry says that the missing part was pruned, with its root";
             findings.add(None, "prune.unexplained", message);
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use cog_base::entropy::SeededEntropy;
-use cog_base::id::{TenantId, Uuid};
+use cog_base::id::{RunId, TenantId, Uuid};
 use cog_base::json::{Map, Value};
 use cog_base::{Clock, Digest, Timestamp};
 use cog_ledger::{AppendError, Draft, Kind, SealedBatch, Shelf, ShelfError, Tail, Writer};
@@ -193,4 +193,22 @@ fn when_the_thread_dies_everybody_is_told() {
     committer.submit(vec![(TENANT, evidence("1"))], Box::new(|_| panic!("a bug in a reply")));
     assert!(committer.append_blocking(vec![(TENANT, evidence("2"))]).is_err());
     assert!(committer.head(TENANT).is_err());
+}
+
+#[test]
+fn what_a_session_submits_behind_a_failed_append_is_not_recorded() {
+    let store = MemoryStore::default();
+    let failures = Arc::new(AtomicU32::new(1));
+    let inner = store.shelf().unwrap();
+    let shelf = Faulty { inner, failures, transient: false };
+    let committer = committer_on(&store, Box::new(shelf));
+    let of = |session: u128, note: &str| {
+        let session = Some(RunId::from_uuid(Uuid::from_u128(session)));
+        vec![(TENANT, Draft { session, ..evidence(note) })]
+    };
+    assert!(committer.append_blocking(of(1, "lost")).is_err());
+    let behind = committer.append_blocking(of(1, "behind it")).unwrap_err();
+    assert!(matches!(*behind, AppendError::Behind { .. }), "{behind}");
+    let other = committer.append_blocking(of(2, "another session")).unwrap();
+    assert_eq!(other.len(), 1);
 }

@@ -1,10 +1,11 @@
 //! The thread that appends.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cog_base::id::TenantId;
+use cog_base::id::{RunId, TenantId};
 use cog_base::{Clock, Entropy};
 use cog_ledger::{AppendError, Draft, Durable, Entry, Shelf, Writer};
 
@@ -36,6 +37,9 @@ pub(super) struct Worker {
     /// Dropped after the writer, so that whoever sees the queue closed may take the shelf.
     queue: Closing,
     counters: Arc<Counters>,
+    /// Sessions an append of which failed. What they submitted behind it was made in the
+    /// belief that it would be recorded: a journal has no gaps, so none of it is.
+    broken: HashSet<RunId>,
 }
 
 /// Closes the queue and answers what waits, whatever ends the thread.
@@ -58,7 +62,8 @@ impl Worker {
         queue: Arc<Queue>,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { writer, clock, entropy, queue: Closing(queue), counters }
+        let (queue, broken) = (Closing(queue), HashSet::new());
+        Self { writer, clock, entropy, queue, counters, broken }
     }
 
     pub(super) fn run(mut self) {
@@ -82,11 +87,16 @@ impl Worker {
     /// Record the appends, without those that are not acceptable, and answer them all.
     fn commit(&mut self, mut appends: Vec<Append>) {
         let mut retries = 0;
-        while !appends.is_empty() {
+        loop {
+            appends = self.refuse_behind(appends);
+            if appends.is_empty() {
+                return;
+            }
             match self.try_commit(&appends) {
                 Tried::Kept(entries) => return self.answer(appends, entries),
                 Tried::Spoiled { submission, why } => {
-                    let (_, reply) = appends.remove(submission);
+                    let (drafts, reply) = appends.remove(submission);
+                    self.broken.extend(sessions(&drafts));
                     reply(Err(Arc::new(why)));
                 }
                 Tried::Passing(_) if retries < RETRIES_MAX => {
@@ -96,13 +106,30 @@ impl Worker {
                 }
                 Tried::Passing(why) | Tried::Failed(why) => {
                     let why = Arc::new(why);
-                    for (_, reply) in appends {
+                    for (drafts, reply) in appends {
+                        self.broken.extend(sessions(&drafts));
                         reply(Err(Arc::clone(&why)));
                     }
                     return;
                 }
             }
         }
+    }
+
+    /// Refuse what follows an append that was not recorded.
+    fn refuse_behind(&self, appends: Vec<Append>) -> Vec<Append> {
+        if self.broken.is_empty() {
+            return appends;
+        }
+        let mut sound = Vec::with_capacity(appends.len());
+        for (drafts, reply) in appends {
+            let broken = sessions(&drafts).find(|session| self.broken.contains(session));
+            match broken {
+                Some(session) => reply(Err(Arc::new(AppendError::Behind { session }))),
+                None => sound.push((drafts, reply)),
+            }
+        }
+        sound
     }
 
     /// The drafts are copied, as the writer keeps them and a neighbour may spoil the batch.
@@ -137,7 +164,9 @@ impl Worker {
                 let why = AppendError::Shelf(error);
                 if transient { Tried::Passing(why) } else { Tried::Failed(why) }
             }
-            Err(why @ AppendError::NoEntropy(_)) => Tried::Failed(why),
+            Err(why @ (AppendError::NoEntropy(_) | AppendError::Behind { .. })) => {
+                Tried::Failed(why)
+            }
         }
     }
 
@@ -153,6 +182,10 @@ impl Worker {
             reply(Ok(entries.by_ref().take(drafts.len()).collect()));
         }
     }
+}
+
+fn sessions(drafts: &[(TenantId, Draft)]) -> impl Iterator<Item = RunId> {
+    drafts.iter().filter_map(|(_, draft)| draft.session)
 }
 
 /// Which submission the `index`-th draft of the batch belongs to, and where in it.
