@@ -6,6 +6,8 @@
 //! keys are a [`KeyRing`], time and randomness are handed in. [`Writer::append`] is the only
 //! source of [`Durable`] values, and so the only way to show that something is recorded.
 
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod audit;
 pub mod body;
 pub mod bundle;
