@@ -75,9 +75,6 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Enter the sandbox of a process effect.
-    #[command(hide = true, name = "sandbox-enter")]
-    SandboxEnter,
 }
 
 #[derive(Debug, Args)]

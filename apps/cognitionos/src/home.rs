@@ -41,6 +41,12 @@ impl Home {
         Self::open(dir, Mode::ReadWrite)
     }
 
+    /// Open the folder for writing; it must exist.
+    pub(crate) fn change(dir: &Path) -> anyhow::Result<Self> {
+        Self::read(dir)?;
+        Self::write(dir)
+    }
+
     fn open(dir: &Path, mode: Mode) -> anyhow::Result<Self> {
         let store = SqliteStore::open(dir, mode, Box::new(SystemEntropy::new())).map_err(told)?;
         let tenant = match store.tenants().map_err(told)?.first() {

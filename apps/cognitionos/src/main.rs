@@ -20,6 +20,11 @@ use crate::failure::{Exit, explain};
 use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
+    // The way into the sandbox comes before everything else: it must be taken by a process
+    // that has done nothing yet.
+    if system::arguments().nth(1).as_deref() == Some(cog_effect_process::ARGUMENT) {
+        return cog_effect_process::enter();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -57,6 +62,5 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
             terminal.raw(&script)?;
             Ok(Exit::Done)
         }
-        Command::SandboxEnter => commands::doctor::enter_sandbox(terminal),
     }
 }

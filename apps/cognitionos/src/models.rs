@@ -17,12 +17,12 @@ use cog_canon::{Canon, Model};
 use cog_effect_file::{FileAdapter, RootBinding};
 use cog_effect_http::{HttpAdapter, Policy};
 use cog_effect_model::{Cassette, ModelAdapter, OpenAi, Provider, Recorder, Secret};
-use cog_effect_process::ProcessAdapter;
+use cog_effect_process::{ProcessAdapter, WorkFolder};
 
 use crate::cli::RunArgs;
 use crate::failure::{Exit, Failure};
 use crate::hands::Adapters;
-use crate::system::env;
+use crate::system::{env, program};
 
 /// Where OpenAI itself answers.
 const OPENAI_URL: &str = "https://api.openai.com/v1";
@@ -42,9 +42,14 @@ pub(crate) fn adapters(
     })?;
     let hosts = canon.map(|canon| canon.settings().hosts.clone()).unwrap_or_default();
     let policy = Policy { allow_hosts: hosts, ..Policy::default() };
-    let program = std::env::current_exe()?;
-    let process = ProcessAdapter::new(program);
-    process.bind(run, roots)?;
+    let process = ProcessAdapter::new(program()?);
+    let mut folders = BTreeMap::new();
+    for (name, root) in roots {
+        let folder = WorkFolder::open(&root.path, root.write, root.create)
+            .map_err(|error| Failure::new(Exit::BadInput, error))?;
+        folders.insert(name.clone(), folder);
+    }
+    process.bind(run, folders);
     Ok(Adapters {
         file,
         http: HttpAdapter::new(policy),

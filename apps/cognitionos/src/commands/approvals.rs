@@ -23,10 +23,10 @@ pub(crate) fn approvals(
     match command {
         ApprovalsCommand::List => list(&Home::read(&common.data)?, terminal),
         ApprovalsCommand::Approve { id, actor } => {
-            answer(&Home::write(&common.data)?, id, actor, Ok(()), terminal)
+            answer(&Home::change(&common.data)?, id, actor, Ok(()), terminal)
         }
         ApprovalsCommand::Reject { id, reason, actor } => {
-            answer(&Home::write(&common.data)?, id, actor, Err(reason), terminal)
+            answer(&Home::change(&common.data)?, id, actor, Err(reason), terminal)
         }
     }
 }

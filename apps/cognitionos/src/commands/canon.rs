@@ -168,7 +168,15 @@ fn propose(
         home.keep_canon(&source, canon.digest())?;
         let draft = change.found(&canon, environment, &who)?;
         home.append(vec![draft])?;
-        terminal.say(&format!("canon {} founds the domain `{}`", canon.name(), canon.domain()));
+        if terminal.json {
+            terminal.emit(&Value::map([
+                ("digest", Value::from(canon.digest())),
+                ("domain", canon.domain().into()),
+                ("state", "activated".into()),
+            ]));
+        } else {
+            terminal.say(&format!("canon {} founds the domain `{}`", canon.name(), canon.domain()));
+        }
         return Ok(Exit::Done);
     }
     let current = in_force.map(|digest| home.canon(digest)).transpose()?.flatten();
@@ -223,7 +231,7 @@ fn change(
     let bad = |error: &dyn std::fmt::Display| Failure::new(Exit::BadInput, error);
     let id: ProposalId = id.parse().map_err(|error| bad(&error))?;
     let who: Actor = actor.parse().map_err(|error| bad(&error))?;
-    let home = Home::write(data)?;
+    let home = Home::change(data)?;
     let change = home.change_control()?;
     let proposal = change.proposal(id).ok_or_else(|| bad(&NotChanged::Unknown(id)))?;
     let current = change.in_force(&proposal.domain);

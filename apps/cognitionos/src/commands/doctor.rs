@@ -1,10 +1,13 @@
 //! `doctor`: what this machine and the data folder can and cannot do.
 
-use cog_base::Value;
+use cog_base::id::ReceiptId;
+use cog_base::{Clock as _, Value};
+use cog_gate::AnyEffect;
 
 use crate::cli::Common;
-use crate::failure::{Exit, Failure};
+use crate::failure::Exit;
 use crate::home::Home;
+use crate::system::SystemEntropy;
 use crate::terminal::{Terminal, Tone};
 
 /// One thing that was looked at.
@@ -49,23 +52,30 @@ fn data(common: &Common) -> Finding {
     Finding { name: "data", good, what }
 }
 
+/// Run `true` in the sandbox: what works there works for process effects.
 fn sandbox() -> Finding {
-    let (good, what) = match cog_effect_process::supported() {
-        Ok(()) => (true, "user namespaces, seccomp and landlock are there".to_owned()),
-        Err(lack) => (false, format!("process.run will be refused: {lack}")),
+    let (good, what) = match try_sandbox() {
+        Ok(()) => (true, "programs can be run in it".to_owned()),
+        Err(lack) => (false, format!("process.run will fail: {lack}")),
     };
     Finding { name: "sandbox", good, what }
 }
 
-fn randomness() -> Finding {
-    let drawn = cog_base::cipher::Key::new(&mut crate::system::SystemEntropy::new());
-    let what = if drawn.is_ok() { "the system gives it" } else { "the system gives none" };
-    Finding { name: "randomness", good: drawn.is_ok(), what: what.to_owned() }
+fn try_sandbox() -> anyhow::Result<()> {
+    let args = Value::map([("program", "true")]);
+    let args = args.as_map().cloned().unwrap_or_default();
+    let AnyEffect::ProcessRun(effect) = AnyEffect::from_args("process.run", &args)? else {
+        return Ok(());
+    };
+    let sandbox = cog_effect_process::Sandbox::new(crate::system::program()?);
+    let nonce = ReceiptId::new(crate::system::SystemClock.now(), &mut SystemEntropy::new())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ran = runtime.block_on(sandbox.run(&effect, None, nonce));
+    ran.map(|_| ()).map_err(|failure| anyhow::anyhow!(failure.message))
 }
 
-/// Become the program of a process effect, inside the sandbox. Only the process adapter
-/// starts this.
-pub(crate) fn enter_sandbox(_: &Terminal) -> anyhow::Result<Exit> {
-    let error = cog_effect_process::enter();
-    Err(Failure::new(Exit::Failed, error))
+fn randomness() -> Finding {
+    let drawn = cog_base::cipher::Key::new(&mut SystemEntropy::new());
+    let what = if drawn.is_ok() { "the system gives it" } else { "the system gives none" };
+    Finding { name: "randomness", good: drawn.is_ok(), what: what.to_owned() }
 }

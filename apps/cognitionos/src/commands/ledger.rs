@@ -46,12 +46,12 @@ pub(crate) fn ledger(
             let key = public_key(&Home::read(data)?)?;
             proof::print(&format!("{key}\n"), "key", terminal)
         }
-        LedgerCommand::Rotate { actor } => admin::rotate(&Home::write(data)?, actor, terminal),
+        LedgerCommand::Rotate { actor } => admin::rotate(&Home::change(data)?, actor, terminal),
         LedgerCommand::Erase { subject, actor } => {
-            admin::erase(&Home::write(data)?, subject, actor, terminal)
+            admin::erase(&Home::change(data)?, subject, actor, terminal)
         }
         LedgerCommand::Prune { before, reason, actor } => {
-            admin::prune(&Home::write(data)?, *before, reason, actor, terminal)
+            admin::prune(&Home::change(data)?, *before, reason, actor, terminal)
         }
     }
 }
