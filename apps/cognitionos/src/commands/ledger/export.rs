@@ -146,9 +146,8 @@ fn heads(home: &Home, from: u64, newest: &Checkpoint) -> anyhow::Result<Vec<Chec
     for size in sizes {
         heads.extend(home.scope()?.checkpoints(size, 1).map_err(told)?);
     }
-    if heads.last() != Some(newest) {
-        heads.push(newest.clone());
-    }
+    // The head of a bundle comes last, also when it is one of those.
+    heads.push(newest.clone());
     Ok(heads)
 }
 
