@@ -61,7 +61,10 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let actor: Actor = args.actor.parse().map_err(|error| Failure::new(Exit::BadInput, error))?;
     // A workflow file is read and checked before anything is opened or written.
     let fresh = args.file.as_ref().map(|file| prepare(file, args, &actor)).transpose()?;
-    let home = Home::write(&common.data)?;
+    let home = match &fresh {
+        Some(_) => Home::write(&common.data)?,
+        None => Home::change(&common.data)?,
+    };
     let plan = match (fresh, &args.resume) {
         (Some(fresh), _) => fresh,
         (None, Some(run)) => prepare_resume(&home, run)?,
