@@ -72,9 +72,11 @@ impl Facts {
     /// How many different entities, groups aside, are one of these groups or in one.
     pub(crate) fn members(&self, groups: &[String]) -> usize {
         let groups: BTreeSet<_> = groups.iter().filter_map(|group| self.actor(group)).collect();
+        // A role inside a role is nobody who could agree.
         let inside = |uid: &EntityUid| {
-            groups.contains(uid) && uid.type_name().basename() != "Role"
-                || groups.iter().any(|group| self.entities.is_ancestor_of(group, uid))
+            uid.type_name().basename() != "Role"
+                && (groups.contains(uid)
+                    || groups.iter().any(|group| self.entities.is_ancestor_of(group, uid)))
         };
         self.entities.iter().filter(|entity| inside(&entity.uid())).count()
     }
@@ -161,5 +163,30 @@ fn check_json(file: &str, text: &str) -> Result<(), CanonError> {
         Some(_) => Ok(()),
         None => Err(CanonError::in_file(file, format!("expected a list, found {}", value.kind()))
             .hint("facts are Cedar entities: [{\"uid\": {\"type\": \"User\", \"id\": \"cfo\"}, \"attrs\": {}, \"parents\": []}]")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_inside_a_role_is_nobody_who_could_agree() {
+        let (schema, _) =
+            Schema::from_cedarschema_str("entity Role in [Role]; entity User in [Role];").unwrap();
+        let text = r#"[
+            {"uid":{"type":"Role","id":"board"},"attrs":{},"parents":[]},
+            {"uid":{"type":"Role","id":"chairs"},"attrs":{},"parents":[{"type":"Role","id":"board"}]},
+            {"uid":{"type":"User","id":"cfo"},"attrs":{},"parents":[{"type":"Role","id":"chairs"}]},
+            {"uid":{"type":"User","id":"ada"},"attrs":{},"parents":[]}
+        ]"#;
+        let files = [("facts/people.json".to_owned(), text.as_bytes().to_vec())];
+        let facts = Facts::load(&Source::new(files), &schema).unwrap();
+        let count = |groups: &[&str]| {
+            facts.members(&groups.iter().map(|group| (*group).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(count(&["role:board"]), 1);
+        assert_eq!(count(&["role:board", "user:cfo", "user:ada"]), 2);
+        assert_eq!(count(&["role:nobody", "user:stranger"]), 0);
     }
 }
