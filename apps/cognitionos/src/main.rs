@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::{Cli, Command};
-use crate::failure::{Exit, explain};
+use crate::failure::{Exit, Failure, explain};
 use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
@@ -27,12 +27,7 @@ fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let code = if error.use_stderr() { Exit::BadInput } else { Exit::Done };
-            // There is nowhere to say that standard output is closed.
-            let _ = error.print();
-            return ExitCode::from(code as u8);
-        }
+        Err(error) => return misused(&error),
     };
     let terminal = Terminal::new(&cli.common);
     match dispatch(&cli, &terminal) {
@@ -43,6 +38,22 @@ fn main() -> ExitCode {
             ExitCode::from(exit as u8)
         }
     }
+}
+
+/// What was said is not a command; or it asks for help, which is one.
+fn misused(error: &clap::Error) -> ExitCode {
+    let code = if error.use_stderr() { Exit::BadInput } else { Exit::Done };
+    if code == Exit::BadInput && system::arguments().any(|argument| argument == "--json") {
+        let text = error.to_string();
+        let message = text.split("\n\n").next().unwrap_or_default();
+        let message = message.strip_prefix("error: ").unwrap_or(message).trim();
+        let failure = Failure::advise(code, message, "--help shows what can be said");
+        Terminal::for_json().fail(&failure, code, message);
+    } else {
+        // There is nowhere to say that standard output is closed.
+        let _ = error.print();
+    }
+    ExitCode::from(code as u8)
 }
 
 fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {

@@ -50,6 +50,11 @@ impl Terminal {
         }
     }
 
+    /// For a program whose arguments could not be read, but for the wish for JSON.
+    pub(crate) const fn for_json() -> Self {
+        Self { json: true, quiet: true, interactive: false, live: false, colour: false }
+    }
+
     /// A word in its colour.
     pub(crate) fn tint(&self, tone: Tone, text: &str) -> String {
         if !self.colour {
