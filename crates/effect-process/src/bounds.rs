@@ -1,0 +1,12 @@
+//! What a sandboxed program may use beyond what its effect says.
+
+/// Processes and threads of one run.
+pub const PROCESSES_MAX: u64 = 128;
+/// Open files of one process.
+pub const OPEN_FILES_MAX: u64 = 256;
+/// The largest file it may write, in bytes.
+pub const FILE_BYTES_MAX: u64 = 1 << 30;
+/// What fits into its own `/tmp`, in bytes.
+pub const TEMPORARY_BYTES_MAX: u64 = 64 << 20;
+/// The largest description of a run, in bytes: arguments and environment.
+pub(crate) const SPEC_BYTES_MAX: usize = 4 << 20;
