@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Refused = 4,
     /// A limit or a quota is reached.
     Limit = 5,
+    /// It took too long.
+    Timeout = 6,
     /// Something else stands in the way.
     Conflict = 7,
     /// Waiting for approval.

@@ -92,9 +92,14 @@ fn live(named: &str) -> anyhow::Result<Provider> {
         Some(model) => (OPENAI_URL, model),
         None => named.split_once('#').ok_or_else(|| bad(&"no #MODEL after the URL"))?,
     };
-    let key = env("OPENAI_API_KEY").map(|key| Secret::new(&key));
-    let server = OpenAi::new(url, model, key).map_err(|error| bad(&error))?;
+    let server = OpenAi::new(url, model, api_key(url)).map_err(|error| bad(&error))?;
     Ok(Provider::OpenAi(Arc::new(server)))
+}
+
+/// OpenAI's key goes to OpenAI alone; another server gets the one that is meant for it.
+fn api_key(url: &str) -> Option<Secret> {
+    let name = if url == OPENAI_URL { "OPENAI_API_KEY" } else { "COGNITIONOS_MODEL_API_KEY" };
+    env(name).map(|key| Secret::new(&key))
 }
 
 /// What the canon says answers for a model.
@@ -104,8 +109,7 @@ fn configured(name: &str, model: &Model, base: &Path) -> anyhow::Result<Provider
         return Ok(Provider::Cassette(Arc::new(cassette(&path)?)));
     }
     let url = model.base_url.as_deref().unwrap_or(OPENAI_URL);
-    let key = env("OPENAI_API_KEY").map(|key| Secret::new(&key));
-    let server = OpenAi::new(url, model.model.as_deref().unwrap_or(name), key)
+    let server = OpenAi::new(url, model.model.as_deref().unwrap_or(name), api_key(url))
         .map_err(|error| Failure::new(Exit::BadInput, format!("model `{name}`: {error}")))?;
     Ok(Provider::OpenAi(Arc::new(server)))
 }

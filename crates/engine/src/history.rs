@@ -19,7 +19,7 @@ use cog_ledger::{Entry, Kind};
 use crate::active::{Active, State, Todo};
 use crate::settle::event_of;
 use crate::start::facts;
-use crate::steps::{read, refused, waits_for};
+use crate::steps::{read, refused, unasked, waits_for};
 
 /// An entry of a session with its body, if that was kept.
 #[derive(Debug, Clone)]
@@ -318,6 +318,9 @@ impl History {
     fn invalid(&mut self, note: &str) {
         let Some((step, message)) = note.split_once(": ") else { return };
         let Ok(step) = step.parse::<StepPath>() else { return };
+        if self.active.asks.remove(&step).is_some() {
+            return self.apply(unasked(&step));
+        }
         if self.active.wanted.remove(&step).is_some() {
             let (code, message) = ("step.invalid".to_owned(), message.to_owned());
             let error = cog_flow::StepError { code, message, transient: false };

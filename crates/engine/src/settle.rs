@@ -348,7 +348,7 @@ pub(crate) fn event_of(step: &StepPath, report: &Report) -> Option<Event> {
 fn again(wanted: &Wanted, report: &Report) -> bool {
     let End::Failed(failure) = &report.end else { return false };
     let retry = &wanted.retry;
-    let timeout = failure.code.ends_with("timeout");
+    let timeout = failure.code.ends_with("timeout") || failure.code.ends_with("timed_out");
     report.attempts < u64::from(retry.attempts)
         && (retry.on_any
             || (retry.on_timeout && timeout)

@@ -76,11 +76,11 @@ impl Engine {
                 None => Ok(None),
             },
             Todo::Question(step, ms) => {
-                if active.asks.contains_key(&step) {
-                    turn.output(Output::Arm { timer: timer(id, &step), ms });
-                    self.consult(id, &step, turn)?;
+                if !active.asks.contains_key(&step) {
+                    return Ok(None);
                 }
-                Ok(None)
+                turn.output(Output::Arm { timer: timer(id, &step), ms });
+                self.consult(id, &step, turn)
             }
             Todo::Timer(step, ms) => {
                 if active.sleeping.contains(&step) {
@@ -182,11 +182,14 @@ impl Engine {
         id: RunId,
         step: &StepPath,
         turn: &mut Turn,
-    ) -> Result<(), NoEntropy> {
-        let Some(active) = self.runs.get(&id) else { return Ok(()) };
-        let Some(ask) = active.asks.get(step).cloned() else { return Ok(()) };
+    ) -> Result<Option<Event>, NoEntropy> {
+        let Some(active) = self.runs.get(&id) else { return Ok(None) };
+        let Some(ask) = active.asks.get(step).cloned() else { return Ok(None) };
         let Question { need, message, expires_ms, .. } = ask;
         let (canon, in_force) = self.canon_for(&active.origin.domain);
+        if canon.is_none() {
+            return Ok(Some(self.nobody_to_ask(id, step, turn)));
+        }
         let world = self.world(canon.as_deref(), in_force);
         let name = step.to_string();
         let about = message.clone();
@@ -208,7 +211,19 @@ impl Engine {
             }
         }
         turn.tell(id, What::Asked { step: name, approval: asked.id, need: asked.need, about });
-        Ok(())
+        Ok(None)
+    }
+
+    /// Without a canon nobody is entitled to answer: the question is on record as one that
+    /// could not be asked, and counts as answered with no.
+    fn nobody_to_ask(&mut self, id: RunId, step: &StepPath, turn: &mut Turn) -> Event {
+        if let Some(active) = self.runs.get_mut(&id) {
+            active.asks.remove(step);
+            let data = evidence("step.invalid", &format!("{step}: {NOBODY}"));
+            let draft = draft(&active.origin, Kind::Evidence, None, data, None);
+            turn.append(active.origin.tenant, id, draft, Await::Nothing);
+        }
+        unasked(step)
     }
 
     /// Ask again for every effect that waited for a lease, in all runs.
@@ -256,6 +271,14 @@ impl Engine {
             }
         }
     }
+}
+
+const NOBODY: &str = "no canon is in force, so that nobody is entitled to answer";
+
+/// What a flow hears of a question that nobody could be asked.
+pub(crate) fn unasked(step: &StepPath) -> Event {
+    let (by, reason) = ("service:gate".to_owned(), NOBODY.to_owned());
+    Event::Rejected { step: step.clone(), by, reason }
 }
 
 fn timer(run: RunId, step: &StepPath) -> Timer {

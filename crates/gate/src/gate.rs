@@ -211,7 +211,8 @@ impl Gate {
         let footprint = question.effect.footprint();
         let snapshot = self.snapshot(&intent, &footprint, world);
         let decision = decide(&intent, &snapshot, world.canon);
-        let case = Case { intent, snapshot, footprint, world };
+        let subject = question.subject.clone();
+        let case = Case { intent, snapshot, footprint, subject, world };
         match decision.verdict.clone() {
             Verdict::Allow => self.permit(question, case, &decision, entropy),
             Verdict::Refuse(_) => case.refuse(decision, entropy).map(Box::new).map(Answer::Refused),
@@ -307,7 +308,8 @@ impl Gate {
         let snapshot = self.snapshot(&intent, &Footprint::default(), world);
         let need = question.effect.need.clone();
         let expires_ms = question.effect.expires_ms;
-        let case = Case { intent, snapshot, footprint: Footprint::default(), world };
+        let (footprint, subject) = (Footprint::default(), question.subject.clone());
+        let case = Case { intent, snapshot, footprint, subject, world };
         let id = ApprovalId::new(case.snapshot.now, entropy)?;
         let draft = case.approval(id, &need, expires_ms, Value::Null);
         Ok(Asked { id, need, draft: Some(draft) })
@@ -436,6 +438,8 @@ struct Case<'a> {
     intent: Intent,
     snapshot: Snapshot,
     footprint: Footprint,
+    /// Whose personal data the arguments and the outcome hold.
+    subject: Option<String>,
     world: &'a World<'a>,
 }
 
@@ -467,7 +471,7 @@ impl Case<'_> {
             ("snapshot", snapshot),
             ("trace", trace),
         ]);
-        let body = BodyDraft { subject: None, bytes: record.canonical() };
+        let body = BodyDraft { subject: self.subject.clone(), bytes: record.canonical() };
         self.scope().draft(kind, data, Some(body))
     }
 

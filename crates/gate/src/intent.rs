@@ -16,7 +16,7 @@ pub struct Actor(String);
 
 /// A text that names no actor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names nobody; write user:NAME, agent:NAME, key:NAME or service:NAME")]
+#[error("`{0}` names nobody; write user:NAME, agent:NAME or service:NAME")]
 pub struct BadActor(String);
 
 impl Actor {
@@ -34,7 +34,7 @@ impl FromStr for Actor {
         let bad = || BadActor(text.chars().take(80).collect());
         let (kind, name) = text.split_once(':').ok_or_else(bad)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-@+".contains(c);
-        let known = matches!(kind, "user" | "agent" | "key" | "service");
+        let known = matches!(kind, "user" | "agent" | "service");
         if known && !name.is_empty() && name.len() <= 128 && name.chars().all(plain) {
             Ok(Self(text.to_owned()))
         } else {

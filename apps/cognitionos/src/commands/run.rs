@@ -355,7 +355,7 @@ fn report(home: &Home, run: RunId, end: End, terminal: &Terminal) -> anyhow::Res
                     terminal.say(&line);
                 }
             }
-            exit_of(&sealed.status)
+            exit_of(sealed)
         }
         End::Parked { asked, so_far } => {
             if !terminal.json {
@@ -398,11 +398,15 @@ fn look_closer(run: RunId, terminal: &Terminal) {
     terminal.say("  cognitionos ledger verify");
 }
 
-fn exit_of(status: &str) -> Exit {
-    match status {
-        "completed" => Exit::Done,
-        "refused" => Exit::Refused,
-        "cancelled" => Exit::Interrupted,
+fn exit_of(sealed: &Sealed) -> Exit {
+    let error = sealed.error.as_ref();
+    let code = error.and_then(|error| error.get("code")?.as_text()).unwrap_or_default();
+    match (sealed.status.as_str(), code) {
+        ("completed", _) => Exit::Done,
+        ("cancelled", _) => Exit::Interrupted,
+        (_, "over_budget" | "budget.exceeded" | "quota.exceeded") => Exit::Limit,
+        ("refused", _) => Exit::Refused,
+        (_, code) if code.ends_with("timeout") || code.ends_with("timed_out") => Exit::Timeout,
         _ => Exit::Failed,
     }
 }

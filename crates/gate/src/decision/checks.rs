@@ -369,7 +369,10 @@ fn confine(
     match kind {
         "Root" => confine_file(intent.action(), name, text("args.path"), snapshot),
         "Host" => {
-            let allowed = listed(settings.map(|it| &it.hosts));
+            let hosts = settings.map(|it| &it.hosts);
+            let place = text("args.url").and_then(|url| place_of(&url));
+            let with_port = hosts.zip(place).is_some_and(|(hosts, it)| hosts.contains(&it));
+            let allowed = listed(hosts) || with_port;
             let code = if allowed { "host.allowed" } else { "host.not_allowed" };
             (allowed, code, Value::map([("host", name)]))
         }
@@ -393,6 +396,13 @@ fn confine(
         }
         _ => (false, "resource.unknown", Value::map([("resource", kind)])),
     }
+}
+
+/// Host and port, where the URL names a port: a canon may list them together.
+fn place_of(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    authority.rsplit_once(':').map(|_| authority.to_ascii_lowercase())
 }
 
 fn confine_file(

@@ -2,7 +2,7 @@
 
 use cog_base::Value;
 use cog_ledger::merkle::inclusion;
-use cog_ledger::proof::TlogProof;
+use cog_ledger::proof::ProvenEntry;
 use cog_store::Tree;
 
 use super::{empty, named};
@@ -10,14 +10,14 @@ use crate::failure::{Exit, Failure};
 use crate::home::{Home, told};
 use crate::terminal::Terminal;
 
-/// Prove that the first entry of this name is in the log.
+/// Prove that the first entry of this name is in the log. The entry travels with its proof.
 pub(super) fn proof(home: &Home, id: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
     let entry = named(home, id)?.into_iter().next().ok_or_else(empty)?;
     let scope = home.scope()?;
     let checkpoint = scope.checkpoint().map_err(told)?.ok_or_else(empty)?;
     let path = inclusion(&mut Tree(scope.as_ref()), entry.seq(), checkpoint.size())
         .map_err(|error| Failure::new(Exit::Failed, error))?;
-    let proof = TlogProof { extra: None, index: entry.seq(), path, checkpoint };
+    let proof = ProvenEntry::new(entry, path, checkpoint);
     print(&proof.to_string(), "proof", terminal)
 }
 
