@@ -42,7 +42,7 @@ fn a_run_that_is_closed_does_nothing_more() {
 #[test]
 fn owasp_asi03_an_actor_that_the_canon_does_not_know_does_nothing() {
     let mut house = House::new();
-    for who in ["agent:stranger", "user:clerk", "service:clerk", "key:clerk", "agent:Clerk"] {
+    for who in ["agent:stranger", "user:clerk", "service:clerk", "agent:Clerk"] {
         let cog_gate::Answer::Refused(refusal) = house.ask(who, read("invoices", "a")) else {
             panic!("{who} is let in")
         };
@@ -52,8 +52,16 @@ fn owasp_asi03_an_actor_that_the_canon_does_not_know_does_nothing() {
 
 #[test]
 fn a_name_with_anything_but_plain_letters_is_no_actor() {
-    for who in ["user:", "role:finance", "agent:a\"b", "agent:a b", "agent:a\n", "Agent:clerk", "x"]
-    {
+    for who in [
+        "user:",
+        "key:clerk",
+        "role:finance",
+        "agent:a\"b",
+        "agent:a b",
+        "agent:a\n",
+        "Agent:clerk",
+        "x",
+    ] {
         assert!(who.parse::<cog_gate::Actor>().is_err(), "{who:?}");
     }
 }

@@ -236,7 +236,7 @@ impl House {
     /// The pending authorisation of what must be allowed.
     pub(crate) fn pending<E: Effect>(&mut self, effect: E) -> Pending<E> {
         let Answer::Permitted(pending) = self.ask(CLERK, effect) else { panic!("it is allowed") };
-        pending
+        *pending
     }
 
     pub(crate) fn permit<E: Effect>(&mut self, effect: E) -> Permit<E> {
