@@ -69,10 +69,8 @@ fn open(folder: &Folder, flags: OpenFlags) -> Result<Connection, StoreError> {
 
 fn set(db: &Connection, name: &str, value: i64) -> Result<(), StoreError> {
     // Some settings answer with a row, some do not.
-    db.pragma_update_and_check(None, name, value, |_| Ok(()))
-        .or_else(|error| match error {
-            rusqlite::Error::QueryReturnedNoRows => Ok(()),
-            other => Err(other),
-        })
-        .map_err(|error| failed("set up the database", error))
+    match db.pragma_update_and_check(None, name, value, |_| Ok(())) {
+        Ok(()) | Err(rusqlite::Error::QueryReturnedNoRows) => Ok(()),
+        Err(error) => Err(failed("set up the database", error)),
+    }
 }

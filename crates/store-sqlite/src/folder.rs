@@ -23,8 +23,14 @@ pub(crate) struct Folder(PathBuf);
 
 /// The right to write in a folder. The system takes it back when the process ends.
 #[derive(Debug)]
-pub(crate) struct Lock {
-    _file: File,
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // By word and not by closing: a child process that is just being started may share
+        // the open file for a moment. If it fails, closing does it after that moment.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Folder {
@@ -89,7 +95,7 @@ impl Folder {
         }
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(on_path("write", &path))?;
-        Ok(Lock { _file: file })
+        Ok(Lock(file))
     }
 
     /// Refuse to go on while others than the owner can get at the keys.

@@ -32,7 +32,7 @@ mod writing;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use cog_base::Entropy;
 use cog_base::id::{TenantId, Uuid};
@@ -43,7 +43,6 @@ use crate::error::failed;
 use crate::folder::{Folder, Lock};
 use crate::reading::{Readers, Scope};
 use crate::vault::Vault;
-use crate::wal::Checkpointer;
 use crate::writing::Writing;
 
 /// What a store is opened for.
@@ -76,8 +75,7 @@ pub(crate) struct Inner {
     folder: Folder,
     vault: Arc<Vault>,
     readers: Readers,
-    checkpointer: Mutex<Option<Checkpointer>>,
-    writing: Option<Arc<Mutex<Writing>>>,
+    writing: Option<Mutex<Writing>>,
     has_writer: AtomicBool,
     /// Given back last of all.
     _lock: Option<Lock>,
@@ -122,6 +120,21 @@ impl SqliteStore {
         if found == "ok" { Ok(()) } else { Err(StoreError::corrupt(found)) }
     }
 
+    /// Let the database grow to so many bytes and no further: beyond, writing fails as on a
+    /// full disk. What it has already stays. Lasts until the store is closed.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`].
+    pub fn limit_bytes(&self, bytes: u64) -> Result<(), StoreError> {
+        let pages = bytes.div_ceil(schema::PAGE_BYTES.unsigned_abs());
+        let pages = i64::try_from(pages).unwrap_or(i64::MAX);
+        self.inner
+            .writing()?
+            .db
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .map_err(|error| failed("limit the database", error))
+    }
+
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.inner
     }
@@ -160,18 +173,13 @@ impl Inner {
             writing
         }))
     }
-
-    fn checkpointer(&self) -> MutexGuard<'_, Option<Checkpointer>> {
-        self.checkpointer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        *self.checkpointer() = None;
-        if let Ok(writing) = self.writing()
-            && writing.is_touched
-        {
+        let Ok(mut writing) = self.writing() else { return };
+        writing.checkpointer = None;
+        if writing.is_touched {
             wal::close(&writing.db);
             // The marks are a safeguard: a store that cannot sync them is closed all the same.
             let _ = writing.marks.sync();

@@ -34,15 +34,14 @@ pub(crate) fn for_writing(
     wal::count_pages(&db);
     let vault = Arc::new(Vault::new(master));
     let marks = Marks::open(&folder.high_water())?;
-    let writing = Writing::new(db, Arc::clone(&vault), Drawn::new(entropy), marks);
-    let writing = Arc::new(Mutex::new(writing));
-    let checkpointer = Checkpointer::spawn(&folder, Arc::clone(&writing))?;
+    let checkpointer = Checkpointer::spawn(&folder)?;
+    let entropy = Drawn::new(entropy);
+    let writing = Writing::new(db, Arc::clone(&vault), entropy, marks, checkpointer);
     Ok(Inner {
         folder,
         vault,
         readers: Readers::default(),
-        checkpointer: Mutex::new(Some(checkpointer)),
-        writing: Some(writing),
+        writing: Some(Mutex::new(writing)),
         has_writer: AtomicBool::new(false),
         _lock: Some(lock),
     })
@@ -65,7 +64,6 @@ pub(crate) fn for_reading(folder: Folder) -> Result<Inner, StoreError> {
         folder,
         vault: Arc::new(Vault::new(master)),
         readers,
-        checkpointer: Mutex::new(None),
         writing: None,
         has_writer: AtomicBool::new(false),
         _lock: None,

@@ -12,8 +12,8 @@ use crate::error::failed;
 
 /// "COG" and a zero byte: what `file` and we know our files by.
 const APPLICATION_ID: i64 = 0x434F_4700;
-/// Of 4,096 and 8,192 the one with fewer bytes written for each entry.
-const PAGE_BYTES: i64 = 4_096;
+/// Twice as much costs a quarter more when one run commits alone, and is no faster in batches.
+pub(crate) const PAGE_BYTES: i64 = 4_096;
 
 /// What each release added, in order; the format of a file is how many of these it has.
 const MIGRATIONS: &[&str] = &["

@@ -41,11 +41,7 @@ impl Drop for OneShelf {
 
 impl Shelf for OneShelf {
     fn commit(&mut self, batches: &[SealedBatch]) -> Result<(), ShelfError> {
-        let pages = self.0.writing()?.commit(batches)?;
-        if let Some(checkpointer) = self.0.checkpointer().as_mut() {
-            checkpointer.note(pages);
-        }
-        Ok(())
+        Ok(self.0.writing()?.commit(batches)?)
     }
 
     fn tail(&mut self, tenant: TenantId) -> Result<Option<Tail>, ShelfError> {

@@ -4,7 +4,8 @@
 use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -14,15 +15,16 @@ use rusqlite::Connection;
 use crate::connect;
 use crate::error::{failed, on_path};
 use crate::folder::Folder;
-use crate::writing::Writing;
 
 /// The size the write-ahead log is grown to.
 const WAL_BYTES: u64 = 16 * 1024 * 1024;
-/// With so many pages in it, it is copied into the database: half of what it was grown to,
-/// as commits go on meanwhile.
-const PAGES_MAX: u32 = 2_000;
-/// While a reader holds an old state and the log cannot be begun anew, it is tried again
-/// after so many more pages.
+/// With so many pages in it, it is copied into the database while commits go on: half of
+/// what it was grown to.
+const PAGES_COPY: u32 = 2_000;
+/// With so many, commits wait until it is copied.
+const PAGES_MAX: u32 = 12_000;
+/// While a reader holds an old state, the log cannot begin anew; it is tried again after so
+/// many more pages.
 const PAGES_STEP: u32 = 500;
 
 thread_local! {
@@ -63,39 +65,62 @@ pub(crate) fn grow(folder: &Folder) -> Result<(), StoreError> {
     file.sync_all().map_err(on_path("sync", &path))
 }
 
-/// Copies the log into the database beside the commits.
+/// Copies the log into the database beside the commits. What was committed meanwhile is left
+/// for the writer, who copies this little rest between two commits, so that the next one
+/// begins the log anew.
 pub(crate) struct Checkpointer {
+    shared: Arc<Shared>,
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
-    asked_at: u32,
+    /// How many pages to wait for before the next try.
+    next: u32,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Held while the thread copies.
+    copying: Mutex<()>,
+    /// Set when only a rest is left.
+    rest: AtomicBool,
 }
 
 impl Checkpointer {
-    pub(crate) fn spawn(folder: &Folder, writing: Arc<Mutex<Writing>>) -> Result<Self, StoreError> {
+    pub(crate) fn spawn(folder: &Folder) -> Result<Self, StoreError> {
         let db = connect::for_checkpoints(folder)?;
+        let shared = Arc::new(Shared::default());
         let (wake, woken) = sync_channel(1);
-        let thread = std::thread::spawn(move || run(&db, &writing, &woken));
-        Ok(Self { wake: Some(wake), thread: Some(thread), asked_at: 0 })
+        let for_thread = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || run(&db, &for_thread, &woken));
+        Ok(Self { shared, wake: Some(wake), thread: Some(thread), next: PAGES_COPY })
     }
 
-    /// Told after each commit how many pages the log has.
-    pub(crate) fn note(&mut self, pages: u32) {
-        if pages < self.asked_at {
-            self.asked_at = 0; // the log was begun anew
-        }
-        if pages < PAGES_MAX || pages < self.asked_at + PAGES_STEP {
+    /// Called by the writer between two commits, with the number of pages in the log. A
+    /// failure to copy loses nothing: the log stays, and a disk that is at fault shows it at
+    /// the next commit.
+    pub(crate) fn between_commits(&mut self, pages: u32, db: &Connection) {
+        if self.shared.rest.swap(false, Ordering::AcqRel) {
+            let _ = copy(db);
             return;
         }
-        self.asked_at = pages;
-        if let Some(wake) = &self.wake {
-            match wake.try_send(()) {
-                Ok(()) | Err(TrySendError::Full(())) | Err(TrySendError::Disconnected(())) => {}
-            }
+        if pages < PAGES_COPY {
+            self.next = PAGES_COPY;
+        }
+        if pages < self.next {
+            return;
+        }
+        self.next = pages + PAGES_STEP;
+        if pages >= PAGES_MAX {
+            let _held = self.shared.copying.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = copy(db);
+        } else if let Some(wake) = &self.wake {
+            // Full: it is awake already.
+            let _ = wake.try_send(());
         }
     }
+}
 
-    /// End the thread and wait for it.
-    pub(crate) fn stop(&mut self) {
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
         self.wake = None;
         if let Some(thread) = self.thread.take() {
             // A panic there has told its story; the log is copied when it is next opened.
@@ -104,21 +129,13 @@ impl Checkpointer {
     }
 }
 
-impl Drop for Checkpointer {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-/// Most is copied while commits go on. Only the rest, what was committed meanwhile, is
-/// copied while they wait; the next commit then begins the log anew. A failure loses
-/// nothing: the log stays and grows, and commits report what is wrong with the disk.
-fn run(db: &Connection, writing: &Mutex<Writing>, woken: &Receiver<()>) {
+/// The first pass takes what has gathered, the second what came during the first.
+fn run(db: &Connection, shared: &Shared, woken: &Receiver<()>) {
     while woken.recv().is_ok() {
-        let (Ok(_), Ok(_)) = (copy(db), copy(db)) else { continue };
-        let held = writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = copy(db);
-        let _ = held.marks.sync();
+        let _held = shared.copying.lock().unwrap_or_else(PoisonError::into_inner);
+        if copy(db).and_then(|_| copy(db)).is_ok() {
+            shared.rest.store(true, Ordering::Release);
+        }
     }
 }
 

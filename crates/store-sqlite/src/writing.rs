@@ -17,7 +17,7 @@ use crate::error::failed;
 use crate::marks::Marks;
 use crate::place::{LOGS_MAX, Range, check_size};
 use crate::vault::{Drawn, Vault, Which};
-use crate::wal;
+use crate::wal::{self, Checkpointer};
 use rows::Rows;
 pub(crate) use sessions::MARK_EVERY;
 use sessions::Sessions;
@@ -40,6 +40,10 @@ pub(crate) struct Writing {
     scratch: Vec<u8>,
     /// Whether anything was written since the store was opened.
     pub(crate) is_touched: bool,
+    /// Taken away before the store is closed.
+    pub(crate) checkpointer: Option<Checkpointer>,
+    /// Pages in the write-ahead log.
+    pages: u32,
 }
 
 /// The end of a log as this connection left it.
@@ -51,7 +55,13 @@ pub(crate) struct Log {
 }
 
 impl Writing {
-    pub(crate) fn new(db: Connection, vault: Arc<Vault>, entropy: Drawn, marks: Marks) -> Self {
+    pub(crate) fn new(
+        db: Connection,
+        vault: Arc<Vault>,
+        entropy: Drawn,
+        marks: Marks,
+        checkpointer: Checkpointer,
+    ) -> Self {
         Self {
             db,
             vault,
@@ -62,24 +72,30 @@ impl Writing {
             subjects: HashMap::new(),
             scratch: Vec::new(),
             is_touched: false,
+            checkpointer: Some(checkpointer),
+            pages: 0,
         }
     }
 
-    /// Keep all batches or none. Returns the number of pages in the write-ahead log.
-    pub(crate) fn commit(&mut self, batches: &[SealedBatch]) -> Result<u32, StoreError> {
+    /// Keep all batches or none.
+    pub(crate) fn commit(&mut self, batches: &[SealedBatch]) -> Result<(), StoreError> {
         self.is_touched = true;
+        if let Some(checkpointer) = &mut self.checkpointer {
+            checkpointer.between_commits(self.pages, &self.db);
+        }
         let result = self.write(batches);
         if result.is_err() {
             self.forget();
         }
         result?;
+        self.pages = wal::pages_after_commit();
         for batch in batches {
             // The commit is durable whatever becomes of the mark; a mark that stays behind
             // only makes a later rollback harder to notice.
             let size = batch.first + batch.entries.len() as u64;
             let _ = self.marks.raise(batch.tenant, size);
         }
-        Ok(wal::pages_after_commit())
+        Ok(())
     }
 
     /// Drop what is remembered of the database; it is read again when needed.

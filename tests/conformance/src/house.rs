@@ -19,10 +19,13 @@ impl Clock for Stopped {
     }
 }
 
+/// The one writer of an open store, and the store.
+type Open = (Writer<Box<dyn Shelf + Send>>, Arc<dyn Keep>);
+
 /// A store at a place, and its one writer.
 pub struct House<'a> {
     place: &'a dyn Place,
-    open: Option<(Writer<Box<dyn Shelf + Send>>, Arc<dyn Keep>)>,
+    open: Option<Open>,
     entropy: SeededEntropy,
 }
 

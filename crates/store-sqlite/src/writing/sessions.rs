@@ -2,6 +2,7 @@
 //! back the one before it is. That costs no index, and a mark every so many entries lets a
 //! reader enter the chain in the middle.
 
+use std::collections::hash_map::Entry as Slot;
 use std::collections::HashMap;
 
 use cog_base::id::RunId;
@@ -48,18 +49,20 @@ impl Sessions {
     ) -> Result<Option<i64>, StoreError> {
         let Some(id) = entry.session() else { return Ok(None) };
         let key = (log, id);
-        if !self.runs.contains_key(&key) {
-            let new = Run {
-                first: place,
-                last: place,
-                entries: 0,
-                started: false,
-                status: None,
-                is_changed: false,
-            };
-            self.runs.insert(key, read(tx, log, id)?.unwrap_or(new));
-        }
-        let Some(run) = self.runs.get_mut(&key) else { return Ok(None) };
+        let run = match self.runs.entry(key) {
+            Slot::Occupied(slot) => slot.into_mut(),
+            Slot::Vacant(slot) => {
+                let new = Run {
+                    first: place,
+                    last: place,
+                    entries: 0,
+                    started: false,
+                    status: None,
+                    is_changed: false,
+                };
+                slot.insert(read(tx, log, id)?.unwrap_or(new))
+            }
+        };
         let back = place - run.last;
         run.last = place;
         run.entries += 1;

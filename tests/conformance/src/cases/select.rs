@@ -130,7 +130,7 @@ pub fn an_id_finds_what_belongs_together(place: &dyn Place) {
         scope.find(receipt.id().unwrap()).unwrap().iter().map(Entry::kind).collect();
     assert_eq!(kinds, [Kind::Receipt, Kind::Outcome]);
     let denial = of_kind(Kind::Denial);
-    assert_eq!(scope.find(denial.id().unwrap()).unwrap(), [denial.clone()]);
+    assert_eq!(scope.find(denial.id().unwrap()).unwrap(), std::slice::from_ref(denial));
     for unknown in ["", "rcp_", "nothing", "rcp_7zzzzzzzzzzzzzzzzzzzzzzzzz", "' OR 1 = 1 --"] {
         assert!(scope.find(unknown).unwrap().is_empty(), "{unknown}");
     }

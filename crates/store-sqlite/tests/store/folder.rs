@@ -1,0 +1,195 @@
+//! Who may open a folder, and what must be in it.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use cog_conformance::{House, body, evidence, tenant, with_body};
+use cog_store::{Keep as _, Select, Store as _, StoreError};
+use cog_store_sqlite::Mode;
+
+use crate::Folder;
+
+fn set_mode(path: &std::path::Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_new_folder_and_its_keys_are_for_the_owner_alone() {
+    let folder = Folder::new();
+    drop(folder.store());
+    assert_eq!(mode(&folder.data("")), 0o700);
+    assert_eq!(mode(&folder.data("keys")), 0o700);
+    assert_eq!(mode(&folder.data("keys/master.key")), 0o600);
+    assert_eq!(mode(&folder.data("keys/high-water")), 0o600);
+}
+
+#[test]
+fn keys_that_others_can_get_at_are_refused_with_the_remedy() {
+    let folder = Folder::new();
+    drop(folder.store());
+    for (path, open, closed) in [("keys/master.key", 0o640, 0o600), ("keys", 0o701, 0o700)] {
+        set_mode(&folder.data(path), open);
+        for mode in [Mode::ReadWrite, Mode::ReadOnly] {
+            let error = folder.try_open(mode).err().unwrap();
+            assert!(matches!(error, StoreError::Permissions { .. }), "{error}");
+            assert!(error.advice().starts_with(&format!("Run: chmod {closed:o} ")), "{error}");
+        }
+        set_mode(&folder.data(path), closed);
+    }
+    assert!(folder.try_open(Mode::ReadWrite).is_ok());
+}
+
+#[test]
+fn one_process_writes_and_the_refusal_names_it() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let error = folder.try_open(Mode::ReadWrite).err().unwrap();
+    let own = std::process::id().to_string();
+    assert!(matches!(&error, StoreError::InUse { holder, .. } if *holder == own), "{error}");
+    assert!(error.advice().contains(&own));
+    drop(store);
+    assert!(folder.try_open(Mode::ReadWrite).is_ok());
+}
+
+#[test]
+fn others_read_while_one_writes() {
+    let folder = Folder::new();
+    let mut house = House::at(&folder);
+    house.append(tenant(1), [with_body(evidence("1"), Some("user:ada"), body(9))]);
+    let reader = folder.try_open(Mode::ReadOnly).unwrap();
+    let other = folder.try_open(Mode::ReadOnly).unwrap();
+    for size in 3..20 {
+        house.append(tenant(1), [evidence("more")]);
+        for store in [&reader, &other] {
+            let scope = store.scope(tenant(1)).unwrap();
+            assert_eq!(scope.tail().unwrap().unwrap().frontier.size(), size);
+            assert_eq!(scope.body(1).unwrap().unwrap().bytes, body(9));
+        }
+    }
+    house.store().erase(tenant(1), "user:ada").unwrap();
+    assert!(reader.scope(tenant(1)).unwrap().body(1).unwrap().is_none());
+    drop(house);
+    assert_eq!(reader.scope(tenant(1)).unwrap().select(&Select::default()).unwrap().len(), 19);
+}
+
+#[test]
+fn what_is_open_for_reading_cannot_be_written() {
+    let folder = Folder::new();
+    drop(folder.store());
+    let store = folder.try_open(Mode::ReadOnly).unwrap();
+    let refused = |result: Option<StoreError>| matches!(result, Some(StoreError::ReadOnly));
+    assert!(refused(store.shelf().err()) && refused(store.signing_keys().err()));
+    assert!(refused(store.erase(tenant(1), "user:ada").err()));
+    assert!(refused(store.prune_entries(tenant(1), 1).err()));
+    assert!(refused(store.prune_bodies(tenant(1), 1).err()));
+    let digest = cog_base::Digest::of(&[]);
+    assert!(refused(store.put_canon(tenant(1), digest, &Default::default()).err()));
+}
+
+#[test]
+fn reading_makes_nothing() {
+    let folder = Folder::new();
+    let error = folder.try_open(Mode::ReadOnly).err().unwrap();
+    assert!(matches!(error, StoreError::Missing { .. }), "{error}");
+    assert!(!folder.data("").exists());
+}
+
+#[test]
+fn a_missing_master_key_is_not_made_again() {
+    let folder = Folder::new();
+    drop(folder.store());
+    let key = folder.data("keys/master.key");
+    let kept = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    for mode in [Mode::ReadWrite, Mode::ReadOnly] {
+        let error = folder.try_open(mode).err().unwrap();
+        assert!(matches!(error, StoreError::NoMasterKey { .. }), "{error}");
+    }
+    assert!(!key.exists());
+    std::fs::write(&key, &kept[..31]).unwrap();
+    set_mode(&key, 0o600);
+    assert!(matches!(folder.try_open(Mode::ReadWrite).err(), Some(StoreError::NoMasterKey { .. })));
+    std::fs::write(&key, &kept).unwrap();
+    assert!(folder.try_open(Mode::ReadWrite).is_ok());
+}
+
+#[test]
+fn another_master_key_opens_nothing() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let mut house = House::at(&folder);
+    house.append(tenant(1), [with_body(evidence("1"), None, body(9))]);
+    drop(house);
+    drop(other.store());
+    std::fs::copy(other.data("keys/master.key"), folder.data("keys/master.key")).unwrap();
+    let store = folder.store();
+    let error = store.scope(tenant(1)).unwrap().body(1).unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    assert!(store.scope(tenant(1)).unwrap().entry(1).unwrap().is_some());
+}
+
+#[test]
+fn a_database_of_something_else_is_left_alone() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.data("")).unwrap();
+    folder
+        .database()
+        .execute_batch("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)")
+        .unwrap();
+    let error = folder.try_open(Mode::ReadWrite).err().unwrap();
+    assert!(
+        matches!(error, StoreError::NotOurs { .. } | StoreError::NoMasterKey { .. }),
+        "{error}"
+    );
+    let kept: i64 =
+        folder.database().query_row("SELECT count(*) FROM theirs", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 1);
+    assert!(!folder.data("keys/master.key").exists());
+}
+
+#[test]
+fn data_of_a_later_release_are_refused() {
+    let folder = Folder::new();
+    drop(folder.store());
+    folder.database().pragma_update(None, "user_version", 99).unwrap();
+    for mode in [Mode::ReadWrite, Mode::ReadOnly] {
+        let error = folder.try_open(mode).err().unwrap();
+        assert!(matches!(error, StoreError::TooNew { found: 99, .. }), "{error}");
+    }
+}
+
+#[test]
+fn the_write_ahead_log_is_grown_once_and_does_not_grow_for_ever() {
+    const MIB: u64 = 1024 * 1024;
+    let folder = Folder::new();
+    let mut house = House::at(&folder);
+    let size = || std::fs::metadata(folder.data("ledger.db-wal")).unwrap().len();
+    assert_eq!(size(), 16 * MIB);
+    let drafts = || (0..20).map(|_| with_body(evidence("1"), None, body(50_000)));
+    for _ in 0..150 {
+        house.append(tenant(1), drafts());
+    }
+    assert!(size() < 64 * MIB, "{} MiB", size() / MIB);
+    let tail = house.scope(tenant(1)).tail().unwrap();
+    house.reopen();
+    assert!(size() >= 16 * MIB);
+    assert_eq!(house.scope(tenant(1)).tail().unwrap(), tail);
+    assert!(folder.try_open(Mode::ReadOnly).unwrap().check_pages().is_ok());
+}
+
+#[test]
+fn a_long_reader_stops_nobody() {
+    let folder = Folder::new();
+    let mut house = House::at(&folder);
+    house.append(tenant(1), [evidence("1")]);
+    let reader = folder.try_open(Mode::ReadOnly).unwrap();
+    let early = reader.scope(tenant(1)).unwrap();
+    for _ in 0..40 {
+        let draft = || with_body(evidence("1"), None, body(50_000));
+        house.append(tenant(1), (0..20).map(|_| draft()));
+    }
+    assert_eq!(early.tail().unwrap().unwrap().frontier.size(), 2);
+    assert_eq!(house.scope(tenant(1)).tail().unwrap().unwrap().frontier.size(), 802);
+}
