@@ -12,6 +12,11 @@ use crate::failure::{Exit, Failure};
 /// The deepest folder that is looked into.
 const DEPTH_MAX: usize = 3;
 
+/// Whether a folder holds a canon.
+pub(crate) fn is_canon(dir: &Path) -> bool {
+    dir.join("canon.toml").is_file()
+}
+
 /// Read and load the canon in `dir`.
 pub(crate) fn load(dir: &Path) -> anyhow::Result<(Source, Canon)> {
     let source = read(dir)?;
@@ -27,7 +32,7 @@ pub(crate) fn load(dir: &Path) -> anyhow::Result<(Source, Canon)> {
 
 /// The files of a canon folder.
 pub(crate) fn read(dir: &Path) -> anyhow::Result<Source> {
-    if !dir.join("canon.toml").is_file() {
+    if !is_canon(dir) {
         return Err(Failure::advise(
             Exit::BadInput,
             format!("there is no canon in {}: it has no canon.toml", dir.display()),

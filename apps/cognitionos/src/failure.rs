@@ -37,7 +37,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> anyhow::Error {
+    pub(crate) fn told(exit: Exit, message: impl fmt::Display) -> anyhow::Error {
         Self { exit, message: message.to_string(), advice: None }.into()
     }
 

@@ -100,7 +100,7 @@ impl Home {
             select = select.after(last);
             page.iter().for_each(&mut take);
         }
-        Err(Failure::new(Exit::Limit, "the ledger is larger than one command reads"))
+        Err(Failure::told(Exit::Limit, "the ledger is larger than one command reads"))
     }
 
     /// A run's entries with their bodies, oldest first.
@@ -141,7 +141,7 @@ impl Home {
         let Some(files) = self.scope()?.canon(digest).map_err(told)? else { return Ok(None) };
         let source = Source::new(files.into_iter().map(|(path, text)| (path, text.into_bytes())));
         let canon = Canon::load(&source)
-            .map_err(|error| Failure::new(Exit::Failed, format!("the kept canon: {error}")))?;
+            .map_err(|error| Failure::told(Exit::Failed, format!("the kept canon: {error}")))?;
         Ok(Some(canon))
     }
 
@@ -174,10 +174,12 @@ pub(crate) const CANON_KINDS: [Kind; 4] =
 
 /// A store's error with what to do about it.
 pub(crate) fn told(error: StoreError) -> anyhow::Error {
-    let exit = match &error {
-        StoreError::InUse { .. } | StoreError::WriterTaken => Exit::Conflict,
-        StoreError::Missing { .. } => Exit::BadInput,
-        _ => Exit::Failed,
+    let exit = if matches!(error, StoreError::InUse { .. } | StoreError::WriterTaken) {
+        Exit::Conflict
+    } else if matches!(error, StoreError::Missing { .. } | StoreError::TooMuch { .. }) {
+        Exit::BadInput
+    } else {
+        Exit::Failed
     };
     let advice = error.advice();
     Failure::advise(exit, Chain(&error), advice)

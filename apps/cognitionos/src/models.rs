@@ -38,7 +38,7 @@ pub(crate) fn adapters(
     let file = FileAdapter::new();
     file.bind(run, roots).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-        Failure::new(Exit::BadInput, format!("{error}{}", cause.unwrap_or_default()))
+        Failure::told(Exit::BadInput, format!("{error}{}", cause.unwrap_or_default()))
     })?;
     let hosts = canon.map(|canon| canon.settings().hosts.clone()).unwrap_or_default();
     let policy = Policy { allow_hosts: hosts, ..Policy::default() };
@@ -46,7 +46,7 @@ pub(crate) fn adapters(
     let mut folders = BTreeMap::new();
     for (name, root) in roots {
         let folder = WorkFolder::open(&root.path, root.write, root.create)
-            .map_err(|error| Failure::new(Exit::BadInput, error))?;
+            .map_err(|error| Failure::told(Exit::BadInput, error))?;
         folders.insert(name.clone(), folder);
     }
     process.bind(run, folders);
@@ -74,7 +74,7 @@ fn models(args: &RunArgs, base: &Path, canon: Option<&Canon>) -> anyhow::Result<
     let known = if path.exists() { cassette(path)?.requests() } else { BTreeSet::new() };
     let opened = OpenOptions::new().append(true).create(true).open(path);
     let file = opened.map_err(|error| {
-        Failure::new(Exit::BadInput, format!("cannot record into {}: {error}", path.display()))
+        Failure::told(Exit::BadInput, format!("cannot record into {}: {error}", path.display()))
     })?;
     Ok(adapter.recording(Arc::new(Tape(Mutex::new(file))), known))
 }
@@ -110,7 +110,7 @@ fn configured(name: &str, model: &Model, base: &Path) -> anyhow::Result<Provider
     }
     let url = model.base_url.as_deref().unwrap_or(OPENAI_URL);
     let server = OpenAi::new(url, model.model.as_deref().unwrap_or(name), api_key(url))
-        .map_err(|error| Failure::new(Exit::BadInput, format!("model `{name}`: {error}")))?;
+        .map_err(|error| Failure::told(Exit::BadInput, format!("model `{name}`: {error}")))?;
     Ok(Provider::OpenAi(Arc::new(server)))
 }
 
@@ -122,11 +122,11 @@ fn cassette(path: &Path) -> anyhow::Result<Cassette> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => {
             let message = format!("cannot read {}: {error}", path.display());
-            return Err(Failure::new(Exit::BadInput, message));
+            return Err(Failure::told(Exit::BadInput, message));
         }
     };
     Cassette::parse(&text)
-        .map_err(|error| Failure::new(Exit::BadInput, format!("{}: {error}", path.display())))
+        .map_err(|error| Failure::told(Exit::BadInput, format!("{}: {error}", path.display())))
 }
 
 /// A cassette that is being recorded.

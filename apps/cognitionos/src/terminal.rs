@@ -1,6 +1,8 @@
 //! Where words go: standard output for answers, standard error for messages, colour only
 //! on a terminal.
 
+#![expect(clippy::disallowed_methods, reason = "the one place that speaks to the terminal")]
+
 use std::io::Write as _;
 
 use cog_base::Value;

@@ -1,11 +1,14 @@
 //! What a person sees of a run: a line for each thing that happens, and on a terminal a
 //! status line that counts along. With `--json`, one event a line.
 
+mod event;
+
 use cog_base::id::RunId;
 use cog_base::{Micros, Value};
 use cog_engine::{Notice, Sealed, What};
 
 use crate::terminal::{Terminal, Tone, plain};
+use crate::view::event::event;
 
 /// Shows a run while it goes on.
 #[derive(Debug)]
@@ -215,115 +218,4 @@ pub(crate) fn sealed_lines(terminal: &Terminal, run: RunId, sealed: &Sealed) -> 
         }
     }
     lines
-}
-
-fn event(notice: &Notice) -> Value {
-    let mut pairs = vec![("run", Value::from(notice.run))];
-    let name = match &notice.what {
-        What::Started { workflow } => {
-            pairs.push(("workflow", workflow.as_str().into()));
-            "started"
-        }
-        What::Permitted { step, receipt, actor, action, resource } => {
-            pairs.extend([
-                ("step", step.as_str().into()),
-                ("receipt", (*receipt).into()),
-                ("actor", actor.as_str().into()),
-                ("action", action.as_str().into()),
-                ("resource", resource.as_str().into()),
-            ]);
-            "permitted"
-        }
-        What::Refused { step, denial, code, reason, flips } => {
-            pairs.extend([
-                ("step", step.as_str().into()),
-                ("denial", (*denial).into()),
-                ("code", code.as_str().into()),
-                ("reason", reason.as_str().into()),
-                ("flips", Value::list(flips.iter().map(String::as_str))),
-            ]);
-            "refused"
-        }
-        What::Asked { step, approval, need, about } => {
-            pairs.extend([
-                ("step", step.as_str().into()),
-                ("approval", (*approval).into()),
-                ("count", need.count.into()),
-                ("of", Value::list(need.of.iter().map(String::as_str))),
-                ("about", about.as_str().into()),
-            ]);
-            "asked"
-        }
-        What::Waiting { step, keys } => {
-            pairs.push(("step", step.as_str().into()));
-            pairs.push(("keys", Value::list(keys.iter().map(String::as_str))));
-            "waiting"
-        }
-        What::Retried { step, receipt, message } => {
-            pairs.push(("step", step.as_str().into()));
-            pairs.push(("receipt", (*receipt).into()));
-            pairs.push(("message", message.as_str().into()));
-            "retried"
-        }
-        What::Settled { step, receipt, disposition, message, cost } => {
-            pairs.extend([
-                ("step", step.as_str().into()),
-                ("receipt", (*receipt).into()),
-                ("disposition", (*disposition).into()),
-                ("message", message.as_deref().into()),
-                ("cost_micros", (*cost).into()),
-            ]);
-            "settled"
-        }
-        What::Planned { step, selection, goal, chosen, candidates } => {
-            pairs.extend([
-                ("step", step.as_str().into()),
-                ("selection", (*selection).into()),
-                ("goal", goal.as_str().into()),
-                ("chosen", chosen.as_deref().into()),
-                ("candidates", candidates.clone()),
-            ]);
-            "planned"
-        }
-        What::NotCounted { approval, message } => {
-            pairs.push(("approval", (*approval).into()));
-            pairs.push(("message", message.as_str().into()));
-            "not_counted"
-        }
-        What::Parked { approvals } => {
-            pairs.push(("approvals", Value::list(approvals.iter().copied())));
-            "parked"
-        }
-        What::Sealed(sealed) => {
-            pairs.extend(sealed_pairs(sealed));
-            "sealed"
-        }
-        What::Stopped { message } => {
-            pairs.push(("message", message.as_str().into()));
-            "stopped"
-        }
-    };
-    pairs.push(("event", name.into()));
-    Value::map(pairs)
-}
-
-fn sealed_pairs(sealed: &Sealed) -> Vec<(&'static str, Value)> {
-    let [completed, failed, abandoned, unknown] = sealed.outcomes;
-    vec![
-        ("status", sealed.status.as_str().into()),
-        ("output", sealed.output.clone()),
-        ("error", sealed.error.clone().into()),
-        ("receipts", sealed.receipts.into()),
-        ("denials", sealed.denials.into()),
-        (
-            "outcomes",
-            Value::map([
-                ("completed", completed),
-                ("failed", failed),
-                ("abandoned", abandoned),
-                ("unknown", unknown),
-            ]),
-        ),
-        ("spent_micros", sealed.spent.into()),
-    ]
 }

@@ -117,6 +117,8 @@ pub(crate) struct Pass {
     pub(crate) redact: Vec<String>,
     pub(crate) subject: Option<String>,
     pub(crate) attempts: u64,
+    /// What earlier tries under this receipt cost.
+    pub(crate) spent: Micros,
     pub(crate) scope: Scope,
 }
 
@@ -303,6 +305,7 @@ impl<E: Effect> Cleared<E> {
 
     fn report(self, end: End, cost: Micros) -> Performed<E> {
         let attempts = self.pass.attempts;
+        let cost = self.pass.spent.checked_add(cost).unwrap_or(Micros::new(u64::MAX));
         Performed { effect: self.effect, pass: self.pass, report: Report { end, cost, attempts } }
     }
 }
@@ -347,6 +350,7 @@ impl<E: Effect> Performed<E> {
         }
         let mut pass = self.pass;
         pass.attempts += 1;
+        pass.spent = self.report.cost;
         Ok(Cleared { effect: self.effect, pass })
     }
 

@@ -246,6 +246,7 @@ impl Gate {
             redact: decision.terms.redact.clone(),
             subject: question.subject,
             attempts: 0,
+            spent: Micros::ZERO,
             scope: case.scope(),
         };
         self.charge(receipt, &case.intent, &case.footprint, decision, case.world.canon);

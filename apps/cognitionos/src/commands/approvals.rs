@@ -108,7 +108,7 @@ fn answer(
     verdict: Result<(), &String>,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let bad = |error: &dyn std::fmt::Display| Failure::new(Exit::BadInput, error);
+    let bad = |error: &dyn std::fmt::Display| Failure::told(Exit::BadInput, error);
     let id: ApprovalId = id.parse().map_err(|error| bad(&error))?;
     let who: Actor = actor.parse().map_err(|error| bad(&error))?;
     let approvals = read(home)?;
@@ -131,7 +131,7 @@ fn answer(
         Ok(()) => approvals.grant(id, &who, &canon, now),
         Err(reason) => approvals.reject(id, &who, reason, &canon, now),
     };
-    let draft = draft.map_err(|error| Failure::new(Exit::Refused, error))?;
+    let draft = draft.map_err(|error| Failure::told(Exit::Refused, error))?;
     let entries = home.append(vec![draft])?;
     let seq = entries.first().map_or(0, |entry| entry.seq());
     let word = if verdict.is_ok() { "approved" } else { "rejected" };

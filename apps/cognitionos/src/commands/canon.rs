@@ -99,7 +99,7 @@ fn test(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
 
 /// A canon named by a folder, a digest, or `active` (where one domain alone has one).
 fn named(name: &str, data: &Path) -> anyhow::Result<Canon> {
-    if Path::new(name).join("canon.toml").is_file() {
+    if canon_dir::is_canon(Path::new(name)) {
         return Ok(canon_dir::load(Path::new(name))?.1);
     }
     let home = Home::read(data)?;
@@ -108,7 +108,7 @@ fn named(name: &str, data: &Path) -> anyhow::Result<Canon> {
         let mut domains = change.domains();
         match (domains.next(), domains.next()) {
             (Some((_, digest)), None) => digest,
-            (None, _) => return Err(Failure::new(Exit::BadInput, "no canon is in force")),
+            (None, _) => return Err(Failure::told(Exit::BadInput, "no canon is in force")),
             (Some(_), Some(_)) => {
                 return Err(Failure::advise(
                     Exit::BadInput,
@@ -119,11 +119,11 @@ fn named(name: &str, data: &Path) -> anyhow::Result<Canon> {
         }
     } else {
         name.parse::<Digest>().map_err(|_| {
-            Failure::new(Exit::BadInput, format!("`{name}` is no canon folder and no digest"))
+            Failure::told(Exit::BadInput, format!("`{name}` is no canon folder and no digest"))
         })?
     };
     home.canon(digest)?
-        .ok_or_else(|| Failure::new(Exit::BadInput, format!("no canon {digest} is kept here")))
+        .ok_or_else(|| Failure::told(Exit::BadInput, format!("no canon {digest} is kept here")))
 }
 
 fn diff(from: &str, to: &str, data: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -149,7 +149,7 @@ fn propose(
     data: &Path,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let who: Actor = actor.parse().map_err(|error| Failure::new(Exit::BadInput, error))?;
+    let who: Actor = actor.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
     let (source, canon) = canon_dir::load(dir)?;
     let report = canon.test();
     if !report.failed.is_empty() {
@@ -182,7 +182,7 @@ fn propose(
     let current = in_force.map(|digest| home.canon(digest)).transpose()?.flatten();
     if current.is_none_or(|current| !current.knows(who.as_str())) {
         let message = format!("the canon in force does not know {who}");
-        return Err(Failure::new(Exit::Refused, message));
+        return Err(Failure::told(Exit::Refused, message));
     }
     let id = ProposalId::new(SystemClock.now(), &mut SystemEntropy::new())?;
     let draft = change.propose(id, &canon, environment, &who, evidence).map_err(refused)?;
@@ -209,7 +209,7 @@ fn knows_evidence(home: &Home, evidence: &[u64]) -> anyhow::Result<()> {
         let kind = entry.map(|entry| entry.kind());
         if !matches!(kind, Some(Kind::Evidence | Kind::Outcome)) {
             let message = format!("entry {seq} is no evidence: name an outcome or evidence entry");
-            return Err(Failure::new(Exit::BadInput, message));
+            return Err(Failure::told(Exit::BadInput, message));
         }
     }
     Ok(())
@@ -228,7 +228,7 @@ fn change(
         &Canon,
     ) -> Result<Vec<cog_ledger::Draft>, NotChanged>,
 ) -> anyhow::Result<Exit> {
-    let bad = |error: &dyn std::fmt::Display| Failure::new(Exit::BadInput, error);
+    let bad = |error: &dyn std::fmt::Display| Failure::told(Exit::BadInput, error);
     let id: ProposalId = id.parse().map_err(|error| bad(&error))?;
     let who: Actor = actor.parse().map_err(|error| bad(&error))?;
     let home = Home::change(data)?;
@@ -239,7 +239,7 @@ fn change(
     let current = current.ok_or_else(|| bad(&"the canon in force is not kept here"))?;
     let proposed = home.canon(proposal.digest)?;
     if proposed.is_none_or(|canon| !canon.test().failed.is_empty()) {
-        return Err(Failure::new(
+        return Err(Failure::told(
             Exit::Refused,
             "the proposed canon is not kept here, or its tests fail",
         ));
@@ -264,7 +264,7 @@ fn refused(error: NotChanged) -> anyhow::Error {
         NotChanged::Unknown(_) | NotChanged::Closed => Exit::BadInput,
         NotChanged::Rule(_) | NotChanged::Twice(_) | NotChanged::NotOfGroup { .. } => Exit::Refused,
     };
-    Failure::new(exit, error)
+    Failure::told(exit, error)
 }
 
 fn list(data: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {

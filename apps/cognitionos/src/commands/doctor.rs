@@ -1,5 +1,7 @@
 //! `doctor`: what this machine and the data folder can and cannot do.
 
+#![expect(clippy::disallowed_methods, reason = "the program's edge looks at its data folder")]
+
 use cog_base::id::ReceiptId;
 use cog_base::{Clock as _, Value};
 use cog_gate::AnyEffect;

@@ -71,7 +71,7 @@ fn select(
     from: u64,
     limit: usize,
 ) -> anyhow::Result<Select> {
-    let bad = |error: &dyn std::fmt::Display| Failure::new(Exit::BadInput, error);
+    let bad = |error: &dyn std::fmt::Display| Failure::told(Exit::BadInput, error);
     let kinds = match kind {
         Some(kind) => vec![kind.parse::<Kind>().map_err(|error| bad(&error))?],
         None => Vec::new(),
@@ -110,7 +110,19 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         Kind::Receipt => Tone::Good,
         Kind::Denial | Kind::ApprovalRejected | Kind::CanonRejected => Tone::Bad,
         Kind::ApprovalRequested | Kind::ApprovalGranted => Tone::Ask,
-        _ => Tone::Faint,
+        Kind::Genesis
+        | Kind::KeyRotated
+        | Kind::CanonProposed
+        | Kind::CanonApproved
+        | Kind::CanonActivated
+        | Kind::Evidence
+        | Kind::Promotion
+        | Kind::SessionStarted
+        | Kind::PlanSelected
+        | Kind::Outcome
+        | Kind::SessionSealed
+        | Kind::BodiesErased
+        | Kind::SegmentPruned => Tone::Faint,
     };
     let about = match entry.kind() {
         Kind::Receipt | Kind::ApprovalRequested => {
@@ -124,7 +136,16 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         Kind::SessionSealed => text("status").to_owned(),
         Kind::PlanSelected => format!("{} {} -> {}", text("step"), text("goal"), text("chosen")),
         Kind::CanonActivated | Kind::CanonProposed => text("digest").to_owned(),
-        _ => text("note").to_owned(),
+        Kind::Genesis
+        | Kind::KeyRotated
+        | Kind::CanonApproved
+        | Kind::CanonRejected
+        | Kind::Evidence
+        | Kind::Promotion
+        | Kind::ApprovalGranted
+        | Kind::ApprovalRejected
+        | Kind::BodiesErased
+        | Kind::SegmentPruned => text("note").to_owned(),
     };
     let kind = terminal.tint(tone, &format!("{:<18}", entry.kind().as_str()));
     let id = terminal.tint(Tone::Faint, entry.id().unwrap_or_default());
@@ -184,6 +205,12 @@ pub(crate) fn pretty(value: &Value, depth: usize) -> String {
             let lines = items.iter().map(|item| format!("{pad}{}", pretty(item, depth + 1)));
             format!("[\n{}\n{close}]", lines.collect::<Vec<_>>().join(",\n"))
         }
-        other => plain(&other.to_string()),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::List(_)
+        | Value::Map(_) => plain(&value.to_string()),
     }
 }

@@ -37,13 +37,13 @@ pub(crate) fn replay(
 
 fn runs(args: &ReplayArgs, home: &Home) -> anyhow::Result<Vec<RunId>> {
     if let Some(run) = &args.run {
-        return Ok(vec![run.parse().map_err(|error| Failure::new(Exit::BadInput, error))?]);
+        return Ok(vec![run.parse().map_err(|error| Failure::told(Exit::BadInput, error))?]);
     }
     if !args.all {
         let newest = home.newest_run()?;
         return newest
             .map(|run| vec![run])
-            .ok_or_else(|| Failure::new(Exit::BadInput, "this ledger has no run yet"));
+            .ok_or_else(|| Failure::told(Exit::BadInput, "this ledger has no run yet"));
     }
     all_runs(home)
 }

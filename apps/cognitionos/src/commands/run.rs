@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use cog_base::Clock as _;
 use cog_base::id::{ApprovalId, RunId};
-use cog_canon::Canon;
+use cog_canon::{Canon, Source};
 use cog_effect_file::RootBinding;
 use cog_engine::history::Mismatch;
 use cog_engine::replay::replay_run;
@@ -58,7 +58,7 @@ enum End {
 }
 
 pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let actor: Actor = args.actor.parse().map_err(|error| Failure::new(Exit::BadInput, error))?;
+    let actor: Actor = args.actor.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
     // A workflow file is read and checked before anything is opened or written.
     let fresh = args.file.as_ref().map(|file| prepare(file, args, &actor)).transpose()?;
     let home = match &fresh {
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
         (Some(fresh), _) => fresh,
         (None, Some(run)) => prepare_resume(&home, run)?,
         (None, None) => {
-            return Err(Failure::new(
+            return Err(Failure::told(
                 Exit::BadInput,
                 "name a workflow file, or a run with --resume",
             ));
@@ -90,16 +90,16 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
 fn prepare(file: &Path, args: &RunArgs, actor: &Actor) -> anyhow::Result<Plan> {
     let source = read_workflow(file)?;
     let flow = cog_flow::parse(&source, &file.display().to_string()).map_err(|errors| {
-        Failure::new(Exit::BadInput, format!("the workflow has errors\n\n{errors}"))
+        Failure::told(Exit::BadInput, format!("the workflow has errors\n\n{errors}"))
     })?;
     let mut given = BTreeMap::new();
     for input in &args.input {
         let (name, value) = input.split_once('=').ok_or_else(|| {
-            Failure::new(Exit::BadInput, format!("`--input {input}` must be NAME=VALUE"))
+            Failure::told(Exit::BadInput, format!("`--input {input}` must be NAME=VALUE"))
         })?;
         given.insert(name.to_owned(), value.to_owned());
     }
-    let bad = |errors: &dyn std::fmt::Display| Failure::new(Exit::BadInput, errors);
+    let bad = |errors: &dyn std::fmt::Display| Failure::told(Exit::BadInput, errors);
     let inputs = flow.bind(&given).map_err(|errors| bad(&errors))?;
     let base = file.parent().filter(|base| !base.as_os_str().is_empty());
     let base = base.unwrap_or_else(|| Path::new(".")).to_owned();
@@ -133,14 +133,14 @@ fn prepare(file: &Path, args: &RunArgs, actor: &Actor) -> anyhow::Result<Plan> {
 fn read_workflow(file: &Path) -> anyhow::Result<String> {
     let size = std::fs::metadata(file).map(|meta| meta.len());
     let size = size.map_err(|error| {
-        Failure::new(Exit::BadInput, format!("cannot read {}: {error}", file.display()))
+        Failure::told(Exit::BadInput, format!("cannot read {}: {error}", file.display()))
     })?;
     if size > WORKFLOW_BYTES_MAX {
         let message = format!("{} has {size} bytes; a workflow has at most 1 MiB", file.display());
-        return Err(Failure::new(Exit::BadInput, message));
+        return Err(Failure::told(Exit::BadInput, message));
     }
     std::fs::read_to_string(file).map_err(|error| {
-        Failure::new(Exit::BadInput, format!("cannot read {}: {error}", file.display()))
+        Failure::told(Exit::BadInput, format!("cannot read {}: {error}", file.display()))
     })
 }
 
@@ -150,10 +150,10 @@ fn absolute(path: &Path) -> String {
 
 /// Rebuild an open run from the ledger.
 fn prepare_resume(home: &Home, run: &str) -> anyhow::Result<Plan> {
-    let run: RunId = run.parse().map_err(|error| Failure::new(Exit::BadInput, error))?;
+    let run: RunId = run.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
     let records = home.records(run)?;
     let history = replay_run(&records).map_err(|error: Mismatch| {
-        Failure::new(Exit::Failed, format!("{run} cannot be resumed: {error}"))
+        Failure::told(Exit::Failed, format!("{run} cannot be resumed: {error}"))
     })?;
     if history.is_sealed() {
         let message = format!("{run} has ended; a sealed run cannot go on");
@@ -182,7 +182,7 @@ fn bind_canon(
     let change = home.change_control()?;
     let in_force = change.in_force(&plan.domain);
     let beside = plan.base.join("canon");
-    let dir = args.canon.clone().or_else(|| beside.join("canon.toml").is_file().then_some(beside));
+    let dir = args.canon.clone().or_else(|| canon_dir::is_canon(&beside).then_some(beside));
     let Some(dir) = dir else {
         let Some(digest) = in_force else {
             terminal.note(&terminal.tint(
@@ -201,7 +201,7 @@ fn bind_canon(
             canon.domain(),
             plan.domain
         );
-        return Err(Failure::new(Exit::BadInput, message));
+        return Err(Failure::told(Exit::BadInput, message));
     }
     match in_force {
         Some(digest) if digest == canon.digest() => Ok(Some(Arc::new(canon))),
@@ -226,31 +226,39 @@ fn bind_canon(
             ),
             format!("cognitionos canon propose {} --as user:NAME", dir.display()),
         )),
-        None => {
-            let report = canon.test();
-            if !report.failed.is_empty() {
-                return Err(Failure::advise(
-                    Exit::BadInput,
-                    format!(
-                        "{} of the canon's tests fail, so it cannot be put in force",
-                        report.failed.len()
-                    ),
-                    format!("cognitionos canon test {}", dir.display()),
-                ));
-            }
-            home.keep_canon(&source, canon.digest())?;
-            let environment = args.environment.as_deref().unwrap_or(&plan.flow.environment);
-            let draft = change.found(&canon, environment, actor)?;
-            home.append(vec![draft])?;
-            terminal.note(&format!(
-                "canon {} founds the domain `{}` ({})",
-                canon.name(),
-                canon.domain(),
-                canon.digest().short()
-            ));
-            Ok(Some(Arc::new(canon)))
-        }
+        None => found(home, plan, args, actor, &source, canon, terminal),
     }
+}
+
+/// Put the first canon of a domain in force.
+fn found(
+    home: &Home,
+    plan: &Plan,
+    args: &RunArgs,
+    actor: &Actor,
+    source: &Source,
+    canon: Canon,
+    terminal: &Terminal,
+) -> anyhow::Result<Option<Arc<Canon>>> {
+    let failed = canon.test().failed.len();
+    if failed > 0 {
+        return Err(Failure::advise(
+            Exit::BadInput,
+            format!("{failed} of the canon's tests fail, so it cannot be put in force"),
+            "cognitionos canon test DIR",
+        ));
+    }
+    home.keep_canon(source, canon.digest())?;
+    let environment = args.environment.as_deref().unwrap_or(&plan.flow.environment);
+    let draft = home.change_control()?.found(&canon, environment, actor)?;
+    home.append(vec![draft])?;
+    terminal.note(&format!(
+        "canon {} founds the domain `{}` ({})",
+        canon.name(),
+        canon.domain(),
+        canon.digest().short()
+    ));
+    Ok(Some(Arc::new(canon)))
 }
 
 fn driver(
@@ -301,7 +309,15 @@ fn drive(
                         return Ok(End::Parked { asked, so_far: view.totals() });
                     }
                 }
-                _ => {}
+                What::Started { .. }
+                | What::Permitted { .. }
+                | What::Refused { .. }
+                | What::Asked { .. }
+                | What::Waiting { .. }
+                | What::Retried { .. }
+                | What::Settled { .. }
+                | What::Planned { .. }
+                | What::NotCounted { .. } => {}
             }
         }
     }
@@ -324,7 +340,7 @@ fn ask(driver: &Driver, run: RunId, approvals: &[ApprovalId], terminal: &Termina
         let Some(request) = driver.engine().gate().approvals().get(*id) else { continue };
         let of = request.need.of.join(" or ");
         terminal.say(&format!("\n  {} waits for {} of {of}", request.step, request.need.count));
-        let who = terminal.question(&format!("  Answer as (user:NAME; empty to leave it open): "));
+        let who = terminal.question("  Answer as (user:NAME; empty to leave it open): ");
         let Ok(who) = who.trim().parse::<Actor>() else { continue };
         let yes = terminal
             .confirm(&format!("  Approve {} on {} as {who}?", request.action, request.resource));
@@ -338,15 +354,15 @@ fn ask(driver: &Driver, run: RunId, approvals: &[ApprovalId], terminal: &Termina
 fn report(home: &Home, run: RunId, end: End, terminal: &Terminal) -> anyhow::Result<Exit> {
     let checkpoint = home.scope()?.checkpoint().map_err(crate::home::told)?;
     let head = checkpoint.map(|checkpoint| (checkpoint.size(), checkpoint.root()));
-    if terminal.json {
-        if let Some((size, root)) = head {
-            terminal.emit(&cog_base::Value::map([
-                ("event", cog_base::Value::from("checkpoint")),
-                ("run", run.into()),
-                ("size", size.into()),
-                ("root", root.into()),
-            ]));
-        }
+    if terminal.json
+        && let Some((size, root)) = head
+    {
+        terminal.emit(&cog_base::Value::map([
+            ("event", cog_base::Value::from("checkpoint")),
+            ("run", run.into()),
+            ("size", size.into()),
+            ("root", root.into()),
+        ]));
     }
     let exit = match &end {
         End::Sealed(sealed) => {

@@ -53,7 +53,18 @@ fn tell(record: &Record, terminal: &Terminal) {
         }
         Kind::Outcome => outcome(record),
         Kind::PlanSelected => plan(record),
-        _ => vec![format!(
+        Kind::Genesis
+        | Kind::KeyRotated
+        | Kind::CanonProposed
+        | Kind::CanonApproved
+        | Kind::CanonRejected
+        | Kind::CanonActivated
+        | Kind::Evidence
+        | Kind::Promotion
+        | Kind::SessionStarted
+        | Kind::SessionSealed
+        | Kind::BodiesErased
+        | Kind::SegmentPruned => vec![format!(
             "Entry {} is `{}` by {} on {}.\n{}",
             entry.seq(),
             entry.kind(),

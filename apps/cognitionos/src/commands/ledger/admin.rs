@@ -12,7 +12,7 @@ use crate::home::{Home, told};
 use crate::terminal::Terminal;
 
 fn actor(text: &str) -> anyhow::Result<Actor> {
-    text.parse().map_err(|error| Failure::new(Exit::BadInput, error))
+    text.parse().map_err(|error| Failure::told(Exit::BadInput, error))
 }
 
 fn draft(kind: Kind, who: &Actor, data: Map) -> Draft {
@@ -86,11 +86,11 @@ pub(super) fn prune(
     let tail = home.scope()?.tail().map_err(told)?.ok_or_else(empty)?;
     if before > tail.frontier.size() {
         let message = format!("the ledger has {} entries", tail.frontier.size());
-        return Err(Failure::new(Exit::BadInput, message));
+        return Err(Failure::told(Exit::BadInput, message));
     }
     let cut = home.store.prune_entries(home.tenant, before).map_err(told)?;
     if cut.to <= cut.from {
-        return Err(Failure::new(
+        return Err(Failure::told(
             Exit::BadInput,
             "nothing can be pruned: whole segments of 256 entries of ended runs go, never the rest",
         ));

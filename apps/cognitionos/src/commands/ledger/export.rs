@@ -237,7 +237,21 @@ fn row(entry: &Entry) -> [String; 17] {
         Kind::Denial => "refused".to_owned(),
         Kind::Outcome => text("disposition"),
         Kind::SessionSealed => text("status"),
-        _ => String::new(),
+        Kind::Genesis
+        | Kind::KeyRotated
+        | Kind::CanonProposed
+        | Kind::CanonApproved
+        | Kind::CanonRejected
+        | Kind::CanonActivated
+        | Kind::Evidence
+        | Kind::Promotion
+        | Kind::SessionStarted
+        | Kind::PlanSelected
+        | Kind::ApprovalRequested
+        | Kind::ApprovalGranted
+        | Kind::ApprovalRejected
+        | Kind::BodiesErased
+        | Kind::SegmentPruned => String::new(),
     };
     let rules = data.get("rules").and_then(Value::as_list).unwrap_or_default();
     let rules: Vec<_> = rules.iter().filter_map(Value::as_text).collect();
@@ -341,7 +355,7 @@ fn told_verdict(verified: &Verified, terminal: &Terminal) {
 /// An earlier head from a checkpoint or bundle file.
 fn earlier(path: &Path) -> anyhow::Result<Checkpoint> {
     let bad = |error: &dyn std::fmt::Display| {
-        Failure::new(Exit::BadInput, format!("{}: {error}", path.display()))
+        Failure::told(Exit::BadInput, format!("{}: {error}", path.display()))
     };
     let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
     if let Ok(checkpoint) = std::str::from_utf8(&bytes)

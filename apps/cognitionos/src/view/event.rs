@@ -1,0 +1,126 @@
+//! Notices as JSON, one event a line: the stable form for programs.
+
+use cog_base::Value;
+use cog_engine::{Notice, Sealed, What};
+
+type Pairs = Vec<(&'static str, Value)>;
+
+/// A notice as an event: `event`, `run`, and what belongs to it.
+pub(super) fn event(notice: &Notice) -> Value {
+    let (name, mut pairs) = of_effect(&notice.what).unwrap_or_else(|| of_run(&notice.what));
+    pairs.push(("event", name.into()));
+    pairs.push(("run", notice.run.into()));
+    Value::map(pairs)
+}
+
+fn texts(list: &[String]) -> Value {
+    Value::list(list.iter().map(String::as_str))
+}
+
+/// What happened to one effect.
+fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
+    Some(match what {
+        What::Permitted { step, receipt, actor, action, resource } => (
+            "permitted",
+            vec![
+                ("step", step.as_str().into()),
+                ("receipt", (*receipt).into()),
+                ("actor", actor.as_str().into()),
+                ("action", action.as_str().into()),
+                ("resource", resource.as_str().into()),
+            ],
+        ),
+        What::Refused { step, denial, code, reason, flips } => (
+            "refused",
+            vec![
+                ("step", step.as_str().into()),
+                ("denial", (*denial).into()),
+                ("code", code.as_str().into()),
+                ("reason", reason.as_str().into()),
+                ("flips", texts(flips)),
+            ],
+        ),
+        What::Retried { step, receipt, message } => (
+            "retried",
+            vec![
+                ("step", step.as_str().into()),
+                ("receipt", (*receipt).into()),
+                ("message", message.as_str().into()),
+            ],
+        ),
+        What::Settled { step, receipt, disposition, message, cost } => (
+            "settled",
+            vec![
+                ("step", step.as_str().into()),
+                ("receipt", (*receipt).into()),
+                ("disposition", (*disposition).into()),
+                ("message", message.as_deref().into()),
+                ("cost_micros", (*cost).into()),
+            ],
+        ),
+        What::Waiting { step, keys } => {
+            ("waiting", vec![("step", step.as_str().into()), ("keys", texts(keys))])
+        }
+        What::Started { .. }
+        | What::Asked { .. }
+        | What::Planned { .. }
+        | What::NotCounted { .. }
+        | What::Parked { .. }
+        | What::Sealed(_)
+        | What::Stopped { .. } => return None,
+    })
+}
+
+/// What happened to the run.
+fn of_run(what: &What) -> (&'static str, Pairs) {
+    match what {
+        What::Started { workflow } => ("started", vec![("workflow", workflow.as_str().into())]),
+        What::Asked { step, approval, need, about } => (
+            "asked",
+            vec![
+                ("step", step.as_str().into()),
+                ("approval", (*approval).into()),
+                ("count", need.count.into()),
+                ("of", texts(&need.of)),
+                ("about", about.as_str().into()),
+            ],
+        ),
+        What::Planned { step, selection, goal, chosen, candidates } => (
+            "planned",
+            vec![
+                ("step", step.as_str().into()),
+                ("selection", (*selection).into()),
+                ("goal", goal.as_str().into()),
+                ("chosen", chosen.as_deref().into()),
+                ("candidates", candidates.clone()),
+            ],
+        ),
+        What::NotCounted { approval, message } => (
+            "not_counted",
+            vec![("approval", (*approval).into()), ("message", message.as_str().into())],
+        ),
+        What::Parked { approvals } => {
+            ("parked", vec![("approvals", Value::list(approvals.iter().copied()))])
+        }
+        What::Sealed(sealed) => ("sealed", of_seal(sealed)),
+        What::Stopped { message } => ("stopped", vec![("message", message.as_str().into())]),
+        What::Permitted { .. }
+        | What::Refused { .. }
+        | What::Waiting { .. }
+        | What::Retried { .. }
+        | What::Settled { .. } => ("effect", Vec::new()),
+    }
+}
+
+fn of_seal(sealed: &Sealed) -> Pairs {
+    let words = ["completed", "failed", "abandoned", "unknown"];
+    vec![
+        ("status", sealed.status.as_str().into()),
+        ("output", sealed.output.clone()),
+        ("error", sealed.error.clone().into()),
+        ("receipts", sealed.receipts.into()),
+        ("denials", sealed.denials.into()),
+        ("outcomes", Value::map(words.into_iter().zip(sealed.outcomes))),
+        ("spent_micros", sealed.spent.into()),
+    ]
+}
