@@ -247,7 +247,8 @@ impl ChangeControl {
             return Err(NotChanged::BaseMoved);
         }
         let groups = &current.settings().change.approvers;
-        if !groups.iter().any(|group| current.is_member(who.as_str(), group)) {
+        let is_person = who.as_str().starts_with("user:");
+        if !is_person || !groups.iter().any(|group| current.is_member(who.as_str(), group)) {
             return Err(NotChanged::NotOfGroup { who: who.to_string(), of: groups.join(" or ") });
         }
         Ok(proposal)

@@ -74,7 +74,9 @@ pub enum AppendError {
         source: SignError,
     },
     /// An earlier append of the same session was not recorded, and this one follows it.
-    #[error("an earlier append of {session} was not recorded, so that what follows it is not either")]
+    #[error(
+        "an earlier append of {session} was not recorded, so that what follows it is not either"
+    )]
     Behind {
         /// Whose journal would have a gap.
         session: RunId,

@@ -250,6 +250,7 @@ impl Case<'_> {
             .iter()
             .filter(|approval| !approval.rejected)
             .flat_map(|approval| &approval.by)
+            .filter(|who| who.starts_with("user:"))
             .filter(|who| **who != self.intent.actor().as_str())
             .filter(|who| **who != origin.initiator.as_str())
             .filter(|who| need.of.iter().any(|group| canon.is_member(who, group)))
