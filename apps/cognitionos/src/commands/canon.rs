@@ -180,10 +180,7 @@ fn propose(
         return Ok(Exit::Done);
     }
     let current = in_force.map(|digest| home.canon(digest)).transpose()?.flatten();
-    if current.is_none_or(|current| !current.knows(who.as_str())) {
-        let message = format!("the canon in force does not know {who}");
-        return Err(Failure::told(Exit::Refused, message));
-    }
+    knows_actor(current.as_ref(), &who)?;
     let id = ProposalId::new(SystemClock.now(), &mut SystemEntropy::new())?;
     let draft = change.propose(id, &canon, environment, &who, evidence).map_err(refused)?;
     home.keep_canon(&source, canon.digest())?;
@@ -200,6 +197,14 @@ fn propose(
         terminal.note(&format!("then: cognitionos canon approve {id} --as user:NAME"));
     }
     Ok(Exit::Done)
+}
+
+/// Whoever has a part in a change must be somebody in the canon in force.
+fn knows_actor(current: Option<&Canon>, who: &Actor) -> anyhow::Result<()> {
+    if current.is_some_and(|current| current.knows(who.as_str())) {
+        return Ok(());
+    }
+    Err(Failure::told(Exit::Refused, format!("the canon in force does not know {who}")))
 }
 
 /// Evidence must be an entry of this ledger, and one that can be evidence.
@@ -237,6 +242,7 @@ fn change(
     let current = change.in_force(&proposal.domain);
     let current = current.map(|digest| home.canon(digest)).transpose()?.flatten();
     let current = current.ok_or_else(|| bad(&"the canon in force is not kept here"))?;
+    knows_actor(Some(&current), &who)?;
     let proposed = home.canon(proposal.digest)?;
     if proposed.is_none_or(|canon| !canon.test().failed.is_empty()) {
         return Err(Failure::told(
