@@ -50,7 +50,7 @@ fn case(name: String, batch: u64, bodies: bool, options: &Options) -> anyhow::Re
     let syncs = appending.batches.len();
     let figures = appending.figures();
     let row = Row::new(name, "entry", figures).timed("batch");
-    let floor = bare::measure(&options.data, shape, options.seconds)?;
+    let floor = bare::measure(options, shape)?;
     Ok(row
         .parameter("batch", batch)
         .parameter("bodies", bodies)

@@ -14,6 +14,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::meter::{Figures, Samples};
+use crate::options::Options;
 use crate::system::Scratch;
 use crate::usage;
 
@@ -50,9 +51,13 @@ struct Bare {
     copier: Option<(SyncSender<()>, JoinHandle<()>)>,
 }
 
-/// Commit for some seconds. Times are those of commits.
-pub(crate) fn measure(data: &Path, shape: Shape, seconds: f64) -> anyhow::Result<Figures> {
-    let scratch = Scratch::new(data, "bare")?;
+/// Commit for some seconds, if floors are wanted. Times are those of commits.
+pub(crate) fn measure(options: &Options, shape: Shape) -> anyhow::Result<Option<Figures>> {
+    if options.alone {
+        return Ok(None);
+    }
+    let seconds = options.seconds;
+    let scratch = Scratch::new(&options.data, "bare")?;
     let mut bare = Bare::open(&scratch.path().join("bare.db")).context("the bare table")?;
     let mut samples = Samples::default();
     let mut owed = [0.0_f64; 2];
@@ -80,7 +85,7 @@ pub(crate) fn measure(data: &Path, shape: Shape, seconds: f64) -> anyhow::Result
     }
     let (wall, cpu) = (start.elapsed(), usage::cpu().saturating_sub(cpu));
     let operations = (samples.len() as f64 * shape.operations) as u64;
-    Ok(samples.figures(operations, wall, cpu))
+    Ok(Some(samples.figures(operations, wall, cpu)))
 }
 
 impl Bare {

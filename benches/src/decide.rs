@@ -39,13 +39,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
             Spread::AllMatch => format!("{count} policies that all match"),
         };
         if options.wants_case(&name) {
-            rows.extend(case(&name, count, spread, options.seconds)?);
+            rows.extend(case(&name, count, spread, options)?);
         }
     }
     Ok(rows)
 }
 
-fn case(name: &str, count: u64, spread: Spread, seconds: f64) -> anyhow::Result<[Row; 2]> {
+fn case(name: &str, count: u64, spread: Spread, options: &Options) -> anyhow::Result<[Row; 2]> {
     let generated = Generated::new(count, spread);
     let canon = Arc::new(Canon::load(&generated.source()).context("the generated canon")?);
     let intents: Vec<Intent> = generated
@@ -59,7 +59,9 @@ fn case(name: &str, count: u64, spread: Spread, seconds: f64) -> anyhow::Result<
     let at = |turn: usize| turn % intents.len();
     let pick = |turn: usize| intents.get(at(turn)).ok_or_else(|| anyhow!("no requests"));
 
-    let peer = repeat(seconds, |turn| stock.decide(at(turn)))?;
+    let seconds = options.seconds;
+    let peer = (!options.alone).then(|| repeat(seconds, |turn| stock.decide(at(turn))));
+    let peer = peer.transpose()?;
     usage::forget_peak();
     let evaluated = repeat(seconds, |turn| Ok(canon.evaluate(&request(pick(turn)?))))?;
     let evaluated = Row::new(format!("{name}, canon alone"), "decision", evaluated);

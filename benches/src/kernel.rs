@@ -1,8 +1,10 @@
 //! The kernel as the program wires it: engine, committer, SQLite; with hands that are done
 //! at once.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use cog_base::id::{ReceiptId, RunId, TenantId};
@@ -19,6 +21,7 @@ use cog_store_sqlite::{Mode, SqliteStore};
 
 use crate::canons::{Generated, SHARED, Spread};
 use crate::journal::TENANT;
+use crate::meter::Samples;
 use crate::options::Options;
 use crate::system::{Scratch, SystemClock, SystemEntropy};
 
@@ -30,6 +33,7 @@ pub(crate) struct Kernel {
     pub(crate) driver: Driver,
     pub(crate) committer: Committer,
     pub(crate) written: Arc<Written>,
+    pub(crate) paces: Paces,
     flow: Arc<Flow>,
     source: String,
     entropy: SystemEntropy,
@@ -81,7 +85,9 @@ impl Kernel {
         found(&mut engine, &committer)?;
         let written = Arc::new(Written::default());
         let ledger = Counting { committer: committer.clone(), written: Arc::clone(&written) };
-        let driver = Driver::new(engine, Box::new(ledger), Box::new(Instantly), clock);
+        let paces = Paces::default();
+        let hands = Box::new(Instantly(paces.clone()));
+        let driver = Driver::new(engine, Box::new(ledger), hands, clock);
         let source = flow(steps);
         let flow =
             cog_flow::parse(&source, "bench.yaml").map_err(|error| anyhow::anyhow!("{error:?}"))?;
@@ -89,6 +95,7 @@ impl Kernel {
             driver,
             committer,
             written,
+            paces,
             flow: Arc::new(flow),
             source,
             entropy: SystemEntropy::new(),
@@ -147,18 +154,44 @@ fn flow(steps: u64) -> String {
     head + &(0..steps).map(step).collect::<String>()
 }
 
+/// The times from one effect of a run to the next: what a governed step takes.
+#[derive(Clone, Default)]
+pub(crate) struct Paces(Arc<Mutex<(HashMap<RunId, Instant>, Samples)>>);
+
+impl Paces {
+    fn note(&self, run: RunId) {
+        let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if let Some(last) = paces.0.insert(run, now) {
+            paces.1.note(now - last);
+        }
+    }
+
+    /// The times since this was last called.
+    pub(crate) fn take(&self) -> Samples {
+        let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut paces.1)
+    }
+
+    /// A run is over.
+    pub(crate) fn forget(&self, run: RunId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.remove(&run);
+    }
+}
+
 /// Hands whose effects take no time.
-struct Instantly;
+struct Instantly(Paces);
 
 impl Hands for Instantly {
     fn perform(
         &self,
-        _run: RunId,
+        run: RunId,
         cleared: Cleared<AnyEffect>,
         _after_ms: u64,
         _timeout_ms: Option<u64>,
         inbox: Inbox,
     ) {
+        self.0.note(run);
         let output = Value::map([
             ("path", Value::from("in/1.txt")),
             ("kind", "file".into()),

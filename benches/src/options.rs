@@ -18,7 +18,8 @@ usage: cargo xtask bench [NAME...] [OPTIONS]
   --quick        short runs, for a first look
   --seconds N    how long each case is measured (default 3, quick 0.5)
   --entries N    entries of the bundle that `verify` checks (default 1000000, quick 50000)
-  --only TEXT    only the cases of `append` and `step` whose name has this text
+  --alone        without floors and peers, for a profiler
+  --only TEXT    only the cases whose name has this text
   --data DIR     where databases and bundles are written (default target/bench): a disk,
                  not memory, or syncs cost nothing";
 
@@ -36,6 +37,8 @@ pub(crate) struct Options {
     only: Option<String>,
     pub(crate) json: bool,
     pub(crate) quick: bool,
+    /// Without floors and peers.
+    pub(crate) alone: bool,
     /// How long each case is measured.
     pub(crate) seconds: f64,
     /// Entries of the bundle to verify.
@@ -58,6 +61,7 @@ impl Options {
             only: None,
             json: false,
             quick: arguments.iter().any(|word| word == "--quick"),
+            alone: false,
             seconds: SECONDS,
             entries: ENTRIES,
             data: PathBuf::from("target/bench"),
@@ -72,6 +76,7 @@ impl Options {
                 "--help" | "-h" | "help" => return Ok(Wanted::Help),
                 "--json" => options.json = true,
                 "--quick" => {}
+                "--alone" => options.alone = true,
                 "--seconds" => options.seconds = value()?.parse().context("--seconds")?,
                 "--entries" => options.entries = value()?.parse().context("--entries")?,
                 "--only" => options.only = Some(value()?.to_owned()),

@@ -59,8 +59,9 @@ impl Row {
         Self { skipped: Some(why), ..Self::new(case, unit, none) }
     }
 
-    pub(crate) fn floor(mut self, name: &'static str, figures: Figures) -> Self {
-        self.floors.push(Floor { name, figures });
+    /// Put a floor beside it, if one was measured.
+    pub(crate) fn floor(mut self, name: &'static str, figures: Option<Figures>) -> Self {
+        self.floors.extend(figures.map(|figures| Floor { name, figures }));
         self
     }
 

@@ -27,7 +27,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
         return Ok(cases.map(|case| Row::skipped(case, UNIT, why.to_owned())).into());
     };
     let times = if options.quick { TIMES_QUICK } else { TIMES };
-    let bare = measure(times, |_| version(&program))?;
+    let bare = (!options.alone).then(|| measure(times, |_| version(&program))).transpose()?;
     let scratch = Scratch::new(&options.data, "start")?;
     let place = std::path::absolute(scratch.path())?;
     write(&place).context("the workflow to start")?;

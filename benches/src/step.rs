@@ -17,8 +17,6 @@ use crate::usage;
 
 /// Steps of a run.
 const STEPS: u64 = 10;
-/// Bytes of the one row that a step is at the least.
-const ROW_BYTES: f64 = 220.0;
 /// The longest silence of the kernel before the bench gives up.
 const SILENCE_MS: u64 = 10_000;
 
@@ -39,23 +37,19 @@ fn case(name: &str, at_once: u64, options: &Options) -> anyhow::Result<[Row; 2]>
     let measured = Watch::new(&mut kernel).measure(at_once, options.seconds)?;
     let peak = usage::peak_rss_bytes();
     drop(kernel);
-    let [same, least] = measured.shapes(at_once);
+    let [same, full] = measured.shapes(at_once);
     let Measured { steps, runs, stats, sums, written } = measured;
     let count = steps.operations.max(1) as f64;
-    let floor = bare::measure(&options.data, same, options.seconds)?;
-    let least = bare::measure(&options.data, least, options.seconds)?;
-    let in_steps = |figures: &Figures, factor: f64| Figures {
-        p50_us: figures.p50_us * factor,
-        p99_us: figures.p99_us * factor,
-        ..figures.clone()
-    };
-    // A run takes as many commits in a row as it has receipts and outcomes, and two more.
-    let commits = (STEPS + 1) as f64;
-    let run_floor = Figures {
+    let floor = bare::measure(options, same)?;
+    let full = bare::measure(options, full)?;
+    // A run takes as many commits in a row as it has steps, and one more.
+    let run_floor = floor.clone().map(|floor| Figures {
+        p50_us: floor.p50_us * (STEPS + 1) as f64,
+        p99_us: floor.p99_us * (STEPS + 1) as f64,
         throughput_per_s: floor.throughput_per_s / STEPS as f64,
         cpu_us_per_op: floor.cpu_us_per_op * STEPS as f64,
-        ..in_steps(&floor, commits)
-    };
+        ..floor
+    });
     let step = Row { peak_rss_bytes: peak, ..Row::new(format!("{name}, step"), "step", steps) }
         .parameter("runs_at_once", at_once)
         .parameter("policies", POLICIES)
@@ -66,7 +60,7 @@ fn case(name: &str, at_once: u64, options: &Options) -> anyhow::Result<[Row; 2]>
         .more("body_bytes_per_step", rounded(sums.body_bytes as f64 / count))
         .more("written_bytes_per_step", rounded(written as f64 / count))
         .floor("bare commits, same rows and bytes", floor)
-        .floor("bare commits, one 220-byte row", least);
+        .floor("bare commits, a step of every run", full);
     let run = Row { peak_rss_bytes: peak, ..Row::new(format!("{name}, run"), "run", runs) }
         .parameter("steps", STEPS)
         .floor("as many bare commits in a row", run_floor);
@@ -75,7 +69,7 @@ fn case(name: &str, at_once: u64, options: &Options) -> anyhow::Result<[Row; 2]>
 
 /// What a window of time came to.
 struct Measured {
-    /// A step's time is that from one outcome of its run to the next.
+    /// A step's time is that from one effect of its run to the next.
     steps: Figures,
     runs: Figures,
     stats: Stats,
@@ -84,8 +78,7 @@ struct Measured {
 }
 
 impl Measured {
-    /// What a commit had on average, and the least that a step could be: one small row, one
-    /// commit for as many steps as there are runs.
+    /// What a commit had on average, and what it would have with a step of every run in it.
     fn shapes(&self, at_once: u64) -> [Shape; 2] {
         let commits = self.stats.batches.max(1) as f64;
         let Sums { entries, entry_bytes, bodies, body_bytes } = self.sums;
@@ -96,24 +89,23 @@ impl Measured {
             body_bytes: body_bytes as f64 / bodies.max(1) as f64,
             operations: self.steps.operations as f64 / commits,
         };
-        let rows = at_once as f64;
-        let least = Shape {
-            entries: rows,
-            entry_bytes: ROW_BYTES,
-            bodies: 0.0,
-            body_bytes: 0.0,
-            operations: rows,
+        // Where every run that waits has its next step in the commit.
+        let factor = at_once as f64 / same.operations.max(1e-9);
+        let full = Shape {
+            entries: same.entries * factor,
+            bodies: same.bodies * factor,
+            operations: at_once as f64,
+            ..same
         };
-        [same, least]
+        [same, full]
     }
 }
 
 /// Drives a kernel and notes when what is over.
 struct Watch<'a> {
     kernel: &'a mut Kernel,
-    /// When each open run began, and when its last step ended.
-    open: HashMap<RunId, (Instant, Instant)>,
-    steps: Samples,
+    /// When each open run began.
+    open: HashMap<RunId, Instant>,
     runs: Samples,
     settled: u64,
     sealed: u64,
@@ -121,15 +113,14 @@ struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     fn new(kernel: &'a mut Kernel) -> Self {
-        let (steps, runs) = (Samples::default(), Samples::default());
-        Self { kernel, open: HashMap::new(), steps, runs, settled: 0, sealed: 0 }
+        Self { kernel, open: HashMap::new(), runs: Samples::default(), settled: 0, sealed: 0 }
     }
 
     /// Keep so many runs going: a tenth of the time to warm up, then for so many seconds.
     fn measure(mut self, at_once: u64, seconds: f64) -> anyhow::Result<Measured> {
         self.keep_going(at_once, seconds / 10.0)?;
-        (self.steps, self.runs) = (Samples::default(), Samples::default());
-        (self.settled, self.sealed) = (0, 0);
+        (self.runs, self.settled, self.sealed) = (Samples::default(), 0, 0);
+        drop(self.kernel.paces.take());
         let (stats, sums) = (self.kernel.committer.stats(), self.kernel.written.sums());
         let (written, cpu, began) = (usage::bytes_written(), usage::cpu(), Instant::now());
         self.keep_going(at_once, seconds)?;
@@ -137,9 +128,10 @@ impl<'a> Watch<'a> {
         let written = usage::bytes_written().saturating_sub(written);
         let (stats, sums) =
             (minus(self.kernel.committer.stats(), stats), less(self.kernel.written.sums(), sums));
+        let paces = self.kernel.paces.take();
         self.drain()?;
         Ok(Measured {
-            steps: self.steps.figures(self.settled, wall, cpu),
+            steps: paces.figures(self.settled, wall, cpu),
             runs: self.runs.figures(self.sealed, wall, cpu),
             stats,
             sums,
@@ -153,7 +145,7 @@ impl<'a> Watch<'a> {
             while (self.open.len() as u64) < at_once {
                 let now = Instant::now();
                 let run = self.kernel.start()?;
-                self.open.insert(run, (now, now));
+                self.open.insert(run, now);
             }
             self.turn()?;
         }
@@ -180,15 +172,11 @@ impl<'a> Watch<'a> {
     fn note(&mut self, notice: Notice) -> anyhow::Result<()> {
         let now = Instant::now();
         match notice.what {
-            What::Settled { disposition: "completed", .. } => {
-                self.settled += 1;
-                if let Some((_, last)) = self.open.get_mut(&notice.run) {
-                    self.steps.note(now - std::mem::replace(last, now));
-                }
-            }
+            What::Settled { disposition: "completed", .. } => self.settled += 1,
             What::Sealed(sealed) if sealed.status == "completed" => {
                 self.sealed += 1;
-                if let Some((began, _)) = self.open.remove(&notice.run) {
+                self.kernel.paces.forget(notice.run);
+                if let Some(began) = self.open.remove(&notice.run) {
                     self.runs.note(now - began);
                 }
             }
