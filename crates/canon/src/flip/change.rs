@@ -16,6 +16,8 @@ pub enum Change {
         from: i64,
         /// What it would have to be; nothing nearer permits.
         to: i64,
+        /// Whether the next number beyond `to` is refused again.
+        alone: bool,
     },
     /// Another text.
     Text {
@@ -90,6 +92,19 @@ impl Flip {
         format!("if {}{approvals}", changes.join(" and "))
     }
 
+    /// It without what its numbers would have to be.
+    pub(super) fn without_numbers(&self) -> Vec<String> {
+        let words = self.changes.iter().map(|change| match change {
+            Change::Number { path, .. } => path.clone(),
+            Change::Text { .. }
+            | Change::Other { .. }
+            | Change::Truth { .. }
+            | Change::Resource { .. }
+            | Change::Principal { .. } => change.describe(),
+        });
+        words.collect()
+    }
+
     /// Smallest first: fewest changes, fewest approvals, then by kind, distance and name.
     pub(super) fn rank(&self) -> (usize, usize, u8, u64, String) {
         let kind = self.changes.iter().map(Change::weight).max().unwrap_or(0);
@@ -99,6 +114,10 @@ impl Flip {
 }
 
 impl Change {
+    pub(super) fn number(path: &str, from: i64, to: i64) -> Self {
+        Self::Number { path: path.to_owned(), from, to, alone: false }
+    }
+
     /// Which part of the request it changes: two changes of one part exclude each other.
     pub(super) fn part(&self) -> (&'static str, &str) {
         match self {
@@ -124,7 +143,7 @@ impl Change {
 
     fn distance(&self) -> u64 {
         match self {
-            Self::Number { from, to, .. } => distance(*from, *to),
+            Self::Number { from, to, .. } => from.abs_diff(*to),
             Self::Text { .. }
             | Self::Other { .. }
             | Self::Truth { .. }
@@ -135,9 +154,13 @@ impl Change {
 
     fn describe(&self) -> String {
         match self {
-            Self::Number { path, from, to } => {
-                let bound = if to > from { "at least" } else { "at most" };
-                format!("{path} were {bound} {to} (it is {from})")
+            Self::Number { path, from, to, alone } => {
+                let bound = match (alone, to > from) {
+                    (true, _) => "",
+                    (false, true) => "at least ",
+                    (false, false) => "at most ",
+                };
+                format!("{path} were {bound}{to} (it is {from})")
             }
             Self::Other { path, from } => format!("{path} were another (it is `{from}`)"),
             Self::Text { path, from, to } => format!("{path} were `{to}` (it is `{from}`)"),
@@ -148,11 +171,6 @@ impl Change {
             Self::Principal { from, to } => format!("{to} asked for it (it is {from})"),
         }
     }
-}
-
-/// How far two numbers are apart.
-pub(super) fn distance(one: i64, other: i64) -> u64 {
-    one.abs_diff(other)
 }
 
 /// Put a value at a path of a context, where there is one already.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cog_base::json::{Json, Loose, parse_loose};
+use cog_base::json::{Integer, Json, Loose, parse_loose};
 
 use crate::facts::Facts;
 use crate::policies::Rules;
@@ -17,12 +17,15 @@ pub(crate) struct Hints {
     texts: BTreeSet<String>,
     /// Names by entity type.
     entities: BTreeMap<String, BTreeSet<String>>,
+    /// The attributes that policies read.
+    attributes: BTreeSet<String>,
+    unmentioned: String,
 }
 
 impl Hints {
     pub(crate) fn new(rules: &Rules, facts: &Facts) -> Self {
         let (numbers, texts) = facts.literals();
-        let mut hints = Self { numbers, texts, entities: BTreeMap::new() };
+        let mut hints = Self { numbers, texts, ..Self::default() };
         for entity in facts.entities.iter() {
             let uid = entity.uid();
             hints.entity(uid.type_name().basename(), uid.id().unescaped());
@@ -36,6 +39,9 @@ impl Hints {
                 members.values().for_each(|value| hints.collect(value));
             }
         }
+        while hints.unmentioned.is_empty() || hints.texts.contains(&hints.unmentioned) {
+            hints.unmentioned.push(char::REPLACEMENT_CHARACTER);
+        }
         hints
     }
 
@@ -43,7 +49,8 @@ impl Hints {
         self.entities.entry(kind.to_owned()).or_default().insert(name.to_owned());
     }
 
-    /// Cedar's JSON policy format: literals stand under `Value`, entities are `{type, id}`.
+    /// Cedar's JSON policy format: literals stand under `Value`, entities are `{type, id}`,
+    /// attributes that are read under `attr`, those of a record as its keys under `Record`.
     fn collect(&mut self, value: &Loose) {
         match value {
             Json::List(items) => items.iter().for_each(|item| self.collect(item)),
@@ -61,6 +68,17 @@ impl Hints {
                         ("Value", Json::Text(text)) => {
                             self.texts.insert(text.clone());
                         }
+                        ("attr", Json::Text(attribute)) => {
+                            self.attributes.insert(attribute.clone());
+                        }
+                        ("attr", Json::List(path)) => {
+                            let path = path.iter().filter_map(Json::as_text);
+                            self.attributes.extend(path.map(str::to_owned));
+                        }
+                        ("Record", Json::Map(record)) => {
+                            self.attributes.extend(record.keys().cloned());
+                            self.collect(member);
+                        }
                         _ => self.collect(member),
                     }
                 }
@@ -69,16 +87,33 @@ impl Hints {
         }
     }
 
-    /// The numbers worth trying instead of `from`, nearest first: each that is mentioned and
-    /// the two beside it.
-    pub(super) fn numbers(&self, from: i64) -> Vec<i64> {
+    /// The numbers worth trying instead of `from`, nearest first: each that is mentioned or
+    /// stands elsewhere in the request, with the two beside it, and some more.
+    pub(super) fn numbers(
+        &self,
+        from: i64,
+        own: &BTreeSet<i64>,
+        more: impl IntoIterator<Item = i64>,
+    ) -> Vec<i64> {
         let beside = |number: &i64| [number.saturating_sub(1), *number, number.saturating_add(1)];
-        let others: BTreeSet<_> =
-            self.numbers.iter().flat_map(beside).filter(|other| *other != from).collect();
-        let mut others: Vec<_> = others.into_iter().collect();
-        others.sort_by_key(|other| other.abs_diff(from));
-        others.truncate(TRIED_MAX);
-        others
+        let mentioned: BTreeSet<_> = self.numbers.union(own).flat_map(beside).collect();
+        let nearest = |numbers: BTreeSet<i64>| {
+            let mut numbers: Vec<_> = numbers.into_iter().filter(|it| *it != from).collect();
+            numbers.sort_by_key(|other| other.abs_diff(from));
+            numbers
+        };
+        let tried = nearest(mentioned).into_iter().take(TRIED_MAX);
+        nearest(tried.chain(more).filter(|it| Integer::new(*it).is_some()).collect())
+    }
+
+    /// Whether a policy reads an attribute of this name.
+    pub(super) fn reads(&self, attribute: &str) -> bool {
+        self.attributes.contains(attribute)
+    }
+
+    /// A text that nothing mentions, to try what any other text would do.
+    pub(super) fn unmentioned(&self) -> &str {
+        &self.unmentioned
     }
 
     /// The texts worth trying.
