@@ -62,13 +62,17 @@ impl Folder {
         self.keys().join("master.key")
     }
 
-    /// Make what is missing. What is there keeps its permissions.
+    /// Make what is missing, for the owner alone. What is there keeps its permissions.
     pub(crate) fn create(&self) -> Result<(), StoreError> {
         for folder in [self.0.clone(), self.keys()] {
             let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&folder);
             made.map_err(on_path("create the folder", &folder))?;
         }
-        Ok(())
+        // SQLite gives the files beside it the same permissions.
+        let path = self.database();
+        let made =
+            OpenOptions::new().append(true).create(true).mode(KEY_MODE).open(&path).map(drop);
+        made.map_err(on_path("create", &path))
     }
 
     /// Become the one process that writes here.

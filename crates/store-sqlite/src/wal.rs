@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,7 +50,8 @@ pub(crate) fn pages_after_commit() -> u32 {
 /// the holder of the folder's lock.
 pub(crate) fn grow(folder: &Folder) -> Result<(), StoreError> {
     let path = folder.wal();
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let opened =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
     let mut file = opened.map_err(on_path("open", &path))?;
     let mut size = file.seek(SeekFrom::End(0)).map_err(on_path("read the size of", &path))?;
     if size >= WAL_BYTES {

@@ -2,8 +2,8 @@
 //! back the one before it is. That costs no index, and a mark every so many entries lets a
 //! reader enter the chain in the middle.
 
-use std::collections::hash_map::Entry as Slot;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 
 use cog_base::id::RunId;
 use cog_ledger::{Entry, Kind};

@@ -23,7 +23,9 @@ fn a_new_folder_and_its_keys_are_for_the_owner_alone() {
     assert_eq!(mode(&folder.data("")), 0o700);
     assert_eq!(mode(&folder.data("keys")), 0o700);
     assert_eq!(mode(&folder.data("keys/master.key")), 0o600);
-    assert_eq!(mode(&folder.data("keys/high-water")), 0o600);
+    for file in ["keys/high-water", "ledger.db", "ledger.db-wal", "ledger.db-shm", "lock"] {
+        assert_eq!(mode(&folder.data(file)), 0o600, "{file}");
+    }
 }
 
 #[test]
