@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::Canon;
+use crate::obligation::PERSON;
 
 /// How a canon is changed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -39,7 +40,7 @@ pub enum ChangeRefusal {
 
 impl ChangeRule {
     /// Whether these approvers are enough for a change that `proposer` proposed, by the
-    /// facts of `canon`: enough different approvers of the named groups, and one at least
+    /// facts of `canon`: enough different people of the named groups, and one at least
     /// who is not the proposer.
     ///
     /// # Errors
@@ -50,7 +51,11 @@ impl ChangeRule {
         proposer: &str,
         approvers: &[&str],
     ) -> Result<(), ChangeRefusal> {
-        let eligible = |who: &&str| self.approvers.iter().any(|group| canon.is_member(who, group));
+        // A role is a member of itself, and what an agent says is evidence: people approve.
+        let eligible = |who: &&str| {
+            who.starts_with(PERSON)
+                && self.approvers.iter().any(|group| canon.is_member(who, group))
+        };
         let counted: BTreeSet<&str> = approvers.iter().copied().filter(eligible).collect();
         let have = counted.len() as u64;
         if have < self.approvals {

@@ -6,6 +6,7 @@ use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid, EvalResult, Sc
 use cog_base::json;
 
 use crate::error::{CanonError, with_causes};
+use crate::obligation::PERSON;
 use crate::source::Source;
 
 /// Most entities of a canon.
@@ -69,12 +70,12 @@ impl Facts {
             && (who == group || self.entities.is_ancestor_of(&group, &who))
     }
 
-    /// How many different entities, groups aside, are one of these groups or in one.
+    /// How many different people are one of these groups or in one.
     pub(crate) fn members(&self, groups: &[String]) -> usize {
         let groups: BTreeSet<_> = groups.iter().filter_map(|group| self.actor(group)).collect();
-        // A role inside a role is nobody who could agree.
+        // A role inside a role is nobody who could agree, and neither is an agent.
         let inside = |uid: &EntityUid| {
-            uid.type_name().basename() != "Role"
+            Self::name(uid).starts_with(PERSON)
                 && (groups.contains(uid)
                     || groups.iter().any(|group| self.entities.is_ancestor_of(group, uid)))
         };

@@ -8,7 +8,9 @@ use crate::window::Window;
 pub const OBLIGATIONS_MAX: usize = 16;
 
 /// The kinds of actor and group that can consent.
-const GROUP_KINDS: [&str; 2] = ["role:", "user:"];
+const GROUP_KINDS: [&str; 2] = ["role:", PERSON];
+/// What the name of a person starts with.
+pub(crate) const PERSON: &str = "user:";
 
 /// A duty, and the policy that asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,10 +80,12 @@ fn approval(text: &str) -> Result<Duty, String> {
     let (count, of) = text.split_once(" of ").ok_or_else(form)?;
     let count = count.trim().parse().ok().filter(|count| *count > 0).ok_or_else(form)?;
     let of: Vec<_> = of.split(',').map(|group| group.trim().to_owned()).collect();
-    let named = |group: &String| {
-        GROUP_KINDS.iter().any(|kind| group.strip_prefix(kind).is_some_and(|name| !name.is_empty()))
-    };
-    if of.iter().all(named) { Ok(Duty::Approval { count, of }) } else { Err(form()) }
+    if of.iter().all(|group| can_consent(group)) { Ok(Duty::Approval { count, of }) } else { Err(form()) }
+}
+
+/// Whether this is a group or a person, who could agree to something.
+pub(crate) fn can_consent(group: &str) -> bool {
+    GROUP_KINDS.iter().any(|kind| group.strip_prefix(kind).is_some_and(|name| !name.is_empty()))
 }
 
 fn limit(text: &str) -> Result<Duty, String> {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::change::ChangeRule;
 use crate::error::CanonError;
+use crate::obligation::can_consent;
 use crate::source::SETTINGS;
 
 /// The risk classes, from the least to the most harm.
@@ -195,6 +196,10 @@ impl File {
         if self.change.approvers.is_empty() {
             let hint = "name who may approve, such as [\"role:board\"]";
             return wrong("approvers", "`change.approvers` is empty".into(), hint);
+        }
+        if let Some(other) = self.change.approvers.iter().find(|group| !can_consent(group)) {
+            let what = format!("`{other}` cannot approve a change");
+            return wrong(other, what, "only people can: name a role:… or a user:…");
         }
         let classes = self.actions.values().map(|action| &action.risk).chain(self.risk.keys());
         for class in classes {
