@@ -225,6 +225,12 @@ pub(crate) enum LedgerCommand {
         #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
         actor: String,
     },
+    /// Go on with an older copy of the ledger that was put back on purpose.
+    AcceptRestore {
+        /// Who does it.
+        #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
+        actor: String,
+    },
     /// Drop entries before a number; their subtree hashes and a signed head stay.
     Prune {
         /// The first entry that stays.

@@ -186,7 +186,7 @@ impl StoreError {
             }
             Self::RolledBack { .. } => {
                 "Put the newer data back if you have them. If the backup was \
-                 restored on purpose, accept the restore explicitly; whoever holds a later signed \
+                 restored on purpose: cognitionos ledger accept-restore. Whoever holds a later signed \
                  head will see that history was lost."
                     .into()
             }

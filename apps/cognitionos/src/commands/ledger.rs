@@ -50,6 +50,7 @@ pub(crate) fn ledger(
         LedgerCommand::Erase { subject, actor } => {
             admin::erase(&Home::change(data)?, subject, actor, terminal)
         }
+        LedgerCommand::AcceptRestore { actor } => admin::accept_restore(data, actor, terminal),
         LedgerCommand::Prune { before, reason, actor } => {
             admin::prune(&Home::change(data)?, *before, reason, actor, terminal)
         }

@@ -1,10 +1,13 @@
 //! Key rotation, erasure and pruning: each leaves an entry that says what was done.
 
+use std::path::Path;
+
 use cog_base::json::Map;
 use cog_base::{Digest, Value};
 use cog_gate::Actor;
 use cog_ledger::{Draft, Kind};
 use cog_store::Keep as _;
+use cog_store_sqlite::SqliteStore;
 
 use super::{empty, public_key};
 use crate::failure::{Exit, Failure};
@@ -70,6 +73,33 @@ pub(super) fn erase(
         terminal.emit(&Value::map([("bodies", erased.bodies)]));
     } else {
         terminal.say(&format!("{} bodies erased; every proof stays valid", erased.bodies));
+    }
+    Ok(Exit::Done)
+}
+
+/// Go on with an older copy, on the record: whoever holds a later signed head will see
+/// that history was lost, and here stands that it was meant.
+pub(super) fn accept_restore(dir: &Path, who: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let who = actor(who)?;
+    let restored = SqliteStore::accept_restore(dir).map_err(told)?;
+    if restored.is_empty() {
+        terminal.note("nothing was restored: the ledger is as long as it was");
+        return Ok(Exit::Done);
+    }
+    let home = Home::write(dir)?;
+    for log in &restored {
+        let note = format!("a copy of {} entries was put back where {} had been", log.now, log.was);
+        let data = Map::from([
+            ("source".into(), "restore".into()),
+            ("digest".into(), Digest::of(&[note.as_bytes()]).into()),
+            ("note".into(), note.as_str().into()),
+        ]);
+        home.append(vec![draft(Kind::Evidence, &who, data)])?;
+        if terminal.json {
+            terminal.emit(&Value::map([("was", log.was), ("now", log.now)]));
+        } else {
+            terminal.say(&note);
+        }
     }
     Ok(Exit::Done)
 }
