@@ -1,0 +1,152 @@
+//! Approvals: by whom, of what exactly, once, and under which canon.
+
+use crate::program::{Folder, text};
+
+/// A quickstart that waits for one approval: the run and the request.
+fn waiting(name: &str) -> (Folder, String, String) {
+    let folder = Folder::example(name, "01-quickstart");
+    let parked = folder.cog(&["run", "workflow.yaml"]).ends(8);
+    let (run, request) = (parked.id("run"), parked.id("apr"));
+    (folder, run, request)
+}
+
+#[test]
+fn only_who_may_can_approve_and_only_once() {
+    let (folder, run, request) = waiting("approve");
+    let approve = |who| folder.cog(&["approvals", "approve", &request, "--as", who]);
+    let before = folder.entries("approval.granted").len();
+    approve("agent:clerk").ends(4).says(&["asked for this"]);
+    approve("user:operator").ends(4).says(&["started the run"]);
+    approve("user:nobody").ends(4).says(&["it takes role:finance"]);
+    approve("role:finance").ends(2);
+    approve("cfo").ends(2);
+    approve("").ends(2);
+    assert_eq!(folder.entries("approval.granted").len(), before);
+    folder.cog(&["run", "--resume", &run]).ends(8).says(&[&request]);
+
+    approve("user:cfo").ends(0).says(&["approved by user:cfo", &run]);
+    approve("user:cfo").ends(4).says(&["already answered"]);
+    approve("user:controller").ends(4).says(&["already answered"]);
+    let reject = ["approvals", "reject", &request, "--as", "user:controller", "--reason", "late"];
+    folder.cog(&reject).ends(4);
+    folder.cog(&["run", "--resume", &run]).ends(0);
+    approve("user:cfo").ends(2).says(&["no open run waits"]);
+    let receipts = folder.entries("receipt");
+    let resting = receipts.iter().filter(|it| it.to_string().contains(&request)).count();
+    assert_eq!(resting, 1, "one receipt rests on the approval");
+    folder.holds();
+}
+
+#[test]
+fn a_rejection_is_a_denial_with_its_reason() {
+    let (folder, run, request) = waiting("reject");
+    folder
+        .cog(&["approvals", "reject", &request, "--as", "user:operator", "--reason", "x"])
+        .ends(4);
+    let reason = "the order was never signed";
+    let reject = |request: &str| {
+        let reject = ["approvals", "reject", request, "--as", "user:cfo", "--reason", reason];
+        folder.cog(&reject).ends(0).says(&["rejected by user:cfo"]);
+        folder.cog(&["run", "--resume", &run]).says(&["approval.rejected"])
+    };
+    // Each of the three plans is another intent, so that each is asked for.
+    let second = reject(&request).ends(8).id("apr");
+    let third = reject(&second).ends(8).id("apr");
+    reject(&third).ends(0).says(&["paid: 8"]);
+    let denials = folder.entries("denial");
+    assert_eq!(denials.len(), 6);
+    let last = denials.last().unwrap();
+    assert_eq!(text(last, &["data", "code"]), "approval.rejected");
+    folder.cog(&["why", text(last, &["data", "id"])]).ends(0).says(&["was refused"]);
+    folder.cog(&["why", &request]).ends(0).says(&["user:cfo said no", reason]);
+    assert_eq!(folder.files("out/payments").len(), 8);
+    folder.holds();
+}
+
+#[test]
+fn two_of_a_group_are_two_people() {
+    let folder = Folder::example("two-people", "01-quickstart");
+    folder.change("canon/policies/paying.cedar", "1 of role:finance", "2 of role:finance");
+    let parked = folder.cog(&["run", "workflow.yaml"]).ends(8);
+    let (run, request) = (parked.id("run"), parked.id("apr"));
+    let approve = |who| folder.cog(&["approvals", "approve", &request, "--as", who]);
+    approve("user:cfo").ends(0);
+    approve("user:cfo").ends(4);
+    folder.cog(&["approvals", "list"]).ends(0).says(&["needs 2", "has 1"]);
+    folder.cog(&["run", "--resume", &run]).ends(8);
+    approve("user:controller").ends(0);
+    folder.cog(&["run", "--resume", &run]).ends(0).says(&["paid: 9"]);
+    folder.holds();
+}
+
+#[test]
+fn an_approval_that_was_given_does_not_outlive_its_canon() {
+    let (folder, run, request) = waiting("approved-then-changed");
+    folder.cog(&["approvals", "approve", &request, "--as", "user:cfo"]).ends(0);
+    change_the_limit(&folder);
+    asked_again_then_paid(&folder, &run, &request);
+}
+
+/// Put a canon in force that differs a little.
+fn change_the_limit(folder: &Folder) {
+    folder.copy("canon", "next");
+    folder.change("next/policies/paying.cedar", "2000000 per run", "1900000 per run");
+    let proposed = folder.cog(&["canon", "propose", "next", "--as", "user:cfo"]).ends(0).id("prp");
+    folder.cog(&["canon", "approve", &proposed, "--as", "user:controller"]).ends(0);
+    folder.cog(&["canon", "activate", &proposed, "--as", "user:cfo"]).ends(0);
+}
+
+/// The run that goes on asks anew, and only the new answer counts.
+fn asked_again_then_paid(folder: &Folder, run: &str, old: &str) {
+    let again = folder.cog(&["run", "--resume", run]).ends(8).id("apr");
+    assert_ne!(again, *old);
+    assert_eq!(folder.files("out/payments").len(), 8);
+    let list = folder.cog(&["approvals", "list"]).ends(0);
+    assert!(list.out.contains(&again) && !list.out.contains(old), "{list}");
+    folder.cog(&["approvals", "approve", &again, "--as", "user:cfo"]).ends(0);
+    folder.cog(&["run", "--resume", run]).ends(0).says(&["paid: 9"]);
+    folder.holds();
+}
+
+#[test]
+fn a_step_can_ask_people_by_itself() {
+    let folder = Folder::example("sign", "01-quickstart");
+    let steps = r#"name: sign
+domain: accounts-payable
+steps:
+  - id: sign
+    approve: { by: ["role:finance"], count: 1, message: "Close the month?", expires_minutes: 60 }
+  - id: closed
+    needs: [sign]
+    uses: compute
+    with: { by: finance }
+outputs:
+  closed: "${{ steps.closed.output.by }}"
+"#;
+    folder.write("workflow.yaml", steps);
+    for (answer, code) in [("approve", 0), ("reject", 4)] {
+        let parked = folder.cog(&["run", "workflow.yaml"]).ends(8);
+        let (run, request) = (parked.id("run"), parked.id("apr"));
+        folder.cog(&["approvals", "list"]).ends(0).says(&["Close the month?", &request]);
+        let by = |who| {
+            let reason = if answer == "reject" { &["--reason", "not yet"][..] } else { &[] };
+            folder.cog(&[&["approvals", answer, &request, "--as", who], reason].concat())
+        };
+        by("user:operator").ends(4);
+        by("user:controller").ends(0);
+        let ended = folder.cog(&["run", "--resume", &run]).ends(code);
+        assert_eq!(ended.out.contains("closed: finance"), code == 0, "{ended}");
+    }
+    folder.holds();
+}
+
+#[test]
+fn whoever_approves_payments_starts_no_run_that_makes_them() {
+    let folder = Folder::example("duties", "01-quickstart");
+    let run = folder.cog(&["run", "workflow.yaml", "--as", "user:cfo"]);
+    assert!(matches!(run.code, 0 | 4), "{run}");
+    assert_eq!(folder.files("out/payments").len(), 0);
+    folder.cog(&["run", "workflow.yaml", "--as", "user:nobody"]).ends(4);
+    folder.cog(&["run", "workflow.yaml", "--as", "nobody"]).ends(2);
+    folder.holds();
+}

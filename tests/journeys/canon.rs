@@ -1,0 +1,189 @@
+//! The canon: checked, compared, and changed by more than one person.
+
+use cog_base::Value;
+
+use crate::program::{Folder, text};
+
+/// The laboratory after a run under its first canon.
+fn laboratory(name: &str) -> Folder {
+    let folder = Folder::example(name, "06-change-the-canon");
+    folder.cog(&["run", "workflow.yaml", "--canon", "canon-v1"]).ends(0).says(&["founds"]);
+    folder
+}
+
+fn propose(folder: &Folder, dir: &str, who: &str) -> String {
+    folder.cog(&["canon", "propose", dir, "--as", who]).ends(0).id("prp")
+}
+
+#[test]
+fn a_change_takes_a_proposal_and_somebody_else() {
+    let folder = laboratory("change");
+    let act = |word, id: &str, who| folder.cog(&["canon", word, id, "--as", who]);
+    folder.cog(&["canon", "propose", "canon-v2", "--as", "user:nobody"]).ends(4);
+    folder.cog(&["canon", "propose", "canon-v1", "--as", "user:head-of-lab"]).ends(7);
+    let id = propose(&folder, "canon-v2", "user:head-of-lab");
+    folder.cog(&["canon", "list"]).ends(0).says(&["in force", "open", "nobody yet", &id]);
+
+    act("activate", &id, "user:head-of-lab").ends(4);
+    act("approve", &id, "user:nobody").ends(4);
+    act("approve", &id, "user:operator").ends(4);
+    act("approve", &id, "user:head-of-lab").ends(0);
+    act("activate", &id, "user:head-of-lab").ends(4);
+    act("approve", &id, "user:controller").ends(0);
+    act("approve", &id, "user:controller").ends(4);
+    act("activate", &id, "user:nobody").ends(4);
+    act("activate", &id, "user:head-of-lab").ends(0);
+    act("activate", &id, "user:head-of-lab").ends(2);
+    act("approve", &id, "user:controller").ends(2);
+
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(0);
+    run.says(&["ordered: gloves, centrifuge-rotor", "refused: solvent-waste-tank"]);
+    folder.holds();
+}
+
+#[test]
+fn another_canon_binds_nobody_until_it_is_in_force() {
+    let folder = laboratory("not-in-force");
+    let with_v2 = ["run", "workflow.yaml", "--canon", "canon-v2"];
+    let before = folder.entries("receipt").len();
+    folder.cog(&with_v2).ends(7).says(&["canon propose"]);
+    // A folder beside the workflow that was changed is a remark; the one in force decides.
+    folder.copy("canon-v2", "canon");
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(0);
+    run.says(&["the one in force decides", "refused: centrifuge-rotor, solvent-waste-tank"]);
+    assert_eq!(folder.entries("receipt").len(), before + 1);
+    let id = propose(&folder, "canon-v2", "user:head-of-lab");
+    folder.cog(&with_v2).ends(7);
+    folder.cog(&["canon", "approve", &id, "--as", "user:controller"]).ends(0);
+    folder.cog(&["canon", "activate", &id, "--as", "user:controller"]).ends(0);
+    folder.cog(&with_v2).ends(0);
+    folder.cog(&["run", "workflow.yaml", "--canon", "canon-v1"]).ends(7);
+    folder.holds();
+}
+
+#[test]
+fn a_rejected_proposal_is_closed_and_an_overtaken_one_too() {
+    let folder = laboratory("rejected");
+    folder.copy("canon-v2", "canon-v3");
+    folder.change("canon-v3/canon.toml", "amount_max = 1_000_000", "amount_max = 900_000");
+    let act = |word, id: &str, who| folder.cog(&["canon", word, id, "--as", who]);
+    let (second, third, again) = (
+        propose(&folder, "canon-v2", "user:head-of-lab"),
+        propose(&folder, "canon-v3", "user:head-of-lab"),
+        propose(&folder, "canon-v2", "user:controller"),
+    );
+    let reject = ["canon", "reject", &again, "--reason", "twice", "--as", "user:head-of-lab"];
+    folder.cog(&reject).ends(0);
+    act("approve", &again, "user:head-of-lab").ends(2);
+    act("approve", &second, "user:controller").ends(0);
+    act("approve", &third, "user:controller").ends(0);
+    act("activate", &second, "user:controller").ends(0);
+    // The third was approved as a change of the first, which no longer binds.
+    act("activate", &third, "user:controller").ends(7);
+    folder.holds();
+}
+
+#[test]
+fn impact_names_each_verdict_that_would_flip() {
+    let folder = laboratory("impact");
+    let flips = |arguments: &[&str]| {
+        let impact = folder.cog(&[arguments, &["--json"]].concat()).ends(0).json();
+        let flipped = impact.get("flipped").and_then(Value::as_list).unwrap();
+        let line = |it: &Value| {
+            format!("{} {} -> {}", text(it, &["step"]), text(it, &["before"]), text(it, &["after"]))
+        };
+        flipped.iter().map(line).collect::<Vec<_>>()
+    };
+    let expected = ["order[1] refuse -> allow"];
+    assert_eq!(flips(&["canon", "impact", "canon-v2"]), expected);
+    assert_eq!(flips(&["replay", "--canon", "canon-v2"]), expected);
+    assert_eq!(flips(&["replay", "--all", "--canon", "canon-v2"]), expected);
+    assert_eq!(flips(&["canon", "impact", "canon-v1"]), [""; 0]);
+}
+
+#[test]
+fn canons_are_compared_by_folder_digest_and_name() {
+    let folder = laboratory("diff");
+    let check = folder.cog(&["canon", "check", "canon-v1", "--json"]).ends(0).json();
+    let digest = text(&check, &["digest"]);
+    let diff = |from, to| folder.cog(&["canon", "diff", from, to]).ends(0);
+    let differences = diff("canon-v1", "canon-v2").out;
+    for part in ["order.small", "order.no-waste-equipment"] {
+        assert!(differences.contains(part), "{differences}");
+    }
+    assert_eq!(diff("active", "canon-v2").out, differences);
+    assert_eq!(diff(digest, "canon-v2").out, differences);
+    assert_eq!(diff("active", digest).out, "");
+    folder.cog(&["canon", "diff", "active", "nonsense"]).ends(2);
+}
+
+#[test]
+fn a_canon_whose_tests_fail_never_binds() {
+    let folder = laboratory("failing-tests");
+    folder.change("canon-v2/policies/orders.cedar", "<= 100000", "<= 90000");
+    folder.cog(&["canon", "test", "canon-v2"]).ends(1).says(&["failed", "1,000.00 is fine now"]);
+    folder.cog(&["canon", "check", "canon-v2"]).ends(1);
+    let propose = ["canon", "propose", "canon-v2", "--as", "user:head-of-lab"];
+    folder.cog(&propose).ends(2).says(&["1 of its tests fail"]);
+    let other = ["run", "workflow.yaml", "--canon", "canon-v2", "--data", "other"];
+    folder.cog(&other).ends(2).says(&["tests fail"]);
+    assert!(!folder.has("out/centrifuge-rotor.json"));
+}
+
+#[test]
+fn a_canon_that_does_not_load_is_told_by_file_and_refuses_all() {
+    let folder = Folder::example("broken-canon", "06-change-the-canon");
+    for (name, file, from, to, words) in [
+        ("syntax", "policies/orders.cedar", "permit (", "permitt (", "policies/orders.cedar"),
+        ("type", "policies/orders.cedar", "amount_cents <=", "amount <=", "policies/orders.cedar"),
+        ("key", "canon.toml", "approvals = 1", "aprovals = 1", "canon.toml"),
+        ("facts", "facts/people.json", "[", "{", "facts/people.json"),
+        ("case", "tests/orders.yaml", "expect:", "expcet:", "tests/orders.yaml"),
+    ] {
+        folder.copy("canon-v2", name);
+        folder.change(&format!("{name}/{file}"), from, to);
+        folder.cog(&["canon", "check", name]).ends(2).says(&[words]);
+        folder.cog(&["run", "workflow.yaml", "--canon", name]).ends(2).says(&[words]);
+    }
+    assert!(!folder.has("out"), "something took effect");
+}
+
+#[test]
+fn without_a_canon_everything_is_refused() {
+    let folder = Folder::example("no-canon", "04-survives-kill-9");
+    std::fs::remove_dir_all(folder.path("canon")).unwrap();
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(4);
+    run.says(&["no canon", "everything is refused", "0 receipts"]);
+    assert_eq!(folder.entries("receipt").len(), 0);
+    assert!(!folder.entries("denial").is_empty());
+    assert!(folder.files("out").is_empty());
+    folder.cog(&["ledger", "verify"]).ends(0);
+    folder.cog(&["replay"]).ends(0);
+}
+
+#[test]
+fn a_canon_binds_its_own_domain_only() {
+    let folder = Folder::example("other-domain", "06-change-the-canon");
+    folder.change("canon-v1/canon.toml", "domain = \"purchasing\"", "domain = \"travel\"");
+    let run = ["run", "workflow.yaml", "--canon", "canon-v1"];
+    folder.cog(&run).ends(2).says(&["`travel`", "`purchasing`"]);
+    assert!(!folder.has("out"));
+}
+
+#[test]
+fn evidence_is_promoted_only_by_entries_that_are_evidence() {
+    let folder = laboratory("evidence");
+    let propose = |seq: &str| {
+        let propose = ["canon", "propose", "canon-v2", "--as", "user:head-of-lab"];
+        folder.cog(&[&propose[..], &["--evidence", seq]].concat())
+    };
+    propose("0").ends(2).says(&["no evidence"]);
+    propose("9999").ends(2).says(&["no evidence"]);
+    let outcome = folder.entries("outcome")[0].get("seq").and_then(Value::as_u64).unwrap();
+    let id = propose(&outcome.to_string()).ends(0).id("prp");
+    folder.cog(&["canon", "approve", &id, "--as", "user:controller"]).ends(0);
+    folder.cog(&["canon", "activate", &id, "--as", "user:controller"]).ends(0);
+    let promotion = &folder.entries("promotion")[0];
+    assert!(promotion.to_string().contains(&format!("[{outcome}]")), "{promotion}");
+    folder.holds();
+}

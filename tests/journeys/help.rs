@@ -1,0 +1,149 @@
+//! Help, completions, and the command lines that help and manuals show: each can be given.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use crate::program::{Folder, program, workspace};
+
+/// Every command by its words, found from the help itself.
+fn commands(folder: &Folder) -> Vec<Vec<String>> {
+    let mut found = vec![vec![]];
+    let mut at = 0;
+    while let Some(words) = found.get(at).cloned() {
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = folder.cog(&arguments).ends(0).says(&["Usage: "]).out;
+        let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+        for line in listed.take_while(|line| !line.is_empty()) {
+            // A description that goes on in the next line is indented further.
+            let name = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '));
+            let name = name.and_then(|rest| rest.split_whitespace().next());
+            let name = name.filter(|name| *name != "help");
+            found.extend(name.map(|name| [&words[..], &[name.to_owned()]].concat()));
+        }
+        at += 1;
+    }
+    found
+}
+
+#[test]
+fn every_command_has_help_and_json() {
+    let folder = Folder::new("help");
+    let found: BTreeSet<String> =
+        commands(&folder).into_iter().map(|words| words.join(" ")).collect();
+    for promised in [
+        "run",
+        "replay",
+        "why",
+        "approvals list",
+        "approvals approve",
+        "approvals reject",
+        "ledger list",
+        "ledger show",
+        "ledger verify",
+        "ledger export",
+        "ledger proof",
+        "ledger checkpoint",
+        "verify",
+        "canon check",
+        "canon test",
+        "canon diff",
+        "canon impact",
+        "canon propose",
+        "canon approve",
+        "canon activate",
+        "canon list",
+        "doctor",
+        "completions",
+    ] {
+        assert!(found.contains(promised), "no command `{promised}` in {found:?}");
+        let arguments: Vec<&str> = promised.split(' ').chain(["--help"]).collect();
+        folder.cog(&arguments).ends(0).says(&["--json", "--data"]);
+    }
+    folder.cog(&["--version"]).ends(0).says(&["cognitionos 0."]);
+    folder.cog(&[]).ends(2).says(&["Usage: "]);
+    assert!(!folder.has("data"));
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let folder = Folder::new("completions");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = folder.cog(&["completions", shell]).ends(0).out;
+        for word in ["approvals", "ledger", "checkpoint", "activate"] {
+            assert!(script.contains(word), "{shell} does not complete `{word}`");
+        }
+    }
+}
+
+/// The command lines in help and manuals, ids filled in.
+fn shown(folder: &Folder) -> Vec<(String, String)> {
+    let mut shown = Vec::new();
+    for words in commands(folder) {
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = folder.cog(&arguments).out;
+        let lines = help.lines().filter(|line| line.starts_with("  cognitionos "));
+        shown.extend(lines.map(|line| (format!("help of `{}`", words.join(" ")), line.to_owned())));
+    }
+    for manual in manuals() {
+        let text = std::fs::read_to_string(workspace().join(&manual)).unwrap();
+        let mut is_shell = false;
+        for line in text.replace("\\\n", " ").lines() {
+            if line.starts_with("```") {
+                is_shell = line == "```sh";
+            } else if is_shell && line.starts_with("cognitionos ") && !line.contains(['[', '|']) {
+                shown.push((manual.clone(), line.to_owned()));
+            }
+        }
+    }
+    shown.into_iter().map(|(from, line)| (from, filled(&line))).collect()
+}
+
+fn manuals() -> Vec<String> {
+    let mut found = vec!["README.md".to_owned(), "examples/README.md".to_owned()];
+    for folder in ["docs/guide", "examples"] {
+        for entry in std::fs::read_dir(workspace().join(folder)).into_iter().flatten() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            found.push(format!("{folder}/{name}"));
+            found.push(format!("{folder}/{name}/README.md"));
+        }
+    }
+    found.retain(|name| name.ends_with(".md") && workspace().join(name).is_file());
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// An id that is shown cut short, such as `run_01j…`, made whole, and a number for `N`.
+fn filled(line: &str) -> String {
+    let mut words = Vec::new();
+    for word in line.split_whitespace() {
+        let prefix = word.split_once('_').map(|(prefix, _)| prefix);
+        match prefix.filter(|prefix| prefix.len() == 3 && word.ends_with('…')) {
+            Some(prefix) => words.push(format!("{prefix}_01m7yb4qxbf438zjd8206fmvk4")),
+            None if word == "N" => words.push("1".to_owned()),
+            None => words.push(word.to_owned()),
+        }
+    }
+    words.join(" ")
+}
+
+#[test]
+fn every_command_line_that_is_shown_can_be_given() {
+    let folder = Folder::new("shown");
+    std::fs::create_dir(folder.path("bin")).unwrap();
+    std::os::unix::fs::symlink(program(), folder.path("bin/cognitionos")).unwrap();
+    let shown = shown(&folder);
+    let manuals: BTreeSet<&str> = shown.iter().map(|(from, _)| from.as_str()).collect();
+    assert!(shown.len() > 20 && manuals.len() > 5, "{manuals:?}");
+    for (from, line) in &shown {
+        // In a folder where nothing is: what is asked for is missing, but it can be asked.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(folder.path("bin")).env("COGNITIONOS_DATA", "data");
+        let path = std::env::var("PATH").unwrap();
+        shell.env("PATH", format!("{}:{path}", folder.path("bin").display()));
+        let output = shell.stdin(std::process::Stdio::null()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains("try '--help'"), "{from}: {line}\n{said}");
+        assert!(output.status.code().is_some_and(|code| code <= 8), "{from}: {line}\n{said}");
+    }
+}

@@ -1,0 +1,28 @@
+//! Journeys: the real program as somebody uses it, from the command line alone. Each test
+//! has a folder of its own and looks at exit codes, words, files and the ledger.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+#![expect(clippy::print_stdout, reason = "tests say what they tried")]
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the tests start programs, kill them, and look at files"
+)]
+
+mod approvals;
+mod canon;
+mod codes;
+mod examples;
+mod files;
+mod help;
+mod json;
+mod keeping;
+mod kills;
+mod ledger;
+mod models;
+mod program;

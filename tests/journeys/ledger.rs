@@ -1,0 +1,159 @@
+//! Looking at the ledger: lists, entries, proofs, heads, keys and tables.
+
+use cog_base::Value;
+use cog_base::json::parse;
+use cog_ledger::proof::TlogProof;
+use cog_ledger::{Checkpoint, VerifierKey};
+
+use crate::program::{Folder, text};
+
+/// The travel desk after one run.
+fn desk(name: &str) -> Folder {
+    let folder = Folder::example(name, "02-refusal-and-why");
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
+    folder
+}
+
+#[test]
+fn lists_are_filtered() {
+    let folder = desk("list");
+    let second = folder.cog(&["run", "workflow.yaml"]).ends(0).id("run");
+    let list = |arguments: &[&str]| {
+        folder.cog(&[&["ledger", "list", "--json"], arguments].concat()).ends(0).jsons()
+    };
+    let all = list(&[]);
+    for (place, entry) in all.iter().enumerate() {
+        assert_eq!(entry.get("seq"), Some(&(place as u64).into()));
+    }
+    let of_second = list(&["--run", &second]);
+    assert!(of_second.iter().all(|entry| text(entry, &["session"]) == second));
+    assert_eq!(text(&of_second[0], &["kind"]), "session.started");
+    assert_eq!(text(of_second.last().unwrap(), &["kind"]), "session.sealed");
+    assert_eq!(list(&["--kind", "denial"]).len(), 6);
+    assert_eq!(list(&["--kind", "denial", "--run", &second]).len(), 3);
+    assert_eq!(list(&["--from", "3", "--limit", "2"]), all[3..5]);
+    assert_eq!(list(&["--limit", "0"]), []);
+    assert_eq!(list(&["--from", "100000"]), []);
+    folder.cog(&["ledger", "list", "--kind", "denials"]).ends(2).says(&["denials"]);
+    folder.cog(&["ledger", "list", "--run", "somebody"]).ends(2);
+    let lines = folder.cog(&["ledger", "list", "--limit", "1000"]).ends(0).out;
+    assert_eq!(lines.lines().count(), all.len());
+}
+
+#[test]
+fn an_entry_is_shown_with_its_body_and_explained() {
+    let folder = desk("show");
+    let denial = text(&folder.entries("denial")[0], &["data", "id"]).to_owned();
+    let shown = folder.cog(&["ledger", "show", &denial, "--json"]).ends(0).json();
+    assert_eq!(text(&shown, &["entry", "data", "id"]), denial);
+    assert!(shown.at(&["body", "trace", "checks"]).is_some());
+    let words = folder.cog(&["ledger", "show", &denial]).ends(0).out;
+    assert_eq!(parse(&words).unwrap(), shown, "words are the same document, laid out");
+    folder.cog(&["ledger", "show", "dny_01m7yb4r49exp8jd6bcm9t1rvw"]).ends(2);
+    folder.cog(&["ledger", "show", "99999"]).ends(2);
+    let story = ["was refused", "Why:", "It would be permitted", "What was checked:", "NO"];
+    folder.cog(&["why", &denial]).ends(0).says(&story);
+    let receipt = text(&folder.entries("receipt")[0], &["data", "id"]).to_owned();
+    folder.cog(&["why", &receipt]).ends(0).says(&["was allowed", "It was done."]);
+}
+
+/// The key and the head of a ledger, as they are printed.
+fn key_and_head(folder: &Folder) -> (VerifierKey, Checkpoint) {
+    let key = folder.cog(&["ledger", "key"]).ends(0).out;
+    let head = folder.cog(&["ledger", "checkpoint"]).ends(0).out;
+    (key.trim().parse().unwrap(), Checkpoint::parse(&head).unwrap())
+}
+
+/// Every entry's proof verifies under the printed key, and only for its own leaf.
+pub(crate) fn each_entry_is_proved(folder: &Folder) {
+    let (key, head) = key_and_head(folder);
+    head.verify(head.origin(), std::slice::from_ref(&key)).unwrap();
+    let entries = folder.cog(&["ledger", "list", "--json", "--limit", "1000"]).ends(0).jsons();
+    let step = entries.len().div_ceil(12);
+    for entry in entries.iter().step_by(step) {
+        let seq = entry.get("seq").and_then(Value::as_u64).unwrap().to_string();
+        let shown = folder.cog(&["ledger", "show", &seq, "--json"]).ends(0).json();
+        let leaf = text(&shown, &["leaf"]).parse().unwrap();
+        let proof = folder.cog(&["ledger", "proof", &seq]).ends(0).out;
+        let proof: TlogProof = proof.parse().unwrap();
+        let trusted = std::slice::from_ref(&key);
+        proof.verify(leaf, head.origin(), trusted).unwrap();
+        let other = cog_base::Digest::of(&[b"another leaf"]);
+        assert!(proof.verify(other, head.origin(), trusted).is_err());
+    }
+}
+
+#[test]
+fn every_entry_can_be_proved_against_the_key() {
+    let folder = desk("proof");
+    let (_, head) = key_and_head(&folder);
+    let all = folder.cog(&["ledger", "list", "--json"]).ends(0).jsons();
+    assert_eq!(head.size(), all.len() as u64);
+    each_entry_is_proved(&folder);
+    folder.cog(&["ledger", "proof", "99999"]).ends(2);
+}
+
+#[test]
+fn an_earlier_head_shows_that_the_ledger_only_grew() {
+    let folder = desk("against");
+    folder.write("head.txt", &folder.cog(&["ledger", "checkpoint"]).ends(0).out);
+    folder.cog(&["ledger", "export", "-o", "early.cogbundle", "--key", "k.vkey"]).ends(0);
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
+    for earlier in ["head.txt", "early.cogbundle"] {
+        let verify = ["ledger", "verify", "--against", earlier];
+        folder.cog(&verify).ends(0).says(&["only grew"]);
+    }
+    folder.cog(&["ledger", "export", "-o", "late.cogbundle"]).ends(0);
+    let verify = ["verify", "late.cogbundle", "--key", "k.vkey", "--against", "head.txt"];
+    folder.cog(&verify).ends(0).says(&["only grew between the two views"]);
+    let other = desk("against-another");
+    folder.write("other.txt", &other.cog(&["ledger", "checkpoint"]).ends(0).out);
+    folder.cog(&["ledger", "verify", "--against", "other.txt"]).ends(1);
+    folder.cog(&["verify", "late.cogbundle", "--key", "k.vkey", "--against", "other.txt"]).ends(1);
+    let stranger = other.cog(&["ledger", "key"]).ends(0).out;
+    folder.cog(&["verify", "late.cogbundle", "--key", stranger.trim()]).ends(1);
+}
+
+#[test]
+fn tables_can_be_read_by_others() {
+    let folder = desk("tables");
+    let all = folder.cog(&["ledger", "list", "--json"]).ends(0).jsons();
+    let json = folder.cog(&["ledger", "export", "--format", "json", "-o", "-"]).ends(0).out;
+    assert_eq!(parse(&json).unwrap().as_list().unwrap(), all);
+    folder.cog(&["ledger", "export", "--format", "csv", "-o", "all.csv"]).ends(0);
+    let rows = rows(&folder.read("all.csv"));
+    assert_eq!(rows.len(), all.len() + 1);
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "a row has other columns");
+    let column = |name| rows[0].iter().position(|it| it == name).unwrap();
+    for (row, entry) in rows[1..].iter().zip(&all) {
+        assert_eq!(row[column("kind")], text(entry, &["kind"]));
+        assert_eq!(row[column("actor")], text(entry, &["actor"]));
+    }
+    let bare = ["ledger", "export", "-o", "bare.cogbundle", "--no-bodies", "--key", "k.vkey"];
+    folder.cog(&bare).ends(0);
+    assert!(!folder.read("bare.cogbundle").contains("{\"body\""));
+    folder.cog(&["verify", "bare.cogbundle", "--key", "k.vkey"]).ends(0);
+    folder.cog(&["ledger", "export", "-o", "no/such/folder/x"]).ends(1).says(&["no/such/folder"]);
+}
+
+/// RFC 4180, read by the letter.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let (mut rows, mut row, mut cell) = (Vec::new(), Vec::new(), String::new());
+    let mut is_quoted = false;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match (letter, is_quoted) {
+            ('"', true) if letters.peek() == Some(&'"') => cell.extend(letters.next()),
+            ('"', _) => is_quoted = !is_quoted,
+            (',', false) => row.push(std::mem::take(&mut cell)),
+            ('\r', false) => assert_eq!(letters.peek(), Some(&'\n')),
+            ('\n', false) => {
+                row.push(std::mem::take(&mut cell));
+                rows.push(std::mem::take(&mut row));
+            }
+            (letter, _) => cell.push(letter),
+        }
+    }
+    assert!(row.is_empty() && cell.is_empty() && !is_quoted, "the last row has no end");
+    rows
+}

@@ -1,0 +1,259 @@
+//! Models: a live server on the loopback, a recording of it, and answers that are missing.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use cog_base::Value;
+use cog_base::json::parse_loose;
+
+use crate::program::Folder;
+
+/// A server of the OpenAI protocol that answers with the number of words of the question.
+struct Server {
+    port: u16,
+    asked: Arc<AtomicUsize>,
+    heard: Arc<Mutex<Vec<String>>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// The first `failures` requests get the status 500.
+    fn start(failures: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (count, bodies, ended) = (Arc::clone(&asked), Arc::clone(&heard), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let number = count.fetch_add(1, Ordering::SeqCst);
+                let body = answer(stream.unwrap(), number < failures);
+                bodies.lock().unwrap().extend(body);
+            }
+        });
+        Self { port, asked, heard, stop, thread: Some(thread) }
+    }
+
+    fn model(&self) -> String {
+        format!("http://127.0.0.1:{}/v1#counter", self.port)
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        drop(TcpStream::connect(("127.0.0.1", self.port)));
+        self.thread.take().map(JoinHandle::join).unwrap().unwrap();
+    }
+}
+
+/// Answer one request and close; what was asked.
+fn answer(stream: TcpStream, fails: bool) -> Option<String> {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let (mut length, mut line) = (0, String::new());
+    loop {
+        line.clear();
+        if reader.read_line(&mut line).unwrap() == 0 {
+            return None;
+        }
+        let header = line.trim().to_ascii_lowercase();
+        if let Some(bytes) = header.strip_prefix("content-length:") {
+            length = bytes.trim().parse().unwrap();
+        }
+        if header.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let body = String::from_utf8(body).unwrap();
+    let (status, reply) = if fails {
+        ("500 Internal Server Error", r#"{"error":{"message":"out of memory"}}"#.to_owned())
+    } else {
+        ("200 OK", reply(&body))
+    };
+    let mut stream = stream;
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{reply}",
+        reply.len()
+    )
+    .unwrap();
+    Some(body)
+}
+
+fn reply(body: &str) -> String {
+    let asked = parse_loose(body).unwrap();
+    let messages = asked.get("messages").unwrap().as_list().unwrap();
+    let question = messages.last().unwrap().get("content").unwrap().as_text().unwrap();
+    let said = format!("{} words", question.split_whitespace().count());
+    let message = Value::map([("role", "assistant"), ("content", said.as_str())]);
+    let choice = Value::map([("message", message), ("finish_reason", "stop".into())]);
+    let usage = Value::map([("prompt_tokens", 100_u64), ("completion_tokens", 10)]);
+    Value::map([
+        ("model", Value::from("counter-1")),
+        ("choices", Value::list([choice])),
+        ("usage", usage),
+    ])
+    .to_string()
+}
+
+const WORKFLOW: &str = r#"
+name: count-words
+domain: counting
+inputs:
+  folder: { type: string, default: ./notes }
+roots:
+  notes: { path: "${{ inputs.folder }}", access: read }
+budget: { cost_micros: 1000000, effects: 100, minutes: 5 }
+steps:
+  - id: list
+    uses: file.read
+    with: { root: notes, path: . }
+  - id: note
+    needs: [list]
+    foreach: "${{ steps.list.output.entries }}"
+    max_parallel: 1
+    steps:
+      - id: text
+        uses: file.read
+        with: { root: notes, path: "${{ item.name }}" }
+      - id: count
+        needs: [text]
+        uses: model.chat
+        with: { model: counter, tokens_max: 50, messages: [ { role: user, content: "${{ steps.text.output.text }}" } ] }
+        retry: { attempts: 3, backoff_ms: 1, on: [transient] }
+outputs:
+  counts: "${{ steps.note.output.map(i, i.steps.count.output.text).join(', ') }}"
+"#;
+
+const CANON: &str = "name = \"counting\"\ndomain = \"counting\"\n[change]\napprovals = 1\n\
+    approvers = [\"user:operator\"]\n[models.counter]\nprovider = \"cassette\"\n\
+    input_micros_per_million = 1_000_000\noutput_micros_per_million = 2_000_000\n";
+
+const SCHEMA: &str = "entity User;\nentity Root;\nentity Model;\n\
+    action \"file.read\" appliesTo { principal: [User], resource: [Root], context: {} };\n\
+    action \"model.chat\" appliesTo { principal: [User], resource: [Model], context: {} };\n";
+
+const POLICY: &str = "@id(\"all\")\n@reason(\"It is about counting.\")\npermit (principal == User::\"operator\", action, resource);\n";
+
+const FACTS: &str = r#"[{"uid": {"type": "User", "id": "operator"}, "attrs": {}, "parents": []}]"#;
+
+fn counting(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    for (name, text) in [
+        ("workflow.yaml", WORKFLOW),
+        ("canon/canon.toml", CANON),
+        ("canon/schema.cedarschema", SCHEMA),
+        ("canon/policies/all.cedar", POLICY),
+        ("canon/facts/people.json", FACTS),
+        ("notes/a.txt", "one two three"),
+        ("notes/b.txt", "one two three four"),
+        ("mine/c.txt", "five words are in here"),
+    ] {
+        folder.write(name, text);
+    }
+    folder
+}
+
+#[test]
+fn a_live_model_answers_and_is_paid_for() {
+    let (folder, server) = (counting("live"), Server::start(0));
+    let run = folder.cog(&["run", "workflow.yaml", "--model", &server.model()]).ends(0);
+    // 100 tokens at 1 and 10 at 2 millionths, twice.
+    run.says(&["counts: 3 words, 4 words", "$0.00024 spent"]);
+    assert_eq!(server.asked(), 2);
+    assert!(server.heard.lock().unwrap().iter().all(|body| body.contains("\"counter\"")));
+    folder.holds();
+}
+
+#[test]
+fn a_server_that_fails_is_asked_again_under_the_same_receipt() {
+    let (folder, server) = (counting("retried"), Server::start(2));
+    let run = folder.cog(&["run", "workflow.yaml", "--model", &server.model()]).ends(0);
+    run.says(&["retry", "500", "counts: 3 words, 4 words"]);
+    assert_eq!(server.asked(), 4);
+    let outcomes = folder.entries("outcome");
+    let attempts = |outcome: &Value| outcome.at(&["data", "attempts"]).unwrap().as_u64().unwrap();
+    assert_eq!(outcomes.iter().map(attempts).max(), Some(3));
+    assert_eq!(folder.entries("receipt").len(), 5);
+    folder.holds();
+}
+
+#[test]
+fn a_server_that_keeps_failing_fails_the_run_with_its_words() {
+    let (folder, server) = (counting("failing"), Server::start(100));
+    let run = folder.cog(&["run", "workflow.yaml", "--model", &server.model()]).ends(1);
+    run.says(&["500"]);
+    assert_eq!(server.asked(), 3);
+    folder.holds();
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told() {
+    let folder = counting("nobody");
+    let port = Server::start(0).port;
+    let model = format!("http://127.0.0.1:{port}/v1#x");
+    folder.cog(&["run", "workflow.yaml", "--model", &model]).ends(1).says(&["127.0.0.1"]);
+    folder.holds();
+}
+
+#[test]
+fn a_recording_answers_without_the_server() {
+    let folder = counting("recorded");
+    folder.write("recordings/keep", "");
+    let tape = ["--record", "recordings/counter.jsonl"];
+    let server = Server::start(0);
+    let model = server.model();
+    let run = ["run", "workflow.yaml"];
+    let live = folder.cog(&[&run[..], &["--model", &model], &tape].concat()).ends(0);
+    drop(server);
+    assert_eq!(folder.read("recordings/counter.jsonl").lines().count(), 2);
+    let recorded = folder.cog(&[&run[..], &["--data", "other"]].concat()).ends(0);
+    for words in ["counts: 3 words, 4 words", "$0.00024 spent"] {
+        assert!(live.out.contains(words) && recorded.out.contains(words), "{live}\n{recorded}");
+    }
+    folder.cog(&["replay", "--data", "other"]).ends(0);
+    folder.holds();
+}
+
+#[test]
+fn a_question_that_was_not_recorded_says_what_to_do() {
+    let folder = counting("unrecorded");
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(1);
+    run.says(&["`counter`", "has no answer to this question", "--model"]);
+    folder.holds();
+}
+
+#[test]
+fn the_users_own_folder_is_read() {
+    let (folder, server) = (counting("own-folder"), Server::start(0));
+    let own = folder.path("mine").display().to_string();
+    for given in ["folder=mine".to_owned(), format!("folder={own}")] {
+        let run = ["run", "workflow.yaml", "--input", &given, "--model", &server.model()];
+        folder.cog(&run).ends(0).says(&["counts: 5 words"]);
+    }
+    let missing = ["run", "workflow.yaml", "--input", "folder=missing"];
+    folder.cog(&missing).ends(2).says(&["missing"]);
+}
+
+#[test]
+fn a_model_that_makes_no_sense_is_bad_usage() {
+    let folder = counting("bad-model");
+    for model in ["http://127.0.0.1/v1", "#x", "ftp://127.0.0.1/v1#x", "llama3"] {
+        let run = folder.cog(&["run", "workflow.yaml", "--model", model]).ends(2);
+        run.says(&["--model", "try:"]);
+    }
+}
