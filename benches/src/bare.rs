@@ -178,11 +178,11 @@ fn connect(path: &Path) -> anyhow::Result<Connection> {
         ("temp_store", 2),
     ];
     for (name, value) in settings {
-        let set = db.pragma_update_and_check(None, name, value, |_| Ok(()));
-        set.or_else(|error| match error {
-            rusqlite::Error::QueryReturnedNoRows => Ok(()),
-            other => Err(other),
-        })?;
+        // Some settings answer with a row, some do not.
+        match db.pragma_update_and_check(None, name, value, |_| Ok(())) {
+            Ok(()) | Err(rusqlite::Error::QueryReturnedNoRows) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(db)
 }

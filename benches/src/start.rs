@@ -83,7 +83,8 @@ fn version(program: &Path) -> anyhow::Result<Duration> {
 /// A workflow of one step with its canon and a file to read.
 fn write(place: &Path) -> anyhow::Result<()> {
     let workflow = format!(
-        "name: bench\ndomain: bench\nroots: {{ {SHARED}: {{ path: ./in, access: read }} }}\n\
+        "name: bench\ndomain: bench\nenvironment: production\n\
+         roots: {{ {SHARED}: {{ path: ./in, access: read }} }}\n\
          steps:\n  - {{ id: read, as: \"agent:a0\", uses: file.read, \
          with: {{ root: {SHARED}, path: hello.txt }} }}\n"
     );
@@ -107,6 +108,7 @@ fn receipt(program: &Path, place: &Path, data: &Path) -> anyhow::Result<Duration
         .arg(data)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .context("could not start the program")?;
     let out = child.stdout.take().context("the program's output")?;
