@@ -7,7 +7,7 @@ use cog_base::json;
 
 use crate::error::{CanonError, with_causes};
 use crate::obligation::PERSON;
-use crate::source::Source;
+use crate::source::{SCHEMA, Source};
 
 /// Most entities of a canon.
 pub const FACTS_MAX: usize = 100_000;
@@ -33,8 +33,7 @@ impl Facts {
                 return Err(CanonError::in_file(file, format!("more than {FACTS_MAX} entities")));
             }
         }
-        let kinds = schema.entity_types().map(|name| (kind(name), name.clone())).collect();
-        Ok(Self { entities, kinds })
+        Ok(Self { entities, kinds: kinds(schema)? })
     }
 
     /// `user:cfo` as `User::"cfo"`; nothing when the schema has no such type.
@@ -135,6 +134,19 @@ fn collect(value: &EvalResult, found: &mut (BTreeSet<i64>, BTreeSet<String>)) {
         EvalResult::Record(record) => record.iter().for_each(|(_, item)| collect(item, found)),
         EvalResult::Bool(_) | EvalResult::EntityUid(_) | EvalResult::ExtensionValue(_) => {}
     }
+}
+
+/// Every entity type by its kind. Two of one kind would make `user:cfo` mean either.
+fn kinds(schema: &Schema) -> Result<HashMap<String, EntityTypeName>, CanonError> {
+    let mut kinds = HashMap::new();
+    let names: BTreeSet<_> = schema.entity_types().collect();
+    for name in names {
+        if let Some(other) = kinds.insert(kind(name), name.clone()) {
+            let what = format!("the types `{other}` and `{name}` are one kind, `{}`", kind(name));
+            return Err(CanonError::in_file(SCHEMA, what).hint("begin each with a capital letter"));
+        }
+    }
+    Ok(kinds)
 }
 
 /// The kind of an actor: the name of its type with a small first letter.
