@@ -114,7 +114,14 @@ fn facts(canon: &Canon) -> BTreeMap<String, String> {
 }
 
 fn tests(canon: &Canon) -> BTreeMap<String, String> {
-    canon.cases.iter().map(|case| (case.name().to_owned(), case.describe())).collect()
+    // Two cases may have one name: neither may hide the other.
+    let mut cases: BTreeMap<String, String> = BTreeMap::new();
+    for case in &canon.cases {
+        let said = cases.entry(case.name().to_owned()).or_default();
+        said.push_str(&case.describe());
+        said.push('\n');
+    }
+    cases
 }
 
 fn differences(
