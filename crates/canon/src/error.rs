@@ -47,6 +47,11 @@ impl CanonError {
         error
     }
 
+    /// Where it is, then what: the order of reading.
+    pub(crate) fn place(&self) -> (String, Option<usize>, Option<usize>, String) {
+        (self.file.clone(), self.line, self.column, self.what.clone())
+    }
+
     /// The same at a line and column, both from 1.
     pub(crate) fn at(mut self, line: usize, column: usize) -> Self {
         self.line = Some(line);

@@ -80,7 +80,11 @@ fn approval(text: &str) -> Result<Duty, String> {
     let (count, of) = text.split_once(" of ").ok_or_else(form)?;
     let count = count.trim().parse().ok().filter(|count| *count > 0).ok_or_else(form)?;
     let of: Vec<_> = of.split(',').map(|group| group.trim().to_owned()).collect();
-    if of.iter().all(|group| can_consent(group)) { Ok(Duty::Approval { count, of }) } else { Err(form()) }
+    if of.iter().all(|group| can_consent(group)) {
+        Ok(Duty::Approval { count, of })
+    } else {
+        Err(form())
+    }
 }
 
 /// Whether this is a group or a person, who could agree to something.

@@ -16,6 +16,8 @@ use crate::source::Source;
 pub const POLICIES_MAX: usize = 20_000;
 /// Most characters of an annotation.
 pub const ANNOTATION_MAX: usize = 4_096;
+/// Most characters of an `@id`.
+const ID_MAX: usize = 128;
 
 /// The annotations that a policy can have.
 const ANNOTATIONS: [&str; 8] =
@@ -187,7 +189,7 @@ fn check_annotations(notes: &BTreeMap<&str, &str>, effect: Effect) -> Result<(),
     }
     let named = |id: &&str| {
         let good = |letter: char| letter.is_alphanumeric() || "._-:/".contains(letter);
-        !id.is_empty() && id.chars().count() <= 128 && id.chars().all(good)
+        !id.is_empty() && id.chars().count() <= ID_MAX && id.chars().all(good)
     };
     match notes.get("id") {
         None => {
@@ -196,7 +198,8 @@ fn check_annotations(notes: &BTreeMap<&str, &str>, effect: Effect) -> Result<(),
         }
         Some(id) if !named(id) => {
             let what = format!("`{id}` is no good @id");
-            wrong("id", what, "use letters, digits, `.`, `-`, `_`, `:` and `/`".into())
+            let hint = format!("use letters, digits, `.`, `-`, `_`, `:` and `/`, {ID_MAX} at most");
+            wrong("id", what, hint)
         }
         Some(_) => Ok(()),
     }
@@ -218,8 +221,10 @@ fn validate(
         let text = files.iter().find(|(path, _)| *path == file).map_or("", |(_, text)| text);
         CanonError::from_cedar(file, text, found)
     };
-    if let Some(error) = result.validation_errors().next() {
-        return Err(blame(error.policy_id(), error));
+    // Cedar finds them in an order that changes from run to run.
+    let errors = result.validation_errors().map(|error| blame(error.policy_id(), error));
+    if let Some(first) = errors.min_by_key(CanonError::place) {
+        return Err(first);
     }
     let mut warnings = Vec::new();
     for warning in result.validation_warnings() {
