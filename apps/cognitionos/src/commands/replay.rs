@@ -4,6 +4,7 @@ use cog_base::Value;
 use cog_base::id::RunId;
 use cog_canon::Canon;
 use cog_engine::Record;
+use cog_engine::history::Mismatch;
 use cog_engine::replay::{
     Canons, Flipped, Replayed, impact, is_decision, replay_decision, replay_run,
 };
@@ -69,11 +70,16 @@ fn replay_one(
         decisions.iter().map(|record| (*record, replay_decision(record, canons))).collect();
     let same = replayed.iter().filter(|(_, it)| *it == Replayed::Same).count();
     let holds = trace.is_ok() && same == replayed.len();
+    let followed = match &trace {
+        Ok(_) => "same",
+        Err(Mismatch::NoBody { .. }) => "gone",
+        Err(_) => "differs",
+    };
     if terminal.json {
         let differing = replayed.iter().filter(|(_, it)| *it != Replayed::Same);
         terminal.emit(&Value::map([
             ("run", Value::from(run)),
-            ("trace", if trace.is_ok() { "same" } else { "differs" }.into()),
+            ("trace", followed.into()),
             ("mismatch", trace.as_ref().err().map(ToString::to_string).into()),
             ("entries", (records.len() as u64).into()),
             ("decisions", (replayed.len() as u64).into()),
@@ -82,12 +88,16 @@ fn replay_one(
         ]));
         return Ok(holds);
     }
-    let word =
-        if holds { terminal.tint(Tone::Good, "same") } else { terminal.tint(Tone::Bad, "differs") };
+    let differs = replayed.iter().any(|(_, it)| matches!(it, Replayed::Differs { .. }));
+    let word = match (holds, followed) {
+        (true, _) => terminal.tint(Tone::Good, "same"),
+        (false, "same" | "gone") if !differs => terminal.tint(Tone::Ask, "partly erased"),
+        (false, _) => terminal.tint(Tone::Bad, "differs"),
+    };
+    let (entries, all) = (records.len(), replayed.len());
+    let follow = follow_words(followed);
     terminal.say(&format!(
-        "{word}  {run}: {} entries follow from definition and inputs, {same} of {} decisions recomputed the same",
-        records.len(),
-        replayed.len()
+        "{word}  {run}: {entries} entries {follow}, {same} of {all} decisions recomputed the same"
     ));
     if let Err(mismatch) = trace {
         terminal.say(&format!("  {mismatch}"));
@@ -96,6 +106,14 @@ fn replay_one(
         terminal.say(&format!("  entry {}: {}", record.entry.seq(), words(it)));
     }
     Ok(holds)
+}
+
+fn follow_words(followed: &str) -> &'static str {
+    match followed {
+        "same" => "follow from definition and inputs",
+        "gone" => "cannot all be followed",
+        _ => "do not follow from definition and inputs",
+    }
 }
 
 fn words(replayed: &Replayed) -> String {
