@@ -13,6 +13,12 @@ fn a_run_ends_with_the_code_of_its_status() {
     let waiting = Folder::example("ends-waiting", "01-quickstart");
     waiting.cog(&["run", "workflow.yaml", "--quiet"]).ends(8).says(&["waiting for approval"]);
 
+    let limited = Folder::example("ends-limited", "04-survives-kill-9");
+    limited.change("workflow.yaml", "effects: 40", "effects: 5");
+    limited.cog(&["run", "workflow.yaml"]).ends(5).says(&["used all its 5 effects"]);
+    assert_eq!(limited.files("out").len(), 5);
+    limited.holds();
+
     let failed = Folder::example("ends-failed", "02-refusal-and-why");
     std::fs::remove_file(failed.path("handbook/travel-rules.txt")).unwrap();
     failed.cog(&["run", "workflow.yaml"]).ends(1).says(&["failed", "travel-rules.txt"]);

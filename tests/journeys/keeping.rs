@@ -49,6 +49,9 @@ fn what_is_kept_of_somebody_can_be_erased() {
     let left = is_kept();
     assert!(left <= 1, "{left} entries still show it");
     folder.cog(&["ledger", "verify"]).ends(0).says(&["were erased or pruned"]);
+    folder.cog(&["replay"]).ends(1).says(&["partly erased", "cannot all be followed"]);
+    let replayed = folder.cog(&["replay", "--json"]).ends(1).json();
+    assert_eq!(text(&replayed, &["trace"]), "gone");
     folder.cog(&["verify", "b.cogbundle", "--key", "b.vkey"]).ends(0);
     each_entry_is_proved(&folder);
     folder.cog(&["ledger", "erase", "nobody-at-all"]).ends(0).says(&["0 bodies"]);
