@@ -1,0 +1,18 @@
+//! The canon from outside: the same answers as the stock authorizer, the smallest change
+//! that flips a refusal, the rules of the house, and what is said of a canon that is bad.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "canon/dice.rs"]
+mod dice;
+#[path = "canon/generate.rs"]
+mod generate;
+#[path = "canon/house.rs"]
+mod house;
+#[path = "canon/stock.rs"]
+mod stock;
