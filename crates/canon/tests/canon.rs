@@ -10,9 +10,13 @@
 
 #[path = "canon/dice.rs"]
 mod dice;
+#[path = "canon/flips.rs"]
+mod flips;
 #[path = "canon/generate.rs"]
 mod generate;
 #[path = "canon/house.rs"]
 mod house;
 #[path = "canon/stock.rs"]
 mod stock;
+#[path = "canon/ways_out.rs"]
+mod ways_out;

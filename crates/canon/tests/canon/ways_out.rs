@@ -1,0 +1,86 @@
+//! Ways out of a refusal in words, and the bound of the search for them.
+
+use cog_canon::limits::EVALUATIONS_MAX;
+use cog_canon::{Flip, Request};
+use expect_test::expect;
+
+use crate::house;
+
+const WRITE: &str = "action == Action::\"file.write\"";
+const CENTS: &str = "context.args has document && context.args.document.amount_cents";
+const TWELVE: &str =
+    r#"{"args":{"path":"x","document":{"amount_cents":1200,"country":"KP"}},"dry":false}"#;
+
+/// What is said of the refusal of a payment, one way out a line.
+fn said(policies: &str, context: &str) -> String {
+    let canon = house::paying(&policies.replace(", action, ", &format!(", {WRITE}, ")));
+    let context = house::context(context);
+    let (principal, action) = ("agent:clerk", "file.write");
+    let request = Request { principal, action, resource: ("Root", "pay"), context: &context };
+    let flips = canon.flips(&request);
+    flips.iter().map(Flip::describe).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn flips_are_said_in_words() {
+    let small =
+        format!("@id(\"a\") permit (principal, action, resource) when {{ {CENTS} <= 1000 }};");
+    expect!["if args.document.amount_cents were at most 1000 (it is 1200)"]
+        .assert_eq(&said(&small, TWELVE));
+    let exact = small.replace("<= 1000", "== 1000");
+    expect!["if args.document.amount_cents were 1000 (it is 1200)"]
+        .assert_eq(&said(&exact, TWELVE));
+    let board = small
+        .replace("@id", "@approval(\"1 of role:board\") @id")
+        .replace("<=", "< 2 * ")
+        .replace("1000", "300");
+    expect!["if args.document.amount_cents were at most 599 (it is 1200), with the approval of 1 of role:board"]
+        .assert_eq(&said(&board, TWELVE));
+    let two = small.replace("<= 1000", "<= 1000 && context.dry");
+    expect!["if dry were true (it is false) and args.document.amount_cents were at most 1000 (it is 1200)"]
+        .assert_eq(&said(&two, TWELVE));
+    let country = "@id(\"a\") permit (principal, action, resource);
+        @id(\"b\") forbid (principal, action, resource) when { context.args has document &&
+          context.args.document has country && [\"KP\", \"IR\"].contains(context.args.document.country) };";
+    expect!["if args.document.country were another (it is `KP`)"].assert_eq(&said(country, TWELVE));
+    let other = "@id(\"a\") permit (principal == Agent::\"miner\", action, resource);
+        @id(\"b\") permit (principal, action, resource == Root::\"notes\");";
+    expect![[r#"
+        if it were about Root `notes` (it is about `pay`)
+        if agent:miner asked for it (it is agent:clerk)"#]]
+    .assert_eq(&said(other, TWELVE));
+}
+
+#[test]
+fn nothing_is_found_where_nothing_helps() {
+    expect![""].assert_eq(&said("@id(\"a\") forbid (principal, action, resource);", TWELVE));
+    expect![""].assert_eq(&said("", TWELVE));
+    let nonsense = said("@id(\"a\") permit (principal, action, resource);", r#"{"dry":true}"#);
+    expect![""].assert_eq(&nonsense);
+}
+
+/// Without a bound, each of the numbers would be tried with each of the texts.
+#[test]
+fn a_search_in_a_canon_of_2000_policies_ends() {
+    let policy = |number: usize| {
+        format!(
+        "@id(\"p{number}\") permit (principal, action == Action::\"file.write\", resource == Root::\"r{}\")
+         when {{ {CENTS} == {} && context.args.path == \"f{number}\" && context.dry }};",
+        number % 40, 1_000_000 + 7 * number,
+    )
+    };
+    let policies: Vec<_> = (0..2_000).map(policy).collect();
+    let canon = house::paying(&policies.join("\n"));
+    let context = house::context(TWELVE);
+    let (principal, action) = ("agent:clerk", "file.write");
+    let request = Request { principal, action, resource: ("Root", "r7"), context: &context };
+    const { assert!(EVALUATIONS_MAX < 2_000 * 2_000, "the test is larger than the bound") };
+    assert_eq!(canon.flips(&request), [], "three changes are needed");
+    let mut near = context.clone();
+    near.insert("dry".into(), true.into());
+    let args = house::context(r#"{"path":"f7","document":{"amount_cents":1000048}}"#);
+    near.insert("args".into(), args.into());
+    let flips = canon.flips(&Request { context: &near, ..request });
+    let words: Vec<_> = flips.iter().map(Flip::describe).collect();
+    assert_eq!(words, ["if args.document.amount_cents were 1000049 (it is 1000048)"]);
+}
