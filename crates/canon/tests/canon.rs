@@ -8,6 +8,14 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "canon/bad.rs"]
+mod bad;
+#[path = "canon/bad_cases.rs"]
+mod bad_cases;
+#[path = "canon/bad_obligations.rs"]
+mod bad_obligations;
+#[path = "canon/bad_policies.rs"]
+mod bad_policies;
 #[path = "canon/dice.rs"]
 mod dice;
 #[path = "canon/flips.rs"]

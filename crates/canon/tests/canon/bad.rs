@@ -1,0 +1,388 @@
+//! What is said of a canon that does not load: its settings, schema, facts and tests, and
+//! what is too much of it.
+
+use cog_canon::Canon;
+use cog_canon::limits::{FILE_BYTES_MAX, FILES_MAX, SOURCE_BYTES_MAX, YAML_BYTES_MAX};
+use expect_test::{Expect, expect};
+
+use crate::house::{self, FACTS, PAYING, PEOPLE, PLAIN, POLICIES, SCHEMA, SETTINGS, TESTS};
+
+/// What is said of these files.
+pub(crate) fn said(files: &[(&str, &str)]) -> String {
+    match Canon::load(&house::source(files)) {
+        Ok(canon) => {
+            let words = format!("{canon:?}");
+            assert!(words.contains(&canon.digest().short().to_string()), "{words}");
+            "loaded".to_owned()
+        }
+        // What turns the text around is shown, not done.
+        Err(error) => error.to_string().replace('\u{202e}', "<202e>"),
+    }
+}
+
+/// What is said when one file of a good canon is this one.
+pub(crate) fn check(file: &str, text: &str, expected: Expect) {
+    let good = [
+        (SETTINGS, PLAIN),
+        (SCHEMA, PAYING),
+        (FACTS, PEOPLE),
+        (POLICIES, r#"@id("any") permit (principal, action, resource);"#),
+        (TESTS, "[]"),
+    ];
+    let others = good.into_iter().filter(|(path, _)| *path != file);
+    expected.assert_eq(&said(&others.chain([(file, text)]).collect::<Vec<_>>()));
+}
+
+fn settings(from: &str, to: &str, expected: Expect) {
+    assert!(PLAIN.contains(from), "{from}");
+    check(SETTINGS, &PLAIN.replace(from, to), expected);
+}
+
+#[test]
+fn a_canon_has_settings_and_a_schema() {
+    expect![[r#"
+        canon.toml: the file is missing
+          hint: a canon has at least canon.toml and schema.cedarschema"#]]
+    .assert_eq(&said(&[]));
+    expect![[r#"
+        schema.cedarschema: the file is missing
+          hint: a canon has at least canon.toml and schema.cedarschema"#]]
+    .assert_eq(&said(&[(SETTINGS, PLAIN)]));
+    expect![[r#"
+        canon.toml: the file is missing
+          hint: a canon has at least canon.toml and schema.cedarschema"#]]
+    .assert_eq(&said(&[(SCHEMA, PAYING), (FACTS, PEOPLE)]));
+}
+
+#[test]
+fn settings_are_toml_with_known_keys() {
+    check(SETTINGS, "", expect!["canon.toml:1:1: missing field `name`"]);
+    settings(
+        "domain = \"testing\"",
+        "domain = testing",
+        expect!["canon.toml:3:10: invalid boolean, expected `true`"],
+    );
+    settings(
+        "approvals = 1",
+        "approvals =\n",
+        expect!["canon.toml:6:12: string values must be quoted, expected literal string"],
+    );
+    settings(
+        "approvals = 1",
+        "approval = 1",
+        expect!["canon.toml:6:1: unknown field `approval`, expected `approvals` or `approvers`"],
+    );
+    settings(
+        "approvals = 1",
+        "approvals = -1",
+        expect!["canon.toml:6:13: invalid value: integer `-1`, expected u64"],
+    );
+    settings(
+        "approvals = 1",
+        "approvals = \"1\"",
+        expect![[r#"canon.toml:6:13: invalid type: string "1", expected u64"#]],
+    );
+    settings("domain = \"testing\"", "", expect!["canon.toml:1:1: missing field `domain`"]);
+    settings(
+        "[change]",
+        "[chnage]",
+        expect![
+            "canon.toml:5:2: unknown field `chnage`, expected one of `name`, `domain`, `change`, `risk`, `optr`, `actions`, `envelope`, `interference`, `models`, `hosts`, `programs`"
+        ],
+    );
+    settings(
+        "name = \"test\"",
+        "name = \"test\"\nname = \"x\"",
+        expect!["canon.toml:3:1: duplicate key"],
+    );
+}
+
+#[test]
+fn settings_make_sense() {
+    settings(
+        "name = \"test\"",
+        "name = \"\"",
+        expect![[r#"
+        canon.toml:2:1: `name` is empty
+          hint: give it a short name"#]],
+    );
+    settings(
+        "domain = \"testing\"",
+        "domain = \"\"",
+        expect![[r#"
+        canon.toml:3:1: `domain` is empty
+          hint: give it a short name"#]],
+    );
+    settings(
+        "approvals = 1",
+        "approvals = 0",
+        expect![[r#"
+        canon.toml:6:1: `change.approvals` is 0
+          hint: nobody changes a canon alone: write 1 or more"#]],
+    );
+    settings(
+        "[\"role:board\"]",
+        "[]",
+        expect![[r#"
+        canon.toml:7:1: `change.approvers` is empty
+          hint: name who may approve, such as ["role:board"]"#]],
+    );
+    settings(
+        "[change]",
+        "[risk]\nlo = 1\n[change]",
+        expect![[r#"
+        canon.toml:6:1: `lo` is not a risk class
+          hint: use low, medium, high or critical"#]],
+    );
+    settings(
+        "[change]",
+        "[actions.\"file.write\"]\nrisk = \"huge\"\n[change]",
+        expect![[r#"
+        canon.toml:6:9: `huge` is not a risk class
+          hint: use low, medium, high or critical"#]],
+    );
+    settings(
+        "[change]",
+        "[models.reader]\nprovider = \"oracle\"\n[change]",
+        expect![[r#"
+        canon.toml:6:13: model `reader` has the unknown provider `oracle`
+          hint: use cassette or openai"#]],
+    );
+    settings(
+        "[change]",
+        "[envelope]\nforbidden = [[]]\n[change]",
+        expect![[r#"
+        canon.toml:6:1: a set of `envelope.forbidden` is empty
+          hint: each set names the actions that one run may not do together"#]],
+    );
+    settings(
+        "[change]",
+        "[interference]\non_conflict = \"fight\"\n[change]",
+        expect!["canon.toml:6:15: unknown variant `fight`, expected `wait` or `refuse`"],
+    );
+}
+
+#[test]
+fn somebody_must_be_able_to_change_a_canon() {
+    settings(
+        "role:board",
+        "role:nobody",
+        expect![[r#"
+        canon.toml: no 1 of role:nobody can approve a change
+          hint: the facts have 0 such people: add them to facts/"#]],
+    );
+    settings(
+        "role:board",
+        "agent:clerk",
+        expect![[r#"
+        canon.toml:7:15: `agent:clerk` cannot approve a change
+          hint: only people can: name a role:… or a user:…"#]],
+    );
+    settings("role:board", "user:cfo", expect!["loaded"]);
+    settings(
+        "role:board",
+        "board",
+        expect![[r#"
+            canon.toml:7:15: `board` cannot approve a change
+              hint: only people can: name a role:… or a user:…"#]],
+    );
+    settings(
+        "approvals = 1",
+        "approvals = 2",
+        expect![[r#"
+        canon.toml: no 2 of role:board can approve a change
+          hint: the facts have 1 such people: add them to facts/"#]],
+    );
+    settings(
+        "role:board",
+        "user:ghost",
+        expect![[r#"
+        canon.toml: no 1 of user:ghost can approve a change
+          hint: the facts have 0 such people: add them to facts/"#]],
+    );
+    settings("role:board", "user:ada", expect!["loaded"]);
+    let nested = PEOPLE.replace(
+        r#""id": "finance" }, "attrs": {}, "parents": []"#,
+        r#""id": "finance" }, "attrs": {}, "parents": [{ "type": "Role", "id": "board" }]"#,
+    );
+    assert_ne!(nested, PEOPLE);
+    let three = PLAIN.replace("approvals = 1", "approvals = 3");
+    let files = [(SETTINGS, three.as_str()), (SCHEMA, PAYING), (FACTS, &nested)];
+    let bots = PEOPLE.replace(r#""User""#, r#""Agent""#);
+    expect![[r#"
+        canon.toml: no 1 of role:board can approve a change
+          hint: the facts have 0 such people: add them to facts/"#]]
+    .assert_eq(&said(&[(SETTINGS, PLAIN), (SCHEMA, PAYING), (FACTS, &bots)]));
+    // The board has the chief and Ada, who is in it as one of finance; finance is nobody.
+    expect![[r#"
+        canon.toml: no 3 of role:board can approve a change
+          hint: the facts have 2 such people: add them to facts/"#]]
+    .assert_eq(&said(&files));
+}
+
+#[test]
+fn a_schema_is_cedar_and_fits_what_a_request_carries() {
+    check(
+        SCHEMA,
+        "entity User\nentity Role;",
+        expect![[r#"
+        schema.cedarschema:2:1: error parsing schema: unexpected token `entity`
+          hint: expected `,`, `;`, `=`, `{`, `enum`, `in`, or `tags`"#]],
+    );
+    check(
+        SCHEMA,
+        "entity User in [Group];",
+        expect![[r#"
+        schema.cedarschema:1:17: failed to resolve type: Group
+          hint: `Group` has not been declared as an entity type"#]],
+    );
+    check(
+        SCHEMA,
+        "namespace Pay { entity User; }",
+        expect![[r#"
+        schema.cedarschema: the schema has a namespace `Pay`
+          hint: write its types without a namespace: a canon has one domain only"#]],
+    );
+    check(
+        SCHEMA,
+        &format!("{PAYING}\nentity user;"),
+        expect![[r#"
+        schema.cedarschema: the types `User` and `user` are one kind, `user`
+          hint: begin each with a capital letter"#]],
+    );
+    let with = |kind: &str| PAYING.replace("dry: Bool", &format!("dry: {kind}"));
+    check(
+        SCHEMA,
+        &with("User"),
+        expect![
+            "schema.cedarschema:6:9: action `file.write`: `context.dry` is the entity type `User`; requests carry names, so declare it String"
+        ],
+    );
+    check(
+        SCHEMA,
+        &with("Set<decimal>"),
+        expect![
+            "schema.cedarschema:6:9: action `file.write`: `context.dry` has the type `decimal`, which a context cannot carry; use Long, String, Bool, Set or a record"
+        ],
+    );
+    check(
+        SCHEMA,
+        &with("Boole"),
+        expect![[r#"
+        schema.cedarschema:11:10: failed to resolve type: Boole
+          hint: `Boole` has not been declared as a common or entity type"#]],
+    );
+    check(
+        SCHEMA,
+        &PAYING.replace("context: {", "context: User, more: {"),
+        expect![[r#"
+        schema.cedarschema:9:18: error parsing schema: unexpected token `more`
+          hint: expected `}`, `context`, `principal`, or `resource`"#]],
+    );
+}
+
+#[test]
+fn facts_are_entities_of_the_schema() {
+    check(FACTS, "[", expect!["facts/people.json:1:2: a missing value at byte 1"]);
+    check(
+        FACTS,
+        "{}",
+        expect![[r#"
+        facts/people.json: expected a list, found object
+          hint: facts are Cedar entities: [{"uid": {"type": "User", "id": "cfo"}, "attrs": {}, "parents": []}]"#]],
+    );
+    check(
+        FACTS,
+        "[{}]",
+        expect![
+            "facts/people.json: error during entity deserialization: missing field `uid` at line 1 column 3"
+        ],
+    );
+    check(
+        FACTS,
+        "[\n  { \"uid\": 1, \"uid\": 2 }]",
+        expect!["facts/people.json:2:23: the key `uid` stands twice in one object, at byte 24"],
+    );
+    check(
+        FACTS,
+        "[{ \"uid\": 1.5 }]",
+        expect![
+            "facts/people.json: `1.5` is not a whole number below 2^53; write amounts in minor units or as text"
+        ],
+    );
+    let entity = |kind: &str, attrs: &str, parents: &str| {
+        format!(
+            r#"[{{"uid":{{"type":"{kind}","id":"x"}},"attrs":{{{attrs}}},"parents":[{parents}]}}]"#
+        )
+    };
+    check(
+        FACTS,
+        &entity("Ghost", "", ""),
+        expect![[
+            r#"facts/people.json: error during entity deserialization: entity `Ghost::"x"` has type `Ghost` which is not declared in the schema"#
+        ]],
+    );
+    check(
+        FACTS,
+        &entity("User", r#""level":1"#, ""),
+        expect![[
+            r#"facts/people.json: error during entity deserialization: attribute `level` on `User::"x"` should not exist according to the schema"#
+        ]],
+    );
+    check(
+        FACTS,
+        &entity("User", "", r#"{"type":"Root","id":"r"}"#),
+        expect![[
+            r#"facts/people.json: entity does not conform to the schema: `User::"x"` is not allowed to have an ancestor of type `Root` according to the schema"#
+        ]],
+    );
+    let role = entity("Role", "", r#"{"type":"Role","id":"x"}"#);
+    check(
+        FACTS,
+        &role,
+        expect![[
+            r#"facts/people.json: transitive closure computation/enforcement error: input graph has a cycle containing vertex `Role::"x"`"#
+        ]],
+    );
+    let one = r#"{"uid":{"type":"User","id":"x"},"attrs":{},"parents":[]}"#;
+    check(
+        FACTS,
+        &format!("[{one},\n {one}]"),
+        expect![[r#"
+        canon.toml: no 1 of role:board can approve a change
+          hint: the facts have 0 such people: add them to facts/"#]],
+    );
+}
+
+#[test]
+fn what_is_too_much_is_refused() {
+    let names: Vec<_> = (0..FILES_MAX).map(|number| format!("policies/{number}.cedar")).collect();
+    let many: Vec<_> =
+        names.iter().map(|name| (name.as_str(), "")).chain([(SETTINGS, PLAIN)]).collect();
+    expect!["canon.toml: the canon has 1001 files, most 1000"].assert_eq(&said(&many));
+    check(
+        POLICIES,
+        &" ".repeat(FILE_BYTES_MAX + 1),
+        expect!["policies/main.cedar: the file has 8388609 bytes, most 8388608"],
+    );
+    check(
+        TESTS,
+        &" ".repeat(YAML_BYTES_MAX + 1),
+        expect!["tests/cases.yaml: the file has 1048577 bytes, most 1048576"],
+    );
+    let large = " ".repeat(FILE_BYTES_MAX);
+    let count = SOURCE_BYTES_MAX / FILE_BYTES_MAX;
+    let large: Vec<_> =
+        names.iter().take(count).map(|name| (name.as_str(), large.as_str())).collect();
+    let large: Vec<_> = large.into_iter().chain([(SETTINGS, PLAIN)]).collect();
+    expect!["canon.toml: the canon has 33554517 bytes, most 33554432"].assert_eq(&said(&large));
+}
+
+#[test]
+fn text_is_utf8() {
+    let files =
+        [(SETTINGS.to_owned(), PLAIN.as_bytes().to_vec()), (SCHEMA.to_owned(), vec![b'\n', 0xff])];
+    let error = Canon::load(&cog_canon::Source::new(files)).unwrap_err();
+    expect!["schema.cedarschema: not UTF-8 at byte 1"].assert_eq(&error.to_string());
+    assert_eq!((error.file.as_str(), error.line), (SCHEMA, None));
+}

@@ -1,0 +1,225 @@
+//! What is said of policies that are no good.
+
+use cog_canon::limits::ANNOTATION_MAX;
+use expect_test::{Expect, expect};
+
+use crate::bad;
+use crate::house::{self, FACTS, PAYING, PEOPLE, PLAIN, POLICIES, SCHEMA, SETTINGS};
+
+fn check(text: &str, expected: Expect) {
+    bad::check(POLICIES, text, expected);
+}
+
+/// A good policy, then one with this annotation.
+pub(crate) fn annotated(annotation: &str, effect: &str, expected: Expect) {
+    let text = format!(
+        "@id(\"good\")\npermit (principal, action, resource);\n\n\
+         @id(\"bad\")\n{annotation}\n{effect} (principal, action, resource);\n"
+    );
+    check(&text, expected);
+}
+
+#[test]
+fn policies_are_cedar() {
+    check(
+        "permit (principal, action, resource)",
+        expect![[r#"
+        policies/main.cedar:1:37: unexpected end of input
+          hint: expected `;` or identifier"#]],
+    );
+    check(
+        "@id(\"a\")\npermit (principal, action, resource)\nwhen { context.dry = true };",
+        expect![[r#"
+            policies/main.cedar:3:8: '=' is not a valid operator in Cedar
+              hint: try using '==' instead"#]],
+    );
+    check(
+        "@id(\"a\")\nallow (principal, action, resource);",
+        expect![[r#"
+        policies/main.cedar:2:1: invalid policy effect: allow
+          hint: effect must be either `permit` or `forbid`"#]],
+    );
+    check(
+        "@id(\"a\") @id(\"b\")\npermit (principal, action, resource);",
+        expect!["policies/main.cedar:1:10: duplicate annotation: @id"],
+    );
+    check(
+        "@id(\"é\") permit (principal, action, resource); öops",
+        expect!["policies/main.cedar:1:48: invalid token"],
+    );
+    check(
+        "@id(\"a\") permit (principal == ?principal, action, resource);",
+        expect![[r#"
+        policies/main.cedar:1:1: a policy with `?principal` or `?resource` is a template
+          hint: write a policy for each role instead: roles are entities in facts/"#]],
+    );
+    check(
+        "@id(\"a\")\npermit (principal, action, resource) when { \"\u{202e}x\" == \"x\" };",
+        expect![[
+            r#"policies/main.cedar:2:45: for policy `a`, string `"<202e>x"` contains BIDI control characters"#
+        ]],
+    );
+}
+
+#[test]
+fn policies_fit_the_schema() {
+    let when = |condition: &str, expected: Expect| {
+        let write = "@id(\"a\")\npermit (principal, action == Action::\"file.write\", resource)";
+        check(&format!("{write}\nwhen {{ {condition} }};"), expected);
+    };
+    when(
+        "context.amount > 7",
+        expect![[r#"
+        policies/main.cedar:3:8: for policy `a`, attribute `amount` in context for Action::"file.write" not found
+          hint: did you mean `args`?"#]],
+    );
+    when(
+        "context.tags.contains(\"x\")",
+        expect![[r#"
+        policies/main.cedar:3:8: for policy `a`, unable to guarantee safety of access to optional attribute `tags` in context for Action::"file.write"
+          hint: try testing for the attribute's presence with `context has tags && ..`"#]],
+    );
+    when(
+        "context.dry == \"yes\"",
+        expect![[r#"
+        policies/main.cedar:3:8: the types Bool and String are not compatible
+          hint: for policy `a`, both operands to a `==` expression must have compatible types. Types must be exactly equal to be compatible"#]],
+    );
+    when(
+        "context.args.path > 7",
+        expect![
+            "policies/main.cedar:3:8: for policy `a`, unexpected type: expected Long but saw String"
+        ],
+    );
+    when(
+        "principal in Roles::\"x\"",
+        expect![[r#"
+            policies/main.cedar:3:21: for policy `a`, unrecognized entity type `Roles`
+              hint: did you mean `Role`?"#]],
+    );
+    when(
+        "principal.level > 7",
+        expect![
+            "policies/main.cedar:3:8: for policy `a`, attribute `level` on entity type `Agent` not found"
+        ],
+    );
+    check(
+        "@id(\"a\")\npermit (principal, action == Action::\"file.writes\", resource);",
+        expect![[r#"
+            policies/main.cedar:2:30: for policy `a`, unrecognized action `Action::"file.writes"`
+              hint: did you mean `Action::"file.write"`?"#]],
+    );
+    check(
+        "@id(\"a\")\npermit (principal == Users::\"x\", action, resource);",
+        expect![[r#"
+            policies/main.cedar:2:22: for policy `a`, unrecognized entity type `Users`
+              hint: did you mean `User`?"#]],
+    );
+}
+
+#[test]
+fn a_policy_that_can_never_apply_is_a_warning() {
+    let canon =
+        house::paying("\n@id(\"a\") permit (principal == Role::\"board\", action, resource);");
+    expect![[r#"
+        policies/main.cedar:2:1: for policy `a`, policy is impossible: the policy expression evaluates to false for all valid requests
+        policies/main.cedar:2:1: for policy `a`, unable to find an applicable action given the policy scope constraints
+          hint: try replacing `==` with `in` in the principal clause"#]].assert_eq(&canon.warnings().join("\n"));
+    assert!(
+        house::paying("@id(\"a\") permit (principal, action, resource);").warnings().is_empty()
+    );
+}
+
+#[test]
+fn each_policy_has_an_id_of_its_own() {
+    check(
+        "@id(\"a\") permit (principal, action, resource);\n  permit (principal, action, resource);",
+        expect![[r#"
+            policies/main.cedar:2:3: the policy has no @id
+              hint: give it a short unique name: @id("pay.small")"#]],
+    );
+    check(
+        "\n@reason(\"x\")\npermit (principal, action, resource);",
+        expect![[r#"
+        policies/main.cedar:2:1: the policy has no @id
+          hint: give it a short unique name: @id("pay.small")"#]],
+    );
+    check(
+        "@id(\"a\")\npermit (principal, action, resource);\n@id(\"a\")\nforbid (principal, action, resource);",
+        expect![[r#"
+            policies/main.cedar:3:1: the id `a` is taken by policies/main.cedar
+              hint: each policy has an @id of its own"#]],
+    );
+    check(
+        "@id(\"\") permit (principal, action, resource);",
+        expect![[r#"
+            policies/main.cedar:1:1: `` is no good @id
+              hint: use letters, digits, `.`, `-`, `_`, `:` and `/`, 128 at most"#]],
+    );
+    check(
+        "@id(\"a b\") permit (principal, action, resource);",
+        expect![[r#"
+            policies/main.cedar:1:1: `a b` is no good @id
+              hint: use letters, digits, `.`, `-`, `_`, `:` and `/`, 128 at most"#]],
+    );
+    check(
+        "@id permit (principal, action, resource);",
+        expect![[r#"
+            policies/main.cedar:1:1: `` is no good @id
+              hint: use letters, digits, `.`, `-`, `_`, `:` and `/`, 128 at most"#]],
+    );
+    check(
+        &format!("@id(\"{}\") permit (principal, action, resource);", "a".repeat(129)),
+        expect![[r#"
+            policies/main.cedar:1:1: `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` is no good @id
+              hint: use letters, digits, `.`, `-`, `_`, `:` and `/`, 128 at most"#]],
+    );
+    let files = [
+        (SETTINGS, PLAIN),
+        (SCHEMA, PAYING),
+        (FACTS, PEOPLE),
+        (POLICIES, "@id(\"a\") permit (principal, action, resource);"),
+        ("policies/next.cedar", "\n\n  @id(\"a\") forbid (principal, action, resource);"),
+    ];
+    expect![[r#"
+        policies/next.cedar:3:3: the id `a` is taken by policies/main.cedar
+          hint: each policy has an @id of its own"#]]
+    .assert_eq(&bad::said(&files));
+}
+
+#[test]
+fn annotations_are_known() {
+    annotated(
+        "@aproval(\"1 of role:finance\")",
+        "permit",
+        expect![[r#"
+        policies/main.cedar:5:1: unknown annotation `@aproval`
+          hint: did you mean @approval?"#]],
+    );
+    annotated(
+        "@reasn(\"x\")",
+        "permit",
+        expect![[r#"
+        policies/main.cedar:5:1: unknown annotation `@reasn`
+          hint: did you mean @reason?"#]],
+    );
+    annotated(
+        "@banana(\"x\")",
+        "permit",
+        expect![[r#"
+        policies/main.cedar:5:1: unknown annotation `@banana`
+          hint: the annotations are @id, @reason, @advice, @control, @approval, @limit, @redact, @window"#]],
+    );
+    annotated(
+        "@Id(\"x\")",
+        "permit",
+        expect![[r#"
+        policies/main.cedar:5:1: unknown annotation `@Id`
+          hint: did you mean @id?"#]],
+    );
+    annotated(
+        &format!("@reason(\"{}\")", "x".repeat(ANNOTATION_MAX + 1)),
+        "permit",
+        expect!["policies/main.cedar:5:1: `@reason` is longer than 4096 characters"],
+    );
+}
