@@ -16,6 +16,8 @@ mod bad_cases;
 mod bad_obligations;
 #[path = "canon/bad_policies.rs"]
 mod bad_policies;
+#[path = "canon/change.rs"]
+mod change;
 #[path = "canon/dice.rs"]
 mod dice;
 #[path = "canon/flips.rs"]
@@ -24,6 +26,8 @@ mod flips;
 mod generate;
 #[path = "canon/house.rs"]
 mod house;
+#[path = "canon/rules.rs"]
+mod rules;
 #[path = "canon/stock.rs"]
 mod stock;
 #[path = "canon/ways_out.rs"]
