@@ -15,6 +15,8 @@ use cog_ledger::{Draft, Durable, Entry};
 use crate::engine::{Engine, Input, Output, Timer};
 use crate::notice::Notice;
 
+/// The most inputs of one turn, so that timers and onlookers are not kept waiting.
+const INPUTS_PER_TURN_MAX: usize = 1_024;
 /// The longest sleep between two looks at the timers.
 const NAP_MS_MAX: u64 = 60_000;
 
@@ -66,6 +68,8 @@ pub struct Driver {
     hands: Box<dyn Hands>,
     clock: Arc<dyn Clock>,
     timers: BinaryHeap<Reverse<(Timestamp, Timer)>>,
+    /// What this turn appends, in order.
+    appends: Vec<(Vec<(TenantId, Draft)>, Reply)>,
 }
 
 impl Driver {
@@ -78,8 +82,8 @@ impl Driver {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (sender, inputs) = channel();
-        let inbox = Inbox(sender);
-        Self { engine, inputs, inbox, ledger, hands, clock, timers: BinaryHeap::new() }
+        let (inbox, timers) = (Inbox(sender), BinaryHeap::new());
+        Self { engine, inputs, inbox, ledger, hands, clock, timers, appends: Vec::new() }
     }
 
     /// Where inputs are sent to.
@@ -110,10 +114,15 @@ impl Driver {
             Ok(input) => self.take(input, &mut notices)?,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
-        while let Ok(input) = self.inputs.try_recv() {
+        for _ in 1..INPUTS_PER_TURN_MAX {
+            let Ok(input) = self.inputs.try_recv() else { break };
             self.take(input, &mut notices)?;
         }
         self.ring(&mut notices)?;
+        // All appends of the turn at once, so that they share commits.
+        for (drafts, reply) in std::mem::take(&mut self.appends) {
+            self.ledger.submit(drafts, reply);
+        }
         Ok(notices)
     }
 
@@ -128,7 +137,7 @@ impl Driver {
                             Err(message) => Input::NotCommitted { ticket, message },
                         });
                     };
-                    self.ledger.submit(drafts, Box::new(reply));
+                    self.appends.push((drafts, Box::new(reply)));
                 }
                 Output::Perform { run, cleared, after_ms, timeout_ms } => {
                     self.hands.perform(run, *cleared, after_ms, timeout_ms, self.inbox());
