@@ -84,7 +84,7 @@ impl Facts {
     /// Everyone who is or is in `group`, groups aside, in order.
     pub(crate) fn people(&self, group: &str) -> Vec<String> {
         let uids = self.entities.iter().map(|entity| entity.uid());
-        let names = uids.filter(|uid| uid.type_name().basename() != "Role");
+        let names = uids.filter(|uid| kind(uid.type_name()) == "user");
         let names = names.map(|uid| Self::name(&uid)).filter(|who| self.is_member(who, group));
         names.collect::<BTreeSet<_>>().into_iter().collect()
     }
