@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use cog_base::Value;
+use cog_base::entropy::{Entropy as _, SeededEntropy};
 
 use crate::ledger::each_entry_is_proved;
 use crate::program::{Folder, text};
@@ -135,6 +136,45 @@ fn whoever_edits_the_database_is_found_out() {
     println!("{found} edits found: {findings:?}");
     assert!(found >= 20, "the entries are not where they were looked for: {found}");
     folder.cog(&["ledger", "verify", "--against", "head.txt"]).ends(0);
+    folder.holds();
+}
+
+#[test]
+fn a_flipped_bit_is_found_or_changes_nothing() {
+    let folder = Folder::example("flipped-bits", "02-refusal-and-why");
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
+    let told = || {
+        let all = [&["ledger", "list", "--json"][..], &["ledger", "checkpoint"]];
+        all.map(|arguments| folder.cog(arguments).ends(0).out)
+    };
+    let (before, whole) = (told(), std::fs::read(folder.path("data/ledger.db")).unwrap());
+    let mut chance = SeededEntropy::new(2026);
+    let (mut found, mut harmless) = (0, 0);
+    while found + harmless < 80 {
+        let mut drawn = [0; 8];
+        chance.fill(&mut drawn).unwrap();
+        let drawn = usize::from_le_bytes(drawn);
+        let at = drawn % whole.len();
+        // Nothing stands in an empty stretch of a page.
+        if whole[at] == 0 {
+            continue;
+        }
+        let mut changed = whole.clone();
+        changed[at] ^= 1 << (drawn >> 61);
+        std::fs::write(folder.path("data/ledger.db"), &changed).unwrap();
+        let verified = folder.cog(&["ledger", "verify"]);
+        assert!((0..=2).contains(&verified.code), "byte {at}: {verified}");
+        if verified.code == 0 {
+            // The record itself; what only helps to find things in it is not told here.
+            assert_eq!(told(), before, "byte {at} was changed unseen");
+            harmless += 1;
+        } else {
+            found += 1;
+        }
+    }
+    std::fs::write(folder.path("data/ledger.db"), &whole).unwrap();
+    println!("{found} flips found, {harmless} changed nothing of the record");
+    assert!(found > harmless, "most bytes are of the record");
     folder.holds();
 }
 
