@@ -150,3 +150,12 @@ fn whoever_approves_payments_starts_no_run_that_makes_them() {
     folder.cog(&["run", "workflow.yaml", "--as", "nobody"]).ends(2);
     folder.holds();
 }
+
+#[test]
+fn an_approval_is_bound_to_the_canon_it_was_asked_under() {
+    let (folder, run, request) = waiting("approve-then-change");
+    change_the_limit(&folder);
+    let late = ["approvals", "approve", &request, "--as", "user:cfo"];
+    folder.cog(&late).ends(7).says(&["the canon changed since", "--resume"]);
+    asked_again_then_paid(&folder, &run, &request);
+}

@@ -7,7 +7,7 @@ use cog_gate::effect::Redo;
 use cog_gate::{Effect, End, Limits};
 use cog_ledger::Kind;
 
-use crate::active::Active;
+use crate::active::{Active, State};
 use crate::engine::{Engine, Output, Timer, Turn};
 use crate::history::{Armed, Charged, History, Mismatch, Record};
 use crate::replay::decide_again;
@@ -69,7 +69,9 @@ impl Engine {
         let had_ms =
             resumption.records.first().map_or(0, |first| self.now().ms_since(first.entry.at()));
         let timers: Vec<_> = history.timers().map(|(step, armed)| (step.clone(), *armed)).collect();
-        self.runs.insert(id, history.active);
+        let mut active = history.active;
+        self.forget_stale(&mut active);
+        self.runs.insert(id, active);
         self.arm_budget(id, had_ms, turn);
         for (step, Armed { at, ms }) in timers {
             let ms = ms.saturating_sub(self.now().ms_since(at));
@@ -81,6 +83,24 @@ impl Engine {
         let undone = self.runs.get(&id).map(Active::undone).unwrap_or_default();
         self.work_off(id, undone, turn)?;
         self.settle_down(id, turn)
+    }
+
+    /// What people were asked under another canon, or too long ago, is asked anew.
+    fn forget_stale(&self, active: &mut Active) {
+        let (_, in_force) = self.canon_for(&active.origin.domain);
+        let now = self.ledger_now();
+        let stale = |id: cog_base::id::ApprovalId| {
+            let request = self.gate.approvals().get(id);
+            request.is_none_or(|it| Some(it.canon) != in_force || now > it.expires)
+        };
+        for wanted in active.wanted.values_mut() {
+            if matches!(wanted.state, State::Approval(id) if stale(id)) {
+                wanted.state = State::New;
+            }
+        }
+        for ask in active.asks.values_mut() {
+            ask.approval = ask.approval.filter(|id| !stale(*id));
+        }
     }
 
     /// Count receipts and outcomes again, in their order, as they were decided then.

@@ -44,7 +44,10 @@ fn read(home: &Home) -> anyhow::Result<Approvals> {
 
 fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
     let approvals = read(home)?;
-    let waiting: Vec<_> = approvals.waiting().collect();
+    let change = home.change_control()?;
+    // What was asked under a canon that is not in force any more is asked anew on resume.
+    let current = |request: &&Request| change.domains().any(|(_, canon)| canon == request.canon);
+    let waiting: Vec<_> = approvals.waiting().filter(current).collect();
     if terminal.json {
         terminal.emit(&Value::list(waiting.into_iter().map(json)));
         return Ok(Exit::Done);
