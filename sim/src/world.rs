@@ -157,7 +157,7 @@ impl World {
     /// Go on until nothing is under way, people have answered and every run has ended.
     ///
     /// # Errors
-    /// [`Broken::Stuck`] when that never comes.
+    /// [`Broken`] when that never comes.
     pub fn run_until_quiet(&mut self) -> Result<(), Broken> {
         self.found()?;
         while self.step()? {

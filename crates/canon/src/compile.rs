@@ -110,7 +110,7 @@ impl Canon {
         self.facts.is_member(who, group)
     }
 
-    /// Everyone in `group`, as `kind:name`, in order.
+    /// Every person in `group`, as `user:name`, in order.
     #[must_use]
     pub fn people(&self, group: &str) -> Vec<String> {
         self.facts.people(group)

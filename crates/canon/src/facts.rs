@@ -81,7 +81,7 @@ impl Facts {
         self.entities.iter().filter(|entity| inside(&entity.uid())).count()
     }
 
-    /// Everyone who is or is in `group`, groups aside, in order.
+    /// Every person who is or is in `group`, in order. Agents and groups are no people.
     pub(crate) fn people(&self, group: &str) -> Vec<String> {
         let uids = self.entities.iter().map(|entity| entity.uid());
         let names = uids.filter(|uid| kind(uid.type_name()) == "user");

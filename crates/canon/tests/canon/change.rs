@@ -39,7 +39,7 @@ fn people_are_in_the_groups_of_their_groups() {
     check("user:ada", "audit", false);
     check("user:ada", "role:nothing", false);
     check("user:ada", "", false);
-    assert_eq!(canon.people("role:board"), ["agent:miner", "user:ada", "user:bob", "user:cfo"]);
+    assert_eq!(canon.people("role:board"), ["user:ada", "user:bob", "user:cfo"]);
     assert_eq!(canon.people("role:audit"), ["user:ada", "user:bob"]);
     assert_eq!(canon.people("user:eve"), ["user:eve"]);
     assert!(canon.people("user:ghost").is_empty());
