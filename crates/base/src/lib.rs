@@ -6,6 +6,7 @@
 
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod bounds;
 pub mod cipher;
 pub mod digest;
 pub mod entropy;

@@ -1,6 +1,7 @@
 //! The effects that `uses` may name and the arguments each takes: the one table of them.
 
 use cog_base::Value;
+use cog_base::bounds;
 use cog_base::json::Map;
 
 use crate::suggest;
@@ -26,8 +27,9 @@ pub enum Operation {
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Text,
+    Url,
     Word(&'static [&'static str]),
-    Int(i64, i64),
+    Int(u64, u64),
     Bool,
     Texts,
     TextsByName,
@@ -42,8 +44,6 @@ struct Arg(&'static str, bool, Kind);
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const MODES: &[&str] = &["create", "replace"];
 const ROLES: &[&str] = &["system", "user", "assistant"];
-const DAY_MS: i64 = 86_400_000;
-const BYTES: Kind = Kind::Int(1, 1 << 40);
 
 const FILE: &[Arg] = &[Arg("root", true, Kind::Text), Arg("path", true, Kind::Text)];
 const FILE_WRITE: &[Arg] = &[
@@ -55,12 +55,12 @@ const FILE_WRITE: &[Arg] = &[
 ];
 const HTTP: &[Arg] = &[
     Arg("method", false, Kind::Word(METHODS)),
-    Arg("url", true, Kind::Text),
+    Arg("url", true, Kind::Url),
     Arg("headers", false, Kind::TextsByName),
     Arg("body", false, Kind::Text),
     Arg("json", false, Kind::Any),
-    Arg("timeout_ms", false, Kind::Int(1, DAY_MS)),
-    Arg("bytes_max", false, BYTES),
+    Arg("timeout_ms", false, Kind::Int(1, bounds::HTTP_TIMEOUT_MS_MAX)),
+    Arg("bytes_max", false, Kind::Int(1, bounds::HTTP_BYTES_MAX)),
 ];
 const PROCESS: &[Arg] = &[
     Arg("program", true, Kind::Text),
@@ -68,16 +68,16 @@ const PROCESS: &[Arg] = &[
     Arg("stdin", false, Kind::Text),
     Arg("root", false, Kind::Text),
     Arg("network", false, Kind::Bool),
-    Arg("timeout_ms", false, Kind::Int(1, DAY_MS)),
-    Arg("memory_bytes_max", false, BYTES),
-    Arg("output_bytes_max", false, BYTES),
+    Arg("timeout_ms", false, Kind::Int(1, bounds::PROCESS_TIMEOUT_MS_MAX)),
+    Arg("memory_bytes_max", false, Kind::Int(1, bounds::PROCESS_MEMORY_BYTES_MAX)),
+    Arg("output_bytes_max", false, Kind::Int(1, bounds::PROCESS_OUTPUT_BYTES_MAX)),
     Arg("env", false, Kind::TextsByName),
 ];
 const MODEL: &[Arg] = &[
     Arg("model", true, Kind::Text),
     Arg("messages", true, Kind::Messages),
-    Arg("tokens_max", false, Kind::Int(1, 10_000_000)),
-    Arg("temperature_milli", false, Kind::Int(0, 2_000)),
+    Arg("tokens_max", false, Kind::Int(1, bounds::MODEL_TOKENS_MAX)),
+    Arg("temperature_milli", false, Kind::Int(0, bounds::MODEL_TEMPERATURE_MILLI_MAX)),
     Arg("json", false, Kind::Bool),
 ];
 
@@ -139,11 +139,11 @@ impl Operation {
         }
     }
 
-    /// Whether it changes what is below its root.
+    /// Whether it changes what is below its root, or may: nobody knows what a program does.
     pub(crate) const fn writes(self) -> bool {
         match self {
-            Self::FileWrite | Self::FileDelete => true,
-            Self::FileRead | Self::HttpRequest | Self::ProcessRun | Self::ModelChat => false,
+            Self::FileWrite | Self::FileDelete | Self::ProcessRun => true,
+            Self::FileRead | Self::HttpRequest | Self::ModelChat => false,
         }
     }
 
@@ -190,15 +190,8 @@ impl Operation {
         if fits(*kind, value) {
             return Ok(());
         }
-        let word = value.as_text().filter(|_| matches!(kind, Kind::Word(_)));
-        let number = value.as_int().filter(|_| matches!(kind, Kind::Int(..)));
-        let found = match (word, number) {
-            (Some(word), _) => format!("`{}`", word.chars().take(40).collect::<String>()),
-            (None, Some(number)) => number.to_string(),
-            (None, None) => format!("{} {}", article(value.kind()), value.kind()),
-        };
-        let message =
-            format!("`{name}` of `{}` takes {}, not {found}", self.as_str(), words(*kind));
+        let (takes, found) = (words(*kind), found(*kind, value));
+        let message = format!("`{name}` of `{}` takes {takes}, not {found}", self.as_str());
         Err(ArgumentError { name: name.to_owned(), message })
     }
 
@@ -222,17 +215,18 @@ fn fits(kind: Kind, value: &Value) -> bool {
     let all_texts = |items: &[Value]| items.iter().all(|item| item.as_text().is_some());
     match kind {
         Kind::Text => value.as_text().is_some(),
+        Kind::Url => value.as_text().is_some_and(|url| bounds::host_of(url).is_some()),
         Kind::Word(words) => value.as_text().is_some_and(|text| words.contains(&text)),
-        Kind::Int(least, most) => value.as_int().is_some_and(|n| n >= least && n <= most),
+        Kind::Int(least, most) => value.as_u64().is_some_and(|n| n >= least && n <= most),
         Kind::Bool => value.as_bool().is_some(),
         Kind::Texts => value.as_list().is_some_and(all_texts),
         Kind::TextsByName => value
             .as_map()
             .is_some_and(|members| members.values().all(|member| member.as_text().is_some())),
         Kind::Object => value.as_map().is_some(),
-        Kind::Messages => {
-            value.as_list().is_some_and(|items| !items.is_empty() && items.iter().all(is_message))
-        }
+        Kind::Messages => value.as_list().is_some_and(|items| {
+            (1..=bounds::MODEL_MESSAGES_MAX).contains(&items.len()) && items.iter().all(is_message)
+        }),
         Kind::Any => true,
     }
 }
@@ -247,16 +241,33 @@ fn is_message(value: &Value) -> bool {
 fn words(kind: Kind) -> String {
     match kind {
         Kind::Text => "a string".to_owned(),
+        Kind::Url => "an absolute http or https URL without user and password".to_owned(),
         Kind::Word(words) => format!("one of {}", suggest::quoted(words)),
         Kind::Int(least, most) => format!("an integer from {least} to {most}"),
         Kind::Bool => "true or false".to_owned(),
         Kind::Texts => "a list of strings".to_owned(),
         Kind::TextsByName => "an object of strings".to_owned(),
         Kind::Object => "an object".to_owned(),
-        Kind::Messages => {
-            "a list of {role, content}, role being system, user or assistant".to_owned()
-        }
+        Kind::Messages => format!(
+            "a list of 1 to {} {{role, content}}, role being system, user or assistant",
+            bounds::MODEL_MESSAGES_MAX
+        ),
         Kind::Any => "anything".to_owned(),
+    }
+}
+
+/// What there is instead, as far as it helps.
+fn found(kind: Kind, value: &Value) -> String {
+    let word = value.as_text().filter(|_| matches!(kind, Kind::Word(_) | Kind::Url));
+    let number = value.as_int().filter(|_| matches!(kind, Kind::Int(..)));
+    let items = value.as_list().filter(|_| matches!(kind, Kind::Messages));
+    match (word, number, items) {
+        (Some(word), ..) => format!("`{}`", word.chars().take(40).collect::<String>()),
+        (None, Some(number), _) => number.to_string(),
+        (None, None, Some(items)) if items.len() > bounds::MODEL_MESSAGES_MAX => {
+            items.len().to_string()
+        }
+        (None, None, _) => format!("{} {}", article(value.kind()), value.kind()),
     }
 }
 

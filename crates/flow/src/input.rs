@@ -81,12 +81,16 @@ impl Flow {
         Diagnostic { file: self.file.clone(), at: None, message, hint, source_line: None }
     }
 
-    /// The folders of a run with these inputs.
+    /// The folders of a run with these inputs, in this environment.
     ///
     /// # Errors
     /// [`Diagnostics`] when the path of a root is not a text.
-    pub fn roots(&self, inputs: &Map) -> Result<Vec<BoundRoot>, Diagnostics> {
-        let bindings = InputsOnly { inputs: Json::Map(inputs.clone()), run: self.facts() };
+    pub fn roots(&self, inputs: &Map, environment: &str) -> Result<Vec<BoundRoot>, Diagnostics> {
+        let mut run = self.facts();
+        if let Json::Map(facts) = &mut run {
+            facts.insert("environment".to_owned(), environment.into());
+        }
+        let bindings = InputsOnly { inputs: Json::Map(inputs.clone()), run };
         let mut faults = Vec::new();
         let mut roots = Vec::new();
         for root in &self.roots {

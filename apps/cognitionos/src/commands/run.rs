@@ -103,7 +103,8 @@ fn prepare(file: &Path, args: &RunArgs, actor: &Actor) -> anyhow::Result<Plan> {
     let inputs = flow.bind(&given).map_err(|errors| bad(&errors))?;
     let base = file.parent().filter(|base| !base.as_os_str().is_empty());
     let base = base.unwrap_or_else(|| Path::new(".")).to_owned();
-    let bound = flow.roots(&inputs).map_err(|errors| bad(&errors))?;
+    let environment = args.environment.as_deref().unwrap_or(&flow.environment);
+    let bound = flow.roots(&inputs, environment).map_err(|errors| bad(&errors))?;
     let (mut access, mut places, mut roots) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for root in bound {
         let given = args.input.iter().any(|input| input.ends_with(&format!("={}", root.path)));

@@ -101,7 +101,7 @@ impl Reader<'_, '_> {
 
     fn root(&mut self, name: &str, node: &Node) -> Option<RootSpec> {
         let fields = Fields::open(node, &ROOT, self.reports)?;
-        let path = self.text_template(fields.get("path")?, "path", &Scope::outside());
+        let path = self.text_template(fields.get("path")?, "path", &Scope::before());
         let access = fields.get("access")?;
         let access = match fields::text(access, "access", self.reports)? {
             "read" => Access::Read,

@@ -9,6 +9,9 @@ use crate::suggest;
 /// The facts of a run that expressions can read as `run.<name>`.
 pub(crate) const RUN_FACTS: [&str; 5] = ["id", "workflow", "domain", "environment", "initiator"];
 
+/// Those that are known before there is a run, when its folders are opened.
+const EARLY_FACTS: [&str; 3] = ["workflow", "domain", "environment"];
+
 /// One level of names, inside those of the levels around it.
 pub(super) struct Scope<'o> {
     outer: Option<&'o Scope<'o>>,
@@ -20,6 +23,8 @@ pub(super) struct Scope<'o> {
     owner: Option<&'o str>,
     /// Whether this level is a `foreach`.
     item: bool,
+    /// Whether there is no run yet.
+    early: bool,
 }
 
 enum Sight<'o> {
@@ -31,7 +36,13 @@ enum Sight<'o> {
 
 impl<'o> Scope<'o> {
     pub(super) const fn outside() -> Self {
-        Self { outer: None, ids: None, visible: BTreeSet::new(), owner: None, item: false }
+        let visible = BTreeSet::new();
+        Self { outer: None, ids: None, visible, owner: None, item: false, early: false }
+    }
+
+    /// What can be read before there is a run.
+    pub(super) fn before() -> Self {
+        Self { early: true, ..Self::outside() }
     }
 
     /// A level with these steps, of which `visible` can be read.
@@ -41,18 +52,19 @@ impl<'o> Scope<'o> {
         visible: BTreeSet<String>,
         owner: Option<&'o str>,
     ) -> Scope<'o> {
-        Scope { outer: Some(self), ids: Some(ids), visible, owner, item: false }
+        Scope { outer: Some(self), ids: Some(ids), visible, owner, item: false, early: false }
     }
 
     /// A level that binds `item` and `index`.
     pub(super) const fn with_item(&'o self) -> Scope<'o> {
-        Scope { outer: Some(self), ids: None, visible: BTreeSet::new(), owner: None, item: true }
+        let visible = BTreeSet::new();
+        Scope { outer: Some(self), ids: None, visible, owner: None, item: true, early: false }
     }
 
     /// A level in which a step sees itself: its handlers.
     pub(super) fn with_itself(&'o self, id: &str) -> Scope<'o> {
         let visible = BTreeSet::from([id.to_owned()]);
-        Scope { outer: Some(self), ids: None, visible, owner: None, item: false }
+        Scope { outer: Some(self), ids: None, visible, owner: None, item: false, early: false }
     }
 
     fn levels(&self) -> impl Iterator<Item = &Scope<'o>> {
@@ -93,6 +105,12 @@ impl<'o> Scope<'o> {
                 Target::Run(name) if !RUN_FACTS.contains(&name.as_str()) => {
                     let hint = suggest::hint(name, RUN_FACTS);
                     reports.with_hint(at, format!("a run has no `{name}`"), hint);
+                }
+                Target::Run(name) if self.early && !EARLY_FACTS.contains(&name.as_str()) => {
+                    let message = format!("`run.{name}` is not known before the run begins");
+                    let known = suggest::quoted(&["run.workflow", "run.domain", "run.environment"]);
+                    let hint = format!("a path of a root may use `inputs` and {known}");
+                    reports.with_hint(at, message, hint);
                 }
                 Target::Item | Target::Index if !self.levels().any(|level| level.item) => {
                     let message = "`item` and `index` are bound only inside a `foreach`";

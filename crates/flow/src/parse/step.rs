@@ -295,10 +295,9 @@ impl Reader<'_, '_> {
                 self.reports.with_hint(at, format!("there is no root `{root}`"), hint);
             }
             Some(Access::Read) if operation.writes() => {
-                let message = format!(
-                    "`{}` changes the root `{root}`, which is `access: read`",
-                    operation.as_str()
-                );
+                let name = operation.as_str();
+                let does = if operation == Operation::ProcessRun { "may change" } else { "changes" };
+                let message = format!("`{name}` {does} the root `{root}`, which is `access: read`");
                 self.reports.with_hint(at, message, "declare it with `access: write`".to_owned());
             }
             Some(Access::Read | Access::Write) => {}

@@ -197,7 +197,7 @@ fn effects_and_their_arguments() {
              7 |   - { id: c, uses: file.write, with: { root: in, path: 5, text: a, document: {}, mode: append } }
                |                                                                                        ^
 
-            pay.yaml:8:60: `messages` of `model.chat` takes a list of {role, content}, role being system, user or assistant, not a list
+            pay.yaml:8:60: `messages` of `model.chat` takes a list of 1 to 1000 {role, content}, role being system, user or assistant, not a list
              8 |   - { id: d, uses: model.chat, with: { model: m, messages: [ { role: robot, content: hi } ] } }
                |                                                            ^
 
@@ -213,7 +213,11 @@ fn effects_and_their_arguments() {
              10 |   - { id: f, uses: compute }
                 |     ^
 
-            pay.yaml:11:62: `timeout_ms` of `http.request` takes an integer from 1 to 86400000, not 0
+            pay.yaml:11:47: `url` of `http.request` takes an absolute http or https URL without user and password, not `u`
+             11 |   - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }
+                |                                               ^
+
+            pay.yaml:11:62: `timeout_ms` of `http.request` takes an integer from 1 to 600000, not 0
              11 |   - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }
                 |                                                              ^
 
@@ -235,6 +239,115 @@ fn effects_and_their_arguments() {
 }
 
 #[test]
+fn what_the_gate_would_not_take_is_an_error_of_the_file() {
+    check_steps(
+        "
+- { id: a, uses: http.request, with: { url: \"https://a.example/\", timeout_ms: 600001, bytes_max: 8388609, host: a.example } }
+- { id: b, uses: http.request, with: { url: \"ftp://a.example/\", method: post } }
+- { id: c, uses: process.run, with: { program: cat, timeout_ms: 3600001, memory_bytes_max: 17179869185, output_bytes_max: 8388609 } }
+- { id: d, uses: model.chat, with: { model: m, messages: [ { role: user, content: hi } ], tokens_max: 131073, temperature_milli: 2001 } }
+- { id: e, uses: file.write, with: { root: in, path: x, text: t, mode: append } }",
+        expect![[r#"
+            pay.yaml:5:81: `timeout_ms` of `http.request` takes an integer from 1 to 600000, not 600001
+             5 |   - { id: a, uses: http.request, with: { url: "https://a.example/", timeout_ms: 600001, bytes_max: 8388609, host: a.example } }
+               |                                                                                 ^
+
+            pay.yaml:5:100: `bytes_max` of `http.request` takes an integer from 1 to 8388608, not 8388609
+             5 |   - { id: a, uses: http.request, with: { url: "https://a.example/", timeout_ms: 600001, bytes_max: 8388609, host: a.example } }
+               |                                                                                                    ^
+
+            pay.yaml:5:109: `http.request` has no `host`
+             5 |   - { id: a, uses: http.request, with: { url: "https://a.example/", timeout_ms: 600001, bytes_max: 8388609, host: a.example } }
+               |                                                                                                             ^
+               = hint: known here: `method`, `url`, `headers`, `body`, `json`, `timeout_ms`, `bytes_max`
+
+            pay.yaml:6:47: `url` of `http.request` takes an absolute http or https URL without user and password, not `ftp://a.example/`
+             6 |   - { id: b, uses: http.request, with: { url: "ftp://a.example/", method: post } }
+               |                                               ^
+
+            pay.yaml:6:75: `method` of `http.request` takes one of `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `OPTIONS`, not `post`
+             6 |   - { id: b, uses: http.request, with: { url: "ftp://a.example/", method: post } }
+               |                                                                           ^
+
+            pay.yaml:7:67: `timeout_ms` of `process.run` takes an integer from 1 to 3600000, not 3600001
+             7 |   - { id: c, uses: process.run, with: { program: cat, timeout_ms: 3600001, memory_bytes_max: 17179869185, output_bytes_max: 8388609 } }
+               |                                                                   ^
+
+            pay.yaml:7:94: `memory_bytes_max` of `process.run` takes an integer from 1 to 17179869184, not 17179869185
+             7 |   - { id: c, uses: process.run, with: { program: cat, timeout_ms: 3600001, memory_bytes_max: 17179869185, output_bytes_max: 8388609 } }
+               |                                                                                              ^
+
+            pay.yaml:7:125: `output_bytes_max` of `process.run` takes an integer from 1 to 8388608, not 8388609
+             7 |   - { id: c, uses: process.run, with: { program: cat, timeout_ms: 3600001, memory_bytes_max: 17179869185, output_bytes_max: 8388609 } }
+               |                                                                                                                             ^
+
+            pay.yaml:8:105: `tokens_max` of `model.chat` takes an integer from 1 to 131072, not 131073
+             8 |   - { id: d, uses: model.chat, with: { model: m, messages: [ { role: user, content: hi } ], tokens_max: 131073, temperature_milli: 2001 } }
+               |                                                                                                         ^
+
+            pay.yaml:8:132: `temperature_milli` of `model.chat` takes an integer from 0 to 2000, not 2001
+             8 |   - { id: d, uses: model.chat, with: { model: m, messages: [ { role: user, content: hi } ], tokens_max: 131073, temperature_milli: 2001 } }
+               |                                                                                                                                    ^
+
+            pay.yaml:9:74: `mode` of `file.write` takes one of `create`, `replace`, not `append`
+             9 |   - { id: e, uses: file.write, with: { root: in, path: x, text: t, mode: append } }
+               |                                                                          ^
+        "#]],
+    );
+}
+
+#[test]
+fn the_most_that_the_gate_takes_is_fine() {
+    check_steps(
+        "
+- { id: a, uses: http.request, with: { url: \"https://a.example/\", timeout_ms: 600000, bytes_max: 8388608, method: POST } }
+- { id: b, uses: http.request, with: { url: \"${{ 'https://' + run.id }}\", timeout_ms: \"${{ 700000 }}\" } }
+- { id: c, uses: process.run, with: { program: cat, timeout_ms: 3600000, memory_bytes_max: 17179869184, output_bytes_max: 8388608 } }
+- { id: d, uses: model.chat, with: { model: m, messages: [ { role: user, content: hi } ], tokens_max: 131072, temperature_milli: 2000 } }",
+        expect!["fine\n"],
+    );
+}
+
+#[test]
+fn a_question_has_at_most_a_thousand_messages() {
+    let question = |count: usize| {
+        let messages = "{ role: user, content: hi }, ".repeat(count);
+        let with = format!("{{ model: m, messages: [ {messages} ] }}");
+        parse(&with_steps(&format!("- {{ id: a, uses: model.chat, with: {with} }}")), "pay.yaml")
+    };
+    assert!(question(1_000).is_ok());
+    let errors = question(1_001).unwrap_err();
+    let message = &errors.list().first().unwrap().message;
+    assert!(message.ends_with("role being system, user or assistant, not 1001"), "{message}");
+    assert!(message.contains("a list of 1 to 1000"), "{message}");
+}
+
+#[test]
+fn the_path_of_a_root_is_known_before_the_run() {
+    check(
+        "
+name: x
+domain: d
+roots:
+  a: { path: \"out/${{ run.id }}\", access: read }
+  b: { path: \"out/${{ run.environment }}/${{ run['initiator'] }}\", access: read }
+steps:
+  - { id: a, uses: file.read, with: { root: a, path: x } }",
+        expect![[r#"
+            pay.yaml:5:23: `run.id` is not known before the run begins
+             5 |   a: { path: "out/${{ run.id }}", access: read }
+               |                       ^
+               = hint: a path of a root may use `inputs` and `run.workflow`, `run.domain`, `run.environment`
+
+            pay.yaml:6:46: `run.initiator` is not known before the run begins
+             6 |   b: { path: "out/${{ run.environment }}/${{ run['initiator'] }}", access: read }
+               |                                              ^
+               = hint: a path of a root may use `inputs` and `run.workflow`, `run.domain`, `run.environment`
+        "#]],
+    );
+}
+
+#[test]
 fn a_root_that_is_only_read_is_not_written() {
     check(
         "
@@ -244,7 +357,8 @@ roots:
   mail: { path: mail, access: read }
   out: { path: out, access: wirte }
 steps:
-  - { id: a, uses: file.write, with: { root: mail, path: x, text: t } }",
+  - { id: a, uses: file.write, with: { root: mail, path: x, text: t } }
+  - { id: b, uses: process.run, with: { program: cat, root: mail } }",
         expect![[r#"
             pay.yaml:6:29: unknown access `wirte`
              6 |   out: { path: out, access: wirte }
@@ -254,6 +368,11 @@ steps:
             pay.yaml:8:46: `file.write` changes the root `mail`, which is `access: read`
              8 |   - { id: a, uses: file.write, with: { root: mail, path: x, text: t } }
                |                                              ^
+               = hint: declare it with `access: write`
+
+            pay.yaml:9:61: `process.run` may change the root `mail`, which is `access: read`
+             9 |   - { id: b, uses: process.run, with: { program: cat, root: mail } }
+               |                                                             ^
                = hint: declare it with `access: write`
         "#]],
     );

@@ -82,8 +82,20 @@ fn inputs_are_bound_by_their_type() {
         cog_base::Value::Map(inputs.clone()).to_string(),
         r#"{"dry":true,"folder":"./in","level":"low","most":12,"tags":["a"]}"#
     );
-    let roots = flow.roots(&inputs).unwrap();
+    let roots = flow.roots(&inputs, "development").unwrap();
     assert_eq!(roots.iter().map(|root| root.path.as_str()).collect::<Vec<_>>(), ["./in/x"]);
+}
+
+#[test]
+fn a_root_is_that_of_the_environment_of_the_run() {
+    let text = "name: x
+domain: d
+environment: production
+roots: { out: { path: \"out/${{ run.environment }}/${{ run.domain }}\", access: write } }
+steps: [ { id: a, uses: compute, with: { a: 1 } } ]";
+    let bound = |environment| flow(text).roots(&cog_base::json::Map::new(), environment).unwrap();
+    assert_eq!(bound("production").first().unwrap().path, "out/production/d");
+    assert_eq!(bound("staging").first().unwrap().path, "out/staging/d");
 }
 
 #[test]

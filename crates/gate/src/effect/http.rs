@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 
 use cog_base::Value;
+use cog_base::bounds::{HTTP_BYTES_MAX, HTTP_TIMEOUT_MS_MAX, host_of};
 use cog_base::json::Map;
 
 use super::args::{Args, BadArgs};
 use super::{Effect, Footprint, Redo, Resource};
 
-/// The longest a request may take, in milliseconds.
-const TIMEOUT_MS_MAX: u64 = 600_000;
 /// What a request may take when nothing is said.
 const TIMEOUT_MS: u64 = 30_000;
-/// The largest answer that is read, in bytes.
-const BYTES_MAX: u64 = 8 << 20;
 /// The largest answer when nothing is said.
 const BYTES: u64 = 1 << 20;
 
@@ -77,8 +74,8 @@ impl HttpRequest {
             url,
             headers: args.texts("headers")?,
             body,
-            timeout_ms: args.number("timeout_ms", TIMEOUT_MS, TIMEOUT_MS_MAX)?,
-            bytes_max: args.number("bytes_max", BYTES, BYTES_MAX)?,
+            timeout_ms: args.number("timeout_ms", TIMEOUT_MS, HTTP_TIMEOUT_MS_MAX)?,
+            bytes_max: args.number("bytes_max", BYTES, HTTP_BYTES_MAX)?,
         })
     }
 
@@ -89,23 +86,6 @@ impl HttpRequest {
 
 fn url_kind() -> Value {
     Value::from("another")
-}
-
-/// The host of an absolute URL. The adapter parses the URL in full; this only has to be at
-/// least as strict, so that what policies saw is where the request goes.
-fn host_of(url: &str) -> Option<String> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    if authority.contains(['@', '\\', ' ', '%']) || url.contains(['\\', '\t', '\n', '\r']) {
-        return None;
-    }
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?,
-        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
-    };
-    let digits = port.strip_prefix(':').or(port.is_empty().then_some(port))?;
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-    (plain && !host.is_empty() && host.is_ascii()).then(|| host.to_ascii_lowercase())
 }
 
 impl Effect for HttpRequest {

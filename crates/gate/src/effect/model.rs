@@ -1,5 +1,6 @@
 //! Questions to a language model. The answer is evidence, never authority.
 
+use cog_base::bounds::{MODEL_MESSAGES_MAX, MODEL_TEMPERATURE_MILLI_MAX, MODEL_TOKENS_MAX};
 use cog_base::json::Map;
 use cog_base::{Micros, Value};
 use cog_canon::Canon;
@@ -7,12 +8,8 @@ use cog_canon::Canon;
 use super::args::{Args, BadArgs};
 use super::{Effect, Footprint, Prices, Redo, Resource};
 
-/// The most tokens an answer may have.
-const TOKENS_MAX: u64 = 131_072;
 /// The most tokens of an answer when nothing is said.
 const TOKENS: u64 = 1_024;
-/// The most messages in one question.
-const MESSAGES_MAX: usize = 1_000;
 
 /// Ask a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +46,13 @@ impl ModelChat {
             let expected = "a list of at most 1000 {role: system|user|assistant, content}";
             args.wrong("messages", expected, given)
         };
-        let list = given.as_list().filter(|list| list.len() <= MESSAGES_MAX).ok_or_else(wrong)?;
+        let list = given.as_list().filter(|list| list.len() <= MODEL_MESSAGES_MAX).ok_or_else(wrong)?;
         let messages = list.iter().map(Message::from_value).collect::<Option<_>>();
         Ok(Self {
             model: args.text("model")?,
             messages: messages.ok_or_else(wrong)?,
-            tokens_max: args.number("tokens_max", TOKENS, TOKENS_MAX)?,
-            temperature_milli: args.number("temperature_milli", 0, 2_000)?,
+            tokens_max: args.number("tokens_max", TOKENS, MODEL_TOKENS_MAX)?,
+            temperature_milli: args.number("temperature_milli", 0, MODEL_TEMPERATURE_MILLI_MAX)?,
             json: args.flag("json")?,
         })
     }

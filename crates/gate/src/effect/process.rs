@@ -3,21 +3,18 @@
 use std::collections::BTreeMap;
 
 use cog_base::Value;
+use cog_base::bounds::{
+    PROCESS_MEMORY_BYTES_MAX, PROCESS_OUTPUT_BYTES_MAX, PROCESS_TIMEOUT_MS_MAX,
+};
 use cog_base::json::Map;
 
 use super::args::{Args, BadArgs};
 use super::{Effect, Footprint, Redo, Resource};
 
-/// The longest a program may run, in milliseconds.
-const TIMEOUT_MS_MAX: u64 = 3_600_000;
 /// What a program may take when nothing is said.
 const TIMEOUT_MS: u64 = 60_000;
-/// The most memory, in bytes.
-const MEMORY_MAX: u64 = 16 << 30;
 /// The memory when nothing is said.
 const MEMORY: u64 = 512 << 20;
-/// The most output that is kept, in bytes, of each stream.
-const OUTPUT_MAX: u64 = 8 << 20;
 /// The output when nothing is said.
 const OUTPUT: u64 = 1 << 20;
 
@@ -74,9 +71,9 @@ impl ProcessRun {
             stdin: args.text_or_none("stdin")?,
             root: args.text_or_none("root")?,
             network: args.flag("network")?,
-            timeout_ms: args.number("timeout_ms", TIMEOUT_MS, TIMEOUT_MS_MAX)?,
-            memory_bytes_max: args.number("memory_bytes_max", MEMORY, MEMORY_MAX)?,
-            output_bytes_max: args.number("output_bytes_max", OUTPUT, OUTPUT_MAX)?,
+            timeout_ms: args.number("timeout_ms", TIMEOUT_MS, PROCESS_TIMEOUT_MS_MAX)?,
+            memory_bytes_max: args.number("memory_bytes_max", MEMORY, PROCESS_MEMORY_BYTES_MAX)?,
+            output_bytes_max: args.number("output_bytes_max", OUTPUT, PROCESS_OUTPUT_BYTES_MAX)?,
             env: args.texts("env")?,
         })
     }
