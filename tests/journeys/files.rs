@@ -88,7 +88,10 @@ fn what_is_too_deep_or_too_large_is_refused_at_once() {
     folder.write("deep.yaml", &format!("{HEAD}  - {}\n", "[".repeat(10_000)));
     folder.cog(&["run", "deep.yaml"]).ends(2).says(&["deep.yaml:4:"]);
     folder.write("deeper.yaml", &format!("{HEAD}  - {}\n", "[".repeat(100)));
-    folder.cog(&["run", "deeper.yaml"]).ends(2).says(&["deeper.yaml:4:", "nested deeper than"]);
+    folder
+        .cog(&["run", "deeper.yaml"])
+        .ends(2)
+        .says(&["deeper.yaml:4:", "levels deep; a file has at most 32"]);
     folder.write("deep.json", &"{\"a\":".repeat(100_000));
     folder.cog(&["run", "deep.json"]).ends(2).says(&["deep.json:1:"]);
     folder.write("huge.yaml", &format!("{HEAD}{}", "# filler\n".repeat(300_000)));

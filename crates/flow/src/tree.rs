@@ -13,6 +13,11 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 use crate::diagnostic::Reports;
 use crate::limits::MAX_YAML_DEPTH;
 
+/// What the scanner says of brackets that are nested deeper than it counts, which it may see
+/// before the values around them are built; and the first level that is too deep for it.
+const SCANNER_GAVE_UP: &str = "recursion limit exceeded";
+const SCANNER_DEPTH: usize = 256;
+
 /// A value and the byte of the file at which it starts.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -120,6 +125,10 @@ impl<'t> Builder<'t, '_, '_> {
             }
             Err(error) => {
                 let at = self.reports.source().byte_of_character(error.marker().index());
+                if error.info() == SCANNER_GAVE_UP {
+                    self.too_deep(at, SCANNER_DEPTH);
+                    return None;
+                }
                 let hint = "check the indentation, the quotes and the brackets around here";
                 let message = format!("this is not valid YAML: {}", error.info());
                 self.reports.with_hint(at, message, hint.to_owned());
@@ -134,7 +143,7 @@ impl<'t> Builder<'t, '_, '_> {
 
     fn node(&mut self, (event, at): Start<'t>, depth: usize) -> Option<Node> {
         if depth > MAX_YAML_DEPTH {
-            self.reports.error(at, format!("nested deeper than {MAX_YAML_DEPTH} levels"));
+            self.too_deep(at, depth);
             return None;
         }
         let kind = match event {
@@ -163,6 +172,12 @@ impl<'t> Builder<'t, '_, '_> {
             | Event::MappingEnd => Kind::Broken,
         };
         Some(Node { at, kind })
+    }
+
+    fn too_deep(&mut self, at: usize, depth: usize) {
+        let message = format!("nested {depth} levels deep; a file has at most {MAX_YAML_DEPTH}");
+        let hint = "each list and each object around this is a level".to_owned();
+        self.reports.with_hint(at, message, hint);
     }
 
     /// Anchors and aliases make bombs, tags make types: none of them, and no reading on.

@@ -296,7 +296,8 @@ impl Reader<'_, '_> {
             }
             Some(Access::Read) if operation.writes() => {
                 let name = operation.as_str();
-                let does = if operation == Operation::ProcessRun { "may change" } else { "changes" };
+                let does =
+                    if operation == Operation::ProcessRun { "may change" } else { "changes" };
                 let message = format!("`{name}` {does} the root `{root}`, which is `access: read`");
                 self.reports.with_hint(at, message, "declare it with `access: write`".to_owned());
             }

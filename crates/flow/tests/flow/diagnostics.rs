@@ -547,6 +547,39 @@ fn yaml_that_is_dangerous_or_says_two_things() {
 }
 
 #[test]
+fn too_deep() {
+    let nested = |levels: usize| format!("a: {}{}", "[".repeat(levels), "]".repeat(levels));
+    check(
+        &nested(32),
+        expect![[r#"
+        pay.yaml:1:35: nested 33 levels deep; a file has at most 32
+         1 | a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]
+           |                                   ^
+           = hint: each list and each object around this is a level
+    "#]],
+    );
+    let block: String =
+        (0..33).map(|level| format!("{}a:\n", " ".repeat(level))).collect::<String>();
+    check(
+        &block,
+        expect![[r#"
+        pay.yaml:33:33: nested 33 levels deep; a file has at most 32
+         33 |                                 a:
+            |                                 ^
+           = hint: each list and each object around this is a level
+    "#]],
+    );
+    let errors = |text: &str| match parse(text, "pay.yaml").unwrap_err().list() {
+        [one] => (one.at.unwrap().line, one.at.unwrap().column, one.message.clone()),
+        several => panic!("{several:?}"),
+    };
+    let message = "nested 256 levels deep; a file has at most 32".to_owned();
+    assert_eq!(errors(&nested(300)), (1, 259, message.clone()));
+    let objects = format!("\n\n{}", "{a: ".repeat(300));
+    assert_eq!(errors(&objects), (3, 1 + 4 * 255, message));
+}
+
+#[test]
 fn numbers_that_would_not_survive() {
     check(
         "
