@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::id::ReceiptId;
 use cog_base::{Digest, Micros, Value};
-use cog_gate::{AnyEffect, Cleared, Failure, Found, Performed};
+use cog_gate::effect::Redo;
+use cog_gate::{AnyEffect, Cleared, Effect, Failure, Found, Performed};
 
 /// What the adapters of the simulated world did.
 #[derive(Default)]
@@ -52,7 +53,9 @@ impl Outside {
 
     /// Let the effect take place and forget who asked: the process dies right after.
     pub(crate) fn act(&mut self, cleared: &Cleared<AnyEffect>) -> Value {
-        *self.done.entry(cleared.idempotency_key()).or_default() += 1;
+        let times = self.done.entry(cleared.idempotency_key()).or_default();
+        // What changes nothing may be done again after an attempt that was lost.
+        *times = if cleared.effect().redo() == Redo::Safe { 1 } else { *times + 1 };
         match cleared.effect() {
             AnyEffect::FileWrite(write) => {
                 let path = format!("{}/{}", write.root, write.path);

@@ -10,7 +10,7 @@ use cog_base::json::parse;
 use cog_base::{Clock, Timestamp};
 use cog_engine::{Engine, Input, Output, Record, Resumption, Settings, Timer, What};
 use cog_gate::snapshot::TenantStatus;
-use cog_gate::{Actor, AnyEffect, Cleared};
+use cog_gate::{Actor, AnyEffect, Cleared, Lapse};
 use cog_ledger::memory::KeptLog;
 use cog_ledger::{Draft, Kind, Writer};
 
@@ -83,7 +83,7 @@ impl Clock for SimClock {
 }
 
 enum Event {
-    Effect { run: RunId, cleared: Box<Cleared<AnyEffect>> },
+    Effect { cleared: Box<Cleared<AnyEffect>> },
     Probe { run: RunId, receipt: ReceiptId, effect: AnyEffect },
     Timer { at: Timestamp, timer: Timer },
     Answer { run: RunId, approval: ApprovalId },
@@ -244,7 +244,7 @@ impl World {
 
     fn happen(&mut self, event: Event) -> Result<(), Broken> {
         match event {
-            Event::Effect { run, cleared } => self.effect(run, *cleared),
+            Event::Effect { cleared } => self.effect(*cleared),
             Event::Probe { run, receipt, effect } => {
                 let found = self.outside.probe(&effect);
                 self.handle(Input::Probed { run, receipt, found })
@@ -263,7 +263,7 @@ impl World {
         }
     }
 
-    fn effect(&mut self, run: RunId, cleared: Cleared<AnyEffect>) -> Result<(), Broken> {
+    fn effect(&mut self, cleared: Cleared<AnyEffect>) -> Result<(), Broken> {
         let receipt = cleared.idempotency_key();
         if !self.disk.holds(self.tenant, &receipt.to_string()) {
             self.outside.unauthorised.insert(receipt);
@@ -283,7 +283,8 @@ impl World {
             if self.dice.below(2) == 0 {
                 self.counts.faults += 1;
                 self.outside.act(&cleared);
-                return self.handle(Input::Lost { run, receipt });
+                let lost = cleared.counterfoil().lost(Lapse::TimedOut);
+                return self.handle(Input::Performed(Box::new(lost)));
             }
             Fate::Unclear
         } else {
@@ -326,9 +327,7 @@ impl World {
         for output in outputs.map_err(|error| self.broken(&error.to_string()))? {
             match output {
                 Output::Append { ticket, drafts } => self.commits.push_back((ticket, drafts)),
-                Output::Perform { run, cleared, .. } => {
-                    self.under_way.push(Event::Effect { run, cleared });
-                }
+                Output::Perform { cleared, .. } => self.under_way.push(Event::Effect { cleared }),
                 Output::Probe { run, receipt, effect } => {
                     self.under_way.push(Event::Probe { run, receipt, effect });
                 }

@@ -13,7 +13,7 @@ use cog_effect_http::HttpAdapter;
 use cog_effect_model::ModelAdapter;
 use cog_effect_process::ProcessAdapter;
 use cog_engine::{Hands, Inbox, Input, Ledger};
-use cog_gate::{Adapter, AnyCleared, AnyEffect, Cleared, Found, Performed};
+use cog_gate::{Adapter, AnyCleared, AnyEffect, Cleared, Found, Lapse, Performed};
 use cog_ledger::Draft;
 use cog_store::Committer;
 use tokio::runtime::Runtime;
@@ -66,14 +66,14 @@ impl Adapters {
 impl Hands for Workers {
     fn perform(
         &self,
-        run: RunId,
+        _run: RunId,
         cleared: Cleared<AnyEffect>,
         after_ms: u64,
         timeout_ms: Option<u64>,
         inbox: Inbox,
     ) {
         let adapters = Arc::clone(&self.adapters);
-        let receipt = cleared.idempotency_key();
+        let counterfoil = cleared.counterfoil();
         let work = self.runtime.spawn(async move {
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
             let work = adapters.perform(cleared);
@@ -85,10 +85,12 @@ impl Hands for Workers {
         self.runtime.spawn(async move {
             // A panic in an adapter ends its own task alone; the receipt is then settled by
             // what can be known.
-            inbox.send(match work.await {
-                Ok(Some(performed)) => Input::Performed(Box::new(performed)),
-                Ok(None) | Err(_) => Input::Lost { run, receipt },
-            });
+            let performed = match work.await {
+                Ok(Some(performed)) => performed,
+                Ok(None) => counterfoil.lost(Lapse::TimedOut),
+                Err(_) => counterfoil.lost(Lapse::Gone),
+            };
+            inbox.send(Input::Performed(Box::new(performed)));
         });
     }
 

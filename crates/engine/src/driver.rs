@@ -32,8 +32,9 @@ pub trait Ledger: Send {
 /// Performs what the gate cleared, in tasks of its own, so that nothing that was begun is
 /// lost when somebody stops waiting for it.
 pub trait Hands: Send {
-    /// Perform, not before `after_ms`, and send [`Input::Performed`], or [`Input::Lost`]
-    /// when it panics or outlives `timeout_ms`.
+    /// Perform, not before `after_ms`, and send [`Input::Performed`]: what the adapter says,
+    /// or what the counterfoil of the clearance says when the adapter panics or outlives
+    /// `timeout_ms`.
     fn perform(
         &self,
         run: RunId,

@@ -41,15 +41,8 @@ pub enum Input {
         /// Why.
         message: String,
     },
-    /// An adapter is done.
+    /// An adapter is done, or will never answer ([`cog_gate::Counterfoil::lost`]).
     Performed(Box<Performed<AnyEffect>>),
-    /// An adapter will never answer: it panicked or outlived its time.
-    Lost {
-        /// The run.
-        run: RunId,
-        /// The receipt it worked under.
-        receipt: ReceiptId,
-    },
     /// An adapter looked for the traces of a lost effect.
     Probed {
         /// The run.
@@ -266,7 +259,6 @@ impl Engine {
                 self.not_committed(ticket, &message, &mut turn);
             }
             Input::Performed(performed) => self.performed(*performed, &mut turn)?,
-            Input::Lost { run, receipt } => self.lost(run, receipt, &mut turn)?,
             Input::Probed { run, receipt, found } => self.probed(run, receipt, found, &mut turn)?,
             Input::Due(timer) => self.due(&timer, &mut turn)?,
             Input::Answer { run, approval, who, verdict } => {
@@ -352,10 +344,15 @@ impl Engine {
     /// drives the engine resumes them from it.
     fn not_committed(&mut self, ticket: u64, message: &str, turn: &mut Turn) {
         for (run, _) in self.tickets.remove(&ticket).unwrap_or_default() {
-            if self.runs.remove(&run).is_some() {
-                self.gate.close_session(run);
-                turn.tell(run, What::Stopped { message: message.to_owned() });
-            }
+            self.stop(run, message, turn);
+        }
+    }
+
+    /// Go no further with a run than its ledger goes.
+    pub(crate) fn stop(&mut self, run: RunId, message: &str, turn: &mut Turn) {
+        if self.runs.remove(&run).is_some() {
+            self.gate.close_session(run);
+            turn.tell(run, What::Stopped { message: message.to_owned() });
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Receipts that became durable, and what came of their effects.
 
+use cog_base::Micros;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_flow::{Event, Retry, StepError, StepPath};
-use cog_gate::effect::Redo;
 use cog_gate::{
     Actor, AnyEffect, Effect, End, Found, Gate, Intent, Pending, Performed, Report, Settling,
 };
@@ -31,8 +31,13 @@ impl Engine {
         let Some(active) = self.runs.get(&id) else { return Ok(()) };
         let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
         let timeout_ms = active.wanted.get(&step).and_then(|wanted| wanted.timeout_ms);
-        let Ok(permit) = pending.granted(entry) else {
-            return self.lost(id, receipt, turn);
+        let permit = match pending.granted(entry) {
+            Ok(permit) => permit,
+            // The answer to an append is not what was appended: nothing rests on it.
+            Err(other) => {
+                self.stop(id, &other.to_string(), turn);
+                return Ok(());
+            }
         };
         let what = What::Permitted {
             step: step.to_string(),
@@ -71,7 +76,10 @@ impl Engine {
             return Ok(());
         }
         let wanted = active.wanted.get(&step).cloned();
-        let performed = match wanted.filter(|wanted| again(wanted, performed.report())) {
+        let left = self.gate.budget_left(id);
+        let tried = performed.report();
+        let wanted = wanted.filter(|wanted| again(wanted, tried, left));
+        let performed = match wanted {
             None => performed,
             Some(wanted) => {
                 let after_ms = delay_ms(&wanted.retry, performed.report().attempts);
@@ -148,35 +156,6 @@ impl Engine {
                 cost: report.cost,
             },
         );
-    }
-
-    /// Nobody will report on a receipt any more: settle it by what can be known.
-    pub(crate) fn lost(
-        &mut self,
-        id: RunId,
-        receipt: ReceiptId,
-        turn: &mut Turn,
-    ) -> Result<(), NoEntropy> {
-        let Some(active) = self.runs.get(&id) else { return Ok(()) };
-        let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
-        let Some(wanted) = active.wanted.get(&step) else { return Ok(()) };
-        let Ok((actor, effect)) = crate::steps::read(active, wanted) else { return Ok(()) };
-        let (canon, in_force) = self.canon_for(&active.origin.domain);
-        let name = step.to_string();
-        let origin = &active.origin;
-        let question = cog_gate::Question { origin, step: &name, actor, effect, subject: None };
-        let intent = Gate::intent(&question, canon.as_deref());
-        let lost = Gate::lost(receipt, &intent, question.effect, in_force);
-        let end = match lost.redo() {
-            Redo::Safe => End::Failed(cog_gate::Failure {
-                code: "effect.timeout".into(),
-                message: "it did not answer in time".into(),
-                transient: true,
-            }),
-            Redo::Probe | Redo::Unknown => End::Unknown,
-        };
-        let (draft, settling) = lost.settle(end);
-        self.settle(id, &step, draft, settling, turn)
     }
 
     /// An adapter looked for the traces of an effect that an earlier life began.
@@ -345,14 +324,19 @@ pub(crate) fn event_of(step: &StepPath, report: &Report) -> Option<Event> {
     }
 }
 
-fn again(wanted: &Wanted, report: &Report) -> bool {
+/// Whether a failed attempt is followed by another. The receipt's reserve covers one attempt:
+/// what the attempts before have cost must be left beside it.
+fn again(wanted: &Wanted, report: &Report, left: Option<Micros>) -> bool {
     let End::Failed(failure) = &report.end else { return false };
+    if left.is_some_and(|left| left < report.cost) {
+        return false;
+    }
     let retry = &wanted.retry;
     let timeout = failure.code.ends_with("timeout") || failure.code.ends_with("timed_out");
     report.attempts < u64::from(retry.attempts)
         && (retry.on_any
             || (retry.on_timeout && timeout)
-            || (retry.on_transient && failure.transient && !timeout))
+            || (retry.on_transient && failure.transient))
 }
 
 /// How long to wait after so many attempts: each wait is longer by the factor.

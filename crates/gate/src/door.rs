@@ -261,6 +261,10 @@ impl<E: Effect> Cleared<E> {
         (self.effect, self.pass)
     }
 
+    pub(crate) fn pass(&self) -> &Pass {
+        &self.pass
+    }
+
     /// What must be done.
     #[must_use]
     pub fn effect(&self) -> &E {

@@ -19,6 +19,7 @@ pub mod snapshot;
 
 mod book;
 mod consent;
+mod counterfoil;
 mod gate;
 mod lease;
 mod redact;
@@ -26,6 +27,7 @@ mod redact;
 pub use adapter::{Adapter, Found, Work};
 pub use book::{Limits, Used};
 pub use consent::Consent;
+pub use counterfoil::{Counterfoil, Lapse};
 pub use door::{Cleared, End, Failure, Pending, Performed, Permit, Report, Settled, Settling};
 pub use effect::{AnyCleared, AnyEffect, Effect};
 pub use gate::{Answer, Asked, Gate, Lost, Question, Refusal, World};

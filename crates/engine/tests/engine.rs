@@ -1,0 +1,13 @@
+//! The engine with a ledger in memory and a world that does what a test says.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "engine/house.rs"]
+mod house;
+#[path = "engine/lost.rs"]
+mod lost;

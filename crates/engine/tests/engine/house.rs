@@ -1,0 +1,246 @@
+//! A house with one engine: appends are durable at once, effects wait until a test says what
+//! becomes of them, and timers until a test says that they are due.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use cog_base::entropy::SeededEntropy;
+use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId, Uuid};
+use cog_base::json::parse;
+use cog_base::{Clock, Micros, Timestamp, Value};
+use cog_canon::{Canon, Source};
+use cog_engine::{
+    Engine, Input, Notice, Output, Record, Resumption, Sealed, Settings, Start, Timer, What,
+};
+use cog_gate::snapshot::{Access, TenantStatus};
+use cog_gate::{AnyEffect, Cleared, Lapse};
+use cog_ledger::memory::{KeptLog, MemoryKeys, MemoryShelf};
+use cog_ledger::{Kind, Writer};
+
+const CANON: [(&str, &str); 4] = [
+    ("canon.toml", include_str!("../../../../sim/canon/canon.toml")),
+    ("schema.cedarschema", include_str!("../../../../sim/canon/schema.cedarschema")),
+    ("policies/simulation.cedar", include_str!("../../../../sim/canon/policies/simulation.cedar")),
+    ("facts/people.json", include_str!("../../../../sim/canon/facts/people.json")),
+];
+
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        "2026-11-24T12:00:00.000000Z".parse().unwrap()
+    }
+}
+
+/// An effect that a test decides about.
+pub(crate) struct UnderWay {
+    pub(crate) cleared: Cleared<AnyEffect>,
+    pub(crate) after_ms: u64,
+    pub(crate) timeout_ms: Option<u64>,
+}
+
+pub(crate) struct House {
+    pub(crate) engine: Engine,
+    pub(crate) under_way: VecDeque<UnderWay>,
+    pub(crate) probes: VecDeque<(RunId, ReceiptId, AnyEffect)>,
+    pub(crate) timers: Vec<Timer>,
+    pub(crate) notices: Vec<Notice>,
+    /// The next append fails.
+    pub(crate) no_space: bool,
+    writer: RefCell<Writer<MemoryShelf>>,
+    canon: Arc<Canon>,
+    dice: SeededEntropy,
+    lives: u64,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let files = CANON.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+        let canon = Arc::new(Canon::load(&Source::new(files)).unwrap());
+        let keys = Box::new(MemoryKeys::default());
+        let mut house = Self {
+            engine: engine(&canon, 1),
+            under_way: VecDeque::new(),
+            probes: VecDeque::new(),
+            timers: Vec::new(),
+            notices: Vec::new(),
+            no_space: false,
+            writer: RefCell::new(Writer::new(MemoryShelf::default(), keys, "cognitionos/test")),
+            canon,
+            dice: SeededEntropy::new(7),
+            lives: 1,
+        };
+        let cfo = "user:cfo".parse().unwrap();
+        let found = house.engine.change_control().found(&house.canon, "production", &cfo).unwrap();
+        let founded = house.append(0, vec![(tenant(), found)]);
+        let Input::Committed { entries, .. } = founded else { panic!("the canon is not in force") };
+        entries.iter().for_each(|entry| house.engine.observe(entry));
+        house
+    }
+
+    /// Start a run of these steps, with a root `out`.
+    pub(crate) fn start(&mut self, steps: &str) -> RunId {
+        self.start_with("", steps)
+    }
+
+    /// The same with a further line at the top of the file.
+    pub(crate) fn start_with(&mut self, line: &str, steps: &str) -> RunId {
+        let source = format!(
+            "name: test\ndomain: simulation\nroots: {{ out: {{ path: out, access: write }} }}\n\
+             {line}\nsteps:\n{steps}"
+        );
+        let flow = cog_flow::parse(&source, "test.yaml").map_err(|errors| errors.to_string());
+        let run = RunId::new(Noon.now(), &mut self.dice).unwrap();
+        self.give(Input::Start(Box::new(Start {
+            run,
+            flow: Arc::new(flow.unwrap()),
+            source,
+            inputs: BTreeMap::new(),
+            roots: BTreeMap::from([("out".to_owned(), Access::Write)]),
+            places: BTreeMap::new(),
+            base: String::new(),
+            initiator: "user:operator".parse().unwrap(),
+            environment: None,
+        })));
+        run
+    }
+
+    /// Give the engine an input, and everything that follows from it.
+    pub(crate) fn give(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for output in self.engine.handle(input).unwrap() {
+                match output {
+                    Output::Append { ticket, drafts } => {
+                        inputs.push_back(self.append(ticket, drafts));
+                    }
+                    Output::Perform { cleared, after_ms, timeout_ms, .. } => {
+                        let cleared = *cleared;
+                        self.under_way.push_back(UnderWay { cleared, after_ms, timeout_ms });
+                    }
+                    Output::Probe { run, receipt, effect } => {
+                        self.probes.push_back((run, receipt, effect));
+                    }
+                    Output::Arm { timer, .. } => self.timers.push(timer),
+                    Output::Notice(notice) => self.notices.push(notice),
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, ticket: u64, drafts: Vec<(TenantId, cog_ledger::Draft)>) -> Input {
+        if std::mem::take(&mut self.no_space) {
+            return Input::NotCommitted { ticket, message: "no space".to_owned() };
+        }
+        let entries = self.writer.get_mut().append(drafts, Noon.now(), &mut self.dice).unwrap();
+        Input::Committed { ticket, entries }
+    }
+
+    /// The effect that began first and was not decided about.
+    pub(crate) fn next(&mut self) -> UnderWay {
+        self.under_way.pop_front().expect("an effect is under way")
+    }
+
+    /// It is done and gave this text.
+    pub(crate) fn done(&mut self, text: &str) {
+        let output = Value::map([("text", text)]);
+        let performed = self.next().cleared.done(output, Micros::ZERO);
+        self.give(Input::Performed(Box::new(performed)));
+    }
+
+    /// It outlived its time, or its adapter panicked.
+    pub(crate) fn lose(&mut self, lapse: Lapse) {
+        let lost = self.next().cleared.counterfoil().lost(lapse);
+        self.give(Input::Performed(Box::new(lost)));
+    }
+
+    /// The requests that wait, with the steps that do.
+    pub(crate) fn asked(&self) -> Vec<(String, ApprovalId)> {
+        let waiting = self.engine.gate().approvals().waiting();
+        waiting.map(|request| (request.step.clone(), request.id)).collect()
+    }
+
+    /// The CFO answers the only request that waits.
+    pub(crate) fn answer(&mut self, run: RunId, verdict: Result<(), &str>) {
+        let [(_, approval)] = self.asked().try_into().expect("one request waits");
+        let who = "user:cfo".parse().unwrap();
+        let verdict = verdict.map_err(str::to_owned);
+        self.give(Input::Answer { run, approval, who, verdict });
+    }
+
+    /// The process dies; another one goes on with what the ledger holds.
+    pub(crate) fn restart(&mut self) {
+        self.lives += 1;
+        self.engine = engine(&self.canon, self.lives);
+        self.under_way.clear();
+        self.probes.clear();
+        self.timers.clear();
+        let log = self.log();
+        log.entries().for_each(|entry| self.engine.observe(entry));
+        let mut runs: Vec<RunId> = log.entries().filter_map(|entry| entry.session()).collect();
+        runs.dedup();
+        for run in runs {
+            let records = self.records(run);
+            if !records.iter().any(|record| record.entry.kind() == Kind::SessionSealed) {
+                self.give(Input::Resume(Box::new(Resumption { records })));
+            }
+        }
+    }
+
+    fn log(&self) -> KeptLog {
+        self.writer.borrow_mut().shelf().log(tenant()).cloned().unwrap_or_default()
+    }
+
+    /// The entries of a run with their bodies.
+    pub(crate) fn records(&self, run: RunId) -> Vec<Record> {
+        let log = self.log();
+        let own = log.entries.iter().filter(|sealed| sealed.entry.session() == Some(run));
+        let body = |bytes: &[u8]| parse(std::str::from_utf8(bytes).ok()?).ok();
+        own.map(|sealed| Record {
+            entry: Arc::clone(&sealed.entry),
+            body: sealed.body.as_ref().and_then(|sealed| body(&sealed.bytes)),
+        })
+        .collect()
+    }
+
+    /// The kinds of a run's entries after its first, with the disposition, code or status.
+    pub(crate) fn story(&self, run: RunId) -> Vec<String> {
+        let line = |record: &Record| {
+            let entry = &record.entry;
+            let words = ["source", "disposition", "code", "attempts", "chosen", "status"];
+            let words = words.map(|name| match entry.data().get(name) {
+                Some(Value::Text(text)) => format!(" {text}"),
+                Some(value) => format!(" {value}"),
+                None => String::new(),
+            });
+            format!("{}{}", entry.kind(), words.concat())
+        };
+        self.records(run).iter().skip(1).map(line).collect()
+    }
+
+    /// How a run ended, as an onlooker hears of it.
+    pub(crate) fn sealed(&self, run: RunId) -> Option<&Sealed> {
+        self.notices.iter().find_map(|notice| match &notice.what {
+            What::Sealed(sealed) if notice.run == run => Some(sealed),
+            _ => None,
+        })
+    }
+
+    /// The run's entries give the very same run again.
+    pub(crate) fn assert_replays(&self, run: RunId) {
+        let history = cog_engine::replay::replay_run(&self.records(run)).unwrap();
+        assert!(history.is_sealed(), "{:?}", self.story(run));
+    }
+}
+
+fn tenant() -> TenantId {
+    TenantId::from_uuid(Uuid::from_u128(7))
+}
+
+fn engine(canon: &Arc<Canon>, life: u64) -> Engine {
+    let settings = Settings { tenant: tenant(), status: TenantStatus::Active };
+    let mut engine = Engine::new(settings, Arc::new(Noon), Box::new(SeededEntropy::new(life)));
+    engine.know(Arc::clone(canon));
+    engine
+}

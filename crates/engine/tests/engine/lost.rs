@@ -1,0 +1,126 @@
+//! Attempts of which nobody reports: they outlived their time, or their adapter died.
+
+use cog_gate::Lapse;
+
+use crate::house::House;
+
+/// A step that reads with `keys`; the first attempt and each further one is lost as often as
+/// `lost` says, then it is done.
+fn read(keys: &str, lost: &[Lapse]) -> Vec<String> {
+    check("uses: file.read, with: { root: out, path: a }", keys, lost)
+}
+
+fn check(effect: &str, keys: &str, lost: &[Lapse]) -> Vec<String> {
+    let mut house = House::new();
+    let run = house.start(&format!("  - {{ id: a, {effect}, {keys} }}\n"));
+    for lapse in lost {
+        house.lose(*lapse);
+    }
+    if !house.under_way.is_empty() {
+        house.done("it is there");
+    }
+    house.assert_replays(run);
+    assert!(house.under_way.is_empty() && house.engine.open_runs() == 0);
+    house.story(run)
+}
+
+#[test]
+fn a_read_that_outlives_its_time_is_tried_again_under_its_receipt() {
+    let keys = "timeout_ms: 50, retry: { attempts: 3 }";
+    assert_eq!(
+        read(keys, &[Lapse::TimedOut, Lapse::TimedOut]),
+        ["receipt", "outcome completed 3", "session.sealed completed"]
+    );
+    for on in ["[timeout]", "[any]", "[transient, timeout]"] {
+        let keys = format!("timeout_ms: 50, retry: {{ attempts: 2, on: {on} }}");
+        let story = read(&keys, &[Lapse::TimedOut]);
+        assert_eq!(story, ["receipt", "outcome completed 2", "session.sealed completed"], "{on}");
+    }
+}
+
+#[test]
+fn an_adapter_that_dies_in_a_read_is_asked_again() {
+    let story = read("retry: { attempts: 2 }", &[Lapse::Gone]);
+    assert_eq!(story, ["receipt", "outcome completed 2", "session.sealed completed"]);
+    let story = read("retry: { attempts: 2, on: [timeout] }", &[Lapse::Gone]);
+    assert_eq!(story, ["receipt", "outcome failed effect.lost 1", "session.sealed failed"]);
+}
+
+#[test]
+fn the_attempts_are_those_that_the_file_grants() {
+    assert_eq!(
+        read("timeout_ms: 50, retry: { attempts: 2 }", &[Lapse::TimedOut; 2]),
+        ["receipt", "outcome failed effect.timeout 2", "session.sealed failed"]
+    );
+    assert_eq!(
+        read("timeout_ms: 50", &[Lapse::TimedOut]),
+        ["receipt", "outcome failed effect.timeout 1", "session.sealed failed"]
+    );
+}
+
+#[test]
+fn each_attempt_has_its_own_time_and_waits_longer() {
+    let mut house = House::new();
+    house.start(
+        "  - { id: a, uses: file.read, with: { root: out, path: a }, timeout_ms: 50,\n\
+         \x20     retry: { attempts: 3, backoff_ms: 100, factor: 3 } }\n",
+    );
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        waits.extend(house.under_way.iter().map(|it| (it.after_ms, it.timeout_ms)));
+        house.lose(Lapse::TimedOut);
+    }
+    assert_eq!(waits, [(0, Some(50)), (100, Some(50)), (300, Some(50))]);
+}
+
+/// What may have happened is not repeated, whatever the file says about retries.
+#[test]
+fn what_may_have_happened_is_never_repeated() {
+    let effects = [
+        "uses: file.write, with: { root: out, path: a, text: b }",
+        "uses: file.delete, with: { root: out, path: a }",
+        "uses: http.request, with: { method: POST, url: \"https://sim.example/a\" }",
+    ];
+    for effect in effects {
+        for lapse in [Lapse::TimedOut, Lapse::Gone] {
+            let keys = "timeout_ms: 50, retry: { attempts: 5, on: [any] }";
+            let story = check(effect, keys, &[lapse]);
+            assert_eq!(
+                story,
+                ["receipt", "outcome unknown 1", "session.sealed failed"],
+                "{effect} {lapse:?}"
+            );
+        }
+    }
+}
+
+/// The reserves and the costs of a run that asks a model twice, the first time in vain, with
+/// so much money.
+fn asked_twice(cost_micros: u64) -> (u64, u64, u64) {
+    let mut house = House::new();
+    let run = house.start_with(
+        &format!("budget: {{ cost_micros: {cost_micros} }}"),
+        "  - { id: a, uses: model.chat, as: agent:clerk, timeout_ms: 50, retry: { attempts: 2 },\n\
+         \x20     with: { model: reader, messages: [{ role: user, content: hello }], tokens_max: 50 } }\n",
+    );
+    while !house.under_way.is_empty() {
+        house.lose(Lapse::TimedOut);
+    }
+    let records = house.records(run);
+    let number = |name: &str| {
+        let found = records.iter().find_map(|it| it.entry.data().get(name)?.as_u64());
+        found.unwrap_or_default()
+    };
+    (number("reserve_micros"), number("cost_micros"), number("attempts"))
+}
+
+/// A question to a model may have been billed: its whole reserve counts, for each attempt, and
+/// there is no attempt that the budget might not cover.
+#[test]
+fn a_lost_question_counts_as_billed() {
+    let (reserve, cost, attempts) = asked_twice(1_000_000);
+    assert!(reserve > 0);
+    assert_eq!((cost, attempts), (2 * reserve, 2));
+    assert_eq!(asked_twice(2 * reserve), (reserve, 2 * reserve, 2));
+    assert_eq!(asked_twice(2 * reserve - 1), (reserve, reserve, 1));
+}
