@@ -1,0 +1,36 @@
+//! When something is to be started: cron expressions, intervals and single moments.
+//!
+//! A [`Schedule`] is a pure function of time. The next time follows from the definition and
+//! from what was looked at last, never from the run before; so nothing that fails breaks a
+//! chain. [`Schedule::due`] says what has become due since the last look, what was missed for
+//! too long, and where the next look begins; [`Overlap::decide`] says what to do when the run
+//! before is not over. Whoever drives it hands in the time and records what was fired.
+//!
+//! ```
+//! use cog_base::Timestamp;
+//! use cog_schedule::{Rule, Schedule};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let schedule = Schedule::new("nightly", Rule::cron("0 9 * * mon-fri", "Europe/Berlin")?);
+//! let saturday: Timestamp = "2026-11-21T12:00:00.000000Z".parse()?;
+//! let next = schedule.next_after(saturday).ok_or("never")?;
+//! assert_eq!(next.nominal.to_string(), "2026-11-23T08:00:00.000000Z");
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod cron;
+mod due;
+mod overlap;
+mod read;
+mod rule;
+mod schedule;
+
+pub use cron::Cron;
+pub use due::{Due, FIRES_PER_LOOK_MAX, Fire, MISSED_COUNT_MAX};
+pub use overlap::{BUFFER_MAX, Overlap, Start};
+pub use read::BadSchedule;
+pub use rule::{BadRule, EVERY_MS_MIN, Rule};
+pub use schedule::{CATCH_UP_MS_MAX, JITTER_MS_MAX, Schedule};
