@@ -70,6 +70,45 @@ pub enum StoreError {
         /// How many entries are kept.
         size: u64,
     },
+    /// Another node writes the log of this tenant. Nothing of the write was kept.
+    #[error("the log of {tenant} is not this node's to write: it is owned by {owner}")]
+    Owned {
+        /// Whose log.
+        tenant: TenantId,
+        /// The node that owns it now, or that nobody does.
+        owner: String,
+    },
+    /// The database server cannot be reached, or has not answered. A write that fails so was
+    /// not kept.
+    #[error("could not {doing}: the database server is not there")]
+    Unreachable {
+        /// What was tried, as an infinitive.
+        doing: String,
+        /// What the connection said.
+        #[source]
+        source: Cause,
+    },
+    /// The server was lost in the middle of a commit and did not come back in time to say
+    /// whether it was kept. Whoever goes on reads the log first.
+    #[error(
+        "the database server was lost in the middle of a commit: whether it was kept is not known"
+    )]
+    Unknown {
+        /// What the connection said.
+        #[source]
+        source: Cause,
+    },
+    /// The data are sealed with another master key.
+    #[error("the data are sealed with another master key than the one given")]
+    OtherMasterKey,
+    /// The database role could get around what keeps tenants apart.
+    #[error("the database role `{role}` {why}; row-level security does not bind it")]
+    Unbound {
+        /// The role.
+        role: String,
+        /// What it is or may do.
+        why: String,
+    },
     /// The file was made by something else.
     #[error("`{}` is not a CognitionOS ledger", path.display())]
     NotOurs {
@@ -146,7 +185,7 @@ impl StoreError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Busy { .. } | Self::Full { .. } => true,
+            Self::Busy { .. } | Self::Full { .. } | Self::Unreachable { .. } => true,
             Self::InUse { .. }
             | Self::WriterTaken
             | Self::ReadOnly
@@ -155,6 +194,10 @@ impl StoreError {
             | Self::NoMasterKey { .. }
             | Self::RolledBack { .. }
             | Self::HeadMoved { .. }
+            | Self::Owned { .. }
+            | Self::Unknown { .. }
+            | Self::OtherMasterKey
+            | Self::Unbound { .. }
             | Self::NotOurs { .. }
             | Self::TooNew { .. }
             | Self::Corrupt { .. }
@@ -192,6 +235,28 @@ impl StoreError {
             }
             Self::HeadMoved { .. } => {
                 "Only one writer may append to a log; read its end again.".into()
+            }
+            Self::Owned { .. } => {
+                "Send the work to the node that owns the tenant, or claim it when that node is \
+                 gone."
+                    .into()
+            }
+            Self::Unreachable { .. } => {
+                "Check that the server runs and that its address is right; work goes on by \
+                 itself when it is back."
+                    .into()
+            }
+            Self::Unknown { .. } => {
+                "Start the node again when the server is back; runs go on where the ledger ends."
+                    .into()
+            }
+            Self::OtherMasterKey => {
+                "Give the master key that the data were first opened with.".into()
+            }
+            Self::Unbound { .. } => {
+                "Connect as the application role, which owns nothing and has no BYPASSRLS; only \
+                 migrations run as the owner."
+                    .into()
             }
             Self::NotOurs { .. } => "Name another folder with --data.".into(),
             Self::TooNew { .. } => {

@@ -10,10 +10,12 @@
 
 mod committer;
 mod error;
+pub mod index;
 mod memory;
 mod scope;
 mod select;
 mod tree;
+pub mod vault;
 
 pub use committer::{
     Committer, DRAFTS_PER_BATCH_MAX, QUEUE_MAX, RETRIES_MAX, Reply, SUBMISSIONS_PER_BATCH_MAX,
