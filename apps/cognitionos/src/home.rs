@@ -33,12 +33,32 @@ pub(crate) struct Home {
 impl Home {
     /// Open the folder for reading; it must exist.
     pub(crate) fn read(dir: &Path) -> anyhow::Result<Self> {
-        Self::open(dir, Mode::ReadOnly)
+        let home = Self::open(dir, Mode::ReadOnly)?;
+        if home.unfinished()?.is_some() {
+            // Whoever writes here now has finished it already; where nobody may write, the
+            // ledger is read as it is.
+            drop(Self::write(dir));
+        }
+        Ok(home)
     }
 
-    /// Open the folder for writing; it is made if it does not exist.
+    /// Open the folder for writing; it is made if it does not exist. A pruning that was
+    /// recorded and then cut short is finished.
     pub(crate) fn write(dir: &Path) -> anyhow::Result<Self> {
-        Self::open(dir, Mode::ReadWrite)
+        let home = Self::open(dir, Mode::ReadWrite)?;
+        if let Some(to) = home.unfinished()? {
+            home.store.prune_entries(home.tenant, to).map_err(told)?;
+        }
+        Ok(home)
+    }
+
+    /// Up to where the newest pruning on record goes, if it was not done to its end.
+    fn unfinished(&self) -> anyhow::Result<Option<u64>> {
+        let scope = self.scope()?;
+        let newest = scope.select(&Select::newest(Kind::SegmentPruned)).map_err(told)?;
+        let to = newest.first().and_then(|entry| entry.data().get("to")?.as_u64());
+        let done = scope.pruned().map_err(told)?.entries;
+        Ok(to.filter(|to| *to > done))
     }
 
     /// Open the folder for writing; it must exist.
@@ -47,7 +67,8 @@ impl Home {
         Self::write(dir)
     }
 
-    fn open(dir: &Path, mode: Mode) -> anyhow::Result<Self> {
+    /// Open the folder as it is.
+    pub(crate) fn open(dir: &Path, mode: Mode) -> anyhow::Result<Self> {
         let store = SqliteStore::open(dir, mode, Box::new(SystemEntropy::new())).map_err(told)?;
         let tenant = match store.tenants().map_err(told)?.first() {
             Some(tenant) => *tenant,

@@ -1,5 +1,6 @@
 //! What an administrator puts and removes.
 
+use std::ops;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
@@ -73,18 +74,20 @@ impl Keep for SqliteStore {
         Ok(Cut { from, to, removed })
     }
 
+    fn prunable(&self, tenant: TenantId, before: u64) -> Result<ops::Range<u64>, StoreError> {
+        let mut writing = self.inner().writing()?;
+        let Some(log) = writing.log(tenant)? else { return Ok(0..0) };
+        let first_open = first_open(&writing.db, Range::of(log.no))?;
+        let last = log.size.saturating_sub(1);
+        let from = mark(&writing.db, log.no, Pruning::Entries)?;
+        let to = before.min(first_open.map_or(last, |first| first.min(last)));
+        Ok(from..(to - to % SEGMENT).max(from))
+    }
+
     fn prune_entries(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError> {
         let Some(log) = self.inner().writing()?.log(tenant)? else { return Ok(nothing()) };
         let range = Range::of(log.no);
-        let (from, limit) = {
-            let writing = self.inner().writing()?;
-            let first_open = first_open(&writing.db, range)?;
-            let last = log.size.saturating_sub(1);
-            let from = mark(&writing.db, log.no, Pruning::Entries)?;
-            (from, first_open.map_or(last, |first| first.min(last)))
-        };
-        let to = before.min(limit);
-        let to = (to - to % SEGMENT).max(from);
+        let ops::Range { start: from, end: to } = self.prunable(tenant, before)?;
         let (mut at, mut removed) = (from, 0);
         while at < to {
             let next = to.min(at + ROWS_MAX);

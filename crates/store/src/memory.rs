@@ -4,6 +4,7 @@
 mod log;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -85,6 +86,10 @@ impl Keep for MemoryStore {
 
     fn prune_bodies(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError> {
         Ok(self.change(tenant, |log| log.prune_bodies(before)))
+    }
+
+    fn prunable(&self, tenant: TenantId, before: u64) -> Result<Range<u64>, StoreError> {
+        Ok(self.state().logs.get(&tenant).map_or(0..0, |log| log.prunable(before)))
     }
 
     fn prune_entries(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError> {

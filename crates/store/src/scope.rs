@@ -1,6 +1,7 @@
 //! The traits: the store, a tenant's scope of it, and what an administrator may remove.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use cog_base::Digest;
@@ -138,7 +139,7 @@ pub trait TenantTx: Send {
 }
 
 /// What an administrator may put and remove. None of it changes a log: whoever calls
-/// records what was done as an entry.
+/// records what was done, or is about to be, as an entry.
 pub trait Keep: Store {
     /// Keep the files of a version of canon. The caller has checked the digest.
     ///
@@ -159,11 +160,19 @@ pub trait Keep: Store {
     /// [`StoreError`] when it cannot be done in full; what is done stays done.
     fn prune_bodies(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError>;
 
-    /// Remove the entries before `seq` with their bodies, rounded down to a whole segment
-    /// (256 entries) and never past the first entry of an open run or the last entry. Leaf
-    /// hashes, subtree roots and signed heads stay, so that every proof can be made as
-    /// before. Entries outside any run stay too: keys, canons and prunings are what the rest
-    /// of the log stands on.
+    /// Which entries [`Keep::prune_entries`] would remove, so that it can be recorded first:
+    /// from the end of the pruning before, up to `before` rounded down to a whole segment (256
+    /// entries), and never past the first entry of an open run or the last entry. Empty when
+    /// there are none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn prunable(&self, tenant: TenantId, before: u64) -> Result<Range<u64>, StoreError>;
+
+    /// Remove the entries that [`Keep::prunable`] names, with their bodies. Leaf hashes,
+    /// subtree roots and signed heads stay, so that every proof can be made as before. Entries
+    /// outside any run stay too: keys, canons and prunings are what the rest of the log stands
+    /// on. One that was cut short goes on where it ended.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be done in full; what is done stays done.

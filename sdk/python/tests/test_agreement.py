@@ -13,6 +13,7 @@ import rust
 from cases import cases
 from forgeries import forged
 from heads import key_lines, notes
+from honest import LOGS
 from house import House
 from mutations import WAYS, tampered, targets
 
@@ -34,6 +35,12 @@ class Agreement(unittest.TestCase):
             ):
                 for key in (house.keys[1].line, house.keys[2].line):
                     ours, theirs = self._same(bundle, [key], [house.head()])
+                    self.assertEqual((ours.exit_code, ours.json), (0, theirs.json))
+        for make in LOGS:
+            house, kept_from = make()
+            for first in kept_from:
+                with self.subTest(make.__name__, first=first):
+                    ours, theirs = self._same(house.bundle(first), [house.keys[0].line])
                     self.assertEqual((ours.exit_code, ours.json), (0, theirs.json))
 
     def test_broken_rules(self) -> None:

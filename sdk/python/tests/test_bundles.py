@@ -11,6 +11,7 @@ from typing import Any
 
 import python
 from cases import cases
+from honest import LOGS
 from house import House
 from mutations import WAYS, tampered, targets
 from primitives import canonical, digest
@@ -57,28 +58,12 @@ class Honest(unittest.TestCase):
         report = python.verify(house.bundle(), [house.keys[0].line], heads)
         self.assertEqual((report.findings(), report.exit_code), ([], 0))
 
-    def test_a_run_that_was_resumed_across_the_pruned_part(self) -> None:
-        house = House(5)
-        session = house.start()
-        receipt = house.receipt(session)
-        kept_from = len(house.entries)
-        house.start(session, resumed=True)
-        house.outcome(session, receipt)
-        house.seal(session)
-        house.prune(kept_from)
-        for first in (0, kept_from):
-            self._holds(house.bundle(first), house.keys[0].line)
-
-    def test_a_second_pruning_said_but_not_yet_done(self) -> None:
-        house = House(6)
-        house.session()
-        once = len(house.entries)
-        house.session()
-        twice = len(house.entries)
-        house.prune(once)
-        house.prune(twice)
-        for first in (0, once, twice):
-            self._holds(house.bundle(first), house.keys[0].line)
+    def test_logs_of_an_unusual_shape(self) -> None:
+        for make in LOGS:
+            house, kept_from = make()
+            for first in kept_from:
+                with self.subTest(make.__name__, first=first):
+                    self._holds(house.bundle(first), house.keys[0].line)
 
     def test_a_hand_over_as_the_last_entry(self) -> None:
         house = House(7)

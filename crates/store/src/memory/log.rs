@@ -1,6 +1,7 @@
 //! One tenant's log in memory, and reading it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use cog_base::Digest;
@@ -82,13 +83,17 @@ impl Log {
         Cut { from, to, removed }
     }
 
-    pub(super) fn prune_entries(&mut self, before: u64) -> Cut {
+    pub(super) fn prunable(&self, before: u64) -> Range<u64> {
         let from = self.pruned.entries;
         let open = self.sessions.values().find(|session| session.status.is_none());
         let last = self.size().saturating_sub(1);
         let limit = open.map_or(last, |session| session.first.min(last));
         let to = before.min(limit);
-        let to = (to - to % SEGMENT).max(from);
+        from..(to - to % SEGMENT).max(from)
+    }
+
+    pub(super) fn prune_entries(&mut self, before: u64) -> Cut {
+        let Range { start: from, end: to } = self.prunable(before);
         let count = self.entries.len();
         self.entries.retain(|seq, entry| *seq >= to || entry.session().is_none());
         let kept = &self.entries;

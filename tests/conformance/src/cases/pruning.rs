@@ -23,7 +23,10 @@ fn append_runs(house: &mut House<'_>, runs: std::ops::Range<u64>) {
 }
 
 fn prune(house: &House<'_>, before: u64) -> Cut {
-    house.store().prune_entries(tenant(1), before).unwrap()
+    let named = house.store().prunable(tenant(1), before).unwrap();
+    let cut = house.store().prune_entries(tenant(1), before).unwrap();
+    assert_eq!((cut.from, cut.to), (named.start, named.end), "what was named is what went");
+    cut
 }
 
 /// Inclusion of every entry, also of those that are gone, and growth between all heads.

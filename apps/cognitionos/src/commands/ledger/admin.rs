@@ -118,22 +118,8 @@ pub(super) fn prune(
         let message = format!("the ledger has {} entries", tail.frontier.size());
         return Err(Failure::told(Exit::BadInput, message));
     }
+    declare_pruning(home, before, reason, &who)?;
     let cut = home.store.prune_entries(home.tenant, before).map_err(told)?;
-    if cut.to <= cut.from {
-        return Err(Failure::told(
-            Exit::BadInput,
-            "nothing can be pruned: whole segments of 256 entries of ended runs go, never the rest",
-        ));
-    }
-    // What stays of the pruned part is its root, and that is what the record names.
-    let root = cog_store::frontier(home.scope()?.as_ref(), cut.to)?.root();
-    let data = Map::from([
-        ("from".into(), cut.from.into()),
-        ("to".into(), cut.to.into()),
-        ("root".into(), root.into()),
-        ("reason".into(), reason.into()),
-    ]);
-    home.append(vec![draft(Kind::SegmentPruned, &who, data)])?;
     if terminal.json {
         terminal.emit(&Value::map([("from", cut.from), ("to", cut.to), ("removed", cut.removed)]));
     } else {
@@ -143,4 +129,77 @@ pub(super) fn prune(
         ));
     }
     Ok(Exit::Done)
+}
+
+/// Record what is about to be pruned. Whatever happens after, the ledger says why entries are
+/// missing; a pruning that is cut short is finished when the folder is opened next.
+fn declare_pruning(home: &Home, before: u64, reason: &str, who: &Actor) -> anyhow::Result<()> {
+    let cut = home.store.prunable(home.tenant, before).map_err(told)?;
+    if cut.is_empty() {
+        return Err(Failure::told(
+            Exit::BadInput,
+            "nothing can be pruned: whole segments of 256 entries of ended runs go, never the rest",
+        ));
+    }
+    // What stays of the pruned part is its root, and that is what the record names.
+    let root = cog_store::frontier(home.scope()?.as_ref(), cut.end)?.root();
+    let data = Map::from([
+        ("from".into(), cut.start.into()),
+        ("to".into(), cut.end.into()),
+        ("root".into(), root.into()),
+        ("reason".into(), reason.into()),
+    ]);
+    home.append(vec![draft(Kind::SegmentPruned, who, data)]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "the tests have a data folder")]
+
+    use clap::Parser as _;
+    use cog_store_sqlite::Mode;
+
+    use super::*;
+    use crate::cli::Cli;
+    use crate::commands::ledger::export::verify;
+
+    /// Nine runs of the archive, more than two segments of entries.
+    fn archive(data: &Path) {
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/04-survives-kill-9");
+        let file = format!("{example}/workflow.yaml");
+        let place = data.display().to_string();
+        for number in 0..9 {
+            let folder = format!("folder={place}/pages-{number}");
+            let words = ["cognitionos", "run", &file, "--data", &place, "--quiet"];
+            let inputs = ["--input", "pause_ms=0", "--input", &folder];
+            let cli = Cli::try_parse_from(words.iter().chain(&inputs)).unwrap();
+            let exit = crate::dispatch(&cli, &Terminal::new(&cli.common)).unwrap();
+            assert_eq!(exit, Exit::Done);
+        }
+    }
+
+    /// How many entries are gone, and whether the rest proves itself.
+    fn looked_at(home: &Home) -> (u64, Exit) {
+        let exit = verify(home, None, &Terminal::for_json()).unwrap();
+        (home.scope().unwrap().pruned().unwrap().entries, exit)
+    }
+
+    #[test]
+    fn a_pruning_that_is_cut_short_is_explained_and_finished() {
+        let data = std::env::temp_dir().join(format!("cognitionos-prune-{}", std::process::id()));
+        archive(&data);
+        let who = actor("user:operator").unwrap();
+        let declare = |before| {
+            let home = Home::write(&data).unwrap();
+            declare_pruning(&home, before, "after five years", &who).unwrap();
+            // It is killed here.
+        };
+        declare(256);
+        assert_eq!(looked_at(&Home::open(&data, Mode::ReadOnly).unwrap()), (0, Exit::Done));
+        assert_eq!(looked_at(&Home::read(&data).unwrap()), (256, Exit::Done));
+        declare(512);
+        assert_eq!(looked_at(&Home::open(&data, Mode::ReadOnly).unwrap()), (256, Exit::Done));
+        assert_eq!(looked_at(&Home::write(&data).unwrap()), (512, Exit::Done));
+        std::fs::remove_dir_all(&data).unwrap();
+    }
 }

@@ -1,0 +1,32 @@
+"""Honest logs of an unusual shape, each with the entries from which it may be kept."""
+
+from __future__ import annotations
+
+from house import House
+
+
+def a_run_across_the_pruned_part() -> tuple[House, list[int]]:
+    """A run whose beginning is removed, and whose end stays."""
+    house = House(5)
+    session = house.start()
+    receipt = house.receipt(session)
+    kept_from = len(house.entries)
+    house.outcome(session, receipt)
+    house.seal(session)
+    house.prune(kept_from)
+    return house, [0, kept_from]
+
+
+def a_second_pruning_said_but_not_yet_done() -> tuple[House, list[int]]:
+    """The record comes first, and a crash may come between it and the deed."""
+    house = House(6)
+    house.session()
+    once = len(house.entries)
+    house.session()
+    twice = len(house.entries)
+    house.prune(once)
+    house.prune(twice)
+    return house, [0, once, twice]
+
+
+LOGS = [a_run_across_the_pruned_part, a_second_pruning_said_but_not_yet_done]
