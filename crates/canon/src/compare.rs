@@ -106,7 +106,7 @@ fn schema(canon: &Canon) -> BTreeMap<String, String> {
 }
 
 fn policies(canon: &Canon) -> BTreeMap<String, String> {
-    canon.rules.iter().map(|(id, rule)| (id.clone(), rule.text.clone())).collect()
+    canon.rules.iter().map(|rule| (rule.note.id.clone(), rule.text.clone())).collect()
 }
 
 fn facts(canon: &Canon) -> BTreeMap<String, String> {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use cedar_policy::Authorizer;
 use cog_base::Digest;
 
 use crate::cases::{self, Case};
@@ -30,7 +29,6 @@ pub struct Canon {
     pub(crate) index: Index,
     pub(crate) hints: Hints,
     pub(crate) cases: Vec<Case>,
-    pub(crate) authorizer: Authorizer,
 }
 
 impl Canon {
@@ -43,11 +41,14 @@ impl Canon {
         let settings_text = source.text(SETTINGS)?.to_owned();
         let settings = Settings::parse(&settings_text)?;
         let schema_text = source.text(SCHEMA)?.to_owned();
-        let (schema, actions) = conform::load(&schema_text)?;
+        let (schema, mut actions) = conform::load(&schema_text)?;
         let facts = Facts::load(source, &schema)?;
         let (rules, warnings) = policies::load(source, &schema)?;
         check_people(&settings, &rules, &facts)?;
-        let index = Index::new(&rules, &actions, &facts.entities)?;
+        let (index, reads) = Index::new(&rules, &actions, &facts.entities);
+        for (name, action) in &mut actions {
+            reads.get(name).into_iter().for_each(|reads| action.mark(reads));
+        }
         let cases = cases::load(source)?;
         let hints = Hints::new(&rules, &facts);
         Ok(Self {
@@ -62,7 +63,6 @@ impl Canon {
             index,
             hints,
             cases,
-            authorizer: Authorizer::new(),
         })
     }
 
@@ -140,7 +140,7 @@ fn check_people(settings: &Settings, rules: &Rules, facts: &Facts) -> Result<(),
         let what = format!("no {} of {of} can approve a change", change.approvals);
         return Err(CanonError::in_file(SETTINGS, what).hint(hint(&change.approvers)));
     }
-    for rule in rules.values() {
+    for rule in rules {
         for obligation in &rule.obligations {
             let Duty::Approval { count, of } = &obligation.duty else { continue };
             if lacks(*count, of) {

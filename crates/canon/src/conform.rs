@@ -1,14 +1,18 @@
 //! The shape that the schema gives each action's context, as a table made at load.
 //!
 //! A request's context is turned into Cedar's values by that table: what the schema does not
-//! declare is left out, what it declares must be there and be of its type.
+//! declare is left out, what it declares must be there and be of its type. What no policy
+//! reads is looked at and not handed on.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
-use cedar_policy::{EntityTypeName, EntityUid, RestrictedExpression, Schema, SchemaFragment};
+use cedar_policy::{EntityTypeName, EntityUid, Schema, SchemaFragment};
+use cedar_policy_core::ast::{Context, Value as Cedar, ValueKind};
 use cog_base::json::{self, Map, Value};
 
-use crate::error::{CanonError, with_causes};
+use crate::condition::Reads;
+use crate::error::CanonError;
+use crate::facts::kind;
 use crate::source::SCHEMA;
 
 /// Deepest nesting of a context's type.
@@ -34,6 +38,8 @@ pub(crate) type Record = BTreeMap<String, Attribute>;
 pub(crate) struct Attribute {
     required: bool,
     shape: Shape,
+    /// Whether a policy reads it.
+    read: bool,
 }
 
 impl Attribute {
@@ -47,9 +53,18 @@ impl Attribute {
 #[derive(Clone, Debug)]
 pub(crate) struct ActionShape {
     pub(crate) uid: EntityUid,
-    pub(crate) principals: HashSet<EntityTypeName>,
-    pub(crate) resources: HashSet<EntityTypeName>,
+    /// Who may ask, by kind: `agent`.
+    pub(crate) principals: HashMap<String, EntityTypeName>,
+    /// What it may be done to, by type: `Root`.
+    pub(crate) resources: HashMap<String, EntityTypeName>,
     pub(crate) context: Record,
+}
+
+impl ActionShape {
+    /// Note what the policies about this action read of its context.
+    pub(crate) fn mark(&mut self, reads: &Reads) {
+        mark(&mut self.context, reads, false);
+    }
 }
 
 /// Every action by its name.
@@ -72,8 +87,8 @@ pub(crate) fn load(text: &str) -> Result<(Schema, Actions), CanonError> {
     for uid in schema.actions() {
         let name = uid.id().unescaped().to_owned();
         let shape = ActionShape {
-            principals: of(schema.principals_for_action(uid)),
-            resources: of(schema.resources_for_action(uid)),
+            principals: by(kind, schema.principals_for_action(uid)),
+            resources: by(|it| it.basename().to_owned(), schema.resources_for_action(uid)),
             context: types.context_of(&name).map_err(|what| {
                 let byte = text.find(&name).unwrap_or(0);
                 CanonError::at_byte(SCHEMA, text, byte, format!("action `{name}`: {what}"))
@@ -86,8 +101,21 @@ pub(crate) fn load(text: &str) -> Result<(Schema, Actions), CanonError> {
     Ok((schema, actions))
 }
 
-fn of<'a>(names: Option<impl Iterator<Item = &'a EntityTypeName>>) -> HashSet<EntityTypeName> {
-    names.into_iter().flatten().cloned().collect()
+fn by<'a>(
+    key: fn(&EntityTypeName) -> String,
+    names: Option<impl Iterator<Item = &'a EntityTypeName>>,
+) -> HashMap<String, EntityTypeName> {
+    names.into_iter().flatten().map(|name| (key(name), name.clone())).collect()
+}
+
+fn mark(table: &mut Record, reads: &Reads, all: bool) {
+    let all = all || reads.whole;
+    let nothing = Reads::default();
+    for (name, attribute) in table {
+        let below = reads.members.get(name);
+        attribute.read = all || below.is_some();
+        attribute.shape.mark(below.unwrap_or(&nothing), all);
+    }
 }
 
 fn check_size(actions: &Actions) -> Result<(), CanonError> {
@@ -172,7 +200,7 @@ impl<'a> Types<'a> {
         let attributes = members.map(|(name, json)| {
             let required = json.get("required").and_then(Value::as_bool).unwrap_or(true);
             let shape = self.shape(json, &format!("{path}.{name}"), depth + 1)?;
-            Ok((name.clone(), Attribute { required, shape }))
+            Ok((name.clone(), Attribute { required, shape, read: false }))
         });
         attributes.collect::<Result<_, String>>().map(Shape::Record)
     }
@@ -199,19 +227,19 @@ impl<'a> Types<'a> {
     }
 }
 
-/// The context's attributes that the table declares, as Cedar's values.
-pub(crate) fn convert(
-    table: &Record,
-    context: &Map,
-) -> Result<Vec<(String, RestrictedExpression)>, String> {
+/// The context's attributes that the table declares and policies read, as Cedar's values.
+pub(crate) fn convert(table: &Record, context: &Map) -> Result<Context, String> {
     let mut pairs = Vec::with_capacity(table.len());
     for (name, attribute) in table {
-        let value = context.get(name);
-        if let Some(value) = attribute.convert(value).map_err(|wrong| wrong.under(name))? {
-            pairs.push((name.clone(), value));
+        let value = attribute.convert(context.get(name), true);
+        if let Some(value) = value.map_err(|wrong| wrong.under(name))? {
+            pairs.push((name.as_str(), value));
         }
     }
-    Ok(pairs)
+    let ValueKind::Record(attributes) = ValueKind::record(pairs) else {
+        return Err("the context is no record".into());
+    };
+    Ok(Context::Value(attributes))
 }
 
 /// What does not conform, and where; the path is built on the way out only.
@@ -238,27 +266,28 @@ impl Wrong {
 }
 
 impl Attribute {
-    fn convert(&self, value: Option<&Value>) -> Result<Option<RestrictedExpression>, Wrong> {
+    /// Its value if it is wanted; that it conforms is found out in any case.
+    fn convert(&self, value: Option<&Value>, wanted: bool) -> Result<Option<Cedar>, Wrong> {
         match value {
             None | Some(Value::Null) if !self.required => Ok(None),
             None => Err(Wrong::new("is missing".into())),
-            Some(value) => self.shape.convert(value).map(Some),
+            Some(value) => self.shape.convert(value, wanted && self.read),
         }
     }
 }
 
 impl Shape {
-    fn convert(&self, value: &Value) -> Result<RestrictedExpression, Wrong> {
+    fn convert(&self, value: &Value, wanted: bool) -> Result<Option<Cedar>, Wrong> {
         let expected = match (self, value) {
             (Self::Long, Value::Int(number)) => {
-                return Ok(RestrictedExpression::new_long(number.get()));
+                return Ok(wanted.then(|| Cedar::from(number.get())));
             }
             (Self::Text, Value::Text(text)) => {
-                return Ok(RestrictedExpression::new_string(text.clone()));
+                return Ok(wanted.then(|| Cedar::from(text.as_str())));
             }
-            (Self::Bool, Value::Bool(truth)) => return Ok(RestrictedExpression::new_bool(*truth)),
-            (Self::Set(of), Value::List(items)) => return set(of, items),
-            (Self::Record(table), Value::Map(members)) => return record(table, members),
+            (Self::Bool, Value::Bool(truth)) => return Ok(wanted.then(|| Cedar::from(*truth))),
+            (Self::Set(of), Value::List(items)) => return set(of, items, wanted),
+            (Self::Record(table), Value::Map(members)) => return record(table, members, wanted),
             (Self::Long, _) => "a whole number",
             (Self::Text, _) => "a string",
             (Self::Bool, _) => "true or false",
@@ -267,22 +296,34 @@ impl Shape {
         };
         Err(Wrong::new(format!("should be {expected}, but is {}", value.kind())))
     }
-}
 
-fn set(of: &Shape, items: &[Value]) -> Result<RestrictedExpression, Wrong> {
-    let items: Vec<_> = items.iter().map(|item| of.convert(item)).collect::<Result<_, _>>()?;
-    Ok(RestrictedExpression::new_set(items))
-}
-
-fn record(table: &Record, members: &Map) -> Result<RestrictedExpression, Wrong> {
-    let mut pairs = Vec::with_capacity(table.len());
-    for (name, attribute) in table {
-        let value = attribute.convert(members.get(name)).map_err(|wrong| wrong.within(name))?;
-        if let Some(value) = value {
-            pairs.push((name.clone(), value));
+    fn mark(&mut self, reads: &Reads, all: bool) {
+        match self {
+            Self::Long | Self::Text | Self::Bool => {}
+            // Of a set all is read: its items are compared as they are.
+            Self::Set(of) => of.mark(reads, true),
+            Self::Record(table) => mark(table, reads, all),
         }
     }
-    RestrictedExpression::new_record(pairs).map_err(|error| Wrong::new(with_causes(&error)))
+}
+
+fn set(of: &Shape, items: &[Value], wanted: bool) -> Result<Option<Cedar>, Wrong> {
+    let mut found = Vec::with_capacity(if wanted { items.len() } else { 0 });
+    for item in items {
+        found.extend(of.convert(item, wanted)?);
+    }
+    Ok(wanted.then(|| Cedar::set(found, None)))
+}
+
+fn record(table: &Record, members: &Map, wanted: bool) -> Result<Option<Cedar>, Wrong> {
+    let mut pairs = Vec::with_capacity(if wanted { table.len() } else { 0 });
+    for (name, attribute) in table {
+        let value = attribute.convert(members.get(name), wanted);
+        if let Some(value) = value.map_err(|wrong| wrong.within(name))? {
+            pairs.push((name.as_str(), value));
+        }
+    }
+    Ok(wanted.then(|| Cedar::record(pairs, None)))
 }
 
 #[cfg(test)]
@@ -298,23 +339,61 @@ mod tests {
         };
     "#;
 
-    fn check(context: &str, expected: &str) {
-        let (_, actions) = load(TEXT).unwrap();
+    fn reads(condition: &str) -> Reads {
+        let text = format!("permit (principal, action, resource) when {{ {condition} }};");
+        let mut reads = Reads::default();
+        reads.add(&cedar_policy::Policy::parse(None, text).unwrap());
+        reads
+    }
+
+    fn converted(read: &str, context: &str) -> String {
+        let (_, mut actions) = load(TEXT).unwrap();
         let context = json::parse(context).unwrap();
-        let table = &actions["file.write"].context;
-        let words = match convert(table, context.as_map().unwrap()) {
-            Ok(pairs) => {
-                pairs.iter().map(|(name, value)| format!("{name}={value:?}")).count().to_string()
-            }
-            Err(wrong) => wrong,
+        let action = actions.get_mut("file.write").unwrap();
+        action.mark(&reads(read));
+        let converted = convert(&action.context, context.as_map().unwrap());
+        converted.map_or_else(|wrong| wrong, |context| context.to_string())
+    }
+
+    /// Whatever the policies read, a context conforms or it does not.
+    fn check(context: &str, expected: &str) {
+        assert_eq!(converted("context == {}", context), expected);
+        let of_nothing = converted("true", context);
+        if expected.starts_with('{') {
+            assert_eq!(of_nothing, "{}");
+        } else {
+            assert_eq!(of_nothing, expected);
+        }
+    }
+
+    #[test]
+    fn what_no_policy_reads_is_not_handed_on() {
+        let check = |read: &str, expected: &str| {
+            let context = r#"{"args":{"path":"x","document":{"amount_cents":7,"country":"at"},
+                "tags":["b","a"]},"dry":true}"#;
+            assert_eq!(converted(read, context), expected, "{read}");
         };
-        assert_eq!(words, expected);
+        check("context.dry", "{dry: true}");
+        check("context.args.path == \"x\" && !context.dry", r#"{args: {path: "x"}, dry: true}"#);
+        check("context.args has document", "{args: {document: {}}}");
+        check(
+            "context.args has document.country && context.args.document.amount_cents < 3",
+            r#"{args: {document: {amount_cents: 7, country: "at"}}}"#,
+        );
+        check("context.args.tags.contains(\"a\")", r#"{args: {tags: ["a", "b"]}}"#);
+        check(
+            "context.args.document == context.args.document",
+            r#"{args: {document: {amount_cents: 7, country: "at"}}}"#,
+        );
     }
 
     #[test]
     fn declared_attributes_must_be_there_and_of_their_type() {
-        check(r#"{"args":{"path":"x"},"dry":true}"#, "2");
-        check(r#"{"args":{"path":"x","document":null},"dry":true,"more":1.5e0}"#.replace("1.5e0", "1").as_str(), "2");
+        check(r#"{"args":{"path":"x"},"dry":true}"#, r#"{args: {path: "x"}, dry: true}"#);
+        check(
+            r#"{"args":{"path":"x","document":null},"dry":true,"more":1}"#,
+            r#"{args: {path: "x"}, dry: true}"#,
+        );
         check(r#"{"args":{"path":"x"}}"#, "context.dry is missing");
         check(r#"{"args":{},"dry":true}"#, "context.args.path is missing");
         check(

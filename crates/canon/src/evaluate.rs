@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{Context, EntityUid, PolicySet};
+use cedar_policy::AuthorizationError;
+use cedar_policy_core::ast;
+use cedar_policy_core::authorizer::AuthorizationError as Failed;
+use cedar_policy_core::evaluator::{EvaluationError, Evaluator};
+use cedar_policy_core::extensions::Extensions;
 use cog_base::json::Map;
 
 use crate::Canon;
 use crate::conform;
 use crate::error::with_causes;
+use crate::index::Candidate;
 use crate::obligation::Obligation;
 use crate::policies::{PolicyNote, Rule, Side};
 
@@ -52,10 +57,10 @@ pub struct Evaluation {
     pub errors: Vec<String>,
 }
 
-/// A request that conforms to the schema.
-pub(crate) struct Conforming<'a> {
-    request: cedar_policy::Request,
-    candidates: Vec<&'a PolicySet>,
+/// A request that conforms to the schema, and the policies whose scope it meets.
+struct Conforming {
+    request: ast::Request,
+    candidates: Vec<Candidate>,
 }
 
 impl Canon {
@@ -64,7 +69,7 @@ impl Canon {
     #[must_use]
     pub fn evaluate(&self, request: &Request<'_>) -> Evaluation {
         match self.conform(request) {
-            Ok(conforming) => self.judge(&conforming),
+            Ok(conforming) => self.judge(conforming),
             Err(wrong) => Evaluation {
                 ruling: Ruling::Error,
                 policies: Vec::new(),
@@ -74,71 +79,69 @@ impl Canon {
         }
     }
 
-    fn conform(&self, request: &Request<'_>) -> Result<Conforming<'_>, String> {
-        let Some(action) = self.actions.get(request.action) else {
-            return Err(format!("the schema has no action `{}`", request.action));
-        };
+    fn conform(&self, request: &Request<'_>) -> Result<Conforming, String> {
+        let undeclared = || format!("the schema has no action `{}`", request.action);
+        let action = self.actions.get(request.action).ok_or_else(undeclared)?;
         let (kind, name) = request.resource;
-        let principal = self.facts.actor(request.principal);
-        let principal = principal.filter(|uid| action.principals.contains(uid.type_name()));
+        let who = request.principal.split_once(':').filter(|(_, who)| !who.is_empty());
+        let principal = who
+            .and_then(|(kind, who)| Some(self.index.principal(action.principals.get(kind)?, who)));
         let principal = principal.ok_or_else(|| {
             format!("the schema does not let `{}` do {}", request.principal, request.action)
         })?;
-        let resource = self.facts.resource(request.resource);
-        let resource = resource.filter(|uid| action.resources.contains(uid.type_name()));
-        let resource = resource.ok_or_else(|| {
+        let resource = action.resources.get(kind).filter(|_| !name.is_empty());
+        let resource = resource.map(|kind| self.index.resource(kind, name)).ok_or_else(|| {
             format!("the schema does not let {} be done to {kind} `{name}`", request.action)
         })?;
-        let pairs = conform::convert(&action.context, request.context)?;
-        let context = Context::from_pairs(pairs).map_err(|error| with_causes(&error))?;
-        self.scoped(principal, action.uid.clone(), resource, context)
-    }
-
-    fn scoped(
-        &self,
-        principal: EntityUid,
-        action: EntityUid,
-        resource: EntityUid,
-        context: Context,
-    ) -> Result<Conforming<'_>, String> {
-        let entities = &self.facts.entities;
-        let candidates = self.index.candidates(&principal, &action, &resource, entities);
-        let request = cedar_policy::Request::new(principal, action, resource, context, None)
-            .map_err(|error| with_causes(&error))?;
+        let context = conform::convert(&action.context, request.context)?;
+        let (action, candidates) =
+            self.index.candidates(&principal, request.action, &resource).ok_or_else(undeclared)?;
+        let request =
+            ast::Request::new_unchecked(principal.uid, action, resource.uid, Some(context));
         Ok(Conforming { request, candidates })
     }
 
-    fn judge(&self, conforming: &Conforming<'_>) -> Evaluation {
-        let mut satisfied: Vec<&Rule> = Vec::new();
-        let mut failed: Vec<(&str, String)> = Vec::new();
-        let responses: Vec<_> = conforming
-            .candidates
-            .iter()
-            .map(|set| {
-                self.authorizer.is_authorized(&conforming.request, set, &self.facts.entities)
-            })
-            .collect();
-        for diagnostics in responses.iter().map(cedar_policy::Response::diagnostics) {
-            let rules = diagnostics.reason().filter_map(|id| self.rules.get::<str>(id.as_ref()));
-            satisfied.extend(rules);
-            failed.extend(diagnostics.errors().map(|error| {
-                let cedar_policy::AuthorizationError::PolicyEvaluationError(inner) = error;
-                (inner.policy_id().as_ref(), with_causes(error))
-            }));
+    /// Put each condition to the evaluator, once.
+    fn judge(&self, conforming: Conforming) -> Evaluation {
+        let Conforming { request, mut candidates } = conforming;
+        candidates.sort_unstable_by_key(|candidate| (candidate.condition, candidate.rule));
+        let entities = self.facts.entities.as_ref();
+        let evaluator = Evaluator::new(request, entities, Extensions::all_available());
+        let mut satisfied = Vec::with_capacity(candidates.len());
+        let mut failed = Vec::new();
+        for group in candidates.chunk_by(|one, other| one.condition == other.condition) {
+            let condition = group.first().and_then(|candidate| candidate.condition);
+            let conditions = &self.index.conditions;
+            let held = condition.map_or(Ok(true), |number| conditions.holds(number, &evaluator));
+            let rules = group.iter().filter_map(|candidate| self.rule(candidate));
+            match held {
+                Ok(true) => satisfied.extend(rules),
+                Ok(false) => {}
+                Err(error) => failed.extend(rules.map(|rule| (rule, error.clone()))),
+            }
         }
-        if failed.is_empty() { ruled(satisfied) } else { self.undecided(failed) }
+        if failed.is_empty() { ruled(satisfied) } else { undecided(failed) }
     }
 
-    /// Cedar skips a policy that errs; here it refuses.
-    fn undecided(&self, mut failed: Vec<(&str, String)>) -> Evaluation {
-        failed.sort();
-        let notes = failed.iter().filter_map(|(id, _)| self.rules.get(*id));
-        Evaluation {
-            ruling: Ruling::Error,
-            policies: notes.map(|rule| Arc::clone(&rule.note)).collect(),
-            obligations: Vec::new(),
-            errors: failed.into_iter().map(|(_, error)| error).collect(),
-        }
+    fn rule(&self, candidate: &Candidate) -> Option<&Rule> {
+        self.rules.get(candidate.rule as usize)
+    }
+}
+
+/// Cedar skips a policy that errs; here it refuses.
+fn undecided(mut failed: Vec<(&Rule, Box<EvaluationError>)>) -> Evaluation {
+    failed.sort_by(|(one, _), (other, _)| one.note.id.cmp(&other.note.id));
+    let policies = failed.iter().map(|(rule, _)| Arc::clone(&rule.note)).collect();
+    let errors = failed.into_iter().map(|(rule, error)| {
+        let id = ast::PolicyID::from_string(&rule.note.id);
+        let error = Failed::PolicyEvaluationError { id, error: *error };
+        with_causes(&AuthorizationError::from(error))
+    });
+    Evaluation {
+        ruling: Ruling::Error,
+        policies,
+        obligations: Vec::new(),
+        errors: errors.collect(),
     }
 }
 

@@ -42,12 +42,6 @@ impl Facts {
         self.entity(self.kinds.get(kind)?, name)
     }
 
-    /// `("Root", "payments")` as `Root::"payments"`.
-    pub(crate) fn resource(&self, (kind, name): (&str, &str)) -> Option<EntityUid> {
-        self.entity(self.kinds.get(&lower_first(kind))?, name)
-            .filter(|uid| uid.type_name().basename() == kind)
-    }
-
     fn entity(&self, kind: &EntityTypeName, name: &str) -> Option<EntityUid> {
         let named = !name.is_empty();
         named.then(|| EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(name)))
@@ -150,7 +144,7 @@ fn kinds(schema: &Schema) -> Result<HashMap<String, EntityTypeName>, CanonError>
 }
 
 /// The kind of an actor: the name of its type with a small first letter.
-fn kind(name: &EntityTypeName) -> String {
+pub(crate) fn kind(name: &EntityTypeName) -> String {
     lower_first(name.basename())
 }
 

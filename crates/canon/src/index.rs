@@ -1,18 +1,20 @@
 //! The scope index: from a request to the policies that its principal, action and resource
 //! can match, without looking at the others.
 //!
-//! Policies with the same scope share a cell. The cells are complete at load, so that the
-//! index never changes: it needs no lock and no cache that could grow.
+//! The scope of a policy is two numbers, of its constraint on the principal and of the one
+//! on the resource, for each action. Which constraints an entity meets is known at load, so
+//! that the index never changes: it needs no lock and no cache that could grow.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use cedar_policy::{
-    ActionConstraint, Entities, EntityTypeName, EntityUid, PolicySet, PrincipalConstraint,
-    ResourceConstraint,
+    ActionConstraint, Entities, EntityTypeName, EntityUid, PrincipalConstraint, ResourceConstraint,
 };
+use cedar_policy_core::ast::{Eid, EntityUID, EntityUIDEntry};
 
-use crate::conform::Actions;
-use crate::error::{CanonError, with_causes};
+use crate::condition::{Collector, Conditions, Reads};
+use crate::conform::{ActionShape, Actions};
 use crate::policies::Rules;
 
 /// What a scope says about a principal or a resource.
@@ -50,7 +52,7 @@ impl From<ResourceConstraint> for Side {
 }
 
 /// The distinct constraints on one side, numbered, findable from an entity.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Sides {
     count: u32,
     any: Option<u32>,
@@ -83,104 +85,189 @@ impl Sides {
         number
     }
 
-    /// The numbers of all constraints that the entity meets.
+    /// The numbers of all constraints that every entity of a type meets.
+    fn met_by_all(&self, kind: &EntityTypeName) -> Vec<u32> {
+        self.any.iter().chain(self.kinds.get(kind)).copied().collect()
+    }
+
+    /// The numbers of all constraints that an entity meets.
     fn met_by(&self, uid: &EntityUid, entities: &Entities) -> Vec<u32> {
-        let mut met: Vec<u32> = Vec::with_capacity(8);
-        met.extend(self.any);
-        met.extend(self.kinds.get(uid.type_name()));
+        let mut met = self.met_by_all(uid.type_name());
         met.extend(self.equal.get(uid));
-        self.add_within(uid, uid, &mut met);
-        if !(self.within.is_empty() && self.kind_within.is_empty()) {
-            for ancestor in entities.ancestors(uid).into_iter().flatten() {
-                self.add_within(uid, ancestor, &mut met);
-            }
+        for group in entities.ancestors(uid).into_iter().flatten().chain([uid]) {
+            met.extend(self.within.get(group));
+            let kinds = self.kind_within.get(group).into_iter().flatten();
+            let kinds = kinds.filter(|(kind, _)| kind == uid.type_name());
+            met.extend(kinds.map(|(_, number)| number));
         }
+        met.sort_unstable();
+        met.dedup();
         met
     }
 
-    fn add_within(&self, uid: &EntityUid, group: &EntityUid, met: &mut Vec<u32>) {
-        met.extend(self.within.get(group));
-        for (kind, number) in self.kind_within.get(group).into_iter().flatten() {
-            if kind == uid.type_name() {
-                met.push(*number);
-            }
+    /// What every entity of these types meets.
+    fn finish<'a>(
+        &self,
+        kinds: impl Iterator<Item = &'a EntityTypeName>,
+        entities: &Entities,
+    ) -> Met {
+        let mut all: HashMap<_, _> = kinds
+            .map(|kind| (kind.clone(), OfKind { all: self.met_by_all(kind), some: HashMap::new() }))
+            .collect();
+        let mut uids: BTreeSet<EntityUid> = entities.iter().map(|entity| entity.uid()).collect();
+        uids.extend(self.equal.keys().chain(self.within.keys()).cloned());
+        uids.extend(self.kind_within.keys().cloned());
+        for uid in uids {
+            let Some(of_kind) = all.get_mut(uid.type_name()) else { continue };
+            let name = uid.id().unescaped().to_owned();
+            let numbers = self.met_by(&uid, entities);
+            of_kind.some.insert(name, (Arc::new(uid.into()), numbers));
         }
+        Met(all)
     }
 }
 
-/// The cells that apply to one action, by the numbers of their principal and resource sides.
-type ActionCells = HashMap<(u32, u32), Vec<usize>>;
+/// Which constraints entities meet, by their type.
+#[derive(Debug, Default)]
+struct Met(HashMap<EntityTypeName, OfKind>);
+
+/// Which constraints the entities of a type meet.
+#[derive(Debug)]
+struct OfKind {
+    /// Those that all of them meet.
+    all: Vec<u32>,
+    /// Those that the facts or the policies know, by name.
+    some: HashMap<String, (Arc<EntityUID>, Vec<u32>)>,
+}
+
+impl Met {
+    fn by(&self, kind: &EntityTypeName, name: &str) -> Party<'_> {
+        let of_kind = self.0.get(kind);
+        if let Some((uid, met)) = of_kind.and_then(|it| it.some.get(name)) {
+            return Party { uid: known(uid), met };
+        }
+        let uid = EntityUID::from_components(kind.as_ref().clone(), Eid::new(name), None);
+        let met = of_kind.map_or(&[][..], |it| &it.all);
+        Party { uid: EntityUIDEntry::known(uid, None), met }
+    }
+}
+
+fn known(uid: &Arc<EntityUID>) -> EntityUIDEntry {
+    EntityUIDEntry::Known { euid: Arc::clone(uid), loc: None }
+}
+
+/// The principal or the resource of a request, and which constraints it meets.
+pub(crate) struct Party<'a> {
+    pub(crate) uid: EntityUIDEntry,
+    met: &'a [u32],
+}
+
+/// A policy whose scope a request meets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    /// The number of its condition in [`Index::conditions`], if it has one.
+    pub(crate) condition: Option<u32>,
+    /// Its place among the rules, in the order of their ids.
+    pub(crate) rule: u32,
+}
+
+/// The policies with one constraint on the principal, by that on the resource, in order.
+type Row = Vec<(u32, Vec<Candidate>)>;
+
+/// The policies that apply to one action.
+#[derive(Debug)]
+struct ActionRows {
+    uid: Arc<EntityUID>,
+    /// By the constraint on the principal.
+    rows: HashMap<u32, Row>,
+}
 
 /// All policies, by the scope they can match.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Index {
-    principals: Sides,
-    resources: Sides,
-    actions: HashMap<EntityUid, ActionCells>,
-    cells: Vec<PolicySet>,
+    principals: Met,
+    resources: Met,
+    actions: HashMap<String, ActionRows>,
+    pub(crate) conditions: Conditions,
 }
 
 impl Index {
+    /// The index, and what the policies about each action read of its context.
     pub(crate) fn new(
         rules: &Rules,
         actions: &Actions,
         entities: &Entities,
-    ) -> Result<Self, CanonError> {
-        let mut index = Self::default();
-        let mut scopes: BTreeMap<(u32, u32, Vec<String>), usize> = BTreeMap::new();
-        for rule in rules.values() {
-            let policy = &rule.policy;
-            let principal = index.principals.number(policy.principal_constraint().into());
-            let resource = index.resources.number(policy.resource_constraint().into());
-            let matched = matched_actions(&policy.action_constraint(), actions, entities);
-            let names = matched.iter().map(ToString::to_string).collect();
-            let cells = &mut index.cells;
-            let cell = *scopes.entry((principal, resource, names)).or_insert_with(|| {
-                cells.push(PolicySet::new());
-                cells.len() - 1
-            });
-            if let Some(set) = index.cells.get_mut(cell) {
-                set.add(policy.clone())
-                    .map_err(|error| CanonError::in_file("policies", with_causes(&error)))?;
-            }
-            for action in matched {
-                let by_sides = index.actions.entry(action.clone()).or_default();
-                let cells = by_sides.entry((principal, resource)).or_default();
-                if !cells.contains(&cell) {
-                    cells.push(cell);
-                }
+    ) -> (Self, HashMap<String, Reads>) {
+        let (mut principals, mut resources) = (Sides::default(), Sides::default());
+        let mut conditions = Collector::default();
+        let mut cells: BTreeMap<(&str, u32, u32), Vec<Candidate>> = BTreeMap::new();
+        let mut reads: HashMap<String, Reads> = HashMap::new();
+        for (policy, rule) in rules.iter().map(|rule| &rule.policy).zip(0_u32..) {
+            let principal = principals.number(policy.principal_constraint().into());
+            let resource = resources.number(policy.resource_constraint().into());
+            let condition = conditions.number(policy);
+            for name in matched_actions(&policy.action_constraint(), actions, entities) {
+                let cell = cells.entry((name, principal, resource)).or_default();
+                cell.push(Candidate { condition, rule });
+                reads.entry(name.to_owned()).or_default().add(policy);
             }
         }
-        Ok(index)
+        let empty = |(name, action): (&String, &ActionShape)| {
+            let uid = Arc::new(action.uid.clone().into());
+            (name.clone(), ActionRows { uid, rows: HashMap::new() })
+        };
+        let mut by_action: HashMap<_, _> = actions.iter().map(empty).collect();
+        for ((name, principal, resource), cell) in cells {
+            let Some(action) = by_action.get_mut(name) else { continue };
+            action.rows.entry(principal).or_default().push((resource, cell));
+        }
+        let askers = actions.values().flat_map(|action| action.principals.values());
+        let things = actions.values().flat_map(|action| action.resources.values());
+        let index = Self {
+            principals: principals.finish(askers, entities),
+            resources: resources.finish(things, entities),
+            actions: by_action,
+            conditions: conditions.finish(),
+        };
+        (index, reads)
     }
 
-    /// The policies whose scope the request meets, in sets.
-    pub(crate) fn candidates<'a>(
-        &'a self,
-        principal: &EntityUid,
-        action: &EntityUid,
-        resource: &EntityUid,
-        entities: &Entities,
-    ) -> Vec<&'a PolicySet> {
-        let Some(cells) = self.actions.get(action) else { return Vec::new() };
-        let resources = self.resources.met_by(resource, entities);
-        let mut found = Vec::new();
-        for principal in self.principals.met_by(principal, entities) {
-            for resource in &resources {
-                let cells = cells.get(&(principal, *resource)).into_iter().flatten();
-                found.extend(cells.filter_map(|cell| self.cells.get(*cell)));
+    /// Who asks.
+    pub(crate) fn principal(&self, kind: &EntityTypeName, name: &str) -> Party<'_> {
+        self.principals.by(kind, name)
+    }
+
+    /// What it would be done to.
+    pub(crate) fn resource(&self, kind: &EntityTypeName, name: &str) -> Party<'_> {
+        self.resources.by(kind, name)
+    }
+
+    /// The action as an entity, and the policies whose scope the request meets.
+    pub(crate) fn candidates(
+        &self,
+        principal: &Party<'_>,
+        action: &str,
+        resource: &Party<'_>,
+    ) -> Option<(EntityUIDEntry, Vec<Candidate>)> {
+        let action = self.actions.get(action)?;
+        let mut found = Vec::with_capacity(16);
+        for row in principal.met.iter().filter_map(|number| action.rows.get(number)) {
+            for number in resource.met {
+                let place = row.binary_search_by_key(number, |(other, _)| *other).ok();
+                let cell = place.and_then(|place| row.get(place));
+                found.extend(cell.into_iter().flat_map(|(_, cell)| cell));
             }
         }
-        found
+        Some((known(&action.uid), found))
     }
 }
 
-/// The actions of the schema that a constraint admits, in order of their names.
+/// The actions of the schema that a constraint admits.
 fn matched_actions<'a>(
     constraint: &ActionConstraint,
     actions: &'a Actions,
     entities: &Entities,
-) -> Vec<&'a EntityUid> {
+) -> Vec<&'a str> {
     let admits = |uid: &EntityUid| match constraint {
         ActionConstraint::Any => true,
         ActionConstraint::Eq(other) => uid == other,
@@ -188,8 +275,6 @@ fn matched_actions<'a>(
             groups.iter().any(|group| group == uid || entities.is_ancestor_of(group, uid))
         }
     };
-    let mut matched: Vec<_> =
-        actions.values().map(|action| &action.uid).filter(|uid| admits(uid)).collect();
-    matched.sort();
-    matched
+    let matched = actions.iter().filter(|(_, action)| admits(&action.uid));
+    matched.map(|(name, _)| name.as_str()).collect()
 }

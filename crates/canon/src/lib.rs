@@ -11,6 +11,7 @@ mod cases;
 mod change;
 mod compare;
 mod compile;
+mod condition;
 mod conform;
 mod error;
 mod evaluate;

@@ -66,13 +66,16 @@ impl Rule {
     }
 }
 
+/// All policies, in the order of their ids.
+pub(crate) type Rules = Vec<Rule>;
+
 /// All policies by id.
-pub(crate) type Rules = BTreeMap<String, Rule>;
+type ById = BTreeMap<String, Rule>;
 
 /// Read all policies. Also gives the warnings of the validator.
 pub(crate) fn load(source: &Source, schema: &Schema) -> Result<(Rules, Vec<String>), CanonError> {
     let files = source.folder("policies/")?;
-    let mut rules = Rules::new();
+    let mut rules = ById::new();
     for (file, text) in &files {
         for rule in parse(file, text)? {
             let wrong = |what: String| CanonError::at_byte(file, text, rule.byte, what);
@@ -87,7 +90,7 @@ pub(crate) fn load(source: &Source, schema: &Schema) -> Result<(Rules, Vec<Strin
         }
     }
     let warnings = validate(&rules, &files, schema)?;
-    Ok((rules, warnings))
+    Ok((rules.into_values().collect(), warnings))
 }
 
 fn parse(file: &str, text: &str) -> Result<Vec<Rule>, CanonError> {
@@ -207,7 +210,7 @@ fn check_annotations(notes: &BTreeMap<&str, &str>, effect: Effect) -> Result<(),
 
 /// Strict validation by Cedar. Text that deceives the eye is an error, not a warning.
 fn validate(
-    rules: &Rules,
+    rules: &ById,
     files: &[(&str, &str)],
     schema: &Schema,
 ) -> Result<Vec<String>, CanonError> {

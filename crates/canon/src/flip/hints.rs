@@ -30,7 +30,7 @@ impl Hints {
             let uid = entity.uid();
             hints.entity(uid.type_name().basename(), uid.id().unescaped());
         }
-        for rule in rules.values() {
+        for rule in rules {
             let json =
                 rule.policy.to_json().ok().and_then(|json| parse_loose(&json.to_string()).ok());
             // Annotations are words about a policy, not values it compares with.
