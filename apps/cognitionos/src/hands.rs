@@ -51,14 +51,14 @@ impl Adapters {
         }
     }
 
-    async fn probe(&self, effect: &AnyEffect, receipt: ReceiptId) -> Found {
+    async fn probe(&self, effect: &AnyEffect, run: RunId, receipt: ReceiptId) -> Found {
         match effect {
-            AnyEffect::FileRead(effect) => self.file.probe(effect, receipt).await,
-            AnyEffect::FileWrite(effect) => self.file.probe(effect, receipt).await,
-            AnyEffect::FileDelete(effect) => self.file.probe(effect, receipt).await,
-            AnyEffect::HttpRequest(effect) => self.http.probe(effect, receipt).await,
-            AnyEffect::ProcessRun(effect) => self.process.probe(effect, receipt).await,
-            AnyEffect::ModelChat(effect) => self.model.probe(effect, receipt).await,
+            AnyEffect::FileRead(effect) => self.file.probe(effect, run, receipt).await,
+            AnyEffect::FileWrite(effect) => self.file.probe(effect, run, receipt).await,
+            AnyEffect::FileDelete(effect) => self.file.probe(effect, run, receipt).await,
+            AnyEffect::HttpRequest(effect) => self.http.probe(effect, run, receipt).await,
+            AnyEffect::ProcessRun(effect) => self.process.probe(effect, run, receipt).await,
+            AnyEffect::ModelChat(effect) => self.model.probe(effect, run, receipt).await,
         }
     }
 }
@@ -96,7 +96,7 @@ impl Hands for Workers {
 
     fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox) {
         let adapters = Arc::clone(&self.adapters);
-        let work = self.runtime.spawn(async move { adapters.probe(&effect, receipt).await });
+        let work = self.runtime.spawn(async move { adapters.probe(&effect, run, receipt).await });
         self.runtime.spawn(async move {
             let found = work.await.unwrap_or(Found::CannotTell);
             inbox.send(Input::Probed { run, receipt, found });

@@ -12,7 +12,7 @@ use crate::error::failure;
 use crate::path::Place;
 use crate::read::{content_if_any, read_inside};
 use crate::root::{BindError, Root, RootBinding};
-use crate::write::{Change, Write, delete_inside, deleted, write_inside, written};
+use crate::write::{Change, Write, delete_inside, deleted, discard, write_inside, written};
 
 type Roots = BTreeMap<String, Arc<Root>>;
 
@@ -70,11 +70,6 @@ impl FileAdapter {
         })
     }
 
-    /// The only root of that name among the bound runs. A probe does not know its run.
-    fn roots_named(&self, name: &str) -> Vec<Arc<Root>> {
-        self.bound().values().filter_map(|roots| roots.get(name).cloned()).collect()
-    }
-
     async fn read(&self, cleared: Cleared<FileRead>) -> Performed<FileRead> {
         let effect = cleared.effect().clone();
         let work = match self.root(cleared.session(), &effect.root) {
@@ -110,17 +105,16 @@ impl FileAdapter {
         report(cleared, work)
     }
 
-    /// Look with `look` in the one root that can be meant. Several runs may have bound a
-    /// root of that name; then nobody can tell.
+    /// Look with `look` in a root of the run. When it is not open nobody can tell.
     async fn probe_root(
         &self,
+        session: RunId,
         name: &str,
         look: impl FnOnce(&Root) -> Result<Found, Failure> + Send + 'static,
     ) -> Found {
-        let mut roots = self.roots_named(name);
-        match (roots.pop(), roots.is_empty()) {
-            (Some(root), true) => blocking(move || look(&root)).await.unwrap_or(Found::CannotTell),
-            (Some(_), false) | (None, _) => Found::CannotTell,
+        match self.root(session, name) {
+            Ok(root) => blocking(move || look(&root)).await.unwrap_or(Found::CannotTell),
+            Err(_) => Found::CannotTell,
         }
     }
 }
@@ -131,7 +125,12 @@ impl Adapter<FileRead> for FileAdapter {
     }
 
     /// Reading again changes nothing, so a lost answer counts as not given.
-    fn probe<'a>(&'a self, _effect: &'a FileRead, _receipt: ReceiptId) -> Work<'a, Found> {
+    fn probe<'a>(
+        &'a self,
+        _effect: &'a FileRead,
+        _session: RunId,
+        _receipt: ReceiptId,
+    ) -> Work<'a, Found> {
         Box::pin(std::future::ready(Found::NotDone))
     }
 }
@@ -147,9 +146,17 @@ impl Adapter<FileWrite> for FileAdapter {
     ///
     /// A program that takes files out of the root while the engine is down makes a done
     /// write look as if it was not: it must wait for the outcome in the ledger.
-    fn probe<'a>(&'a self, effect: &'a FileWrite, _receipt: ReceiptId) -> Work<'a, Found> {
+    ///
+    /// The temporary file of this receipt goes: no try of it will come to show it.
+    fn probe<'a>(
+        &'a self,
+        effect: &'a FileWrite,
+        session: RunId,
+        receipt: ReceiptId,
+    ) -> Work<'a, Found> {
         let wanted = effect.clone();
-        Box::pin(self.probe_root(&effect.root, move |root| probe_write(root, &wanted)))
+        let look = move |root: &Root| probe_write(root, &wanted, receipt);
+        Box::pin(self.probe_root(session, &effect.root, look))
     }
 }
 
@@ -159,14 +166,20 @@ impl Adapter<FileDelete> for FileAdapter {
     }
 
     /// The file is gone: done, with `existed` null, as nobody saw whether it was there.
-    fn probe<'a>(&'a self, effect: &'a FileDelete, _receipt: ReceiptId) -> Work<'a, Found> {
+    fn probe<'a>(
+        &'a self,
+        effect: &'a FileDelete,
+        session: RunId,
+        _receipt: ReceiptId,
+    ) -> Work<'a, Found> {
         let path = effect.path.clone();
-        Box::pin(self.probe_root(&effect.root, move |root| probe_delete(root, &path)))
+        Box::pin(self.probe_root(session, &effect.root, move |root| probe_delete(root, &path)))
     }
 }
 
-fn probe_write(root: &Root, wanted: &FileWrite) -> Result<Found, Failure> {
+fn probe_write(root: &Root, wanted: &FileWrite, receipt: ReceiptId) -> Result<Found, Failure> {
     let place = Place::parse(&wanted.path)?;
+    discard(root, &place, receipt);
     let bytes = wanted.content.bytes();
     Ok(match content_if_any(root, &place)? {
         Some(found) if found == bytes => Found::Done(written(&place, &bytes)),

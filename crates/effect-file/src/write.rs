@@ -68,6 +68,16 @@ pub(crate) fn write_inside(root: &Root, write: &Write<'_>) -> Result<Change, Fai
     Ok(finished(&folder, written(&place, write.bytes)))
 }
 
+/// Remove the temporary file that an unfinished write of `receipt` left behind, if any. It is
+/// nobody's content, so that failing to remove it changes no answer.
+pub(crate) fn discard(root: &Root, place: &Place, receipt: ReceiptId) {
+    let Some((folders, _)) = place.split() else { return };
+    let above = folders.last().cloned().unwrap_or_else(Place::root);
+    if let Ok(folder) = root.open_folder(&above) {
+        let _ = retry(|| unlinkat(&folder, temporary_name(receipt), AtFlags::empty()));
+    }
+}
+
 /// The output of `file.write`.
 pub(crate) fn written(place: &Place, bytes: &[u8]) -> Value {
     Value::map([

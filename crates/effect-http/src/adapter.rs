@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cog_base::Micros;
-use cog_base::id::ReceiptId;
+use cog_base::id::{ReceiptId, RunId};
 use cog_gate::effect::{HttpBody, HttpRequest, Redo};
 use cog_gate::{Adapter, Cleared, Effect as _, Failure, Found, Performed, Work};
 
@@ -51,7 +51,12 @@ impl Adapter<HttpRequest> for HttpAdapter {
 
     /// A server cannot be asked in general what became of a request. One that changes
     /// nothing counts as not sent.
-    fn probe<'a>(&'a self, effect: &'a HttpRequest, _receipt: ReceiptId) -> Work<'a, Found> {
+    fn probe<'a>(
+        &'a self,
+        effect: &'a HttpRequest,
+        _session: RunId,
+        _receipt: ReceiptId,
+    ) -> Work<'a, Found> {
         let found = match effect.redo() {
             Redo::Safe => Found::NotDone,
             Redo::Probe | Redo::Unknown => Found::CannotTell,
@@ -140,10 +145,11 @@ mod tests {
     #[tokio::test]
     async fn a_probe_knows_only_requests_that_change_nothing() {
         let http = HttpAdapter::new(Policy::default());
+        let run = RunId::from_uuid(cog_base::id::Uuid::from_u128(1));
         let probe = async |method: &str| {
             let seen = effect(r#"{"url":"https://a.example/"}"#);
             let effect = HttpRequest { method: method.into(), ..seen };
-            http.probe(&effect, receipt()).await
+            http.probe(&effect, run, receipt()).await
         };
         assert_eq!(probe("GET").await, Found::NotDone);
         assert_eq!(probe("POST").await, Found::CannotTell);

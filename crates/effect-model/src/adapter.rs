@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cog_base::id::ReceiptId;
+use cog_base::id::{ReceiptId, RunId};
 use cog_base::{Digest, Micros};
 use cog_gate::effect::ModelChat;
 use cog_gate::{Adapter, Cleared, Effect as _, Failure, Found, Performed, Work};
@@ -123,7 +123,12 @@ impl Adapter<ModelChat> for ModelAdapter {
     }
 
     /// Asking again changes nothing, so a lost answer counts as not given.
-    fn probe<'a>(&'a self, _effect: &'a ModelChat, _receipt: ReceiptId) -> Work<'a, Found> {
+    fn probe<'a>(
+        &'a self,
+        _effect: &'a ModelChat,
+        _session: RunId,
+        _receipt: ReceiptId,
+    ) -> Work<'a, Found> {
         Box::pin(std::future::ready(Found::NotDone))
     }
 }

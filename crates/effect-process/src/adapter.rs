@@ -78,7 +78,12 @@ impl Adapter<ProcessRun> for ProcessAdapter {
     }
 
     /// What a program did before a crash cannot be told from outside.
-    fn probe<'a>(&'a self, _effect: &'a ProcessRun, _receipt: ReceiptId) -> Work<'a, Found> {
+    fn probe<'a>(
+        &'a self,
+        _effect: &'a ProcessRun,
+        _session: RunId,
+        _receipt: ReceiptId,
+    ) -> Work<'a, Found> {
         Box::pin(std::future::ready(Found::CannotTell))
     }
 }

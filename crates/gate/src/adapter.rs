@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use cog_base::Value;
-use cog_base::id::ReceiptId;
+use cog_base::id::{ReceiptId, RunId};
 
 use crate::door::{Cleared, Performed};
 use crate::effect::Effect;
@@ -20,8 +20,10 @@ pub trait Adapter<E: Effect>: Send + Sync {
     /// world lets the adapter see the first.
     fn perform(&self, cleared: Cleared<E>) -> Work<'_, Performed<E>>;
 
-    /// Whether the effect of a receipt whose outcome was lost was done. It must not act.
-    fn probe<'a>(&'a self, effect: &'a E, receipt: ReceiptId) -> Work<'a, Found>;
+    /// Whether the effect of a receipt whose outcome was lost was done, in the run whose
+    /// places are meant. It must not act; all it may remove is what an unfinished try of this
+    /// very receipt left behind.
+    fn probe<'a>(&'a self, effect: &'a E, session: RunId, receipt: ReceiptId) -> Work<'a, Found>;
 }
 
 /// What a probe found.

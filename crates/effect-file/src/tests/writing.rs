@@ -131,7 +131,7 @@ async fn a_probe_tells_done_from_not_done() {
     bench.put("same", "new");
     bench.put("other", "old");
     let check = async |path: &str, mode, expected: &str| {
-        let found = files.probe(&wanted(path, "new", mode), receipt(1)).await;
+        let found = files.probe(&wanted(path, "new", mode), run(1), receipt(1)).await;
         assert_eq!(word(&found), expected, "for {path}, {mode:?}");
     };
     check("same", WriteMode::Create, "done").await;
@@ -152,7 +152,7 @@ async fn a_probe_of_a_delete_looks_whether_the_file_is_gone() {
     bench.put("here", "");
     let probe = async |path: &str| {
         let delete = FileDelete { root: "box".into(), path: path.into() };
-        files.probe(&delete, receipt(1)).await
+        files.probe(&delete, run(1), receipt(1)).await
     };
     assert_eq!(probe("here").await, Found::NotDone);
     let Found::Done(output) = probe("gone").await else { panic!("it is gone") };
@@ -160,17 +160,33 @@ async fn a_probe_of_a_delete_looks_whether_the_file_is_gone() {
 }
 
 #[tokio::test]
-async fn a_probe_does_not_guess_between_runs_with_roots_of_one_name() {
+async fn a_probe_looks_in_the_root_of_its_own_run() {
     let (bench, other) = (Bench::new(), Bench::new());
     let files = FileAdapter::new();
     bench.put("same", "new");
     let effect = wanted("same", "new", WriteMode::Create);
-    assert_eq!(files.probe(&effect, receipt(1)).await, Found::CannotTell);
+    let probe = async |seed| word(&files.probe(&effect, run(seed), receipt(1)).await);
+    assert_eq!(probe(1).await, "cannot tell", "its roots are not open");
     files.bind(run(1), &roots(&bench, true)).unwrap();
     files.bind(run(2), &roots(&other, true)).unwrap();
-    assert_eq!(files.probe(&effect, receipt(1)).await, Found::CannotTell);
-    files.unbind(run(2));
-    assert_eq!(word(&files.probe(&effect, receipt(1)).await), "done");
+    assert_eq!((probe(1).await, probe(2).await), ("done", "not done"));
+    files.unbind(run(1));
+    assert_eq!((probe(1).await, probe(2).await), ("cannot tell", "not done"));
+}
+
+#[tokio::test]
+async fn a_probe_removes_what_its_receipt_left_behind_and_nothing_else() {
+    let bench = Bench::new();
+    let files = FileAdapter::new();
+    files.bind(run(1), &roots(&bench, true)).unwrap();
+    bench.put("below/kept", "old");
+    let left = |seed| format!("below/{}", crate::path::temporary_name(receipt(seed)));
+    bench.put(&left(1), "half of i");
+    bench.put(&left(2), "another receipt's");
+    let effect = wanted("below/kept", "new", WriteMode::Replace);
+    assert_eq!(word(&files.probe(&effect, run(1), receipt(1)).await), "not done");
+    assert!(!bench.inside(&left(1)).exists());
+    assert!(bench.inside(&left(2)).exists() && bench.inside("below/kept").exists());
 }
 
 fn word(found: &Found) -> &'static str {
