@@ -5,6 +5,11 @@ use std::str::FromStr;
 
 use ring::digest::{Context, SHA256};
 
+use crate::json::{Canonical, Json};
+
+/// How long the text of a digest is: `sha256:` and 64 hex digits.
+const TEXT_LENGTH: usize = 71;
+
 /// A SHA-256 digest, shown as `sha256:` and 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -47,14 +52,26 @@ impl Digest {
     /// The first 12 hex digits, for people.
     #[must_use]
     pub fn short(&self) -> String {
-        self.hex().chars().take(12).collect()
+        self.with_text(|text| text.get(7..19).unwrap_or_default().to_owned())
     }
 
     /// 64 hex digits.
     #[must_use]
     pub fn hex(&self) -> String {
-        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+        self.with_text(|text| text.get(7..).unwrap_or_default().to_owned())
+    }
+
+    /// The text, without an allocation: an entry holds several.
+    fn with_text<T>(&self, show: impl FnOnce(&str) -> T) -> T {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'0'; TEXT_LENGTH];
+        let (prefix, digits) = text.split_at_mut(7);
+        prefix.copy_from_slice(b"sha256:");
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+            *pair = [digit(byte >> 4), digit(byte & 15)];
+        }
+        show(std::str::from_utf8(&text).unwrap_or_default())
     }
 
     fn from_slice(bytes: &[u8]) -> Self {
@@ -66,7 +83,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.hex())
+        self.with_text(|text| f.write_str(text))
     }
 }
 
@@ -80,23 +97,35 @@ impl FromStr for Digest {
     type Err = BadDigest;
 
     fn from_str(text: &str) -> Result<Self, BadDigest> {
-        let bad = || BadDigest(text.chars().take(80).collect());
-        let hex = text.strip_prefix("sha256:").ok_or_else(bad)?;
-        let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if hex.len() != 64 || !hex.bytes().all(lower) {
-            return Err(bad());
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| bad())?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| bad())?;
-        }
-        Ok(Self(bytes))
+        read(text).ok_or_else(|| BadDigest(text.chars().take(80).collect()))
     }
 }
 
-impl<F> From<Digest> for crate::json::Json<F> {
+fn read(text: &str) -> Option<Digest> {
+    let digits: &[u8; 64] = text.strip_prefix("sha256:")?.as_bytes().try_into().ok()?;
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        *byte = (nibble(pair[0])? << 4) | nibble(pair[1])?;
+    }
+    Some(Digest(bytes))
+}
+
+const fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl<F> From<Digest> for Json<F> {
     fn from(digest: Digest) -> Self {
-        Self::Text(digest.to_string())
+        Self::Text(digest.with_text(str::to_owned))
+    }
+}
+
+impl Canonical for Digest {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        self.with_text(|text| text.write_canonical(out));
     }
 }

@@ -3,9 +3,12 @@
 use std::fmt;
 
 use crate::entropy::{Entropy, NoEntropy};
+use crate::json::{Canonical, Json};
 use crate::time::Timestamp;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// How many letters follow the prefix.
+const LETTERS: usize = 26;
 
 /// A text that is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,25 +54,52 @@ impl Uuid {
     fn parse(prefix: &'static str, text: &str) -> Result<Self, BadId> {
         let bad = || BadId { prefix, text: text.chars().take(64).collect() };
         let rest = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_'));
-        let rest = rest.filter(|rest| rest.len() == 26).ok_or_else(bad)?;
+        let rest = rest.filter(|rest| rest.len() == LETTERS).ok_or_else(bad)?;
         let mut bits = 0_u128;
         for (position, byte) in rest.bytes().enumerate() {
-            let digit = ALPHABET.iter().position(|letter| *letter == byte).ok_or_else(bad)?;
+            let digit = digit(byte).ok_or_else(bad)?;
             if position == 0 && digit > 7 {
                 return Err(bad());
             }
-            bits = (bits << 5) | digit as u128;
+            bits = (bits << 5) | u128::from(digit);
         }
         Ok(Self(bits))
     }
 
-    fn write(self, prefix: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0_u8; 26];
+    fn letters(self) -> [u8; LETTERS] {
+        let mut text = [b'0'; LETTERS];
         for (position, letter) in text.iter_mut().enumerate() {
             let digit = (self.0 >> (125 - 5 * position)) & 31;
             *letter = ALPHABET.get(digit as usize).copied().unwrap_or(b'0');
         }
-        write!(f, "{prefix}_{}", String::from_utf8_lossy(&text))
+        text
+    }
+
+    fn write(self, prefix: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(prefix)?;
+        f.write_str("_")?;
+        f.write_str(std::str::from_utf8(&self.letters()).unwrap_or_default())
+    }
+
+    fn text(self, prefix: &str) -> String {
+        let mut text = String::with_capacity(prefix.len() + 1 + LETTERS);
+        text.push_str(prefix);
+        text.push('_');
+        text.push_str(std::str::from_utf8(&self.letters()).unwrap_or_default());
+        text
+    }
+}
+
+/// The value of a letter of [`ALPHABET`], which leaves out `i`, `l`, `o` and `u`.
+const fn digit(letter: u8) -> Option<u8> {
+    match letter {
+        b'0'..=b'9' => Some(letter - b'0'),
+        b'a'..=b'h' => Some(letter - b'a' + 10),
+        b'j' | b'k' => Some(letter - b'j' + 18),
+        b'm' | b'n' => Some(letter - b'm' + 20),
+        b'p'..=b't' => Some(letter - b'p' + 22),
+        b'v'..=b'z' => Some(letter - b'v' + 27),
+        _ => None,
     }
 }
 
@@ -124,9 +154,19 @@ macro_rules! ids {
             }
         }
 
-        impl<F> From<$name> for crate::json::Json<F> {
+        impl<F> From<$name> for Json<F> {
             fn from(id: $name) -> Self {
-                Self::Text(id.to_string())
+                Self::Text(id.0.text($prefix))
+            }
+        }
+
+        impl Canonical for $name {
+            fn write_canonical(&self, out: &mut Vec<u8>) {
+                out.push(b'"');
+                out.extend_from_slice($prefix.as_bytes());
+                out.push(b'_');
+                out.extend_from_slice(&self.0.letters());
+                out.push(b'"');
             }
         }
     )*};
@@ -147,4 +187,17 @@ ids! {
     ProposalId = "prp";
     /// One selection among candidate plans.
     SelectionId = "pln";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_letter_has_its_value_and_no_other_has_one() {
+        for byte in 0..=u8::MAX {
+            let place = ALPHABET.iter().position(|letter| *letter == byte);
+            assert_eq!(digit(byte).map(usize::from), place, "{byte}");
+        }
+    }
 }

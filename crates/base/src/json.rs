@@ -5,9 +5,11 @@
 //! carries doubles and becomes a `Value` by [`Loose::exact`] (refuse floats) or
 //! [`Loose::lenient`] (a float becomes its shortest decimal text).
 
+mod canonical;
 mod parse;
 mod write;
 
+pub use canonical::{Canonical, Object};
 pub use parse::{JsonError, MAX_DEPTH, parse, parse_loose};
 pub use write::Float;
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::json::{Canonical, Json};
+
 /// Cost in millionths of a US dollar. Model calls cost fractions of a cent, so that the
 /// minor unit of the currency is too coarse; sums stay exact integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -48,8 +50,14 @@ impl fmt::Display for Micros {
     }
 }
 
-impl<F> From<Micros> for crate::json::Json<F> {
+impl<F> From<Micros> for Json<F> {
     fn from(cost: Micros) -> Self {
         Self::from(cost.0)
+    }
+}
+
+impl Canonical for Micros {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        self.0.write_canonical(out);
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::json::{Canonical, Json};
+
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -69,14 +71,38 @@ impl Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Timestamp {
+    /// The text, without an allocation.
+    fn with_text<T>(self, show: impl FnOnce(&str) -> T) -> T {
         let seconds = self.0.div_euclid(MICROS_PER_SECOND);
         let micros = self.0.rem_euclid(MICROS_PER_SECOND);
         let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
         let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
         let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let fields = [
+            (0..4, year),
+            (5..7, month),
+            (8..10, day),
+            (11..13, hour),
+            (14..16, minute),
+            (17..19, second),
+            (20..26, micros),
+        ];
+        for (place, number) in fields {
+            let mut rest = number.unsigned_abs();
+            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        }
+        show(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with_text(|text| f.write_str(text))
     }
 }
 
@@ -97,13 +123,19 @@ impl FromStr for Timestamp {
         let of_day = field(11, 13)? * 3600 + field(14, 16)? * 60 + field(17, 19)?;
         let seconds = days * SECONDS_PER_DAY + of_day;
         let time = Self::from_micros(seconds * MICROS_PER_SECOND + field(20, 26)?);
-        if time.to_string() == text { Ok(time) } else { Err(bad()) }
+        if time.with_text(|own| own == text) { Ok(time) } else { Err(bad()) }
     }
 }
 
-impl<F> From<Timestamp> for crate::json::Json<F> {
+impl<F> From<Timestamp> for Json<F> {
     fn from(time: Timestamp) -> Self {
-        Self::Text(time.to_string())
+        Self::Text(time.with_text(str::to_owned))
+    }
+}
+
+impl Canonical for Timestamp {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        self.with_text(|text| text.write_canonical(out));
     }
 }
 

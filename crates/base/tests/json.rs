@@ -2,8 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
-use cog_base::Value;
-use cog_base::json::{Json, JsonError, parse, parse_loose};
+use std::collections::BTreeSet;
+
+use cog_base::id::{RunId, Uuid};
+use cog_base::json::{Canonical, Integer, Json, JsonError, Object, parse, parse_loose};
+use cog_base::{Digest, Micros, Timestamp, Value};
 use proptest::prelude::*;
 
 fn check(text: &str, canonical: &str) {
@@ -58,6 +61,7 @@ fn values() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Json::from),
         any::<i64>().prop_map(Json::from),
         any::<String>().prop_map(Json::from),
+        "[ -~\u{0}\u{e000}]{0,80}".prop_map(Json::from),
     ];
     leaf.prop_recursive(4, 64, 8, |inner| {
         prop_oneof![
@@ -65,6 +69,52 @@ fn values() -> impl Strategy<Value = Value> {
             prop::collection::btree_map(any::<String>(), inner, 0..8).prop_map(Json::Map),
         ]
     })
+}
+
+fn as_value_and_directly(value: impl Into<Value> + Canonical) -> (Vec<u8>, Vec<u8>) {
+    let direct = value.canonical();
+    (value.into().canonical(), direct)
+}
+
+#[test]
+fn what_writes_itself_writes_what_a_value_of_it_writes() {
+    let check = |(value, direct): (Vec<u8>, Vec<u8>)| {
+        assert_eq!(
+            String::from_utf8(direct).expect("is UTF-8"),
+            String::from_utf8(value).expect("is UTF-8")
+        );
+    };
+    let numbers = [0, 1, 9, 10, 99, 100, (1 << 53) - 1, 1 << 53, u64::MAX];
+    numbers.into_iter().for_each(|number| check(as_value_and_directly(number)));
+    numbers.into_iter().for_each(|number| check(as_value_and_directly(Micros::new(number))));
+    [Some(true), Some(false), None].into_iter().for_each(|it| check(as_value_and_directly(it)));
+    check(as_value_and_directly(Digest::of(&[b"anything"])));
+    check(as_value_and_directly(Timestamp::from_micros(1_800_000_000_123_456)));
+    check(as_value_and_directly(RunId::from_uuid(Uuid::from_u128(u128::MAX))));
+    assert_eq!(Value::from(-Integer::MAX).to_string(), "-9007199254740991");
+}
+
+#[test]
+fn an_object_is_written_member_by_member() {
+    let mut out = b"1".to_vec();
+    let texts = ["b", "a\u{1f}\"\\"];
+    Object::new(&mut out)
+        .put("a", &texts[..])
+        .put_some("b", None::<&str>)
+        .put_some("c", Some("x"))
+        .put_with("d", |out| Object::new(out).end())
+        .put("e_micros", &BTreeSet::from(["z", "y"].map(str::to_owned)))
+        .end();
+    let expected = r#"1{"a":["b","a\u001f\"\\"],"c":"x","d":{},"e_micros":["y","z"]}"#;
+    assert_eq!(String::from_utf8(out).expect("is UTF-8"), expected);
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "`a` must stand before `b`")]
+fn members_out_of_order_are_a_mistake() {
+    let mut out = Vec::new();
+    Object::new(&mut out).put("b", &1_u64).put("a", &1_u64).end();
 }
 
 proptest! {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::canonical::Canonical;
 use super::{Json, Never};
 
 /// How a float type is written. `Never` has no values, so canonical [`super::Value`]s
@@ -61,9 +62,13 @@ impl<F: Float> fmt::Display for Json<F> {
     }
 }
 
-fn write_list<F: Float>(items: &[Json<F>], out: &mut Vec<u8>) {
+/// Append a list.
+pub(super) fn write_list<'a, T: Canonical + 'a>(
+    items: impl IntoIterator<Item = &'a T>,
+    out: &mut Vec<u8>,
+) {
     out.push(b'[');
-    for (position, item) in items.iter().enumerate() {
+    for (position, item) in items.into_iter().enumerate() {
         if position > 0 {
             out.push(b',');
         }
@@ -72,7 +77,8 @@ fn write_list<F: Float>(items: &[Json<F>], out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-fn write_map<F: Float>(members: &BTreeMap<String, Json<F>>, out: &mut Vec<u8>) {
+/// Append an object.
+pub(super) fn write_map<T: Canonical>(members: &BTreeMap<String, T>, out: &mut Vec<u8>) {
     out.push(b'{');
     // Byte order and UTF-16 order differ only from U+E000 on, whose first byte is 0xEE or more.
     if members.keys().all(|key| key.bytes().all(|byte| byte < 0xEE)) {
@@ -85,8 +91,8 @@ fn write_map<F: Float>(members: &BTreeMap<String, Json<F>>, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn write_members<'a, F: Float + 'a>(
-    members: impl Iterator<Item = (&'a String, &'a Json<F>)>,
+fn write_members<'a, T: Canonical + 'a>(
+    members: impl Iterator<Item = (&'a String, &'a T)>,
     out: &mut Vec<u8>,
 ) {
     for (position, (key, value)) in members.enumerate() {
@@ -99,27 +105,51 @@ fn write_members<'a, F: Float + 'a>(
     }
 }
 
-fn write_int(number: i64, out: &mut Vec<u8>) {
-    use std::io::Write as _;
-    // INVARIANT: writing into a Vec cannot fail.
-    let _ = write!(out, "{number}");
+/// Append a whole number.
+pub(super) fn write_int(number: i64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut rest = number.unsigned_abs();
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        used += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
 }
 
 /// Append `text` as a JSON string with the escapes of RFC 8785 section 3.2.2.2.
 pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
-    let mut plain = 0;
-    let bytes = text.as_bytes();
-    for (position, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(bytes.get(plain..position).unwrap_or_default());
-        write_escape(byte, out);
-        plain = position + 1;
+    let mut rest = text.as_bytes();
+    while let Some((plain, after)) = rest.split_at_checked(plain_length(rest)) {
+        out.extend_from_slice(plain);
+        let Some((special, after)) = after.split_first() else { break };
+        write_escape(*special, out);
+        rest = after;
     }
-    out.extend_from_slice(bytes.get(plain..).unwrap_or_default());
     out.push(b'"');
+}
+
+/// How many bytes come before the first that needs an escape. Most texts need none, so that
+/// it looks at many bytes at once.
+fn plain_length(bytes: &[u8]) -> usize {
+    let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    let mut length = 0;
+    for chunk in bytes.chunks(16) {
+        if chunk.iter().fold(false, |any, byte| any | special(*byte)) {
+            return length + chunk.iter().position(|byte| special(*byte)).unwrap_or(0);
+        }
+        length += chunk.len();
+    }
+    length
 }
 
 fn write_escape(byte: u8, out: &mut Vec<u8>) {
