@@ -4,7 +4,6 @@
 //! erased, every hash and proof stays valid and the commitment tells nothing any more.
 
 use cog_base::Digest;
-use cog_base::entropy::{Entropy, NoEntropy};
 
 const CONTEXT: &str = "cognitionos/body/v1";
 
@@ -31,15 +30,14 @@ pub struct SealedBody {
 }
 
 impl SealedBody {
-    /// Draw a salt and commit.
-    ///
-    /// # Errors
-    /// [`NoEntropy`] when no salt can be drawn.
-    pub fn new(draft: BodyDraft, entropy: &mut dyn Entropy) -> Result<Self, NoEntropy> {
-        let mut salt = [0; 32];
-        entropy.fill(&mut salt)?;
-        let commit = commitment(&salt, &draft.bytes);
-        Ok(Self { subject: draft.subject, salt, bytes: draft.bytes, commit })
+    /// A body under the commitment that was made to it with this salt.
+    pub(crate) fn with(draft: BodyDraft, salt: [u8; 32], commit: Digest) -> Self {
+        Self { subject: draft.subject, salt, bytes: draft.bytes, commit }
+    }
+
+    /// The draft that it was.
+    pub(crate) fn into_draft(self) -> BodyDraft {
+        BodyDraft { subject: self.subject, bytes: self.bytes }
     }
 }
 

@@ -5,12 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use cog_base::id::{RunId, TenantId};
-use cog_base::json::{Map, Value};
+use cog_base::json::{Map, Object, Value};
 use cog_base::{Digest, Timestamp};
 
 use crate::body::BodyDraft;
 use crate::canonical::{self, NotCanonical};
-use crate::hex::{read_digest, write_digest};
 use crate::kind::{BadData, Kind};
 use crate::merkle;
 
@@ -19,7 +18,7 @@ pub const BYTES_MAX: usize = 65_535;
 /// The most bytes of an actor, domain, environment or engine name.
 pub const NAME_BYTES_MAX: usize = 256;
 /// The version of the entry format: the member `v`.
-pub const VERSION: i64 = 1;
+pub const VERSION: u64 = 1;
 
 /// What somebody wants recorded. The writer adds tenant, place, time and link.
 #[derive(Debug, Clone)]
@@ -123,6 +122,28 @@ impl BatchText {
 }
 
 impl Draft {
+    /// A draft that belongs to no run, rests on no canon and has no body.
+    #[must_use]
+    pub fn new<'a>(
+        kind: Kind,
+        actor: &str,
+        domain: &str,
+        environment: &str,
+        data: impl IntoIterator<Item = (&'a str, Value)>,
+    ) -> Self {
+        let data = data.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Self {
+            kind,
+            actor: actor.to_owned(),
+            domain: domain.to_owned(),
+            environment: environment.to_owned(),
+            session: None,
+            canon: None,
+            data: data.collect(),
+            body: None,
+        }
+    }
+
     /// Check what can be checked before a place is known.
     pub(crate) fn check(&self) -> Result<(), EntryError> {
         check_actor(&self.actor)?;
@@ -132,21 +153,44 @@ impl Draft {
         Ok(self.kind.check(&self.data)?)
     }
 
-    /// The entry that this draft becomes in `place`. The draft must have passed `check`.
-    /// `out` is scratch space.
-    pub(crate) fn place(
-        mut self,
-        place: &Place<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<Entry, EntryError> {
+    /// The bytes of the entry that this draft becomes in `place`, into `out`: members in the
+    /// order of RFC 8785, written once and hashed as they are. The draft must have passed
+    /// [`Draft::check`].
+    pub(crate) fn write(&self, place: &Place<'_>, out: &mut Vec<u8>) -> Result<(), EntryError> {
         out.clear();
-        self.write(place, out);
+        let object = Object::new(out)
+            .put("actor", &self.actor)
+            .put_with("at", |out| out.extend_from_slice(&place.batch.at_json));
+        let object = match &place.commit {
+            Some(commit) => {
+                object.put_with("body", |out| Object::new(out).put("commit", commit).end())
+            }
+            None => object,
+        };
+        object
+            .put_some("canon", self.canon.as_ref())
+            .put("data", &self.data)
+            .put("domain", &self.domain)
+            .put_with("engine", |out| out.extend_from_slice(&place.batch.engine_json))
+            .put("environment", &self.environment)
+            .put("kind", self.kind.as_str())
+            .put_some("prev", place.prev.as_ref())
+            .put("seq", &place.seq)
+            .put_some("session", self.session.as_ref())
+            .put_with("tenant", |out| out.extend_from_slice(&place.batch.tenant_json))
+            .put("v", &VERSION)
+            .end();
         if out.len() > BYTES_MAX {
             return Err(EntryError::TooLarge { bytes: out.len() });
         }
-        Ok(Entry {
-            leaf: merkle::leaf_hash(out),
-            bytes: out.as_slice().into(),
+        Ok(())
+    }
+
+    /// The entry whose bytes [`Draft::write`] has written for the same place.
+    pub(crate) fn into_entry(self, place: &Place<'_>, bytes: &[u8]) -> Entry {
+        Entry {
+            leaf: merkle::leaf_hash(bytes),
+            bytes: bytes.into(),
             tenant: place.tenant,
             seq: place.seq,
             at: place.at,
@@ -160,54 +204,7 @@ impl Draft {
             canon: self.canon,
             commit: place.commit,
             data: self.data,
-        })
-    }
-
-    /// Members in the order of RFC 8785, written once and hashed as they are.
-    fn write(&mut self, place: &Place<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"actor\":");
-        write_text(&self.actor, out);
-        out.extend_from_slice(b",\"at\":");
-        out.extend_from_slice(&place.batch.at_json);
-        if let Some(commit) = &place.commit {
-            out.extend_from_slice(b",\"body\":{\"commit\":\"");
-            write_digest(commit, out);
-            out.extend_from_slice(b"\"}");
         }
-        if let Some(canon) = &self.canon {
-            out.extend_from_slice(b",\"canon\":\"");
-            write_digest(canon, out);
-            out.push(b'"');
-        }
-        out.extend_from_slice(b",\"data\":");
-        let data = Value::Map(std::mem::take(&mut self.data));
-        data.write_canonical(out);
-        if let Value::Map(data) = data {
-            self.data = data;
-        }
-        out.extend_from_slice(b",\"domain\":");
-        write_text(&self.domain, out);
-        out.extend_from_slice(b",\"engine\":");
-        out.extend_from_slice(&place.batch.engine_json);
-        out.extend_from_slice(b",\"environment\":");
-        write_text(&self.environment, out);
-        out.extend_from_slice(b",\"kind\":\"");
-        out.extend_from_slice(self.kind.as_str().as_bytes());
-        out.push(b'"');
-        if let Some(prev) = &place.prev {
-            out.extend_from_slice(b",\"prev\":\"");
-            write_digest(prev, out);
-            out.push(b'"');
-        }
-        out.extend_from_slice(b",\"seq\":");
-        Value::from(place.seq).write_canonical(out);
-        if let Some(session) = self.session {
-            out.extend_from_slice(b",\"session\":");
-            Value::from(session).write_canonical(out);
-        }
-        out.extend_from_slice(b",\"tenant\":");
-        out.extend_from_slice(&place.batch.tenant_json);
-        out.extend_from_slice(b",\"v\":1}");
     }
 }
 
@@ -255,6 +252,20 @@ impl Entry {
             return Err(EntryError::Member { member: "prev", expected });
         }
         Ok(self.kind.check(&self.data)?)
+    }
+
+    /// The draft that it was, but for its body.
+    pub(crate) fn into_draft(self) -> Draft {
+        Draft {
+            kind: self.kind,
+            actor: self.actor,
+            domain: self.domain,
+            environment: self.environment,
+            session: self.session,
+            canon: self.canon,
+            data: self.data,
+            body: None,
+        }
     }
 
     /// The canonical bytes.
@@ -356,7 +367,7 @@ impl Entry {
     /// The digest member `name` of its data.
     #[must_use]
     pub fn digest(&self, name: &str) -> Option<Digest> {
-        read_digest(self.text(name)?)
+        self.text(name)?.parse().ok()
     }
 
     /// The whole-number member `name` of its data.
@@ -399,7 +410,7 @@ impl Members {
 
     fn digest(&mut self, member: &'static str) -> Result<Option<Digest>, EntryError> {
         let expected = "a digest, `sha256:` and 64 hex digits";
-        let digest = |value: Value| value.as_text().and_then(read_digest);
+        let digest = |value: Value| value.as_text()?.parse().ok();
         self.0
             .remove(member)
             .map(|value| digest(value).ok_or(EntryError::Member { member, expected }))
@@ -426,7 +437,7 @@ impl Members {
         let commit = only.and_then(|members| members.get("commit")?.as_text());
         let expected = "{commit: digest}";
         commit
-            .and_then(read_digest)
+            .and_then(|digest| digest.parse().ok())
             .map(Some)
             .ok_or(EntryError::Member { member: "body", expected })
     }
@@ -471,15 +482,4 @@ fn check_session(kind: Kind, session: Option<RunId>) -> Result<(), EntryError> {
         return Err(EntryError::Member { member: "session", expected });
     }
     Ok(())
-}
-
-/// Append `text` as a JSON string; most need no escape.
-fn write_text(text: &str, out: &mut Vec<u8>) {
-    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-    } else {
-        Value::from(text).write_canonical(out);
-    }
 }

@@ -25,7 +25,6 @@ pub mod shelf;
 
 mod canonical;
 mod hasher;
-mod hex;
 
 pub use body::{BodyDraft, SealedBody};
 pub use checkpoint::Checkpoint;

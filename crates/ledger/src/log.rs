@@ -2,7 +2,7 @@
 
 mod staged;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use cog_base::json::Value;
 use crate::entry::{Draft, Entry, EntryError};
 use crate::keys::{KeyRing, SignError, Signer};
 use crate::kind::{FORMAT, Kind};
-use crate::log::staged::Staged;
+use crate::log::staged::{Staged, undone};
 use crate::shelf::{Shelf, ShelfError, Tail};
 
 /// The most drafts in one append.
@@ -113,6 +113,15 @@ struct Open {
 /// Entries, each with the draft that it was; nothing for those of the writer's own.
 type Recorded = Vec<(Option<usize>, Durable<Entry>)>;
 
+/// A draft, with its place among those that were handed in.
+type Numbered = (usize, (TenantId, Draft));
+
+/// Why nothing was kept, and the drafts back.
+struct NotKept {
+    why: AppendError,
+    drafts: Vec<Numbered>,
+}
+
 impl<S: Shelf> Writer<S> {
     /// A writer over a shelf and the keys of its logs. `engine` is the name and version of
     /// the program, as entries name it.
@@ -168,35 +177,72 @@ impl<S: Shelf> Writer<S> {
     /// [`AppendError`]; then no entry may be taken as recorded.
     pub fn append(
         &mut self,
-        drafts: Vec<(TenantId, Draft)>,
+        mut drafts: Vec<(TenantId, Draft)>,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Vec<Durable<Entry>>, AppendError> {
+        self.append_from(&mut drafts, now, entropy)
+    }
+
+    /// As [`Writer::append`], for whoever may try again: what is recorded is taken out of
+    /// `drafts`, and after an error they are all there as they were.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then no entry may be taken as recorded.
+    pub fn append_from(
+        &mut self,
+        drafts: &mut Vec<(TenantId, Draft)>,
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Result<Vec<Durable<Entry>>, AppendError> {
         if drafts.len() > DRAFTS_MAX {
             return Err(AppendError::TooMany(drafts.len()));
         }
+        for (index, (_, draft)) in drafts.iter().enumerate() {
+            check(draft).map_err(|source| AppendError::Draft { index, source })?;
+        }
         let count = drafts.len();
-        let mut groups: BTreeMap<TenantId, Vec<(usize, Draft)>> = BTreeMap::new();
-        for (index, (tenant, draft)) in drafts.into_iter().enumerate() {
-            check(&draft).map_err(|source| AppendError::Draft { index, source })?;
-            groups.entry(tenant).or_default().push((index, draft));
-        }
-        let mut staged = Vec::with_capacity(groups.len());
-        for (tenant, drafts) in groups {
-            let mut batch = self.stage(tenant, now, entropy)?;
-            for (index, draft) in drafts {
-                batch.add(Some(index), draft, entropy)?;
+        let mut waiting: Vec<Numbered> = drafts.drain(..).enumerate().collect();
+        waiting.sort_by_key(|(_, (tenant, _))| *tenant);
+        let mut waiting = waiting.into_iter();
+        let mut staged = Vec::new();
+        let recorded = match self.stage_all(&mut waiting, &mut staged, now, entropy) {
+            Ok(()) => self.commit(staged),
+            Err(why) => {
+                Err(NotKept { why, drafts: staged.into_iter().flat_map(Staged::undo).collect() })
             }
-            staged.push(batch);
-        }
-        let mut placed: Vec<Option<Durable<Entry>>> = Vec::new();
-        placed.resize_with(count, || None);
-        for (draft, entry) in self.commit(staged)? {
-            if let Some(place) = draft.and_then(|draft| placed.get_mut(draft)) {
-                *place = Some(entry);
+        };
+        match recorded {
+            Ok(recorded) => Ok(in_order(recorded, count)),
+            Err(NotKept { why, drafts: mut undone }) => {
+                undone.extend(waiting);
+                undone.sort_by_key(|(index, _)| *index);
+                drafts.extend(undone.into_iter().map(|(_, draft)| draft));
+                Err(why)
             }
         }
-        Ok(placed.into_iter().flatten().collect())
+    }
+
+    /// Give each draft its place, one batch for each tenant. What could not be staged is
+    /// left in `waiting`.
+    fn stage_all(
+        &mut self,
+        waiting: &mut std::vec::IntoIter<Numbered>,
+        staged: &mut Vec<Staged>,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), AppendError> {
+        while let Some((index, (tenant, draft))) = waiting.as_slice().first() {
+            if staged.last().is_none_or(|batch| batch.tenant != *tenant) {
+                staged.push(self.stage(*tenant, now, entropy)?);
+            }
+            let Some(batch) = staged.last_mut() else { break };
+            let ready = batch.prepare(*index, draft, entropy)?;
+            if let Some((index, (_, draft))) = waiting.next() {
+                batch.add(Some(index), draft, ready);
+            }
+        }
+        Ok(())
     }
 
     /// Hand a log over to a new key. The entry and the head that says so are signed by
@@ -217,10 +263,9 @@ impl<S: Shelf> Writer<S> {
         let next = next.map_err(|source| AppendError::Sign { tenant, source })?;
         let keys =
             [("from", batch.open.signer.public().to_string()), ("to", next.public().to_string())];
-        let draft = own_draft(Kind::KeyRotated, keys);
-        batch.add(Some(0), draft, entropy)?;
+        batch.add_own(own_draft(Kind::KeyRotated, keys), entropy)?;
         batch.next = Some(next);
-        let recorded = self.commit(vec![batch])?;
+        let recorded = self.commit(vec![batch]).map_err(|not_kept| not_kept.why)?;
         Ok(recorded.into_iter().map(|(_, entry)| entry).collect())
     }
 
@@ -250,7 +295,7 @@ impl<S: Shelf> Writer<S> {
                     ("key", batch.open.signer.public().to_string()),
                 ],
             );
-            batch.add(None, draft, entropy)?;
+            batch.add_own(draft, entropy)?;
         }
         Ok(batch)
     }
@@ -284,24 +329,34 @@ impl<S: Shelf> Writer<S> {
         Ok(Some(Open { tail: Some(tail), origin, signer }))
     }
 
-    fn commit(&mut self, staged: Vec<Staged>) -> Result<Recorded, AppendError> {
+    fn commit(&mut self, mut staged: Vec<Staged>) -> Result<Recorded, NotKept> {
+        let heads: Result<Vec<_>, _> = staged.iter_mut().map(Staged::sign).collect();
+        let heads = match heads {
+            Ok(heads) => heads,
+            Err(why) => {
+                let drafts = staged.into_iter().flat_map(Staged::undo).collect();
+                return Err(NotKept { why, drafts });
+            }
+        };
         let mut batches = Vec::with_capacity(staged.len());
         let mut opens = Vec::with_capacity(staged.len());
         let mut drafts = Vec::new();
-        for batch in staged {
-            let (sealed, open, own) = batch.seal()?;
+        for (batch, head) in staged.into_iter().zip(heads) {
+            let (sealed, open, own) = batch.seal(head);
             opens.push((sealed.tenant, open));
             batches.push(sealed);
             drafts.extend(own);
         }
-        if !batches.is_empty() {
-            self.shelf.commit(&batches)?;
+        let kept = if batches.is_empty() { Ok(()) } else { self.shelf.commit(&batches) };
+        let entries = batches.into_iter().flat_map(|batch| batch.entries);
+        let entries = drafts.into_iter().zip(entries);
+        if let Err(why) = kept {
+            return Err(NotKept { why: why.into(), drafts: undone(entries).collect() });
         }
         for (tenant, open) in opens {
             self.hold(tenant, open);
         }
-        let entries = batches.into_iter().flat_map(|batch| batch.entries);
-        Ok(drafts.into_iter().zip(entries.map(|sealed| Durable(sealed.entry))).collect())
+        Ok(entries.map(|(draft, sealed)| (draft, Durable(sealed.entry))).collect())
     }
 
     fn hold(&mut self, tenant: TenantId, open: Open) {
@@ -314,17 +369,20 @@ impl<S: Shelf> Writer<S> {
 
 /// A draft of the writer's own.
 fn own_draft(kind: Kind, data: impl IntoIterator<Item = (&'static str, String)>) -> Draft {
-    let data = data.into_iter().map(|(key, text)| (key.to_owned(), Value::from(text)));
-    Draft {
-        kind,
-        actor: WRITER.to_owned(),
-        domain: "ledger".to_owned(),
-        environment: "any".to_owned(),
-        session: None,
-        canon: None,
-        data: data.collect(),
-        body: None,
+    let data = data.into_iter().map(|(name, text)| (name, Value::from(text)));
+    Draft::new(kind, WRITER, "ledger", "any", data)
+}
+
+/// The recorded entries in the order of their drafts, without those of the writer's own.
+fn in_order(recorded: Recorded, count: usize) -> Vec<Durable<Entry>> {
+    let mut placed: Vec<Option<Durable<Entry>>> = Vec::new();
+    placed.resize_with(count, || None);
+    for (draft, entry) in recorded {
+        if let Some(place) = draft.and_then(|draft| placed.get_mut(draft)) {
+            *place = Some(entry);
+        }
     }
+    placed.into_iter().flatten().collect()
 }
 
 fn check(draft: &Draft) -> Result<(), EntryError> {

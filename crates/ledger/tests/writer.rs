@@ -252,6 +252,41 @@ fn without_randomness_there_is_neither_key_nor_salt() {
     assert!(matches!(writer.append(salted, now(0), &mut Dry), Err(AppendError::NoEntropy(_))));
 }
 
+#[test]
+fn what_is_not_recorded_is_handed_back_as_it_was() {
+    let (one, two) = (tenant(1), tenant(2));
+    let drafts = || {
+        let mut salted = evidence("b");
+        salted.session = Some(RunId::new(now(0), &mut SeededEntropy::new(9)).unwrap());
+        salted.canon = Some(Digest::of(&[b"canon"]));
+        salted.body = Some(BodyDraft { subject: Some("ada".into()), bytes: b"{}".to_vec() });
+        vec![(two, evidence("a")), (one, salted), (two, evidence("c"))]
+    };
+    let shown = |drafts: &[(TenantId, Draft)]| format!("{drafts:?}");
+    let mut writer = writer(Failing::default());
+    let mut check = |spoil: fn(&mut Draft), fails: bool, entropy: &mut dyn Entropy| {
+        let mut handed = drafts();
+        spoil(&mut handed[2].1);
+        let before = shown(&handed);
+        writer.shelf().fail_before = fails;
+        assert!(writer.append_from(&mut handed, now(0), entropy).is_err());
+        assert_eq!(shown(&handed), before);
+        writer.shelf().fail_before = false;
+    };
+    let (same, mut entropy): (fn(&mut Draft), _) = (|_| {}, SeededEntropy::new(1));
+    check(same, true, &mut entropy);
+    check(same, false, &mut Dry);
+    check(|draft| draft.domain.clear(), false, &mut entropy);
+    let large: fn(&mut Draft) =
+        |draft| drop(draft.data.insert("note".to_owned(), Value::from("x".repeat(66_000))));
+    check(large, false, &mut entropy);
+    let mut handed = drafts();
+    let entries = writer.append_from(&mut handed, now(0), &mut entropy).unwrap();
+    assert_eq!((entries.len(), handed.len()), (3, 0));
+    let salted: Vec<_> = entries.iter().map(|entry| entry.commit().is_some()).collect();
+    assert_eq!(salted, [false, true, false]);
+}
+
 /// The hashes that a shelf keeps: leaves, and subtree roots at every eighth level.
 struct Kept<'a>(&'a cog_ledger::memory::KeptLog);
 

@@ -1,6 +1,7 @@
 //! Group commit: one thread takes what waits from all runs and appends it in one commit, so
 //! that however many wait, they share one sync and one signature.
 
+mod batch;
 mod queue;
 mod thread;
 

@@ -12,7 +12,6 @@ use crate::canonical::read_map;
 use crate::checkpoint::Checkpoint;
 use crate::entry::Entry;
 use crate::hasher::Hasher;
-use crate::hex::read_digest;
 use crate::note::VerifierKey;
 
 /// A line after the manifest.
@@ -109,7 +108,7 @@ pub(super) fn manifest(line: &[u8]) -> Option<Map> {
 }
 
 fn subtrees(value: &Value) -> Option<Vec<Digest>> {
-    value.as_list()?.iter().map(|root| read_digest(root.as_text()?)).collect()
+    value.as_list()?.iter().map(|root| root.as_text()?.parse().ok()).collect()
 }
 
 fn body(value: &Value) -> Option<Body> {
@@ -124,7 +123,7 @@ fn body(value: &Value) -> Option<Body> {
 
 fn end(value: &Value) -> Option<Line> {
     let members = value.as_map().filter(|members| members.len() == 2)?;
-    let digest = read_digest(members.get("digest")?.as_text()?)?;
+    let digest = members.get("digest")?.as_text()?.parse().ok()?;
     Some(Line::End { digest, lines: members.get("lines")?.as_u64()? })
 }
 

@@ -1,11 +1,10 @@
 //! The members of `data` for each kind of entry, as tables.
 
-use cog_base::Timestamp;
 use cog_base::id::{ApprovalId, DenialId, ProposalId, ReceiptId, SelectionId};
 use cog_base::json::Value;
+use cog_base::{Digest, Timestamp};
 
 use super::{DISPOSITIONS, FORMAT};
-use crate::hex::read_digest;
 
 /// The type of a member of `data`.
 #[derive(Clone, Copy)]
@@ -52,7 +51,7 @@ impl Shape {
             Self::Count => value.as_u64().is_some(),
             Self::Bool => value.as_bool().is_some(),
             Self::Time => texts(|text| text.parse::<Timestamp>().is_ok()),
-            Self::Digest => texts(|text| read_digest(text).is_some()),
+            Self::Digest => texts(|text| text.parse::<Digest>().is_ok()),
             Self::Map => value.as_map().is_some(),
             Self::Counts => {
                 DISPOSITIONS.iter().all(|word| value.get(word).and_then(Value::as_u64).is_some())

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cog_base::id::TenantId;
 use cog_ledger::{AppendError, Draft, ShelfError, Tail};
 
+use super::batch::Batch;
 use super::{DRAFTS_PER_BATCH_MAX, QUEUE_MAX, Reply, SUBMISSIONS_PER_BATCH_MAX, ended};
 
 /// How the end of a log is answered.
@@ -32,7 +33,7 @@ impl Job {
 /// What the thread does next.
 pub(super) enum Turn {
     /// These appends in one commit.
-    Commit(Vec<(Vec<(TenantId, Draft)>, Reply)>),
+    Commit(Batch),
     Head(TenantId, HeadReply),
     Rotate(TenantId, Reply),
     /// Nothing is left and nothing will come.
@@ -78,18 +79,16 @@ impl Queue {
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let mut appends = Vec::new();
-        let mut count = 0;
-        while appends.len() < SUBMISSIONS_PER_BATCH_MAX {
+        let mut batch = Batch::default();
+        while batch.submissions.len() < SUBMISSIONS_PER_BATCH_MAX {
             match state.jobs.pop_front() {
-                Some(Job::Append { drafts, reply }) if fits(count, drafts.len()) => {
-                    count += drafts.len();
-                    appends.push((drafts, reply));
+                Some(Job::Append { drafts, reply }) if fits(batch.drafts.len(), drafts.len()) => {
+                    batch.push(drafts, reply);
                 }
-                Some(Job::Head { tenant, reply }) if appends.is_empty() => {
+                Some(Job::Head { tenant, reply }) if batch.is_empty() => {
                     return Turn::Head(tenant, reply);
                 }
-                Some(Job::Rotate { tenant, reply }) if appends.is_empty() => {
+                Some(Job::Rotate { tenant, reply }) if batch.is_empty() => {
                     return Turn::Rotate(tenant, reply);
                 }
                 Some(later) => {
@@ -99,7 +98,7 @@ impl Queue {
                 None => break,
             }
         }
-        Turn::Commit(appends)
+        Turn::Commit(batch)
     }
 
     /// Take no more jobs.

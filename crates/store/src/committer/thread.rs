@@ -9,13 +9,12 @@ use cog_base::id::{RunId, TenantId};
 use cog_base::{Clock, Entropy};
 use cog_ledger::{AppendError, Draft, Durable, Entry, Shelf, Writer};
 
+use super::batch::Batch;
 use super::queue::{Queue, Turn};
-use super::{Counters, RETRIES_MAX, Reply, ended};
+use super::{Counters, RETRIES_MAX, ended};
 
 /// The first wait before a commit is tried again; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(5);
-
-type Append = (Vec<(TenantId, Draft)>, Reply);
 
 /// What became of one try.
 enum Tried {
@@ -69,7 +68,7 @@ impl Worker {
     pub(super) fn run(mut self) {
         loop {
             match self.queue.0.next() {
-                Turn::Commit(appends) => self.commit(appends),
+                Turn::Commit(batch) => self.commit(batch),
                 Turn::Head(tenant, reply) => {
                     let head = self.writer.head(tenant);
                     reply(head.map(|tail| tail.cloned()).map_err(Arc::new));
@@ -84,18 +83,21 @@ impl Worker {
         }
     }
 
-    /// Record the appends, without those that are not acceptable, and answer them all.
-    fn commit(&mut self, mut appends: Vec<Append>) {
+    /// Record the batch, without what is not acceptable, and answer everybody.
+    fn commit(&mut self, mut batch: Batch) {
         let mut retries = 0;
         loop {
-            appends = self.refuse_behind(appends);
-            if appends.is_empty() {
+            self.refuse_behind(&mut batch);
+            if batch.is_empty() {
                 return;
             }
-            match self.try_commit(&appends) {
-                Tried::Kept(entries) => return self.answer(appends, entries),
+            match self.try_commit(&mut batch) {
+                Tried::Kept(entries) => {
+                    self.count(&batch, &entries);
+                    return batch.answer(entries);
+                }
                 Tried::Spoiled { submission, why } => {
-                    let (drafts, reply) = appends.remove(submission);
+                    let (drafts, reply) = batch.remove(submission);
                     self.broken.extend(sessions(&drafts));
                     reply(Err(Arc::new(why)));
                 }
@@ -106,8 +108,8 @@ impl Worker {
                 }
                 Tried::Passing(why) | Tried::Failed(why) => {
                     let why = Arc::new(why);
-                    for (drafts, reply) in appends {
-                        self.broken.extend(sessions(&drafts));
+                    self.broken.extend(sessions(&batch.drafts));
+                    for (_, reply) in batch.submissions {
                         reply(Err(Arc::clone(&why)));
                     }
                     return;
@@ -117,46 +119,37 @@ impl Worker {
     }
 
     /// Refuse what follows an append that was not recorded.
-    fn refuse_behind(&self, appends: Vec<Append>) -> Vec<Append> {
+    fn refuse_behind(&self, batch: &mut Batch) {
         if self.broken.is_empty() {
-            return appends;
+            return;
         }
-        let mut sound = Vec::with_capacity(appends.len());
-        for (drafts, reply) in appends {
-            let broken = sessions(&drafts).find(|session| self.broken.contains(session));
-            match broken {
-                Some(session) => reply(Err(Arc::new(AppendError::Behind { session }))),
-                None => sound.push((drafts, reply)),
+        let of = |draft: &Draft| draft.session.filter(|session| self.broken.contains(session));
+        while let Some(submission) = batch.find(|(_, draft)| of(draft).is_some()) {
+            let (drafts, reply) = batch.remove(submission);
+            if let Some(session) = drafts.iter().find_map(|(_, draft)| of(draft)) {
+                reply(Err(Arc::new(AppendError::Behind { session })));
             }
         }
-        sound
     }
 
-    /// The drafts are copied, as the writer keeps them and a neighbour may spoil the batch.
-    fn try_commit(&mut self, appends: &[Append]) -> Tried {
-        let count = appends.iter().map(|(drafts, _)| drafts.len()).sum();
-        let mut drafts = Vec::with_capacity(count);
-        for (own, _) in appends {
-            drafts.extend_from_slice(own);
-        }
-        let result = self.writer.append(drafts, self.clock.now(), &mut *self.entropy);
-        match result {
+    /// The writer takes the drafts; when nothing was recorded, it hands them back.
+    fn try_commit(&mut self, batch: &mut Batch) -> Tried {
+        let now = self.clock.now();
+        match self.writer.append_from(&mut batch.drafts, now, &mut *self.entropy) {
             Ok(entries) => {
                 self.counters.syncs.fetch_add(1, Ordering::Relaxed);
                 Tried::Kept(entries)
             }
             Err(AppendError::Draft { index, source }) => {
-                let (submission, index) = place(appends, index);
+                let (submission, index) = batch.place(index);
                 Tried::Spoiled { submission, why: AppendError::Draft { index, source } }
             }
             Err(why @ (AppendError::Sign { tenant, .. } | AppendError::Corrupt { tenant, .. })) => {
-                let of_tenant = |(own, _): &Append| own.iter().any(|(whose, _)| *whose == tenant);
-                let submission = appends.iter().position(of_tenant).unwrap_or(0);
+                let submission = batch.find(|(whose, _)| *whose == tenant).unwrap_or(0);
                 Tried::Spoiled { submission, why }
             }
             Err(why @ AppendError::TooMany(_)) => {
-                let largest = appends.iter().enumerate().max_by_key(|(_, (own, _))| own.len());
-                Tried::Spoiled { submission: largest.map_or(0, |(place, _)| place), why }
+                Tried::Spoiled { submission: batch.largest(), why }
             }
             Err(AppendError::Shelf(error)) => {
                 self.counters.syncs.fetch_add(1, Ordering::Relaxed);
@@ -170,32 +163,16 @@ impl Worker {
         }
     }
 
-    fn answer(&self, appends: Vec<Append>, entries: Vec<Durable<Entry>>) {
+    fn count(&self, batch: &Batch, entries: &[Durable<Entry>]) {
         let add = |counter: &std::sync::atomic::AtomicU64, count: usize| {
             counter.fetch_add(count as u64, Ordering::Relaxed);
         };
         add(&self.counters.batches, 1);
-        add(&self.counters.submissions, appends.len());
+        add(&self.counters.submissions, batch.submissions.len());
         add(&self.counters.entries, entries.len());
-        let mut entries = entries.into_iter();
-        for (drafts, reply) in appends {
-            reply(Ok(entries.by_ref().take(drafts.len()).collect()));
-        }
     }
 }
 
 fn sessions(drafts: &[(TenantId, Draft)]) -> impl Iterator<Item = RunId> {
     drafts.iter().filter_map(|(_, draft)| draft.session)
-}
-
-/// Which submission the `index`-th draft of the batch belongs to, and where in it.
-fn place(appends: &[Append], index: usize) -> (usize, usize) {
-    let mut before = 0;
-    for (submission, (drafts, _)) in appends.iter().enumerate() {
-        if index < before + drafts.len() {
-            return (submission, index - before);
-        }
-        before += drafts.len();
-    }
-    (appends.len().saturating_sub(1), 0)
 }
