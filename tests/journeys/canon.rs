@@ -42,6 +42,20 @@ fn a_change_takes_a_proposal_and_somebody_else() {
 }
 
 #[test]
+fn a_proposal_says_why() {
+    let folder = laboratory("proposal-note");
+    let because = "the rotor is worn out";
+    let propose = ["canon", "propose", "canon-v2", "--as", "user:head-of-lab", "--note", because];
+    let id = folder.cog(&propose).ends(0).id("prp");
+    assert_eq!(text(&folder.entries("canon.proposed")[0], &["data", "note"]), because);
+    folder.cog(&["ledger", "list"]).ends(0).says(&[because]);
+    let reject = ["canon", "reject", &id, "--as", "user:controller", "--reason", "buy a new one"];
+    folder.cog(&reject).ends(0);
+    folder.cog(&["ledger", "list"]).ends(0).says(&["buy a new one"]);
+    folder.holds();
+}
+
+#[test]
 fn another_canon_binds_nobody_until_it_is_in_force() {
     let folder = laboratory("not-in-force");
     let with_v2 = ["run", "workflow.yaml", "--canon", "canon-v2"];

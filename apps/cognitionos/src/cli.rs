@@ -304,6 +304,9 @@ pub(crate) enum CanonCommand {
         /// Evidence that it promotes: entry numbers.
         #[arg(long, value_name = "SEQ")]
         evidence: Vec<u64>,
+        /// Why; it is kept in the ledger.
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
     },
     /// Approve a proposal.
     Approve {

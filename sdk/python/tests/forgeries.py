@@ -88,7 +88,7 @@ def _odd_member(lines: Lines, chance: random.Random) -> None:
     place = chance.choice(places(lines, "entry"))
     entry = entry_at(lines[place])
     members = entry["data"] if chance.random() < 0.7 and isinstance(entry["data"], dict) else entry
-    name = chance.choice([*members, *members, "session", "canon", "body", "chosen", "resumed"])
+    name = chance.choice([*members, *members, "session", "canon", "body", "chosen"])
     if chance.random() < 0.2:
         members.pop(name, None)
     else:

@@ -161,7 +161,7 @@ class House:
         self.activate(proposal)
 
     def start(self, session: str | None = None, **data: Any) -> str:
-        """Begin a run, or go on with one."""
+        """Begin a run."""
         session = session or self.new_id("run")
         started = {
             "workflow": "pay",
@@ -273,7 +273,6 @@ class House:
         self.outcome(session, self.receipt(session, "large", [approval]), "unknown")
         turned_down = self.ask(session, "huge", ["role:board"])
         self.answer(session, turned_down, "huge", "user:ceo", reason="too much")
-        self.start(session, resumed=True)
         self.outcome(session, self.receipt(session, "hosts"), "failed")
         self.seal(session)
         return session

@@ -67,7 +67,7 @@ def a_session_starts_twice(house: House) -> None:
 def a_session_goes_on_after_its_seal(house: House) -> None:
     session = house.session()
     house.deny(session)
-    house.start(session, resumed=True)
+    house.deny(session)
 
 
 @audit("id.twice")

@@ -33,8 +33,8 @@ pub(crate) fn canon(
             let runs = all_runs(&home)?;
             show_impact(&home, &runs, &other, terminal)
         }
-        CanonCommand::Propose { dir, actor, evidence } => {
-            propose(dir, actor, evidence, data, terminal)
+        CanonCommand::Propose { dir, actor, evidence, note } => {
+            propose(dir, actor, evidence, note.as_deref(), data, terminal)
         }
         CanonCommand::Approve { id, actor } => {
             change(id, actor, data, terminal, "approved", |change, id, who, current| {
@@ -146,6 +146,7 @@ fn propose(
     dir: &Path,
     actor: &str,
     evidence: &[u64],
+    note: Option<&str>,
     data: &Path,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
@@ -182,7 +183,8 @@ fn propose(
     let current = in_force.map(|digest| home.canon(digest)).transpose()?.flatten();
     knows_actor(current.as_ref(), &who)?;
     let id = ProposalId::new(SystemClock.now(), &mut SystemEntropy::new())?;
-    let draft = change.propose(id, &canon, environment, &who, evidence).map_err(refused)?;
+    let mut draft = change.propose(id, &canon, environment, &who, evidence).map_err(refused)?;
+    draft.data.extend(note.map(|note| ("note".to_owned(), note.into())));
     home.keep_canon(&source, canon.digest())?;
     home.append(vec![draft])?;
     if terminal.json {

@@ -136,17 +136,18 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         Kind::SessionStarted => text("workflow").to_owned(),
         Kind::SessionSealed => text("status").to_owned(),
         Kind::PlanSelected => format!("{} {} -> {}", text("step"), text("goal"), text("chosen")),
-        Kind::CanonActivated | Kind::CanonProposed => text("digest").to_owned(),
+        Kind::CanonActivated => text("digest").to_owned(),
+        Kind::CanonProposed => format!("{} {}", text("digest"), text("note")).trim_end().to_owned(),
         Kind::Genesis
         | Kind::KeyRotated
         | Kind::CanonApproved
-        | Kind::CanonRejected
         | Kind::Evidence
         | Kind::Promotion
         | Kind::ApprovalGranted
-        | Kind::ApprovalRejected
-        | Kind::BodiesErased
-        | Kind::SegmentPruned => text("note").to_owned(),
+        | Kind::BodiesErased => text("note").to_owned(),
+        Kind::CanonRejected | Kind::ApprovalRejected | Kind::SegmentPruned => {
+            text("reason").to_owned()
+        }
     };
     let kind = terminal.tint(tone, &format!("{:<18}", entry.kind().as_str()));
     let id = terminal.tint(Tone::Faint, entry.id().unwrap_or_default());

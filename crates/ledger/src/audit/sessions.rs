@@ -3,7 +3,6 @@
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 
-use cog_base::Value;
 use cog_base::id::{DenialId, ReceiptId, RunId};
 
 use super::{Findings, NAMED_MAX};
@@ -84,10 +83,9 @@ impl Sessions {
     fn in_session(&mut self, id: RunId, entry: &Entry, findings: &mut Findings) {
         let seq = Some(entry.seq());
         let starts = entry.kind() == Kind::SessionStarted;
-        let resumes = entry.data().get("resumed").and_then(Value::as_bool) == Some(true);
         let session = match self.sessions.entry(id) {
             Slot::Occupied(slot) => {
-                if starts && !resumes {
+                if starts {
                     findings.add(seq, "session.started_twice", format!("{id} starts again"));
                 }
                 slot.into_mut()
@@ -98,9 +96,8 @@ impl Sessions {
                     findings.add(seq, "session.not_started", message);
                 }
                 let initiator = entry.text("initiator").filter(|_| starts).map(str::to_owned);
-                // A resumption whose start was pruned leaves sums that cannot be checked.
-                let whole = starts && !(self.is_pruned && resumes);
-                let tally = whole.then(Tally::default);
+                // A start that was pruned leaves sums that cannot be checked.
+                let tally = starts.then(Tally::default);
                 slot.insert(Session { initiator, tally, is_sealed: false })
             }
         };

@@ -1,8 +1,8 @@
 //! The members of `data` for each kind of entry, as tables.
 
+use cog_base::{Digest, Timestamp};
 use cog_base::id::{ApprovalId, DenialId, ProposalId, ReceiptId, SelectionId};
 use cog_base::json::Value;
-use cog_base::{Digest, Timestamp};
 
 use super::{DISPOSITIONS, FORMAT};
 
@@ -12,7 +12,6 @@ pub(super) enum Shape {
     Text,
     Word(&'static [&'static str]),
     Count,
-    Bool,
     Time,
     Digest,
     Map,
@@ -49,7 +48,6 @@ impl Shape {
             Self::Text => value.as_text().is_some(),
             Self::Word(words) => value.as_text().is_some_and(|text| words.contains(&text)),
             Self::Count => value.as_u64().is_some(),
-            Self::Bool => value.as_bool().is_some(),
             Self::Time => texts(|text| text.parse::<Timestamp>().is_ok()),
             Self::Digest => texts(|text| text.parse::<Digest>().is_ok()),
             Self::Map => value.as_map().is_some(),
@@ -76,7 +74,6 @@ impl Shape {
             Self::Text => "text",
             Self::Word(_) => "one of its known words",
             Self::Count => "a whole number, not negative",
-            Self::Bool => "true or false",
             Self::Time => "a time like 2026-11-21T04:05:06.000000Z",
             Self::Digest => "a digest, `sha256:` and 64 hex digits",
             Self::Map => "an object",
@@ -135,7 +132,6 @@ pub(super) const SESSION_STARTED: &[Field] = &[
     must("roots", Shape::Map),
     must("initiator", Shape::Text),
     may("canon", Shape::Digest),
-    may("resumed", Shape::Bool),
 ];
 pub(super) const PLAN_SELECTED: &[Field] = &[
     must("id", Shape::Selection),
@@ -192,7 +188,6 @@ pub(super) const OUTCOME: &[Field] = &[
     must("cost_micros", Shape::Count),
     must("attempts", Shape::Count),
     may("code", Shape::Text),
-    may("result", Shape::Digest),
 ];
 pub(super) const SESSION_SEALED: &[Field] = &[
     must("status", Shape::Text),

@@ -27,10 +27,6 @@ def _object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-def _truth(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
 def _word(*words: str) -> _Shape:
     return lambda value: isinstance(value, str) and value in words
 
@@ -92,7 +88,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "roots": _object,
             "initiator": _text,
         },
-        {"canon": is_digest, "resumed": _truth},
+        {"canon": is_digest},
     ),
     "plan.selected": (
         True,
@@ -132,7 +128,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "cost_micros": is_count,
             "attempts": is_count,
         },
-        {"code": _text, "result": is_digest},
+        {"code": _text},
     ),
     "session.sealed": (
         True,

@@ -117,7 +117,7 @@ class Sessions:
         session = self._sessions.get(name)
         if session is None:
             session = self._sessions[name] = self._begin(name, entry)
-        elif entry.kind == "session.started" and entry.data.get("resumed") is not True:
+        elif entry.kind == "session.started":
             add(seq, "session.started_twice", f"{name} starts again")
         if session.is_sealed:
             add(seq, "session.after_seal", f"it follows the seal of {name}, which ended it")
@@ -137,9 +137,7 @@ class Sessions:
             if not self.is_pruned:
                 self.findings.add(entry.seq, "session.not_started", f"{name} has not started")
             return _Session(None, None)
-        # Where a resumption is the first that is kept, the start itself was pruned.
-        is_whole = not (self.is_pruned and entry.data.get("resumed") is True)
-        return _Session(entry.data["initiator"], Tally() if is_whole else None)
+        return _Session(entry.data["initiator"], Tally())
 
     def _check_seal(self, entry: Entry, tally: Tally) -> None:
         for name, counted in tally.sums().items():
