@@ -1,30 +1,46 @@
-//! Counting the processes of root.
+//! Control groups around the programs of root.
 //!
 //! The kernel counts a user's processes against `RLIMIT_NPROC`, but never root's. When the
 //! engine runs as root, each sandbox therefore gets a control group with a bound on its
 //! processes, in version 1 or 2 of the hierarchy; where none can be made, nothing is run.
+//! Where the hierarchy bounds memory too, the group bounds what all the processes of a
+//! program take together; a resource limit only knows each of them.
+//!
+//! A group is named after the process that made it, so that an engine that was killed leaves
+//! nothing for ever: the next one removes what the dead have left.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "control groups are files; they bound a program that has its receipt"
 )]
 
+mod hierarchy;
+mod owner;
+
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::bounds::PROCESSES_MAX;
+use hierarchy::{Hierarchy, parents};
+use owner::Owner;
+
+use crate::bounds::{HELPER_BYTES, PROCESSES_MAX, TEMPORARY_BYTES_MAX};
 
 /// Removing a group is tried so often: the kernel may still be ending what was in it.
 const REMOVALS_MAX: usize = 200;
 /// How long to wait between two tries.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(5);
 
-/// What bounds the number of processes.
+/// Held from making a group until something is in it, as an empty one is swept.
+static MAKING: Mutex<()> = Mutex::new(());
+
+/// What bounds the processes, and where it can the memory, of a program as a whole.
 #[derive(Debug)]
 pub(crate) enum Cgroup {
-    /// A group of its own.
-    At(PathBuf),
-    /// The resource limit does, as the user is not root.
+    /// Groups of its own, one in each hierarchy.
+    At(Vec<PathBuf>),
+    /// The resource limits do, as the user is not root.
     NotNeeded,
 }
 
@@ -38,104 +54,144 @@ pub(crate) struct NotCounted {
     reason: String,
 }
 
+impl NotCounted {
+    fn because(reason: impl std::fmt::Display) -> Self {
+        Self { reason: reason.to_string() }
+    }
+}
+
 impl Cgroup {
     /// Put the process `id` into a group of its own, when it is root's. It waits for its
     /// description meanwhile, so it has not started anything yet.
-    pub(crate) fn around(id: Option<u32>, name: &str) -> Result<Self, NotCounted> {
+    pub(crate) fn around(
+        id: Option<u32>,
+        name: &str,
+        memory_bytes: u64,
+    ) -> Result<Self, NotCounted> {
         if !nix::unistd::geteuid().is_root() {
             return Ok(Self::NotNeeded);
         }
-        let not_counted = |reason: String| NotCounted { reason };
-        let id = id.ok_or_else(|| not_counted("the helper is gone".into()))?;
-        let read = |path: &str| {
-            std::fs::read_to_string(path).map_err(|error| not_counted(format!("{path}: {error}")))
-        };
-        let (own, mounts) = (read("/proc/self/cgroup")?, read("/proc/self/mountinfo")?);
-        let mut reason = "no hierarchy counts processes".to_owned();
-        for parent in parents(&own, &mounts) {
-            match enclose(&parent.join(format!("cognitionos-{name}")), id) {
-                Ok(group) => return Ok(Self::At(group)),
-                Err(error) => reason = format!("{}: {error}", parent.display()),
+        let id = id.ok_or_else(|| NotCounted::because("the helper is gone"))?;
+        let owner = Owner::this().map_err(NotCounted::because)?;
+        let name = owner.group(name);
+        let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = memory_bytes.saturating_add(TEMPORARY_BYTES_MAX + HELPER_BYTES);
+        let bound = |group: &Path, _| write(group, "pids.max", PROCESSES_MAX);
+        let (group, hierarchy) = enclose("pids", &name, id, &owner, &bound)?;
+        let mut groups = vec![group.clone()];
+        // Not every hierarchy bounds memory; each process still has its own limit.
+        let bound = |group: &Path, hierarchy| bound_memory(group, hierarchy, bytes);
+        match hierarchy {
+            Hierarchy::One => {
+                let bounding = enclose("memory", &name, id, &owner, &bound);
+                groups.extend(bounding.map(|(group, _)| group));
+            }
+            // The group that has the process is the group for everything.
+            Hierarchy::Two => {
+                let _ = bound(&group, hierarchy);
             }
         }
-        Err(not_counted(reason))
+        Ok(Self::At(groups))
     }
 
-    /// Remove the group, once what was in it is gone.
+    /// Remove the groups, once what was in them is gone.
     pub(crate) async fn remove(self) {
-        let Self::At(group) = self else { return };
-        for _ in 0..REMOVALS_MAX {
-            if std::fs::remove_dir(&group).is_ok() {
-                return;
+        let Self::At(groups) = self else { return };
+        for group in groups {
+            for _ in 0..REMOVALS_MAX {
+                if is_gone(&group) {
+                    break;
+                }
+                tokio::time::sleep(REMOVAL_PAUSE).await;
             }
-            tokio::time::sleep(REMOVAL_PAUSE).await;
         }
     }
 }
 
-fn enclose(group: &Path, id: u32) -> std::io::Result<PathBuf> {
-    std::fs::create_dir(group)?;
-    let bounded = std::fs::write(group.join("pids.max"), PROCESSES_MAX.to_string())
-        .and_then(|()| std::fs::write(group.join("cgroup.procs"), id.to_string()));
-    match bounded {
-        Ok(()) => Ok(group.to_owned()),
-        Err(error) => {
-            let _ = std::fs::remove_dir(group);
-            Err(error)
+/// Put the process into the group `name` in the hierarchy of `controller`, which bounds it.
+fn enclose(
+    controller: &str,
+    name: &str,
+    id: u32,
+    owner: &Owner,
+    bound: &dyn Fn(&Path, Hierarchy) -> std::io::Result<()>,
+) -> Result<(PathBuf, Hierarchy), NotCounted> {
+    let read = |path: &str| {
+        std::fs::read_to_string(path)
+            .map_err(|error| NotCounted::because(format!("{path}: {error}")))
+    };
+    let (own, mounts) = (read("/proc/self/cgroup")?, read("/proc/self/mountinfo")?);
+    let mut reason = format!("no hierarchy has the controller `{controller}`");
+    for (parent, hierarchy) in parents(controller, &own, &mounts) {
+        sweep(&parent, owner);
+        let group = parent.join(name);
+        let entered = std::fs::create_dir(&group)
+            .and_then(|()| bound(&group, hierarchy))
+            .and_then(|()| write(&group, "cgroup.procs", id.into()));
+        match entered {
+            Ok(()) => return Ok((group, hierarchy)),
+            Err(error) => reason = format!("{}: {error}", parent.display()),
+        }
+        let _ = std::fs::remove_dir(&group);
+    }
+    Err(NotCounted::because(reason))
+}
+
+fn bound_memory(group: &Path, hierarchy: Hierarchy, bytes: u64) -> std::io::Result<()> {
+    // Where swap is not accounted for there is no file for it.
+    match hierarchy {
+        Hierarchy::One => {
+            write(group, "memory.limit_in_bytes", bytes)?;
+            let _ = write(group, "memory.memsw.limit_in_bytes", bytes);
+        }
+        Hierarchy::Two => {
+            write(group, "memory.max", bytes)?;
+            let _ = write(group, "memory.swap.max", 0);
+        }
+    }
+    Ok(())
+}
+
+fn write(group: &Path, file: &str, value: u64) -> std::io::Result<()> {
+    std::fs::write(group.join(file), value.to_string())
+}
+
+/// Remove the groups that nobody will: of engines that are gone, and of runs of this one that
+/// were given up. A group that something is in stays.
+fn sweep(parent: &Path, owner: &Owner) {
+    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().is_some_and(|name| owner.may_remove(name)) {
+            let _ = std::fs::remove_dir(entry.path());
         }
     }
 }
 
-/// The groups under which a new one may count processes: where this process is, and the
-/// top, in the hierarchy that has the counter.
-fn parents(own: &str, mounts: &str) -> Vec<PathBuf> {
-    let first =
-        |line: &&str| line.split(':').nth(1).is_some_and(|of| of.split(',').any(|c| c == "pids"));
-    let (line, kind) = match own.lines().find(first) {
-        Some(line) => (Some(line), "cgroup"),
-        None => (own.lines().find(|line| line.starts_with("0::")), "cgroup2"),
-    };
-    let inside = line.and_then(|line| line.splitn(3, ':').nth(2)).unwrap_or("/");
-    let Some(top) = mounts.lines().find_map(|line| mount_point(line, kind)) else {
-        return Vec::new();
-    };
-    let inside = inside.trim_start_matches('/');
-    let mut parents = vec![top.join(inside)];
-    if !inside.is_empty() {
-        parents.push(top);
+fn is_gone(group: &Path) -> bool {
+    match std::fs::remove_dir(group) {
+        Ok(()) => true,
+        Err(error) => error.kind() == ErrorKind::NotFound,
     }
-    parents
-}
-
-/// The mount point of a line of `/proc/self/mountinfo` (proc(5)), when it is of this kind.
-fn mount_point(line: &str, kind: &str) -> Option<PathBuf> {
-    let (place, what) = line.split_once(" - ")?;
-    let mut what = what.split(' ');
-    let (found, options) = (what.next()?, what.nth(1)?);
-    let counts = kind == "cgroup2" || options.split(',').any(|option| option == "pids");
-    (found == kind && counts).then(|| place.split(' ').nth(4).map(PathBuf::from))?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(own: &str, mounts: &str, expected: &[&str]) {
-        let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
-        assert_eq!(parents(own, mounts), expected);
-    }
-
     #[test]
-    fn the_hierarchy_that_counts_processes_is_found() {
-        let v2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
-        check("0::/a/b\n", v2, &["/sys/fs/cgroup/a/b", "/sys/fs/cgroup"]);
-        check("0::/\n", v2, &["/sys/fs/cgroup/"]);
-        let v1 = "38 35 0:31 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
-                  40 35 0:33 / /sys/fs/cgroup/pids rw shared:9 - cgroup cgroup rw,pids\n\
-                  41 35 0:34 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw";
-        check("8:pids:/x\n0::/\n", v1, &["/sys/fs/cgroup/pids/x", "/sys/fs/cgroup/pids"]);
-        check("8:cpu,pids:/\n", v1, &["/sys/fs/cgroup/pids/"]);
-        check("0::/\n", "1 1 0:1 / / rw - ext4 /dev/x rw", &[]);
-        check("", "", &[]);
+    fn what_an_engine_that_was_killed_left_is_swept() {
+        let owner = Owner::this().unwrap();
+        let parent = std::env::temp_dir().join(owner.group("sweep"));
+        let dead = owner.group("rcp_1").replace(&std::process::id().to_string(), "4294967295");
+        let own = owner.group("rcp_2");
+        for name in [dead.as_str(), own.as_str(), &format!("{own}/busy"), "other"] {
+            std::fs::create_dir_all(parent.join(name)).unwrap();
+        }
+        sweep(&parent, &owner);
+        let left = |name: &str| parent.join(name).exists();
+        assert_eq!([left(&dead), left(&own), left("other")], [false, true, true]);
+        std::fs::remove_dir(parent.join(&own).join("busy")).unwrap();
+        assert!(is_gone(&parent.join(&own)) && is_gone(&parent.join(&own)));
+        std::fs::remove_dir_all(parent).unwrap();
     }
 }

@@ -67,7 +67,7 @@ impl Sandbox {
         let nonce = receipt.to_string();
         let frames = frames(effect, folder, &nonce)?;
         let mut child = self.start(folder)?;
-        let ended = match Cgroup::around(child.id(), &nonce) {
+        let ended = match Cgroup::around(child.id(), &nonce, effect.memory_bytes_max) {
             Ok(group) => {
                 let ended = attend(&mut child, effect, frames).await;
                 bury(&mut child).await;
