@@ -1,4 +1,4 @@
-//! The helper: two stages between the engine and a program.
+//! The helper: three stages between the engine and a program.
 
 #![expect(
     clippy::disallowed_methods,
@@ -7,10 +7,13 @@
 
 mod calls;
 mod inner;
+mod last;
+mod mounts;
 mod outer;
 mod rules;
 mod view;
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -18,7 +21,8 @@ use cog_base::Value;
 
 use crate::spec::{STAGE, UNAVAILABLE, read_frame, refused};
 
-/// Where the helper's own binary stands while it starts its second stage.
+/// Where the helper's own binary stands in the sandbox, to start its other stages. To the
+/// program it is a program like others: it gains nothing by it.
 pub(crate) const SELF: &str = "/.enter";
 /// The exit code of a helper that refused.
 const REFUSED: u8 = 125;
@@ -50,6 +54,7 @@ pub fn enter() -> ExitCode {
     let (nonce, result) = match std::env::var(STAGE).as_deref() {
         Ok("outer") => outer::stage(),
         Ok("inner") => inner::stage(),
+        Ok("last") => last::stage(),
         Ok(_) | Err(_) => {
             let message = "this is the way into the sandbox; the engine takes it by itself";
             (None, Err(Refusal::new(UNAVAILABLE, message.into())))
@@ -77,6 +82,11 @@ pub(crate) fn description<T>(read: impl FnOnce(&Value) -> Option<T>) -> Result<T
     let value = read_frame(|bytes| Ok(nix::unistd::read(&stdin, bytes)?))
         .map_err(|error| Refusal::lacks("read what to do", error))?;
     read(&value).ok_or_else(|| Refusal::lacks("read what to do", "a member is missing"))
+}
+
+/// The words after the one that makes this process a helper.
+pub(crate) fn words() -> impl Iterator<Item = OsString> {
+    std::env::args_os().skip(2)
 }
 
 /// Speak to the engine. When it is gone nobody is left to tell.

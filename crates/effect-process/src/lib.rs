@@ -6,8 +6,11 @@
 //!                        │   the system's programs and libraries, a few devices, an own
 //!                        │   /tmp and the one root, and nothing else
 //!                        ▼
-//!                       helper, inner stage: pid 1 of the new namespace; landlock, limits,
-//!                        │   seccomp; ends when the engine ends
+//!                       helper, inner stage: pid 1 of the new namespace; landlock, seccomp;
+//!                        │   ends when the engine ends
+//!                        ▼
+//!                       helper, last stage: limits; becomes
+//!                        │
 //!                        ▼
 //!                       the program
 //! ```
@@ -30,4 +33,6 @@ pub use folder::{BindError, WorkFolder};
 pub use sandbox::Sandbox;
 pub use spec::ARGUMENT;
 
-pub use bounds::{FILE_BYTES_MAX, OPEN_FILES_MAX, PROCESSES_MAX, TEMPORARY_BYTES_MAX};
+pub use bounds::{
+    FILE_BYTES_MAX, OPEN_FILES_MAX, PROCESSES_MAX, TEMPORARY_BYTES_MAX, TEMPORARY_FILES_MAX,
+};

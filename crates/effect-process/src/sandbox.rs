@@ -111,6 +111,7 @@ fn frames(
     };
     let inner = Inner {
         nonce: nonce.to_owned(),
+        folder: outer.folder,
         program: effect.program.clone(),
         args: effect.args.clone(),
         env: effect.env.clone(),

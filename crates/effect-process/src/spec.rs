@@ -1,9 +1,10 @@
-//! What the engine tells the two stages of the helper, and what they say back.
+//! What the engine tells the stages of the helper, and what they say back.
 //!
-//! Both descriptions go through the helper's standard input, one frame each (`<length>\n`
-//! and canonical JSON), before the program's own input. The first line of its standard
-//! output is the helper's: `started <nonce>` or `refused <nonce> <json>`. The nonce is the
-//! receipt, which the program does not know, so it cannot speak for the helper.
+//! The descriptions of the first two stages go through the helper's standard input, one frame
+//! each (`<length>\n` and canonical JSON), before the program's own input; the last stage
+//! gets words. The first line of the standard output is the helper's: `started <nonce>` or
+//! `refused <nonce> <json>`. The nonce is the receipt, which the program does not know, so it
+//! cannot speak for the helper.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -44,6 +45,7 @@ pub(crate) struct Outer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Inner {
     pub(crate) nonce: String,
+    pub(crate) folder: Access,
     pub(crate) program: String,
     pub(crate) args: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
@@ -63,27 +65,32 @@ pub(crate) enum Verdict {
     Silent,
 }
 
+impl Access {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let text = value.get("folder")?.as_text()?;
+        [Self::None, Self::Read, Self::Write].into_iter().find(|access| access.as_str() == text)
+    }
+}
+
 impl Outer {
     pub(crate) fn to_value(&self) -> Value {
-        let folder = match self.folder {
-            Access::None => "none",
-            Access::Read => "read",
-            Access::Write => "write",
-        };
         Value::map([
             ("nonce", Value::from(self.nonce.as_str())),
-            ("folder", folder.into()),
+            ("folder", self.folder.as_str().into()),
             ("network", self.network.into()),
         ])
     }
 
     pub(crate) fn from_value(value: &Value) -> Option<Self> {
-        let folder = match value.get("folder")?.as_text()? {
-            "none" => Access::None,
-            "read" => Access::Read,
-            "write" => Access::Write,
-            _ => return None,
-        };
+        let folder = Access::from_value(value)?;
         let nonce = value.get("nonce")?.as_text()?.to_owned();
         Some(Self { nonce, folder, network: value.get("network")?.as_bool()? })
     }
@@ -94,6 +101,7 @@ impl Inner {
         let env = self.env.iter().map(|(name, text)| (name.as_str(), text.as_str()));
         Value::map([
             ("nonce", Value::from(self.nonce.as_str())),
+            ("folder", self.folder.as_str().into()),
             ("program", self.program.as_str().into()),
             ("args", Value::list(self.args.iter().map(String::as_str))),
             ("env", Value::map(env)),
@@ -110,6 +118,7 @@ impl Inner {
         let env = env.map(|(name, value)| Some((name.clone(), text(value)?)));
         Some(Self {
             nonce: text(value.get("nonce")?)?,
+            folder: Access::from_value(value)?,
             program: text(value.get("program")?)?,
             args,
             env: env.collect::<Option<_>>()?,
@@ -199,6 +208,7 @@ mod tests {
     fn inner() -> Inner {
         Inner {
             nonce: "rcp_1".into(),
+            folder: Access::Write,
             program: "sh".into(),
             args: vec!["-c".into(), "echo \"hi\"".into()],
             env: [("A".to_owned(), "ä\n".to_owned())].into(),

@@ -1,27 +1,22 @@
-//! The inner stage: pid 1 of the sandbox. It takes the last rights away, starts the
-//! program, collects the dead, and ends with it or with the engine.
+//! The inner stage: pid 1 of the sandbox. It takes the last rights away, has the last stage
+//! start the program, collects the dead, and ends with it or with the engine.
 
 #![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_types,
     reason = "the helper starts the program that has its receipt"
 )]
 
-use std::io::ErrorKind;
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::{set_no_new_privs, set_pdeathsig};
-use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::bounds::{FILE_BYTES_MAX, OPEN_FILES_MAX, PROCESSES_MAX};
-use crate::enter::{Refusal, Staged, calls, description, rules, say};
+use crate::enter::{Refusal, Staged, calls, description, last, rules, say};
 use crate::spec::{Inner, started};
 
 /// Where a program without a path is looked for.
@@ -37,41 +32,21 @@ pub(crate) fn stage() -> Staged {
 fn run(spec: &Inner) -> Result<u8, Refusal> {
     set_pdeathsig(Signal::SIGKILL).map_err(|errno| Refusal::lacks("end with its parent", errno))?;
     set_no_new_privs().map_err(|errno| Refusal::lacks("give up new privileges", errno))?;
-    rules::restrict(spec.network)?;
+    rules::restrict(spec.folder, spec.network)?;
     // Before the limit on calls: it needs one that the program does not get.
     std::thread::Builder::new()
         .spawn(end_with_the_engine)
         .map_err(|error| Refusal::lacks("watch the engine", error))?;
-    limit(spec)?;
     calls::restrict(spec.network)?;
     let program = find(&spec.program)?;
     say(&started(&spec.nonce));
-    let child = Command::new(&program)
-        .args(&spec.args)
-        .env_clear()
-        .envs(&spec.env)
-        .spawn()
-        .map_err(|error| not_started(&program, &error))?;
+    let child =
+        last::command(spec, &program).spawn().map_err(|error| not_started(&program, &error))?;
     wait_for(child.id())
 }
 
-fn limit(spec: &Inner) -> Result<(), Refusal> {
-    for (resource, most) in [
-        (Resource::RLIMIT_CORE, 0),
-        (Resource::RLIMIT_CPU, spec.cpu_seconds),
-        (Resource::RLIMIT_FSIZE, FILE_BYTES_MAX),
-        (Resource::RLIMIT_NOFILE, OPEN_FILES_MAX),
-        (Resource::RLIMIT_NPROC, PROCESSES_MAX),
-        (Resource::RLIMIT_AS, spec.memory_bytes),
-    ] {
-        setrlimit(resource, most, most)
-            .map_err(|errno| Refusal::lacks(&format!("limit {resource:?}"), errno))?;
-    }
-    Ok(())
-}
-
 /// The program's path inside the sandbox.
-fn find(program: &str) -> Result<PathBuf, Refusal> {
+fn find(program: &str) -> Result<String, Refusal> {
     let refuse = |remark: &str| {
         let message = format!("could not run `{program}`: {remark}");
         Err(Refusal::new("process.not_found", message))
@@ -81,23 +56,19 @@ fn find(program: &str) -> Result<PathBuf, Refusal> {
     }
     let path = Path::new(program);
     match (path.is_absolute(), program.contains('/')) {
-        (true, _) if path.is_file() => Ok(path.to_owned()),
+        (true, _) if path.is_file() => Ok(program.to_owned()),
         (true, _) => refuse("the sandbox has no such file"),
         (false, true) => refuse("name an absolute path, or a program in /usr/bin or /bin"),
-        (false, false) => {
-            let places = PROGRAM_FOLDERS.iter().map(|folder| Path::new(folder).join(program));
-            places
-                .into_iter()
-                .find(|place| place.is_file())
-                .map_or_else(|| refuse("it is neither in /usr/bin nor in /bin"), Ok)
-        }
+        (false, false) => PROGRAM_FOLDERS
+            .iter()
+            .map(|folder| format!("{folder}/{program}"))
+            .find(|place| Path::new(place).is_file())
+            .map_or_else(|| refuse("it is neither in /usr/bin nor in /bin"), Ok),
     }
 }
 
-fn not_started(program: &Path, error: &std::io::Error) -> Refusal {
-    let missing = error.kind() == ErrorKind::NotFound;
-    let code = if missing { "process.not_found" } else { "process.not_started" };
-    Refusal::new(code, format!("could not run {program:?}: {error}"))
+fn not_started(program: &str, error: &std::io::Error) -> Refusal {
+    Refusal::new("process.not_started", format!("could not run {program:?}: {error}"))
 }
 
 /// Collect the dead until the program is among them. What it left behind ends with pid 1.

@@ -6,13 +6,14 @@
     reason = "the helper makes the sandbox before there is anything to protect from"
 )]
 
+use std::os::fd::RawFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
-use nix::mount::{MntFlags, umount2};
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{getegid, geteuid, sethostname};
+use nix::unistd::{close, getegid, geteuid, sethostname};
 
 use crate::enter::{Refusal, SELF, Staged, description, view};
 use crate::spec::{ARGUMENT, Outer, STAGE};
@@ -21,6 +22,9 @@ use crate::spec::{ARGUMENT, Outer, STAGE};
 const INNER_ID: u32 = 1_000;
 
 pub(crate) fn stage() -> Staged {
+    if let Err(refusal) = let_go() {
+        return (None, Err(refusal));
+    }
     match description(Outer::from_value) {
         Ok(spec) => (Some(spec.nonce.clone()), run(&spec)),
         Err(refusal) => (None, Err(refusal)),
@@ -32,16 +36,32 @@ fn run(spec: &Outer) -> Result<u8, Refusal> {
         std::env::current_exe().map_err(|error| Refusal::lacks("find its own binary", error))?;
     separate(spec.network)?;
     view::build(spec, &helper)?;
-    let mut inner = Command::new(SELF)
+    let status = Command::new(SELF)
         .arg(ARGUMENT)
         .env_clear()
         .env(STAGE, "inner")
-        .spawn()
-        .map_err(|error| Refusal::lacks("start its second stage", error))?;
-    // It runs; its binary is of no use to the program.
-    let _ = umount2(SELF, MntFlags::MNT_DETACH);
-    let status = inner.wait().map_err(|error| Refusal::lacks("wait for the program", error))?;
+        .status()
+        .map_err(|error| Refusal::lacks("run its second stage", error))?;
     Ok(code(status))
+}
+
+/// Close what the engine itself was started with and does not know of: whatever is open
+/// besides the three streams would stay open in the program.
+fn let_go() -> Result<(), Refusal> {
+    let failed = |error: std::io::Error| Refusal::lacks("see what is open", error);
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd").map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        open.extend(name.to_str().and_then(|name| name.parse::<RawFd>().ok()));
+    }
+    for file in open.into_iter().filter(|file| *file > 2) {
+        match close(file) {
+            // The list itself was open while it was read.
+            Ok(()) | Err(Errno::EBADF) => {}
+            Err(errno) => return Err(Refusal::lacks("close what is open", errno)),
+        }
+    }
+    Ok(())
 }
 
 /// Leave the namespaces of the machine. Those of processes begin with the next child.

@@ -8,6 +8,7 @@ use landlock::{
 
 use crate::enter::Refusal;
 use crate::enter::view::WORK;
+use crate::spec::Access;
 
 /// What the kernel must have (Linux 5.13).
 const NEEDED: ABI = ABI::V1;
@@ -16,16 +17,16 @@ const WANTED: ABI = ABI::V6;
 
 /// Take the rights on files and, without network, on TCP from this thread and what it
 /// starts.
-pub(crate) fn restrict(network: bool) -> Result<(), Refusal> {
+pub(crate) fn restrict(folder: Access, network: bool) -> Result<(), Refusal> {
     let what = "restrict files (Landlock, Linux 5.13, must be switched on)";
-    let status = ruleset(network).map_err(|error| Refusal::lacks(what, error))?;
+    let status = ruleset(folder, network).map_err(|error| Refusal::lacks(what, error))?;
     match status {
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
         RulesetStatus::NotEnforced => Err(Refusal::lacks(what, "the kernel does not have it")),
     }
 }
 
-fn ruleset(network: bool) -> Result<RulesetStatus, RulesetError> {
+fn ruleset(folder: Access, network: bool) -> Result<RulesetStatus, RulesetError> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(NEEDED))?
@@ -35,11 +36,15 @@ fn ruleset(network: bool) -> Result<RulesetStatus, RulesetError> {
     if !network {
         ruleset = ruleset.handle_access(AccessNet::from_all(WANTED))?;
     }
+    let changed: &[&str] = match folder {
+        Access::None | Access::Read => &["/tmp"],
+        Access::Write => &["/tmp", WORK],
+    };
     let status = ruleset
         .create()?
         .add_rules(path_beneath_rules(["/"], AccessFs::from_read(WANTED)))?
         .add_rules(path_beneath_rules(["/dev"], AccessFs::ReadFile | AccessFs::WriteFile))?
-        .add_rules(path_beneath_rules([WORK, "/tmp"], everything_but_devices()))?
+        .add_rules(path_beneath_rules(changed, everything_but_devices()))?
         .restrict_self()?;
     Ok(status.ruleset)
 }

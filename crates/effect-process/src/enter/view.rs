@@ -10,10 +10,10 @@ use std::fs;
 use std::path::Path;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{chdir, pivot_root};
 
-use crate::bounds::TEMPORARY_BYTES_MAX;
+use crate::bounds::{TEMPORARY_BYTES_MAX, TEMPORARY_FILES_MAX};
+use crate::enter::mounts::{Mount, Mounts};
 use crate::enter::{Refusal, SELF};
 use crate::spec::{Access, Outer};
 
@@ -25,14 +25,17 @@ const STAGING: &str = "/proc";
 
 const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 const SETTINGS: [&str; 3] = ["/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"];
-const NETWORK_SETTINGS: [&str; 7] = [
+/// Certificates, but not the keys that stand beside them: root could read those.
+const NETWORK_SETTINGS: [&str; 9] = [
     "/etc/resolv.conf",
     "/etc/hosts",
     "/etc/nsswitch.conf",
     "/etc/services",
     "/etc/protocols",
-    "/etc/ssl",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
     "/etc/ca-certificates",
+    "/etc/pki/ca-trust/extracted",
 ];
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
@@ -41,6 +44,7 @@ pub(crate) fn build(spec: &Outer, helper: &Path) -> Result<(), Refusal> {
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
         .map_err(|errno| Refusal::lacks("part its mounts from the machine's", errno))?;
+    let mut mounts = Mounts::open().map_err(|error| Refusal::lacks("list mounts", error))?;
     memory(STAGING, "mode=755,size=4m")?;
     let network = if spec.network { NETWORK_SETTINGS.as_slice() } else { &[] };
     for path in SYSTEM.iter().chain(&SETTINGS).chain(network) {
@@ -51,16 +55,14 @@ pub(crate) fn build(spec: &Outer, helper: &Path) -> Result<(), Refusal> {
     }
     let temporary = staged("/tmp");
     make_folder(&temporary)?;
-    memory(&temporary, &format!("mode=700,size={TEMPORARY_BYTES_MAX}"))?;
-    match spec.folder {
-        Access::None => {}
-        Access::Write => lend(Path::new("."), &staged(WORK), Kind::Folder)?,
-        Access::Read => {
-            lend(Path::new("."), &staged(WORK), Kind::Folder)?;
-            protect(&staged(WORK))?;
-        }
+    let options = format!("mode=700,size={TEMPORARY_BYTES_MAX},nr_inodes={TEMPORARY_FILES_MAX}");
+    memory(&temporary, &options)?;
+    if spec.folder != Access::None {
+        lend(Path::new("."), &staged(WORK), Kind::Folder)?;
     }
     lend(helper, &staged(SELF), Kind::File)?;
+    let inside = mounts.inside(STAGING).map_err(|error| Refusal::lacks("list mounts", error))?;
+    inside.iter().try_for_each(|mount| protect(mount, spec.folder))?;
     enter(if spec.folder == Access::None { "/tmp" } else { WORK })
 }
 
@@ -81,8 +83,7 @@ fn show(path: &str) -> Result<(), Refusal> {
     if about.is_symlink() {
         return link(path, &target);
     }
-    lend(Path::new(path), &target, if about.is_dir() { Kind::Folder } else { Kind::File })?;
-    protect(&target)
+    lend(Path::new(path), &target, if about.is_dir() { Kind::Folder } else { Kind::File })
 }
 
 /// A link that leads out of what is shown (as `resolv.conf` often does) becomes what it
@@ -94,8 +95,7 @@ fn link(path: &str, target: &str) -> Result<(), Refusal> {
     let shown = |real: &Path| SYSTEM.iter().any(|shown| real.starts_with(shown));
     match real {
         Ok(real) if !shown(&real) => {
-            lend(&real, target, if real.is_dir() { Kind::Folder } else { Kind::File })?;
-            protect(target)
+            lend(&real, target, if real.is_dir() { Kind::Folder } else { Kind::File })
         }
         Ok(_) | Err(_) => {
             make_parent(target)?;
@@ -119,24 +119,24 @@ fn lend(source: &Path, target: &str, kind: Kind) -> Result<(), Refusal> {
         .map_err(|errno| Refusal::lacks(&step(), errno))
 }
 
-/// Make a mount read-only. The flags that the machine locked must be named again.
-fn protect(target: &str) -> Result<(), Refusal> {
-    let failed = |errno| Refusal::lacks(&format!("protect {target}"), errno);
-    let has = statvfs(target).map_err(failed)?.flags();
-    let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-    for (found, keep) in [
-        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
-        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
-        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
-        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
-        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
-        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
-    ] {
-        if has.contains(found) {
-            flags |= keep;
-        }
-    }
-    mount(None::<&str>, target, None::<&str>, flags, None::<&str>).map_err(failed)
+/// Make a mount read-only, whatever it came along with, unless it is for the program to
+/// change. Writing to a device is no change. The flags that the machine locked are kept.
+fn protect(mount: &Mount, folder: Access) -> Result<(), Refusal> {
+    let is_in = |path: &str| Path::new(&mount.place).starts_with(staged(path));
+    let strange = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    let more = match (is_in("/tmp"), is_in(WORK), folder) {
+        (true, _, _) => strange,
+        (false, true, Access::Write) => strange,
+        (false, true, Access::Read | Access::None) => strange | MsFlags::MS_RDONLY,
+        (false, false, _) => MsFlags::MS_NOSUID | MsFlags::MS_RDONLY,
+    };
+    remount(&mount.place, mount.flags | more)
+}
+
+fn remount(place: &str, flags: MsFlags) -> Result<(), Refusal> {
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | flags;
+    mount(None::<&str>, place, None::<&str>, flags, None::<&str>)
+        .map_err(|errno| Refusal::lacks(&format!("protect {place}"), errno))
 }
 
 /// An empty file system in memory.
@@ -162,6 +162,6 @@ fn enter(place: &str) -> Result<(), Refusal> {
     pivot_root(".", ".").map_err(failed)?;
     umount2(".", MntFlags::MNT_DETACH).map_err(failed)?;
     chdir("/").map_err(failed)?;
-    protect("/")?;
+    remount("/", MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV)?;
     chdir(place).map_err(failed)
 }
