@@ -187,7 +187,6 @@ impl Hands for Instantly {
         &self,
         run: RunId,
         cleared: Cleared<AnyEffect>,
-        _after_ms: u64,
         _timeout_ms: Option<u64>,
         inbox: Inbox,
     ) {

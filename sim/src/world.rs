@@ -39,6 +39,8 @@ pub struct Faults {
     pub unclear: u64,
     /// The clock jumps.
     pub clock: u64,
+    /// Somebody ends a run, at any event or as it is resumed.
+    pub cancel: u64,
 }
 
 /// What a world went through.
@@ -120,6 +122,7 @@ impl World {
             failed: 10 + dice.below(100),
             unclear: 20 + dice.below(100),
             clock: 30 + dice.below(100),
+            cancel: 100 + dice.below(400),
         };
         Self::with_faults(seed, faults)
     }
@@ -211,6 +214,9 @@ impl World {
             self.crash()?;
             return Ok(true);
         }
+        if self.one_in(self.faults.cancel) {
+            self.cancel()?;
+        }
         let choices = self.under_way.len() as u64
             + u64::from(!self.commits.is_empty())
             + u64::from(!self.to_start.is_empty());
@@ -240,6 +246,15 @@ impl World {
         let jump = i64::try_from(self.dice.below(120_000_000)).unwrap_or(0);
         let jump = if forward { jump } else { -(jump / 30) };
         self.clock.0.fetch_add(jump, Ordering::Relaxed);
+    }
+
+    /// Somebody ends one of the runs, if it is open.
+    fn cancel(&mut self) -> Result<(), Broken> {
+        let place = self.dice.below(self.scenario.all.len() as u64);
+        let start = usize::try_from(place).ok().and_then(|place| self.scenario.all.get(place));
+        let Some(run) = start.map(|start| start.run) else { return Ok(()) };
+        let who = self.actor("user:cfo")?;
+        self.handle(Input::Cancel { run, who, reason: "not any more".to_owned() })
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Broken> {
@@ -379,7 +394,10 @@ impl World {
         for records in sessions.into_values() {
             let sealed = records.iter().any(|it| it.entry.kind() == Kind::SessionSealed);
             if !sealed {
-                self.handle(Input::Resume(Box::new(Resumption { records })))?;
+                let is_ended = self.one_in(self.faults.cancel / 10);
+                let who = self.actor("user:cfo")?;
+                let cancel = is_ended.then(|| (who, "not any more".to_owned()));
+                self.handle(Input::Resume(Box::new(Resumption { records, cancel })))?;
             }
         }
         Ok(())

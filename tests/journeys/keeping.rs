@@ -46,6 +46,12 @@ fn what_is_kept_of_somebody_can_be_erased() {
     };
     assert!(is_kept() > 0);
     let erase = ["ledger", "erase", "northwind-cleaning-5521.txt"];
+    let run = folder.entries("session.started")[0].at(&["session"]).unwrap().to_string();
+    let run = run.trim_matches('"');
+    folder.cog(&erase).ends(7).says(&[run, "is open", "--cancel"]);
+    folder.cog(&["run", "--cancel", run, "--reason", "the example is over"]).ends(0);
+    folder.cog(&["replay", run]).ends(0);
+    folder.cog(&["run", "--cancel", run, "--reason", "again"]).ends(7).says(&["has ended"]);
     folder.cog(&erase).ends(0).says(&["bodies erased"]);
     let left = is_kept();
     assert!(left <= 1, "{left} entries still show it");

@@ -82,10 +82,11 @@ pub(crate) enum Command {
 Examples:
   cognitionos run workflow.yaml --input folder=./inbox
   cognitionos run workflow.yaml --model http://127.0.0.1:11434/v1#llama3.2
-  cognitionos run --resume run_01j…")]
+  cognitionos run --resume run_01j…
+  cognitionos run --cancel run_01j… --reason 'the supplier is gone' --as user:cfo")]
 pub(crate) struct RunArgs {
     /// The workflow file, YAML or JSON.
-    #[arg(required_unless_present = "resume")]
+    #[arg(required_unless_present_any = ["resume", "cancel"])]
     pub(crate) file: Option<PathBuf>,
     /// An input of the workflow.
     #[arg(long, short, value_name = "NAME=VALUE")]
@@ -100,7 +101,7 @@ pub(crate) struct RunArgs {
     /// Record the model's answers into this cassette file.
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) record: Option<PathBuf>,
-    /// Who starts the run.
+    /// Who starts the run, or ends it.
     #[arg(
         long = "as",
         value_name = "ACTOR",
@@ -114,6 +115,17 @@ pub(crate) struct RunArgs {
     /// Go on with a run that was killed, or that waited for approval.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "input"])]
     pub(crate) resume: Option<String>,
+    /// End a run that was killed, or that waits for approval: nothing more of it begins.
+    #[arg(
+        long,
+        value_name = "RUN",
+        requires = "reason",
+        conflicts_with_all = ["file", "input", "resume"]
+    )]
+    pub(crate) cancel: Option<String>,
+    /// Why the run is ended; it is kept in the ledger.
+    #[arg(long, value_name = "TEXT", requires = "cancel")]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Args)]

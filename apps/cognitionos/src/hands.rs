@@ -68,14 +68,12 @@ impl Hands for Workers {
         &self,
         _run: RunId,
         cleared: Cleared<AnyEffect>,
-        after_ms: u64,
         timeout_ms: Option<u64>,
         inbox: Inbox,
     ) {
         let adapters = Arc::clone(&self.adapters);
         let counterfoil = cleared.counterfoil();
         let work = self.runtime.spawn(async move {
-            tokio::time::sleep(Duration::from_millis(after_ms)).await;
             let work = adapters.perform(cleared);
             match timeout_ms {
                 None => Some(work.await),

@@ -8,7 +8,7 @@ use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
 use cog_flow::{Action, Event, Flow, Retry, StepError, StepPath};
 use cog_gate::decision::Need;
-use cog_gate::{Actor, AnyEffect, Intent, Origin, Performed};
+use cog_gate::{Actor, AnyEffect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
 use crate::choose::Choice;
@@ -36,11 +36,15 @@ pub(crate) struct Active {
     /// Answers on their way into the ledger: until they are there, outcomes queue up, so
     /// that the flow takes both in the order of the log.
     pub(crate) answers: BTreeSet<(ApprovalId, Actor)>,
-    pub(crate) queued: Vec<Performed<AnyEffect>>,
+    pub(crate) queued: Vec<Later>,
+    /// Failed attempts that are followed by another when their timer is due.
+    pub(crate) delayed: BTreeMap<ReceiptId, Performed<AnyEffect>>,
     /// How the flow ended, once it has.
     pub(crate) end: Option<Ending>,
     pub(crate) sealing: bool,
     pub(crate) parked: bool,
+    /// Somebody has ended it.
+    pub(crate) is_cancelled: bool,
     pub(crate) tally: Tally,
 }
 
@@ -54,6 +58,16 @@ pub(crate) struct Wanted {
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) subject: Option<String>,
     pub(crate) state: State,
+    /// The flow has cancelled it: what is under way is waited for, and nothing new begins.
+    pub(crate) withdrawn: bool,
+}
+
+/// What waits until the answers on their way are in the ledger.
+pub(crate) enum Later {
+    Performed(Box<Performed<AnyEffect>>),
+    Probed(ReceiptId, Found),
+    Due(String),
+    Cancel(Actor, String),
 }
 
 /// Something noted that is to be done.
@@ -66,6 +80,8 @@ pub(crate) enum Todo {
     Question(StepPath, u64),
     /// Wait so many milliseconds.
     Timer(StepPath, u64),
+    /// Make no further attempt.
+    Withdraw(StepPath),
 }
 
 /// How far a wanted effect has come.
@@ -114,9 +130,11 @@ impl Active {
             appends: 0,
             answers: BTreeSet::new(),
             queued: Vec::new(),
+            delayed: BTreeMap::new(),
             end: None,
             sealing: false,
             parked: false,
+            is_cancelled: false,
             tally: Tally::default(),
         }
     }
@@ -130,6 +148,10 @@ impl Active {
         while let Some(action) = queue.pop_front() {
             if let Action::Cancel { step } = &action {
                 let event = self.give_up(step);
+                if let Some(wanted) = self.wanted.get_mut(step) {
+                    wanted.withdrawn = true;
+                    todos.push(Todo::Withdraw(step.clone()));
+                }
                 let actions = event.map(|event| self.run.apply(event).unwrap_or_default());
                 queue.extend(actions.unwrap_or_default());
             } else {
@@ -143,7 +165,9 @@ impl Active {
         match action {
             Action::Perform { step, uses, actor, with, retry, timeout_ms, subject } => {
                 let state = State::New;
-                let wanted = Wanted { uses, actor, with, retry, timeout_ms, subject, state };
+                let withdrawn = false;
+                let wanted =
+                    Wanted { uses, actor, with, retry, timeout_ms, subject, state, withdrawn };
                 self.wanted.insert(step.clone(), wanted);
                 Some(Todo::Effect(step))
             }
@@ -208,6 +232,14 @@ impl Active {
             transient: false,
         };
         Some(Event::Failed { step: step.clone(), error })
+    }
+
+    /// The receipt of a step was abandoned: it is to be asked anew, unless the flow has
+    /// cancelled it. The flow then wants to hear of it.
+    pub(crate) fn abandoned(&mut self, step: &StepPath) -> Option<Event> {
+        let wanted = self.wanted.get_mut(step)?;
+        wanted.state = State::New;
+        if wanted.withdrawn { self.give_up(step) } else { None }
     }
 
     /// Whether something is under way that will bring a further input.

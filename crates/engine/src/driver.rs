@@ -32,14 +32,13 @@ pub trait Ledger: Send {
 /// Performs what the gate cleared, in tasks of its own, so that nothing that was begun is
 /// lost when somebody stops waiting for it.
 pub trait Hands: Send {
-    /// Perform, not before `after_ms`, and send [`Input::Performed`]: what the adapter says,
+    /// Perform, and send [`Input::Performed`]: what the adapter says,
     /// or what the counterfoil of the clearance says when the adapter panics or outlives
     /// `timeout_ms`.
     fn perform(
         &self,
         run: RunId,
         cleared: Cleared<AnyEffect>,
-        after_ms: u64,
         timeout_ms: Option<u64>,
         inbox: Inbox,
     );
@@ -140,8 +139,8 @@ impl Driver {
                     };
                     self.appends.push((drafts, Box::new(reply)));
                 }
-                Output::Perform { run, cleared, after_ms, timeout_ms } => {
-                    self.hands.perform(run, *cleared, after_ms, timeout_ms, self.inbox());
+                Output::Perform { run, cleared, timeout_ms } => {
+                    self.hands.perform(run, *cleared, timeout_ms, self.inbox());
                 }
                 Output::Probe { run, receipt, effect } => {
                     self.hands.probe(run, receipt, effect, self.inbox());

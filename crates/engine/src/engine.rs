@@ -65,7 +65,8 @@ pub enum Input {
         /// Yes, or no with a reason.
         verdict: Result<(), String>,
     },
-    /// Somebody ends a run.
+    /// Somebody ends a run that is in memory; one that is not is ended as it is resumed
+    /// ([`crate::resume::Resumption::cancel`]).
     Cancel {
         /// The run.
         run: RunId,
@@ -92,8 +93,6 @@ pub enum Output {
         run: RunId,
         /// What, with its clearance.
         cleared: Box<Cleared<AnyEffect>>,
-        /// Not before so many milliseconds.
-        after_ms: u64,
         /// Give up after so many milliseconds.
         timeout_ms: Option<u64>,
     },
@@ -122,7 +121,7 @@ pub enum Output {
 pub struct Timer {
     /// The run.
     pub run: RunId,
-    /// Its name in the run: a step's path, or `budget`.
+    /// Its name in the run: a step's path, a receipt that is tried again, or `budget`.
     pub name: String,
 }
 
@@ -260,11 +259,11 @@ impl Engine {
             }
             Input::Performed(performed) => self.performed(*performed, &mut turn)?,
             Input::Probed { run, receipt, found } => self.probed(run, receipt, found, &mut turn)?,
-            Input::Due(timer) => self.due(&timer, &mut turn)?,
+            Input::Due(timer) => self.due(timer, &mut turn)?,
             Input::Answer { run, approval, who, verdict } => {
                 self.answer(run, approval, &who, verdict, &mut turn);
             }
-            Input::Cancel { run, who, reason } => self.cancel(run, &who, &reason, &mut turn)?,
+            Input::Cancel { run, who, reason } => self.cancel(run, who, reason, &mut turn)?,
         }
         Ok(self.finish(turn))
     }

@@ -4,7 +4,7 @@
 //! state back; that each receipt and denial fits what the flow wanted at that point is the
 //! proof that the run is the one its definition and inputs describe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cog_base::id::{ApprovalId, ReceiptId};
@@ -82,6 +82,8 @@ pub struct History {
     now: Timestamp,
     /// The last selection: its id.
     selection: Option<Value>,
+    /// Whose data its effects hold so far.
+    subjects: BTreeSet<String>,
 }
 
 /// A timer that was armed: when, and for how long.
@@ -141,6 +143,7 @@ impl History {
             intents: BTreeMap::new(),
             now: entry.at(),
             selection: None,
+            subjects: BTreeSet::new(),
         };
         history.active.tally.add(entry);
         history.take(actions);
@@ -273,9 +276,8 @@ impl History {
                 self.apply(event);
             }
             None => {
-                if let Some(wanted) = self.active.wanted.get_mut(&step) {
-                    wanted.state = State::New;
-                }
+                let event = self.active.abandoned(&step);
+                event.into_iter().for_each(|event| self.apply(event));
             }
         }
         Ok(())
@@ -307,7 +309,10 @@ impl History {
                 let event = self.active.due(&note);
                 event.into_iter().for_each(|event| self.apply(event));
             }
-            "cancel" => self.apply(Event::Cancelled { reason: note }),
+            "cancel" => {
+                self.active.is_cancelled = true;
+                self.apply(Event::Cancelled { reason: note });
+            }
             "step.invalid" => self.invalid(&note),
             _ => {}
         }
@@ -363,12 +368,21 @@ impl History {
 
     /// Note what the flow wants; nothing is asked or done.
     fn take(&mut self, actions: Vec<Action>) {
+        let named = actions.iter().filter_map(|action| match action {
+            Action::Perform { subject, .. } => subject.clone(),
+            Action::Choose { .. }
+            | Action::Ask { .. }
+            | Action::Arm { .. }
+            | Action::Cancel { .. }
+            | Action::Finish { .. } => None,
+        });
+        self.subjects.extend(named);
         for todo in self.active.take(actions) {
             match todo {
                 Todo::Question(step, ms) | Todo::Timer(step, ms) => {
                     self.armed.insert(step, Armed { at: self.now, ms });
                 }
-                Todo::Effect(_) | Todo::Choice(_) => {}
+                Todo::Effect(_) | Todo::Choice(_) | Todo::Withdraw(_) => {}
             }
         }
     }
@@ -389,6 +403,13 @@ impl History {
     #[must_use]
     pub fn end(&self) -> Option<(&str, &Value)> {
         self.active.end.as_ref().map(|end| (end.status.as_str(), &end.output))
+    }
+
+    /// Whether an effect that it wanted so far holds data of `subject`. While the run is open
+    /// they must be kept: without them it can neither go on nor be ended.
+    #[must_use]
+    pub fn concerns(&self, subject: &str) -> bool {
+        self.subjects.contains(subject)
     }
 
     /// Whether the session is sealed.

@@ -4,7 +4,7 @@ use cog_base::entropy::NoEntropy;
 use cog_gate::decision::{decide, read_record};
 use cog_gate::door::effect_of;
 use cog_gate::effect::Redo;
-use cog_gate::{Effect, End, Limits};
+use cog_gate::{Actor, Effect, End, Limits};
 use cog_ledger::Kind;
 
 use crate::active::{Active, State};
@@ -17,6 +17,8 @@ use crate::replay::decide_again;
 pub struct Resumption {
     /// The entries with their bodies.
     pub records: Vec<Record>,
+    /// Who ends it, and why, instead of going on: nothing begins that has not begun.
+    pub cancel: Option<(Actor, String)>,
 }
 
 impl Engine {
@@ -76,6 +78,9 @@ impl Engine {
         for (step, Armed { at, ms }) in timers {
             let ms = ms.saturating_sub(self.now().ms_since(at));
             turn.output(Output::Arm { timer: Timer { run: id, name: step.to_string() }, ms });
+        }
+        if let Some((who, reason)) = resumption.cancel {
+            self.cancel(id, who, reason, turn)?;
         }
         for (receipt, step, intent) in lost {
             self.find_out(id, receipt, step, intent, turn)?;

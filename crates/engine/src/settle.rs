@@ -1,15 +1,15 @@
 //! Receipts that became durable, and what came of their effects.
 
-use cog_base::Micros;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
+use cog_base::{Micros, Value};
 use cog_flow::{Event, Retry, StepError, StepPath};
 use cog_gate::{
     Actor, AnyEffect, Effect, End, Found, Gate, Intent, Pending, Performed, Report, Settling,
 };
 use cog_ledger::{Draft, Durable, Entry, Kind};
 
-use crate::active::{State, Wanted};
+use crate::active::{Later, State, Wanted};
 use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::notice::What;
 use crate::start::draft;
@@ -30,7 +30,9 @@ impl Engine {
         let receipt = pending.receipt();
         let Some(active) = self.runs.get(&id) else { return Ok(()) };
         let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
-        let timeout_ms = active.wanted.get(&step).and_then(|wanted| wanted.timeout_ms);
+        let wanted = active.wanted.get(&step);
+        let timeout_ms = wanted.and_then(|wanted| wanted.timeout_ms);
+        let is_withdrawn = wanted.is_some_and(|wanted| wanted.withdrawn);
         let permit = match pending.granted(entry) {
             Ok(permit) => permit,
             // The answer to an append is not what was appended: nothing rests on it.
@@ -39,6 +41,10 @@ impl Engine {
                 return Ok(());
             }
         };
+        if is_withdrawn {
+            let (draft, settling) = permit.abandon();
+            return self.settle(id, &step, draft, settling, turn);
+        }
         let what = What::Permitted {
             step: step.to_string(),
             receipt,
@@ -50,7 +56,7 @@ impl Engine {
             Ok(cleared) => {
                 turn.tell(id, what);
                 let cleared = Box::new(cleared);
-                turn.output(Output::Perform { run: id, cleared, after_ms: 0, timeout_ms });
+                turn.output(Output::Perform { run: id, cleared, timeout_ms });
                 Ok(())
             }
             Err(not_cleared) => {
@@ -69,36 +75,65 @@ impl Engine {
         let id = performed.session();
         let receipt = performed.receipt();
         let now = self.now();
+        let left = self.gate.budget_left(id);
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
         if !active.answers.is_empty() {
-            active.queued.push(performed);
+            active.queued.push(Later::Performed(Box::new(performed)));
             return Ok(());
         }
-        let wanted = active.wanted.get(&step).cloned();
-        let left = self.gate.budget_left(id);
-        let tried = performed.report();
-        let wanted = wanted.filter(|wanted| again(wanted, tried, left));
-        let performed = match wanted {
-            None => performed,
-            Some(wanted) => {
-                let after_ms = delay_ms(&wanted.retry, performed.report().attempts);
-                let message = failure(performed.report()).unwrap_or_default();
-                match performed.again(now.plus_ms(after_ms)) {
-                    Ok(cleared) => {
-                        let step = step.to_string();
-                        turn.tell(id, What::Retried { step, receipt, message });
-                        let timeout_ms = wanted.timeout_ms;
-                        let cleared = Box::new(cleared);
-                        turn.output(Output::Perform { run: id, cleared, after_ms, timeout_ms });
-                        return Ok(());
-                    }
-                    Err(performed) => *performed,
-                }
-            }
+        let report = performed.report();
+        let wanted = active.wanted.get(&step).filter(|wanted| again(wanted, report, left));
+        let delay = wanted.map(|wanted| delay_ms(&wanted.retry, report.attempts));
+        let Some(ms) = delay.filter(|ms| performed.is_repeatable(now.plus_ms(*ms))) else {
+            let (draft, settling) = performed.settle();
+            return self.settle(id, &step, draft, settling, turn);
         };
-        let (draft, settling) = performed.settle();
-        self.settle(id, &step, draft, settling, turn)
+        let message = failure(report).unwrap_or_default();
+        turn.tell(id, What::Retried { step: step.to_string(), receipt, message });
+        turn.output(Output::Arm { timer: Timer { run: id, name: receipt.to_string() }, ms });
+        active.delayed.insert(receipt, performed);
+        Ok(())
+    }
+
+    /// The wait before another attempt is over.
+    fn try_again(
+        &mut self,
+        id: RunId,
+        performed: Performed<AnyEffect>,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get(&id) else { return Ok(()) };
+        let Some(step) = active.open.get(&performed.receipt()).cloned() else { return Ok(()) };
+        let timeout_ms = active.wanted.get(&step).and_then(|wanted| wanted.timeout_ms);
+        match performed.again(self.now()) {
+            Ok(cleared) => {
+                let cleared = Box::new(cleared);
+                turn.output(Output::Perform { run: id, cleared, timeout_ms });
+                Ok(())
+            }
+            Err(performed) => {
+                let (draft, settling) = performed.settle();
+                self.settle(id, &step, draft, settling, turn)
+            }
+        }
+    }
+
+    /// The flow has cancelled a step: an attempt that waits to be followed by another was the
+    /// last.
+    pub(crate) fn withdraw(
+        &mut self,
+        id: RunId,
+        step: &StepPath,
+        turn: &mut Turn,
+    ) -> Result<Option<Event>, NoEntropy> {
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
+        let receipt = active.delayed.keys().find(|it| active.open.get(it) == Some(step)).copied();
+        if let Some(performed) = receipt.and_then(|receipt| active.delayed.remove(&receipt)) {
+            let (draft, settling) = performed.settle();
+            self.settle(id, step, draft, settling, turn)?;
+        }
+        Ok(None)
     }
 
     /// Put an outcome on its way and let the flow go on behind it: what it asks for next
@@ -124,10 +159,11 @@ impl Engine {
                 self.tell_flow(id, event, turn)?;
             }
             None => {
-                if let Some(wanted) = active.wanted.get_mut(step) {
-                    wanted.state = State::New;
-                }
-                if let Some(event) = self.ask(id, step, turn)? {
+                let event = match active.abandoned(step) {
+                    Some(given_up) => Some(given_up),
+                    None => self.ask(id, step, turn)?,
+                };
+                if let Some(event) = event {
                     self.tell_flow(id, event, turn)?;
                 }
             }
@@ -167,6 +203,10 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        if !active.answers.is_empty() {
+            active.queued.push(Later::Probed(receipt, found));
+            return Ok(());
+        }
         let Some((step, intent)) = active.probes.remove(&receipt) else { return Ok(()) };
         let end = match found {
             Found::Done(output) => End::Completed(output),
@@ -239,12 +279,18 @@ impl Engine {
         active.parked = false;
         self.go_on_after(id, approval, turn)?;
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
-        if active.answers.is_empty() {
-            for performed in std::mem::take(&mut active.queued) {
-                self.performed(performed, turn)?;
+        if !active.answers.is_empty() {
+            return Ok(());
+        }
+        for later in std::mem::take(&mut active.queued) {
+            match later {
+                Later::Performed(performed) => self.performed(*performed, turn)?,
+                Later::Probed(receipt, found) => self.probed(id, receipt, found, turn)?,
+                Later::Due(name) => self.due(Timer { run: id, name }, turn)?,
+                Later::Cancel(who, reason) => self.cancel(id, who, reason, turn)?,
             }
         }
-        Ok(())
+        self.ask_leased(turn)
     }
 
     /// The step that waits for a request goes on, if the request is decided.
@@ -276,32 +322,49 @@ impl Engine {
     }
 
     /// A timer is due. That it was is evidence, in its place in the log.
-    pub(crate) fn due(&mut self, timer: &Timer, turn: &mut Turn) -> Result<(), NoEntropy> {
-        let Some(active) = self.runs.get_mut(&timer.run) else { return Ok(()) };
-        let Some(event) = active.due(&timer.name) else { return Ok(()) };
-        let data = evidence("timer", &timer.name);
+    pub(crate) fn due(&mut self, timer: Timer, turn: &mut Turn) -> Result<(), NoEntropy> {
+        let Timer { run: id, name } = timer;
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        let receipt = name.parse::<ReceiptId>().ok();
+        if let Some(performed) = receipt.and_then(|receipt| active.delayed.remove(&receipt)) {
+            return self.try_again(id, performed, turn);
+        }
+        if !active.answers.is_empty() {
+            active.queued.push(Later::Due(name));
+            return Ok(());
+        }
+        let Some(event) = active.due(&name) else { return Ok(()) };
+        let data = evidence("timer", &name);
         let draft = draft(&active.origin, Kind::Evidence, None, data, None);
-        turn.append(active.origin.tenant, timer.run, draft, Await::Nothing);
-        self.tell_flow(timer.run, event, turn)
+        turn.append(active.origin.tenant, id, draft, Await::Nothing);
+        self.tell_flow(id, event, turn)
     }
 
-    /// Somebody ends a run. That somebody did is evidence, in its place in the log.
+    /// Somebody ends a run: nothing new begins, what has not begun is given up, and what is
+    /// under way is waited for. Who it was and why is evidence, in its place in the log.
     pub(crate) fn cancel(
         &mut self,
         id: RunId,
-        who: &Actor,
-        reason: &str,
+        who: Actor,
+        reason: String,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
-        if active.end.is_some() {
+        if active.end.is_some() || active.is_cancelled {
             return Ok(());
         }
-        let mut entry =
-            draft(&active.origin, Kind::Evidence, None, evidence("cancel", reason), None);
+        if !active.answers.is_empty() {
+            active.queued.push(Later::Cancel(who, reason));
+            return Ok(());
+        }
+        active.is_cancelled = true;
+        // The flow hears the very words that the ledger keeps.
+        let data = evidence("cancel", &reason);
+        let reason = data.get("note").and_then(Value::as_text).unwrap_or_default().to_owned();
+        let mut entry = draft(&active.origin, Kind::Evidence, None, data, None);
         entry.actor = who.as_str().to_owned();
         turn.append(active.origin.tenant, id, entry, Await::Nothing);
-        self.tell_flow(id, Event::Cancelled { reason: reason.to_owned() }, turn)
+        self.tell_flow(id, Event::Cancelled { reason }, turn)
     }
 }
 
@@ -328,6 +391,9 @@ pub(crate) fn event_of(step: &StepPath, report: &Report) -> Option<Event> {
 /// what the attempts before have cost must be left beside it.
 fn again(wanted: &Wanted, report: &Report, left: Option<Micros>) -> bool {
     let End::Failed(failure) = &report.end else { return false };
+    if wanted.withdrawn {
+        return false;
+    }
     if left.is_some_and(|left| left < report.cost) {
         return false;
     }

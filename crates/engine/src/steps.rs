@@ -88,6 +88,7 @@ impl Engine {
                 }
                 Ok(None)
             }
+            Todo::Withdraw(step) => self.withdraw(id, &step, turn),
         }
     }
 
@@ -231,6 +232,8 @@ impl Engine {
         let waiting: Vec<_> = self
             .runs
             .iter()
+            // A run with answers on their way asks when they are in the ledger.
+            .filter(|(_, active)| active.answers.is_empty())
             .flat_map(|(id, active)| {
                 let leased = active.wanted.iter().filter(|(_, it)| it.state == State::Leased);
                 leased.map(|(step, _)| (*id, step.clone()))

@@ -7,6 +7,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "engine/cancel.rs"]
+mod cancel;
 #[path = "engine/house.rs"]
 mod house;
 #[path = "engine/lost.rs"]

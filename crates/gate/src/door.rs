@@ -241,6 +241,14 @@ impl<E: Effect> Permit<E> {
         self.pass.scope.clone()
     }
 
+    /// The effect is not wanted any more: the outcome `abandoned` of its unused receipt.
+    pub fn abandon(self) -> (Draft, Settling) {
+        let Pass { receipt, scope, .. } = self.pass;
+        let report = Report { end: End::Abandoned, cost: Micros::ZERO, attempts: 0 };
+        let draft = report.draft(receipt, &scope, None);
+        (draft, Settling::new(receipt, scope.tenant, report))
+    }
+
     pub(crate) fn clear(self, now: Timestamp) -> Result<Cleared<E>, NotCleared> {
         let Self { effect, mut pass } = self;
         if now > pass.expires {
@@ -343,13 +351,20 @@ impl<E: Effect> Performed<E> {
         &self.effect
     }
 
+    /// Whether there can be another try at that time: it failed, and the receipt will not have
+    /// expired.
+    #[must_use]
+    pub fn is_repeatable(&self, at: Timestamp) -> bool {
+        matches!(self.report.end, End::Failed(_)) && at <= self.pass.expires
+    }
+
     /// Another try of the same effect under the same receipt, when it failed and the
     /// receipt has not expired; otherwise what was performed, to be settled.
     ///
     /// # Errors
     /// The unchanged value, when there is no other try.
     pub fn again(self, now: Timestamp) -> Result<Cleared<E>, Box<Self>> {
-        if !matches!(self.report.end, End::Failed(_)) || now > self.pass.expires {
+        if !self.is_repeatable(now) {
             return Err(Box::new(self));
         }
         let mut pass = self.pass;

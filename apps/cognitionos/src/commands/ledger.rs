@@ -2,6 +2,7 @@
 
 mod admin;
 mod export;
+mod needed;
 mod proof;
 
 pub(crate) use export::public_key;

@@ -65,13 +65,14 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
         Some(_) => Home::write(&common.data)?,
         None => Home::change(&common.data)?,
     };
-    let plan = match (fresh, &args.resume) {
+    let cancel = args.reason.clone().map(|reason| (actor.clone(), reason));
+    let plan = match (fresh, args.resume.as_ref().or(args.cancel.as_ref())) {
         (Some(fresh), _) => fresh,
-        (None, Some(run)) => prepare_resume(&home, run)?,
+        (None, Some(run)) => prepare_resume(&home, run, cancel)?,
         (None, None) => {
             return Err(Failure::told(
                 Exit::BadInput,
-                "name a workflow file, or a run with --resume",
+                "name a workflow file, or a run with --resume or --cancel",
             ));
         }
     };
@@ -83,7 +84,10 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let end = drive(&mut driver, plan.run, plan.input, canon.as_deref(), terminal);
     drop(driver);
     committer.shutdown();
-    report(&home, plan.run, end?, terminal)
+    let exit = report(&home, plan.run, end?, terminal)?;
+    // Who wanted the run ended has what was asked for.
+    let is_meant = args.cancel.is_some() && exit == Exit::Interrupted;
+    Ok(if is_meant { Exit::Done } else { exit })
 }
 
 /// Read and check a workflow file and its inputs.
@@ -149,8 +153,12 @@ fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-/// Rebuild an open run from the ledger.
-fn prepare_resume(home: &Home, run: &str) -> anyhow::Result<Plan> {
+/// Rebuild an open run from the ledger, to go on with it or to end it.
+fn prepare_resume(
+    home: &Home,
+    run: &str,
+    cancel: Option<(Actor, String)>,
+) -> anyhow::Result<Plan> {
     let run: RunId = run.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
     let records = home.records(run)?;
     let history = replay_run(&records).map_err(|error: Mismatch| {
@@ -165,9 +173,11 @@ fn prepare_resume(home: &Home, run: &str) -> anyhow::Result<Plan> {
         let write = history.roots().get(name) == Some(&Access::Write);
         (name.clone(), RootBinding { path: PathBuf::from(path), write, create: false })
     });
+    // A run can be ended although a folder is gone: what was done there nobody can tell.
+    let roots = roots.filter(|(_, root)| cancel.is_none() || root.path.is_dir());
     let (roots, base) = (roots.collect(), PathBuf::from(history.base()));
     let flow = history.flow();
-    let input = Input::Resume(Box::new(Resumption { records }));
+    let input = Input::Resume(Box::new(Resumption { records, cancel }));
     Ok(Plan { run, input, flow, domain, roots, base })
 }
 

@@ -36,7 +36,6 @@ impl Clock for Noon {
 /// An effect that a test decides about.
 pub(crate) struct UnderWay {
     pub(crate) cleared: Cleared<AnyEffect>,
-    pub(crate) after_ms: u64,
     pub(crate) timeout_ms: Option<u64>,
 }
 
@@ -44,8 +43,11 @@ pub(crate) struct House {
     pub(crate) engine: Engine,
     pub(crate) under_way: VecDeque<UnderWay>,
     pub(crate) probes: VecDeque<(RunId, ReceiptId, AnyEffect)>,
-    pub(crate) timers: Vec<Timer>,
+    pub(crate) timers: Vec<(Timer, u64)>,
     pub(crate) notices: Vec<Notice>,
+    /// Appends wait for [`House::release`].
+    pub(crate) hold: bool,
+    held: Vec<(u64, Vec<(TenantId, cog_ledger::Draft)>)>,
     /// The next append fails.
     pub(crate) no_space: bool,
     writer: RefCell<Writer<MemoryShelf>>,
@@ -65,6 +67,8 @@ impl House {
             probes: VecDeque::new(),
             timers: Vec::new(),
             notices: Vec::new(),
+            hold: false,
+            held: Vec::new(),
             no_space: false,
             writer: RefCell::new(Writer::new(MemoryShelf::default(), keys, "cognitionos/test")),
             canon,
@@ -112,20 +116,32 @@ impl House {
         while let Some(input) = inputs.pop_front() {
             for output in self.engine.handle(input).unwrap() {
                 match output {
+                    Output::Append { ticket, drafts } if self.hold => {
+                        self.held.push((ticket, drafts));
+                    }
                     Output::Append { ticket, drafts } => {
                         inputs.push_back(self.append(ticket, drafts));
                     }
-                    Output::Perform { cleared, after_ms, timeout_ms, .. } => {
+                    Output::Perform { cleared, timeout_ms, .. } => {
                         let cleared = *cleared;
-                        self.under_way.push_back(UnderWay { cleared, after_ms, timeout_ms });
+                        self.under_way.push_back(UnderWay { cleared, timeout_ms });
                     }
                     Output::Probe { run, receipt, effect } => {
                         self.probes.push_back((run, receipt, effect));
                     }
-                    Output::Arm { timer, .. } => self.timers.push(timer),
+                    Output::Arm { timer, ms } => self.timers.push((timer, ms)),
                     Output::Notice(notice) => self.notices.push(notice),
                 }
             }
+        }
+    }
+
+    /// The appends that were held become durable, in their order.
+    pub(crate) fn release(&mut self) {
+        self.hold = false;
+        for (ticket, drafts) in std::mem::take(&mut self.held) {
+            let input = self.append(ticket, drafts);
+            self.give(input);
         }
     }
 
@@ -155,6 +171,14 @@ impl House {
         self.give(Input::Performed(Box::new(lost)));
     }
 
+    /// Every timer is due. How long they were armed for.
+    pub(crate) fn ring(&mut self) -> Vec<u64> {
+        let timers = std::mem::take(&mut self.timers);
+        let waits = timers.iter().map(|(_, ms)| *ms).collect();
+        timers.into_iter().for_each(|(timer, _)| self.give(Input::Due(timer)));
+        waits
+    }
+
     /// The requests that wait, with the steps that do.
     pub(crate) fn asked(&self) -> Vec<(String, ApprovalId)> {
         let waiting = self.engine.gate().approvals().waiting();
@@ -169,8 +193,23 @@ impl House {
         self.give(Input::Answer { run, approval, who, verdict });
     }
 
+    /// Somebody ends a run that is in memory.
+    pub(crate) fn cancel(&mut self, run: RunId) {
+        let (who, reason) = ("user:ada".parse().unwrap(), "wrong supplier".to_owned());
+        self.give(Input::Cancel { run, who, reason });
+    }
+
     /// The process dies; another one goes on with what the ledger holds.
     pub(crate) fn restart(&mut self) {
+        self.restart_to(None);
+    }
+
+    /// The process dies; another one ends what the ledger holds.
+    pub(crate) fn restart_to_cancel(&mut self) {
+        self.restart_to(Some("wrong supplier"));
+    }
+
+    fn restart_to(&mut self, reason: Option<&str>) {
         self.lives += 1;
         self.engine = engine(&self.canon, self.lives);
         self.under_way.clear();
@@ -182,8 +221,9 @@ impl House {
         runs.dedup();
         for run in runs {
             let records = self.records(run);
+            let cancel = reason.map(|why| ("user:ada".parse().unwrap(), why.to_owned()));
             if !records.iter().any(|record| record.entry.kind() == Kind::SessionSealed) {
-                self.give(Input::Resume(Box::new(Resumption { records })));
+                self.give(Input::Resume(Box::new(Resumption { records, cancel })));
             }
         }
     }

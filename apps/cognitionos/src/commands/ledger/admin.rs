@@ -63,6 +63,7 @@ pub(super) fn erase(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let who = actor(who)?;
+    super::needed::refuse_what_is_needed(home, subject)?;
     let erased = home.store.erase(home.tenant, subject).map_err(told)?;
     let data = Map::from([
         ("subject".into(), erased.subject.into()),

@@ -1,0 +1,38 @@
+//! What an open run still needs of somebody's data: erasing it would leave a run that can
+//! neither go on nor be ended.
+
+use cog_base::id::RunId;
+use cog_engine::replay::replay_run;
+
+use crate::failure::{Exit, Failure};
+use crate::home::{Home, told};
+
+/// Refuse to erase what an open run needs.
+///
+/// # Errors
+/// A conflict that names the first such run, and what to do about it.
+pub(super) fn refuse_what_is_needed(home: &Home, subject: &str) -> anyhow::Result<()> {
+    let Some(run) = who_needs(home, subject)? else { return Ok(()) };
+    Err(Failure::advise(
+        Exit::Conflict,
+        format!(
+            "{run} is open and needs what it holds of {subject:?}: erased, it could neither go \
+             on nor be ended. Bring it to its end first"
+        ),
+        format!(
+            "cognitionos run --resume {run}\n  or: cognitionos run --cancel {run} --reason TEXT"
+        ),
+    ))
+}
+
+/// The first open run that holds data of `subject`. One that cannot be rebuilt any more loses
+/// nothing.
+fn who_needs(home: &Home, subject: &str) -> anyhow::Result<Option<RunId>> {
+    for run in home.scope()?.open_sessions().map_err(told)? {
+        let history = replay_run(&home.records(run)?);
+        if history.is_ok_and(|history| !history.is_sealed() && history.concerns(subject)) {
+            return Ok(Some(run));
+        }
+    }
+    Ok(None)
+}
