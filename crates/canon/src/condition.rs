@@ -9,14 +9,44 @@ use cedar_policy_core::ast::{Expr, ExprBuilder, ExprKind, Literal, SlotEnv, Valu
 use cedar_policy_core::evaluator::{EvaluationError, Evaluator};
 use cedar_policy_core::expr_builder::ExprBuilder as _;
 
+use crate::index::Candidate;
+
 /// A condition that is nested deeper stays as Cedar read it, and counts as reading all.
 const PREPARED_DEPTH_MAX: usize = 200;
 
 /// All conditions, each once: policies that were written after one pattern share theirs.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
-    all: Vec<Expr>,
+    all: Vec<(Expr, Needs)>,
     slots: SlotEnv,
+}
+
+/// What a condition depends on.
+#[derive(Debug)]
+pub(crate) struct Needs {
+    /// What it reads of the context.
+    pub(crate) context: Reads,
+    /// Whether it says anything of the principal.
+    pub(crate) principal: bool,
+    /// Whether it says anything of the resource.
+    pub(crate) resource: bool,
+    /// Whether it is small enough to be looked through.
+    shallow: bool,
+}
+
+impl Needs {
+    fn of(condition: &Expr) -> Self {
+        let shallow = is_shallow(condition, PREPARED_DEPTH_MAX);
+        let says = |var: Var| {
+            let mut all = condition.subexpressions();
+            all.any(|part| matches!(part.expr_kind(), ExprKind::Var(it) if *it == var))
+        };
+        let mut context = Reads { whole: !shallow, members: BTreeMap::new() };
+        if shallow {
+            context.walk(condition);
+        }
+        Self { context, principal: says(Var::Principal), resource: says(Var::Resource), shallow }
+    }
 }
 
 /// Puts conditions into [`Conditions`].
@@ -33,12 +63,12 @@ impl Collector {
         // INVARIANT: there are no more conditions than policies, and of them not so many.
         let next = u32::try_from(self.found.all.len()).unwrap_or(u32::MAX);
         if !is_shallow(condition, PREPARED_DEPTH_MAX) {
-            self.found.all.push(condition.clone());
+            self.found.all.push((condition.clone(), Needs::of(condition)));
             return Some(next);
         }
         let number = *self.numbers.entry(Arc::new(condition.clone())).or_insert(next);
         if number == next {
-            self.found.all.push(without_places(condition));
+            self.found.all.push((without_places(condition), Needs::of(condition)));
         }
         Some(number)
     }
@@ -56,10 +86,24 @@ impl Conditions {
         evaluator: &Evaluator<'_>,
     ) -> Result<bool, Box<EvaluationError>> {
         // INVARIANT: the numbers are those that the collector gave.
-        let Some(condition) = self.all.get(number as usize) else { return Ok(false) };
+        let Some((condition, _)) = self.all.get(number as usize) else { return Ok(false) };
         let value = evaluator.interpret(condition, &self.slots)?;
         // INVARIANT: the validator saw to it that conditions are true or false.
         Ok(matches!(value.value_kind(), ValueKind::Lit(Literal::Bool(true))))
+    }
+
+    /// What a policy's condition depends on, if it has one.
+    pub(crate) fn needs(&self, candidate: &Candidate) -> Option<&Needs> {
+        self.of(candidate).map(|(_, needs)| needs)
+    }
+
+    /// A policy's condition, if it has one that is small enough to be looked through.
+    pub(crate) fn readable(&self, candidate: &Candidate) -> Option<&Expr> {
+        self.of(candidate).filter(|(_, needs)| needs.shallow).map(|(condition, _)| condition)
+    }
+
+    fn of(&self, candidate: &Candidate) -> Option<&(Expr, Needs)> {
+        self.all.get(candidate.condition? as usize)
     }
 }
 
@@ -81,6 +125,15 @@ impl Reads {
         } else {
             self.whole = true;
         }
+    }
+
+    /// Whether a value at a path such as `args.path` is read.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        let mut names = path.split('.');
+        let found = names.try_fold(self, |reads, name| {
+            if reads.whole { Err(true) } else { reads.members.get(name).ok_or(false) }
+        });
+        found.map_or_else(|whole| whole, |_| true)
     }
 
     fn walk(&mut self, expr: &Expr) {
@@ -121,7 +174,7 @@ fn is_shallow(expr: &Expr, levels: usize) -> bool {
 }
 
 /// The expressions that an expression is made of.
-fn parts(expr: &Expr) -> Vec<&Expr> {
+pub(crate) fn parts(expr: &Expr) -> Vec<&Expr> {
     match expr.expr_kind() {
         ExprKind::Lit(_) | ExprKind::Var(_) | ExprKind::Slot(_) | ExprKind::Unknown(_) => {
             Vec::new()
@@ -226,7 +279,7 @@ mod tests {
         assert_eq!(collector.number(&bare), None);
         let conditions = collector.finish();
         assert_eq!(conditions.all.len(), 3);
-        let places = conditions.all.iter().flat_map(Expr::subexpressions);
+        let places = conditions.all.iter().flat_map(|(condition, _)| condition.subexpressions());
         assert!(places.map(Expr::source_loc).all(|place| place.is_none()));
         let everything = "if [1].contains(context.n) then !(\"a*b\" like \"a\\\\**\") else \
             {r: -context.n + 2}.r <= 3 || principal is User || context has a.b || context has c \

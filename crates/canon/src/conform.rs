@@ -47,6 +47,11 @@ impl Attribute {
     pub(crate) const fn shape(&self) -> &Shape {
         &self.shape
     }
+
+    /// Whether a policy reads it.
+    pub(crate) const fn is_read(&self) -> bool {
+        self.read
+    }
 }
 
 /// What the schema says about one action.

@@ -58,9 +58,21 @@ pub struct Evaluation {
 }
 
 /// A request that conforms to the schema, and the policies whose scope it meets.
-struct Conforming {
+pub(crate) struct Conforming {
     request: ast::Request,
-    candidates: Vec<Candidate>,
+    pub(crate) candidates: Vec<Candidate>,
+}
+
+/// What became of the policies whose scope a request meets.
+pub(crate) struct Judged<'a> {
+    /// Knows the request and the facts.
+    pub(crate) evaluator: Evaluator<'a>,
+    /// Those whose condition holds.
+    pub(crate) held: Vec<Candidate>,
+    /// Those whose condition does not hold.
+    pub(crate) missed: Vec<Candidate>,
+    /// Those whose condition cannot be evaluated.
+    pub(crate) failed: Vec<(Candidate, Box<EvaluationError>)>,
 }
 
 impl Canon {
@@ -69,7 +81,7 @@ impl Canon {
     #[must_use]
     pub fn evaluate(&self, request: &Request<'_>) -> Evaluation {
         match self.conform(request) {
-            Ok(conforming) => self.judge(conforming),
+            Ok(conforming) => self.sum_up(self.judge(conforming)),
             Err(wrong) => Evaluation {
                 ruling: Ruling::Error,
                 policies: Vec::new(),
@@ -79,7 +91,7 @@ impl Canon {
         }
     }
 
-    fn conform(&self, request: &Request<'_>) -> Result<Conforming, String> {
+    pub(crate) fn conform(&self, request: &Request<'_>) -> Result<Conforming, String> {
         let undeclared = || format!("the schema has no action `{}`", request.action);
         let action = self.actions.get(request.action).ok_or_else(undeclared)?;
         let (kind, name) = request.resource;
@@ -102,52 +114,58 @@ impl Canon {
     }
 
     /// Put each condition to the evaluator, once.
-    fn judge(&self, conforming: Conforming) -> Evaluation {
+    pub(crate) fn judge(&self, conforming: Conforming) -> Judged<'_> {
         let Conforming { request, mut candidates } = conforming;
         candidates.sort_unstable_by_key(|candidate| (candidate.condition, candidate.rule));
         let entities = self.facts.entities.as_ref();
         let evaluator = Evaluator::new(request, entities, Extensions::all_available());
-        let mut satisfied = Vec::with_capacity(candidates.len());
-        let mut failed = Vec::new();
+        let held = Vec::with_capacity(candidates.len());
+        let mut judged = Judged { evaluator, held, missed: Vec::new(), failed: Vec::new() };
         for group in candidates.chunk_by(|one, other| one.condition == other.condition) {
             let condition = group.first().and_then(|candidate| candidate.condition);
             let conditions = &self.index.conditions;
-            let held = condition.map_or(Ok(true), |number| conditions.holds(number, &evaluator));
-            let rules = group.iter().filter_map(|candidate| self.rule(candidate));
-            match held {
-                Ok(true) => satisfied.extend(rules),
-                Ok(false) => {}
-                Err(error) => failed.extend(rules.map(|rule| (rule, error.clone()))),
+            match condition.map_or(Ok(true), |number| conditions.holds(number, &judged.evaluator)) {
+                Ok(true) => judged.held.extend(group),
+                Ok(false) => judged.missed.extend(group),
+                Err(error) => {
+                    judged.failed.extend(group.iter().map(|candidate| (*candidate, error.clone())));
+                }
             }
         }
-        if failed.is_empty() { ruled(satisfied) } else { undecided(failed) }
+        judged
     }
 
-    fn rule(&self, candidate: &Candidate) -> Option<&Rule> {
+    /// What follows from what became of the policies.
+    pub(crate) fn sum_up(&self, judged: Judged<'_>) -> Evaluation {
+        let Judged { mut held, failed, .. } = judged;
+        if !failed.is_empty() {
+            return self.undecided(failed);
+        }
+        held.sort_unstable_by_key(|candidate| candidate.rule);
+        ruled(held.iter().filter_map(|candidate| self.rule(candidate)).collect())
+    }
+
+    /// Cedar skips a policy that errs; here it refuses.
+    fn undecided(&self, mut failed: Vec<(Candidate, Box<EvaluationError>)>) -> Evaluation {
+        failed.sort_unstable_by_key(|(candidate, _)| candidate.rule);
+        let rules = failed.iter().filter_map(|(candidate, _)| self.rule(candidate));
+        let policies: Vec<_> = rules.map(|rule| Arc::clone(&rule.note)).collect();
+        let errors = policies.iter().zip(failed).map(|(note, (_, error))| {
+            let id = ast::PolicyID::from_string(&note.id);
+            let error = Failed::PolicyEvaluationError { id, error: *error };
+            with_causes(&AuthorizationError::from(error))
+        });
+        let errors = errors.collect();
+        Evaluation { ruling: Ruling::Error, policies, obligations: Vec::new(), errors }
+    }
+
+    pub(crate) fn rule(&self, candidate: &Candidate) -> Option<&Rule> {
         self.rules.get(candidate.rule as usize)
-    }
-}
-
-/// Cedar skips a policy that errs; here it refuses.
-fn undecided(mut failed: Vec<(&Rule, Box<EvaluationError>)>) -> Evaluation {
-    failed.sort_by(|(one, _), (other, _)| one.note.id.cmp(&other.note.id));
-    let policies = failed.iter().map(|(rule, _)| Arc::clone(&rule.note)).collect();
-    let errors = failed.into_iter().map(|(rule, error)| {
-        let id = ast::PolicyID::from_string(&rule.note.id);
-        let error = Failed::PolicyEvaluationError { id, error: *error };
-        with_causes(&AuthorizationError::from(error))
-    });
-    Evaluation {
-        ruling: Ruling::Error,
-        policies,
-        obligations: Vec::new(),
-        errors: errors.collect(),
     }
 }
 
 /// One policy that forbids outweighs all that permit.
 fn ruled(mut satisfied: Vec<&Rule>) -> Evaluation {
-    satisfied.sort_by(|one, other| one.note.id.cmp(&other.note.id));
     let forbids = satisfied.iter().any(|rule| rule.note.effect == Side::Forbid);
     let (side, ruling) = match (forbids, satisfied.is_empty()) {
         (true, _) => (Side::Forbid, Ruling::Forbid),

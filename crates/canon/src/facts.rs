@@ -104,9 +104,9 @@ impl Facts {
         format!("in [{}] with {{{}}}", parents.join(", "), attributes.join(", "))
     }
 
-    /// Every whole number and text among the attributes.
-    pub(crate) fn literals(&self) -> (BTreeSet<i64>, BTreeSet<String>) {
-        let mut found = (BTreeSet::new(), BTreeSet::new());
+    /// Every text among the attributes.
+    pub(crate) fn texts(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
         for entity in self.entities.iter() {
             for value in entity.attrs().filter_map(|(_, value)| value.ok()) {
                 collect(&value, &mut found);
@@ -116,17 +116,17 @@ impl Facts {
     }
 }
 
-fn collect(value: &EvalResult, found: &mut (BTreeSet<i64>, BTreeSet<String>)) {
+fn collect(value: &EvalResult, found: &mut BTreeSet<String>) {
     match value {
-        EvalResult::Long(number) => {
-            found.0.insert(*number);
-        }
         EvalResult::String(text) => {
-            found.1.insert(text.clone());
+            found.insert(text.clone());
         }
         EvalResult::Set(set) => set.iter().for_each(|item| collect(item, found)),
         EvalResult::Record(record) => record.iter().for_each(|(_, item)| collect(item, found)),
-        EvalResult::Bool(_) | EvalResult::EntityUid(_) | EvalResult::ExtensionValue(_) => {}
+        EvalResult::Long(_)
+        | EvalResult::Bool(_)
+        | EvalResult::EntityUid(_)
+        | EvalResult::ExtensionValue(_) => {}
     }
 }
 
@@ -148,7 +148,7 @@ pub(crate) fn kind(name: &EntityTypeName) -> String {
     lower_first(name.basename())
 }
 
-fn lower_first(name: &str) -> String {
+pub(crate) fn lower_first(name: &str) -> String {
     let mut letters = name.chars();
     let first = letters.next().map(|letter| letter.to_ascii_lowercase());
     first.into_iter().chain(letters).collect()

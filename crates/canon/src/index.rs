@@ -242,6 +242,12 @@ impl Index {
         self.resources.by(kind, name)
     }
 
+    /// All policies about an action.
+    pub(crate) fn about(&self, action: &str) -> impl Iterator<Item = &Candidate> {
+        let rows = self.actions.get(action).into_iter().flat_map(|action| action.rows.values());
+        rows.flatten().flat_map(|(_, cell)| cell)
+    }
+
     /// The action as an entity, and the policies whose scope the request meets.
     pub(crate) fn candidates(
         &self,

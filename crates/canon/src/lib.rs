@@ -32,7 +32,7 @@ pub use compare::{Difference, Part, Turn};
 pub use compile::Canon;
 pub use error::CanonError;
 pub use evaluate::{Evaluation, Request, Ruling};
-pub use flip::{Change, Flip};
+pub use flip::{Change, Flip, WaysOut};
 pub use obligation::{Duty, Obligation};
 pub use policies::{PolicyNote, Side};
 pub use settings::{Envelope, Interference, Model, OnConflict, Optr, RISKS, Settings};

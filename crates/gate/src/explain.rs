@@ -77,28 +77,43 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
     }
 }
 
-/// The smallest changes that would turn a refusal round, in words, at most a few. When
-/// several checks fail, all that must change are named together.
+/// What would turn a refusal round, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WaysOut {
+    /// The smallest changes, at most a few. When several checks fail, all that must change
+    /// are named together.
+    pub flips: Vec<String>,
+    /// Whether the search through the policies was cut short: there may be others then.
+    pub cut: bool,
+}
+
+/// The smallest changes that would turn a refusal round.
 #[must_use]
-pub fn flips(
+pub fn ways_out(
     intent: &Intent,
     snapshot: &Snapshot,
     canon: Option<&Canon>,
     decision: &Decision,
-) -> Vec<String> {
+) -> WaysOut {
+    let mut found = WaysOut::default();
     if !matches!(decision.verdict, Verdict::Refuse(_)) {
-        return Vec::new();
+        return found;
     }
-    let failed: Vec<_> = failing(decision).collect();
-    match failed.as_slice() {
-        [only] => mend(only, decision, intent, snapshot, canon),
-        several => {
-            let first =
-                |check: &&Check| mend(check, decision, intent, snapshot, canon).into_iter().next();
-            let parts: Option<Vec<_>> = several.iter().map(first).collect();
-            parts.map(|parts| vec![parts.join(", and ")]).unwrap_or_default()
-        }
-    }
+    let mut mended = failing(decision).map(|check| {
+        let ways = mend(check, decision, intent, snapshot, canon);
+        found.cut |= ways.cut;
+        ways.flips
+    });
+    let only = mended.next().unwrap_or_default();
+    let others: Vec<_> = mended.collect();
+    found.flips = if others.is_empty() {
+        only
+    } else {
+        let first = |flips: Vec<String>| flips.into_iter().next();
+        let parts: Option<Vec<_>> = [only].into_iter().chain(others).map(first).collect();
+        parts.map(|parts| vec![parts.join(", and ")]).unwrap_or_default()
+    };
+    found
 }
 
 fn mend(
@@ -107,8 +122,8 @@ fn mend(
     intent: &Intent,
     snapshot: &Snapshot,
     canon: Option<&Canon>,
-) -> Vec<String> {
-    match check.name {
+) -> WaysOut {
+    let flips = match check.name {
         CheckName::Identity => vec![format!("if the canon knew {}", intent.actor())],
         CheckName::Tenant => vec!["if the tenant were active".into()],
         CheckName::Entitlement => vec![format!("if the plan included {}", intent.action())],
@@ -121,14 +136,16 @@ fn mend(
             vec![format!("if the run's budget were at least {}", Micros::new(needed))]
         }
         CheckName::Confinement => confinement(check, intent, snapshot),
-        CheckName::Canon => canon
-            .map(|canon| policies(check, intent, canon))
-            .unwrap_or_else(|| vec!["if a canon that permits it were in force".into()]),
+        CheckName::Canon => match canon {
+            Some(canon) => return policies(check, intent, canon),
+            None => vec!["if a canon that permits it were in force".into()],
+        },
         CheckName::Envelope => envelope(decision, intent, snapshot, canon),
         CheckName::Interference => vec!["if it were asked again when the lease has ended".into()],
         CheckName::Freshness => vec!["if clock and canon were current".into()],
         CheckName::Approval => vec!["if those who were asked approved it".into()],
-    }
+    };
+    WaysOut { flips, cut: false }
 }
 
 fn confinement(check: &Check, intent: &Intent, snapshot: &Snapshot) -> Vec<String> {
@@ -159,10 +176,10 @@ fn confinement(check: &Check, intent: &Intent, snapshot: &Snapshot) -> Vec<Strin
     vec![parts.join(", and ")]
 }
 
-fn policies(check: &Check, intent: &Intent, canon: &Canon) -> Vec<String> {
+fn policies(check: &Check, intent: &Intent, canon: &Canon) -> WaysOut {
     if matches!(check.code, "canon.limit" | "canon.window") {
         let limit = check.read.get("limit").and_then(Value::as_text).unwrap_or_default();
-        return vec![format!("if the limit ({limit}) left room")];
+        return WaysOut { flips: vec![format!("if the limit ({limit}) left room")], cut: false };
     }
     let request = Request {
         principal: intent.actor().as_str(),
@@ -170,7 +187,9 @@ fn policies(check: &Check, intent: &Intent, canon: &Canon) -> Vec<String> {
         resource: intent.resource(),
         context: intent.context(),
     };
-    canon.flips(&request).iter().map(cog_canon::Flip::describe).collect()
+    let found = canon.ways_out(&request);
+    let flips = found.flips.iter().map(cog_canon::Flip::describe).collect();
+    WaysOut { flips, cut: found.cut }
 }
 
 /// What would keep the run inside its envelope: each change is made, and all of them are

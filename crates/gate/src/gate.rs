@@ -19,7 +19,7 @@ use crate::door::{
     Settling,
 };
 use crate::effect::{Effect, Footprint, Redo};
-use crate::explain::flips;
+use crate::explain::{WaysOut, ways_out};
 use crate::intent::{Actor, Intent, Origin};
 use crate::lease::Leases;
 use crate::snapshot::{Conflict, Snapshot, TenantStatus};
@@ -500,7 +500,8 @@ impl Case<'_> {
         let failed = decision.failed();
         let code = failed.map_or("refused", |check| check.code).to_owned();
         let reason = crate::explain::reason(&decision, &self.intent);
-        let flips = flips(&self.intent, &self.snapshot, self.world.canon, &decision);
+        let ways = ways_out(&self.intent, &self.snapshot, self.world.canon, &decision);
+        let WaysOut { flips, cut } = ways;
         let mut data = self.data(id.into());
         data.insert("code".into(), code.as_str().into());
         let check = failed.map_or("unknown", |check| check.name.word());
@@ -511,6 +512,9 @@ impl Case<'_> {
         let mut trace = decision.to_value();
         if let Value::Map(members) = &mut trace {
             members.insert("flips".into(), Value::list(flips.iter().map(String::as_str)));
+            if cut {
+                members.insert("flips_cut".into(), true.into());
+            }
             members.insert("reason".into(), reason.as_str().into());
         }
         let draft = self.draft(Kind::Denial, data, trace);

@@ -118,18 +118,6 @@ impl Change {
         Self::Number { path: path.to_owned(), from, to, alone: false }
     }
 
-    /// Which part of the request it changes: two changes of one part exclude each other.
-    pub(super) fn part(&self) -> (&'static str, &str) {
-        match self {
-            Self::Number { path, .. }
-            | Self::Text { path, .. }
-            | Self::Other { path, .. }
-            | Self::Truth { path, .. } => ("context", path),
-            Self::Resource { .. } => ("resource", ""),
-            Self::Principal { .. } => ("principal", ""),
-        }
-    }
-
     fn weight(&self) -> u8 {
         match self {
             Self::Number { .. } => 0,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use cog_base::json::{Map, Value};
-use cog_canon::limits::FLIPS_MAX;
+use cog_canon::limits::{EVALUATIONS_MAX, FLIPS_MAX};
 use cog_canon::{Canon, Change, Flip, Request, Ruling};
 
 use crate::dice::Dice;
@@ -75,8 +75,11 @@ impl Wish {
         self.with(|request| canon.evaluate(request).ruling == Ruling::Permit)
     }
 
+    /// The search is small enough to try everything.
     fn flips(&self, canon: &Canon) -> Vec<Flip> {
-        self.with(|request| canon.flips(request))
+        let found = self.with(|request| canon.ways_out(request));
+        assert!(found.evaluations <= EVALUATIONS_MAX, "{found:?}");
+        found.flips
     }
 
     fn set(&mut self, path: &str, value: Value) {
@@ -194,6 +197,11 @@ fn condition(dice: &mut Dice, kind: Kind) -> String {
             format!("({path} * {times} {sum} {other}) {compared} {number}")
         }
         0..=3 => format!("{path} {compared} {number}"),
+        4 if kind == Kind::Arithmetic && dice.once_in(2) => match dice.below(3) {
+            0 => format!("[{number}, 40, -3].contains({path} - context.b)"),
+            1 => format!("(if context.dry then {path} else 7) {compared} {number}"),
+            _ => format!("(if {path} < 9 then !context.dry else {path} > {number})"),
+        },
         4 => format!("(context has c && context.c {compared} {number})"),
         5 => format!("context.word == \"{word}\""),
         6 => format!("!([\"{word}\", \"blue\"].contains(context.word))"),

@@ -1,7 +1,7 @@
 //! Ways out of a refusal in words, and the bound of the search for them.
 
 use cog_canon::limits::EVALUATIONS_MAX;
-use cog_canon::{Flip, Request};
+use cog_canon::{Canon, Flip, Request, WaysOut};
 use expect_test::expect;
 
 use crate::house;
@@ -17,7 +17,7 @@ fn said(policies: &str, context: &str) -> String {
     let context = house::context(context);
     let (principal, action) = ("agent:clerk", "file.write");
     let request = Request { principal, action, resource: ("Root", "pay"), context: &context };
-    let flips = canon.flips(&request);
+    let flips = canon.ways_out(&request).flips;
     flips.iter().map(Flip::describe).collect::<Vec<_>>().join("\n")
 }
 
@@ -59,9 +59,8 @@ fn nothing_is_found_where_nothing_helps() {
     expect![""].assert_eq(&nonsense);
 }
 
-/// Without a bound, each of the numbers would be tried with each of the texts.
-#[test]
-fn a_search_in_a_canon_of_2000_policies_ends() {
+/// Each policy is about one of the numbers and one of the texts: together too many to try.
+fn large() -> Canon {
     let policy = |number: usize| {
         format!(
         "@id(\"p{number}\") permit (principal, action == Action::\"file.write\", resource == Root::\"r{}\")
@@ -69,18 +68,59 @@ fn a_search_in_a_canon_of_2000_policies_ends() {
         number % 40, 1_000_000 + 7 * number,
     )
     };
-    let policies: Vec<_> = (0..2_000).map(policy).collect();
-    let canon = house::paying(&policies.join("\n"));
-    let context = house::context(TWELVE);
+    house::paying(&(0..2_000).map(policy).collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn a_search_that_is_cut_short_says_so() {
+    let (canon, context) = (large(), house::context(TWELVE));
     let (principal, action) = ("agent:clerk", "file.write");
     let request = Request { principal, action, resource: ("Root", "r7"), context: &context };
-    const { assert!(EVALUATIONS_MAX < 2_000 * 2_000, "the test is larger than the bound") };
-    assert_eq!(canon.flips(&request), [], "three changes are needed");
-    let mut near = context.clone();
+    let found = canon.ways_out(&request);
+    assert_eq!(found.flips, [], "three changes are needed");
+    assert!(found.cut && found.evaluations <= EVALUATIONS_MAX, "{found:?}");
+    assert_eq!(found, canon.ways_out(&request), "always the same");
+}
+
+#[test]
+fn a_search_for_what_is_near_is_short_however_many_policies_there_are() {
+    let (canon, mut near) = (large(), house::context(TWELVE));
     near.insert("dry".into(), true.into());
     let args = house::context(r#"{"path":"f7","document":{"amount_cents":1000048}}"#);
     near.insert("args".into(), args.into());
-    let flips = canon.flips(&Request { context: &near, ..request });
-    let words: Vec<_> = flips.iter().map(Flip::describe).collect();
+    let (principal, action) = ("agent:clerk", "file.write");
+    let request = Request { principal, action, resource: ("Root", "r7"), context: &near };
+    let found = canon.ways_out(&request);
+    let words: Vec<_> = found.flips.iter().map(Flip::describe).collect();
     assert_eq!(words, ["if args.document.amount_cents were 1000049 (it is 1000048)"]);
+    assert!(!found.cut, "{found:?}");
+    expect!["93"].assert_eq(&found.evaluations.to_string());
+}
+
+/// What forbids it reads nothing that could be changed, or nothing permits it: to see that
+/// takes no search.
+#[test]
+fn a_hopeless_search_is_not_begun() {
+    let hopeless = "@id(\"never\") forbid (principal, action, resource);
+        @id(\"a\") permit (principal, action, resource) when { context.dry };";
+    for policies in ["", hopeless] {
+        let canon = house::paying(&policies.replace(", action, ", &format!(", {WRITE}, ")));
+        let context = house::context(TWELVE);
+        let (principal, action) = ("agent:clerk", "file.write");
+        let request = Request { principal, action, resource: ("Root", "pay"), context: &context };
+        let expected = WaysOut { flips: Vec::new(), cut: false, evaluations: 1 };
+        assert_eq!(canon.ways_out(&request), expected);
+    }
+}
+
+#[test]
+fn a_condition_that_is_nested_deep_is_searched_as_well() {
+    let deep = vec!["context.dry"; 300].join(" && ");
+    let deep = format!(
+        "@id(\"a\") permit (principal, action, resource)
+           when {{ {CENTS} <= 1000 && {deep} }};"
+    );
+    let dry = TWELVE.replace("false", "true");
+    expect!["if args.document.amount_cents were at most 1000 (it is 1200)"]
+        .assert_eq(&said(&deep, &dry));
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use cog_gate::decision::{Decision, Outcome, decide};
-use cog_gate::explain::{flips, reason};
+use cog_gate::explain::{reason, ways_out};
 use cog_gate::snapshot::{Snapshot, TenantStatus};
 use cog_gate::{AnyEffect, Effect, Gate, Intent, Limits, Question, World};
 use expect_test::{Expect, expect};
@@ -222,7 +222,7 @@ fn the_reason_and_the_way_out_are_said_in_words() {
         let (intent, snapshot) = preview(&mut house, CLERK, &effect);
         let canon = house.canon.as_ref();
         let decision = decide(&intent, &snapshot, canon);
-        let ways_out = flips(&intent, &snapshot, canon, &decision).join("\n");
+        let ways_out = ways_out(&intent, &snapshot, canon, &decision).flips.join("\n");
         format!("{}\n{ways_out}", reason(&decision, &intent))
     };
     expect![[r#"

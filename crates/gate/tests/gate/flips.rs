@@ -1,14 +1,15 @@
 //! The change that a refusal names turns it round, and a smaller one does not.
 
 use cog_base::Micros;
+use cog_base::json::parse;
 use cog_gate::decision::{Verdict, decide};
-use cog_gate::explain::flips;
+use cog_gate::explain::ways_out;
 use cog_gate::snapshot::{Access, Snapshot};
-use cog_gate::{AnyEffect, Intent};
+use cog_gate::{Answer, AnyEffect, Intent};
 use proptest::prelude::*;
 
 use crate::decisions::preview;
-use crate::house::{CLERK, House, actor, canon_with, effect};
+use crate::house::{CLERK, House, actor, ample, canon_with, effect};
 
 /// An intent to write, by what may be wrong with it.
 #[derive(Clone, Debug)]
@@ -109,6 +110,34 @@ fn tight() -> cog_canon::Canon {
     })
 }
 
+/// Whether anything is found that would turn round a refusal to read a file, and whether its
+/// trace says that the search was cut short.
+fn search_among(rules: usize) -> (bool, bool) {
+    let rule = |number: usize| {
+        format!(
+            "@id(\"p{number}\") permit (principal, action == Action::\"file.read\", resource)
+               when {{ context.args.path == \"f{number}\" && context.cost_micros == {} }};",
+            2 * number + 1
+        )
+    };
+    let rules: String = (0..rules).map(rule).collect();
+    let canon = canon_with(|path, text| match path {
+        "policies/effects.cedar" => rules.clone(),
+        _ => text.to_owned(),
+    });
+    let mut house = House::with(canon, ample());
+    let read = effect("file.read", r#"{"root":"invoices","path":"other"}"#);
+    let Answer::Refused(refusal) = house.ask(CLERK, read) else { panic!("nothing permits it") };
+    let trace = parse(std::str::from_utf8(&refusal.draft.body.unwrap().bytes).unwrap()).unwrap();
+    (!refusal.flips.is_empty(), trace.at(&["trace", "flips_cut"]) == Some(&true.into()))
+}
+
+#[test]
+fn the_trace_says_when_the_search_was_cut_short() {
+    assert_eq!(search_among(4), (true, false));
+    assert_eq!(search_among(1_000), (false, true));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_024, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -130,7 +159,7 @@ proptest! {
         }
         let intent = wish.intent(&house);
         let decision = decide(&intent, &snapshot, Some(canon));
-        let ways_out = flips(&intent, &snapshot, Some(canon), &decision);
+        let ways_out = ways_out(&intent, &snapshot, Some(canon), &decision).flips;
         prop_assert_eq!(ways_out.is_empty(), !matches!(decision.verdict, Verdict::Refuse(_)));
         for flip in ways_out {
             let (mut changed, mut then) = (wish.clone(), snapshot.clone());
