@@ -138,7 +138,7 @@ fn a_canon_whose_tests_fail_never_binds() {
     folder.cog(&["canon", "test", "canon-v2"]).ends(1).says(&["failed", "1,000.00 is fine now"]);
     folder.cog(&["canon", "check", "canon-v2"]).ends(1);
     let propose = ["canon", "propose", "canon-v2", "--as", "user:head-of-lab"];
-    folder.cog(&propose).ends(2).says(&["1 of its tests fail"]);
+    folder.cog(&propose).ends(2).says(&["1 of its tests fails"]);
     let other = ["run", "workflow.yaml", "--canon", "canon-v2", "--data", "other"];
     folder.cog(&other).ends(2).says(&["tests fail"]);
     assert!(!folder.has("out/centrifuge-rotor.json"));

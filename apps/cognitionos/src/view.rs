@@ -4,6 +4,7 @@
 mod event;
 
 use cog_base::id::RunId;
+use cog_base::words::counted;
 use cog_base::{Micros, Value};
 use cog_engine::{Notice, Sealed, What};
 
@@ -79,7 +80,9 @@ impl<'a> View<'a> {
         let Counts { receipts, denials, settled, waiting, spent } = self.counts;
         let open = receipts.saturating_sub(settled);
         format!(
-            "  {receipts} receipts · {open} open · {denials} denials · {waiting} asked · {} spent",
+            "  {} · {open} open · {} · {waiting} asked · {} spent",
+            counted(receipts, "receipt", "receipts"),
+            counted(denials, "denial", "denials"),
             Micros::new(spent)
         )
     }
@@ -202,9 +205,11 @@ pub(crate) fn sealed_lines(terminal: &Terminal, run: RunId, sealed: &Sealed) -> 
         String::new(),
         format!("{status}  {run}"),
         format!(
-            "  {} receipts ({completed} completed, {failed} failed, {abandoned} abandoned, \
-             {unknown} unknown) · {} denials · {} spent",
-            sealed.receipts, sealed.denials, sealed.spent
+            "  {} ({completed} completed, {failed} failed, {abandoned} abandoned, \
+             {unknown} unknown) · {} · {} spent",
+            counted(sealed.receipts, "receipt", "receipts"),
+            counted(sealed.denials, "denial", "denials"),
+            sealed.spent
         ),
     ];
     if let Some(error) = &sealed.error {

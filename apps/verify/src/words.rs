@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use cog_base::Value;
+use cog_base::words::counted;
 use cog_ledger::bundle::Verified;
 use cog_ledger::kind::{DISPOSITIONS, Kind};
 
@@ -25,8 +26,7 @@ pub fn text(verified: &Verified, request: &Request) -> String {
     let mut out = String::new();
     let verdict = match verified.findings().total() {
         0 => "everything checked holds".to_owned(),
-        1 => "1 finding; do not rely on this bundle".to_owned(),
-        count => format!("{count} findings; do not rely on this bundle"),
+        count => format!("{}; do not rely on this bundle", counted(count, "finding", "findings")),
     };
     // INVARIANT: writing into a String cannot fail.
     let _ = writeln!(out, "{}: {verdict}\n", request.bundle.display());
@@ -88,40 +88,42 @@ fn checked(verified: &Verified, out: &mut String) {
     out.push_str(if verified.holds() { "Checked\n" } else { "Checked, with the findings above\n" });
     let _ = writeln!(
         out,
-        "  every byte of {} entries against the signed root, and their sequence, links and times",
-        verified.entries
+        "  every byte of {} against the signed root, and their sequence, links and times",
+        counted(verified.entries, "entry", "entries")
     );
     let _ = writeln!(
         out,
-        "  {} receipts, one outcome each: {}; {} still open",
-        count(Kind::Receipt),
+        "  {}, one outcome each: {}; {} still open",
+        counted(count(Kind::Receipt), "receipt", "receipts"),
         if outcomes.is_empty() { "none yet".to_owned() } else { outcomes.join(", ") },
         audited.open_receipts
     );
     let _ = writeln!(
         out,
-        "  {} refusals, that none has an outcome; {} approvals, that none is by who asked",
-        count(Kind::Denial),
-        count(Kind::ApprovalGranted)
+        "  {}, that none has an outcome; {}, that none is by who asked",
+        counted(count(Kind::Denial), "refusal", "refusals"),
+        counted(count(Kind::ApprovalGranted), "approval", "approvals")
     );
-    let _ =
-        writeln!(out, "  {started} sessions; the sums and traces of the {sealed} that are sealed");
+    let started = counted(started, "session", "sessions");
+    let _ = writeln!(out, "  {started}; the sums and traces of the {sealed} sealed");
     let _ = writeln!(
         out,
-        "  {} activations of canon, the first of a domain or by change control; {} key hand-overs",
-        count(Kind::CanonActivated),
-        count(Kind::KeyRotated)
+        "  {} of canon, the first of a domain or by change control; {}",
+        counted(count(Kind::CanonActivated), "activation", "activations"),
+        counted(count(Kind::KeyRotated), "key hand-over", "key hand-overs")
     );
     let _ = writeln!(
         out,
-        "  {} bodies and {} canon versions against their digests; {} bodies are not here",
-        verified.bodies, verified.canons, verified.bodies_absent
+        "  {} and {} against their digests; {} not here",
+        counted(verified.bodies, "body", "bodies"),
+        counted(verified.canons, "canon version", "canon versions"),
+        counted(verified.bodies_absent, "body is", "bodies are")
     );
     if audited.not_followed > 0 {
         let _ = writeln!(
             out,
-            "  {} references lead into the pruned part and were not followed",
-            audited.not_followed
+            "  {} into the pruned part and not followed",
+            counted(audited.not_followed, "reference leads", "references lead")
         );
     }
     if verified.compared > 0 {

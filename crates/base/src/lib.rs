@@ -14,6 +14,7 @@ pub mod id;
 pub mod json;
 pub mod money;
 pub mod time;
+pub mod words;
 
 pub use digest::Digest;
 pub use entropy::Entropy;

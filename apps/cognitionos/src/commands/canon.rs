@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cog_base::id::ProposalId;
+use cog_base::words::counted;
 use cog_base::{Clock as _, Digest, Value};
 use cog_canon::{Canon, TestReport};
 use cog_gate::Actor;
@@ -70,13 +71,15 @@ fn check(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
     } else {
         terminal.say(&format!("{} for the domain `{}`", canon.name(), canon.domain()));
         terminal.say(&format!("  {}", canon.digest()));
-        terminal.say(&format!("  {} files, {}", source.files().len(), tests(&report)));
+        let files = counted(source.files().len() as u64, "file", "files");
+        terminal.say(&format!("  {files}, {}", tests(&report)));
     }
     Ok(if report.failed.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 fn tests(report: &TestReport) -> String {
-    format!("{} tests passed, {} failed", report.passed, report.failed.len())
+    let passed = counted(report.passed as u64, "test", "tests");
+    format!("{passed} passed, {} failed", report.failed.len())
 }
 
 fn test(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -156,7 +159,10 @@ fn propose(
     if !report.failed.is_empty() {
         return Err(Failure::advise(
             Exit::BadInput,
-            format!("{} of its tests fail, so it could never be activated", report.failed.len()),
+            format!(
+                "{}, so it could never be activated",
+                counted(report.failed.len() as u64, "of its tests fails", "of its tests fail")
+            ),
             format!("cognitionos canon test {}", dir.display()),
         ));
     }

@@ -2,6 +2,7 @@
 
 use cog_base::Value;
 use cog_base::id::RunId;
+use cog_base::words::counted;
 use cog_canon::Canon;
 use cog_engine::Record;
 use cog_engine::history::Mismatch;
@@ -94,11 +95,11 @@ fn replay_one(
         (false, "same" | "gone") if !differs => terminal.tint(Tone::Ask, "partly erased"),
         (false, _) => terminal.tint(Tone::Bad, "differs"),
     };
-    let (entries, all) = (records.len(), replayed.len());
+    let entries = counted(records.len() as u64, "entry", "entries");
+    let all = counted(replayed.len() as u64, "decision", "decisions");
     let follow = follow_words(followed);
-    terminal.say(&format!(
-        "{word}  {run}: {entries} entries {follow}, {same} of {all} decisions recomputed the same"
-    ));
+    terminal
+        .say(&format!("{word}  {run}: {entries} {follow}, {same} of {all} recomputed the same"));
     if let Err(mismatch) = trace {
         terminal.say(&format!("  {mismatch}"));
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use cog_base::Clock as _;
 use cog_base::id::{ApprovalId, RunId};
+use cog_base::words::counted;
 use cog_canon::{Canon, Source};
 use cog_effect_file::RootBinding;
 use cog_engine::history::Mismatch;
@@ -253,9 +254,11 @@ fn found(
 ) -> anyhow::Result<Option<Arc<Canon>>> {
     let failed = canon.test().failed.len();
     if failed > 0 {
+        let fail = "of the canon's tests fail";
+        let fail = counted(failed as u64, "of the canon's tests fails", fail);
         return Err(Failure::advise(
             Exit::BadInput,
-            format!("{failed} of the canon's tests fail, so it cannot be put in force"),
+            format!("{fail}, so it cannot be put in force"),
             "cognitionos canon test DIR",
         ));
     }
@@ -400,7 +403,8 @@ fn report(home: &Home, run: RunId, end: End, terminal: &Terminal) -> anyhow::Res
     };
     if !terminal.json && !terminal.quiet {
         if let Some((size, root)) = head {
-            terminal.say(&format!("  checkpoint: {size} entries, root {}", root.short()));
+            let entries = counted(size, "entry", "entries");
+            terminal.say(&format!("  checkpoint: {entries}, root {}", root.short()));
         }
         look_closer(run, terminal);
     }

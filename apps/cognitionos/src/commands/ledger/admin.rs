@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cog_base::json::Map;
+use cog_base::words::counted;
 use cog_base::{Digest, Value};
 use cog_gate::Actor;
 use cog_ledger::{Draft, Kind};
@@ -73,7 +74,8 @@ pub(super) fn erase(
     if terminal.json {
         terminal.emit(&Value::map([("bodies", erased.bodies)]));
     } else {
-        terminal.say(&format!("{} bodies erased; every proof stays valid", erased.bodies));
+        let bodies = counted(erased.bodies, "body", "bodies");
+        terminal.say(&format!("{bodies} erased; every proof stays valid"));
     }
     Ok(Exit::Done)
 }
@@ -89,7 +91,8 @@ pub(super) fn accept_restore(dir: &Path, who: &str, terminal: &Terminal) -> anyh
     }
     let home = Home::write(dir)?;
     for log in &restored {
-        let note = format!("a copy of {} entries was put back where {} had been", log.now, log.was);
+        let now = counted(log.now, "entry", "entries");
+        let note = format!("a copy of {now} was put back where {} had been", log.was);
         let data = Map::from([
             ("source".into(), "restore".into()),
             ("digest".into(), Digest::of(&[note.as_bytes()]).into()),
@@ -116,8 +119,8 @@ pub(super) fn prune(
     let who = actor(who)?;
     let tail = home.scope()?.tail().map_err(told)?.ok_or_else(empty)?;
     if before > tail.frontier.size() {
-        let message = format!("the ledger has {} entries", tail.frontier.size());
-        return Err(Failure::told(Exit::BadInput, message));
+        let entries = counted(tail.frontier.size(), "entry", "entries");
+        return Err(Failure::told(Exit::BadInput, format!("the ledger has {entries}")));
     }
     declare_pruning(home, before, reason, &who)?;
     let cut = home.store.prune_entries(home.tenant, before).map_err(told)?;
@@ -125,8 +128,10 @@ pub(super) fn prune(
         terminal.emit(&Value::map([("from", cut.from), ("to", cut.to), ("removed", cut.removed)]));
     } else {
         terminal.say(&format!(
-            "entries {} to {} pruned ({} rows); proofs stay valid",
-            cut.from, cut.to, cut.removed
+            "entries {} to {} pruned ({}); proofs stay valid",
+            cut.from,
+            cut.to,
+            counted(cut.removed, "row", "rows")
         ));
     }
     Ok(Exit::Done)

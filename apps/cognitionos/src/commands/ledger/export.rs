@@ -12,6 +12,7 @@ use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
+use cog_base::words::counted;
 use cog_base::{Clock as _, Digest, Value};
 use cog_ledger::bundle::{BundleWriter, CanonFiles, Check, Manifest, Verified, read_head};
 use cog_ledger::{Checkpoint, Entry, Kind, VerifierKey};
@@ -323,17 +324,19 @@ fn told_verdict(verified: &Verified, terminal: &Terminal) {
     if verified.holds() {
         let size = verified.manifest.size;
         terminal.say(&format!(
-            "{}  {size} entries, {} bodies, {} versions of canon: every hash, link, signature and rule holds",
+            "{}  {}, {}, {} of canon: every hash, link, signature and rule holds",
             terminal.tint(Tone::Good, "verified"),
-            verified.bodies,
-            verified.canons
+            counted(size, "entry", "entries"),
+            counted(verified.bodies, "body", "bodies"),
+            counted(verified.canons, "version", "versions")
         ));
         if verified.bodies_absent > 0 {
-            terminal.say(&format!("  {} bodies were erased or pruned", verified.bodies_absent));
+            let gone = counted(verified.bodies_absent, "body was", "bodies were");
+            terminal.say(&format!("  {gone} erased or pruned"));
         }
         if verified.audited.open_receipts > 0 {
-            terminal
-                .say(&format!("  {} receipts have no outcome yet", verified.audited.open_receipts));
+            let open = counted(verified.audited.open_receipts, "receipt has", "receipts have");
+            terminal.say(&format!("  {open} no outcome yet"));
         }
         if verified.compared > 0 {
             terminal.say("  it only grew since the earlier head");
@@ -342,9 +345,9 @@ fn told_verdict(verified: &Verified, terminal: &Terminal) {
     }
     let findings = verified.findings();
     terminal.say(&format!(
-        "{}  {} findings",
+        "{}  {}",
         terminal.tint(Tone::Bad, "NOT VERIFIED"),
-        findings.total()
+        counted(findings.total(), "finding", "findings")
     ));
     for finding in findings.kept() {
         let place = finding.seq.map(|seq| format!("entry {seq}: ")).unwrap_or_default();
