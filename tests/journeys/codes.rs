@@ -216,3 +216,31 @@ fn text_from_outside_cannot_steer_the_terminal() {
         assert!(!answer.out.contains(steers) && !answer.err.contains(steers), "{answer:?}");
     }
 }
+
+#[test]
+fn doctor_warns_of_what_others_can_look_into() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = Folder::example("doctor", "02-refusal-and-why");
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
+    let quiet = folder.cog(&["doctor"]);
+    assert!(!quiet.out.contains("open to others"), "{quiet}");
+    for (place, mode, fixed) in [("data", 0o755, "700"), ("data/ledger.db", 0o644, "600")] {
+        let chmod = |mode| {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(folder.path(place), mode).unwrap();
+        };
+        let before = folder.path(place).metadata().unwrap().permissions().mode();
+        chmod(mode);
+        let advice = format!("{place} is open to others: chmod {fixed} {place}");
+        let warned = folder.cog(&["doctor"]).says(&[&advice]);
+        assert_eq!(warned.code, quiet.code, "a warning is no failure");
+        let found = folder.cog(&["doctor", "--json"]).json();
+        let of = |name: &str| {
+            found.as_list().unwrap().iter().find(|it| text(it, &["name"]) == name).cloned().unwrap()
+        };
+        assert_eq!(of("permissions").get("warning"), Some(&true.into()));
+        assert_eq!(of("data").get("warning"), Some(&false.into()));
+        chmod(before);
+    }
+}

@@ -2,7 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program's edge looks at its data folder")]
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use cog_base::id::ReceiptId;
+use cog_base::words::counted;
 use cog_base::{Clock as _, Value};
 use cog_gate::AnyEffect;
 
@@ -15,24 +18,45 @@ use crate::terminal::{Terminal, Tone};
 /// One thing that was looked at.
 struct Finding {
     name: &'static str,
-    good: bool,
+    state: State,
     what: String,
 }
 
+/// How it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    /// It works, and could be better.
+    Warned,
+    Bad,
+}
+
+impl From<bool> for State {
+    fn from(good: bool) -> Self {
+        if good { Self::Good } else { Self::Bad }
+    }
+}
+
 pub(crate) fn doctor(common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let findings = [data(common), sandbox(), randomness()];
-    let good = findings.iter().all(|finding| finding.good);
+    let findings: Vec<Finding> =
+        [data(common), sandbox(), randomness()].into_iter().chain(open_to_others(common)).collect();
+    let good = findings.iter().all(|finding| finding.state != State::Bad);
     if terminal.json {
         terminal.emit(&Value::list(findings.iter().map(|finding| {
             Value::map([
                 ("name", Value::from(finding.name)),
-                ("ok", finding.good.into()),
+                ("ok", (finding.state != State::Bad).into()),
+                ("warning", (finding.state == State::Warned).into()),
                 ("what", finding.what.as_str().into()),
             ])
         })));
     } else {
         for finding in &findings {
-            let (tone, mark) = if finding.good { (Tone::Good, "ok") } else { (Tone::Bad, "NO") };
+            let (tone, mark) = match finding.state {
+                State::Good => (Tone::Good, "ok"),
+                State::Warned => (Tone::Ask, "!"),
+                State::Bad => (Tone::Bad, "NO"),
+            };
             let mark = terminal.tint(tone, &format!("{mark:<3}"));
             terminal.say(&format!("{mark} {:<12} {}", finding.name, finding.what));
         }
@@ -44,14 +68,31 @@ fn data(common: &Common) -> Finding {
     let shown = common.data.display();
     let (good, what) = if common.data.exists() {
         match Home::read(&common.data).and_then(|home| Ok(home.scope()?.tail()?)) {
-            Ok(Some(tail)) => (true, format!("{shown}: {} entries", tail.frontier.size())),
+            Ok(Some(tail)) => {
+                let entries = counted(tail.frontier.size(), "entry", "entries");
+                (true, format!("{shown}: {entries}"))
+            }
             Ok(None) => (true, format!("{shown}: empty")),
             Err(error) => (false, format!("{shown}: {error:#}")),
         }
     } else {
         (true, format!("{shown} does not exist yet; the first run makes it"))
     };
-    Finding { name: "data", good, what }
+    Finding { name: "data", state: good.into(), what }
+}
+
+/// Places of the data folder that others on this machine may look into. A folder that was
+/// there before keeps its mode, so that its owner is told.
+fn open_to_others(common: &Common) -> Vec<Finding> {
+    let places = ["", "keys", "ledger.db", "ledger.db-wal", "ledger.db-shm", "keys/master.key"];
+    let open = places.iter().filter_map(|place| {
+        let path = if place.is_empty() { common.data.clone() } else { common.data.join(place) };
+        let meta = std::fs::metadata(&path).ok()?;
+        let (mode, mine) = (meta.permissions().mode(), if meta.is_dir() { 700 } else { 600 });
+        let what = format!("{0} is open to others: chmod {mine} {0}", path.display());
+        (mode & 0o077 != 0).then_some(Finding { name: "permissions", state: State::Warned, what })
+    });
+    open.collect()
 }
 
 /// Run `true` in the sandbox: what works there works for process effects.
@@ -60,7 +101,7 @@ fn sandbox() -> Finding {
         Ok(()) => (true, "programs can be run in it".to_owned()),
         Err(lack) => (false, format!("process.run will fail: {lack}")),
     };
-    Finding { name: "sandbox", good, what }
+    Finding { name: "sandbox", state: State::from(good), what }
 }
 
 fn try_sandbox() -> anyhow::Result<()> {
@@ -79,5 +120,5 @@ fn try_sandbox() -> anyhow::Result<()> {
 fn randomness() -> Finding {
     let drawn = cog_base::cipher::Key::new(&mut SystemEntropy::new());
     let what = if drawn.is_ok() { "the system gives it" } else { "the system gives none" };
-    Finding { name: "randomness", good: drawn.is_ok(), what: what.to_owned() }
+    Finding { name: "randomness", state: drawn.is_ok().into(), what: what.to_owned() }
 }
