@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use cog_base::Value;
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
+use cog_base::{Digest, Value};
 use cog_flow::{Action, Event, Flow, Retry, StepError, StepPath};
 use cog_gate::decision::Need;
-use cog_gate::{Actor, AnyEffect, Found, Intent, Origin, Performed};
+use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
 use crate::choose::Choice;
 use crate::start::BUDGET_TIMER;
+use crate::steps::read;
 
 /// A run in memory.
 pub(crate) struct Active {
@@ -39,6 +40,9 @@ pub(crate) struct Active {
     pub(crate) queued: Vec<Later>,
     /// Failed attempts that are followed by another when their timer is due.
     pub(crate) delayed: BTreeMap<ReceiptId, Performed<AnyEffect>>,
+    /// What people said no to in this run, by who wanted it and what it was: no plan brings it
+    /// before them again.
+    pub(crate) rejected: BTreeMap<(Actor, Digest), String>,
     /// How the flow ended, once it has.
     pub(crate) end: Option<Ending>,
     pub(crate) sealing: bool,
@@ -131,6 +135,7 @@ impl Active {
             answers: BTreeSet::new(),
             queued: Vec::new(),
             delayed: BTreeMap::new(),
+            rejected: BTreeMap::new(),
             end: None,
             sealing: false,
             parked: false,
@@ -232,6 +237,15 @@ impl Active {
             transient: false,
         };
         Some(Event::Failed { step: step.clone(), error })
+    }
+
+    /// Somebody said no to the effect that a step wants.
+    pub(crate) fn reject(&mut self, step: &StepPath, by: &str, reason: &str) {
+        let wanted = self.wanted.get(step).and_then(|wanted| read(self, wanted).ok());
+        if let Some((actor, effect)) = wanted {
+            let reason = format!("{by} said no to the same in this run: {reason}");
+            self.rejected.insert((actor, effect.digest()), reason);
+        }
     }
 
     /// The receipt of a step was abandoned: it is to be asked anew, unless the flow has

@@ -61,7 +61,8 @@ impl Engine {
             Some(_) => None,
             None => self.refusal(id, &step, &plans, selection)?,
         };
-        let reason = refusal.as_ref().map_or_else(|| NO_PLAN.to_owned(), |it| it.reason.clone());
+        let refused = refusal.as_ref().map(|it| it.reason.clone());
+        let reason = refused.or_else(|| self.rejected(id, &plans)).unwrap_or(NO_PLAN.to_owned());
         let mut data = Map::from([
             ("id".into(), selection.into()),
             ("step".into(), step.to_string().into()),
@@ -131,6 +132,16 @@ impl Engine {
         Ok(None)
     }
 
+    /// Why the first plan falls out to whose effect somebody said no.
+    fn rejected(&self, id: RunId, plans: &[PlanSpec]) -> Option<String> {
+        let active = self.runs.get(&id)?;
+        let mut parts = plans.iter().flat_map(|plan| &plan.steps);
+        parts.find_map(|part| {
+            let (actor, effect) = read_part(active, part)?.ok()?;
+            active.rejected.get(&(actor, effect.digest())).cloned()
+        })
+    }
+
     fn candidate(
         &self,
         active: &Active,
@@ -188,6 +199,11 @@ impl Engine {
             }
             None => return estimate,
         };
+        if let Some(reason) = active.rejected.get(&(actor.clone(), effect.digest())) {
+            let (code, reason) = ("approval.rejected".to_owned(), reason.clone());
+            estimate.admissible = Admissible::No { code, reason };
+            return estimate;
+        }
         let name = format!("{step}.{}.{}", plan.id, part.id);
         let origin = &active.origin;
         let question = Question { origin, step: &name, actor, effect, subject: None };

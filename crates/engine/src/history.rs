@@ -197,7 +197,12 @@ impl History {
                 Err((by, reason)) => Event::Rejected { step, by, reason },
             };
             self.apply(event);
-        } else if let Some(wanted) = self.active.wanted.get_mut(&step) {
+            return;
+        }
+        if let Err((by, reason)) = verdict {
+            self.active.reject(&step, &by, &reason);
+        }
+        if let Some(wanted) = self.active.wanted.get_mut(&step) {
             wanted.state = State::New;
         }
     }

@@ -312,6 +312,9 @@ impl Engine {
             };
             return self.tell_flow(id, event, turn);
         }
+        if let Some((by, reason)) = &request.rejected {
+            active.reject(&step, by, reason);
+        }
         if let Some(wanted) = active.wanted.get_mut(&step) {
             wanted.state = State::New;
         }

@@ -13,3 +13,5 @@ mod cancel;
 mod house;
 #[path = "engine/lost.rs"]
 mod lost;
+#[path = "engine/rejected.rs"]
+mod rejected;

@@ -155,11 +155,7 @@ fn absolute(path: &Path) -> String {
 }
 
 /// Rebuild an open run from the ledger, to go on with it or to end it.
-fn prepare_resume(
-    home: &Home,
-    run: &str,
-    cancel: Option<(Actor, String)>,
-) -> anyhow::Result<Plan> {
+fn prepare_resume(home: &Home, run: &str, cancel: Option<(Actor, String)>) -> anyhow::Result<Plan> {
     let run: RunId = run.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
     let records = home.records(run)?;
     let history = replay_run(&records).map_err(|error: Mismatch| {
