@@ -65,12 +65,81 @@ fn every_command_has_help_and_json() {
 }
 
 #[test]
+fn every_command_shows_how_it_is_used() {
+    let folder = Folder::new("help-examples");
+    for words in commands(&folder) {
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = folder.cog(&arguments).ends(0).out;
+        let command = format!("  cognitionos {}", words.join(" "));
+        let shown = help.lines().skip_while(|line| *line != "Examples:").skip(1);
+        let shown: Vec<&str> = shown.take_while(|line| line.starts_with("  ")).collect();
+        assert!((1..=4).contains(&shown.len()), "{words:?} shows {shown:?}");
+        for line in shown {
+            assert!(line.starts_with(command.trim_end()), "{words:?} shows `{line}`");
+        }
+    }
+}
+
+#[test]
+fn without_a_command_there_is_help_and_a_typo_gets_a_suggestion() {
+    let folder = Folder::new("typos");
+    folder.cog(&[]).ends(2).says(&["Usage: ", "Commands:", "Examples:"]);
+    for group in ["approvals", "ledger", "canon"] {
+        let answer = folder.cog(&[group]).ends(2);
+        answer.says(&[&format!("Usage: cognitionos {group}"), "Commands:", "Examples:"]);
+    }
+    for (typo, suggestion) in [
+        (&["rum"][..], "'run'"),
+        (&["ledgr", "list"], "'ledger'"),
+        (&["ledger", "lst"], "'list'"),
+        (&["canon", "porpose"], "'propose'"),
+        (&["run", "w.yaml", "--imput", "a=b"], "'--input'"),
+        (&["ledger", "export", "--format", "bundel"], "'bundle'"),
+    ] {
+        folder.cog(typo).ends(2).says(&[suggestion]);
+    }
+}
+
+#[test]
 fn completions_know_the_commands() {
     let folder = Folder::new("completions");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = folder.cog(&["completions", shell]).ends(0).out;
         for word in ["approvals", "ledger", "checkpoint", "activate"] {
             assert!(script.contains(word), "{shell} does not complete `{word}`");
+        }
+    }
+}
+
+/// What bash offers for a line that was begun; nothing where there is no bash.
+fn offered(folder: &Folder, words: &[&str]) -> Option<String> {
+    let begun = words.join(" ");
+    let ask = format!(
+        "source cognitionos.bash; COMP_WORDS=({begun}); COMP_CWORD={}; \
+         _cognitionos cognitionos {} {}; echo \"${{COMPREPLY[*]}}\"",
+        words.len() - 1,
+        words[words.len() - 1],
+        words[words.len() - 2],
+    );
+    let bash =
+        Command::new("bash").args(["-c", &ask]).current_dir(folder.path("")).output().ok()?;
+    assert!(bash.status.success(), "{}", String::from_utf8_lossy(&bash.stderr));
+    Some(String::from_utf8(bash.stdout).unwrap().trim().to_owned())
+}
+
+#[test]
+fn bash_completes_commands_and_options() {
+    let folder = Folder::new("bash");
+    folder.write("cognitionos.bash", &folder.cog(&["completions", "bash"]).ends(0).out);
+    for (words, expected) in [
+        (&["cognitionos", "app"][..], "approvals"),
+        (&["cognitionos", "ledger", "ch"], "checkpoint"),
+        (&["cognitionos", "canon", "propose", "--no-i"], "--no-input"),
+        (&["cognitionos", "canon", "propose", "--not"], "--note"),
+        (&["cognitionos", "ledger", "export", "--format", "b"], "bundle"),
+    ] {
+        if let Some(offered) = offered(&folder, words) {
+            assert_eq!(offered, expected, "{words:?}");
         }
     }
 }
@@ -86,13 +155,23 @@ fn shown(folder: &Folder) -> Vec<(String, String)> {
     }
     for manual in manuals() {
         let text = std::fs::read_to_string(workspace().join(&manual)).unwrap();
-        let mut is_shell = false;
+        let mut prompt = None;
         for line in text.replace("\\\n", " ").lines() {
             if line.starts_with("```") {
-                is_shell = line == "```sh";
-            } else if is_shell && line.starts_with("cognitionos ") && !line.contains(['[', '|']) {
-                shown.push((manual.clone(), line.to_owned()));
+                prompt = match line {
+                    "```sh" => Some(""),
+                    "```console" => Some("$ "),
+                    _ => None,
+                };
             }
+            let command = prompt.and_then(|prompt| line.strip_prefix(prompt));
+            // Built and run in one, as the README does it.
+            let command =
+                command.map(|line| line.replace("cargo run --release -- ", "cognitionos "));
+            let command = command.filter(|line| line.starts_with("cognitionos "));
+            shown.extend(
+                command.filter(|line| !line.contains(['[', '|'])).map(|it| (manual.clone(), it)),
+            );
         }
     }
     shown.into_iter().map(|(from, line)| (from, filled(&line))).collect()

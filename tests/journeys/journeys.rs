@@ -17,6 +17,7 @@
 mod approvals;
 mod canon;
 mod codes;
+mod docs;
 mod examples;
 mod files;
 mod help;

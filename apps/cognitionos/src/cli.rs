@@ -59,18 +59,40 @@ pub(crate) enum Command {
     Why(WhyArgs),
     /// List and answer requests for approval.
     #[command(subcommand)]
+    #[command(after_help = "\
+Examples:
+  cognitionos approvals list
+  cognitionos approvals approve apr_01j… --as user:cfo")]
     Approvals(ApprovalsCommand),
     /// Look at the ledger, prove, verify and export it.
     #[command(subcommand)]
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger list
+  cognitionos ledger verify
+  cognitionos ledger export -o ledger.cogbundle --key ledger.vkey")]
     Ledger(LedgerCommand),
     /// Check a bundle that somebody else exported. Needs no data folder and no network.
     Verify(VerifyArgs),
     /// Check, test and change the canon.
     #[command(subcommand)]
+    #[command(after_help = "\
+Examples:
+  cognitionos canon check canon
+  cognitionos canon diff active canon
+  cognitionos canon propose canon --as user:head-of-lab")]
     Canon(CanonCommand),
     /// Check this machine and the data folder.
+    #[command(after_help = "\
+Examples:
+  cognitionos doctor
+  cognitionos doctor --data .cognitionos")]
     Doctor,
     /// Print a completion script for a shell.
+    #[command(after_help = "\
+Examples:
+  cognitionos completions bash > cognitionos.bash
+  cognitionos completions fish > cognitionos.fish")]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
@@ -129,6 +151,11 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cognitionos replay
+  cognitionos replay run_01j…
+  cognitionos replay --all --canon canon-v2")]
 pub(crate) struct ReplayArgs {
     /// The run; by default the newest.
     pub(crate) run: Option<String>,
@@ -141,6 +168,10 @@ pub(crate) struct ReplayArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cognitionos why dny_01j…
+  cognitionos why 12")]
 pub(crate) struct WhyArgs {
     /// A receipt (rcp_…), denial (dny_…), approval (apr_…), plan selection (pln_…) or entry number.
     pub(crate) id: String,
@@ -149,8 +180,15 @@ pub(crate) struct WhyArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ApprovalsCommand {
     /// List what waits for an answer.
+    #[command(after_help = "\
+Examples:
+  cognitionos approvals list
+  cognitionos approvals list --json")]
     List,
     /// Say yes.
+    #[command(after_help = "\
+Examples:
+  cognitionos approvals approve apr_01j… --as user:cfo")]
     Approve {
         /// The request (apr_…).
         id: String,
@@ -159,6 +197,9 @@ pub(crate) enum ApprovalsCommand {
         actor: String,
     },
     /// Say no.
+    #[command(after_help = "\
+Examples:
+  cognitionos approvals reject apr_01j… --as user:cfo --reason 'not this month'")]
     Reject {
         /// The request (apr_…).
         id: String,
@@ -174,6 +215,11 @@ pub(crate) enum ApprovalsCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
     /// List entries, newest last.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger list
+  cognitionos ledger list --run run_01j… --kind denial
+  cognitionos ledger list --from 100 --limit 20 --json")]
     List {
         /// Only entries of this run.
         #[arg(long)]
@@ -189,17 +235,30 @@ pub(crate) enum LedgerCommand {
         limit: usize,
     },
     /// Show one entry with its body.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger show 12
+  cognitionos ledger show rcp_01j…")]
     Show {
         /// The entry's number, or an id in it.
         id: String,
     },
     /// Check every entry, hash, signature and rule of the whole ledger.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger verify
+  cognitionos ledger verify --against head.txt")]
     Verify {
         /// An earlier checkpoint, to show that the ledger only grew since.
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,
     },
     /// Export the ledger: a bundle that an outsider can check, or a table.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger export -o ledger.cogbundle --key ledger.vkey
+  cognitionos ledger export --format csv -o ledger.csv
+  cognitionos ledger export --no-bodies -o -")]
     Export {
         /// Where to; `-` for standard output.
         #[arg(long, short, value_name = "FILE", default_value = "ledger.cogbundle")]
@@ -215,21 +274,37 @@ pub(crate) enum LedgerCommand {
         key: Option<PathBuf>,
     },
     /// Prove that an entry is in the ledger (C2SP tlog-proof).
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger proof 12
+  cognitionos ledger proof rcp_01j…")]
     Proof {
         /// The entry's number, or an id in it.
         id: String,
     },
     /// Print the newest signed head (C2SP tlog-checkpoint).
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger checkpoint > head.txt")]
     Checkpoint,
     /// Print the public key that checks this ledger.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger key > ledger.vkey")]
     Key,
     /// Change to a new signing key.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger rotate --as user:operator")]
     Rotate {
         /// Who does it.
         #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
         actor: String,
     },
     /// Destroy the key of a person's data. Every proof stays valid.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger erase northwind --as user:operator")]
     Erase {
         /// Whose data.
         subject: String,
@@ -238,12 +313,18 @@ pub(crate) enum LedgerCommand {
         actor: String,
     },
     /// Go on with an older copy of the ledger that was put back on purpose.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger accept-restore --as user:operator")]
     AcceptRestore {
         /// Who does it.
         #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
         actor: String,
     },
     /// Drop entries before a number; their subtree hashes and a signed head stay.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger prune --before 1024 --reason 'kept for five years'")]
     Prune {
         /// The first entry that stays.
         #[arg(long)]
@@ -269,6 +350,10 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cognitionos verify ledger.cogbundle --key ledger.vkey
+  cognitionos verify ledger.cogbundle --key ledger.vkey --against head.txt")]
 pub(crate) struct VerifyArgs {
     /// The bundle.
     pub(crate) bundle: PathBuf,
@@ -283,18 +368,29 @@ pub(crate) struct VerifyArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CanonCommand {
     /// Load a canon folder and say what is in it, or what is wrong with it.
+    #[command(after_help = "\
+Examples:
+  cognitionos canon check
+  cognitionos canon check canon-v2")]
     Check {
         /// The folder.
         #[arg(default_value = "canon")]
         dir: PathBuf,
     },
     /// Run a canon's own tests.
+    #[command(after_help = "\
+Examples:
+  cognitionos canon test canon-v2")]
     Test {
         /// The folder.
         #[arg(default_value = "canon")]
         dir: PathBuf,
     },
     /// Say in words how two canons differ.
+    #[command(after_help = "\
+Examples:
+  cognitionos canon diff active canon-v2
+  cognitionos canon diff canon-v1 canon-v2")]
     Diff {
         /// One: a folder, a digest, or `active`.
         from: String,
@@ -302,11 +398,18 @@ pub(crate) enum CanonCommand {
         to: String,
     },
     /// Show which recorded verdicts another canon would change.
+    #[command(after_help = "\
+Examples:
+  cognitionos canon impact canon-v2")]
     Impact {
         /// The folder.
         dir: PathBuf,
     },
     /// Propose a canon for its domain.
+    #[command(after_help = "\
+Examples:
+  cognitionos canon propose canon-v2 --as user:head-of-lab
+  cognitionos canon propose canon-v2 --as user:cfo --evidence 12 --note 'new rotor'")]
     Propose {
         /// The folder.
         dir: PathBuf,
@@ -321,6 +424,9 @@ pub(crate) enum CanonCommand {
         note: Option<String>,
     },
     /// Approve a proposal.
+    #[command(after_help = "\
+Examples:
+  cognitionos canon approve prp_01j… --as user:controller")]
     Approve {
         /// The proposal (prp_…).
         id: String,
@@ -329,6 +435,9 @@ pub(crate) enum CanonCommand {
         actor: String,
     },
     /// Reject a proposal.
+    #[command(after_help = "\
+Examples:
+  cognitionos canon reject prp_01j… --as user:controller --reason 'too wide'")]
     Reject {
         /// The proposal (prp_…).
         id: String,
@@ -340,6 +449,9 @@ pub(crate) enum CanonCommand {
         actor: String,
     },
     /// Put an approved proposal in force.
+    #[command(after_help = "\
+Examples:
+  cognitionos canon activate prp_01j… --as user:head-of-lab")]
     Activate {
         /// The proposal (prp_…).
         id: String,
@@ -348,5 +460,8 @@ pub(crate) enum CanonCommand {
         actor: String,
     },
     /// List canons in force and proposals.
+    #[command(after_help = "\
+Examples:
+  cognitionos canon list")]
     List,
 }

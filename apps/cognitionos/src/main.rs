@@ -13,7 +13,8 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::error::ErrorKind;
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::{Cli, Command};
 use crate::failure::{Exit, Failure, explain};
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
     if system::arguments().nth(1).as_deref() == Some(cog_effect_process::ARGUMENT) {
         return cog_effect_process::enter();
     }
-    let cli = match Cli::try_parse() {
+    let cli = match parsed() {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
@@ -40,6 +41,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// What was said, in words that keep to `--no-color` too when they are wrong or ask for help.
+fn parsed() -> Result<Cli, clap::Error> {
+    let plain = system::arguments().any(|argument| argument == "--no-color");
+    let colour = if plain { ColorChoice::Never } else { ColorChoice::Auto };
+    let matches = Cli::command().color(colour).try_get_matches()?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// The help of a group of commands that was named without one of them.
+fn menu() -> String {
+    let mut command = Cli::command();
+    command.build();
+    for word in system::arguments().skip(1) {
+        command = command.find_subcommand(&word).cloned().unwrap_or(command);
+    }
+    command.render_help().to_string()
+}
+
 /// What was said is not a command; or it asks for help, which is one.
 fn misused(error: &clap::Error) -> ExitCode {
     let code = if error.use_stderr() { Exit::BadInput } else { Exit::Done };
@@ -50,8 +69,13 @@ fn misused(error: &clap::Error) -> ExitCode {
         let failure = Failure::advise(code, message, "--help shows what can be said");
         Terminal::for_json().fail(&failure, code, message);
     } else {
-        // There is nowhere to say that standard output is closed.
-        let _ = error.print();
+        // A variable of the environment that is set does not make it another question.
+        if error.kind() == ErrorKind::MissingSubcommand {
+            Terminal::for_words().complain(&menu());
+        } else {
+            // There is nowhere to say that standard output is closed.
+            let _ = error.print();
+        }
     }
     ExitCode::from(code as u8)
 }

@@ -75,6 +75,16 @@ pub(crate) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
+/// Whether standard error is a terminal.
+pub(crate) fn is_error_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Whether nobody wants colour: NO_COLOR (no-color.org), or a terminal that has none.
+pub(crate) fn is_plain() -> bool {
+    env("NO_COLOR").is_some() || env("TERM").is_some_and(|term| term == "dumb")
+}
+
 /// Whether standard output is a terminal.
 pub(crate) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()

@@ -9,7 +9,7 @@ use cog_base::Value;
 
 use crate::cli::Common;
 use crate::failure::{Exit, Failure};
-use crate::system::{env, is_interactive, is_terminal};
+use crate::system::{is_error_terminal, is_interactive, is_plain, is_terminal};
 
 /// How to speak to whoever started the program.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub(crate) struct Terminal {
     /// The status line may be redrawn in place.
     pub(crate) live: bool,
     colour: bool,
+    /// Messages may have colour; they may go elsewhere than the answer.
+    error_colour: bool,
 }
 
 /// What a word means, and so its colour.
@@ -43,18 +45,32 @@ pub(crate) enum Tone {
 impl Terminal {
     pub(crate) fn new(common: &Common) -> Self {
         let terminal = is_terminal();
+        let wanted = !common.no_color && !is_plain();
         Self {
             json: common.json,
             quiet: common.quiet,
             interactive: is_interactive() && !common.no_input && !common.json,
-            live: terminal && !common.json && !common.quiet,
-            colour: terminal && !common.no_color && env("NO_COLOR").is_none(),
+            live: terminal && !is_plain() && !common.json && !common.quiet,
+            colour: terminal && wanted,
+            error_colour: is_error_terminal() && wanted,
         }
     }
 
     /// For a program whose arguments could not be read, but for the wish for JSON.
     pub(crate) const fn for_json() -> Self {
-        Self { json: true, quiet: true, interactive: false, live: false, colour: false }
+        Self { json: true, ..Self::for_words() }
+    }
+
+    /// For one that says nothing but what is wrong with them.
+    pub(crate) const fn for_words() -> Self {
+        Self {
+            json: false,
+            quiet: true,
+            interactive: false,
+            live: false,
+            colour: false,
+            error_colour: false,
+        }
     }
 
     /// A word in its colour.
@@ -85,13 +101,15 @@ impl Terminal {
     /// A line beside the answer, unless less was asked for.
     pub(crate) fn note(&self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "{}", printable(line));
+            self.complain(line);
         }
     }
 
     /// An error.
     pub(crate) fn complain(&self, text: &str) {
-        let _ = writeln!(std::io::stderr(), "{}", printable(text));
+        let text = printable(text);
+        let text = if self.error_colour { text } else { without_colour(&text) };
+        let _ = writeln!(std::io::stderr(), "{text}");
     }
 
     /// The error that ends the program: a problem document with `--json`, words otherwise.
@@ -148,7 +166,32 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && !ours(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// The text without the colours that [`Terminal::tint`] gives.
+fn without_colour(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
+    }
+    plain
+}
+
 /// Text from files, models and people, made safe to show: no escape sequences at all.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_goes_to_a_file_has_no_colour() {
+        let colourful = Terminal { colour: true, ..Terminal::for_words() };
+        let message =
+            format!("a {} b {}", colourful.tint(Tone::Ask, "c"), colourful.tint(Tone::Bad, "d"));
+        assert_ne!(message, "a c b d");
+        assert_eq!(without_colour(&message), "a c b d");
+        assert_eq!(without_colour("plain m"), "plain m");
+    }
 }
