@@ -8,8 +8,19 @@ use rusqlite::{Error, ErrorCode};
 /// A failure of the database while doing something, said as an infinitive.
 pub(crate) fn failed(doing: &str, error: Error) -> StoreError {
     let code = error.sqlite_error_code();
+    // A column that holds what it cannot hold: somebody else wrote it.
+    let is_foreign = matches!(
+        error,
+        Error::InvalidColumnType(..)
+            | Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+    );
     let source = Box::new(error);
     match code {
+        None if is_foreign => {
+            let what = format!("could not {doing}");
+            StoreError::Corrupt { what, source: Some(source) }
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { source },
         Some(ErrorCode::DiskFull) => StoreError::Full { source },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

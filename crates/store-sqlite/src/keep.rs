@@ -9,10 +9,11 @@ use cog_base::id::TenantId;
 use cog_base::json::Value;
 use cog_ledger::Entry;
 use cog_store::{Cut, Erased, Files, Keep, StoreError};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use crate::error::{failed, on_path};
 use crate::folder::sync_folder;
+use crate::log::Log;
 use crate::place::{Range, id_key};
 use crate::reading::SEGMENT;
 use crate::vault::Which;
@@ -42,7 +43,7 @@ impl Keep for SqliteStore {
     fn erase(&self, tenant: TenantId, subject: &str) -> Result<Erased, StoreError> {
         let name = self.inner().vault.subject(tenant, subject);
         let mut writing = self.inner().writing()?;
-        let Some(log) = writing.log(tenant)? else {
+        let Some(log) = writing.extent(tenant)? else {
             return Ok(Erased { subject: name, bodies: 0 });
         };
         let Some(key) = find_subject(&writing.db, log.no, name)? else {
@@ -60,14 +61,14 @@ impl Keep for SqliteStore {
     }
 
     fn prune_bodies(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError> {
-        let Some(log) = self.inner().writing()?.log(tenant)? else { return Ok(nothing()) };
-        let range = Range::of(log.no);
-        let from = mark(&self.inner().writing()?.db, log.no, Pruning::Bodies)?;
+        let Some(log) = self.inner().writing()?.extent(tenant)? else { return Ok(nothing()) };
+        let from = log.pruned.bodies;
         let to = before.min(log.size).max(from);
         let (mut at, mut removed) = (from, 0);
         while at < to {
             let next = to.min(at + ROWS_MAX);
-            removed += prune_some_bodies(&mut *self.inner().writing()?, log.no, range, next)?;
+            let prune = |tx: &Transaction<'_>, log: &mut Log| prune_some_bodies(tx, log, next);
+            removed += self.inner().writing()?.change(tenant, prune)?.unwrap_or(0);
             at = next;
         }
         self.wipe()?;
@@ -75,23 +76,20 @@ impl Keep for SqliteStore {
     }
 
     fn prunable(&self, tenant: TenantId, before: u64) -> Result<ops::Range<u64>, StoreError> {
-        let mut writing = self.inner().writing()?;
-        let Some(log) = writing.log(tenant)? else { return Ok(0..0) };
-        let first_open = first_open(&writing.db, Range::of(log.no))?;
+        let Some(log) = self.inner().writing()?.extent(tenant)? else { return Ok(0..0) };
         let last = log.size.saturating_sub(1);
-        let from = mark(&writing.db, log.no, Pruning::Entries)?;
-        let to = before.min(first_open.map_or(last, |first| first.min(last)));
+        let to = before.min(log.first_open.map_or(last, |first| first.min(last)));
+        let from = log.pruned.entries;
         Ok(from..(to - to % SEGMENT).max(from))
     }
 
     fn prune_entries(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError> {
-        let Some(log) = self.inner().writing()?.log(tenant)? else { return Ok(nothing()) };
-        let range = Range::of(log.no);
         let ops::Range { start: from, end: to } = self.prunable(tenant, before)?;
         let (mut at, mut removed) = (from, 0);
         while at < to {
             let next = to.min(at + ROWS_MAX);
-            removed += prune_segments(&mut *self.inner().writing()?, log.no, range, (at, next))?;
+            let prune = |tx: &Transaction<'_>, log: &mut Log| prune_segments(tx, log, (at, next));
+            removed += self.inner().writing()?.change(tenant, prune)?.unwrap_or(0);
             at = next;
         }
         self.wipe()?;
@@ -126,33 +124,8 @@ impl SqliteStore {
     }
 }
 
-/// Which of the two marks of a log.
-#[derive(Clone, Copy)]
-enum Pruning {
-    Bodies,
-    Entries,
-}
-
 const fn nothing() -> Cut {
     Cut { from: 0, to: 0, removed: 0 }
-}
-
-fn mark(db: &Connection, log: i64, pruning: Pruning) -> Result<u64, StoreError> {
-    let sql = match pruning {
-        Pruning::Bodies => "SELECT bodies_from FROM log WHERE no = ?1",
-        Pruning::Entries => "SELECT entries_from FROM log WHERE no = ?1",
-    };
-    db.query_row(sql, [log], |row| row.get(0))
-        .map_err(|error| failed("read what was pruned", error))
-}
-
-fn set_mark(tx: &Connection, log: i64, pruning: Pruning, to: u64) -> Result<(), StoreError> {
-    let sql = match pruning {
-        Pruning::Bodies => "UPDATE log SET bodies_from = ?2 WHERE no = ?1",
-        Pruning::Entries => "UPDATE log SET entries_from = ?2 WHERE no = ?1",
-    };
-    let written = tx.execute(sql, params![log, to]);
-    written.map(drop).map_err(|error| failed("note what was pruned", error))
 }
 
 /// Destroy a subject's key. Returns how many bodies nobody can open any more.
@@ -177,51 +150,26 @@ fn remove_bodies_of(writing: &Writing, key: i64) -> Result<usize, StoreError> {
     removed.map_err(|error| failed("remove the bodies of a subject", error))
 }
 
-fn prune_some_bodies(
-    writing: &mut Writing,
-    log: i64,
-    range: Range,
-    to: u64,
-) -> Result<u64, StoreError> {
-    writing.is_touched = true;
-    let tx = begin(&writing.db)?;
+fn prune_some_bodies(tx: &Transaction<'_>, log: &mut Log, to: u64) -> Result<u64, StoreError> {
+    let span = [log.range().place(0), log.range().place(to)];
     let removed = tx
-        .execute(
-            "DELETE FROM body WHERE place >= ?1 AND place < ?2",
-            [range.place(0), range.place(to)],
-        )
+        .execute("DELETE FROM body WHERE place >= ?1 AND place < ?2", span)
         .map_err(|error| failed("prune bodies", error))?;
-    set_mark(&tx, log, Pruning::Bodies, to)?;
-    tx.commit().map_err(|error| failed("prune bodies", error))?;
+    log.end.pruned.bodies = to;
     Ok(removed as u64)
-}
-
-fn first_open(db: &Connection, range: Range) -> Result<Option<u64>, StoreError> {
-    let first: Option<i64> = db
-        .query_row(
-            "SELECT min(first) FROM session WHERE status IS NULL AND first >= ?1 AND first <= ?2",
-            [range.place(0), range.place(u64::MAX)],
-            |row| row.get(0),
-        )
-        .optional()
-        .map_err(|error| failed("read which runs are open", error))?
-        .flatten();
-    Ok(first.map(|place| range.seq(place)))
 }
 
 /// Remove the entries of runs in some whole segments, and keep their leaf hashes.
 fn prune_segments(
-    writing: &mut Writing,
-    log: i64,
-    range: Range,
+    tx: &Transaction<'_>,
+    log: &mut Log,
     (from, to): (u64, u64),
 ) -> Result<u64, StoreError> {
-    writing.is_touched = true;
     let cannot = |error| failed("prune entries", error);
-    let tx = begin(&writing.db)?;
+    let range = log.range();
     let mut begin = from;
     while begin < to {
-        let hashes = leaves(&tx, range, begin)?;
+        let hashes = leaves(tx, range, begin)?;
         tx.execute(
             "INSERT INTO tile (place, hashes) VALUES (?1, ?2)",
             params![range.place(begin), hashes],
@@ -230,7 +178,7 @@ fn prune_segments(
         begin += SEGMENT;
     }
     let span = [range.place(from), range.place(to)];
-    unindex(&tx, span)?;
+    unindex(tx, span)?;
     let removed = tx
         .execute("DELETE FROM entry WHERE place >= ?1 AND place < ?2 AND back IS NOT NULL", span)
         .map_err(cannot)?;
@@ -248,8 +196,7 @@ fn prune_segments(
     .map_err(cannot)?;
     tx.execute("DELETE FROM session WHERE first >= ?1 AND first < ?2 AND last < ?2", ended)
         .map_err(cannot)?;
-    set_mark(&tx, log, Pruning::Entries, to)?;
-    tx.commit().map_err(cannot)?;
+    log.end.pruned.entries = to;
     Ok(removed as u64)
 }
 

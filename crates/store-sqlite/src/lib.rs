@@ -16,14 +16,19 @@
     reason = "the home of the database, of its folder and of the key files in it"
 )]
 
+mod binding;
+mod check;
 mod connect;
+mod entries;
 mod error;
 mod folder;
 mod keep;
+mod log;
 mod marks;
 mod opening;
 mod place;
 mod reading;
+mod runs;
 mod schema;
 mod shelf;
 mod vault;
@@ -41,7 +46,7 @@ use cog_store::{Store, StoreError, TenantTx};
 
 use crate::error::failed;
 use crate::folder::{Folder, Lock};
-use crate::reading::{Readers, Scope};
+use crate::reading::{Checked, Readers, Scope};
 use crate::vault::Vault;
 use crate::writing::Writing;
 
@@ -75,6 +80,7 @@ pub(crate) struct Inner {
     folder: Folder,
     vault: Arc<Vault>,
     readers: Readers,
+    checked: Checked,
     writing: Option<Mutex<Writing>>,
     has_writer: AtomicBool,
     /// Given back last of all.

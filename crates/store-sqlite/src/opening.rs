@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::error::failed;
 use crate::folder::Folder;
 use crate::marks::{self, Marks};
-use crate::reading::Readers;
+use crate::reading::{Checked, Readers};
 use crate::vault::{Drawn, Vault};
 use crate::wal::Checkpointer;
 use crate::writing::Writing;
@@ -27,7 +27,7 @@ pub(crate) fn for_writing(
     let master = make_database(&folder, &mut *entropy)?;
     wal::grow(&folder)?;
     let db = connect::for_writing(&folder)?;
-    schema::check(&db, &folder.database(), true)?;
+    schema::check(&db, &folder.database())?;
     if let Some(Restored { tenant, was, now }) = shorter(&db, &folder)?.pop() {
         return Err(StoreError::RolledBack { tenant, was, now });
     }
@@ -41,6 +41,7 @@ pub(crate) fn for_writing(
         folder,
         vault,
         readers: Readers::default(),
+        checked: Checked::default(),
         writing: Some(Mutex::new(writing)),
         has_writer: AtomicBool::new(false),
         _lock: Some(lock),
@@ -54,7 +55,7 @@ pub(crate) fn for_reading(folder: Folder) -> Result<Inner, StoreError> {
     folder.check_permissions()?;
     let master = folder.read_master()?;
     let db = connect::for_reading(&folder)?;
-    schema::check(&db, &folder.database(), false)?;
+    schema::check(&db, &folder.database())?;
     if let Some(Restored { tenant, was, now }) = shorter(&db, &folder)?.pop() {
         return Err(StoreError::RolledBack { tenant, was, now });
     }
@@ -64,6 +65,7 @@ pub(crate) fn for_reading(folder: Folder) -> Result<Inner, StoreError> {
         folder,
         vault: Arc::new(Vault::new(master)),
         readers,
+        checked: Checked::default(),
         writing: None,
         has_writer: AtomicBool::new(false),
         _lock: None,
@@ -77,7 +79,7 @@ pub(crate) fn accept_restore(folder: &Folder) -> Result<Vec<Restored>, StoreErro
     let _lock = folder.lock()?;
     folder.check_permissions()?;
     let db = connect::for_writing(folder)?;
-    schema::check(&db, &folder.database(), false)?;
+    schema::check(&db, &folder.database())?;
     let restored = shorter(&db, folder)?;
     let path = folder.high_water();
     let mut marks = Marks::open(&path)?;

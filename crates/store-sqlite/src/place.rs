@@ -5,8 +5,10 @@ use cog_base::Digest;
 use cog_ledger::Kind;
 use cog_store::StoreError;
 
-const SEQ_BITS: u32 = 40;
+pub(crate) const SEQ_BITS: u32 = 40;
 const LEVEL_BITS: u32 = 34;
+/// Subtree roots are kept at the levels that this divides.
+pub(crate) const LEVEL_STEP: u8 = 8;
 /// The most entries of one log.
 pub(crate) const ENTRIES_MAX: u64 = 1 << SEQ_BITS;
 /// The most logs of one store.

@@ -1,7 +1,10 @@
 //! Reading: connections that each hold one unchanging state, and a tenant's scope of it.
 
+mod chains;
 mod select;
 mod sessions;
+
+pub(crate) use sessions::Checked;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,18 +13,21 @@ use cog_base::id::{RunId, TenantId};
 use cog_base::json::{Value, parse};
 use cog_base::{Digest, Timestamp};
 use cog_ledger::body::commitment;
+use cog_ledger::bundle::CanonFiles;
 use cog_ledger::merkle::Frontier;
 use cog_ledger::{Checkpoint, Entry, Tail};
 use cog_store::{Files, OpenBody, Pruned, Select, Session, StoreError, TenantTx};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::Inner;
 use crate::connect;
+use crate::entries;
 use crate::error::failed;
 use crate::folder::Folder;
-use crate::place::Range;
-use crate::vault::{Which, open_body};
-use crate::writing::{LOG_KEY, read_subject_key};
+use crate::log::Log;
+use crate::place::LEVEL_STEP;
+use crate::vault::open_body;
+use crate::writing::read_subject_key;
 
 /// The most idle connections that are kept.
 const IDLE_MAX: usize = 8;
@@ -56,50 +62,14 @@ pub(crate) struct Scope<'a> {
     log: Option<Log>,
 }
 
-/// The row of the log.
-pub(crate) struct Log {
-    no: i64,
-    pub(crate) size: u64,
-    frontier: Vec<u8>,
-    last_leaf: Vec<u8>,
-    last_at: i64,
-    own_key: Vec<u8>,
-    pruned: Pruned,
-}
-
-impl Log {
-    pub(crate) const fn range(&self) -> Range {
-        Range::of(self.no)
-    }
-
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            no: row.get(0)?,
-            size: row.get(1)?,
-            frontier: row.get(2)?,
-            last_leaf: row.get(3)?,
-            last_at: row.get(4)?,
-            own_key: row.get(5)?,
-            pruned: Pruned { bodies: row.get(6)?, entries: row.get(7)? },
-        })
-    }
-}
-
 impl<'a> Scope<'a> {
     pub(crate) fn open(inner: &'a Inner, tenant: TenantId) -> Result<Self, StoreError> {
-        let cannot = |error| failed("read a log", error);
         let db = inner.readers.take(&inner.folder)?;
-        db.execute_batch("BEGIN").map_err(cannot)?;
-        let log = db
-            .prepare_cached(
-                "SELECT no, size, frontier, last_leaf, last_at, own_key, bodies_from, entries_from
-                 FROM log WHERE tenant = ?1 AND size > 0",
-            )
-            .and_then(|mut read| {
-                read.query_row([tenant.uuid().as_u128().to_be_bytes()], Log::read).optional()
-            })
-            .map_err(cannot)?;
-        Ok(Self { inner, db: Some(db), tenant, log })
+        db.execute_batch("BEGIN").map_err(|error| failed("read a log", error))?;
+        let mut scope = Self { inner, db: Some(db), tenant, log: None };
+        let log = Log::read(scope.db(), &inner.vault, tenant)?;
+        scope.log = log.filter(|log| log.end.size > 0);
+        Ok(scope)
     }
 
     #[expect(clippy::expect_used, reason = "INVARIANT: the connection leaves only in drop")]
@@ -116,45 +86,23 @@ impl<'a> Scope<'a> {
         Ok(Digest::from_bytes(bytes))
     }
 
-    /// Read an entry strictly, and see that it is the one at its place.
-    fn parse(&self, seq: u64, leaf: &[u8], bytes: &[u8]) -> Result<Entry, StoreError> {
-        let entry = Entry::parse(bytes).map_err(|error| StoreError::Corrupt {
-            what: format!("entry {seq} of {}", self.tenant),
-            source: Some(Box::new(error)),
-        })?;
-        let is_own = entry.tenant() == self.tenant && entry.seq() == seq;
-        if !is_own || entry.leaf().as_bytes() != leaf {
-            return Err(self.damaged(&format!("entry {seq}")));
-        }
-        Ok(entry)
-    }
-
     fn entry_at(&self, log: &Log, seq: u64) -> Result<Option<Entry>, StoreError> {
-        if seq >= log.size {
-            return Ok(None);
-        }
-        let row: Option<(Vec<u8>, Vec<u8>)> = self
-            .db()
-            .prepare_cached("SELECT leaf, bytes FROM entry WHERE place = ?1")
-            .and_then(|mut read| {
-                let place = log.range().place(seq);
-                read.query_row([place], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-            })
-            .map_err(|error| failed("read an entry", error))?;
-        row.map(|(leaf, bytes)| self.parse(seq, &leaf, &bytes)).transpose()
+        Ok(entries::read(self.db(), log, seq)?.map(|found| found.entry))
     }
 
     fn key(&self, log: &Log, subject: Option<i64>) -> Result<Option<Key>, StoreError> {
-        let vault = &self.inner.vault;
         match subject {
-            None => vault.key(Which::Log(log.no), || {
-                let secret = vault.unwrap(self.tenant, LOG_KEY, &log.own_key)?;
-                Ok(Some(Key::from_bytes(*secret)))
-            }),
+            None => Ok(Some(log.key.clone())),
             // Always from the database: a key that another process destroyed must not go on
             // living in the memory of this one.
-            Some(no) => read_subject_key(self.db(), vault, self.tenant, no),
+            Some(no) => read_subject_key(self.db(), &self.inner.vault, self.tenant, no),
         }
+    }
+
+    fn frontier(&self, log: &Log) -> Result<Frontier, StoreError> {
+        let roots = log.end.frontier.chunks(DIGEST_BYTES);
+        let roots = roots.map(|root| self.digest(root, "the tree")).collect::<Result<_, _>>()?;
+        Frontier::from_roots(log.end.size, roots).map_err(|_| self.damaged("the tree"))
     }
 
     /// The leaf hash of an entry that was pruned.
@@ -173,9 +121,13 @@ impl<'a> Scope<'a> {
         hash.map(|hash| self.digest(hash, "a leaf hash")).transpose()
     }
 
+    /// The newest signed head, which must be that of the tree.
     fn head(&self, log: &Log) -> Result<Checkpoint, StoreError> {
-        let heads = self.heads(log, log.size, 1)?;
-        heads.into_iter().next().ok_or_else(|| self.damaged("the signed head"))
+        let damaged = || self.damaged("the signed head");
+        let size = log.end.size;
+        let head = self.heads(log, size, 1)?.into_iter().next().ok_or_else(damaged)?;
+        let is_own = head.size() == size && head.root() == self.frontier(log)?.root();
+        if is_own { Ok(head) } else { Err(damaged()) }
     }
 
     fn heads(&self, log: &Log, size: u64, limit: usize) -> Result<Vec<Checkpoint>, StoreError> {
@@ -189,7 +141,7 @@ impl<'a> Scope<'a> {
             .map_err(cannot)?;
         let range = log.range();
         let notes = read
-            .query_map(params![range.place(size), range.place(log.size), limit], |row| {
+            .query_map(params![range.place(size), range.place(log.end.size), limit], |row| {
                 row.get::<_, String>(0)
             })
             .map_err(cannot)?;
@@ -198,26 +150,6 @@ impl<'a> Scope<'a> {
             Checkpoint::parse(&note.map_err(cannot)?).map_err(damaged)
         };
         notes.map(parse).collect()
-    }
-
-    /// See that the last entry is the one that the end of the log names.
-    fn check_end(&self, log: &Log) -> Result<(), StoreError> {
-        let leaf: Option<Vec<u8>> = self
-            .db()
-            .prepare_cached(
-                "SELECT leaf FROM entry WHERE place >= ?1 AND place <= ?2 ORDER BY place DESC LIMIT 1",
-            )
-            .and_then(|mut read| {
-                let range = log.range();
-                let from = range.place(log.size.saturating_sub(1));
-                read.query_row([from, range.place(u64::MAX)], |row| row.get(0)).optional()
-            })
-            .map_err(|error| failed("read the end of a log", error))?;
-        if leaf.as_ref() == Some(&log.last_leaf) {
-            Ok(())
-        } else {
-            Err(self.damaged("the end of the log"))
-        }
     }
 }
 
@@ -239,14 +171,15 @@ impl TenantTx for Scope<'_> {
 
     fn tail(&self) -> Result<Option<Tail>, StoreError> {
         let Some(log) = &self.log else { return Ok(None) };
-        self.check_end(log)?;
-        let roots = log.frontier.chunks(DIGEST_BYTES);
-        let roots = roots.map(|root| self.digest(root, "the tree")).collect::<Result<_, _>>()?;
-        let frontier = Frontier::from_roots(log.size, roots);
+        let last_leaf = self.digest(&log.end.last_leaf, "the end of the log")?;
+        let last = self.entry_at(log, log.end.size.saturating_sub(1))?;
+        if last.is_none_or(|last| last.leaf() != last_leaf) {
+            return Err(self.damaged("the end of the log"));
+        }
         Ok(Some(Tail {
-            frontier: frontier.map_err(|_| self.damaged("the tree"))?,
-            last_leaf: self.digest(&log.last_leaf, "the end of the log")?,
-            last_at: Timestamp::from_micros(log.last_at),
+            frontier: self.frontier(log)?,
+            last_leaf,
+            last_at: Timestamp::from_micros(log.end.last_at),
             checkpoint: self.head(log)?,
         }))
     }
@@ -282,7 +215,7 @@ impl TenantTx for Scope<'_> {
     }
 
     fn leaf(&self, seq: u64) -> Result<Option<Digest>, StoreError> {
-        let Some(log) = self.log.as_ref().filter(|log| seq < log.size) else { return Ok(None) };
+        let Some(log) = self.log.as_ref().filter(|log| seq < log.end.size) else { return Ok(None) };
         let leaf: Option<Vec<u8>> = self
             .db()
             .prepare_cached("SELECT leaf FROM entry WHERE place = ?1")
@@ -297,7 +230,7 @@ impl TenantTx for Scope<'_> {
     }
 
     fn node(&self, level: u8, index: u64) -> Result<Option<Digest>, StoreError> {
-        let Some(log) = self.log.as_ref().filter(|_| level.is_multiple_of(8)) else {
+        let Some(log) = self.log.as_ref().filter(|_| level.is_multiple_of(LEVEL_STEP)) else {
             return Ok(None);
         };
         let hash: Option<Vec<u8>> = self
@@ -347,10 +280,12 @@ impl TenantTx for Scope<'_> {
         let file = |(path, text): (String, Value)| {
             text.as_text().map(|text| (path, text.to_owned())).ok_or_else(damaged)
         };
-        files.into_iter().map(file).collect::<Result<_, _>>().map(Some)
+        let files = files.into_iter().map(file).collect::<Result<_, _>>()?;
+        let canon = CanonFiles { digest, files };
+        if canon.computed() == digest { Ok(Some(canon.files)) } else { Err(damaged()) }
     }
 
     fn pruned(&self) -> Result<Pruned, StoreError> {
-        Ok(self.log.as_ref().map(|log| log.pruned).unwrap_or_default())
+        Ok(self.log.as_ref().map(|log| log.end.pruned).unwrap_or_default())
     }
 }

@@ -1,4 +1,4 @@
-//! The tables, and how a file of an earlier release comes to have them.
+//! The tables, and what number their form has.
 //!
 //! Places are integers of [`crate::place`]. Entries and bodies are rows keyed by place, so
 //! that an append goes to the right edge of the tree and reading a range is one walk.
@@ -15,9 +15,13 @@ const APPLICATION_ID: i64 = 0x434F_4700;
 /// Twice as much costs a quarter more when one run commits alone, and is no faster in batches.
 pub(crate) const PAGE_BYTES: i64 = 4_096;
 
-/// What each release added, in order; the format of a file is how many of these it has.
-const MIGRATIONS: &[&str] = &["
--- One row for each log: its end, from which the writer goes on.
+/// The number of the format. Format 1 did not bind its tables to the key of the log, so that
+/// nobody can tell whether they are whole: it is not read, nor brought to this one.
+const FORMAT: i64 = 2;
+
+const TABLES: &str = "
+-- One row for each log: its end, from which the writer goes on. `state` is sealed, and what
+-- binds the tables to the key of the log: see `binding.rs`.
 CREATE TABLE log (
     no INTEGER PRIMARY KEY,
     tenant BLOB NOT NULL UNIQUE,
@@ -27,14 +31,18 @@ CREATE TABLE log (
     last_at INTEGER NOT NULL,
     own_key BLOB NOT NULL,
     bodies_from INTEGER NOT NULL DEFAULT 0,
-    entries_from INTEGER NOT NULL DEFAULT 0
+    entries_from INTEGER NOT NULL DEFAULT 0,
+    state BLOB NOT NULL
 ) STRICT;
 -- `back` is how far back the entry before it in its run is; 0 for the first of a run and
--- nothing outside runs.
+-- nothing outside runs. `kin` is the same for its kind, in runs or outside; nothing for kinds
+-- that are not rare. `tag` binds all of these.
 CREATE TABLE entry (
     place INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
     back INTEGER,
+    kin INTEGER,
+    tag BLOB NOT NULL,
     leaf BLOB NOT NULL,
     bytes BLOB NOT NULL
 ) STRICT;
@@ -57,7 +65,8 @@ CREATE TABLE subject_key (
     wrapped BLOB NOT NULL,
     UNIQUE (log, subject)
 ) STRICT;
--- A run is keyed by the place of its first entry; `status` is nothing while it is open.
+-- A run is keyed by the place of its first entry. It is open until its last entry is its
+-- seal, and `status` is what that says.
 CREATE TABLE session (
     first INTEGER PRIMARY KEY,
     log INTEGER NOT NULL,
@@ -66,9 +75,10 @@ CREATE TABLE session (
     entries INTEGER NOT NULL,
     started INTEGER NOT NULL,
     status TEXT,
+    is_open INTEGER NOT NULL,
     UNIQUE (log, id)
 ) STRICT;
-CREATE INDEX session_open ON session (first) WHERE status IS NULL;
+CREATE INDEX session_open ON session (first) WHERE is_open = 1;
 -- Every so many entries of a run, where to enter the chain of its entries.
 CREATE TABLE session_mark (session INTEGER, place INTEGER, PRIMARY KEY (session, place))
     STRICT, WITHOUT ROWID;
@@ -90,19 +100,23 @@ CREATE TABLE signing_key (
 CREATE TABLE housekeeping (one INTEGER PRIMARY KEY CHECK (one = 1), closed INTEGER NOT NULL)
     STRICT;
 INSERT INTO housekeeping VALUES (1, 0);
-"];
+";
 
 /// Make an empty file ours. Nobody else has it open yet, and until the write-ahead log is
 /// switched on, a power cut leaves it empty.
 pub(crate) fn create(db: &Connection) -> Result<(), StoreError> {
     let cannot = |error| failed("create the database", error);
     db.pragma_update(None, "page_size", PAGE_BYTES).map_err(cannot)?;
-    migrate(db, 0)?;
+    db.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID};
+         PRAGMA user_version = {FORMAT}; COMMIT;"
+    ))
+    .map_err(cannot)?;
     db.pragma_update(None, "journal_mode", "wal").map_err(cannot)
 }
 
-/// Check that the file is ours and bring it to this release's format.
-pub(crate) fn check(db: &Connection, path: &Path, may_migrate: bool) -> Result<(), StoreError> {
+/// Check that the file is ours and has this release's format.
+pub(crate) fn check(db: &Connection, path: &Path) -> Result<(), StoreError> {
     let number = |name| {
         let read = db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         read.map_err(|error| failed("read the database", error))
@@ -110,21 +124,9 @@ pub(crate) fn check(db: &Connection, path: &Path, may_migrate: bool) -> Result<(
     if number("application_id")? != APPLICATION_ID {
         return Err(StoreError::NotOurs { path: path.to_owned() });
     }
-    let (found, known) = (number("user_version")?, MIGRATIONS.len());
-    match usize::try_from(found) {
-        Ok(found) if found == known => Ok(()),
-        Ok(found) if found < known && may_migrate => migrate(db, found),
-        Ok(found) if found < known => Err(StoreError::ReadOnly),
-        _ => Err(StoreError::TooNew { found, known: i64::try_from(known).unwrap_or(i64::MAX) }),
+    match number("user_version")? {
+        FORMAT => Ok(()),
+        found if found > FORMAT => Err(StoreError::TooNew { found, known: FORMAT }),
+        found => Err(StoreError::TooOld { found, known: FORMAT }),
     }
-}
-
-fn migrate(db: &Connection, found: usize) -> Result<(), StoreError> {
-    let steps = MIGRATIONS.get(found..).unwrap_or_default().concat();
-    db.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {steps} PRAGMA application_id = {APPLICATION_ID};
-         PRAGMA user_version = {}; COMMIT;",
-        MIGRATIONS.len()
-    ))
-    .map_err(|error| failed("bring the database to this release's format", error))
 }

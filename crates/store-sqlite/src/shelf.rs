@@ -15,7 +15,7 @@ use crate::error::failed;
 use crate::reading::Scope;
 use crate::writing::begin;
 
-const SIGNING_KEY: &[u8] = b"signing";
+pub(crate) const SIGNING_KEY: &[u8] = b"signing";
 
 pub(crate) fn take(inner: &Arc<Inner>) -> Result<Box<dyn Shelf + Send>, StoreError> {
     drop(inner.writing()?);

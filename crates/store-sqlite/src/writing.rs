@@ -1,7 +1,7 @@
 //! The one connection that writes, and what a commit of the ledger writes.
 
 mod rows;
-mod sessions;
+mod runs;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,22 +9,23 @@ use std::sync::Arc;
 use cog_base::cipher::Key;
 use cog_base::id::TenantId;
 use cog_base::{Digest, Entropy};
-use cog_ledger::SealedBatch;
-use cog_store::StoreError;
+use cog_ledger::{Entry, SealedBatch, SealedBody};
+use cog_store::{Pruned, StoreError};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
+use crate::binding::{Chain, End, Links};
 use crate::error::failed;
+use crate::log::{LOG_KEY, Log};
 use crate::marks::Marks;
-use crate::place::{LOGS_MAX, Range, check_size};
-use crate::vault::{Drawn, Vault, Which};
+use crate::place::{LOGS_MAX, check_size, is_rare, kind_code};
+use crate::vault::{Drawn, Vault, Which, seal_body};
 use crate::wal::{self, Checkpointer};
 use rows::Rows;
-pub(crate) use sessions::MARK_EVERY;
-use sessions::Sessions;
+pub(crate) use runs::MARK_EVERY;
+use runs::Runs;
 
 /// The most logs whose ends are held; beyond it all are dropped and read again.
 const LOGS_HELD_MAX: usize = 65_536;
-pub(crate) const LOG_KEY: &[u8] = b"log";
 pub(crate) const SUBJECT_KEY: &[u8] = b"subject";
 
 /// Everything that writes to the database goes through here.
@@ -33,8 +34,7 @@ pub(crate) struct Writing {
     pub(crate) vault: Arc<Vault>,
     pub(crate) entropy: Drawn,
     pub(crate) marks: Marks,
-    logs: HashMap<TenantId, Log>,
-    sessions: Sessions,
+    logs: HashMap<TenantId, Held>,
     /// Subjects whose keys are known, by log and name.
     pub(crate) subjects: HashMap<(i64, Digest), i64>,
     scratch: Vec<u8>,
@@ -46,12 +46,20 @@ pub(crate) struct Writing {
     pages: u32,
 }
 
-/// The end of a log as this connection left it.
-#[derive(Clone)]
-pub(crate) struct Log {
+/// A log as this connection left it, with its open runs.
+struct Held {
+    log: Log,
+    runs: Runs,
+}
+
+/// How far a log reaches.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent {
     pub(crate) no: i64,
     pub(crate) size: u64,
-    key: Key,
+    pub(crate) pruned: Pruned,
+    /// The first entry of the oldest open run.
+    pub(crate) first_open: Option<u64>,
 }
 
 impl Writing {
@@ -68,7 +76,6 @@ impl Writing {
             entropy,
             marks,
             logs: HashMap::new(),
-            sessions: Sessions::default(),
             subjects: HashMap::new(),
             scratch: Vec::new(),
             is_touched: false,
@@ -101,66 +108,79 @@ impl Writing {
     /// Drop what is remembered of the database; it is read again when needed.
     pub(crate) fn forget(&mut self) {
         self.logs.clear();
-        self.sessions.clear();
         self.subjects.clear();
         // A subject's number that was rolled back is given again, to another key.
         self.vault.forget_all();
     }
 
-    /// A log, read from the database if need be.
-    pub(crate) fn log(&mut self, tenant: TenantId) -> Result<Option<Log>, StoreError> {
-        if let Some(log) = self.logs.get(&tenant) {
-            return Ok(Some(log.clone()));
+    /// How far a log reaches, if it has begun.
+    pub(crate) fn extent(&mut self, tenant: TenantId) -> Result<Option<Extent>, StoreError> {
+        if !self.logs.contains_key(&tenant) {
+            let Some(held) = Held::read(&self.db, &self.vault, tenant)? else { return Ok(None) };
+            hold(&mut self.logs, tenant, held);
         }
-        let log = read_log(&self.db, &self.vault, tenant)?;
-        if let Some(log) = &log {
-            hold(&mut self.logs, tenant, log.clone());
-        }
-        Ok(log)
+        let extent = |held: &Held| {
+            let log = &held.log;
+            let first_open = held.runs.first().map(|first| log.range().seq(first));
+            Extent { no: log.no, size: log.end.size, pruned: log.end.pruned, first_open }
+        };
+        Ok(self.logs.get(&tenant).map(extent))
+    }
+
+    /// Change a log that has begun in one transaction, and what was pruned of it.
+    pub(crate) fn change<T>(
+        &mut self,
+        tenant: TenantId,
+        change: impl FnOnce(&Transaction<'_>, &mut Log) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.is_touched = true;
+        let held = match self.logs.remove(&tenant) {
+            Some(held) => Some(held),
+            None => Held::read(&self.db, &self.vault, tenant)?,
+        };
+        let Some(mut held) = held else { return Ok(None) };
+        let tx = begin(&self.db)?;
+        let result = change(&tx, &mut held.log)?;
+        held.log.write(&tx, &mut self.entropy)?;
+        tx.commit().map_err(|error| failed("change a log", error))?;
+        hold(&mut self.logs, tenant, held);
+        Ok(Some(result))
     }
 
     fn write(&mut self, batches: &[SealedBatch]) -> Result<(), StoreError> {
         let tx = begin(&self.db)?;
         {
             let mut rows = Rows::prepare(&tx)?;
-            for batch in batches {
-                if batch.entries.is_empty() {
-                    continue;
-                }
-                let log = match self.logs.remove(&batch.tenant) {
-                    Some(log) => log,
-                    None => match read_log(&tx, &self.vault, batch.tenant)? {
-                        Some(log) => log,
-                        None => create_log(&tx, &self.vault, batch.tenant, &mut self.entropy)?,
+            let mut sealing = Sealing {
+                tx: &tx,
+                vault: &self.vault,
+                entropy: &mut self.entropy,
+                subjects: &mut self.subjects,
+                scratch: &mut self.scratch,
+            };
+            for batch in batches.iter().filter(|batch| !batch.entries.is_empty()) {
+                let mut held = match self.logs.remove(&batch.tenant) {
+                    Some(held) => held,
+                    None => match Held::read(&tx, &self.vault, batch.tenant)? {
+                        Some(held) => held,
+                        None => Held::create(&tx, &self.vault, batch.tenant, sealing.entropy)?,
                     },
                 };
-                let mut sealing = Sealing {
-                    tx: &tx,
-                    vault: &self.vault,
-                    entropy: &mut self.entropy,
-                    subjects: &mut self.subjects,
-                    scratch: &mut self.scratch,
-                    tenant: batch.tenant,
-                    log: &log,
-                };
-                let size = write_batch(&mut rows, &mut sealing, &mut self.sessions, batch)?;
-                hold(&mut self.logs, batch.tenant, Log { size, ..log });
+                held.add(&mut rows, &mut sealing, batch)?;
+                hold(&mut self.logs, batch.tenant, held);
             }
-            self.sessions.write(&tx)?;
         }
         tx.commit().map_err(|error| failed("commit to the ledger", error))
     }
 }
 
-/// What the bodies of one batch are sealed with.
+/// What bodies are sealed with.
 struct Sealing<'a> {
     tx: &'a Transaction<'a>,
     vault: &'a Vault,
     entropy: &'a mut Drawn,
     subjects: &'a mut HashMap<(i64, Digest), i64>,
     scratch: &'a mut Vec<u8>,
-    tenant: TenantId,
-    log: &'a Log,
 }
 
 /// Begin a write. The lock is taken at once, so that nothing is read that then changes.
@@ -169,90 +189,145 @@ pub(crate) fn begin(db: &Connection) -> Result<Transaction<'_>, StoreError> {
         .map_err(|error| failed("begin to write to the ledger", error))
 }
 
-fn hold(logs: &mut HashMap<TenantId, Log>, tenant: TenantId, log: Log) {
+fn hold(logs: &mut HashMap<TenantId, Held>, tenant: TenantId, held: Held) {
     if logs.len() >= LOGS_HELD_MAX {
         logs.clear();
     }
-    logs.insert(tenant, log);
+    logs.insert(tenant, held);
 }
 
-fn write_batch(
-    rows: &mut Rows<'_>,
-    sealing: &mut Sealing<'_>,
-    sessions: &mut Sessions,
-    batch: &SealedBatch,
-) -> Result<u64, StoreError> {
-    let log = sealing.log;
-    if batch.first != log.size {
-        let (tenant, first, size) = (batch.tenant, batch.first, log.size);
-        return Err(StoreError::HeadMoved { tenant, first, size });
+impl Held {
+    fn read(db: &Connection, vault: &Vault, tenant: TenantId) -> Result<Option<Self>, StoreError> {
+        let Some(log) = Log::read(db, vault, tenant)? else { return Ok(None) };
+        let runs = Runs::read(db, &log)?;
+        Ok(Some(Self { log, runs }))
     }
-    let range = Range::of(log.no);
-    for sealed in &batch.entries {
-        let place = range.place(sealed.entry.seq());
-        let back = sessions.add(sealing.tx, log.no, place, &sealed.entry)?;
-        rows.entry(place, back, &sealed.entry)?;
-        if let Some(body) = &sealed.body {
-            let (key, bytes) = sealing.body(sealed.entry.seq(), body)?;
-            rows.body(place, key, &bytes)?;
+
+    fn create(
+        tx: &Transaction<'_>,
+        vault: &Vault,
+        tenant: TenantId,
+        entropy: &mut Drawn,
+    ) -> Result<Self, StoreError> {
+        let key = Key::new(entropy)?;
+        let wrapped = vault.wrap(tenant, LOG_KEY, key.expose(), entropy)?;
+        let bytes = tenant.uuid().as_u128().to_be_bytes();
+        // The end is written when the first entries are.
+        tx.prepare_cached(
+            "INSERT INTO log (tenant, size, frontier, last_leaf, last_at, own_key, state)
+             VALUES (?1, 0, x'', x'', 0, ?2, x'')",
+        )
+        .and_then(|mut insert| insert.execute(params![bytes, wrapped]))
+        .map_err(|error| failed("begin a log", error))?;
+        let no = tx.last_insert_rowid();
+        let asked = no.unsigned_abs();
+        if asked >= LOGS_MAX {
+            return Err(StoreError::TooMuch { what: "logs in one store", asked, max: LOGS_MAX });
         }
+        Ok(Self { log: Log::empty(no, tenant, key), runs: Runs::default() })
     }
-    let size = log.size + batch.entries.len() as u64;
-    check_size(size)?;
-    rows.nodes(range, &batch.nodes)?;
-    rows.end(log.no, batch)?;
-    Ok(size)
+
+    /// Write a batch at the end of the log.
+    fn add(
+        &mut self,
+        rows: &mut Rows<'_>,
+        sealing: &mut Sealing<'_>,
+        batch: &SealedBatch,
+    ) -> Result<(), StoreError> {
+        let (tenant, first, size) = (batch.tenant, batch.first, self.log.end.size);
+        if first != size {
+            return Err(StoreError::HeadMoved { tenant, first, size });
+        }
+        check_size(size + batch.entries.len() as u64)?;
+        let range = self.log.range();
+        for sealed in &batch.entries {
+            let place = range.place(sealed.entry.seq());
+            self.add_entry(rows, sealing.tx, place, &sealed.entry)?;
+            if let Some(body) = &sealed.body {
+                let (key, bytes) = sealing.body(&self.log, sealed.entry.seq(), body)?;
+                rows.body(place, key, &bytes)?;
+            }
+        }
+        rows.nodes(range, &batch.nodes)?;
+        rows.head(range, &batch.checkpoint)?;
+        self.runs.write(sealing.tx, &mut self.log)?;
+        let roots = batch.frontier.roots().iter();
+        if let Some(last) = batch.entries.last() {
+            self.log.end = End {
+                size: batch.frontier.size(),
+                frontier: roots.flat_map(|root| *root.as_bytes()).collect(),
+                last_leaf: last.entry.leaf().as_bytes().to_vec(),
+                last_at: last.entry.at().micros(),
+                pruned: self.log.end.pruned,
+            };
+        }
+        self.log.write(sealing.tx, sealing.entropy)
+    }
+
+    fn add_entry(
+        &mut self,
+        rows: &mut Rows<'_>,
+        tx: &Transaction<'_>,
+        place: i64,
+        entry: &Entry,
+    ) -> Result<(), StoreError> {
+        let back = self.runs.add(tx, &self.log, place, entry)?;
+        let state = &mut self.log.state;
+        let kin = is_rare(entry.kind())
+            .then(|| state.extend(Chain::of(entry.kind(), back.is_some()), entry.seq()));
+        let links = Links { kind: kind_code(entry.kind()), back, kin };
+        let tag = self.log.bindings.tag(place, links, entry.leaf().as_bytes());
+        rows.entry(place, links, tag, entry)
+    }
 }
 
 impl Sealing<'_> {
     /// The body sealed, with the number of its subject's key if it has one.
     fn body(
         &mut self,
+        log: &Log,
         seq: u64,
-        body: &cog_ledger::SealedBody,
+        body: &SealedBody,
     ) -> Result<(Option<i64>, Vec<u8>), StoreError> {
-        let place = (self.tenant, seq);
-        let Some(subject) = &body.subject else {
-            let with = (&mut *self.scratch, &mut *self.entropy as &mut dyn Entropy);
-            let key = &self.log.key;
-            return Ok((None, crate::vault::seal_body(key, place, &body.salt, &body.bytes, with)?));
-        };
-        let (no, key) = self.subject_key(subject)?;
+        let subject = body.subject.as_deref();
+        let subject = subject.map(|subject| self.subject_key(log, subject)).transpose()?;
+        let key = subject.as_ref().map_or(&log.key, |(_, key)| key);
         let with = (&mut *self.scratch, &mut *self.entropy as &mut dyn Entropy);
-        Ok((Some(no), crate::vault::seal_body(&key, place, &body.salt, &body.bytes, with)?))
+        let sealed = seal_body(key, (log.tenant, seq), &body.salt, &body.bytes, with)?;
+        Ok((subject.map(|(no, _)| no), sealed))
     }
 
     /// The key of a subject, made when it is first needed.
-    fn subject_key(&mut self, subject: &str) -> Result<(i64, Key), StoreError> {
-        let name = self.vault.subject(self.tenant, subject);
-        if let Some(no) = self.subjects.get(&(self.log.no, name)) {
+    fn subject_key(&mut self, log: &Log, subject: &str) -> Result<(i64, Key), StoreError> {
+        let name = self.vault.subject(log.tenant, subject);
+        if let Some(no) = self.subjects.get(&(log.no, name)) {
             let no = *no;
-            let read = || read_subject_key(self.tx, self.vault, self.tenant, no);
+            let read = || read_subject_key(self.tx, self.vault, log.tenant, no);
             if let Some(key) = self.vault.key(Which::Subject(no), read)? {
                 return Ok((no, key));
             }
         }
-        let (no, key) = match find_subject(self.tx, self.log.no, name)? {
+        let (no, key) = match find_subject(self.tx, log.no, name)? {
             Some(no) => {
-                let read = || read_subject_key(self.tx, self.vault, self.tenant, no);
+                let read = || read_subject_key(self.tx, self.vault, log.tenant, no);
                 let gone = || StoreError::corrupt("the key of a subject");
                 (no, self.vault.key(Which::Subject(no), read)?.ok_or_else(gone)?)
             }
-            None => self.create_subject_key(name)?,
+            None => self.create_subject_key(log, name)?,
         };
         if self.subjects.len() >= LOGS_HELD_MAX {
             self.subjects.clear();
         }
-        self.subjects.insert((self.log.no, name), no);
+        self.subjects.insert((log.no, name), no);
         Ok((no, key))
     }
 
-    fn create_subject_key(&mut self, name: Digest) -> Result<(i64, Key), StoreError> {
+    fn create_subject_key(&mut self, log: &Log, name: Digest) -> Result<(i64, Key), StoreError> {
         let key = Key::new(self.entropy)?;
-        let wrapped = self.vault.wrap(self.tenant, SUBJECT_KEY, key.expose(), self.entropy)?;
+        let wrapped = self.vault.wrap(log.tenant, SUBJECT_KEY, key.expose(), self.entropy)?;
         self.tx
             .prepare_cached("INSERT INTO subject_key (log, subject, wrapped) VALUES (?1, ?2, ?3)")
-            .and_then(|mut insert| insert.execute(params![self.log.no, name.as_bytes(), wrapped]))
+            .and_then(|mut insert| insert.execute(params![log.no, name.as_bytes(), wrapped]))
             .map_err(|error| failed("keep the key of a subject", error))?;
         Ok((self.tx.last_insert_rowid(), key))
     }
@@ -284,40 +359,4 @@ pub(crate) fn read_subject_key(
         .map_err(|error| failed("read the key of a subject", error))?;
     let open = |wrapped: Vec<u8>| vault.unwrap(tenant, SUBJECT_KEY, &wrapped);
     Ok(wrapped.map(open).transpose()?.map(|secret| Key::from_bytes(*secret)))
-}
-
-fn read_log(db: &Connection, vault: &Vault, tenant: TenantId) -> Result<Option<Log>, StoreError> {
-    let bytes = tenant.uuid().as_u128().to_be_bytes();
-    let row: Option<(i64, u64, Vec<u8>)> = db
-        .prepare_cached("SELECT no, size, own_key FROM log WHERE tenant = ?1")
-        .and_then(|mut read| {
-            read.query_row([bytes], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
-        })
-        .map_err(|error| failed("read the end of a log", error))?;
-    let Some((no, size, wrapped)) = row else { return Ok(None) };
-    let key = Key::from_bytes(*vault.unwrap(tenant, LOG_KEY, &wrapped)?);
-    Ok(Some(Log { no, size, key }))
-}
-
-fn create_log(
-    tx: &Transaction<'_>,
-    vault: &Vault,
-    tenant: TenantId,
-    entropy: &mut Drawn,
-) -> Result<Log, StoreError> {
-    let key = Key::new(entropy)?;
-    let wrapped = vault.wrap(tenant, LOG_KEY, key.expose(), entropy)?;
-    let bytes = tenant.uuid().as_u128().to_be_bytes();
-    tx.prepare_cached(
-        "INSERT INTO log (tenant, size, frontier, last_leaf, last_at, own_key)
-         VALUES (?1, 0, x'', x'', 0, ?2)",
-    )
-    .and_then(|mut insert| insert.execute(params![bytes, wrapped]))
-    .map_err(|error| failed("begin a log", error))?;
-    let no = tx.last_insert_rowid();
-    let count = no.unsigned_abs();
-    if count >= LOGS_MAX {
-        return Err(StoreError::TooMuch { what: "logs in one store", asked: count, max: LOGS_MAX });
-    }
-    Ok(Log { no, size: 0, key })
 }

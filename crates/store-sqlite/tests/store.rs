@@ -18,6 +18,10 @@ mod damage;
 mod folder;
 #[path = "store/full.rs"]
 mod full;
+#[path = "store/hidden.rs"]
+mod hidden;
+#[path = "store/honest.rs"]
+mod honest;
 #[path = "store/kill.rs"]
 mod kill;
 #[path = "store/place.rs"]

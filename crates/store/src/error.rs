@@ -123,6 +123,14 @@ pub enum StoreError {
         /// The latest that this release knows.
         known: i64,
     },
+    /// The file was made by an earlier release whose format is not read any more.
+    #[error("the data have format {found}, this release reads format {known} alone")]
+    TooOld {
+        /// The format of the data.
+        found: i64,
+        /// The one that this release reads.
+        known: i64,
+    },
     /// What is kept does not hold together.
     #[error("the kept data are damaged: {what}")]
     Corrupt {
@@ -200,6 +208,7 @@ impl StoreError {
             | Self::Unbound { .. }
             | Self::NotOurs { .. }
             | Self::TooNew { .. }
+            | Self::TooOld { .. }
             | Self::Corrupt { .. }
             | Self::Io { .. }
             | Self::TooMuch { .. }
@@ -262,6 +271,7 @@ impl StoreError {
             Self::TooNew { .. } => {
                 "Use a release at least as new as the one that wrote the data.".into()
             }
+            Self::TooOld { .. } => "Export it with the release that wrote it; begin anew.".into(),
             Self::Corrupt { .. } => {
                 "Keep a copy of the folder, then restore the last backup; `ledger \
                  verify` says which entries hold."

@@ -1,11 +1,13 @@
 //! Pages of entries: which places to look at, by the condition that narrows most.
 
-use cog_ledger::{Entry, Kind};
+use cog_ledger::Entry;
 use cog_store::{Select, StoreError};
 use rusqlite::params;
 
-use super::{Log, Scope};
+use super::Scope;
+use crate::entries;
 use crate::error::failed;
+use crate::log::Log;
 use crate::place::{id_key, is_rare, kind_code};
 
 /// The places from the first to before the second.
@@ -15,10 +17,11 @@ impl Scope<'_> {
     /// The page that `select` asks for.
     pub(super) fn page(&self, log: &Log, select: &Select) -> Result<Vec<Entry>, StoreError> {
         let range = log.range();
-        let span = (range.place(select.from), range.place(select.to.min(log.size)));
-        if span.0 >= span.1 || select.limit == 0 {
+        let (from, to) = (select.from, select.to.min(log.end.size));
+        if from >= to || select.limit == 0 {
             return Ok(Vec::new());
         }
+        let span = (range.place(from), range.place(to));
         if let Some(id) = &select.id {
             return self.take(log, select, self.places_of_id(id, span, select.newest_first)?);
         }
@@ -27,18 +30,13 @@ impl Scope<'_> {
             return self.run_page(log, &run, select, span);
         }
         if !select.kinds.is_empty() && select.kinds.iter().all(|kind| is_rare(*kind)) {
-            return self.take(log, select, self.places_of_kinds(select, span)?);
+            return self.of_kinds(log, select, (from, to));
         }
-        self.scan(log, select, span)
+        self.scan(log, select, (from, to))
     }
 
     /// The entries at `places` that are asked for, up to the limit.
-    pub(super) fn take(
-        &self,
-        log: &Log,
-        select: &Select,
-        places: Vec<i64>,
-    ) -> Result<Vec<Entry>, StoreError> {
+    fn take(&self, log: &Log, select: &Select, places: Vec<i64>) -> Result<Vec<Entry>, StoreError> {
         let mut page = Vec::new();
         for place in places {
             let entry = self.entry_at(log, log.range().seq(place))?;
@@ -64,45 +62,13 @@ impl Scope<'_> {
                  ORDER BY place",
             )
             .map_err(cannot)?;
-        let rows = find.query_map([id_key(id), begin, end], |row| row.get(0)).map_err(cannot)?;
-        let mut places = rows.collect::<Result<Vec<_>, _>>().map_err(cannot)?;
+        let rows = find.query_map(params![id_key(id), begin, end], |row| row.get(0));
+        let places = rows.map_err(cannot)?.collect::<Result<Vec<_>, _>>();
+        let mut places = places.map_err(cannot)?;
         if newest_first {
             places.reverse();
         }
         Ok(places)
-    }
-
-    fn places_of_kinds(&self, select: &Select, span: Span) -> Result<Vec<i64>, StoreError> {
-        let mut places = Vec::new();
-        for kind in &select.kinds {
-            places.extend(self.places_of_kind(*kind, span, select)?);
-        }
-        places.sort_unstable();
-        places.dedup();
-        if select.newest_first {
-            places.reverse();
-        }
-        Ok(places)
-    }
-
-    fn places_of_kind(
-        &self,
-        kind: Kind,
-        (begin, end): Span,
-        select: &Select,
-    ) -> Result<Vec<i64>, StoreError> {
-        let cannot = |error| failed("look up a kind", error);
-        let sql = if select.newest_first {
-            "SELECT place FROM entry_kind WHERE kind = ?1 AND place >= ?2 AND place < ?3
-             ORDER BY place DESC LIMIT ?4"
-        } else {
-            "SELECT place FROM entry_kind WHERE kind = ?1 AND place >= ?2 AND place < ?3
-             ORDER BY place LIMIT ?4"
-        };
-        let mut find = self.db().prepare_cached(sql).map_err(cannot)?;
-        let row = params![kind_code(kind), begin, end, select.limit];
-        let rows = find.query_map(row, |row| row.get(0)).map_err(cannot)?;
-        rows.collect::<Result<_, _>>().map_err(cannot)
     }
 
     /// Look at every entry of the span until the page is full.
@@ -110,32 +76,63 @@ impl Scope<'_> {
         &self,
         log: &Log,
         select: &Select,
-        (begin, end): Span,
+        (begin, end): (u64, u64),
     ) -> Result<Vec<Entry>, StoreError> {
         let cannot = |error| failed("read entries", error);
         let sql = if select.newest_first {
-            "SELECT place, kind, leaf, bytes FROM entry WHERE place >= ?1 AND place < ?2
-             ORDER BY place DESC"
+            "SELECT kind, back, kin, tag, leaf, bytes, place FROM entry
+             WHERE place >= ?1 AND place < ?2 ORDER BY place DESC"
         } else {
-            "SELECT place, kind, leaf, bytes FROM entry WHERE place >= ?1 AND place < ?2
-             ORDER BY place"
+            "SELECT kind, back, kin, tag, leaf, bytes, place FROM entry
+             WHERE place >= ?1 AND place < ?2 ORDER BY place"
         };
+        let range = log.range();
         let mut read = self.db().prepare_cached(sql).map_err(cannot)?;
-        let mut rows = read.query([begin, end]).map_err(cannot)?;
+        let mut rows = read.query([range.place(begin), range.place(end)]).map_err(cannot)?;
         let kinds: Vec<i64> = select.kinds.iter().map(|kind| kind_code(*kind)).collect();
+        let mut left = Left { begin, end, pruned: log.end.pruned.entries };
         let mut page = Vec::new();
         while page.len() < select.limit {
-            let Some(row) = rows.next().map_err(cannot)? else { break };
-            let kind = row.get(1).map_err(cannot)?;
-            if !kinds.is_empty() && !kinds.contains(&kind) {
-                continue;
-            }
-            let seq = log.range().seq(row.get(0).map_err(cannot)?);
-            let blob = |column| {
-                row.get_ref(column).map_err(cannot)?.as_blob().map_err(|_| self.damaged("an entry"))
+            let Some(row) = rows.next().map_err(cannot)? else {
+                left.is_nothing().map_err(|seq| log.damaged(&format!("entry {seq}")))?;
+                break;
             };
-            page.push(self.parse(seq, blob(2)?, blob(3)?)?);
+            let place = row.get(6).map_err(cannot)?;
+            let met = left.meet(range.seq(place), select.newest_first);
+            met.map_err(|seq| log.damaged(&format!("entry {seq}")))?;
+            let links = entries::links(log, place, row)?;
+            if kinds.is_empty() || kinds.contains(&links.kind) {
+                page.push(entries::parse(log, place, row)?.entry);
+            }
         }
         Ok(page)
+    }
+}
+
+/// What of a span is still to come. Entries are missing only where they were pruned.
+struct Left {
+    begin: u64,
+    end: u64,
+    pruned: u64,
+}
+
+impl Left {
+    /// Take the next one off. An error names an entry that is missing.
+    fn meet(&mut self, seq: u64, newest_first: bool) -> Result<(), u64> {
+        let passed = if newest_first {
+            let passed = Self { begin: seq + 1, ..*self };
+            self.end = seq;
+            passed
+        } else {
+            let passed = Self { end: seq, ..*self };
+            self.begin = seq + 1;
+            passed
+        };
+        passed.is_nothing()
+    }
+
+    fn is_nothing(&self) -> Result<(), u64> {
+        let first = self.begin.max(self.pruned);
+        if first < self.end { Err(first) } else { Ok(()) }
     }
 }

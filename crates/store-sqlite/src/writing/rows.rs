@@ -1,11 +1,12 @@
 //! The statements that write entries, prepared once and kept.
 
-use cog_ledger::{Entry, Node, SealedBatch};
+use cog_ledger::{Checkpoint, Entry, Node};
 use cog_store::StoreError;
 use rusqlite::{CachedStatement, Transaction, params};
 
+use crate::binding::{Links, TAG_BYTES};
 use crate::error::failed;
-use crate::place::{Range, id_key, is_rare, kind_code};
+use crate::place::{Range, id_key};
 
 /// The statements of one commit.
 pub(super) struct Rows<'a> {
@@ -24,7 +25,8 @@ impl<'a> Rows<'a> {
         Ok(Self {
             tx,
             entry: prepare(
-                "INSERT INTO entry (place, kind, back, leaf, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO entry (place, kind, back, kin, tag, leaf, bytes)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?,
             id: prepare("INSERT INTO entry_id (key, place) VALUES (?1, ?2)")?,
             kind: prepare("INSERT INTO entry_kind (kind, place) VALUES (?1, ?2)")?,
@@ -36,18 +38,19 @@ impl<'a> Rows<'a> {
     pub(super) fn entry(
         &mut self,
         place: i64,
-        back: Option<i64>,
+        links: Links,
+        tag: [u8; TAG_BYTES],
         entry: &Entry,
     ) -> Result<(), StoreError> {
-        let kind = kind_code(entry.kind());
+        let Links { kind, back, kin } = links;
         let leaf = entry.leaf();
-        let row = params![place, kind, back, leaf.as_bytes(), entry.bytes()];
+        let row = params![place, kind, back, kin, tag, leaf.as_bytes(), entry.bytes()];
         self.entry.execute(row).map_err(|error| failed("write an entry", error))?;
         if let Some(id) = entry.id() {
             let written = self.id.execute(params![id_key(id), place]);
             written.map_err(|error| failed("index an entry", error))?;
         }
-        if is_rare(entry.kind()) {
+        if kin.is_some() {
             let written = self.kind.execute(params![kind, place]);
             written.map_err(|error| failed("index an entry", error))?;
         }
@@ -79,25 +82,13 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// Write the end of the log and its signed head.
-    pub(super) fn end(&self, log: i64, batch: &SealedBatch) -> Result<(), StoreError> {
-        let Some(last) = batch.entries.last() else { return Ok(()) };
-        let frontier = &batch.frontier;
-        let roots: Vec<u8> =
-            frontier.roots().iter().flat_map(|root| root.as_bytes().iter().copied()).collect();
-        let (leaf, at) = (last.entry.leaf(), last.entry.at().micros());
-        self.tx
-            .prepare_cached(
-                "UPDATE log SET size = ?2, frontier = ?3, last_leaf = ?4, last_at = ?5 WHERE no = ?1",
-            )
-            .and_then(|mut update| {
-                update.execute(params![log, frontier.size(), roots, leaf.as_bytes(), at])
-            })
-            .map_err(|error| failed("write the end of a log", error))?;
-        let place = Range::of(log).place(batch.checkpoint.size());
+    /// Write a signed head.
+    pub(super) fn head(&self, range: Range, head: &Checkpoint) -> Result<(), StoreError> {
         self.tx
             .prepare_cached("INSERT INTO checkpoint (place, note) VALUES (?1, ?2)")
-            .and_then(|mut insert| insert.execute(params![place, batch.checkpoint.to_string()]))
+            .and_then(|mut insert| {
+                insert.execute(params![range.place(head.size()), head.to_string()])
+            })
             .map(drop)
             .map_err(|error| failed("write a signed head", error))
     }

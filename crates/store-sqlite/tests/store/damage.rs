@@ -67,20 +67,28 @@ fn a_changed_end_of_a_log() {
         "UPDATE log SET last_leaf = zeroblob(32)",
         "UPDATE log SET frontier = zeroblob(31)",
         "UPDATE log SET frontier = zeroblob(320)",
+        "UPDATE log SET frontier = zeroblob(length(frontier))",
+        "UPDATE log SET last_at = last_at + 1",
+        "UPDATE log SET entries_from = 256",
+        "UPDATE log SET state = zeroblob(length(state))",
+        "UPDATE log SET own_key = (SELECT own_key FROM log ORDER BY no DESC LIMIT 1)",
         "DELETE FROM entry WHERE kind = 11",
         "UPDATE log SET size = size + 1",
         "DELETE FROM checkpoint",
         "UPDATE checkpoint SET note = 'none'",
     ] {
         let (_folder, store) = changed(change);
-        corrupt(store.scope(tenant(1)).unwrap().tail());
+        corrupt(store.scope(tenant(1)).and_then(|scope| scope.tail()));
         assert!(store.shelf().unwrap().tail(tenant(1)).is_err());
     }
 }
 
 #[test]
-fn a_changed_tree_of_the_right_form_is_noticed_by_the_writer() {
-    let (_folder, store) = changed("UPDATE log SET frontier = zeroblob(length(frontier))");
+fn a_changed_signature_is_noticed_by_the_writer() {
+    let (_folder, store) = changed(
+        "UPDATE checkpoint SET note = substr(note, 1, length(note) - 30) || 'AAAA'
+         || substr(note, length(note) - 25)",
+    );
     let keys = store.signing_keys().unwrap();
     let mut writer = cog_ledger::Writer::new(store.shelf().unwrap(), keys, "test");
     assert!(matches!(writer.head(tenant(1)), Err(cog_ledger::AppendError::Corrupt { .. })));

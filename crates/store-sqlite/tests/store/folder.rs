@@ -127,9 +127,8 @@ fn another_master_key_opens_nothing() {
     drop(other.store());
     std::fs::copy(other.data("keys/master.key"), folder.data("keys/master.key")).unwrap();
     let store = folder.store();
-    let error = store.scope(tenant(1)).unwrap().body(1).unwrap_err();
+    let error = store.scope(tenant(1)).err().unwrap();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
-    assert!(store.scope(tenant(1)).unwrap().entry(1).unwrap().is_some());
 }
 
 #[test]
@@ -159,6 +158,17 @@ fn data_of_a_later_release_are_refused() {
     for mode in [Mode::ReadWrite, Mode::ReadOnly] {
         let error = folder.try_open(mode).err().unwrap();
         assert!(matches!(error, StoreError::TooNew { found: 99, .. }), "{error}");
+    }
+}
+
+#[test]
+fn data_of_a_format_that_bound_nothing_are_refused() {
+    let folder = Folder::new();
+    drop(folder.store());
+    folder.database().pragma_update(None, "user_version", 1).unwrap();
+    for mode in [Mode::ReadWrite, Mode::ReadOnly] {
+        let error = folder.try_open(mode).err().unwrap();
+        assert!(matches!(error, StoreError::TooOld { found: 1, .. }), "{error}");
     }
 }
 

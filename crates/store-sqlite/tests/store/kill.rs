@@ -100,6 +100,12 @@ fn run_and_kill(folder: &Folder, count: u64) -> Vec<(u64, u64, String)> {
 }
 
 fn check(folder: &Folder, acknowledged: &[(u64, u64, String)]) {
+    let store = folder.try_open(Mode::ReadOnly).unwrap();
+    for tenant in store.tenants().unwrap() {
+        let findings = store.check_tables(tenant).unwrap();
+        assert!(findings.is_empty(), "{:?}", findings.kept());
+    }
+    drop(store);
     let house = House::at(folder);
     for (log, seq, leaf) in acknowledged {
         let entry = house.scope(tenant(*log)).entry(*seq).unwrap();

@@ -1,6 +1,7 @@
 //! Versions of canon.
 
 use cog_base::Digest;
+use cog_ledger::bundle::CanonFiles;
 use cog_store::Files;
 
 use crate::{House, Place, evidence, tenant};
@@ -15,11 +16,16 @@ fn files(text: &str) -> Files {
     ])
 }
 
+/// The version that files have.
+pub(super) fn version(files: &Files) -> Digest {
+    CanonFiles { digest: Digest::of(&[]), files: files.clone() }.computed()
+}
+
 /// Text comes back as it was, for its digest and tenant alone.
 pub fn they_are_kept_by_digest(place: &dyn Place) {
     let mut house = House::at(place);
     house.append(tenant(1), [evidence("1")]);
-    let (one, two) = (Digest::of(&[b"1"]), Digest::of(&[b"2"]));
+    let (one, two) = (version(&files("1")), version(&files("2")));
     house.store().put_canon(tenant(1), one, &files("1")).unwrap();
     house.store().put_canon(tenant(1), two, &files("2")).unwrap();
     house.store().put_canon(tenant(1), two, &files("2")).unwrap();
@@ -34,7 +40,7 @@ pub fn they_are_kept_by_digest(place: &dyn Place) {
 /// It is put before the entry that activates it.
 pub fn one_may_come_before_its_log(place: &dyn Place) {
     let mut house = House::at(place);
-    let one = Digest::of(&[b"1"]);
+    let one = version(&files("1"));
     house.store().put_canon(tenant(1), one, &files("1")).unwrap();
     assert!(house.store().tenants().unwrap().is_empty());
     house.append(tenant(1), [evidence("1")]);

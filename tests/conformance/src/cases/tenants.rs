@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cog_base::Digest;
 use cog_store::{Files, Select};
 
+use super::canons::version;
 use crate::{House, Place, body, evidence, receipt, run, started, tenant, with_body};
 
 /// By their ids, whoever came first.
@@ -20,7 +20,7 @@ pub fn logs_are_listed_in_order(place: &dyn Place) {
 pub fn nothing_of_another_tenant_is_seen(place: &dyn Place) {
     let mut house = House::at(place);
     let files = Files::from([("canon.toml".to_owned(), "name = \"one\"".to_owned())]);
-    let digest = Digest::of(&[b"canon"]);
+    let digest = version(&files);
     house.store().put_canon(tenant(2), digest, &files).unwrap();
     house.append(tenant(1), [evidence("1")]);
     let secret = with_body(receipt(run(9), 77), Some("user:ada"), body(100));
