@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
-use cog_base::{Clock, Digest, Timestamp};
+use cog_base::{Clock, Digest, Micros, Timestamp};
 use cog_canon::Canon;
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::TenantStatus;
-use cog_gate::{Actor, AnyEffect, Cleared, Found, Gate, Pending, Performed, Settling, World};
+use cog_gate::{
+    Actor, AnyEffect, Cleared, End, Found, Gate, Pending, Performed, Report, Settling, World,
+};
 use cog_ledger::{Draft, Durable, Entry};
 
 use crate::active::Active;
@@ -255,7 +257,7 @@ impl Engine {
             Input::Resume(resumption) => self.resume(*resumption, &mut turn)?,
             Input::Committed { ticket, entries } => self.committed(ticket, entries, &mut turn)?,
             Input::NotCommitted { ticket, message } => {
-                self.not_committed(ticket, &message, &mut turn);
+                self.not_committed(ticket, &message, &mut turn)?;
             }
             Input::Performed(performed) => self.performed(*performed, &mut turn)?,
             Input::Probed { run, receipt, found } => self.probed(run, receipt, found, &mut turn)?,
@@ -340,19 +342,41 @@ impl Engine {
     }
 
     /// The ledger could not be written. The runs stop where the ledger ends; whoever
-    /// drives the engine resumes them from it.
-    fn not_committed(&mut self, ticket: u64, message: &str, turn: &mut Turn) {
-        for (run, _) in self.tickets.remove(&ticket).unwrap_or_default() {
-            self.stop(run, message, turn);
+    /// drives the engine resumes them from it. What was held for receipts that were not
+    /// recorded is free: none of them can be used.
+    fn not_committed(
+        &mut self,
+        ticket: u64,
+        message: &str,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let mut is_freed = false;
+        for (run, then) in self.tickets.remove(&ticket).unwrap_or_default() {
+            if let Await::Receipt(pending) = then {
+                is_freed |= self.free(run, pending.receipt());
+            }
+            is_freed |= self.stop(run, message, turn);
         }
+        if is_freed { self.ask_leased(turn) } else { Ok(()) }
     }
 
-    /// Go no further with a run than its ledger goes.
-    pub(crate) fn stop(&mut self, run: RunId, message: &str, turn: &mut Turn) {
-        if self.runs.remove(&run).is_some() {
-            self.gate.close_session(run);
-            turn.tell(run, What::Stopped { message: message.to_owned() });
+    /// Go no further with a run than its ledger goes. An effect that is under way holds what
+    /// it holds until it is over. Says whether a lease ended.
+    pub(crate) fn stop(&mut self, run: RunId, message: &str, turn: &mut Turn) -> bool {
+        let Some(active) = self.runs.remove(&run) else { return false };
+        let mut is_freed = false;
+        for receipt in active.delayed.keys().chain(active.probes.keys()) {
+            is_freed |= self.free(run, *receipt);
         }
+        self.gate.close_session(run);
+        turn.tell(run, What::Stopped { message: message.to_owned() });
+        is_freed
+    }
+
+    /// Nothing is done under a receipt any more. Says whether a lease ended.
+    pub(crate) fn free(&mut self, run: RunId, receipt: ReceiptId) -> bool {
+        let unused = Report { end: End::Abandoned, cost: Micros::ZERO, attempts: 0 };
+        self.gate.resettle(run, receipt, &unused)
     }
 }
 

@@ -37,8 +37,9 @@ impl Engine {
             Ok(permit) => permit,
             // The answer to an append is not what was appended: nothing rests on it.
             Err(other) => {
+                self.free(id, receipt);
                 self.stop(id, &other.to_string(), turn);
-                return Ok(());
+                return self.ask_leased(turn);
             }
         };
         if is_withdrawn {
@@ -76,7 +77,10 @@ impl Engine {
         let receipt = performed.receipt();
         let now = self.now();
         let left = self.gate.budget_left(id);
-        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        let Some(active) = self.runs.get_mut(&id) else {
+            // Its run stopped. Whoever resumes it finds the receipt open and looks into it.
+            return if self.free(id, receipt) { self.ask_leased(turn) } else { Ok(()) };
+        };
         let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
         if !active.answers.is_empty() {
             active.queued.push(Later::Performed(Box::new(performed)));

@@ -15,3 +15,5 @@ mod house;
 mod lost;
 #[path = "engine/rejected.rs"]
 mod rejected;
+#[path = "engine/unrecorded.rs"]
+mod unrecorded;

@@ -47,7 +47,7 @@ pub(crate) struct House {
     pub(crate) notices: Vec<Notice>,
     /// Appends wait for [`House::release`].
     pub(crate) hold: bool,
-    held: Vec<(u64, Vec<(TenantId, cog_ledger::Draft)>)>,
+    held: VecDeque<(u64, Vec<(TenantId, cog_ledger::Draft)>)>,
     /// The next append fails.
     pub(crate) no_space: bool,
     writer: RefCell<Writer<MemoryShelf>>,
@@ -68,7 +68,7 @@ impl House {
             timers: Vec::new(),
             notices: Vec::new(),
             hold: false,
-            held: Vec::new(),
+            held: VecDeque::new(),
             no_space: false,
             writer: RefCell::new(Writer::new(MemoryShelf::default(), keys, "cognitionos/test")),
             canon,
@@ -117,7 +117,7 @@ impl House {
             for output in self.engine.handle(input).unwrap() {
                 match output {
                     Output::Append { ticket, drafts } if self.hold => {
-                        self.held.push((ticket, drafts));
+                        self.held.push_back((ticket, drafts));
                     }
                     Output::Append { ticket, drafts } => {
                         inputs.push_back(self.append(ticket, drafts));
@@ -136,13 +136,13 @@ impl House {
         }
     }
 
-    /// The appends that were held become durable, in their order.
+    /// The appends that were held become durable, in their order, and those that follow.
     pub(crate) fn release(&mut self) {
-        self.hold = false;
-        for (ticket, drafts) in std::mem::take(&mut self.held) {
+        while let Some((ticket, drafts)) = self.held.pop_front() {
             let input = self.append(ticket, drafts);
             self.give(input);
         }
+        self.hold = false;
     }
 
     fn append(&mut self, ticket: u64, drafts: Vec<(TenantId, cog_ledger::Draft)>) -> Input {
