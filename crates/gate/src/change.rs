@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::id::ProposalId;
-use cog_base::json::Map;
 use cog_base::{Digest, Value};
 use cog_canon::{Canon, ChangeRefusal};
 use cog_ledger::{Draft, Entry, Kind};
@@ -130,7 +129,7 @@ impl ChangeControl {
             return Err(NotChanged::InForce(domain.to_owned()));
         }
         let data = [("digest", canon.digest().into()), ("basis", Value::from("genesis"))];
-        Ok(draft(Kind::CanonActivated, domain, environment, who, data))
+        Ok(Draft::new(Kind::CanonActivated, who.as_str(), domain, environment, data))
     }
 
     /// The draft of a proposal to put `canon` in force, promoting the evidence entries
@@ -157,7 +156,7 @@ impl ChangeControl {
         if !evidence.is_empty() {
             data.push(("evidence", Value::list(evidence.iter().copied())));
         }
-        Ok(draft(Kind::CanonProposed, canon.domain(), environment, who, data))
+        Ok(Draft::new(Kind::CanonProposed, who.as_str(), canon.domain(), environment, data))
     }
 
     /// The draft of `who`'s approval. The rule of the canon in force, `current`, says who may.
@@ -175,7 +174,7 @@ impl ChangeControl {
             return Err(NotChanged::Twice(who.to_string()));
         }
         let data = [("proposal", Value::from(id)), ("digest", proposal.digest.into())];
-        Ok(draft(Kind::CanonApproved, &proposal.domain, &proposal.environment, who, data))
+        Ok(proposal.draft(Kind::CanonApproved, who, data))
     }
 
     /// The draft of `who`'s rejection.
@@ -195,7 +194,7 @@ impl ChangeControl {
             ("digest", proposal.digest.into()),
             ("reason", reason.into()),
         ];
-        Ok(draft(Kind::CanonRejected, &proposal.domain, &proposal.environment, who, data))
+        Ok(proposal.draft(Kind::CanonRejected, who, data))
     }
 
     /// The drafts that put an approved proposal in force, with the promotion of the
@@ -219,14 +218,11 @@ impl ChangeControl {
         }
         let approvers: Vec<_> = proposal.approved_by.iter().map(String::as_str).collect();
         current.settings().change.admits(current, &proposal.by, &approvers)?;
-        let entry = |kind, data: Vec<(&'static str, Value)>| {
-            draft(kind, &proposal.domain, &proposal.environment, who, data)
-        };
         let mut drafts = Vec::new();
         if !proposal.evidence.is_empty() {
             let evidence = Value::list(proposal.evidence.iter().copied());
             let data = vec![("proposal", id.into()), ("evidence", evidence)];
-            drafts.push(entry(Kind::Promotion, data));
+            drafts.push(proposal.draft(Kind::Promotion, who, data));
         }
         let data = vec![
             ("digest", proposal.digest.into()),
@@ -234,7 +230,7 @@ impl ChangeControl {
             ("basis", "change".into()),
             ("proposal", id.into()),
         ];
-        drafts.push(entry(Kind::CanonActivated, data));
+        drafts.push(proposal.draft(Kind::CanonActivated, who, data));
         Ok(drafts)
     }
 
@@ -321,24 +317,14 @@ impl Proposal {
             state: ProposalState::Open,
         })
     }
-}
 
-fn draft<'a>(
-    kind: Kind,
-    domain: &str,
-    environment: &str,
-    who: &Actor,
-    data: impl IntoIterator<Item = (&'a str, Value)>,
-) -> Draft {
-    let data: Map = data.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Draft {
-        kind,
-        actor: who.as_str().to_owned(),
-        domain: domain.to_owned(),
-        environment: environment.to_owned(),
-        session: None,
-        canon: None,
-        data,
-        body: None,
+    /// A draft of `who` about this proposal.
+    fn draft<'a>(
+        &self,
+        kind: Kind,
+        who: &Actor,
+        data: impl IntoIterator<Item = (&'a str, Value)>,
+    ) -> Draft {
+        Draft::new(kind, who.as_str(), &self.domain, &self.environment, data)
     }
 }
