@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cog_base::id::ApprovalId;
+use cog_base::json::Canonical as _;
 use cog_base::{Digest, Value};
 use cog_canon::Canon;
 use cog_gate::approvals::Approvals;
@@ -101,9 +102,8 @@ fn compare(entry: &Entry, body: &Value, decision: &Decision) -> Replayed {
         let recorded = recorded_verdict.to_owned();
         return Replayed::Differs { recorded, found: found.to_owned() };
     }
-    let checks = |trace: &Value| trace.get("checks").map(ToString::to_string).unwrap_or_default();
-    let (recorded, found) =
-        (checks(body.get("trace").unwrap_or(&Value::Null)), checks(&decision.to_value()));
+    let recorded = body.at(&["trace", "checks"]).map(ToString::to_string).unwrap_or_default();
+    let found = String::from_utf8_lossy(&decision.checks.canonical()).into_owned();
     if recorded == found { Replayed::Same } else { Replayed::Differs { recorded, found } }
 }
 
@@ -147,7 +147,7 @@ pub fn impact(record: &Record, other: &Canon) -> Option<Flipped> {
         id: entry.id().unwrap_or_default().to_owned(),
         step: intent.step().to_owned(),
         action: intent.action().to_owned(),
-        resource: intent.resource_text(),
+        resource: intent.resource_text().to_owned(),
         before: before.to_owned(),
         after: after.to_owned(),
         reason,

@@ -128,12 +128,12 @@ impl Approvals {
             if let Some(receipt) = receipt("receipt") {
                 self.give_back(receipt);
             }
-        } else if entry.kind() == Kind::Receipt
-            && let Some(receipt) = receipt("id")
-        {
+        } else if entry.kind() == Kind::Receipt {
             let list = entry.data().get("approvals").and_then(Value::as_list).unwrap_or_default();
             let ids: Vec<_> = list.iter().filter_map(Value::as_text).map(str::to_owned).collect();
-            self.spend(&ids, receipt);
+            if let Some(receipt) = receipt("id").filter(|_| !ids.is_empty()) {
+                self.spend(&ids, receipt);
+            }
         }
     }
 
@@ -209,9 +209,13 @@ impl Approvals {
     /// them, change nothing.
     pub fn observe(&mut self, entry: &Entry) {
         self.follow(entry);
+        let asks = entry.kind() == Kind::ApprovalRequested;
+        if !asks && !matches!(entry.kind(), Kind::ApprovalGranted | Kind::ApprovalRejected) {
+            return;
+        }
         let id = entry.data().get("id").and_then(Value::as_text).and_then(|id| id.parse().ok());
         let Some(id) = id else { return };
-        if entry.kind() == Kind::ApprovalRequested {
+        if asks {
             if let Some(request) = Request::from_entry(id, entry) {
                 self.requests.insert(id, request);
             }

@@ -50,6 +50,7 @@ impl Pass {
         Self {
             receipt: self.receipt,
             intent: self.intent,
+            effect: self.effect,
             draft: None,
             expires: self.expires,
             reserve: self.reserve,

@@ -5,13 +5,18 @@
 //! that an old decision can be recomputed by the procedure it was made with.
 
 mod checks;
+mod trace;
 
 pub use checks::amount_of;
 pub(crate) use checks::{stays_inside, sum_key};
+pub(crate) use trace::Refused;
+pub use trace::{Fact, Seen};
+
+use std::ops::Deref;
+use std::sync::Arc;
 
 use cog_base::Value;
-use cog_base::json::Map;
-use cog_canon::Canon;
+use cog_canon::{Canon, PolicyNote};
 
 use crate::intent::{BadRecord, Intent};
 use crate::snapshot::Snapshot;
@@ -147,7 +152,7 @@ pub struct Check {
     /// A stable code: `canon.forbidden`.
     pub code: &'static str,
     /// What it read.
-    pub read: Value,
+    pub read: Seen,
     /// The policies it rests on, with their reasons and advice.
     pub rules: Vec<Rule>,
 }
@@ -167,15 +172,14 @@ pub enum Outcome {
 
 /// A policy in a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// Its id.
-    pub id: String,
-    /// Why it exists, for the refused.
-    pub reason: Option<String>,
-    /// What to do, for the refused.
-    pub advice: Option<String>,
-    /// The controls of compliance frameworks it serves.
-    pub controls: Vec<String>,
+pub struct Rule(pub Arc<PolicyNote>);
+
+impl Deref for Rule {
+    type Target = PolicyNote;
+
+    fn deref(&self) -> &PolicyNote {
+        &self.0
+    }
 }
 
 /// Decide by the procedure `procedure`.
@@ -217,15 +221,6 @@ impl Decision {
         let Verdict::Refuse(name) = self.verdict else { return None };
         self.checks.iter().find(|check| check.name == name)
     }
-
-    /// The trace for the record: every check with what it read.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        Value::map([
-            ("verdict", Value::from(self.verdict.word())),
-            ("checks", Value::list(self.checks.iter().map(Check::to_value))),
-        ])
-    }
 }
 
 impl Verdict {
@@ -238,52 +233,5 @@ impl Verdict {
             Self::NeedsApproval(_) => "needs_approval",
             Self::Wait => "wait",
         }
-    }
-}
-
-impl Check {
-    fn to_value(&self) -> Value {
-        let mut map = Map::from([
-            ("check".into(), self.name.word().into()),
-            ("outcome".into(), self.outcome.word().into()),
-            ("code".into(), self.code.into()),
-        ]);
-        if self.read != Value::Null {
-            map.insert("read".into(), self.read.clone());
-        }
-        if !self.rules.is_empty() {
-            map.insert("rules".into(), Value::list(self.rules.iter().map(Rule::to_value)));
-        }
-        Value::Map(map)
-    }
-}
-
-impl Outcome {
-    /// The word in traces.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::Approval => "approval",
-            Self::Wait => "wait",
-        }
-    }
-}
-
-impl Rule {
-    fn to_value(&self) -> Value {
-        let mut map = Map::from([("id".into(), self.id.as_str().into())]);
-        let texts = [("reason", &self.reason), ("advice", &self.advice)];
-        for (name, text) in texts {
-            if let Some(text) = text {
-                map.insert(name.into(), text.as_str().into());
-            }
-        }
-        if !self.controls.is_empty() {
-            let controls = self.controls.iter().map(String::as_str);
-            map.insert("controls".into(), Value::list(controls));
-        }
-        Value::Map(map)
     }
 }

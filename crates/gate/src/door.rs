@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use cog_base::id::{ReceiptId, RunId, TenantId};
-use cog_base::json::Map;
+use cog_base::json::{Canonical, Map, Object};
 use cog_base::{Digest, Micros, Timestamp, Value};
 use cog_ledger::{BodyDraft, Draft, Durable, Entry, Kind};
 
@@ -110,6 +110,8 @@ pub struct Failure {
 pub(crate) struct Pass {
     pub(crate) receipt: ReceiptId,
     pub(crate) intent: Digest,
+    /// The digest of the effect that travels with this.
+    pub(crate) effect: Digest,
     pub(crate) draft: Option<Draft>,
     pub(crate) expires: Timestamp,
     pub(crate) reserve: Micros,
@@ -211,11 +213,11 @@ impl<E: Effect> Pending<E> {
     pub fn granted(self, entry: &Durable<Entry>) -> Result<Permit<E>, NotThisEntry> {
         let Self { effect, pass } = self;
         let same = entry.kind() == Kind::Receipt
-            && entry.id() == Some(pass.receipt.to_string().as_str())
+            && entry.text("id").and_then(|id| id.parse().ok()) == Some(pass.receipt)
             && pass.scope.holds(entry)
-            && entry.data().get("intent") == Some(&Value::from(pass.intent))
-            && entry.data().get("expires") == Some(&Value::from(pass.expires))
-            && entry.data().get("effect") == Some(&Value::from(effect.digest()));
+            && entry.digest("intent") == Some(pass.intent)
+            && entry.text("expires").and_then(|at| at.parse().ok()) == Some(pass.expires)
+            && entry.digest("effect") == Some(pass.effect);
         if same {
             Ok(Permit { effect, pass })
         } else {
@@ -451,15 +453,16 @@ impl Report {
             ("cost_micros".into(), self.cost.into()),
             ("attempts".into(), self.attempts.into()),
         ]);
-        let body = match &self.end {
-            End::Completed(output) => Some(Value::map([("output", output.clone())])),
+        let mut bytes = Vec::with_capacity(256);
+        match &self.end {
+            End::Completed(output) => Object::new(&mut bytes).put("output", output).end(),
             End::Failed(failure) => {
                 data.insert("code".into(), failure.code.as_str().into());
-                Some(Value::map([("error", failure.to_value())]))
+                Object::new(&mut bytes).put("error", failure).end();
             }
-            End::Abandoned | End::Unknown => None,
-        };
-        let body = body.map(|value| BodyDraft { subject, bytes: value.canonical() });
+            End::Abandoned | End::Unknown => {}
+        }
+        let body = (!bytes.is_empty()).then_some(BodyDraft { subject, bytes });
         scope.draft(Kind::Outcome, data, body)
     }
 
@@ -492,15 +495,17 @@ impl End {
     }
 }
 
-impl Failure {
-    fn to_value(&self) -> Value {
-        Value::map([
-            ("code", Value::from(self.code.as_str())),
-            ("message", self.message.as_str().into()),
-            ("transient", self.transient.into()),
-        ])
+impl Canonical for Failure {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        Object::new(out)
+            .put("code", &self.code)
+            .put("message", &self.message)
+            .put("transient", &self.transient)
+            .end();
     }
+}
 
+impl Failure {
     fn from_value(value: &Value) -> Option<Self> {
         let text = |name| value.get(name).and_then(Value::as_text).map(str::to_owned);
         let transient = value.get("transient").and_then(Value::as_bool)?;

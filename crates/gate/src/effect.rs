@@ -18,8 +18,8 @@ pub use process::ProcessRun;
 
 use std::collections::BTreeSet;
 
-use cog_base::json::Map;
-use cog_base::{Digest, Micros, Value};
+use cog_base::json::{Canonical, Map, Object};
+use cog_base::{Digest, Micros};
 use cog_canon::Canon;
 
 use crate::door::{Cleared, Performed};
@@ -112,10 +112,15 @@ pub trait Effect: Sealed + Send + Sync + Sized + 'static {
 
     /// The digest that binds a receipt to exactly these arguments.
     fn digest(&self) -> Digest {
-        let value =
-            Value::map([("action", Value::from(self.action())), ("args", Value::Map(self.args()))]);
-        Digest::in_context("cognitionos/effect/v1", &value.canonical())
+        digest_of(self.action(), &self.args())
     }
+}
+
+/// The digest of an action and its arguments.
+pub(crate) fn digest_of(action: &str, args: &impl Canonical) -> Digest {
+    let mut bytes = Vec::with_capacity(256);
+    Object::new(&mut bytes).put("action", action).put("args", args).end();
+    Digest::in_context("cognitionos/effect/v1", &bytes)
 }
 
 macro_rules! catalogue {

@@ -18,7 +18,7 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
     if let Some(reason) = rule {
         return reason;
     }
-    let number = |name: &str| check.read.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let number = |name: &str| check.read.number(name).unwrap_or(0);
     let (kind, name) = intent.resource();
     match check.code {
         "identity.unknown" => format!("The canon does not know {}.", intent.actor()),
@@ -54,7 +54,7 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
         "canon.error" => "A policy could not be evaluated, and what cannot be told is no.".into(),
         "canon.forbidden" => "A policy forbids it.".into(),
         "canon.limit" | "canon.window" => {
-            let limit = check.read.get("limit").and_then(Value::as_text).unwrap_or_default();
+            let limit = check.read.text("limit").unwrap_or_default();
             format!("The limit of the policy that permits it is reached: {limit}.")
         }
         "approval.rejected" => "The people who were asked to approve it said no.".into(),
@@ -62,7 +62,7 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
         "envelope.resources" => {
             format!("The run would touch more than {} resources.", number("resources_max"))
         }
-        "envelope.amount" if check.read.get("amount").and_then(Value::as_u64).is_none() => {
+        "envelope.amount" if check.read.number("amount").is_none() => {
             "Nobody can tell how much money it moves.".into()
         }
         "envelope.amount" => format!(
@@ -178,7 +178,7 @@ fn confinement(check: &Check, intent: &Intent, snapshot: &Snapshot) -> Vec<Strin
 
 fn policies(check: &Check, intent: &Intent, canon: &Canon) -> WaysOut {
     if matches!(check.code, "canon.limit" | "canon.window") {
-        let limit = check.read.get("limit").and_then(Value::as_text).unwrap_or_default();
+        let limit = check.read.text("limit").unwrap_or_default();
         return WaysOut { flips: vec![format!("if the limit ({limit}) left room")], cut: false };
     }
     let request = Request {

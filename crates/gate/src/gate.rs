@@ -5,7 +5,7 @@
 
 use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId};
-use cog_base::json::Map;
+use cog_base::json::{Canonical, Map, Object};
 use cog_base::{Digest, Micros, Timestamp, Value};
 use cog_canon::Canon;
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
@@ -13,7 +13,7 @@ use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 use crate::approvals::{APPROVAL_LIFE_MS, Approvals};
 use crate::book::{Book, Charge, Limits, Used};
 use crate::consent::Consent;
-use crate::decision::{Decision, Need, PROCEDURE, Verdict, amount_of, decide, sum_key};
+use crate::decision::{Decision, Need, PROCEDURE, Refused, Verdict, amount_of, decide, sum_key};
 use crate::door::{
     Cleared, End, NotCleared, OpenReceipts, Pass, Pending, Permit, RECEIPT_LIFE_MS, Report, Scope,
     Settling,
@@ -23,6 +23,9 @@ use crate::explain::{WaysOut, ways_out};
 use crate::intent::{Actor, Intent, Origin};
 use crate::lease::Leases;
 use crate::snapshot::{Conflict, Snapshot, TenantStatus};
+
+/// The room that the record beside an entry usually takes, in bytes.
+const RECORD_BYTES: usize = 3_072;
 
 /// What is true outside the gate at the moment of a decision.
 #[derive(Debug, Clone, Copy)]
@@ -239,6 +242,7 @@ impl Gate {
         let pass = Pass {
             receipt,
             intent: case.intent.digest(),
+            effect: case.intent.effect(),
             draft: Some(case.receipt(receipt, expires, decision)),
             expires,
             reserve: case.intent.cost(),
@@ -291,7 +295,7 @@ impl Gate {
             return Ok(Asked { id: open.id, need, draft: None });
         }
         let id = ApprovalId::new(now, entropy)?;
-        let draft = case.approval(id, &need, APPROVAL_LIFE_MS, decision.to_value());
+        let draft = case.approval(id, &need, APPROVAL_LIFE_MS, decision);
         Ok(Asked { id, need, draft: Some(draft) })
     }
 
@@ -312,7 +316,7 @@ impl Gate {
         let (footprint, subject) = (Footprint::default(), question.subject.clone());
         let case = Case { intent, snapshot, footprint, subject, world };
         let id = ApprovalId::new(case.snapshot.now, entropy)?;
-        let draft = case.approval(id, &need, expires_ms, Value::Null);
+        let draft = case.approval(id, &need, expires_ms, &Value::Null);
         Ok(Asked { id, need, draft: Some(draft) })
     }
 
@@ -463,16 +467,16 @@ impl Case<'_> {
     }
 
     /// Draft with the record beside it; the snapshot's digest goes into the entry.
-    fn draft(&self, kind: Kind, mut data: Map, trace: Value) -> Draft {
-        let snapshot = self.snapshot.to_value();
-        let digest = Digest::in_context("cognitionos/snapshot/v1", &snapshot.canonical());
-        data.insert("snapshot".into(), digest.into());
-        let record = Value::map([
-            ("intent", self.intent.to_value()),
-            ("snapshot", snapshot),
-            ("trace", trace),
-        ]);
-        let body = BodyDraft { subject: self.subject.clone(), bytes: record.canonical() };
+    fn draft(&self, kind: Kind, mut data: Map, trace: &impl Canonical) -> Draft {
+        let snapshot = self.snapshot.canonical();
+        data.insert("snapshot".into(), Snapshot::digest_of(&snapshot).into());
+        let mut bytes = Vec::with_capacity(RECORD_BYTES);
+        Object::new(&mut bytes)
+            .put("intent", &self.intent)
+            .put_with("snapshot", |out| out.extend_from_slice(&snapshot))
+            .put("trace", trace)
+            .end();
+        let body = BodyDraft { subject: self.subject.clone(), bytes };
         self.scope().draft(kind, data, Some(body))
     }
 
@@ -483,10 +487,16 @@ impl Case<'_> {
         data.insert("reserve_micros".into(), self.intent.cost().into());
         data.insert("rules".into(), texts(&decision.terms.policies));
         data.insert("approvals".into(), texts(&decision.terms.approvals));
-        self.draft(Kind::Receipt, data, decision.to_value())
+        self.draft(Kind::Receipt, data, decision)
     }
 
-    fn approval(&self, id: ApprovalId, need: &Need, expires_ms: u64, trace: Value) -> Draft {
+    fn approval(
+        &self,
+        id: ApprovalId,
+        need: &Need,
+        expires_ms: u64,
+        trace: &impl Canonical,
+    ) -> Draft {
         let mut data = self.data(id.into());
         let of = Value::list(need.of.iter().map(String::as_str));
         data.insert("need".into(), Value::map([("count", need.count.into()), ("of", of)]));
@@ -509,15 +519,8 @@ impl Case<'_> {
         if let Some(rule) = failed.and_then(|check| check.rules.first()) {
             data.insert("rule".into(), rule.id.as_str().into());
         }
-        let mut trace = decision.to_value();
-        if let Value::Map(members) = &mut trace {
-            members.insert("flips".into(), Value::list(flips.iter().map(String::as_str)));
-            if cut {
-                members.insert("flips_cut".into(), true.into());
-            }
-            members.insert("reason".into(), reason.as_str().into());
-        }
-        let draft = self.draft(Kind::Denial, data, trace);
+        let trace = Refused { decision: &decision, reason: &reason, flips: &flips, cut };
+        let draft = self.draft(Kind::Denial, data, &trace);
         Ok(Refusal { id, code, reason, decision, flips, draft })
     }
 }

@@ -1,18 +1,23 @@
 //! A proposed effect: who wants to do what, on what, why and at which cost.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use cog_base::id::{RunId, TenantId};
-use cog_base::json::Map;
+use cog_base::json::{Canonical, Map, Object};
 use cog_base::{Digest, Micros, Value};
 
-use crate::effect::{Effect, Resource};
+use crate::effect::{Effect, Resource, digest_of};
 use crate::snapshot::number;
+
+/// The room that what a digest binds usually takes, in bytes.
+const BOUND_BYTES: usize = 768;
 
 /// Somebody who asks, approves or changes: `user:cfo`, `agent:clerk`, `service:engine`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Actor(String);
+pub struct Actor(Arc<str>);
 
 /// A text that names no actor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +41,7 @@ impl FromStr for Actor {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-@+".contains(c);
         let known = matches!(kind, "user" | "agent" | "service");
         if known && !name.is_empty() && name.len() <= 128 && name.chars().all(plain) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(bad())
         }
@@ -72,12 +77,31 @@ pub struct Intent {
     origin: Origin,
     step: String,
     actor: Actor,
-    action: String,
-    resource: (String, String),
+    action: Cow<'static, str>,
+    resource: Named,
     effect: Digest,
     cost: Micros,
     context: Map,
     digest: Digest,
+}
+
+/// A resource as policies write it, and where its type ends.
+#[derive(Clone, Debug, PartialEq)]
+struct Named {
+    text: String,
+    kind_bytes: usize,
+}
+
+impl Named {
+    fn new(kind: &str, name: &str) -> Self {
+        Self { text: format!("{kind}::\"{name}\""), kind_bytes: kind.len() }
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        let (kind, rest) = self.text.split_at_checked(self.kind_bytes).unwrap_or_default();
+        let name = rest.strip_prefix("::\"").and_then(|rest| rest.strip_suffix('"'));
+        (kind, name.unwrap_or_default())
+    }
 }
 
 impl Intent {
@@ -92,8 +116,10 @@ impl Intent {
         risk: &str,
     ) -> Self {
         let Resource { kind, name } = effect.resource();
+        let args = Value::Map(effect.args());
+        let digest = digest_of(effect.action(), &args);
         let context = Map::from([
-            ("args".into(), Value::Map(effect.args())),
+            ("args".into(), args),
             ("cost_micros".into(), cost.into()),
             ("risk".into(), risk.into()),
             ("environment".into(), origin.environment.as_str().into()),
@@ -106,9 +132,9 @@ impl Intent {
             origin: origin.clone(),
             step: step.to_owned(),
             actor,
-            action: effect.action().to_owned(),
-            resource: (kind.to_owned(), name),
-            effect: effect.digest(),
+            action: Cow::Borrowed(effect.action()),
+            resource: Named::new(kind, &name),
+            effect: digest,
             cost,
             context,
         })
@@ -118,29 +144,32 @@ impl Intent {
         let Parts { origin, step, actor, action, resource, effect, cost, context } = parts;
         let mut intent =
             Self { digest: effect, origin, step, actor, action, resource, effect, cost, context };
-        let bound = Value::Map(intent.bound()).canonical();
+        let mut bound = Vec::with_capacity(BOUND_BYTES);
+        intent.write(false, &mut bound);
         intent.digest = Digest::in_context("cognitionos/intent/v1", &bound);
         intent
     }
 
-    /// What the digest binds: everything but the arguments, which their own digest binds.
-    fn bound(&self) -> Map {
-        let risk = self.context.get("risk").cloned().unwrap_or(Value::Null);
-        Map::from([
-            ("tenant".into(), self.origin.tenant.into()),
-            ("domain".into(), self.origin.domain.as_str().into()),
-            ("environment".into(), self.origin.environment.as_str().into()),
-            ("session".into(), self.origin.session.into()),
-            ("workflow".into(), self.origin.workflow.as_str().into()),
-            ("initiator".into(), self.origin.initiator.as_str().into()),
-            ("step".into(), self.step.as_str().into()),
-            ("actor".into(), self.actor.as_str().into()),
-            ("action".into(), self.action.as_str().into()),
-            ("resource".into(), self.resource_text().into()),
-            ("effect".into(), self.effect.into()),
-            ("cost_micros".into(), self.cost.into()),
-            ("risk".into(), risk),
-        ])
+    /// What the digest binds: everything but the arguments, which their own digest binds. In
+    /// the record, context and digest stand with it.
+    fn write(&self, in_record: bool, out: &mut Vec<u8>) {
+        Object::new(out)
+            .put("action", self.action())
+            .put("actor", self.actor.as_str())
+            .put_some("context", in_record.then_some(&self.context))
+            .put("cost_micros", &self.cost)
+            .put_some("digest", in_record.then_some(&self.digest))
+            .put("domain", &self.origin.domain)
+            .put("effect", &self.effect)
+            .put("environment", &self.origin.environment)
+            .put("initiator", self.origin.initiator.as_str())
+            .put("resource", self.resource_text())
+            .put("risk", &self.context.get("risk"))
+            .put("session", &self.origin.session)
+            .put("step", &self.step)
+            .put("tenant", &self.origin.tenant)
+            .put("workflow", &self.origin.workflow)
+            .end();
     }
 
     /// Where it comes from.
@@ -170,13 +199,13 @@ impl Intent {
     /// The entity type and name of what it acts on.
     #[must_use]
     pub fn resource(&self) -> (&str, &str) {
-        (&self.resource.0, &self.resource.1)
+        self.resource.parts()
     }
 
     /// The resource as policies write it: `Root::"payments"`.
     #[must_use]
-    pub fn resource_text(&self) -> String {
-        format!("{}::\"{}\"", self.resource.0, self.resource.1)
+    pub fn resource_text(&self) -> &str {
+        &self.resource.text
     }
 
     /// The digest of the action and its arguments.
@@ -224,15 +253,6 @@ impl Intent {
         self.digest
     }
 
-    /// The record kept beside the ledger: what [`Intent::from_value`] reads back.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        let mut members = self.bound();
-        members.insert("context".into(), Value::Map(self.context.clone()));
-        members.insert("digest".into(), self.digest.into());
-        Value::Map(members)
-    }
-
     /// The intent in a record, if the record is whole and its digests agree.
     ///
     /// # Errors
@@ -262,8 +282,8 @@ impl Intent {
             origin,
             step: parse("step")?,
             actor: text("actor")?.parse().map_err(bad("actor"))?,
-            action: parse("action")?,
-            resource: (kind.to_owned(), name.to_owned()),
+            action: Cow::Owned(parse("action")?),
+            resource: Named::new(kind, name),
             effect: text("effect")?.parse().map_err(|_| BadRecord { part: "effect" })?,
             cost: cost.map(Micros::new).ok_or(BadRecord { part: "cost_micros" })?,
             context: context.cloned().ok_or(BadRecord { part: "context" })?,
@@ -279,15 +299,28 @@ impl Intent {
 
     /// Whether policies would see what the digest binds.
     fn agrees_with_context(&self) -> bool {
-        let bound = self.bound();
-        let seen = ["cost_micros", "environment", "domain", "workflow", "step", "initiator"];
-        seen.iter().all(|name| self.context.get(*name) == bound.get(*name))
+        let origin = &self.origin;
+        let bound = [
+            ("environment", &*origin.environment),
+            ("domain", &*origin.domain),
+            ("workflow", &*origin.workflow),
+            ("step", &*self.step),
+            ("initiator", origin.initiator.as_str()),
+        ];
+        let seen = |name| self.context.get(name).and_then(Value::as_text);
+        bound.into_iter().all(|(name, text)| seen(name) == Some(text))
+            && self.context.get("cost_micros") == Some(&self.cost.into())
     }
 
     fn agrees_with_args(&self) -> bool {
-        let args = self.context.get("args").cloned().unwrap_or(Value::Null);
-        let value = Value::map([("action", Value::from(self.action.as_str())), ("args", args)]);
-        Digest::in_context("cognitionos/effect/v1", &value.canonical()) == self.effect
+        digest_of(&self.action, &self.context.get("args")) == self.effect
+    }
+}
+
+/// The record kept beside the ledger: what [`Intent::from_value`] reads back.
+impl Canonical for Intent {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        self.write(true, out);
     }
 }
 
@@ -303,8 +336,8 @@ struct Parts {
     origin: Origin,
     step: String,
     actor: Actor,
-    action: String,
-    resource: (String, String),
+    action: Cow<'static, str>,
+    resource: Named,
     effect: Digest,
     cost: Micros,
     context: Map,

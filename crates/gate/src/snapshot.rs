@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::id::ApprovalId;
-use cog_base::json::Map;
+use cog_base::json::{Canonical, Object};
 use cog_base::{Digest, Micros, Timestamp, Value};
 
 use crate::intent::BadRecord;
@@ -123,37 +123,12 @@ impl Snapshot {
     /// The digest in the ledger entry.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::in_context("cognitionos/snapshot/v1", &self.to_value().canonical())
+        Self::digest_of(&self.canonical())
     }
 
-    /// The record kept beside the ledger. What is empty is left out.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        let mut map = Map::from([
-            ("now".into(), self.now.into()),
-            ("tenant".into(), self.tenant.word().into()),
-            ("effects".into(), self.effects.to_value()),
-            ("budget_micros".into(), self.budget.to_value()),
-        ]);
-        let mut put = |name: &str, filled: bool, value: &dyn Fn() -> Value| {
-            if filled {
-                map.insert(name.into(), value());
-            }
-        };
-        put("clock_behind_ms", self.clock_behind_ms > 0, &|| self.clock_behind_ms.into());
-        put("entitled", self.entitled.is_some(), &|| texts(self.entitled.iter().flatten()));
-        put("canon", self.canon.is_some(), &|| self.canon.into());
-        put("roots", !self.roots.is_empty(), &|| {
-            Value::map(self.roots.iter().map(|(name, access)| (name.as_str(), access.word())))
-        });
-        put("approvals", !self.approvals.is_empty(), &|| {
-            Value::list(self.approvals.iter().map(Approval::to_value))
-        });
-        put("conflicts", !self.conflicts.is_empty(), &|| {
-            Value::list(self.conflicts.iter().map(Conflict::to_value))
-        });
-        put("spread", self.spread != Spread::default(), &|| self.spread.to_value());
-        Value::Map(map)
+    /// The digest of a snapshot with these canonical bytes.
+    pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
+        Digest::in_context("cognitionos/snapshot/v1", bytes)
     }
 
     /// The snapshot in a record.
@@ -199,6 +174,30 @@ impl Snapshot {
     }
 }
 
+/// The record kept beside the ledger. What is empty is left out.
+impl Canonical for Snapshot {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        let approvals = (!self.approvals.is_empty()).then_some(&self.approvals);
+        let behind = (self.clock_behind_ms > 0).then_some(&self.clock_behind_ms);
+        let conflicts = (!self.conflicts.is_empty()).then_some(&self.conflicts);
+        let roots = (!self.roots.is_empty()).then_some(&self.roots);
+        let spread = (self.spread != Spread::default()).then_some(&self.spread);
+        Object::new(out)
+            .put_some("approvals", approvals)
+            .put("budget_micros", &self.budget)
+            .put_some("canon", self.canon.as_ref())
+            .put_some("clock_behind_ms", behind)
+            .put_some("conflicts", conflicts)
+            .put("effects", &self.effects)
+            .put_some("entitled", self.entitled.as_ref())
+            .put("now", &self.now)
+            .put_some("roots", roots)
+            .put_some("spread", spread)
+            .put("tenant", self.tenant.word())
+            .end();
+    }
+}
+
 impl TenantStatus {
     /// The word in records.
     #[must_use]
@@ -232,15 +231,51 @@ impl Access {
     }
 }
 
-impl Allowance {
-    fn to_value(self) -> Value {
-        let mut map = Map::from([("used".into(), self.used.into())]);
-        if let Some(limit) = self.limit {
-            map.insert("limit".into(), limit.into());
-        }
-        Value::Map(map)
+impl Canonical for Access {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        self.word().write_canonical(out);
     }
+}
 
+impl Canonical for Allowance {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        Object::new(out).put_some("limit", self.limit.as_ref()).put("used", &self.used).end();
+    }
+}
+
+impl Canonical for Approval {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        Object::new(out)
+            .put("by", &self.by)
+            .put("canon", &self.canon)
+            .put("expires", &self.expires)
+            .put("id", &self.id)
+            .put("intent", &self.intent)
+            .put("rejected", &self.rejected)
+            .end();
+    }
+}
+
+impl Canonical for Conflict {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        Object::new(out).put("holder", &self.holder).put("key", &self.key).end();
+    }
+}
+
+impl Canonical for Spread {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        Object::new(out)
+            .put("actions", &self.actions)
+            .put("adds", &self.adds)
+            .put("amount", &self.amount)
+            .put("receipts_by_policy", &self.receipts_by_policy)
+            .put("resources", &self.resources)
+            .put("sums_by_policy", &self.sums_by_policy)
+            .end();
+    }
+}
+
+impl Allowance {
     fn from_value(value: Option<&Value>) -> Option<Self> {
         let value = value?;
         let limit = match value.get("limit") {
@@ -252,17 +287,6 @@ impl Allowance {
 }
 
 impl Approval {
-    fn to_value(&self) -> Value {
-        Value::map([
-            ("id", Value::from(self.id)),
-            ("intent", self.intent.into()),
-            ("canon", self.canon.into()),
-            ("by", texts(&self.by)),
-            ("rejected", self.rejected.into()),
-            ("expires", self.expires.into()),
-        ])
-    }
-
     fn from_value(value: &Value) -> Option<Self> {
         let text = |name| value.get(name).and_then(Value::as_text);
         Some(Self {
@@ -277,10 +301,6 @@ impl Approval {
 }
 
 impl Conflict {
-    fn to_value(&self) -> Value {
-        Value::map([("key", self.key.as_str()), ("holder", self.holder.as_str())])
-    }
-
     fn from_value(value: &Value) -> Option<Self> {
         let text = |name| value.get(name).and_then(Value::as_text).map(str::to_owned);
         Some(Self { key: text("key")?, holder: text("holder")? })
@@ -288,17 +308,6 @@ impl Conflict {
 }
 
 impl Spread {
-    fn to_value(&self) -> Value {
-        Value::map([
-            ("resources", Value::from(self.resources)),
-            ("adds", self.adds.into()),
-            ("amount", self.amount.into()),
-            ("actions", texts(&self.actions)),
-            ("receipts_by_policy", counts(&self.receipts_by_policy)),
-            ("sums_by_policy", counts(&self.sums_by_policy)),
-        ])
-    }
-
     fn from_value(value: &Value) -> Option<Self> {
         let numbers = |name| -> Option<BTreeMap<String, u64>> {
             let pair = |(key, value): (&String, &Value)| Some((key.clone(), number(value)?));
@@ -319,14 +328,6 @@ impl Spread {
 /// record is read back whatever it came to.
 pub(crate) fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_text()?.parse().ok())
-}
-
-fn texts<'a>(set: impl IntoIterator<Item = &'a String>) -> Value {
-    Value::list(set.into_iter().map(String::as_str))
-}
-
-fn counts(map: &BTreeMap<String, u64>) -> Value {
-    Value::map(map.iter().map(|(key, count)| (key.as_str(), *count)))
 }
 
 fn text_set(value: &Value) -> BTreeSet<String> {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use cog_base::Value;
-use cog_canon::{Canon, Duty, Evaluation, OnConflict, PolicyNote, Request, Ruling};
+use cog_canon::{Canon, Duty, Evaluation, OnConflict, Request, Ruling};
 
-use super::{Check, CheckName, Decision, Need, Outcome, Rule, Terms, Verdict};
+use super::{Check, CheckName, Decision, Fact, Need, Outcome, Rule, Seen, Terms, Verdict};
 use crate::decision::CLOCK_BEHIND_MS_MAX;
 use crate::intent::Intent;
 use crate::snapshot::{Access, Approval, Snapshot, TenantStatus};
@@ -63,10 +63,15 @@ pub(crate) fn evaluate(canon: &Canon, intent: &Intent) -> Evaluation {
     })
 }
 
-fn check(name: CheckName, pass: bool, codes: [&'static str; 2], read: Value) -> Check {
+fn check(name: CheckName, pass: bool, codes: [&'static str; 2], read: Seen) -> Check {
     let [good, bad] = codes;
     let (outcome, code) = if pass { (Outcome::Pass, good) } else { (Outcome::Fail, bad) };
     Check { name, outcome, code, read, rules: Vec::new() }
+}
+
+/// What was read, by names in ascending order.
+fn seen<const N: usize>(facts: [(&'static str, Fact); N]) -> Seen {
+    Seen::Facts(facts.into())
 }
 
 impl Case<'_> {
@@ -74,7 +79,7 @@ impl Case<'_> {
         let actor = self.intent.actor().as_str();
         let known = self.canon.is_some_and(|canon| canon.knows(actor));
         let codes = ["identity.known", "identity.unknown"];
-        check(CheckName::Identity, known, codes, Value::map([("actor", actor)]))
+        check(CheckName::Identity, known, codes, seen([("actor", actor.into())]))
     }
 
     fn tenant(&self) -> Check {
@@ -83,7 +88,7 @@ impl Case<'_> {
             TenantStatus::Suspended => (false, "tenant.suspended"),
             TenantStatus::Unknown => (false, "tenant.unknown"),
         };
-        check(CheckName::Tenant, pass, [code, code], Value::Null)
+        check(CheckName::Tenant, pass, [code, code], Seen::Nothing)
     }
 
     fn entitlement(&self) -> Check {
@@ -91,13 +96,12 @@ impl Case<'_> {
         let entitled = &self.snapshot.entitled;
         let pass = entitled.as_ref().is_none_or(|features| features.contains(action));
         let codes = ["entitlement.granted", "entitlement.missing"];
-        check(CheckName::Entitlement, pass, codes, Value::map([("feature", action)]))
+        check(CheckName::Entitlement, pass, codes, seen([("feature", action.into())]))
     }
 
     fn quota(&self) -> Check {
         let effects = self.snapshot.effects;
-        let read =
-            Value::map([("used", Value::from(effects.used)), ("limit", effects.limit.into())]);
+        let read = seen([("limit", effects.limit.into()), ("used", effects.used.into())]);
         let codes = ["quota.within", "quota.exceeded"];
         check(CheckName::Quota, effects.admits(1), codes, read)
     }
@@ -105,10 +109,10 @@ impl Case<'_> {
     fn budget(&self) -> Check {
         let budget = self.snapshot.budget;
         let cost = self.intent.cost();
-        let read = Value::map([
-            ("used_micros", Value::from(budget.used)),
+        let read = seen([
+            ("cost_micros", cost.get().into()),
             ("limit_micros", budget.limit.into()),
-            ("cost_micros", cost.into()),
+            ("used_micros", budget.used.into()),
         ]);
         let codes = ["budget.within", "budget.exceeded"];
         check(CheckName::Budget, budget.admits(cost.get()), codes, read)
@@ -122,7 +126,7 @@ impl Case<'_> {
     fn canon(&self) -> Check {
         let Some(evaluation) = &self.evaluation else {
             let codes = ["canon.missing", "canon.missing"];
-            return check(CheckName::Canon, false, codes, Value::Null);
+            return check(CheckName::Canon, false, codes, Seen::Nothing);
         };
         let (pass, code) = match evaluation.ruling {
             Ruling::Permit => (true, "canon.permitted"),
@@ -130,14 +134,12 @@ impl Case<'_> {
             Ruling::NoPermit => (false, "canon.no_permit"),
             Ruling::Error => (false, "canon.error"),
         };
-        let errors = evaluation.errors.iter().map(String::as_str);
-        let read = if evaluation.errors.is_empty() {
-            Value::Null
-        } else {
-            Value::map([("errors", Value::list(errors))])
+        let read = match evaluation.errors.as_slice() {
+            [] => Seen::Nothing,
+            errors => seen([("errors", Fact::Texts(errors.to_vec()))]),
         };
         let mut check = check(CheckName::Canon, pass, [code, code], read);
-        check.rules = evaluation.policies.iter().map(|note| rule(note)).collect();
+        check.rules = evaluation.policies.iter().cloned().map(Rule).collect();
         if check.outcome == Outcome::Pass {
             self.limits(evaluation, &mut check);
         }
@@ -171,7 +173,8 @@ impl Case<'_> {
             if let Some((code, limit)) = broken {
                 check.outcome = Outcome::Fail;
                 check.code = code;
-                check.read = Value::map([("policy", policy.as_str()), ("limit", limit.as_str())]);
+                check.read =
+                    seen([("limit", Fact::Text(limit)), ("policy", policy.as_str().into())]);
                 return;
             }
         }
@@ -258,24 +261,21 @@ impl Case<'_> {
         people.len() as u64
     }
 
-    fn read_approvals(&self) -> Value {
+    fn read_approvals(&self) -> Seen {
         let approvals = &self.snapshot.approvals;
         if approvals.is_empty() {
-            return Value::Null;
+            return Seen::Nothing;
         }
-        let seen = approvals.iter().map(|approval| approval.id.to_string());
-        Value::map([("approvals", Value::list(seen))])
+        let ids = approvals.iter().map(|approval| approval.id.to_string());
+        seen([("approvals", Fact::Texts(ids.collect()))])
     }
 
     fn interference(&self) -> Check {
         let conflicts = &self.snapshot.conflicts;
-        let read = conflicts
-            .iter()
-            .map(|it| Value::map([("key", it.key.as_str()), ("holder", it.holder.as_str())]));
         let codes = ["interference.none", "interference.conflict"];
-        let mut check = check(CheckName::Interference, conflicts.is_empty(), codes, Value::Null);
+        let mut check = check(CheckName::Interference, conflicts.is_empty(), codes, Seen::Nothing);
         if !conflicts.is_empty() {
-            check.read = Value::list(read);
+            check.read = Seen::Conflicts(conflicts.clone());
             let rule = self.canon.map(|canon| canon.settings().interference.on_conflict);
             if rule == Some(OnConflict::Wait) {
                 check.outcome = Outcome::Wait;
@@ -287,17 +287,16 @@ impl Case<'_> {
     fn envelope(&self) -> Check {
         let Some(canon) = self.canon else {
             let codes = ["envelope.unknown", "envelope.unknown"];
-            return check(CheckName::Envelope, false, codes, Value::Null);
+            return check(CheckName::Envelope, false, codes, Seen::Nothing);
         };
         let envelope = &canon.settings().envelope;
         let spread = &self.snapshot.spread;
         let resources = spread.resources.saturating_add(spread.adds);
         let amount = spread.amount.saturating_add(amount_of(canon, self.intent));
-        let mut actions = spread.actions.clone();
-        actions.insert(self.intent.action().to_owned());
+        let own = |action: &String| action == self.intent.action();
         let together = |set: &&Vec<String>| {
-            set.iter().any(|action| action == self.intent.action())
-                && set.iter().all(|action| actions.contains(action))
+            set.iter().any(own)
+                && set.iter().all(|action| own(action) || spread.actions.contains(action))
         };
         let code = if envelope.resources_max.is_some_and(|most| resources > most) {
             "envelope.resources"
@@ -308,11 +307,11 @@ impl Case<'_> {
         } else {
             "envelope.within"
         };
-        let read = Value::map([
-            ("resources", Value::from(resources)),
-            ("resources_max", envelope.resources_max.into()),
+        let read = seen([
             ("amount", amount.into()),
             ("amount_max", envelope.amount_max.into()),
+            ("resources", resources.into()),
+            ("resources_max", envelope.resources_max.into()),
         ]);
         check(CheckName::Envelope, code == "envelope.within", [code, code], read)
     }
@@ -325,10 +324,10 @@ impl Case<'_> {
             (false, false) => "freshness.canon_changed",
             (false, true) => "freshness.current",
         };
-        let read = Value::map([
-            ("now", Value::from(self.snapshot.now)),
+        let read = seen([
+            ("canon", Fact::Version(self.snapshot.canon)),
             ("clock_behind_ms", behind.into()),
-            ("canon", self.snapshot.canon.into()),
+            ("now", Fact::Time(self.snapshot.now)),
         ]);
         check(CheckName::Freshness, code == "freshness.current", [code, code], read)
     }
@@ -348,39 +347,30 @@ pub fn amount_of(canon: &Canon, intent: &Intent) -> u64 {
     amount.map_or(0, |amount| amount.as_u64().unwrap_or(u64::MAX))
 }
 
-fn rule(note: &PolicyNote) -> Rule {
-    Rule {
-        id: note.id.clone(),
-        reason: note.reason.clone(),
-        advice: note.advice.clone(),
-        controls: note.controls.clone(),
-    }
-}
-
 /// Whether the effect stays inside the roots of the run and the lists of the canon.
 fn confine(
     intent: &Intent,
     snapshot: &Snapshot,
     canon: Option<&Canon>,
-) -> (bool, &'static str, Value) {
+) -> (bool, &'static str, Seen) {
     let (kind, name) = intent.resource();
-    let text = |path: &str| intent.at(path).and_then(Value::as_text).map(str::to_owned);
+    let text = |path: &str| intent.at(path).and_then(Value::as_text);
     let listed = |list: Option<&BTreeSet<String>>| list.is_some_and(|list| list.contains(name));
     let settings = canon.map(Canon::settings);
     match kind {
         "Root" => confine_file(intent.action(), name, text("args.path"), snapshot),
         "Host" => {
             let hosts = settings.map(|it| &it.hosts);
-            let place = text("args.url").and_then(|url| place_of(&url));
+            let place = text("args.url").and_then(place_of);
             let with_port = hosts.zip(place).is_some_and(|(hosts, it)| hosts.contains(&it));
             let allowed = listed(hosts) || with_port;
             let code = if allowed { "host.allowed" } else { "host.not_allowed" };
-            (allowed, code, Value::map([("host", name)]))
+            (allowed, code, seen([("host", name.into())]))
         }
         "Program" => {
             let allowed = listed(settings.map(|it| &it.programs));
             let root = text("args.root");
-            let held = root.as_ref().is_none_or(|root| {
+            let held = root.is_none_or(|root| {
                 snapshot.roots.get(root).is_some_and(|access| *access == Access::Write)
             });
             let code = match (allowed, held) {
@@ -388,14 +378,14 @@ fn confine(
                 (true, false) => "root.not_writable",
                 (true, true) => "program.allowed",
             };
-            (allowed && held, code, Value::map([("program", name)]))
+            (allowed && held, code, seen([("program", name.into())]))
         }
         "Model" => {
             let known = settings.is_some_and(|it| it.models.contains_key(name));
             let code = if known { "model.known" } else { "model.unknown" };
-            (known, code, Value::map([("model", name)]))
+            (known, code, seen([("model", name.into())]))
         }
-        _ => (false, "resource.unknown", Value::map([("resource", kind)])),
+        _ => (false, "resource.unknown", seen([("resource", kind.into())])),
     }
 }
 
@@ -409,16 +399,16 @@ fn place_of(url: &str) -> Option<String> {
 fn confine_file(
     action: &str,
     root: &str,
-    path: Option<String>,
+    path: Option<&str>,
     snapshot: &Snapshot,
-) -> (bool, &'static str, Value) {
+) -> (bool, &'static str, Seen) {
     let path = path.unwrap_or_default();
-    let read = Value::map([("root", root), ("path", path.as_str())]);
+    let read = seen([("path", path.into()), ("root", root.into())]);
     let access = snapshot.roots.get(root);
     let code = match access {
         None => "root.undeclared",
         Some(Access::Read) if action != "file.read" => "root.read_only",
-        Some(_) if !stays_inside(&path) => "path.leaves_root",
+        Some(_) if !stays_inside(path) => "path.leaves_root",
         Some(_) => "path.inside",
     };
     (code == "path.inside", code, read)

@@ -46,7 +46,8 @@ impl ModelChat {
             let expected = "a list of at most 1000 {role: system|user|assistant, content}";
             args.wrong("messages", expected, given)
         };
-        let list = given.as_list().filter(|list| list.len() <= MODEL_MESSAGES_MAX).ok_or_else(wrong)?;
+        let list =
+            given.as_list().filter(|list| list.len() <= MODEL_MESSAGES_MAX).ok_or_else(wrong)?;
         let messages = list.iter().map(Message::from_value).collect::<Option<_>>();
         Ok(Self {
             model: args.text("model")?,
