@@ -131,7 +131,7 @@ fn replay_after_a_restore_shows_to_whoever_kept_a_head() {
     // The store is put back, the program starts anew, and the payment is made again.
     house.writer = Writer::new(backup, Box::new(house.keys.clone()), "cognitionos/test");
     house.gate = Gate::default();
-    house.gate.open_session(house.origin.session, ample());
+    house.gate.open_session(house.origin.tenant, house.origin.session, ample());
     house.now = house.now.plus_ms(1);
     house.perform(pay("acme", 1), Value::Null, 0);
     let restored = head(&mut house);

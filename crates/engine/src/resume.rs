@@ -52,6 +52,7 @@ impl Engine {
         let id = history.active.origin.session;
         let budget = &history.active.flow.budget;
         self.gate.open_session(
+            history.active.origin.tenant,
             id,
             Limits {
                 cost: budget.cost_micros.map(cog_base::Micros::new),

@@ -69,7 +69,7 @@ impl Engine {
         let (_, canon) = self.canon_for(&origin.domain);
         let draft = started(&start, &origin, canon);
         turn.append(origin.tenant, start.run, draft, Await::Started);
-        self.gate.open_session(start.run, start.limits());
+        self.gate.open_session(origin.tenant, start.run, start.limits());
         let (run, actions) = cog_flow::Run::start_as(
             Arc::clone(&start.flow),
             start.inputs.clone(),

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::Micros;
-use cog_base::id::{ReceiptId, RunId};
+use cog_base::id::{ReceiptId, RunId, TenantId};
 
 use crate::effect::Footprint;
 use crate::intent::Intent;
@@ -43,8 +43,9 @@ pub struct Used {
 }
 
 /// The accounts of one session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Account {
+    tenant: TenantId,
     limits: Limits,
     effects: u64,
     spent: Micros,
@@ -63,8 +64,8 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    pub(crate) fn open(&mut self, session: RunId, limits: Limits) {
-        self.accounts.insert(session, Account { limits, ..Account::default() });
+    pub(crate) fn open(&mut self, tenant: TenantId, session: RunId, limits: Limits) {
+        self.accounts.insert(session, Account::new(tenant, limits));
     }
 
     pub(crate) fn close(&mut self, session: RunId) {
@@ -92,6 +93,25 @@ pub(crate) struct Charge {
 }
 
 impl Account {
+    fn new(tenant: TenantId, limits: Limits) -> Self {
+        Self {
+            tenant,
+            limits,
+            effects: 0,
+            spent: Micros::ZERO,
+            open: BTreeMap::new(),
+            written: BTreeSet::new(),
+            amount: 0,
+            actions: BTreeSet::new(),
+            by_policy: BTreeMap::new(),
+            sums: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn is_of(&self, tenant: TenantId) -> bool {
+        self.tenant == tenant
+    }
+
     pub(crate) fn effects(&self) -> Allowance {
         Allowance { used: self.effects, limit: self.limits.effects }
     }

@@ -4,7 +4,7 @@
 //! durable entries; the adapters perform what it clears.
 
 use cog_base::entropy::{Entropy, NoEntropy};
-use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId};
+use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId, TenantId};
 use cog_base::json::{Canonical, Map, Object};
 use cog_base::{Digest, Micros, Timestamp, Value};
 use cog_canon::Canon;
@@ -124,9 +124,10 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Open the account of a session.
-    pub fn open_session(&mut self, session: RunId, limits: Limits) {
-        self.book.open(session, limits);
+    /// Open the account of a session of this tenant. What is asked in its name for another
+    /// tenant is refused as for one that nobody knows.
+    pub fn open_session(&mut self, tenant: TenantId, session: RunId, limits: Limits) {
+        self.book.open(tenant, session, limits);
     }
 
     /// Close the account of a sealed session.
@@ -173,7 +174,8 @@ impl Gate {
     /// The snapshot that a decision about `intent` reads.
     #[must_use]
     pub fn snapshot(&self, intent: &Intent, footprint: &Footprint, world: &World<'_>) -> Snapshot {
-        let account = self.book.account(intent.origin().session);
+        let origin = intent.origin();
+        let account = self.book.account(origin.session).filter(|it| it.is_of(origin.tenant));
         let tenant = if account.is_some() { world.tenant } else { TenantStatus::Unknown };
         Snapshot {
             now: world.now.max(world.ledger_at),

@@ -57,7 +57,7 @@ fn what_was_agreed_and_used_is_known_after_a_restart() {
         for entry in house.entries() {
             house.gate.observe(&entry);
         }
-        house.gate.open_session(house.origin.session, Limits { ..ample() });
+        house.gate.open_session(house.origin.tenant, house.origin.session, Limits { ..ample() });
         assert_eq!(house.answer(CLERK, pay("acme", 200_000)), expected);
     }
 }

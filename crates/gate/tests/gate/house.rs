@@ -133,7 +133,7 @@ impl House {
         ];
         let started = self.draft(Kind::SessionStarted, "user:ada", started);
         self.record(started);
-        self.gate.open_session(self.origin.session, limits);
+        self.gate.open_session(self.origin.tenant, self.origin.session, limits);
     }
 
     /// A draft that somebody writes by hand.
