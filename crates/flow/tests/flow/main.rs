@@ -9,6 +9,7 @@
 )]
 
 mod bombs;
+mod bounds;
 mod cel;
 mod diagnostics;
 mod expressions;
