@@ -1,5 +1,6 @@
 //! Candidate plans put to OPTR: what the canon would say about each step, what it costs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cog_base::entropy::NoEntropy;
@@ -179,7 +180,7 @@ impl Engine {
         let mut estimate = StepEstimate {
             id: part.id.clone(),
             action: part.uses.clone(),
-            resource: part.uses.clone(),
+            writes: BTreeSet::new(),
             admissible: Admissible::NotYetKnown,
             cost: Micros::ZERO,
             latency_ms: 0,
@@ -213,7 +214,7 @@ impl Engine {
         let decision = self.gate.preview(&question, &world);
         estimate.admissible = admissible(&decision, &reason(&decision, &intent));
         estimate.cost = intent.cost();
-        estimate.resource = resource_of(&question.effect);
+        estimate.writes = question.effect.footprint().writes;
         estimate.amount_minor =
             canon.map_or(0, |canon| cog_gate::decision::amount_of(canon, &intent));
         estimate
@@ -242,7 +243,6 @@ impl Engine {
                 amount_minor: used.amount,
                 actions: used.actions,
             },
-            leased: std::collections::BTreeSet::new(),
         }
     }
 }
@@ -259,12 +259,6 @@ fn read_part(active: &Active, part: &PlanStep) -> Option<Result<(Actor, AnyEffec
     };
     let effect = AnyEffect::from_args(&part.uses, with).map_err(|error| error.to_string());
     Some(actor.and_then(|actor| Ok((actor, effect?))))
-}
-
-/// What an effect writes, or what it acts on when it writes nothing.
-fn resource_of(effect: &AnyEffect) -> String {
-    let written = effect.footprint().writes.into_iter().next();
-    written.unwrap_or_else(|| effect.resource().to_string())
 }
 
 fn admissible(decision: &Decision, reason: &str) -> Admissible {

@@ -29,26 +29,23 @@ pub struct Constraints {
     pub envelope: Envelope,
     /// What the run has used of the envelope already.
     pub used: Used,
-    /// Resources that other runs hold and that this one may not wait for. Where the canon
-    /// says to wait, the caller leaves them out.
-    pub leased: BTreeSet<String>,
 }
 
 /// The most that one run may touch and move, and what it may not do together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
-    /// Most distinct resources; nothing means that the canon sets no limit.
+    /// Most different keys written; nothing means that the canon sets no limit.
     pub resources_max: Option<u64>,
     /// Most money, in minor units; nothing means that the canon sets no limit.
     pub amount_max: Option<u64>,
-    /// Sets of actions of which one run may not do all. An empty set forbids nothing.
+    /// Sets of actions of which one run may not do all: the last of them is refused.
     pub forbidden: Vec<Vec<String>>,
 }
 
 /// What a run has used of its envelope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Used {
-    /// The resources touched.
+    /// The keys written.
     pub resources: BTreeSet<String>,
     /// The money moved, in minor units.
     pub amount_minor: u64,

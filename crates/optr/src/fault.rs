@@ -19,9 +19,7 @@ pub(crate) enum Fault {
     Cycle,
     #[error("step `{step}` would be refused: {reason}")]
     Inadmissible { step: String, code: String, reason: String },
-    #[error("step `{step}` touches {resource}, which another run holds")]
-    Leased { step: String, resource: String },
-    #[error("the run would touch {found} resources; the envelope allows {max}")]
+    #[error("the run would write {found} resources; the envelope allows {max}")]
     Resources { found: u64, max: u64 },
     #[error("the run would move {found} minor units; the envelope allows {max}")]
     Amount { found: u64, max: u64 },
@@ -47,10 +45,9 @@ impl Fault {
             Self::UnknownNeed { .. } => "plan.unknown_need",
             Self::Cycle => "plan.cycle",
             Self::Inadmissible { code, .. } => code,
-            Self::Leased { .. } => "interference",
             Self::Resources { .. } => "envelope.resources",
             Self::Amount { .. } => "envelope.amount",
-            Self::Forbidden { .. } => "envelope.forbidden",
+            Self::Forbidden { .. } => "envelope.combination",
             Self::Budget { .. } => "plan.budget",
             Self::Deadline { .. } => "plan.deadline",
             Self::Unpriced { .. } => "plan.unpriced_risk",

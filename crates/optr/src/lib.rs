@@ -1,12 +1,12 @@
 //! Plan selection: which of several candidate plans to take.
 //!
 //! A pure function of the candidates, the constraints and the weights. Every step of a plan
-//! must be admissible, and the whole must fit the budget, the deadline, the envelope (the
-//! blast radius that the canon allows one run) and the resources that nobody else holds.
-//! Among those that are left the least score wins: expected cost, plus the price of time,
-//! plus the risk-weighted loss. All arithmetic is on integers, a tie goes to the smaller
-//! digest, and the verdict on every candidate is kept, so that the choice can be explained
-//! and recomputed from the ledger.
+//! must be admissible, and the whole must fit the budget, the deadline and the envelope (the
+//! blast radius that the canon allows one run), which is counted as the gate counts it. Among
+//! those that are left the least score wins: expected cost, plus the price of time, plus the
+//! risk-weighted loss. All arithmetic is on integers, a tie goes to the smaller digest, and
+//! the verdict on every candidate is kept, so that the choice can be explained and recomputed
+//! from the ledger.
 
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 

@@ -1,5 +1,6 @@
 //! What is chosen from: candidate plans and the estimates of their steps.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -23,8 +24,9 @@ pub struct StepEstimate {
     pub id: String,
     /// The action, such as `file.write`.
     pub action: String,
-    /// The resource it touches, such as `Root::"payments"`.
-    pub resource: String,
+    /// The keys it writes, such as `file:payments/acme.json`, as the gate counts them: what it
+    /// only reads uses nothing of the envelope. Empty when the arguments are not yet known.
+    pub writes: BTreeSet<String>,
     /// What the canon says about the intent.
     pub admissible: Admissible,
     /// Expected cost.
@@ -39,7 +41,8 @@ pub struct StepEstimate {
     pub needs: Vec<String>,
 }
 
-/// What the canon says about an intent before the plan is taken.
+/// What the gate says about an intent before the plan is taken, with the leases in force:
+/// where another effect holds what it touches and the canon does not let it wait, it is a no.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admissible {
     /// The intent would be allowed now.

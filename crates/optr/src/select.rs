@@ -48,7 +48,6 @@ fn judge(
     }
     let latency_ms = critical_path_ms(steps)?;
     let approvals = admissible(steps)?;
-    free(steps, constraints)?;
     inside_envelope(steps, constraints)?;
     let cost = sum("expected cost", steps.iter().map(|step| step.cost.get()))?;
     affordable(Micros::new(cost), latency_ms, constraints)?;
@@ -84,32 +83,29 @@ fn admissible(steps: &[StepEstimate]) -> Result<Vec<String>, Fault> {
     Ok(approvals.into_iter().collect())
 }
 
-fn free(steps: &[StepEstimate], constraints: &Constraints) -> Result<(), Fault> {
-    let held = steps.iter().find(|step| constraints.leased.contains(&step.resource));
-    held.map_or(Ok(()), |step| {
-        Err(Fault::Leased { step: step.id.clone(), resource: step.resource.clone() })
-    })
-}
-
-/// The envelope bounds the run as a whole: what it has used counts with what the plan adds.
+/// The envelope bounds the run as a whole: what it has used counts with what the plan adds,
+/// and counts as it does at the gate.
 fn inside_envelope(steps: &[StepEstimate], constraints: &Constraints) -> Result<(), Fault> {
     let (envelope, used) = (&constraints.envelope, &constraints.used);
+    if steps.is_empty() {
+        return Ok(());
+    }
     let mut resources: BTreeSet<&String> = used.resources.iter().collect();
-    resources.extend(steps.iter().map(|step| &step.resource));
+    resources.extend(steps.iter().flat_map(|step| &step.writes));
     within(resources.len() as u64, envelope.resources_max, |found, max| Fault::Resources {
         found,
         max,
     })?;
-    let amounts = steps.iter().map(|step| step.amount_minor).chain([used.amount_minor]);
-    within(sum("amount moved", amounts)?, envelope.amount_max, |found, max| Fault::Amount {
-        found,
-        max,
-    })?;
-    let mut actions: BTreeSet<&String> = used.actions.iter().collect();
-    actions.extend(steps.iter().map(|step| &step.action));
-    let all_done =
-        |set: &&Vec<String>| !set.is_empty() && set.iter().all(|action| actions.contains(action));
-    let forbidden = envelope.forbidden.iter().find(all_done);
+    // What is no amount counts as more than anything, and with more it is no more.
+    let amounts = steps.iter().map(|step| step.amount_minor);
+    let amount = amounts.fold(used.amount_minor, u64::saturating_add);
+    within(amount, envelope.amount_max, |found, max| Fault::Amount { found, max })?;
+    let own: BTreeSet<&String> = steps.iter().map(|step| &step.action).collect();
+    let completed = |set: &&Vec<String>| {
+        set.iter().any(|action| own.contains(action))
+            && set.iter().all(|action| own.contains(action) || used.actions.contains(action))
+    };
+    let forbidden = envelope.forbidden.iter().find(completed);
     forbidden.map_or(Ok(()), |actions| Err(Fault::Forbidden { actions: actions.clone() }))
 }
 

@@ -29,13 +29,14 @@ fn step(number_of: usize) -> impl Strategy<Value = StepEstimate> {
         9 => proptest::sample::subsequence((0..number_of).collect::<Vec<_>>(), 0..=number_of),
         1 => proptest::sample::subsequence(vec![0, 1, 2, 3], 0..3),
     ];
-    let words = (0..3_usize, 0..3_usize, 0..4_usize);
+    let writes = proptest::collection::btree_set(0..3_usize, 0..3);
+    let words = (0..3_usize, writes, 0..4_usize);
     (words, admissible(), number(), number(), number(), needs).prop_map(
-        move |((action, resource, risk), admissible, cost, latency_ms, amount_minor, needs)| {
+        move |((action, writes, risk), admissible, cost, latency_ms, amount_minor, needs)| {
             StepEstimate {
                 id: number_of.to_string(),
                 action: format!("action{action}"),
-                resource: format!("resource{resource}"),
+                writes: writes.iter().map(|key| format!("resource{key}")).collect(),
                 admissible,
                 cost: Micros::new(cost),
                 latency_ms,
@@ -71,22 +72,17 @@ fn constraints() -> impl Strategy<Value = Constraints> {
         (limit(), limit(), proptest::option::weighted(0.3, 0_u64..4), limit()),
         forbidden,
         (words("resource", 3), 0_u64..10, words("action", 2)),
-        words("resource", 2),
     )
-        .prop_map(
-            |((budget, deadline_ms, resources_max, amount_max), forbidden, used, leased)| {
-                let forbidden =
-                    forbidden.into_iter().map(|set| set.into_iter().collect()).collect();
-                let (resources, amount_minor, actions) = used;
-                Constraints {
-                    budget: budget.map(Micros::new),
-                    deadline_ms,
-                    envelope: Envelope { resources_max, amount_max, forbidden },
-                    used: Used { resources, amount_minor, actions },
-                    leased,
-                }
-            },
-        )
+        .prop_map(|((budget, deadline_ms, resources_max, amount_max), forbidden, used)| {
+            let forbidden = forbidden.into_iter().map(|set| set.into_iter().collect()).collect();
+            let (resources, amount_minor, actions) = used;
+            Constraints {
+                budget: budget.map(Micros::new),
+                deadline_ms,
+                envelope: Envelope { resources_max, amount_max, forbidden },
+                used: Used { resources, amount_minor, actions },
+            }
+        })
 }
 
 fn weights() -> impl Strategy<Value = Weights> {
@@ -121,6 +117,27 @@ fn score(plan: &Candidate, weights: &Weights) -> u128 {
     cost + time.div_ceil(1_000) + (loss * u128::from(weights.risk_weight_percent)).div_ceil(100)
 }
 
+/// Whether the gate lets all steps through, by its own account of a run: each adds the keys
+/// that it writes, its amount and its action.
+fn at_the_gate<'a>(
+    steps: impl Iterator<Item = &'a StepEstimate>,
+    constraints: &Constraints,
+) -> bool {
+    let mut used = constraints.used.clone();
+    let Envelope { resources_max, amount_max, forbidden } = &constraints.envelope;
+    steps.into_iter().all(|step| {
+        used.resources.extend(step.writes.iter().cloned());
+        used.amount_minor = used.amount_minor.saturating_add(step.amount_minor);
+        used.actions.insert(step.action.clone());
+        let together = |set: &&Vec<String>| {
+            set.contains(&step.action) && set.iter().all(|action| used.actions.contains(action))
+        };
+        resources_max.is_none_or(|most| used.resources.len() as u64 <= most)
+            && amount_max.is_none_or(|most| used.amount_minor <= most)
+            && forbidden.iter().find(together).is_none()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -152,7 +169,7 @@ proptest! {
         let refused = StepEstimate {
             id: "refused".to_owned(),
             action: "file.delete".to_owned(),
-            resource: "resource9".to_owned(),
+            writes: ["resource9".to_owned()].into(),
             admissible: Admissible::No { code: "canon".to_owned(), reason: "No.".to_owned() },
             cost: Micros::ZERO,
             latency_ms: 0,
@@ -201,20 +218,27 @@ proptest! {
             let Outcome::Scored { cost, latency_ms, .. } = &verdict.outcome else { continue };
             let refused = |step: &StepEstimate| matches!(step.admissible, Admissible::No { .. });
             prop_assert!(!plan.steps.iter().any(refused));
-            prop_assert!(!plan.steps.iter().any(|s| constraints.leased.contains(&s.resource)));
             prop_assert!(constraints.budget.is_none_or(|max| *cost <= max));
             prop_assert!(constraints.deadline_ms.is_none_or(|max| *latency_ms <= max));
-            let mut used = constraints.used.clone();
-            used.resources.extend(plan.steps.iter().map(|step| step.resource.clone()));
-            used.actions.extend(plan.steps.iter().map(|step| step.action.clone()));
-            let moved: u64 = plan.steps.iter().map(|step| step.amount_minor).sum();
-            let Envelope { resources_max, amount_max, forbidden } = &constraints.envelope;
-            prop_assert!(resources_max.is_none_or(|max| used.resources.len() as u64 <= max));
-            prop_assert!(amount_max.is_none_or(|max| used.amount_minor + moved <= max));
-            let done = |set: &Vec<String>| {
-                !set.is_empty() && set.iter().all(|action| used.actions.contains(action))
-            };
-            prop_assert!(!forbidden.iter().any(done));
+            prop_assert!(at_the_gate(plan.steps.iter(), &constraints), "{plan:?}");
+        }
+    }
+
+    /// Where a plan falls out by the envelope, the gate stops it on the way, whatever the
+    /// order of its steps.
+    #[test]
+    fn what_the_envelope_stops_the_gate_stops(
+        plans in candidates(),
+        constraints in constraints(),
+        weights in weights(),
+    ) {
+        let selection = select(&plans, &constraints, &weights);
+        for (plan, verdict) in plans.iter().zip(&selection.table) {
+            let Outcome::FellOut { code, .. } = &verdict.outcome else { continue };
+            if code.starts_with("envelope.") {
+                prop_assert!(!at_the_gate(plan.steps.iter(), &constraints), "{plan:?}");
+                prop_assert!(!at_the_gate(plan.steps.iter().rev(), &constraints), "{plan:?}");
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ fn step(id: &str) -> StepEstimate {
     StepEstimate {
         id: id.to_owned(),
         action: "file.write".to_owned(),
-        resource: "Root::\"payments\"".to_owned(),
+        writes: set(&["file:payments/acme.json"]),
         admissible: Admissible::Yes,
         cost: Micros::new(100),
         latency_ms: 1_000,
@@ -159,14 +159,22 @@ fn the_limits_are_the_last_values_that_pass() {
 fn the_envelope_counts_what_the_run_has_used() {
     let used = |max| Constraints {
         envelope: Envelope { resources_max: Some(max), ..Envelope::default() },
-        used: Used { resources: set(&["Host::\"api.example\""]), ..Used::default() },
+        used: Used { resources: set(&["http:https://api.example/"]), ..Used::default() },
         ..Constraints::default()
     };
     check(vec![step("a"), step("b")], &used(2), "200 + 1000 ms + 0 = 210");
     check(
         vec![step("a")],
         &used(1),
-        "envelope.resources: the run would touch 2 resources; the envelope allows 1",
+        "envelope.resources: the run would write 2 resources; the envelope allows 1",
+    );
+    let reads = |id: &str| StepEstimate { writes: set(&[]), ..step(id) };
+    check(vec![reads("a"), reads("b")], &used(1), "200 + 1000 ms + 0 = 210");
+    let both = StepEstimate { writes: set(&["file:a/x", "file:a/y"]), ..step("a") };
+    check(
+        vec![both],
+        &used(2),
+        "envelope.resources: the run would write 3 resources; the envelope allows 2",
     );
     let moved = |max| Constraints {
         envelope: Envelope { amount_max: Some(max), ..Envelope::default() },
@@ -194,21 +202,15 @@ fn actions_that_may_not_meet_do_not_meet_across_plans_either() {
     };
     check(vec![step("a")], &constraints(&["file.read"]), "100 + 1000 ms + 0 = 110");
     check(
-        vec![step("a")],
-        &constraints(&["http.request"]),
-        "envelope.forbidden: the run would do all of http.request, file.write, which the \
-         envelope forbids",
+        vec![StepEstimate { action: "file.read".to_owned(), ..step("a") }],
+        &constraints(&["http.request", "file.write"]),
+        "100 + 1000 ms + 0 = 110",
     );
-}
-
-#[test]
-fn a_resource_that_another_run_holds_is_left_alone() {
-    let constraints =
-        Constraints { leased: set(&["Root::\"payments\""]), ..Constraints::default() };
     check(
         vec![step("a")],
-        &constraints,
-        "interference: step `a` touches Root::\"payments\", which another run holds",
+        &constraints(&["http.request"]),
+        "envelope.combination: the run would do all of http.request, file.write, which the \
+         envelope forbids",
     );
 }
 
