@@ -353,7 +353,7 @@ impl Engine {
         let mut is_freed = false;
         for (run, then) in self.tickets.remove(&ticket).unwrap_or_default() {
             if let Await::Receipt(pending) = then {
-                is_freed |= self.free(run, pending.receipt());
+                is_freed |= self.gate.withdraw(*pending);
             }
             is_freed |= self.stop(run, message, turn);
         }

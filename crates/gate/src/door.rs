@@ -194,6 +194,10 @@ impl<E: Effect> Pending<E> {
         Self { effect, pass }
     }
 
+    pub(crate) fn into_pass(self) -> Pass {
+        self.pass
+    }
+
     /// The receipt's id.
     #[must_use]
     pub fn receipt(&self) -> ReceiptId {

@@ -322,6 +322,18 @@ impl Gate {
         Ok(Asked { id, need, draft: Some(draft) })
     }
 
+    /// Take back a permission whose receipt was not recorded: lease, reserve and consents are
+    /// free again, and no permit comes of it. Says whether a lease ended.
+    ///
+    /// A failed append may have reached the log all the same. Before the session goes on, its
+    /// entries must be read again; a receipt that is found there is settled as abandoned.
+    pub fn withdraw<E: Effect>(&mut self, pending: Pending<E>) -> bool {
+        let pass = pending.into_pass();
+        self.receipts.close(pass.receipt);
+        let report = Report { end: End::Abandoned, cost: Micros::ZERO, attempts: 0 };
+        self.resettle(pass.scope.session, pass.receipt, &report)
+    }
+
     /// Take note of a durable entry. Approvals count from here on.
     pub fn observe(&mut self, entry: &Entry) {
         self.ledger_at = self.ledger_at.max(entry.at());

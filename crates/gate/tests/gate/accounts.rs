@@ -133,3 +133,26 @@ fn what_an_effect_did_not_cost_is_free_again_and_what_nobody_knows_is_not() {
     house.gate.close(session, &settling);
     assert_eq!(house.gate.spent(session), Micros::new(7 + reserve));
 }
+
+#[test]
+fn what_was_permitted_and_not_recorded_gives_back_all_that_it_held() {
+    let mut house = House::new();
+    let session = house.origin.session;
+    let left = house.gate.budget_left(session);
+    let pending = house.pending(chat("hello", 1_000));
+    assert_ne!(house.gate.budget_left(session), left);
+    assert!(!house.gate.withdraw(pending), "a question to a model holds no lease");
+    assert_eq!(house.gate.budget_left(session), left);
+
+    assert_eq!(house.answer("agent:clerk", pay("acme", 200_000)), "asks 2 of role:finance");
+    house.approve("user:bob");
+    house.approve("user:cfo");
+    let used = house.gate.used(session).amount;
+    let pending = house.pending(pay("acme", 200_000));
+    let reading = read("payments", "acme.json");
+    assert_eq!(house.answer("agent:clerk", reading.clone()), "waits for file:payments/acme.json");
+    assert!(house.gate.withdraw(pending), "its lease ended");
+    assert_eq!(house.gate.used(session).amount, used);
+    assert_eq!(house.answer("agent:clerk", pay("acme", 200_000)), "permitted");
+    assert_eq!(house.audit(), Vec::<&str>::new());
+}
