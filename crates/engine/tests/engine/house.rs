@@ -261,9 +261,14 @@ impl House {
 
     /// How a run ended, as an onlooker hears of it.
     pub(crate) fn sealed(&self, run: RunId) -> Option<&Sealed> {
-        self.notices.iter().find_map(|notice| match &notice.what {
-            What::Sealed(sealed) if notice.run == run => Some(sealed),
-            _ => None,
+        self.notices.iter().find_map(|notice| {
+            if let What::Sealed(sealed) = &notice.what
+                && notice.run == run
+            {
+                Some(sealed)
+            } else {
+                None
+            }
         })
     }
 
