@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::process::Command;
 
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{execve, setsid};
 
 use crate::bounds::{CORE_BYTES, FILE_BYTES_MAX, OPEN_FILES_MAX, PROCESSES_MAX};
@@ -84,7 +84,10 @@ fn limit(last: &Last) -> Result<(), Refusal> {
         (Resource::RLIMIT_NPROC, PROCESSES_MAX),
         (Resource::RLIMIT_AS, last.memory_bytes),
     ] {
-        setrlimit(resource, most, most)
+        // What the engine itself was given less of stays less.
+        let lower = |(_, hard): (u64, u64)| setrlimit(resource, most.min(hard), most.min(hard));
+        getrlimit(resource)
+            .and_then(lower)
             .map_err(|errno| Refusal::lacks(&format!("limit {resource:?}"), errno))?;
     }
     Ok(())

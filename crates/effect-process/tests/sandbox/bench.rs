@@ -1,6 +1,7 @@
 //! Lending a folder to programs, and looking at what they say.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,6 +32,17 @@ impl Bench {
 
     pub(crate) fn lend(&self, write: bool) -> WorkFolder {
         WorkFolder::open(&self.folder.join("root"), write, false).unwrap()
+    }
+
+    /// A sandbox whose helper is started by a shell script, which finds it as `$0` and the
+    /// helper's argument as `$1`.
+    pub(crate) fn helper(&self, script: &str) -> Sandbox {
+        let helper = self.folder.join("helper");
+        let real = env!("CARGO_BIN_EXE_cog-sandbox-enter");
+        let text = format!("#!/bin/sh\nexec sh -c '{script}' {real} \"$1\"\n");
+        std::fs::write(&helper, text).unwrap();
+        std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Sandbox::new(helper)
     }
 
     pub(crate) fn names(&self) -> Vec<String> {

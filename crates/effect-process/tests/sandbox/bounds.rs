@@ -5,7 +5,7 @@ use std::path::Path;
 use cog_effect_process::{PROCESSES_MAX, TEMPORARY_FILES_MAX};
 use cog_gate::effect::ProcessRun;
 
-use crate::bench::{Bench, has_python, outcome, prints, program, python, sh};
+use crate::bench::{Bench, has_python, outcome, prints, program, python, receipt, sh};
 
 #[tokio::test]
 async fn a_bomb_of_processes_is_bounded() {
@@ -163,4 +163,14 @@ print(sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in end
     assert_eq!(prints(&effect).await, "True\n");
     let enough = ProcessRun { memory_bytes_max: 1 << 30, ..python(script) };
     assert_eq!(prints(&enough).await, "False\n");
+}
+
+#[tokio::test]
+async fn limits_of_the_engine_that_are_tighter_stay() {
+    let bench = Bench::new();
+    let tight =
+        bench.helper("ulimit -c 0 && ulimit -n 100 && ulimit -v 400000 && exec \"$0\" \"$1\"");
+    let effect = sh("ulimit -c; ulimit -H -n; ulimit -v");
+    let output = tight.run(&effect, None, receipt()).await.unwrap();
+    assert_eq!(output.get("stdout").unwrap().as_text(), Some("0\n100\n400000\n"));
 }

@@ -3,7 +3,6 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixDatagram;
 
-use cog_effect_process::Sandbox;
 use cog_gate::effect::ProcessRun;
 
 use crate::bench::{Bench, has_python, outcome, prints, python, receipt, sh};
@@ -143,22 +142,16 @@ async fn what_is_mounted_inside_a_root_to_read_is_not_changed_either() {
     let bench = Bench::new();
     std::fs::create_dir(bench.folder.join("root/sub")).unwrap();
     // A helper that first mounts something into the root, where nobody else sees it.
-    let helper = bench.folder.join("helper");
-    let script = format!(
-        "#!/bin/sh
-exec unshare -rm sh -c 'mount -t tmpfs none sub && echo input > sub/in.txt && exec \"$0\" \"$1\"' \
-         {} \"$1\"",
-        env!("CARGO_BIN_EXE_cog-sandbox-enter")
+    let sandbox = bench.helper(
+        "exec unshare -rm sh -c \"mount -t tmpfs none sub && echo input > sub/in.txt && \
+         exec $0 $1\"",
     );
-    std::fs::write(&helper, script).unwrap();
-    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
     let effect = sh("cat sub/in.txt
         (echo x > sub/new) 2>/dev/null && echo made
         (echo x >> sub/in.txt) 2>/dev/null && echo changed
         chmod 777 sub/in.txt 2>/dev/null && echo opened
         touch -d 2000-01-01 sub/in.txt 2>/dev/null && echo dated
         rm -f sub/in.txt 2>/dev/null && echo removed; echo done");
-    let sandbox = Sandbox::new(helper);
     let folder = bench.lend(false);
     let output = sandbox.run(&effect, Some(&folder), receipt()).await.unwrap();
     assert_eq!(output.get("stdout").unwrap().as_text(), Some("input\ndone\n"));
