@@ -18,6 +18,9 @@ risk = \"low\"
 
 [interference]
 on_conflict = \"wait\"
+
+[roots]
+\"*\" = { within = [\"/\"] }
 ";
 
 const SCHEMA: &str = "\

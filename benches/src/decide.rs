@@ -12,7 +12,7 @@ use cog_base::{Clock as _, Micros, Value};
 use cog_canon::{Canon, Ruling};
 use cog_gate::decision::{Verdict, decide};
 use cog_gate::effect::FileRead;
-use cog_gate::snapshot::{Access, Allowance, Snapshot, Spread as Used, TenantStatus};
+use cog_gate::snapshot::{Access, Allowance, Folder, Snapshot, Spread as Used, TenantStatus};
 use cog_gate::{Intent, Origin};
 
 use crate::canons::{Generated, Spread};
@@ -131,6 +131,7 @@ fn snapshot(intent: &Intent, canon: &Canon) -> Snapshot {
         budget: Allowance { used: 1_200, limit: Some(2_000_000) },
         canon: Some(canon.digest()),
         roots: [(root.to_owned(), Access::Read)].into(),
+        folder: Some(Folder::new("/srv/in", "/srv")),
         approvals: Vec::new(),
         conflicts: Default::default(),
         spread: Used::default(),

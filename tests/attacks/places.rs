@@ -1,10 +1,11 @@
 //! Getting out: of a root, to another host, to another program or model.
 
-use cog_gate::AnyEffect;
 use cog_gate::effect::HttpRequest;
+use cog_gate::snapshot::Folder;
+use cog_gate::{AnyEffect, Limits};
 use cog_ledger::Kind;
 
-use crate::house::{CLERK, House, effect, get, map, read};
+use crate::house::{CLERK, House, ample, canon_but, effect, get, map, read};
 
 fn check(root: &str, path: &str, expected: &str) {
     let mut house = House::new();
@@ -194,4 +195,40 @@ fn owasp_asi05_a_listed_program_gets_no_network_that_the_canon_does_not_give() {
 fn owasp_asi04_a_model_that_is_not_listed_is_not_asked() {
     let ask = effect("model.chat", r#"{"model":"oracle","messages":[]}"#);
     assert_eq!(House::new().answer(CLERK, ask), "refused confinement model.unknown");
+}
+
+/// A workflow says which folder a root is: it must be one that the canon has for that name.
+#[test]
+fn a_root_does_not_stand_where_the_canon_does_not_let_it() {
+    let rule = "\"*\" = { within = [\"/\"] }";
+    let strict = "invoices = { within = [\"in\", \"/srv/in\"] }";
+    for (path, expected) in [
+        ("/w/in", "permitted"),
+        ("/w/in/2026", "permitted"),
+        ("/srv/in", "permitted"),
+        ("/w", "refused confinement root.elsewhere"),
+        ("/w/inbox", "refused confinement root.elsewhere"),
+        ("/srv/in2", "refused confinement root.elsewhere"),
+        ("/", "refused confinement root.elsewhere"),
+        ("/etc", "refused confinement root.elsewhere"),
+        ("/elsewhere/in", "refused confinement root.elsewhere"),
+    ] {
+        let folders = [("invoices".to_owned(), Folder::new(path, "/w"))].into();
+        let limits = Limits { folders, ..ample() };
+        let mut house = House::with(canon_but(rule, strict), limits);
+        assert_eq!(house.answer(CLERK, read("invoices", "a")), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_root_that_stands_nobody_knows_where_is_held_to_its_rule() {
+    let strict = "invoices = { within = [\"in\"] }";
+    let mut house = House::with(canon_but("\"*\" = { within = [\"/\"] }", strict), ample());
+    let elsewhere = "refused confinement root.elsewhere";
+    assert_eq!(house.answer(CLERK, read("invoices", "a")), elsewhere);
+    let unknown = "refused confinement root.not_in_canon";
+    let write = effect("file.write", r#"{"root":"notes","path":"a","text":"x"}"#);
+    assert_eq!(house.answer(CLERK, write), unknown);
+    let run = effect("process.run", r#"{"program":"sort","root":"notes"}"#);
+    assert_eq!(house.answer(CLERK, run), unknown);
 }

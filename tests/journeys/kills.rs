@@ -64,7 +64,8 @@ outputs:
 "#;
 
 const CANON: &str = "name = \"kills\"\ndomain = \"kills\"\n[change]\napprovals = 1\n\
-    approvers = [\"user:operator\"]\n[programs]\nallow = [\"sh\"]\n";
+    approvers = [\"user:operator\"]\n[programs]\nallow = [\"sh\"]\n\
+    [roots]\n\"*\" = { within = [\".\"] }\n";
 
 const SCHEMA: &str = "entity User;\nentity Root;\nentity Program;\n\
     action \"file.read\", \"file.write\", \"file.delete\" appliesTo { principal: [User], resource: [Root], context: {} };\n\

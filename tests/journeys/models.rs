@@ -141,7 +141,8 @@ outputs:
 
 const CANON: &str = "name = \"counting\"\ndomain = \"counting\"\n[change]\napprovals = 1\n\
     approvers = [\"user:operator\"]\n[models.counter]\nprovider = \"cassette\"\n\
-    input_micros_per_million = 1_000_000\noutput_micros_per_million = 2_000_000\n";
+    input_micros_per_million = 1_000_000\noutput_micros_per_million = 2_000_000\n\
+    [roots]\n\"*\" = { within = [\".\"] }\n";
 
 const SCHEMA: &str = "entity User;\nentity Root;\nentity Model;\n\
     action \"file.read\" appliesTo { principal: [User], resource: [Root], context: {} };\n\

@@ -4,6 +4,7 @@ mod canon_dir;
 mod cli;
 mod commands;
 mod failure;
+mod folders;
 mod hands;
 mod home;
 mod models;

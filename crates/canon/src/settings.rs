@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::change::ChangeRule;
 use crate::error::CanonError;
 use crate::obligation::can_consent;
+use crate::roots::RootRules;
 use crate::source::SETTINGS;
 
 /// The risk classes, from the least to the most harm.
@@ -41,6 +42,8 @@ pub struct Settings {
     pub models: BTreeMap<String, Model>,
     /// The hosts that may be reached.
     pub hosts: BTreeSet<String>,
+    /// Where the roots of runs may stand.
+    pub roots: RootRules,
     /// The programs that may be run.
     pub programs: BTreeSet<String>,
 }
@@ -151,6 +154,8 @@ struct File {
     #[serde(default)]
     models: BTreeMap<String, Model>,
     #[serde(default)]
+    roots: RootRules,
+    #[serde(default)]
     hosts: Allowed,
     #[serde(default)]
     programs: Allowed,
@@ -214,6 +219,11 @@ impl File {
                 return wrong(&model.provider, what, "use cassette or openai");
             }
         }
+        if let Some((name, within)) = self.roots.malformed() {
+            let what = format!("`{within}` is no folder for the root `{name}`");
+            let hint = "name folders such as \"out\", from the workflow file, or \"/srv/pay\"; \"/\" is every folder";
+            return wrong(if within.is_empty() { name } else { within }, what, hint);
+        }
         if self.envelope.forbidden.iter().any(Vec::is_empty) {
             let hint = "each set names the actions that one run may not do together";
             return wrong("forbidden", "a set of `envelope.forbidden` is empty".into(), hint);
@@ -232,6 +242,7 @@ impl File {
             envelope: self.envelope,
             interference: self.interference,
             models: self.models,
+            roots: self.roots,
             hosts: self.hosts.allow,
             programs: self.programs.allow,
         }

@@ -11,6 +11,7 @@ use crate::active::{Active, State};
 use crate::engine::{Engine, Output, Timer, Turn};
 use crate::history::{Armed, Charged, History, Mismatch, Record};
 use crate::replay::decide_again;
+use crate::start::folders;
 
 /// A run to go on with: its entries, oldest first.
 #[derive(Debug, Clone)]
@@ -58,6 +59,7 @@ impl Engine {
                 cost: budget.cost_micros.map(cog_base::Micros::new),
                 effects: budget.effects,
                 roots: history.roots.clone(),
+                folders: folders(&history.places, history.base()),
             },
         );
         self.recount(&history);

@@ -8,7 +8,7 @@ use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::{Digest, Micros, Value};
 use cog_flow::Flow;
-use cog_gate::snapshot::Access;
+use cog_gate::snapshot::{Access, Folder};
 use cog_gate::{Actor, Limits, Origin};
 use cog_ledger::{BodyDraft, Draft, Kind};
 
@@ -35,10 +35,11 @@ pub struct Start {
     pub inputs: Map,
     /// Its roots and what it may do there.
     pub roots: BTreeMap<String, Access>,
-    /// Where the roots stand on this machine, kept as evidence.
+    /// Where the roots stand on this machine, absolute and without symbolic links: the canon
+    /// says whether they may stand there. Kept as evidence.
     pub places: BTreeMap<String, String>,
-    /// The folder of the workflow file, kept as evidence; what stands beside the file is
-    /// found there when the run is resumed.
+    /// The folder of the workflow file, absolute and without symbolic links, kept as evidence;
+    /// what stands beside the file is found there when the run is resumed.
     pub base: String,
     /// Who starts it.
     pub initiator: Actor,
@@ -52,6 +53,7 @@ impl Start {
             cost: self.flow.budget.cost_micros.map(Micros::new),
             effects: self.flow.budget.effects,
             roots: self.roots.clone(),
+            folders: folders(&self.places, &self.base),
         }
     }
 }
@@ -132,6 +134,11 @@ impl Engine {
             }),
         );
     }
+}
+
+/// Where the roots stand, for a workflow whose file stands in the folder `base`.
+pub(crate) fn folders(places: &BTreeMap<String, String>, base: &str) -> BTreeMap<String, Folder> {
+    places.iter().map(|(name, path)| (name.clone(), Folder::new(path, base))).collect()
 }
 
 /// What expressions see as `run`.

@@ -11,7 +11,7 @@ use cog_base::id::{ReceiptId, RunId, TenantId};
 
 use crate::effect::Footprint;
 use crate::intent::Intent;
-use crate::snapshot::{Access, Allowance, Spread};
+use crate::snapshot::{Access, Allowance, Folder, Spread};
 
 /// What a run may use, fixed at its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Limits {
     pub effects: Option<u64>,
     /// The run's roots.
     pub roots: BTreeMap<String, Access>,
+    /// Where they stand.
+    pub folders: BTreeMap<String, Folder>,
 }
 
 /// A receipt without outcome: what it has reserved and counted.
@@ -126,6 +128,10 @@ impl Account {
 
     pub(crate) fn spent(&self) -> Micros {
         self.spent
+    }
+
+    pub(crate) fn folder(&self, root: &str) -> Option<&Folder> {
+        self.limits.folders.get(root)
     }
 
     pub(crate) fn roots(&self) -> &BTreeMap<String, Access> {

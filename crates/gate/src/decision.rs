@@ -5,6 +5,7 @@
 //! that an old decision can be recomputed by the procedure it was made with.
 
 mod checks;
+mod folder;
 mod trace;
 
 pub use checks::amount_of;

@@ -34,6 +34,15 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
         ),
         "root.undeclared" => format!("The run declares no root `{name}`."),
         "root.read_only" => format!("The root `{name}` may only be read."),
+        "root.elsewhere" => format!(
+            "The canon does not let the root `{}` stand in {}.",
+            check.read.text("root").unwrap_or_default(),
+            check.read.text("folder").unwrap_or_default(),
+        ),
+        "root.not_in_canon" => format!(
+            "The canon does not say where the root `{}` may stand.",
+            check.read.text("root").unwrap_or_default(),
+        ),
         "root.not_writable" => "The program's folder is not a root this run may write to.".into(),
         "path.leaves_root" => {
             let path = intent.at("args.path").and_then(Value::as_text).unwrap_or_default();
@@ -164,6 +173,11 @@ fn confinement(check: &Check, intent: &Intent, snapshot: &Snapshot) -> Vec<Strin
         "root.undeclared" | "root.read_only" if leaves => vec![declared, path],
         "root.undeclared" | "root.read_only" => vec![declared],
         "path.leaves_root" => vec![path],
+        "root.elsewhere" | "root.not_in_canon" => vec![format!(
+            "if the canon let the root `{}` stand in {}",
+            check.read.text("root").unwrap_or_default(),
+            check.read.text("folder").unwrap_or_default(),
+        )],
         "host.not_allowed" => vec![format!("if the canon listed the host `{name}`")],
         "program.not_allowed" if root.is_some() => {
             vec![format!("if the canon listed the program `{name}`"), writable]

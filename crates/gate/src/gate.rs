@@ -186,6 +186,7 @@ impl Gate {
             budget: account.map_or_else(Default::default, crate::book::Account::budget),
             canon: world.in_force,
             roots: account.map(|it| it.roots().clone()).unwrap_or_default(),
+            folder: account.zip(intent.root()).and_then(|(it, root)| it.folder(root)).cloned(),
             approvals: self.approvals.for_intent(intent.digest()),
             conflicts: self.leases.conflicts(footprint),
             spread: account.map(|it| it.spread(footprint)).unwrap_or_default(),

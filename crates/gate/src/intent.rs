@@ -208,6 +208,15 @@ impl Intent {
         &self.resource.text
     }
 
+    /// The root that it acts in, if it acts in one.
+    #[must_use]
+    pub fn root(&self) -> Option<&str> {
+        match self.resource() {
+            ("Root", name) => Some(name),
+            _ => self.at("args.root").and_then(Value::as_text),
+        }
+    }
+
     /// The digest of the action and its arguments.
     #[must_use]
     pub fn effect(&self) -> Digest {

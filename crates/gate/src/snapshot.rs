@@ -92,6 +92,47 @@ pub struct Spread {
     pub sums_by_policy: BTreeMap<String, u64>,
 }
 
+/// Where a root of a run stands. It is fixed when the run begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// The folder, absolute and without symbolic links.
+    pub path: String,
+    /// The path to it from the folder of the workflow file, if it is in there: `.` for that
+    /// very folder.
+    pub beside: Option<String>,
+}
+
+impl Folder {
+    /// The folder `path`, for a workflow whose file stands in the folder `base`.
+    #[must_use]
+    pub fn new(path: &str, base: &str) -> Self {
+        let rest = path.strip_prefix(base.trim_end_matches('/')).filter(|_| !base.is_empty());
+        let beside = rest.and_then(|rest| match rest {
+            "" => Some("."),
+            rest => rest.strip_prefix('/'),
+        });
+        Self { path: path.to_owned(), beside: beside.map(str::to_owned) }
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let path = value.get("path")?.as_text()?.to_owned();
+        let beside = match value.get("beside") {
+            Some(beside) => Some(beside.as_text()?.to_owned()),
+            None => None,
+        };
+        Some(Self { path, beside })
+    }
+}
+
+impl Canonical for Folder {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        Object::new(out)
+            .put_some("beside", self.beside.as_deref())
+            .put("path", self.path.as_str())
+            .end();
+    }
+}
+
 /// Everything a decision reads besides the intent and the canon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -111,6 +152,8 @@ pub struct Snapshot {
     pub canon: Option<Digest>,
     /// The run's declared roots.
     pub roots: BTreeMap<String, Access>,
+    /// Where the root of the effect stands, if it has one and that is known.
+    pub folder: Option<Folder>,
     /// Consents to this very intent, under any canon version.
     pub approvals: Vec<Approval>,
     /// Leases in the way.
@@ -151,6 +194,8 @@ impl Snapshot {
             };
             roots.as_map()?.iter().map(access).collect()
         });
+        let folder =
+            value.get("folder").map(|folder| Folder::from_value(folder).ok_or(bad("folder")));
         let spread = value.get("spread").map_or(Some(Spread::default()), Spread::from_value);
         Ok(Self {
             now: now.ok_or(bad("now"))?,
@@ -161,6 +206,7 @@ impl Snapshot {
             budget: Allowance::from_value(value.get("budget_micros")).ok_or(bad("budget"))?,
             canon: canon.transpose()?,
             roots: roots.ok_or(bad("roots"))?,
+            folder: folder.transpose()?,
             approvals: approvals.ok_or(bad("approvals"))?,
             conflicts: conflicts.ok_or(bad("conflicts"))?,
             spread: spread.ok_or(bad("spread"))?,
@@ -190,6 +236,7 @@ impl Canonical for Snapshot {
             .put_some("conflicts", conflicts)
             .put("effects", &self.effects)
             .put_some("entitled", self.entitled.as_ref())
+            .put_some("folder", self.folder.as_ref())
             .put("now", &self.now)
             .put_some("roots", roots)
             .put_some("spread", spread)

@@ -22,6 +22,7 @@ use cog_gate::snapshot::{Access, TenantStatus};
 use crate::canon_dir;
 use crate::cli::{Common, RunArgs};
 use crate::failure::{Exit, Failure};
+use crate::folders;
 use crate::hands::{Committed, Workers};
 use crate::home::{CANON_KINDS, Home};
 use crate::models;
@@ -61,7 +62,7 @@ enum End {
 pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let actor: Actor = args.actor.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
     // A workflow file is read and checked before anything is opened or written.
-    let fresh = args.file.as_ref().map(|file| prepare(file, args, &actor)).transpose()?;
+    let fresh = args.file.as_ref().map(|file| prepare(file, args, common, &actor)).transpose()?;
     let home = match &fresh {
         Some(_) => Home::write(&common.data)?,
         None => Home::change(&common.data)?,
@@ -69,7 +70,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let cancel = args.reason.clone().map(|reason| (actor.clone(), reason));
     let plan = match (fresh, args.resume.as_ref().or(args.cancel.as_ref())) {
         (Some(fresh), _) => fresh,
-        (None, Some(run)) => prepare_resume(&home, run, cancel)?,
+        (None, Some(run)) => prepare_resume(&home, run, cancel, common)?,
         (None, None) => {
             return Err(Failure::told(
                 Exit::BadInput,
@@ -92,7 +93,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
 }
 
 /// Read and check a workflow file and its inputs.
-fn prepare(file: &Path, args: &RunArgs, actor: &Actor) -> anyhow::Result<Plan> {
+fn prepare(file: &Path, args: &RunArgs, common: &Common, actor: &Actor) -> anyhow::Result<Plan> {
     let source = read_workflow(file)?;
     let flow = cog_flow::parse(&source, &file.display().to_string()).map_err(|errors| {
         Failure::told(Exit::BadInput, format!("the workflow has errors\n\n{errors}"))
@@ -115,9 +116,11 @@ fn prepare(file: &Path, args: &RunArgs, actor: &Actor) -> anyhow::Result<Plan> {
         let given = args.input.iter().any(|input| input.ends_with(&format!("={}", root.path)));
         // A folder given on the command line is meant from where the person stands.
         let path = if given { PathBuf::from(&root.path) } else { base.join(&root.path) };
+        let path = folders::real(&path);
+        folders::keep_apart(&root.name, &path, &common.data)?;
         let write = root.access == cog_flow::Access::Write;
         access.insert(root.name.clone(), if write { Access::Write } else { Access::Read });
-        places.insert(root.name.clone(), absolute(&path));
+        places.insert(root.name.clone(), path.display().to_string());
         roots.insert(root.name, RootBinding { path, write, create: root.create });
     }
     let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
@@ -129,7 +132,7 @@ fn prepare(file: &Path, args: &RunArgs, actor: &Actor) -> anyhow::Result<Plan> {
         inputs,
         roots: access,
         places,
-        base: absolute(&base),
+        base: folders::real(&base).display().to_string(),
         initiator: actor.clone(),
         environment: args.environment.clone(),
     };
@@ -150,12 +153,13 @@ fn read_workflow(file: &Path) -> anyhow::Result<String> {
     })
 }
 
-fn absolute(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
-}
-
 /// Rebuild an open run from the ledger, to go on with it or to end it.
-fn prepare_resume(home: &Home, run: &str, cancel: Option<(Actor, String)>) -> anyhow::Result<Plan> {
+fn prepare_resume(
+    home: &Home,
+    run: &str,
+    cancel: Option<(Actor, String)>,
+    common: &Common,
+) -> anyhow::Result<Plan> {
     let run: RunId = run.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
     let records = home.records(run)?;
     let history = replay_run(&records).map_err(|error: Mismatch| {
@@ -164,6 +168,9 @@ fn prepare_resume(home: &Home, run: &str, cancel: Option<(Actor, String)>) -> an
     if history.is_sealed() {
         let message = format!("{run} has ended; a sealed run cannot go on");
         return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos replay {run}")));
+    }
+    for (name, path) in history.places() {
+        folders::keep_apart(name, Path::new(path), &common.data)?;
     }
     let domain = records.first().map(|first| first.entry.domain().to_owned()).unwrap_or_default();
     let roots = history.places().iter().map(|(name, path)| {

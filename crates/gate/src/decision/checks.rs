@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cog_base::Value;
 use cog_canon::{Canon, Duty, Evaluation, OnConflict, Request, Ruling};
 
+use super::folder::misplaced;
 use super::{Check, CheckName, Decision, Fact, Need, Outcome, Rule, Seen, Terms, Verdict};
 use crate::decision::CLOCK_BEHIND_MS_MAX;
 use crate::intent::Intent;
@@ -70,7 +71,7 @@ fn check(name: CheckName, pass: bool, codes: [&'static str; 2], read: Seen) -> C
 }
 
 /// What was read, by names in ascending order.
-fn seen<const N: usize>(facts: [(&'static str, Fact); N]) -> Seen {
+pub(super) fn seen<const N: usize>(facts: [(&'static str, Fact); N]) -> Seen {
     Seen::Facts(facts.into())
 }
 
@@ -119,7 +120,12 @@ impl Case<'_> {
     }
 
     fn confinement(&self) -> Check {
-        let (pass, code, read) = confine(self.intent, self.snapshot, self.canon);
+        let (mut pass, mut code, mut read) = confine(self.intent, self.snapshot, self.canon);
+        if let Some((bad, seen)) = misplaced(self.intent, self.snapshot, self.canon)
+            && pass
+        {
+            (pass, code, read) = (false, bad, seen);
+        }
         check(CheckName::Confinement, pass, [code, code], read)
     }
 

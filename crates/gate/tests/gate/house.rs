@@ -63,6 +63,7 @@ pub(crate) fn ample() -> Limits {
         cost: Some(Micros::new(1_000_000)),
         effects: Some(100),
         roots: roots.map(|(name, access)| (name.to_owned(), access)).collect(),
+        folders: BTreeMap::new(),
     }
 }
 

@@ -8,7 +8,9 @@ use cog_base::json::{Canonical, Object, parse};
 use cog_base::{Digest, Micros, Timestamp, Value};
 use cog_canon::Canon;
 use cog_gate::decision::{PROCEDURE, decide, decide_by, read_record};
-use cog_gate::snapshot::{Access, Allowance, Approval, Conflict, Snapshot, Spread, TenantStatus};
+use cog_gate::snapshot::{
+    Access, Allowance, Approval, Conflict, Folder, Snapshot, Spread, TenantStatus,
+};
 use cog_gate::{AnyEffect, Effect, Intent};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -96,6 +98,7 @@ prop_compose! {
         approvals in vec(approval(), 0..3),
         conflicts in btree_set((0..2_u8, 0..2_u8), 0..2),
         spread in spreads(),
+        folder in option::of(0..3_usize),
         intent in intents(),
     ) -> (Intent, Snapshot) {
         let version = house_canon().digest();
@@ -119,6 +122,7 @@ prop_compose! {
                 .into_iter()
                 .map(|(it, write)| (["invoices", "payments"][it].to_owned(), access(write)))
                 .collect(),
+            folder: folder.map(|it| Folder::new(["/w", "/w/out", "/etc"][it], "/w")),
             approvals: approvals.collect(),
             conflicts: conflicts
                 .into_iter()

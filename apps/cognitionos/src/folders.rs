@@ -1,0 +1,74 @@
+//! Where the roots of a run really stand, and what no root may hold.
+
+#![expect(clippy::disallowed_methods, reason = "the program's edge looks at real folders")]
+
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Exit, Failure};
+
+/// The folder without symbolic links and `..`, also if its last parts are yet to be made.
+pub(crate) fn real(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut missing = Vec::new();
+    let mut there = absolute.as_path();
+    loop {
+        if let Ok(found) = std::fs::canonicalize(there) {
+            return missing.iter().rev().fold(found, |path, part| path.join(part));
+        }
+        let (Some(parent), Some(name)) = (there.parent(), there.file_name()) else {
+            return absolute;
+        };
+        missing.push(name.to_owned());
+        there = parent;
+    }
+}
+
+/// Refuse a root that shares anything with the data folder: what holds the ledger and its
+/// keys is not within the reach of an effect, whatever a workflow or a canon says.
+pub(crate) fn keep_apart(name: &str, root: &Path, data: &Path) -> Result<(), anyhow::Error> {
+    let (root, data) = (real(root), real(data));
+    if !root.starts_with(&data) && !data.starts_with(&root) {
+        return Ok(());
+    }
+    let how = if root.starts_with(&data) { "stands in" } else { "holds" };
+    Err(Failure::advise(
+        Exit::Refused,
+        format!(
+            "the root `{name}` ({}) {how} the data folder {}: no effect may reach the ledger and \
+             its keys",
+            root.display(),
+            data.display()
+        ),
+        "give the root another folder, or keep the data elsewhere with --data",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_followed_and_what_is_missing_is_kept() {
+        let folder = std::env::temp_dir().join(format!("cog-folders-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("a/b")).unwrap();
+        std::os::unix::fs::symlink(folder.join("a"), folder.join("link")).unwrap();
+        let true_folder = std::fs::canonicalize(&folder).unwrap();
+        for (path, expected) in
+            [("link/b", "a/b"), ("link/new/er", "a/new/er"), ("a/../a/b", "a/b"), (".", "")]
+        {
+            assert_eq!(real(&folder.join(path)), true_folder.join(expected), "{path}");
+        }
+        for (root, data, apart) in [
+            ("a/b", "data", true),
+            ("data-2", "data", true),
+            ("data", "data", false),
+            ("data/keys", "data", false),
+            (".", "data", false),
+            ("link/b", "a", false),
+        ] {
+            let kept = keep_apart("r", &folder.join(root), &folder.join(data));
+            assert_eq!(kept.is_ok(), apart, "{root} {data}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

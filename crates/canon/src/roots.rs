@@ -1,0 +1,129 @@
+//! Where the roots of runs may stand.
+
+use serde::Deserialize;
+
+/// The name of the rule for roots that have none of their own.
+const ANY: &str = "*";
+
+/// Where a root may stand.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootRule {
+    /// Folders: absolute ones, and such as are meant from the folder of the workflow file. The
+    /// root is one of them or inside one. `/` is every folder.
+    pub within: Vec<String>,
+}
+
+/// What a canon says of a root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may stand there.
+    Admitted,
+    /// It may not stand there.
+    Elsewhere,
+    /// The canon does not know it.
+    Unknown,
+}
+
+/// The rules for all roots, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct RootRules(std::collections::BTreeMap<String, RootRule>);
+
+impl RootRules {
+    /// What is said of the root `name` that stands in the folder `path` and, if it is there,
+    /// `beside` the workflow file: `.` for its very folder, otherwise the path from there.
+    #[must_use]
+    pub fn judge(&self, name: &str, path: Option<&str>, beside: Option<&str>) -> Standing {
+        let Some(rule) = self.0.get(name).or_else(|| self.0.get(ANY)) else {
+            return Standing::Unknown;
+        };
+        let admits = |within: &String| match within.as_str() {
+            "/" => true,
+            "." => beside.is_some(),
+            absolute if absolute.starts_with('/') => is_in(path, absolute),
+            relative => is_in(beside, relative),
+        };
+        if rule.within.iter().any(admits) { Standing::Admitted } else { Standing::Elsewhere }
+    }
+
+    /// The first entry that is no folder in its one spelling: the root and the entry.
+    pub(crate) fn malformed(&self) -> Option<(&str, &str)> {
+        if let Some((name, _)) = self.0.iter().find(|(_, rule)| rule.within.is_empty()) {
+            return Some((name, ""));
+        }
+        let bad = |within: &&String| !is_plain(within);
+        self.0.iter().find_map(|(name, rule)| {
+            rule.within.iter().find(bad).map(|within| (name.as_str(), within.as_str()))
+        })
+    }
+}
+
+fn is_in(folder: Option<&str>, outer: &str) -> bool {
+    let rest = folder.and_then(|folder| folder.strip_prefix(outer));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn is_plain(folder: &str) -> bool {
+    let parts = folder.strip_prefix('/').unwrap_or(folder);
+    let part = |part: &str| !matches!(part, "" | "." | "..") && !part.chars().any(char::is_control);
+    matches!(folder, "/" | ".") || parts.split('/').all(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(text: &str) -> RootRules {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_root_stands_where_its_rule_says() {
+        let rules = rules(
+            "payments = { within = [\"out\", \"/srv/pay\"] }\nbooks = { within = [\".\"] }\n\"*\" = { within = [\"/\"] }",
+        );
+        for (name, path, beside, expected) in [
+            ("payments", "/w/out", Some("out"), Standing::Admitted),
+            ("payments", "/w/out/2026", Some("out/2026"), Standing::Admitted),
+            ("payments", "/w/outer", Some("outer"), Standing::Elsewhere),
+            ("payments", "/w", Some("."), Standing::Elsewhere),
+            ("payments", "/srv/pay", None, Standing::Admitted),
+            ("payments", "/srv/payroll", None, Standing::Elsewhere),
+            ("payments", "/etc", None, Standing::Elsewhere),
+            ("books", "/w", Some("."), Standing::Admitted),
+            ("books", "/etc", None, Standing::Elsewhere),
+            ("other", "/etc", None, Standing::Admitted),
+        ] {
+            assert_eq!(rules.judge(name, Some(path), beside), expected, "{name} {path}");
+        }
+        assert_eq!(rules.judge("payments", None, None), Standing::Elsewhere);
+    }
+
+    #[test]
+    fn a_root_without_a_rule_is_unknown() {
+        let rules = rules("payments = { within = [\"out\"] }");
+        assert_eq!(rules.judge("other", Some("/w"), Some(".")), Standing::Unknown);
+        assert_eq!(RootRules::default().judge("a", Some("/w"), None), Standing::Unknown);
+    }
+
+    #[test]
+    fn folders_have_one_spelling() {
+        for (within, good) in [
+            ("/", true),
+            (".", true),
+            ("out/x", true),
+            ("/srv", true),
+            ("..", false),
+            ("out/", false),
+            ("a//b", false),
+            ("./out", false),
+            ("/srv/../etc", false),
+            ("", false),
+        ] {
+            let rules = rules(&format!("a = {{ within = [{within:?}] }}"));
+            assert_eq!(rules.malformed().is_none(), good, "{within}");
+        }
+        assert!(rules("a = { within = [] }").malformed().is_some());
+    }
+}
