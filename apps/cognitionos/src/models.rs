@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cog_base::id::RunId;
 use cog_canon::{Canon, Model};
 use cog_effect_file::{FileAdapter, RootBinding};
-use cog_effect_http::{HttpAdapter, Policy};
+use cog_effect_http::HttpAdapter;
 use cog_effect_model::{Cassette, ModelAdapter, OpenAi, Provider, Recorder, Secret};
 use cog_effect_process::{ProcessAdapter, WorkFolder};
 
@@ -41,7 +41,6 @@ pub(crate) fn adapters(
         Failure::told(Exit::BadInput, format!("{error}{}", cause.unwrap_or_default()))
     })?;
     let hosts = canon.map(|canon| canon.settings().hosts.clone()).unwrap_or_default();
-    let policy = Policy { allow_hosts: hosts, ..Policy::default() };
     let process = ProcessAdapter::new(program()?);
     let mut folders = BTreeMap::new();
     for (name, root) in roots {
@@ -52,7 +51,7 @@ pub(crate) fn adapters(
     process.bind(run, folders);
     Ok(Adapters {
         file,
-        http: HttpAdapter::new(policy),
+        http: HttpAdapter::new(hosts),
         process,
         model: models(args, base, canon)?,
     })

@@ -1,13 +1,17 @@
 //! `canon.toml`: what binds besides the policies.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod lists;
 
+use std::collections::BTreeMap;
+
+use cog_base::hosts::Hosts;
 use serde::Deserialize;
 
 use crate::change::ChangeRule;
 use crate::error::CanonError;
 use crate::obligation::can_consent;
 use crate::source::SETTINGS;
+use lists::{Allowed, HostLine, ProgramLine};
 
 /// The risk classes, from the least to the most harm.
 pub const RISKS: [&str; 4] = ["low", "medium", "high", "critical"];
@@ -39,10 +43,10 @@ pub struct Settings {
     pub interference: Interference,
     /// The models that may be called, by name.
     pub models: BTreeMap<String, Model>,
-    /// The hosts that may be reached.
-    pub hosts: BTreeSet<String>,
-    /// The programs that may be run.
-    pub programs: BTreeSet<String>,
+    /// The hosts that may be reached, and how.
+    pub hosts: Hosts,
+    /// The programs that may be run, and whether each may be lent the network.
+    pub programs: BTreeMap<String, bool>,
 }
 
 /// What time and risk are worth when plans are compared.
@@ -119,12 +123,6 @@ pub struct Model {
     pub output_micros_per_million: u64,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct Allowed {
-    allow: BTreeSet<String>,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Action {
@@ -151,9 +149,9 @@ struct File {
     #[serde(default)]
     models: BTreeMap<String, Model>,
     #[serde(default)]
-    hosts: Allowed,
+    hosts: Allowed<HostLine>,
     #[serde(default)]
-    programs: Allowed,
+    programs: Allowed<ProgramLine>,
 }
 
 impl Settings {
@@ -213,6 +211,14 @@ impl File {
                 let what = format!("model `{name}` has the unknown provider `{}`", model.provider);
                 return wrong(&model.provider, what, "use cassette or openai");
             }
+            if model.model.as_deref() == Some("") {
+                let what = format!("model `{name}` has an empty name at its server");
+                return wrong(
+                    "model",
+                    what,
+                    "write what the server calls it, or leave `model` out",
+                );
+            }
         }
         if self.envelope.forbidden.iter().any(Vec::is_empty) {
             let hint = "each set names the actions that one run may not do together";
@@ -232,8 +238,8 @@ impl File {
             envelope: self.envelope,
             interference: self.interference,
             models: self.models,
-            hosts: self.hosts.allow,
-            programs: self.programs.allow,
+            hosts: self.hosts.hosts(),
+            programs: self.programs.programs(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cog_base::id::ReceiptId;
 use cog_base::json::{Loose, parse_loose};
-use cog_effect_http::{BadEndpoint, Client, Exchange, Policy, Reply, Trouble};
+use cog_effect_http::{BadEndpoint, Client, Exchange, Reply, Trouble, endpoint};
 use cog_gate::Failure;
 use cog_gate::effect::ModelChat;
 
@@ -44,7 +44,7 @@ impl OpenAi {
     /// # Errors
     /// [`BadEndpoint`] when `base_url` is not an http or https URL.
     pub fn new(base_url: &str, model: &str, api_key: Option<Secret>) -> Result<Self, BadEndpoint> {
-        let http = Arc::new(Client::new(Policy::for_endpoint(base_url)?));
+        let http = Arc::new(Client::new(endpoint(base_url)?));
         Ok(Self::with_client(base_url, model, api_key, http))
     }
 
