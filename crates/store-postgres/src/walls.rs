@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-#[expect(dead_code, reason = "the tests of the store use the rest")]
+#[expect(dead_code, reason = "the tests outside use the rest")]
 #[path = "../tests/store/place.rs"]
 mod place;
 
@@ -15,3 +15,21 @@ pub(crate) fn without_filter(sql: &str) -> Cow<'_, str> {
 }
 
 cog_conformance::conformance!(place::Database::new);
+
+/// The suite passes for the right reason: the statements do go out without the condition.
+#[test]
+fn of_another_tenant_nothing_is_seen_without_our_conditions() {
+    use cog_conformance::{House, evidence, tenant};
+
+    let database = place::Database::new();
+    let mut house = House::at(&database);
+    house.append(tenant(1), [evidence("1"), evidence("2")]);
+    house.append(tenant(2), [evidence("3")]);
+    let sql = without_filter("SELECT seq FROM cognitionos.entry WHERE tenant = $1");
+    assert_eq!(sql, "SELECT seq FROM cognitionos.entry WHERE ($1::uuid) IS NOT NULL");
+    // Whom the walls do not bind sees all five entries; we see ours.
+    let sql = sql.replace("$1", "gen_random_uuid()");
+    assert_eq!(database.admin(&sql).len(), 5);
+    assert_eq!(house.entries(tenant(1)).len(), 3);
+    assert_eq!(house.entries(tenant(2)).len(), 2);
+}

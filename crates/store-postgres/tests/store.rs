@@ -14,10 +14,16 @@
 
 #[path = "store/faults.rs"]
 mod faults;
+#[path = "store/migrations.rs"]
+mod migrations;
 #[path = "store/owning.rs"]
 mod owning;
 #[path = "store/place.rs"]
 mod place;
+#[path = "store/rights.rs"]
+mod rights;
+#[path = "store/tls.rs"]
+mod tls;
 
 mod conformance {
     use crate::place::Database;

@@ -62,6 +62,11 @@ impl Database {
         database
     }
 
+    /// What the database is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The address of the database for a role.
     pub(crate) fn url(&self, role: &str) -> String {
         let url = self.template.replace("{database}", &self.name);
