@@ -56,8 +56,10 @@ fn set(number: u64) -> String {
 
 /// The message of the error that the application role gets.
 fn refused(database: &Database, statement: &str) -> String {
-    let error = sql(&database.url(APPLICATION), statement).expect_err(statement);
-    error.as_db_error().unwrap().message().to_owned()
+    match sql(&database.url(APPLICATION), statement) {
+        Ok(rows) => panic!("{statement} is allowed: {rows:?}"),
+        Err(error) => error.as_db_error().unwrap().message().to_owned(),
+    }
 }
 
 #[test]
