@@ -17,7 +17,7 @@ use cog_canon::{Canon, Model};
 use cog_effect_file::{FileAdapter, RootBinding};
 use cog_effect_http::HttpAdapter;
 use cog_effect_model::{
-    Cassette, ModelAdapter, OPENAI_KEY, OPENAI_URL, OpenAi, Provider, Recorder, Secret,
+    Cassette, ModelAdapter, OPENAI_KEY, OPENAI_URL, OpenAi, Provider, Recorder, Secret, is_openai,
 };
 use cog_effect_process::{ProcessAdapter, WorkFolder};
 
@@ -89,7 +89,7 @@ fn live(named: &str) -> anyhow::Result<Provider> {
         return Err(bad(&"it names no model"));
     }
     let key = api_key(url);
-    if url == OPENAI_URL && key.is_none() {
+    if is_openai(url) && key.is_none() {
         return Err(Failure::advise(
             Exit::BadInput,
             format!("`--model {named}` needs a key, and {OPENAI_KEY} is not set"),
@@ -102,7 +102,7 @@ fn live(named: &str) -> anyhow::Result<Provider> {
 
 /// OpenAI's key goes to OpenAI alone; another server gets the one that is meant for it.
 fn api_key(url: &str) -> Option<Secret> {
-    let name = if url == OPENAI_URL { OPENAI_KEY } else { "COGNITIONOS_MODEL_API_KEY" };
+    let name = if is_openai(url) { OPENAI_KEY } else { "COGNITIONOS_MODEL_API_KEY" };
     env(name).filter(|key| !key.trim().is_empty()).map(|key| Secret::new(&key))
 }
 

@@ -33,6 +33,12 @@ pub struct OpenAi {
     http: Arc<Client>,
 }
 
+/// Whether OpenAI itself answers at this URL, and so gets the key that is for it alone.
+#[must_use]
+pub fn is_openai(base_url: &str) -> bool {
+    base_url.starts_with("https://api.openai.com/")
+}
+
 /// A question without an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unanswered {
@@ -71,7 +77,7 @@ impl OpenAi {
         chat: &ModelChat,
         receipt: ReceiptId,
     ) -> Result<Answer, Unanswered> {
-        if self.is_openai() && self.api_key.is_none() {
+        if is_openai(&self.base_url) && self.api_key.is_none() {
             let message = format!("{} wants a key: export {OPENAI_KEY}=…", self.place());
             let failure = failure("model.no_key", message, false);
             return Err(Unanswered { failure, billed: false });
@@ -112,7 +118,7 @@ impl OpenAi {
             ])
         });
         // OpenAI renamed the bound; the servers that follow its protocol did not.
-        let bound = if self.is_openai() { "max_completion_tokens" } else { "max_tokens" };
+        let bound = if is_openai(&self.base_url) { "max_completion_tokens" } else { "max_tokens" };
         let temperature = f64::from(u32::try_from(chat.temperature_milli).unwrap_or(0)) / 1_000.0;
         let mut body = BTreeMap::from([
             ("model".to_owned(), Loose::from(self.model.as_str())),
@@ -165,10 +171,6 @@ impl OpenAi {
             .unwrap_or(text);
         let message = format!("{} answered {status}: {}", self.place(), shown(complaint));
         failure(code, message, transient)
-    }
-
-    fn is_openai(&self) -> bool {
-        self.base_url.starts_with("https://api.openai.com/")
     }
 
     fn place(&self) -> String {
