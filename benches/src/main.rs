@@ -46,6 +46,10 @@ const BENCHES: [(&str, Bench); 5] = [
     ("start", start::run),
 ];
 
+/// The allocator of the program that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let names: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();

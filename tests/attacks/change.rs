@@ -3,7 +3,7 @@
 use cog_base::id::ProposalId;
 use cog_base::{Digest, Value};
 use cog_canon::{Canon, ChangeRefusal};
-use cog_gate::change::NotChanged;
+use cog_gate::change::{ChangeControl, NotChanged};
 use cog_ledger::Kind;
 
 use crate::house::{CLERK, House, actor, canon, canon_but, canon_with};
@@ -69,13 +69,31 @@ fn who_proposes_is_not_the_only_one_to_approve() {
 #[test]
 fn who_is_not_of_the_group_neither_approves_nor_rejects() {
     let (mut house, id) = proposed("user:ada");
-    for who in ["user:bob", "user:eve", "agent:clerk", "user:nobody"] {
+    for who in ["user:bob", "user:eve", "user:nobody"] {
         assert!(
             matches!(approve(&mut house, id, who), Err(NotChanged::NotOfGroup { .. })),
             "{who}"
         );
         let current = house.canon.as_ref().unwrap();
         assert!(house.changes.reject(id, &actor(who), "no", current).is_err(), "{who}");
+    }
+}
+
+#[test]
+fn agents_and_services_change_no_canon() {
+    let (mut house, id) = proposed("user:ada");
+    for who in ["agent:clerk", "service:engine"].map(actor) {
+        let current = house.canon.as_ref().unwrap();
+        let changes = &house.changes;
+        let answers = [
+            ChangeControl::default().found(current, "production", &who).err(),
+            changes.approve(id, &who, current).err(),
+            changes.reject(id, &who, "no", current).err(),
+            changes.activate(id, &who, current).err(),
+        ];
+        for answer in answers {
+            assert_eq!(answer, Some(NotChanged::NotAPerson(who.to_string())));
+        }
     }
 }
 
@@ -154,7 +172,7 @@ fn owasp_asi06_evidence_does_not_become_canon() {
     house.record(house.draft(Kind::Promotion, CLERK, promotion));
     assert_eq!(in_force(&house), Some(canon().digest()));
     assert_eq!(house.changes.proposals().count(), 0);
-    assert_eq!(house.audit(), ["canon.no_proposal"]);
+    assert_eq!(house.audit(), ["canon.not_a_person", "canon.no_proposal"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use cog_gate::snapshot::Folder;
 use cog_gate::{AnyEffect, Limits};
 use cog_ledger::Kind;
 
-use crate::house::{CLERK, House, ample, canon_but, effect, get, map, read};
+use crate::house::{CLERK, House, ample, canon_but, canon_with, effect, get, map, read};
 
 fn check(root: &str, path: &str, expected: &str) {
     let mut house = House::new();
@@ -121,8 +121,8 @@ fn owasp_api7_a_host_that_is_not_listed_is_refused() {
 #[test]
 fn owasp_api7_a_url_that_names_two_hosts_is_no_url() {
     for url in [
-        "http://api.example.com@evil.example/",
-        "http://api.example.com:80@evil.example/",
+        "http://api.example.com:65616/",
+        "http://api.example.com:+80/",
         "http://api.example.com\\evil.example/",
         "http://api.example.com\\@evil.example/",
         "http://evil.example\\.api.example.com/",
@@ -152,9 +152,105 @@ fn owasp_api7_a_url_that_names_two_hosts_is_no_url() {
 #[test]
 fn control_a_listed_host_is_reached_however_its_letters_are_written() {
     assert_eq!(get("https://API.Example.COM:443/a").host, "api.example.com");
-    for url in ["https://API.example.com/", "http://api.example.com:8080/x?@evil.example"] {
+    for url in ["https://API.example.com/", "http://api.example.com:80/x?@evil.example"] {
         assert_eq!(fetch(url), "permitted", "{url}");
     }
+}
+
+#[test]
+fn owasp_api7_a_user_in_a_url_is_refused_and_not_recorded() {
+    for url in [
+        "http://api.example.com@evil.example/",
+        "http://api.example.com:80@evil.example/",
+        "https://cfo:s3cret@api.example.com/",
+        "https://s3cret@api.example.com/",
+        "https://@api.example.com/",
+        "https://a:s3cret@b@api.example.com/",
+    ] {
+        assert_eq!(fetch(url), "refused confinement host.user_in_url", "{url}");
+        let effect = effect("http.request", &format!(r#"{{"url":"{url}"}}"#));
+        let args = cog_base::Value::Map(cog_gate::Effect::args(&effect)).to_string();
+        assert!(!args.contains("s3cret"), "{args}");
+    }
+}
+
+/// What becomes of a request under a list of hosts.
+fn fetch_with(hosts: &str, url: &str) -> String {
+    let canon = canon_with(|path, text| match path {
+        "canon.toml" => text.replace(r#"allow = ["api.example.com"]"#, &format!("allow = {hosts}")),
+        _ => text.to_owned(),
+    });
+    let effect = effect("http.request", &format!(r#"{{"url":"{url}"}}"#));
+    House::with(canon, ample()).answer(CLERK, effect)
+}
+
+#[test]
+fn owasp_api7_a_port_that_is_not_listed_is_refused() {
+    let refused = "refused confinement host.port_not_allowed";
+    for port in [0, 1, 22, 25, 81, 442, 6379, 8080, 65535] {
+        assert_eq!(fetch(&format!("http://api.example.com:{port}/")), refused, "{port}");
+    }
+    let list = r#"["api.example.com:8443"]"#;
+    assert_eq!(fetch_with(list, "https://api.example.com:8443/"), "permitted");
+    assert_eq!(fetch_with(list, "https://api.example.com/"), refused);
+}
+
+#[test]
+fn owasp_api7_a_host_that_is_listed_for_https_is_not_asked_in_plain_text() {
+    let list = r#"[{ host = "api.example.com", ports = [80, 443] }]"#;
+    assert_eq!(fetch_with(list, "https://api.example.com/"), "permitted");
+    let refused = "refused confinement host.plain_http";
+    assert_eq!(fetch_with(list, "http://api.example.com/"), refused);
+    assert_eq!(fetch_with(list, "http://api.example.com:443/"), refused);
+}
+
+#[test]
+fn owasp_api7_an_address_that_is_not_public_is_refused_unless_it_is_listed_as_private() {
+    let refused = "refused confinement host.private_address";
+    for host in [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.0.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "fd00::1",
+        "fe80::1",
+        "fd00:ec2::254",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+    ] {
+        let url = if host.contains(':') {
+            format!("http://[{host}]/")
+        } else {
+            format!("http://{host}/")
+        };
+        assert_eq!(fetch_with(&format!(r#"["{host}"]"#), &url), refused, "{host}");
+        let listed = format!(r#"[{{ host = "{host}", private = true, plain_http = true }}]"#);
+        assert_eq!(fetch_with(&listed, &url), "permitted", "{host}");
+    }
+}
+
+#[test]
+fn owasp_api7_one_private_address_opens_no_other() {
+    let list = r#"[{ host = "127.0.0.1", ports = [18080], private = true, plain_http = true },
+        { host = "intranet.example", private = true }, "10.0.0.1"]"#;
+    let check = |url: &str, expected: &str| assert_eq!(fetch_with(list, url), expected, "{url}");
+    check("http://127.0.0.1:18080/", "permitted");
+    check("https://intranet.example/", "permitted");
+    check("http://127.0.0.1:18081/", "refused confinement host.port_not_allowed");
+    check("http://10.0.0.1/", "refused confinement host.private_address");
+    let unlisted = "refused confinement host.not_allowed";
+    check("http://localhost:18080/", unlisted);
+    check("http://127.0.0.2:18080/", unlisted);
+    check("http://2130706433:18080/", unlisted);
+    check("http://0x7f.1:18080/", unlisted);
+    check("http://[::ffff:127.0.0.1]:18080/", unlisted);
+    check("http://169.254.169.254/latest/meta-data/", unlisted);
 }
 
 #[test]
@@ -188,7 +284,25 @@ fn owasp_asi05_a_program_that_is_not_listed_does_not_run() {
 #[test]
 fn owasp_asi05_a_listed_program_gets_no_network_that_the_canon_does_not_give() {
     let run = effect("process.run", r#"{"program":"sort","network":true}"#);
-    assert_eq!(House::new().answer(CLERK, run), "refused canon canon.no_permit");
+    let refused = "refused confinement program.network_not_allowed";
+    assert_eq!(House::new().answer(CLERK, run.clone()), refused);
+    // Policies that forget the network do not give it.
+    let forgetful = |path: &str, text: &str| match path {
+        "policies/effects.cedar" => text.replace("unless { context.args.network }", ""),
+        _ => text.to_owned(),
+    };
+    let mut house = House::with(canon_with(forgetful), ample());
+    assert_eq!(house.answer(CLERK, run.clone()), refused);
+    // A list that gives it does not overrule the policies.
+    let generous = |path: &str, text: &str| match path {
+        "canon.toml" => text.replace(r#"["sort"]"#, r#"[{ program = "sort", network = true }]"#),
+        _ => text.to_owned(),
+    };
+    let mut house = House::with(canon_with(generous), ample());
+    assert_eq!(house.answer(CLERK, run.clone()), "refused canon canon.no_permit");
+    let both = |path: &str, text: &str| generous(path, &forgetful(path, text));
+    let mut house = House::with(canon_with(both), ample());
+    assert_eq!(house.answer(CLERK, run), "permitted");
 }
 
 #[test]

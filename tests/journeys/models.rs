@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use cog_base::Value;
 use cog_base::json::parse_loose;
 
-use crate::program::Folder;
+use crate::program::{Answer, Folder};
 
 /// A server of the OpenAI protocol that answers with the number of words of the question.
 struct Server {
@@ -23,6 +23,11 @@ struct Server {
 impl Server {
     /// The first `failures` requests get the status 500.
     fn start(failures: usize) -> Self {
+        Self::counting(failures, r#"{"prompt_tokens":20,"completion_tokens":10}"#)
+    }
+
+    /// One that says it used so many tokens.
+    fn counting(failures: usize, usage: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(AtomicUsize::new(0));
@@ -35,7 +40,7 @@ impl Server {
                     return;
                 }
                 let number = count.fetch_add(1, Ordering::SeqCst);
-                let body = answer(stream.unwrap(), number < failures);
+                let body = answer(stream.unwrap(), number < failures, usage);
                 bodies.lock().unwrap().extend(body);
             }
         });
@@ -60,7 +65,7 @@ impl Drop for Server {
 }
 
 /// Answer one request and close; what was asked.
-fn answer(stream: TcpStream, fails: bool) -> Option<String> {
+fn answer(stream: TcpStream, fails: bool, usage: &str) -> Option<String> {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let (mut length, mut line) = (0, String::new());
     loop {
@@ -82,7 +87,7 @@ fn answer(stream: TcpStream, fails: bool) -> Option<String> {
     let (status, reply) = if fails {
         ("500 Internal Server Error", r#"{"error":{"message":"out of memory"}}"#.to_owned())
     } else {
-        ("200 OK", reply(&body))
+        ("200 OK", reply(&body, usage))
     };
     let mut stream = stream;
     write!(
@@ -94,20 +99,14 @@ fn answer(stream: TcpStream, fails: bool) -> Option<String> {
     Some(body)
 }
 
-fn reply(body: &str) -> String {
+fn reply(body: &str, usage: &str) -> String {
     let asked = parse_loose(body).unwrap();
     let messages = asked.get("messages").unwrap().as_list().unwrap();
     let question = messages.last().unwrap().get("content").unwrap().as_text().unwrap();
     let said = format!("{} words", question.split_whitespace().count());
     let message = Value::map([("role", "assistant"), ("content", said.as_str())]);
     let choice = Value::map([("message", message), ("finish_reason", "stop".into())]);
-    let usage = Value::map([("prompt_tokens", 100_u64), ("completion_tokens", 10)]);
-    Value::map([
-        ("model", Value::from("counter-1")),
-        ("choices", Value::list([choice])),
-        ("usage", usage),
-    ])
-    .to_string()
+    format!(r#"{{"model":"counter-1","choices":[{choice}],"usage":{usage}}}"#)
 }
 
 const WORKFLOW: &str = r#"
@@ -173,8 +172,8 @@ fn counting(name: &str) -> Folder {
 fn a_live_model_answers_and_is_paid_for() {
     let (folder, server) = (counting("live"), Server::start(0));
     let run = folder.cog(&["run", "workflow.yaml", "--model", &server.model()]).ends(0);
-    // 100 tokens at 1 and 10 at 2 millionths, twice.
-    run.says(&["counts: 3 words, 4 words", "$0.00024 spent"]);
+    // 20 tokens at 1 and 10 at 2 millionths, twice.
+    run.says(&["counts: 3 words, 4 words", "$0.00008 spent"]);
     assert_eq!(server.asked(), 2);
     assert!(server.heard.lock().unwrap().iter().all(|body| body.contains("\"counter\"")));
     folder.holds();
@@ -223,7 +222,7 @@ fn a_recording_answers_without_the_server() {
     drop(server);
     assert_eq!(folder.read("recordings/counter.jsonl").lines().count(), 2);
     let recorded = folder.cog(&[&run[..], &["--data", "other"]].concat()).ends(0);
-    for words in ["counts: 3 words, 4 words", "$0.00024 spent"] {
+    for words in ["counts: 3 words, 4 words", "$0.00008 spent"] {
         assert!(live.out.contains(words) && recorded.out.contains(words), "{live}\n{recorded}");
     }
     folder.cog(&["replay", "--data", "other"]).ends(0);
@@ -253,8 +252,109 @@ fn the_users_own_folder_is_read() {
 #[test]
 fn a_model_that_makes_no_sense_is_bad_usage() {
     let folder = counting("bad-model");
-    for model in ["http://127.0.0.1/v1", "#x", "ftp://127.0.0.1/v1#x", "llama3"] {
+    for model in [
+        "http://127.0.0.1/v1",
+        "http://127.0.0.1/v1#",
+        "http://127.0.0.1/v1# ",
+        "openai:",
+        "#x",
+        "ftp://127.0.0.1/v1#x",
+        "http://key@127.0.0.1/v1#x",
+        "llama3",
+    ] {
         let run = folder.cog(&["run", "workflow.yaml", "--model", model]).ends(2);
         run.says(&["--model", "try:"]);
     }
+}
+
+#[test]
+fn a_server_that_claims_more_than_can_be_is_booked_at_the_worst_case() {
+    for (usage, claimed) in [
+        (r#"{"prompt_tokens":9000000000000000,"completion_tokens":10}"#, "$9000000000.00002"),
+        (r#"{"prompt_tokens":1e300,"completion_tokens":1e300}"#, "it cost"),
+        (r#"{"prompt_tokens":20,"completion_tokens":18446744073709551616}"#, "it cost"),
+    ] {
+        let folder = counting("claiming");
+        let server = Server::counting(0, usage);
+        // 41 and 46 bytes and words of frame at 1, and twice 50 tokens at 2 millionths.
+        let run = folder.cog(&["run", "workflow.yaml", "--model", &server.model()]).ends(0);
+        run.says(&["counts: 3 words, 4 words", "$0.000287 spent"]);
+        let receipts = folder.entries("receipt");
+        let chat = receipts
+            .iter()
+            .find(|it| it.at(&["data", "action"]).and_then(Value::as_text) == Some("model.chat"));
+        let id = chat.and_then(|it| it.at(&["data", "id"])).and_then(Value::as_text).unwrap();
+        folder.cog(&["why", id]).ends(0).says(&[claimed, "all that is booked"]);
+        folder.cog(&["replay"]).ends(0);
+        folder.holds();
+    }
+}
+
+#[test]
+fn a_server_that_counts_nothing_that_can_be_is_booked_at_the_bound() {
+    for usage in [
+        r#"{"prompt_tokens":-9000000000000000,"completion_tokens":-1}"#,
+        r#"{"prompt_tokens":"many","completion_tokens":null}"#,
+        "null",
+        "[]",
+    ] {
+        let folder = counting("miscounting");
+        let server = Server::counting(0, usage);
+        let run = folder.cog(&["run", "workflow.yaml", "--model", &server.model()]).ends(0);
+        // 41 and 46 of the questions at 1, and 7 bytes of each answer at 2 millionths.
+        run.says(&["counts: 3 words, 4 words", "$0.000115 spent"]);
+        folder.holds();
+    }
+}
+
+#[test]
+fn openai_is_not_asked_without_a_key() {
+    let folder = counting("no-key");
+    let run = folder.cog(&["run", "workflow.yaml", "--model", "openai:gpt-4o-mini"]).ends(2);
+    run.says(&["OPENAI_API_KEY is not set", "export OPENAI_API_KEY="]);
+    let openai = "[models.counter]\nprovider = \"openai\"";
+    let canon = CANON.replace("[models.counter]\nprovider = \"cassette\"", openai);
+    let folder = counting("no-key-configured");
+    folder.write("canon/canon.toml", &canon);
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(1);
+    run.says(&["wants a key: export OPENAI_API_KEY="]);
+    folder.holds();
+}
+
+/// A run that posts a question to the server, under a canon with this list of hosts.
+fn posting(name: &str, hosts: &str, url: &str) -> Answer {
+    let folder = counting(name);
+    let post = "name: post\ndomain: counting\nsteps:\n  - id: post\n    uses: http.request\n    \
+        with: { method: POST, url: \"URL\", json: { messages: [ { content: a b c } ] } }\n";
+    folder.write("workflow.yaml", &post.replace("URL", url));
+    folder.write("canon/canon.toml", &format!("{CANON}[hosts]\nallow = [{hosts}]\n"));
+    let schema = "entity Host;\naction \"http.request\" appliesTo { principal: [User], \
+        resource: [Host], context: {} };\n";
+    folder.write("canon/schema.cedarschema", &format!("{SCHEMA}{schema}"));
+    let answer = folder.cog(&["run", "workflow.yaml"]);
+    let receipts = folder.entries("receipt").len();
+    assert_eq!(receipts, usize::from(answer.code == 0), "a receipt for nothing: {answer}");
+    folder.holds();
+    answer
+}
+
+#[test]
+fn a_service_on_this_machine_is_asked_only_where_the_canon_says_so() {
+    let server = Server::start(0);
+    let port = server.port;
+    let url = format!("http://127.0.0.1:{port}/");
+    let private =
+        format!("{{ host = \"127.0.0.1\", ports = [{port}], private = true, plain_http = true }}");
+    let refused = |name: &str, hosts: &str, url: &str, says: &[&str]| {
+        posting(name, hosts, url).ends(4).says(says);
+    };
+    refused("unlisted", "", &url, &["does not list the host `127.0.0.1`"]);
+    refused("port", "\"127.0.0.1\"", &url, &[&format!("not its port {port}")]);
+    let listed = format!("\"127.0.0.1:{port}\"");
+    refused("private", &listed, &url, &["`127.0.0.1` is not public"]);
+    let user = format!("http://cfo:secret@127.0.0.1:{port}/");
+    refused("user", &private, &user, &["holds a user or a password"]);
+    assert_eq!(server.asked(), 0);
+    posting("allowed", &private, &url).ends(0);
+    assert_eq!(server.asked(), 1);
 }

@@ -8,7 +8,9 @@
     reason = "a developer's tool: it reads the tree, starts cargo and talks to the terminal"
 )]
 
+mod packages;
 mod python;
+mod services;
 mod stage;
 mod suite;
 mod tidy;
@@ -26,7 +28,8 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   test [--quick]     everything that must hold: tidy, format, lints, tests, documentation,
-                     the Python verifier. --quick leaves out the last two and the canary
+                     the Python verifier. --quick leaves out the last two and the canary.
+                     Tests get a private PostgreSQL, which is installed when we are root
   tidy               the rules of the house that no other tool checks
   ci                 `test` on the committed Cargo.lock, and cargo-deny where it is installed
   bench [ARGS]       the benchmarks of package cog-bench, in release

@@ -5,11 +5,13 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+use crate::packages::install;
 use crate::stage::{Stage, Tally};
 use crate::suite::succeeds;
 use crate::workspace::Workspace;
 
 const FOLDER: &str = "sdk/python";
+const NEEDED_BY: &str = "the tests of the Python verifier";
 /// The one package that the verifier needs beyond the standard library.
 const NEEDS: &str = "cryptography";
 
@@ -44,12 +46,12 @@ fn environment(root: &Path) -> anyhow::Result<PathBuf> {
         return Ok(python);
     }
     if !succeeds(Command::new("python3").arg("--version")) {
-        install("python3")?;
+        install("python3", NEEDED_BY)?;
     }
     let make = || succeeds(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home));
     if !make() {
         // Debian ships Python without what makes environments.
-        install("python3-venv")?;
+        install("python3-venv", NEEDED_BY)?;
         if !make() {
             bail!("`python3 -m venv` fails; the Python verifier needs it");
         }
@@ -61,21 +63,4 @@ fn environment(root: &Path) -> anyhow::Result<PathBuf> {
         bail!("could not install the Python package `{NEEDS}` into {}", home.display());
     }
     Ok(python)
-}
-
-/// Installs a Debian package when we may, else says what is missing.
-fn install(package: &str) -> anyhow::Result<()> {
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
-    let may = is_root && succeeds(Command::new("apt-get").arg("--version"));
-    if may {
-        println!("installing {package} with apt-get");
-        let quiet = ["-qq", "-o", "Dpkg::Use-Pty=0"];
-        succeeds(Command::new("apt-get").args(quiet).arg("update"));
-        let mut install = Command::new("apt-get");
-        install.env("DEBIAN_FRONTEND", "noninteractive").args(quiet);
-        if succeeds(install.args(["install", "--yes", "--no-install-recommends", package])) {
-            return Ok(());
-        }
-    }
-    bail!("the tests of the Python verifier need `{package}`; please install it")
 }

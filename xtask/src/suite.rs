@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 use crate::python;
+use crate::services::Services;
 use crate::stage::{Stage, Tally, cargo};
 use crate::tidy;
 use crate::workspace::Workspace;
@@ -39,7 +40,11 @@ pub(crate) fn run(workspace: &Workspace, extent: Extent) -> anyhow::Result<bool>
     };
     step("format", &["fmt", "--all", "--check"])?;
     step("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    step("tests", &["test", "--workspace", "--no-fail-fast"])?;
+    let (services, started) = Services::start();
+    let mut tests = cargo(workspace, &["test", "--workspace", "--no-fail-fast"]);
+    services.tell(&mut tests);
+    tally = tally.and(started).and(Stage::begin("tests").run(&mut tests)?);
+    drop(services);
     if extent != Extent::Quick {
         let mut doc = cargo(workspace, &["doc", "--workspace", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-D warnings");

@@ -15,17 +15,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cog_base::id::RunId;
 use cog_canon::{Canon, Model};
 use cog_effect_file::{FileAdapter, RootBinding};
-use cog_effect_http::{HttpAdapter, Policy};
-use cog_effect_model::{Cassette, ModelAdapter, OpenAi, Provider, Recorder, Secret};
+use cog_effect_http::HttpAdapter;
+use cog_effect_model::{
+    Cassette, ModelAdapter, OPENAI_KEY, OPENAI_URL, OpenAi, Provider, Recorder, Secret, is_openai,
+};
 use cog_effect_process::{ProcessAdapter, WorkFolder};
 
 use crate::cli::RunArgs;
 use crate::failure::{Exit, Failure};
 use crate::hands::Adapters;
 use crate::system::{env, program};
-
-/// Where OpenAI itself answers.
-const OPENAI_URL: &str = "https://api.openai.com/v1";
 
 /// Make the adapters of a run whose workflow stands in `base`.
 pub(crate) fn adapters(
@@ -41,7 +40,6 @@ pub(crate) fn adapters(
         Failure::told(Exit::BadInput, format!("{error}{}", cause.unwrap_or_default()))
     })?;
     let hosts = canon.map(|canon| canon.settings().hosts.clone()).unwrap_or_default();
-    let policy = Policy { allow_hosts: hosts, ..Policy::default() };
     let process = ProcessAdapter::new(program()?);
     let mut folders = BTreeMap::new();
     for (name, root) in roots {
@@ -50,12 +48,7 @@ pub(crate) fn adapters(
         folders.insert(name.clone(), folder);
     }
     process.bind(run, folders);
-    Ok(Adapters {
-        file,
-        http: HttpAdapter::new(policy),
-        process,
-        model: models(args, base, canon)?,
-    })
+    Ok(Adapters { file, http: HttpAdapter::new(hosts), process, model: models(args, base, canon)? })
 }
 
 fn models(args: &RunArgs, base: &Path, canon: Option<&Canon>) -> anyhow::Result<ModelAdapter> {
@@ -92,14 +85,25 @@ fn live(named: &str) -> anyhow::Result<Provider> {
         Some(model) => (OPENAI_URL, model),
         None => named.split_once('#').ok_or_else(|| bad(&"no #MODEL after the URL"))?,
     };
-    let server = OpenAi::new(url, model, api_key(url)).map_err(|error| bad(&error))?;
+    if model.trim().is_empty() {
+        return Err(bad(&"it names no model"));
+    }
+    let key = api_key(url);
+    if is_openai(url) && key.is_none() {
+        return Err(Failure::advise(
+            Exit::BadInput,
+            format!("`--model {named}` needs a key, and {OPENAI_KEY} is not set"),
+            format!("export {OPENAI_KEY}=…, with a key from platform.openai.com"),
+        ));
+    }
+    let server = OpenAi::new(url, model, key).map_err(|error| bad(&error))?;
     Ok(Provider::OpenAi(Arc::new(server)))
 }
 
 /// OpenAI's key goes to OpenAI alone; another server gets the one that is meant for it.
 fn api_key(url: &str) -> Option<Secret> {
-    let name = if url == OPENAI_URL { "OPENAI_API_KEY" } else { "COGNITIONOS_MODEL_API_KEY" };
-    env(name).map(|key| Secret::new(&key))
+    let name = if is_openai(url) { OPENAI_KEY } else { "COGNITIONOS_MODEL_API_KEY" };
+    env(name).filter(|key| !key.trim().is_empty()).map(|key| Secret::new(&key))
 }
 
 /// What the canon says answers for a model.

@@ -10,9 +10,11 @@ pub mod bounds;
 pub mod cipher;
 pub mod digest;
 pub mod entropy;
+pub mod hosts;
 pub mod id;
 pub mod json;
 pub mod money;
+pub mod place;
 pub mod time;
 pub mod words;
 

@@ -1,7 +1,10 @@
 //! `canon.toml`: what binds besides the policies.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod lists;
 
+use std::collections::BTreeMap;
+
+use cog_base::hosts::Hosts;
 use serde::Deserialize;
 
 use crate::change::ChangeRule;
@@ -9,6 +12,7 @@ use crate::error::CanonError;
 use crate::obligation::can_consent;
 use crate::roots::RootRules;
 use crate::source::SETTINGS;
+use lists::{Allowed, HostLine, ProgramLine};
 
 /// The risk classes, from the least to the most harm.
 pub const RISKS: [&str; 4] = ["low", "medium", "high", "critical"];
@@ -40,12 +44,12 @@ pub struct Settings {
     pub interference: Interference,
     /// The models that may be called, by name.
     pub models: BTreeMap<String, Model>,
-    /// The hosts that may be reached.
-    pub hosts: BTreeSet<String>,
+    /// The hosts that may be reached, and how.
+    pub hosts: Hosts,
     /// Where the roots of runs may stand.
     pub roots: RootRules,
-    /// The programs that may be run.
-    pub programs: BTreeSet<String>,
+    /// The programs that may be run, and whether each may be lent the network.
+    pub programs: BTreeMap<String, bool>,
 }
 
 /// What time and risk are worth when plans are compared.
@@ -122,12 +126,6 @@ pub struct Model {
     pub output_micros_per_million: u64,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct Allowed {
-    allow: BTreeSet<String>,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Action {
@@ -156,9 +154,9 @@ struct File {
     #[serde(default)]
     roots: RootRules,
     #[serde(default)]
-    hosts: Allowed,
+    hosts: Allowed<HostLine>,
     #[serde(default)]
-    programs: Allowed,
+    programs: Allowed<ProgramLine>,
 }
 
 impl Settings {
@@ -218,6 +216,14 @@ impl File {
                 let what = format!("model `{name}` has the unknown provider `{}`", model.provider);
                 return wrong(&model.provider, what, "use cassette or openai");
             }
+            if model.model.as_deref() == Some("") {
+                let what = format!("model `{name}` has an empty name at its server");
+                return wrong(
+                    "model",
+                    what,
+                    "write what the server calls it, or leave `model` out",
+                );
+            }
         }
         if let Some((name, within)) = self.roots.malformed() {
             let what = format!("`{within}` is no folder for the root `{name}`");
@@ -243,8 +249,8 @@ impl File {
             interference: self.interference,
             models: self.models,
             roots: self.roots,
-            hosts: self.hosts.allow,
-            programs: self.programs.allow,
+            hosts: self.hosts.hosts(),
+            programs: self.programs.programs(),
         }
     }
 }

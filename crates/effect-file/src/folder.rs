@@ -1,6 +1,9 @@
 //! Listing a folder.
 
+use std::ffi::CStr;
+
 use cog_base::Value;
+use cog_base::words::shown;
 use cog_gate::Failure;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, statat};
@@ -13,8 +16,9 @@ use crate::root::{Root, kind};
 /// The most entries of one listing.
 pub const ENTRIES_MAX: usize = 10_000;
 
-/// The folder's entries, sorted by the bytes of their names. Links, devices, pipes, sockets
-/// and names that are not UTF-8 are listed as `other`: they are seen and never followed.
+/// The folder's entries, sorted by the bytes of their names. Links, devices, pipes and sockets
+/// are listed as `other`, and so is whatever has a name that no path can say: they are seen and
+/// never followed.
 pub(crate) fn list(root: &Root, place: &Place, folder: &OwnedFd) -> Result<Value, Failure> {
     let failed = |errno| root.failure("list", place, errno);
     let mut found = Vec::new();
@@ -40,12 +44,14 @@ pub(crate) fn list(root: &Root, place: &Place, folder: &OwnedFd) -> Result<Value
     Ok(Value::list(found.into_iter().map(|(_, value)| value)))
 }
 
-fn describe(folder: &OwnedFd, name: &std::ffi::CStr) -> Result<Value, Errno> {
+fn describe(folder: &OwnedFd, name: &CStr) -> Result<Value, Errno> {
     let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let readable = name.to_str().is_ok();
+    let sayable = sayable(name);
     let (word, bytes) = match kind(&stat) {
-        FileType::RegularFile if readable => ("file", u64::try_from(stat.st_size).unwrap_or(0)),
-        FileType::Directory if readable => ("folder", 0),
+        FileType::RegularFile if sayable.is_some() => {
+            ("file", u64::try_from(stat.st_size).unwrap_or(0))
+        }
+        FileType::Directory if sayable.is_some() => ("folder", 0),
         FileType::RegularFile
         | FileType::Directory
         | FileType::Symlink
@@ -56,8 +62,26 @@ fn describe(folder: &OwnedFd, name: &std::ffi::CStr) -> Result<Value, Errno> {
         | FileType::Unknown => ("other", 0),
     };
     Ok(Value::map([
-        ("name", Value::from(name.to_string_lossy().as_ref())),
+        ("name", Value::from(sayable.map_or_else(|| spelled(name), str::to_owned))),
         ("kind", word.into()),
         ("bytes", bytes.into()),
     ]))
+}
+
+/// The name, if the path of an effect can say it: UTF-8 without control characters and
+/// backslashes, as the gate wants it.
+fn sayable(name: &CStr) -> Option<&str> {
+    let text = name.to_str().ok()?;
+    (!text.contains('\\') && !text.chars().any(char::is_control)).then_some(text)
+}
+
+/// A name that cannot be said, spelled so that no two are the same and each can be found:
+/// `\xff` for a byte that is not UTF-8, `\n` for a new line.
+fn spelled(name: &CStr) -> String {
+    let mut spelled = String::new();
+    for chunk in name.to_bytes().utf8_chunks() {
+        spelled.push_str(&shown(&chunk.valid().replace('\\', r"\\")));
+        spelled.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    spelled
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use cog_base::Micros;
+use cog_base::hosts::Hosts;
 use cog_base::id::{ReceiptId, RunId};
 use cog_gate::effect::{HttpBody, HttpRequest, Redo};
 use cog_gate::{Adapter, Cleared, Effect as _, Failure, Found, Performed, Work};
 
 use crate::client::Client;
 use crate::exchange::{Exchange, Trouble, failure};
-use crate::policy::{Policy, parse, place};
+use crate::url::{parse, place};
 
 /// Sends the requests that were cleared.
 #[derive(Debug)]
@@ -18,10 +19,10 @@ pub struct HttpAdapter {
 }
 
 impl HttpAdapter {
-    /// An adapter that goes where `policy` lets it.
+    /// An adapter that goes to these places.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
-        Self { client: Arc::new(Client::new(policy)) }
+    pub fn new(hosts: Hosts) -> Self {
+        Self { client: Arc::new(Client::new(hosts)) }
     }
 
     /// The client inside, for adapters that speak HTTP on receipts of their own.
@@ -69,7 +70,7 @@ impl Adapter<HttpRequest> for HttpAdapter {
 /// the URL leads to when it is read in full.
 fn exchange(effect: &HttpRequest, receipt: ReceiptId) -> Result<Exchange, Failure> {
     let url = parse(&effect.url)?;
-    if place(&url).is_none_or(|(host, _)| host != effect.host) {
+    if place(&url).is_none_or(|place| place.host != effect.host) {
         let message = format!("`{}` does not lead to the host `{}`", effect.url, effect.host);
         return Err(failure("http.bad_url", message));
     }
@@ -144,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_knows_only_requests_that_change_nothing() {
-        let http = HttpAdapter::new(Policy::default());
+        let http = HttpAdapter::new(Hosts::default());
         let run = RunId::from_uuid(cog_base::id::Uuid::from_u128(1));
         let probe = async |method: &str| {
             let seen = effect(r#"{"url":"https://a.example/"}"#);

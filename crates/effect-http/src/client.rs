@@ -1,22 +1,23 @@
 //! One exchange from start to end: checks, hops, bounds.
 
+use cog_base::hosts::Hosts;
 use cog_gate::Failure;
 use reqwest::header::LOCATION;
 use reqwest::{Method, Response};
 
 use crate::exchange::{Exchange, Reply, Trouble, failure, passing};
 use crate::headers::{incoming, outgoing};
-use crate::policy::{Policy, parse};
 use crate::redirect::{Hop, is_redirect, is_safe};
 use crate::transport::{Transport, read_body, within};
+use crate::url::{parse, reach};
 
 /// The most redirects of one exchange.
 pub const REDIRECTS_MAX: usize = 5;
 
-/// Sends requests within a [`Policy`].
+/// Sends requests to the places of a list.
 #[derive(Debug, Default)]
 pub struct Client {
-    policy: Policy,
+    hosts: Hosts,
     transport: Transport,
 }
 
@@ -28,10 +29,10 @@ enum Stage {
 }
 
 impl Client {
-    /// A client that goes where `policy` lets it.
+    /// A client that goes to these places.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
-        Self { policy, transport: Transport::default() }
+    pub fn new(hosts: Hosts) -> Self {
+        Self { hosts, transport: Transport::default() }
     }
 
     /// Send a request, follow its redirects, read the answer.
@@ -60,7 +61,7 @@ impl Client {
     ) -> Result<Reply, Trouble> {
         for _ in 0..=REDIRECTS_MAX {
             *stage = if hop.acted { Stage::MayHaveActed } else { Stage::Nothing };
-            let reach = self.policy.reach(&hop.url).map_err(|failure| trouble(*stage, failure))?;
+            let reach = reach(&self.hosts, &hop.url).map_err(|failure| trouble(*stage, failure))?;
             let before = *stage;
             if !is_safe(&hop.method) {
                 *stage = Stage::MayHaveActed;

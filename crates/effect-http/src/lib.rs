@@ -1,24 +1,23 @@
-//! HTTP requests to hosts that the operator allowed, and to no address behind them.
+//! HTTP requests to hosts that the canon allows, and to no other address behind them.
 //!
-//! [`Client`] is what goes out: it checks scheme, host and port on each hop, resolves a
-//! name once and refuses it when any of its addresses is not public, connects to exactly
+//! [`Client`] is what goes out: it puts scheme, host, port and literal address of each hop to
+//! the list that the gate decides by ([`cog_base::hosts`]), resolves a name once and refuses
+//! it when any of its addresses is not public, or private where that is allowed, connects to exactly
 //! the addresses that were checked, follows redirects itself, bounds sizes and times, and
 //! reads no proxy from the environment. [`HttpAdapter`] performs `http.request` with it.
 
 mod adapter;
-mod address;
 mod client;
 mod exchange;
 mod headers;
-mod policy;
 mod redirect;
 mod transport;
+mod url;
 
 pub use adapter::HttpAdapter;
-pub use address::is_public;
 pub use client::{Client, REDIRECTS_MAX};
 pub use exchange::{Exchange, Reply, Trouble};
-pub use policy::{BadEndpoint, Policy};
+pub use url::{BadEndpoint, endpoint};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use reqwest::{Method, Url};
 
 use crate::exchange::failure;
 use crate::headers::without_secrets;
-use crate::policy::parse;
+use crate::url::parse;
 
 /// One request on its way, as the hops before have left it.
 #[derive(Debug, Clone)]

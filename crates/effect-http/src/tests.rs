@@ -4,7 +4,9 @@ mod server;
 
 use std::collections::BTreeMap;
 
-use crate::{Client, Exchange, Policy, Reply, Trouble};
+use cog_base::hosts::{Allowance, Hosts};
+
+use crate::{Client, Exchange, Reply, Trouble};
 
 use server::{Script, Server};
 
@@ -72,7 +74,7 @@ async fn what_acts_carries_the_receipt_as_its_idempotency_key() {
 #[tokio::test]
 async fn a_host_that_is_not_listed_is_not_asked() {
     let server = Server::start(|_| Script::answer("200 OK", "", "")).await;
-    let client = Client::new(Policy::default());
+    let client = Client::new(Hosts::default());
     assert_eq!(outcome(&client, &get(server.url("/"))).await, "failed http.host_not_allowed");
     assert_eq!(outcome(&client, &post(server.url("/"))).await, "failed http.host_not_allowed");
     assert!(server.requests().is_empty());
@@ -82,10 +84,11 @@ async fn a_host_that_is_not_listed_is_not_asked() {
 async fn a_private_address_is_refused_by_number_and_by_name() {
     let server = Server::start(|_| Script::answer("200 OK", "", "")).await;
     let port = server.port();
-    let hosts = ["127.0.0.1", "localhost", "::1", "::ffff:127.0.0.1", "169.254.169.254"];
-    let allow_hosts = hosts.iter().map(|host| format!("{host}:{port}")).collect();
-    let client = Client::new(Policy { allow_hosts, ..Policy::default() });
-    for host in ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "2130706433", "127.1"] {
+    let hosts = ["127.0.0.1", "localhost", "::1", "::ffff:7f00:1", "169.254.169.254"];
+    let client =
+        Client::new(hosts.map(|host| Allowance::usual(host, Some(port))).into_iter().collect());
+    let mapped = "[::ffff:127.0.0.1]";
+    for host in ["127.0.0.1", "localhost", "[::1]", mapped, "169.254.169.254", "2130706433"] {
         let url = format!("http://{host}:{port}/");
         assert_eq!(
             outcome(&client, &get(url.clone())).await,
@@ -105,12 +108,19 @@ async fn a_redirect_is_checked_like_a_request() {
     let client = server.client();
     assert_eq!(outcome(&client, &get(server.url("/"))).await, "failed http.host_not_allowed");
 
-    // Listed by name, but its address is not public.
-    let policy =
-        Policy { allow_hosts: [inner.place()].into(), allow_private: [server.place()].into() };
-    let client = Client::new(policy);
+    // Listed, but its address is not public.
+    let listed = Allowance { private: false, ..inner.allowance() };
+    let client = Client::new([listed, server.allowance()].into_iter().collect());
     assert_eq!(outcome(&client, &get(server.url("/"))).await, "failed http.private_address");
+
+    // Listed, for https.
+    let listed = Allowance { plain_http: false, ..inner.allowance() };
+    let client = Client::new([listed, server.allowance()].into_iter().collect());
+    assert_eq!(outcome(&client, &get(server.url("/"))).await, "failed http.host_not_allowed");
     assert!(inner.requests().is_empty());
+
+    let client = Client::new([inner.allowance(), server.allowance()].into_iter().collect());
+    assert_eq!(outcome(&client, &get(server.url("/"))).await, "200 credentials");
 }
 
 #[tokio::test]
@@ -136,8 +146,7 @@ async fn a_redirect_to_another_host_loses_the_secrets() {
     let other = Server::start(|_| Script::answer("200 OK", "", "")).await;
     let target = other.url("/");
     let server = Server::start(move |_| Script::redirect("307 Temporary Redirect", &target)).await;
-    let allow_private = [server.place(), other.place()].into();
-    let client = Client::new(Policy { allow_private, ..Policy::default() });
+    let client = Client::new([server.allowance(), other.allowance()].into_iter().collect());
     let headers = ["Authorization", "Cookie", "X-Api-Key", "Accept"]
         .map(|name| (name.to_owned(), "token".to_owned()));
     let exchange = Exchange { headers: headers.into(), ..post(server.url("/")) };
@@ -246,4 +255,31 @@ async fn a_tls_client_is_not_talked_into_plain_text() {
     let url = server.url("/").replace("http:", "https:");
     assert_eq!(outcome(&client, &post(url)).await, "failed http.tls");
     assert_eq!(server.requests(), ["a TLS handshake"]);
+}
+
+#[tokio::test]
+async fn a_private_name_is_asked_only_where_the_list_says_private() {
+    let server = Server::start(|_| Script::answer("200 OK", "", "hi")).await;
+    let url = format!("http://localhost:{}/", server.port());
+    let listed = Allowance::usual("localhost", Some(server.port()));
+    let client = Client::new([listed.clone()].into_iter().collect());
+    assert_eq!(outcome(&client, &get(url.clone())).await, "failed http.private_address");
+    let listed = Allowance { private: true, ..listed };
+    let client = Client::new([listed].into_iter().collect());
+    assert_eq!(outcome(&client, &get(url)).await, "200 hi");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_redirect_to_the_metadata_of_a_cloud_is_not_followed() {
+    let server = Server::start(|path| {
+        let host = if path == "/named" { "169.254.169.254" } else { "[fd00:ec2::254]" };
+        Script::redirect("302 Found", &format!("http://{host}:1/latest/meta-data"))
+    })
+    .await;
+    let client = server.client();
+    for path in ["/named", "/six"] {
+        let found = outcome(&client, &get(server.url(path))).await;
+        assert_eq!(found, "failed http.host_not_allowed", "{path}");
+    }
 }

@@ -12,14 +12,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use cog_base::hosts::Reach;
+use cog_base::place::AddressKind;
 use cog_gate::Failure;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Response, redirect, retry};
 
-use crate::address::is_public;
 use crate::exchange::{failure, passing};
-use crate::policy::{Reach, place};
 use crate::redirect::{Hop, is_safe};
 
 /// The longest that connecting may take.
@@ -39,7 +39,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 #[derive(Debug, Default)]
 pub(crate) struct Transport {
     public: OnceLock<Result<reqwest::Client, String>>,
-    declared: OnceLock<Result<reqwest::Client, String>>,
+    private: OnceLock<Result<reqwest::Client, String>>,
 }
 
 /// Why a hop has no answer.
@@ -58,7 +58,6 @@ impl Transport {
         idempotency_key: &str,
     ) -> Result<Response, Stopped> {
         let not_sent = |failure| Stopped { failure, sent: false };
-        check_literal(hop, reach).map_err(not_sent)?;
         let client = self.client(reach).map_err(not_sent)?;
         let mut headers = hop.headers.clone();
         if !is_safe(&hop.method) {
@@ -77,7 +76,7 @@ impl Transport {
     fn client(&self, reach: Reach) -> Result<&reqwest::Client, Failure> {
         let slot = match reach {
             Reach::Public => &self.public,
-            Reach::Declared => &self.declared,
+            Reach::Private => &self.private,
         };
         slot.get_or_init(|| build(reach))
             .as_ref()
@@ -139,10 +138,11 @@ struct CheckedNames {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{name}` has the address {address}, which is not public")]
-struct NotPublic {
+#[error("`{name}` has the address {address}, which is {kind}")]
+struct NotAllowed {
     name: String,
     address: IpAddr,
+    kind: &'static str,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -171,28 +171,22 @@ impl Resolve for CheckedNames {
     }
 }
 
-/// One address that is not public condemns the name: who mixes them is up to something.
-fn check_addresses(name: &str, reach: Reach, addresses: &[SocketAddr]) -> Result<(), NotPublic> {
-    let private = addresses.iter().map(SocketAddr::ip).find(|address| !is_public(*address));
-    match (reach, private) {
-        (Reach::Public, Some(address)) => Err(NotPublic { name: name.to_owned(), address }),
-        (Reach::Public, None) | (Reach::Declared, _) => Ok(()),
-    }
-}
-
-/// An address in the URL never reaches the resolver.
-fn check_literal(hop: &Hop, reach: Reach) -> Result<(), Failure> {
-    let Some((host, port)) = place(&hop.url) else {
-        return Err(failure("http.bad_url", format!("`{}` has no host", hop.url)));
+/// One address that is not allowed condemns the name: who mixes them is up to something.
+/// An address in the URL never comes here; the list has admitted that very address.
+fn check_addresses(name: &str, reach: Reach, addresses: &[SocketAddr]) -> Result<(), NotAllowed> {
+    let barred = addresses.iter().map(SocketAddr::ip).find(|address| !reach.covers(*address));
+    let Some(address) = barred else { return Ok(()) };
+    let kind = match AddressKind::of(address) {
+        AddressKind::Public | AddressKind::Private => "not public",
+        AddressKind::Metadata => "link-local or that of a cloud's metadata",
+        AddressKind::Reserved => "reserved",
     };
-    let Ok(address) = host.parse::<IpAddr>() else { return Ok(()) };
-    check_addresses(&host, reach, &[SocketAddr::new(address, port)])
-        .map_err(|refused| failure("http.private_address", refused.to_string()))
+    Err(NotAllowed { name: name.to_owned(), address, kind })
 }
 
 fn stopped(hop: &Hop, error: &reqwest::Error) -> Stopped {
     let to = format!("{} `{}`", hop.method, hop.url);
-    if let Some(refused) = find::<NotPublic>(error) {
+    if let Some(refused) = find::<NotAllowed>(error) {
         let failure = failure("http.private_address", format!("{to}: {refused}"));
         return Stopped { failure, sent: false };
     }
@@ -233,4 +227,35 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 /// The innermost cause: what the operating system or the server did.
 fn cause(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(reach: Reach, addresses: &[&str], expected: &str) {
+        let addresses: Vec<_> =
+            addresses.iter().map(|it| SocketAddr::new(it.parse().unwrap(), 0)).collect();
+        let found = check_addresses("a.example", reach, &addresses);
+        let found = found.map_or_else(|refused| refused.to_string(), |()| "asked".into());
+        assert!(found.contains(expected), "{addresses:?}: {found}");
+    }
+
+    #[test]
+    fn one_address_condemns_a_name() {
+        check(Reach::Public, &["8.8.8.8", "2606:4700::1111"], "asked");
+        check(Reach::Public, &["8.8.8.8", "10.0.0.1"], "10.0.0.1, which is not public");
+        check(Reach::Private, &["8.8.8.8", "10.0.0.1", "::1"], "asked");
+    }
+
+    #[test]
+    fn a_private_name_does_not_lead_to_the_metadata_of_a_cloud() {
+        let metadata = "that of a cloud's metadata";
+        check(Reach::Private, &["10.0.0.1", "169.254.169.254"], metadata);
+        check(Reach::Private, &["::ffff:169.254.169.254"], metadata);
+        check(Reach::Private, &["fd00:ec2::254"], metadata);
+        check(Reach::Private, &["100.100.100.200"], metadata);
+        check(Reach::Public, &["168.63.129.16"], metadata);
+        check(Reach::Private, &["0.0.0.0"], "reserved");
+    }
 }

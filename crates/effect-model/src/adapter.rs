@@ -9,6 +9,7 @@ use cog_gate::effect::ModelChat;
 use cog_gate::{Adapter, Cleared, Effect as _, Failure, Found, Performed, Work};
 
 use crate::answer::Answer;
+use crate::bill::Bill;
 use crate::cassette::Cassette;
 use crate::key::request_key;
 use crate::openai::{OpenAi, Unanswered};
@@ -72,11 +73,11 @@ impl ModelAdapter {
                 return cleared.failed(failure, cost);
             }
         };
-        let cost = answer.cost(cleared.prices());
+        let bill = Bill::of(cleared.effect(), &answer, cleared.prices());
         match self.output(cleared.effect(), &answer) {
-            Ok(output) => cleared.done(output, cost),
+            Ok(output) => cleared.done(bill.noted(output), bill.booked),
             // The answer is useless and was paid for.
-            Err(failure) => cleared.failed(failure, cost),
+            Err(failure) => cleared.failed(bill.told(failure), bill.booked),
         }
     }
 

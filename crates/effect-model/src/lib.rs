@@ -6,6 +6,7 @@
 
 mod adapter;
 mod answer;
+mod bill;
 mod cassette;
 mod key;
 mod openai;
@@ -15,5 +16,5 @@ pub use adapter::{ModelAdapter, Provider, Recorder};
 pub use answer::{Answer, TEXT_BYTES_MAX};
 pub use cassette::{Cassette, CassetteError, LINE_BYTES_MAX, RECORDINGS_MAX};
 pub use key::request_key;
-pub use openai::OpenAi;
+pub use openai::{OPENAI_KEY, OPENAI_URL, OpenAi, is_openai};
 pub use secret::Secret;

@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cog_base::id::ReceiptId;
-use cog_base::json::{Loose, parse_loose};
-use cog_effect_http::{BadEndpoint, Client, Exchange, Policy, Reply, Trouble};
+use cog_base::json::{Integer, Loose, parse_loose};
+use cog_effect_http::{BadEndpoint, Client, Exchange, Reply, Trouble, endpoint};
 use cog_gate::Failure;
 use cog_gate::effect::ModelChat;
 
 use crate::answer::{Answer, TEXT_BYTES_MAX};
 use crate::secret::Secret;
+
+/// Where OpenAI itself answers.
+pub const OPENAI_URL: &str = "https://api.openai.com/v1";
+/// The variable of the environment that holds the key for it.
+pub const OPENAI_KEY: &str = "OPENAI_API_KEY";
 
 /// The longest a model may take to answer, in milliseconds.
 const TIMEOUT_MS: u64 = 300_000;
@@ -26,6 +31,12 @@ pub struct OpenAi {
     model: String,
     api_key: Option<Secret>,
     http: Arc<Client>,
+}
+
+/// Whether OpenAI itself answers at this URL, and so gets the key that is for it alone.
+#[must_use]
+pub fn is_openai(base_url: &str) -> bool {
+    base_url.starts_with("https://api.openai.com/")
 }
 
 /// A question without an answer.
@@ -44,7 +55,7 @@ impl OpenAi {
     /// # Errors
     /// [`BadEndpoint`] when `base_url` is not an http or https URL.
     pub fn new(base_url: &str, model: &str, api_key: Option<Secret>) -> Result<Self, BadEndpoint> {
-        let http = Arc::new(Client::new(Policy::for_endpoint(base_url)?));
+        let http = Arc::new(Client::new(endpoint(base_url)?));
         Ok(Self::with_client(base_url, model, api_key, http))
     }
 
@@ -66,6 +77,11 @@ impl OpenAi {
         chat: &ModelChat,
         receipt: ReceiptId,
     ) -> Result<Answer, Unanswered> {
+        if is_openai(&self.base_url) && self.api_key.is_none() {
+            let message = format!("{} wants a key: export {OPENAI_KEY}=…", self.place());
+            let failure = failure("model.no_key", message, false);
+            return Err(Unanswered { failure, billed: false });
+        }
         match self.http.exchange(&self.exchange(chat, receipt)).await {
             Ok(reply) => self.read(chat, &reply),
             Err(Trouble::Failed(failure)) => Err(unreachable(failure, false)),
@@ -102,11 +118,7 @@ impl OpenAi {
             ])
         });
         // OpenAI renamed the bound; the servers that follow its protocol did not.
-        let bound = if self.base_url.starts_with("https://api.openai.com/") {
-            "max_completion_tokens"
-        } else {
-            "max_tokens"
-        };
+        let bound = if is_openai(&self.base_url) { "max_completion_tokens" } else { "max_tokens" };
         let temperature = f64::from(u32::try_from(chat.temperature_milli).unwrap_or(0)) / 1_000.0;
         let mut body = BTreeMap::from([
             ("model".to_owned(), Loose::from(self.model.as_str())),
@@ -166,20 +178,31 @@ impl OpenAi {
     }
 }
 
-/// The first choice of a chat completion. A server that does not count tokens is billed at
-/// the upper bound: no tokenizer makes more than one token of a byte.
+/// The first choice of a chat completion. A server that does not count tokens, or counts none
+/// or fewer, is billed at the upper bound: no tokenizer makes more than one token of a byte.
 fn answer(chat: &ModelChat, model: &str, value: &Loose) -> Option<Answer> {
     let choice = value.get("choices")?.as_list()?.first()?;
     let text = choice.at(&["message", "content"])?.as_text()?.to_owned();
-    let tokens = |name| value.at(&["usage", name]).and_then(Loose::as_u64).filter(|n| *n > 0);
+    let tokens = |name| value.at(&["usage", name]).and_then(count);
     let word = |value: Option<&Loose>| value.and_then(Loose::as_text).map(str::to_owned);
     Some(Answer {
         model: word(value.get("model")).unwrap_or_else(|| model.to_owned()),
         input_tokens: tokens("prompt_tokens").unwrap_or_else(|| chat.input_tokens_max()),
-        output_tokens: tokens("completion_tokens").unwrap_or(text.len().max(1) as u64),
+        output_tokens: tokens("completion_tokens")
+            .unwrap_or_else(|| (text.len() as u64).min(chat.tokens_max).max(1)),
         finish_reason: word(choice.get("finish_reason")).unwrap_or_else(|| "stop".into()),
         text,
     })
+}
+
+/// A count of tokens. One beyond 53 bits is as good as the largest: neither can be.
+fn count(value: &Loose) -> Option<u64> {
+    let largest = Integer::MAX.unsigned_abs();
+    match value {
+        Loose::Int(_) => value.as_u64().filter(|count| *count > 0),
+        Loose::Float(float) => (*float > 9e15).then_some(largest),
+        Loose::Null | Loose::Bool(_) | Loose::Text(_) | Loose::List(_) | Loose::Map(_) => None,
+    }
 }
 
 fn unreachable(failure: Failure, billed: bool) -> Unanswered {

@@ -3,6 +3,7 @@
 use cog_base::Value;
 use cog_base::bounds;
 use cog_base::json::Map;
+use cog_base::place::Place;
 
 use crate::suggest;
 
@@ -215,7 +216,7 @@ fn fits(kind: Kind, value: &Value) -> bool {
     let all_texts = |items: &[Value]| items.iter().all(|item| item.as_text().is_some());
     match kind {
         Kind::Text => value.as_text().is_some(),
-        Kind::Url => value.as_text().is_some_and(|url| bounds::host_of(url).is_some()),
+        Kind::Url => value.as_text().and_then(Place::of).is_some(),
         Kind::Word(words) => value.as_text().is_some_and(|text| words.contains(&text)),
         Kind::Int(least, most) => value.as_u64().is_some_and(|n| n >= least && n <= most),
         Kind::Bool => value.as_bool().is_some(),

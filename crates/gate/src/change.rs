@@ -73,6 +73,9 @@ pub enum NotChanged {
     /// The proposer's own approval does not count twice.
     #[error("`{0}` approved it already")]
     Twice(String),
+    /// An agent or a service wants to change what binds it.
+    #[error("`{0}` is no person: agents and services may propose a change, not make it")]
+    NotAPerson(String),
     /// Not one of those who may.
     #[error("`{who}` may not do this; it takes {of}")]
     NotOfGroup {
@@ -117,13 +120,14 @@ impl ChangeControl {
     /// could approve: whoever holds the ledger's key founds the domain, on the record.
     ///
     /// # Errors
-    /// [`NotChanged::InForce`] when the domain has a canon.
+    /// [`NotChanged::InForce`] when the domain has a canon, [`NotChanged::NotAPerson`].
     pub fn found(
         &self,
         canon: &Canon,
         environment: &str,
         who: &Actor,
     ) -> Result<Draft, NotChanged> {
+        person(who)?;
         let domain = canon.domain();
         if self.in_force.contains_key(domain) {
             return Err(NotChanged::InForce(domain.to_owned()));
@@ -208,6 +212,7 @@ impl ChangeControl {
         who: &Actor,
         current: &Canon,
     ) -> Result<Vec<Draft>, NotChanged> {
+        person(who)?;
         let proposal = self.proposals.get(&id).ok_or(NotChanged::Unknown(id))?;
         if proposal.state != ProposalState::Open {
             return Err(NotChanged::Closed);
@@ -235,6 +240,7 @@ impl ChangeControl {
     }
 
     fn open(&self, id: ProposalId, who: &Actor, current: &Canon) -> Result<&Proposal, NotChanged> {
+        person(who)?;
         let proposal = self.proposals.get(&id).ok_or(NotChanged::Unknown(id))?;
         if proposal.state != ProposalState::Open {
             return Err(NotChanged::Closed);
@@ -243,8 +249,7 @@ impl ChangeControl {
             return Err(NotChanged::BaseMoved);
         }
         let groups = &current.settings().change.approvers;
-        let is_person = who.as_str().starts_with("user:");
-        if !is_person || !groups.iter().any(|group| current.is_member(who.as_str(), group)) {
+        if !groups.iter().any(|group| current.is_member(who.as_str(), group)) {
             return Err(NotChanged::NotOfGroup { who: who.to_string(), of: groups.join(" or ") });
         }
         Ok(proposal)
@@ -298,6 +303,12 @@ impl ChangeControl {
             | Kind::SegmentPruned => {}
         }
     }
+}
+
+/// What an agent or a service would change must be put forward by a person.
+fn person(who: &Actor) -> Result<(), NotChanged> {
+    let is_person = who.as_str().starts_with("user:");
+    is_person.then_some(()).ok_or_else(|| NotChanged::NotAPerson(who.to_string()))
 }
 
 impl Proposal {

@@ -5,11 +5,13 @@
 //! that an old decision can be recomputed by the procedure it was made with.
 
 mod checks;
+mod confine;
 mod folder;
 mod trace;
 
 pub use checks::amount_of;
-pub(crate) use checks::{stays_inside, sum_key};
+pub(crate) use checks::sum_key;
+pub(crate) use confine::{stays_inside, wants_network, ways_to};
 pub(crate) use trace::Refused;
 pub use trace::{Fact, Seen};
 

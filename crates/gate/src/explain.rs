@@ -1,9 +1,12 @@
 //! A refusal in words, and the smallest changes that would turn it round.
 
+use cog_base::place::Place;
 use cog_base::{Micros, Value};
 use cog_canon::{Canon, Request};
 
-use crate::decision::{Check, CheckName, Decision, Outcome, Verdict, decide, stays_inside};
+use crate::decision::{
+    Check, CheckName, Decision, Outcome, Verdict, decide, stays_inside, wants_network, ways_to,
+};
 use crate::intent::Intent;
 use crate::snapshot::{Access, Snapshot};
 
@@ -32,8 +35,6 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
             Micros::new(number("limit_micros").saturating_sub(number("used_micros"))),
             Micros::new(number("limit_micros")),
         ),
-        "root.undeclared" => format!("The run declares no root `{name}`."),
-        "root.read_only" => format!("The root `{name}` may only be read."),
         "root.elsewhere" => format!(
             "The canon does not let the root `{}` stand in {}.",
             check.read.text("root").unwrap_or_default(),
@@ -43,15 +44,6 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
             "The canon does not say where the root `{}` may stand.",
             check.read.text("root").unwrap_or_default(),
         ),
-        "root.not_writable" => "The program's folder is not a root this run may write to.".into(),
-        "path.leaves_root" => {
-            let path = intent.at("args.path").and_then(Value::as_text).unwrap_or_default();
-            format!("The path `{path}` leads out of the root `{name}`.")
-        }
-        "host.not_allowed" => format!("The canon does not list the host `{name}`."),
-        "program.not_allowed" => format!("The canon does not list the program `{name}`."),
-        "model.unknown" => format!("The canon does not list the model `{name}`."),
-        "resource.unknown" => format!("Nobody knows resources of type {kind}."),
         "canon.missing" => "No canon is in force, and without one everything is refused.".into(),
         "canon.no_permit" => {
             format!(
@@ -82,8 +74,43 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
         "envelope.combination" => "One run may not combine these actions.".into(),
         "freshness.clock_behind" => "The clock stands behind the ledger's last entry.".into(),
         "freshness.canon_changed" => "The canon in force is another one.".into(),
-        other => format!("The check {} said {other}.", check.name.word()),
+        other => outside(check, intent)
+            .unwrap_or_else(|| format!("The check {} said {other}.", check.name.word())),
     }
+}
+
+/// What an effect would leave, in a sentence.
+fn outside(check: &Check, intent: &Intent) -> Option<String> {
+    let (kind, name) = intent.resource();
+    let said = match check.code {
+        "root.undeclared" => format!("The run declares no root `{name}`."),
+        "root.read_only" => format!("The root `{name}` may only be read."),
+        "root.not_writable" => "The program's folder is not a root this run may write to.".into(),
+        "path.leaves_root" => {
+            let path = intent.at("args.path").and_then(Value::as_text).unwrap_or_default();
+            format!("The path `{path}` leads out of the root `{name}`.")
+        }
+        "host.not_allowed" => format!("The canon does not list the host `{name}`."),
+        "host.port_not_allowed" => {
+            format!(
+                "The canon lists the host `{name}`, but not its port {}.",
+                check.read.number("port").unwrap_or(0)
+            )
+        }
+        "host.plain_http" => format!("The canon lists the host `{name}` for https alone."),
+        "host.private_address" => format!(
+            "The address `{name}` is not public, and the canon does not list it as private."
+        ),
+        "host.user_in_url" => "The URL holds a user or a password.".into(),
+        "program.not_allowed" => format!("The canon does not list the program `{name}`."),
+        "program.network_not_allowed" => {
+            format!("The canon lists the program `{name}` without the network.")
+        }
+        "model.unknown" => format!("The canon does not list the model `{name}`."),
+        "resource.unknown" => format!("Nobody knows resources of type {kind}."),
+        _ => return None,
+    };
+    Some(said)
 }
 
 /// What would turn a refusal round, in words.
@@ -144,7 +171,7 @@ fn mend(
             let needed = snapshot.budget.used.saturating_add(intent.cost().get());
             vec![format!("if the run's budget were at least {}", Micros::new(needed))]
         }
-        CheckName::Confinement => confinement(check, intent, snapshot),
+        CheckName::Confinement => confinement(check, intent, snapshot, canon),
         CheckName::Canon => match canon {
             Some(canon) => return policies(check, intent, canon),
             None => vec!["if a canon that permits it were in force".into()],
@@ -157,18 +184,28 @@ fn mend(
     WaysOut { flips, cut: false }
 }
 
-fn confinement(check: &Check, intent: &Intent, snapshot: &Snapshot) -> Vec<String> {
-    let (_, name) = intent.resource();
+fn confinement(
+    check: &Check,
+    intent: &Intent,
+    snapshot: &Snapshot,
+    canon: Option<&Canon>,
+) -> Vec<String> {
+    let (kind, name) = intent.resource();
     let text = |path| intent.at(path).and_then(Value::as_text);
+    if kind == "Host" {
+        let place = text("args.url").and_then(Place::of).filter(|place| place.host == name);
+        let hosts = canon.map(|canon| &canon.settings().hosts);
+        return place.map(|place| ways_to(&place, hosts)).unwrap_or_default();
+    }
     let path = format!("if the path stayed inside the root `{name}`");
     let leaves = text("args.path").is_some_and(|path| !stays_inside(path));
     let needs = if intent.action() == "file.read" { "read" } else { "write" };
     let declared = format!("if the workflow declared the root `{name}` with access: {needs}");
     let root = text("args.root").filter(|root| snapshot.roots.get(*root) != Some(&Access::Write));
-    let writable = format!(
-        "if the workflow declared the root `{}` with access: write",
-        root.unwrap_or_default()
-    );
+    let writable =
+        root.map(|root| format!("if the workflow declared the root `{root}` with access: write"));
+    let network = if wants_network(intent) { " with network = true" } else { "" };
+    let program = format!("if the canon listed the program `{name}`{network}");
     let parts = match check.code {
         "root.undeclared" | "root.read_only" if leaves => vec![declared, path],
         "root.undeclared" | "root.read_only" => vec![declared],
@@ -178,12 +215,10 @@ fn confinement(check: &Check, intent: &Intent, snapshot: &Snapshot) -> Vec<Strin
             check.read.text("root").unwrap_or_default(),
             check.read.text("folder").unwrap_or_default(),
         )],
-        "host.not_allowed" => vec![format!("if the canon listed the host `{name}`")],
-        "program.not_allowed" if root.is_some() => {
-            vec![format!("if the canon listed the program `{name}`"), writable]
+        "program.not_allowed" | "program.network_not_allowed" => {
+            [Some(program), writable].into_iter().flatten().collect()
         }
-        "program.not_allowed" => vec![format!("if the canon listed the program `{name}`")],
-        "root.not_writable" => vec![writable],
+        "root.not_writable" => writable.into_iter().collect(),
         "model.unknown" => vec![format!("if the canon listed the model `{name}`")],
         _ => return Vec::new(),
     };

@@ -16,6 +16,8 @@ mod consents;
 mod decisions;
 #[path = "gate/flips.rs"]
 mod flips;
+#[path = "gate/hosts.rs"]
+mod hosts;
 #[expect(dead_code, reason = "the attack suite lives in the same house")]
 #[path = "gate/house.rs"]
 mod house;

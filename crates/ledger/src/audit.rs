@@ -100,7 +100,7 @@ impl Audit {
             kinds: BTreeMap::new(),
             sessions: Sessions::new(from > 0),
             approvals: Approvals::new(from > 0),
-            canons: Canons::new(from > 0),
+            canons: Canons::new(from),
         }
     }
 
@@ -134,11 +134,8 @@ impl Audit {
                 self.approvals.answered(entry, initiator, &mut self.findings);
             }
             Kind::SegmentPruned => self.segment_pruned(entry),
-            Kind::Evidence
-            | Kind::SessionStarted
-            | Kind::Outcome
-            | Kind::SessionSealed
-            | Kind::BodiesErased => {}
+            Kind::Evidence | Kind::Outcome => self.canons.seen(entry),
+            Kind::SessionStarted | Kind::SessionSealed | Kind::BodiesErased => {}
         }
     }
 
@@ -249,6 +246,11 @@ impl Audit {
         let root = entry.digest("root").unwrap_or_else(|| Digest::from_bytes([0; 32]));
         self.pruned.insert(to, root);
     }
+}
+
+/// Whether it is people who act, not a program in their name.
+fn is_person(actor: &str) -> bool {
+    actor.starts_with("user:")
 }
 
 fn plan_selected(entry: &Entry, findings: &mut Findings) {

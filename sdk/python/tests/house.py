@@ -133,22 +133,28 @@ class House:
         self.record("canon.activated", data, actor="user:founder", canon=version)
         self.canon = version
 
-    def propose(self, name: str, evidence: list[int] | None = None, **data: Any) -> dict[str, Any]:
+    def propose(
+        self,
+        name: str,
+        evidence: list[int] | None = None,
+        actor: str = "user:clerk",
+        **data: Any,
+    ) -> dict[str, Any]:
         """Propose a canon; gives proposal and digest."""
         proposal = {"proposal": self.new_id("prp"), "digest": self.add_canon(name)}
         more = {"base": self.canon, "evidence": evidence or [], **data}
-        self.record("canon.proposed", {**proposal, **more}, actor="user:clerk")
+        self.record("canon.proposed", {**proposal, **more}, actor=actor)
         return proposal
 
     def approve(self, proposal: dict[str, Any], who: str = "user:cfo") -> None:
         """Consent to a proposal."""
         self.record("canon.approved", proposal, actor=who)
 
-    def activate(self, proposal: dict[str, Any], **data: Any) -> None:
+    def activate(self, proposal: dict[str, Any], actor: str = "user:cfo", **data: Any) -> None:
         """Put a proposed canon in force."""
         change = {**proposal, "previous": self.canon, "basis": "change", **data}
         change = {name: value for name, value in change.items() if value is not None}
-        self.record("canon.activated", change, actor="user:cfo")
+        self.record("canon.activated", change, actor=actor)
         self.canon = change["digest"]
 
     def change_canon(self, name: str) -> None:

@@ -54,11 +54,17 @@ def consent_of_somebody_else(house: House) -> None:
     house.receipt(session, "large", [name])
 
 
-@audit("approval.own_request", "approval.not_granted")
+@audit("approval.own_request", "approval.not_entitled", "approval.not_granted")
 def the_requester_consents(house: House) -> None:
     session, name = _asked(house, ["role:finance"])
     house.answer(session, name, "large", "agent:clerk")
     house.receipt(session, "large", [name])
+
+
+@audit("approval.not_entitled")
+def an_agent_consents_under_a_role(house: House) -> None:
+    session, name = _asked(house, ["role:finance"])
+    house.answer(session, name, "large", "agent:auditor")
 
 
 @audit("approval.own_request", "approval.not_granted")
@@ -176,6 +182,26 @@ def a_canon_that_its_proposer_approved(house: House) -> None:
     house.activate(proposal)
 
 
+@audit("canon.not_a_person")
+def a_canon_that_an_agent_proposes_and_activates(house: House) -> None:
+    proposal = house.propose("second", actor="agent:clerk")
+    house.approve(proposal)
+    house.activate(proposal, actor="agent:clerk")
+
+
+@audit("canon.not_a_person", "canon.not_approved")
+def a_canon_that_an_agent_approves(house: House) -> None:
+    proposal = house.propose("second")
+    house.approve(proposal, "agent:auditor")
+    house.activate(proposal)
+
+
+@audit("canon.not_a_person")
+def a_canon_that_a_service_founds(house: House) -> None:
+    data = {"digest": house.add_canon("other"), "basis": "genesis"}
+    house.record("canon.activated", data, actor="service:engine", domain="other")
+
+
 @audit("canon.other_digest", "canon.other_digest")
 def another_canon_than_proposed(house: House) -> None:
     other = {**house.propose("second"), "digest": house.add_canon("third")}
@@ -201,6 +227,16 @@ def a_canon_that_was_rejected(house: House) -> None:
 @audit("evidence.missing")
 def evidence_that_is_not_there_yet(house: House) -> None:
     house.propose("second", [99])
+
+
+@audit("evidence.not_evidence")
+def a_refusal_cited_as_evidence(house: House) -> None:
+    house.deny(house.start())
+    proposal = house.propose("second", [len(house.entries) - 1])
+    house.approve(proposal)
+    promoted = {"proposal": proposal["proposal"], "evidence": [len(house.entries) - 3]}
+    house.record("promotion", promoted, actor="user:cfo")
+    house.activate(proposal)
 
 
 @audit("evidence.missing", "evidence.not_promoted")

@@ -292,6 +292,38 @@ mod tests {
         output.is_ok_and(|output| output.stdout == b"1\n")
     }
 
+    const ALONE: &str = "COGNITIONOS_TEST_ALONE_WITH_A_CLUSTER";
+
+    #[test]
+    fn a_cluster_goes_with_the_process_that_started_it_however_that_ends() {
+        if std::env::var_os(ALONE).is_some() {
+            let cluster = Cluster::start(&[]).unwrap();
+            println!("folder {}", cluster.folder.display());
+            loop {
+                std::thread::park();
+            }
+        }
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["however_that_ends", "--nocapture"])
+            .env(ALONE, "1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut folders = lines.filter_map(|line| {
+            line.unwrap().split_once("folder ").map(|(_, rest)| PathBuf::from(rest))
+        });
+        let folder = folders.next().unwrap();
+        assert!(folder.is_dir());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let begun = std::time::Instant::now();
+        while folder.exists() {
+            assert!(begun.elapsed().as_secs() < 60, "{} is still there", folder.display());
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
     #[test]
     fn a_cluster_starts_stops_and_survives_being_killed() {
         let cluster = Cluster::start(&[]).unwrap();

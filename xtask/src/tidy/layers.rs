@@ -16,11 +16,13 @@ const RANKS: [(&str, u8); 8] = [
 ];
 
 /// Edges inside one layer, each with its reason.
-const SAME_LAYER: [(&str, &str); 2] = [
+const SAME_LAYER: [(&str, &str); 3] = [
     // A model is asked over HTTP, with the same guards on hosts, sizes and times.
     ("cog-effect-model", "cog-effect-http"),
     // `cognitionos verify` is the independent verifier, not a second one.
     ("cognitionos", "verify"),
+    // The test command starts the servers that tests talk to.
+    ("xtask", "cog-services"),
 ];
 
 /// The crates that the independent verifier may use. It has no server code and no socket.

@@ -173,7 +173,7 @@ fn propose(
     let environment = "any";
     if in_force.is_none() {
         home.keep_canon(&source, canon.digest())?;
-        let draft = change.found(&canon, environment, &who)?;
+        let draft = change.found(&canon, environment, &who).map_err(refused)?;
         home.append(vec![draft])?;
         if terminal.json {
             terminal.emit(&Value::map([
@@ -276,7 +276,10 @@ fn refused(error: NotChanged) -> anyhow::Error {
     let exit = match &error {
         NotChanged::InForce(_) | NotChanged::BaseMoved | NotChanged::NoChange => Exit::Conflict,
         NotChanged::Unknown(_) | NotChanged::Closed => Exit::BadInput,
-        NotChanged::Rule(_) | NotChanged::Twice(_) | NotChanged::NotOfGroup { .. } => Exit::Refused,
+        NotChanged::Rule(_)
+        | NotChanged::Twice(_)
+        | NotChanged::NotAPerson(_)
+        | NotChanged::NotOfGroup { .. } => Exit::Refused,
     };
     Failure::told(exit, error)
 }

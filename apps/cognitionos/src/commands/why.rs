@@ -223,7 +223,18 @@ fn outcome(record: &Record) -> Vec<String> {
     };
     let cost = entry.data().get("cost_micros").and_then(Value::as_u64).unwrap_or(0);
     let cost = cog_base::Micros::new(cost);
-    vec![format!("\nOn {} it ended. {ended} It cost {cost}.", entry.at())]
+    let mut lines = vec![format!("\nOn {} it ended. {ended} It cost {cost}.", entry.at())];
+    let output = record.body.as_ref().and_then(|body| body.get("output"));
+    if let Some(claimed) = output.and_then(|output| output.at(&["overclaimed", "claimed_micros"])) {
+        let claimed = claimed.as_u64().map_or("more than can be counted".into(), |micros| {
+            cog_base::Micros::new(micros).to_string()
+        });
+        lines.push(format!(
+            "By the count of the model's server it cost {claimed}: more than the worst case of \
+             the question, which was reserved and is all that is booked."
+        ));
+    }
+    lines
 }
 
 fn plan(record: &Record) -> Vec<String> {

@@ -87,7 +87,7 @@ fn settings_are_toml_with_known_keys() {
         "[change]",
         "[chnage]",
         expect![
-            "canon.toml:5:2: unknown field `chnage`, expected one of `name`, `domain`, `change`, `risk`, `optr`, `actions`, `envelope`, `interference`, `models`, `hosts`, `programs`"
+            "canon.toml:5:2: unknown field `chnage`, expected one of `name`, `domain`, `change`, `risk`, `optr`, `actions`, `envelope`, `interference`, `models`, `roots`, `hosts`, `programs`"
         ],
     );
     settings(

@@ -30,17 +30,24 @@ fn a_folder_is_listed_by_name_and_its_strangers_are_only_named() {
     bench.put("B.txt", "");
     bench.put(".cog-rcp_unfinished.tmp", "half");
     bench.link("/etc", "link");
-    let raw = std::ffi::OsStr::from_bytes(b"z\xff");
-    std::fs::write(bench.folder.join("root").join(raw), "").unwrap();
+    for raw in [&b"z\xff"[..], b"x\\n", b"x\n", b"y\xc3"] {
+        let raw = std::ffi::OsStr::from_bytes(raw);
+        std::fs::write(bench.folder.join("root").join(raw), "12").unwrap();
+    }
+    std::fs::create_dir(bench.inside("\u{1b}[2J")).unwrap();
     check(
         &bench,
         ".",
         concat!(
-            r#"{"entries":[{"bytes":0,"kind":"file","name":"B.txt"},"#,
+            r#"{"entries":[{"bytes":0,"kind":"other","name":"\\u{1b}[2J"},"#,
+            r#"{"bytes":0,"kind":"file","name":"B.txt"},"#,
             r#"{"bytes":0,"kind":"folder","name":"a"},"#,
             r#"{"bytes":5,"kind":"file","name":"b.txt"},"#,
             r#"{"bytes":0,"kind":"other","name":"link"},"#,
-            "{\"bytes\":0,\"kind\":\"other\",\"name\":\"z\u{fffd}\"}],",
+            r#"{"bytes":0,"kind":"other","name":"x\\n"},"#,
+            r#"{"bytes":0,"kind":"other","name":"x\\\\n"},"#,
+            r#"{"bytes":0,"kind":"other","name":"y\\xc3"},"#,
+            r#"{"bytes":0,"kind":"other","name":"z\\xff"}],"#,
             r#""kind":"folder","path":"."}"#,
         ),
     );

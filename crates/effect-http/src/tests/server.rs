@@ -8,7 +8,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::{Client, Policy};
+use cog_base::hosts::Allowance;
+
+use crate::Client;
 
 /// The first byte of a TLS client's first message.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -83,13 +85,17 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
+    pub(super) fn allowance(&self) -> Allowance {
+        Allowance { private: true, ..Allowance::usual("127.0.0.1", Some(self.port)) }
+    }
+
     pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.place())
     }
 
     /// A client that may talk to this server only.
     pub(super) fn client(&self) -> Client {
-        Client::new(Policy { allow_private: [self.place()].into(), ..Policy::default() })
+        Client::new([self.allowance()].into_iter().collect())
     }
 
     /// The requests so far, as they came in.

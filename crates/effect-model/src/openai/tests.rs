@@ -88,6 +88,42 @@ fn a_server_that_does_not_count_is_billed_at_the_upper_bound() {
 }
 
 #[test]
+fn a_count_that_cannot_be_is_no_count_or_the_largest() {
+    let bound = chat(false).input_tokens_max();
+    let counted = |input: &str, output: &str| {
+        let usage = format!(r#""usage":{{"prompt_tokens":{input},"completion_tokens":{output}}}"#);
+        read(200, &format!(r#"{{"choices":[{{"message":{{"content":"hi"}}}}],{usage}}}"#))
+    };
+    assert_eq!(counted("9000000000000000", "3"), "hi/llama/9000000000000000/3/stop");
+    let most = Integer::MAX;
+    for huge in ["9007199254740992", "18446744073709551616", "9e16", "1e300"] {
+        assert_eq!(counted(huge, huge), format!("hi/llama/{most}/{most}/stop"), "{huge}");
+    }
+    for none in ["-1", "0", "-1e300", "0.5", "2.5", "-0.0", "null", "true", "\"7\"", "[7]", "{}"] {
+        assert_eq!(counted(none, none), format!("hi/llama/{bound}/2/stop"), "{none}");
+    }
+    for absurd in ["7", "null", "[]", "\"none\""] {
+        let body = format!(r#"{{"choices":[{{"message":{{"content":"hi"}}}}],"usage":{absurd}}}"#);
+        assert_eq!(read(200, &body), format!("hi/llama/{bound}/2/stop"), "{absurd}");
+    }
+}
+
+#[test]
+fn without_a_count_the_answer_has_no_more_tokens_than_were_asked_for() {
+    let long = "x".repeat(1_000);
+    let body = format!(r#"{{"choices":[{{"message":{{"content":"{long}"}}}}]}}"#);
+    assert!(read(200, &body).ends_with("/64/stop"));
+}
+
+#[tokio::test]
+async fn openai_is_not_asked_without_a_key() {
+    let server = OpenAi::new(OPENAI_URL, "gpt", None).unwrap();
+    let Unanswered { failure, billed } = server.ask(&chat(false), receipt()).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), billed), ("model.no_key", false));
+    assert!(failure.message.contains("OPENAI_API_KEY"), "{}", failure.message);
+}
+
+#[test]
 fn an_answer_without_a_text_is_no_answer() {
     let bad = "model.bad_answer passing billed";
     assert_eq!(read(200, "<html>"), bad);

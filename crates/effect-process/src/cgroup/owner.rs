@@ -50,13 +50,16 @@ impl Owner {
     }
 }
 
-/// When a process started, in ticks since the machine did; nothing when there is none.
+/// When a process started, in ticks since the machine did; nothing when there is none, or only
+/// what is left of it until its parent looks.
 fn started(id: u32) -> Option<u64> {
     let stat =
         std::fs::read_to_string(Path::new("/proc").join(id.to_string()).join("stat")).ok()?;
     // The name of the program comes second, in parentheses, and may have anything in it.
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)?.parse().ok()
+    let mut words = rest.split_whitespace();
+    let state = words.next()?;
+    if matches!(state, "Z" | "X") { None } else { words.nth(18)?.parse().ok() }
 }
 
 /// The number in `pid:[4026531836]`.

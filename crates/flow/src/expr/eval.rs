@@ -44,6 +44,9 @@ pub struct EvalError {
 
 impl fmt::Display for EvalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Fault::Said(message) = &self.fault {
+            return f.write_str(message);
+        }
         let short: String = self.text.trim().chars().take(120).collect();
         write!(f, "could not evaluate `{short}`")?;
         if let Some(place) = self.place {
@@ -54,7 +57,7 @@ impl fmt::Display for EvalError {
 }
 
 /// What went wrong inside an expression. The texts hold no values, only kinds and names:
-/// they end up in ledgers and on screens.
+/// they end up in ledgers and on screens. What a workflow says itself is its author's affair.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
     #[error("there is no `{0}`")]
@@ -89,6 +92,8 @@ pub(super) enum Fault {
     NoStep(String),
     #[error("`item` and `index` are bound only inside a `foreach`")]
     NoItemBound,
+    #[error("{0}")]
+    Said(String),
 }
 
 pub(super) type Outcome<'e> = Result<Cow<'e, Value>, Fault>;

@@ -9,6 +9,9 @@ use super::eval::Fault;
 use super::meter::Meter;
 use super::operators::whole;
 
+/// The most that a workflow can say of its own failure, in characters.
+const MESSAGE_CHARS_MAX: usize = 500;
+
 macro_rules! functions {
     ($($variant:ident $name:literal $least:literal $most:literal $method:literal $usage:literal;)*) => {
         /// A function that expressions can call.
@@ -55,6 +58,7 @@ functions! {
     Substring "substring" 2 3 true "text.substring(start, end)";
     IndexOf "indexOf" 2 2 true "text.indexOf(part)";
     Sum "sum" 1 1 false "list.sum()";
+    Fail "fail" 1 1 false "fail(message)";
 }
 
 pub(super) fn call(
@@ -99,6 +103,9 @@ fn unary(function: Function, one: &Value, meter: &Meter) -> Result<Value, Fault>
         (Function::Trim, Json::Text(text)) => built(text.trim().to_owned()),
         (Function::Join, Json::List(items)) => built(join(items, "", meter)?),
         (Function::Sum, Json::List(items)) => sum(items),
+        (Function::Fail, Json::Text(message)) => {
+            Err(Fault::Said(message.chars().take(MESSAGE_CHARS_MAX).collect()))
+        }
         _ => Err(no_overload(function, &[one])),
     }
 }

@@ -195,6 +195,11 @@ fn our_own_functions_and_rules() {
     ] {
         assert!(ours(failing).is_err(), "{failing}");
     }
+    assert_eq!(ours("true || fail('no')").map(|value| value.to_string()), Ok("true".to_owned()));
+    let said = ours("fail('nothing ' + 'left')").unwrap_err();
+    assert!(said.contains(r#""message":"nothing left""#), "{said}");
+    let said = ours(&format!("fail('{}')", "é".repeat(600))).unwrap_err();
+    assert_eq!(said.matches('é').count(), 500, "{said}");
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use cog_base::Value;
 use cog_canon::{Canon, Duty, Evaluation, OnConflict, Request, Ruling};
 
+use super::confine::confine;
 use super::folder::misplaced;
 use super::{Check, CheckName, Decision, Fact, Need, Outcome, Rule, Seen, Terms, Verdict};
 use crate::decision::CLOCK_BEHIND_MS_MAX;
 use crate::intent::Intent;
-use crate::snapshot::{Access, Approval, Snapshot, TenantStatus};
+use crate::snapshot::{Approval, Snapshot, TenantStatus};
 
 struct Case<'a> {
     intent: &'a Intent,
@@ -351,84 +352,4 @@ pub fn amount_of(canon: &Canon, intent: &Intent) -> u64 {
     let paths = &canon.settings().envelope.amount_paths;
     let amount = paths.iter().find_map(|path| intent.at(path));
     amount.map_or(0, |amount| amount.as_u64().unwrap_or(u64::MAX))
-}
-
-/// Whether the effect stays inside the roots of the run and the lists of the canon.
-fn confine(
-    intent: &Intent,
-    snapshot: &Snapshot,
-    canon: Option<&Canon>,
-) -> (bool, &'static str, Seen) {
-    let (kind, name) = intent.resource();
-    let text = |path: &str| intent.at(path).and_then(Value::as_text);
-    let listed = |list: Option<&BTreeSet<String>>| list.is_some_and(|list| list.contains(name));
-    let settings = canon.map(Canon::settings);
-    match kind {
-        "Root" => confine_file(intent.action(), name, text("args.path"), snapshot),
-        "Host" => {
-            let hosts = settings.map(|it| &it.hosts);
-            let place = text("args.url").and_then(place_of);
-            let with_port = hosts.zip(place).is_some_and(|(hosts, it)| hosts.contains(&it));
-            let allowed = listed(hosts) || with_port;
-            let code = if allowed { "host.allowed" } else { "host.not_allowed" };
-            (allowed, code, seen([("host", name.into())]))
-        }
-        "Program" => {
-            let allowed = listed(settings.map(|it| &it.programs));
-            let root = text("args.root");
-            let held = root.is_none_or(|root| {
-                snapshot.roots.get(root).is_some_and(|access| *access == Access::Write)
-            });
-            let code = match (allowed, held) {
-                (false, _) => "program.not_allowed",
-                (true, false) => "root.not_writable",
-                (true, true) => "program.allowed",
-            };
-            (allowed && held, code, seen([("program", name.into())]))
-        }
-        "Model" => {
-            let known = settings.is_some_and(|it| it.models.contains_key(name));
-            let code = if known { "model.known" } else { "model.unknown" };
-            (known, code, seen([("model", name.into())]))
-        }
-        _ => (false, "resource.unknown", seen([("resource", kind.into())])),
-    }
-}
-
-/// Host and port, where the URL names a port: a canon may list them together.
-fn place_of(url: &str) -> Option<String> {
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    authority.rsplit_once(':').map(|_| authority.to_ascii_lowercase())
-}
-
-fn confine_file(
-    action: &str,
-    root: &str,
-    path: Option<&str>,
-    snapshot: &Snapshot,
-) -> (bool, &'static str, Seen) {
-    let path = path.unwrap_or_default();
-    let read = seen([("path", path.into()), ("root", root.into())]);
-    let access = snapshot.roots.get(root);
-    let code = match access {
-        None => "root.undeclared",
-        Some(Access::Read) if action != "file.read" => "root.read_only",
-        Some(_) if !stays_inside(path) => "path.leaves_root",
-        Some(_) => "path.inside",
-    };
-    (code == "path.inside", code, read)
-}
-
-/// Whether a path is relative and plain: no `..`, no empty or `.` part but the whole, no
-/// backslash or control character.
-pub(crate) fn stays_inside(path: &str) -> bool {
-    let plain = |part: &str| {
-        !part.is_empty()
-            && part != "."
-            && part != ".."
-            && !part.contains('\\')
-            && !part.chars().any(char::is_control)
-    };
-    path == "." || path.split('/').all(plain)
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use cog_base::Value;
-use cog_base::bounds::{HTTP_BYTES_MAX, HTTP_TIMEOUT_MS_MAX, host_of};
+use cog_base::bounds::{HTTP_BYTES_MAX, HTTP_TIMEOUT_MS_MAX};
 use cog_base::json::Map;
+use cog_base::place::{Place, without_secrets};
 
 use super::args::{Args, BadArgs};
 use super::{Effect, Footprint, Redo, Resource};
@@ -19,7 +20,8 @@ const BYTES: u64 = 1 << 20;
 pub struct HttpRequest {
     /// `GET`, `POST`, …
     pub method: String,
-    /// An absolute `http` or `https` URL without user or password.
+    /// An absolute `http` or `https` URL. One with a user or password is refused by the gate,
+    /// and they stand in it as `***`, so that no record keeps them.
     pub url: String,
     /// The host in the URL, lower case; what policies allow.
     pub host: String,
@@ -49,12 +51,8 @@ impl HttpRequest {
         let known = ["method", "url", "host", "headers", "body", "json", "timeout_ms", "bytes_max"];
         let args = Args::new("http.request", &known, args)?;
         let url = args.text("url")?;
-        let host = host_of(&url).ok_or_else(|| {
-            args.wrong(
-                "url",
-                "an absolute http or https URL without user and password",
-                &url_kind(),
-            )
+        let host = Place::of(&url).map(|place| place.host).ok_or_else(|| {
+            args.wrong("url", "an absolute http or https URL of one reading", &url_kind())
         })?;
         if let Some(given) = args.get("host").filter(|given| given.as_text() != Some(&host)) {
             return Err(args.wrong("host", "left out, or the host of the URL", given));
@@ -71,7 +69,7 @@ impl HttpRequest {
         Ok(Self {
             method: method.to_ascii_uppercase(),
             host,
-            url,
+            url: without_secrets(&url),
             headers: args.texts("headers")?,
             body,
             timeout_ms: args.number("timeout_ms", TIMEOUT_MS, HTTP_TIMEOUT_MS_MAX)?,
@@ -94,8 +92,8 @@ impl Effect for HttpRequest {
     }
     fn resource(&self) -> Resource {
         // What policies allow is where the request goes, whatever `host` was set to.
-        let host = host_of(&self.url).filter(|host| *host == self.host);
-        Resource { kind: "Host", name: host.unwrap_or_default() }
+        let place = Place::of(&self.url).filter(|place| place.host == self.host);
+        Resource { kind: "Host", name: place.map(|place| place.host).unwrap_or_default() }
     }
     fn args(&self) -> Map {
         let headers = self.headers.iter().map(|(name, text)| (name.as_str(), text.as_str()));

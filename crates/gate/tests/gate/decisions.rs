@@ -129,6 +129,7 @@ fn a_refusal_names_each_check_that_says_no() {
         agent:clerk process.run Program::"sh"
           confinement fail program.not_allowed
         agent:clerk process.run Program::"sort"
+          confinement fail program.network_not_allowed
           canon fail canon.no_permit
         agent:clerk model.chat Model::"oracle"
           confinement fail model.unknown

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::{Digest, Timestamp, Value};
 
-use super::Findings;
 use super::sessions::Sessions;
+use super::{Findings, is_person};
 use crate::entry::Entry;
 use crate::kind::Kind;
 
@@ -94,7 +94,8 @@ impl Approvals {
             let message = format!("`{who}` approves {id}, but asked for it or began the run");
             findings.add(seq, "approval.own_request", message);
         }
-        if request.of.as_ref().is_some_and(|of| !of.iter().any(|user| user == who)) {
+        let is_named = |of: &Vec<String>| of.iter().any(|user| user == who);
+        if !is_person(who) || !request.of.as_ref().is_none_or(is_named) {
             let message = format!("`{who}` is not among those who may approve {id}");
             findings.add(seq, "approval.not_entitled", message);
         }

@@ -1,20 +1,23 @@
 //! Canon: decisions under the version in force, and changes by change control alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use cog_base::id::ProposalId;
 use cog_base::{Digest, Value};
 
-use super::Findings;
+use super::{Findings, is_person};
 use crate::entry::Entry;
 use crate::kind::Kind;
 
 /// The versions of canon along a log.
 #[derive(Debug)]
 pub(super) struct Canons {
-    is_pruned: bool,
+    /// The first entry that is here; those before were pruned.
+    first: u64,
     in_force: BTreeMap<String, Digest>,
     proposals: HashMap<ProposalId, Proposal>,
+    /// The entries that can be evidence.
+    evidence: HashSet<u64>,
     not_followed: u64,
 }
 
@@ -31,14 +34,24 @@ struct Proposal {
 }
 
 impl Canons {
-    pub(super) fn new(is_pruned: bool) -> Self {
-        Self { is_pruned, in_force: BTreeMap::new(), proposals: HashMap::new(), not_followed: 0 }
+    pub(super) fn new(first: u64) -> Self {
+        Self {
+            first,
+            in_force: BTreeMap::new(),
+            proposals: HashMap::new(),
+            evidence: HashSet::new(),
+            not_followed: 0,
+        }
+    }
+
+    const fn is_pruned(&self) -> bool {
+        self.first > 0
     }
 
     /// Check that a decision was made under the version in force.
     pub(super) fn decided(&mut self, entry: &Entry, findings: &mut Findings) {
         let in_force = self.in_force.get(entry.domain()).copied();
-        if in_force.is_none() && self.is_pruned {
+        if in_force.is_none() && self.is_pruned() {
             self.not_followed = self.not_followed.saturating_add(1);
             return;
         }
@@ -53,8 +66,18 @@ impl Canons {
         }
     }
 
+    /// Take note of something observed or produced, which a proposal can cite.
+    pub(super) fn seen(&mut self, entry: &Entry) {
+        self.evidence.insert(entry.seq());
+    }
+
     /// Check a step of change control.
     pub(super) fn change(&mut self, entry: &Entry, findings: &mut Findings) {
+        if entry.kind() != Kind::CanonProposed && !is_person(entry.actor()) {
+            let message =
+                format!("`{}` is no person, and people alone change canon", entry.actor());
+            findings.add(Some(entry.seq()), "canon.not_a_person", message);
+        }
         if entry.kind() == Kind::CanonActivated {
             return self.activated(entry, findings);
         }
@@ -92,6 +115,7 @@ impl Canons {
             let message = "it cites evidence that is not in the log before it";
             findings.add(Some(seq), "evidence.missing", message);
         }
+        self.check_cited(seq, &evidence, findings);
         let proposal = Proposal {
             domain: entry.domain().to_owned(),
             digest: entry.digest("digest"),
@@ -107,10 +131,23 @@ impl Canons {
         }
     }
 
+    /// What a proposal cites must be something observed or produced.
+    fn check_cited(&mut self, seq: u64, cited: &BTreeSet<u64>, findings: &mut Findings) {
+        for cited in cited.range(..seq) {
+            if *cited < self.first {
+                self.not_followed = self.not_followed.saturating_add(1);
+            } else if !self.evidence.contains(cited) {
+                let message =
+                    format!("it cites entry {cited}, which is neither evidence nor outcome");
+                findings.add(Some(seq), "evidence.not_evidence", message);
+            }
+        }
+    }
+
     fn activated(&mut self, entry: &Entry, findings: &mut Findings) {
         let seq = Some(entry.seq());
         let in_force = self.in_force.get(entry.domain()).copied();
-        let is_known = in_force.is_some() || !self.is_pruned;
+        let is_known = in_force.is_some() || !self.is_pruned();
         if is_known && entry.digest("previous") != in_force {
             let message = "the version it replaces is not the one in force";
             findings.add(seq, "canon.previous", message);
@@ -150,7 +187,8 @@ impl Canons {
         if proposal.is_closed {
             findings.add(seq, "canon.closed", format!("{id} was rejected or activated before"));
         }
-        if !proposal.approved_by.iter().any(|who| *who != proposal.by) {
+        let counts = |who: &String| *who != proposal.by && is_person(who);
+        if !proposal.approved_by.iter().any(counts) {
             let message = format!("nobody but its proposer approved {id}");
             findings.add(seq, "canon.not_approved", message);
         }
@@ -162,7 +200,7 @@ impl Canons {
     }
 
     fn missing(&mut self, entry: &Entry, id: ProposalId, findings: &mut Findings) {
-        if self.is_pruned {
+        if self.is_pruned() {
             self.not_followed = self.not_followed.saturating_add(1);
         } else {
             let message = format!("there is no proposal {id} before it");

@@ -1,8 +1,8 @@
 //! The members of `data` for each kind of entry, as tables.
 
-use cog_base::{Digest, Timestamp};
 use cog_base::id::{ApprovalId, DenialId, ProposalId, ReceiptId, SelectionId};
 use cog_base::json::Value;
+use cog_base::{Digest, Timestamp};
 
 use super::{DISPOSITIONS, FORMAT};
 

@@ -124,7 +124,7 @@ fn a_seal_adds_up() {
 fn consent_is_for_one_intent_by_others_and_before() {
     let of = ["user:cfo", "user:ceo", "user:clerk"];
     type Deed = fn(&mut House, cog_base::id::RunId, ApprovalId);
-    let table: [(&str, &[&str], Deed); 9] = [
+    let table: [(&str, &[&str], Deed); 10] = [
         ("granted by a role", &[], |house, session, _| {
             let id = house.ask(session, "pay", &["role:finance"], 1);
             house.grant(session, id, "pay", "user:anyone");
@@ -166,6 +166,12 @@ fn consent_is_for_one_intent_by_others_and_before() {
             house.now = house.now.plus_ms(120_000);
             house.grant(session, id, "pay", "user:cfo");
             house.receipt(session, "pay", &[id]);
+        }),
+        ("granted by an agent that has the role", &["approval.not_entitled"], {
+            |house, session, _| {
+                let id = house.ask(session, "pay", &["role:finance"], 1);
+                house.grant(session, id, "pay", "agent:auditor");
+            }
         }),
         ("never asked for", &["approval.missing"], |house, session, _| {
             let id = ApprovalId::new(house.now, &mut house.entropy).unwrap();
@@ -228,6 +234,16 @@ fn canon_changes_by_change_control_alone() {
         house.change_canon("name = \"second\"\n", "user:cfo", &[900]);
     });
     assert_eq!(found, ["evidence.missing"]);
+
+    let found = audit(|house, _| {
+        house.change_canon("name = \"second\"\n", "agent:auditor", &[]);
+    });
+    assert_eq!(found, ["canon.not_a_person", "canon.not_approved"]);
+
+    let found = audit(|house, _| {
+        house.change_canon("name = \"second\"\n", "user:cfo", &[1]);
+    });
+    assert_eq!(found, ["evidence.not_evidence"], "what founded the domain is no evidence");
 
     let found = audit(|house, _| {
         let evidence = house.evidence();

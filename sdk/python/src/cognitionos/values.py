@@ -45,6 +45,11 @@ def is_id(prefix: str, text: object) -> bool:
     return _ID_TAIL.fullmatch(text, len(prefix) + 1) is not None
 
 
+def is_person(actor: str) -> bool:
+    """Whether it is people who act, not a program in their name."""
+    return actor.startswith("user:")
+
+
 def is_time(text: object) -> bool:
     """Whether `text` is a moment in UTC with microseconds, like 2026-11-21T04:05:06.000000Z.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..entry import Entry
 from ..findings import Findings
-from ..values import is_id
+from ..values import is_id, is_person
 from .sessions import Sessions
 
 
@@ -77,7 +77,8 @@ class Approvals:
         if who in (request.actor, self._sessions.initiator(entry)):
             message = f"`{who}` approves {name}, but asked for it or began the run"
             add(seq, "approval.own_request", message)
-        if request.users is not None and who not in request.users:
+        is_named = request.users is None or who in request.users
+        if not is_person(who) or not is_named:
             message = f"`{who}` is not among those who may approve {name}"
             add(seq, "approval.not_entitled", message)
         if entry.at > request.expires:

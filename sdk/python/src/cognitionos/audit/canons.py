@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ..entry import Entry
 from ..findings import Findings
+from ..values import is_person
 
 
 @dataclass
@@ -23,11 +24,13 @@ class _Proposal:
 class Canons:
     """The versions of canon along a log."""
 
-    def __init__(self, is_pruned: bool, findings: Findings) -> None:
+    def __init__(self, first: int, findings: Findings) -> None:
         self.not_followed = 0
         self.in_force: dict[str, str] = {}
         """The digest of the version in force, by domain."""
-        self._is_pruned = is_pruned
+        self._first = first
+        self._is_pruned = first > 0
+        self._evidence: set[int] = set()
         self._findings = findings
         self._proposals: dict[str, _Proposal] = {}
 
@@ -44,8 +47,15 @@ class Canons:
             message = f"it was decided under a canon that is not in force in `{entry.domain}`"
             self._findings.add(entry.seq, "canon.not_in_force", message)
 
+    def seen(self, entry: Entry) -> None:
+        """Take note of something observed or produced, which a proposal can cite."""
+        self._evidence.add(entry.seq)
+
     def change(self, entry: Entry) -> None:
         """Check a step of change control."""
+        if entry.kind != "canon.proposed" and not is_person(entry.actor):
+            message = f"`{entry.actor}` is no person, and people alone change canon"
+            self._findings.add(entry.seq, "canon.not_a_person", message)
         if entry.kind == "canon.activated":
             self._activated(entry)
         elif entry.kind == "canon.proposed":
@@ -59,6 +69,7 @@ class Canons:
         if any(cited >= entry.seq for cited in evidence):
             message = "it cites evidence that is not in the log before it"
             self._findings.add(entry.seq, "evidence.missing", message)
+        self._check_cited(entry.seq, evidence)
         if name in self._proposals:
             message = f"the proposal id {name} was given before"
             self._findings.add(entry.seq, "id.twice", message)
@@ -66,6 +77,15 @@ class Canons:
         self._proposals[name] = _Proposal(
             entry.domain, entry.data["digest"], base, entry.actor, evidence
         )
+
+    def _check_cited(self, seq: int, evidence: set[int]) -> None:
+        """What a proposal cites must be something observed or produced."""
+        for cited in sorted(evidence):
+            if cited < self._first:
+                self.not_followed += 1
+            elif cited < seq and cited not in self._evidence:
+                message = f"it cites entry {cited}, which is neither evidence nor outcome"
+                self._findings.add(seq, "evidence.not_evidence", message)
 
     def _step(self, entry: Entry) -> None:
         """Approval, rejection or promotion."""
@@ -116,7 +136,7 @@ class Canons:
             add(entry.seq, "canon.previous", message)
         if proposal.is_closed:
             add(entry.seq, "canon.closed", f"{name} was rejected or activated before")
-        if not proposal.approved_by - {proposal.by}:
+        if not any(is_person(who) for who in proposal.approved_by - {proposal.by}):
             add(entry.seq, "canon.not_approved", f"nobody but its proposer approved {name}")
         if proposal.evidence and not proposal.is_promoted:
             message = f"the evidence that {name} rests on was never promoted"

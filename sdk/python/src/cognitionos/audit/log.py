@@ -39,7 +39,7 @@ class Audit:
         self.kinds: Counter[str] = Counter()
         self.sessions = Sessions(is_pruned, self.findings)
         self.approvals = Approvals(is_pruned, self.sessions, self.findings)
-        self.canons = Canons(is_pruned, self.findings)
+        self.canons = Canons(first, self.findings)
         self._next = first
         self._last: Entry | None = None
 
@@ -56,6 +56,8 @@ class Audit:
             self._key_rotated(entry)
         elif entry.kind == "segment.pruned":
             self._segment_pruned(entry)
+        elif entry.kind in ("evidence", "outcome"):
+            self.canons.seen(entry)
         elif entry.kind == "plan.selected":
             self._plan_selected(entry)
         elif entry.kind.startswith("canon.") or entry.kind == "promotion":

@@ -1,0 +1,155 @@
+//! The check of confinement: a file stays in its root, and hosts, programs and models are
+//! those that the canon lists.
+
+use cog_base::Value;
+use cog_base::hosts::{Barred, Hosts, Lacks};
+use cog_base::place::{AddressKind, HTTP_PORT, HTTPS_PORT, Place};
+use cog_canon::Canon;
+
+use super::Seen;
+use super::checks::seen;
+use crate::intent::Intent;
+use crate::snapshot::{Access, Snapshot};
+
+/// Whether the effect stays inside the roots of the run and the lists of the canon.
+pub(super) fn confine(
+    intent: &Intent,
+    snapshot: &Snapshot,
+    canon: Option<&Canon>,
+) -> (bool, &'static str, Seen) {
+    let (kind, name) = intent.resource();
+    let text = |path: &str| intent.at(path).and_then(Value::as_text);
+    let settings = canon.map(Canon::settings);
+    match kind {
+        "Root" => confine_file(intent.action(), name, text("args.path"), snapshot),
+        "Host" => confine_host(name, text("args.url"), settings.map(|it| &it.hosts)),
+        "Program" => {
+            let network = settings.and_then(|it| it.programs.get(name)).copied();
+            confine_program(intent, name, network, snapshot)
+        }
+        "Model" => {
+            let known = settings.is_some_and(|it| it.models.contains_key(name));
+            let code = if known { "model.known" } else { "model.unknown" };
+            (known, code, seen([("model", name.into())]))
+        }
+        _ => (false, "resource.unknown", seen([("resource", kind.into())])),
+    }
+}
+
+fn confine_file(
+    action: &str,
+    root: &str,
+    path: Option<&str>,
+    snapshot: &Snapshot,
+) -> (bool, &'static str, Seen) {
+    let path = path.unwrap_or_default();
+    let read = seen([("path", path.into()), ("root", root.into())]);
+    let access = snapshot.roots.get(root);
+    let code = match access {
+        None => "root.undeclared",
+        Some(Access::Read) if action != "file.read" => "root.read_only",
+        Some(_) if !stays_inside(path) => "path.leaves_root",
+        Some(_) => "path.inside",
+    };
+    (code == "path.inside", code, read)
+}
+
+/// Whether a path is relative and plain: no `..`, no empty or `.` part but the whole, no
+/// backslash or control character.
+pub(crate) fn stays_inside(path: &str) -> bool {
+    let plain = |part: &str| {
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && !part.contains('\\')
+            && !part.chars().any(char::is_control)
+    };
+    path == "." || path.split('/').all(plain)
+}
+
+/// All that a URL shows is decided here; whoever sends the request looks at what only the
+/// network shows, the addresses of the name and each redirect, by the same list.
+fn confine_host(
+    name: &str,
+    url: Option<&str>,
+    hosts: Option<&Hosts>,
+) -> (bool, &'static str, Seen) {
+    let place = url.and_then(Place::of).filter(|place| place.host == name);
+    let admitted = match (hosts, &place) {
+        (Some(hosts), Some(place)) => hosts.admit(place),
+        (None, _) | (_, None) => Err(Barred::Host),
+    };
+    let code = match admitted {
+        Ok(_) => "host.allowed",
+        Err(Barred::User) => "host.user_in_url",
+        Err(Barred::Host) => "host.not_allowed",
+        Err(Barred::Port) => "host.port_not_allowed",
+        Err(Barred::PlainHttp) => "host.plain_http",
+        Err(Barred::Address) => "host.private_address",
+    };
+    let read = match (admitted, &place) {
+        (Err(Barred::Port), Some(place)) => {
+            seen([("host", name.into()), ("port", u64::from(place.port).into())])
+        }
+        _ => seen([("host", name.into())]),
+    };
+    (admitted.is_ok(), code, read)
+}
+
+/// What would let a request to `place` go out, in words: another list, or https.
+pub(crate) fn ways_to(place: &Place, hosts: Option<&Hosts>) -> Vec<String> {
+    let user = if place.user { "if the URL held no user or password, and " } else { "" };
+    let place = Place { user: false, ..place.clone() };
+    let admits = |place: &Place| hosts.is_some_and(|hosts| hosts.admit(place).is_ok());
+    if admits(&place) {
+        return vec!["if the URL held no user or password".into()];
+    }
+    let host = &place.host;
+    let terms = terms(&place, hosts).join(", ");
+    let with = if terms.is_empty() { "" } else { " with " };
+    let mut ways = vec![format!("{user}if the canon listed the host `{host}`{with}{terms}")];
+    let port = if place.port == HTTP_PORT { HTTPS_PORT } else { place.port };
+    if !place.secure && admits(&Place { secure: true, port, ..place }) {
+        ways.push(format!("{user}if the URL began with https://"));
+    }
+    ways
+}
+
+/// What the nearest allowance of a host lacks, or what a new one must say.
+fn terms(place: &Place, hosts: Option<&Hosts>) -> Vec<String> {
+    let lacks = hosts.and_then(|hosts| hosts.nearest(place)).unwrap_or_else(|| {
+        let public = place.address().is_none_or(|it| AddressKind::of(it) == AddressKind::Public);
+        Lacks {
+            port: !matches!(place.port, HTTP_PORT | HTTPS_PORT),
+            // A host that is listed as a text may be reached without https.
+            plain_http: !public && !place.secure,
+            private: !public,
+        }
+    });
+    let port = lacks.port.then(|| format!("the port {}", place.port));
+    let plain_http = lacks.plain_http.then(|| "plain_http = true".to_owned());
+    let private = lacks.private.then(|| "private = true".to_owned());
+    [port, plain_http, private].into_iter().flatten().collect()
+}
+
+fn confine_program(
+    intent: &Intent,
+    name: &str,
+    network: Option<bool>,
+    snapshot: &Snapshot,
+) -> (bool, &'static str, Seen) {
+    let root = intent.at("args.root").and_then(Value::as_text);
+    let held = root.is_none_or(|root| snapshot.roots.get(root) == Some(&Access::Write));
+    let code = match network {
+        None => "program.not_allowed",
+        Some(false) if wants_network(intent) => "program.network_not_allowed",
+        Some(_) if !held => "root.not_writable",
+        Some(_) => "program.allowed",
+    };
+    (code == "program.allowed", code, seen([("program", name.into())]))
+}
+
+/// Whether a program asks for the network: whatever is not a plain no does.
+pub(crate) fn wants_network(intent: &Intent) -> bool {
+    intent.at("args.network") != Some(&Value::Bool(false))
+}
