@@ -27,3 +27,4 @@ mod kills;
 mod ledger;
 mod models;
 mod program;
+mod terminal;
