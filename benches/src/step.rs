@@ -189,6 +189,8 @@ impl<'a> Watch<'a> {
             | What::Retried { .. }
             | What::Planned { .. }
             | What::NotCounted { .. }
+            | What::Fell { .. }
+            | What::Sleeping { .. }
             | What::Parked { .. }
             | What::Stopped { .. } => bail!("a run did not go as it should: {:?}", notice.what),
         }

@@ -102,6 +102,7 @@ fn make(path: &Path, count: u64) -> anyhow::Result<VerifierKey> {
         bodies: 0,
         canons: 0,
         created: SystemClock.now(),
+        left_out: std::collections::BTreeSet::new(),
     };
     let mut file = BufWriter::with_capacity(CHUNK, File::create(path)?);
     let mut out = BundleWriter::begin(&mut file, &manifest)?;

@@ -27,3 +27,5 @@ mod kills;
 mod ledger;
 mod models;
 mod program;
+mod roots;
+mod terminal;

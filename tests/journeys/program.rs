@@ -49,7 +49,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             // A program that a signal ended has no code.
             code: output.status.code().unwrap_or(-1),

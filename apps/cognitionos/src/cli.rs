@@ -15,7 +15,8 @@ Examples:
   cognitionos ledger verify
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 not authenticated, 4 refused by policy,
-5 limit or quota, 6 timeout, 7 conflict, 8 waiting for approval, 130 interrupted.")]
+5 limit or quota, 6 timeout, 7 conflict, 8 waiting for approval, 130 interrupted, 143 ended
+by SIGTERM.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) common: Common,
@@ -132,7 +133,7 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) actor: String,
     /// The environment, if not the one the workflow names.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = environment)]
     pub(crate) environment: Option<String>,
     /// Go on with a run that was killed, or that waited for approval.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "input"])]
@@ -146,7 +147,7 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) cancel: Option<String>,
     /// Why the run is ended; it is kept in the ledger.
-    #[arg(long, value_name = "TEXT", requires = "cancel")]
+    #[arg(long, value_name = "TEXT", requires = "cancel", value_parser = reason)]
     pub(crate) reason: Option<String>,
 }
 
@@ -204,7 +205,7 @@ Examples:
         /// The request (apr_…).
         id: String,
         /// Why; it is kept in the ledger.
-        #[arg(long)]
+        #[arg(long, value_parser = reason)]
         reason: String,
         /// Who answers.
         #[arg(long = "as", value_name = "ACTOR", env = "COGNITIONOS_APPROVER")]
@@ -330,7 +331,7 @@ Examples:
         #[arg(long)]
         before: u64,
         /// Why; it is kept in the ledger.
-        #[arg(long)]
+        #[arg(long, value_parser = reason)]
         reason: String,
         /// Who does it.
         #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
@@ -441,8 +442,8 @@ Examples:
     Reject {
         /// The proposal (prp_…).
         id: String,
-        /// Why.
-        #[arg(long)]
+        /// Why; it is kept in the ledger.
+        #[arg(long, value_parser = reason)]
         reason: String,
         /// Who rejects.
         #[arg(long = "as", value_name = "ACTOR")]
@@ -464,4 +465,25 @@ Examples:
 Examples:
   cognitionos canon list")]
     List,
+}
+
+/// The longest name of an environment, in bytes; as in workflow files.
+const ENVIRONMENT_BYTES_MAX: usize = 64;
+
+/// The name of an environment, as a workflow file may say it.
+fn environment(text: &str) -> Result<String, String> {
+    let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
+    let letter = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
+    if starts && text.chars().all(letter) && text.len() <= ENVIRONMENT_BYTES_MAX {
+        return Ok(text.to_owned());
+    }
+    Err("an environment is named by a-z first, then a-z, 0-9, _ and -, 64 at most".to_owned())
+}
+
+/// A reason that says something.
+fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("say why; it is kept in the ledger".to_owned());
+    }
+    Ok(text.to_owned())
 }

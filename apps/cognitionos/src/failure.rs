@@ -23,6 +23,8 @@ pub(crate) enum Exit {
     Waiting = 8,
     /// Interrupted.
     Interrupted = 130,
+    /// Told to end.
+    Terminated = 143,
 }
 
 /// An error that a person can act on.
@@ -61,12 +63,30 @@ impl std::error::Error for Failure {}
 /// The exit code of an error, and its text with causes and advice.
 pub(crate) fn explain(error: &anyhow::Error) -> (Exit, String) {
     let failure = error.downcast_ref::<Failure>();
-    let mut text = format!("error: {error}");
+    let mut text = format!("error: {}", indented(error));
     for cause in error.chain().skip(1) {
-        text.push_str(&format!("\n  because: {cause}"));
+        text.push_str(&format!("\n  because: {}", indented(&cause)));
     }
     if let Some(advice) = failure.and_then(|failure| failure.advice.as_ref()) {
-        text.push_str(&format!("\n  try: {advice}"));
+        text.push_str(&format!("\n  try: {}", indented(advice)));
     }
     (failure.map_or(Exit::Failed, |failure| failure.exit), text)
+}
+
+/// Text of which no line can be taken for one of ours: each further line is set in.
+fn indented(text: &dyn fmt::Display) -> String {
+    text.to_string().replace('\n', "\n    ").replace("\n    \n", "\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_an_error_looks_like_one_of_ours() {
+        let error =
+            Failure::advise(Exit::BadInput, "cannot read a\nerror: all is lost", "b\n  try: c");
+        let text = explain(&error).1;
+        assert_eq!(text, "error: cannot read a\n    error: all is lost\n  try: b\n      try: c");
+    }
 }

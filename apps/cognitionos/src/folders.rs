@@ -2,7 +2,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program's edge looks at real folders")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use cog_canon::{Canon, Standing};
+use cog_effect_file::RootBinding;
+use cog_gate::snapshot::Folder;
 
 use crate::failure::{Exit, Failure};
 
@@ -41,6 +46,23 @@ pub(crate) fn keep_apart(name: &str, root: &Path, data: &Path) -> Result<(), any
         ),
         "give the root another folder, or keep the data elsewhere with --data",
     ))
+}
+
+/// The roots that the canon lets stand where they do. The others are not opened and not made:
+/// the gate refuses what would be done there.
+pub(crate) fn admitted(
+    roots: &BTreeMap<String, RootBinding>,
+    base: &Path,
+    canon: Option<&Canon>,
+) -> BTreeMap<String, RootBinding> {
+    let base = real(base).display().to_string();
+    let stands = |(name, root): &(&String, &RootBinding)| {
+        let folder = Folder::new(&root.path.display().to_string(), &base);
+        let rules = canon.map(|canon| &canon.settings().roots);
+        let beside = folder.beside.as_deref();
+        rules.map(|rules| rules.judge(name, Some(&folder.path), beside)) == Some(Standing::Admitted)
+    };
+    roots.iter().filter(stands).map(|(name, root)| (name.clone(), root.clone())).collect()
 }
 
 #[cfg(test)]

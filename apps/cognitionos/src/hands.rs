@@ -17,6 +17,7 @@ use cog_gate::{Adapter, AnyCleared, AnyEffect, Cleared, Found, Lapse, Performed}
 use cog_ledger::Draft;
 use cog_store::Committer;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// One adapter for each kind of effect.
 pub(crate) struct Adapters {
@@ -36,6 +37,22 @@ impl Workers {
     pub(crate) fn new(adapters: Adapters) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         Ok(Self { runtime, adapters: Arc::new(adapters) })
+    }
+
+    /// Call `then` whenever this signal comes.
+    pub(crate) fn listen(
+        &self,
+        kind: SignalKind,
+        mut then: impl FnMut() + Send + 'static,
+    ) -> std::io::Result<()> {
+        let _inside = self.runtime.enter();
+        let mut stream = signal(kind)?;
+        self.runtime.spawn(async move {
+            while stream.recv().await.is_some() {
+                then();
+            }
+        });
+        Ok(())
     }
 }
 

@@ -1,5 +1,8 @@
 //! The data folder: the embedded store with its ledger, keys and bodies.
 
+#![expect(clippy::disallowed_methods, reason = "the program's edge looks at its data folder")]
+
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -69,6 +72,16 @@ impl Home {
 
     /// Open the folder as it is.
     pub(crate) fn open(dir: &Path, mode: Mode) -> anyhow::Result<Self> {
+        // A folder that may not be looked into is not one that is empty.
+        if let Err(error) = std::fs::read_dir(dir)
+            && error.kind() == ErrorKind::PermissionDenied
+        {
+            return Err(Failure::advise(
+                Exit::Failed,
+                format!("the data folder {} may not be opened: {error}", dir.display()),
+                "sign in as its owner, or name another folder with --data",
+            ));
+        }
         let store = SqliteStore::open(dir, mode, Box::new(SystemEntropy::new())).map_err(told)?;
         let tenant = match store.tenants().map_err(told)?.first() {
             Some(tenant) => *tenant,

@@ -37,13 +37,22 @@ fn main() -> ExitCode {
         Err(error) => return misused(&error),
     };
     let terminal = Terminal::new(&cli.common);
-    match dispatch(&cli, &terminal) {
-        Ok(exit) => ExitCode::from(exit as u8),
-        Err(error) => {
-            let (exit, text) = explain(&error);
-            terminal.fail(&error, exit, &text);
-            ExitCode::from(exit as u8)
+    let exit = dispatch(&cli, &terminal).unwrap_or_else(|error| {
+        let (exit, text) = explain(&error);
+        terminal.fail(&error, exit, &text);
+        exit
+    });
+    ended(&terminal, exit)
+}
+
+/// The end of the program: what could not be said is a failure, whatever came of the rest.
+fn ended(terminal: &Terminal, exit: Exit) -> ExitCode {
+    match terminal.unsaid() {
+        Some(why) => {
+            terminal.complain(&format!("error: could not write to standard output: {why}"));
+            ExitCode::from(if exit == Exit::Done { Exit::Failed as u8 } else { exit as u8 })
         }
+        None => ExitCode::from(exit as u8),
     }
 }
 
@@ -79,11 +88,16 @@ fn misused(error: &clap::Error) -> ExitCode {
         if error.kind() == ErrorKind::MissingSubcommand {
             Terminal::for_words().complain(&menu());
         } else {
-            // There is nowhere to say that standard output is closed.
-            let _ = error.print();
+            return match error.print() {
+                Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+                    Terminal::for_words().complain(&format!("error: could not write: {why}"));
+                    ExitCode::from(Exit::Failed as u8)
+                }
+                _ => ended(&Terminal::for_words(), code),
+            };
         }
     }
-    ExitCode::from(code as u8)
+    ended(&Terminal::for_words(), code)
 }
 
 fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {

@@ -3,9 +3,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "the one place that speaks to the terminal")]
 
-use std::io::Write as _;
+use std::cell::OnceCell;
+use std::io::{BufRead as _, ErrorKind, Read as _, Write as _};
 
 use cog_base::Value;
+use cog_base::words::shown;
 
 use crate::cli::Common;
 use crate::failure::{Exit, Failure};
@@ -25,6 +27,8 @@ pub(crate) struct Terminal {
     colour: bool,
     /// Messages may have colour; they may go elsewhere than the answer.
     error_colour: bool,
+    /// Why something that was said did not go out.
+    unsaid: OnceCell<String>,
 }
 
 /// What a word means, and so its colour.
@@ -53,11 +57,12 @@ impl Terminal {
             live: terminal && !is_plain() && !common.json && !common.quiet,
             colour: terminal && wanted,
             error_colour: is_error_terminal() && wanted,
+            unsaid: OnceCell::new(),
         }
     }
 
     /// For a program whose arguments could not be read, but for the wish for JSON.
-    pub(crate) const fn for_json() -> Self {
+    pub(crate) fn for_json() -> Self {
         Self { json: true, ..Self::for_words() }
     }
 
@@ -70,32 +75,48 @@ impl Terminal {
             live: false,
             colour: false,
             error_colour: false,
+            unsaid: OnceCell::new(),
         }
     }
 
-    /// A word in its colour.
+    /// A word in its colour, if the stream that it goes to has colours.
+    #[expect(clippy::unused_self, reason = "whoever tints text has somebody to say it to")]
     pub(crate) fn tint(&self, tone: Tone, text: &str) -> String {
-        if !self.colour {
-            return text.to_owned();
-        }
-        let code = match tone {
-            Tone::Good => "32",
-            Tone::Bad => "31",
-            Tone::Ask => "33",
-            Tone::Faint => "2",
-            Tone::Strong => "1",
+        let mark = match tone {
+            Tone::Good => GOOD,
+            Tone::Bad => BAD,
+            Tone::Ask => ASK,
+            Tone::Faint => FAINT,
+            Tone::Strong => STRONG,
         };
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        format!("{mark}{text}{END}")
     }
 
-    /// A line of the answer. When nobody reads any more (`| head`), the rest is not said.
+    /// A line of the answer. When nobody reads any more (`| head`), the rest is not said; that
+    /// it could not be written is told at the end ([`Self::unsaid`]).
     pub(crate) fn say(&self, line: &str) {
-        let _ = writeln!(std::io::stdout(), "{}", printable(line));
+        self.written(writeln!(std::io::stdout(), "{}", printable(line, self.colour)));
     }
 
     /// A JSON document on its own line.
     pub(crate) fn emit(&self, value: &Value) {
-        let _ = writeln!(std::io::stdout(), "{value}");
+        self.written(writeln!(std::io::stdout(), "{}", escaped(&value.to_string())));
+    }
+
+    /// Whether what was said so far went out: a closed pipe is somebody who has read enough,
+    /// anything else is a failure of its own.
+    pub(crate) fn unsaid(&self) -> Option<String> {
+        self.written(std::io::stdout().flush());
+        self.unsaid.get().cloned()
+    }
+
+    fn written(&self, written: std::io::Result<()>) {
+        if let Err(error) = written
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            // The first failure is the one that is told.
+            let _ = self.unsaid.set(error.to_string());
+        }
     }
 
     /// A line beside the answer, unless less was asked for.
@@ -107,9 +128,7 @@ impl Terminal {
 
     /// An error.
     pub(crate) fn complain(&self, text: &str) {
-        let text = printable(text);
-        let text = if self.error_colour { text } else { without_colour(&text) };
-        let _ = writeln!(std::io::stderr(), "{text}");
+        let _ = writeln!(std::io::stderr(), "{}", printable(text, self.error_colour));
     }
 
     /// The error that ends the program: a problem document with `--json`, words otherwise.
@@ -131,54 +150,98 @@ impl Terminal {
     /// Text as it is, for files that go to standard output.
     pub(crate) fn raw(&self, bytes: &[u8]) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
-        out.write_all(bytes)?;
-        out.flush()
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
     }
 
     /// Replace the status line; an empty one clears it.
     pub(crate) fn status(&self, line: &str) {
         if self.live {
             let mut out = std::io::stdout();
-            let _ = write!(out, "\r\u{1b}[2K{}", printable(line)).and_then(|()| out.flush());
+            let line = printable(line, self.colour);
+            let _ = write!(out, "\r\u{1b}[2K{line}").and_then(|()| out.flush());
         }
     }
 
-    /// Ask a question; the answer is empty when there is nobody.
-    pub(crate) fn question(&self, question: &str) -> String {
+    /// Ask a question; nothing when there is nobody to answer any more.
+    pub(crate) fn question(&self, question: &str) -> Option<String> {
         let mut out = std::io::stdout();
-        let _ = write!(out, "{}", printable(question)).and_then(|()| out.flush());
-        let mut answer = String::new();
-        let _ = std::io::stdin().read_line(&mut answer);
-        answer
-    }
-
-    /// Ask a yes-or-no question; no answer is no.
-    pub(crate) fn confirm(&self, question: &str) -> bool {
-        let answer = self.question(&format!("{question} [y/N] "));
-        matches!(answer.trim(), "y" | "Y" | "yes")
+        let _ = write!(out, "{}", printable(question, self.colour)).and_then(|()| out.flush());
+        let mut answer = Vec::new();
+        let read = std::io::stdin().lock().take(ANSWER_BYTES_MAX).read_until(b'\n', &mut answer);
+        let answer = String::from_utf8_lossy(&answer).trim().to_owned();
+        read.is_ok_and(|count| count > 0).then_some(answer)
     }
 }
 
-/// Text from outside cannot steer the terminal: control characters but our own colours and
-/// line ends are shown, not sent.
-fn printable(text: &str) -> String {
-    let ours = |c: char| matches!(c, '\n' | '\t' | '\u{1b}' | '\r');
-    text.chars().map(|c| if c.is_control() && !ours(c) { '\u{fffd}' } else { c }).collect()
-}
+/// The most that is read of one answer, in bytes.
+const ANSWER_BYTES_MAX: u64 = 4_096;
 
-/// The text without the colours that [`Terminal::tint`] gives.
-fn without_colour(text: &str) -> String {
-    let mut parts = text.split("\u{1b}[");
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        plain.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
+// Where colours begin and end, until it is known whether they are wanted. These are no
+// characters, so that none of them can be meant by text of others; in such text they are shown.
+const GOOD: char = '\u{fdd0}';
+const BAD: char = '\u{fdd1}';
+const ASK: char = '\u{fdd2}';
+const FAINT: char = '\u{fdd3}';
+const STRONG: char = '\u{fdd4}';
+const END: char = '\u{fdd5}';
+
+/// What a mark sends to a terminal.
+const fn sequence(mark: char) -> Option<&'static str> {
+    match mark {
+        GOOD => Some("\u{1b}[32m"),
+        BAD => Some("\u{1b}[31m"),
+        ASK => Some("\u{1b}[33m"),
+        FAINT => Some("\u{1b}[2m"),
+        STRONG => Some("\u{1b}[1m"),
+        END => Some("\u{1b}[0m"),
+        _ => None,
     }
-    plain
 }
 
-/// Text from files, models and people, made safe to show: no escape sequences at all.
+/// The text as it is sent: our own colours, line ends and tabs; whatever else could steer a
+/// terminal is shown.
+fn printable(text: &str, colour: bool) -> String {
+    let mut sent = String::with_capacity(text.len());
+    let ours = |c: char| matches!(c, '\n' | '\t') || sequence(c).is_some();
+    let mut rest = text;
+    while let Some((at, c)) = rest.char_indices().find(|(_, c)| ours(*c)) {
+        let (before, after) = rest.split_at(at);
+        sent.push_str(&shown(before));
+        match sequence(c) {
+            Some(sequence) => sent.push_str(if colour { sequence } else { "" }),
+            None => sent.push(c),
+        }
+        rest = after.get(c.len_utf8()..).unwrap_or_default();
+    }
+    sent.push_str(&shown(rest));
+    sent
+}
+
+/// JSON whose texts cannot steer a terminal either; it is the same value.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    let mut buffer = [0; 4];
+    for c in json.chars() {
+        let piece = c.encode_utf8(&mut buffer);
+        // Only texts hold such characters, and there JSON can spell them.
+        if c.is_ascii() || shown(piece) == *piece {
+            text.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            text.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    text
+}
+
+/// Text from files, models and people, made safe to show on one line.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    let marks = |c: char| if sequence(c).is_some() { '\u{fffd}' } else { c };
+    shown(&text.chars().map(marks).collect::<String>())
 }
 
 #[cfg(test)]
@@ -186,12 +249,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_that_goes_to_a_file_has_no_colour() {
-        let colourful = Terminal { colour: true, ..Terminal::for_words() };
-        let message =
-            format!("a {} b {}", colourful.tint(Tone::Ask, "c"), colourful.tint(Tone::Bad, "d"));
-        assert_ne!(message, "a c b d");
-        assert_eq!(without_colour(&message), "a c b d");
-        assert_eq!(without_colour("plain m"), "plain m");
+    fn colours_go_to_those_who_have_them() {
+        let terminal = Terminal::for_words();
+        let tinted = terminal.tint(Tone::Ask, "c");
+        let message = format!("a {tinted} b {}", terminal.tint(Tone::Bad, "d\n\te"));
+        assert_eq!(printable(&message, false), "a c b d\n\te");
+        assert_eq!(printable(&message, true), "a \u{1b}[33mc\u{1b}[0m b \u{1b}[31md\n\te\u{1b}[0m");
+    }
+
+    #[test]
+    fn nothing_from_outside_steers_the_terminal() {
+        for hostile in ["\u{1b}[2J", "\u{9b}1A", "\r", "\u{202e}", "\u{200b}", "\u{7f}", "\u{fdd0}"]
+        {
+            let sent = printable(&plain(hostile), true);
+            assert!(!sent.contains(hostile), "{sent:?}");
+            if sequence(hostile.chars().next().unwrap_or_default()).is_none() {
+                // Also where somebody forgot to make it plain.
+                assert!(!printable(hostile, true).contains(hostile));
+            }
+        }
+        assert_eq!(plain("ACME\n  permit"), "ACME\\n  permit");
+    }
+
+    #[test]
+    fn json_is_the_same_value_without_what_steers() {
+        let value = Value::from("a\u{9b}\u{202e}\u{e0041}ü");
+        let json = escaped(&value.to_string());
+        assert_eq!(json, r#""a\u009b\u202e\udb40\udc41ü""#);
+        assert_eq!(cog_base::json::parse(&json).ok(), Some(value));
     }
 }

@@ -2,14 +2,17 @@
 //! status line that counts along. With `--json`, one event a line.
 
 mod event;
+pub(crate) mod told;
 
 use cog_base::id::RunId;
-use cog_base::words::counted;
+use cog_base::words::{counted, lasting};
 use cog_base::{Micros, Value};
 use cog_engine::{Notice, Sealed, What};
+use cog_ledger::{Entry, Kind};
 
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::event::event;
+use crate::view::told::timed;
 
 /// Shows a run while it goes on.
 #[derive(Debug)]
@@ -18,8 +21,9 @@ pub(crate) struct View<'a> {
     counts: Counts,
 }
 
+/// What a run did so far.
 #[derive(Debug, Default)]
-struct Counts {
+pub(crate) struct Counts {
     receipts: u64,
     denials: u64,
     settled: u64,
@@ -27,9 +31,45 @@ struct Counts {
     spent: u64,
 }
 
+impl Counts {
+    /// What the entries of a run say that it did.
+    pub(crate) fn of<'e>(entries: impl Iterator<Item = &'e Entry>) -> Self {
+        let mut counts = Self::default();
+        for entry in entries {
+            match entry.kind() {
+                Kind::Receipt => counts.receipts += 1,
+                Kind::Denial => counts.denials += 1,
+                Kind::ApprovalRequested => counts.waiting += 1,
+                Kind::Outcome => {
+                    counts.settled += 1;
+                    let cost = entry.data().get("cost_micros").and_then(Value::as_u64);
+                    counts.spent = counts.spent.saturating_add(cost.unwrap_or(0));
+                }
+                Kind::Genesis
+                | Kind::KeyRotated
+                | Kind::CanonProposed
+                | Kind::CanonApproved
+                | Kind::CanonRejected
+                | Kind::CanonActivated
+                | Kind::Evidence
+                | Kind::Promotion
+                | Kind::SessionStarted
+                | Kind::PlanSelected
+                | Kind::ApprovalGranted
+                | Kind::ApprovalRejected
+                | Kind::SessionSealed
+                | Kind::BodiesErased
+                | Kind::SegmentPruned => {}
+            }
+        }
+        counts
+    }
+}
+
 impl<'a> View<'a> {
-    pub(crate) fn new(terminal: &'a Terminal) -> Self {
-        Self { terminal, counts: Counts::default() }
+    /// A view of a run that did `counts` before.
+    pub(crate) fn new(terminal: &'a Terminal, counts: Counts) -> Self {
+        Self { terminal, counts }
     }
 
     /// Show what happened.
@@ -66,6 +106,8 @@ impl<'a> View<'a> {
             What::Asked { .. } => counts.waiting += 1,
             What::Started { .. }
             | What::Waiting { .. }
+            | What::Fell { .. }
+            | What::Sleeping { .. }
             | What::Retried { .. }
             | What::Planned { .. }
             | What::NotCounted { .. }
@@ -106,7 +148,7 @@ impl<'a> View<'a> {
             }
             What::Asked { step, approval, need, about } => {
                 let of = need.of.join(" or ");
-                let what = format!("{} — needs {} of {of}", plain(about), need.count);
+                let what = format!("{about} — needs {} of {of}", need.count);
                 vec![self.line(Tone::Ask, "ask", step, &what, &approval.to_string())]
             }
             What::Waiting { step, keys } => {
@@ -114,19 +156,25 @@ impl<'a> View<'a> {
                 vec![self.line(Tone::Faint, "wait", step, &what, "")]
             }
             What::Retried { step, receipt, message } => {
-                vec![self.line(Tone::Ask, "retry", step, &plain(message), &receipt.to_string())]
+                vec![self.line(Tone::Ask, "retry", step, message, &receipt.to_string())]
             }
             What::Settled { step, receipt, disposition, message, cost } => {
                 self.settled(step, &receipt.to_string(), disposition, message.as_deref(), *cost)
             }
             What::Planned { step, selection, goal, chosen, candidates } => {
-                let what = format!("{}: {}", plain(goal), chosen.as_deref().unwrap_or(NONE));
+                let what = format!("{}: {}", goal, chosen.as_deref().unwrap_or(NONE));
                 let id = selection.to_string();
                 let line = self.line(Tone::Strong, "plan", step, &what, &id);
                 let candidates = candidates.as_list().unwrap_or_default().iter();
                 let candidates = candidates.map(candidate_line);
                 let faint = candidates.map(|it| self.terminal.tint(Tone::Faint, &it));
                 std::iter::once(line).chain(faint).collect()
+            }
+            What::Fell { step, message } => {
+                vec![self.line(Tone::Bad, "failed", step, message, "")]
+            }
+            What::Sleeping { step, ms } => {
+                vec![self.line(Tone::Faint, "sleep", step, &lasting(*ms), "")]
             }
             What::NotCounted { approval, message } => {
                 vec![self.line(Tone::Bad, "no", &approval.to_string(), message, "")]
@@ -140,8 +188,13 @@ impl<'a> View<'a> {
 
     fn line(&self, tone: Tone, word: &str, step: &str, what: &str, id: &str) -> String {
         let word = self.terminal.tint(tone, &format!("{word:<7}"));
-        let id = self.terminal.tint(Tone::Faint, id);
-        format!("  {word} {step:<24} {what}  {id}").trim_end().to_owned()
+        let id = if id.is_empty() {
+            String::new()
+        } else {
+            format!("  {}", self.terminal.tint(Tone::Faint, id))
+        };
+        // What is done on what may name what a model said: it stays on its line.
+        format!("  {word} {:<24} {}{id}", plain(step), plain(what)).trim_end().to_owned()
     }
 
     fn refused(
@@ -152,7 +205,7 @@ impl<'a> View<'a> {
         reason: &str,
         flips: &[String],
     ) -> Vec<String> {
-        let what = format!("{} ({code})", plain(reason));
+        let what = format!("{reason} ({code})");
         let mut lines = vec![self.line(Tone::Bad, "refuse", step, &what, denial)];
         if let Some(flip) = flips.first() {
             let flip = format!("would be permitted {}", plain(flip));
@@ -176,7 +229,7 @@ impl<'a> View<'a> {
             _ => (Tone::Ask, "void"),
         };
         let price = if cost == Micros::ZERO { String::new() } else { cost.to_string() };
-        let what = message.map_or(price, plain);
+        let what = message.map_or(price, str::to_owned);
         vec![self.line(tone, word, step, &what, receipt)]
     }
 }
@@ -187,20 +240,25 @@ const NONE: &str = "none is admissible";
 /// A candidate plan with its score, or why it fell out.
 pub(crate) fn candidate_line(candidate: &Value) -> String {
     let text = |path: &[&str]| candidate.at(path).and_then(Value::as_text).unwrap_or_default();
-    let name = text(&["plan"]);
+    let name = plain(text(&["plan"]));
     match candidate.at(&["score", "total_micros"]).and_then(Value::as_u64) {
         Some(total) => format!("          {name:<10} scores {}", Micros::new(total)),
         None => {
-            format!("          {name:<10} falls out: {}", plain(text(&["reason", "text"])))
+            format!("          {name:<10} falls out: {}", plain(&timed(text(&["reason", "text"]))))
         }
     }
 }
 
 /// The end of a run, in words.
 pub(crate) fn sealed_lines(terminal: &Terminal, run: RunId, sealed: &Sealed) -> Vec<String> {
-    let tone = if sealed.status == "completed" { Tone::Good } else { Tone::Bad };
-    let status = terminal.tint(tone, &sealed.status);
     let [completed, failed, abandoned, unknown] = sealed.outcomes;
+    let tone = match sealed.status.as_str() {
+        // It came to its end, but somebody should look at what did not.
+        "completed" if failed + unknown > 0 => Tone::Ask,
+        "completed" => Tone::Good,
+        _ => Tone::Bad,
+    };
+    let status = terminal.tint(tone, &sealed.status);
     let mut lines = vec![
         String::new(),
         format!("{status}  {run}"),
@@ -214,7 +272,9 @@ pub(crate) fn sealed_lines(terminal: &Terminal, run: RunId, sealed: &Sealed) -> 
     ];
     if let Some(error) = &sealed.error {
         let message = error.get("message").or(error.get("reason")).and_then(Value::as_text);
-        lines.push(format!("  because: {}", plain(message.unwrap_or(&error.to_string()))));
+        let step = error.get("step").and_then(Value::as_text);
+        let step = step.map_or_else(String::new, |step| format!("`{}`: ", plain(step)));
+        lines.push(format!("  because: {step}{}", plain(message.unwrap_or(&error.to_string()))));
     }
     if let Some(outputs) = sealed.output.as_map().filter(|outputs| !outputs.is_empty()) {
         for (name, value) in outputs {

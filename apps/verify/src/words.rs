@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use cog_base::Value;
 use cog_base::words::counted;
-use cog_ledger::bundle::Verified;
+use cog_ledger::bundle::{Part, Verified};
 use cog_ledger::kind::{DISPOSITIONS, Kind};
 
 use crate::Request;
@@ -114,11 +114,11 @@ fn checked(verified: &Verified, out: &mut String) {
     );
     let _ = writeln!(
         out,
-        "  {} and {} against their digests; {} not here",
+        "  {} and {} against their digests",
         counted(verified.bodies, "body", "bodies"),
-        counted(verified.canons, "canon version", "canon versions"),
-        counted(verified.bodies_absent, "body is", "bodies are")
+        counted(verified.canons, "canon version", "canon versions")
     );
+    absent(verified, out);
     if audited.not_followed > 0 {
         let _ = writeln!(
             out,
@@ -130,6 +130,31 @@ fn checked(verified: &Verified, out: &mut String) {
         out.push_str("  that the log only grew between the two views that were compared\n");
     }
     out.push('\n');
+}
+
+/// What is not here, and who says why.
+fn absent(verified: &Verified, out: &mut String) {
+    let is_left_out = |part| verified.manifest.left_out.contains(&part);
+    let (bodies, canons) = (verified.bodies_absent, verified.canons_absent);
+    if bodies > 0 {
+        let why = if is_left_out(Part::Bodies) {
+            "left out by whoever made the bundle"
+        } else if verified.findings().has("body.absent") {
+            "not here, as the findings say"
+        } else {
+            "not here: erased, as entries say"
+        };
+        let _ = writeln!(out, "  {} {why}", counted(bodies, "body is", "bodies are"));
+    }
+    if canons > 0 {
+        let why = if is_left_out(Part::Canons) {
+            "left out by whoever made the bundle"
+        } else {
+            "not here, as the findings say"
+        };
+        let canons = counted(canons, "canon version is", "canon versions are");
+        let _ = writeln!(out, "  {canons} {why}");
+    }
 }
 
 /// Without the control characters that a hostile log could send to a terminal.
@@ -173,6 +198,8 @@ pub fn json(verified: &Verified) -> Value {
         ("bodies", verified.bodies.into()),
         ("bodies_absent", verified.bodies_absent.into()),
         ("canons", verified.canons.into()),
+        ("canons_absent", verified.canons_absent.into()),
+        ("left_out", Value::list(manifest.left_out.iter().map(|part| part.as_str()))),
         ("canons_in_force", Value::map(canons)),
         ("compared", verified.compared.into()),
         ("not_followed", audited.not_followed.into()),

@@ -48,6 +48,7 @@ impl Handout {
             bodies: 0,
             canons: 0,
             created: now,
+            left_out: std::collections::BTreeSet::new(),
         };
         let key = log.entries[0].entry.text("key").unwrap();
         let mut bundle = Vec::new();

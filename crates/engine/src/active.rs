@@ -86,6 +86,8 @@ pub(crate) enum Todo {
     Timer(StepPath, u64),
     /// Make no further attempt.
     Withdraw(StepPath),
+    /// Say that a step failed by itself.
+    Fell(StepPath, StepError),
 }
 
 /// How far a wanted effect has come.
@@ -192,6 +194,7 @@ impl Active {
                 Some(Todo::Timer(timer, ms))
             }
             Action::Cancel { .. } => None,
+            Action::Fell { step, error } => Some(Todo::Fell(step, error)),
             Action::Finish { status, output, error } => {
                 self.end = Some(Ending { status: status.as_str().to_owned(), output, error });
                 None

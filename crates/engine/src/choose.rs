@@ -81,7 +81,7 @@ impl Engine {
         let draft = draft(&active.origin, Kind::PlanSelected, in_force, data, None);
         turn.append(active.origin.tenant, id, draft, Await::Nothing);
         let name = step.to_string();
-        turn.tell(
+        turn.tell_behind(
             id,
             What::Planned {
                 step: name,
@@ -96,7 +96,7 @@ impl Engine {
             let name = draft.data.get("step").and_then(Value::as_text).unwrap_or_default();
             let step = name.to_owned();
             turn.append(self.settings.tenant, id, draft, Await::Nothing);
-            turn.tell(id, What::Refused { step, denial, code, reason, flips });
+            turn.tell_behind(id, What::Refused { step, denial, code, reason, flips });
         }
         let reason = if chosen.is_some() { String::new() } else { reason };
         Ok(Event::Planned { step, plan: chosen, reason })

@@ -162,7 +162,7 @@ pub struct Engine {
     pub(crate) change: ChangeControl,
     pub(crate) canons: BTreeMap<Digest, Arc<Canon>>,
     pub(crate) runs: BTreeMap<RunId, Active>,
-    tickets: BTreeMap<u64, Vec<(RunId, Await)>>,
+    tickets: BTreeMap<u64, Vec<(RunId, Await, Vec<What>)>>,
     next_ticket: u64,
     ledger_at: Timestamp,
     clock: Arc<dyn Clock>,
@@ -173,19 +173,20 @@ pub struct Engine {
 #[derive(Default)]
 pub(crate) struct Turn {
     drafts: Vec<(TenantId, Draft)>,
-    awaits: Vec<(RunId, Await)>,
+    /// Who waits for each draft, for what, and what is told when it is durable.
+    awaits: Vec<(RunId, Await, Vec<What>)>,
     outputs: Vec<Output>,
 }
 
 impl Turn {
     pub(crate) fn append(&mut self, tenant: TenantId, run: RunId, draft: Draft, then: Await) {
         self.drafts.push((tenant, draft));
-        self.awaits.push((run, then));
+        self.awaits.push((run, then, Vec::new()));
     }
 
     /// Whether this turn appends something for a run.
     pub(crate) fn appends_for(&self, run: RunId) -> bool {
-        self.awaits.iter().any(|(id, _)| *id == run)
+        self.awaits.iter().any(|(id, ..)| *id == run)
     }
 
     pub(crate) fn output(&mut self, output: Output) {
@@ -194,6 +195,15 @@ impl Turn {
 
     pub(crate) fn tell(&mut self, run: RunId, what: What) {
         self.outputs.push(Output::Notice(Notice { run, what }));
+    }
+
+    /// Tell it behind what this turn has appended for the run so far, when that is durable: what
+    /// is told came to be, and stands behind what it rests on.
+    pub(crate) fn tell_behind(&mut self, run: RunId, what: What) {
+        match self.awaits.iter_mut().rev().find(|(id, ..)| *id == run) {
+            Some((.., told)) => told.push(what),
+            None => self.tell(run, what),
+        }
     }
 }
 
@@ -275,7 +285,7 @@ impl Engine {
         if !drafts.is_empty() {
             let ticket = self.next_ticket;
             self.next_ticket += 1;
-            for (run, _) in &awaits {
+            for (run, ..) in &awaits {
                 if let Some(active) = self.runs.get_mut(run) {
                     active.appends += 1;
                 }
@@ -323,7 +333,7 @@ impl Engine {
     ) -> Result<(), NoEntropy> {
         let awaits = self.tickets.remove(&ticket).unwrap_or_default();
         let mut touched = Vec::new();
-        for ((run, then), entry) in awaits.into_iter().zip(entries) {
+        for ((run, then, told), entry) in awaits.into_iter().zip(entries) {
             self.observe(&entry);
             self.gate.observe(&entry);
             if let Some(active) = self.runs.get_mut(&run) {
@@ -331,6 +341,7 @@ impl Engine {
                 active.tally.add(&entry);
             }
             self.durable(run, then, &entry, turn)?;
+            told.into_iter().for_each(|what| turn.tell(run, what));
             if touched.last() != Some(&run) {
                 touched.push(run);
             }
@@ -351,7 +362,7 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let mut is_freed = false;
-        for (run, then) in self.tickets.remove(&ticket).unwrap_or_default() {
+        for (run, then, _) in self.tickets.remove(&ticket).unwrap_or_default() {
             if let Await::Receipt(pending) = then {
                 is_freed |= self.gate.withdraw(*pending);
             }

@@ -379,6 +379,7 @@ impl History {
             | Action::Ask { .. }
             | Action::Arm { .. }
             | Action::Cancel { .. }
+            | Action::Fell { .. }
             | Action::Finish { .. } => None,
         });
         self.subjects.extend(named);
@@ -387,7 +388,7 @@ impl History {
                 Todo::Question(step, ms) | Todo::Timer(step, ms) => {
                     self.armed.insert(step, Armed { at: self.now, ms });
                 }
-                Todo::Effect(_) | Todo::Choice(_) | Todo::Withdraw(_) => {}
+                Todo::Effect(_) | Todo::Choice(_) | Todo::Withdraw(_) | Todo::Fell(..) => {}
             }
         }
     }

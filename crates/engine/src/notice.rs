@@ -99,6 +99,21 @@ pub enum What {
         /// Every candidate with its score or the reason it fell out.
         candidates: Value,
     },
+    /// A step failed by itself, before anything was asked for: in its expressions, or with
+    /// arguments that make no effect. Not in the ledger but in what came of the run.
+    Fell {
+        /// The step.
+        step: String,
+        /// Why.
+        message: String,
+    },
+    /// A step sleeps.
+    Sleeping {
+        /// The step.
+        step: String,
+        /// How long, in milliseconds.
+        ms: u64,
+    },
     /// Somebody's answer does not count.
     NotCounted {
         /// The request.

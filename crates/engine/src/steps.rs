@@ -84,11 +84,17 @@ impl Engine {
             }
             Todo::Timer(step, ms) => {
                 if active.sleeping.contains(&step) {
+                    turn.tell_behind(id, What::Sleeping { step: step.to_string(), ms });
                     turn.output(Output::Arm { timer: timer(id, &step), ms });
                 }
                 Ok(None)
             }
             Todo::Withdraw(step) => self.withdraw(id, &step, turn),
+            Todo::Fell(step, error) => {
+                let (step, message) = (step.to_string(), error.message);
+                turn.tell_behind(id, What::Fell { step, message });
+                Ok(None)
+            }
         }
     }
 
@@ -139,7 +145,7 @@ impl Engine {
                 turn.append(tenant, id, draft, Await::Nothing);
                 let event = refused(step, &denial.to_string(), &code, &reason);
                 let step = step.to_string();
-                turn.tell(id, What::Refused { step, denial, code, reason, flips });
+                turn.tell_behind(id, What::Refused { step, denial, code, reason, flips });
                 Some(event)
             }
             Answer::NeedsApproval(asked) => {
@@ -150,15 +156,15 @@ impl Engine {
                     let action = text("action").unwrap_or_default();
                     let about = format!("{action} on {}", text("resource").unwrap_or_default());
                     let (step, need) = (step.to_string(), asked.need);
-                    turn.tell(id, What::Asked { step, approval: asked.id, need, about });
                     turn.append(tenant, id, draft, Await::Asked);
+                    turn.tell_behind(id, What::Asked { step, approval: asked.id, need, about });
                 }
                 None
             }
             Answer::Waits { conflicts, .. } => {
                 wanted.state = State::Leased;
                 let keys = conflicts.into_iter().map(|conflict| conflict.key).collect();
-                turn.tell(id, What::Waiting { step: step.to_string(), keys });
+                turn.tell_behind(id, What::Waiting { step: step.to_string(), keys });
                 None
             }
         }
@@ -172,6 +178,8 @@ impl Engine {
             let data = evidence("step.invalid", &note);
             let draft = draft(&active.origin, Kind::Evidence, None, data, None);
             turn.append(active.origin.tenant, id, draft, Await::Nothing);
+            let (step, message) = (step.to_string(), message.to_owned());
+            turn.tell_behind(id, What::Fell { step, message });
         }
         let (code, message) = ("step.invalid".to_owned(), message.to_owned());
         Event::Failed { step: step.clone(), error: StepError { code, message, transient: false } }
@@ -211,7 +219,8 @@ impl Engine {
                 ask.approval = Some(asked.id);
             }
         }
-        turn.tell(id, What::Asked { step: name, approval: asked.id, need: asked.need, about });
+        let what = What::Asked { step: name, approval: asked.id, need: asked.need, about };
+        turn.tell_behind(id, what);
         Ok(None)
     }
 

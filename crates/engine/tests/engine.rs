@@ -15,5 +15,7 @@ mod house;
 mod lost;
 #[path = "engine/rejected.rs"]
 mod rejected;
+#[path = "engine/told.rs"]
+mod told;
 #[path = "engine/unrecorded.rs"]
 mod unrecorded;

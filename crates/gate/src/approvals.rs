@@ -60,7 +60,7 @@ pub enum NotCounted {
     #[error("the request was already answered")]
     Answered,
     /// Its time is over.
-    #[error("the request expired at {0}; run the workflow again to be asked anew")]
+    #[error("the request expired at {0}; `run --resume` asks anew")]
     Expired(Timestamp),
     /// Who asks cannot consent.
     #[error("`{0}` asked for this or started the run, and so cannot approve it")]
@@ -74,7 +74,7 @@ pub enum NotCounted {
         of: String,
     },
     /// The canon changed since.
-    #[error("the canon changed since this was asked; run the workflow again to be asked anew")]
+    #[error("the canon changed since this was asked; `run --resume` asks anew")]
     CanonChanged,
 }
 

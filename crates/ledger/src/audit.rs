@@ -6,9 +6,11 @@
 
 mod approvals;
 mod canons;
+mod erasures;
 mod finding;
 mod sessions;
 
+pub use erasures::Erasures;
 pub use finding::{FINDINGS_MAX, Finding, Findings};
 
 use std::collections::BTreeMap;
@@ -41,6 +43,7 @@ pub struct Audit {
     sessions: Sessions,
     approvals: Approvals,
     canons: Canons,
+    erasures: Erasures,
 }
 
 /// A key that an entry puts in force.
@@ -68,6 +71,8 @@ pub struct Audited {
     /// Up to where `segment.pruned` entries say that entries were removed, and the root of
     /// the tree there. A pruning that was said and not yet done is one of them.
     pub pruned: BTreeMap<u64, Digest>,
+    /// Which bodies may be missing.
+    pub erasures: Erasures,
     /// Entries of each kind.
     pub kinds: BTreeMap<Kind, u64>,
     /// Outcomes by disposition, in the order of [`crate::kind::DISPOSITIONS`].
@@ -101,6 +106,7 @@ impl Audit {
             sessions: Sessions::new(from > 0),
             approvals: Approvals::new(from > 0),
             canons: Canons::new(from),
+            erasures: Erasures::default(),
         }
     }
 
@@ -135,7 +141,8 @@ impl Audit {
             }
             Kind::SegmentPruned => self.segment_pruned(entry),
             Kind::Evidence | Kind::Outcome => self.canons.seen(entry),
-            Kind::SessionStarted | Kind::SessionSealed | Kind::BodiesErased => {}
+            Kind::BodiesErased => self.erasures.erased(entry, &mut self.findings),
+            Kind::SessionStarted | Kind::SessionSealed => {}
         }
     }
 
@@ -143,6 +150,12 @@ impl Audit {
     #[must_use]
     pub fn keys(&self) -> &[KeyInForce] {
         &self.keys
+    }
+
+    /// What was said so far of bodies that are gone.
+    #[must_use]
+    pub const fn erasures(&self) -> &Erasures {
+        &self.erasures
     }
 
     /// The findings so far.
@@ -162,6 +175,7 @@ impl Audit {
             origin: self.origin,
             keys: self.keys,
             pruned: self.pruned,
+            erasures: self.erasures,
             kinds: self.kinds,
             outcomes: self.sessions.outcomes(),
             sessions: self.sessions.counts(),

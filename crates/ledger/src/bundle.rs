@@ -4,7 +4,7 @@
 //!
 //! | line | how many |
 //! | --- | --- |
-//! | `{"bundle":"cognitionos-bundle/v1","tenant","origin","from","size","root","entries","bodies","canons","created"}` | 1 |
+//! | `{"bundle":"cognitionos-bundle/v1","tenant","origin","from","size","root","entries","bodies","canons","created"}`, and `"left_out"` if something is | 1 |
 //! | `{"key":"<verifier key>"}` | the keys that were in force, in order; of a whole log exactly those. Trust never comes from here |
 //! | `{"canon":{"digest","files":{path:text}}}` | `canons` |
 //! | `{"subtrees":[digest]}` | 1 if `from` > 0: the right edge of the tree of the first `from` entries, the largest subtree first |
@@ -23,7 +23,7 @@ pub use head::{Head, read_head};
 pub use verify::{Check, Verified, verify};
 pub use write::BundleWriter;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use cog_base::id::TenantId;
@@ -57,6 +57,32 @@ pub struct Manifest {
     pub canons: u64,
     /// When the bundle was made. Nobody signs this.
     pub created: Timestamp,
+    /// What the log has and whoever made the bundle left out.
+    pub left_out: BTreeSet<Part>,
+}
+
+/// A part of a log that a bundle may leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// All bodies.
+    Bodies,
+    /// All versions of canon.
+    Canons,
+}
+
+impl Part {
+    /// The word in the manifest.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bodies => "bodies",
+            Self::Canons => "canons",
+        }
+    }
+
+    fn from_word(word: &Value) -> Option<Self> {
+        [Self::Bodies, Self::Canons].into_iter().find(|part| word.as_text() == Some(part.as_str()))
+    }
 }
 
 impl Manifest {
@@ -67,7 +93,9 @@ impl Manifest {
     }
 
     fn to_value(&self) -> Value {
-        Value::map([
+        let left_out = Value::list(self.left_out.iter().map(|part| part.as_str()));
+        let left_out = (!self.left_out.is_empty()).then_some(("left_out", left_out));
+        let members = [
             ("bundle", Value::from(FORMAT)),
             ("tenant", self.tenant.into()),
             ("origin", self.origin.as_str().into()),
@@ -78,13 +106,18 @@ impl Manifest {
             ("bodies", self.bodies.into()),
             ("canons", self.canons.into()),
             ("created", self.created.into()),
-        ])
+        ];
+        Value::map(members.into_iter().chain(left_out))
     }
 
     /// Read the members; exactly those, and entries as many as from `from` to `size`.
     fn from_map(map: &Map) -> Option<Self> {
         let text = |name: &str| map.get(name)?.as_text();
         let count = |name: &str| map.get(name)?.as_u64();
+        let left_out = match map.get("left_out") {
+            Some(words) => words.as_list()?.iter().map(Part::from_word).collect::<Option<_>>()?,
+            None => BTreeSet::new(),
+        };
         let manifest = Self {
             tenant: text("tenant")?.parse().ok()?,
             origin: text("origin")?.to_owned(),
@@ -94,6 +127,7 @@ impl Manifest {
             bodies: count("bodies")?,
             canons: count("canons")?,
             created: text("created")?.parse().ok()?,
+            left_out,
         };
         let same = manifest.from < manifest.size && manifest.to_value().as_map() == Some(map);
         same.then_some(manifest)

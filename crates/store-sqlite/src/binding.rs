@@ -198,14 +198,14 @@ impl Bindings {
     }
 
     /// The tag of the entry row at `place`.
-    pub(crate) fn tag(&self, place: i64, links: Links, leaf: &[u8; 32]) -> [u8; TAG_BYTES] {
+    pub(crate) fn tag(&self, place: i64, links: Links, leaf: Digest) -> [u8; TAG_BYTES] {
         // No distance is negative, so that -1 is free to say that there is none.
         let numbers = [place, links.kind, links.back.unwrap_or(-1), links.kin.unwrap_or(-1)];
         let mut bytes = [0; 32];
         for (part, number) in bytes.chunks_exact_mut(8).zip(numbers) {
             part.copy_from_slice(&number.to_be_bytes());
         }
-        let code = self.code([b"entry\n", &bytes, leaf, &[]]);
+        let code = self.code([b"entry\n", &bytes, leaf.as_bytes(), &[]]);
         code.as_bytes().first_chunk().copied().unwrap_or_default()
     }
 

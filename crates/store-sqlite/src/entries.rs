@@ -1,8 +1,10 @@
 //! Rows of entries, read so that nothing but what was written passes.
 
+use cog_base::Digest;
 use cog_ledger::Entry;
+use cog_ledger::merkle::leaf_hash;
 use cog_store::StoreError;
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, Row};
 
 use crate::binding::{Links, TAG_BYTES};
 use crate::error::failed;
@@ -31,7 +33,7 @@ pub(crate) fn read(db: &Connection, log: &Log, seq: u64) -> Result<Option<Found>
     let cannot = |error| failed("read an entry", error);
     let place = log.range().place(seq);
     let mut read = db
-        .prepare_cached("SELECT kind, back, kin, tag, leaf, bytes FROM entry WHERE place = ?1")
+        .prepare_cached("SELECT kind, back, kin, tag, bytes FROM entry WHERE place = ?1")
         .map_err(cannot)?;
     let mut rows = read.query([place]).map_err(cannot)?;
     match rows.next().map_err(cannot)? {
@@ -41,52 +43,51 @@ pub(crate) fn read(db: &Connection, log: &Log, seq: u64) -> Result<Option<Found>
     }
 }
 
-/// The links of the entry at `place`, without reading it; nothing when there is no row.
+/// The links and the leaf hash of the entry at `place`, without reading what it says; nothing
+/// when there is no row.
 pub(crate) fn read_links(
     db: &Connection,
     log: &Log,
     place: i64,
-) -> Result<Option<Links>, StoreError> {
-    let mut damage = None;
-    let links = db
-        .prepare_cached("SELECT kind, back, kin, tag, leaf FROM entry WHERE place = ?1")
-        .and_then(|mut read| {
-            read.query_row([place], |row| {
-                Ok(links(log, place, row).map_err(|error| damage = Some(error)).ok())
-            })
-            .optional()
-        })
-        .map_err(|error| failed("read an entry", error))?;
-    damage.map_or(Ok(links.flatten()), Err)
+) -> Result<Option<(Links, Digest)>, StoreError> {
+    let cannot = |error| failed("read an entry", error);
+    let mut read = db
+        .prepare_cached("SELECT kind, back, kin, tag, bytes FROM entry WHERE place = ?1")
+        .map_err(cannot)?;
+    let mut rows = read.query([place]).map_err(cannot)?;
+    rows.next().map_err(cannot)?.map(|row| links(log, place, row)).transpose()
 }
 
-/// Read the row of an entry strictly: the columns kind, back, kin, tag, leaf, bytes.
+/// Read the row of an entry strictly: the columns kind, back, kin, tag, bytes.
 pub(crate) fn parse(log: &Log, place: i64, row: &Row<'_>) -> Result<Found, StoreError> {
-    let links = links(log, place, row)?;
     let seq = log.range().seq(place);
-    let what = || log.damaged(&format!("entry {seq}"));
-    let blob =
-        |column| row.get_ref(column).ok().and_then(|value| value.as_blob().ok()).ok_or_else(what);
-    let entry = Entry::parse(blob(5)?).map_err(|error| StoreError::Corrupt {
-        what: format!("entry {seq} of {}", log.tenant),
-        source: Some(Box::new(error)),
-    })?;
-    let is_own = entry.tenant() == log.tenant && entry.seq() == seq;
-    if !is_own || entry.leaf().as_bytes() != blob(4)? {
-        return Err(what());
+    let damaged =
+        |source| StoreError::Corrupt { what: format!("entry {seq} of {}", log.tenant), source };
+    let (links, _) = links(log, place, row)?;
+    let entry = Entry::parse(bytes(row).ok_or_else(|| damaged(None))?)
+        .map_err(|error| damaged(Some(Box::new(error))))?;
+    if entry.tenant() != log.tenant || entry.seq() != seq {
+        return Err(damaged(None));
     }
     Ok(Found { links, entry })
 }
 
-/// Read the links of a row and see that they are those that were written for its leaf hash
-/// and place: the columns kind, back, kin, tag, leaf.
-pub(crate) fn links(log: &Log, place: i64, row: &Row<'_>) -> Result<Links, StoreError> {
+/// Read the links of a row, with the leaf hash of its bytes, and see that they are those that
+/// were written for it: the columns kind, back, kin, tag, bytes.
+pub(crate) fn links(log: &Log, place: i64, row: &Row<'_>) -> Result<(Links, Digest), StoreError> {
     let read = || -> rusqlite::Result<_> {
         let links = Links { kind: row.get(0)?, back: row.get(1)?, kin: row.get(2)? };
-        Ok((links, row.get::<_, [u8; TAG_BYTES]>(3)?, row.get::<_, [u8; 32]>(4)?))
+        Ok((links, row.get::<_, [u8; TAG_BYTES]>(3)?))
     };
-    match read() {
-        Ok((links, tag, leaf)) if log.bindings.tag(place, links, &leaf) == tag => Ok(links),
-        Ok(_) | Err(_) => Err(log.damaged(&format!("entry {}", log.range().seq(place)))),
+    let leaf = bytes(row).map(leaf_hash);
+    match (read(), leaf) {
+        (Ok((links, tag)), Some(leaf)) if log.bindings.tag(place, links, leaf) == tag => {
+            Ok((links, leaf))
+        }
+        _ => Err(log.damaged(&format!("entry {}", log.range().seq(place)))),
     }
+}
+
+fn bytes<'a>(row: &'a Row<'_>) -> Option<&'a [u8]> {
+    row.get_ref(4).ok()?.as_blob().ok()
 }

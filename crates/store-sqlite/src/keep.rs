@@ -11,10 +11,11 @@ use cog_ledger::Entry;
 use cog_store::{Cut, Erased, Files, Keep, StoreError};
 use rusqlite::{Connection, Transaction, params};
 
+use crate::entries;
 use crate::error::{failed, on_path};
 use crate::folder::sync_folder;
 use crate::log::Log;
-use crate::place::{Range, id_key};
+use crate::place::id_key;
 use crate::reading::SEGMENT;
 use crate::vault::Which;
 use crate::writing::{Writing, begin, find_subject};
@@ -169,7 +170,7 @@ fn prune_segments(
     let range = log.range();
     let mut begin = from;
     while begin < to {
-        let hashes = leaves(tx, range, begin)?;
+        let hashes = leaves(tx, log, begin)?;
         tx.execute(
             "INSERT INTO tile (place, hashes) VALUES (?1, ?2)",
             params![range.place(begin), hashes],
@@ -179,6 +180,9 @@ fn prune_segments(
     }
     let span = [range.place(from), range.place(to)];
     unindex(tx, span)?;
+    let heads = "INSERT INTO checkpoint (place, note) SELECT place + 1, head FROM entry
+         WHERE place >= ?1 AND place < ?2 AND head IS NOT NULL";
+    tx.execute(heads, span).map_err(cannot)?;
     let removed = tx
         .execute("DELETE FROM entry WHERE place >= ?1 AND place < ?2 AND back IS NOT NULL", span)
         .map_err(cannot)?;
@@ -200,18 +204,14 @@ fn prune_segments(
     Ok(removed as u64)
 }
 
-fn leaves(tx: &Transaction<'_>, range: Range, begin: u64) -> Result<Vec<u8>, StoreError> {
-    let cannot = |error| failed("read leaf hashes", error);
-    let mut read = tx
-        .prepare_cached("SELECT leaf FROM entry WHERE place >= ?1 AND place < ?2 ORDER BY place")
-        .map_err(cannot)?;
-    let span = [range.place(begin), range.place(begin + SEGMENT)];
-    let rows = read.query_map(span, |row| row.get::<_, [u8; 32]>(0)).map_err(cannot)?;
-    let leaves = rows.collect::<Result<Vec<_>, _>>().map_err(cannot)?;
-    if leaves.len() as u64 != SEGMENT {
-        return Err(StoreError::corrupt(format!("the segment that begins at entry {begin}")));
+fn leaves(tx: &Transaction<'_>, log: &Log, begin: u64) -> Result<Vec<u8>, StoreError> {
+    let mut leaves = Vec::new();
+    for seq in begin..begin + SEGMENT {
+        let found = entries::read_links(tx, log, log.range().place(seq))?;
+        let (_, leaf) = found.ok_or_else(|| log.damaged(&format!("entry {seq}")))?;
+        leaves.extend_from_slice(leaf.as_bytes());
     }
-    Ok(leaves.concat())
+    Ok(leaves)
 }
 
 /// Remove what the entries of runs in a span are found by.

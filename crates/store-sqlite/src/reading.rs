@@ -17,7 +17,7 @@ use cog_ledger::bundle::CanonFiles;
 use cog_ledger::merkle::Frontier;
 use cog_ledger::{Checkpoint, Entry, Tail};
 use cog_store::{Files, OpenBody, Pruned, Select, Session, StoreError, TenantTx};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
 use crate::Inner;
 use crate::connect;
@@ -131,20 +131,22 @@ impl<'a> Scope<'a> {
     }
 
     fn heads(&self, log: &Log, size: u64, limit: usize) -> Result<Vec<Checkpoint>, StoreError> {
+        let (range, pruned) = (log.range(), log.end.pruned.entries);
+        let sql = "SELECT note FROM checkpoint WHERE place >= ?1 AND place <= ?2
+             ORDER BY place LIMIT ?3";
+        let mut heads = self.notes(sql, params![range.place(size), range.place(pruned), limit])?;
+        let sql = "SELECT head FROM entry WHERE place >= ?1 AND place < ?2 AND head IS NOT NULL
+             ORDER BY place LIMIT ?3";
+        let from = range.place(size.saturating_sub(1).max(pruned));
+        let rest = limit.saturating_sub(heads.len());
+        heads.extend(self.notes(sql, params![from, range.place(log.end.size), rest])?);
+        Ok(heads)
+    }
+
+    fn notes(&self, sql: &str, params: impl Params) -> Result<Vec<Checkpoint>, StoreError> {
         let cannot = |error| failed("read a signed head", error);
-        let mut read = self
-            .db()
-            .prepare_cached(
-                "SELECT note FROM checkpoint WHERE place >= ?1 AND place <= ?2
-                 ORDER BY place LIMIT ?3",
-            )
-            .map_err(cannot)?;
-        let range = log.range();
-        let notes = read
-            .query_map(params![range.place(size), range.place(log.end.size), limit], |row| {
-                row.get::<_, String>(0)
-            })
-            .map_err(cannot)?;
+        let mut read = self.db().prepare_cached(sql).map_err(cannot)?;
+        let notes = read.query_map(params, |row| row.get::<_, String>(0)).map_err(cannot)?;
         let parse = |note: rusqlite::Result<String>| {
             let damaged = |_| self.damaged("a signed head");
             Checkpoint::parse(&note.map_err(cannot)?).map_err(damaged)
@@ -216,15 +218,8 @@ impl TenantTx for Scope<'_> {
 
     fn leaf(&self, seq: u64) -> Result<Option<Digest>, StoreError> {
         let Some(log) = self.log.as_ref().filter(|log| seq < log.end.size) else { return Ok(None) };
-        let leaf: Option<Vec<u8>> = self
-            .db()
-            .prepare_cached("SELECT leaf FROM entry WHERE place = ?1")
-            .and_then(|mut read| {
-                read.query_row([log.range().place(seq)], |row| row.get(0)).optional()
-            })
-            .map_err(|error| failed("read a leaf hash", error))?;
-        match leaf {
-            Some(leaf) => self.digest(&leaf, "a leaf hash").map(Some),
+        match entries::read_links(self.db(), log, log.range().place(seq))? {
+            Some((_, leaf)) => Ok(Some(leaf)),
             None => self.pruned_leaf(log, seq),
         }
     }

@@ -36,14 +36,15 @@ CREATE TABLE log (
 ) STRICT;
 -- `back` is how far back the entry before it in its run is; 0 for the first of a run and
 -- nothing outside runs. `kin` is the same for its kind, in runs or outside; nothing for kinds
--- that are not rare. `tag` binds all of these.
+-- that are not rare. `tag` binds all of these. `head` is the signed head of the log as it was
+-- after this entry, for the last of a commit.
 CREATE TABLE entry (
     place INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
     back INTEGER,
     kin INTEGER,
     tag BLOB NOT NULL,
-    leaf BLOB NOT NULL,
+    head TEXT,
     bytes BLOB NOT NULL
 ) STRICT;
 CREATE TABLE entry_id (key INTEGER, place INTEGER, PRIMARY KEY (key, place))
@@ -53,7 +54,7 @@ CREATE TABLE entry_kind (kind INTEGER, place INTEGER, PRIMARY KEY (kind, place))
 -- The leaf hashes of a pruned segment, one after the other.
 CREATE TABLE tile (place INTEGER PRIMARY KEY, hashes BLOB NOT NULL) STRICT;
 CREATE TABLE node (place INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
--- The place is the log and the size that the head is of.
+-- Signed heads within what was pruned. The place is the log and the size that the head is of.
 CREATE TABLE checkpoint (place INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
 -- `key` is nothing for the log's own key.
 CREATE TABLE body (place INTEGER PRIMARY KEY, key INTEGER, sealed BLOB NOT NULL) STRICT;

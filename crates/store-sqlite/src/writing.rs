@@ -240,16 +240,17 @@ impl Held {
         }
         check_size(size + batch.entries.len() as u64)?;
         let range = self.log.range();
+        let head = batch.checkpoint.to_string();
         for sealed in &batch.entries {
             let place = range.place(sealed.entry.seq());
-            self.add_entry(rows, sealing.tx, place, &sealed.entry)?;
+            let head = (sealed.entry.seq() + 1 == batch.frontier.size()).then_some(head.as_str());
+            self.add_entry(rows, sealing.tx, head, &sealed.entry)?;
             if let Some(body) = &sealed.body {
                 let (key, bytes) = sealing.body(&self.log, sealed.entry.seq(), body)?;
                 rows.body(place, key, &bytes)?;
             }
         }
         rows.nodes(range, &batch.nodes)?;
-        rows.head(range, &batch.checkpoint)?;
         self.runs.write(sealing.tx, &mut self.log)?;
         let roots = batch.frontier.roots().iter();
         if let Some(last) = batch.entries.last() {
@@ -268,16 +269,17 @@ impl Held {
         &mut self,
         rows: &mut Rows<'_>,
         tx: &Transaction<'_>,
-        place: i64,
+        head: Option<&str>,
         entry: &Entry,
     ) -> Result<(), StoreError> {
+        let place = self.log.range().place(entry.seq());
         let back = self.runs.add(tx, &self.log, place, entry)?;
         let state = &mut self.log.state;
         let kin = is_rare(entry.kind())
             .then(|| state.extend(Chain::of(entry.kind(), back.is_some()), entry.seq()));
         let links = Links { kind: kind_code(entry.kind()), back, kin };
-        let tag = self.log.bindings.tag(place, links, entry.leaf().as_bytes());
-        rows.entry(place, links, tag, entry)
+        let tag = self.log.bindings.tag(place, links, entry.leaf());
+        rows.entry(place, links, tag, head, entry)
     }
 }
 

@@ -277,7 +277,7 @@ impl StoreError {
                  verify` says which entries hold."
                     .into()
             }
-            Self::Full { .. } => "Free some space; work then goes on by itself.".into(),
+            Self::Full { .. } => "Free some space, then go on where the ledger ends: run --resume.".into(),
             Self::Busy { .. } => "Close the other program that has the database open.".into(),
             Self::Io { .. } => {
                 "Check the disk and the rights on the folder, then start again.".into()

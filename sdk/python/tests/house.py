@@ -265,6 +265,13 @@ class House:
         data = {"from": 0, "to": end, "root": edge, "reason": "retention"}
         self.record("segment.pruned", {**data, **wrong}, actor="service:ledger")
 
+    def erase(self, *entries: int, **wrong: Any) -> None:
+        """Say that these bodies are erased, and erase them."""
+        for seq in entries:
+            self.bodies.pop(seq, None)
+        data = {"subject": digest("ada"), "bodies": len(entries), "entries": list(entries)}
+        self.record("bodies.erased", {**data, **wrong}, actor="user:cfo")
+
     def session(self) -> str:
         """A run with a bit of everything."""
         session = self.start()
@@ -291,8 +298,9 @@ class House:
         house.rotate()
         house.change_canon("second")
         house.session()
-        erased = house.bodies.popitem()
-        house.record("bodies.erased", {"subject": digest(str(erased[0])), "bodies": 1})
+        house.erase(house.bodies.popitem()[0])
+        house.bodies.popitem()
+        house.record("bodies.erased", {"subject": digest("as at first"), "bodies": 1})
         house.kept_from = len(house.entries)
         house.session()
         house.prune(house.kept_from)
@@ -323,6 +331,7 @@ class House:
             "bodies": len(kept),
             "canons": len(self.canons),
             "created": self.time(),
+            **({} if bodies else {"left_out": ["bodies"]}),
             **wrong.get("manifest", {}),
         }
         lines = [canonical(manifest)]

@@ -211,6 +211,75 @@ def a_body_that_says_something_else() -> Case:
     return _resealed(house, lines)
 
 
+@whole("body.absent")
+def a_body_that_nobody_erased() -> Case:
+    house = House(32)
+    house.outcome(session := house.start(), house.receipt(session))
+    house.bodies.popitem()
+    return Case(house.bundle(), [house.keys[0].line])
+
+
+@whole("body.absent")
+def a_body_that_another_erasure_does_not_cover() -> Case:
+    house = House(33)
+    house.outcome(session := house.start(), house.receipt(session))
+    one, other, *_ = house.bodies
+    house.erase(one)
+    house.bodies.pop(other)
+    return Case(house.bundle(), [house.keys[0].line])
+
+
+@whole("body.absent", "body.absent")
+def more_bodies_than_erasures_without_names_cover() -> Case:
+    house = House(34)
+    house.outcome(session := house.start(), house.receipt(session))
+    house.record("bodies.erased", {"subject": digest("ada"), "bodies": 1})
+    house.receipt(session, "after")
+    one, other, *_, late = list(house.bodies)
+    for seq in (one, other, late):
+        house.bodies.pop(seq)
+    return Case(house.bundle(), [house.keys[0].line])
+
+
+@whole("body.not_erased")
+def a_body_that_was_not_erased() -> Case:
+    house = House(35)
+    house.outcome(session := house.start(), house.receipt(session))
+    kept = dict(house.bodies)
+    house.erase(max(kept))
+    house.bodies = kept
+    return Case(house.bundle(), [house.keys[0].line])
+
+
+@audit("erasure.wrong", "erasure.wrong", "erasure.wrong")
+def erasures_that_cannot_be(house: House) -> None:
+    house.erase(1, 1)
+    house.erase(1, bodies=2)
+    house.erase(99)
+
+
+@whole("canon.absent")
+def a_canon_whose_files_are_missing() -> Case:
+    house = House(36)
+    house.canons.clear()
+    return Case(house.bundle(), [house.keys[0].line])
+
+
+@whole("canon.absent")
+def a_proposed_canon_whose_files_are_missing() -> Case:
+    house = House(37)
+    del house.canons[house.propose("second")["digest"]]
+    return Case(house.bundle(), [house.keys[0].line])
+
+
+@whole("manifest.wrong", "manifest.wrong")
+def parts_that_are_here_and_said_to_be_left_out() -> Case:
+    house = House(38)
+    house.start()
+    left_out = {"left_out": ["bodies", "canons"]}
+    return Case(house.bundle(manifest=left_out), [house.keys[0].line])
+
+
 @whole("body.order", "body.unknown")
 def a_body_twice() -> Case:
     house, lines = _lines()

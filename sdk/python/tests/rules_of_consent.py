@@ -104,7 +104,7 @@ def consent_to_another_intent(house: House) -> None:
     house.receipt(session, "larger", [name])
 
 
-@audit("approval.other_intent")
+@audit("approval.other_intent", "canon.absent")
 def consent_under_another_canon(house: House) -> None:
     session, name = _asked(house)
     house.answer(session, name, "large", "user:cfo", canon=digest("other"))
@@ -127,7 +127,7 @@ def consent_used_twice(house: House) -> None:
 # Canon.
 
 
-@audit("canon.not_in_force", "canon.not_in_force", "canon.not_in_force")
+@audit("canon.absent", "canon.not_in_force", "canon.not_in_force", "canon.not_in_force")
 def decisions_under_another_canon(house: House) -> None:
     session, other = house.start(), digest("other")
     house.receipt(session, canon=other)

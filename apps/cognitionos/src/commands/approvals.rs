@@ -1,7 +1,7 @@
 //! `approvals`: what waits for people, and their answers.
 
 use cog_base::id::ApprovalId;
-use cog_base::{Clock as _, Value};
+use cog_base::{Clock as _, Timestamp, Value};
 use cog_gate::Actor;
 use cog_gate::approvals::{Approvals, Request};
 use cog_ledger::Kind;
@@ -12,6 +12,7 @@ use crate::failure::{Exit, Failure};
 use crate::home::{Home, told};
 use crate::system::SystemClock;
 use crate::terminal::{Terminal, Tone, plain};
+use crate::view::told::lines;
 
 const KINDS: [Kind; 3] = [Kind::ApprovalRequested, Kind::ApprovalGranted, Kind::ApprovalRejected];
 
@@ -48,8 +49,11 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
     // What was asked under a canon that is not in force any more is asked anew on resume.
     let current = |request: &&Request| change.domains().any(|(_, canon)| canon == request.canon);
     let waiting: Vec<_> = approvals.waiting().filter(current).collect();
+    let now = SystemClock.now();
     if terminal.json {
-        terminal.emit(&Value::list(waiting.into_iter().map(json)));
+        let waiting: Result<Vec<_>, _> =
+            waiting.into_iter().map(|request| json(home, request, now)).collect();
+        terminal.emit(&Value::list(waiting?));
         return Ok(Exit::Done);
     }
     if waiting.is_empty() {
@@ -59,11 +63,11 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
         terminal.say(&format!(
             "{}  {}",
             terminal.tint(Tone::Ask, &request.id.to_string()),
-            request.step
+            plain(&request.step)
         ));
-        terminal.say(&format!("  {} on {}", request.action, request.resource));
-        for line in details(home, request)? {
-            terminal.say(&format!("  {line}"));
+        terminal.say(&format!("  {} on {}", plain(&request.action), plain(&request.resource)));
+        for line in arguments(home, request)?.unwrap_or_default() {
+            terminal.say(&format!("    {line}"));
         }
         let of = request.need.of.join(" or ");
         let given = request.granted.len();
@@ -71,23 +75,31 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
             "  needs {} of {of}, has {given}; asked by {}, until {}",
             request.need.count, request.actor, request.expires
         ));
+        if request.expires < now {
+            let word = terminal.tint(Tone::Bad, "expired");
+            let again = format!("cognitionos run --resume {} asks anew", request.session);
+            terminal.say(&format!("  {word}: no answer counts any more; {again}"));
+        }
         terminal.say(&format!("  run {}", request.session));
     }
     Ok(Exit::Done)
 }
 
-/// What exactly would be done, from the record beside the request.
-fn details(home: &Home, request: &Request) -> anyhow::Result<Vec<String>> {
-    let entries = home.scope()?.find(&request.id.to_string()).map_err(told)?;
-    let Some(first) = entries.into_iter().next() else { return Ok(Vec::new()) };
-    let record = home.record(first)?;
-    let args = record.body.as_ref().and_then(|body| body.at(&["intent", "context", "args"]));
-    let args = args.and_then(Value::as_map).into_iter().flatten();
-    Ok(args.map(|(name, value)| format!("{name}: {}", plain(&value.to_string()))).collect())
+/// What exactly would be done, in words; nothing when the record of it is gone.
+pub(crate) fn arguments(home: &Home, request: &Request) -> anyhow::Result<Option<Vec<String>>> {
+    Ok(record(home, request)?.as_ref().and_then(Value::as_map).map(lines))
 }
 
-fn json(request: &Request) -> Value {
-    Value::map([
+/// What exactly would be done, from the record beside the request.
+fn record(home: &Home, request: &Request) -> anyhow::Result<Option<Value>> {
+    let entries = home.scope()?.find(&request.id.to_string()).map_err(told)?;
+    let Some(first) = entries.into_iter().next() else { return Ok(None) };
+    let body = home.record(first)?.body;
+    Ok(body.and_then(|body| body.at(&["intent", "context", "args"]).cloned()))
+}
+
+fn json(home: &Home, request: &Request, now: Timestamp) -> anyhow::Result<Value> {
+    Ok(Value::map([
         ("id", Value::from(request.id)),
         ("run", request.session.into()),
         ("step", request.step.as_str().into()),
@@ -101,7 +113,9 @@ fn json(request: &Request) -> Value {
         ("intent", request.intent.into()),
         ("canon", request.canon.into()),
         ("expires", request.expires.into()),
-    ])
+        ("expired", (request.expires < now).into()),
+        ("args", record(home, request)?.into()),
+    ]))
 }
 
 fn answer(

@@ -1,8 +1,13 @@
 //! `doctor`: what this machine and the data folder can and cannot do.
 
-#![expect(clippy::disallowed_methods, reason = "the program's edge looks at its data folder")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the program's edge looks at its data folder"
+)]
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use cog_base::id::ReceiptId;
 use cog_base::words::counted;
@@ -68,6 +73,9 @@ fn data(common: &Common) -> Finding {
     let shown = common.data.display();
     let (good, what) = if common.data.exists() {
         match Home::read(&common.data).and_then(|home| Ok(home.scope()?.tail()?)) {
+            Ok(_) if let Err(error) = can_write(&common.data) => {
+                (false, format!("{shown} cannot be written: {error}"))
+            }
             Ok(Some(tail)) => {
                 let entries = counted(tail.frontier.size(), "entry", "entries");
                 (true, format!("{shown}: {entries}"))
@@ -76,9 +84,21 @@ fn data(common: &Common) -> Finding {
             Err(error) => (false, format!("{shown}: {error:#}")),
         }
     } else {
-        (true, format!("{shown} does not exist yet; the first run makes it"))
+        let above = common.data.ancestors().skip(1).find(|it| it.is_dir());
+        let above = above.unwrap_or_else(|| Path::new("."));
+        match can_write(above) {
+            Ok(()) => (true, format!("{shown} does not exist yet; the first run makes it")),
+            Err(error) => (false, format!("{shown} does not exist and cannot be made: {error}")),
+        }
     };
     Finding { name: "data", state: good.into(), what }
+}
+
+/// Whether something can be made in a folder: tried, as modes do not tell all.
+fn can_write(dir: &Path) -> std::io::Result<()> {
+    let probe = dir.join(format!(".cog-doctor-{}", std::process::id()));
+    std::fs::File::create_new(&probe)?;
+    std::fs::remove_file(&probe)
 }
 
 /// Places of the data folder that others on this machine may look into. A folder that was

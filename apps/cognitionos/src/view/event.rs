@@ -61,6 +61,12 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
         What::Waiting { step, keys } => {
             ("waiting", vec![("step", step.as_str().into()), ("keys", texts(keys))])
         }
+        What::Fell { step, message } => {
+            ("fell", vec![("step", step.as_str().into()), ("message", message.as_str().into())])
+        }
+        What::Sleeping { step, ms } => {
+            ("sleeping", vec![("step", step.as_str().into()), ("ms", (*ms).into())])
+        }
         What::Started { .. }
         | What::Asked { .. }
         | What::Planned { .. }
@@ -108,6 +114,8 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
         | What::Refused { .. }
         | What::Waiting { .. }
         | What::Retried { .. }
+        | What::Fell { .. }
+        | What::Sleeping { .. }
         | What::Settled { .. } => ("effect", Vec::new()),
     }
 }

@@ -143,7 +143,7 @@ impl Run {
         let (block, kind) = (Arc::clone(&plan.block), FrameKind::Plan(id));
         match self.open_frame(block, Some(frame), kind, Some(&prefix)) {
             Some(inside) => self.enter(id, Phase::Inside(inside), StepStatus::Running),
-            None => self.finish(id, Outcome::Failed(Self::too_many_steps())),
+            None => self.fail(id, Self::too_many_steps()),
         }
         Ok(())
     }
@@ -180,7 +180,7 @@ impl Run {
         }
         let around = cell.frame;
         if let Err(error) = self.select_plan(id, choose, around) {
-            self.finish(id, Outcome::Failed(error));
+            self.fail(id, error);
         }
     }
 }

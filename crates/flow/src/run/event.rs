@@ -161,6 +161,14 @@ pub enum Action {
         /// The step.
         step: StepPath,
     },
+    /// Nothing is to be done: a step failed by itself, before anything was asked for, such as
+    /// in its expressions. Not answered; for those who watch the run.
+    Fell {
+        /// The step.
+        step: StepPath,
+        /// Why.
+        error: StepError,
+    },
     /// The run is over; nothing comes after it.
     Finish {
         /// How it ended.

@@ -19,13 +19,13 @@ impl Run {
             Ok(Json::List(items)) if items.len() <= MAX_FOREACH_ITEMS => items,
             Ok(Json::List(items)) => {
                 let message = format!("{} items, more than {MAX_FOREACH_ITEMS}", items.len());
-                return self.finish(id, Outcome::Failed(StepError::new("limit", message)));
+                return self.fail(id, StepError::new("limit", message));
             }
             Ok(other) => {
                 let message = format!("`foreach` must be a list, it came to {}", other.kind());
-                return self.finish(id, Outcome::Failed(StepError::new("expression", message)));
+                return self.fail(id, StepError::new("expression", message));
             }
-            Err(error) => return self.finish(id, Outcome::Failed(error)),
+            Err(error) => return self.fail(id, error),
         };
         let records = vec![Json::Null; items.len()];
         let state = Loop {

@@ -96,7 +96,7 @@ impl Run {
         match self.condition(&step, frame) {
             Ok(true) => {}
             Ok(false) => return self.finish(id, Outcome::Skipped("its `if` is false")),
-            Err(error) => return self.finish(id, Outcome::Failed(error)),
+            Err(error) => return self.fail(id, error),
         }
         match &step.foreach {
             Some(foreach) => self.begin_loop(id, foreach, frame),
@@ -131,7 +131,7 @@ impl Run {
             Body::Sleep(ms) => self.sleep(id, ms, frame),
         };
         if let Err(error) = begun {
-            self.finish(id, Outcome::Failed(error));
+            self.fail(id, error);
         }
     }
 
@@ -240,6 +240,13 @@ impl Run {
         self.actions.push(Action::Arm { timer: self.cells.get(id).path.clone(), ms });
         self.listen(id, Phase::Sleeping);
         Ok(())
+    }
+
+    /// The step failed by itself; onlookers hear of it.
+    pub(super) fn fail(&mut self, id: CellId, error: StepError) {
+        let step = self.cells.get(id).path.clone();
+        self.actions.push(Action::Fell { step, error: error.clone() });
+        self.finish(id, Outcome::Failed(error));
     }
 
     /// The step came to an end; its handlers may have more to say.

@@ -136,6 +136,7 @@ fn line(action: &Action) -> String {
         Action::Ask { step, message, .. } => format!("ask {step}: {message}"),
         Action::Arm { timer, ms } => format!("arm {timer} {ms}"),
         Action::Cancel { step } => format!("cancel {step}"),
+        Action::Fell { step, error } => format!("fell {step} {}", error.code),
         Action::Finish { status, output, error } => {
             let mut text = format!("finish {}", status.as_str());
             if !matches!(output, json::Json::Null)

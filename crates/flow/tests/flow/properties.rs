@@ -159,7 +159,7 @@ impl Answers {
                 Some(Event::Approved { step: step.clone(), by: vec!["user:a".into()] })
             }
             Action::Arm { timer, .. } => Some(Event::Due { timer: timer.clone() }),
-            Action::Cancel { .. } | Action::Finish { .. } => None,
+            Action::Cancel { .. } | Action::Fell { .. } | Action::Finish { .. } => None,
         }
     }
 
@@ -215,6 +215,7 @@ fn play(text: &str, salt: u64, falls: bool, order: &[u8], stop_after: Option<usi
                     *asked.entry(step.clone()).or_default() += 1;
                     pending.push(action);
                 }
+                Action::Fell { .. } => {}
                 Action::Choose { .. } | Action::Ask { .. } | Action::Arm { .. } => {
                     pending.push(action);
                 }
@@ -245,7 +246,8 @@ fn target(action: &Action) -> Option<&StepPath> {
         Action::Perform { step, .. }
         | Action::Choose { step, .. }
         | Action::Ask { step, .. }
-        | Action::Cancel { step } => Some(step),
+        | Action::Cancel { step }
+        | Action::Fell { step, .. } => Some(step),
         Action::Arm { timer, .. } => Some(timer),
         Action::Finish { .. } => None,
     }

@@ -7,11 +7,12 @@ use cog_base::Digest;
 
 use super::lines::{Body, Line, Lines, manifest, parse};
 use super::trust::Trust;
-use super::{BundleError, CanonFiles, Manifest};
+use super::{BundleError, CanonFiles, Manifest, Part};
 use crate::audit::{Audit, Audited, Findings};
 use crate::body::commitment;
 use crate::checkpoint::Checkpoint;
 use crate::entry::Entry;
+use crate::kind::Kind;
 use crate::merkle::{Frontier, empty_root};
 use crate::note::VerifierKey;
 
@@ -40,10 +41,13 @@ pub struct Verified {
     pub entries: u64,
     /// The bodies whose commitments hold.
     pub bodies: u64,
-    /// The entries that have a body which is not here: left out, erased or pruned.
+    /// The entries that have a body which is not here: left out or erased. Without an
+    /// entry or a manifest that says so, it is a finding.
     pub bodies_absent: u64,
     /// The versions of canon here whose files have their digest.
     pub canons: u64,
+    /// The versions that entries name and that are not here.
+    pub canons_absent: u64,
     /// The lines read.
     pub lines: u64,
     /// How many earlier heads the log was compared with.
@@ -112,6 +116,9 @@ struct Reading {
     section: Section,
     keys: Vec<VerifierKey>,
     canons: u64,
+    canons_here: BTreeSet<Digest>,
+    /// The versions that entries name, and the first that does.
+    canons_named: BTreeMap<Digest, u64>,
     frontier: Option<Frontier>,
     /// The sizes at which the root is wanted, and the roots found.
     wanted: BTreeSet<u64>,
@@ -133,6 +140,8 @@ impl Reading {
             section: Section::Keys,
             keys: Vec::new(),
             canons: 0,
+            canons_here: BTreeSet::new(),
+            canons_named: BTreeMap::new(),
             frontier,
             wanted: check.against.iter().map(Checkpoint::size).chain([manifest.from]).collect(),
             roots: BTreeMap::from([(0, empty_root())]),
@@ -183,6 +192,7 @@ impl Reading {
     }
 
     fn canon(&mut self, canon: &CanonFiles) {
+        self.canons_here.insert(canon.digest);
         if canon.computed() == canon.digest {
             self.canons = self.canons.saturating_add(1);
         } else {
@@ -209,6 +219,11 @@ impl Reading {
         if keys.is_some_and(|key| key.seq == entry.seq() && key.from.is_some()) {
             self.wanted.insert(entry.seq().saturating_add(1));
         }
+        let is_change = matches!(entry.kind(), Kind::CanonProposed | Kind::CanonActivated);
+        let changed = is_change.then(|| entry.digest("digest")).flatten();
+        for canon in entry.canon().into_iter().chain(changed) {
+            self.canons_named.entry(canon).or_insert(entry.seq());
+        }
         if let Some(commit) = entry.commit() {
             self.commits.insert(entry.seq(), commit);
         }
@@ -233,6 +248,10 @@ impl Reading {
             self.find(seq, "body.order", "its body is out of order or there twice");
         }
         self.last_body = seq;
+        if let Some(erasure) = self.audit.erasures().of(body.seq) {
+            let message = format!("its body is here, and entry {erasure} says that it was erased");
+            self.find(seq, "body.not_erased", message);
+        }
         match self.commits.remove(&body.seq) {
             Some(commit) if commit == commitment(&body.salt, &body.bytes) => {
                 self.bodies = self.bodies.saturating_add(1);
@@ -249,10 +268,15 @@ impl Reading {
         let head = self.checkpoints.pop();
         self.check_numbers();
         self.check_tree(head.as_ref());
+        let canons_absent = self.check_canons();
         let (from, pruned_root) = (self.manifest.from, self.pruned_root());
         let mut audited = self.audit.finish();
         let findings = &mut audited.findings;
         let manifest = &self.manifest;
+        // Of a bundle that breaks off, nobody knows what it had.
+        if self.is_ended && !manifest.left_out.contains(&Part::Bodies) {
+            audited.erasures.check(self.commits.keys().copied(), findings);
+        }
         if audited.tenant.is_some_and(|tenant| tenant != manifest.tenant) {
             findings.add(None, "manifest.wrong", "the manifest names another tenant");
         }
@@ -285,11 +309,26 @@ impl Reading {
             bodies: self.bodies,
             bodies_absent: self.commits.len() as u64,
             canons: self.canons,
+            canons_absent,
             lines,
             compared: check.against.len() as u64,
             audited,
             manifest: self.manifest,
         }
+    }
+
+    /// Every version that entries name must be here, or be left out as the manifest says.
+    fn check_canons(&mut self) -> u64 {
+        let mut absent = std::mem::take(&mut self.canons_named);
+        absent.retain(|canon, _| !self.canons_here.contains(canon));
+        let count = absent.len() as u64;
+        if self.is_ended && !self.manifest.left_out.contains(&Part::Canons) {
+            for (canon, seq) in absent {
+                let message = format!("it names the canon {canon}, whose files are not here");
+                self.find(Some(seq), "canon.absent", message);
+            }
+        }
+        count
     }
 
     fn pruned_root(&self) -> Option<Digest> {
@@ -304,6 +343,12 @@ impl Reading {
             ("canons", self.canons, canons),
             ("bodies", self.bodies, bodies),
         ];
+        for (part, stated) in [(Part::Bodies, bodies), (Part::Canons, canons)] {
+            if stated > 0 && self.manifest.left_out.contains(&part) {
+                let message = format!("the manifest says that {} were left out", part.as_str());
+                self.find(None, "manifest.wrong", message);
+            }
+        }
         for (name, found, stated) in numbers {
             if found != stated {
                 let message = format!("the manifest states {stated} {name}, {found} hold");

@@ -199,7 +199,7 @@ pub(super) const SESSION_SEALED: &[Field] = &[
     must("trace", Shape::Digest),
 ];
 pub(super) const BODIES_ERASED: &[Field] =
-    &[must("subject", Shape::Digest), must("bodies", Shape::Count)];
+    &[must("subject", Shape::Digest), must("bodies", Shape::Count), may("entries", Shape::Seqs)];
 pub(super) const SEGMENT_PRUNED: &[Field] = &[
     must("from", Shape::Count),
     must("to", Shape::Count),

@@ -8,7 +8,7 @@ use cog_base::entropy::{Entropy, SeededEntropy};
 use cog_base::id::{ApprovalId, DenialId, ProposalId, ReceiptId, RunId, SelectionId, TenantId};
 use cog_base::json::{Map, Value};
 use cog_base::{Timestamp, time};
-use cog_ledger::bundle::{BundleWriter, CanonFiles, Manifest};
+use cog_ledger::bundle::{BundleWriter, CanonFiles, Manifest, Part};
 use cog_ledger::memory::{KeptLog, MemoryShelf};
 use cog_ledger::merkle::Frontier;
 use cog_ledger::session::Tally;
@@ -417,6 +417,7 @@ impl House {
             bodies: bodies.len() as u64,
             canons: canons.len() as u64,
             created,
+            left_out: if with_bodies { BTreeSet::new() } else { BTreeSet::from([Part::Bodies]) },
         };
         let mut out = Vec::new();
         let mut writer = BundleWriter::begin(&mut out, &manifest).unwrap();

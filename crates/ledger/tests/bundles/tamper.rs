@@ -108,6 +108,8 @@ const WAYS: &[(&str, Way)] = &[
     ("signed again by a key out of force", signed_by_old_key),
     ("body changed, end rewritten", body_changed),
     ("canon changed, end rewritten", canon_changed),
+    ("body dropped, numbers rewritten", body_dropped),
+    ("canon dropped, numbers rewritten", canon_dropped),
     ("split view", split_view),
 ];
 
@@ -300,6 +302,35 @@ fn canon_changed(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
     let place = chance.pick(&places(&lines, "{\"canon\":"));
     chance.change(&mut lines[place]);
     Some(resealed(&lines))
+}
+
+fn body_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let lines = lines(&target.bundle);
+    Some(dropped(&lines, chance.pick(&places(&lines, "{\"body\":"))))
+}
+
+fn canon_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let lines = lines(&target.bundle);
+    let place = chance.pick(&places(&lines, "{\"canon\":"));
+    let canon = parse(std::str::from_utf8(&lines[place]).ok()?).ok()?;
+    let digest = canon.at(&["canon", "digest"])?.as_text()?.to_owned();
+    // In a pruned bundle a version may be there that no kept entry names.
+    let names = |place: &usize| String::from_utf8_lossy(&lines[*place]).contains(&digest);
+    places(&lines, "{\"entry\":").iter().any(names).then(|| dropped(&lines, place))
+}
+
+/// Without one line, and with numbers that fit: nobody signs them.
+fn dropped(lines: &[Vec<u8>], place: usize) -> Vec<u8> {
+    let mut lines = lines.to_vec();
+    lines.remove(place);
+    let manifest = parse(std::str::from_utf8(&lines[0]).unwrap()).unwrap();
+    let mut manifest = manifest.as_map().unwrap().clone();
+    for (name, start) in [("bodies", "{\"body\":"), ("canons", "{\"canon\":")] {
+        let count = places(&lines, start).len() as u64;
+        manifest.insert(name.to_owned(), Value::from(count));
+    }
+    lines[0] = Value::Map(manifest).canonical();
+    resealed(&lines)
 }
 
 fn split_view(target: &Target, _: &mut Chance) -> Option<Vec<u8>> {

@@ -42,7 +42,7 @@ pub(super) fn derive(
     let cannot = |error| failed("read entries", error);
     let mut read = db
         .prepare_cached(
-            "SELECT kind, back, kin, tag, leaf, bytes, place FROM entry
+            "SELECT kind, back, kin, tag, bytes, place, head FROM entry
              WHERE place >= ?1 AND place <= ?2 ORDER BY place",
         )
         .map_err(cannot)?;
@@ -50,7 +50,7 @@ pub(super) fn derive(
     let mut rows = read.query([range.place(0), range.place(u64::MAX)]).map_err(cannot)?;
     let mut pass = Pass::new(db, log, findings)?;
     while let Some(row) = rows.next().map_err(cannot)? {
-        let place = row.get(6).map_err(cannot)?;
+        let place = row.get(5).map_err(cannot)?;
         pass.row(place, row)?;
     }
     pass.absent(log.end.size)?;
@@ -126,7 +126,7 @@ impl<'a> Pass<'a> {
             );
         }
         self.entry(place, found.links, &found.entry)?;
-        self.leaf(seq, found.entry.leaf())?;
+        self.leaf(seq, found.entry.leaf(), head(row))?;
         self.derived.last = Some(found.entry);
         Ok(())
     }
@@ -138,7 +138,7 @@ impl<'a> Pass<'a> {
         row: &Row<'_>,
         error: &StoreError,
     ) -> Result<(), StoreError> {
-        let bytes = row.get_ref(5).ok().and_then(|bytes| bytes.as_blob().ok());
+        let bytes = row.get_ref(4).ok().and_then(|bytes| bytes.as_blob().ok());
         let entry = bytes.and_then(|bytes| Entry::parse(bytes).ok());
         let is_own = |entry: &Entry| entry.seq() == seq && entry.tenant() == self.log.tenant;
         let Some(entry) = entry.filter(is_own) else {
@@ -147,7 +147,7 @@ impl<'a> Pass<'a> {
             self.derived.tree = None;
             return Ok(());
         };
-        let what = "its leaf hash, kind, links and tag are not those that were written with it";
+        let what = "its bytes, kind, links and tag are not those that were written together";
         self.findings.add(Some(seq), "store.links", what);
         let links = Links {
             kind: row.get(0).unwrap_or_default(),
@@ -155,7 +155,7 @@ impl<'a> Pass<'a> {
             kin: row.get(2).unwrap_or_default(),
         };
         self.entry(self.log.range().place(seq), links, &entry)?;
-        self.leaf(seq, entry.leaf())?;
+        self.leaf(seq, entry.leaf(), head(row))?;
         self.derived.last = Some(entry);
         Ok(())
     }
@@ -217,7 +217,7 @@ impl<'a> Pass<'a> {
         while self.next < seq {
             let at = self.next;
             if let Some(leaf) = self.pruned_leaf(at)? {
-                self.leaf(at, leaf)?;
+                self.leaf(at, leaf, None)?;
                 continue;
             }
             self.next = at + 1;
@@ -251,8 +251,9 @@ impl<'a> Pass<'a> {
         Ok(hash.and_then(|hash| hash.try_into().ok()).map(Digest::from_bytes))
     }
 
-    /// Put a leaf in the tree, and compare what is kept of the tree there.
-    fn leaf(&mut self, seq: u64, leaf: Digest) -> Result<(), StoreError> {
+    /// Put a leaf in the tree, and compare what is kept of the tree there. `head` is what the
+    /// row has; the heads within what was pruned are apart.
+    fn leaf(&mut self, seq: u64, leaf: Digest, head: Option<Vec<u8>>) -> Result<(), StoreError> {
         self.next = seq + 1;
         let Some(tree) = &mut self.derived.tree else { return Ok(()) };
         let mut finished = Vec::new();
@@ -272,7 +273,11 @@ impl<'a> Pass<'a> {
                 self.findings.add(Some(seq), "store.node", what);
             }
         }
-        let kept = text_or_bytes(&mut self.head, self.log.range().place(seq + 1))?;
+        let kept = if seq < self.log.end.pruned.entries {
+            text_or_bytes(&mut self.head, self.log.range().place(seq + 1))?
+        } else {
+            head
+        };
         let Some(kept) = kept else { return Ok(()) };
         let head = String::from_utf8(kept).ok().and_then(|note| Checkpoint::parse(&note).ok());
         if head.is_none_or(|head| head.size() != seq + 1 || head.root() != root) {
@@ -281,6 +286,12 @@ impl<'a> Pass<'a> {
         }
         Ok(())
     }
+}
+
+/// The head in the row of an entry.
+fn head(row: &Row<'_>) -> Option<Vec<u8>> {
+    let head = row.get_ref(6).ok()?.as_bytes_or_null().unwrap_or(Some(b"damaged"));
+    head.map(<[u8]>::to_vec)
 }
 
 /// Whether a link goes back behind what was pruned.

@@ -74,8 +74,14 @@ pub(super) fn compare(
         "store.tile",
         findings,
     )?;
-    let heads = format!("(place > {} OR place = {})", range.place(log.end.size), range.place(0));
-    foreign("checkpoint", &heads, "a signed head beyond the log", "store.head", findings)?;
+    let heads = format!("(place > {pruned} OR place = {})", range.place(0));
+    foreign(
+        "checkpoint",
+        &heads,
+        "a signed head is kept apart that is not of what was pruned",
+        "store.head",
+        findings,
+    )?;
     let bodies = format!(
         "(place < {} OR NOT EXISTS (SELECT 1 FROM entry WHERE entry.place = body.place))",
         range.place(log.end.pruned.bodies)

@@ -80,10 +80,10 @@ impl Scope<'_> {
     ) -> Result<Vec<Entry>, StoreError> {
         let cannot = |error| failed("read entries", error);
         let sql = if select.newest_first {
-            "SELECT kind, back, kin, tag, leaf, bytes, place FROM entry
+            "SELECT kind, back, kin, tag, bytes, place FROM entry
              WHERE place >= ?1 AND place < ?2 ORDER BY place DESC"
         } else {
-            "SELECT kind, back, kin, tag, leaf, bytes, place FROM entry
+            "SELECT kind, back, kin, tag, bytes, place FROM entry
              WHERE place >= ?1 AND place < ?2 ORDER BY place"
         };
         let range = log.range();
@@ -97,10 +97,10 @@ impl Scope<'_> {
                 left.is_nothing().map_err(|seq| log.damaged(&format!("entry {seq}")))?;
                 break;
             };
-            let place = row.get(6).map_err(cannot)?;
+            let place = row.get(5).map_err(cannot)?;
             let met = left.meet(range.seq(place), select.newest_first);
             met.map_err(|seq| log.damaged(&format!("entry {seq}")))?;
-            let links = entries::links(log, place, row)?;
+            let (links, _) = entries::links(log, place, row)?;
             if kinds.is_empty() || kinds.contains(&links.kind) {
                 page.push(entries::parse(log, place, row)?.entry);
             }

@@ -173,7 +173,7 @@ impl Scope<'_> {
         let mut found = Vec::new();
         while place >= begin && found.len() < limit {
             let links = entries::read_links(self.db(), log, place)?;
-            let links = links.ok_or_else(|| missing(place))?;
+            let (links, _) = links.ok_or_else(|| missing(place))?;
             if place < end {
                 found.push((place, links.kind));
             }

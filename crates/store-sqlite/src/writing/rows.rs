@@ -1,6 +1,6 @@
 //! The statements that write entries, prepared once and kept.
 
-use cog_ledger::{Checkpoint, Entry, Node};
+use cog_ledger::{Entry, Node};
 use cog_store::StoreError;
 use rusqlite::{CachedStatement, Transaction, params};
 
@@ -25,7 +25,7 @@ impl<'a> Rows<'a> {
         Ok(Self {
             tx,
             entry: prepare(
-                "INSERT INTO entry (place, kind, back, kin, tag, leaf, bytes)
+                "INSERT INTO entry (place, kind, back, kin, tag, head, bytes)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?,
             id: prepare("INSERT INTO entry_id (key, place) VALUES (?1, ?2)")?,
@@ -34,17 +34,17 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// Write an entry and what it is found by.
+    /// Write an entry and what it is found by; with the head that ends with it, if one does.
     pub(super) fn entry(
         &mut self,
         place: i64,
         links: Links,
         tag: [u8; TAG_BYTES],
+        head: Option<&str>,
         entry: &Entry,
     ) -> Result<(), StoreError> {
         let Links { kind, back, kin } = links;
-        let leaf = entry.leaf();
-        let row = params![place, kind, back, kin, tag, leaf.as_bytes(), entry.bytes()];
+        let row = params![place, kind, back, kin, tag, head, entry.bytes()];
         self.entry.execute(row).map_err(|error| failed("write an entry", error))?;
         if let Some(id) = entry.id() {
             let written = self.id.execute(params![id_key(id), place]);
@@ -80,16 +80,5 @@ impl<'a> Rows<'a> {
                 .map_err(|error| failed("write a subtree root", error))?;
         }
         Ok(())
-    }
-
-    /// Write a signed head.
-    pub(super) fn head(&self, range: Range, head: &Checkpoint) -> Result<(), StoreError> {
-        self.tx
-            .prepare_cached("INSERT INTO checkpoint (place, note) VALUES (?1, ?2)")
-            .and_then(|mut insert| {
-                insert.execute(params![range.place(head.size()), head.to_string()])
-            })
-            .map(drop)
-            .map_err(|error| failed("write a signed head", error))
     }
 }

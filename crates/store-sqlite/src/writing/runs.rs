@@ -110,24 +110,56 @@ impl Held {
         let before = self.counted.take().unwrap_or_default();
         self.counted = (!self.is_sealed).then(|| self.run.mark(&log.bindings));
         log.state.sum = log.state.sum.minus(before).plus(self.counted.unwrap_or_default());
-        let cannot = |error| failed("write a run", error);
+        let is_kept = std::mem::replace(&mut self.is_kept, true);
         let run = &self.run;
-        if std::mem::replace(&mut self.is_kept, true) {
-            let sql = "UPDATE session SET last = ?2, entries = ?3, started = ?4, status = ?5,
-                 is_open = ?6 WHERE first = ?1";
-            let mut update = tx.prepare_cached(sql).map_err(cannot)?;
-            let (status, is_open) = (&run.status, !self.is_sealed);
-            let row = params![run.first, run.last, run.entries, run.started, status, is_open];
-            return update.execute(row).map(drop).map_err(cannot);
-        }
-        let sql = "INSERT INTO session (first, log, id, last, entries, started, status, is_open)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let mut insert = tx.prepare_cached(sql).map_err(cannot)?;
+        let written = if !is_kept {
+            self.insert(tx, log)
+        } else if self.is_sealed || run.status.is_some() {
+            tx.prepare_cached(
+                "UPDATE session SET last = ?2, entries = ?3, started = ?4, status = ?5,
+                 is_open = ?6 WHERE first = ?1",
+            )
+            .and_then(|mut update| {
+                let (status, is_open) = (&run.status, !self.is_sealed);
+                update.execute(params![
+                    run.first,
+                    run.last,
+                    run.entries,
+                    run.started,
+                    status,
+                    is_open
+                ])
+            })
+        } else {
+            // What says that it is open stays as it is, and so does the index over it.
+            tx.prepare_cached(
+                "UPDATE session SET last = ?2, entries = ?3, started = ?4 WHERE first = ?1",
+            )
+            .and_then(|mut update| {
+                update.execute(params![run.first, run.last, run.entries, run.started])
+            })
+        };
+        written.map(drop).map_err(|error| failed("write a run", error))
+    }
+
+    fn insert(&self, tx: &Transaction<'_>, log: &Log) -> rusqlite::Result<usize> {
+        let run = &self.run;
         let id = run.id.uuid().as_u128().to_be_bytes();
         let (status, is_open) = (&run.status, !self.is_sealed);
-        let row =
-            params![run.first, log.no, id, run.last, run.entries, run.started, status, is_open];
-        insert.execute(row).map(drop).map_err(cannot)
+        tx.prepare_cached(
+            "INSERT INTO session (first, log, id, last, entries, started, status, is_open)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            run.first,
+            log.no,
+            id,
+            run.last,
+            run.entries,
+            run.started,
+            status,
+            is_open
+        ])
     }
 }
 

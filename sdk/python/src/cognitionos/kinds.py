@@ -143,7 +143,11 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
         },
         {},
     ),
-    "bodies.erased": (False, {"subject": is_digest, "bodies": is_count}, {}),
+    "bodies.erased": (
+        False,
+        {"subject": is_digest, "bodies": is_count},
+        {"entries": _counts},
+    ),
     "segment.pruned": (
         False,
         {"from": is_count, "to": is_count, "root": is_digest, "reason": _text},

@@ -109,6 +109,8 @@ def as_json(verified: Verified) -> dict[str, Any]:
         "bodies": verified.bodies,
         "bodies_absent": verified.bodies_absent,
         "canons": verified.canons,
+        "canons_absent": verified.canons_absent,
+        "left_out": sorted(verified.manifest.left_out),
         "canons_in_force": dict(sorted(audit.canons.in_force.items())),
         "compared": verified.compared,
         "not_followed": audit.not_followed,
@@ -127,11 +129,14 @@ def as_text(verified: Verified) -> str:
         f"log        {manifest.origin}",
         f"entries    {verified.entries} of {manifest.size}, from {manifest.first}",
         f"bodies     {verified.bodies} match, {verified.bodies_absent} not here",
-        f"canons     {verified.canons} match their digest",
+        f"canons     {verified.canons} match their digest, {verified.canons_absent} not here",
         f"signed by  {verified.signer or 'nobody who is trusted'}",
     ]
     outcomes = ", ".join(f"{audit.sessions.outcomes[word]} {word}" for word in DISPOSITIONS)
     lines.append(f"receipts   {audit.kinds['receipt']}: {outcomes}")
+    if manifest.left_out:
+        left_out = " and ".join(sorted(manifest.left_out))
+        lines.append(f"left out   {left_out}, by whoever made the bundle")
     if verified.compared:
         lines.append(f"compared   with {verified.compared} earlier heads")
     if audit.not_followed:

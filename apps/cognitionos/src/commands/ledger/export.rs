@@ -14,7 +14,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use cog_base::words::counted;
 use cog_base::{Clock as _, Digest, Value};
-use cog_ledger::bundle::{BundleWriter, CanonFiles, Check, Manifest, Verified, read_head};
+use cog_ledger::bundle::{BundleWriter, CanonFiles, Check, Manifest, Part, Verified, read_head};
 use cog_ledger::{Checkpoint, Entry, Kind, VerifierKey};
 use cog_store::{Select, frontier};
 
@@ -106,6 +106,7 @@ fn bundle(home: &Home, bodies: bool, out: &mut dyn Write) -> anyhow::Result<()> 
         bodies: with_body.len() as u64,
         canons: canons.len() as u64,
         created: SystemClock.now(),
+        left_out: (!bodies).then_some(Part::Bodies).into_iter().collect(),
     };
     let mut writer = BundleWriter::begin(out, &manifest)?;
     for key in keys(home)? {

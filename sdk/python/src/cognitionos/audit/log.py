@@ -12,6 +12,7 @@ from ..note import VerifierKey
 from ..values import read_digest, show_digest
 from .approvals import Approvals
 from .canons import Canons
+from .erasures import Erasures
 from .sessions import Sessions
 
 
@@ -40,6 +41,7 @@ class Audit:
         self.sessions = Sessions(is_pruned, self.findings)
         self.approvals = Approvals(is_pruned, self.sessions, self.findings)
         self.canons = Canons(first, self.findings)
+        self.erasures = Erasures(self.findings)
         self._next = first
         self._last: Entry | None = None
 
@@ -56,6 +58,8 @@ class Audit:
             self._key_rotated(entry)
         elif entry.kind == "segment.pruned":
             self._segment_pruned(entry)
+        elif entry.kind == "bodies.erased":
+            self.erasures.erased(entry)
         elif entry.kind in ("evidence", "outcome"):
             self.canons.seen(entry)
         elif entry.kind == "plan.selected":

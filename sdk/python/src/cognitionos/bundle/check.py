@@ -37,9 +37,13 @@ class Verified:
     bodies: int
     """The bodies whose commitments hold."""
     bodies_absent: int
-    """The entries that have a body which is not here: left out, erased or pruned."""
+    """The entries that have a body which is not here: left out or erased.
+
+    Without an entry or a manifest that says so, it is a finding."""
     canons: int
     """The versions of canon here whose files have their digest."""
+    canons_absent: int
+    """The versions that entries name and that are not here."""
     lines: int
     compared: int
     """How many earlier heads the log was compared with."""
@@ -110,6 +114,9 @@ class _Reading:
         self._wanted = {manifest.first, *(head.size for head in against)}
         self._roots = {0: EMPTY_ROOT}
         self._commits: dict[int, str] = {}
+        self._canons_here: set[str] = set()
+        self._canons_named: dict[str, int] = {}
+        """The versions that entries name, and the first that does."""
         self._checkpoints: list[Checkpoint] = []
         self._entries = self._bodies = self._canons = 0
         self._last_body = -1
@@ -142,6 +149,7 @@ class _Reading:
                 self.find("bundle.digest", "the lines before the last are not those it names")
 
     def _canon(self, canon: CanonFiles) -> None:
+        self._canons_here.add(show_digest(canon.digest))
         if canon.computed() == canon.digest:
             self._canons += 1
         else:
@@ -166,6 +174,12 @@ class _Reading:
         self._audit.entry(entry)
         if len(self._audit.keys) > keys_before and entry.kind == "key.rotated":
             self._wanted.add(entry.seq + 1)
+        named = [entry.canon]
+        if entry.kind in ("canon.proposed", "canon.activated"):
+            named.append(entry.data["digest"])
+        for canon in named:
+            if canon is not None:
+                self._canons_named.setdefault(canon, entry.seq)
         if entry.commit is not None:
             self._commits[entry.seq] = entry.commit
         if self._tree is not None:
@@ -182,6 +196,10 @@ class _Reading:
         if body.seq <= self._last_body:
             self.find("body.order", "its body is out of order or there twice", body.seq)
         self._last_body = body.seq
+        erasure = self._audit.erasures.named.get(body.seq)
+        if erasure is not None:
+            message = f"its body is here, and entry {erasure} says that it was erased"
+            self.find("body.not_erased", message, body.seq)
         commit = self._commits.pop(body.seq, None)
         if commit is None:
             self.find("body.unknown", "a body is here that no entry commits to", body.seq)
@@ -201,6 +219,7 @@ class _Reading:
         else:
             self._check_tree(head)
         self._audit.finish()
+        canons_absent = self._check_absent()
         self._check_pruned()
         signer = self._signer(head) if head else None
         for earlier in self._against:
@@ -217,6 +236,7 @@ class _Reading:
             bodies=self._bodies,
             bodies_absent=len(self._commits),
             canons=self._canons,
+            canons_absent=canons_absent,
             lines=lines,
             compared=len(self._against),
         )
@@ -237,6 +257,25 @@ class _Reading:
             self.find("manifest.wrong", "the manifest names another origin")
         if head is not None and head.origin != stated.origin:
             self.find("manifest.wrong", "the manifest names another origin than the head")
+
+    def _check_absent(self) -> int:
+        """What entries name must be here, or something must say why it is not."""
+        left_out = self._manifest.left_out
+        for part, stated in (
+            ("bodies", self._manifest.bodies),
+            ("canons", self._manifest.canons),
+        ):
+            if part in left_out and stated > 0:
+                self.find("manifest.wrong", f"the manifest says that {part} were left out")
+        # Of a bundle that breaks off, nobody knows what it had.
+        if self.is_ended and "bodies" not in left_out:
+            self._audit.erasures.check(self._commits)
+        absent = [name for name in self._canons_named if name not in self._canons_here]
+        if self.is_ended and "canons" not in left_out:
+            for name in absent:
+                message = f"it names the canon {name}, whose files are not here"
+                self.find("canon.absent", message, self._canons_named[name])
+        return len(absent)
 
     def _check_tree(self, head: Checkpoint) -> None:
         """The tree over the entries is the one that was signed."""

@@ -46,6 +46,8 @@ class Manifest:
     bodies: int
     canons: int
     created: str
+    left_out: frozenset[str] = frozenset()
+    """What the log has and whoever made the bundle left out: `bodies`, `canons`."""
 
     @classmethod
     def parse(cls, line: bytes) -> Manifest:
@@ -67,6 +69,8 @@ class Manifest:
             "canons": is_count(members.get("canons")),
             "created": is_time(members.get("created")),
         }
+        left_out = members.pop("left_out", None)
+        shapes["created"] &= left_out is None or _is_left_out(left_out)
         is_right = members.keys() == shapes.keys() and all(shapes.values())
         if not is_right or root is None or not _adds_up(members):
             raise BadInput(f"this is not a bundle: its first line is no manifest of {FORMAT}")
@@ -80,7 +84,12 @@ class Manifest:
             members["bodies"],
             members["canons"],
             members["created"],
+            frozenset(left_out or ()),
         )
+
+
+def _is_left_out(words: object) -> bool:
+    return words in (["bodies"], ["canons"], ["bodies", "canons"])
 
 
 def _adds_up(members: dict[str, Any]) -> bool:

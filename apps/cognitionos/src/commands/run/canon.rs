@@ -1,0 +1,132 @@
+//! Which canon decides in a run, and how the first run of a domain founds it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cog_base::Digest;
+use cog_base::words::counted;
+use cog_canon::{Canon, Source};
+use cog_gate::Actor;
+
+use super::Plan;
+use crate::canon_dir;
+use crate::cli::RunArgs;
+use crate::failure::{Exit, Failure};
+use crate::home::Home;
+use crate::terminal::{Terminal, Tone, plain};
+
+/// What decides.
+pub(super) struct Bound {
+    /// The canon; without one everything is refused.
+    pub(super) canon: Option<Arc<Canon>>,
+    /// Its files, when it is to be put in force as the first of its domain.
+    new: Option<Source>,
+}
+
+impl Bound {
+    fn known(canon: Canon) -> Self {
+        Self { canon: Some(Arc::new(canon)), new: None }
+    }
+
+    /// Put the first canon of a domain in force; nothing to do for any other. It is recorded
+    /// when everything else that a run needs is there.
+    pub(super) fn found(
+        &self,
+        home: &Home,
+        environment: &str,
+        actor: &Actor,
+        terminal: &Terminal,
+    ) -> anyhow::Result<()> {
+        let (Some(canon), Some(source)) = (&self.canon, &self.new) else { return Ok(()) };
+        home.keep_canon(source, canon.digest())?;
+        let draft = home.change_control()?.found(canon, environment, actor)?;
+        home.append(vec![draft])?;
+        terminal.note(&format!(
+            "canon {} founds the domain `{}` ({})",
+            plain(canon.name()),
+            canon.domain(),
+            canon.digest().short()
+        ));
+        Ok(())
+    }
+}
+
+/// The canon in force in the run's domain. The first run of a domain founds it from the
+/// folder; later the folder must be the version in force, or be proposed. Nothing is recorded
+/// yet: see [`Bound::found`].
+pub(super) fn bind(
+    home: &Home,
+    plan: &Plan,
+    args: &RunArgs,
+    terminal: &Terminal,
+) -> anyhow::Result<Bound> {
+    let change = home.change_control()?;
+    let in_force = change.in_force(&plan.domain);
+    let beside = plan.base.join("canon");
+    let dir = args.canon.clone().or_else(|| canon_dir::is_canon(&beside).then_some(beside));
+    let Some(dir) = dir else {
+        let Some(digest) = in_force else {
+            terminal.note(&terminal.tint(
+                Tone::Ask,
+                "no canon: no --canon DIR and no folder `canon` beside the workflow, so everything is refused",
+            ));
+            return Ok(Bound { canon: None, new: None });
+        };
+        return in_force_as_kept(home, digest);
+    };
+    let (source, canon) = canon_dir::load(&dir)?;
+    if canon.domain() != plan.domain {
+        let message = format!(
+            "the canon in {} is for the domain `{}`, the workflow belongs to `{}`",
+            dir.display(),
+            canon.domain(),
+            plan.domain
+        );
+        return Err(Failure::told(Exit::BadInput, message));
+    }
+    match in_force {
+        Some(digest) if digest == canon.digest() => Ok(Bound::known(canon)),
+        Some(digest) if args.canon.is_none() => {
+            let message = format!(
+                "the folder {} is not the canon in force ({}); the one in force decides. To change it: cognitionos canon propose {}",
+                dir.display(),
+                digest.short(),
+                dir.display()
+            );
+            terminal.note(&terminal.tint(Tone::Ask, &message));
+            in_force_as_kept(home, digest)
+        }
+        Some(digest) => Err(Failure::advise(
+            Exit::Conflict,
+            format!(
+                "the canon in force in `{}` is {}, and {} is {}: a canon changes only by proposal",
+                plan.domain,
+                digest.short(),
+                dir.display(),
+                canon.digest().short()
+            ),
+            format!("cognitionos canon propose {} --as user:NAME", dir.display()),
+        )),
+        None => founding(source, canon, &dir),
+    }
+}
+
+/// The version in force as it was kept.
+fn in_force_as_kept(home: &Home, digest: Digest) -> anyhow::Result<Bound> {
+    Ok(Bound { canon: home.canon(digest)?.map(Arc::new), new: None })
+}
+
+/// The first canon of a domain, if its own tests pass.
+fn founding(source: Source, canon: Canon, dir: &Path) -> anyhow::Result<Bound> {
+    let failed = canon.test().failed.len();
+    if failed > 0 {
+        let fail = "of the canon's tests fail";
+        let fail = counted(failed as u64, "of the canon's tests fails", fail);
+        return Err(Failure::advise(
+            Exit::BadInput,
+            format!("{fail}, so it cannot be put in force"),
+            format!("cognitionos canon test {}", dir.display()),
+        ));
+    }
+    Ok(Bound { canon: Some(Arc::new(canon)), new: Some(source) })
+}

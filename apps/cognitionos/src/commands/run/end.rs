@@ -1,0 +1,118 @@
+//! What is said at the end of a run, and the exit code.
+
+use cog_base::id::RunId;
+use cog_base::words::counted;
+use cog_engine::Sealed;
+
+use super::{End, Wanted};
+use crate::failure::{Exit, Failure};
+use crate::home::Home;
+use crate::terminal::{Terminal, Tone, plain};
+use crate::view::sealed_lines;
+
+/// Tell how a run ended, and say how the program does.
+pub(super) fn report(
+    home: &Home,
+    run: RunId,
+    end: End,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let checkpoint = home.scope()?.checkpoint().map_err(crate::home::told)?;
+    let head = checkpoint.map(|checkpoint| (checkpoint.size(), checkpoint.root()));
+    if terminal.json
+        && let Some((size, root)) = head
+    {
+        terminal.emit(&cog_base::Value::map([
+            ("event", cog_base::Value::from("checkpoint")),
+            ("run", run.into()),
+            ("size", size.into()),
+            ("root", root.into()),
+        ]));
+    }
+    let exit = match &end {
+        End::Sealed(sealed) => {
+            if !terminal.json {
+                for line in sealed_lines(terminal, run, sealed) {
+                    terminal.say(&line);
+                }
+            }
+            exit_of(sealed)
+        }
+        End::Parked { asked, so_far } => {
+            if !terminal.json {
+                parked(run, asked, so_far, terminal);
+            }
+            Exit::Waiting
+        }
+        End::Left { exit, so_far } => {
+            left(home, run, *exit, so_far, terminal);
+            *exit
+        }
+        End::Stopped(message) => {
+            return Err(Failure::advise(
+                Exit::Failed,
+                format!("{run} stopped: the ledger could not be written: {}", plain(message)),
+                format!("mend the cause, then: cognitionos run --resume {run}"),
+            ));
+        }
+    };
+    if !terminal.json && !terminal.quiet {
+        if let Some((size, root)) = head {
+            let entries = counted(size, "entry", "entries");
+            terminal.say(&format!("  checkpoint: {entries}, root {}", root.short()));
+        }
+        look_closer(run, terminal);
+    }
+    Ok(exit)
+}
+
+fn parked(run: RunId, asked: &[Wanted], so_far: &str, terminal: &Terminal) {
+    let word = terminal.tint(Tone::Ask, "waiting for approval");
+    terminal.say(&format!("\n{word}  {run}\n{so_far}"));
+    terminal.say("  The rest goes on when it is answered:");
+    for Wanted { id, people } in asked {
+        let who = people.first().map_or("user:NAME", String::as_str);
+        terminal.say(&format!("  cognitionos approvals approve {id} --as {who}"));
+    }
+    terminal.say(&format!("  cognitionos run --resume {run}"));
+}
+
+/// A signal came: the run stands where its ledger stands.
+fn left(home: &Home, run: RunId, exit: Exit, so_far: &str, terminal: &Terminal) {
+    let word = if exit == Exit::Terminated { "terminated" } else { "interrupted" };
+    let began = home.records(run).is_ok();
+    if terminal.json {
+        let members = [("event", "left"), ("why", word)];
+        let members = members.map(|(name, value)| (name, cog_base::Value::from(value)));
+        let began = [("run", run.into()), ("open", began.into())];
+        terminal.emit(&cog_base::Value::map(members.into_iter().chain(began)));
+        return;
+    }
+    let word = terminal.tint(Tone::Ask, word);
+    terminal.complain(&format!("\n{word}  {run}\n{so_far}"));
+    if began {
+        terminal.complain(&format!("  go on with: cognitionos run --resume {run}"));
+    } else {
+        terminal.complain("  nothing of it had begun");
+    }
+}
+
+fn look_closer(run: RunId, terminal: &Terminal) {
+    terminal.say("\nLook closer:");
+    terminal.say(&format!("  cognitionos ledger list --run {run}"));
+    terminal.say(&format!("  cognitionos replay {run}"));
+    terminal.say("  cognitionos ledger verify");
+}
+
+fn exit_of(sealed: &Sealed) -> Exit {
+    let error = sealed.error.as_ref();
+    let code = error.and_then(|error| error.get("code")?.as_text()).unwrap_or_default();
+    match (sealed.status.as_str(), code) {
+        ("completed", _) => Exit::Done,
+        ("cancelled", _) => Exit::Interrupted,
+        (_, "over_budget" | "budget.exceeded" | "quota.exceeded") => Exit::Limit,
+        ("refused", _) => Exit::Refused,
+        (_, code) if code.ends_with("timeout") || code.ends_with("timed_out") => Exit::Timeout,
+        _ => Exit::Failed,
+    }
+}
