@@ -23,7 +23,7 @@ fn rebound(name: &str, place: &str) -> Folder {
 fn a_workflow_does_not_choose_where_payments_go() {
     let folder = rebound("root-elsewhere", "./elsewhere");
     let refused = folder.cog(&["run", "rebound.yaml"]).ends(4).says(&["root.elsewhere"]);
-    let denial = refused.id("dny_");
+    let denial = refused.id("dny");
     folder.cog(&["why", &denial]).ends(0).says(&["elsewhere"]);
     assert!(!folder.has("elsewhere"), "a folder was made without a receipt");
     assert_eq!(folder.entries("receipt").len(), 0);
@@ -41,12 +41,12 @@ fn a_link_leads_no_root_elsewhere() {
 
 #[test]
 fn no_root_shares_anything_with_the_data_folder() {
-    for (name, place) in [("data", ".cognitionos"), ("keys", ".cognitionos/keys"), ("over", ".")] {
+    for (name, place) in [("data", "data"), ("keys", "data/keys"), ("over", ".")] {
         let folder = rebound(&format!("root-{name}"), place);
         folder.cog(&["run", "workflow.yaml"]).ends(8);
-        let before = folder.snapshot(".cognitionos/keys");
+        let before = folder.snapshot("data/keys");
         folder.cog(&["run", "rebound.yaml"]).ends(4).says(&["no effect may reach the ledger"]);
-        assert_eq!(folder.snapshot(".cognitionos/keys"), before);
+        assert_eq!(folder.snapshot("data/keys"), before);
         folder.holds();
     }
 }
