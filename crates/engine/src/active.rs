@@ -109,6 +109,8 @@ pub(crate) struct Question {
     pub(crate) need: Need,
     pub(crate) message: String,
     pub(crate) expires_ms: u64,
+    /// Whose personal data the message holds.
+    pub(crate) subject: Option<String>,
     /// The request, once it is made.
     pub(crate) approval: Option<ApprovalId>,
 }
@@ -178,14 +180,15 @@ impl Active {
                 self.wanted.insert(step.clone(), wanted);
                 Some(Todo::Effect(step))
             }
-            Action::Choose { step, goal, constraints, plans, attempt } => {
-                let choice = Choice { step: step.clone(), goal, constraints, plans, attempt };
-                self.choices.insert(step.clone(), choice);
-                Some(Todo::Choice(step))
+            Action::Choose { step, goal, constraints, plans, attempt, subject } => {
+                let place = step.clone();
+                let choice = Choice { step, goal, constraints, plans, attempt, subject };
+                self.choices.insert(place.clone(), choice);
+                Some(Todo::Choice(place))
             }
-            Action::Ask { step, by, count, message, expires_ms } => {
+            Action::Ask { step, by, count, message, expires_ms, subject } => {
                 let need = Need { count: count.into(), of: by };
-                let question = Question { need, message, expires_ms, approval: None };
+                let question = Question { need, message, expires_ms, subject, approval: None };
                 self.asks.insert(step.clone(), question);
                 Some(Todo::Question(step, expires_ms))
             }

@@ -12,7 +12,7 @@ use cog_flow::{Event, PlanSpec, PlanStep, StepPath};
 use cog_gate::decision::{Decision, Verdict};
 use cog_gate::explain::reason;
 use cog_gate::{Actor, Answer, AnyEffect, Effect, Gate, Question, Refusal};
-use cog_ledger::Kind;
+use cog_ledger::{BodyDraft, Kind};
 use cog_optr::{Admissible, Candidate, Constraints, Envelope, Risk, StepEstimate, Used, Weights};
 
 use crate::active::Active;
@@ -28,6 +28,8 @@ pub(crate) struct Choice {
     pub(crate) constraints: cog_flow::Constraints,
     pub(crate) plans: Vec<PlanSpec>,
     pub(crate) attempt: u32,
+    /// Whose personal data goal and candidates hold.
+    pub(crate) subject: Option<String>,
 }
 
 impl Engine {
@@ -40,7 +42,7 @@ impl Engine {
         choice: Choice,
         turn: &mut Turn,
     ) -> Result<Event, NoEntropy> {
-        let Choice { step, goal, constraints, plans, attempt } = choice;
+        let Choice { step, goal, constraints, plans, attempt, subject } = choice;
         let selection = SelectionId::new(self.now(), self.entropy.as_mut())?;
         let Some(active) = self.runs.get(&id) else {
             return Ok(Event::Planned { step, plan: None, reason: "the run is gone".into() });
@@ -67,18 +69,20 @@ impl Engine {
         let mut data = Map::from([
             ("id".into(), selection.into()),
             ("step".into(), step.to_string().into()),
-            ("goal".into(), goal.as_str().into()),
             ("attempt".into(), attempt.into()),
-            ("candidates".into(), table.clone()),
+            ("candidates".into(), named(&table)),
         ]);
+        // What may be about a person stands in the body, which can be erased.
+        let mut about = vec![("goal", Value::from(goal.as_str())), ("candidates", table.clone())];
         match &chosen {
-            Some(chosen) => data.insert("chosen".into(), chosen.as_str().into()),
-            None => data.insert("reason".into(), reason.as_str().into()),
-        };
+            Some(chosen) => drop(data.insert("chosen".into(), chosen.as_str().into())),
+            None => about.push(("reason", reason.as_str().into())),
+        }
+        let body = Some(BodyDraft { subject, bytes: Value::map(about).canonical() });
         let Some(active) = self.runs.get(&id) else {
             return Ok(Event::Planned { step, plan: None, reason });
         };
-        let draft = draft(&active.origin, Kind::PlanSelected, in_force, data, None);
+        let draft = draft(&active.origin, Kind::PlanSelected, in_force, data, body);
         turn.append(active.origin.tenant, id, draft, Await::Nothing);
         let name = step.to_string();
         turn.tell_behind(
@@ -119,7 +123,8 @@ impl Engine {
             let Some(Ok((actor, effect))) = read_part(active, part) else { continue };
             let name = format!("{step}.{}.{}", plan.id, part.id);
             let origin = &active.origin;
-            let question = Question { origin, step: &name, actor, effect, subject: None };
+            let subject = part.subject.clone();
+            let question = Question { origin, step: &name, actor, effect, subject };
             let decision = self.gate.preview(&question, &world);
             if !matches!(decision.verdict, Verdict::Refuse(_)) {
                 continue;
@@ -291,6 +296,17 @@ fn no_weights() -> Weights {
         loss_micros: std::collections::BTreeMap::new(),
         risk_weight_percent: 100,
     }
+}
+
+/// The candidates as the entry names them: which they were, and why each fell out, in a word.
+fn named(table: &Value) -> Value {
+    let candidates = table.as_list().unwrap_or_default().iter().map(|candidate| {
+        let code = candidate.at(&["reason", "code"]).cloned();
+        let members = ["plan", "digest"].map(|name| (name, candidate.get(name).cloned()));
+        let members = members.into_iter().chain([("code", code)]);
+        Value::map(members.filter_map(|(name, value)| Some((name, value?))))
+    });
+    Value::list(candidates)
 }
 
 fn digest(plan: &PlanSpec) -> Digest {

@@ -163,7 +163,7 @@ impl History {
             Kind::ApprovalRequested => self.requested(record)?,
             Kind::ApprovalGranted | Kind::ApprovalRejected => {}
             Kind::Outcome => self.outcome(record)?,
-            Kind::PlanSelected => self.planned(entry)?,
+            Kind::PlanSelected => self.planned(record)?,
             Kind::Evidence => self.evidence(entry)?,
             Kind::SessionSealed => self.seal(entry)?,
             Kind::SessionStarted
@@ -288,15 +288,23 @@ impl History {
         Ok(())
     }
 
-    fn planned(&mut self, entry: &Entry) -> Result<(), Mismatch> {
+    fn planned(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let entry = &record.entry;
         let step = step_of(entry)?;
         if self.active.choices.remove(&step).is_none() {
             return Err(unexpected(entry, "the flow wants no choice there"));
         }
         let plan = entry.data().get("chosen").and_then(Value::as_text).map(str::to_owned);
-        let reason = entry.data().get("reason").and_then(Value::as_text).unwrap_or_default();
+        // Why there is none stands in the body; in the entry it did at first.
+        let about = record.body.as_ref().and_then(|body| body.get("reason"));
+        let reason = about.or(entry.data().get("reason")).and_then(Value::as_text);
+        let reason = match (&plan, reason) {
+            (Some(_), _) => String::new(),
+            (None, Some(reason)) => reason.to_owned(),
+            (None, None) => return Err(no_body(entry)),
+        };
         self.selection = entry.data().get("id").cloned();
-        let event = Event::Planned { step, plan, reason: reason.to_owned() };
+        let event = Event::Planned { step, plan, reason };
         let actions = self.active.run.apply(event);
         let actions = actions.map_err(|error| unexpected(entry, &error.to_string()))?;
         self.take(actions);
@@ -374,10 +382,10 @@ impl History {
     /// Note what the flow wants; nothing is asked or done.
     fn take(&mut self, actions: Vec<Action>) {
         let named = actions.iter().filter_map(|action| match action {
-            Action::Perform { subject, .. } => subject.clone(),
-            Action::Choose { .. }
-            | Action::Ask { .. }
-            | Action::Arm { .. }
+            Action::Perform { subject, .. }
+            | Action::Choose { subject, .. }
+            | Action::Ask { subject, .. } => subject.clone(),
+            Action::Arm { .. }
             | Action::Cancel { .. }
             | Action::Fell { .. }
             | Action::Finish { .. } => None,
@@ -411,7 +419,7 @@ impl History {
         self.active.end.as_ref().map(|end| (end.status.as_str(), &end.output))
     }
 
-    /// Whether an effect that it wanted so far holds data of `subject`. While the run is open
+    /// Whether an effect, a choice or a question that it wanted so far holds data of `subject`. While the run is open
     /// they must be kept: without them it can neither go on nor be ended.
     #[must_use]
     pub fn concerns(&self, subject: &str) -> bool {

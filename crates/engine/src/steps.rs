@@ -194,7 +194,7 @@ impl Engine {
     ) -> Result<Option<Event>, NoEntropy> {
         let Some(active) = self.runs.get(&id) else { return Ok(None) };
         let Some(ask) = active.asks.get(step).cloned() else { return Ok(None) };
-        let Question { need, message, expires_ms, .. } = ask;
+        let Question { need, message, expires_ms, subject, .. } = ask;
         let (canon, in_force) = self.canon_for(&active.origin.domain);
         if canon.is_none() {
             return Ok(Some(self.nobody_to_ask(id, step, turn)));
@@ -207,7 +207,7 @@ impl Engine {
             step: &name,
             actor: active.origin.initiator.clone(),
             effect: Consent { step: name.clone(), message, need, expires_ms },
-            subject: None,
+            subject,
         };
         let asked = self.gate.consult(&question, &world, self.entropy.as_mut())?;
         if let Some(draft) = asked.draft {

@@ -15,6 +15,8 @@ mod house;
 mod lost;
 #[path = "engine/rejected.rs"]
 mod rejected;
+#[path = "engine/subjects.rs"]
+mod subjects;
 #[path = "engine/told.rs"]
 mod told;
 #[path = "engine/unrecorded.rs"]

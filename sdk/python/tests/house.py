@@ -186,7 +186,7 @@ class House:
         candidates = [{"plan": plan, "digest": digest(plan)} for plan in ("sepa", "instant")]
         goal = 'Pay Größe "&" \u0007\n\U0001f600'
         data = {"id": self.new_id("pln"), "step": "pay", "goal": goal, "chosen": chosen}
-        # Members beyond the known ones, whose UTF-16 order is not that of code points.
+        # With a goal, as it was written at first, and members beyond the known ones, whose UTF-16 order is not that of code points.
         more = {"candidates": candidates, "\U0001f600": [None, True, -5], "\uffee": {}}
         self.record("plan.selected", {**data, **more}, session=session)
 

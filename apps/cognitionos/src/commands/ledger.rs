@@ -4,6 +4,7 @@ mod admin;
 mod export;
 mod needed;
 mod proof;
+mod verify;
 
 pub(crate) use export::public_key;
 
@@ -29,7 +30,7 @@ pub(crate) fn ledger(
         }
         LedgerCommand::Show { id } => show(&Home::read(data)?, id, terminal),
         LedgerCommand::Verify { against } => {
-            export::verify(&Home::read(data)?, against.as_deref(), terminal)
+            verify::verify(&Home::read(data)?, against.as_deref(), terminal)
         }
         LedgerCommand::Export { output, format, no_bodies, key } => {
             let home = Home::read(data)?;
@@ -136,7 +137,7 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         Kind::Outcome => format!("{} {}", text("disposition"), text("code")),
         Kind::SessionStarted => text("workflow").to_owned(),
         Kind::SessionSealed => text("status").to_owned(),
-        Kind::PlanSelected => format!("{} {} -> {}", text("step"), text("goal"), text("chosen")),
+        Kind::PlanSelected => format!("{} -> {}", text("step"), text("chosen")),
         Kind::CanonActivated => text("digest").to_owned(),
         Kind::CanonProposed => format!("{} {}", text("digest"), text("note")).trim_end().to_owned(),
         Kind::Genesis

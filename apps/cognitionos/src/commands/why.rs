@@ -239,7 +239,12 @@ fn outcome(record: &Record) -> Vec<String> {
 
 fn plan(record: &Record) -> Vec<String> {
     let chosen = text(record, "chosen");
-    let goal = text(record, "goal");
+    // Goal and candidates stand in the body; in the entry they did at first.
+    let member = |name| {
+        let body = record.body.as_ref().and_then(|body| body.get(name));
+        body.or_else(|| record.entry.data().get(name))
+    };
+    let goal = member("goal").and_then(Value::as_text).map_or("what was erased".into(), plain);
     let mut lines = vec![if chosen.is_empty() {
         format!("No plan was admissible for `{goal}`:")
     } else {
@@ -247,7 +252,7 @@ fn plan(record: &Record) -> Vec<String> {
             "For `{goal}` the plan `{chosen}` was selected: the lowest score among those admissible."
         )
     }];
-    let candidates = record.entry.data().get("candidates").and_then(Value::as_list);
+    let candidates = member("candidates").and_then(Value::as_list);
     for candidate in candidates.unwrap_or_default() {
         lines.push(candidate_line(candidate));
         if let Some(score) = candidate.get("score") {

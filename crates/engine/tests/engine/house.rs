@@ -228,7 +228,7 @@ impl House {
         }
     }
 
-    fn log(&self) -> KeptLog {
+    pub(crate) fn log(&self) -> KeptLog {
         self.writer.borrow_mut().shelf().log(tenant()).cloned().unwrap_or_default()
     }
 

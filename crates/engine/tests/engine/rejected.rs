@@ -43,8 +43,9 @@ fn another_plan_that_does_the_same_is_not_put_to_people_again() {
     let records = house.records(run);
     let second = records.iter().rfind(|it| it.entry.text("step") == Some("pay")).unwrap();
     let because = "user:cfo said no to the same in this run: not this month";
-    assert_eq!(second.entry.text("reason"), Some(because));
-    assert!(second.entry.data().get("candidates").unwrap().to_string().contains(because));
+    let about = second.body.as_ref().unwrap();
+    assert_eq!(about.get("reason").unwrap().as_text(), Some(because));
+    assert!(about.get("candidates").unwrap().to_string().contains(because));
     house.assert_replays(run);
 }
 

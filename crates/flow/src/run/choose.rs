@@ -29,14 +29,16 @@ impl Run {
         let choice = self.cells.get_mut(id).choice.get_or_insert_default();
         choice.attempt += 1;
         let (attempt, fallen) = (choice.attempt, choice.fallen.clone());
-        let plans = self.offers(choose, &fallen, frame)?;
+        let definition = Arc::clone(&self.cells.get(id).step);
+        let subject = self.subject(&definition, frame)?;
+        let plans = self.offers(choose, &fallen, frame, subject.as_deref())?;
         let goal = self.evaluate_text(&choose.goal, frame, "`goal`")?;
         let constraints = Constraints {
             cost_micros: self.optional_number(choose.cost_micros.as_ref(), frame)?,
             deadline_ms: self.optional_number(choose.deadline_ms.as_ref(), frame)?,
         };
         let step = self.cells.get(id).path.clone();
-        self.actions.push(Action::Choose { step, goal, constraints, plans, attempt });
+        self.actions.push(Action::Choose { step, goal, constraints, plans, attempt, subject });
         self.listen(id, Phase::Choosing);
         Ok(())
     }
@@ -54,17 +56,24 @@ impl Run {
         choose: &Choose,
         fallen: &BTreeSet<usize>,
         frame: FrameId,
+        subject: Option<&str>,
     ) -> Result<Vec<PlanSpec>, StepError> {
         choose
             .plans
             .iter()
             .enumerate()
             .filter(|(position, _)| !fallen.contains(position))
-            .map(|(_, plan)| self.offer(plan, frame))
+            .map(|(_, plan)| self.offer(plan, frame, subject))
             .collect()
     }
 
-    fn offer(&self, plan: &Plan, frame: FrameId) -> Result<PlanSpec, StepError> {
+    /// A plan as it can be foreseen; `subject` is that of the choice.
+    fn offer(
+        &self,
+        plan: &Plan,
+        frame: FrameId,
+        subject: Option<&str>,
+    ) -> Result<PlanSpec, StepError> {
         let expect = Expect {
             cost_micros: self.evaluate_number(&plan.cost_micros, frame, "`cost_micros`")?,
             latency_ms: self.evaluate_number(&plan.latency_ms, frame, "`latency_ms`")?,
@@ -79,6 +88,7 @@ impl Run {
                 uses: call.operation.as_str().to_owned(),
                 actor: step.actor.clone(),
                 with: self.foreseen(plan, step, call, frame)?,
+                subject: self.foreseen_subject(plan, step, frame)?.or(subject.map(str::to_owned)),
             });
         }
         Ok(PlanSpec { id: plan.id.clone(), expect, steps })
@@ -92,15 +102,7 @@ impl Run {
         call: &EffectCall,
         frame: FrameId,
     ) -> Result<Option<Map>, StepError> {
-        let mut inside = false;
-        for template in call.with.values() {
-            template.each_program(&mut |program| {
-                inside |= program.references().iter().any(|reference| {
-                    matches!(&reference.target, Target::Step(id) if plan.block.index.contains_key(id))
-                });
-            });
-        }
-        if inside {
+        if call.with.values().any(|template| depends_on(template, plan)) {
             return Ok(None);
         }
         let with = self.evaluate_members(&call.with, frame)?;
@@ -109,6 +111,18 @@ impl Run {
             StepError::new("arguments", message)
         })?;
         Ok(Some(with))
+    }
+
+    /// Whose data a plan's step holds by its own word, unless that depends on what the plan
+    /// brings about.
+    fn foreseen_subject(
+        &self,
+        plan: &Plan,
+        step: &Step,
+        frame: FrameId,
+    ) -> Result<Option<String>, StepError> {
+        let known = step.subject.as_ref().filter(|subject| !depends_on(subject, plan));
+        known.map(|subject| self.evaluate_text(subject, frame, "`subject`")).transpose()
     }
 
     /// A selection was made.
@@ -183,4 +197,15 @@ impl Run {
             self.fail(id, error);
         }
     }
+}
+
+/// Whether a template reads what a step of the plan gives.
+fn depends_on(template: &Template, plan: &Plan) -> bool {
+    let mut inside = false;
+    template.each_program(&mut |program| {
+        inside |= program.references().iter().any(|reference| {
+            matches!(&reference.target, Target::Step(id) if plan.block.index.contains_key(id))
+        });
+    });
+    inside
 }

@@ -134,6 +134,8 @@ pub enum Action {
         plans: Vec<PlanSpec>,
         /// 1 for the first selection, then one more for each plan that fell.
         attempt: u32,
+        /// Whose personal data goal and candidates hold.
+        subject: Option<String>,
     },
     /// Ask people. Answered by `Approved`, `Rejected` or, after `expires_ms`, `Due`.
     Ask {
@@ -147,6 +149,8 @@ pub enum Action {
         message: String,
         /// Milliseconds until `Due`.
         expires_ms: u64,
+        /// Whose personal data the question holds.
+        subject: Option<String>,
     },
     /// Wait. Answered by `Due`.
     Arm {
@@ -224,6 +228,8 @@ pub struct PlanStep {
     pub actor: Option<String>,
     /// The arguments; nothing when they depend on what the plan itself brings about.
     pub with: Option<Map>,
+    /// Whose personal data the arguments hold.
+    pub subject: Option<String>,
 }
 
 /// How a run stands.

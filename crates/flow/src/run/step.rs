@@ -201,7 +201,7 @@ impl Run {
     }
 
     /// Whose data the output holds: what the step says, or the nearest step around it.
-    fn subject(&self, step: &Step, frame: FrameId) -> Result<Option<String>, StepError> {
+    pub(super) fn subject(&self, step: &Step, frame: FrameId) -> Result<Option<String>, StepError> {
         if let Some(subject) = &step.subject {
             return self.evaluate_text(subject, frame, "`subject`").map(Some);
         }
@@ -221,12 +221,15 @@ impl Run {
 
     fn ask(&mut self, id: CellId, approve: &Approve, frame: FrameId) -> Result<(), StepError> {
         let message = self.evaluate_text(&approve.message, frame, "`message`")?;
+        let step = Arc::clone(&self.cells.get(id).step);
+        let subject = self.subject(&step, frame)?;
         self.actions.push(Action::Ask {
             step: self.cells.get(id).path.clone(),
             by: approve.by.clone(),
             count: approve.count,
             message,
             expires_ms: approve.expires_ms,
+            subject,
         });
         self.listen(id, Phase::Asking);
         Ok(())

@@ -136,7 +136,7 @@ pub(super) const SESSION_STARTED: &[Field] = &[
 pub(super) const PLAN_SELECTED: &[Field] = &[
     must("id", Shape::Selection),
     must("step", Shape::Text),
-    must("goal", Shape::Text),
+    may("goal", Shape::Text),
     must("candidates", Shape::Maps),
     may("chosen", Shape::Text),
 ];

@@ -92,8 +92,9 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
     ),
     "plan.selected": (
         True,
-        {"id": _id("pln"), "step": _text, "goal": _text, "candidates": _list(_object)},
-        {"chosen": _text},
+        {"id": _id("pln"), "step": _text, "candidates": _list(_object)},
+        # The goal stands in the body; in the entry it did at first.
+        {"chosen": _text, "goal": _text},
     ),
     "receipt": (
         True,

@@ -167,7 +167,7 @@ mod tests {
 
     use super::*;
     use crate::cli::Cli;
-    use crate::commands::ledger::export::verify;
+    use crate::commands::ledger::verify::verify;
 
     /// Nine runs of the archive, more than two segments of entries.
     fn archive(data: &Path) {

@@ -1,4 +1,4 @@
-//! Bundles and tables, and the check of the own ledger, which is the check of its bundle.
+//! Bundles and tables.
 
 #![expect(
     clippy::disallowed_methods,
@@ -8,22 +8,21 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
-use cog_base::words::counted;
 use cog_base::{Clock as _, Digest, Value};
-use cog_ledger::bundle::{BundleWriter, CanonFiles, Check, Manifest, Part, Verified, read_head};
+use cog_ledger::bundle::{BundleWriter, CanonFiles, Manifest, Part};
 use cog_ledger::{Checkpoint, Entry, Kind, VerifierKey};
 use cog_store::{Select, frontier};
 
 use super::{empty, value};
 use crate::cli::Format;
-use crate::failure::{Exit, Failure};
+use crate::failure::Exit;
 use crate::home::{Home, told};
 use crate::system::SystemClock;
-use crate::terminal::{Terminal, Tone};
+use crate::terminal::Terminal;
 
 /// What to export.
 pub(super) struct Wanted<'a> {
@@ -78,7 +77,7 @@ fn write(home: &Home, wanted: &Wanted<'_>, out: &mut dyn Write) -> anyhow::Resul
 }
 
 /// Write the bundle of the whole log.
-fn bundle(home: &Home, bodies: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(super) fn bundle(home: &Home, bodies: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     let scope = home.scope()?;
     let checkpoint = scope.checkpoint().map_err(told)?.ok_or_else(empty)?;
     let from = scope.pruned().map_err(told)?.entries;
@@ -171,7 +170,7 @@ fn canons(home: &Home) -> anyhow::Result<Vec<CanonFiles>> {
 }
 
 /// The keys of the log, the first one first.
-fn keys(home: &Home) -> anyhow::Result<Vec<VerifierKey>> {
+pub(super) fn keys(home: &Home) -> anyhow::Result<Vec<VerifierKey>> {
     let mut keys = Vec::new();
     let kinds = vec![Kind::Genesis, Kind::KeyRotated];
     home.each(Select { kinds, ..Select::default() }, |entry| {
@@ -291,83 +290,4 @@ fn field(cell: &str) -> String {
     } else {
         cell
     }
-}
-
-/// Check the own ledger: its bundle, streamed into the verifier.
-pub(super) fn verify(
-    home: &Home,
-    against: Option<&Path>,
-    terminal: &Terminal,
-) -> anyhow::Result<Exit> {
-    let trusted = keys(home)?;
-    let against = against.map(earlier).transpose()?;
-    let (reader, mut writer) = std::io::pipe()?;
-    let verified = std::thread::scope(|scope| -> anyhow::Result<Verified> {
-        let checking = scope.spawn(|| {
-            let check = Check { trusted: &trusted, against: against.as_slice() };
-            cog_ledger::bundle::verify(&mut BufReader::new(reader), &check)
-        });
-        let written = bundle(home, true, &mut BufWriter::new(&mut writer));
-        drop(writer);
-        let verified = checking.join().map_err(|_| anyhow::anyhow!("the verifier panicked"))?;
-        written?;
-        Ok(verified?)
-    })?;
-    if terminal.json {
-        terminal.emit(&verify::json(&verified));
-    } else {
-        told_verdict(&verified, terminal);
-    }
-    Ok(if verified.holds() { Exit::Done } else { Exit::Failed })
-}
-
-fn told_verdict(verified: &Verified, terminal: &Terminal) {
-    if verified.holds() {
-        let size = verified.manifest.size;
-        terminal.say(&format!(
-            "{}  {}, {}, {} of canon: every hash, link, signature and rule holds",
-            terminal.tint(Tone::Good, "verified"),
-            counted(size, "entry", "entries"),
-            counted(verified.bodies, "body", "bodies"),
-            counted(verified.canons, "version", "versions")
-        ));
-        if verified.bodies_absent > 0 {
-            let gone = counted(verified.bodies_absent, "body was", "bodies were");
-            terminal.say(&format!("  {gone} erased or pruned"));
-        }
-        if verified.audited.open_receipts > 0 {
-            let open = counted(verified.audited.open_receipts, "receipt has", "receipts have");
-            terminal.say(&format!("  {open} no outcome yet"));
-        }
-        if verified.compared > 0 {
-            terminal.say("  it only grew since the earlier head");
-        }
-        return;
-    }
-    let findings = verified.findings();
-    terminal.say(&format!(
-        "{}  {}",
-        terminal.tint(Tone::Bad, "NOT VERIFIED"),
-        counted(findings.total(), "finding", "findings")
-    ));
-    for finding in findings.kept() {
-        let place = finding.seq.map(|seq| format!("entry {seq}: ")).unwrap_or_default();
-        terminal.say(&format!("  {place}{} ({})", finding.message, finding.code));
-    }
-}
-
-/// An earlier head from a checkpoint or bundle file.
-fn earlier(path: &Path) -> anyhow::Result<Checkpoint> {
-    let bad = |error: &dyn std::fmt::Display| {
-        Failure::told(Exit::BadInput, format!("{}: {error}", path.display()))
-    };
-    let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
-    if let Ok(checkpoint) = std::str::from_utf8(&bytes)
-        .map_err(|_| ())
-        .and_then(|text| Checkpoint::parse(text).map_err(|_| ()))
-    {
-        return Ok(checkpoint);
-    }
-    let head = read_head(&mut bytes.as_slice()).map_err(|error| bad(&error))?;
-    head.checkpoint.ok_or_else(|| bad(&"it has no signed head"))
 }
