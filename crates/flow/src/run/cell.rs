@@ -99,6 +99,13 @@ pub(super) struct Fall {
 }
 
 impl Fall {
+    /// Whether people said no, and not a rule: another plan for the same goal is no way
+    /// round them.
+    pub(super) fn is_by_people(&self) -> bool {
+        let code = self.error.get("code").and_then(Value::as_text);
+        self.refused && matches!(code, Some("approval.rejected" | "approval_rejected"))
+    }
+
     /// The error with the step it came from.
     pub(super) fn located(&self) -> Value {
         let mut members = match self.error.as_map() {

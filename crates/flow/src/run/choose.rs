@@ -189,7 +189,7 @@ impl Run {
         choice.fallen.insert(position);
         choice.last = Some(fall.clone());
         let exhausted = choice.fallen.len() >= choose.plans.len() || choice.attempt > MAX_REPLANS;
-        if exhausted {
+        if exhausted || fall.is_by_people() {
             return self.finish(id, Outcome::Fell(fall));
         }
         let around = cell.frame;

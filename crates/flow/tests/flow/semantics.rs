@@ -355,6 +355,16 @@ fn the_chosen_plan_runs_and_the_output_says_which() {
     )]);
 }
 
+/// Whoever said no to a plan was not asked for another way to do it all the same.
+#[test]
+fn no_other_plan_is_taken_when_people_said_no() {
+    let mut world = choose("name: Pay");
+    world.plan("pay", Some("sepa"));
+    world.lines();
+    world.refuse("pay.sepa.write", "approval.rejected");
+    world.expect(&["finish refused: pay.sepa.write approval.rejected"]);
+}
+
 #[test]
 fn a_fallen_plan_is_replaced_by_one_of_the_others() {
     let mut world = choose("name: Pay");
