@@ -145,7 +145,7 @@ fn what_a_model_says_forges_no_line() {
     let why = crate::program::id(plan, "pln").unwrap();
     let why = folder.cog(&["why", &why]).ends(0);
     let json = folder.cog(&["ledger", "list", "--limit", "1000", "--json"]).ends(0);
-    for answer in [&run, &list, &why] {
+    for answer in [&run, &why] {
         assert!(
             answer.out.contains(r"Morel\n  permit  invoice[99].pay by user:cfo\u{202e}\u{200b}")
         );
@@ -249,4 +249,62 @@ fn what_waits_is_shown_with_what_would_be_done() {
     assert_eq!(first.get("expired"), Some(&false.into()));
     let amount = first.at(&["args", "document", "invoice", "amount_cents"]);
     assert_eq!(amount, Some(&1_248_000_u64.into()));
+}
+
+/// The mark of the last run, as if the clock had stood so many hours earlier then.
+fn set_mark_back(folder: &Folder, hours: i64) {
+    let mark = cog_base::json::parse(&folder.read("data/clock.mark")).unwrap();
+    let at = mark.get("at").and_then(Value::as_int).unwrap();
+    let back = at - hours * 3_600_000_000;
+    folder.change("data/clock.mark", &at.to_string(), &back.to_string());
+}
+
+#[test]
+fn a_clock_that_went_too_far_is_told_before_anything_is_dated_by_it() {
+    let folder = Folder::example("clock", "02-refusal-and-why");
+    let run = || folder.cog(&["run", "workflow.yaml"]).ends(0);
+    let told = "further than this machine was up";
+    run();
+    for (hours, expected) in [(0, false), (-99, false), (23, false), (25, true)] {
+        set_mark_back(&folder, hours);
+        let run = run();
+        assert_eq!(run.err.contains(told), expected, "{hours}: {run}");
+    }
+    set_mark_back(&folder, 25);
+    assert!(!folder.cog(&["run", "workflow.yaml", "--quiet"]).ends(0).err.contains(told));
+    // What cannot be read is as if it were not there.
+    folder.write("data/clock.mark", "{}");
+    assert!(!run().err.contains(told));
+    folder.cog(&["doctor"]).ends(0);
+    folder.holds();
+}
+
+#[test]
+fn why_tells_runs_and_outcomes_in_words() {
+    let folder = Folder::example("why-run", "01-quickstart");
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(8).id("run");
+    let why = folder.cog(&["why", &run]).ends(0).says(&[
+        "user:operator started the workflow `pay-supplier-invoices`",
+        "folder: ./invoices",
+        "It is open",
+        "It waits for the answer to apr_",
+        "38 receipts · 0 open · 3 denials",
+        "The supplier's country is on the sanctions list.",
+    ]);
+    assert!(!why.out.contains('{'), "{why}");
+    let open = folder.cog(&["why", &run, "--json"]).ends(0).json();
+    assert_eq!(text(&open, &["status"]), "open");
+    let outcome = &folder.entries("outcome")[0];
+    let seq = outcome.get("seq").and_then(Value::as_u64).unwrap().to_string();
+    let told = folder.cog(&["why", &seq]).ends(0);
+    told.says(&["user:operator to read a file in", "It was done", "What came of it:"]);
+    let denial = text(&folder.entries("denial")[0], &["data", "id"]).to_owned();
+    let why = folder.cog(&["why", &denial]).ends(0).says(&["amount_cents: 975000 (9750.00)"]);
+    assert!(!why.out.contains('{') && !why.out.contains('…'), "{why}");
+
+    let folder = Folder::new("why-failed");
+    folder.write("w.yaml", "name: f\ndomain: d\nsteps:\n  - { id: a, uses: compute, with: { x: \"${{ fail('no luck') }}\" } }\n");
+    let run = folder.cog(&["run", "w.yaml"]).ends(1).id("run");
+    folder.cog(&["why", &run]).ends(0).says(&["It ended as failed", "Because: step `a`: no luck"]);
+    folder.cog(&["why", "run_00000000000000000000000000"]).ends(2).says(&["no run"]);
 }

@@ -56,7 +56,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Recompute a run and its decisions from the ledger; with another canon, show what would change.
     Replay(ReplayArgs),
-    /// Explain a receipt, a denial, an approval or an outcome in words.
+    /// Explain a run, a receipt, a denial, an approval or an outcome in words.
     Why(WhyArgs),
     /// List and answer requests for approval.
     #[command(subcommand)]
@@ -171,10 +171,12 @@ pub(crate) struct ReplayArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  cognitionos why run_01j…
   cognitionos why dny_01j…
   cognitionos why 12")]
 pub(crate) struct WhyArgs {
-    /// A receipt (rcp_…), denial (dny_…), approval (apr_…), plan selection (pln_…) or entry number.
+    /// A run (run_…), receipt (rcp_…), denial (dny_…), approval (apr_…), plan selection (pln_…)
+    /// or entry number.
     pub(crate) id: String,
 }
 

@@ -2,6 +2,7 @@
 
 mod canon_dir;
 mod cli;
+mod clock;
 mod commands;
 mod failure;
 mod folders;

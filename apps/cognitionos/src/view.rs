@@ -64,6 +64,18 @@ impl Counts {
         }
         counts
     }
+
+    /// In words.
+    pub(crate) fn told(&self) -> String {
+        let Self { receipts, denials, settled, waiting, spent } = *self;
+        let open = receipts.saturating_sub(settled);
+        format!(
+            "  {} · {open} open · {} · {waiting} asked · {} spent",
+            counted(receipts, "receipt", "receipts"),
+            counted(denials, "denial", "denials"),
+            Micros::new(spent)
+        )
+    }
 }
 
 impl<'a> View<'a> {
@@ -119,14 +131,7 @@ impl<'a> View<'a> {
 
     /// The counts so far, in words.
     pub(crate) fn totals(&self) -> String {
-        let Counts { receipts, denials, settled, waiting, spent } = self.counts;
-        let open = receipts.saturating_sub(settled);
-        format!(
-            "  {} · {open} open · {} · {waiting} asked · {} spent",
-            counted(receipts, "receipt", "receipts"),
-            counted(denials, "denial", "denials"),
-            Micros::new(spent)
-        )
+        self.counts.told()
     }
 
     fn summary(&self) -> String {

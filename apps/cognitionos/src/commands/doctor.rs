@@ -15,9 +15,10 @@ use cog_base::{Clock as _, Value};
 use cog_gate::AnyEffect;
 
 use crate::cli::Common;
+use crate::clock;
 use crate::failure::Exit;
 use crate::home::Home;
-use crate::system::SystemEntropy;
+use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::{Terminal, Tone};
 
 /// One thing that was looked at.
@@ -43,8 +44,8 @@ impl From<bool> for State {
 }
 
 pub(crate) fn doctor(common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let findings: Vec<Finding> =
-        [data(common), sandbox(), randomness()].into_iter().chain(open_to_others(common)).collect();
+    let findings = [data(common), sandbox(), randomness()].into_iter().chain(behind(common));
+    let findings: Vec<Finding> = findings.chain(open_to_others(common)).collect();
     let good = findings.iter().all(|finding| finding.state != State::Bad);
     if terminal.json {
         terminal.emit(&Value::list(findings.iter().map(|finding| {
@@ -94,6 +95,14 @@ fn data(common: &Common) -> Finding {
     Finding { name: "data", state: good.into(), what }
 }
 
+/// A clock that stands behind the ledger: nothing is permitted until it does not.
+fn behind(common: &Common) -> Option<Finding> {
+    let home = common.data.exists().then(|| Home::read(&common.data).ok()).flatten()?;
+    let why = clock::behind(clock::last(&home).ok().flatten()?, SystemClock.now())?;
+    let what = format!("{why}; {}", clock::WAY_OUT);
+    Some(Finding { name: "clock", state: State::Bad, what })
+}
+
 /// Whether something can be made in a folder: tried, as modes do not tell all.
 fn can_write(dir: &Path) -> std::io::Result<()> {
     let probe = dir.join(format!(".cog-doctor-{}", std::process::id()));
@@ -131,7 +140,7 @@ fn try_sandbox() -> anyhow::Result<()> {
         return Ok(());
     };
     let sandbox = cog_effect_process::Sandbox::new(crate::system::program()?);
-    let nonce = ReceiptId::new(crate::system::SystemClock.now(), &mut SystemEntropy::new())?;
+    let nonce = ReceiptId::new(SystemClock.now(), &mut SystemEntropy::new())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ran = runtime.block_on(sandbox.run(&effect, None, nonce));
     ran.map(|_| ()).map_err(|failure| anyhow::anyhow!(failure.message))

@@ -30,6 +30,7 @@ use cog_gate::snapshot::{Access, TenantStatus};
 use self::ask::{Desk, people};
 use self::signals::Signals;
 use crate::cli::{Common, RunArgs};
+use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::folders;
 use crate::hands::{Committed, Workers};
@@ -97,6 +98,10 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
             ));
         }
     };
+    // Ending a run takes no effect, and so no clock.
+    if args.cancel.is_none() {
+        clock::look(&home, &common.data, terminal)?;
+    }
     let bound = canon::bind(&home, &plan, args, terminal)?;
     let canon = bound.canon.as_deref();
     let roots = folders::admitted(&plan.roots, &plan.base, canon);
@@ -113,6 +118,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let end = drive(&mut driver, plan, desk);
     drop(driver);
     committer.shutdown();
+    clock::keep(&common.data);
     let exit = end::report(&home, run, end?, terminal)?;
     // Who wanted the run ended has what was asked for.
     let is_meant = args.cancel.is_some() && exit == Exit::Interrupted;

@@ -1,18 +1,28 @@
 //! `why`: the story of one id, in words that a person outside engineering understands.
 
-use cog_base::Value;
+mod run;
+
+use cog_base::id::RunId;
+use cog_base::json::Map;
+use cog_base::words::lasting;
+use cog_base::{Micros, Value};
 use cog_engine::Record;
 use cog_ledger::Kind;
 
-use super::ledger::{named, pretty};
+use super::ledger::named;
 use crate::cli::{Common, WhyArgs};
 use crate::failure::Exit;
 use crate::home::Home;
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::candidate_line;
+use crate::view::told::{self, deed};
 
 pub(crate) fn why(args: &WhyArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let home = Home::read(&common.data)?;
+    if let Ok(run) = args.id.parse::<RunId>() {
+        run::tell(&home, run, terminal)?;
+        return Ok(Exit::Done);
+    }
     let mut records = Vec::new();
     for entry in named(&home, &args.id)? {
         records.push(home.record(entry)?);
@@ -21,7 +31,9 @@ pub(crate) fn why(args: &WhyArgs, common: &Common, terminal: &Terminal) -> anyho
         if terminal.json {
             terminal.emit(&json(record));
         } else {
-            tell(record, terminal);
+            let alone = records.len() == 1;
+            let about = if alone { receipt_of(&home, record)? } else { None };
+            tell(record, about.as_ref(), terminal);
         }
     }
     Ok(Exit::Done)
@@ -40,9 +52,20 @@ fn json(record: &Record) -> Value {
     ])
 }
 
-fn tell(record: &Record, terminal: &Terminal) {
+/// The receipt that an outcome belongs to.
+fn receipt_of(home: &Home, outcome: &Record) -> anyhow::Result<Option<Record>> {
+    if outcome.entry.kind() != Kind::Outcome {
+        return Ok(None);
+    }
+    let entries = named(home, &text(outcome, "receipt"))?;
+    let receipt = entries.into_iter().find(|entry| entry.kind() == Kind::Receipt);
+    receipt.map(|entry| home.record(entry)).transpose()
+}
+
+/// Tell an entry; of an outcome that is told by itself, also what it is the outcome of.
+fn tell(record: &Record, about: Option<&Record>, terminal: &Terminal) {
     let entry = &record.entry;
-    let lines = match entry.kind() {
+    let told = match entry.kind() {
         Kind::Receipt => decision(record, terminal, "was allowed"),
         Kind::Denial => decision(record, terminal, "was refused"),
         Kind::ApprovalRequested => decision(record, terminal, "needs people to agree"),
@@ -51,7 +74,7 @@ fn tell(record: &Record, terminal: &Terminal) {
             let reason = text(record, "reason");
             vec![format!("{} said no on {}: {reason}", entry.actor(), entry.at())]
         }
-        Kind::Outcome => outcome(record),
+        Kind::Outcome => outcome(record, about),
         Kind::PlanSelected => plan(record),
         Kind::Genesis
         | Kind::KeyRotated
@@ -64,16 +87,14 @@ fn tell(record: &Record, terminal: &Terminal) {
         | Kind::SessionStarted
         | Kind::SessionSealed
         | Kind::BodiesErased
-        | Kind::SegmentPruned => vec![format!(
-            "Entry {} is `{}` by {} on {}.\n{}",
-            entry.seq(),
-            entry.kind(),
-            entry.actor(),
-            entry.at(),
-            pretty(&Value::Map(entry.data().clone()), 0)
-        )],
+        | Kind::SegmentPruned => {
+            let (seq, kind) = (entry.seq(), entry.kind());
+            let what = format!("Entry {seq} is `{kind}` by {} on {}.", entry.actor(), entry.at());
+            let data = told::lines(entry.data()).into_iter().map(|line| format!("  {line}"));
+            std::iter::once(what).chain(data).collect()
+        }
     };
-    for line in lines {
+    for line in told {
         terminal.say(&line);
     }
     let at = format!(
@@ -115,29 +136,12 @@ fn decision(record: &Record, terminal: &Terminal, verdict: &str) -> Vec<String> 
     }
     lines.push("\nWhat was asked:".into());
     let args = body.at(&["intent", "context", "args"]).and_then(Value::as_map);
-    for (name, value) in args.into_iter().flatten() {
-        lines.push(format!("  {name}: {}", short(value)));
-    }
+    let args = args.map(told::lines).unwrap_or_default();
+    lines.extend(args.into_iter().map(|line| format!("  {line}")));
     lines.push("\nWhat was checked:".into());
     lines.extend(trace.iter().map(|check| check_line(check, terminal)));
     lines.extend(basis(record));
     lines
-}
-
-/// What an action is, as somebody would say it.
-fn deed(action: &str, resource: &str) -> String {
-    let verb = match action {
-        "file.read" => "read a file in",
-        "file.write" => "write a file into",
-        "file.delete" => "delete a file in",
-        "http.request" => "send a request to",
-        "process.run" => "run the program",
-        "model.chat" => "ask the model",
-        "approve" => "go past the step",
-        other => other,
-    };
-    let name = resource.split_once("::").map_or(resource, |(_, name)| name);
-    format!("{verb} {}", name.replace('"', "`"))
 }
 
 /// The policies that decided, with their reasons and what they advise.
@@ -173,7 +177,7 @@ fn check_line(check: &Value, terminal: &Terminal) -> String {
     let question = match text("check") {
         "identity" => "Is it known who asks?",
         "tenant" => "May the organisation act?",
-        "entitlement" => "Does its plan include this?",
+        "entitlement" => "May it act in this way at all?",
         "quota" => "Has the run steps left?",
         "budget" => "Has the run money left?",
         "confinement" => "Does it stay where it belongs?",
@@ -184,9 +188,43 @@ fn check_line(check: &Value, terminal: &Terminal) -> String {
         "freshness" => "Are clock and policies current?",
         other => other,
     };
-    let read = check.get("read").map(|read| format!("  {}", short(read))).unwrap_or_default();
     let mark = terminal.tint(tone, &format!("{mark:<4}"));
-    format!("  {mark} {question:<34} {}{}", text("code"), terminal.tint(Tone::Faint, &read))
+    let seen = check.get("read").and_then(Value::as_map).map(|read| seen(text("check"), read));
+    let code = if text("outcome") == "pass" { "" } else { text("code") };
+    let parts = [seen.unwrap_or_default(), plain(code)];
+    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|it| !it.is_empty()).collect();
+    if parts.is_empty() {
+        return format!("  {mark} {question}");
+    }
+    format!("  {mark} {question:<34} {}", terminal.tint(Tone::Faint, &parts.join("; ")))
+}
+
+/// What a check looked at, in words.
+fn seen(check: &str, read: &Map) -> String {
+    let number = |name: &str| read.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let money = |name: &str| Micros::new(number(name));
+    match check {
+        "quota" => format!("{} of {} used", number("used"), number("limit")),
+        "budget" => format!(
+            "up to {} more, {} of {} used",
+            money("cost_micros"),
+            money("used_micros"),
+            money("limit_micros")
+        ),
+        "envelope" => {
+            let touched = ("resources", "resources_max", "things touched");
+            let moved = ("amount", "amount_max", "in cents or the like");
+            let bounded = [touched, moved].into_iter().filter(|(_, most, _)| number(most) > 0);
+            let told = bounded
+                .map(|(used, most, what)| format!("{} of {} {what}", number(used), number(most)));
+            told.collect::<Vec<_>>().join(", ")
+        }
+        "freshness" => match number("clock_behind_ms") {
+            0 => String::new(),
+            behind => format!("the clock was {} behind", lasting(behind)),
+        },
+        _ => told::lines(read).join(", "),
+    }
 }
 
 /// Which canon, which approvals, how long it was good for.
@@ -208,7 +246,7 @@ fn basis(record: &Record) -> Vec<String> {
     lines
 }
 
-fn outcome(record: &Record) -> Vec<String> {
+fn outcome(record: &Record, about: Option<&Record>) -> Vec<String> {
     let entry = &record.entry;
     let ended = match text(record, "disposition").as_str() {
         "completed" => "It was done.".to_owned(),
@@ -221,20 +259,33 @@ fn outcome(record: &Record) -> Vec<String> {
         _ => "Nobody can tell whether it was done. Look at the world before doing it again."
             .to_owned(),
     };
+    let what = about.map_or_else(
+        || "it ended".to_owned(),
+        |receipt| {
+            let deed = deed(&text(receipt, "action"), &text(receipt, "resource"));
+            let (who, step) = (plain(receipt.entry.actor()), text(receipt, "step"));
+            format!("the permission of {who} to {deed} (step {step}) came to its end")
+        },
+    );
     let cost = entry.data().get("cost_micros").and_then(Value::as_u64).unwrap_or(0);
-    let cost = cog_base::Micros::new(cost);
-    let mut lines = vec![format!("\nOn {} it ended. {ended} It cost {cost}.", entry.at())];
+    let mut told =
+        vec![format!("\nOn {} {what}. {ended} It cost {}.", entry.at(), Micros::new(cost))];
     let output = record.body.as_ref().and_then(|body| body.get("output"));
     if let Some(claimed) = output.and_then(|output| output.at(&["overclaimed", "claimed_micros"])) {
-        let claimed = claimed.as_u64().map_or("more than can be counted".into(), |micros| {
-            cog_base::Micros::new(micros).to_string()
-        });
-        lines.push(format!(
+        let claimed = claimed
+            .as_u64()
+            .map_or("more than can be counted".into(), |micros| Micros::new(micros).to_string());
+        told.push(format!(
             "By the count of the model's server it cost {claimed}: more than the worst case of \
              the question, which was reserved and is all that is booked."
         ));
     }
-    lines
+    let output = output.and_then(Value::as_map);
+    if let Some(output) = output.filter(|output| !output.is_empty()) {
+        told.push("What came of it:".into());
+        told.extend(told::lines(output).into_iter().map(|line| format!("  {line}")));
+    }
+    told
 }
 
 fn plan(record: &Record) -> Vec<String> {
@@ -255,20 +306,20 @@ fn plan(record: &Record) -> Vec<String> {
     let candidates = member("candidates").and_then(Value::as_list);
     for candidate in candidates.unwrap_or_default() {
         lines.push(candidate_line(candidate));
-        if let Some(score) = candidate.get("score") {
-            lines.push(format!("            {}", short(score)));
+        if let Some(score) = candidate.get("score").and_then(Value::as_map) {
+            lines.push(format!("            {}", scored(score)));
         }
     }
     lines
 }
 
-/// A value on one line, cut where it gets long.
-fn short(value: &Value) -> String {
-    const LENGTH_MAX: usize = 160;
-    let text = value.as_text().map_or_else(|| value.to_string(), str::to_owned);
-    let text = plain(&text).replace('\n', " ");
-    if text.chars().count() <= LENGTH_MAX {
-        return text;
-    }
-    format!("{}…", text.chars().take(LENGTH_MAX).collect::<String>())
+/// What a score is made of, in words.
+fn scored(score: &Map) -> String {
+    let number = |name: &str| score.get(name).and_then(Value::as_u64).unwrap_or(0);
+    format!(
+        "costs {}, takes {}, may lose {}",
+        Micros::new(number("cost_micros")),
+        lasting(number("latency_ms")),
+        Micros::new(number("risk_loss_micros"))
+    )
 }
