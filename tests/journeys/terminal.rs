@@ -1,20 +1,25 @@
 //! At a terminal: what is asked, what is shown, and how a run is left.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use cog_base::Value;
 
 use crate::program::{Answer, Folder, program, text};
 
-/// Give a command at a terminal of its own, and type this; then the typist leaves.
-fn typed(folder: &Folder, arguments: &str, keys: &str) -> Answer {
+/// A command at a terminal of its own.
+fn seated(folder: &Folder, arguments: &str) -> Child {
     let line = format!("{} {arguments}", program().display());
     let mut script = Command::new("script");
     script.args(["-qefc", &line, "/dev/null"]).current_dir(folder.path("."));
     script.env("COGNITIONOS_DATA", "data").env("TERM", "dumb").env_remove("COGNITIONOS_ACTOR");
     script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = script.spawn().unwrap();
+    script.spawn().unwrap()
+}
+
+/// Give a command at a terminal, and type this; then the typist leaves.
+fn typed(folder: &Folder, arguments: &str, keys: &str) -> Answer {
+    let mut child = seated(folder, arguments);
     child.stdin.take().unwrap().write_all(keys.as_bytes()).unwrap();
     Answer::of(child.wait_with_output().unwrap())
 }
@@ -54,6 +59,26 @@ fn whoever_leaves_is_told_how_it_goes_on() {
         folder.cog(&["approvals", "approve", &request, "--as", "user:cfo"]).ends(0);
         folder.cog(&["run", "--resume", &id]).ends(0).says(&["paid: 9"]);
     }
+}
+
+#[test]
+fn ctrl_c_at_a_question_leaves_with_what_to_do() {
+    let folder = Folder::example("typed-ctrl-c", "01-quickstart");
+    let mut child = seated(&folder, "run workflow.yaml");
+    let mut keys = child.stdin.take().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let (mut said, mut byte) = (Vec::new(), [0]);
+    while !said.ends_with(b"leaves it open: ") {
+        assert_eq!(out.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&said));
+        said.push(byte[0]);
+    }
+    keys.write_all(b"\x03").unwrap();
+    out.read_to_end(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("go on with: cognitionos run --resume run_"), "{said}");
+    assert_eq!(folder.entries("approval.rejected").len(), 0);
+    folder.cog(&["approvals", "list"]).ends(0).says(&["amount_cents: 1248000"]);
 }
 
 #[test]
@@ -184,7 +209,7 @@ fn a_step_that_fails_by_itself_has_a_line_with_its_place() {
     let steps = "name: falls\ndomain: d\nsteps:\n  - { id: a, uses: compute, with: { x: 1 } }
   - { id: b, needs: [a], uses: compute, with: { y: \"${{ steps.a.output.z }}\" } }\n";
     folder.write("workflow.yaml", steps);
-    let place = "could not evaluate `steps.a.output.z` (line 5, column 56): there is no `z`";
+    let place = "could not evaluate `steps.a.output.z` (workflow.yaml:5:56): there is no `z`";
     let run = folder.cog(&["run", "workflow.yaml"]).ends(1);
     run.says(&[
         &format!("  failed  b                        {place}"),

@@ -12,13 +12,15 @@ use cog_ledger::{Entry, Kind};
 
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::event::event;
-use crate::view::told::timed;
+use crate::view::told::{placed, timed};
 
 /// Shows a run while it goes on.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     terminal: &'a Terminal,
     counts: Counts,
+    /// The workflow file, if the run was started from one here.
+    file: Option<String>,
 }
 
 /// What a run did so far.
@@ -80,8 +82,8 @@ impl Counts {
 
 impl<'a> View<'a> {
     /// A view of a run that did `counts` before.
-    pub(crate) fn new(terminal: &'a Terminal, counts: Counts) -> Self {
-        Self { terminal, counts }
+    pub(crate) fn new(terminal: &'a Terminal, counts: Counts, file: Option<String>) -> Self {
+        Self { terminal, counts, file }
     }
 
     /// Show what happened.
@@ -176,7 +178,8 @@ impl<'a> View<'a> {
                 std::iter::once(line).chain(faint).collect()
             }
             What::Fell { step, message } => {
-                vec![self.line(Tone::Bad, "failed", step, message, "")]
+                let message = placed(message, self.file.as_deref());
+                vec![self.line(Tone::Bad, "failed", step, &message, "")]
             }
             What::Sleeping { step, ms } => {
                 vec![self.line(Tone::Faint, "sleep", step, &lasting(*ms), "")]
@@ -255,7 +258,12 @@ pub(crate) fn candidate_line(candidate: &Value) -> String {
 }
 
 /// The end of a run, in words.
-pub(crate) fn sealed_lines(terminal: &Terminal, run: RunId, sealed: &Sealed) -> Vec<String> {
+pub(crate) fn sealed_lines(
+    terminal: &Terminal,
+    run: RunId,
+    sealed: &Sealed,
+    file: Option<&str>,
+) -> Vec<String> {
     let [completed, failed, abandoned, unknown] = sealed.outcomes;
     let tone = match sealed.status.as_str() {
         // It came to its end, but somebody should look at what did not.
@@ -279,7 +287,8 @@ pub(crate) fn sealed_lines(terminal: &Terminal, run: RunId, sealed: &Sealed) -> 
         let message = error.get("message").or(error.get("reason")).and_then(Value::as_text);
         let step = error.get("step").and_then(Value::as_text);
         let step = step.map_or_else(String::new, |step| format!("`{}`: ", plain(step)));
-        lines.push(format!("  because: {step}{}", plain(message.unwrap_or(&error.to_string()))));
+        let message = message.map_or_else(|| error.to_string(), |message| placed(message, file));
+        lines.push(format!("  because: {step}{}", plain(&message)));
     }
     if let Some(outputs) = sealed.output.as_map().filter(|outputs| !outputs.is_empty()) {
         for (name, value) in outputs {

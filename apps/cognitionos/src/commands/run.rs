@@ -115,11 +115,12 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let run = plan.run;
     let left = std::collections::BTreeSet::new();
     let desk = Desk { home: &home, canon, terminal, signals: &signals, left };
-    let end = drive(&mut driver, plan, desk);
+    let file = args.file.as_ref().map(|file| file.display().to_string());
+    let end = drive(&mut driver, plan, file.clone(), desk);
     drop(driver);
     committer.shutdown();
     clock::keep(&common.data);
-    let exit = end::report(&home, run, end?, terminal)?;
+    let exit = end::report(&home, run, end?, file.as_deref(), terminal)?;
     // Who wanted the run ended has what was asked for.
     let is_meant = args.cancel.is_some() && exit == Exit::Interrupted;
     Ok(if is_meant { Exit::Done } else { exit })
@@ -266,9 +267,14 @@ fn driver(
 }
 
 /// Take turns until nothing goes on any more.
-fn drive(driver: &mut Driver, plan: Plan, mut desk: Desk<'_>) -> anyhow::Result<End> {
+fn drive(
+    driver: &mut Driver,
+    plan: Plan,
+    file: Option<String>,
+    mut desk: Desk<'_>,
+) -> anyhow::Result<End> {
     let (terminal, signals) = (desk.terminal, desk.signals);
-    let mut view = View::new(terminal, plan.counts);
+    let mut view = View::new(terminal, plan.counts, file);
     let inbox = driver.inbox();
     inbox.send(plan.input);
     let mut parked = Vec::new();

@@ -100,6 +100,20 @@ fn whole(value: &Value) -> String {
     format!("{}… ({} more characters; --json shows all)", plain(&head), count - TEXT_CHARS_MAX)
 }
 
+/// A sentence about a workflow file with its places as editors take them:
+/// `(line 6, column 44)` is `(workflow.yaml:6:44)`.
+pub(crate) fn placed(text: &str, file: Option<&str>) -> String {
+    const MARKS: (&str, &str) = ("(line ", ", column ");
+    let Some(file) = file else { return text.to_owned() };
+    let place = text.split_once(MARKS.0).and_then(|(before, rest)| {
+        let (inside, after) = rest.split_once(')')?;
+        let (line, column) = inside.split_once(MARKS.1)?;
+        let numbers = [line, column].iter().all(|it| it.parse::<u32>().is_ok());
+        numbers.then(|| format!("{before}({file}:{line}:{column}){after}"))
+    });
+    place.unwrap_or_else(|| text.to_owned())
+}
+
 /// A sentence of the record with its lengths of time in words: `86400000 ms` is `1 day`.
 pub(crate) fn timed(text: &str) -> String {
     let mut told = String::with_capacity(text.len());
@@ -150,6 +164,17 @@ mod tests {
         let long = Map::from([("text".to_owned(), Value::from("é".repeat(2_001)))]);
         let told = lines(&long);
         assert!(told.iter().all(|line| line.ends_with("… (1 more characters; --json shows all)")));
+    }
+
+    #[test]
+    fn places_are_told_with_their_file() {
+        let text = "could not evaluate `a` (line 6, column 44): there is no `z`";
+        let expected = "could not evaluate `a` (w.yaml:6:44): there is no `z`";
+        assert_eq!(placed(text, Some("w.yaml")), expected);
+        assert_eq!(placed(text, None), text);
+        for other in ["(line up, column b)", "(line 1", "no place", ""] {
+            assert_eq!(placed(other, Some("w.yaml")), other);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(super) fn report(
     home: &Home,
     run: RunId,
     end: End,
+    file: Option<&str>,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let checkpoint = home.scope()?.checkpoint().map_err(crate::home::told)?;
@@ -32,7 +33,7 @@ pub(super) fn report(
     let exit = match &end {
         End::Sealed(sealed) => {
             if !terminal.json {
-                for line in sealed_lines(terminal, run, sealed) {
+                for line in sealed_lines(terminal, run, sealed, file) {
                     terminal.say(&line);
                 }
             }
