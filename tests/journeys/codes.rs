@@ -117,7 +117,7 @@ fn a_data_folder_has_one_writer_at_a_time_and_any_readers() {
     assert!(!folder.has("other"));
     first.kill().unwrap();
     first.wait().unwrap();
-    folder.cog(&["ledger", "rotate"]).ends(0);
+    folder.cog(&["ledger", "rotate", "--as", "user:head-of-archive"]).ends(0);
 }
 
 #[test]

@@ -53,13 +53,13 @@ fn every_command_speaks_json() {
         &["ledger", "key"],
         &["canon", "list"],
         &["canon", "impact", "canon"],
-        &["ledger", "rotate"],
-        &["ledger", "erase", "speedy-parts-8841.txt"],
+        &["ledger", "rotate", "--as", "user:cfo"],
+        &["ledger", "erase", "speedy-parts-8841.txt", "--as", "user:cfo"],
     ] {
         json(arguments).ends(0).json();
     }
     for arguments in [
-        &["ledger", "prune", "--before", "10", "--reason", "old"][..],
+        &["ledger", "prune", "--before", "10", "--reason", "old", "--as", "user:cfo"][..],
         &["run", "--resume", &run],
         &["canon", "propose", "canon", "--as", "user:cfo"],
     ] {

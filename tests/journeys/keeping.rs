@@ -14,7 +14,8 @@ fn the_old_key_leads_to_the_new_one() {
     let folder = Folder::example("rotate", "02-refusal-and-why");
     folder.cog(&["run", "workflow.yaml"]).ends(0);
     let old = folder.cog(&["ledger", "key"]).ends(0).out.trim().to_owned();
-    let rotated = folder.cog(&["ledger", "rotate"]).ends(0).out;
+    let rotate = ["ledger", "rotate", "--as", "user:head-of-travel"];
+    let rotated = folder.cog(&rotate).ends(0).out;
     let new = folder.cog(&["ledger", "key"]).ends(0).out.trim().to_owned();
     assert!(old != new && rotated.contains(&new));
     let verifies = |name: &str| {
@@ -27,8 +28,8 @@ fn the_old_key_leads_to_the_new_one() {
     verifies("at-once.cogbundle");
     folder.cog(&["run", "workflow.yaml"]).ends(0);
     verifies("later.cogbundle");
-    folder.cog(&["ledger", "rotate", "--as", "user:operator"]).ends(0);
-    folder.cog(&["ledger", "rotate"]).ends(0);
+    folder.cog(&rotate).ends(0);
+    folder.cog(&rotate).ends(0);
     verifies("thrice.cogbundle");
     each_entry_is_proved(&folder);
     folder.holds();
@@ -45,7 +46,7 @@ fn what_is_kept_of_somebody_can_be_erased() {
         shown.filter(|it| it.contains(name)).count()
     };
     assert!(is_kept() > 0);
-    let erase = ["ledger", "erase", "northwind-cleaning-5521.txt"];
+    let erase = ["ledger", "erase", "northwind-cleaning-5521.txt", "--as", "user:cfo"];
     let run = folder.entries("session.started")[0].at(&["session"]).unwrap().to_string();
     let run = run.trim_matches('"');
     folder.cog(&erase).ends(7).says(&[run, "is open", "--cancel"]);
@@ -55,15 +56,69 @@ fn what_is_kept_of_somebody_can_be_erased() {
     folder.cog(&erase).ends(0).says(&["bodies erased"]);
     let left = is_kept();
     assert!(left <= 1, "{left} entries still show it");
-    folder.cog(&["ledger", "verify"]).ends(0).says(&["were erased or pruned"]);
+    folder.cog(&["ledger", "verify"]).ends(0).says(&["erased, as entries say"]);
     folder.cog(&["replay"]).ends(1).says(&["partly erased", "cannot all be followed"]);
     let replayed = folder.cog(&["replay", "--json"]).ends(1).json();
     assert_eq!(text(&replayed, &["trace"]), "gone");
     folder.cog(&["verify", "b.cogbundle", "--key", "b.vkey"]).ends(0);
     each_entry_is_proved(&folder);
-    folder.cog(&["ledger", "erase", "nobody-at-all"]).ends(0).says(&["0 bodies"]);
+    let nothing = ["ledger", "erase", "nobody-at-all", "--as", "user:cfo"];
+    folder.cog(&nothing).ends(1).says(&["nothing is kept about"]);
+    folder.cog(&erase).ends(1).says(&["nothing is kept about"]);
     let erased = folder.entries("bodies.erased");
+    assert_eq!(erased.len(), 1, "what erased nothing is no entry");
     assert!(!erased[0].to_string().contains("northwind"), "the entry names who was erased");
+}
+
+#[test]
+fn only_those_whom_the_canon_entitles_keep_the_ledger() {
+    let folder = Folder::example("keepers", "01-quickstart");
+    let invoice = "northwind-cleaning-5521.txt";
+    folder.cog(&["run", "workflow.yaml"]).ends(8);
+    for who in ["user:operator", "user:nobody", "agent:clerk"] {
+        let before = folder.cog(&["ledger", "key"]).ends(0).out;
+        for deed in [
+            &["ledger", "rotate"][..],
+            &["ledger", "erase", invoice],
+            &["ledger", "prune", "--before", "10", "--reason", "old"],
+        ] {
+            let refused = folder.cog(&[deed, &["--as", who]].concat()).ends(4);
+            refused.says(&["user:cfo or user:controller"]);
+        }
+        assert_eq!(folder.cog(&["ledger", "key"]).ends(0).out, before);
+    }
+    let refused = folder.entries("evidence");
+    let refused = refused.iter().filter(|it| text(it, &["data", "source"]) == "ledger.refused");
+    let refused: Vec<_> = refused.map(ToString::to_string).collect();
+    assert_eq!(refused.len(), 9);
+    assert!(refused.iter().all(|it| !it.contains(invoice)), "an entry names whose data it was");
+    assert!(folder.entries("bodies.erased").is_empty());
+    folder.cog(&["ledger", "verify"]).ends(0);
+}
+
+#[test]
+fn an_export_that_fails_leaves_the_earlier_one() {
+    let folder = Folder::example("export-fails", "02-refusal-and-why");
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
+    let export = ["ledger", "export", "-o", "kept/b.cogbundle"];
+    folder.cog(&export).ends(1);
+    folder.write("kept/b.cogbundle", "an earlier one");
+    let database = folder.path("data/ledger.db");
+    let mut bytes = std::fs::read(&database).unwrap();
+    let whole = bytes.clone();
+    let needle = b"agent:travel-desk";
+    let places: Vec<_> =
+        (0..bytes.len() - needle.len()).filter(|at| bytes[*at..].starts_with(needle)).collect();
+    for at in places {
+        bytes[at] = b'A';
+    }
+    std::fs::write(&database, &bytes).unwrap();
+    assert_ne!(folder.cog(&export).code, 0);
+    assert_eq!(folder.read("kept/b.cogbundle"), "an earlier one");
+    assert_eq!(std::fs::read_dir(folder.path("kept")).unwrap().count(), 1, "a part is left");
+    std::fs::write(&database, whole).unwrap();
+    folder.cog(&export).ends(0);
+    assert_ne!(folder.read("kept/b.cogbundle"), "an earlier one");
 }
 
 /// An archive with five runs, more than one segment long.
@@ -81,7 +136,8 @@ fn old_entries_can_be_pruned_and_the_rest_still_proves_itself() {
     let folder = archive("prune");
     folder.write("head.txt", &folder.cog(&["ledger", "checkpoint"]).ends(0).out);
     let prune = |before| {
-        folder.cog(&["ledger", "prune", "--before", before, "--reason", "after five years"])
+        let prune = ["ledger", "prune", "--before", before, "--reason", "after five years"];
+        folder.cog(&[&prune[..], &["--as", "user:head-of-archive"]].concat())
     };
     prune("100").ends(2).says(&["whole segments of 256"]);
     prune("100000").ends(2);
@@ -101,7 +157,7 @@ fn old_entries_can_be_pruned_and_the_rest_still_proves_itself() {
     let run = folder.cog(&run).ends(0);
     assert!(!run.err.contains("founds"), "{run}");
     folder.cog(&["replay", &run.id("run")]).ends(0);
-    folder.cog(&["ledger", "rotate"]).ends(0);
+    folder.cog(&["ledger", "rotate", "--as", "user:head-of-archive"]).ends(0);
     folder.cog(&["ledger", "verify"]).ends(0);
 }
 

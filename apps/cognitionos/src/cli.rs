@@ -298,7 +298,7 @@ Examples:
     /// Change to a new signing key.
     #[command(after_help = "\
 Examples:
-  cognitionos ledger rotate --as user:operator")]
+  cognitionos ledger rotate --as user:cfo")]
     Rotate {
         /// Who does it.
         #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
@@ -307,7 +307,7 @@ Examples:
     /// Destroy the key of a person's data. Every proof stays valid.
     #[command(after_help = "\
 Examples:
-  cognitionos ledger erase northwind --as user:operator")]
+  cognitionos ledger erase northwind --as user:cfo")]
     Erase {
         /// Whose data.
         subject: String,
@@ -327,7 +327,7 @@ Examples:
     /// Drop entries before a number; their subtree hashes and a signed head stay.
     #[command(after_help = "\
 Examples:
-  cognitionos ledger prune --before 1024 --reason 'kept for five years'")]
+  cognitionos ledger prune --before 1024 --reason 'kept for five years' --as user:cfo")]
     Prune {
         /// The first entry that stays.
         #[arg(long)]

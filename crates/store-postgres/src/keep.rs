@@ -7,7 +7,7 @@ use std::path::Path;
 use cog_base::Digest;
 use cog_base::id::TenantId;
 use cog_base::json::Value;
-use cog_store::{Cut, Erased, Files, Keep, StoreError};
+use cog_store::{Cut, Erasable, Erased, Files, Keep, StoreError};
 use tokio_postgres::types::ToSql;
 
 use crate::PostgresStore;
@@ -23,6 +23,9 @@ const PUT_CANON: &str = "INSERT INTO canon (tenant, digest, files) VALUES ($1, $
     ON CONFLICT (tenant, digest) DO UPDATE SET files = excluded.files";
 const DESTROY: &str = "DELETE FROM subject_key WHERE tenant = $1 AND subject = $2 RETURNING no";
 const COUNT_SEALED: &str = "SELECT count(*) FROM body WHERE tenant = $1 AND key = $2";
+const SEALED: &str = "SELECT body.seq FROM body
+    JOIN subject_key ON subject_key.tenant = body.tenant AND subject_key.no = body.key
+    WHERE body.tenant = $1 AND subject_key.subject = $2 ORDER BY body.seq";
 const REMOVE_SEALED: &str = "WITH gone AS (DELETE FROM body WHERE tenant = $1 AND seq IN (
         SELECT seq FROM body WHERE tenant = $1 AND key = $2 LIMIT $3) RETURNING 1)
     SELECT count(*) FROM gone";
@@ -63,6 +66,15 @@ impl Keep for PostgresStore {
             link.query(PUT_CANON, values)?;
             Ok(())
         })
+    }
+
+    fn erasable(&self, tenant: TenantId, subject: &str) -> Result<Erasable, StoreError> {
+        let name = self.inner.vault.subject(tenant, subject);
+        let entries = self.inner.pool.write("find the bodies of a subject", tenant, |link| {
+            let rows = link.query(SEALED, &[&Id::from(tenant), &Hash(name)])?;
+            Ok(rows.iter().map(|row| number(row.get(0))).collect())
+        })?;
+        Ok(Erasable { subject: name, entries })
     }
 
     fn erase(&self, tenant: TenantId, subject: &str) -> Result<Erased, StoreError> {

@@ -8,14 +8,14 @@ use cog_base::Digest;
 use cog_base::id::TenantId;
 use cog_base::json::Value;
 use cog_ledger::Entry;
-use cog_store::{Cut, Erased, Files, Keep, StoreError};
+use cog_store::{Cut, Erasable, Erased, Files, Keep, StoreError};
 use rusqlite::{Connection, Transaction, params};
 
 use crate::entries;
 use crate::error::{failed, on_path};
 use crate::folder::sync_folder;
 use crate::log::Log;
-use crate::place::id_key;
+use crate::place::{Range, id_key};
 use crate::reading::SEGMENT;
 use crate::vault::Which;
 use crate::writing::{Writing, begin, find_subject};
@@ -39,6 +39,24 @@ impl Keep for SqliteStore {
         )
         .and_then(|_| tx.commit())
         .map_err(|error| failed("keep a canon", error))
+    }
+
+    fn erasable(&self, tenant: TenantId, subject: &str) -> Result<Erasable, StoreError> {
+        let name = self.inner().vault.subject(tenant, subject);
+        let none = Erasable { subject: name, entries: Vec::new() };
+        let mut writing = self.inner().writing()?;
+        let Some(log) = writing.extent(tenant)? else { return Ok(none) };
+        let Some(key) = find_subject(&writing.db, log.no, name)? else { return Ok(none) };
+        let range = Range::of(log.no);
+        let mut find = writing
+            .db
+            .prepare_cached("SELECT place FROM body WHERE key = ?1 ORDER BY place")
+            .map_err(|error| failed("find the bodies of a subject", error))?;
+        let entries = find
+            .query_map([key], |row| Ok(range.seq(row.get(0)?)))
+            .and_then(Iterator::collect)
+            .map_err(|error| failed("find the bodies of a subject", error))?;
+        Ok(Erasable { subject: name, entries })
     }
 
     fn erase(&self, tenant: TenantId, subject: &str) -> Result<Erased, StoreError> {

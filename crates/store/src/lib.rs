@@ -23,6 +23,6 @@ pub use committer::{
 };
 pub use error::{Cause, StoreError};
 pub use memory::MemoryStore;
-pub use scope::{Cut, Erased, Files, Keep, OpenBody, Pruned, Session, Store, TenantTx};
+pub use scope::{Cut, Erasable, Erased, Files, Keep, OpenBody, Pruned, Session, Store, TenantTx};
 pub use select::{PAGE_MAX, Select};
 pub use tree::{Tree, frontier};

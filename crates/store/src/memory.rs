@@ -14,7 +14,7 @@ use cog_base::id::TenantId;
 use cog_ledger::memory::MemoryKeys;
 use cog_ledger::{KeyRing, SealedBatch, Shelf, ShelfError, SignError, Signer, Tail};
 
-use crate::{Cut, Erased, Files, Keep, Store, StoreError, TenantTx};
+use crate::{Cut, Erasable, Erased, Files, Keep, Store, StoreError, TenantTx};
 use log::{Log, Scope};
 
 const SUBJECT_CONTEXT: &str = "cognitionos/memory-subject/v1";
@@ -77,6 +77,13 @@ impl Keep for MemoryStore {
     fn put_canon(&self, tenant: TenantId, digest: Digest, files: &Files) -> Result<(), StoreError> {
         self.change(tenant, |log| log.canons.insert(digest, files.clone()));
         Ok(())
+    }
+
+    fn erasable(&self, tenant: TenantId, subject: &str) -> Result<Erasable, StoreError> {
+        let entries =
+            self.state().logs.get(&tenant).map_or_else(Vec::new, |log| log.about(subject));
+        let subject = Digest::in_context(SUBJECT_CONTEXT, subject.as_bytes());
+        Ok(Erasable { subject, entries })
     }
 
     fn erase(&self, tenant: TenantId, subject: &str) -> Result<Erased, StoreError> {

@@ -147,6 +147,13 @@ pub trait Keep: Store {
     /// [`StoreError`] when they cannot be kept.
     fn put_canon(&self, tenant: TenantId, digest: Digest, files: &Files) -> Result<(), StoreError>;
 
+    /// The entries with a body about `subject`, in order: those that [`Keep::erase`] would leave
+    /// without, so that it can be recorded first. With them what stands for the name.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn erasable(&self, tenant: TenantId, subject: &str) -> Result<Erasable, StoreError>;
+
     /// Destroy the key and the salts of everything kept about `subject`. Every proof stays
     /// valid, and nothing of the bodies can be had again from this store.
     ///
@@ -217,6 +224,15 @@ pub struct Pruned {
     pub bodies: u64,
     /// Entries before this one are gone, but for those outside any run.
     pub entries: u64,
+}
+
+/// What an erasure would destroy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasable {
+    /// A keyed digest of the subject, to record instead of the name.
+    pub subject: Digest,
+    /// The entries whose bodies would go, in order.
+    pub entries: Vec<u64>,
 }
 
 /// What an erasure did.

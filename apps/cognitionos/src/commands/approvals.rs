@@ -143,6 +143,13 @@ fn answer(
             format!("cognitionos run --resume {} asks again", request.session),
         )
     })?;
+    if verdict.is_ok() && record(home, request)?.is_none() {
+        return Err(Failure::advise(
+            Exit::Refused,
+            "what was asked for is not kept any more, and nobody approves what nobody can see",
+            format!("cognitionos approvals reject {id} --reason TEXT"),
+        ));
+    }
     let now = SystemClock.now();
     let draft = match verdict {
         Ok(()) => approvals.grant(id, &who, &canon, now),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod export;
+mod keeper;
 mod needed;
 mod proof;
 mod verify;

@@ -68,6 +68,11 @@ impl Log {
         *self.started.entry(id).or_default() |= entry.kind() == Kind::SessionStarted;
     }
 
+    pub(super) fn about(&self, subject: &str) -> Vec<u64> {
+        let own = self.bodies.iter().filter(|(_, (whose, _))| whose.as_deref() == Some(subject));
+        own.map(|(seq, _)| *seq).collect()
+    }
+
     pub(super) fn erase(&mut self, subject: &str) -> u64 {
         let before = self.bodies.len();
         self.bodies.retain(|_, (whose, _)| whose.as_deref() != Some(subject));

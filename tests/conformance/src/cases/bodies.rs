@@ -62,7 +62,11 @@ pub fn erasing_takes_those_of_one_subject(place: &dyn Place) {
     );
     house.append(tenant(1), [about(Some("user:ada"), 2)]);
     assert_eq!(present(&house, 1), [1, 2, 3, 4]);
-    assert_eq!(house.store().erase(tenant(1), "user:ada").unwrap().bodies, 2);
+    let erasable = house.store().erasable(tenant(1), "user:ada").unwrap();
+    assert_eq!(erasable.entries, [2, 4]);
+    let erased = house.store().erase(tenant(1), "user:ada").unwrap();
+    assert_eq!((erased.bodies, erased.subject), (2, erasable.subject));
+    assert_eq!(house.store().erasable(tenant(1), "user:ada").unwrap().entries, [0; 0]);
     for _ in 0..2 {
         assert_eq!(present(&house, 1), [1, 3]);
         house.reopen();

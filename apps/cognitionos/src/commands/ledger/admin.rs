@@ -10,16 +10,20 @@ use cog_ledger::{Draft, Kind};
 use cog_store::Keep as _;
 use cog_store_sqlite::SqliteStore;
 
+use super::keeper::entitled;
 use super::{empty, public_key};
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, told};
 use crate::terminal::Terminal;
 
+/// The most entries that one entry names as erased: they fit into its 65,535 bytes.
+const ERASED_NAMED_MAX: usize = 4_000;
+
 fn actor(text: &str) -> anyhow::Result<Actor> {
     text.parse().map_err(|error| Failure::told(Exit::BadInput, error))
 }
 
-fn draft(kind: Kind, who: &Actor, data: Map) -> Draft {
+pub(super) fn draft(kind: Kind, who: &Actor, data: Map) -> Draft {
     Draft {
         kind,
         actor: who.as_str().to_owned(),
@@ -36,6 +40,7 @@ fn draft(kind: Kind, who: &Actor, data: Map) -> Draft {
 pub(super) fn rotate(home: &Home, who: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
     let who = actor(who)?;
     home.scope()?.tail().map_err(told)?.ok_or_else(empty)?;
+    entitled(home, &who, "rotate the key")?;
     let committer = home.committer()?;
     let note = Map::from([
         ("source".into(), "key.rotation".into()),
@@ -64,13 +69,25 @@ pub(super) fn erase(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let who = actor(who)?;
+    entitled(home, &who, "erase")?;
     super::needed::refuse_what_is_needed(home, subject)?;
+    let erasable = home.store.erasable(home.tenant, subject).map_err(told)?;
+    if erasable.entries.is_empty() {
+        let message = format!("nothing is kept about {subject:?}");
+        return Err(Failure::told(Exit::Failed, message));
+    }
+    // Recorded first: whatever happens after, the ledger says why bodies are missing. What a
+    // crash leaves is found by `ledger verify`, and erased by erasing again.
+    let named = erasable.entries.chunks(ERASED_NAMED_MAX).map(|entries| {
+        let data = Map::from([
+            ("subject".into(), erasable.subject.into()),
+            ("bodies".into(), (entries.len() as u64).into()),
+            ("entries".into(), Value::list(entries.iter().copied())),
+        ]);
+        draft(Kind::BodiesErased, &who, data)
+    });
+    home.append(named.collect())?;
     let erased = home.store.erase(home.tenant, subject).map_err(told)?;
-    let data = Map::from([
-        ("subject".into(), erased.subject.into()),
-        ("bodies".into(), erased.bodies.into()),
-    ]);
-    home.append(vec![draft(Kind::BodiesErased, &who, data)])?;
     if terminal.json {
         terminal.emit(&Value::map([("bodies", erased.bodies)]));
     } else {
@@ -122,6 +139,7 @@ pub(super) fn prune(
         let entries = counted(tail.frontier.size(), "entry", "entries");
         return Err(Failure::told(Exit::BadInput, format!("the ledger has {entries}")));
     }
+    entitled(home, &who, "prune")?;
     declare_pruning(home, before, reason, &who)?;
     let cut = home.store.prune_entries(home.tenant, before).map_err(told)?;
     if terminal.json {

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cog_base::{Clock as _, Digest, Value};
@@ -44,11 +44,16 @@ pub(super) fn export(
         terminal.raw(&bytes)?;
     } else {
         let path = wanted.output;
-        let file =
-            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        let mut out = BufWriter::new(file);
-        write(home, wanted, &mut out)?;
-        out.flush().with_context(|| format!("cannot write {}", path.display()))?;
+        // Whatever fails, an earlier file of this name stays as it was.
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{}.tmp", std::process::id()));
+        let partial = PathBuf::from(name);
+        let written =
+            write_file(home, wanted, &partial).and_then(|()| Ok(std::fs::rename(&partial, path)?));
+        if written.is_err() {
+            drop(std::fs::remove_file(&partial));
+        }
+        written.with_context(|| format!("cannot write {}", path.display()))?;
     }
     if let Some(path) = key {
         std::fs::write(path, format!("{}\n", public_key(home)?))
@@ -61,11 +66,19 @@ pub(super) fn export(
         } else {
             terminal.say(&format!("wrote {shown}"));
             if wanted.format == Format::Bundle {
-                terminal.note(&format!("check it: cognitionos verify {shown} --key KEY"));
+                let key = key.map_or("KEY".into(), |path| path.display().to_string());
+                terminal.note(&format!("check it: cognitionos verify {shown} --key {key}"));
             }
         }
     }
     Ok(Exit::Done)
+}
+
+fn write_file(home: &Home, wanted: &Wanted<'_>, path: &Path) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(File::create_new(path)?);
+    write(home, wanted, &mut out)?;
+    out.flush()?;
+    Ok(out.get_ref().sync_all()?)
 }
 
 fn write(home: &Home, wanted: &Wanted<'_>, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -95,7 +95,7 @@ fn told_verdict(verified: &Verified, terminal: &Terminal) {
         ));
         if verified.bodies_absent > 0 {
             let gone = counted(verified.bodies_absent, "body was", "bodies were");
-            terminal.say(&format!("  {gone} erased or pruned"));
+            terminal.say(&format!("  {gone} erased, as entries say"));
         }
         if verified.audited.open_receipts > 0 {
             let open = counted(verified.audited.open_receipts, "receipt has", "receipts have");
