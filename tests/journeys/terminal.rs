@@ -84,7 +84,7 @@ fn ctrl_c_at_a_question_leaves_with_what_to_do() {
 #[test]
 fn a_no_at_the_terminal_is_kept_with_its_reason() {
     let folder = Folder::example("typed-no", "01-quickstart");
-    typed(&folder, "run workflow.yaml", "user:cfo\nn\nnot ordered\n\n").ends(8);
+    typed(&folder, "run workflow.yaml", "user:cfo\nn\nnot ordered\n").says(&["paid: 8"]).ends(0);
     let rejected = folder.entries("approval.rejected");
     assert_eq!(text(&rejected[0], &["data", "reason"]), "not ordered");
     folder.holds();

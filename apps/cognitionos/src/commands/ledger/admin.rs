@@ -193,7 +193,7 @@ mod tests {
         let file = format!("{example}/workflow.yaml");
         let place = data.display().to_string();
         for number in 0..9 {
-            let folder = format!("folder={place}/pages-{number}");
+            let folder = format!("folder={place}-pages/{number}");
             let words = ["cognitionos", "run", &file, "--data", &place, "--quiet"];
             let inputs = ["--input", "pause_ms=0", "--input", &folder];
             let cli = Cli::try_parse_from(words.iter().chain(&inputs)).unwrap();
@@ -225,5 +225,6 @@ mod tests {
         assert_eq!(looked_at(&Home::open(&data, Mode::ReadOnly).unwrap()), (256, Exit::Done));
         assert_eq!(looked_at(&Home::write(&data).unwrap()), (512, Exit::Done));
         std::fs::remove_dir_all(&data).unwrap();
+        std::fs::remove_dir_all(format!("{}-pages", data.display())).unwrap();
     }
 }
