@@ -73,8 +73,18 @@ fn check(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
         terminal.say(&format!("  {}", canon.digest()));
         let files = counted(source.files().len() as u64, "file", "files");
         terminal.say(&format!("  {files}, {}", tests(&report)));
+        told_failed(&report, terminal);
+        if report.passed == 0 && report.failed.is_empty() {
+            terminal.note("it has no tests: nothing shows that it says what is meant");
+        }
     }
     Ok(if report.failed.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+fn told_failed(report: &TestReport, terminal: &Terminal) {
+    for failure in &report.failed {
+        terminal.say(&format!("{} {failure}", terminal.tint(Tone::Bad, "failed")));
+    }
 }
 
 fn tests(report: &TestReport) -> String {
@@ -92,9 +102,7 @@ fn test(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
             ("failed", Value::list(failed)),
         ]));
     } else {
-        for failure in &report.failed {
-            terminal.say(&format!("{} {failure}", terminal.tint(Tone::Bad, "failed")));
-        }
+        told_failed(&report, terminal);
         terminal.say(&tests(&report));
     }
     Ok(if report.failed.is_empty() { Exit::Done } else { Exit::Failed })
