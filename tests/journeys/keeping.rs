@@ -97,6 +97,26 @@ fn only_those_whom_the_canon_entitles_keep_the_ledger() {
 }
 
 #[test]
+fn a_canon_that_was_altered_where_it_is_kept_is_none() {
+    let folder = Folder::example("altered", "02-refusal-and-why");
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
+    let database = folder.path("data/ledger.db");
+    let mut bytes = std::fs::read(&database).unwrap();
+    let rule = b"costs at most 500.00";
+    let places: Vec<_> =
+        (0..bytes.len() - rule.len()).filter(|at| bytes[*at..].starts_with(rule)).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at + rule.len() - 6] = b'9';
+    }
+    std::fs::write(&database, bytes).unwrap();
+    for command in [&["run", "workflow.yaml"][..], &["replay"]] {
+        folder.cog(command).ends(1).says(&["damaged", "a canon of"]);
+    }
+    folder.cog(&["ledger", "verify"]).ends(1).says(&["canon"]);
+}
+
+#[test]
 fn an_export_that_fails_leaves_the_earlier_one() {
     let folder = Folder::example("export-fails", "02-refusal-and-why");
     folder.cog(&["run", "workflow.yaml"]).ends(0);
@@ -141,8 +161,16 @@ fn old_entries_can_be_pruned_and_the_rest_still_proves_itself() {
     };
     prune("100").ends(2).says(&["whole segments of 256"]);
     prune("100000").ends(2);
+    let oldest = folder.entries("session.started")[0].get("session").unwrap().to_string();
     prune("256").ends(0).says(&["entries 0 to 256 pruned"]);
-    folder.cog(&["ledger", "verify"]).ends(0);
+    let left = folder.cog(&["ledger", "list", "--json", "--limit", "1000"]).ends(0).jsons();
+    let across = left.iter().filter(|it| it.get("seq").unwrap().as_u64().unwrap() >= 256);
+    let across = across.map(|it| it.get("session").unwrap().to_string()).next().unwrap();
+    let replayed = folder.cog(&["replay", across.trim_matches('"')]).ends(0);
+    assert!(replayed.out.contains("pruned") && !replayed.out.contains("differs"), "{replayed}");
+    folder.cog(&["replay", oldest.trim_matches('"')]).ends(2);
+    folder.cog(&["replay", "--all"]).ends(0).says(&["are pruned and not recomputed"]);
+    folder.cog(&["ledger", "verify"]).ends(0).says(&["(256 entries pruned before)"]);
     folder.cog(&["ledger", "verify", "--against", "head.txt"]).ends(0);
     folder.cog(&["ledger", "export", "-o", "b.cogbundle", "--key", "b.vkey"]).ends(0);
     folder.cog(&["verify", "b.cogbundle", "--key", "b.vkey"]).ends(0);

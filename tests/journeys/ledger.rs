@@ -32,6 +32,10 @@ fn lists_are_filtered() {
     assert_eq!(list(&["--kind", "denial"]).len(), 6);
     assert_eq!(list(&["--kind", "denial", "--run", &second]).len(), 3);
     assert_eq!(list(&["--from", "3", "--limit", "2"]), all[3..5]);
+    assert_eq!(list(&["--last", "2"]), all[all.len() - 2..], "the newest last");
+    folder.cog(&["ledger", "list", "--last", "2"]).ends(0).says(&["there are older ones"]);
+    folder.cog(&["ledger", "list", "--limit", "2"]).ends(0).says(&["there are more"]);
+    folder.cog(&["ledger", "list", "--limit", "2", "--last", "2"]).ends(2);
     assert_eq!(list(&["--limit", "0"]), []);
     assert_eq!(list(&["--from", "100000"]), []);
     folder.cog(&["ledger", "list", "--kind", "denials"]).ends(2).says(&["denials"]);

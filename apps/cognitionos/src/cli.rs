@@ -230,12 +230,15 @@ Examples:
         /// Only entries of this kind, such as `denial`.
         #[arg(long)]
         kind: Option<String>,
-        /// The first entry.
-        #[arg(long, default_value_t = 0)]
-        from: u64,
-        /// At most so many.
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        /// The newest so many, the newest last: what is shown without `--from` and `--limit`.
+        #[arg(long, default_value_t = 100, conflicts_with_all = ["from", "limit"])]
+        last: usize,
+        /// From this entry on.
+        #[arg(long)]
+        from: Option<u64>,
+        /// The oldest so many.
+        #[arg(long)]
+        limit: Option<usize>,
     },
     /// Show one entry with its body.
     #[command(after_help = "\

@@ -176,6 +176,13 @@ impl Home {
         let source = Source::new(files.into_iter().map(|(path, text)| (path, text.into_bytes())));
         let canon = Canon::load(&source)
             .map_err(|error| Failure::told(Exit::Failed, format!("the kept canon: {error}")))?;
+        if canon.digest() != digest {
+            let message = format!(
+                "canon.missing: what is kept as the canon {digest} is another one, {}",
+                canon.digest()
+            );
+            return Err(Failure::advise(Exit::Failed, message, "cognitionos ledger verify"));
+        }
         Ok(Some(canon))
     }
 

@@ -25,8 +25,11 @@ pub(crate) fn ledger(
 ) -> anyhow::Result<Exit> {
     let data = common.data.as_path();
     match command {
-        LedgerCommand::List { run, kind, from, limit } => {
-            let select = select(run.as_deref(), kind.as_deref(), *from, *limit)?;
+        LedgerCommand::List { run, kind, last, from, limit } => {
+            let mut select = select(run.as_deref(), kind.as_deref())?;
+            select.newest_first = from.is_none() && limit.is_none();
+            select.from = from.unwrap_or(0);
+            select.limit = if select.newest_first { *last } else { limit.unwrap_or(100) };
             list(&Home::read(data)?, &select, terminal)
         }
         LedgerCommand::Show { id } => show(&Home::read(data)?, id, terminal),
@@ -69,22 +72,18 @@ fn empty() -> anyhow::Error {
     )
 }
 
-fn select(
-    run: Option<&str>,
-    kind: Option<&str>,
-    from: u64,
-    limit: usize,
-) -> anyhow::Result<Select> {
+fn select(run: Option<&str>, kind: Option<&str>) -> anyhow::Result<Select> {
     let bad = |error: &dyn std::fmt::Display| Failure::told(Exit::BadInput, error);
     let kinds = match kind {
         Some(kind) => vec![kind.parse::<Kind>().map_err(|error| bad(&error))?],
         None => Vec::new(),
     };
     let session = run.map(str::parse).transpose().map_err(|error| bad(&error))?;
-    Ok(Select { from, kinds, session, limit, ..Select::default() })
+    Ok(Select { kinds, session, ..Select::default() })
 }
 
 fn list(home: &Home, select: &Select, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let mut newest = Vec::new();
     let mut left = select.limit;
     let mut page = Select { limit: left.min(PAGE_MAX), ..select.clone() };
     while left > 0 {
@@ -92,15 +91,30 @@ fn list(home: &Home, select: &Select, terminal: &Terminal) -> anyhow::Result<Exi
         let Some(last) = entries.last() else { break };
         left = left.saturating_sub(entries.len());
         page = Select { limit: left.min(PAGE_MAX), ..page.after(last) };
-        for entry in &entries {
-            if terminal.json {
-                terminal.emit(&value(entry)?);
-            } else {
-                terminal.say(&line(entry, terminal));
-            }
+        if select.newest_first {
+            newest.extend(entries);
+        } else {
+            entries.iter().try_for_each(|entry| listed(entry, terminal))?;
         }
     }
+    let more = home.scope()?.select(&Select { limit: 1, ..page }).map_err(told)?;
+    if select.newest_first && left == 0 && !more.is_empty() {
+        terminal.note("there are older ones: --last N shows more, --from 0 the oldest");
+    }
+    newest.iter().rev().try_for_each(|entry| listed(entry, terminal))?;
+    if !select.newest_first && left == 0 && !more.is_empty() {
+        terminal.note("there are more: --limit N shows them");
+    }
     Ok(Exit::Done)
+}
+
+fn listed(entry: &Entry, terminal: &Terminal) -> anyhow::Result<()> {
+    if terminal.json {
+        terminal.emit(&value(entry)?);
+    } else {
+        terminal.say(&line(entry, terminal));
+    }
+    Ok(())
 }
 
 /// An entry as the value its bytes hold.

@@ -15,7 +15,7 @@ use cog_store::Select;
 use crate::canon_dir;
 use crate::cli::{Common, ReplayArgs};
 use crate::failure::{Exit, Failure};
-use crate::home::Home;
+use crate::home::{Home, told};
 use crate::terminal::{Terminal, Tone, plain};
 
 pub(crate) fn replay(
@@ -31,6 +31,15 @@ pub(crate) fn replay(
     }
     let canons = home.canons()?;
     let mut holds = true;
+    if args.all && !terminal.json {
+        let pruned = home.scope()?.pruned().map_err(told)?.entries;
+        if pruned > 0 {
+            terminal.note(&format!("runs before entry {pruned} are pruned and not recomputed"));
+        }
+        if runs.is_empty() {
+            terminal.note("there is no run to recompute");
+        }
+    }
     for run in runs {
         holds &= replay_one(&home, run, &canons, terminal)?;
     }
@@ -65,6 +74,11 @@ fn replay_one(
     terminal: &Terminal,
 ) -> anyhow::Result<bool> {
     let records = home.records(run)?;
+    let begins = records.first().is_some_and(|it| it.entry.kind() == Kind::SessionStarted);
+    if !begins && home.scope()?.pruned().map_err(told)?.entries > 0 {
+        told_pruned(run, terminal);
+        return Ok(true);
+    }
     let trace = replay_run(&records);
     let decisions: Vec<_> = records.iter().filter(|record| is_decision(&record.entry)).collect();
     let replayed: Vec<_> =
@@ -107,6 +121,16 @@ fn replay_one(
         terminal.say(&format!("  entry {}: {}", record.entry.seq(), words(it)));
     }
     Ok(holds)
+}
+
+/// A run whose beginning is gone cannot be recomputed, and nothing is wrong with that.
+fn told_pruned(run: RunId, terminal: &Terminal) {
+    if terminal.json {
+        terminal.emit(&Value::map([("run", Value::from(run)), ("trace", "pruned".into())]));
+    } else {
+        let word = terminal.tint(Tone::Ask, "pruned");
+        terminal.say(&format!("{word}  {run}: its beginning is pruned, so it is not recomputed"));
+    }
 }
 
 fn follow_words(followed: &str) -> &'static str {

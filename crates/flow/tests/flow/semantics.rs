@@ -37,7 +37,7 @@ fn a_condition_that_is_no_truth_fails_the_step() {
             assert!(cog_flow::parse(&text, "x").is_err());
             continue;
         }
-        World::start(&text).expect(&["finish failed: a expression"]);
+        World::start(&text).expect(&["fell a expression", "finish failed: a expression"]);
     }
 }
 
@@ -253,14 +253,15 @@ fn a_foreach_handler_runs_with_the_item_and_sees_that_item() {
 
 #[test]
 fn a_foreach_over_something_else_fails_and_over_nothing_completes() {
-    for (list, end) in [
-        ("\"${{ [] }}\"", "finish completed"),
-        ("[]", "finish completed"),
-        ("\"${{ {'a': 1} }}\"", "finish failed: a expression"),
-        ("\"${{ 'abc' }}\"", "finish failed: a expression"),
+    let fell = ["fell a expression", "finish failed: a expression"];
+    for (list, lines) in [
+        ("\"${{ [] }}\"", &["finish completed"][..]),
+        ("[]", &["finish completed"]),
+        ("\"${{ {'a': 1} }}\"", &fell),
+        ("\"${{ 'abc' }}\"", &fell),
     ] {
         let text = with_steps(&read("a", &format!(", foreach: {list}")));
-        World::start(&text).expect(&[end]);
+        World::start(&text).expect(lines);
     }
 }
 
@@ -272,11 +273,12 @@ fn foreach_has_a_most() {
     );
     let text = with_steps(&step)
         + "inputs: { n: { type: string } }\noutputs: { n: \"${{ steps.a.output.size() }}\" }\n";
-    for (count, end) in
-        [(10_000, r#"finish completed {"n":10000}"#), (10_001, "finish failed: a limit")]
-    {
+    for (count, lines) in [
+        (10_000, &[r#"finish completed {"n":10000}"#][..]),
+        (10_001, &["fell a limit", "finish failed: a limit"]),
+    ] {
         let items = vec!["x"; count].join(",");
-        World::start_with(&text, &[("n", &items)]).expect(&[end]);
+        World::start_with(&text, &[("n", &items)]).expect(lines);
     }
 }
 
@@ -511,7 +513,7 @@ fn a_text_that_is_one_expression_keeps_the_kind_of_its_value() {
 #[test]
 fn an_object_does_not_fit_into_text() {
     let text = with_steps("- { id: a, uses: compute, with: { t: \"x ${{ [1] }}\" } }\n");
-    World::start(&text).expect(&["finish failed: a expression"]);
+    World::start(&text).expect(&["fell a expression", "finish failed: a expression"]);
 }
 
 #[test]
@@ -542,7 +544,8 @@ fn the_subject_and_the_actor_come_from_the_nearest_step_around() {
 fn arguments_are_checked_again_when_they_are_known() {
     let step = "- { id: a, uses: http.request, with: { url: \"${{ inputs.u }}\" } }\n";
     let text = with_steps(step) + "inputs: { u: { type: integer } }\n";
-    World::start_with(&text, &[("u", "5")]).expect(&["finish failed: a arguments"]);
+    let mut world = World::start_with(&text, &[("u", "5")]);
+    world.expect(&["fell a arguments", "finish failed: a arguments"]);
 }
 
 #[test]

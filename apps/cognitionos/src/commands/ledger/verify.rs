@@ -85,11 +85,14 @@ fn told_unreadable(tables: &Findings, terminal: &Terminal) -> Exit {
 
 fn told_verdict(verified: &Verified, terminal: &Terminal) {
     if verified.holds() {
-        let size = verified.manifest.size;
+        let pruned = match verified.manifest.from {
+            0 => String::new(),
+            from => format!(" ({} pruned before)", counted(from, "entry", "entries")),
+        };
         terminal.say(&format!(
-            "{}  {}, {}, {} of canon: every hash, link, signature and rule holds",
+            "{}  {}{pruned}, {}, {} of canon: every hash, link, signature and rule holds",
             terminal.tint(Tone::Good, "verified"),
-            counted(size, "entry", "entries"),
+            counted(verified.entries, "entry", "entries"),
             counted(verified.bodies, "body", "bodies"),
             counted(verified.canons, "version", "versions")
         ));

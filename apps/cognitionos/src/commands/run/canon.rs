@@ -113,7 +113,11 @@ pub(super) fn bind(
 
 /// The version in force as it was kept.
 fn in_force_as_kept(home: &Home, digest: Digest) -> anyhow::Result<Bound> {
-    Ok(Bound { canon: home.canon(digest)?.map(Arc::new), new: None })
+    let canon = home.canon(digest)?.ok_or_else(|| {
+        let message = format!("canon.missing: the files of the canon in force, {digest}, are gone");
+        Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
+    })?;
+    Ok(Bound { canon: Some(Arc::new(canon)), new: None })
 }
 
 /// The first canon of a domain, if its own tests pass.
