@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow, bail};
 use cog_base::Clock as _;
 use cog_base::id::TenantId;
-use cog_ledger::bundle::{BundleWriter, Check, Manifest, verify};
+use cog_ledger::bundle::{BundleWriter, Check, Manifest, Part, verify};
 use cog_ledger::memory::MemoryKeys;
 use cog_ledger::{Checkpoint, Entry, SealedBatch, Shelf, ShelfError, Tail, VerifierKey, Writer};
 
@@ -102,7 +102,8 @@ fn make(path: &Path, count: u64) -> anyhow::Result<VerifierKey> {
         bodies: 0,
         canons: 0,
         created: SystemClock.now(),
-        left_out: std::collections::BTreeSet::new(),
+        // The canon is a digest without files.
+        left_out: [Part::Bodies, Part::Canons].into(),
     };
     let mut file = BufWriter::with_capacity(CHUNK, File::create(path)?);
     let mut out = BundleWriter::begin(&mut file, &manifest)?;

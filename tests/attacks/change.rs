@@ -81,7 +81,7 @@ fn who_is_not_of_the_group_neither_approves_nor_rejects() {
 
 #[test]
 fn agents_and_services_change_no_canon() {
-    let (mut house, id) = proposed("user:ada");
+    let (house, id) = proposed("user:ada");
     for who in ["agent:clerk", "service:engine"].map(actor) {
         let current = house.canon.as_ref().unwrap();
         let changes = &house.changes;

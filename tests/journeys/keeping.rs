@@ -117,6 +117,26 @@ fn a_canon_that_was_altered_where_it_is_kept_is_none() {
 }
 
 #[test]
+fn a_proof_is_checked_with_the_key_alone() {
+    let folder = Folder::example("proof", "02-refusal-and-why");
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
+    let proof = folder.cog(&["ledger", "proof", "3"]).ends(0).out;
+    folder.write("proof.txt", &proof);
+    folder.write("log.vkey", &folder.cog(&["ledger", "key"]).ends(0).out);
+    let verify = ["verify", "proof.txt", "--key", "log.vkey"];
+    folder.cog(&verify).ends(0).says(&["the proof holds", "3 of"]);
+    let report = folder.cog(&[&verify[..], &["--json"]].concat()).ends(0).json();
+    assert_eq!(report.get("seq").and_then(Value::as_u64), Some(3));
+    folder.write("proof.txt", &proof.replace("index 3", "index 2"));
+    folder.cog(&verify).ends(1).says(&["does not hold"]);
+    let other = Folder::example("proof-other", "02-refusal-and-why");
+    other.cog(&["run", "workflow.yaml"]).ends(0);
+    folder.write("proof.txt", &proof);
+    folder.write("log.vkey", &other.cog(&["ledger", "key"]).ends(0).out);
+    folder.cog(&verify).ends(1).says(&["does not hold"]);
+}
+
+#[test]
 fn an_export_that_fails_leaves_the_earlier_one() {
     let folder = Folder::example("export-fails", "02-refusal-and-why");
     folder.cog(&["run", "workflow.yaml"]).ends(0);

@@ -117,7 +117,7 @@ fn read_other(path: &Path) -> Result<Other, VerifyError> {
     Ok(Other::Checkpoint(Box::new(checkpoint)))
 }
 
-fn read_small(path: &Path) -> Result<String, VerifyError> {
+pub(crate) fn read_small(path: &Path) -> Result<String, VerifyError> {
     let mut text = String::new();
     let read = open(path)?.take(SMALL_FILE_MAX).read_to_string(&mut text);
     read.map_err(|error| VerifyError::File(path.to_owned(), error))?;

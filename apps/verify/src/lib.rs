@@ -4,6 +4,7 @@
 
 mod check;
 mod error;
+mod proven;
 mod words;
 
 pub use check::{Request, check, read_keys};
@@ -17,6 +18,11 @@ use std::io::Write;
 /// # Errors
 /// [`VerifyError`] when something cannot be read: exit code 2, not a verdict.
 pub fn run(request: &Request, out: &mut dyn Write) -> Result<bool, VerifyError> {
+    if let Some(text) = proven::read(&request.bundle) {
+        let (report, holds) = proven::check(request, &text, &read_keys(&request.keys)?)?;
+        out.write_all(report.as_bytes()).and_then(|()| out.flush()).map_err(VerifyError::Write)?;
+        return Ok(holds);
+    }
     let verified = check(request)?;
     let report =
         if request.json { format!("{}\n", json(&verified)) } else { text(&verified, request) };

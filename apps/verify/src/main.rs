@@ -13,7 +13,7 @@ Check an exported ledger offline, with nothing but the key you trust.
 
 Usage: cognitionos-verify BUNDLE --key KEY [--key KEY ...] [--against FILE] [--json]
 
-  BUNDLE          the exported file (.cogbundle)
+  BUNDLE          the exported file (.cogbundle), or what `ledger proof` printed
   --key KEY       a verifier key (name+id+base64), or a file with such lines. Get it from
                   the operator by another way than the bundle
   --against FILE  a checkpoint, or another bundle of the same log: the longer of the two

@@ -158,7 +158,7 @@ fn absent(verified: &Verified, out: &mut String) {
 }
 
 /// Without the control characters that a hostile log could send to a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
 }
