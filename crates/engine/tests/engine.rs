@@ -19,5 +19,7 @@ mod rejected;
 mod subjects;
 #[path = "engine/told.rs"]
 mod told;
+#[path = "engine/undo.rs"]
+mod undo;
 #[path = "engine/unrecorded.rs"]
 mod unrecorded;

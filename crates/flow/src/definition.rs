@@ -27,6 +27,8 @@ pub struct Flow {
     pub budget: Budget,
     /// The steps of the outermost level.
     pub steps: Arc<Block>,
+    /// How a run that does not complete is undone.
+    pub undo: Undo,
     /// What the run answers with, by name.
     pub outputs: BTreeMap<String, Template>,
     /// Digest of the definition in the context `cognitionos/flow/v1`: the same for YAML
@@ -43,6 +45,18 @@ impl Flow {
     pub fn to_value(&self) -> Value {
         self.definition.clone()
     }
+}
+
+/// How a run that does not complete is undone: the `on_cancel` of each step that completed,
+/// the last first, then the steps here. This is the saga of Garcia-Molina and Salem (1987).
+#[derive(Clone, Debug, Default)]
+pub struct Undo {
+    /// The steps that come last.
+    pub steps: Option<Arc<Block>>,
+    /// Whether a run that failed is undone, and not only one that was cancelled.
+    pub on_failed: bool,
+    /// Whether a run that was refused is undone.
+    pub on_refused: bool,
 }
 
 /// An input that the starter of a run may or must give.
@@ -171,6 +185,13 @@ pub struct Block {
     pub(crate) index: BTreeMap<String, usize>,
 }
 
+impl Block {
+    /// Whether what its steps come to is kept until the end of the run.
+    pub(crate) fn keeps(&self) -> bool {
+        self.steps.iter().any(|step| step.keeps)
+    }
+}
+
 /// One step.
 #[derive(Debug)]
 pub struct Step {
@@ -192,6 +213,11 @@ pub struct Step {
     pub on_refused: Handler,
     /// What a failure means.
     pub on_error: Handler,
+    /// The steps that undo it.
+    pub on_cancel: Option<Arc<Block>>,
+    /// Whether it, or a step inside it, has an `on_cancel`: what these see is kept until the
+    /// end of the run.
+    pub(crate) keeps: bool,
     /// Whose personal data its outputs hold.
     pub subject: Option<Template>,
 }

@@ -22,7 +22,16 @@ use scope::Scope;
 const FLOW: Shape = Shape {
     what: "a workflow",
     required: &["name", "domain", "steps"],
-    optional: &["description", "environment", "inputs", "roots", "budget", "outputs"],
+    optional: &[
+        "description",
+        "environment",
+        "inputs",
+        "roots",
+        "budget",
+        "outputs",
+        "on_cancel",
+        "compensate_on",
+    ],
 };
 
 /// What a digest of a definition is made in.
@@ -70,6 +79,7 @@ impl Reader<'_, '_> {
         let outside = Scope::outside();
         let (steps, ids) = self.block(fields.get("steps")?, &outside, None, "`steps`");
         let all = outside.within(&ids, ids.clone(), None);
+        let undo = self.undo(&fields, &all);
         let outputs = fields
             .get("outputs")
             .map(|node| self.templates(node, "outputs", &all))
@@ -85,6 +95,7 @@ impl Reader<'_, '_> {
             roots,
             budget,
             steps,
+            undo,
             outputs,
             digest,
             file: file.to_owned(),

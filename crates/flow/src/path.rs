@@ -34,6 +34,12 @@ impl StepPath {
         Self(Arc::from(format!("{}[{index}]", self.0)))
     }
 
+    /// Whether it stands inside the step with the path `outer`.
+    pub(crate) fn is_within(&self, outer: &Self) -> bool {
+        let rest = self.0.strip_prefix(outer.as_str());
+        rest.is_some_and(|rest| rest.starts_with(['.', '[']))
+    }
+
     /// The path as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -111,5 +117,13 @@ mod tests {
     fn paths_grow_from_the_outside_in() {
         let path = StepPath::root("invoice").item(3).child("pay").child("sepa");
         assert_eq!(path.as_str(), "invoice[3].pay.sepa");
+        for (outer, within) in [
+            ("invoice", true),
+            ("invoice[3].pay", true),
+            ("invoice[3].pa", false),
+            ("invoice[3].pay.sepa", false),
+        ] {
+            assert_eq!(path.is_within(&outer.parse().unwrap()), within, "{outer}");
+        }
     }
 }

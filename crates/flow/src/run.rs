@@ -10,7 +10,9 @@
 //! - An unhandled fall stops its frame: nothing new starts, what runs is cancelled, and
 //!   when the last effect under way was answered, the step around falls in the same way.
 //!   So no second plan starts while an effect of the first may still take place.
-//! - `on_error` and `on_refused` of a `foreach` step are about each item.
+//! - `on_error`, `on_refused` and `on_cancel` of a `foreach` step are about each item.
+//! - A run that is cancelled, and one that fell where the flow asks for it, is undone before
+//!   it ends. Nothing stops that but its own end.
 
 mod arena;
 mod block;
@@ -20,6 +22,7 @@ mod event;
 mod foreach;
 mod step;
 mod stop;
+mod undo;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -39,6 +42,7 @@ pub use event::{
     StepStatus, StepView,
 };
 use step::Outcome;
+use undo::Undoing;
 use view::View;
 
 /// One run of a flow.
@@ -57,6 +61,10 @@ pub struct Run {
     computed_left: u64,
     queue: VecDeque<Work>,
     actions: Vec<Action>,
+    /// Steps that completed and can be undone, in the order in which they did.
+    to_undo: Vec<CellId>,
+    /// Set once the steps are over and the run is being undone.
+    undoing: Option<Undoing>,
     /// Why the run is being ended from outside.
     ending: Option<(Status, Value)>,
     status: Status,
@@ -97,6 +105,8 @@ impl Run {
             computed_left: MAX_COMPUTED_BYTES,
             queue: VecDeque::new(),
             actions: Vec::new(),
+            to_undo: Vec::new(),
+            undoing: None,
             ending: None,
             status: Status::Running,
             output: Json::Null,
@@ -237,6 +247,12 @@ impl Run {
             (None, Some(fall)) => (Status::Failed, Some(fall.located())),
             (None, None) => self.evaluate_outputs(),
         };
+        if !self.begin_undo(status, error.as_ref()) {
+            self.conclude(status, error);
+        }
+    }
+
+    fn conclude(&mut self, status: Status, error: Option<Value>) {
         self.status = status;
         let output = self.output.clone();
         self.actions.push(Action::Finish { status, output, error });

@@ -12,7 +12,7 @@ use crate::suggest;
 use crate::tree::{Kind, Node};
 
 /// Ids that are levels of a path already.
-const RESERVED: [&str; 2] = ["on_error", "on_refused"];
+pub(super) const RESERVED: [&str; 3] = ["on_cancel", "on_error", "on_refused"];
 
 /// What a block hands down to its steps.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cog_base::json::Integer;
 
 use super::Reader;
-use super::block::Inherited;
+use super::block::{Inherited, RESERVED};
 use super::scope::Scope;
 use crate::definition::{Choose, Plan, Risk};
 use crate::fields::{self, Fields, Shape};
@@ -76,7 +76,7 @@ impl Reader<'_, '_> {
         let fields = Fields::open(node, &PLAN, self.reports)?;
         self.description(&fields);
         let id = fields.get("id").and_then(|node| fields::id(node, "id", self.reports));
-        if let Some("on_error" | "on_refused") = id {
+        if id.is_some_and(|id| RESERVED.contains(&id)) {
             self.reports.error(node.at, "this id is taken by the handlers");
         }
         let expect = fields.get("expect").and_then(|node| self.expect(node, scope));

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use cog_base::json::Integer;
 
 use super::Reader;
+use super::block::Inherited;
 use super::scope::Scope;
-use crate::definition::{Access, Budget, InputKind, InputSpec, RootSpec};
+use crate::definition::{Access, Budget, InputKind, InputSpec, RootSpec, Undo};
 use crate::fields::{self, Fields, Shape};
 use crate::input;
 use crate::suggest;
@@ -117,6 +118,27 @@ impl Reader<'_, '_> {
             None => false,
         };
         Some(RootSpec { name: name.to_owned(), path, access, create })
+    }
+
+    /// How a run that does not complete is undone.
+    pub(super) fn undo(&mut self, fields: &Fields<'_>, scope: &Scope<'_>) -> Undo {
+        let inherited = Inherited { actor: None, in_plan: false };
+        let steps = fields.get("on_cancel").map(|node| self.handler_steps(node, scope, inherited));
+        let mut undo = Undo { steps, on_failed: false, on_refused: false };
+        let Some(node) = fields.get("compensate_on") else { return undo };
+        for item in fields::list(node, "compensate_on", self.reports) {
+            match fields::text(item, "compensate_on", self.reports) {
+                Some("cancelled") | None => {}
+                Some("failed") => undo.on_failed = true,
+                Some("refused") => undo.on_refused = true,
+                Some(other) => {
+                    let hint = suggest::hint(other, ["cancelled", "failed", "refused"]);
+                    let message = format!("a run cannot end as `{other}`");
+                    self.reports.with_hint(item.at, message, hint);
+                }
+            }
+        }
+        undo
     }
 
     pub(super) fn budget(&mut self, node: &Node) -> Budget {

@@ -34,6 +34,7 @@ pub(super) const STEP: Shape = Shape {
         "timeout_ms",
         "on_refused",
         "on_error",
+        "on_cancel",
         "subject",
         "name",
         "description",
@@ -78,6 +79,11 @@ impl Reader<'_, '_> {
         let body = self.body(&fields, id, inner, inherited);
         let handler_scope = inner.with_itself(id);
         let subject = fields.get("subject").map(|node| self.text_template(node, "subject", inner));
+        let on_cancel = fields.get("on_cancel");
+        let on_cancel = on_cancel.map(|node| self.undo_steps(node, &handler_scope, inherited));
+        let on_refused = self.handler(&fields, "on_refused", &handler_scope, inherited);
+        let on_error = self.handler(&fields, "on_error", &handler_scope, inherited);
+        let body = body?;
         Some(Arc::new(Step {
             id: id.to_owned(),
             name: self.name(&fields),
@@ -85,9 +91,11 @@ impl Reader<'_, '_> {
             condition,
             foreach,
             actor: actor.map(str::to_owned),
-            body: body?,
-            on_refused: self.handler(&fields, "on_refused", &handler_scope, inherited),
-            on_error: self.handler(&fields, "on_error", &handler_scope, inherited),
+            keeps: on_cancel.is_some() || body.keeps() || on_refused.keeps() || on_error.keeps(),
+            body,
+            on_refused,
+            on_error,
+            on_cancel,
             subject,
         }))
     }
@@ -419,7 +427,21 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn handler_steps(
+    fn undo_steps(
+        &mut self,
+        node: &Node,
+        scope: &Scope<'_>,
+        inherited: Inherited<'_>,
+    ) -> Arc<Block> {
+        if inherited.in_plan {
+            let message = "a step of a plan has no steps of its own";
+            let hint = "put `on_cancel` on the `choose` step".to_owned();
+            self.reports.with_hint(node.at, message, hint);
+        }
+        self.handler_steps(node, scope, inherited)
+    }
+
+    pub(super) fn handler_steps(
         &mut self,
         node: &Node,
         scope: &Scope<'_>,
@@ -430,6 +452,29 @@ impl Reader<'_, '_> {
         match steps {
             Some(steps) => self.block(steps, scope, Some(inherited), "`steps`").0,
             None => Arc::default(),
+        }
+    }
+}
+
+impl Body {
+    /// Whether a step inside has an `on_cancel`.
+    fn keeps(&self) -> bool {
+        match self {
+            Self::Group(block) => block.keeps(),
+            Self::Effect(_)
+            | Self::Compute(_)
+            | Self::Choose(_)
+            | Self::Approve(_)
+            | Self::Sleep(_) => false,
+        }
+    }
+}
+
+impl Handler {
+    fn keeps(&self) -> bool {
+        match self {
+            Self::Steps(block) => block.keeps(),
+            Self::Fail | Self::Continue => false,
         }
     }
 }

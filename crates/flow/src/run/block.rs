@@ -92,6 +92,7 @@ impl Run {
             FrameKind::Group(cell) => self.end_group(cell, frame, fall),
             FrameKind::Plan(cell) => self.end_plan(cell, frame, fall),
             FrameKind::Handler(cell) => self.settle(cell, fall),
+            FrameKind::Undo(cell) => self.end_undo(cell, fall),
             FrameKind::Item { .. } => {}
         }
     }
@@ -111,24 +112,30 @@ impl Run {
     }
 
     /// What the steps of a frame came to: `{id: {status, output, error}}`. Taken, not
-    /// copied: nothing sees into a frame that is over.
+    /// copied: nothing sees into a frame that is over, but for steps that undo.
     pub(super) fn gather(&mut self, frame: FrameId) -> Value {
-        let (count, first) = {
+        let (count, first, keep) = {
             let entry = self.frames.get(frame);
-            (entry.block.steps.len(), entry.first)
+            let keep = entry.block.keeps();
+            (entry.block.steps.len(), entry.first, keep)
         };
         let mut steps = Map::new();
         for position in 0..count {
             let cell = self.cells.get_mut(first.plus(position));
             let facts = Value::map([
                 ("status", Value::from(cell.status.as_str())),
-                ("output", std::mem::replace(&mut cell.output, Json::Null)),
-                ("error", std::mem::replace(&mut cell.error, Json::Null)),
+                ("output", take(&mut cell.output, keep)),
+                ("error", take(&mut cell.error, keep)),
             ]);
             steps.insert(cell.step.id.clone(), facts);
         }
         Json::Map(steps)
     }
+}
+
+/// The value, which stays where it is only if `keep` says so.
+pub(super) fn take(value: &mut Value, keep: bool) -> Value {
+    if keep { value.clone() } else { std::mem::replace(value, Json::Null) }
 }
 
 impl Cell {

@@ -142,6 +142,8 @@ pub(super) enum FrameKind {
     Plan(CellId),
     /// The steps of a handler.
     Handler(CellId),
+    /// The steps that undo a step; those of the flow itself have none.
+    Undo(Option<CellId>),
     /// No steps: an item and its cell.
     Item {
         value: Value,
@@ -156,7 +158,7 @@ impl FrameKind {
         match self {
             Self::Root => None,
             Self::Group(cell) | Self::Plan(cell) | Self::Handler(cell) => Some(*cell),
-            Self::Item { cell, .. } => *cell,
+            Self::Item { cell, .. } | Self::Undo(cell) => *cell,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cog_base::Value;
 use cog_base::json::{Json, Map};
 
+use super::block::take;
 use super::cell::{Cell, CellId, Fall, Frame, FrameId, FrameKind, Loop, Phase, Role};
 use super::event::{StepError, StepStatus};
 use super::step::Outcome;
@@ -140,8 +141,9 @@ impl Run {
     /// and `steps`.
     fn record(&mut self, item: CellId) -> Value {
         let cell = self.cells.get_mut(item);
-        let output = std::mem::replace(&mut cell.output, Json::Null);
-        let error = std::mem::replace(&mut cell.error, Json::Null);
+        let keep = cell.step.keeps;
+        let output = take(&mut cell.output, keep);
+        let error = take(&mut cell.error, keep);
         let status = Value::from(cell.status.as_str());
         let mut record = Map::from([("status".to_owned(), status), ("error".to_owned(), error)]);
         match (&cell.step.body, output) {
@@ -157,7 +159,7 @@ impl Run {
         }
         let frame = cell.frame;
         if let FrameKind::Item { value, .. } = &mut self.frames.get_mut(frame).kind {
-            record.insert("item".to_owned(), std::mem::replace(value, Json::Null));
+            record.insert("item".to_owned(), take(value, keep));
         }
         Json::Map(record)
     }

@@ -260,6 +260,7 @@ impl Run {
             Outcome::Completed(output) => {
                 cell.status = StepStatus::Completed;
                 cell.output = output;
+                self.note_undo(id);
                 None
             }
             Outcome::Skipped(note) => {

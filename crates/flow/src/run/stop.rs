@@ -18,7 +18,7 @@ impl Run {
         if self.status.is_final() {
             return refuse(format!("the run is {}", self.status.as_str()));
         }
-        if self.ending.is_some() {
+        if self.ending.is_some() || self.undoing.is_some() {
             return refuse("the run is being ended already".to_owned());
         }
         self.ending = Some((status, Value::map([("code", code), ("message", reason)])));

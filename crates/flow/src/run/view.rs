@@ -29,9 +29,11 @@ impl Bindings for View<'_> {
     fn item(&self) -> Option<(&Value, u32)> {
         self.frames().find_map(|id| match &self.run.frames.get(id).kind {
             FrameKind::Item { value, index, .. } => Some((value, *index)),
-            FrameKind::Root | FrameKind::Group(_) | FrameKind::Plan(_) | FrameKind::Handler(_) => {
-                None
-            }
+            FrameKind::Root
+            | FrameKind::Group(_)
+            | FrameKind::Plan(_)
+            | FrameKind::Handler(_)
+            | FrameKind::Undo(_) => None,
         })
     }
 

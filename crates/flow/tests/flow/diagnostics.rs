@@ -32,11 +32,11 @@ fn an_empty_file_and_no_object() {
     check(
         "- a\n- b\n",
         expect![[r#"
-        pay.yaml:1:1: a workflow must be an object, this is a list
-         1 | - a
-           | ^
-           = hint: its keys are `name`, `domain`, `steps`, `description`, `environment`, `inputs`, `roots`, `budget`, `outputs`
-    "#]],
+            pay.yaml:1:1: a workflow must be an object, this is a list
+             1 | - a
+               | ^
+               = hint: its keys are `name`, `domain`, `steps`, `description`, `environment`, `inputs`, `roots`, `budget`, `outputs`, `on_cancel`, `compensate_on`
+        "#]],
     );
     check(
         "name: x\n",

@@ -17,4 +17,5 @@ mod harness;
 mod inputs;
 mod properties;
 mod semantics;
+mod undo;
 mod whole;

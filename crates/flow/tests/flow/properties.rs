@@ -28,6 +28,8 @@ struct Node {
     /// 0 fail, 1 continue, 2 steps.
     handler: u8,
     skip: bool,
+    /// Whether it can be undone.
+    undo: bool,
 }
 
 fn nodes() -> impl Strategy<Value = Vec<Node>> {
@@ -39,8 +41,9 @@ fn nodes() -> impl Strategy<Value = Vec<Node>> {
         2 => proptest::collection::vec(1..3_usize, 1..4).prop_map(Shape::Choose),
     ];
     let node = |shape: BoxedStrategy<Shape>| {
-        (shape, any::<u8>(), 0..3_u8, prop::bool::weighted(0.1))
-            .prop_map(|(shape, needs, handler, skip)| Node { shape, needs, handler, skip })
+        (shape, any::<u8>(), 0..3_u8, prop::bool::weighted(0.1), any::<bool>()).prop_map(
+            |(shape, needs, handler, skip, undo)| Node { shape, needs, handler, skip, undo },
+        )
     };
     let shape = leaf.boxed().prop_recursive(2, 16, 4, move |inner| {
         let list = proptest::collection::vec(node(inner.boxed()), 1..4);
@@ -49,8 +52,8 @@ fn nodes() -> impl Strategy<Value = Vec<Node>> {
             (0..4_usize, list).prop_map(|(count, list)| Shape::Each(count, list)),
         ]
     });
-    let node = (shape, any::<u8>(), 0..3_u8, prop::bool::weighted(0.1))
-        .prop_map(|(shape, needs, handler, skip)| Node { shape, needs, handler, skip });
+    let node = (shape, any::<u8>(), 0..3_u8, prop::bool::weighted(0.1), any::<bool>())
+        .prop_map(|(shape, needs, handler, skip, undo)| Node { shape, needs, handler, skip, undo });
     proptest::collection::vec(node, 1..6)
 }
 
@@ -72,6 +75,8 @@ fn step(at: usize, node: &Node) -> String {
         1 => ", on_error: continue, on_refused: continue".to_owned(),
         _ => format!(", on_error: {{ {tail} }}, on_refused: {{ {tail} }}"),
     };
+    let undo = format!(", on_cancel: {{ {} }}", tail.replace("id: h", "id: u"));
+    let undo = if node.undo { undo.as_str() } else { "" };
     let skip = if node.skip { ", if: \"1 == 2\"" } else { "" };
     let body = match &node.shape {
         Shape::Read => EFFECT.to_owned(),
@@ -99,7 +104,7 @@ fn step(at: usize, node: &Node) -> String {
             format!("choose: {{ goal: g, plans: [ {} ] }}", plans.join(", "))
         }
     };
-    format!("{{ id: s{at}, needs: [{}], {body}{handler}{skip} }}", needs.join(", "))
+    format!("{{ id: s{at}, needs: [{}], {body}{handler}{undo}{skip} }}", needs.join(", "))
 }
 
 fn text(nodes: &[Node]) -> String {
@@ -108,7 +113,7 @@ fn text(nodes: &[Node]) -> String {
     let steps = write(nodes);
     let list = steps.trim_start_matches("[ ").trim_end_matches(" ]");
     with_steps(&format!("- {}", split(list).join("\n- ")))
-        + &format!("outputs: {{ {} }}\n", outputs.join(", "))
+        + &format!("compensate_on: [failed]\noutputs: {{ {} }}\n", outputs.join(", "))
 }
 
 /// The members of a flow list at its outermost level.
@@ -231,8 +236,13 @@ fn play(text: &str, salt: u64, falls: bool, order: &[u8], stop_after: Option<usi
             let action = pending.remove(pick);
             answers.to(&action).expect("every pending action has an answer")
         };
-        events.push(event.clone());
-        todo = run.apply(event).unwrap_or_else(|error| panic!("{error}\n{log}"));
+        todo = match run.apply(event.clone()) {
+            Ok(actions) => actions,
+            // Nobody cancels a run that is being undone.
+            Err(_) if stop_after == Some(turn) && log.contains(".on_cancel.") => continue,
+            Err(error) => panic!("{error}\n{log}"),
+        };
+        events.push(event);
     }
     assert!(finish.is_some(), "stuck:\n{text}\n{log}");
     assert!(run.status().is_final());
