@@ -23,9 +23,8 @@ const PUT_CANON: &str = "INSERT INTO canon (tenant, digest, files) VALUES ($1, $
     ON CONFLICT (tenant, digest) DO UPDATE SET files = excluded.files";
 const DESTROY: &str = "DELETE FROM subject_key WHERE tenant = $1 AND subject = $2 RETURNING no";
 const COUNT_SEALED: &str = "SELECT count(*) FROM body WHERE tenant = $1 AND key = $2";
-const SEALED: &str = "SELECT body.seq FROM body
-    JOIN subject_key ON subject_key.tenant = body.tenant AND subject_key.no = body.key
-    WHERE body.tenant = $1 AND subject_key.subject = $2 ORDER BY body.seq";
+const SEALED: &str = "SELECT seq FROM body WHERE tenant = $1 AND key IN (
+        SELECT no FROM subject_key WHERE tenant = $1 AND subject = $2) ORDER BY seq";
 const REMOVE_SEALED: &str = "WITH gone AS (DELETE FROM body WHERE tenant = $1 AND seq IN (
         SELECT seq FROM body WHERE tenant = $1 AND key = $2 LIMIT $3) RETURNING 1)
     SELECT count(*) FROM gone";
