@@ -50,3 +50,21 @@ fn no_root_shares_anything_with_the_data_folder() {
         folder.holds();
     }
 }
+
+#[test]
+fn no_command_writes_over_the_ledger_or_its_keys() {
+    let folder = Folder::example("root-export", "01-quickstart");
+    folder.cog(&["run", "workflow.yaml"]).ends(8);
+    let before = folder.snapshot("data/keys");
+    let out = "audit.cogbundle";
+    for target in ["data/keys/master.key", "data/ledger.db", "data/new", "./out/../data/x"] {
+        let refusal = ["which holds the ledger and its keys"];
+        folder.cog(&["ledger", "export", "-o", target]).ends(2).says(&refusal);
+        folder.cog(&["ledger", "export", "-o", out, "--key", target]).ends(2).says(&refusal);
+        let record =
+            ["run", "workflow.yaml", "--model", "http://127.0.0.1:1/v1#x", "--record", target];
+        folder.cog(&record).ends(2).says(&refusal);
+    }
+    assert_eq!(folder.snapshot("data/keys"), before);
+    folder.holds();
+}

@@ -48,6 +48,19 @@ pub(crate) fn keep_apart(name: &str, root: &Path, data: &Path) -> Result<(), any
     ))
 }
 
+/// Refuse to write a file into the data folder: the program alone keeps what is there.
+pub(crate) fn keep_out(file: &Path, data: &Path) -> Result<(), anyhow::Error> {
+    if !real(file).starts_with(real(data)) {
+        return Ok(());
+    }
+    let (file, data) = (file.display(), data.display());
+    Err(Failure::advise(
+        Exit::BadInput,
+        format!("{file} is in the data folder {data}, which holds the ledger and its keys"),
+        "write it to another folder",
+    ))
+}
+
 /// The roots that the canon lets stand where they do. The others are not opened and not made:
 /// the gate refuses what would be done there.
 pub(crate) fn admitted(
@@ -90,6 +103,11 @@ mod tests {
         ] {
             let kept = keep_apart("r", &folder.join(root), &folder.join(data));
             assert_eq!(kept.is_ok(), apart, "{root} {data}");
+        }
+        for (file, out) in [("data/keys/master.key", false), ("data", false), ("data.bundle", true)]
+        {
+            let kept = keep_out(&folder.join(file), &folder.join("data"));
+            assert_eq!(kept.is_ok(), out, "{file}");
         }
         std::fs::remove_dir_all(&folder).unwrap();
     }

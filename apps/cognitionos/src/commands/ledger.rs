@@ -15,6 +15,7 @@ use cog_store::{PAGE_MAX, Select};
 
 use crate::cli::{Common, LedgerCommand};
 use crate::failure::{Exit, Failure};
+use crate::folders;
 use crate::home::{Home, told};
 use crate::terminal::{Terminal, Tone, plain};
 
@@ -37,6 +38,9 @@ pub(crate) fn ledger(
             verify::verify(&Home::read(data)?, against.as_deref(), terminal)
         }
         LedgerCommand::Export { output, format, no_bodies, key } => {
+            for file in [Some(output), key.as_ref()].into_iter().flatten() {
+                folders::keep_out(file, data)?;
+            }
             let home = Home::read(data)?;
             let wanted = export::Wanted { output, format: *format, bodies: !no_bodies };
             export::export(&home, &wanted, key.as_deref(), terminal)

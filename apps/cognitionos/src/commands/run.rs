@@ -87,6 +87,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
         Some(_) => Home::write(&common.data)?,
         None => Home::change(&common.data)?,
     };
+    args.record.iter().try_for_each(|record| folders::keep_out(record, &common.data))?;
     let cancel = args.reason.clone().map(|reason| (actor.clone(), reason));
     let plan = match (fresh, args.resume.as_ref().or(args.cancel.as_ref())) {
         (Some(fresh), _) => fresh,
