@@ -15,9 +15,8 @@ use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::TenantId;
 use cog_ledger::Kind;
 use cog_store::Pruned;
+use cog_store::index::kind_code;
 use zeroize::Zeroizing;
-
-use crate::place::kind_code;
 
 /// The bytes of a tag: half of an HMAC-SHA256.
 pub(crate) const TAG_BYTES: usize = 16;

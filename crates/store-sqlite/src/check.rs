@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use crate::SqliteStore;
 use crate::error::failed;
 use crate::log::Log;
-use crate::vault::Vault;
+use crate::log::Vault;
 
 /// The most faults of pages that are named.
 const PAGES_NAMED_MAX: i64 = 20;

@@ -8,6 +8,8 @@ use cog_base::Digest;
 use cog_base::id::TenantId;
 use cog_base::json::Value;
 use cog_ledger::Entry;
+use cog_store::index::id_key;
+use cog_store::vault::Which;
 use cog_store::{Cut, Erasable, Erased, Files, Keep, StoreError};
 use rusqlite::{Connection, Transaction, params};
 
@@ -15,9 +17,8 @@ use crate::entries;
 use crate::error::{failed, on_path};
 use crate::folder::sync_folder;
 use crate::log::Log;
-use crate::place::{Range, id_key};
+use crate::place::Range;
 use crate::reading::SEGMENT;
-use crate::vault::Which;
 use crate::writing::{Writing, begin, find_subject};
 use crate::{SqliteStore, wal};
 

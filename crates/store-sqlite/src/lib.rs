@@ -31,7 +31,6 @@ mod reading;
 mod runs;
 mod schema;
 mod shelf;
-mod vault;
 mod wal;
 mod writing;
 
@@ -46,8 +45,8 @@ use cog_store::{Store, StoreError, TenantTx};
 
 use crate::error::failed;
 use crate::folder::{Folder, Lock};
+use crate::log::Vault;
 use crate::reading::{Checked, Readers, Scope};
-use crate::vault::Vault;
 use crate::writing::Writing;
 
 /// What a store is opened for.

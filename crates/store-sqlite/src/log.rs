@@ -3,15 +3,16 @@
 use cog_base::cipher::Key;
 use cog_base::entropy::Entropy;
 use cog_base::id::TenantId;
+use cog_store::vault::{LOG_KEY, Which};
 use cog_store::{Pruned, StoreError};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::binding::{Bindings, End, State};
 use crate::error::failed;
 use crate::place::Range;
-use crate::vault::{Vault, Which};
 
-pub(crate) const LOG_KEY: &[u8] = b"log";
+/// Keys by the number of their log.
+pub(crate) type Vault = cog_store::vault::Vault<i64>;
 
 /// A log as its row says, opened with its key: nobody without the key made it.
 pub(crate) struct Log {

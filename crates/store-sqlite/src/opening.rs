@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use cog_base::cipher::Key;
 use cog_base::entropy::Entropy;
 use cog_store::StoreError;
+use cog_store::vault::Drawn;
 use rusqlite::Connection;
 
 use crate::error::failed;
 use crate::folder::Folder;
+use crate::log::Vault;
 use crate::marks::{self, Marks};
 use crate::reading::{Checked, Readers};
-use crate::vault::{Drawn, Vault};
 use crate::wal::Checkpointer;
 use crate::writing::Writing;
 use crate::{Inner, Restored, connect, schema, tenants, wal};

@@ -16,6 +16,7 @@ use cog_ledger::body::commitment;
 use cog_ledger::bundle::CanonFiles;
 use cog_ledger::merkle::Frontier;
 use cog_ledger::{Checkpoint, Entry, Tail};
+use cog_store::vault::open_body;
 use cog_store::{Files, OpenBody, Pruned, Select, Session, StoreError, TenantTx};
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
@@ -26,7 +27,6 @@ use crate::error::failed;
 use crate::folder::Folder;
 use crate::log::Log;
 use crate::place::LEVEL_STEP;
-use crate::vault::open_body;
 use crate::writing::read_subject_key;
 
 /// The most idle connections that are kept.

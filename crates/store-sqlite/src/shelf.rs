@@ -7,6 +7,7 @@ use cog_base::entropy::Entropy;
 use cog_base::id::TenantId;
 use cog_ledger::keys::SigningKey;
 use cog_ledger::{KeyRing, SealedBatch, Shelf, ShelfError, SignError, Signer, Tail};
+use cog_store::vault::SIGNING_KEY;
 use cog_store::{StoreError, TenantTx as _};
 use rusqlite::{OptionalExtension as _, params};
 
@@ -14,8 +15,6 @@ use crate::Inner;
 use crate::error::failed;
 use crate::reading::Scope;
 use crate::writing::begin;
-
-pub(crate) const SIGNING_KEY: &[u8] = b"signing";
 
 pub(crate) fn take(inner: &Arc<Inner>) -> Result<Box<dyn Shelf + Send>, StoreError> {
     drop(inner.writing()?);

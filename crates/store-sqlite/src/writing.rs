@@ -10,15 +10,16 @@ use cog_base::cipher::Key;
 use cog_base::id::TenantId;
 use cog_base::{Digest, Entropy};
 use cog_ledger::{Entry, SealedBatch, SealedBody};
+use cog_store::index::{is_rare, kind_code};
+use cog_store::vault::{Drawn, LOG_KEY, SUBJECT_KEY, Which, seal_body};
 use cog_store::{Pruned, StoreError};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use crate::binding::{Chain, End, Links};
 use crate::error::failed;
-use crate::log::{LOG_KEY, Log};
+use crate::log::{Log, Vault};
 use crate::marks::Marks;
-use crate::place::{LOGS_MAX, check_size, is_rare, kind_code};
-use crate::vault::{Drawn, Vault, Which, seal_body};
+use crate::place::{LOGS_MAX, check_size};
 use crate::wal::{self, Checkpointer};
 use rows::Rows;
 pub(crate) use runs::MARK_EVERY;
@@ -26,7 +27,6 @@ use runs::Runs;
 
 /// The most logs whose ends are held; beyond it all are dropped and read again.
 const LOGS_HELD_MAX: usize = 65_536;
-pub(crate) const SUBJECT_KEY: &[u8] = b"subject";
 
 /// Everything that writes to the database goes through here.
 pub(crate) struct Writing {

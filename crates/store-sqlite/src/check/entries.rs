@@ -5,6 +5,7 @@ use cog_ledger::audit::Findings;
 use cog_ledger::merkle::Frontier;
 use cog_ledger::{Checkpoint, Entry, Kind, VerifierKey};
 use cog_store::StoreError;
+use cog_store::index::{id_key, is_rare, kind_code};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
 
 use super::runs::Runs;
@@ -12,7 +13,7 @@ use crate::binding::{Chain, Links, State};
 use crate::entries;
 use crate::error::failed;
 use crate::log::Log;
-use crate::place::{LEVEL_STEP, id_key, is_rare, kind_code};
+use crate::place::LEVEL_STEP;
 use crate::reading::SEGMENT;
 
 const DIGEST_BYTES: usize = 32;

@@ -5,12 +5,12 @@ use cog_ledger::VerifierKey;
 use cog_ledger::audit::Findings;
 use cog_ledger::keys::{Signer as _, SigningKey};
 use cog_store::StoreError;
+use cog_store::vault::SIGNING_KEY;
 use rusqlite::{Connection, params};
 
 use crate::error::failed;
 use crate::log::Log;
-use crate::shelf::SIGNING_KEY;
-use crate::vault::Vault;
+use crate::log::Vault;
 
 /// Compare the keys that entries name with those that are kept. A key more is no finding if
 /// it opens: one is made before the entry that names it is recorded.

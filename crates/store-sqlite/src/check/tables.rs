@@ -6,12 +6,13 @@ use cog_ledger::Entry;
 use cog_ledger::audit::Findings;
 use cog_ledger::bundle::CanonFiles;
 use cog_store::StoreError;
+use cog_store::index::id_key;
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
 use super::entries::Derived;
 use crate::error::failed;
 use crate::log::Log;
-use crate::place::{LOGS_MAX, SEQ_BITS, id_key};
+use crate::place::{LOGS_MAX, SEQ_BITS};
 use crate::reading::SEGMENT;
 
 /// The tables whose rows belong to a log by their place, and what the column is called.

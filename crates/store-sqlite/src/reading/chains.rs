@@ -1,6 +1,7 @@
 //! Entries by kind. The index says where they are, the links that none was left out.
 
 use cog_ledger::{Entry, Kind};
+use cog_store::index::kind_code;
 use cog_store::{Select, StoreError};
 use rusqlite::params;
 
@@ -9,7 +10,6 @@ use crate::binding::Chain;
 use crate::entries::{self, Found};
 use crate::error::failed;
 use crate::log::Log;
-use crate::place::kind_code;
 
 /// Rows of the index that are looked at in one go for the first of a chain.
 const STEP: usize = 64;

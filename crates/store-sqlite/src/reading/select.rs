@@ -1,6 +1,7 @@
 //! Pages of entries: which places to look at, by the condition that narrows most.
 
 use cog_ledger::Entry;
+use cog_store::index::{id_key, is_rare, kind_code};
 use cog_store::{Select, StoreError};
 use rusqlite::params;
 
@@ -8,7 +9,6 @@ use super::Scope;
 use crate::entries;
 use crate::error::failed;
 use crate::log::Log;
-use crate::place::{id_key, is_rare, kind_code};
 
 /// The places from the first to before the second.
 pub(super) type Span = (i64, i64);

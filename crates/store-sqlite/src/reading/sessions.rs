@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cog_base::id::RunId;
 use cog_ledger::Entry;
+use cog_store::index::kind_code;
 use cog_store::{Select, Session, StoreError};
 use rusqlite::{OptionalExtension as _, params};
 
@@ -13,7 +14,6 @@ use super::select::Span;
 use crate::entries;
 use crate::error::failed;
 use crate::log::Log;
-use crate::place::kind_code;
 use crate::runs::{self, Run};
 use crate::writing::MARK_EVERY;
 

@@ -2,11 +2,12 @@
 
 use cog_ledger::{Entry, Node};
 use cog_store::StoreError;
+use cog_store::index::id_key;
 use rusqlite::{CachedStatement, Transaction, params};
 
 use crate::binding::{Links, TAG_BYTES};
 use crate::error::failed;
-use crate::place::{Range, id_key};
+use crate::place::Range;
 
 /// The statements of one commit.
 pub(super) struct Rows<'a> {
