@@ -121,11 +121,9 @@ impl Case<'_> {
     }
 
     fn confinement(&self) -> Check {
-        let (mut pass, mut code, mut read) = confine(self.intent, self.snapshot, self.canon);
-        if let Some((bad, seen)) = misplaced(self.intent, self.snapshot, self.canon)
-            && pass
-        {
-            (pass, code, read) = (false, bad, seen);
+        let (pass, code, read) = confine(self.intent, self.snapshot, self.canon);
+        if pass && let Some((code, read)) = misplaced(self.intent, self.snapshot, self.canon) {
+            return check(CheckName::Confinement, false, [code, code], read);
         }
         check(CheckName::Confinement, pass, [code, code], read)
     }
