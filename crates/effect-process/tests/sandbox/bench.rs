@@ -1,7 +1,6 @@
 //! Lending a folder to programs, and looking at what they say.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,13 +34,18 @@ impl Bench {
     }
 
     /// A sandbox whose helper is started by a shell script, which finds it as `$0` and the
-    /// helper's argument as `$1`.
+    /// helper's argument as `$1`. Another process writes the script: were this one to hold it
+    /// open, a child that some other test forks meanwhile would hold it too, and starting it
+    /// would fail with "text file busy".
     pub(crate) fn helper(&self, script: &str) -> Sandbox {
         let helper = self.folder.join("helper");
         let real = env!("CARGO_BIN_EXE_cog-sandbox-enter");
         let text = format!("#!/bin/sh\nexec sh -c '{script}' {real} \"$1\"\n");
-        std::fs::write(&helper, text).unwrap();
-        std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let written = std::process::Command::new("sh")
+            .args(["-c", "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"", "sh", &text])
+            .arg(&helper)
+            .status();
+        assert!(written.unwrap().success(), "the helper's script could not be written");
         Sandbox::new(helper)
     }
 
