@@ -17,6 +17,7 @@ pub mod start;
 
 mod active;
 mod choose;
+mod retry;
 mod settle;
 mod steps;
 

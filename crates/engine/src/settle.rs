@@ -1,22 +1,20 @@
 //! Receipts that became durable, and what came of their effects.
 
+use cog_base::Value;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
-use cog_base::{Micros, Value};
-use cog_flow::{Event, Retry, StepError, StepPath};
+use cog_flow::{Event, StepError, StepPath};
 use cog_gate::{
     Actor, AnyEffect, Effect, End, Found, Gate, Intent, Pending, Performed, Report, Settling,
 };
 use cog_ledger::{Draft, Durable, Entry, Kind};
 
-use crate::active::{Later, State, Wanted};
+use crate::active::{Later, State};
 use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::notice::What;
+use crate::retry::{again, delay_ms};
 use crate::start::draft;
 use crate::steps::{evidence, waits_for};
-
-/// The longest wait between two attempts, in milliseconds.
-const RETRY_DELAY_MS_MAX: u64 = 3_600_000;
 
 impl Engine {
     /// A receipt is durable: its effect may begin.
@@ -88,7 +86,7 @@ impl Engine {
         }
         let report = performed.report();
         let wanted = active.wanted.get(&step).filter(|wanted| again(wanted, report, left));
-        let delay = wanted.map(|wanted| delay_ms(&wanted.retry, report.attempts));
+        let delay = wanted.map(|wanted| delay_ms(&wanted.retry, report.attempts, id, &step));
         let Some(ms) = delay.filter(|ms| performed.is_repeatable(now.plus_ms(*ms))) else {
             let (draft, settling) = performed.settle();
             return self.settle(id, &step, draft, settling, turn);
@@ -392,31 +390,6 @@ pub(crate) fn event_of(step: &StepPath, report: &Report) -> Option<Event> {
             false,
         )),
     }
-}
-
-/// Whether a failed attempt is followed by another. The receipt's reserve covers one attempt:
-/// what the attempts before have cost must be left beside it.
-fn again(wanted: &Wanted, report: &Report, left: Option<Micros>) -> bool {
-    let End::Failed(failure) = &report.end else { return false };
-    if wanted.withdrawn {
-        return false;
-    }
-    if left.is_some_and(|left| left < report.cost) {
-        return false;
-    }
-    let retry = &wanted.retry;
-    let timeout = failure.code.ends_with("timeout") || failure.code.ends_with("timed_out");
-    report.attempts < u64::from(retry.attempts)
-        && (retry.on_any
-            || (retry.on_timeout && timeout)
-            || (retry.on_transient && failure.transient))
-}
-
-/// How long to wait after so many attempts: each wait is longer by the factor.
-fn delay_ms(retry: &Retry, attempts: u64) -> u64 {
-    let exponent = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
-    let factor = u64::from(retry.factor).saturating_pow(exponent);
-    retry.backoff_ms.saturating_mul(factor).min(RETRY_DELAY_MS_MAX)
 }
 
 fn failure(report: &Report) -> Option<String> {

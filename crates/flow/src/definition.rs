@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cog_base::{Digest, Value};
 
 use crate::effect::Operation;
+use crate::limits::MAX_BACKOFF_MS;
 use crate::template::Template;
 
 /// A workflow that parsed and passed every check.
@@ -262,7 +263,7 @@ pub struct EffectCall {
 }
 
 /// How often an effect is tried; the engine does the waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// Attempts in all, the first among them: 1 to 10.
     pub attempts: u32,
@@ -270,12 +271,19 @@ pub struct Retry {
     pub backoff_ms: u64,
     /// By how much each wait is longer than the one before.
     pub factor: u32,
+    /// The longest wait in milliseconds.
+    pub backoff_ms_max: u64,
+    /// By up to how many hundredths a wait is shorter, so that many that failed together do
+    /// not come back together: 0 to 100.
+    pub jitter_percent: u32,
     /// Whether transient failures are tried again.
     pub on_transient: bool,
     /// Whether timeouts are tried again.
     pub on_timeout: bool,
     /// Whether any other failure is tried again.
     pub on_any: bool,
+    /// Codes of failures that are never tried again, whatever the others say.
+    pub never_on: Vec<String>,
 }
 
 impl Retry {
@@ -284,9 +292,12 @@ impl Retry {
         attempts: 1,
         backoff_ms: 0,
         factor: 1,
+        backoff_ms_max: MAX_BACKOFF_MS,
+        jitter_percent: 0,
         on_transient: false,
         on_timeout: false,
         on_any: false,
+        never_on: Vec::new(),
     };
 }
 

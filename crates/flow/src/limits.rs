@@ -43,6 +43,10 @@ pub const DEFAULT_PARALLEL: u32 = 16;
 pub const MAX_PARALLEL: u32 = 256;
 /// Attempts of one effect under one receipt.
 pub const MAX_ATTEMPTS: u32 = 10;
+/// Milliseconds of the longest wait between two attempts: an hour.
+pub const MAX_BACKOFF_MS: u64 = 3_600_000;
+/// Codes that one `never_on` names.
+pub const MAX_NEVER_ON: usize = 32;
 /// Selections of another plan after a chosen one fell.
 pub const MAX_REPLANS: u32 = 3;
 /// Plans of one `choose`.

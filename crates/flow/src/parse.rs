@@ -3,6 +3,7 @@
 mod block;
 mod choose;
 mod header;
+mod retry;
 mod scope;
 mod step;
 

@@ -59,20 +59,50 @@ fn the_attempts_are_those_that_the_file_grants() {
     );
 }
 
-#[test]
-fn each_attempt_has_its_own_time_and_waits_longer() {
+/// The waits between the attempts of a step with this `retry`, each of which outlives its time.
+fn waits(retry: &str) -> Vec<u64> {
     let mut house = House::new();
-    house.start(
-        "  - { id: a, uses: file.read, with: { root: out, path: a }, timeout_ms: 50,\n\
-         \x20     retry: { attempts: 3, backoff_ms: 100, factor: 3 } }\n",
-    );
+    house.start(&format!(
+        "  - {{ id: a, uses: file.read, with: {{ root: out, path: a }}, timeout_ms: 50, retry: {retry} }}\n"
+    ));
     let mut waits = Vec::new();
-    for _ in 0..3 {
+    while !house.under_way.is_empty() {
         assert_eq!(house.under_way.iter().map(|it| it.timeout_ms).collect::<Vec<_>>(), [Some(50)]);
         house.lose(Lapse::TimedOut);
         waits.extend(house.ring());
     }
-    assert_eq!(waits, [100, 300]);
+    waits
+}
+
+#[test]
+fn each_attempt_has_its_own_time_and_waits_longer() {
+    assert_eq!(waits("{ attempts: 3, backoff_ms: 100, factor: 3 }"), [100, 300]);
+}
+
+#[test]
+fn no_wait_is_longer_than_the_file_says() {
+    let retry = "{ attempts: 5, backoff_ms: 100, factor: 3, backoff_ms_max: 500 }";
+    assert_eq!(waits(retry), [100, 300, 500, 500]);
+    assert_eq!(waits("{ attempts: 2, backoff_ms: 100, backoff_ms_max: 0 }"), [0]);
+}
+
+#[test]
+fn jitter_makes_waits_shorter_each_by_another_part_and_the_same_ones_again() {
+    let retry = "{ attempts: 9, backoff_ms: 1000, factor: 1, jitter_percent: 20 }";
+    let spread = waits(retry);
+    assert_eq!(spread, waits(retry), "a run told twice waits the same twice");
+    assert!(spread.iter().all(|ms| (800..=1_000).contains(ms)), "{spread:?}");
+    let different: std::collections::BTreeSet<_> = spread.iter().collect();
+    assert!(different.len() > 4, "{spread:?}");
+}
+
+#[test]
+fn what_the_file_names_is_not_tried_again() {
+    let keys = "timeout_ms: 50, retry: { attempts: 3, on: [any], never_on: [effect.timeout] }";
+    let story = read(keys, &[Lapse::TimedOut]);
+    assert_eq!(story, ["receipt", "outcome failed effect.timeout 1", "session.sealed failed"]);
+    let story = read(keys, &[Lapse::Gone, Lapse::TimedOut]);
+    assert_eq!(story, ["receipt", "outcome failed effect.timeout 2", "session.sealed failed"]);
 }
 
 /// What may have happened is not repeated, whatever the file says about retries.

@@ -9,7 +9,7 @@ use super::scope::Scope;
 use crate::definition::{Access, Approve, Block, Body, EffectCall, Foreach, Handler, Retry, Step};
 use crate::effect::{ArgumentNames, Operation};
 use crate::fields::{self, Fields, Shape};
-use crate::limits::{DEFAULT_PARALLEL, MAX_ATTEMPTS, MAX_PARALLEL, MAX_SLEEP_MS, MAX_TIMEOUT_MS};
+use crate::limits::{DEFAULT_PARALLEL, MAX_PARALLEL, MAX_SLEEP_MS, MAX_TIMEOUT_MS};
 use crate::path::is_id;
 use crate::suggest;
 use crate::template::{self, Template};
@@ -41,8 +41,6 @@ pub(super) const STEP: Shape = Shape {
     ],
 };
 const BODIES: [&str; 5] = ["uses", "steps", "choose", "approve", "sleep"];
-const RETRY: Shape =
-    Shape { what: "`retry`", required: &["attempts"], optional: &["backoff_ms", "factor", "on"] };
 const APPROVE: Shape = Shape {
     what: "`approve`",
     required: &["by", "message"],
@@ -311,40 +309,6 @@ impl Reader<'_, '_> {
             }
             Some(Access::Read | Access::Write) => {}
         }
-    }
-
-    fn retry(&mut self, node: &Node) -> Retry {
-        let Some(fields) = Fields::open(node, &RETRY, self.reports) else { return Retry::NEVER };
-        let mut number = |name: &str, bounds: (i64, i64)| {
-            let node = fields.get(name)?;
-            fields::integer(node, name, bounds, self.reports)
-        };
-        let attempts = number("attempts", (1, i64::from(MAX_ATTEMPTS)));
-        let backoff_ms = number("backoff_ms", (0, 3_600_000)).unwrap_or(200);
-        let factor = number("factor", (1, 10)).unwrap_or(2);
-        let small = |number: u64| u32::try_from(number).unwrap_or(1);
-        let mut retry = Retry {
-            attempts: small(attempts.unwrap_or(1)),
-            backoff_ms,
-            factor: small(factor),
-            on_transient: fields.get("on").is_none(),
-            on_timeout: false,
-            on_any: false,
-        };
-        let Some(on) = fields.get("on") else { return retry };
-        for item in fields::list(on, "on", self.reports) {
-            match fields::text(item, "on", self.reports) {
-                Some("transient") => retry.on_transient = true,
-                Some("timeout") => retry.on_timeout = true,
-                Some("any") => retry.on_any = true,
-                Some(other) => {
-                    let hint = suggest::hint(other, ["transient", "timeout", "any"]);
-                    self.reports.with_hint(item.at, format!("cannot retry on `{other}`"), hint);
-                }
-                None => {}
-            }
-        }
-        retry
     }
 
     fn approve(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Approve> {

@@ -191,7 +191,7 @@ impl Run {
             uses: call.operation.as_str().to_owned(),
             actor: step.actor.clone(),
             with,
-            retry: call.retry,
+            retry: call.retry.clone(),
             timeout_ms: call.timeout_ms,
             subject,
         };

@@ -270,6 +270,32 @@ steps:
 }
 
 #[test]
+fn retries_within_their_bounds() {
+    check(
+        "name: x
+domain: d
+steps:
+  - id: a
+    uses: model.chat
+    with: { model: m, messages: [{ role: user, content: x }] }
+    retry: { attempts: 2, backoff_ms_max: 3600001, jitter_percent: 200, never_on: 404 }",
+        expect![[r#"
+            pay.yaml:7:43: `backoff_ms_max` must be from 0 to 3600000, this is 3600001
+             7 |     retry: { attempts: 2, backoff_ms_max: 3600001, jitter_percent: 200, never_on: 404 }
+               |                                           ^
+
+            pay.yaml:7:68: `jitter_percent` must be from 0 to 100, this is 200
+             7 |     retry: { attempts: 2, backoff_ms_max: 3600001, jitter_percent: 200, never_on: 404 }
+               |                                                                    ^
+
+            pay.yaml:7:83: `never_on` must be a list, this is an integer
+             7 |     retry: { attempts: 2, backoff_ms_max: 3600001, jitter_percent: 200, never_on: 404 }
+               |                                                                                   ^
+        "#]],
+    );
+}
+
+#[test]
 fn one_body_and_what_goes_with_it() {
     check_steps(
         "
