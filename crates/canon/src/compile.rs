@@ -44,7 +44,7 @@ impl Canon {
         let (schema, mut actions) = conform::load(&schema_text)?;
         let facts = Facts::load(source, &schema)?;
         let (rules, warnings) = policies::load(source, &schema)?;
-        check_people(&settings, &rules, &facts)?;
+        check_people(source, &settings, &rules, &facts)?;
         let (index, reads) = Index::new(&rules, &actions, &facts.entities);
         for (name, action) in &mut actions {
             reads.get(name).into_iter().for_each(|reads| action.mark(reads));
@@ -110,6 +110,12 @@ impl Canon {
         self.facts.is_member(who, group)
     }
 
+    /// The roles of the facts, as `role:name`, in order.
+    #[must_use]
+    pub fn roles(&self) -> Vec<String> {
+        self.facts.roles()
+    }
+
     /// Every person in `group`, as `user:name`, in order.
     #[must_use]
     pub fn people(&self, group: &str) -> Vec<String> {
@@ -127,18 +133,32 @@ impl fmt::Debug for Canon {
     }
 }
 
-/// A consent that nobody can give, or a canon that nobody can change, is a mistake that
-/// would only show when it is too late.
-fn check_people(settings: &Settings, rules: &Rules, facts: &Facts) -> Result<(), CanonError> {
+/// A consent that nobody can give, a canon that nobody can change or somebody entitled who is
+/// nobody: mistakes that would only show when it is too late.
+fn check_people(
+    source: &Source,
+    settings: &Settings,
+    rules: &Rules,
+    facts: &Facts,
+) -> Result<(), CanonError> {
     let lacks = |count: u64, of: &[String]| (facts.members(of) as u64) < count;
-    let hint = |of: &[String]| {
-        format!("the facts have {} such people: add them to facts/", facts.members(of))
-    };
+    let text = source.text(SETTINGS)?;
     let change = &settings.change;
     if lacks(change.approvals, &change.approvers) {
-        let of = change.approvers.join(", ");
-        let what = format!("no {} of {of} can approve a change", change.approvals);
-        return Err(CanonError::in_file(SETTINGS, what).hint(hint(&change.approvers)));
+        let of = change.approvers.join(" or ");
+        let count = change.approvals;
+        let what = format!("a change takes approval by {count} of {of}, which nobody can give");
+        let byte = place_in(text, "approvers", "");
+        return Err(
+            CanonError::at_byte(SETTINGS, text, byte, what).hint(facts.whom(&change.approvers))
+        );
+    }
+    let named = |group: &&String| lacks(1, std::slice::from_ref(*group));
+    if let Some(nobody) = settings.runs.cancel.iter().find(named) {
+        let what = format!("`{nobody}`, who is to be entitled to end a run, is nobody");
+        let byte = place_in(text, "cancel", nobody);
+        let hint = facts.whom(std::slice::from_ref(nobody));
+        return Err(CanonError::at_byte(SETTINGS, text, byte, what).hint(hint));
     }
     for rule in rules {
         for obligation in &rule.obligations {
@@ -148,9 +168,18 @@ fn check_people(settings: &Settings, rules: &Rules, facts: &Facts) -> Result<(),
                     "policy `{}` asks for {}, which nobody can give",
                     rule.note.id, obligation.duty
                 );
-                return Err(CanonError::in_file(rule.file(), what).hint(hint(of)));
+                let (file, text) = (rule.file(), source.text(rule.file())?);
+                let error = CanonError::at_byte(file, text, rule.byte_of("@approval"), what);
+                return Err(error.hint(facts.whom(of)));
             }
         }
     }
     Ok(())
+}
+
+/// Where `word` stands behind the first `key`; the key, when it does not.
+fn place_in(text: &str, key: &str, word: &str) -> usize {
+    let at = text.find(key).unwrap_or(0);
+    let behind = text.get(at..).and_then(|rest| rest.find(word));
+    at + behind.unwrap_or(0)
 }

@@ -6,11 +6,14 @@ use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid, EvalResult, Sc
 use cog_base::json;
 
 use crate::error::{CanonError, with_causes};
+use crate::nearest::nearest;
 use crate::obligation::PERSON;
 use crate::source::{SCHEMA, Source};
 
 /// Most entities of a canon.
 pub const FACTS_MAX: usize = 100_000;
+/// Most roles that a hint lists.
+const ROLES_SHOWN_MAX: usize = 12;
 
 /// The entities of a canon, and how `kind:name` maps to them.
 #[derive(Clone, Debug)]
@@ -83,8 +86,34 @@ impl Facts {
         names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Every attribute of every entity as text, for comparing two canons. Actions belong to
-    /// the schema and are left out.
+    /// Every role, as `role:name`, in order.
+    pub(crate) fn roles(&self) -> Vec<String> {
+        let uids = self.entities.iter().map(|entity| entity.uid());
+        let names = uids.filter(|uid| kind(uid.type_name()) == "role").map(|uid| Self::name(&uid));
+        names.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What to do when `groups` hold too few people.
+    pub(crate) fn whom(&self, groups: &[String]) -> String {
+        let roles = self.roles();
+        let unknown = groups.iter().find(|group| !self.knows(group));
+        let meant = unknown.and_then(|group| nearest(group, roles.iter().map(String::as_str)));
+        let have = self.members(groups);
+        let add = format!("the facts have {have} such people: add them to facts/");
+        match meant {
+            Some(meant) => format!("did you mean {meant}? If not, {add}"),
+            None if unknown.is_none() || roles.is_empty() => add,
+            None => {
+                let shown = roles.iter().take(ROLES_SHOWN_MAX).map(String::as_str);
+                let shown = shown.collect::<Vec<_>>().join(", ");
+                let more = if roles.len() > ROLES_SHOWN_MAX { ", …" } else { "" };
+                format!("{add}, or name a role that is there: {shown}{more}")
+            }
+        }
+    }
+
+    /// What every entity is in and has, a line for each group and each value, for comparing two
+    /// canons. Actions belong to the schema and are left out.
     pub(crate) fn describe(&self) -> BTreeMap<String, String> {
         let facts = self.entities.iter().filter(|it| it.uid().type_name().basename() != "Action");
         facts.map(|entity| (Self::name(&entity.uid()), self.describe_one(entity))).collect()

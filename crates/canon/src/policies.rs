@@ -64,6 +64,11 @@ impl Rule {
     pub(crate) fn file(&self) -> &str {
         &self.file
     }
+
+    /// Where in its file a word of it stands; its beginning, when it is not in it.
+    pub(crate) fn byte_of(&self, word: &str) -> usize {
+        self.byte + self.text.find(word).unwrap_or(0)
+    }
 }
 
 /// All policies, in the order of their ids.

@@ -11,6 +11,7 @@ use crate::change::ChangeRule;
 use crate::error::CanonError;
 use crate::obligation::can_consent;
 use crate::roots::RootRules;
+use crate::runs::RunRule;
 use crate::source::SETTINGS;
 use lists::{Allowed, HostLine, ProgramLine};
 
@@ -42,6 +43,8 @@ pub struct Settings {
     pub envelope: Envelope,
     /// What happens when two runs want the same resource.
     pub interference: Interference,
+    /// Who may end a run besides whoever began it.
+    pub runs: RunRule,
     /// The models that may be called, by name.
     pub models: BTreeMap<String, Model>,
     /// The hosts that may be reached, and how.
@@ -150,6 +153,8 @@ struct File {
     #[serde(default)]
     interference: Interference,
     #[serde(default)]
+    runs: RunRule,
+    #[serde(default)]
     models: BTreeMap<String, Model>,
     #[serde(default)]
     roots: RootRules,
@@ -204,6 +209,10 @@ impl File {
             let what = format!("`{other}` cannot approve a change");
             return wrong(other, what, "only people can: name a role:… or a user:…");
         }
+        if let Some(other) = self.runs.cancel.iter().find(|group| !can_consent(group)) {
+            let what = format!("`{other}` cannot be entitled to end a run");
+            return wrong(other, what, "only people can: name a role:… or a user:…");
+        }
         let classes = self.actions.values().map(|action| &action.risk).chain(self.risk.keys());
         for class in classes {
             if !RISKS.contains(&class.as_str()) {
@@ -247,6 +256,7 @@ impl File {
             actions: self.actions.into_iter().map(|(name, it)| (name, it.risk)).collect(),
             envelope: self.envelope,
             interference: self.interference,
+            runs: self.runs,
             models: self.models,
             roots: self.roots,
             hosts: self.hosts.hosts(),

@@ -87,7 +87,7 @@ fn settings_are_toml_with_known_keys() {
         "[change]",
         "[chnage]",
         expect![
-            "canon.toml:5:2: unknown field `chnage`, expected one of `name`, `domain`, `change`, `risk`, `optr`, `actions`, `envelope`, `interference`, `models`, `roots`, `hosts`, `programs`"
+            "canon.toml:5:2: unknown field `chnage`, expected one of `name`, `domain`, `change`, `risk`, `optr`, `actions`, `envelope`, `interference`, `runs`, `models`, `roots`, `hosts`, `programs`"
         ],
     );
     settings(
@@ -168,8 +168,8 @@ fn somebody_must_be_able_to_change_a_canon() {
         "role:board",
         "role:nobody",
         expect![[r#"
-        canon.toml: no 1 of role:nobody can approve a change
-          hint: the facts have 0 such people: add them to facts/"#]],
+            canon.toml:7:1: a change takes approval by 1 of role:nobody, which nobody can give
+              hint: the facts have 0 such people: add them to facts/, or name a role that is there: role:board, role:finance"#]],
     );
     settings(
         "role:board",
@@ -190,15 +190,15 @@ fn somebody_must_be_able_to_change_a_canon() {
         "approvals = 1",
         "approvals = 2",
         expect![[r#"
-        canon.toml: no 2 of role:board can approve a change
-          hint: the facts have 1 such people: add them to facts/"#]],
+            canon.toml:7:1: a change takes approval by 2 of role:board, which nobody can give
+              hint: the facts have 1 such people: add them to facts/"#]],
     );
     settings(
         "role:board",
         "user:ghost",
         expect![[r#"
-        canon.toml: no 1 of user:ghost can approve a change
-          hint: the facts have 0 such people: add them to facts/"#]],
+            canon.toml:7:1: a change takes approval by 1 of user:ghost, which nobody can give
+              hint: the facts have 0 such people: add them to facts/, or name a role that is there: role:board, role:finance"#]],
     );
     settings("role:board", "user:ada", expect!["loaded"]);
     let nested = PEOPLE.replace(
@@ -210,12 +210,12 @@ fn somebody_must_be_able_to_change_a_canon() {
     let files = [(SETTINGS, three.as_str()), (SCHEMA, PAYING), (FACTS, &nested)];
     let bots = PEOPLE.replace(r#""User""#, r#""Agent""#);
     expect![[r#"
-        canon.toml: no 1 of role:board can approve a change
+        canon.toml:7:1: a change takes approval by 1 of role:board, which nobody can give
           hint: the facts have 0 such people: add them to facts/"#]]
     .assert_eq(&said(&[(SETTINGS, PLAIN), (SCHEMA, PAYING), (FACTS, &bots)]));
     // The board has the chief and Ada, who is in it as one of finance; finance is nobody.
     expect![[r#"
-        canon.toml: no 3 of role:board can approve a change
+        canon.toml:7:1: a change takes approval by 3 of role:board, which nobody can give
           hint: the facts have 2 such people: add them to facts/"#]]
     .assert_eq(&said(&files));
 }
@@ -349,8 +349,8 @@ fn facts_are_entities_of_the_schema() {
         FACTS,
         &format!("[{one},\n {one}]"),
         expect![[r#"
-        canon.toml: no 1 of role:board can approve a change
-          hint: the facts have 0 such people: add them to facts/"#]],
+            canon.toml:7:1: a change takes approval by 1 of role:board, which nobody can give
+              hint: the facts have 0 such people: add them to facts/"#]],
     );
 }
 
@@ -385,4 +385,46 @@ fn text_is_utf8() {
     let error = Canon::load(&cog_canon::Source::new(files)).unwrap_err();
     expect!["schema.cedarschema: not UTF-8 at byte 1"].assert_eq(&error.to_string());
     assert_eq!((error.file.as_str(), error.line), (SCHEMA, None));
+}
+
+#[test]
+fn those_who_may_end_a_run_are_people_who_are_there() {
+    let cancel = |list: &str, expected: Expect| {
+        settings("[change]", &format!("[runs]\ncancel = {list}\n[change]"), expected);
+    };
+    cancel("[]", expect!["loaded"]);
+    cancel("[\"role:board\", \"user:cfo\"]", expect!["loaded"]);
+    cancel(
+        "[\"agent:clerk\"]",
+        expect![[r#"
+        canon.toml:6:12: `agent:clerk` cannot be entitled to end a run
+          hint: only people can: name a role:… or a user:…"#]],
+    );
+    cancel(
+        "[\"user:cfo\", \"board\"]",
+        expect![[r#"
+        canon.toml:6:24: `board` cannot be entitled to end a run
+          hint: only people can: name a role:… or a user:…"#]],
+    );
+    cancel(
+        "[\"role:board\", \"role:bord\"]",
+        expect![[r#"
+        canon.toml:6:26: `role:bord`, who is to be entitled to end a run, is nobody
+          hint: did you mean role:board? If not, the facts have 0 such people: add them to facts/"#]],
+    );
+    cancel(
+        "[\"user:cfo\",\n  \"user:ghost\"]",
+        expect![[r#"
+        canon.toml:7:4: `user:ghost`, who is to be entitled to end a run, is nobody
+          hint: the facts have 0 such people: add them to facts/, or name a role that is there: role:board, role:finance"#]],
+    );
+    cancel(
+        "\"role:board\"",
+        expect![[r#"canon.toml:6:10: invalid type: string "role:board", expected a sequence"#]],
+    );
+    settings(
+        "[change]",
+        "[runs]\nstop = []\n[change]",
+        expect!["canon.toml:6:1: unknown field `stop`, expected `cancel`"],
+    );
 }

@@ -203,29 +203,29 @@ fn somebody_must_be_able_to_give_an_approval() {
         "@approval(\"3 of role:finance\")",
         "permit",
         expect![[r#"
-        policies/main.cedar: policy `bad` asks for approval by 3 of role:finance, which nobody can give
-          hint: the facts have 2 such people: add them to facts/"#]],
+            policies/main.cedar:5:1: policy `bad` asks for approval by 3 of role:finance, which nobody can give
+              hint: the facts have 2 such people: add them to facts/"#]],
     );
     annotated(
         "@approval(\"1 of role:nobody\")",
         "permit",
         expect![[r#"
-        policies/main.cedar: policy `bad` asks for approval by 1 of role:nobody, which nobody can give
-          hint: the facts have 0 such people: add them to facts/"#]],
+            policies/main.cedar:5:1: policy `bad` asks for approval by 1 of role:nobody, which nobody can give
+              hint: the facts have 0 such people: add them to facts/, or name a role that is there: role:board, role:finance"#]],
     );
     annotated(
         "@approval(\"1 of user:ghost\")",
         "permit",
         expect![[r#"
-        policies/main.cedar: policy `bad` asks for approval by 1 of user:ghost, which nobody can give
-          hint: the facts have 0 such people: add them to facts/"#]],
+            policies/main.cedar:5:1: policy `bad` asks for approval by 1 of user:ghost, which nobody can give
+              hint: the facts have 0 such people: add them to facts/, or name a role that is there: role:board, role:finance"#]],
     );
     annotated("@approval(\"2 of user:ada, role:finance\")", "permit", expect!["loaded"]);
     annotated(
         "@approval(\"2 of user:ada, user:ada\")",
         "permit",
         expect![[r#"
-        policies/main.cedar: policy `bad` asks for approval by 2 of user:ada, user:ada, which nobody can give
-          hint: the facts have 1 such people: add them to facts/"#]],
+            policies/main.cedar:5:1: policy `bad` asks for approval by 2 of user:ada, user:ada, which nobody can give
+              hint: the facts have 1 such people: add them to facts/"#]],
     );
 }

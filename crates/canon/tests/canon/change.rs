@@ -48,6 +48,26 @@ fn people_are_in_the_groups_of_their_groups() {
     assert!(!canon.knows("user:ghost") && !canon.knows("eve") && !canon.knows("user:"));
 }
 
+/// Whom the canon names may end a run, and nobody else: no agent, whatever role it is in.
+#[test]
+fn people_are_entitled_to_end_runs_by_name_or_by_role() {
+    let may = |list: &str, who: &str, expected: bool| {
+        let settings = format!("{PLAIN}[runs]\ncancel = {list}\n");
+        let canon = house::load(&[(SETTINGS, &settings), (SCHEMA, PAYING), (FACTS, GROUPS)]);
+        assert_eq!(canon.may_cancel(who), expected, "{who} by {list}");
+    };
+    let board = r#"["role:board"]"#;
+    for who in ["user:ada", "user:cfo"] {
+        may(board, who, true);
+        may("[]", who, false);
+    }
+    for who in ["user:eve", "user:ghost", "agent:miner", "role:board", "role:audit", "ada", ""] {
+        may(board, who, false);
+    }
+    may(r#"["role:board", "user:eve"]"#, "user:eve", true);
+    assert!(!grouped().may_cancel("user:ada"), "nobody, unless the canon says so");
+}
+
 fn admitted(approvals: u64, approvers: &[&str], proposer: &str, who: &[&str], expected: Expect) {
     let approvers = approvers.iter().map(|group| (*group).to_owned()).collect();
     let said = match (ChangeRule { approvals, approvers }).admits(&grouped(), proposer, who) {
