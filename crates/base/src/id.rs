@@ -187,6 +187,8 @@ ids! {
     ProposalId = "prp";
     /// One selection among candidate plans.
     SelectionId = "pln";
+    /// Something that is asked of whoever owns a log.
+    MailId = "msg";
 }
 
 #[cfg(test)]

@@ -48,14 +48,30 @@ pub trait Hands: Send {
 }
 
 /// Where inputs for an engine are sent to.
-#[derive(Clone, Debug)]
-pub struct Inbox(Sender<Input>);
+#[derive(Clone)]
+pub struct Inbox(Arc<dyn Fn(Input) + Send + Sync>);
 
 impl Inbox {
-    /// Send an input. When the engine is gone there is nobody to tell, and the ledger
-    /// holds what the next engine needs.
+    /// An inbox of which `take` takes what is sent.
+    pub fn new(take: impl Fn(Input) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(take))
+    }
+
+    fn of(sender: Sender<Input>) -> Self {
+        // When the engine is gone there is nobody to tell, and the ledger holds what the next
+        // engine needs.
+        Self::new(move |input| drop(sender.send(input)))
+    }
+
+    /// Send an input.
     pub fn send(&self, input: Input) {
-        let _ = self.0.send(input);
+        (self.0)(input);
+    }
+}
+
+impl std::fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Inbox")
     }
 }
 
@@ -82,8 +98,20 @@ impl Driver {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (sender, inputs) = channel();
-        let (inbox, timers) = (Inbox(sender), BinaryHeap::new());
+        let (inbox, timers) = (Inbox::of(sender), BinaryHeap::new());
         Self { engine, inputs, inbox, ledger, hands, clock, timers, appends: Vec::new() }
+    }
+
+    /// Call `wake` after each input that is sent from now on: for a thread that drives many
+    /// engines, and cannot wait for one of them.
+    #[must_use]
+    pub fn waking(mut self, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let inbox = self.inbox();
+        self.inbox = Inbox::new(move |input| {
+            inbox.send(input);
+            wake();
+        });
+        self
     }
 
     /// Where inputs are sent to.
@@ -114,16 +142,34 @@ impl Driver {
             Ok(input) => self.take(input, &mut notices)?,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
-        for _ in 1..INPUTS_PER_TURN_MAX {
+        self.sweep(&mut notices)?;
+        Ok(notices)
+    }
+
+    /// Do what there is to do, and wait for nothing. Says whether there is more, so that it
+    /// should be called again.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] when the source of randomness failed; nothing goes on then.
+    pub fn sweep(&mut self, notices: &mut Vec<Notice>) -> Result<bool, NoEntropy> {
+        let mut taken = 1;
+        while taken < INPUTS_PER_TURN_MAX {
             let Ok(input) = self.inputs.try_recv() else { break };
-            self.take(input, &mut notices)?;
+            self.take(input, notices)?;
+            taken += 1;
         }
-        self.ring(&mut notices)?;
+        self.ring(notices)?;
         // All appends of the turn at once, so that they share commits.
         for (drafts, reply) in std::mem::take(&mut self.appends) {
             self.ledger.submit(drafts, reply);
         }
-        Ok(notices)
+        Ok(taken == INPUTS_PER_TURN_MAX)
+    }
+
+    /// When the next timer is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
     }
 
     fn take(&mut self, input: Input, notices: &mut Vec<Notice>) -> Result<(), NoEntropy> {

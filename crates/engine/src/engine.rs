@@ -164,6 +164,7 @@ pub struct Engine {
     pub(crate) runs: BTreeMap<RunId, Active>,
     tickets: BTreeMap<u64, Vec<(RunId, Await, Vec<What>)>>,
     next_ticket: u64,
+    pub(crate) is_held: bool,
     ledger_at: Timestamp,
     clock: Arc<dyn Clock>,
     pub(crate) entropy: Box<dyn Entropy>,
@@ -219,6 +220,7 @@ impl Engine {
             runs: BTreeMap::new(),
             tickets: BTreeMap::new(),
             next_ticket: 0,
+            is_held: false,
             ledger_at: Timestamp::MIN,
             clock,
             entropy,
@@ -253,6 +255,19 @@ impl Engine {
     #[must_use]
     pub fn open_runs(&self) -> usize {
         self.runs.len()
+    }
+
+    /// Ask for nothing new from here on: what has a receipt is performed and settled, and
+    /// then nothing goes on. For an engine that is about to go, so that another one resumes its
+    /// runs without an effect of unknown outcome.
+    pub fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// How many appends are not answered yet.
+    #[must_use]
+    pub fn appends(&self) -> usize {
+        self.tickets.len()
     }
 
     /// Take one input and say what must be done.

@@ -65,6 +65,10 @@ impl Engine {
         todo: Todo,
         turn: &mut Turn,
     ) -> Result<Option<Event>, NoEntropy> {
+        // What is wanted stays so, for the engine that resumes the run.
+        if self.is_held && matches!(todo, Todo::Choice(_) | Todo::Question(..)) {
+            return Ok(None);
+        }
         let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
         match todo {
             Todo::Effect(step) => {
@@ -105,6 +109,9 @@ impl Engine {
         step: &StepPath,
         turn: &mut Turn,
     ) -> Result<Option<Event>, NoEntropy> {
+        if self.is_held {
+            return Ok(None);
+        }
         let Some(active) = self.runs.get(&id) else { return Ok(None) };
         let Some(wanted) = active.wanted.get(step) else { return Ok(None) };
         let (actor, effect) = match read(active, wanted) {

@@ -9,6 +9,8 @@
 
 #[path = "engine/cancel.rs"]
 mod cancel;
+#[path = "engine/held.rs"]
+mod held;
 #[path = "engine/house.rs"]
 mod house;
 #[path = "engine/lost.rs"]

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use cog_base::Digest;
-use cog_base::id::{RunId, TenantId, Uuid};
+use cog_base::id::{MailId, RunId, TenantId, Uuid};
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
@@ -30,7 +30,17 @@ impl From<RunId> for Id {
     }
 }
 
+impl From<MailId> for Id {
+    fn from(id: MailId) -> Self {
+        Self(id.uuid())
+    }
+}
+
 impl Id {
+    pub(crate) const fn mail(self) -> MailId {
+        MailId::from_uuid(self.0)
+    }
+
     pub(crate) const fn tenant(self) -> TenantId {
         TenantId::from_uuid(self.0)
     }

@@ -20,11 +20,13 @@ mod error;
 mod id;
 mod keep;
 mod link;
+mod mailing;
 mod owning;
 mod pool;
 mod reading;
 mod schema;
 mod shards;
+mod shared;
 mod shelf;
 mod wakeups;
 #[cfg(test)]
@@ -44,11 +46,10 @@ use cog_base::cipher::Key;
 use cog_base::id::TenantId;
 use cog_ledger::{KeyRing, Shelf};
 use cog_store::vault::{Drawn, Vault};
-use cog_store::{Store, StoreError, TenantTx};
+use cog_store::{Claim, Store, StoreError, TenantTx};
 
-pub use owning::{After, Claim};
 pub use schema::{MIGRATION_LATEST, Migrated, migrate};
-pub use wakeups::{Wakeup, Wakeups};
+pub use wakeups::Wakeups;
 
 use crate::address::Address;
 use crate::id::Id;
@@ -148,12 +149,6 @@ impl PostgresStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// What this life of the node is called among the others.
-    #[must_use]
-    pub fn node(&self) -> &str {
-        self.inner.owning.node()
-    }
-
     /// Claim a tenant: one that nobody owns, whose owner's time is over, or that is ours
     /// already, whose fence is raised too. What the writer held of it is read again.
     ///
@@ -166,40 +161,12 @@ impl PostgresStore {
         claims.into_iter().next().ok_or_else(missing)
     }
 
-    /// Claim up to `limit` tenants that have work and no owner, the longest waiting first.
-    /// Nodes that do so at once get different ones.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database cannot be asked.
-    pub fn claim_waiting(&self, limit: u32) -> Result<Vec<Claim>, StoreError> {
-        let claims = self.inner.owning.claim_waiting(&self.inner.pool, i64::from(limit))?;
-        self.inner.writing().fresh.extend(claims.iter().map(|claim| claim.tenant));
-        Ok(claims)
-    }
-
     /// Up to `limit` tenants that have work and no owner, without claiming them.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be asked.
     pub fn claimable(&self, limit: u32) -> Result<Vec<TenantId>, StoreError> {
         owning::claimable(&self.inner.pool, i64::from(limit))
-    }
-
-    /// Renew every claim of this node. Returns the tenants that another node has taken.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database cannot be asked; the claims then last as long as
-    /// they did.
-    pub fn renew(&self) -> Result<Vec<TenantId>, StoreError> {
-        self.inner.owning.renew(&self.inner.pool)
-    }
-
-    /// Give a tenant back. Nothing of it is written here until it is claimed anew.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database cannot be asked; the claim then ends by itself.
-    pub fn release(&self, tenant: TenantId, after: After) -> Result<(), StoreError> {
-        self.inner.owning.release(&self.inner.pool, tenant, after)
     }
 
     /// Say that there is work for a tenant, to whichever node owns it or will.

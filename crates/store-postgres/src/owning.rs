@@ -7,35 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cog_base::id::TenantId;
-use cog_store::StoreError;
+use cog_store::{After, Claim, Renewed, StoreError};
 use tokio_postgres::Row;
 
 use crate::id::Id;
 use crate::pool::Pool;
-
-/// The tenant is this node's to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claim {
-    /// Whose log.
-    pub tenant: TenantId,
-    /// How often it changed hands; it never goes back.
-    pub fence: i64,
-    /// How often somebody had called for work on it when it was claimed.
-    pub calls: i64,
-}
-
-/// Why a tenant is given back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum After {
-    /// There is work; another node should go on with it.
-    Stopping,
-    /// There is nothing to do, unless somebody called for it since the claim saw this count
-    /// of calls.
-    Idle {
-        /// [`Claim::calls`], or the count of a later look.
-        calls: i64,
-    },
-}
 
 /// What this node knows of what it owns.
 #[derive(Debug, Clone)]
@@ -68,7 +44,8 @@ const CLAIM_WAITING: &str = "
     UPDATE owner SET node = $1, fence = fence + 1,
         until = clock_timestamp() + $2::bigint * interval '1 microsecond'
     WHERE tenant IN (
-        SELECT tenant FROM owner WHERE wanted AND until <= clock_timestamp()
+        SELECT tenant FROM owner
+        WHERE wanted AND until <= clock_timestamp() AND tenant <> ALL ($4)
         ORDER BY until LIMIT $3 FOR UPDATE SKIP LOCKED)
     RETURNING tenant, fence, calls";
 const CLAIMABLE: &str = "
@@ -78,7 +55,10 @@ pub(crate) const RENEW: &str = "
     UPDATE owner SET until = clock_timestamp() + $4::bigint * interval '1 microsecond'
     FROM unnest($2::uuid[], $3::bigint[]) AS own (tenant, fence)
     WHERE owner.tenant = own.tenant AND owner.node = $1 AND owner.fence = own.fence
-    RETURNING owner.tenant";
+    RETURNING owner.tenant, calls";
+const NEXT_END: &str = "
+    SELECT (extract(epoch FROM min(until) - clock_timestamp()) * 1000)::bigint
+    FROM owner WHERE wanted AND node IS DISTINCT FROM $1 AND isfinite(until)";
 const RELEASE: &str = "
     UPDATE owner SET node = NULL, until = '-infinity', wanted = calls <> $4
     FROM unnest($2::uuid[], $3::bigint[]) AS own (tenant, fence)
@@ -93,13 +73,13 @@ pub(crate) const CHECK: &str = "
 /// Waits for whoever writes or claims.
 pub(crate) const LOCK: &str = "
     SELECT FROM owner WHERE tenant = ANY ($1) ORDER BY tenant FOR UPDATE";
-const CALL: &str = "
+pub(crate) const CALL: &str = "
     INSERT INTO owner AS o (tenant, node, fence, until, wanted, calls)
     VALUES ($1, NULL, 0, '-infinity', true, 1)
     ON CONFLICT (tenant) DO UPDATE SET wanted = true, calls = o.calls + 1";
 /// What nodes listen to for calls.
 pub(crate) const CHANNEL: &str = "cognitionos_work";
-const NOTIFY: &str = "SELECT pg_notify('cognitionos_work', ($1::uuid)::text)";
+pub(crate) const NOTIFY: &str = "SELECT pg_notify('cognitionos_work', ($1::uuid)::text)";
 
 impl Owning {
     pub(crate) fn new(node: String, lease: Duration) -> Self {
@@ -158,10 +138,23 @@ impl Owning {
         Ok(claims)
     }
 
-    pub(crate) fn claim_waiting(&self, pool: &Pool, limit: i64) -> Result<Vec<Claim>, StoreError> {
+    pub(crate) fn claim_waiting(
+        &self,
+        pool: &Pool,
+        limit: i64,
+        except: &[TenantId],
+    ) -> Result<Vec<Claim>, StoreError> {
+        let except: Vec<Id> = except.iter().map(|tenant| Id::from(*tenant)).collect();
         let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
-            &[&self.node, &self.lease_micros(), &limit];
+            &[&self.node, &self.lease_micros(), &limit, &except];
         Ok(self.hold(&pool.query("claim tenants that wait", CLAIM_WAITING, values)?))
+    }
+
+    /// How long until a claim of another node ends, if it is not renewed.
+    pub(crate) fn next_end(&self, pool: &Pool) -> Result<Option<Duration>, StoreError> {
+        let rows = pool.query("look when claims end", NEXT_END, &[&self.node])?;
+        let ms = rows.first().and_then(|row| row.get::<_, Option<i64>>(0));
+        Ok(ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))))
     }
 
     fn hold(&self, rows: &[Row]) -> Vec<Claim> {
@@ -189,21 +182,22 @@ impl Owning {
         ours.unzip()
     }
 
-    /// Renew all claims. Returns the tenants that another node has taken.
-    pub(crate) fn renew(&self, pool: &Pool) -> Result<Vec<TenantId>, StoreError> {
+    /// Renew all claims.
+    pub(crate) fn renew(&self, pool: &Pool) -> Result<Renewed, StoreError> {
         let (tenants, fences) = self.ours();
         let lease = self.lease_micros();
         let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
             &[&self.node, &tenants, &fences, &lease];
         let rows = pool.query("renew the claims of this node", RENEW, values)?;
-        let kept: Vec<Id> = rows.iter().map(|row| row.get(0)).collect();
-        let lost = tenants.iter().filter(|id| !kept.contains(id)).map(|id| id.tenant());
+        let kept: HashMap<TenantId, i64> =
+            rows.iter().map(|row| (row.get::<_, Id>(0).tenant(), row.get(1))).collect();
+        let lost = tenants.iter().map(|id| id.tenant()).filter(|id| !kept.contains_key(id));
         let lost: Vec<TenantId> = lost.collect();
         for tenant in &lost {
             let owner = self.owner(pool, *tenant)?;
             let _ = self.lose(*tenant, &owner);
         }
-        Ok(lost)
+        Ok(Renewed { kept: kept.into_iter().collect(), lost })
     }
 
     /// Give one tenant back.

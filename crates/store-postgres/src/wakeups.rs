@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use cog_base::id::{TenantId, Uuid};
-use cog_store::StoreError;
+use cog_store::{StoreError, Wakeup};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -14,17 +14,6 @@ use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
 use crate::address::Address;
 use crate::error::failed;
 use crate::owning::CHANNEL;
-
-/// What was heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wakeup {
-    /// Somebody called for work on this tenant.
-    Tenant(TenantId),
-    /// The connection is new, and what was said before is not known: look at everything.
-    Anything,
-    /// Nothing was said in that time.
-    Nothing,
-}
 
 /// A connection that listens.
 pub struct Wakeups {
@@ -71,6 +60,12 @@ impl Wakeups {
                 self.next(wait)
             }
         }
+    }
+}
+
+impl cog_store::Wakeups for Wakeups {
+    fn next(&mut self, wait: Duration) -> Result<Wakeup, StoreError> {
+        Self::next(self, wait)
     }
 }
 

@@ -14,6 +14,8 @@
 
 #[path = "store/faults.rs"]
 mod faults;
+#[path = "store/mail.rs"]
+mod mail;
 #[path = "store/migrations.rs"]
 mod migrations;
 #[path = "store/owning.rs"]

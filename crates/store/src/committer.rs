@@ -132,6 +132,13 @@ impl Committer {
         wait.recv().unwrap_or_else(|_| Err(Arc::new(ended().into())))
     }
 
+    /// Record what sessions of `tenant` submit from here on, although an earlier append of them
+    /// failed. For whoever has read the log since, and goes on where it ends.
+    pub fn forgive(&self, tenant: TenantId) {
+        // A queue that takes no more has nobody to forgive.
+        drop(self.inner.queue.put(Job::Forgive { tenant }));
+    }
+
     /// What was done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {

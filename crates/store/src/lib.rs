@@ -14,6 +14,7 @@ pub mod index;
 mod memory;
 mod scope;
 mod select;
+mod shared;
 mod tree;
 pub mod vault;
 
@@ -25,4 +26,7 @@ pub use error::{Cause, StoreError};
 pub use memory::MemoryStore;
 pub use scope::{Cut, Erasable, Erased, Files, Keep, OpenBody, Pruned, Session, Store, TenantTx};
 pub use select::{PAGE_MAX, Select};
+pub use shared::{
+    After, Claim, Delivery, MAIL_MAX, Mail, Posted, Renewed, RequestKey, Shared, Wakeup, Wakeups,
+};
 pub use tree::{Tree, frontier};

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cog_base::Digest;
 use cog_base::cipher::Key;
 use cog_base::entropy::{Entropy, NoEntropy};
-use cog_base::id::TenantId;
+use cog_base::id::{MailId, TenantId};
 use zeroize::Zeroizing;
 
 use crate::{OpenBody, StoreError};
@@ -17,6 +17,7 @@ const SUBJECT_CONTEXT: &str = "cognitionos/kept-subject/v1";
 const BODY_CONTEXT: &[u8] = b"cognitionos/kept-body/v1\n";
 const WRAP_CONTEXT: &[u8] = b"cognitionos/kept-key/v1\n";
 const NAMES_CONTEXT: &str = "cognitionos/kept-subject-key/v1";
+const MAIL_CONTEXT: &[u8] = b"cognitionos/kept-mail/v1\n";
 const SALT_BYTES: usize = 32;
 /// The most keys held in memory; beyond it all are dropped and opened again when needed.
 const KEYS_MAX: usize = 16_384;
@@ -92,6 +93,34 @@ impl<L: Copy + Eq + Hash> Vault<L> {
         let plain = plain.map(Zeroizing::new).map_err(|_| StoreError::corrupt(foreign))?;
         let secret = plain.as_slice().try_into().map_err(|_| StoreError::corrupt(foreign))?;
         Ok(Zeroizing::new(secret))
+    }
+
+    /// Seal mail of `tenant` for the database.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] without randomness.
+    pub fn seal_mail(
+        &self,
+        tenant: TenantId,
+        id: MailId,
+        payload: &[u8],
+        entropy: &mut dyn Entropy,
+    ) -> Result<Vec<u8>, NoEntropy> {
+        self.master.seal(&mail_context(tenant, id), payload, entropy)
+    }
+
+    /// Open what [`Vault::seal_mail`] sealed.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it was sealed otherwise.
+    pub fn open_mail(
+        &self,
+        tenant: TenantId,
+        id: MailId,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
+        let damaged = || StoreError::corrupt(format!("mail {id} of {tenant}"));
+        self.master.open(&mail_context(tenant, id), sealed).map_err(|_| damaged())
     }
 
     /// The key, from memory or by `read`.
@@ -181,6 +210,11 @@ fn body_context(tenant: TenantId, seq: u64) -> [u8; 49] {
 
 fn wrap_context(tenant: TenantId, purpose: &[u8]) -> Vec<u8> {
     [WRAP_CONTEXT, &tenant.uuid().as_u128().to_be_bytes(), purpose].concat()
+}
+
+fn mail_context(tenant: TenantId, id: MailId) -> Vec<u8> {
+    let parts = [tenant.uuid().as_u128().to_be_bytes(), id.uuid().as_u128().to_be_bytes()];
+    [MAIL_CONTEXT, &parts.concat()].concat()
 }
 
 /// Randomness drawn in blocks, as a draw may cost a call into the system.

@@ -6,8 +6,8 @@ use cog_base::entropy::SeededEntropy;
 use cog_base::{Clock, Timestamp};
 use cog_conformance::{Stopped, evidence, tenant};
 use cog_ledger::{AppendError, Shelf, ShelfError, Writer};
-use cog_store::{Committer, Store, StoreError};
-use cog_store_postgres::{After, PostgresStore, Wakeup};
+use cog_store::{After, Committer, Shared as _, Store, StoreError, Wakeup};
+use cog_store_postgres::PostgresStore;
 
 use crate::place::Database;
 
@@ -83,7 +83,7 @@ fn an_overtaken_node_appends_nothing_and_is_told_who_has_it() {
     assert_eq!(refused_for(append(&mut first, "late", Stopped.now())), two.node());
     assert_eq!(append(&mut second, "2", Stopped.now()).unwrap(), 2);
     assert_eq!(refused_for(append(&mut first, "late", Stopped.now())), two.node());
-    assert_eq!(one.renew().unwrap(), []);
+    assert_eq!(one.renew().unwrap().lost, []);
     // Even when nobody has it any more: what it believes is old until it claims anew.
     two.release(tenant(1), After::Stopping).unwrap();
     assert_eq!(refused_for(append(&mut first, "late", Stopped.now())), two.node());
@@ -102,7 +102,7 @@ fn a_claim_that_ended_is_good_until_somebody_takes_it() {
     let left = "SELECT until > clock_timestamp() + interval '50 s' FROM cognitionos.owner";
     assert_eq!(database.admin(left), ["t"], "a commit renews the claim");
     end_claim(&database);
-    assert_eq!(one.renew().unwrap(), []);
+    assert_eq!(one.renew().unwrap().lost, []);
     assert_eq!(database.admin(left), ["t"]);
 }
 
@@ -114,8 +114,8 @@ fn who_lost_a_claim_hears_of_it_when_renewing() {
     one.claim(tenant(2)).unwrap();
     database.admin("UPDATE cognitionos.owner SET until = '-infinity' WHERE fence = 1");
     two.claim(tenant(2)).unwrap();
-    assert_eq!(one.renew().unwrap(), [tenant(2)]);
-    assert_eq!(one.renew().unwrap(), []);
+    assert_eq!(one.renew().unwrap().lost, [tenant(2)]);
+    assert_eq!(one.renew().unwrap().lost, []);
 }
 
 #[test]
@@ -145,12 +145,14 @@ fn nodes_that_look_for_work_at_once_get_different_tenants() {
     }
     assert_eq!(nodes[0].claimable(100).unwrap().len(), 40);
     let mut claimed: Vec<_> = std::thread::scope(|threads| {
-        let claims: Vec<_> =
-            nodes.iter().map(|node| threads.spawn(|| node.claim_waiting(15).unwrap())).collect();
+        let claims: Vec<_> = nodes
+            .iter()
+            .map(|node| threads.spawn(|| node.claim_waiting(15, &[]).unwrap()))
+            .collect();
         claims.into_iter().flat_map(|claims| claims.join().unwrap()).collect()
     });
     // Some may be left where two looked at the same ones.
-    claimed.extend(nodes[0].claim_waiting(100).unwrap());
+    claimed.extend(nodes[0].claim_waiting(100, &[]).unwrap());
     claimed.sort_unstable_by_key(|claim| claim.tenant);
     let tenants: Vec<_> = claimed.iter().map(|claim| claim.tenant).collect();
     assert_eq!(tenants, (1..=40).map(tenant).collect::<Vec<_>>());
@@ -237,7 +239,7 @@ fn a_transaction_that_a_sleeping_node_left_open_does_not_keep_others_out() {
     let slept = crate::place::on_connection(&url, async |client| {
         client.batch_execute("SET idle_in_transaction_session_timeout = 300; BEGIN").await?;
         client.batch_execute("SELECT FROM cognitionos.owner FOR SHARE").await?;
-        assert_eq!(two.claim_waiting(10).unwrap(), [], "it may still be at it");
+        assert_eq!(two.claim_waiting(10, &[]).unwrap(), [], "it may still be at it");
         // Waits for the row, and so until the server has ended the sleeper.
         two.claim(tenant(1)).unwrap();
         client.batch_execute("COMMIT").await

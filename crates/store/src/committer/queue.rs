@@ -18,6 +18,7 @@ pub(super) enum Job {
     Append { drafts: Vec<(TenantId, Draft)>, reply: Reply },
     Head { tenant: TenantId, reply: HeadReply },
     Rotate { tenant: TenantId, reply: Reply },
+    Forgive { tenant: TenantId },
 }
 
 impl Job {
@@ -26,6 +27,7 @@ impl Job {
         match self {
             Self::Append { reply, .. } | Self::Rotate { reply, .. } => reply(Err(Arc::clone(why))),
             Self::Head { reply, .. } => reply(Err(Arc::clone(why))),
+            Self::Forgive { .. } => {}
         }
     }
 }
@@ -36,6 +38,7 @@ pub(super) enum Turn {
     Commit(Batch),
     Head(TenantId, HeadReply),
     Rotate(TenantId, Reply),
+    Forgive(TenantId),
     /// Nothing is left and nothing will come.
     End,
 }
@@ -90,6 +93,9 @@ impl Queue {
                 }
                 Some(Job::Rotate { tenant, reply }) if batch.is_empty() => {
                     return Turn::Rotate(tenant, reply);
+                }
+                Some(Job::Forgive { tenant }) if batch.is_empty() => {
+                    return Turn::Forgive(tenant);
                 }
                 Some(later) => {
                     state.jobs.push_front(later);

@@ -212,3 +212,58 @@ fn what_a_session_submits_behind_a_failed_append_is_not_recorded() {
     let other = committer.append_blocking(of(2, "another session")).unwrap();
     assert_eq!(other.len(), 1);
 }
+
+/// Refuses whatever has something of a tenant that another node owns.
+struct Overtaken(Box<dyn Shelf + Send>);
+
+const LOST: TenantId = TenantId::from_uuid(Uuid::from_u128(8));
+
+impl Shelf for Overtaken {
+    fn commit(&mut self, batches: &[SealedBatch]) -> Result<(), ShelfError> {
+        if batches.iter().any(|batch| batch.tenant == LOST) {
+            let owner = "another".to_owned();
+            return Err(crate::StoreError::Owned { tenant: LOST, owner }.into());
+        }
+        self.0.commit(batches)
+    }
+
+    fn tail(&mut self, tenant: TenantId) -> Result<Option<Tail>, ShelfError> {
+        self.0.tail(tenant)
+    }
+}
+
+#[test]
+fn a_log_that_another_node_took_does_not_stand_in_the_way_of_the_others() {
+    let store = MemoryStore::new();
+    let committer = committer_on(&store, Box::new(Overtaken(store.shelf().unwrap())));
+    let (answers, answered) = mpsc::channel();
+    let (held, hold) = mpsc::channel::<()>();
+    // While the first answer is being given the others wait, and then share one commit.
+    committer.submit(vec![(TENANT, evidence("0"))], Box::new(move |_| hold.recv().unwrap()));
+    for (whose, tenant) in [("ours", TENANT), ("theirs", LOST), ("ours", TENANT)] {
+        let answers = answers.clone();
+        let reply =
+            Box::new(move |kept: Result<_, _>| answers.send((whose, kept.is_ok())).unwrap());
+        committer.submit(vec![(tenant, evidence(whose))], reply);
+    }
+    held.send(()).unwrap();
+    let mut found: Vec<_> = answered.iter().take(3).collect();
+    found.sort_unstable();
+    assert_eq!(found, [("ours", true), ("ours", true), ("theirs", false)]);
+}
+
+#[test]
+fn a_session_is_recorded_again_when_somebody_went_on_from_the_log() {
+    let store = MemoryStore::new();
+    let committer = faulty(&store, 1, false);
+    let of_run = || {
+        let session = Some(RunId::from_uuid(Uuid::from_u128(5)));
+        committer.append_blocking(vec![(TENANT, Draft { session, ..evidence("1") })])
+    };
+    assert!(of_run().is_err());
+    assert!(matches!(of_run().map_err(Arc::into_inner), Err(Some(AppendError::Behind { .. }))));
+    committer.forgive(LOST);
+    assert!(of_run().is_err(), "that was of another tenant");
+    committer.forgive(TENANT);
+    assert_eq!(of_run().unwrap().len(), 1);
+}

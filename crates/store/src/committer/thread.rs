@@ -1,17 +1,18 @@
 //! The thread that appends.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cog_base::id::{RunId, TenantId};
 use cog_base::{Clock, Entropy};
-use cog_ledger::{AppendError, Draft, Durable, Entry, Shelf, Writer};
+use cog_ledger::{AppendError, Draft, Durable, Entry, Shelf, ShelfError, Writer};
 
 use super::batch::Batch;
 use super::queue::{Queue, Turn};
 use super::{Counters, RETRIES_MAX, ended};
+use crate::StoreError;
 
 /// The first wait before a commit is tried again; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -38,7 +39,7 @@ pub(super) struct Worker {
     counters: Arc<Counters>,
     /// Sessions an append of which failed. What they submitted behind it was made in the
     /// belief that it would be recorded: a journal has no gaps, so none of it is.
-    broken: HashSet<RunId>,
+    broken: HashMap<RunId, TenantId>,
 }
 
 /// Closes the queue and answers what waits, whatever ends the thread.
@@ -61,7 +62,7 @@ impl Worker {
         queue: Arc<Queue>,
         counters: Arc<Counters>,
     ) -> Self {
-        let (queue, broken) = (Closing(queue), HashSet::new());
+        let (queue, broken) = (Closing(queue), HashMap::new());
         Self { writer, clock, entropy, queue, counters, broken }
     }
 
@@ -78,6 +79,7 @@ impl Worker {
                     let result = self.writer.rotate(tenant, now, &mut *self.entropy);
                     reply(result.map_err(Arc::new));
                 }
+                Turn::Forgive(tenant) => self.broken.retain(|_, whose| *whose != tenant),
                 Turn::End => return,
             }
         }
@@ -123,7 +125,7 @@ impl Worker {
         if self.broken.is_empty() {
             return;
         }
-        let of = |draft: &Draft| draft.session.filter(|session| self.broken.contains(session));
+        let of = |draft: &Draft| draft.session.filter(|session| self.broken.contains_key(session));
         while let Some(submission) = batch.find(|(_, draft)| of(draft).is_some()) {
             let (drafts, reply) = batch.remove(submission);
             if let Some(session) = drafts.iter().find_map(|(_, draft)| of(draft)) {
@@ -151,6 +153,12 @@ impl Worker {
             Err(why @ AppendError::TooMany(_)) => {
                 Tried::Spoiled { submission: batch.largest(), why }
             }
+            Err(AppendError::Shelf(error)) if whose_alone(&error).is_some() => {
+                // The others of the batch are still ours to write.
+                let whose = whose_alone(&error);
+                let submission = batch.find(|(tenant, _)| Some(*tenant) == whose).unwrap_or(0);
+                Tried::Spoiled { submission, why: AppendError::Shelf(error) }
+            }
             Err(AppendError::Shelf(error)) => {
                 self.counters.syncs.fetch_add(1, Ordering::Relaxed);
                 let transient = error.transient;
@@ -173,6 +181,12 @@ impl Worker {
     }
 }
 
-fn sessions(drafts: &[(TenantId, Draft)]) -> impl Iterator<Item = RunId> {
-    drafts.iter().filter_map(|(_, draft)| draft.session)
+fn sessions(drafts: &[(TenantId, Draft)]) -> impl Iterator<Item = (RunId, TenantId)> {
+    drafts.iter().filter_map(|(tenant, draft)| Some((draft.session?, *tenant)))
+}
+
+/// The one tenant whose log stands in the way of a commit.
+fn whose_alone(error: &ShelfError) -> Option<TenantId> {
+    let error = error.source.downcast_ref::<StoreError>();
+    if let Some(StoreError::Owned { tenant, .. }) = error { Some(*tenant) } else { None }
 }

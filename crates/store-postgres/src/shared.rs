@@ -1,0 +1,63 @@
+//! What many nodes share: claims, calls and mail.
+
+use std::time::Duration;
+
+use cog_base::id::{MailId, TenantId};
+use cog_store::{
+    After, Claim, Delivery, Mail, Posted, Renewed, RequestKey, Shared, StoreError, Wakeups,
+};
+
+use crate::PostgresStore;
+
+impl Shared for PostgresStore {
+    fn node(&self) -> &str {
+        self.inner.owning.node()
+    }
+
+    fn claim_waiting(&self, limit: u32, except: &[TenantId]) -> Result<Vec<Claim>, StoreError> {
+        let claims = self.inner.owning.claim_waiting(&self.inner.pool, i64::from(limit), except)?;
+        self.inner.writing().fresh.extend(claims.iter().map(|claim| claim.tenant));
+        Ok(claims)
+    }
+
+    fn next_end(&self) -> Result<Option<Duration>, StoreError> {
+        self.inner.owning.next_end(&self.inner.pool)
+    }
+
+    fn renew(&self) -> Result<Renewed, StoreError> {
+        self.inner.owning.renew(&self.inner.pool)
+    }
+
+    fn release(&self, tenant: TenantId, after: After) -> Result<(), StoreError> {
+        self.inner.owning.release(&self.inner.pool, tenant, after)
+    }
+
+    fn wakeups(&self) -> Box<dyn Wakeups> {
+        Box::new(Self::wakeups(self))
+    }
+
+    fn post(
+        &self,
+        tenant: TenantId,
+        mail: &Mail,
+        key: Option<RequestKey<'_>>,
+    ) -> Result<Posted, StoreError> {
+        self.post_mail(tenant, mail, key)
+    }
+
+    fn mail(&self, tenant: TenantId, except: &[MailId]) -> Result<Vec<Mail>, StoreError> {
+        self.waiting_mail(tenant, except)
+    }
+
+    fn remove_mail(&self, tenant: TenantId, ids: &[MailId]) -> Result<(), StoreError> {
+        self.remove(tenant, ids)
+    }
+
+    fn refuse_mail(&self, tenant: TenantId, id: MailId, why: &str) -> Result<(), StoreError> {
+        self.refuse(tenant, id, why)
+    }
+
+    fn delivery(&self, tenant: TenantId, id: MailId) -> Result<Option<Delivery>, StoreError> {
+        self.how_it_stands(tenant, id)
+    }
+}

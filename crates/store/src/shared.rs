@@ -1,0 +1,182 @@
+//! What a store that many nodes share does beyond keeping logs: it says which node writes
+//! which log, and carries mail to whoever does.
+
+use std::time::Duration;
+
+use cog_base::Digest;
+use cog_base::id::{MailId, RunId, TenantId};
+
+use crate::{Keep, StoreError};
+
+/// The tenant is this node's to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose log.
+    pub tenant: TenantId,
+    /// How often it changed hands; it never goes back.
+    pub fence: i64,
+    /// How often somebody had called for work on it when it was claimed.
+    pub calls: i64,
+}
+
+/// Why a tenant is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// There is work; another node should go on with it.
+    Stopping,
+    /// There is nothing to do, unless somebody called for it since the claim saw this count
+    /// of calls.
+    Idle {
+        /// [`Claim::calls`], or the count of a later look.
+        calls: i64,
+    },
+}
+
+/// What became of the claims of a node when it renewed them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Renewed {
+    /// Those it has, each with how often somebody has called for work on it by now.
+    pub kept: Vec<(TenantId, i64)>,
+    /// Those that another node has taken.
+    pub lost: Vec<TenantId>,
+}
+
+/// What was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wakeup {
+    /// Somebody called for work on this tenant.
+    Tenant(TenantId),
+    /// The connection is new, and what was said before is not known: look at everything.
+    Anything,
+    /// Nothing was said in that time.
+    Nothing,
+}
+
+/// Hints that there is work. A hint may be lost: whoever listens also looks by itself.
+pub trait Wakeups: Send {
+    /// Wait for the next hint, at most so long.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`] while nobody can be heard; ask again later.
+    fn next(&mut self, wait: Duration) -> Result<Wakeup, StoreError>;
+}
+
+/// Something for the owner of a log, whoever that is. It is there until the owner removes
+/// it, which it does when the log says what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// Stable: what is posted twice is there once.
+    pub id: MailId,
+    /// What kind of thing, a word.
+    pub kind: String,
+    /// The run that it is about.
+    pub run: Option<RunId>,
+    /// The thing itself. It is kept sealed.
+    pub payload: Vec<u8>,
+}
+
+/// The name that somebody gave a request, so that asking twice is asking once.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestKey<'a> {
+    /// The name, of the tenant's own choice.
+    pub name: &'a str,
+    /// What exactly was asked for.
+    pub request: Digest,
+}
+
+/// What became of something that was posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Posted {
+    /// It waits for the owner.
+    Waiting,
+    /// The same was asked for before under that name: this is the run of it.
+    Before(RunId),
+    /// Something else was asked for before under that name.
+    Differs(RunId),
+}
+
+/// How mail stands that was not removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// It waits for the owner.
+    Waiting,
+    /// Nothing comes of it, for this reason.
+    Refused(String),
+}
+
+/// The most mail that is read at once.
+pub const MAIL_MAX: u32 = 256;
+
+/// A store that many nodes share. For each log there is at most one node that may write it,
+/// by the time of the store.
+pub trait Shared: Keep {
+    /// What this life of the node is called among the others.
+    fn node(&self) -> &str;
+
+    /// Claim up to `limit` tenants that have work and no owner, the longest waiting first,
+    /// but none of `except`. Nodes that do so at once get different ones.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be asked.
+    fn claim_waiting(&self, limit: u32, except: &[TenantId]) -> Result<Vec<Claim>, StoreError>;
+
+    /// How long until the claim of another node on a tenant with work ends, if nobody renews
+    /// it; nothing when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be asked.
+    fn next_end(&self) -> Result<Option<Duration>, StoreError>;
+
+    /// Renew every claim of this node.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be asked; the claims then last as long as they did.
+    fn renew(&self) -> Result<Renewed, StoreError>;
+
+    /// Give a tenant back. Nothing of it is written here until it is claimed anew.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be asked; the claim then ends by itself.
+    fn release(&self, tenant: TenantId, after: After) -> Result<(), StoreError>;
+
+    /// Listen for calls, of this node's too.
+    fn wakeups(&self) -> Box<dyn Wakeups>;
+
+    /// Post mail to the owner of a log and call for work on it, in one transaction. Mail with
+    /// an id that is there already changes nothing. With a `key`, only if nothing was asked
+    /// for under that name; [`Mail::run`] is then the run that the name stands for.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be posted.
+    fn post(
+        &self,
+        tenant: TenantId,
+        mail: &Mail,
+        key: Option<RequestKey<'_>>,
+    ) -> Result<Posted, StoreError>;
+
+    /// Mail that waits, in the order in which it came, without that of `except`; at most
+    /// [`MAIL_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn mail(&self, tenant: TenantId, except: &[MailId]) -> Result<Vec<Mail>, StoreError>;
+
+    /// Remove mail of which the log says what came.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be removed; it is then delivered again.
+    fn remove_mail(&self, tenant: TenantId, ids: &[MailId]) -> Result<(), StoreError>;
+
+    /// Keep mail of which nothing comes, with the reason, and deliver it no more.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be kept; it is then delivered again.
+    fn refuse_mail(&self, tenant: TenantId, id: MailId, why: &str) -> Result<(), StoreError>;
+
+    /// How mail stands; nothing when it was removed or never posted.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn delivery(&self, tenant: TenantId, id: MailId) -> Result<Option<Delivery>, StoreError>;
+}
