@@ -1,5 +1,7 @@
 //! A private PostgreSQL cluster.
 
+mod database;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -7,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+
+pub use database::{APPLICATION, Database, OWNER};
 
 /// The environment variable with the address of a cluster that tests may share, as its
 /// superuser, with `{database}` where the name of a database goes.

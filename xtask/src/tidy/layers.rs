@@ -4,15 +4,16 @@ use crate::tidy::Finding;
 use crate::workspace::Package;
 
 /// The layers and their ranks, from the ground up.
-const RANKS: [(&str, u8); 8] = [
+const RANKS: [(&str, u8); 9] = [
     ("base", 0),
     ("domain", 1),
     ("door", 2),
     ("engine", 3),
-    ("adapter", 4),
-    ("surface", 5),
-    ("app", 6),
-    ("tool", 7),
+    ("node", 4),
+    ("adapter", 5),
+    ("surface", 6),
+    ("app", 7),
+    ("tool", 8),
 ];
 
 /// Edges inside one layer, each with its reason.
@@ -36,7 +37,7 @@ pub(crate) fn rank(package: &Package) -> Option<u8> {
 
 /// Whether a crate may touch the world: an adapter or something above one.
 pub(crate) fn is_edge(package: &Package) -> bool {
-    rank(package).is_some_and(|rank| rank >= 4)
+    rank(package).is_some_and(|rank| rank >= 5)
 }
 
 pub(crate) fn check(packages: &[Package]) -> Vec<Finding> {
@@ -75,7 +76,7 @@ fn edge(package: &Package, own: u8, used: &Package) -> Option<Finding> {
         return Some(Finding::new(&package.folder, remark));
     }
     // Only apps and tools know which adapters there are.
-    if used.layer.as_deref() == Some("adapter") && !listed && own < 6 {
+    if used.layer.as_deref() == Some("adapter") && !listed && own < 7 {
         let remark = format!("uses the adapter `{}`; only apps join adapters", used.name);
         return Some(Finding::new(&package.folder, remark));
     }

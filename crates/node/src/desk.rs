@@ -1,0 +1,226 @@
+//! A thread that reads and tidies for the tenants of one lane: it opens them, takes their
+//! mail, and removes mail when the log says what came of it. It may wait for the store.
+
+mod opening;
+mod post;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+
+use cog_base::id::{ApprovalId, MailId, RunId, TenantId};
+use cog_gate::change::ChangeControl;
+use cog_store::{Claim, StoreError};
+
+use crate::hands::Careful;
+use crate::keeper::Event;
+use crate::lane::Order;
+use crate::lease::Lease;
+use crate::node::House;
+use crate::request::Request;
+use crate::told::Told;
+
+pub(crate) use opening::told;
+
+/// How many beats a tenant is idle before it is given back.
+const IDLE_BEATS: u32 = 40;
+/// How many beats pass before something that failed is tried again.
+const AGAIN_BEATS: u32 = 8;
+
+/// What a desk is told.
+pub(crate) enum Paper {
+    /// A tenant is ours.
+    Open(Claim, Arc<Lease>),
+    /// There may be mail; so often somebody had called for work by now.
+    Mail(TenantId, i64),
+    /// The engine has taken in what came by mail; some answers do not count.
+    TakenIn {
+        tenant: TenantId,
+        ids: Vec<MailId>,
+        not_counted: BTreeMap<ApprovalId, String>,
+    },
+    /// Fewer runs of a tenant are open than were.
+    Room(TenantId),
+    /// Let a tenant go when what began is settled.
+    Hold(TenantId),
+    /// Let a tenant go at once.
+    Close(TenantId),
+    /// The engine of a tenant is gone.
+    Gone(TenantId),
+    /// Some time has passed.
+    Beat,
+    Quit,
+}
+
+/// A tenant that is open.
+struct Office {
+    lease: Arc<Lease>,
+    hands: Careful,
+    change: ChangeControl,
+    open: Arc<AtomicUsize>,
+    /// Mail that the engine has or is about to have.
+    in_hand: HashMap<MailId, Request>,
+    /// Runs that were begun in this life of the engine: none of them is begun twice.
+    begun: HashSet<RunId>,
+    /// Runs whose adapters are bound.
+    bound: HashSet<RunId>,
+    /// How often somebody had called when the mail was last looked at.
+    calls: i64,
+    /// Runs to start that the engine has not taken in yet.
+    coming: HashSet<MailId>,
+    /// More mail waits than runs may be open.
+    is_full: Arc<AtomicBool>,
+    /// Mail could not be read or removed.
+    is_behind: bool,
+    /// It is on its way out, and takes nothing more.
+    is_held: bool,
+    beats: u32,
+    idle_beats: u32,
+}
+
+pub(crate) struct Desk {
+    house: Arc<House>,
+    papers: Receiver<Paper>,
+    lane: Sender<Order>,
+    keeper: Sender<Event>,
+    offices: HashMap<TenantId, Office>,
+    /// Tenants that could not be opened yet, and in how many beats that is tried again.
+    unopened: HashMap<TenantId, (Claim, Arc<Lease>, u32)>,
+    /// Tenants whose engine is gone, while something of theirs is under way.
+    closing: HashMap<TenantId, Careful>,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        house: Arc<House>,
+        papers: Receiver<Paper>,
+        lane: Sender<Order>,
+        keeper: Sender<Event>,
+    ) -> Self {
+        let (offices, unopened, closing) = Default::default();
+        Self { house, papers, lane, keeper, offices, unopened, closing }
+    }
+
+    pub(crate) fn run(mut self) {
+        while let Ok(paper) = self.papers.recv() {
+            match paper {
+                Paper::Open(claim, lease) => self.open(claim, lease),
+                Paper::Mail(tenant, calls) => {
+                    if let Some(office) = self.offices.get_mut(&tenant) {
+                        office.calls = calls;
+                        self.look(tenant);
+                    }
+                }
+                Paper::Room(tenant) => self.look(tenant),
+                Paper::TakenIn { tenant, ids, not_counted } => {
+                    if let Some(office) = self.offices.get_mut(&tenant) {
+                        office.coming.retain(|id| !ids.contains(id));
+                        if office.is_full.load(Ordering::SeqCst) {
+                            self.look(tenant);
+                        }
+                    }
+                    self.settle(tenant, ids, &not_counted);
+                }
+                Paper::Hold(tenant) => {
+                    if let Some(office) = self.offices.get_mut(&tenant) {
+                        office.is_held = true;
+                    }
+                    self.close(tenant, Order::Hold(tenant));
+                }
+                Paper::Close(tenant) => {
+                    if let Some(office) = self.offices.get(&tenant) {
+                        office.lease.end();
+                    }
+                    self.close(tenant, Order::Drop(tenant));
+                }
+                Paper::Gone(tenant) => self.gone(tenant),
+                Paper::Beat => self.beat(),
+                Paper::Quit => return,
+            }
+        }
+    }
+
+    fn close(&mut self, tenant: TenantId, order: Order) {
+        if self.unopened.remove(&tenant).is_some() {
+            return self.wound_up(tenant);
+        }
+        // A tenant that is closing already says so when it is done.
+        if self.offices.contains_key(&tenant) {
+            let _ = self.lane.send(order);
+        }
+    }
+
+    /// The engine is gone. What it had submitted is decided before the tenant may be claimed
+    /// anew: nothing of this life of it is recorded under a later claim.
+    fn gone(&mut self, tenant: TenantId) {
+        let Some(office) = self.offices.remove(&tenant) else { return };
+        office.lease.end();
+        office.hands.go_on();
+        // Whether the end could be read does not matter.
+        drop(self.house.committer.head(tenant));
+        for run in office.bound {
+            self.house.kit.unbind(run);
+        }
+        if office.hands.under_way() == 0 {
+            self.wound_up(tenant);
+        } else {
+            self.closing.insert(tenant, office.hands);
+        }
+    }
+
+    fn wound_up(&self, tenant: TenantId) {
+        // When the keeper is gone the node has ended.
+        let _ = self.keeper.send(Event::WoundUp(tenant));
+    }
+
+    fn beat(&mut self) {
+        let quiet = |hands: &Careful| hands.under_way() == 0;
+        let done: Vec<TenantId> =
+            self.closing.iter().filter(|(_, hands)| quiet(hands)).map(|(id, _)| *id).collect();
+        for tenant in done {
+            self.closing.remove(&tenant);
+            self.wound_up(tenant);
+        }
+        for (claim, lease, beats) in std::mem::take(&mut self.unopened).into_values() {
+            if beats == 0 {
+                self.open(claim, lease);
+            } else {
+                self.unopened.insert(claim.tenant, (claim, lease, beats - 1));
+            }
+        }
+        let tenants: Vec<TenantId> = self.offices.keys().copied().collect();
+        for tenant in tenants {
+            self.look_after(tenant);
+        }
+    }
+
+    /// Finish what was left, and give back who is idle.
+    fn look_after(&mut self, tenant: TenantId) {
+        let Some(office) = self.offices.get_mut(&tenant) else { return };
+        let open = office.open.load(Ordering::Acquire);
+        if std::mem::take(&mut office.is_behind) {
+            return self.look(tenant);
+        }
+        let is_idle =
+            open == 0 && office.in_hand.is_empty() && !office.is_full.load(Ordering::Acquire);
+        office.idle_beats = if is_idle { office.idle_beats + 1 } else { 0 };
+        // What waited in the engine for something else may be settled by now.
+        office.beats = (office.beats + 1) % AGAIN_BEATS;
+        if !office.in_hand.is_empty() && office.beats == 0 {
+            let ids = office.in_hand.keys().copied().collect();
+            return self.settle(tenant, ids, &BTreeMap::new());
+        }
+        if office.idle_beats >= IDLE_BEATS {
+            office.idle_beats = 0;
+            let calls = office.calls;
+            let _ = self.keeper.send(Event::Idle { tenant, calls });
+        }
+    }
+
+    fn refuse(&self, tenant: TenantId, mail: MailId, why: &str) -> Result<(), StoreError> {
+        self.house.store.refuse_mail(tenant, mail, why)?;
+        self.house.tell(Told::Refused { tenant, mail, why: why.to_owned() });
+        Ok(())
+    }
+}

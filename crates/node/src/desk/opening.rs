@@ -1,0 +1,221 @@
+//! Opening a tenant: its engine is made from the log, and its open runs go on.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cog_base::Digest;
+use cog_base::id::{RunId, TenantId};
+use cog_base::json::parse;
+use cog_canon::{Canon, Source};
+use cog_engine::replay::replay_run;
+use cog_engine::{Driver, Engine, History, Record, Resumption, Settings};
+use cog_gate::change::ChangeControl;
+use cog_gate::snapshot::{Access, TenantStatus};
+use cog_ledger::{Entry, Kind};
+use cog_store::{Claim, Select, StoreError, TenantTx};
+
+use super::{AGAIN_BEATS, Desk, Office};
+use crate::hands::Careful;
+use crate::kit::{Ready, Root};
+use crate::lane::{Order, Seat};
+use crate::lease::Lease;
+use crate::node::{Committed, House};
+use crate::told::Told;
+
+/// The kinds of entries that say which canon is in force.
+const CANON_KINDS: [Kind; 4] =
+    [Kind::CanonProposed, Kind::CanonApproved, Kind::CanonRejected, Kind::CanonActivated];
+
+impl Desk {
+    /// Open a tenant that is ours, or try again later.
+    pub(super) fn open(&mut self, claim: Claim, lease: Arc<Lease>) {
+        let tenant = claim.tenant;
+        if lease.is_over() {
+            return self.wound_up(tenant);
+        }
+        match self.opened(claim, &lease) {
+            Ok((office, seat, resumptions)) => {
+                let runs = resumptions.len();
+                self.offices.insert(tenant, office);
+                let _ = self.lane.send(Order::Begin(Box::new(seat), resumptions));
+                self.house.tell(Told::Opened { tenant, runs });
+                self.look(tenant);
+            }
+            Err(error) => {
+                self.house.tell(Told::Stalled { tenant, why: told(&error) });
+                self.unopened.insert(tenant, (claim, lease, AGAIN_BEATS));
+            }
+        }
+    }
+
+    fn opened(
+        &self,
+        claim: Claim,
+        lease: &Arc<Lease>,
+    ) -> Result<(Office, Seat, Vec<Resumption>), StoreError> {
+        let (house, tenant) = (&self.house, claim.tenant);
+        // What an earlier life of its engine left in the queue was decided before the claim.
+        house.committer.forgive(tenant);
+        let scope = house.store.scope(tenant)?;
+        let settings = Settings { tenant, status: TenantStatus::Active };
+        let mut engine = Engine::new(settings, Arc::clone(&house.clock), (house.entropy)());
+        let (mut change, mut digests) = (ChangeControl::default(), Vec::new());
+        each(scope.as_ref(), Select { kinds: CANON_KINDS.into(), ..Select::default() }, |entry| {
+            engine.observe(entry);
+            change.observe(entry);
+            digests.extend(activated(entry));
+        })?;
+        let newest = Select { newest_first: true, limit: 1, ..Select::default() };
+        scope.select(&newest)?.iter().for_each(|entry| engine.observe(entry));
+        for digest in digests {
+            if let Some(canon) = canon(house, scope.as_ref(), digest)? {
+                engine.know(canon);
+            }
+        }
+        let (mut resumptions, mut bound) = (Vec::new(), HashSet::new());
+        for run in scope.open_sessions()? {
+            let records = records(scope.as_ref(), run)?;
+            let ready = replay_run(&records).map_err(|error| error.to_string());
+            let bind = |history: History| -> Result<Result<(), String>, StoreError> {
+                let canon = in_force(house, scope.as_ref(), &change, &history.flow().domain)?;
+                Ok(self.bind_again(tenant, run, &history, canon.as_deref()))
+            };
+            let ready = match ready {
+                Ok(history) => bind(history)?,
+                Err(why) => Err(why),
+            };
+            match ready {
+                Ok(()) => {
+                    bound.insert(run);
+                    resumptions.push(Resumption { records, cancel: None });
+                }
+                Err(why) => house.tell(Told::Left { tenant, run, why }),
+            }
+        }
+        let hands = Careful::new(house.kit.hands(tenant), Arc::clone(lease));
+        let seat = self.seat(tenant, engine, &hands);
+        let office = Office {
+            lease: Arc::clone(lease),
+            hands,
+            change,
+            open: Arc::clone(&seat.open),
+            in_hand: Default::default(),
+            begun: HashSet::new(),
+            bound,
+            calls: claim.calls,
+            coming: HashSet::new(),
+            is_full: Arc::clone(&seat.is_full),
+            is_behind: false,
+            is_held: false,
+            beats: 0,
+            idle_beats: 0,
+        };
+        office.open.store(resumptions.len(), Ordering::Release);
+        Ok((office, seat, resumptions))
+    }
+
+    fn seat(&self, tenant: TenantId, engine: Engine, hands: &Careful) -> Seat {
+        let ledger = Box::new(Committed(self.house.committer.clone()));
+        let clock = Arc::clone(&self.house.clock);
+        let driver = Driver::new(engine, ledger, Box::new(hands.clone()), clock);
+        let (lane, is_called) = (self.lane.clone(), Arc::new(AtomicBool::new(false)));
+        let called = Arc::clone(&is_called);
+        let driver = driver.waking(move || {
+            if !called.swap(true, Ordering::SeqCst) {
+                let _ = lane.send(Order::Ready(tenant));
+            }
+        });
+        Seat::new(tenant, driver, hands.clone(), is_called)
+    }
+
+    /// Bind the adapters of a run that another life of an engine began.
+    fn bind_again(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        history: &History,
+        canon: Option<&Canon>,
+    ) -> Result<(), String> {
+        let flow = history.flow();
+        let roots = history.places().iter().map(|(name, path)| {
+            let write = history.roots().get(name) == Some(&Access::Write);
+            // What the workflow has made when it is missing is made again.
+            let create = flow.roots.iter().any(|root| root.name == *name && root.create);
+            (name.clone(), Root { path: path.clone(), write, create })
+        });
+        let roots: BTreeMap<String, Root> = roots.collect();
+        let base = history.base();
+        self.house.kit.bind(&Ready { tenant, run, base, roots: &roots, canon })
+    }
+}
+
+/// Every entry that is asked for, page by page.
+pub(super) fn each(
+    scope: &dyn TenantTx,
+    mut select: Select,
+    mut take: impl FnMut(&Entry),
+) -> Result<(), StoreError> {
+    loop {
+        let page = scope.select(&select)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        select = select.after(last);
+        page.iter().for_each(&mut take);
+    }
+}
+
+fn activated(entry: &Entry) -> Option<Digest> {
+    let digest = entry.data().get("digest").and_then(cog_base::Value::as_text);
+    digest.filter(|_| entry.kind() == Kind::CanonActivated)?.parse().ok()
+}
+
+/// A kept version of canon. One that does not load decides nothing: without it everything is
+/// refused.
+fn canon(
+    house: &House,
+    scope: &dyn TenantTx,
+    digest: Digest,
+) -> Result<Option<Arc<Canon>>, StoreError> {
+    if let Some(canon) = house.canons().get(&digest) {
+        return Ok(Some(Arc::clone(canon)));
+    }
+    let Some(files) = scope.canon(digest)? else { return Ok(None) };
+    let source = Source::new(files.into_iter().map(|(path, text)| (path, text.into_bytes())));
+    let canon = Canon::load(&source).ok().filter(|canon| canon.digest() == digest).map(Arc::new);
+    if let Some(canon) = &canon {
+        house.remember(Arc::clone(canon));
+    }
+    Ok(canon)
+}
+
+/// The canon in force in a domain, if it is known.
+pub(super) fn in_force(
+    house: &House,
+    scope: &dyn TenantTx,
+    change: &ChangeControl,
+    domain: &str,
+) -> Result<Option<Arc<Canon>>, StoreError> {
+    change.in_force(domain).map_or(Ok(None), |digest| canon(house, scope, digest))
+}
+
+fn records(scope: &dyn TenantTx, run: RunId) -> Result<Vec<Record>, StoreError> {
+    let mut entries = Vec::new();
+    each(scope, Select::session(run), |entry| entries.push(entry.clone()))?;
+    let record = |entry: Entry| {
+        let body = scope.body(entry.seq())?.and_then(|body| String::from_utf8(body.bytes).ok());
+        let body = body.and_then(|text| parse(&text).ok());
+        Ok(Record { entry: Arc::new(entry), body })
+    };
+    entries.into_iter().map(record).collect()
+}
+
+/// An error with its causes on one line.
+pub(crate) fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

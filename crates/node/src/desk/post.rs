@@ -1,0 +1,335 @@
+//! Mail: from the store to the engine, and out of the store when the log says what came of it.
+//!
+//! Why a run is started once however often its mail is delivered: its id is in the mail. This
+//! desk hands it to the engine once in the life of that engine, and only when the log has no
+//! such run. Nobody but the owner of the log can begin one meanwhile: a commit under an older
+//! claim is refused, and what an earlier life of the engine had submitted was decided before
+//! this claim was made.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use cog_base::id::{ApprovalId, MailId, RunId, TenantId};
+use cog_canon::{Canon, Source};
+use cog_engine::{Input, Start};
+use cog_gate::Actor;
+use cog_gate::change::NotChanged;
+use cog_gate::snapshot::Access;
+use cog_ledger::Kind;
+use cog_store::{Files, MAIL_MAX, Mail, Select, StoreError, TenantTx};
+
+use super::Desk;
+use super::opening::{each, in_force, told};
+use crate::kit::{Ready, Root};
+use crate::lane::Order;
+use crate::request::{Request, Wanted};
+
+/// What is to be done with a piece of mail.
+enum Sorted {
+    /// The engine takes it.
+    Input(Box<Input>),
+    /// The log says what came of it.
+    Done,
+    /// Nothing comes of it.
+    Refused(String),
+    /// As many runs are open as may be.
+    NoRoom,
+}
+
+impl Desk {
+    /// Take the mail of a tenant.
+    pub(super) fn look(&mut self, tenant: TenantId) {
+        if self.offices.get(&tenant).is_none_or(|office| office.is_held) {
+            return;
+        }
+        if let Err(_away) = self.take_mail(tenant)
+            && let Some(office) = self.offices.get_mut(&tenant)
+        {
+            office.is_behind = true;
+        }
+    }
+
+    fn take_mail(&mut self, tenant: TenantId) -> Result<(), StoreError> {
+        loop {
+            let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
+            // Before it is counted: a run that ends meanwhile calls again.
+            office.is_full.store(false, Ordering::SeqCst);
+            let except: Vec<MailId> = office.in_hand.keys().copied().collect();
+            let mail = self.house.store.mail(tenant, &except)?;
+            let is_more = mail.len() == MAIL_MAX as usize;
+            if mail.is_empty() {
+                return Ok(());
+            }
+            office.idle_beats = 0;
+            self.sort(tenant, mail)?;
+            let office = self.offices.get(&tenant);
+            let is_full = office.is_some_and(|office| office.is_full.load(Ordering::SeqCst));
+            if !is_more || is_full {
+                return Ok(());
+            }
+        }
+    }
+
+    fn sort(&mut self, tenant: TenantId, mail: Vec<Mail>) -> Result<(), StoreError> {
+        let house = Arc::clone(&self.house);
+        let mut scope = house.store.scope(tenant)?;
+        let (mut post, mut done) = (Vec::new(), Vec::new());
+        for mail in mail {
+            let request = match Request::read(&mail) {
+                Ok(request) => request,
+                Err(error) => {
+                    self.refuse(tenant, mail.id, &error.to_string())?;
+                    continue;
+                }
+            };
+            if let Request::Found { files, environment, who } = &request {
+                self.deliver(tenant, std::mem::take(&mut post));
+                match self.found(tenant, files, (environment, who))? {
+                    Ok(()) => done.push(mail.id),
+                    Err(why) => self.refuse(tenant, mail.id, &why)?,
+                }
+                // What follows is under the new canon.
+                scope = house.store.scope(tenant)?;
+                continue;
+            }
+            match self.sorted(tenant, scope.as_ref(), &request)? {
+                Sorted::Done => done.push(mail.id),
+                Sorted::Refused(why) => self.refuse(tenant, mail.id, &why)?,
+                Sorted::NoRoom => break,
+                Sorted::Input(input) => {
+                    if let Some(office) = self.offices.get_mut(&tenant) {
+                        if matches!(request, Request::Start(_)) {
+                            office.coming.insert(mail.id);
+                        }
+                        office.in_hand.insert(mail.id, request);
+                    }
+                    post.push((mail.id, *input));
+                }
+            }
+        }
+        self.deliver(tenant, post);
+        if done.is_empty() { Ok(()) } else { house.store.remove_mail(tenant, &done) }
+    }
+
+    fn deliver(&self, tenant: TenantId, post: Vec<(MailId, Input)>) {
+        if !post.is_empty() {
+            let _ = self.lane.send(Order::Deliver(tenant, post));
+        }
+    }
+
+    fn sorted(
+        &mut self,
+        tenant: TenantId,
+        scope: &dyn TenantTx,
+        request: &Request,
+    ) -> Result<Sorted, StoreError> {
+        if is_settled(scope, request)? {
+            return Ok(Sorted::Done);
+        }
+        Ok(match request {
+            Request::Start(wanted) => {
+                let max = self.house.settings.runs_max;
+                let Some(office) = self.offices.get_mut(&tenant) else { return Ok(Sorted::NoRoom) };
+                if office.begun.contains(&wanted.run) {
+                    return Ok(Sorted::NoRoom);
+                }
+                // Set before it is counted, as a run that ends then calls.
+                office.is_full.store(true, Ordering::SeqCst);
+                if office.open.load(Ordering::SeqCst) + office.coming.len() >= max {
+                    return Ok(Sorted::NoRoom);
+                }
+                office.is_full.store(false, Ordering::SeqCst);
+                match self.start(tenant, scope, wanted)? {
+                    Ok(start) => Sorted::Input(Box::new(Input::Start(Box::new(start)))),
+                    Err(why) => Sorted::Refused(why),
+                }
+            }
+            Request::Answer { run, approval, who, verdict } => match open_run(scope, *run)? {
+                Err(why) => Sorted::Refused(why),
+                Ok(()) => {
+                    let (who, verdict) = (who.clone(), verdict.clone());
+                    let (run, approval) = (*run, *approval);
+                    Sorted::Input(Box::new(Input::Answer { run, approval, who, verdict }))
+                }
+            },
+            Request::Cancel { run, who, reason } => match open_run(scope, *run)? {
+                Err(why) => Sorted::Refused(why),
+                Ok(()) => {
+                    let (run, who, reason) = (*run, who.clone(), reason.clone());
+                    Sorted::Input(Box::new(Input::Cancel { run, who, reason }))
+                }
+            },
+            Request::Found { .. } => Sorted::Done,
+        })
+    }
+
+    /// A run to start, with its adapters bound; or why it cannot be.
+    fn start(
+        &mut self,
+        tenant: TenantId,
+        scope: &dyn TenantTx,
+        wanted: &Wanted,
+    ) -> Result<Result<Start, String>, StoreError> {
+        let (start, roots) = match read(wanted) {
+            Ok(read) => read,
+            Err(why) => return Ok(Err(why)),
+        };
+        let Some(office) = self.offices.get_mut(&tenant) else { return Ok(Err(String::new())) };
+        let canon = in_force(&self.house, scope, &office.change, &start.flow.domain)?;
+        let (run, base, canon) = (wanted.run, wanted.base.as_str(), canon.as_deref());
+        if let Err(why) = self.house.kit.bind(&Ready { tenant, run, base, roots: &roots, canon }) {
+            return Ok(Err(why));
+        }
+        office.bound.insert(run);
+        office.begun.insert(run);
+        Ok(Ok(start))
+    }
+
+    /// Put the first canon of a domain in force. Where there is one already, nothing is
+    /// changed: that is done by proposal.
+    fn found(
+        &mut self,
+        tenant: TenantId,
+        files: &Files,
+        (environment, who): (&str, &Actor),
+    ) -> Result<Result<(), String>, StoreError> {
+        let parts = files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes()));
+        let canon = match Canon::load(&Source::new(parts)) {
+            Ok(canon) => Arc::new(canon),
+            Err(error) => return Ok(Err(format!("the canon does not load: {error}"))),
+        };
+        let Some(office) = self.offices.get_mut(&tenant) else { return Ok(Ok(())) };
+        let draft = match office.change.found(&canon, environment, who) {
+            Ok(draft) => draft,
+            Err(NotChanged::InForce(_)) => return Ok(Ok(())),
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        self.house.store.put_canon(tenant, canon.digest(), files)?;
+        let appended = self.house.committer.append_blocking(vec![(tenant, draft)]);
+        let appended = appended.map_err(|error| {
+            StoreError::io("put the first canon of a domain in force", told(error.as_ref()))
+        })?;
+        self.house.remember(Arc::clone(&canon));
+        for entry in appended {
+            office.change.observe(&entry);
+            let order = Order::Canon(tenant, Arc::clone(&canon), entry.into_inner());
+            let _ = self.lane.send(order);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Remove mail that the engine has taken in, when the log says what came of it.
+    pub(super) fn settle(
+        &mut self,
+        tenant: TenantId,
+        ids: Vec<MailId>,
+        not_counted: &BTreeMap<ApprovalId, String>,
+    ) {
+        // What the engine submitted when it took them in is decided behind this.
+        drop(self.house.committer.head(tenant));
+        if let Err(_away) = self.put_away(tenant, ids, not_counted)
+            && let Some(office) = self.offices.get_mut(&tenant)
+        {
+            office.is_behind = true;
+        }
+    }
+
+    fn put_away(
+        &mut self,
+        tenant: TenantId,
+        ids: Vec<MailId>,
+        not_counted: &BTreeMap<ApprovalId, String>,
+    ) -> Result<(), StoreError> {
+        let house = Arc::clone(&self.house);
+        let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
+        let scope = house.store.scope(tenant)?;
+        let (mut done, mut refused) = (Vec::new(), Vec::new());
+        for id in ids {
+            let Some(request) = office.in_hand.get(&id) else { continue };
+            if is_settled(scope.as_ref(), request)? {
+                done.push(id);
+            } else if let Request::Answer { approval, .. } = request
+                && let Some(why) = not_counted.get(approval)
+            {
+                refused.push((id, why.clone()));
+            }
+        }
+        drop(scope);
+        if !done.is_empty() {
+            house.store.remove_mail(tenant, &done)?;
+        }
+        for id in done {
+            office.in_hand.remove(&id);
+        }
+        for (id, why) in refused {
+            self.refuse(tenant, id, &why)?;
+            if let Some(office) = self.offices.get_mut(&tenant) {
+                office.in_hand.remove(&id);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the log says what came of a request.
+fn is_settled(scope: &dyn TenantTx, request: &Request) -> Result<bool, StoreError> {
+    Ok(match request {
+        Request::Start(wanted) => scope.session(wanted.run)?.is_some(),
+        Request::Found { .. } => false,
+        Request::Answer { approval, who, .. } => {
+            let answer = [Kind::ApprovalGranted, Kind::ApprovalRejected];
+            let entries = scope.find(&approval.to_string())?;
+            entries.iter().any(|it| answer.contains(&it.kind()) && it.actor() == who.as_str())
+        }
+        Request::Cancel { run, .. } => {
+            let mut is_cancelled = scope.session(*run)?.is_some_and(|run| run.status.is_some());
+            let kinds = vec![Kind::Evidence];
+            each(scope, Select { kinds, ..Select::session(*run) }, |entry| {
+                is_cancelled |= entry.text("source") == Some("cancel");
+            })?;
+            is_cancelled
+        }
+    })
+}
+
+/// Whether a run is there and has not ended; else why nothing can be asked of it.
+fn open_run(scope: &dyn TenantTx, run: RunId) -> Result<Result<(), String>, StoreError> {
+    Ok(match scope.session(run)? {
+        None => Err(format!("there is no run {run} in this ledger")),
+        Some(session) => match session.status {
+            Some(status) => Err(format!("{run} has ended: {status}")),
+            None => Ok(()),
+        },
+    })
+}
+
+/// Read the workflow of a run and bind its inputs.
+fn read(wanted: &Wanted) -> Result<(Start, BTreeMap<String, Root>), String> {
+    let flow = cog_flow::parse(&wanted.source, "the workflow").map_err(|bad| bad.to_string())?;
+    let inputs = flow.bind(&wanted.given).map_err(|bad| bad.to_string())?;
+    let environment = wanted.environment.as_deref().unwrap_or(&flow.environment);
+    let bound = flow.roots(&inputs, environment).map_err(|bad| bad.to_string())?;
+    let (mut roots, mut access) = (BTreeMap::new(), BTreeMap::new());
+    for root in bound {
+        let path = wanted.places.get(&root.name);
+        let path =
+            path.ok_or_else(|| format!("where the root `{}` stands is not said", root.name))?;
+        let write = root.access == cog_flow::Access::Write;
+        access.insert(root.name.clone(), if write { Access::Write } else { Access::Read });
+        roots.insert(root.name, Root { path: path.clone(), write, create: root.create });
+    }
+    let places = roots.iter().map(|(name, root)| (name.clone(), root.path.clone())).collect();
+    let start = Start {
+        run: wanted.run,
+        flow: Arc::new(flow),
+        source: wanted.source.clone(),
+        inputs,
+        roots: access,
+        places,
+        base: wanted.base.clone(),
+        initiator: wanted.initiator.clone(),
+        environment: wanted.environment.clone(),
+    };
+    Ok((start, roots))
+}

@@ -1,0 +1,249 @@
+//! The thread that claims tenants with work, renews the claims, and gives tenants back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
+
+use cog_base::Timestamp;
+use cog_base::id::TenantId;
+use cog_store::{After, Renewed, StoreError};
+
+use crate::desk::{Paper, told};
+use crate::lane::Order;
+use crate::lease::Lease;
+use crate::node::House;
+use crate::told::Told;
+
+/// The most tenants that are claimed at once, so that nodes that start together share.
+const CLAIMS_MAX: u32 = 8;
+/// How often it is looked for work when nobody calls.
+const SAFETY: Duration = Duration::from_secs(10);
+
+/// What the keeper hears.
+pub(crate) enum Event {
+    /// Somebody called for work on a tenant.
+    Called(TenantId),
+    /// What was said is not known.
+    Anything,
+    /// Some time has passed.
+    Beat,
+    /// Nothing of a tenant is left here.
+    WoundUp(TenantId),
+    /// A tenant has nothing to do, and had been called so often when that was seen.
+    Idle { tenant: TenantId, calls: i64 },
+    /// Give everything back, and end.
+    Stop,
+}
+
+/// Where the threads that work on a tenant are reached.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) desk: Sender<Paper>,
+    pub(crate) lane: Sender<Order>,
+}
+
+/// A tenant that is here.
+struct Held {
+    lease: Arc<Lease>,
+    place: usize,
+    /// How often somebody had called when its mail was last asked for.
+    calls: i64,
+    after: After,
+    /// Nothing of it is left here but the claim.
+    is_wound_up: bool,
+}
+
+pub(crate) struct Keeper {
+    house: Arc<House>,
+    events: Receiver<Event>,
+    places: Vec<Place>,
+    held: HashMap<TenantId, Held>,
+    /// When it is looked for work again.
+    look_at: Timestamp,
+    is_away: bool,
+    /// How many beats are left until the node ends, whatever is under way.
+    stops_in: Option<u64>,
+}
+
+impl Keeper {
+    pub(crate) fn new(house: Arc<House>, events: Receiver<Event>, places: Vec<Place>) -> Self {
+        let (held, look_at) = (HashMap::new(), Timestamp::MIN);
+        Self { house, events, places, held, look_at, is_away: false, stops_in: None }
+    }
+
+    pub(crate) fn run(mut self) {
+        while let Ok(event) = self.events.recv() {
+            match event {
+                Event::Called(tenant) => self.called(tenant),
+                Event::Anything => self.look_at = Timestamp::MIN,
+                Event::Beat => self.beat(),
+                Event::WoundUp(tenant) => {
+                    if let Some(held) = self.held.get_mut(&tenant) {
+                        held.is_wound_up = true;
+                        self.give_back(tenant);
+                    }
+                }
+                Event::Idle { tenant, calls } => {
+                    if let Some(held) = self.held.get_mut(&tenant) {
+                        held.after = After::Idle { calls };
+                        self.tell(tenant, Paper::Close(tenant));
+                    }
+                }
+                Event::Stop => self.stop(),
+            }
+            if self.stops_in.is_some_and(|beats| beats == 0 || self.held.is_empty()) {
+                break;
+            }
+            self.look();
+        }
+        for place in &self.places {
+            let _ = place.desk.send(Paper::Quit);
+            let _ = place.lane.send(Order::Quit);
+        }
+    }
+
+    fn tell(&self, tenant: TenantId, paper: Paper) {
+        let place = self.held.get(&tenant).and_then(|held| self.places.get(held.place));
+        if let Some(place) = place {
+            // A thread that is gone has panicked, and its story is told.
+            let _ = place.desk.send(paper);
+        }
+    }
+
+    fn called(&mut self, tenant: TenantId) {
+        match self.held.get(&tenant) {
+            // The renewal tells how often.
+            Some(held) => self.tell(tenant, Paper::Mail(tenant, held.calls)),
+            None => self.look_at = Timestamp::MIN,
+        }
+    }
+
+    fn beat(&mut self) {
+        self.stops_in = self.stops_in.map(|beats| beats.saturating_sub(1));
+        self.renew();
+        let left: Vec<TenantId> =
+            self.held.iter().filter(|(_, held)| held.is_wound_up).map(|(id, _)| *id).collect();
+        left.into_iter().for_each(|tenant| self.give_back(tenant));
+        for place in &self.places {
+            let _ = place.desk.send(Paper::Beat);
+        }
+    }
+
+    fn renew(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let asked = self.house.clock.now();
+        let renewed = self.house.store.renew();
+        let Some(Renewed { kept, lost }) = self.heard(renewed) else { return };
+        for (tenant, calls) in kept {
+            let Some(held) = self.held.get_mut(&tenant) else { continue };
+            held.lease.renewed(asked);
+            if held.calls != calls {
+                held.calls = calls;
+                self.tell(tenant, Paper::Mail(tenant, calls));
+            }
+        }
+        for tenant in lost {
+            let Some(held) = self.held.get(&tenant) else { continue };
+            held.lease.end();
+            self.house.tell(Told::Lost { tenant });
+            self.tell(tenant, Paper::Close(tenant));
+        }
+        for place in &self.places {
+            let _ = place.lane.send(Order::Renewed);
+        }
+    }
+
+    /// Look for tenants with work, if it is time to.
+    fn look(&mut self) {
+        let now = self.house.clock.now();
+        if now < self.look_at || self.stops_in.is_some() {
+            return;
+        }
+        self.look_at = now.plus_ms(ms(SAFETY));
+        let limit = CLAIMS_MAX.min(self.room());
+        if limit == 0 {
+            return;
+        }
+        let here: Vec<TenantId> = self.held.keys().copied().collect();
+        let claimed = self.house.store.claim_waiting(limit, &here);
+        let Some(claims) = self.heard(claimed) else { return };
+        let is_more = claims.len() == limit as usize;
+        for claim in claims {
+            let (tenant, clock) = (claim.tenant, Arc::clone(&self.house.clock));
+            let lease = Arc::new(Lease::new(clock, self.house.settings.lease, now));
+            let place = place_of(tenant, self.places.len());
+            let (calls, after, is_wound_up) = (claim.calls, After::Stopping, false);
+            let held = Held { lease: Arc::clone(&lease), place, calls, after, is_wound_up };
+            self.held.insert(tenant, held);
+            self.house.tell(Told::Claimed { tenant, fence: claim.fence });
+            self.tell(tenant, Paper::Open(claim, lease));
+        }
+        let next = if is_more { Ok(Some(Duration::ZERO)) } else { self.house.store.next_end() };
+        if let Some(Some(next)) = self.heard(next) {
+            // A claim that is renewed ends later: it is asked again then.
+            self.look_at = self.look_at.min(now.plus_ms(ms(next)));
+        }
+    }
+
+    fn room(&self) -> u32 {
+        let max = self.house.settings.tenants_max as usize;
+        u32::try_from(max.saturating_sub(self.held.len())).unwrap_or(u32::MAX)
+    }
+
+    fn give_back(&mut self, tenant: TenantId) {
+        let Some(after) = self.held.get(&tenant).map(|held| held.after) else { return };
+        let given = self.house.store.release(tenant, after);
+        // Otherwise it would be renewed for ever with nobody here to work on it.
+        if self.heard(given).is_some() {
+            self.held.remove(&tenant);
+            self.house.tell(Told::Released { tenant });
+            self.look_at = Timestamp::MIN;
+        }
+    }
+
+    fn stop(&mut self) {
+        let (grace, beat) = (self.house.settings.grace, self.house.settings.beat());
+        self.stops_in = Some(ms(grace) / ms(beat).max(1) + 1);
+        let tenants: Vec<TenantId> = self.held.keys().copied().collect();
+        for tenant in tenants {
+            if let Some(held) = self.held.get_mut(&tenant) {
+                held.after = After::Stopping;
+            }
+            self.tell(tenant, Paper::Hold(tenant));
+        }
+    }
+
+    /// What the store says, or that it is away; told once.
+    fn heard<T>(&mut self, answer: Result<T, StoreError>) -> Option<T> {
+        match answer {
+            Ok(answer) => {
+                if std::mem::take(&mut self.is_away) {
+                    self.house.tell(Told::Back);
+                    self.look_at = Timestamp::MIN;
+                }
+                Some(answer)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_away, true) {
+                    self.house.tell(Told::Away { why: told(&error) });
+                }
+                self.look_at = self.house.clock.now();
+                None
+            }
+        }
+    }
+}
+
+/// Which threads work on a tenant.
+fn place_of(tenant: TenantId, places: usize) -> usize {
+    let bits = tenant.uuid().as_u128();
+    let mixed = (bits ^ (bits >> 64)).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835) >> 96;
+    usize::try_from(mixed % places.max(1) as u128).unwrap_or(0)
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

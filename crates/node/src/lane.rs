@@ -1,0 +1,249 @@
+//! A thread that drives the engines of many tenants. It waits for none of them, and never for
+//! the store.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use cog_base::Timestamp;
+use cog_base::id::{ApprovalId, MailId, TenantId};
+use cog_canon::Canon;
+use cog_engine::{Driver, Input, Resumption, What};
+use cog_ledger::Entry;
+
+use crate::desk::Paper;
+use crate::hands::Careful;
+use crate::node::House;
+use crate::told::Told;
+
+/// The longest sleep when no timer is due.
+const NAP: Duration = Duration::from_secs(60);
+/// The most that is taken in before engines get their turn.
+const ORDERS_PER_TURN_MAX: usize = 4_096;
+
+/// What a lane is told to do.
+pub(crate) enum Order {
+    /// Drive the engine of a tenant.
+    Begin(Box<Seat>, Vec<Resumption>),
+    /// There is an input for a tenant.
+    Ready(TenantId),
+    /// These inputs came by mail.
+    Deliver(TenantId, Vec<(MailId, Input)>),
+    /// A canon came in force.
+    Canon(TenantId, Arc<Canon>, Arc<Entry>),
+    /// The claims were renewed.
+    Renewed,
+    /// Begin nothing new, and let the tenant go when everything is settled.
+    Hold(TenantId),
+    /// Let the tenant go at once.
+    Drop(TenantId),
+    Quit,
+}
+
+/// The engine of a tenant, with what is known of it.
+pub(crate) struct Seat {
+    pub(crate) tenant: TenantId,
+    pub(crate) driver: Driver,
+    pub(crate) hands: Careful,
+    /// How many runs are open, for the desk to see.
+    pub(crate) open: Arc<AtomicUsize>,
+    /// Whether the desk waits for fewer of them.
+    pub(crate) is_full: Arc<AtomicBool>,
+    /// Whether an order to turn to it is on its way.
+    pub(crate) is_called: Arc<AtomicBool>,
+    due: Option<Timestamp>,
+    /// Mail whose inputs the engine has not taken in yet.
+    delivered: Vec<MailId>,
+    is_held: bool,
+}
+
+impl Seat {
+    pub(crate) fn new(
+        tenant: TenantId,
+        driver: Driver,
+        hands: Careful,
+        is_called: Arc<AtomicBool>,
+    ) -> Self {
+        let (open, is_full) = (Arc::default(), Arc::default());
+        let (due, delivered, is_held) = (None, Vec::new(), false);
+        Self { tenant, driver, hands, open, is_full, is_called, due, delivered, is_held }
+    }
+}
+
+/// What became of a turn.
+enum Turned {
+    /// Everything there was to do is done.
+    Idle,
+    /// There is more to do.
+    Busy,
+    /// The engine is to go.
+    Over,
+}
+
+pub(crate) struct Lane {
+    house: Arc<House>,
+    orders: Receiver<Order>,
+    desk: Sender<Paper>,
+    seats: HashMap<TenantId, Seat>,
+    due: BTreeSet<(Timestamp, TenantId)>,
+    ready: BTreeSet<TenantId>,
+}
+
+impl Lane {
+    pub(crate) fn new(house: Arc<House>, orders: Receiver<Order>, desk: Sender<Paper>) -> Self {
+        let (seats, due, ready) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { house, orders, desk, seats, due, ready }
+    }
+
+    pub(crate) fn run(mut self) {
+        loop {
+            match self.orders.recv_timeout(self.nap()) {
+                Ok(Order::Quit) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(order) => self.take(order),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            for _ in 1..ORDERS_PER_TURN_MAX {
+                match self.orders.try_recv() {
+                    Ok(Order::Quit) => return,
+                    Ok(order) => self.take(order),
+                    Err(_) => break,
+                }
+            }
+            self.ring();
+            for tenant in std::mem::take(&mut self.ready) {
+                self.turn(tenant);
+            }
+        }
+    }
+
+    fn nap(&self) -> Duration {
+        if !self.ready.is_empty() {
+            return Duration::ZERO;
+        }
+        let now = self.house.clock.now();
+        let ms = self.due.first().map(|(at, _)| at.ms_since(now) + 1);
+        ms.map_or(NAP, |ms| Duration::from_millis(ms).min(NAP))
+    }
+
+    /// Turn to those whose timers are due.
+    fn ring(&mut self) {
+        let now = self.house.clock.now();
+        while let Some((at, tenant)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, tenant));
+            if let Some(seat) = self.seats.get_mut(&tenant) {
+                seat.due = None;
+            }
+            self.ready.insert(tenant);
+        }
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Begin(seat, resumptions) => {
+                let (tenant, inbox) = (seat.tenant, seat.driver.inbox());
+                self.seats.insert(tenant, *seat);
+                for resumption in resumptions {
+                    inbox.send(Input::Resume(Box::new(resumption)));
+                }
+                self.ready.insert(tenant);
+            }
+            Order::Ready(tenant) => drop(self.ready.insert(tenant)),
+            Order::Deliver(tenant, post) => {
+                let Some(seat) = self.seats.get_mut(&tenant) else { return };
+                let inbox = seat.driver.inbox();
+                for (id, input) in post {
+                    seat.delivered.push(id);
+                    inbox.send(input);
+                }
+                self.ready.insert(tenant);
+            }
+            Order::Canon(tenant, canon, entry) => {
+                let Some(seat) = self.seats.get_mut(&tenant) else { return };
+                seat.driver.engine_mut().know(canon);
+                seat.driver.engine_mut().observe(&entry);
+            }
+            Order::Renewed => self.seats.values().for_each(|seat| seat.hands.go_on()),
+            Order::Hold(tenant) => match self.seats.get_mut(&tenant) {
+                Some(seat) => {
+                    seat.driver.engine_mut().hold();
+                    seat.is_held = true;
+                    self.ready.insert(tenant);
+                }
+                None => self.let_go(tenant),
+            },
+            Order::Drop(tenant) => self.let_go(tenant),
+            Order::Quit => {}
+        }
+    }
+
+    fn turn(&mut self, tenant: TenantId) {
+        let Some(seat) = self.seats.get_mut(&tenant) else { return };
+        match turn(&self.house, &self.desk, seat) {
+            Turned::Over => return self.let_go(tenant),
+            Turned::Busy => drop(self.ready.insert(tenant)),
+            Turned::Idle => {}
+        }
+        let due = seat.driver.next_due();
+        if due != seat.due {
+            if let Some(before) = seat.due {
+                self.due.remove(&(before, tenant));
+            }
+            if let Some(due) = due {
+                self.due.insert((due, tenant));
+            }
+            seat.due = due;
+        }
+    }
+
+    /// Drop the engine of a tenant. What is under way goes on, and settles nothing.
+    fn let_go(&mut self, tenant: TenantId) {
+        if let Some(seat) = self.seats.remove(&tenant)
+            && let Some(due) = seat.due
+        {
+            self.due.remove(&(due, tenant));
+        }
+        // When the desk is gone the node has ended.
+        let _ = self.desk.send(Paper::Gone(tenant));
+    }
+}
+
+fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
+    let tenant = seat.tenant;
+    // Before the inputs are taken in: what comes meanwhile calls again.
+    seat.is_called.store(false, Ordering::SeqCst);
+    let mut notices = Vec::new();
+    let swept = seat.driver.sweep(&mut notices);
+    let (mut is_stopped, mut not_counted) = (false, BTreeMap::<ApprovalId, String>::new());
+    for notice in notices {
+        is_stopped |= matches!(notice.what, What::Stopped { .. });
+        if matches!(notice.what, What::Sealed(_)) {
+            house.kit.unbind(notice.run);
+        }
+        if let What::NotCounted { approval, message } = &notice.what {
+            not_counted.insert(*approval, message.clone());
+        }
+        house.tell(Told::Run { tenant, notice });
+    }
+    // Without randomness, or with a run that the ledger did not take, a new engine goes on from
+    // what the ledger says.
+    let Ok(is_busy) = swept else { return Turned::Over };
+    if is_stopped {
+        return Turned::Over;
+    }
+    let open = seat.driver.engine().open_runs();
+    let before = seat.open.swap(open, Ordering::SeqCst);
+    if open < before && seat.is_full.load(Ordering::SeqCst) {
+        let _ = desk.send(Paper::Room(tenant));
+    }
+    if is_busy {
+        return Turned::Busy;
+    }
+    if !seat.delivered.is_empty() {
+        let ids = std::mem::take(&mut seat.delivered);
+        let _ = desk.send(Paper::TakenIn { tenant, ids, not_counted });
+    }
+    let is_quiet = seat.driver.engine().appends() == 0 && seat.hands.under_way() == 0;
+    if seat.is_held && is_quiet { Turned::Over } else { Turned::Idle }
+}

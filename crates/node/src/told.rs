@@ -1,0 +1,72 @@
+//! What onlookers of a node are told. It carries no authority: the logs do.
+
+use cog_base::id::{MailId, RunId, TenantId};
+use cog_engine::Notice;
+
+/// Something that happened at a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A tenant is this node's.
+    Claimed {
+        /// Whose log.
+        tenant: TenantId,
+        /// How often it changed hands.
+        fence: i64,
+    },
+    /// The engine of a tenant runs.
+    Opened {
+        /// Whose.
+        tenant: TenantId,
+        /// How many open runs it goes on with.
+        runs: usize,
+    },
+    /// Another node has taken a tenant. Nothing that is under way for it here counts.
+    Lost {
+        /// Whose log.
+        tenant: TenantId,
+    },
+    /// A tenant was given back.
+    Released {
+        /// Whose log.
+        tenant: TenantId,
+    },
+    /// A tenant cannot be opened here; it is tried again.
+    Stalled {
+        /// Whose.
+        tenant: TenantId,
+        /// Why.
+        why: String,
+    },
+    /// This node does not go on with a run, which stays open.
+    Left {
+        /// Whose.
+        tenant: TenantId,
+        /// The run.
+        run: RunId,
+        /// Why.
+        why: String,
+    },
+    /// Nothing comes of some mail.
+    Refused {
+        /// Whose.
+        tenant: TenantId,
+        /// The mail.
+        mail: MailId,
+        /// Why.
+        why: String,
+    },
+    /// Something happened in a run.
+    Run {
+        /// Whose.
+        tenant: TenantId,
+        /// What.
+        notice: Notice,
+    },
+    /// The store is away; what can wait waits.
+    Away {
+        /// What was said.
+        why: String,
+    },
+    /// The store is there again.
+    Back,
+}

@@ -1,0 +1,180 @@
+//! What is asked of the owner of a log, and what comes of it.
+
+use std::sync::atomic::Ordering;
+
+use cog_base::id::MailId;
+use cog_ledger::Kind;
+use cog_node::{Request, Told, ask};
+use cog_store::{Delivery, Posted, Shared as _};
+
+use crate::town::{Town, canon, tenant, wait, wanted};
+
+fn refusal(town: &Town, id: MailId) -> String {
+    let mut refused = None;
+    wait("it is refused", || {
+        refused = town.store.delivery(tenant(1), id).unwrap();
+        matches!(refused, Some(Delivery::Refused(_)))
+    });
+    match refused {
+        Some(Delivery::Refused(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn runs_of_many_tenants_are_done_and_their_mail_is_gone() {
+    let town = Town::new();
+    let house = town.node("one");
+    let mut runs = Vec::new();
+    for number in 1..=12 {
+        runs.extend((0..3).map(|_| (tenant(number), town.start(tenant(number), 3))));
+    }
+    for (tenant, run) in &runs {
+        assert_eq!(town.end(*tenant, *run), "completed");
+    }
+    town.wait_for_empty_mail();
+    house.node.stop();
+    for number in 1..=12 {
+        assert_eq!(town.assert_whole(tenant(number)), ["completed"; 9]);
+        let kinds = town.entries(tenant(number));
+        let canons = kinds.iter().filter(|entry| entry.kind() == Kind::CanonActivated);
+        assert_eq!(canons.count(), 1, "it was asked to found its domain three times");
+    }
+    assert_eq!(town.world.counts(), [1; 108]);
+    let owned = "SELECT count(*) FROM cognitionos.owner WHERE node IS NOT NULL";
+    assert_eq!(town.database.statement(owned).unwrap(), ["0"]);
+}
+
+#[test]
+fn a_run_is_started_once_however_often_it_is_asked_for() {
+    let town = Town::new();
+    let house = town.node("one");
+    let tenant = tenant(1);
+    town.request(tenant, &canon());
+    let page = "  - { id: w, uses: file.write, as: \"agent:archivist\", \
+                with: { root: archive, path: p, mode: create, text: x } }\n";
+    let first = wanted(page, "/srv/archive");
+    let run = first.run;
+    let post = |wanted| {
+        let request = Request::Start(Box::new(wanted));
+        let Request::Start(it) = &request else { panic!() };
+        ask(&town.store, tenant, MailId::from_uuid(it.run.uuid()), &request, Some("order 7"))
+    };
+    assert_eq!(post(first.clone()).unwrap(), Posted::Waiting);
+    assert_eq!(post(wanted(page, "/srv/archive")).unwrap(), Posted::Before(run));
+    assert_eq!(post(wanted(page, "/srv/elsewhere")).unwrap(), Posted::Differs(run));
+    assert_eq!(town.end(tenant, run), "completed");
+    town.wait_for_empty_mail();
+    // Delivered once more when it is long over, as after a crash before it was removed.
+    assert_eq!(post(first).unwrap(), Posted::Waiting);
+    town.wait_for_empty_mail();
+    house.node.stop();
+    let starts = town.entries(tenant);
+    let starts = starts.iter().filter(|entry| entry.kind() == Kind::SessionStarted);
+    assert_eq!(starts.count(), 1);
+    assert_eq!(town.assert_whole(tenant), ["completed"]);
+}
+
+#[test]
+fn people_answer_and_end_runs_by_mail() {
+    let town = Town::new();
+    let house = town.node("one");
+    let tenant = tenant(1);
+    let sign = "  - { id: sign, approve: { by: [\"user:head-of-archive\"], count: 1, \
+                message: \"Go on?\" } }\n";
+    let yes = town.start_steps(tenant, sign);
+    let gone = town.start_steps(tenant, sign);
+    let asked = |run| {
+        let mut asked = None;
+        wait("it is asked", || {
+            let entries = town.entries(tenant);
+            let request = entries.iter().find(|entry| {
+                entry.kind() == Kind::ApprovalRequested && entry.session() == Some(run)
+            });
+            asked = request.and_then(|entry| entry.id()?.parse().ok());
+            asked.is_some()
+        });
+        asked.unwrap()
+    };
+    let approval = asked(yes);
+    let answer = |who: &str| Request::Answer {
+        run: yes,
+        approval,
+        who: who.parse().unwrap(),
+        verdict: Ok(()),
+    };
+    let own = town.request(tenant, &answer("user:operator"));
+    assert!(refusal(&town, own).contains("user:operator"), "{}", refusal(&town, own));
+    town.request(tenant, &answer("user:head-of-archive"));
+    assert_eq!(town.end(tenant, yes), "completed");
+    asked(gone);
+    let (who, reason) = ("user:operator".parse().unwrap(), "not needed".to_owned());
+    town.request(tenant, &Request::Cancel { run: gone, who, reason });
+    assert_eq!(town.end(tenant, gone), "cancelled");
+    town.wait_for_empty_mail();
+    let late = town.request(tenant, &answer("user:auditor"));
+    assert_eq!(refusal(&town, late), format!("{yes} has ended: completed"));
+    house.node.stop();
+    town.assert_whole(tenant);
+}
+
+#[test]
+fn what_cannot_be_started_is_refused_with_the_reason() {
+    let town = Town::new();
+    let house = town.node("one");
+    let post = |wanted: cog_node::Wanted| {
+        let id = MailId::from_uuid(wanted.run.uuid());
+        ask(&town.store, tenant(1), id, &Request::Start(Box::new(wanted)), None).unwrap();
+        refusal(&town, id)
+    };
+    let page = "  - { id: w, uses: file.read, with: { root: archive, path: p } }\n";
+    assert_eq!(post(wanted(page, "/nowhere")), "there is no such folder");
+    assert!(post(wanted("  - { id: w, uses: magic }\n", "/srv")).contains("magic"));
+    let mut lost = wanted(page, "/srv");
+    lost.places.clear();
+    assert_eq!(post(lost), "where the root `archive` stands is not said");
+    house.wait_for(|told| matches!(told, Told::Refused { .. }));
+    house.node.stop();
+    assert!(town.entries(tenant(1)).is_empty());
+}
+
+#[test]
+fn no_more_runs_are_open_than_may_be_and_the_rest_waits_its_turn() {
+    let town = Town::new();
+    town.world.takes_ms.store(20, Ordering::Relaxed);
+    let house = town.node_with("one", |settings| settings.runs_max = 2);
+    let tenant = tenant(1);
+    let runs: Vec<_> = (0..8).map(|_| town.start(tenant, 2)).collect();
+    for run in &runs {
+        assert_eq!(town.end(tenant, *run), "completed");
+    }
+    town.wait_for_empty_mail();
+    house.node.stop();
+    let (mut open, mut most) = (0, 0);
+    for entry in town.entries(tenant) {
+        open += i32::from(entry.kind() == Kind::SessionStarted);
+        open -= i32::from(entry.kind() == Kind::SessionSealed);
+        most = most.max(open);
+    }
+    assert_eq!((open, most), (0, 2));
+    let starts = town.entries(tenant);
+    let order = starts.iter().filter(|entry| entry.kind() == Kind::SessionStarted);
+    assert!(order.filter_map(|entry| entry.session()).eq(runs), "first come, first served");
+}
+
+#[test]
+fn a_tenant_with_nothing_to_do_is_given_back_and_taken_again_when_there_is() {
+    let town = Town::new();
+    let house = town.node("one");
+    let run = town.start(tenant(1), 1);
+    assert_eq!(town.end(tenant(1), run), "completed");
+    house.wait_for(|told| matches!(told, Told::Released { .. }));
+    wait("nobody owns it", || {
+        let idle = "SELECT count(*) FROM cognitionos.owner WHERE node IS NULL AND NOT wanted";
+        town.database.statement(idle).unwrap() == ["1"]
+    });
+    let run = town.start(tenant(1), 1);
+    assert_eq!(town.end(tenant(1), run), "completed");
+    house.node.stop();
+    assert_eq!(town.assert_whole(tenant(1)), ["completed"; 2]);
+}

@@ -1,0 +1,134 @@
+//! Tenants that change hands, and a server that goes away.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use cog_engine::What;
+use cog_node::Told;
+use cog_services::postgres::{Cluster, Database};
+
+use crate::town::{Town, tenant, wait};
+
+const TENANTS: u64 = 6;
+
+fn load(town: &Town, runs: usize, pages: u64) -> Vec<(u64, cog_base::id::RunId)> {
+    let all = (1..=TENANTS).flat_map(|number| std::iter::repeat_n(number, runs));
+    all.map(|number| (number, town.start(tenant(number), pages))).collect()
+}
+
+fn is_permitted(told: &Told) -> bool {
+    matches!(told, Told::Run { notice, .. } if matches!(notice.what, What::Permitted { .. }))
+}
+
+#[test]
+fn a_node_that_stops_leaves_no_outcome_unknown_and_the_other_goes_on() {
+    let town = Town::new();
+    town.world.takes_ms.store(30, Ordering::Relaxed);
+    let one = town.node("one");
+    let runs = load(&town, 2, 8);
+    one.wait_for(is_permitted);
+    let two = town.node("two");
+    // In the middle of everything.
+    std::thread::sleep(Duration::from_millis(100));
+    one.node.stop();
+    let stopped = town.world.counts().len();
+    assert!(stopped < runs.len() * 8, "it stopped in the middle");
+    let mine = "SELECT count(*) FROM cognitionos.owner WHERE node LIKE 'one/%'";
+    assert_eq!(town.database.statement(mine).unwrap(), ["0"]);
+    for (number, run) in &runs {
+        assert_eq!(town.end(tenant(*number), *run), "completed");
+    }
+    two.node.stop();
+    for number in 1..=TENANTS {
+        assert_eq!(town.assert_whole(tenant(number)), ["completed"; 16]);
+    }
+    assert_eq!(town.world.counts(), vec![1; runs.len() * 8]);
+}
+
+#[test]
+fn a_node_that_was_overtaken_settles_nothing_and_the_other_does_nothing_twice() {
+    let town = Town::new();
+    // The effect that is under way when the claim is lost takes longer than the loss.
+    town.world.takes_ms.store(1_500, Ordering::Relaxed);
+    let one = town.node("one");
+    let run = town.start(tenant(1), 2);
+    one.wait_for(is_permitted);
+    // As another node would that found the claim over, and held it for a while.
+    let taken = "UPDATE cognitionos.owner SET node = 'stranger', fence = fence + 1,
+        until = clock_timestamp() + interval '2500 milliseconds'";
+    town.database.statement(taken).unwrap();
+    one.wait_for(|told| matches!(told, Told::Lost { .. }));
+    let before = town.entries(tenant(1)).len();
+    wait("the effect is over", || town.world.counts() == [1]);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(town.entries(tenant(1)).len(), before, "what came of it is not recorded here");
+    // When the stranger is gone, whoever has the tenant looks what was done.
+    assert_eq!(town.end(tenant(1), run), "completed");
+    one.node.stop();
+    assert_eq!(town.assert_whole(tenant(1)), ["completed"; 2]);
+    assert_eq!(town.world.counts(), [1, 1]);
+}
+
+#[test]
+fn a_node_takes_over_within_three_seconds() {
+    let town = Town::new();
+    // Somebody claimed it and died: the claim ends by itself.
+    let run = town.start(tenant(1), 1);
+    let dead = "UPDATE cognitionos.owner SET node = 'dead', fence = fence + 1,
+        until = clock_timestamp() + interval '2 seconds'";
+    town.database.statement(dead).unwrap();
+    let begun = Instant::now();
+    let one = town.node("one");
+    assert_eq!(town.end(tenant(1), run), "completed");
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(1_500) && took < Duration::from_secs(3), "{took:?}");
+    one.node.stop();
+    town.assert_whole(tenant(1));
+}
+
+#[test]
+fn nodes_go_on_when_the_database_is_back() {
+    let cluster = Cluster::start(&[]).unwrap();
+    let town = Town::around(Database::in_cluster(&cluster.template()).unwrap());
+    town.world.takes_ms.store(20, Ordering::Relaxed);
+    let (one, two) = (town.node("one"), town.node("two"));
+    let runs = load(&town, 2, 10);
+    wait("there is load", || town.world.counts().len() > 10);
+    for pause in [0, 3_000] {
+        cluster.kill().unwrap();
+        std::thread::sleep(Duration::from_millis(pause));
+        cluster.restart().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    for (number, run) in &runs {
+        assert_eq!(town.end(tenant(*number), *run), "completed");
+    }
+    town.wait_for_empty_mail();
+    one.node.stop();
+    two.node.stop();
+    for number in 1..=TENANTS {
+        let outcomes = town.assert_whole(tenant(number));
+        assert!(outcomes.iter().all(|it| it == "completed" || it == "abandoned"), "{outcomes:?}");
+    }
+    assert_eq!(town.world.counts(), vec![1; runs.len() * 10]);
+}
+
+#[test]
+fn two_nodes_share_the_tenants() {
+    let town = Town::new();
+    town.world.takes_ms.store(50, Ordering::Relaxed);
+    let houses = [town.node("one"), town.node("two"), town.node("three")];
+    let mut runs = Vec::new();
+    for number in 1..=60 {
+        runs.push((tenant(number), town.start(tenant(number), 4)));
+    }
+    for (tenant, run) in runs {
+        assert_eq!(town.end(tenant, run), "completed");
+    }
+    let shares = houses.map(|house| {
+        house.node.stop();
+        house.told.try_iter().filter(|told| matches!(told, Told::Claimed { .. })).count()
+    });
+    assert_eq!(shares.iter().sum::<usize>(), 60, "{shares:?}");
+    assert!(shares.iter().all(|share| *share > 0), "{shares:?}");
+}
