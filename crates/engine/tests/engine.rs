@@ -17,6 +17,8 @@ mod house;
 mod lost;
 #[path = "engine/rejected.rs"]
 mod rejected;
+#[path = "engine/signals.rs"]
+mod signals;
 #[path = "engine/subjects.rs"]
 mod subjects;
 #[path = "engine/told.rs"]
