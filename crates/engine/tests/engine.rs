@@ -15,6 +15,8 @@ mod held;
 mod house;
 #[path = "engine/lost.rs"]
 mod lost;
+#[path = "engine/pieces.rs"]
+mod pieces;
 #[path = "engine/rejected.rs"]
 mod rejected;
 #[path = "engine/signals.rs"]
