@@ -19,7 +19,7 @@ use crate::system::Scratch;
 use crate::usage;
 
 const WAL_BYTES: usize = 16 * 1024 * 1024;
-const PAGES_MAX: u32 = 2_000;
+const PAGES_MAX: u32 = 1_000;
 /// Random bytes that rows are cut from.
 const NOISE: usize = 1 << 20;
 
@@ -91,7 +91,7 @@ pub(crate) fn measure(options: &Options, shape: Shape) -> anyhow::Result<Option<
 impl Bare {
     fn open(path: &Path) -> anyhow::Result<Self> {
         let db = connect(path)?;
-        db.pragma_update(None, "page_size", 4_096)?;
+        db.pragma_update(None, "page_size", 8_192)?;
         db.execute_batch(
             "CREATE TABLE entry (place INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
              CREATE TABLE body (place INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;",

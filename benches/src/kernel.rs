@@ -10,13 +10,13 @@ use anyhow::Context as _;
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_base::{Clock as _, Micros, Value};
 use cog_canon::Canon;
-use cog_engine::driver::Reply;
+use cog_engine::driver::{Append, Reply};
 use cog_engine::{Driver, Engine, Hands, Inbox, Input, Ledger, Settings, Start};
 use cog_flow::Flow;
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_gate::{Actor, AnyEffect, Cleared, Found};
 use cog_ledger::{Draft, Writer};
-use cog_store::{Committer, Store as _};
+use cog_store::{Committer, Store as _, Submission};
 use cog_store_sqlite::{Mode, SqliteStore};
 
 use crate::canons::{Generated, SHARED, Spread};
@@ -213,6 +213,16 @@ struct Counting {
 
 impl Ledger for Counting {
     fn submit(&self, drafts: Vec<(TenantId, Draft)>, reply: Reply) {
+        self.submit_all(vec![(drafts, reply)]);
+    }
+
+    fn submit_all(&self, appends: Vec<Append>) {
+        self.committer.submit_all(appends.into_iter().map(|append| self.count(append)));
+    }
+}
+
+impl Counting {
+    fn count(&self, (drafts, reply): Append) -> Submission {
         let add = |sum: &AtomicU64, count: usize| sum.fetch_add(count as u64, Ordering::Relaxed);
         for body in drafts.iter().filter_map(|(_, draft)| draft.body.as_ref()) {
             add(&self.written.bodies, 1);
@@ -226,6 +236,6 @@ impl Ledger for Counting {
             }
             reply(result.map_err(|error: Arc<cog_ledger::AppendError>| error.to_string()));
         };
-        self.committer.submit(drafts, Box::new(answer));
+        (drafts, Box::new(answer))
     }
 }

@@ -191,6 +191,9 @@ impl<'a> Watch<'a> {
             | What::NotCounted { .. }
             | What::Fell { .. }
             | What::Sleeping { .. }
+            | What::Listening { .. }
+            | What::Signalled { .. }
+            | What::NotTaken { .. }
             | What::Parked { .. }
             | What::Stopped { .. } => bail!("a run did not go as it should: {:?}", notice.what),
         }

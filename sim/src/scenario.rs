@@ -12,13 +12,14 @@ use cog_flow::Flow;
 use cog_gate::snapshot::Access;
 
 /// The flows that worlds draw from, by file name.
-pub const FLOWS: [(&str, &str); 6] = [
+pub const FLOWS: [(&str, &str); 7] = [
     ("chain.yaml", include_str!("../flows/chain.yaml")),
     ("fan-out.yaml", include_str!("../flows/fan-out.yaml")),
     ("approval.yaml", include_str!("../flows/approval.yaml")),
     ("plans.yaml", include_str!("../flows/plans.yaml")),
     ("shared.yaml", include_str!("../flows/shared.yaml")),
     ("saga.yaml", include_str!("../flows/saga.yaml")),
+    ("signals.yaml", include_str!("../flows/signals.yaml")),
 ];
 
 const CANON: [(&str, &str); 4] = [

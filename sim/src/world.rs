@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
 use cog_base::json::parse;
-use cog_base::{Clock, Timestamp};
-use cog_engine::{Engine, Input, Output, Record, Resumption, Settings, Timer, What};
+use cog_base::{Clock, Timestamp, Value};
+use cog_engine::{Engine, Input, Notice, Output, Record, Resumption, Sent, Settings, Timer, What};
+use cog_flow::Signal;
 use cog_gate::snapshot::TenantStatus;
 use cog_gate::{Actor, AnyEffect, Cleared, Lapse};
 use cog_ledger::memory::KeptLog;
@@ -89,6 +90,7 @@ enum Event {
     Probe { run: RunId, receipt: ReceiptId, effect: AnyEffect },
     Timer { at: Timestamp, timer: Timer },
     Answer { run: RunId, approval: ApprovalId },
+    Signal { run: RunId, name: String },
 }
 
 /// The simulated program and its surroundings.
@@ -231,6 +233,11 @@ impl World {
             self.happen(event)?;
         } else if self.commits.is_empty() || self.dice.below(4) == 0 && !self.to_start.is_empty() {
             if let Some(start) = self.to_start.pop() {
+                // Some signals come before anybody waits for them.
+                let (run, name) = (start.run, "payment".to_owned());
+                if self.dice.below(3) == 0 {
+                    self.under_way.push(Event::Signal { run, name });
+                }
                 self.handle(Input::Start(Box::new(start)))?;
             }
         } else {
@@ -275,7 +282,18 @@ impl World {
                 let verdict = if no { Err("not this time".into()) } else { Ok(()) };
                 self.handle(Input::Answer { run, approval, who, verdict })
             }
+            Event::Signal { run, name } => self.signal(run, name),
         }
+    }
+
+    /// Somebody sends a run a signal: one that fits, one that does not, or one again.
+    fn signal(&mut self, run: RunId, name: String) -> Result<(), Broken> {
+        let part = ["one", "two", "three"];
+        let part = part.get(usize::try_from(self.dice.below(3)).unwrap_or(0)).unwrap_or(&"one");
+        let payload = Value::map([("part", *part)]);
+        let (id, from) = (format!("{name}-{part}"), "user:shop".to_owned());
+        let signal = Signal { id, name, from, payload };
+        self.handle(Input::Signal { run, sent: Box::new(Sent { signal, subject: None }) })
     }
 
     fn effect(&mut self, cleared: Cleared<AnyEffect>) -> Result<(), Broken> {
@@ -350,14 +368,17 @@ impl World {
                     let at = self.clock.now().plus_ms(ms);
                     self.under_way.push(Event::Timer { at, timer });
                 }
-                Output::Notice(notice) => {
-                    if let What::Parked { approvals } = notice.what {
-                        let run = notice.run;
-                        self.under_way.extend(
-                            approvals.into_iter().map(|approval| Event::Answer { run, approval }),
-                        );
+                Output::Notice(Notice { run, what: What::Parked { approvals, signals } }) => {
+                    let answers = approvals.into_iter();
+                    self.under_way.extend(answers.map(|approval| Event::Answer { run, approval }));
+                    for (_, name) in signals {
+                        self.under_way.extend([(); 2].map(|()| {
+                            let name = name.clone();
+                            Event::Signal { run, name }
+                        }));
                     }
                 }
+                Output::Notice(_) => {}
             }
         }
         Ok(())

@@ -28,4 +28,5 @@ mod ledger;
 mod models;
 mod program;
 mod roots;
+mod signals;
 mod terminal;

@@ -15,7 +15,7 @@ Examples:
   cognitionos ledger verify
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 not authenticated, 4 refused by policy,
-5 limit or quota, 6 timeout, 7 conflict, 8 waiting for approval, 130 interrupted, 143 ended
+5 limit or quota, 6 timeout, 7 conflict, 8 waiting for approval or a signal, 130 interrupted, 143 ended
 by SIGTERM.")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -65,6 +65,8 @@ Examples:
   cognitionos approvals list
   cognitionos approvals approve apr_01j… --as user:cfo")]
     Approvals(ApprovalsCommand),
+    /// Send a run a message that one of its steps waits for.
+    Signal(SignalArgs),
     /// Look at the ledger, prove, verify and export it.
     #[command(subcommand)]
     #[command(after_help = "\
@@ -135,7 +137,7 @@ pub(crate) struct RunArgs {
     /// The environment, if not the one the workflow names.
     #[arg(long, value_name = "NAME", value_parser = environment)]
     pub(crate) environment: Option<String>,
-    /// Go on with a run that was killed, or that waited for approval.
+    /// Go on with a run that was killed, or that waited for approval or a signal.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "input"])]
     pub(crate) resume: Option<String>,
     /// End a run that was killed, or that waits for approval: nothing more of it begins.
@@ -178,6 +180,36 @@ pub(crate) struct WhyArgs {
     /// A run (run_…), receipt (rcp_…), denial (dny_…), approval (apr_…), plan selection (pln_…)
     /// or entry number.
     pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cognitionos signal run_01j… payment --payload '{\"order\": 7}' --id evt_1029
+  cognitionos signal run_01j… go --as user:clerk")]
+pub(crate) struct SignalArgs {
+    /// The run (run_…).
+    pub(crate) run: String,
+    /// The name of the signal, as `wait_for` has it.
+    pub(crate) name: String,
+    /// What it says.
+    #[arg(long, value_name = "JSON", default_value = "null")]
+    pub(crate) payload: String,
+    /// The id of the signal: sent again with the same id, it is the same signal. The time by
+    /// default.
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// Whose personal data it holds.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: Option<String>,
+    /// Who sends it.
+    #[arg(
+        long = "as",
+        value_name = "ACTOR",
+        env = "COGNITIONOS_ACTOR",
+        default_value = "user:operator"
+    )]
+    pub(crate) actor: String,
 }
 
 #[derive(Debug, Subcommand)]

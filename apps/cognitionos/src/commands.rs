@@ -6,5 +6,6 @@ pub(crate) mod doctor;
 pub(crate) mod ledger;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod signal;
 pub(crate) mod verify;
 pub(crate) mod why;

@@ -12,10 +12,11 @@ use cog_effect_file::FileAdapter;
 use cog_effect_http::HttpAdapter;
 use cog_effect_model::ModelAdapter;
 use cog_effect_process::ProcessAdapter;
+use cog_engine::driver::{Append, Reply};
 use cog_engine::{Hands, Inbox, Input, Ledger};
 use cog_gate::{Adapter, AnyCleared, AnyEffect, Cleared, Found, Lapse, Performed};
 use cog_ledger::Draft;
-use cog_store::Committer;
+use cog_store::{Committer, Submission};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -123,14 +124,17 @@ impl Hands for Workers {
 pub(crate) struct Committed(pub(crate) Committer);
 
 impl Ledger for Committed {
-    fn submit(
-        &self,
-        drafts: Vec<(cog_base::id::TenantId, Draft)>,
-        reply: cog_engine::driver::Reply,
-    ) {
-        let reply = move |result: Result<_, Arc<cog_ledger::AppendError>>| {
-            reply(result.map_err(|error| error.to_string()));
+    fn submit(&self, drafts: Vec<(cog_base::id::TenantId, Draft)>, reply: Reply) {
+        self.submit_all(vec![(drafts, reply)]);
+    }
+
+    fn submit_all(&self, appends: Vec<Append>) {
+        let submission = |(drafts, reply): Append| -> Submission {
+            let reply = move |result: Result<_, Arc<cog_ledger::AppendError>>| {
+                reply(result.map_err(|error| error.to_string()));
+            };
+            (drafts, Box::new(reply))
         };
-        self.0.submit(drafts, Box::new(reply));
+        self.0.submit_all(appends.into_iter().map(submission));
     }
 }

@@ -108,6 +108,7 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Replay(args) => commands::replay::replay(args, common, terminal),
         Command::Why(args) => commands::why::why(args, common, terminal),
         Command::Approvals(command) => commands::approvals::approvals(command, common, terminal),
+        Command::Signal(args) => commands::signal::signal(args, common, terminal),
         Command::Ledger(command) => commands::ledger::ledger(command, common, terminal),
         Command::Verify(args) => commands::verify::verify(args, terminal),
         Command::Canon(command) => commands::canon::canon(command, common, terminal),

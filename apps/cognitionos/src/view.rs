@@ -59,6 +59,7 @@ impl Counts {
                 | Kind::PlanSelected
                 | Kind::ApprovalGranted
                 | Kind::ApprovalRejected
+                | Kind::Signal
                 | Kind::SessionSealed
                 | Kind::BodiesErased
                 | Kind::SegmentPruned => {}
@@ -124,6 +125,9 @@ impl<'a> View<'a> {
             | What::Sleeping { .. }
             | What::Retried { .. }
             | What::Planned { .. }
+            | What::Listening { .. }
+            | What::Signalled { .. }
+            | What::NotTaken { .. }
             | What::NotCounted { .. }
             | What::Parked { .. }
             | What::Sealed(_)
@@ -183,6 +187,22 @@ impl<'a> View<'a> {
             }
             What::Sleeping { step, ms } => {
                 vec![self.line(Tone::Faint, "sleep", step, &lasting(*ms), "")]
+            }
+            What::Listening { step, signal } => {
+                vec![self.line(
+                    Tone::Faint,
+                    "listen",
+                    step,
+                    &format!("for the signal {signal}"),
+                    "",
+                )]
+            }
+            What::Signalled { signal, name, from, again } => {
+                let what = if *again { "the run has it already" } else { from.as_str() };
+                vec![self.line(Tone::Good, "signal", name, what, signal)]
+            }
+            What::NotTaken { signal, message } => {
+                vec![self.line(Tone::Bad, "no", signal, message, "")]
             }
             What::NotCounted { approval, message } => {
                 vec![self.line(Tone::Bad, "no", &approval.to_string(), message, "")]

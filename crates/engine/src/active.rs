@@ -6,12 +6,13 @@ use std::sync::Arc;
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
 use cog_base::{Digest, Value};
-use cog_flow::{Action, Event, Flow, Retry, StepError, StepPath};
+use cog_flow::{Action, Event, Flow, Retry, Signal, StepError, StepPath};
 use cog_gate::decision::Need;
 use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
 use crate::choose::Choice;
+use crate::signals::Sent;
 use crate::start::BUDGET_TIMER;
 use crate::steps::read;
 
@@ -32,6 +33,10 @@ pub(crate) struct Active {
     pub(crate) probes: BTreeMap<ReceiptId, (StepPath, Intent)>,
     /// Steps that sleep.
     pub(crate) sleeping: BTreeSet<StepPath>,
+    /// Steps that wait for a signal, with its name.
+    pub(crate) listening: BTreeMap<StepPath, String>,
+    /// The signals that the run took, by their ids.
+    pub(crate) signals: BTreeMap<String, Signal>,
     /// Drafts on their way into the ledger.
     pub(crate) appends: u64,
     /// Answers on their way into the ledger: until they are there, outcomes queue up, so
@@ -72,6 +77,7 @@ pub(crate) enum Later {
     Probed(ReceiptId, Found),
     Due(String),
     Cancel(Actor, String),
+    Signal(Box<Sent>),
 }
 
 /// Something noted that is to be done.
@@ -84,6 +90,8 @@ pub(crate) enum Todo {
     Question(StepPath, u64),
     /// Wait so many milliseconds.
     Timer(StepPath, u64),
+    /// Wait for a signal, for so many milliseconds or for as long as it takes.
+    Listen(StepPath, Option<u64>),
     /// Make no further attempt.
     Withdraw(StepPath),
     /// Say that a step failed by itself.
@@ -135,6 +143,8 @@ impl Active {
             choices: BTreeMap::new(),
             probes: BTreeMap::new(),
             sleeping: BTreeSet::new(),
+            listening: BTreeMap::new(),
+            signals: BTreeMap::new(),
             appends: 0,
             answers: BTreeSet::new(),
             queued: Vec::new(),
@@ -196,6 +206,10 @@ impl Active {
                 self.sleeping.insert(timer.clone());
                 Some(Todo::Timer(timer, ms))
             }
+            Action::Listen { step, signal, timeout_ms } => {
+                self.listening.insert(step.clone(), signal);
+                Some(Todo::Listen(step, timeout_ms))
+            }
             Action::Cancel { .. } => None,
             Action::Fell { step, error } => Some(Todo::Fell(step, error)),
             Action::Finish { status, output, error } => {
@@ -226,7 +240,8 @@ impl Active {
         }
         let timer = name.parse::<StepPath>().ok()?;
         let asked = self.asks.remove(&timer).is_some();
-        (self.sleeping.remove(&timer) || asked).then_some(Event::Due { timer })
+        let listened = self.listening.remove(&timer).is_some();
+        (self.sleeping.remove(&timer) || asked || listened).then_some(Event::Due { timer })
     }
 
     /// Give up a wanted effect that has no receipt yet. Says whether there was one: the flow
@@ -234,6 +249,7 @@ impl Active {
     pub(crate) fn give_up(&mut self, step: &StepPath) -> Option<Event> {
         self.asks.remove(step);
         self.sleeping.remove(step);
+        self.listening.remove(step);
         self.choices.remove(step);
         self.wanted.get(step).filter(|wanted| wanted.state != State::Open)?;
         self.wanted.remove(step);

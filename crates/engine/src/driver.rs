@@ -17,16 +17,29 @@ use crate::notice::Notice;
 
 /// The most inputs of one turn, so that timers and onlookers are not kept waiting.
 const INPUTS_PER_TURN_MAX: usize = 1_024;
+/// So many appends are handed over together: enough to share a commit well, few enough that
+/// the committer is at work while the rest of a long turn is made.
+const APPENDS_TOGETHER: usize = 32;
 /// The longest sleep between two looks at the timers.
 const NAP_MS_MAX: u64 = 60_000;
 
 /// What answers an append.
 pub type Reply = Box<dyn FnOnce(Result<Vec<Durable<Entry>>, String>) + Send>;
 
+/// What is appended whole or not at all, and what answers it.
+pub type Append = (Vec<(TenantId, Draft)>, Reply);
+
 /// Appends drafts durably: the group committer.
 pub trait Ledger: Send {
     /// Append all of `drafts` or none and reply, in the order of the submissions.
     fn submit(&self, drafts: Vec<(TenantId, Draft)>, reply: Reply);
+
+    /// As many [`Ledger::submit`] in their order, at once, so that they share commits.
+    fn submit_all(&self, appends: Vec<Append>) {
+        for (drafts, reply) in appends {
+            self.submit(drafts, reply);
+        }
+    }
 }
 
 /// Performs what the gate cleared, in tasks of its own, so that nothing that was begun is
@@ -84,8 +97,8 @@ pub struct Driver {
     hands: Box<dyn Hands>,
     clock: Arc<dyn Clock>,
     timers: BinaryHeap<Reverse<(Timestamp, Timer)>>,
-    /// What this turn appends, in order.
-    appends: Vec<(Vec<(TenantId, Draft)>, Reply)>,
+    /// What this turn appends and has not handed over yet, in order.
+    appends: Vec<Append>,
 }
 
 impl Driver {
@@ -157,12 +170,12 @@ impl Driver {
             let Ok(input) = self.inputs.try_recv() else { break };
             self.take(input, notices)?;
             taken += 1;
+            if self.appends.len() >= APPENDS_TOGETHER {
+                self.hand_over();
+            }
         }
         self.ring(notices)?;
-        // All appends of the turn at once, so that they share commits.
-        for (drafts, reply) in std::mem::take(&mut self.appends) {
-            self.ledger.submit(drafts, reply);
-        }
+        self.hand_over();
         Ok(taken == INPUTS_PER_TURN_MAX)
     }
 
@@ -170,6 +183,13 @@ impl Driver {
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Hand over what was appended so far, at once, so that it shares commits.
+    fn hand_over(&mut self) {
+        if !self.appends.is_empty() {
+            self.ledger.submit_all(std::mem::take(&mut self.appends));
+        }
     }
 
     fn take(&mut self, input: Input, notices: &mut Vec<Notice>) -> Result<(), NoEntropy> {

@@ -67,6 +67,13 @@ pub enum Input {
         /// Yes, or no with a reason.
         verdict: Result<(), String>,
     },
+    /// Somebody sends a run a message.
+    Signal {
+        /// The run.
+        run: RunId,
+        /// The message.
+        sent: Box<crate::signals::Sent>,
+    },
     /// Somebody ends a run that is in memory; one that is not is ended as it is resumed
     /// ([`crate::resume::Resumption::cancel`]).
     Cancel {
@@ -290,6 +297,7 @@ impl Engine {
             Input::Answer { run, approval, who, verdict } => {
                 self.answer(run, approval, &who, verdict, &mut turn);
             }
+            Input::Signal { run, sent } => self.signal(run, *sent, &mut turn)?,
             Input::Cancel { run, who, reason } => self.cancel(run, who, reason, &mut turn)?,
         }
         Ok(self.finish(turn))

@@ -83,7 +83,7 @@ pub struct History {
     /// The last selection: its id.
     selection: Option<Value>,
     /// Whose data its effects hold so far.
-    subjects: BTreeSet<String>,
+    pub(crate) subjects: BTreeSet<String>,
 }
 
 /// A timer that was armed: when, and for how long.
@@ -165,6 +165,7 @@ impl History {
             Kind::Outcome => self.outcome(record)?,
             Kind::PlanSelected => self.planned(record)?,
             Kind::Evidence => self.evidence(entry)?,
+            Kind::Signal => self.signalled(record)?,
             Kind::SessionSealed => self.seal(entry)?,
             Kind::SessionStarted
             | Kind::Genesis
@@ -380,12 +381,13 @@ impl History {
     }
 
     /// Note what the flow wants; nothing is asked or done.
-    fn take(&mut self, actions: Vec<Action>) {
+    pub(crate) fn take(&mut self, actions: Vec<Action>) {
         let named = actions.iter().filter_map(|action| match action {
             Action::Perform { subject, .. }
             | Action::Choose { subject, .. }
             | Action::Ask { subject, .. } => subject.clone(),
             Action::Arm { .. }
+            | Action::Listen { .. }
             | Action::Cancel { .. }
             | Action::Fell { .. }
             | Action::Finish { .. } => None,
@@ -393,10 +395,14 @@ impl History {
         self.subjects.extend(named);
         for todo in self.active.take(actions) {
             match todo {
-                Todo::Question(step, ms) | Todo::Timer(step, ms) => {
+                Todo::Question(step, ms) | Todo::Timer(step, ms) | Todo::Listen(step, Some(ms)) => {
                     self.armed.insert(step, Armed { at: self.now, ms });
                 }
-                Todo::Effect(_) | Todo::Choice(_) | Todo::Withdraw(_) | Todo::Fell(..) => {}
+                Todo::Effect(_)
+                | Todo::Choice(_)
+                | Todo::Listen(_, None)
+                | Todo::Withdraw(_)
+                | Todo::Fell(..) => {}
             }
         }
     }
@@ -405,7 +411,8 @@ impl History {
     pub(crate) fn timers(&self) -> impl Iterator<Item = (&StepPath, &Armed)> {
         self.armed.iter().filter(|(step, _)| {
             let asked = self.active.asks.get(*step).is_some_and(|ask| ask.approval.is_some());
-            asked || self.active.sleeping.contains(*step)
+            let listens = self.active.listening.contains_key(*step);
+            asked || listens || self.active.sleeping.contains(*step)
         })
     }
 
@@ -495,10 +502,10 @@ fn step_of(entry: &Entry) -> Result<StepPath, Mismatch> {
     step.parse().map_err(|_| unexpected(entry, &format!("`{step}` is no step")))
 }
 
-fn unexpected(entry: &Entry, message: &str) -> Mismatch {
+pub(crate) fn unexpected(entry: &Entry, message: &str) -> Mismatch {
     Mismatch::Unexpected { seq: entry.seq(), kind: entry.kind(), message: message.to_owned() }
 }
 
-fn no_body(entry: &Entry) -> Mismatch {
+pub(crate) fn no_body(entry: &Entry) -> Mismatch {
     Mismatch::NoBody { seq: entry.seq(), kind: entry.kind() }
 }

@@ -13,6 +13,7 @@ pub mod history;
 pub mod notice;
 pub mod replay;
 pub mod resume;
+pub mod signals;
 pub mod start;
 
 mod active;
@@ -26,4 +27,5 @@ pub use engine::{Engine, Input, Output, Settings, Timer};
 pub use history::{History, Mismatch, Record};
 pub use notice::{Notice, Sealed, What};
 pub use resume::Resumption;
+pub use signals::Sent;
 pub use start::Start;

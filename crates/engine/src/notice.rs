@@ -114,6 +114,31 @@ pub enum What {
         /// How long, in milliseconds.
         ms: u64,
     },
+    /// A step waits for a signal.
+    Listening {
+        /// The step.
+        step: String,
+        /// The name of the signal.
+        signal: String,
+    },
+    /// A signal is durable.
+    Signalled {
+        /// Its id.
+        signal: String,
+        /// Its name.
+        name: String,
+        /// Who sent it.
+        from: String,
+        /// Whether the run had it already; nothing happened then.
+        again: bool,
+    },
+    /// A signal was not taken.
+    NotTaken {
+        /// Its id.
+        signal: String,
+        /// Why.
+        message: String,
+    },
     /// Somebody's answer does not count.
     NotCounted {
         /// The request.
@@ -121,10 +146,12 @@ pub enum What {
         /// Why.
         message: String,
     },
-    /// Nothing goes on before people answer.
+    /// Nothing goes on before people answer or a signal comes.
     Parked {
         /// The requests.
         approvals: Vec<ApprovalId>,
+        /// The steps that wait for a signal, each with its name.
+        signals: Vec<(String, String)>,
     },
     /// The run is sealed.
     Sealed(Sealed),

@@ -78,9 +78,16 @@ impl Engine {
         self.forget_stale(&mut active);
         self.runs.insert(id, active);
         self.arm_budget(id, had_ms, turn);
+        let mut late = Vec::new();
         for (step, Armed { at, ms }) in timers {
             let ms = ms.saturating_sub(self.now().ms_since(at));
-            turn.output(Output::Arm { timer: Timer { run: id, name: step.to_string() }, ms });
+            let timer = Timer { run: id, name: step.to_string() };
+            let listens = |it: &Active| it.listening.contains_key(&step);
+            if ms == 0 && self.runs.get(&id).is_some_and(listens) {
+                late.push(timer);
+            } else {
+                turn.output(Output::Arm { timer, ms });
+            }
         }
         if let Some((who, reason)) = resumption.cancel {
             self.cancel(id, who, reason, turn)?;
@@ -90,6 +97,8 @@ impl Engine {
         }
         let undone = self.runs.get(&id).map(Active::undone).unwrap_or_default();
         self.work_off(id, undone, turn)?;
+        // What waited too long for its signal does not park once more.
+        late.into_iter().try_for_each(|timer| self.due(timer, turn))?;
         self.settle_down(id, turn)
     }
 

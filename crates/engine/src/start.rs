@@ -91,7 +91,7 @@ impl Engine {
         }
     }
 
-    /// Seal the run if it has ended, or park it if only people can bring it on.
+    /// Seal the run if it has ended, or park it if only somebody outside can bring it on.
     pub(crate) fn settle_down(&mut self, id: RunId, turn: &mut Turn) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         if active.appends > 0 || turn.appends_for(id) || active.sealing {
@@ -106,9 +106,12 @@ impl Engine {
             return Ok(());
         }
         let approvals = active.waits_for();
-        if !active.is_busy() && !approvals.is_empty() && !active.parked {
+        let waits = !approvals.is_empty() || !active.listening.is_empty();
+        if !active.is_busy() && waits && !active.parked {
             active.parked = true;
-            turn.tell(id, What::Parked { approvals });
+            let listening = active.listening.iter();
+            let signals = listening.map(|(step, name)| (step.to_string(), name.clone())).collect();
+            turn.tell(id, What::Parked { approvals, signals });
         }
         Ok(())
     }

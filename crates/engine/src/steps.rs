@@ -93,6 +93,16 @@ impl Engine {
                 }
                 Ok(None)
             }
+            Todo::Listen(step, ms) => {
+                if let Some(signal) = active.listening.get(&step).cloned() {
+                    turn.tell_behind(id, What::Listening { step: step.to_string(), signal });
+                    active.parked = false;
+                    if let Some(ms) = ms {
+                        turn.output(Output::Arm { timer: timer(id, &step), ms });
+                    }
+                }
+                Ok(None)
+            }
             Todo::Withdraw(step) => self.withdraw(id, &step, turn),
             Todo::Fell(step, error) => {
                 let (step, message) = (step.to_string(), error.message);

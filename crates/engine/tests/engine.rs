@@ -15,8 +15,12 @@ mod held;
 mod house;
 #[path = "engine/lost.rs"]
 mod lost;
+#[path = "engine/pieces.rs"]
+mod pieces;
 #[path = "engine/rejected.rs"]
 mod rejected;
+#[path = "engine/signals.rs"]
+mod signals;
 #[path = "engine/subjects.rs"]
 mod subjects;
 #[path = "engine/told.rs"]

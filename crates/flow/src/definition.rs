@@ -1,6 +1,6 @@
 //! What a workflow file says, once it is known to be sound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cog_base::{Digest, Value};
@@ -32,6 +32,8 @@ pub struct Flow {
     pub undo: Undo,
     /// What the run answers with, by name.
     pub outputs: BTreeMap<String, Template>,
+    /// The names of the signals that its steps wait for.
+    pub signals: BTreeSet<String>,
     /// Digest of the definition in the context `cognitionos/flow/v1`: the same for YAML
     /// and JSON of the same content, whatever the order of keys and the comments.
     pub digest: Digest,
@@ -247,6 +249,8 @@ pub enum Body {
     Approve(Approve),
     /// So many milliseconds of waiting.
     Sleep(Template),
+    /// A signal from outside.
+    WaitFor(WaitFor),
 }
 
 /// One effect and how it is tried.
@@ -378,6 +382,17 @@ pub struct Approve {
     pub message: Template,
     /// Milliseconds until no answer counts as a refusal.
     pub expires_ms: u64,
+}
+
+/// The wait for a signal.
+#[derive(Debug)]
+pub struct WaitFor {
+    /// The name of the signal.
+    pub signal: String,
+    /// Members of the payload and what they must be; others do not matter.
+    pub matching: BTreeMap<String, Template>,
+    /// Milliseconds until the step fails without one; nothing for as long as it takes.
+    pub timeout_ms: Option<Template>,
 }
 
 /// What a refusal or a failure of a step means.

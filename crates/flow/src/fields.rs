@@ -246,8 +246,10 @@ pub(crate) fn check_id(at: usize, name: &str, what: &str, reports: &mut Reports<
         .collect();
     let better = better.trim_start_matches(|first: char| !first.is_ascii_lowercase());
     let short: String = name.chars().take(80).collect();
-    let message =
-        format!("`{short}` is not an {what}: a-z first, then a-z, 0-9, `_` and `-`, at most 64");
+    let article = if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    let message = format!(
+        "`{short}` is not {article} {what}: a-z first, then a-z, 0-9, `_` and `-`, at most 64"
+    );
     let hint = is_id(better).then(|| format!("did you mean `{better}`?"));
     reports.with_hint(at, message, hint);
     false

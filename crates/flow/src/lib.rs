@@ -43,7 +43,7 @@ mod tree;
 
 pub use definition::{
     Access, Approve, Block, Body, BoundRoot, Budget, Choose, EffectCall, Flow, Foreach, Handler,
-    InputKind, InputSpec, Plan, Retry, Risk, RootSpec, Step, Undo,
+    InputKind, InputSpec, Plan, Retry, Risk, RootSpec, Step, Undo, WaitFor,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Position};
 pub use effect::{ArgumentError, Operation};

@@ -49,6 +49,12 @@ pub const MAX_BACKOFF_MS: u64 = 3_600_000;
 pub const MAX_NEVER_ON: usize = 32;
 /// Selections of another plan after a chosen one fell.
 pub const MAX_REPLANS: u32 = 3;
+/// Signals that a run keeps until a step takes them.
+pub const MAX_SIGNALS_KEPT: usize = 1_000;
+/// Bytes of the id that the sender of a signal gives it.
+pub const MAX_SIGNAL_ID_BYTES: usize = 128;
+/// Bytes of what a signal says.
+pub const MAX_SIGNAL_BYTES: usize = 64 << 10;
 /// Plans of one `choose`.
 pub const MAX_PLANS: usize = 32;
 /// Milliseconds of the longest `timeout_ms`: a day.

@@ -6,6 +6,7 @@ mod header;
 mod retry;
 mod scope;
 mod step;
+mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +53,8 @@ pub fn parse(text: &str, file: &str) -> Result<Flow, Diagnostics> {
         return reports.finish(None);
     }
     let flow = tree::read(text, &mut reports).and_then(|root| {
-        Reader { reports: &mut reports, inputs: BTreeSet::new(), roots: BTreeMap::new(), steps: 0 }
+        let (inputs, signals) = (BTreeSet::new(), BTreeSet::new());
+        Reader { reports: &mut reports, inputs, roots: BTreeMap::new(), signals, steps: 0 }
             .flow(&root, file)
     });
     reports.finish(flow)
@@ -63,6 +65,8 @@ struct Reader<'r, 's> {
     reports: &'r mut Reports<'s>,
     inputs: BTreeSet<String>,
     roots: BTreeMap<String, Access>,
+    /// The signals that steps wait for.
+    signals: BTreeSet<String>,
     /// Steps read so far.
     steps: usize,
 }
@@ -98,6 +102,7 @@ impl Reader<'_, '_> {
             steps,
             undo,
             outputs,
+            signals: std::mem::take(&mut self.signals),
             digest,
             file: file.to_owned(),
             definition,

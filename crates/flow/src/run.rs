@@ -20,6 +20,7 @@ mod cell;
 mod choose;
 mod event;
 mod foreach;
+mod signal;
 mod step;
 mod stop;
 mod undo;
@@ -38,8 +39,8 @@ use crate::template::evaluate_map;
 use arena::Arena;
 use cell::{Cell, CellId, Fall, Frame, FrameId, FrameKind, Phase};
 pub use event::{
-    Action, Constraints, Event, Expect, OutOfOrder, PlanSpec, PlanStep, Status, StepError,
-    StepStatus, StepView,
+    Action, BadSignal, Constraints, Event, Expect, OutOfOrder, PlanSpec, PlanStep, Signal, Status,
+    StepError, StepStatus, StepView,
 };
 use step::Outcome;
 use undo::Undoing;
@@ -55,8 +56,10 @@ pub struct Run {
     cells: Arena<Cell>,
     /// The cells that wait for an event.
     open: BTreeMap<StepPath, CellId>,
-    /// How many of those wait for people.
+    /// How many of those wait for people or for signals.
     parked: usize,
+    /// Signals that no step has taken yet, oldest first.
+    signals: VecDeque<Signal>,
     /// Bytes that `compute` steps may still keep.
     computed_left: u64,
     queue: VecDeque<Work>,
@@ -102,6 +105,7 @@ impl Run {
             cells: Arena::new(),
             open: BTreeMap::new(),
             parked: 0,
+            signals: VecDeque::new(),
             computed_left: MAX_COMPUTED_BYTES,
             queue: VecDeque::new(),
             actions: Vec::new(),
@@ -148,6 +152,7 @@ impl Run {
                 self.planned(&step, plan.as_deref(), &reason)?
             }
             Event::Due { timer } => self.due(&timer)?,
+            Event::Signalled(signal) => self.signalled(signal)?,
             Event::Cancelled { reason } => {
                 self.end_early("cancelled", Status::Cancelled, &reason)?
             }
@@ -218,12 +223,17 @@ impl Run {
     }
 
     fn due(&mut self, timer: &StepPath) -> Result<(), OutOfOrder> {
-        let cell = self.waiting("due", timer, &[Wait::Sleeping, Wait::Asking])?;
-        if Wait::of(&self.cells.get(cell).phase) == Some(Wait::Asking) {
-            let denied = step::denied("approval_expired", "nobody answered in time", None);
-            self.finish(cell, denied);
-        } else {
-            self.finish(cell, Outcome::Completed(Json::Map(Map::new())));
+        let waits = [Wait::Sleeping, Wait::Asking, Wait::Listening];
+        let cell = self.waiting("due", timer, &waits)?;
+        match Wait::of(&self.cells.get(cell).phase) {
+            Some(Wait::Asking) => {
+                let denied = step::denied("approval_expired", "nobody answered in time", None);
+                self.finish(cell, denied);
+            }
+            Some(Wait::Listening) => self.signal_is_late(cell),
+            Some(Wait::Sleeping | Wait::Effect | Wait::Choosing) | None => {
+                self.finish(cell, Outcome::Completed(Json::Map(Map::new())));
+            }
         }
         Ok(())
     }
@@ -282,6 +292,7 @@ enum Wait {
     Choosing,
     Asking,
     Sleeping,
+    Listening,
 }
 
 impl Wait {
@@ -291,6 +302,7 @@ impl Wait {
             Phase::Choosing => Some(Self::Choosing),
             Phase::Asking => Some(Self::Asking),
             Phase::Sleeping => Some(Self::Sleeping),
+            Phase::Listening(_) => Some(Self::Listening),
             Phase::Waiting
             | Phase::Inside(_)
             | Phase::Looping(_)
@@ -305,6 +317,7 @@ impl Wait {
             Self::Choosing => "a selection",
             Self::Asking => "an approval",
             Self::Sleeping => "a timer",
+            Self::Listening => "a signal",
         }
     }
 }

@@ -298,6 +298,7 @@ impl ChangeControl {
             | Kind::ApprovalGranted
             | Kind::ApprovalRejected
             | Kind::Outcome
+            | Kind::Signal
             | Kind::SessionSealed
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}

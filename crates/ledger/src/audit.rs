@@ -140,7 +140,7 @@ impl Audit {
                 self.approvals.answered(entry, initiator, &mut self.findings);
             }
             Kind::SegmentPruned => self.segment_pruned(entry),
-            Kind::Evidence | Kind::Outcome => self.canons.seen(entry),
+            Kind::Evidence | Kind::Outcome | Kind::Signal => self.canons.seen(entry),
             Kind::BodiesErased => self.erasures.erased(entry, &mut self.findings),
             Kind::SessionStarted | Kind::SessionSealed => {}
         }

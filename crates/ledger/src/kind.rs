@@ -72,6 +72,8 @@ kinds! {
     ApprovalRejected = "approval.rejected";
     /// What happened under a receipt.
     Outcome = "outcome";
+    /// Somebody outside sent a run a message. Evidence, never authority.
+    Signal = "signal";
     /// A run ended; nothing follows in its session.
     SessionSealed = "session.sealed";
     /// Bodies of one subject were erased; their commitments stay.
@@ -139,6 +141,7 @@ impl Kind {
             | Self::ApprovalGranted
             | Self::ApprovalRejected
             | Self::Outcome
+            | Self::Signal
             | Self::SessionSealed => true,
             Self::Genesis
             | Self::KeyRotated
@@ -171,6 +174,7 @@ impl Kind {
             Self::ApprovalGranted => APPROVAL_GRANTED,
             Self::ApprovalRejected => APPROVAL_REJECTED,
             Self::Outcome => OUTCOME,
+            Self::Signal => SIGNAL,
             Self::SessionSealed => SESSION_SEALED,
             Self::BodiesErased => BODIES_ERASED,
             Self::SegmentPruned => SEGMENT_PRUNED,

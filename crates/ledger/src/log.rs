@@ -402,6 +402,7 @@ fn check(draft: &Draft) -> Result<(), EntryError> {
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
         | Kind::Outcome
+        | Kind::Signal
         | Kind::SessionSealed
         | Kind::BodiesErased
         | Kind::SegmentPruned => draft.check(),

@@ -131,13 +131,15 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::ReadOnly`].
     pub fn limit_bytes(&self, bytes: u64) -> Result<(), StoreError> {
-        let pages = bytes.div_ceil(schema::PAGE_BYTES.unsigned_abs());
-        let pages = i64::try_from(pages).unwrap_or(i64::MAX);
-        self.inner
-            .writing()?
+        let cannot = |error| failed("limit the database", error);
+        let writing = self.inner.writing()?;
+        let page: u64 =
+            writing.db.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(cannot)?;
+        let pages = i64::try_from(bytes.div_ceil(page)).unwrap_or(i64::MAX);
+        writing
             .db
             .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
-            .map_err(|error| failed("limit the database", error))
+            .map_err(cannot)
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {

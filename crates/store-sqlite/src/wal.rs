@@ -21,12 +21,12 @@ use crate::folder::Folder;
 const WAL_BYTES: u64 = 16 * 1024 * 1024;
 /// With so many pages in it, it is copied into the database while commits go on: half of
 /// what it was grown to.
-const PAGES_COPY: u32 = 2_000;
+const PAGES_COPY: u32 = 1_000;
 /// With so many, commits wait until it is copied.
-const PAGES_MAX: u32 = 12_000;
+const PAGES_MAX: u32 = 6_000;
 /// While a reader holds an old state, the log cannot begin anew; it is tried again after so
 /// many more pages.
-const PAGES_STEP: u32 = 500;
+const PAGES_STEP: u32 = 250;
 
 thread_local! {
     static PAGES: Cell<u32> = const { Cell::new(0) };

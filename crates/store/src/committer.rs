@@ -29,6 +29,9 @@ pub const RETRIES_MAX: u32 = 6;
 /// quick and must not submit and wait.
 pub type Reply = Box<dyn FnOnce(Result<Vec<Durable<Entry>>, Arc<AppendError>>) + Send>;
 
+/// What is recorded whole or not at all, and what is told of it.
+pub type Submission = (Vec<(TenantId, Draft)>, Reply);
+
 /// A handle to the thread that appends. It can be cloned; the thread ends with
 /// [`Committer::shutdown`] or when the last handle is gone, after what waits is done.
 #[derive(Clone)]
@@ -86,7 +89,21 @@ impl Committer {
     /// first is recorded first. A submission that is not acceptable fails alone, but for what
     /// its sessions submit behind it: a journal has no gaps.
     pub fn submit(&self, drafts: Vec<(TenantId, Draft)>, reply: Reply) {
-        if let Err((job, why)) = self.inner.queue.put(Job::Append { drafts, reply }) {
+        self.put([Job::Append { drafts, reply }]);
+    }
+
+    /// As many [`Committer::submit`] in their order, at once: what is submitted together
+    /// shares commits, and the thread is woken once.
+    pub fn submit_all(&self, submissions: impl IntoIterator<Item = Submission>) {
+        let job = |(drafts, reply)| Job::Append { drafts, reply };
+        // Made before the queue is locked: the thread may be waiting for it.
+        let jobs: Vec<_> = submissions.into_iter().map(job).collect();
+        self.put(jobs);
+    }
+
+    fn put(&self, jobs: impl IntoIterator<Item = Job>) {
+        // Answered when the queue is free again: a reply may submit.
+        for (job, why) in self.inner.queue.put(jobs) {
             job.fail(&Arc::new(why.into()));
         }
     }
@@ -113,9 +130,7 @@ impl Committer {
     pub fn head(&self, tenant: TenantId) -> Result<Option<Tail>, Arc<AppendError>> {
         let (answer, wait) = mpsc::sync_channel(1);
         let reply = Box::new(move |result| drop(answer.send(result)));
-        if let Err((job, why)) = self.inner.queue.put(Job::Head { tenant, reply }) {
-            job.fail(&Arc::new(why.into()));
-        }
+        self.put([Job::Head { tenant, reply }]);
         wait.recv().unwrap_or_else(|_| Err(Arc::new(ended().into())))
     }
 
@@ -126,9 +141,7 @@ impl Committer {
     pub fn rotate(&self, tenant: TenantId) -> Result<Vec<Durable<Entry>>, Arc<AppendError>> {
         let (answer, wait) = mpsc::sync_channel(1);
         let reply = Box::new(move |result| drop(answer.send(result)));
-        if let Err((job, why)) = self.inner.queue.put(Job::Rotate { tenant, reply }) {
-            job.fail(&Arc::new(why.into()));
-        }
+        self.put([Job::Rotate { tenant, reply }]);
         wait.recv().unwrap_or_else(|_| Err(Arc::new(ended().into())))
     }
 
@@ -136,7 +149,7 @@ impl Committer {
     /// failed. For whoever has read the log since, and goes on where it ends.
     pub fn forgive(&self, tenant: TenantId) {
         // A queue that takes no more has nobody to forgive.
-        drop(self.inner.queue.put(Job::Forgive { tenant }));
+        drop(self.inner.queue.put([Job::Forgive { tenant }]));
     }
 
     /// What was done so far.

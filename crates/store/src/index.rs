@@ -52,6 +52,7 @@ pub const fn kind_code(kind: Kind) -> i64 {
         Kind::SessionSealed => 17,
         Kind::BodiesErased => 18,
         Kind::SegmentPruned => 19,
+        Kind::Signal => 20,
     }
 }
 

@@ -20,7 +20,7 @@ pub mod vault;
 
 pub use committer::{
     Committer, DRAFTS_PER_BATCH_MAX, QUEUE_MAX, RETRIES_MAX, Reply, SUBMISSIONS_PER_BATCH_MAX,
-    Stats,
+    Stats, Submission,
 };
 pub use error::{Cause, StoreError};
 pub use memory::MemoryStore;

@@ -244,6 +244,11 @@ class House:
         data = {"id": name, "intent": digest(intent), **reason}
         self.record(kind, data, session=session, actor=who, **more)
 
+    def signal(self, session: str, name: str) -> None:
+        """Send a run a message."""
+        data = {"signal": name, "name": "payment"}
+        self.record("signal", data, session=session, actor="user:shop", body_text="paid")
+
     def seal(self, session: str, **wrong: Any) -> None:
         """End a run."""
         sums = {name: value for name, value in self._sums[session].items() if name != "leaves"}
@@ -287,6 +292,7 @@ class House:
         turned_down = self.ask(session, "huge", ["role:board"])
         self.answer(session, turned_down, "huge", "user:ceo", reason="too much")
         self.outcome(session, self.receipt(session, "hosts"), "failed")
+        self.signal(session, "evt-1")
         self.seal(session)
         return session
 

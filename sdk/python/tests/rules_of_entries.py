@@ -115,6 +115,13 @@ def an_outcome_in_another_session(house: House) -> None:
     house.outcome(house.start(), receipt)
 
 
+@audit("signal.twice")
+def a_signal_is_sent_twice(house: House) -> None:
+    session = house.start()
+    house.signal(session, "evt-1")
+    house.signal(session, "evt-1")
+
+
 @audit("denial.outcome", "outcome.without_receipt")
 def what_was_refused_is_done(house: House) -> None:
     session = house.start()

@@ -142,6 +142,7 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         | Kind::SessionStarted
         | Kind::PlanSelected
         | Kind::Outcome
+        | Kind::Signal
         | Kind::SessionSealed
         | Kind::BodiesErased
         | Kind::SegmentPruned => Tone::Faint,
@@ -155,6 +156,7 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         }
         Kind::Outcome => format!("{} {}", text("disposition"), text("code")),
         Kind::SessionStarted => text("workflow").to_owned(),
+        Kind::Signal => format!("{} {}", text("name"), text("signal")),
         Kind::SessionSealed => text("status").to_owned(),
         Kind::PlanSelected => format!("{} -> {}", text("step"), text("chosen")),
         Kind::CanonActivated => text("digest").to_owned(),

@@ -69,6 +69,8 @@ enum End {
     Sealed(Box<Sealed>),
     Parked {
         asked: Vec<Wanted>,
+        /// Steps that wait for a signal, each with its name.
+        signals: Vec<(String, String)>,
         so_far: String,
     },
     Stopped(String),
@@ -278,7 +280,7 @@ fn drive(
     let mut view = View::new(terminal, plan.counts, file);
     let inbox = driver.inbox();
     inbox.send(plan.input);
-    let mut parked = Vec::new();
+    let (mut parked, mut awaited) = (Vec::new(), Vec::new());
     loop {
         let mut asking = false;
         for notice in driver.turn(TURN_MS)? {
@@ -292,8 +294,8 @@ fn drive(
                     view.clear();
                     return Ok(End::Stopped(message));
                 }
-                What::Parked { approvals } => {
-                    (parked, asking) = (approvals, true);
+                What::Parked { approvals, signals } => {
+                    (parked, awaited, asking) = (approvals, signals, true);
                 }
                 // An answer that came too late: the run waits as before.
                 What::NotCounted { .. } => asking = true,
@@ -306,6 +308,9 @@ fn drive(
                 | What::Settled { .. }
                 | What::Planned { .. }
                 | What::Fell { .. }
+                | What::Listening { .. }
+                | What::Signalled { .. }
+                | What::NotTaken { .. }
                 | What::Sleeping { .. } => {}
             }
         }
@@ -320,7 +325,7 @@ fn drive(
         let answers = desk.ask(driver, &parked);
         if answers.is_empty() {
             let asked = parked.iter().map(|id| wanted(driver, *id, desk.canon)).collect();
-            return Ok(End::Parked { asked, so_far: view.totals() });
+            return Ok(End::Parked { asked, signals: awaited, so_far: view.totals() });
         }
         for ask::Answer { approval, who, verdict } in answers {
             inbox.send(Input::Answer { run: plan.run, approval, who, verdict });

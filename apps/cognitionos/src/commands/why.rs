@@ -76,6 +76,7 @@ fn tell(record: &Record, about: Option<&Record>, terminal: &Terminal) {
         }
         Kind::Outcome => outcome(record, about),
         Kind::PlanSelected => plan(record),
+        Kind::Signal => signal(record),
         Kind::Genesis
         | Kind::KeyRotated
         | Kind::CanonProposed
@@ -103,6 +104,18 @@ fn tell(record: &Record, about: Option<&Record>, terminal: &Terminal) {
         entry.seq()
     );
     terminal.say(&terminal.tint(Tone::Faint, &at));
+}
+
+fn signal(record: &Record) -> Vec<String> {
+    let entry = &record.entry;
+    let (name, id) = (text(record, "name"), text(record, "signal"));
+    let who = entry.actor();
+    let mut lines = vec![format!("{who} sent the signal `{name}` ({id}) on {}.", entry.at())];
+    match record.body.as_ref().and_then(|body| body.get("payload")) {
+        Some(payload) => lines.push(format!("  It says {}", plain(&payload.to_string()))),
+        None => lines.push("What it said has been erased.".into()),
+    }
+    lines
 }
 
 fn text(record: &Record, name: &str) -> String {

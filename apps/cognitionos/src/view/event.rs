@@ -70,6 +70,9 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
         What::Started { .. }
         | What::Asked { .. }
         | What::Planned { .. }
+        | What::Listening { .. }
+        | What::Signalled { .. }
+        | What::NotTaken { .. }
         | What::NotCounted { .. }
         | What::Parked { .. }
         | What::Sealed(_)
@@ -105,8 +108,33 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
             "not_counted",
             vec![("approval", (*approval).into()), ("message", message.as_str().into())],
         ),
-        What::Parked { approvals } => {
-            ("parked", vec![("approvals", Value::list(approvals.iter().copied()))])
+        What::Listening { step, signal } => {
+            ("listening", vec![("step", step.as_str().into()), ("signal", signal.as_str().into())])
+        }
+        What::Signalled { signal, name, from, again } => (
+            "signalled",
+            vec![
+                ("signal", signal.as_str().into()),
+                ("name", name.as_str().into()),
+                ("from", from.as_str().into()),
+                ("again", (*again).into()),
+            ],
+        ),
+        What::NotTaken { signal, message } => (
+            "not_taken",
+            vec![("signal", signal.as_str().into()), ("message", message.as_str().into())],
+        ),
+        What::Parked { approvals, signals } => {
+            let signal = |(step, name): &(String, String)| {
+                Value::map([("step", step.as_str()), ("signal", name.as_str())])
+            };
+            (
+                "parked",
+                vec![
+                    ("approvals", Value::list(approvals.iter().copied())),
+                    ("signals", Value::list(signals.iter().map(signal))),
+                ],
+            )
         }
         What::Sealed(sealed) => ("sealed", of_seal(sealed)),
         What::Stopped { message } => ("stopped", vec![("message", message.as_str().into())]),

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId, Uuid};
@@ -25,11 +26,14 @@ const CANON: [(&str, &str); 4] = [
     ("facts/people.json", include_str!("../../../../sim/canon/facts/people.json")),
 ];
 
-struct Noon;
+/// A clock that stands at noon until a test moves it.
+#[derive(Clone, Default)]
+struct Noon(Arc<AtomicU64>);
 
 impl Clock for Noon {
     fn now(&self) -> Timestamp {
-        "2026-11-24T12:00:00.000000Z".parse().unwrap()
+        let noon: Timestamp = "2026-11-24T12:00:00.000000Z".parse().unwrap();
+        noon.plus_ms(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -54,6 +58,7 @@ pub(crate) struct House {
     canon: Arc<Canon>,
     dice: SeededEntropy,
     lives: u64,
+    clock: Noon,
 }
 
 impl House {
@@ -61,8 +66,9 @@ impl House {
         let files = CANON.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
         let canon = Arc::new(Canon::load(&Source::new(files)).unwrap());
         let keys = Box::new(MemoryKeys::default());
+        let clock = Noon::default();
         let mut house = Self {
-            engine: engine(&canon, 1),
+            engine: engine(&canon, 1, &clock),
             under_way: VecDeque::new(),
             probes: VecDeque::new(),
             timers: Vec::new(),
@@ -74,6 +80,7 @@ impl House {
             canon,
             dice: SeededEntropy::new(7),
             lives: 1,
+            clock,
         };
         let cfo = "user:cfo".parse().unwrap();
         let found = house.engine.change_control().found(&house.canon, "production", &cfo).unwrap();
@@ -95,7 +102,7 @@ impl House {
              {line}\nsteps:\n{steps}"
         );
         let flow = cog_flow::parse(&source, "test.yaml").map_err(|errors| errors.to_string());
-        let run = RunId::new(Noon.now(), &mut self.dice).unwrap();
+        let run = RunId::new(self.clock.now(), &mut self.dice).unwrap();
         self.give(Input::Start(Box::new(Start {
             run,
             flow: Arc::new(flow.unwrap()),
@@ -149,7 +156,8 @@ impl House {
         if std::mem::take(&mut self.no_space) {
             return Input::NotCommitted { ticket, message: "no space".to_owned() };
         }
-        let entries = self.writer.get_mut().append(drafts, Noon.now(), &mut self.dice).unwrap();
+        let entries =
+            self.writer.get_mut().append(drafts, self.clock.now(), &mut self.dice).unwrap();
         Input::Committed { ticket, entries }
     }
 
@@ -177,6 +185,11 @@ impl House {
         let waits = timers.iter().map(|(_, ms)| *ms).collect();
         timers.into_iter().for_each(|(timer, _)| self.give(Input::Due(timer)));
         waits
+    }
+
+    /// So many milliseconds pass.
+    pub(crate) fn later(&mut self, ms: u64) {
+        self.clock.0.fetch_add(ms, Ordering::Relaxed);
     }
 
     /// The requests that wait, with the steps that do.
@@ -211,7 +224,7 @@ impl House {
 
     fn restart_to(&mut self, reason: Option<&str>) {
         self.lives += 1;
-        self.engine = engine(&self.canon, self.lives);
+        self.engine = engine(&self.canon, self.lives, &self.clock);
         self.under_way.clear();
         self.probes.clear();
         self.timers.clear();
@@ -283,9 +296,10 @@ fn tenant() -> TenantId {
     TenantId::from_uuid(Uuid::from_u128(7))
 }
 
-fn engine(canon: &Arc<Canon>, life: u64) -> Engine {
+fn engine(canon: &Arc<Canon>, life: u64, clock: &Noon) -> Engine {
     let settings = Settings { tenant: tenant(), status: TenantStatus::Active };
-    let mut engine = Engine::new(settings, Arc::new(Noon), Box::new(SeededEntropy::new(life)));
+    let mut engine =
+        Engine::new(settings, Arc::new(clock.clone()), Box::new(SeededEntropy::new(life)));
     engine.know(Arc::clone(canon));
     engine
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::Reader;
 use super::block::Inherited;
 use super::scope::Scope;
-use crate::definition::{Access, Approve, Block, Body, EffectCall, Foreach, Handler, Retry, Step};
+use crate::definition::{Access, Block, Body, EffectCall, Foreach, Handler, Retry, Step};
 use crate::effect::{ArgumentNames, Operation};
 use crate::fields::{self, Fields, Shape};
-use crate::limits::{DEFAULT_PARALLEL, MAX_PARALLEL, MAX_SLEEP_MS, MAX_TIMEOUT_MS};
+use crate::limits::{DEFAULT_PARALLEL, MAX_PARALLEL, MAX_TIMEOUT_MS};
 use crate::path::is_id;
 use crate::suggest;
 use crate::template::{self, Template};
@@ -29,6 +29,7 @@ pub(super) const STEP: Shape = Shape {
         "choose",
         "approve",
         "sleep",
+        "wait_for",
         "as",
         "retry",
         "timeout_ms",
@@ -40,16 +41,9 @@ pub(super) const STEP: Shape = Shape {
         "description",
     ],
 };
-const BODIES: [&str; 5] = ["uses", "steps", "choose", "approve", "sleep"];
-const APPROVE: Shape = Shape {
-    what: "`approve`",
-    required: &["by", "message"],
-    optional: &["count", "expires_minutes"],
-};
-const SLEEP: Shape = Shape { what: "`sleep`", required: &["ms"], optional: &[] };
+const BODIES: [&str; 6] = ["uses", "steps", "choose", "approve", "sleep", "wait_for"];
 const HANDLER: Shape = Shape { what: "a handler", required: &["steps"], optional: &[] };
 const COMPUTE: &str = "compute";
-const DAY_MINUTES: u64 = 1_440;
 
 impl Reader<'_, '_> {
     pub(super) fn step(
@@ -174,6 +168,7 @@ impl Reader<'_, '_> {
             "steps" => Some(Body::Group(self.block(node, scope, Some(inherited), "`steps`").0)),
             "choose" => self.choose(node, scope, inherited).map(Body::Choose),
             "approve" => self.approve(node, scope).map(Body::Approve),
+            "wait_for" => self.wait_for(node, scope).map(Body::WaitFor),
             _ => self.sleep(node, scope).map(Body::Sleep),
         }
     }
@@ -311,51 +306,6 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn approve(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Approve> {
-        let fields = Fields::open(node, &APPROVE, self.reports)?;
-        let by_node = fields.get("by")?;
-        let mut by = Vec::new();
-        for item in fields::list(by_node, "by", self.reports) {
-            by.extend(self.approver(item));
-        }
-        let message = self.text_template(fields.get("message")?, "message", scope);
-        let count = fields
-            .get("count")
-            .and_then(|node| fields::integer(node, "count", (1, 100), self.reports))
-            .map_or(1, |count| u32::try_from(count).unwrap_or(1));
-        let users_only = by.iter().all(|one| one.starts_with("user:"));
-        if users_only && by.len() < count as usize && !by.is_empty() {
-            let message = format!("{count} must agree, but only {} are named", by.len());
-            self.reports.error(fields.key_at("count"), message);
-        }
-        if by.is_empty() && matches!(&by_node.kind, Kind::List(items) if items.is_empty()) {
-            self.reports.error(by_node.at, "nobody is asked");
-        }
-        let minutes = fields.get("expires_minutes").and_then(|node| {
-            let most = MAX_SLEEP_MS / 60_000;
-            fields::integer(node, "expires_minutes", (1, most), self.reports)
-        });
-        let expires_ms = minutes.unwrap_or(DAY_MINUTES).saturating_mul(60_000);
-        Some(Approve { by, count, message, expires_ms })
-    }
-
-    fn approver(&mut self, node: &Node) -> Option<String> {
-        let text = fields::text(node, "by", self.reports)?;
-        let known = text
-            .split_once(':')
-            .is_some_and(|(kind, name)| ["role", "user"].contains(&kind) && is_id(name));
-        if !known {
-            let hint = "write `role:name` or `user:name`".to_owned();
-            self.reports.with_hint(node.at, format!("`{text}` cannot approve"), hint);
-        }
-        known.then(|| text.to_owned())
-    }
-
-    fn sleep(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Template> {
-        let fields = Fields::open(node, &SLEEP, self.reports)?;
-        Some(self.integer_template(fields.get("ms")?, "ms", (0, MAX_SLEEP_MS), scope))
-    }
-
     fn handler(
         &mut self,
         fields: &Fields<'_>,
@@ -429,7 +379,8 @@ impl Body {
             | Self::Compute(_)
             | Self::Choose(_)
             | Self::Approve(_)
-            | Self::Sleep(_) => false,
+            | Self::Sleep(_)
+            | Self::WaitFor(_) => false,
         }
     }
 }

@@ -55,6 +55,8 @@ pub(super) enum Phase {
     Asking,
     /// The answer to `Arm`.
     Sleeping,
+    /// The answer to `Listen`.
+    Listening(Box<Listening>),
     /// The end of its steps, or of those of its chosen plan.
     Inside(FrameId),
     /// The end of its items.
@@ -63,6 +65,20 @@ pub(super) enum Phase {
     Handling(FrameId),
     /// Nothing: it is over.
     Done,
+}
+
+impl Phase {
+    /// Whether only somebody outside can bring it on.
+    pub(super) const fn is_parked(&self) -> bool {
+        matches!(self, Self::Asking | Self::Listening(_))
+    }
+}
+
+/// What signal a step waits for.
+#[derive(Clone, Debug)]
+pub(super) struct Listening {
+    pub(super) signal: String,
+    pub(super) matching: Map,
 }
 
 /// A `foreach` on its way.

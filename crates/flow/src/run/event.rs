@@ -4,10 +4,11 @@ use cog_base::Value;
 use cog_base::json::{Json, Map};
 
 use crate::definition::{Retry, Risk};
-use crate::path::StepPath;
+use crate::limits::{MAX_SIGNAL_BYTES, MAX_SIGNAL_ID_BYTES};
+use crate::path::{StepPath, is_id};
 
-/// Something that happened. Each answers an [`Action`], but for `Cancelled` and
-/// `OverBudget`, which somebody decided.
+/// Something that happened. Each answers an [`Action`], but for `Signalled`, which somebody
+/// sent, and `Cancelled` and `OverBudget`, which somebody decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The effect of a step took place.
@@ -62,6 +63,9 @@ pub enum Event {
         /// The step whose timer it is.
         timer: StepPath,
     },
+    /// A message from outside reached the run. The first step that waits for it takes it;
+    /// until one does, the run keeps it.
+    Signalled(Signal),
     /// Somebody cancelled the run.
     Cancelled {
         /// Why.
@@ -72,6 +76,64 @@ pub enum Event {
         /// Which part of it.
         reason: String,
     },
+}
+
+/// A message from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Its id, given by the sender: the same id is the same signal.
+    pub id: String,
+    /// Its name, which `wait_for` names.
+    pub name: String,
+    /// Who sent it, as `kind:name`.
+    pub from: String,
+    /// What it says.
+    pub payload: Value,
+}
+
+/// A signal that no run takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSignal {
+    /// Its id.
+    #[error(
+        "the id of a signal has 1 to {MAX_SIGNAL_ID_BYTES} letters, digits and `.`, `_`, `:`, `/`, `@`, `-`"
+    )]
+    Id,
+    /// Its name.
+    #[error("the name of a signal has a-z first, then a-z, 0-9, `_` and `-`, at most 64")]
+    Name,
+    /// What it says.
+    #[error("what a signal says has at most {MAX_SIGNAL_BYTES} bytes")]
+    Payload,
+}
+
+impl Signal {
+    /// Whether a run can take it.
+    ///
+    /// # Errors
+    /// [`BadSignal`] says what is wrong with it.
+    pub fn check(&self) -> Result<(), BadSignal> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@-".contains(&byte);
+        if self.id.is_empty() || self.id.len() > MAX_SIGNAL_ID_BYTES || !self.id.bytes().all(fits) {
+            return Err(BadSignal::Id);
+        }
+        if !is_id(&self.name) {
+            return Err(BadSignal::Name);
+        }
+        let bytes = self.payload.canonical().len();
+        if bytes > MAX_SIGNAL_BYTES { Err(BadSignal::Payload) } else { Ok(()) }
+    }
+
+    /// The output of the step that took it: `{id, name, from, payload}`.
+    pub(crate) fn into_value(self) -> Value {
+        let Self { id, name, from, payload } = self;
+        Value::map([
+            ("id", Value::from(id)),
+            ("name", name.into()),
+            ("from", from.into()),
+            ("payload", payload),
+        ])
+    }
 }
 
 /// Why a step failed.
@@ -159,8 +221,18 @@ pub enum Action {
         /// Milliseconds.
         ms: u64,
     },
+    /// Wait for a signal. Answered by `Signalled` or, after `timeout_ms`, `Due`.
+    Listen {
+        /// The step.
+        step: StepPath,
+        /// The name of the signal.
+        signal: String,
+        /// Milliseconds until `Due`; nothing for as long as it takes.
+        timeout_ms: Option<u64>,
+    },
     /// Stop what the step is doing. A `Perform` is still answered, with what became of it;
-    /// a `Choose`, an `Ask` and an `Arm` are not.
+    /// a `Choose`, an `Ask`, an `Arm` and a `Listen` are not. A `Listen` is also stopped when
+    /// its signal came.
     Cancel {
         /// The step.
         step: StepPath,
@@ -237,7 +309,7 @@ pub struct PlanStep {
 pub enum Status {
     /// Something is going on.
     Running,
-    /// Nothing goes on but waiting for people.
+    /// Nothing goes on but waiting for people or for signals.
     Waiting,
     /// Every step is done, or was handled.
     Completed,
@@ -280,7 +352,7 @@ pub enum StepStatus {
     Waiting,
     /// It is at work.
     Running,
-    /// It waits for people.
+    /// It waits for people or for a signal.
     Parked,
     /// It is done.
     Completed,
@@ -329,4 +401,12 @@ pub struct OutOfOrder {
     pub(crate) event: &'static str,
     pub(crate) subject: String,
     pub(crate) why: String,
+}
+
+impl OutOfOrder {
+    /// Why nothing waits for the event, in words.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
+    }
 }

@@ -49,6 +49,7 @@ impl Run {
             | Phase::Choosing
             | Phase::Asking
             | Phase::Sleeping
+            | Phase::Listening(_)
             | Phase::Inside(_)
             | Phase::Handling(_)
             | Phase::Done => None,
@@ -153,7 +154,14 @@ impl Run {
                 record.insert("plan".to_owned(), Json::Null);
                 record.insert("steps".to_owned(), Json::Map(Map::new()));
             }
-            (Body::Effect(_) | Body::Compute(_) | Body::Approve(_) | Body::Sleep(_), output) => {
+            (
+                Body::Effect(_)
+                | Body::Compute(_)
+                | Body::Approve(_)
+                | Body::Sleep(_)
+                | Body::WaitFor(_),
+                output,
+            ) => {
                 record.insert("output".to_owned(), output);
             }
         }

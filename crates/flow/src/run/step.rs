@@ -129,6 +129,7 @@ impl Run {
             Body::Choose(choose) => self.select_plan(id, choose, frame),
             Body::Approve(approve) => self.ask(id, approve, frame),
             Body::Sleep(ms) => self.sleep(id, ms, frame),
+            Body::WaitFor(wait) => self.wait_for(id, wait, frame),
         };
         if let Err(error) = begun {
             self.fail(id, error);
@@ -156,7 +157,7 @@ impl Run {
 
     /// The cell waits for an event from now on.
     pub(super) fn listen(&mut self, id: CellId, phase: Phase) {
-        let parked = matches!(phase, Phase::Asking);
+        let parked = phase.is_parked();
         self.parked += usize::from(parked);
         self.open.insert(self.cells.get(id).path.clone(), id);
         let status = if parked { StepStatus::Parked } else { StepStatus::Running };
@@ -166,7 +167,7 @@ impl Run {
     /// The cell waits for no event any more.
     pub(super) fn unlisten(&mut self, id: CellId) {
         let cell = self.cells.get(id);
-        if matches!(cell.phase, Phase::Asking) {
+        if cell.phase.is_parked() {
             self.parked = self.parked.saturating_sub(1);
         }
         if self.open.get(&cell.path) == Some(&id) {

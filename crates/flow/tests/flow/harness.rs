@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cog_base::{Value, json};
-use cog_flow::{Action, Event, Flow, OutOfOrder, Run, Status, StepError, StepPath, parse};
+use cog_flow::{Action, Event, Flow, OutOfOrder, Run, Signal, Status, StepError, StepPath, parse};
 
 /// A run and the actions it gave since they were last looked at.
 pub(crate) struct World {
@@ -101,6 +101,12 @@ impl World {
         self.must(Event::Due { timer: path(timer) });
     }
 
+    pub(crate) fn signal(&mut self, id: &str, name: &str, payload: &str) {
+        let (payload, from) = (json::parse(payload).unwrap(), "user:ada".to_owned());
+        let signal = Signal { id: id.into(), name: name.into(), from, payload };
+        self.must(Event::Signalled(signal));
+    }
+
     /// The actions since the last call, as short lines.
     pub(crate) fn lines(&mut self) -> Vec<String> {
         std::mem::take(&mut self.actions).iter().map(line).collect()
@@ -135,6 +141,10 @@ fn line(action: &Action) -> String {
         }
         Action::Ask { step, message, .. } => format!("ask {step}: {message}"),
         Action::Arm { timer, ms } => format!("arm {timer} {ms}"),
+        Action::Listen { step, signal, timeout_ms } => match timeout_ms {
+            Some(ms) => format!("listen {step} for {signal}, {ms}"),
+            None => format!("listen {step} for {signal}"),
+        },
         Action::Cancel { step } => format!("cancel {step}"),
         Action::Fell { step, error } => format!("fell {step} {}", error.code),
         Action::Finish { status, output, error } => {

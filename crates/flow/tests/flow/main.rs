@@ -17,5 +17,6 @@ mod harness;
 mod inputs;
 mod properties;
 mod semantics;
+mod signals;
 mod undo;
 mod whole;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::Value;
-use cog_flow::{Action, Event, Run, Status, StepError, StepPath};
+use cog_flow::{Action, Event, Run, Signal, Status, StepError, StepPath};
 use proptest::prelude::*;
 
 use crate::harness::{flow, with_steps};
@@ -15,6 +15,7 @@ enum Shape {
     Compute,
     Sleep,
     Approve,
+    WaitFor,
     Group(Vec<Node>),
     Each(usize, Vec<Node>),
     Choose(Vec<usize>),
@@ -38,6 +39,7 @@ fn nodes() -> impl Strategy<Value = Vec<Node>> {
         1 => Just(Shape::Compute),
         1 => Just(Shape::Sleep),
         1 => Just(Shape::Approve),
+        1 => Just(Shape::WaitFor),
         2 => proptest::collection::vec(1..3_usize, 1..4).prop_map(Shape::Choose),
     ];
     let node = |shape: BoxedStrategy<Shape>| {
@@ -83,6 +85,7 @@ fn step(at: usize, node: &Node) -> String {
         Shape::Compute => "uses: compute, with: { x: \"${{ 1 + 1 }}\" }".to_owned(),
         Shape::Sleep => "sleep: { ms: 5 }".to_owned(),
         Shape::Approve => "approve: { by: [\"role:x\"], message: ok }".to_owned(),
+        Shape::WaitFor => "wait_for: { signal: go }".to_owned(),
         Shape::Group(inner) => format!("steps: {}", write(inner)),
         Shape::Each(count, inner) => {
             let items: Vec<String> = (0..*count).map(|item| item.to_string()).collect();
@@ -164,6 +167,11 @@ impl Answers {
                 Some(Event::Approved { step: step.clone(), by: vec!["user:a".into()] })
             }
             Action::Arm { timer, .. } => Some(Event::Due { timer: timer.clone() }),
+            Action::Listen { signal, .. } => {
+                let (id, from) = ("sig".to_owned(), "user:a".to_owned());
+                let payload = Value::from(7_u64);
+                Some(Event::Signalled(Signal { id, name: signal.clone(), from, payload }))
+            }
             Action::Cancel { .. } | Action::Fell { .. } | Action::Finish { .. } => None,
         }
     }
@@ -221,9 +229,10 @@ fn play(text: &str, salt: u64, falls: bool, order: &[u8], stop_after: Option<usi
                     pending.push(action);
                 }
                 Action::Fell { .. } => {}
-                Action::Choose { .. } | Action::Ask { .. } | Action::Arm { .. } => {
-                    pending.push(action);
-                }
+                Action::Choose { .. }
+                | Action::Ask { .. }
+                | Action::Arm { .. }
+                | Action::Listen { .. } => pending.push(action),
             }
         }
         if pending.is_empty() {
@@ -234,7 +243,12 @@ fn play(text: &str, salt: u64, falls: bool, order: &[u8], stop_after: Option<usi
             Event::Cancelled { reason: "enough".into() }
         } else {
             let action = pending.remove(pick);
-            answers.to(&action).expect("every pending action has an answer")
+            let answer = answers.to(&action).expect("every pending action has an answer");
+            if matches!(action, Action::Listen { .. }) {
+                // Which step takes the signal is for the machine to say, by a `Cancel`.
+                pending.push(action);
+            }
+            answer
         };
         todo = match run.apply(event.clone()) {
             Ok(actions) => actions,
@@ -256,6 +270,7 @@ fn target(action: &Action) -> Option<&StepPath> {
         Action::Perform { step, .. }
         | Action::Choose { step, .. }
         | Action::Ask { step, .. }
+        | Action::Listen { step, .. }
         | Action::Cancel { step }
         | Action::Fell { step, .. } => Some(step),
         Action::Arm { timer, .. } => Some(timer),

@@ -17,6 +17,7 @@ pub(super) struct Sessions {
     sessions: HashMap<RunId, Session>,
     receipts: HashMap<ReceiptId, Receipt>,
     denials: HashSet<DenialId>,
+    signals: HashSet<(RunId, String)>,
     outcomes: [u64; 4],
     sealed: u64,
     not_followed: u64,
@@ -46,6 +47,7 @@ impl Sessions {
             sessions: HashMap::new(),
             receipts: HashMap::new(),
             denials: HashSet::new(),
+            signals: HashSet::new(),
             outcomes: [0; 4],
             sealed: 0,
             not_followed: 0,
@@ -58,6 +60,7 @@ impl Sessions {
             Kind::Receipt => self.receipt(entry, findings),
             Kind::Denial => self.denial(entry, findings),
             Kind::Outcome => self.outcome(entry, findings),
+            Kind::Signal => self.signal(entry, findings),
             Kind::Genesis
             | Kind::KeyRotated
             | Kind::CanonProposed
@@ -133,6 +136,15 @@ impl Sessions {
         {
             let message = format!("the denial id {id} was given before");
             findings.add(Some(entry.seq()), "id.twice", message);
+        }
+    }
+
+    /// A signal is one of its run's, once, by the id that its sender gave it.
+    fn signal(&mut self, entry: &Entry, findings: &mut Findings) {
+        let (Some(session), Some(id)) = (entry.session(), entry.text("signal")) else { return };
+        if !self.signals.insert((session, id.to_owned())) {
+            let message = format!("the signal {id} was sent to {session} before");
+            findings.add(Some(entry.seq()), "signal.twice", message);
         }
     }
 

@@ -189,6 +189,8 @@ pub(super) const OUTCOME: &[Field] = &[
     must("attempts", Shape::Count),
     may("code", Shape::Text),
 ];
+pub(super) const SIGNAL: &[Field] =
+    &[must("signal", Shape::Text), must("name", Shape::Text)];
 pub(super) const SESSION_SEALED: &[Field] = &[
     must("status", Shape::Text),
     must("entries", Shape::Count),

@@ -54,6 +54,14 @@ fn an_outcome_needs_its_receipt_and_comes_once() {
     assert_eq!(found, ["outcome.other_session"]);
 
     let found = audit(|house, session| {
+        let other = house.start();
+        house.signal(other, "evt-1");
+        house.signal(session, "evt-1");
+        house.signal(session, "evt-1");
+    });
+    assert_eq!(found, ["signal.twice"]);
+
+    let found = audit(|house, session| {
         let denial = house.deny(session);
         house.outcome(session, ReceiptId::from_uuid(denial.uuid()), "completed");
     });

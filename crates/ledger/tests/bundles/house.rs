@@ -313,6 +313,12 @@ impl House {
         self.record(act, data([("id", id.into()), ("intent", digest(intent))]));
     }
 
+    pub(crate) fn signal(&mut self, session: RunId, id: &str) {
+        let act = self.act(Kind::Signal, "user:shop", Some(session));
+        let signal = [("signal", id.into()), ("name", "payment".into())];
+        self.record(Act { body: Some("paid"), ..act }, data(signal));
+    }
+
     pub(crate) fn seal_data(&self, session: RunId) -> Map {
         self.tallies[&session].seal("completed")
     }
@@ -362,6 +368,7 @@ impl House {
         self.outcome(session, receipt, "unknown");
         let receipt = self.receipt(session, "hosts", &[]);
         self.outcome(session, receipt, "failed");
+        self.signal(session, "evt-1");
         self.seal(session);
         session
     }

@@ -57,20 +57,23 @@ struct State {
 }
 
 impl Queue {
-    /// Add a job, or give it back with the reason.
-    pub(super) fn put(&self, job: Job) -> Result<(), (Job, ShelfError)> {
+    /// Add jobs in their order. Returns those that were not added, with the reason.
+    pub(super) fn put(&self, jobs: impl IntoIterator<Item = Job>) -> Vec<(Job, ShelfError)> {
         let mut state = self.state();
-        if state.closed {
-            return Err((job, ended()));
+        let mut refused = Vec::new();
+        for job in jobs {
+            if state.closed {
+                refused.push((job, ended()));
+            } else if state.jobs.len() >= QUEUE_MAX {
+                let why = format!("{QUEUE_MAX} appends are waiting for the ledger already");
+                refused.push((job, ShelfError::transient(why)));
+            } else {
+                state.jobs.push_back(job);
+            }
         }
-        if state.jobs.len() >= QUEUE_MAX {
-            let why = format!("{QUEUE_MAX} appends are waiting for the ledger already");
-            return Err((job, ShelfError::transient(why)));
-        }
-        state.jobs.push_back(job);
         drop(state);
         self.changed.notify_one();
-        Ok(())
+        refused
     }
 
     /// Wait for the next turn: as many appends as one commit may have, or one other job.

@@ -9,7 +9,7 @@ use cog_base::json::{Map, Value};
 use cog_base::{Clock, Digest, Timestamp};
 use cog_ledger::{AppendError, Draft, Kind, SealedBatch, Shelf, ShelfError, Tail, Writer};
 
-use super::{Committer, RETRIES_MAX};
+use super::{Committer, RETRIES_MAX, Submission};
 use crate::{MemoryStore, Select, Store};
 
 struct Stopped;
@@ -101,6 +101,23 @@ fn everything_submitted_is_answered_in_order_and_shares_commits() {
     let stats = committer.stats();
     assert_eq!((stats.submissions, stats.entries), (1_000, 2_000));
     assert!(stats.syncs == stats.batches && stats.batches < 1_000, "{stats:?}");
+}
+
+#[test]
+fn what_is_submitted_together_shares_a_commit() {
+    let store = MemoryStore::new();
+    let committer = committer(&store);
+    let (done, wait) = mpsc::channel();
+    let submission = |number: u32| -> Submission {
+        let done = done.clone();
+        let reply = move |result: Result<Vec<_>, _>| done.send((number, result.is_ok())).unwrap();
+        (vec![(TENANT, evidence(&number.to_string()))], Box::new(reply))
+    };
+    committer.submit_all((0..100).map(submission));
+    let answers: Vec<_> = (0..100).map(|_| wait.recv().unwrap()).collect();
+    assert_eq!(answers, (0..100).map(|number| (number, true)).collect::<Vec<_>>());
+    committer.shutdown();
+    assert_eq!(committer.stats().batches, 1);
 }
 
 #[test]

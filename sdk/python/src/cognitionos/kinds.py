@@ -131,6 +131,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
         },
         {"code": _text},
     ),
+    "signal": (True, {"signal": _text, "name": _text}, {}),
     "session.sealed": (
         True,
         {

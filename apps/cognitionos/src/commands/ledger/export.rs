@@ -264,6 +264,7 @@ fn row(entry: &Entry) -> [String; 17] {
         | Kind::ApprovalRequested
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
+        | Kind::Signal
         | Kind::BodiesErased
         | Kind::SegmentPruned => String::new(),
     };

@@ -39,9 +39,9 @@ pub(super) fn report(
             }
             exit_of(sealed)
         }
-        End::Parked { asked, so_far } => {
+        End::Parked { asked, signals, so_far } => {
             if !terminal.json {
-                parked(run, asked, so_far, terminal);
+                parked(run, (asked, signals), so_far, terminal);
             }
             Exit::Waiting
         }
@@ -67,13 +67,29 @@ pub(super) fn report(
     Ok(exit)
 }
 
-fn parked(run: RunId, asked: &[Wanted], so_far: &str, terminal: &Terminal) {
-    let word = terminal.tint(Tone::Ask, "waiting for approval");
+/// What a run waits for: requests, and steps with the names of their signals.
+type Waits<'a> = (&'a [Wanted], &'a [(String, String)]);
+
+fn parked(run: RunId, (asked, signals): Waits<'_>, so_far: &str, terminal: &Terminal) {
+    let what = match (asked, signals) {
+        ([], _) => "waiting for a signal",
+        (_, []) => "waiting for approval",
+        (_, _) => "waiting for approval and a signal",
+    };
+    let word = terminal.tint(Tone::Ask, what);
     terminal.say(&format!("\n{word}  {run}\n{so_far}"));
-    terminal.say("  The rest goes on when it is answered:");
+    if asked.is_empty() {
+        terminal.say("  The rest goes on when it has come:");
+    } else {
+        terminal.say("  The rest goes on when it is answered:");
+    }
     for Wanted { id, people } in asked {
         let who = people.first().map_or("user:NAME", String::as_str);
         terminal.say(&format!("  cognitionos approvals approve {id} --as {who}"));
+    }
+    let names: std::collections::BTreeSet<_> = signals.iter().map(|(_, name)| name).collect();
+    for name in names {
+        terminal.say(&format!("  cognitionos signal {run} {name} --id ID --payload JSON"));
     }
     terminal.say(&format!("  cognitionos run --resume {run}"));
 }

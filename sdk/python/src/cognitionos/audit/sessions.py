@@ -75,6 +75,7 @@ class Sessions:
     _sessions: dict[str, _Session] = field(default_factory=dict)
     _receipts: dict[str, _Receipt] = field(default_factory=dict)
     _denials: set[str] = field(default_factory=set)
+    _signals: set[tuple[str, str]] = field(default_factory=set)
 
     def entry(self, entry: Entry) -> None:
         """Check an entry against its session and its receipt."""
@@ -84,6 +85,8 @@ class Sessions:
             self._denial(entry)
         elif entry.kind == "outcome":
             self._outcome(entry)
+        elif entry.kind == "signal":
+            self._signal(entry)
         if entry.session is not None:
             self._in_session(entry.session, entry)
 
@@ -161,6 +164,14 @@ class Sessions:
         if name in self._denials:
             self.findings.add(entry.seq, "id.twice", f"the denial id {name} was given before")
         self._denials.add(name)
+
+    def _signal(self, entry: Entry) -> None:
+        name = entry.data["signal"]
+        known = (entry.session or "", name)
+        if known in self._signals:
+            message = f"the signal {name} was sent to {entry.session} before"
+            self.findings.add(entry.seq, "signal.twice", message)
+        self._signals.add(known)
 
     def _outcome(self, entry: Entry) -> None:
         add, seq = self.findings.add, entry.seq

@@ -1,0 +1,79 @@
+//! Steps that wait: for people, for a time, for a signal.
+
+use super::Reader;
+use super::scope::Scope;
+use crate::definition::{Approve, WaitFor};
+use crate::fields::{self, Fields, Shape};
+use crate::limits::MAX_SLEEP_MS;
+use crate::path::is_id;
+use crate::template::Template;
+use crate::tree::{Kind, Node};
+
+const APPROVE: Shape = Shape {
+    what: "`approve`",
+    required: &["by", "message"],
+    optional: &["count", "expires_minutes"],
+};
+const SLEEP: Shape = Shape { what: "`sleep`", required: &["ms"], optional: &[] };
+const WAIT_FOR: Shape =
+    Shape { what: "`wait_for`", required: &["signal"], optional: &["where", "timeout_ms"] };
+const DAY_MINUTES: u64 = 1_440;
+
+impl Reader<'_, '_> {
+    pub(super) fn approve(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Approve> {
+        let fields = Fields::open(node, &APPROVE, self.reports)?;
+        let by_node = fields.get("by")?;
+        let mut by = Vec::new();
+        for item in fields::list(by_node, "by", self.reports) {
+            by.extend(self.approver(item));
+        }
+        let message = self.text_template(fields.get("message")?, "message", scope);
+        let count = fields
+            .get("count")
+            .and_then(|node| fields::integer(node, "count", (1, 100), self.reports))
+            .map_or(1, |count| u32::try_from(count).unwrap_or(1));
+        let users_only = by.iter().all(|one| one.starts_with("user:"));
+        if users_only && by.len() < count as usize && !by.is_empty() {
+            let message = format!("{count} must agree, but only {} are named", by.len());
+            self.reports.error(fields.key_at("count"), message);
+        }
+        if by.is_empty() && matches!(&by_node.kind, Kind::List(items) if items.is_empty()) {
+            self.reports.error(by_node.at, "nobody is asked");
+        }
+        let minutes = fields.get("expires_minutes").and_then(|node| {
+            let most = MAX_SLEEP_MS / 60_000;
+            fields::integer(node, "expires_minutes", (1, most), self.reports)
+        });
+        let expires_ms = minutes.unwrap_or(DAY_MINUTES).saturating_mul(60_000);
+        Some(Approve { by, count, message, expires_ms })
+    }
+
+    fn approver(&mut self, node: &Node) -> Option<String> {
+        let text = fields::text(node, "by", self.reports)?;
+        let known = text
+            .split_once(':')
+            .is_some_and(|(kind, name)| ["role", "user"].contains(&kind) && is_id(name));
+        if !known {
+            let hint = "write `role:name` or `user:name`".to_owned();
+            self.reports.with_hint(node.at, format!("`{text}` cannot approve"), hint);
+        }
+        known.then(|| text.to_owned())
+    }
+
+    pub(super) fn sleep(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Template> {
+        let fields = Fields::open(node, &SLEEP, self.reports)?;
+        Some(self.integer_template(fields.get("ms")?, "ms", (0, MAX_SLEEP_MS), scope))
+    }
+
+    pub(super) fn wait_for(&mut self, node: &Node, scope: &Scope<'_>) -> Option<WaitFor> {
+        let fields = Fields::open(node, &WAIT_FOR, self.reports)?;
+        let signal = fields::id(fields.get("signal")?, "signal", self.reports);
+        let matching = fields.get("where").map(|node| self.templates(node, "where", scope));
+        let timeout_ms = fields
+            .get("timeout_ms")
+            .map(|node| self.integer_template(node, "timeout_ms", (1, MAX_SLEEP_MS), scope));
+        let (signal, matching) = (signal?.to_owned(), matching.unwrap_or_default());
+        self.signals.insert(signal.clone());
+        Some(WaitFor { signal, matching, timeout_ms })
+    }
+}
