@@ -412,6 +412,7 @@ impl World {
         let waiting: Vec<_> = self.to_start.iter().map(|start| start.run).collect();
         let again: Vec<_> = lost.filter(|start| !waiting.contains(&start.run)).cloned().collect();
         self.to_start.extend(again);
+        sessions.values().for_each(|records| self.engine.claim(records));
         for records in sessions.into_values() {
             let sealed = records.iter().any(|it| it.entry.kind() == Kind::SessionSealed);
             if !sealed {

@@ -170,6 +170,8 @@ pub struct Engine {
     pub(crate) canons: BTreeMap<Digest, Arc<Canon>>,
     pub(crate) runs: BTreeMap<RunId, Active>,
     tickets: BTreeMap<u64, Vec<(RunId, Await, Vec<What>)>>,
+    /// Timers to arm when what led to them is durable.
+    arming: BTreeMap<u64, Vec<Output>>,
     next_ticket: u64,
     pub(crate) is_held: bool,
     ledger_at: Timestamp,
@@ -184,6 +186,9 @@ pub(crate) struct Turn {
     /// Who waits for each draft, for what, and what is told when it is durable.
     awaits: Vec<(RunId, Await, Vec<What>)>,
     outputs: Vec<Output>,
+    /// Timers. They count from when what this turn appends is durable, so that the ledger shows
+    /// that none of them was early.
+    arms: Vec<Output>,
 }
 
 impl Turn {
@@ -198,7 +203,8 @@ impl Turn {
     }
 
     pub(crate) fn output(&mut self, output: Output) {
-        self.outputs.push(output);
+        let is_timer = matches!(output, Output::Arm { .. });
+        if is_timer { self.arms.push(output) } else { self.outputs.push(output) }
     }
 
     pub(crate) fn tell(&mut self, run: RunId, what: What) {
@@ -226,6 +232,7 @@ impl Engine {
             canons: BTreeMap::new(),
             runs: BTreeMap::new(),
             tickets: BTreeMap::new(),
+            arming: BTreeMap::new(),
             next_ticket: 0,
             is_held: false,
             ledger_at: Timestamp::MIN,
@@ -304,8 +311,10 @@ impl Engine {
     }
 
     fn finish(&mut self, turn: Turn) -> Vec<Output> {
-        let Turn { drafts, awaits, mut outputs } = turn;
-        if !drafts.is_empty() {
+        let Turn { drafts, awaits, mut outputs, arms } = turn;
+        if drafts.is_empty() {
+            outputs.extend(arms);
+        } else {
             let ticket = self.next_ticket;
             self.next_ticket += 1;
             for (run, ..) in &awaits {
@@ -314,6 +323,9 @@ impl Engine {
                 }
             }
             self.tickets.insert(ticket, awaits);
+            if !arms.is_empty() {
+                self.arming.insert(ticket, arms);
+            }
             outputs.push(Output::Append { ticket, drafts });
         }
         outputs
@@ -355,6 +367,7 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let awaits = self.tickets.remove(&ticket).unwrap_or_default();
+        turn.outputs.extend(self.arming.remove(&ticket).unwrap_or_default());
         let mut touched = Vec::new();
         for ((run, then, told), entry) in awaits.into_iter().zip(entries) {
             self.observe(&entry);
@@ -385,6 +398,7 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let mut is_freed = false;
+        self.arming.remove(&ticket);
         for (run, then, _) in self.tickets.remove(&ticket).unwrap_or_default() {
             if let Await::Receipt(pending) = then {
                 is_freed |= self.gate.withdraw(*pending);

@@ -1,5 +1,7 @@
 //! Going on with a run that a crash or a wait left open.
 
+use std::collections::BTreeSet;
+
 use cog_base::entropy::NoEntropy;
 use cog_gate::decision::{decide, read_record};
 use cog_gate::door::effect_of;
@@ -38,6 +40,23 @@ impl Engine {
             }
         }
         Ok(history)
+    }
+
+    /// Hold what the open receipts of a run touch, before it is resumed: an effect of it may
+    /// have been under way, and nobody may stand in its place before it is known what became of
+    /// it. Whoever resumes several runs claims all of them first.
+    pub fn claim(&mut self, records: &[Record]) {
+        let of = |kind| records.iter().filter(move |it| it.entry.kind() == kind);
+        let settled: BTreeSet<_> = of(Kind::Outcome).filter_map(|it| it.entry.id()).collect();
+        let is_open = |it: &&Record| it.entry.id().is_some_and(|id| !settled.contains(id));
+        for record in of(Kind::Receipt).filter(is_open) {
+            let id = record.entry.id().and_then(|id| id.parse().ok());
+            let intent = record.body.as_ref().and_then(|body| read_record(body).ok());
+            let effect = intent.and_then(|(intent, _)| effect_of(&intent));
+            if let (Some(id), Some(effect)) = (id, effect) {
+                self.gate.claim(id, effect.footprint());
+            }
+        }
     }
 
     pub(crate) fn resume(

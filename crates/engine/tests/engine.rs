@@ -23,6 +23,8 @@ mod rejected;
 mod signals;
 #[path = "engine/subjects.rs"]
 mod subjects;
+#[path = "engine/taken_up.rs"]
+mod taken_up;
 #[path = "engine/told.rs"]
 mod told;
 #[path = "engine/undo.rs"]

@@ -363,6 +363,11 @@ impl Gate {
         Ok(cleared)
     }
 
+    /// Hold what a receipt of an earlier life touches, before its run goes on.
+    pub fn claim(&mut self, receipt: ReceiptId, footprint: Footprint) {
+        self.leases.hold(receipt, footprint);
+    }
+
     /// A finished effect whose outcome is on its way into the ledger: its lease ends and its
     /// cost is final. What is asked next stands behind that outcome in the log. Says whether
     /// a lease ended.

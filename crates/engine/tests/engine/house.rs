@@ -232,6 +232,7 @@ impl House {
         log.entries().for_each(|entry| self.engine.observe(entry));
         let mut runs: Vec<RunId> = log.entries().filter_map(|entry| entry.session()).collect();
         runs.dedup();
+        runs.iter().for_each(|run| self.engine.claim(&self.records(*run)));
         for run in runs {
             let records = self.records(run);
             let cancel = reason.map(|why| ("user:ada".parse().unwrap(), why.to_owned()));
