@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cog_base::Value;
+use cog_engine::Record;
 use cog_engine::replay::{Replayed, is_decision, replay_decision, replay_run};
+use cog_history::Rules;
 use cog_ledger::Kind;
 use cog_ledger::audit::Audit;
 use cog_ledger::memory::KeptLog;
@@ -33,6 +35,11 @@ impl World {
         self.every_effect_has_one_receipt_and_one_outcome(&log)?;
         self.nothing_was_done_twice()?;
         self.everything_replays(&log)?;
+        // It shares no code with what ran them.
+        let report = cog_history::check(self.records(), self.rules());
+        if let Some(finding) = report.findings.kept().first() {
+            return Err(self.broken(&format!("the history checker finds {finding}")));
+        }
         let receipts = log.entries().filter(|entry| entry.kind() == Kind::Receipt).count();
         Ok(Summary {
             entries: log.entries.len() as u64,
@@ -40,6 +47,22 @@ impl World {
             faults: self.counts.faults + self.disk.faults(),
             ..self.counts
         })
+    }
+
+    /// The entries of all runs with their bodies, as the history checker takes them.
+    #[must_use]
+    pub fn records(&self) -> Vec<cog_history::Record> {
+        let log = self.disk.log(self.tenant).unwrap_or_default();
+        let mut records: Vec<_> = sessions(&log).into_values().flatten().collect();
+        records.sort_by_key(|record| record.entry.seq());
+        let record = |Record { entry, body }| cog_history::Record { entry, body };
+        records.into_iter().map(record).collect()
+    }
+
+    /// What the history of this world is held to: its clock was set back by so much.
+    #[must_use]
+    pub const fn rules(&self) -> Rules {
+        Rules { clock_back_ms: self.clock_back_ms, ..Rules::STRICT }
     }
 
     fn ledger_audits(&self, log: &KeptLog) -> Result<(), Broken> {

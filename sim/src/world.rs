@@ -109,6 +109,8 @@ pub struct World {
     under_way: Vec<Event>,
     to_start: Vec<cog_engine::Start>,
     pub(crate) counts: Summary,
+    /// By how much the clock was set back, all in all.
+    pub(crate) clock_back_ms: u64,
     lives: u64,
 }
 
@@ -155,6 +157,7 @@ impl World {
             under_way: Vec::new(),
             to_start,
             counts,
+            clock_back_ms: 0,
             lives: 1,
         }
     }
@@ -252,6 +255,7 @@ impl World {
         let forward = self.dice.below(2) == 0;
         let jump = i64::try_from(self.dice.below(120_000_000)).unwrap_or(0);
         let jump = if forward { jump } else { -(jump / 30) };
+        self.clock_back_ms += jump.min(0).unsigned_abs().div_ceil(1_000);
         self.clock.0.fetch_add(jump, Ordering::Relaxed);
     }
 

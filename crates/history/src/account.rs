@@ -1,0 +1,78 @@
+//! What a run spends, against the budget of its definition.
+
+use std::collections::BTreeMap;
+
+use cog_flow::Flow;
+
+use crate::log::{End, Event, Log, What};
+use crate::property::Property;
+use crate::report::Report;
+
+/// How much later than the end of the minutes something may be recorded: it was asked for in
+/// time and waited for its commit.
+const RECORDED_LATE_MS: u64 = 60_000;
+
+#[derive(Default)]
+struct Account<'l> {
+    effects: u64,
+    spent: u64,
+    /// What open receipts reserve.
+    reserved: BTreeMap<&'l str, u64>,
+}
+
+/// Effects, cost and minutes stay within the budget, at every receipt.
+pub(crate) fn check(log: &Log, flow: &Flow, report: &mut Report) {
+    let budget = &flow.budget;
+    let mut account = Account::default();
+    let end = log.events.first().zip(budget.minutes);
+    let end = end.map(|(start, minutes)| start.at.plus_ms(minutes.saturating_mul(60_000)));
+    let end = end.map(|end| end.plus_ms(RECORDED_LATE_MS));
+    for event in &log.events {
+        account.follow(event);
+        let What::Receipt(receipt) = &event.what else { continue };
+        if let Some(limit) = budget.effects {
+            report.test(Property::Effects, account.effects <= limit, event.seq, || {
+                format!("effect {} of a run that has {limit}", account.effects)
+            });
+        }
+        if let Some(limit) = budget.cost_micros {
+            let all = account.all();
+            report.test(Property::Cost, all <= limit, event.seq, || {
+                format!("{all} micros are spent and reserved, of {limit}")
+            });
+        }
+        if let Some(end) = end.filter(|_| !is_undoing(&receipt.step)) {
+            report.test(Property::Minutes, event.at <= end, event.seq, || {
+                format!(
+                    "`{}` begins at {}, and the budget ended before {end}",
+                    receipt.step, event.at
+                )
+            });
+        }
+    }
+}
+
+impl<'l> Account<'l> {
+    fn follow(&mut self, event: &'l Event) {
+        if let What::Receipt(receipt) = &event.what {
+            self.effects = self.effects.saturating_add(1);
+            self.reserved.insert(&receipt.id, receipt.reserve);
+        } else if let What::Outcome(outcome) = &event.what {
+            self.reserved.remove(outcome.receipt.as_str());
+            self.spent = self.spent.saturating_add(outcome.cost);
+            // What never began is given back.
+            if outcome.end == End::Abandoned {
+                self.effects = self.effects.saturating_sub(1);
+            }
+        }
+    }
+
+    fn all(&self) -> u64 {
+        self.reserved.values().fold(self.spent, |sum, micros| sum.saturating_add(*micros))
+    }
+}
+
+/// Whether a step is one of those that undo.
+pub(crate) fn is_undoing(step: &str) -> bool {
+    step.split(['.', '[']).any(|part| part == "on_cancel")
+}

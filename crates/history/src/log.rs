@@ -1,0 +1,291 @@
+//! The entries of one run, read into what they say of its steps.
+
+use std::collections::BTreeMap;
+
+use cog_base::json::Map;
+use cog_base::{Digest, Timestamp, Value};
+use cog_ledger::{Entry, Kind};
+
+use crate::checker::Record;
+
+/// The entries of one run in their order. A place in it is an index into `events`.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    pub(crate) events: Vec<Event>,
+    /// By step, where something of it begins: requests, receipts, denials, selections.
+    pub(crate) begins: BTreeMap<String, Vec<usize>>,
+    /// By name, where a timer was due.
+    pub(crate) timers: BTreeMap<String, Vec<usize>>,
+    /// By receipt, the places of its outcomes.
+    pub(crate) outcomes: BTreeMap<String, Vec<usize>>,
+    /// By request, the places of its answers.
+    pub(crate) answers: BTreeMap<String, Vec<usize>>,
+}
+
+/// One entry.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) seq: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) leaf: Digest,
+    pub(crate) actor: String,
+    pub(crate) canon: Option<Digest>,
+    pub(crate) what: What,
+}
+
+/// What an entry says.
+#[derive(Debug)]
+pub(crate) enum What {
+    Started { initiator: String },
+    Receipt(Receipt),
+    Outcome(Outcome),
+    Denial { step: String, error: Option<Value> },
+    Planned { step: String, chosen: Option<String>, reason: Option<Value> },
+    Requested(Request),
+    Granted { request: String, intent: Option<Digest> },
+    Rejected { request: String, reason: String },
+    Timer { name: String },
+    Signal(Signal),
+    Cancel,
+    Invalid { step: String, message: String },
+    Sealed(Map),
+    Other,
+}
+
+/// An authorisation.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    pub(crate) id: String,
+    pub(crate) step: String,
+    pub(crate) action: String,
+    pub(crate) intent: Option<Digest>,
+    pub(crate) reserve: u64,
+    pub(crate) approvals: Vec<String>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) receipt: String,
+    pub(crate) end: End,
+    pub(crate) attempts: u64,
+    pub(crate) cost: u64,
+    pub(crate) body: Option<Value>,
+}
+
+/// How an effect ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Completed,
+    Failed,
+    Abandoned,
+    Unknown,
+}
+
+impl End {
+    pub(crate) const ALL: [(&str, Self); 4] = [
+        ("completed", Self::Completed),
+        ("failed", Self::Failed),
+        ("abandoned", Self::Abandoned),
+        ("unknown", Self::Unknown),
+    ];
+
+    fn read(word: Option<&str>) -> Self {
+        let known = Self::ALL.iter().find(|(name, _)| Some(*name) == word);
+        known.map_or(Self::Unknown, |(_, end)| *end)
+    }
+}
+
+/// A message from outside.
+#[derive(Debug)]
+pub(crate) struct Signal {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) payload: Option<Value>,
+}
+
+/// A question to people.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) id: String,
+    pub(crate) step: String,
+    pub(crate) action: String,
+    pub(crate) intent: Option<Digest>,
+    pub(crate) count: u64,
+    pub(crate) expires: Timestamp,
+}
+
+impl Log {
+    pub(crate) fn read(records: &[Record]) -> Self {
+        let mut log = Self::default();
+        for (place, record) in records.iter().enumerate() {
+            let entry = &record.entry;
+            let what = What::read(entry, record.body.as_ref());
+            log.index(place, &what);
+            log.events.push(Event {
+                seq: entry.seq(),
+                at: entry.at(),
+                leaf: entry.leaf(),
+                actor: entry.actor().to_owned(),
+                canon: entry.canon(),
+                what,
+            });
+        }
+        log
+    }
+
+    fn index(&mut self, place: usize, what: &What) {
+        let (map, key) = match what {
+            What::Receipt(Receipt { step, .. })
+            | What::Denial { step, .. }
+            | What::Planned { step, .. }
+            | What::Requested(Request { step, .. })
+            | What::Invalid { step, .. } => (&mut self.begins, step),
+            What::Timer { name } => (&mut self.timers, name),
+            What::Outcome(outcome) => (&mut self.outcomes, &outcome.receipt),
+            What::Granted { request, .. } | What::Rejected { request, .. } => {
+                (&mut self.answers, request)
+            }
+            What::Started { .. }
+            | What::Signal(_)
+            | What::Cancel
+            | What::Sealed(_)
+            | What::Other => return,
+        };
+        map.entry(key.clone()).or_default().push(place);
+    }
+
+    pub(crate) fn event(&self, place: usize) -> Option<&Event> {
+        self.events.get(place)
+    }
+
+    pub(crate) fn seq(&self, place: usize) -> u64 {
+        self.event(place).map_or(0, |event| event.seq)
+    }
+
+    pub(crate) fn at(&self, place: usize) -> Timestamp {
+        self.event(place).map_or(Timestamp::MIN, |event| event.at)
+    }
+
+    /// The first outcome of a receipt.
+    pub(crate) fn outcome(&self, receipt: &str) -> Option<(usize, &Outcome)> {
+        let place = *self.outcomes.get(receipt)?.first()?;
+        let What::Outcome(outcome) = &self.event(place)?.what else { return None };
+        Some((place, outcome))
+    }
+
+    /// Where something begins at `path` or inside it, in the order of paths.
+    pub(crate) fn within<'l>(
+        &'l self,
+        path: &'l str,
+    ) -> impl Iterator<Item = (&'l str, &'l [usize])> {
+        let all = self.begins.range(path.to_owned()..);
+        let near = all.take_while(move |(step, _)| step.starts_with(path));
+        let inside = near.filter(move |(step, _)| is_within(step, path));
+        inside.map(|(step, places)| (step.as_str(), places.as_slice()))
+    }
+}
+
+/// Whether a step is the one at `path` or stands inside it; every step is inside the empty path.
+pub(crate) fn is_within(step: &str, path: &str) -> bool {
+    let rest = step.strip_prefix(path);
+    rest.is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+impl What {
+    fn read(entry: &Entry, body: Option<&Value>) -> Self {
+        let text = |name| entry.text(name).unwrap_or_default().to_owned();
+        match entry.kind() {
+            Kind::SessionStarted => Self::Started { initiator: text("initiator") },
+            Kind::Receipt => Self::Receipt(Receipt {
+                id: text("id"),
+                step: text("step"),
+                action: text("action"),
+                intent: entry.digest("intent"),
+                reserve: entry.count("reserve_micros").unwrap_or(0),
+                approvals: texts(entry.data().get("approvals")),
+            }),
+            Kind::Outcome => Self::Outcome(Outcome {
+                receipt: text("receipt"),
+                end: End::read(entry.text("disposition")),
+                attempts: entry.count("attempts").unwrap_or(0),
+                cost: entry.count("cost_micros").unwrap_or(0),
+                body: body.cloned(),
+            }),
+            // The refusal of a candidate plan belongs to the selection before it, and what was
+            // refused of no step, such as to end the run, does not concern it.
+            Kind::Denial if entry.data().contains_key("selection") || text("step").is_empty() => {
+                Self::Other
+            }
+            Kind::Denial => Self::Denial { step: text("step"), error: denial(entry, body) },
+            Kind::PlanSelected => Self::Planned {
+                step: text("step"),
+                chosen: entry.text("chosen").map(str::to_owned),
+                reason: body.and_then(|body| body.get("reason")).cloned(),
+            },
+            Kind::ApprovalRequested => Self::Requested(request(entry)),
+            Kind::ApprovalGranted => {
+                Self::Granted { request: text("id"), intent: entry.digest("intent") }
+            }
+            Kind::ApprovalRejected => {
+                Self::Rejected { request: text("id"), reason: text("reason") }
+            }
+            Kind::Evidence => evidence(entry),
+            Kind::Signal => Self::Signal(Signal {
+                id: text("signal"),
+                name: text("name"),
+                payload: body.and_then(|body| body.get("payload")).cloned(),
+            }),
+            Kind::SessionSealed => Self::Sealed(entry.data().clone()),
+            Kind::Genesis
+            | Kind::KeyRotated
+            | Kind::CanonProposed
+            | Kind::CanonApproved
+            | Kind::CanonRejected
+            | Kind::CanonActivated
+            | Kind::Promotion
+            | Kind::BodiesErased
+            | Kind::SegmentPruned => Self::Other,
+        }
+    }
+}
+
+fn evidence(entry: &Entry) -> What {
+    let note = entry.text("note").unwrap_or_default();
+    match entry.text("source").unwrap_or_default() {
+        "timer" => What::Timer { name: note.to_owned() },
+        "cancel" => What::Cancel,
+        "step.invalid" => match note.split_once(": ") {
+            Some((step, message)) => {
+                What::Invalid { step: step.to_owned(), message: message.to_owned() }
+            }
+            None => What::Other,
+        },
+        _ => What::Other,
+    }
+}
+
+fn request(entry: &Entry) -> Request {
+    let text = |name| entry.text(name).unwrap_or_default().to_owned();
+    let count = entry.data().get("need").and_then(|need| need.get("count")?.as_u64());
+    Request {
+        id: text("id"),
+        step: text("step"),
+        action: text("action"),
+        intent: entry.digest("intent"),
+        count: count.unwrap_or(u64::MAX),
+        expires: text("expires").parse().unwrap_or(Timestamp::MIN),
+    }
+}
+
+/// What expressions see of a refusal.
+fn denial(entry: &Entry, body: Option<&Value>) -> Option<Value> {
+    let reason = body?.at(&["trace", "reason"])?.as_text()?;
+    let text = |name| entry.text(name).unwrap_or_default();
+    Some(Value::map([("id", text("id")), ("code", text("code")), ("reason", reason)]))
+}
+
+fn texts(list: Option<&Value>) -> Vec<String> {
+    let list = list.and_then(Value::as_list).unwrap_or_default();
+    list.iter().filter_map(Value::as_text).map(str::to_owned).collect()
+}

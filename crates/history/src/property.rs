@@ -1,0 +1,108 @@
+//! What is checked: each property with its code, its meaning and where it is asked for.
+
+macro_rules! properties {
+    ($($name:ident = $code:literal, $says:literal, $source:literal;)*) => {
+        /// A property that every run must show.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Property {
+            $(#[doc = $says] $name,)*
+        }
+
+        impl Property {
+            /// Every property there is.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The stable word that findings bear.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// What must hold.
+            #[must_use]
+            pub const fn says(self) -> &'static str {
+                match self { $(Self::$name => $says,)* }
+            }
+
+            /// Where it is asked for: the section of the guide, or the rows of the issue.
+            #[must_use]
+            pub const fn source(self) -> &'static str {
+                match self { $(Self::$name => $source,)* }
+            }
+        }
+    };
+}
+
+properties! {
+    Definition = "history.definition",
+        "The kept definition and inputs are those that the first entry names.", "WF-09";
+    Step = "history.step",
+        "Each entry serves a step that the definition has, by its action and its actor.", "WF-01";
+    Needs = "history.needs",
+        "A step begins behind the end of the step that it needs.", "guide: order";
+    Join = "history.join",
+        "A step that needs several, or one with steps inside, begins behind the last of them.",
+        "guide: order; S6, S10";
+    Condition = "history.condition",
+        "A step whose `if` is false does nothing.", "guide: if";
+    Twice = "history.twice",
+        "A step that came to its end does not begin again, and has one receipt at a time.",
+        "INV-01; S13, S17";
+    Missing = "history.missing",
+        "A run is not sealed before every step that was to run has run.", "WF-02; S4, S10";
+    Stopped = "history.stopped",
+        "Beside a fall that nothing handled nothing new begins.", "guide: on_error";
+    Handler = "history.handler",
+        "The steps of a handler run behind the fall that they handle, and only then.",
+        "guide: on_error";
+    Items = "history.items",
+        "A `foreach` runs for the items of its list and no others.", "guide: foreach";
+    Parallel = "history.parallel",
+        "Of a `foreach` no more than `max_parallel` items run at any moment, in their order.",
+        "guide: foreach";
+    Plan = "history.plan",
+        "Steps of a plan run behind its selection, and another is selected when it has fallen.",
+        "guide: choose";
+    Attempts = "history.attempts",
+        "An effect is tried no more often than `retry` grants.", "guide: retry";
+    Backoff = "history.backoff",
+        "Between attempts lies at least the wait that `retry` asks for.", "guide: retry";
+    Unarmed = "history.unarmed",
+        "A timer is due once, of a step that waits for it.", "WF-05; S11, S12";
+    Early = "history.early",
+        "A timer is not due before its time.", "WF-05; S13, S18";
+    Effects = "history.effects",
+        "No more effects than the budget has.", "guide: budget";
+    Cost = "history.cost",
+        "What is spent and reserved stays within the budget.", "guide: budget; INV-10";
+    Minutes = "history.minutes",
+        "Nothing begins once the minutes of the budget are over, but what undoes.",
+        "guide: budget";
+    Outcome = "history.outcome",
+        "Each receipt has exactly one outcome behind it, in its run and before the seal.", "INV-01";
+    Sealed = "history.sealed",
+        "A run begins with its start, and nothing of it follows its seal.", "issue 3, section 1";
+    Sums = "history.sums",
+        "The seal states the counts, the cost and the trace of its run.", "GOV-21";
+    Status = "history.status",
+        "The seal states how the run ended.", "issue 3, section 1; S17";
+    Consent = "history.consent",
+        "A receipt rests on consents to its very intent, given in time, before it and once.",
+        "INV-11; S14";
+    People = "history.people",
+        "Consent is given by enough different people, none of whom asked or began the run.",
+        "INV-11";
+    Cancelled = "history.cancelled",
+        "Behind the end of a run from outside nothing begins but what undoes it.",
+        "guide: on_cancel";
+    UndoCause = "history.undo.cause",
+        "What undoes runs for a step that completed, in a run that is to be undone.",
+        "guide: on_cancel";
+    UndoOrder = "history.undo.order",
+        "Steps are undone one after the other, the last to complete first.", "guide: on_cancel";
+    UndoMissing = "history.undo.missing",
+        "Every step that completed and says how it is undone is undone, once.",
+        "guide: on_cancel";
+    Lease = "history.lease",
+        "No two open receipts touch the same thing when one of them writes it.", "INV-10";
+}

@@ -1,0 +1,307 @@
+//! A run read from its definition and its entries: when each step may begin, when it was over,
+//! what it came to.
+//!
+//! This is no machine that is fed. Each step is worked out from the steps it needs and from the
+//! entries that bear its path: it may begin behind the last entry that ended what it needs, and
+//! is over with the entry that ended it. Where a step should have begun and no entry says that
+//! it did, the run waits for it, unless something stopped it.
+
+mod block;
+mod body;
+mod each;
+mod effect;
+mod plans;
+mod scope;
+mod stand;
+mod undo;
+mod waits;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cog_base::json::Map;
+use cog_base::{Digest, Value};
+use cog_flow::Flow;
+use cog_ledger::Kind;
+
+use crate::account::is_undoing;
+use crate::checker::Record;
+use crate::log::{Log, What, is_within};
+use crate::property::Property;
+use crate::report::Report;
+use scope::Scope;
+use stand::{Fall, Pending, Release};
+use undo::Undoable;
+
+/// What a run follows: its definition, its inputs and what its expressions see of it.
+pub(crate) struct Source {
+    pub(crate) flow: Arc<Flow>,
+    inputs: Value,
+    facts: Value,
+    initiator: String,
+}
+
+impl Source {
+    /// Read from the first entry of a run; nothing when its body is gone or is not the one that
+    /// the entry names.
+    pub(crate) fn read(record: Option<&Record>, report: &mut Report) -> Option<Self> {
+        let entry = &record?.entry;
+        let body = record?.body.as_ref().filter(|_| entry.kind() == Kind::SessionStarted)?;
+        let source = body.get("source").and_then(Value::as_text)?;
+        let inputs = body.get("inputs").filter(|inputs| inputs.as_map().is_some())?.clone();
+        let flow = cog_flow::parse(source, "the kept definition").ok();
+        let digest = Digest::in_context("cognitionos/inputs/v1", &inputs.canonical());
+        let same = flow.as_ref().map(|flow| flow.digest) == entry.digest("definition")
+            && Some(digest) == entry.digest("inputs");
+        report.test(Property::Definition, same, entry.seq(), || {
+            "the definition or the inputs that are kept are not those that it names".to_owned()
+        });
+        let flow = flow.filter(|_| same)?;
+        let initiator = entry.text("initiator").unwrap_or_default().to_owned();
+        let facts = Value::map([
+            ("workflow", Value::from(flow.name.as_str())),
+            ("domain", flow.domain.as_str().into()),
+            ("environment", flow.environment.as_str().into()),
+            ("id", entry.session()?.into()),
+            ("initiator", initiator.as_str().into()),
+        ]);
+        Some(Self { flow: Arc::new(flow), inputs, facts, initiator })
+    }
+}
+
+/// A run that is being read.
+struct Reading<'l> {
+    log: &'l Log,
+    source: Source,
+    clock_back_ms: u64,
+    report: &'l mut Report,
+    frames: Vec<Scope>,
+    /// Paths whose entries were taken into account.
+    claimed: BTreeSet<String>,
+    /// Timers that somebody waited for.
+    awaited: BTreeSet<usize>,
+    /// Paths inside which nothing may begin, and why.
+    barred: BTreeMap<String, Property>,
+    undoable: Vec<Undoable>,
+    /// Something could not be told: what is missing may be missing rightly.
+    unsure: bool,
+}
+
+/// How the steps of a run ended, before it was undone.
+struct Ended {
+    at: usize,
+    /// The word of the seal; nothing when it cannot be told.
+    status: Option<&'static str>,
+}
+
+/// Read a run, and test every entry of it.
+pub(crate) fn check(log: &Log, source: Source, clock_back_ms: u64, report: &mut Report) {
+    let mut reading = Reading {
+        log,
+        source,
+        clock_back_ms,
+        report,
+        frames: Vec::new(),
+        claimed: BTreeSet::new(),
+        awaited: BTreeSet::new(),
+        barred: BTreeMap::new(),
+        undoable: Vec::new(),
+        unsure: false,
+    };
+    reading.run();
+    reading.unclaimed();
+    if reading.unsure {
+        reading.report.unsure = reading.report.unsure.saturating_add(1);
+    }
+}
+
+impl Reading<'_> {
+    fn run(&mut self) {
+        let flow = Arc::clone(&self.source.flow);
+        let release = Release { at: 0, by: Property::Step };
+        let root = self.block(&flow.steps, None, "", release);
+        let early = self.ended_early(root.over);
+        let ended = match early {
+            Some((at, status)) => {
+                self.stop("", at, Property::Cancelled);
+                self.closed_by("", at).map(|at| Ended { at, status: Some(status) })
+            }
+            None => {
+                self.missing(&root.pending, Property::Missing);
+                let status = self.status_of(root.frame, root.fall.as_ref());
+                root.over.map(|at| Ended { at, status })
+            }
+        };
+        let Some(ended) = ended else { return };
+        self.undo(&flow, &ended, root.frame);
+        self.status(&ended);
+    }
+
+    /// Where somebody or the budget ended the run, while it was not over by itself.
+    fn ended_early(&mut self, over: Option<usize>) -> Option<(usize, &'static str)> {
+        let minutes = self.source.flow.budget.minutes;
+        let mut budget = self.log.timers.get("budget").into_iter().flatten().copied();
+        let budget = budget.next();
+        if let Some(place) = budget {
+            self.awaited.insert(place);
+            let ms = minutes.map(|minutes| minutes.saturating_mul(60_000));
+            self.due(place, 0, ms, "budget");
+        }
+        let is_cancel = |event: &crate::log::Event| matches!(event.what, What::Cancel);
+        let cancel = self.log.events.iter().position(is_cancel);
+        let cancel = cancel.map(|place| (place, "cancelled"));
+        let first = cancel.into_iter().chain(budget.map(|place| (place, "failed"))).min();
+        first.filter(|(place, _)| over.is_none_or(|over| *place < over))
+    }
+
+    fn status_of(&mut self, frame: usize, fall: Option<&Fall>) -> Option<&'static str> {
+        match fall {
+            Some(fall) if fall.refused => Some("refused"),
+            Some(_) => Some("failed"),
+            None => {
+                let flow = Arc::clone(&self.source.flow);
+                match self.evaluate_all(&flow.outputs, frame) {
+                    Ok(_) => Some("completed"),
+                    Err(scope::Gap::Fails(_)) => Some("failed"),
+                    Err(scope::Gap::Unknown) => None,
+                }
+            }
+        }
+    }
+
+    fn status(&mut self, ended: &Ended) {
+        let seal = self.log.events.iter().find_map(|event| {
+            let What::Sealed(data) = &event.what else { return None };
+            Some((event.seq, data))
+        });
+        let (Some((seq, data)), Some(status), false) = (seal, ended.status, self.unsure) else {
+            return;
+        };
+        let stated = data.get("status").and_then(Value::as_text).unwrap_or_default();
+        self.report.test(Property::Status, stated == status, seq, || {
+            format!("the seal states `{stated}`, and the run came out as `{status}`")
+        });
+    }
+
+    /// Steps that were to run and did not, in a run that was sealed.
+    fn missing(&mut self, pending: &[Pending], property: Property) {
+        let seal = self.log.events.iter().find(|event| matches!(event.what, What::Sealed(_)));
+        let Some(seq) = seal.map(|event| event.seq) else { return };
+        let first = pending.first().filter(|_| !self.unsure);
+        self.report.test(property, first.is_none(), seq, || {
+            let path = first.map(|it| it.path.as_str()).unwrap_or_default();
+            format!("the run is sealed, and `{path}` was to run and did not come to its end")
+        });
+    }
+
+    /// The first entry at a path must stand behind what released it.
+    fn begins(&mut self, path: &str, places: &[usize], release: Release) {
+        let Some(first) = places.first().copied() else { return };
+        let (seq, since) = (self.log.seq(first), self.log.seq(release.at));
+        self.report.test(release.by, first > release.at, seq, || {
+            format!("`{path}` begins before entry {since}, which it has to wait for")
+        });
+    }
+
+    /// Nothing begins inside `path` behind the entry that stopped it, but what undoes.
+    fn stop(&mut self, path: &str, at: usize, property: Property) {
+        let log = self.log;
+        for (step, places) in log.within(path) {
+            let rest = step.get(path.len()..).unwrap_or_default();
+            if is_undoing(rest) {
+                continue;
+            }
+            let late = places.iter().find(|place| **place > at).copied();
+            let seq = late.map_or_else(|| log.seq(at), |late| log.seq(late));
+            self.report.test(property, late.is_none(), seq, || {
+                format!("`{step}` begins although entry {} stopped it", log.seq(at))
+            });
+        }
+        self.stop_undoable(path, at);
+    }
+
+    /// Where the last effect under way inside `path` was over, once it was stopped; nothing
+    /// while one is not.
+    fn closed_by(&self, path: &str, at: usize) -> Option<usize> {
+        let mut last = at;
+        for (step, places) in self.log.within(path) {
+            if is_undoing(step.get(path.len()..).unwrap_or_default()) {
+                continue;
+            }
+            for place in places {
+                if let Some(What::Receipt(receipt)) = self.log.event(*place).map(|it| &it.what) {
+                    last = last.max(self.log.outcome(&receipt.id)?.0);
+                }
+            }
+        }
+        Some(last)
+    }
+
+    /// Entries of steps that were never to run, and timers for which nobody waited.
+    fn unclaimed(&mut self) {
+        let log = self.log;
+        for (step, places) in log.begins.iter().filter(|(step, _)| !self.claimed.contains(*step)) {
+            let mut around = self.barred.iter().filter(|(path, _)| is_within(step, path));
+            let by = around.next_back().map(|(_, property)| *property);
+            let undoing = is_undoing(step).then_some(Property::UndoCause);
+            let property = by.or(undoing).unwrap_or(Property::Step);
+            if by.is_none() && self.unsure && self.is_defined(step) {
+                continue;
+            }
+            for place in places {
+                let message = format!("`{step}` was not to run: {}", property.says());
+                self.report.broken(property, log.seq(*place), message);
+            }
+        }
+        for (name, places) in log.timers.iter().filter(|(name, _)| *name != "budget") {
+            for place in places.iter().filter(|place| !self.awaited.contains(place)) {
+                self.report.test(Property::Unarmed, self.unsure, log.seq(*place), || {
+                    format!("nobody waits for the timer of `{name}`")
+                });
+            }
+        }
+    }
+
+    /// Whether the outermost step of a path is one of the definition.
+    fn is_defined(&self, step: &str) -> bool {
+        let first = step.split(['.', '[']).next().unwrap_or_default();
+        let steps = &self.source.flow.steps.steps;
+        first == "on_cancel" || steps.iter().any(|step| step.id == first)
+    }
+
+    /// A timer was due: not before its time, counted from the entry that armed it.
+    fn due(&mut self, place: usize, armed: usize, ms: Option<u64>, name: &str) {
+        let (seq, at) = (self.log.seq(place), self.log.at(place));
+        let Some(ms) = ms.filter(|_| place > armed) else {
+            let message = format!("the timer of `{name}` is due without having been armed");
+            return self.report.broken(Property::Unarmed, seq, message);
+        };
+        self.report.test(Property::Unarmed, true, seq, String::new);
+        let due = self.log.at(armed).plus_ms(ms.saturating_sub(self.clock_back_ms));
+        self.report.test(Property::Early, at >= due, seq, || {
+            format!("the timer of `{name}` is due at {due}, and this is {at}")
+        });
+    }
+}
+
+/// A refusal that does not come from the gate, as expressions see it.
+fn denied(code: &str, reason: &str, by: Option<&str>) -> Value {
+    let mut denial = Map::from([
+        ("id".to_owned(), Value::Null),
+        ("code".to_owned(), code.into()),
+        ("reason".to_owned(), reason.into()),
+    ]);
+    if let Some(by) = by {
+        denial.insert("by".to_owned(), by.into());
+    }
+    Value::Map(denial)
+}
+
+/// A failure, as expressions see it.
+fn failure(code: &str, message: &str) -> Value {
+    Value::map([
+        ("code", Value::from(code)),
+        ("message", message.into()),
+        ("transient", false.into()),
+    ])
+}

@@ -1,0 +1,158 @@
+//! Steps in sight of each other: each behind those that it needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cog_base::Value;
+use cog_base::json::Map;
+use cog_flow::{Block, Body, Step};
+
+use super::Reading;
+use super::scope::Level;
+use super::stand::{Fall, How, Pending, Release, Stand};
+use crate::property::Property;
+
+/// How the steps of a block ended.
+pub(super) struct Over {
+    pub(super) frame: usize,
+    /// Where all of them were over.
+    pub(super) over: Option<usize>,
+    /// The first fall that nothing handled.
+    pub(super) fall: Option<Fall>,
+    pub(super) pending: Vec<Pending>,
+    /// `{id: {status, output, error}}`; nothing where a part cannot be told.
+    pub(super) steps: Option<Value>,
+}
+
+impl Reading<'_> {
+    /// Work out the steps of a block whose paths begin with `prefix`.
+    pub(super) fn block(
+        &mut self,
+        block: &Arc<Block>,
+        parent: Option<usize>,
+        prefix: &str,
+        release: Release,
+    ) -> Over {
+        let level = Level::Steps { block: Arc::clone(block), stands: BTreeMap::new() };
+        let frame = self.open(parent, level);
+        for step in in_order(block) {
+            let path = join(prefix, &step.id);
+            let stand = match self.released(block, step, frame, release) {
+                Ok(release) => self.step(step, frame, &path, release),
+                Err(by) => {
+                    self.barred.insert(path, by);
+                    Stand::new(How::Waiting, None, None)
+                }
+            };
+            self.note(frame, &step.id, stand);
+        }
+        self.end(frame, prefix, release)
+    }
+
+    /// Behind what a step may begin; what keeps it if something does for good.
+    fn released(
+        &self,
+        block: &Block,
+        step: &Step,
+        frame: usize,
+        release: Release,
+    ) -> Result<Release, Property> {
+        let kind = |id: &String| block.steps.iter().find(|step| step.id == *id);
+        let is_single = |step: &Arc<Step>| {
+            let inner = matches!(step.body, Body::Group(_) | Body::Choose(_));
+            !inner && step.foreach.is_none()
+        };
+        let one = step.needs.len() == 1 && step.needs.iter().filter_map(kind).all(is_single);
+        let by = if one { Property::Needs } else { Property::Join };
+        let mut latest = release;
+        for id in &step.needs {
+            let stand = self.stand(frame, id).filter(|stand| stand.fall.is_none());
+            let over = stand.and_then(|stand| stand.over).ok_or(by)?;
+            latest = Release { at: latest.at.max(over), by };
+        }
+        Ok(latest)
+    }
+
+    pub(super) fn stand(&self, frame: usize, id: &str) -> Option<&Stand> {
+        match &self.frames.get(frame)?.kind {
+            Level::Steps { stands, .. } => stands.get(id),
+            Level::Item { own, .. } => own.as_ref(),
+        }
+    }
+
+    /// What the steps came to together.
+    fn end(&mut self, frame: usize, prefix: &str, release: Release) -> Over {
+        let stands = self.stands(frame);
+        let falls = stands.iter().filter_map(|(_, stand)| stand.fall.clone());
+        let fall = falls.min_by_key(|fall| fall.at);
+        if let Some(fall) = fall {
+            self.stop(prefix, fall.at, Property::Stopped);
+            self.stop_stands(frame, fall.at);
+            let over = self.closed_by(prefix, fall.at);
+            let steps = self.gather(frame);
+            return Over { frame, over, fall: Some(fall), pending: Vec::new(), steps };
+        }
+        let pending = stands.iter().flat_map(|(_, stand)| stand.pending.clone()).collect();
+        let last = stands
+            .iter()
+            .try_fold(release.at, |last, (_, stand)| stand.over.map(|over| last.max(over)));
+        Over { frame, over: last, fall: None, pending, steps: self.gather(frame) }
+    }
+
+    fn stands(&self, frame: usize) -> Vec<(String, Stand)> {
+        match self.frames.get(frame).map(|scope| &scope.kind) {
+            Some(Level::Steps { stands, .. }) => {
+                stands.iter().map(|(id, stand)| (id.clone(), stand.clone())).collect()
+            }
+            Some(Level::Item { .. }) | None => Vec::new(),
+        }
+    }
+
+    /// What was not over when its level stopped came to nothing.
+    fn stop_stands(&mut self, frame: usize, at: usize) {
+        let Some(Level::Steps { block, stands }) =
+            self.frames.get_mut(frame).map(|scope| &mut scope.kind)
+        else {
+            return;
+        };
+        for step in &block.steps {
+            let Some(stand) = stands.get_mut(&step.id) else { continue };
+            stand.pending.clear();
+            let is_effect = matches!(step.body, Body::Effect(_)) && step.foreach.is_none();
+            let is_late = stand.over.is_none_or(|over| over > at);
+            let never = stand.begun.is_none_or(|begun| begun > at);
+            let is_done = matches!(stand.how, How::Completed | How::Refused | How::Failed);
+            if is_late && (never || !(is_effect && is_done)) {
+                *stand = Stand::new(How::Skipped, stand.begun, stand.over);
+            }
+        }
+    }
+
+    fn gather(&self, frame: usize) -> Option<Value> {
+        let Level::Steps { stands, .. } = &self.frames.get(frame)?.kind else { return None };
+        let steps = stands.iter().map(|(id, stand)| Some((id.clone(), stand.facts()?)));
+        steps.collect::<Option<Map>>().map(Value::Map)
+    }
+}
+
+/// The steps of a block, each behind those that it needs.
+fn in_order(block: &Block) -> Vec<&Arc<Step>> {
+    let mut ordered: Vec<&Arc<Step>> = Vec::new();
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    let mut left: Vec<&Arc<Step>> = block.steps.iter().collect();
+    while !left.is_empty() {
+        let ready = |step: &&Arc<Step>| step.needs.iter().all(|id| done.contains(id.as_str()));
+        let (now, later): (Vec<_>, Vec<_>) = left.iter().copied().partition(ready);
+        if now.is_empty() {
+            break;
+        }
+        done.extend(now.iter().map(|step| step.id.as_str()));
+        ordered.extend(now);
+        left = later;
+    }
+    ordered
+}
+
+pub(super) fn join(prefix: &str, id: &str) -> String {
+    if prefix.is_empty() { id.to_owned() } else { format!("{prefix}.{id}") }
+}

@@ -1,0 +1,176 @@
+//! One step: whether it runs, what its body came to, and what its handlers made of that.
+
+use std::sync::Arc;
+
+use cog_base::Value;
+use cog_flow::{Body, Handler, Step};
+
+use super::Reading;
+use super::scope::Gap;
+use super::stand::{Fall, How, Pending, Raw, Release, Stand};
+use super::undo::Undoable;
+use crate::property::Property;
+
+impl Reading<'_> {
+    /// Work out a step that was released.
+    pub(super) fn step(
+        &mut self,
+        step: &Arc<Step>,
+        frame: usize,
+        path: &str,
+        release: Release,
+    ) -> Stand {
+        match self.condition(step, frame) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.barred.insert(path.to_owned(), Property::Condition);
+                return self.conclude(step, frame, path, release, Raw::Skipped(release.at));
+            }
+            Err(Gap::Fails(error)) => {
+                let fall = Fall::failed(release.at, path, Some(error));
+                return self.conclude(step, frame, path, release, Raw::Fell(fall, None));
+            }
+            Err(Gap::Unknown) => {
+                self.unsure = true;
+                if self.log.within(path).next().is_none() {
+                    return self.conclude(step, frame, path, release, Raw::Unknown(release.at));
+                }
+            }
+        }
+        match &step.foreach {
+            Some(foreach) => self.each(step, foreach, frame, path, release),
+            None => {
+                let raw = self.body(step, frame, path, release);
+                self.conclude(step, frame, path, release, raw)
+            }
+        }
+    }
+
+    fn condition(&mut self, step: &Step, frame: usize) -> Result<bool, Gap> {
+        let Some(condition) = &step.condition else { return Ok(true) };
+        let value = self.evaluate(condition, frame)?;
+        let fails = || {
+            let message = format!("`if` must be true or false, it came to {}", value.kind());
+            Gap::Fails(super::failure("expression", &message))
+        };
+        value.as_bool().ok_or_else(fails)
+    }
+
+    /// What the body of a step, or of one item of it, came to.
+    pub(super) fn body(
+        &mut self,
+        step: &Arc<Step>,
+        frame: usize,
+        path: &str,
+        release: Release,
+    ) -> Raw {
+        match &step.body {
+            Body::Effect(call) => self.effect(step, call, frame, path, release),
+            Body::Compute(with) => match self.evaluate_all(with, frame) {
+                Ok(output) => Raw::Completed(release.at, Some(Value::Map(output))),
+                Err(Gap::Fails(error)) => {
+                    Raw::Fell(Fall::failed(release.at, path, Some(error)), None)
+                }
+                Err(Gap::Unknown) => Raw::Unknown(release.at),
+            },
+            Body::Group(block) => {
+                let inside = self.block(block, Some(frame), path, release);
+                let output = inside.steps.map(|steps| Value::map([("steps", steps)]));
+                match (inside.over, inside.fall) {
+                    (None, _) => Raw::Open(pending(inside.pending, path)),
+                    (Some(over), None) => Raw::Completed(over, output),
+                    (Some(over), Some(fall)) => Raw::Fell(Fall { at: over, ..fall }, output),
+                }
+            }
+            Body::Choose(choose) => self.choose(choose, frame, path, release),
+            Body::Approve(approve) => self.approve(approve, frame, path, release),
+            Body::Sleep(ms) => self.sleep(ms, frame, path, release),
+            Body::WaitFor(wait) => self.wait_for(wait, frame, path, release),
+        }
+    }
+
+    /// What a step stands like when its body ended so, handlers and all.
+    pub(super) fn conclude(
+        &mut self,
+        step: &Arc<Step>,
+        frame: usize,
+        path: &str,
+        release: Release,
+        raw: Raw,
+    ) -> Stand {
+        let begun = Some(release.at);
+        match raw {
+            Raw::Completed(at, output) => {
+                self.undoable(step, frame, path, release.at, at);
+                Stand { output, ..Stand::new(How::Completed, begun, Some(at)) }
+            }
+            Raw::Skipped(at) => Stand::new(How::Skipped, begun, Some(at)),
+            Raw::Open(pending) => Stand { pending, ..Stand::new(How::Running, begun, None) },
+            Raw::Unknown(at) => {
+                self.unsure = true;
+                let stand = Stand::new(How::Running, begun, Some(at));
+                Stand { output: None, error: None, ..stand }
+            }
+            Raw::Fell(fall, output) => self.fell(step, frame, path, release, (fall, output)),
+        }
+    }
+
+    fn fell(
+        &mut self,
+        step: &Arc<Step>,
+        frame: usize,
+        path: &str,
+        release: Release,
+        (fall, output): (Fall, Option<Value>),
+    ) -> Stand {
+        let how = if fall.refused { How::Refused } else { How::Failed };
+        let error = if fall.step == path { fall.error.clone() } else { fall.located() };
+        let mut stand = Stand::new(how, Some(release.at), Some(fall.at));
+        (stand.output, stand.error) = (output.or(Some(Value::Null)), error);
+        let (handler, word) = if fall.refused {
+            (&step.on_refused, "on_refused")
+        } else {
+            (&step.on_error, "on_error")
+        };
+        match handler {
+            Handler::Fail => Stand { fall: Some(fall), ..stand },
+            Handler::Continue => stand,
+            Handler::Steps(block) => {
+                self.note(frame, &step.id, stand.clone());
+                let release = Release { at: fall.at, by: Property::Handler };
+                let prefix = format!("{path}.{word}");
+                let inside = self.block(block, Some(frame), &prefix, release);
+                let pending = match inside.over {
+                    Some(_) => Vec::new(),
+                    None => pending(inside.pending, &prefix),
+                };
+                let fall = inside.fall.zip(inside.over).map(|(fall, at)| Fall { at, ..fall });
+                Stand { over: inside.over, fall, pending, ..stand }
+            }
+        }
+    }
+
+    /// A step completed, and says how it is undone.
+    pub(super) fn undoable(
+        &mut self,
+        step: &Arc<Step>,
+        frame: usize,
+        path: &str,
+        begun: usize,
+        at: usize,
+    ) {
+        if step.on_cancel.is_some() {
+            let is_effect = matches!(step.body, Body::Effect(_));
+            let is_group = matches!(step.body, Body::Group(_));
+            let (path, step) = (path.to_owned(), Arc::clone(step));
+            let perhaps = false;
+            let one = Undoable { step, path, frame, begun, at, is_effect, is_group, perhaps };
+            self.undoable.push(one);
+        }
+    }
+}
+
+/// What is waited for inside, or the place itself.
+fn pending(inside: Vec<Pending>, path: &str) -> Vec<Pending> {
+    if inside.is_empty() { vec![Pending { path: path.to_owned() }] } else { inside }
+}

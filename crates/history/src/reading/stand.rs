@@ -1,0 +1,126 @@
+//! How steps stand.
+
+use cog_base::Value;
+use cog_base::json::Map;
+
+use crate::property::Property;
+
+/// From where on something may begin, and which property says so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Release {
+    /// The place of the entry behind which it may begin.
+    pub(super) at: usize,
+    pub(super) by: Property,
+}
+
+/// What a step came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    Waiting,
+    Running,
+    Completed,
+    Refused,
+    Failed,
+    Skipped,
+}
+
+impl How {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// How a step stands at the end of what the ledger says.
+#[derive(Clone, Debug)]
+pub(super) struct Stand {
+    pub(super) how: How,
+    /// From where on it could begin; nothing if it never could.
+    pub(super) begun: Option<usize>,
+    /// Where it was over, handlers and all.
+    pub(super) over: Option<usize>,
+    /// Nothing where it cannot be told.
+    pub(super) output: Option<Value>,
+    pub(super) error: Option<Value>,
+    /// The fall that nothing handled.
+    pub(super) fall: Option<Fall>,
+    pub(super) pending: Vec<Pending>,
+}
+
+/// A step that was to begin or to end, and of which no entry says so.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) path: String,
+}
+
+/// A refusal or a failure.
+#[derive(Clone, Debug)]
+pub(super) struct Fall {
+    pub(super) at: usize,
+    pub(super) refused: bool,
+    pub(super) error: Option<Value>,
+    /// The innermost step it came from.
+    pub(super) step: String,
+}
+
+/// What the body of a step came to, before its handlers have their say.
+#[derive(Clone, Debug)]
+pub(super) enum Raw {
+    Completed(usize, Option<Value>),
+    Skipped(usize),
+    /// It fell; the output says how the steps inside did.
+    Fell(Fall, Option<Value>),
+    /// It is not over.
+    Open(Vec<Pending>),
+    /// Nobody can tell.
+    Unknown(usize),
+}
+
+impl Stand {
+    pub(super) fn new(how: How, begun: Option<usize>, over: Option<usize>) -> Self {
+        let (output, error) = (Some(Value::Null), Some(Value::Null));
+        Self { how, begun, over, output, error, fall: None, pending: Vec::new() }
+    }
+
+    /// `{status, output, error}`; nothing where a part cannot be told.
+    pub(super) fn facts(&self) -> Option<Value> {
+        Some(Value::map([
+            ("status", Value::from(self.how.word())),
+            ("output", self.output.clone()?),
+            ("error", self.error.clone()?),
+        ]))
+    }
+}
+
+impl Fall {
+    pub(super) fn failed(at: usize, step: &str, error: Option<Value>) -> Self {
+        Self { at, refused: false, error, step: step.to_owned() }
+    }
+
+    pub(super) fn refused(at: usize, step: &str, error: Option<Value>) -> Self {
+        Self { at, refused: true, error, step: step.to_owned() }
+    }
+
+    /// Whether people said no: no other plan is a way round them.
+    pub(super) fn is_by_people(&self) -> bool {
+        let code = self.error.as_ref().and_then(|error| error.get("code")?.as_text());
+        self.refused && matches!(code, Some("approval.rejected" | "approval_rejected"))
+    }
+
+    /// The error with the step it came from.
+    pub(super) fn located(&self) -> Option<Value> {
+        let error = self.error.as_ref()?;
+        let mut members = match error.as_map() {
+            Some(members) => members.clone(),
+            None => Map::from([("error".to_owned(), error.clone())]),
+        };
+        members.entry("step".to_owned()).or_insert_with(|| self.step.as_str().into());
+        Some(Value::Map(members))
+    }
+}

@@ -1,0 +1,200 @@
+//! Steps that wait: for people, for a time, for a signal.
+
+use std::collections::BTreeSet;
+
+use cog_base::Value;
+use cog_base::json::Map;
+use cog_flow::limits::MAX_SLEEP_MS;
+use cog_flow::{Approve, Template, WaitFor};
+
+use super::Reading;
+use super::scope::Gap;
+use super::stand::{Fall, Pending, Raw, Release};
+use crate::log::{Event, Request, What};
+use crate::property::Property;
+
+impl Reading<'_> {
+    /// A timer that was due, counted from what released its step.
+    pub(super) fn sleep(
+        &mut self,
+        ms: &Template,
+        frame: usize,
+        path: &str,
+        release: Release,
+    ) -> Raw {
+        let ms = match self.evaluate_number(ms, frame) {
+            Ok(ms) if ms > MAX_SLEEP_MS.unsigned_abs() => {
+                let error = super::failure("limit", "a sleep of more than 366 days");
+                return Raw::Fell(Fall::failed(release.at, path, Some(error)), None);
+            }
+            Ok(ms) => ms,
+            Err(Gap::Fails(error)) => {
+                return Raw::Fell(Fall::failed(release.at, path, Some(error)), None);
+            }
+            Err(Gap::Unknown) => {
+                self.await_all(path);
+                return Raw::Unknown(release.at);
+            }
+        };
+        match self.timer(path) {
+            Some(place) => {
+                self.due(place, release.at, Some(ms), path);
+                Raw::Completed(place, Some(Value::Map(Map::new())))
+            }
+            None => Raw::Open(vec![Pending { path: path.to_owned() }]),
+        }
+    }
+
+    /// A signal that fits, or a time that was over before one came. Which of several signals a
+    /// step took depends on the others that waited: then it is over behind the first of them.
+    pub(super) fn wait_for(
+        &mut self,
+        wait: &WaitFor,
+        frame: usize,
+        path: &str,
+        release: Release,
+    ) -> Raw {
+        let limit = wait.timeout_ms.as_ref().map(|ms| self.evaluate_number(ms, frame)).transpose();
+        let (limit, wanted) = match (limit, self.evaluate_all(&wait.matching, frame)) {
+            (Ok(Some(ms)), Ok(_)) if ms > MAX_SLEEP_MS.unsigned_abs() => {
+                let error = super::failure("limit", "a wait of more than 366 days");
+                return Raw::Fell(Fall::failed(release.at, path, Some(error)), None);
+            }
+            (Ok(limit), Ok(wanted)) => (limit, wanted),
+            (Err(Gap::Fails(error)), _) | (_, Err(Gap::Fails(error))) => {
+                return Raw::Fell(Fall::failed(release.at, path, Some(error)), None);
+            }
+            (Err(Gap::Unknown), _) | (_, Err(Gap::Unknown)) => {
+                self.await_all(path);
+                return Raw::Unknown(release.at);
+            }
+        };
+        if let Some(place) = self.timer(path) {
+            self.due(place, release.at, limit, path);
+            let message = format!("the signal `{}` did not come in time", wait.signal);
+            let error = super::failure("timeout", &message);
+            return Raw::Fell(Fall::failed(place, path, Some(error)), None);
+        }
+        let fitting = self.fitting(&wait.signal, &wanted);
+        match fitting.as_slice() {
+            [] => Raw::Open(vec![Pending { path: path.to_owned() }]),
+            [(place, output)] => Raw::Completed(release.at.max(*place), output.clone()),
+            [(first, _), ..] => Raw::Unknown(release.at.max(*first)),
+        }
+    }
+
+    /// The signals with a name, and in their payload what is asked for; what they show.
+    fn fitting(&self, name: &str, wanted: &Map) -> Vec<(usize, Option<Value>)> {
+        let fits = |payload: &Value| {
+            wanted.iter().all(|(member, value)| payload.get(member) == Some(value))
+        };
+        let signals = self.log.events.iter().enumerate().filter_map(|(place, event)| {
+            let What::Signal(signal) = &event.what else { return None };
+            let is_it = signal.name == name && signal.payload.as_ref().is_none_or(fits);
+            let shown = |payload: &Value| {
+                Value::map([
+                    ("id", Value::from(signal.id.as_str())),
+                    ("name", name.into()),
+                    ("from", event.actor.as_str().into()),
+                    ("payload", payload.clone()),
+                ])
+            };
+            is_it.then(|| (place, signal.payload.as_ref().map(shown)))
+        });
+        signals.collect()
+    }
+
+    /// The first time that the timer of a step was due.
+    fn timer(&mut self, path: &str) -> Option<usize> {
+        let place = *self.log.timers.get(path)?.first()?;
+        self.awaited.insert(place);
+        Some(place)
+    }
+
+    fn await_all(&mut self, path: &str) {
+        let places = self.log.timers.get(path).into_iter().flatten();
+        self.awaited.extend(places.copied());
+    }
+
+    /// A question: over with enough consents, with a no, or with its time.
+    pub(super) fn approve(
+        &mut self,
+        approve: &Approve,
+        frame: usize,
+        path: &str,
+        release: Release,
+    ) -> Raw {
+        self.claimed.insert(path.to_owned());
+        let log = self.log;
+        let places = log.begins.get(path).map(Vec::as_slice).unwrap_or_default();
+        self.begins(path, places, release);
+        if places.is_empty()
+            && let Err(gap) = self.evaluate_text(&approve.message, frame)
+        {
+            return match gap {
+                Gap::Fails(error) => Raw::Fell(Fall::failed(release.at, path, Some(error)), None),
+                Gap::Unknown => Raw::Unknown(release.at),
+            };
+        }
+        let decided = places.iter().filter_map(|place| self.decided(*place, places, path)).next();
+        let expired = log.timers.get(path).and_then(|places| places.first()).copied();
+        match (decided, expired) {
+            (Some((at, raw)), due) if due.is_none_or(|due| at < due) => {
+                self.only_once(path, at, places);
+                raw
+            }
+            (_, Some(due)) => {
+                self.awaited.insert(due);
+                self.due(due, release.at, Some(approve.expires_ms), path);
+                self.only_once(path, due, places);
+                let error = super::denied("approval_expired", "nobody answered in time", None);
+                Raw::Fell(Fall::refused(due, path, Some(error)), None)
+            }
+            (_, None) => Raw::Open(vec![Pending { path: path.to_owned() }]),
+        }
+    }
+
+    fn only_once(&mut self, path: &str, over: usize, places: &[usize]) {
+        for late in places {
+            self.report.test(Property::Twice, *late <= over, self.log.seq(*late), || {
+                format!("`{path}` is asked again, although it was answered")
+            });
+        }
+    }
+
+    /// How the request at a place was decided, while no other had taken its place.
+    fn decided(&self, place: usize, places: &[usize], path: &str) -> Option<(usize, Raw)> {
+        let event = self.log.event(place)?;
+        if let What::Invalid { .. } = &event.what {
+            let reason = "no canon is in force, so that nobody is entitled to answer";
+            let error = super::denied("approval_rejected", reason, Some("service:gate"));
+            return Some((place, Raw::Fell(Fall::refused(place, path, Some(error)), None)));
+        }
+        let What::Requested(request) = &event.what else { return None };
+        let next = places.iter().find(|next| **next > place).copied();
+        let answers = self.log.answers.get(&request.id)?;
+        let mut people = BTreeSet::new();
+        for at in answers.iter().filter(|at| next.is_none_or(|next| **at < next)) {
+            let answer = self.log.event(*at)?;
+            if let What::Rejected { reason, .. } = &answer.what {
+                let by = Some(answer.actor.as_str());
+                let error = super::denied("approval_rejected", reason, by);
+                return Some((*at, Raw::Fell(Fall::refused(*at, path, Some(error)), None)));
+            }
+            if self.counts(request, event, answer) {
+                people.insert(answer.actor.as_str());
+            }
+            if people.len() as u64 >= request.count {
+                let output = Value::map([("by", Value::list(people))]);
+                return Some((*at, Raw::Completed(*at, Some(output))));
+            }
+        }
+        None
+    }
+
+    fn counts(&self, request: &Request, asked: &Event, answer: &Event) -> bool {
+        let who = answer.actor.as_str();
+        let other = who != self.source.initiator && who != asked.actor;
+        other && who.starts_with("user:") && answer.at <= request.expires
+    }
+}

@@ -1,0 +1,66 @@
+//! The history checker under attack: histories of the simulation are changed in ways that mean
+//! something, linked and sealed anew, and every change must be found.
+//!
+//! Who forges a history can make its hashes and the sums of its seals agree. So that is done
+//! here too: what is found is found by what the entries say.
+
+#[path = "mutations/changes.rs"]
+mod changes;
+#[path = "mutations/tape.rs"]
+mod tape;
+
+use std::collections::BTreeMap;
+
+use changes::CHANGES;
+use cog_base::entropy::SeededEntropy;
+use cog_history::{Rules, check};
+use cog_sim::World;
+use tape::Tape;
+
+/// Worlds whose histories are changed, each in every way that it allows.
+const WORLDS: u64 = 150;
+/// How often each change is made at most.
+const EACH_MAX: u64 = 25;
+
+#[test]
+fn every_change_of_a_history_is_found() {
+    let mut counts: BTreeMap<&str, (u64, BTreeMap<&str, u64>)> = BTreeMap::new();
+    let mut missed = Vec::new();
+    for seed in 0..WORLDS {
+        let mut world = World::seeded(seed);
+        world.run_until_quiet().expect("the world comes to rest");
+        // A clock that was set back hides how long something took.
+        if world.rules() != Rules::STRICT {
+            continue;
+        }
+        let mut tape = Tape::read(&world.records());
+        tape.seal_anew();
+        let unchanged = check(tape.records(), Rules::STRICT);
+        assert!(unchanged.holds(), "seed {seed}: {:?}", unchanged.findings.kept());
+        for (name, change) in CHANGES {
+            if counts.get(name).is_some_and(|(tried, _)| *tried >= EACH_MAX) {
+                continue;
+            }
+            let mut dice = SeededEntropy::new(seed ^ 0xC4A);
+            let mut changed = tape.clone();
+            if change(&mut changed, &mut dice).is_none() {
+                continue;
+            }
+            changed.seal_anew();
+            let report = check(changed.records(), Rules::STRICT);
+            let (tried, codes) = counts.entry(name).or_default();
+            *tried += 1;
+            for code in report.findings.kept().iter().map(|finding| finding.code) {
+                *codes.entry(code).or_default() += 1;
+            }
+            if report.holds() {
+                missed.push(format!("seed {seed}: {name}"));
+            }
+        }
+    }
+    let all: u64 = counts.values().map(|(tried, _)| tried).sum();
+    println!("{all} changes of {} kinds: {counts:#?}", counts.len());
+    assert!(missed.is_empty(), "{} of {all} were not found: {missed:#?}", missed.len());
+    let never: Vec<_> = CHANGES.iter().filter(|(name, _)| !counts.contains_key(name)).collect();
+    assert!(never.is_empty(), "some changes were never made: {:?}", never.len());
+}

@@ -1,0 +1,111 @@
+//! A history that can be changed: its entries as they say, without place and links.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cog_base::Value;
+use cog_base::json::{Map, parse};
+use cog_history::Record;
+use cog_ledger::session::Tally;
+use cog_ledger::{Entry, Kind};
+
+/// An entry with its body.
+#[derive(Clone)]
+pub(crate) struct Line {
+    pub(crate) run: String,
+    pub(crate) kind: Kind,
+    pub(crate) members: Map,
+    pub(crate) body: Option<Value>,
+}
+
+/// The entries of all runs of a world.
+#[derive(Clone)]
+pub(crate) struct Tape {
+    pub(crate) lines: Vec<Line>,
+}
+
+impl Line {
+    fn read(record: &Record) -> Self {
+        let text = std::str::from_utf8(record.entry.bytes()).unwrap();
+        let members: Map = parse(text).unwrap().as_map().unwrap().clone();
+        let run = record.entry.session().unwrap().to_string();
+        Self { run, kind: record.entry.kind(), members, body: record.body.clone() }
+    }
+
+    pub(crate) fn data(&self) -> &Map {
+        self.members["data"].as_map().unwrap()
+    }
+
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.data().get(name).and_then(Value::as_text).unwrap_or_default()
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
+        let Some(Value::Map(data)) = self.members.get_mut("data") else { return };
+        data.insert(name.to_owned(), value.into());
+    }
+
+    pub(crate) fn at(&self) -> Value {
+        self.members["at"].clone()
+    }
+
+    pub(crate) fn is(&self, kind: Kind, name: &str, value: &str) -> bool {
+        self.kind == kind && self.text(name) == value
+    }
+}
+
+impl Tape {
+    pub(crate) fn read(records: &[Record]) -> Self {
+        Self { lines: records.iter().map(Line::read).collect() }
+    }
+
+    /// Put the line at `from` before the one at `to`, at the time of what then stands before it.
+    pub(crate) fn shift(&mut self, from: usize, to: usize) {
+        let mut line = self.lines.remove(from);
+        let to = if to > from { to - 1 } else { to };
+        if let Some(before) = to.checked_sub(1) {
+            line.members.insert("at".into(), self.lines[before].at());
+        }
+        self.lines.insert(to, line);
+    }
+
+    /// The places of lines.
+    pub(crate) fn places(&self, is: impl Fn(&Line) -> bool) -> Vec<usize> {
+        (0..self.lines.len()).filter(|place| is(&self.lines[*place])).collect()
+    }
+
+    /// The place of the outcome of the receipt at a place, if it is `disposition`.
+    pub(crate) fn outcome(&self, receipt: usize, disposition: &str) -> Option<usize> {
+        let id = self.lines[receipt].text("id");
+        let places = self.places(|line| line.is(Kind::Outcome, "receipt", id));
+        places.first().copied().filter(|at| self.lines[*at].text("disposition") == disposition)
+    }
+
+    /// State in each seal what its run adds up to now.
+    pub(crate) fn seal_anew(&mut self) {
+        let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+        for place in 0..self.lines.len() {
+            let line = &mut self.lines[place];
+            if line.kind == Kind::SessionSealed {
+                let sums = tallies.entry(line.run.clone()).or_default().sums();
+                sums.into_iter().for_each(|(name, value)| line.set(&name, value));
+            }
+            let entry = self.entry(place);
+            tallies.entry(self.lines[place].run.clone()).or_default().add(&entry);
+        }
+    }
+
+    fn entry(&self, place: usize) -> Entry {
+        let mut members = self.lines[place].members.clone();
+        members.insert("seq".into(), Value::from(place as u64 + 1));
+        Entry::parse(&Value::Map(members).canonical()).expect("a changed entry is still one")
+    }
+
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let record = |place| Record {
+            entry: Arc::new(self.entry(place)),
+            body: self.lines[place].body.clone(),
+        };
+        (0..self.lines.len()).map(record).collect()
+    }
+}
