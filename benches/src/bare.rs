@@ -43,7 +43,10 @@ pub(crate) struct Shape {
 }
 
 /// A bare table.
-struct Bare {
+pub(crate) struct Bare {
+    shape: Shape,
+    /// The parts of rows that earlier commits left over.
+    owed: [f64; 2],
     db: Arc<Mutex<Connection>>,
     noise: Vec<u8>,
     next: i64,
@@ -58,22 +61,13 @@ pub(crate) fn measure(options: &Options, shape: Shape) -> anyhow::Result<Option<
     }
     let seconds = options.seconds;
     let scratch = Scratch::new(&options.data, "bare")?;
-    let mut bare = Bare::open(&scratch.path().join("bare.db")).context("the bare table")?;
+    let mut bare = Bare::open(scratch.path(), shape)?;
     let mut samples = Samples::default();
-    let mut owed = [0.0_f64; 2];
     let (mut cpu, mut start) = (usage::cpu(), Instant::now());
     let mut is_warm = false;
     loop {
         let began = Instant::now();
-        let mut rows = [0_usize; 2];
-        for ((owed, each), rows) in
-            owed.iter_mut().zip([shape.entries, shape.bodies]).zip(&mut rows)
-        {
-            *owed += each;
-            *rows = *owed as usize;
-            *owed -= *rows as f64;
-        }
-        bare.commit(rows, [shape.entry_bytes as usize, shape.body_bytes as usize])?;
+        bare.commit(1)?;
         samples.note(began.elapsed());
         let elapsed = start.elapsed().as_secs_f64();
         if !is_warm && elapsed > seconds / 10.0 {
@@ -89,7 +83,12 @@ pub(crate) fn measure(options: &Options, shape: Shape) -> anyhow::Result<Option<
 }
 
 impl Bare {
-    fn open(path: &Path) -> anyhow::Result<Self> {
+    /// Empty tables in a folder, for commits of this shape.
+    pub(crate) fn open(folder: &Path, shape: Shape) -> anyhow::Result<Self> {
+        Self::create(&folder.join("bare.db"), shape).context("the bare table")
+    }
+
+    fn create(path: &Path, shape: Shape) -> anyhow::Result<Self> {
         let db = connect(path)?;
         db.pragma_update(None, "page_size", 8_192)?;
         db.execute_batch(
@@ -113,10 +112,21 @@ impl Bare {
         let thread = std::thread::spawn(move || copy(&copying, &writing, &woken));
         let mut noise = vec![0; NOISE];
         SeededEntropy::new(1).fill(&mut noise)?;
-        Ok(Self { db, noise, next: 0, cursor: 0, copier: Some((wake, thread)) })
+        let (owed, copier) = ([0.0; 2], Some((wake, thread)));
+        Ok(Self { shape, owed, db, noise, next: 0, cursor: 0, copier })
     }
 
-    fn commit(&mut self, rows: [usize; 2], bytes: [usize; 2]) -> anyhow::Result<()> {
+    /// So many times the rows of its shape, in one commit.
+    pub(crate) fn commit(&mut self, times: usize) -> anyhow::Result<()> {
+        let shape = self.shape;
+        let mut rows = [0_usize; 2];
+        let each = [shape.entries, shape.bodies];
+        for ((owed, each), rows) in self.owed.iter_mut().zip(each).zip(&mut rows) {
+            *owed += each * times as f64;
+            *rows = *owed as usize;
+            *owed -= *rows as f64;
+        }
+        let bytes = [shape.entry_bytes as usize, shape.body_bytes as usize];
         let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {

@@ -27,6 +27,7 @@ mod step;
 mod system;
 mod usage;
 mod verify;
+mod waiting;
 
 use std::process::ExitCode;
 

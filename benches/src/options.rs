@@ -10,7 +10,8 @@ usage: cargo xtask bench [NAME...] [OPTIONS]
 
   decide   one decision of the canon and of the whole gate; stock Cedar beside it
   append   provable, synced appends in batches; a bare SQLite table beside it
-  step     governed durable steps, 1 and 64 runs at once; bare group commit beside it
+  step     governed durable steps, 1 and 64 runs at once; beside it runs that only wait for
+           their commits, and bare group commit for which nobody waits
   verify   a bundle checked offline; SHA-256 of the same bytes beside it
   start    from the start of the program to its first receipt; `--version` beside it
 

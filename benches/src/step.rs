@@ -13,7 +13,7 @@ use crate::kernel::{Kernel, POLICIES, Sums};
 use crate::meter::{Figures, Samples};
 use crate::options::Options;
 use crate::report::{Row, rounded};
-use crate::usage;
+use crate::{usage, waiting};
 
 /// Steps of a run.
 const STEPS: u64 = 10;
@@ -37,9 +37,10 @@ fn case(name: &str, at_once: u64, options: &Options) -> anyhow::Result<[Row; 2]>
     let measured = Watch::new(&mut kernel).measure(at_once, options.seconds)?;
     let peak = usage::peak_rss_bytes();
     drop(kernel);
-    let [same, full] = measured.shapes(at_once);
+    let [one, same, full] = measured.shapes(at_once);
     let Measured { steps, runs, stats, sums, written } = measured;
     let count = steps.operations.max(1) as f64;
+    let waits = waiting::measure(options, one, at_once)?;
     let floor = bare::measure(options, same)?;
     let full = bare::measure(options, full)?;
     // A run takes as many commits in a row as it has steps, and one more.
@@ -59,6 +60,7 @@ fn case(name: &str, at_once: u64, options: &Options) -> anyhow::Result<[Row; 2]>
         .more("entry_bytes_per_step", rounded(sums.entry_bytes as f64 / count))
         .more("body_bytes_per_step", rounded(sums.body_bytes as f64 / count))
         .more("written_bytes_per_step", rounded(written as f64 / count))
+        .floor("runs that only wait for commits", waits)
         .floor("bare commits, same rows and bytes", floor)
         .floor("bare commits, a step of every run", full);
     let run = Row { peak_rss_bytes: peak, ..Row::new(format!("{name}, run"), "run", runs) }
@@ -78,8 +80,9 @@ struct Measured {
 }
 
 impl Measured {
-    /// What a commit had on average, and what it would have with a step of every run in it.
-    fn shapes(&self, at_once: u64) -> [Shape; 2] {
+    /// What a step had on average, what a commit had, and what a commit would have with a step
+    /// of every run in it.
+    fn shapes(&self, at_once: u64) -> [Shape; 3] {
         let commits = self.stats.batches.max(1) as f64;
         let Sums { entries, entry_bytes, bodies, body_bytes } = self.sums;
         let same = Shape {
@@ -89,15 +92,12 @@ impl Measured {
             body_bytes: body_bytes as f64 / bodies.max(1) as f64,
             operations: self.steps.operations as f64 / commits,
         };
-        // Where every run that waits has its next step in the commit.
-        let factor = at_once as f64 / same.operations.max(1e-9);
-        let full = Shape {
-            entries: same.entries * factor,
-            bodies: same.bodies * factor,
-            operations: at_once as f64,
-            ..same
+        let steps = |count: f64| {
+            let factor = count / same.operations.max(1e-9);
+            let (entries, bodies) = (same.entries * factor, same.bodies * factor);
+            Shape { entries, bodies, operations: count, ..same }
         };
-        [same, full]
+        [steps(1.0), same, steps(at_once as f64)]
     }
 }
 
