@@ -26,6 +26,7 @@ mod keeping;
 mod kills;
 mod ledger;
 mod models;
+mod nodes;
 mod program;
 mod roots;
 mod signals;

@@ -1,5 +1,7 @@
 //! The command line: what can be said.
 
+pub(crate) mod nodes;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -85,6 +87,17 @@ Examples:
   cognitionos canon diff active canon
   cognitionos canon propose canon --as user:head-of-lab")]
     Canon(CanonCommand),
+    /// Ask the nodes that share a database for a run.
+    Submit(nodes::SubmitArgs),
+    /// Be one of the nodes that share a database, until SIGTERM or Ctrl-C.
+    Serve(nodes::ServeArgs),
+    /// Prepare and check the database that nodes share.
+    #[command(subcommand)]
+    #[command(after_help = "\
+Examples:
+  cognitionos database prepare --database-url postgres://owner@db/cognitionos --application cognitionos
+  cognitionos database audit")]
+    Database(nodes::DatabaseCommand),
     /// Check this machine and the data folder.
     #[command(after_help = "\
 Examples:
@@ -508,7 +521,7 @@ Examples:
 const ENVIRONMENT_BYTES_MAX: usize = 64;
 
 /// The name of an environment, as a workflow file may say it.
-fn environment(text: &str) -> Result<String, String> {
+pub(crate) fn environment(text: &str) -> Result<String, String> {
     let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
     let letter = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
     if starts && text.chars().all(letter) && text.len() <= ENVIRONMENT_BYTES_MAX {

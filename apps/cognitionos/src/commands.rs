@@ -2,10 +2,13 @@
 
 pub(crate) mod approvals;
 pub(crate) mod canon;
+pub(crate) mod database;
 pub(crate) mod doctor;
 pub(crate) mod ledger;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod signal;
+pub(crate) mod submit;
 pub(crate) mod verify;
 pub(crate) mod why;

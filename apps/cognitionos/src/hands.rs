@@ -17,7 +17,7 @@ use cog_engine::{Hands, Inbox, Input, Ledger};
 use cog_gate::{Adapter, AnyCleared, AnyEffect, Cleared, Found, Lapse, Performed};
 use cog_ledger::Draft;
 use cog_store::{Committer, Submission};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// One adapter for each kind of effect.
@@ -89,35 +89,56 @@ impl Hands for Workers {
         timeout_ms: Option<u64>,
         inbox: Inbox,
     ) {
-        let adapters = Arc::clone(&self.adapters);
-        let counterfoil = cleared.counterfoil();
-        let work = self.runtime.spawn(async move {
-            let work = adapters.perform(cleared);
-            match timeout_ms {
-                None => Some(work.await),
-                Some(ms) => tokio::time::timeout(Duration::from_millis(ms), work).await.ok(),
-            }
-        });
-        self.runtime.spawn(async move {
-            // A panic in an adapter ends its own task alone; the receipt is then settled by
-            // what can be known.
-            let performed = match work.await {
-                Ok(Some(performed)) => performed,
-                Ok(None) => counterfoil.lost(Lapse::TimedOut),
-                Err(_) => counterfoil.lost(Lapse::Gone),
-            };
-            inbox.send(Input::Performed(Box::new(performed)));
-        });
+        perform(self.runtime.handle(), Arc::clone(&self.adapters), cleared, timeout_ms, inbox);
     }
 
     fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox) {
         let adapters = Arc::clone(&self.adapters);
-        let work = self.runtime.spawn(async move { adapters.probe(&effect, run, receipt).await });
-        self.runtime.spawn(async move {
-            let found = work.await.unwrap_or(Found::CannotTell);
-            inbox.send(Input::Probed { run, receipt, found });
-        });
+        probe(self.runtime.handle(), adapters, (run, receipt), effect, inbox);
     }
+}
+
+/// Perform in a task of its own, and send what came of it.
+pub(crate) fn perform(
+    runtime: &Handle,
+    adapters: Arc<Adapters>,
+    cleared: Cleared<AnyEffect>,
+    timeout_ms: Option<u64>,
+    inbox: Inbox,
+) {
+    let counterfoil = cleared.counterfoil();
+    let work = runtime.spawn(async move {
+        let work = adapters.perform(cleared);
+        match timeout_ms {
+            None => Some(work.await),
+            Some(ms) => tokio::time::timeout(Duration::from_millis(ms), work).await.ok(),
+        }
+    });
+    runtime.spawn(async move {
+        // A panic in an adapter ends its own task alone; the receipt is then settled by
+        // what can be known.
+        let performed = match work.await {
+            Ok(Some(performed)) => performed,
+            Ok(None) => counterfoil.lost(Lapse::TimedOut),
+            Err(_) => counterfoil.lost(Lapse::Gone),
+        };
+        inbox.send(Input::Performed(Box::new(performed)));
+    });
+}
+
+/// Look for traces in a task of its own, and send what was found.
+pub(crate) fn probe(
+    runtime: &Handle,
+    adapters: Arc<Adapters>,
+    (run, receipt): (RunId, ReceiptId),
+    effect: AnyEffect,
+    inbox: Inbox,
+) {
+    let work = runtime.spawn(async move { adapters.probe(&effect, run, receipt).await });
+    runtime.spawn(async move {
+        let found = work.await.unwrap_or(Found::CannotTell);
+        inbox.send(Input::Probed { run, receipt, found });
+    });
 }
 
 /// The committer as the engine's ledger.

@@ -8,7 +8,9 @@ mod failure;
 mod folders;
 mod hands;
 mod home;
+mod kit;
 mod models;
+mod shared;
 mod system;
 mod terminal;
 mod view;
@@ -112,6 +114,9 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Ledger(command) => commands::ledger::ledger(command, common, terminal),
         Command::Verify(args) => commands::verify::verify(args, terminal),
         Command::Canon(command) => commands::canon::canon(command, common, terminal),
+        Command::Submit(args) => commands::submit::submit(args, common, terminal),
+        Command::Serve(args) => commands::serve::serve(args, terminal),
+        Command::Database(command) => commands::database::database(command, terminal),
         Command::Doctor => commands::doctor::doctor(common, terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();

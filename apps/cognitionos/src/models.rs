@@ -34,6 +34,25 @@ pub(crate) fn adapters(
     run: RunId,
     roots: &BTreeMap<String, RootBinding>,
 ) -> anyhow::Result<Adapters> {
+    with(models(args, base, canon)?, canon, run, roots)
+}
+
+/// Make the adapters of a run as its canon has them: nobody is there to say otherwise.
+pub(crate) fn bound(
+    base: &Path,
+    canon: Option<&Canon>,
+    run: RunId,
+    roots: &BTreeMap<String, RootBinding>,
+) -> anyhow::Result<Adapters> {
+    with(ModelAdapter::new(providers(None, base, canon)?), canon, run, roots)
+}
+
+fn with(
+    model: ModelAdapter,
+    canon: Option<&Canon>,
+    run: RunId,
+    roots: &BTreeMap<String, RootBinding>,
+) -> anyhow::Result<Adapters> {
     let file = FileAdapter::new();
     file.bind(run, roots).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
@@ -48,21 +67,12 @@ pub(crate) fn adapters(
         folders.insert(name.clone(), folder);
     }
     process.bind(run, folders);
-    Ok(Adapters { file, http: HttpAdapter::new(hosts), process, model: models(args, base, canon)? })
+    Ok(Adapters { file, http: HttpAdapter::new(hosts), process, model })
 }
 
 fn models(args: &RunArgs, base: &Path, canon: Option<&Canon>) -> anyhow::Result<ModelAdapter> {
     let live = args.model.as_deref().map(live).transpose()?;
-    let mut providers = BTreeMap::new();
-    let models = canon.map(|canon| &canon.settings().models).into_iter().flatten();
-    for (name, model) in models {
-        let provider = match &live {
-            Some(live) => live.clone(),
-            None => configured(name, model, base)?,
-        };
-        providers.insert(name.clone(), provider);
-    }
-    let adapter = ModelAdapter::new(providers);
+    let adapter = ModelAdapter::new(providers(live.as_ref(), base, canon)?);
     let Some(path) = &args.record else { return Ok(adapter) };
     let known = if path.exists() { cassette(path)?.requests() } else { BTreeSet::new() };
     let opened = OpenOptions::new().append(true).create(true).open(path);
@@ -70,6 +80,24 @@ fn models(args: &RunArgs, base: &Path, canon: Option<&Canon>) -> anyhow::Result<
         Failure::told(Exit::BadInput, format!("cannot record into {}: {error}", path.display()))
     })?;
     Ok(adapter.recording(Arc::new(Tape(Mutex::new(file))), known))
+}
+
+/// Who answers for each model of the canon.
+fn providers(
+    live: Option<&Provider>,
+    base: &Path,
+    canon: Option<&Canon>,
+) -> anyhow::Result<BTreeMap<String, Provider>> {
+    let mut providers = BTreeMap::new();
+    let models = canon.map(|canon| &canon.settings().models).into_iter().flatten();
+    for (name, model) in models {
+        let provider = match live {
+            Some(live) => live.clone(),
+            None => configured(name, model, base)?,
+        };
+        providers.insert(name.clone(), provider);
+    }
+    Ok(providers)
 }
 
 /// The server that `--model` names.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use cog_base::Timestamp;
@@ -19,6 +19,10 @@ use crate::told::Told;
 const CLAIMS_MAX: u32 = 8;
 /// How often it is looked for work when nobody calls.
 const SAFETY: Duration = Duration::from_secs(10);
+/// How much longer a node waits before it claims, for each tenant that it has: who has less
+/// comes first.
+const SHARE_MS: u64 = 3;
+const SHARE_MS_MAX: u64 = 150;
 
 /// What the keeper hears.
 pub(crate) enum Event {
@@ -73,10 +77,20 @@ impl Keeper {
     }
 
     pub(crate) fn run(mut self) {
-        while let Ok(event) = self.events.recv() {
+        loop {
+            let wait = self.look_at.ms_since(self.house.clock.now());
+            let wait = Duration::from_millis(wait).min(SAFETY);
+            let event = match self.events.recv_timeout(wait) {
+                Ok(event) => event,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.look();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             match event {
                 Event::Called(tenant) => self.called(tenant),
-                Event::Anything => self.look_at = Timestamp::MIN,
+                Event::Anything => self.look_in(0),
                 Event::Beat => self.beat(),
                 Event::WoundUp(tenant) => {
                     if let Some(held) = self.held.get_mut(&tenant) {
@@ -115,8 +129,14 @@ impl Keeper {
         match self.held.get(&tenant) {
             // The renewal tells how often.
             Some(held) => self.tell(tenant, Paper::Mail(tenant, held.calls)),
-            None => self.look_at = Timestamp::MIN,
+            None => self.look_in(0),
         }
+    }
+
+    /// Look for work in so many milliseconds, or a little later when others have less to do.
+    fn look_in(&mut self, ms: u64) {
+        let share = (self.held.len() as u64 * SHARE_MS).min(SHARE_MS_MAX);
+        self.look_at = self.look_at.min(self.house.clock.now().plus_ms(ms + share));
     }
 
     fn beat(&mut self) {
@@ -159,12 +179,12 @@ impl Keeper {
     /// Look for tenants with work, if it is time to.
     fn look(&mut self) {
         let now = self.house.clock.now();
-        if now < self.look_at || self.stops_in.is_some() {
+        if now < self.look_at {
             return;
         }
         self.look_at = now.plus_ms(ms(SAFETY));
         let limit = CLAIMS_MAX.min(self.room());
-        if limit == 0 {
+        if limit == 0 || self.stops_in.is_some() {
             return;
         }
         let here: Vec<TenantId> = self.held.keys().copied().collect();
@@ -184,7 +204,7 @@ impl Keeper {
         let next = if is_more { Ok(Some(Duration::ZERO)) } else { self.house.store.next_end() };
         if let Some(Some(next)) = self.heard(next) {
             // A claim that is renewed ends later: it is asked again then.
-            self.look_at = self.look_at.min(now.plus_ms(ms(next)));
+            self.look_in(ms(next));
         }
     }
 
@@ -200,7 +220,7 @@ impl Keeper {
         if self.heard(given).is_some() {
             self.held.remove(&tenant);
             self.house.tell(Told::Released { tenant });
-            self.look_at = Timestamp::MIN;
+            self.look_in(0);
         }
     }
 
@@ -222,7 +242,7 @@ impl Keeper {
             Ok(answer) => {
                 if std::mem::take(&mut self.is_away) {
                     self.house.tell(Told::Back);
-                    self.look_at = Timestamp::MIN;
+                    self.look_in(0);
                 }
                 Some(answer)
             }
@@ -230,7 +250,9 @@ impl Keeper {
                 if !std::mem::replace(&mut self.is_away, true) {
                     self.house.tell(Told::Away { why: told(&error) });
                 }
-                self.look_at = self.house.clock.now();
+                // The next beat tries again.
+                let beat = self.house.settings.beat();
+                self.look_at = self.house.clock.now().plus_ms(ms(beat));
                 None
             }
         }

@@ -46,10 +46,10 @@ const TURN_MS: u64 = 250;
 const WORKFLOW_BYTES_MAX: u64 = 1 << 20;
 
 /// What a run needs to begin or to go on.
-struct Plan {
+pub(crate) struct Plan {
     run: RunId,
-    input: Input,
-    domain: String,
+    pub(crate) input: Input,
+    pub(crate) domain: String,
     environment: String,
     roots: BTreeMap<String, RootBinding>,
     /// The folder that the workflow file stands in.
@@ -130,7 +130,12 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
 }
 
 /// Read and check a workflow file and its inputs.
-fn prepare(file: &Path, args: &RunArgs, common: &Common, actor: &Actor) -> anyhow::Result<Plan> {
+pub(crate) fn prepare(
+    file: &Path,
+    args: &RunArgs,
+    common: &Common,
+    actor: &Actor,
+) -> anyhow::Result<Plan> {
     let source = read_workflow(file)?;
     let flow = cog_flow::parse(&source, &file.display().to_string()).map_err(|errors| {
         Failure::told(Exit::BadInput, format!("the workflow has errors\n\n{errors}"))

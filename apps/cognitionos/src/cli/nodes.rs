@@ -1,0 +1,126 @@
+//! The command line of nodes that share a database.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Which database, and the key that seals what is in it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Shared {
+    /// The database: `postgres://ROLE:PASSWORD@HOST/NAME`. A password is better kept in a file
+    /// that COGNITIONOS_DATABASE_URL_FILE names.
+    #[arg(long, value_name = "URL", env = "COGNITIONOS_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// The file of the master key, the same for every node; only its owner may read it.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "COGNITIONOS_MASTER_KEY_FILE",
+        default_value = "master.key"
+    )]
+    pub(crate) master_key_file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cognitionos submit workflow.yaml --tenant ten_01j… --wait
+  cognitionos submit workflow.yaml --tenant ten_01j… --key order-1029 --input order=1029")]
+pub(crate) struct SubmitArgs {
+    /// The workflow file, YAML or JSON.
+    pub(crate) file: PathBuf,
+    /// Whose run it is: an id, such as `database new-tenant` makes.
+    #[arg(long, value_name = "TENANT", env = "COGNITIONOS_TENANT")]
+    pub(crate) tenant: String,
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+    /// A name for this request: asked for again under the same name, it is the same run.
+    #[arg(long, value_name = "NAME", value_parser = key)]
+    pub(crate) key: Option<String>,
+    /// Wait until the run has ended, or until only people can bring it on.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// An input of the workflow.
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    pub(crate) input: Vec<String>,
+    /// The canon folder, for a domain that has no canon yet; by default `canon` beside the
+    /// workflow file.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) canon: Option<PathBuf>,
+    /// Who starts the run.
+    #[arg(
+        long = "as",
+        value_name = "ACTOR",
+        env = "COGNITIONOS_ACTOR",
+        default_value = "user:operator"
+    )]
+    pub(crate) actor: String,
+    /// The environment, if not the one the workflow names.
+    #[arg(long, value_name = "NAME", value_parser = super::environment)]
+    pub(crate) environment: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cognitionos serve --database-url postgres://cognitionos@db/cognitionos
+  cognitionos serve --node berlin-1 --json")]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+    /// What this node does.
+    #[arg(long, value_enum, default_value_t = Role::All)]
+    pub(crate) role: Role,
+    /// What this node is called; by default as its machine.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<String>,
+}
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Everything: it owns logs, decides, records, and performs effects.
+    All,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DatabaseCommand {
+    /// Bring the tables to this release, as their owner, and make the master key if there is none.
+    #[command(after_help = "\
+Examples:
+  cognitionos database prepare --database-url postgres://owner@db/cognitionos --application cognitionos")]
+    Prepare {
+        #[command(flatten)]
+        shared: Shared,
+        /// The role that nodes connect as; it owns nothing.
+        #[arg(long, value_name = "ROLE")]
+        application: String,
+    },
+    /// Print an id for a new tenant.
+    #[command(after_help = "\
+Examples:
+  cognitionos database new-tenant")]
+    NewTenant,
+    /// Check every entry, link and rule of the logs, and that each receipt has one outcome.
+    #[command(after_help = "\
+Examples:
+  cognitionos database audit
+  cognitionos database audit --tenant ten_01j… --json")]
+    Audit {
+        #[command(flatten)]
+        shared: Shared,
+        /// Only the log of this tenant.
+        #[arg(long, value_name = "TENANT")]
+        tenant: Option<String>,
+    },
+}
+
+/// The longest name of a request, in bytes.
+const KEY_BYTES_MAX: usize = 256;
+
+fn key(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.len() > KEY_BYTES_MAX {
+        return Err(format!("a name has 1 to {KEY_BYTES_MAX} bytes"));
+    }
+    Ok(text.to_owned())
+}

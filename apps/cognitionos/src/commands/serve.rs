@@ -1,0 +1,137 @@
+//! `serve`: be one of the nodes that share a database.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cog_base::Value;
+use cog_base::id::TenantId;
+use cog_engine::What;
+use cog_node::{Node, Parts, Settings, Told};
+use cog_store::Shared as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::nodes::{Role, ServeArgs};
+use crate::failure::Exit;
+use crate::home::told;
+use crate::kit::Toolbox;
+use crate::shared::{LEASE, open};
+use crate::system::{SystemClock, SystemEntropy, env};
+use crate::terminal::{Terminal, Tone, plain};
+
+/// What entries name as the program that wrote them.
+const ENGINE: &str = concat!("cognitionos/", env!("CARGO_PKG_VERSION"));
+/// How often it is looked whether somebody wants the node to end.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let Role::All = args.role;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the workers")?;
+    let ends = ends(&runtime).context("cannot listen to signals")?;
+    let name = args.node.clone().or_else(|| env("HOSTNAME")).unwrap_or_else(|| "node".to_owned());
+    let store = open(&args.shared, &name)?;
+    let node = store.node().to_owned();
+    let (tell, heard) = channel();
+    let parts = Parts {
+        store: Arc::new(store),
+        kit: Arc::new(Toolbox::new(runtime.handle().clone(), &args.shared.master_key_file)),
+        clock: Arc::new(SystemClock),
+        entropy: Box::new(|| Box::new(SystemEntropy::new())),
+        // Nobody hears it when the program ends.
+        tell: Box::new(move |told| drop(tell.send(told))),
+    };
+    let running = Node::start(Settings::new(ENGINE, LEASE), parts).map_err(told)?;
+    say(terminal, "serving", &format!("as {node}"), &[("node", node.as_str().into())]);
+    while ends.try_recv().is_err() {
+        match heard.recv_timeout(LOOK) {
+            Ok(told) => show(terminal, &told),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        }
+    }
+    say(terminal, "stopping", "when what is under way is over", &[]);
+    running.stop();
+    heard.try_iter().for_each(|told| show(terminal, &told));
+    say(terminal, "stopped", "every tenant was given back", &[]);
+    Ok(Exit::Done)
+}
+
+/// Hears of SIGTERM and Ctrl-C.
+fn ends(runtime: &tokio::runtime::Runtime) -> std::io::Result<Receiver<()>> {
+    let (end, ends) = channel();
+    let _inside = runtime.enter();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let (mut stream, end) = (signal(kind)?, end.clone());
+        runtime.spawn(async move {
+            while stream.recv().await.is_some() {
+                let _ = end.send(());
+            }
+        });
+    }
+    Ok(ends)
+}
+
+fn say(terminal: &Terminal, event: &str, words: &str, members: &[(&str, Value)]) {
+    if terminal.json {
+        let event = ("event", Value::from(event));
+        let members = members.iter().map(|(name, value)| (*name, value.clone()));
+        terminal.emit(&Value::map(std::iter::once(event).chain(members)));
+    } else if !terminal.quiet {
+        terminal.say(&format!("{event:<9} {words}"));
+    }
+}
+
+fn show(terminal: &Terminal, told: &Told) {
+    let about = |tenant: &TenantId| ("tenant", Value::from(*tenant));
+    match told {
+        Told::Claimed { tenant, fence } => {
+            let members = [about(tenant), ("fence", fence.to_string().into())];
+            say(terminal, "claimed", &format!("{tenant}, fence {fence}"), &members);
+        }
+        Told::Opened { tenant, runs } => {
+            let members = [about(tenant), ("runs", (*runs as u64).into())];
+            say(terminal, "opened", &format!("{tenant}, {runs} open runs"), &members);
+        }
+        Told::Lost { tenant } => {
+            let word = terminal.tint(Tone::Bad, "to another node");
+            say(terminal, "lost", &format!("{tenant} {word}"), &[about(tenant)]);
+        }
+        Told::Released { tenant } => {
+            say(terminal, "released", &tenant.to_string(), &[about(tenant)]);
+        }
+        Told::Stalled { tenant, why } => {
+            let members = [about(tenant), ("why", why.as_str().into())];
+            say(terminal, "stalled", &format!("{tenant}: {}", plain(why)), &members);
+        }
+        Told::Left { tenant, run, why } => {
+            let members = [about(tenant), ("run", (*run).into()), ("why", why.as_str().into())];
+            say(terminal, "left", &format!("{run}: {}", plain(why)), &members);
+        }
+        Told::Refused { tenant, mail, why } => {
+            let members = [about(tenant), ("mail", (*mail).into()), ("why", why.as_str().into())];
+            say(terminal, "refused", &format!("{mail}: {}", plain(why)), &members);
+        }
+        Told::Run { tenant, notice } => {
+            let run = notice.run;
+            let run_of = [about(tenant), ("run", run.into())];
+            if let What::Started { workflow } = &notice.what {
+                say(terminal, "started", &format!("{run} {}", plain(workflow)), &run_of);
+            } else if let What::Sealed(sealed) = &notice.what {
+                let [tenant, run_of] = run_of;
+                let members = [tenant, run_of, ("status", sealed.status.as_str().into())];
+                say(terminal, "sealed", &format!("{run} {}", sealed.status), &members);
+            }
+        }
+        Told::Away { why } => {
+            let word = terminal.tint(Tone::Bad, "the database is away");
+            say(
+                terminal,
+                "away",
+                &format!("{word}: {}", plain(why)),
+                &[("why", why.as_str().into())],
+            );
+        }
+        Told::Back => say(terminal, "back", "the database is there again", &[]),
+    }
+}

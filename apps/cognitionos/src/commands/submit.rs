@@ -1,0 +1,254 @@
+//! `submit`: ask the nodes that share a database for a run.
+
+#![expect(clippy::disallowed_methods, reason = "the program's edge: waits are real here")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use cog_base::id::{MailId, RunId, TenantId};
+use cog_base::{Clock as _, Value};
+use cog_engine::Input;
+use cog_gate::Actor;
+use cog_gate::approvals::Approvals;
+use cog_gate::change::ChangeControl;
+use cog_ledger::Kind;
+use cog_node::{Request, Wanted, ask};
+use cog_store::{Delivery, Files, Posted, Select, Shared as _, Store as _};
+use cog_store_postgres::PostgresStore;
+
+use crate::canon_dir;
+use crate::cli::nodes::SubmitArgs;
+use crate::cli::{Common, RunArgs};
+use crate::commands::run::prepare;
+use crate::failure::{Exit, Failure};
+use crate::home::{CANON_KINDS, told};
+use crate::shared::{open, tenant};
+use crate::system::{SystemClock, SystemEntropy};
+use crate::terminal::{Terminal, Tone, plain};
+
+/// How often it is looked whether the run has ended.
+const LOOK: Duration = Duration::from_millis(150);
+/// The most entries of a run that are looked at to see whether it waits for people.
+const ENTRIES_MAX: usize = 1_000;
+
+pub(crate) fn submit(
+    args: &SubmitArgs,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let actor: Actor = args.actor.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
+    let tenant = tenant(&args.tenant)?;
+    let Asked { wanted, domain, environment } = wanted(args, common, &actor)?;
+    let store = open(&args.shared, "submit")?;
+    found(&store, tenant, args, (&domain, &environment, &wanted), terminal)?;
+    let (run, base) = (wanted.run, wanted.run.uuid());
+    let request = Request::Start(Box::new(wanted));
+    let posted = ask(&store, tenant, MailId::from_uuid(base), &request, args.key.as_deref());
+    let (run, is_new) = match posted.map_err(told)? {
+        Posted::Waiting => (run, true),
+        Posted::Before(run) => (run, false),
+        Posted::Differs(run) => {
+            let key = args.key.as_deref().unwrap_or_default();
+            return Err(Failure::advise(
+                Exit::Conflict,
+                format!("something else was asked for as `{}`: {run}", plain(key)),
+                "give this request another --key",
+            ));
+        }
+    };
+    if terminal.json {
+        terminal.emit(&Value::map([
+            ("event", Value::from("submitted")),
+            ("run", run.into()),
+            ("tenant", tenant.into()),
+            ("again", (!is_new).into()),
+        ]));
+    } else {
+        terminal.say(&run.to_string());
+        if !is_new {
+            terminal.note("it was asked for before; nothing was added");
+        }
+    }
+    if args.wait { wait(&store, tenant, run, terminal) } else { Ok(Exit::Done) }
+}
+
+/// A run that is asked for.
+struct Asked {
+    wanted: Wanted,
+    domain: String,
+    environment: String,
+}
+
+/// What is to be run, checked as `run` checks it.
+fn wanted(args: &SubmitArgs, common: &Common, actor: &Actor) -> anyhow::Result<Asked> {
+    let like = RunArgs {
+        file: Some(args.file.clone()),
+        input: args.input.clone(),
+        canon: args.canon.clone(),
+        model: None,
+        record: None,
+        actor: args.actor.clone(),
+        environment: args.environment.clone(),
+        resume: None,
+        cancel: None,
+        reason: None,
+    };
+    let plan = prepare(&args.file, &like, common, actor)?;
+    let Input::Start(start) = plan.input else {
+        return Err(Failure::told(Exit::Failed, "a workflow file is not the start of a run"));
+    };
+    let given = args.input.iter().filter_map(|input| input.split_once('='));
+    let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let environment = start.environment.clone().unwrap_or_else(|| start.flow.environment.clone());
+    let wanted = Wanted {
+        run: start.run,
+        source: start.source,
+        given: given.collect::<BTreeMap<_, _>>(),
+        places: start.places,
+        base: start.base,
+        initiator: start.initiator,
+        environment: start.environment,
+    };
+    Ok(Asked { wanted, domain: plan.domain, environment })
+}
+
+/// Send the canon that founds the domain along, if the domain has none yet.
+fn found(
+    store: &PostgresStore,
+    tenant: TenantId,
+    args: &SubmitArgs,
+    (domain, environment, wanted): (&str, &str, &Wanted),
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    let beside = Path::new(&wanted.base).join("canon");
+    let dir = args.canon.clone().or_else(|| canon_dir::is_canon(&beside).then_some(beside));
+    let in_force = in_force(store, tenant, domain)?;
+    let Some(dir) = dir else {
+        if in_force.is_none() {
+            let message = "no canon: no --canon DIR and no folder `canon` beside the workflow, so \
+                           everything is refused";
+            terminal.note(&terminal.tint(Tone::Ask, message));
+        }
+        return Ok(());
+    };
+    let (source, canon) = canon_dir::load(&dir)?;
+    if canon.domain() != domain {
+        let (dir, own) = (dir.display(), canon.domain());
+        let message = format!("the canon in {dir} is for the domain `{own}`, not `{domain}`");
+        return Err(Failure::told(Exit::BadInput, message));
+    }
+    if let Some(digest) = in_force {
+        if digest != canon.digest() {
+            terminal.note(&terminal.tint(
+                Tone::Ask,
+                &format!(
+                    "the folder {} is not the canon in force ({}); the one in force decides",
+                    dir.display(),
+                    digest.short()
+                ),
+            ));
+        }
+        return Ok(());
+    }
+    if !canon.test().failed.is_empty() {
+        let advice = format!("cognitionos canon test {}", dir.display());
+        return Err(Failure::advise(Exit::BadInput, "tests of the canon fail", advice));
+    }
+    let mut files = Files::new();
+    for (path, bytes) in source.files() {
+        files.insert(path.clone(), String::from_utf8(bytes.clone())?);
+    }
+    let (environment, who) = (environment.to_owned(), wanted.initiator.clone());
+    let request = Request::Found { files, environment, who };
+    let id = MailId::new(SystemClock.now(), &mut SystemEntropy::new())?;
+    ask(store, tenant, id, &request, None).map_err(told)?;
+    let message = format!("canon {} is to found the domain `{domain}`", plain(canon.name()));
+    terminal.note(&message);
+    Ok(())
+}
+
+fn in_force(
+    store: &PostgresStore,
+    tenant: TenantId,
+    domain: &str,
+) -> anyhow::Result<Option<cog_base::Digest>> {
+    let scope = store.scope(tenant).map_err(told)?;
+    let mut change = ChangeControl::default();
+    let mut select = Select { kinds: CANON_KINDS.into(), ..Select::default() };
+    loop {
+        let page = scope.select(&select).map_err(told)?;
+        let Some(last) = page.last() else { return Ok(change.in_force(domain)) };
+        select = select.after(last);
+        page.iter().for_each(|entry| change.observe(entry));
+    }
+}
+
+/// Wait until the run has ended, or until only people can bring it on.
+fn wait(
+    store: &PostgresStore,
+    tenant: TenantId,
+    run: RunId,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    loop {
+        let delivery = store.delivery(tenant, MailId::from_uuid(run.uuid())).map_err(told)?;
+        if let Some(Delivery::Refused(why)) = delivery {
+            let message = format!("{run} was not started: {}", plain(&why));
+            return Err(Failure::told(Exit::BadInput, message));
+        }
+        let session = store.scope(tenant).map_err(told)?.session(run).map_err(told)?;
+        if let Some(status) = session.and_then(|session| session.status) {
+            return Ok(ended(run, &status, terminal));
+        }
+        let asked = asked(store, tenant, run)?;
+        if !asked.is_empty() {
+            return Ok(waits(run, &asked, terminal));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn ended(run: RunId, status: &str, terminal: &Terminal) -> Exit {
+    if terminal.json {
+        let members = [("event", Value::from("sealed")), ("run", run.into())];
+        let status = ("status", Value::from(status));
+        terminal.emit(&Value::map(members.into_iter().chain([status])));
+    } else {
+        terminal.say(status);
+    }
+    match status {
+        "completed" => Exit::Done,
+        "refused" => Exit::Refused,
+        "cancelled" => Exit::Interrupted,
+        _ => Exit::Failed,
+    }
+}
+
+fn waits(run: RunId, asked: &[String], terminal: &Terminal) -> Exit {
+    if terminal.json {
+        terminal.emit(&Value::map([
+            ("event", Value::from("waiting")),
+            ("run", run.into()),
+            ("approvals", Value::list(asked.iter().map(String::as_str))),
+        ]));
+    } else {
+        terminal.say(&format!("waiting for approval: {}", asked.join(", ")));
+    }
+    Exit::Waiting
+}
+
+/// The requests that a run waits for, when nothing else of it is under way.
+fn asked(store: &PostgresStore, tenant: TenantId, run: RunId) -> anyhow::Result<Vec<String>> {
+    let scope = store.scope(tenant).map_err(told)?;
+    let newest = Select { newest_first: true, limit: ENTRIES_MAX, ..Select::session(run) };
+    let entries = scope.select(&newest).map_err(told)?;
+    let (mut approvals, mut open) = (Approvals::default(), 0_i64);
+    for entry in entries.iter().rev() {
+        approvals.observe(entry);
+        open += i64::from(entry.kind() == Kind::Receipt);
+        open -= i64::from(entry.kind() == Kind::Outcome);
+    }
+    let waiting = approvals.waiting().map(|request| request.id.to_string());
+    Ok(if open == 0 { waiting.collect() } else { Vec::new() })
+}

@@ -1,0 +1,113 @@
+//! The adapters of a node: each run has its own, bound to its folders, the hosts of its canon
+//! and what answers for its models, as `run` binds them.
+
+#![expect(clippy::disallowed_methods, reason = "the program's edge looks at real folders")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cog_base::id::{ReceiptId, RunId, TenantId};
+use cog_effect_file::RootBinding;
+use cog_engine::{Hands, Inbox, Input};
+use cog_gate::{AnyEffect, Cleared, Found, Lapse};
+use cog_node::{Kit, Ready};
+use tokio::runtime::Handle;
+
+use crate::folders;
+use crate::hands::{Adapters, perform, probe};
+use crate::models;
+
+/// Adapters by run.
+pub(crate) struct Toolbox {
+    runtime: Handle,
+    /// The file of the master key: no root may hold it.
+    master_key: PathBuf,
+    bound: Arc<Mutex<Bound>>,
+}
+
+type Bound = HashMap<RunId, Arc<Adapters>>;
+
+impl Toolbox {
+    pub(crate) fn new(runtime: Handle, master_key: &Path) -> Self {
+        let (master_key, bound) = (folders::real(master_key), Arc::default());
+        Self { runtime, master_key, bound }
+    }
+}
+
+fn lock(bound: &Mutex<Bound>) -> MutexGuard<'_, Bound> {
+    bound.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Kit for Toolbox {
+    fn hands(&self, _: TenantId) -> Box<dyn Hands> {
+        Box::new(Bench { runtime: self.runtime.clone(), bound: Arc::clone(&self.bound) })
+    }
+
+    fn bind(&self, ready: &Ready<'_>) -> Result<(), String> {
+        let mut roots = BTreeMap::new();
+        for (name, root) in ready.roots {
+            let path = PathBuf::from(&root.path);
+            // What the entry of the run names must be where it stands.
+            if path.is_relative() || folders::real(&path) != path {
+                return Err(format!("the root `{name}` does not stand at {}", root.path));
+            }
+            if self.master_key.starts_with(&path) {
+                return Err(format!("the root `{name}` ({}) holds the master key", root.path));
+            }
+            if !root.create && !path.is_dir() {
+                return Err(format!("the folder {} of the root `{name}` is not here", root.path));
+            }
+            let (write, create) = (root.write, root.create);
+            roots.insert(name.clone(), RootBinding { path, write, create });
+        }
+        let base = Path::new(ready.base);
+        let roots = folders::admitted(&roots, base, ready.canon);
+        let adapters = models::bound(base, ready.canon, ready.run, &roots);
+        let adapters = adapters.map_err(|error| error.to_string())?;
+        lock(&self.bound).insert(ready.run, Arc::new(adapters));
+        Ok(())
+    }
+
+    fn unbind(&self, run: RunId) {
+        lock(&self.bound).remove(&run);
+    }
+}
+
+/// The hands of one engine.
+struct Bench {
+    runtime: Handle,
+    bound: Arc<Mutex<Bound>>,
+}
+
+impl Bench {
+    fn of(&self, run: RunId) -> Option<Arc<Adapters>> {
+        lock(&self.bound).get(&run).cloned()
+    }
+}
+
+impl Hands for Bench {
+    fn perform(
+        &self,
+        run: RunId,
+        cleared: Cleared<AnyEffect>,
+        timeout_ms: Option<u64>,
+        inbox: Inbox,
+    ) {
+        match self.of(run) {
+            Some(adapters) => perform(&self.runtime, adapters, cleared, timeout_ms, inbox),
+            // The run went elsewhere, and with it whoever would hear of this.
+            None => {
+                let lost = cleared.counterfoil().lost(Lapse::Gone);
+                inbox.send(Input::Performed(Box::new(lost)));
+            }
+        }
+    }
+
+    fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox) {
+        match self.of(run) {
+            Some(adapters) => probe(&self.runtime, adapters, (run, receipt), effect, inbox),
+            None => inbox.send(Input::Probed { run, receipt, found: Found::CannotTell }),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The database that nodes share, and the file of the key that seals what is in it.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the program's edge reads and makes the file of the master key"
+)]
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::time::Duration;
+
+use cog_base::Entropy as _;
+use cog_base::cipher::Key;
+use cog_base::id::TenantId;
+use cog_store::StoreError;
+use cog_store_postgres::{Options, PostgresStore};
+
+use crate::cli::nodes::Shared;
+use crate::failure::{Exit, Failure};
+use crate::home::told;
+use crate::system::{SystemEntropy, env};
+
+/// How long a node has a tenant without renewing its claim: others take over from a dead node
+/// within this time and a little more.
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
+const KEY_MODE: u32 = 0o600;
+/// Permission bits of anybody but the owner.
+const OTHERS: u32 = 0o077;
+
+/// The address of the database.
+pub(crate) fn url(shared: &Shared) -> anyhow::Result<String> {
+    if let Some(url) = &shared.database_url {
+        return Ok(url.clone());
+    }
+    let Some(file) = env("COGNITIONOS_DATABASE_URL_FILE") else {
+        return Err(Failure::advise(
+            Exit::BadInput,
+            "which database is not said",
+            "--database-url URL, or COGNITIONOS_DATABASE_URL_FILE with the name of a file that \
+             holds it",
+        ));
+    };
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| Failure::told(Exit::BadInput, format!("cannot read {file}: {error}")))?;
+    Ok(text.trim().to_owned())
+}
+
+/// Open the database as a node. It claims what it works on; asking needs no claim.
+pub(crate) fn open(shared: &Shared, node: &str) -> anyhow::Result<PostgresStore> {
+    let (url, master) = (url(shared)?, read_key(&shared.master_key_file)?);
+    let mut options = Options::new(&url, node, master);
+    options.claims_itself = false;
+    options.lease = LEASE;
+    PostgresStore::open(options, Box::new(SystemEntropy::new())).map_err(told)
+}
+
+/// The tenant that an argument names.
+pub(crate) fn tenant(text: &str) -> anyhow::Result<TenantId> {
+    text.parse().map_err(|error| {
+        Failure::advise(Exit::BadInput, error, "cognitionos database new-tenant makes an id")
+    })
+}
+
+/// The master key from its file.
+fn read_key(path: &Path) -> anyhow::Result<Key> {
+    let metadata = match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(Failure::advise(
+                Exit::BadInput,
+                format!("there is no master key at {}", path.display()),
+                "name it with --master-key-file; `cognitionos database prepare` makes the first one",
+            ));
+        }
+        other => other.map_err(|error| unreadable(path, &error))?,
+    };
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & OTHERS != 0 {
+        return Err(told(StoreError::Permissions {
+            path: path.to_owned(),
+            mode,
+            wanted: KEY_MODE,
+        }));
+    }
+    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let secret = <[u8; 32]>::try_from(bytes.as_slice());
+    secret.map(Key::from_bytes).map_err(|_| {
+        Failure::told(Exit::BadInput, format!("{} is not a master key of 32 bytes", path.display()))
+    })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    Failure::told(Exit::Failed, format!("cannot read {}: {error}", path.display()))
+}
+
+/// Make the master key, if there is none. Says whether it was made.
+pub(crate) fn make_key(path: &Path) -> anyhow::Result<bool> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(KEY_MODE).open(path);
+    let mut file = match made {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            read_key(path)?;
+            return Ok(false);
+        }
+        other => other.map_err(|error| {
+            Failure::told(Exit::Failed, format!("cannot make {}: {error}", path.display()))
+        })?,
+    };
+    let mut secret = [0; 32];
+    SystemEntropy::new().fill(&mut secret)?;
+    file.write_all(&secret).and_then(|()| file.sync_all())?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_key_is_made_once_and_for_its_owner_alone() {
+        let folder = std::env::temp_dir().join(format!("cog-key-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("master.key");
+        assert!(read_key(&path).is_err());
+        assert!(make_key(&path).unwrap());
+        let first = read_key(&path).unwrap();
+        assert!(!make_key(&path).unwrap());
+        assert_eq!(read_key(&path).unwrap().expose(), first.expose());
+        let mode = |mode| std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&path, mode(0o640)).unwrap();
+        assert!(read_key(&path).unwrap_err().to_string().contains("mode 0640"));
+        std::fs::set_permissions(&path, mode(0o600)).unwrap();
+        std::fs::write(&path, "short").unwrap();
+        assert!(read_key(&path).unwrap_err().to_string().contains("32 bytes"));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

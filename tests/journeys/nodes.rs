@@ -1,0 +1,236 @@
+//! Nodes as processes around one database: killed, put to sleep and woken, told to end.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use cog_base::Value;
+use cog_base::entropy::{Entropy as _, SeededEntropy};
+use cog_base::json::parse;
+use cog_services::postgres::{APPLICATION, Database, OWNER};
+
+use crate::program::{Answer, Folder, id, text};
+
+const LONG: Duration = Duration::from_secs(120);
+const PAGES: usize = 12;
+
+/// A database, and a folder in which its nodes and those who ask them are.
+struct Town {
+    database: Database,
+    folder: Folder,
+}
+
+/// A node that runs, and what it says.
+struct Node {
+    process: Child,
+    said: Receiver<Value>,
+}
+
+impl Town {
+    fn new(name: &str) -> Self {
+        let folder = Folder::example(name, "07-three-nodes");
+        let town = Self { database: Database::new().unwrap(), folder };
+        let owner = town.database.url(OWNER);
+        let prepare =
+            ["database", "prepare", "--application", APPLICATION, "--database-url", &owner];
+        town.cog(&prepare).ends(0).says(&["the tables are those of this release", "master key"]);
+        town
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.folder.command(arguments);
+        command.env("COGNITIONOS_DATABASE_URL", self.database.url(APPLICATION));
+        command
+    }
+
+    fn cog(&self, arguments: &[&str]) -> Answer {
+        Answer::of(self.command(arguments).output().unwrap())
+    }
+
+    fn node(&self, name: &str) -> Node {
+        let mut command = self.command(&["serve", "--json", "--node", name]);
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let (say, said) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _ = say.send(parse(&line).unwrap());
+            }
+        });
+        let node = Node { process, said };
+        node.waits_for("serving");
+        node
+    }
+
+    fn new_tenant(&self) -> String {
+        self.cog(&["database", "new-tenant"]).ends(0).id("ten")
+    }
+
+    /// Ask for a run of twelve pages.
+    fn submit(&self, tenant: &str, key: &str, more: &[&str]) -> Answer {
+        let folder = format!("folder=pages/{key}");
+        let asked = ["submit", "workflow.yaml", "--tenant", tenant, "--key", key];
+        let asked = [&asked[..], &["--input", &folder, "--input", "pause_ms=60"], more].concat();
+        self.cog(&asked)
+    }
+
+    /// Ask for so many runs of each of so many tenants: tenant, key and run.
+    fn load(&self, tenants: usize, runs: usize) -> Vec<(String, String, String)> {
+        let mut load = Vec::new();
+        for number in 0..tenants {
+            let tenant = self.new_tenant();
+            for run in 0..runs {
+                let key = format!("{number}-{run}");
+                let run = self.submit(&tenant, &key, &[]).ends(0).id("run");
+                load.push((tenant.clone(), key, run));
+            }
+        }
+        load
+    }
+
+    fn written(&self) -> usize {
+        let runs = std::fs::read_dir(self.folder.path("pages")).into_iter().flatten();
+        let pages =
+            runs.flat_map(|run| std::fs::read_dir(run.unwrap().path()).into_iter().flatten());
+        pages
+            .filter(|page| page.as_ref().unwrap().file_name().to_string_lossy().ends_with(".txt"))
+            .count()
+    }
+
+    fn wait_for_pages(&self, count: usize) {
+        let begun = Instant::now();
+        while self.written() < count {
+            assert!(begun.elapsed() < LONG, "{} of {count} pages", self.written());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Every run of a load has ended as it should, everything was done once, and the logs say so.
+    fn is_done(&self, load: &[(String, String, String)]) {
+        for (tenant, key, run) in load {
+            let ended = self.submit(tenant, key, &["--wait"]).ends(0).says(&["completed"]);
+            assert_eq!(ended.id("run"), *run, "asked again, it is the same run");
+        }
+        assert_eq!(self.written(), load.len() * PAGES);
+        let audits = self.cog(&["database", "audit", "--json"]).ends(0).jsons();
+        let sum = |path: &[&str]| audits.iter().filter_map(|it| it.at(path)?.as_u64()).sum::<u64>();
+        let pages = (load.len() * PAGES) as u64;
+        assert_eq!(sum(&["runs"]), load.len() as u64);
+        assert_eq!(sum(&["sealed"]), load.len() as u64);
+        assert_eq!(sum(&["outcomes", "completed"]), pages);
+        assert_eq!(sum(&["receipts"]), pages + sum(&["outcomes", "abandoned"]));
+        assert_eq!(sum(&["open_receipts"]) + sum(&["outcomes", "unknown"]), 0);
+        let tenants: BTreeSet<&String> = load.iter().map(|(tenant, ..)| tenant).collect();
+        assert_eq!(audits.len(), tenants.len());
+    }
+}
+
+impl Node {
+    /// Wait until it says this.
+    fn waits_for(&self, event: &str) -> Value {
+        let begun = Instant::now();
+        loop {
+            let left = LONG.checked_sub(begun.elapsed()).unwrap_or_default();
+            let said = self.said.recv_timeout(left);
+            let said = said.unwrap_or_else(|error| panic!("it does not say `{event}`: {error}"));
+            if text(&said, &["event"]) == event {
+                return said;
+            }
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Tell it to end, and wait until it has.
+    fn ends(mut self) {
+        self.signal("-TERM");
+        assert_eq!(self.process.wait().unwrap().code(), Some(0));
+        self.waits_for("stopped");
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may be gone, and asleep it cannot end by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn nodes_are_killed_at_random_and_everything_is_done_once() {
+    let town = Town::new("nodes-killed");
+    let mut dice = SeededEntropy::new(u64::from(std::process::id()));
+    let mut nodes: Vec<Node> = (0..3).map(|number| town.node(&format!("n{number}"))).collect();
+    let load = town.load(5, 2);
+    for kills in 0..8 {
+        let mut bytes = [0; 2];
+        dice.fill(&mut bytes).unwrap();
+        let [which, pause] = bytes.map(usize::from);
+        let which = which % nodes.len();
+        std::thread::sleep(Duration::from_millis(100 + 2 * pause as u64));
+        nodes.swap_remove(which).kill();
+        nodes.push(town.node(&format!("n{}", 3 + kills)));
+    }
+    town.is_done(&load);
+    nodes.into_iter().for_each(Node::ends);
+}
+
+#[test]
+fn of_what_a_node_does_that_slept_through_the_end_of_its_claims_nothing_counts() {
+    let town = Town::new("nodes-asleep");
+    let sleeper = town.node("sleeper");
+    let load = town.load(3, 2);
+    town.wait_for_pages(6);
+    sleeper.signal("-STOP");
+    let other = town.node("other");
+    let begun = Instant::now();
+    other.waits_for("opened");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    // In the middle of what the other does.
+    town.wait_for_pages(load.len() * PAGES / 2);
+    sleeper.signal("-CONT");
+    sleeper.waits_for("lost");
+    town.is_done(&load);
+    other.ends();
+    // It goes on as a node like any other.
+    let tenant = town.new_tenant();
+    town.submit(&tenant, "later", &["--wait"]).ends(0).says(&["completed"]);
+    sleeper.ends();
+}
+
+#[test]
+fn what_is_asked_for_wrongly_is_told_before_anything_is_asked() {
+    let town = Town::new("nodes-wrong");
+    let tenant = town.new_tenant();
+    town.submit("ten_x", "a", &[]).ends(2).says(&["not an id", "new-tenant"]);
+    town.cog(&["submit", "nowhere.yaml", "--tenant", &tenant]).ends(2).says(&["nowhere.yaml"]);
+    town.submit(&tenant, "a", &[]).ends(0);
+    let other =
+        ["submit", "workflow.yaml", "--tenant", &tenant, "--key", "a", "--input", "folder=b"];
+    town.cog(&other).ends(7).says(&["something else was asked for as `a`", "another --key"]);
+    let no_key = ["serve", "--master-key-file", "nowhere.key"];
+    town.cog(&no_key).ends(2).says(&["no master key at nowhere.key", "database prepare"]);
+    town.folder.write("other.key", &"k".repeat(32));
+    let open = Command::new("chmod").arg("644").arg(town.folder.path("other.key")).status();
+    assert!(open.unwrap().success());
+    let other_key = ["serve", "--master-key-file", "other.key"];
+    town.cog(&other_key).ends(1).says(&["mode 0644"]);
+    let close = Command::new("chmod").arg("600").arg(town.folder.path("other.key")).status();
+    assert!(close.unwrap().success());
+    town.cog(&other_key).ends(1).says(&["another master key"]);
+    let mut nowhere = town.folder.command(&["database", "audit"]);
+    let answer = Answer::of(nowhere.env_remove("COGNITIONOS_DATABASE_URL").output().unwrap());
+    answer.ends(2).says(&["--database-url"]);
+    assert_eq!(id(&town.cog(&["database", "audit", "--json"]).ends(0).out, "ten"), None);
+}
