@@ -194,6 +194,8 @@ impl<'a> Watch<'a> {
             | What::Listening { .. }
             | What::Signalled { .. }
             | What::NotTaken { .. }
+            | What::Held { .. }
+            | What::NotPaused { .. }
             | What::Parked { .. }
             | What::Stopped { .. } => bail!("a run did not go as it should: {:?}", notice.what),
         }

@@ -40,6 +40,8 @@ pub struct Faults {
     pub unclear: u64,
     /// The clock jumps.
     pub clock: u64,
+    /// Somebody holds a run, at any event.
+    pub pause: u64,
     /// Somebody ends a run, at any event or as it is resumed.
     pub cancel: u64,
 }
@@ -91,6 +93,7 @@ enum Event {
     Timer { at: Timestamp, timer: Timer },
     Answer { run: RunId, approval: ApprovalId },
     Signal { run: RunId, name: String },
+    Unpause { run: RunId },
 }
 
 /// The simulated program and its surroundings.
@@ -126,6 +129,7 @@ impl World {
             failed: 10 + dice.below(100),
             unclear: 20 + dice.below(100),
             clock: 30 + dice.below(100),
+            pause: 100 + dice.below(400),
             cancel: 100 + dice.below(400),
         };
         Self::with_faults(seed, faults)
@@ -222,6 +226,9 @@ impl World {
         if self.one_in(self.faults.cancel) {
             self.cancel()?;
         }
+        if self.one_in(self.faults.pause) {
+            self.pause()?;
+        }
         let choices = self.under_way.len() as u64
             + u64::from(!self.commits.is_empty())
             + u64::from(!self.to_start.is_empty());
@@ -259,6 +266,15 @@ impl World {
         self.clock.0.fetch_add(jump, Ordering::Relaxed);
     }
 
+    /// Somebody holds one of the runs, if it is open.
+    fn pause(&mut self) -> Result<(), Broken> {
+        let place = self.dice.below(self.scenario.all.len() as u64);
+        let start = usize::try_from(place).ok().and_then(|place| self.scenario.all.get(place));
+        let Some(run) = start.map(|start| start.run) else { return Ok(()) };
+        let who = self.actor("user:cfo")?;
+        self.handle(Input::Pause { run, who, reason: "not now".to_owned() })
+    }
+
     /// Somebody ends one of the runs, if it is open.
     fn cancel(&mut self) -> Result<(), Broken> {
         let place = self.dice.below(self.scenario.all.len() as u64);
@@ -285,6 +301,10 @@ impl World {
                 let no = self.dice.below(4) == 0;
                 let verdict = if no { Err("not this time".into()) } else { Ok(()) };
                 self.handle(Input::Answer { run, approval, who, verdict })
+            }
+            Event::Unpause { run } => {
+                let who = self.actor("user:cfo")?;
+                self.handle(Input::Unpause { run, who, reason: "now".to_owned() })
             }
             Event::Signal { run, name } => self.signal(run, name),
         }
@@ -372,7 +392,11 @@ impl World {
                     let at = self.clock.now().plus_ms(ms);
                     self.under_way.push(Event::Timer { at, timer });
                 }
-                Output::Notice(Notice { run, what: What::Parked { approvals, signals } }) => {
+                Output::Notice(Notice {
+                    run,
+                    what: What::Parked { approvals, signals, paused },
+                }) => {
+                    self.under_way.extend(paused.map(|_| Event::Unpause { run }));
                     let answers = approvals.into_iter();
                     self.under_way.extend(answers.map(|approval| Event::Answer { run, approval }));
                     for (_, name) in signals {

@@ -15,7 +15,8 @@ Examples:
   cognitionos ledger verify
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 not authenticated, 4 refused by policy,
-5 limit or quota, 6 timeout, 7 conflict, 8 waiting for approval or a signal, 130 interrupted, 143 ended
+5 limit or quota, 6 timeout, 7 conflict, 8 waiting for approval or a signal, or
+paused, 130 interrupted, 143 ended
 by SIGTERM.")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -67,6 +68,16 @@ Examples:
     Approvals(ApprovalsCommand),
     /// Send a run a message that one of its steps waits for.
     Signal(SignalArgs),
+    /// Hold a run: nothing new of it begins, what is under way comes to its end.
+    #[command(after_help = "\
+Examples:
+  cognitionos pause run_01j… --reason 'the supplier is under audit' --as user:cfo")]
+    Pause(HoldArgs),
+    /// Let a run go on that was held.
+    #[command(after_help = "\
+Examples:
+  cognitionos unpause run_01j… --reason 'the audit is over' --as user:cfo")]
+    Unpause(HoldArgs),
     /// Look at the ledger, prove, verify and export it.
     #[command(subcommand)]
     #[command(after_help = "\
@@ -137,7 +148,7 @@ pub(crate) struct RunArgs {
     /// The environment, if not the one the workflow names.
     #[arg(long, value_name = "NAME", value_parser = environment)]
     pub(crate) environment: Option<String>,
-    /// Go on with a run that was killed, or that waited for approval or a signal.
+    /// Go on with a run that was killed, or that waited, or was paused.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "input"])]
     pub(crate) resume: Option<String>,
     /// End a run that was killed, or that waits for approval: nothing more of it begins.
@@ -203,6 +214,23 @@ pub(crate) struct SignalArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) subject: Option<String>,
     /// Who sends it.
+    #[arg(
+        long = "as",
+        value_name = "ACTOR",
+        env = "COGNITIONOS_ACTOR",
+        default_value = "user:operator"
+    )]
+    pub(crate) actor: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HoldArgs {
+    /// The run (run_…).
+    pub(crate) run: String,
+    /// Why; it is kept in the ledger.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(crate) reason: String,
+    /// Who does it.
     #[arg(
         long = "as",
         value_name = "ACTOR",

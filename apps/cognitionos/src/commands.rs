@@ -4,6 +4,7 @@ pub(crate) mod approvals;
 pub(crate) mod canon;
 pub(crate) mod doctor;
 pub(crate) mod ledger;
+pub(crate) mod pause;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod signal;

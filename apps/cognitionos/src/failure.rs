@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Timeout = 6,
     /// Something else stands in the way.
     Conflict = 7,
-    /// Waiting for approval or a signal.
+    /// Waiting for approval or a signal, or paused.
     Waiting = 8,
     /// Interrupted.
     Interrupted = 130,

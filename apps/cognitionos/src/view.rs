@@ -60,6 +60,8 @@ impl Counts {
                 | Kind::ApprovalGranted
                 | Kind::ApprovalRejected
                 | Kind::Signal
+                | Kind::SessionPaused
+                | Kind::SessionUnpaused
                 | Kind::SessionSealed
                 | Kind::BodiesErased
                 | Kind::SegmentPruned => {}
@@ -126,6 +128,8 @@ impl<'a> View<'a> {
             | What::Retried { .. }
             | What::Planned { .. }
             | What::Listening { .. }
+            | What::Held { .. }
+            | What::NotPaused { .. }
             | What::Signalled { .. }
             | What::NotTaken { .. }
             | What::NotCounted { .. }
@@ -188,6 +192,22 @@ impl<'a> View<'a> {
             What::Sleeping { step, ms } => {
                 vec![self.line(Tone::Faint, "sleep", step, &lasting(*ms), "")]
             }
+            What::Listening { .. }
+            | What::Signalled { .. }
+            | What::Held { .. }
+            | What::NotPaused { .. }
+            | What::NotTaken { .. }
+            | What::NotCounted { .. } => self.outside(&notice.what),
+            What::Parked { .. } | What::Sealed(_) => Vec::new(),
+            What::Stopped { message } => {
+                vec![self.line(Tone::Bad, "stopped", "", message, "")]
+            }
+        }
+    }
+
+    /// What somebody outside sent or did, and what is waited for.
+    fn outside(&self, what: &What) -> Vec<String> {
+        match what {
             What::Listening { step, signal } => {
                 vec![self.line(
                     Tone::Faint,
@@ -201,16 +221,30 @@ impl<'a> View<'a> {
                 let what = if *again { "the run has it already" } else { from.as_str() };
                 vec![self.line(Tone::Good, "signal", name, what, signal)]
             }
+            What::Held { pauses, by, reason } => {
+                let word = if *pauses { "paused" } else { "go on" };
+                vec![self.line(Tone::Ask, word, by, reason, "")]
+            }
+            What::NotPaused { message } => vec![self.line(Tone::Bad, "no", "", message, "")],
             What::NotTaken { signal, message } => {
                 vec![self.line(Tone::Bad, "no", signal, message, "")]
             }
             What::NotCounted { approval, message } => {
                 vec![self.line(Tone::Bad, "no", &approval.to_string(), message, "")]
             }
-            What::Parked { .. } | What::Sealed(_) => Vec::new(),
-            What::Stopped { message } => {
-                vec![self.line(Tone::Bad, "stopped", "", message, "")]
-            }
+            What::Started { .. }
+            | What::Permitted { .. }
+            | What::Refused { .. }
+            | What::Asked { .. }
+            | What::Waiting { .. }
+            | What::Retried { .. }
+            | What::Settled { .. }
+            | What::Planned { .. }
+            | What::Fell { .. }
+            | What::Sleeping { .. }
+            | What::Parked { .. }
+            | What::Sealed(_)
+            | What::Stopped { .. } => Vec::new(),
         }
     }
 

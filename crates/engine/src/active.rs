@@ -12,6 +12,7 @@ use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
 use crate::choose::Choice;
+use crate::pause::Paused;
 use crate::signals::Sent;
 use crate::start::BUDGET_TIMER;
 use crate::steps::read;
@@ -52,6 +53,8 @@ pub(crate) struct Active {
     pub(crate) end: Option<Ending>,
     pub(crate) sealing: bool,
     pub(crate) parked: bool,
+    /// Somebody holds it.
+    pub(crate) paused: Option<Paused>,
     /// Somebody has ended it.
     pub(crate) is_cancelled: bool,
     pub(crate) tally: Tally,
@@ -78,6 +81,7 @@ pub(crate) enum Later {
     Due(String),
     Cancel(Actor, String),
     Signal(Box<Sent>),
+    Hold(bool, Actor, String),
 }
 
 /// Something noted that is to be done.
@@ -153,6 +157,7 @@ impl Active {
             end: None,
             sealing: false,
             parked: false,
+            paused: None,
             is_cancelled: false,
             tally: Tally::default(),
         }
@@ -285,6 +290,11 @@ impl Active {
             || !self.probes.is_empty()
             || !self.sleeping.is_empty()
             || self.wanted.values().any(|wanted| wanted.state == State::Leased)
+    }
+
+    /// Whether somebody has ended it.
+    pub(crate) fn is_being_ended(&self) -> bool {
+        self.is_cancelled
     }
 
     /// The requests it waits for.

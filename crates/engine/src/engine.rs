@@ -74,6 +74,24 @@ pub enum Input {
         /// The message.
         sent: Box<crate::signals::Sent>,
     },
+    /// Somebody holds a run: nothing new of it begins.
+    Pause {
+        /// The run.
+        run: RunId,
+        /// Who.
+        who: Actor,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody lets a run go on that was held.
+    Unpause {
+        /// The run.
+        run: RunId,
+        /// Who.
+        who: Actor,
+        /// Why.
+        reason: String,
+    },
     /// Somebody ends a run that is in memory; one that is not is ended as it is resumed
     /// ([`crate::resume::Resumption::cancel`]).
     Cancel {
@@ -303,6 +321,12 @@ impl Engine {
             Input::Due(timer) => self.due(timer, &mut turn)?,
             Input::Answer { run, approval, who, verdict } => {
                 self.answer(run, approval, &who, verdict, &mut turn);
+            }
+            Input::Pause { run, who, reason } => {
+                self.hold_run(run, true, (who, reason), &mut turn)?;
+            }
+            Input::Unpause { run, who, reason } => {
+                self.hold_run(run, false, (who, reason), &mut turn)?;
             }
             Input::Signal { run, sent } => self.signal(run, *sent, &mut turn)?,
             Input::Cancel { run, who, reason } => self.cancel(run, who, reason, &mut turn)?,

@@ -158,14 +158,15 @@ impl History {
         let entry = &record.entry;
         self.now = entry.at();
         match entry.kind() {
-            Kind::Receipt => self.receipt(record)?,
+            Kind::Receipt => self.begins(entry).and_then(|()| self.receipt(record))?,
             Kind::Denial => self.denial(record)?,
-            Kind::ApprovalRequested => self.requested(record)?,
+            Kind::ApprovalRequested => self.begins(entry).and_then(|()| self.requested(record))?,
             Kind::ApprovalGranted | Kind::ApprovalRejected => {}
             Kind::Outcome => self.outcome(record)?,
-            Kind::PlanSelected => self.planned(record)?,
+            Kind::PlanSelected => self.begins(entry).and_then(|()| self.planned(record))?,
             Kind::Evidence => self.evidence(entry)?,
             Kind::Signal => self.signalled(record)?,
+            Kind::SessionPaused | Kind::SessionUnpaused => self.held(entry)?,
             Kind::SessionSealed => self.seal(entry)?,
             Kind::SessionStarted
             | Kind::Genesis
@@ -257,6 +258,10 @@ impl History {
         let step = step_of(entry)?;
         if let Some(ask) = self.active.asks.get_mut(&step) {
             ask.approval = Some(id);
+            // A run that was held asks later than it wanted to.
+            if let Some(armed) = self.armed.get_mut(&step) {
+                armed.at = entry.at();
+            }
             return Ok(());
         }
         let step = self.fits(entry)?;

@@ -139,6 +139,20 @@ pub enum What {
         /// Why.
         message: String,
     },
+    /// Somebody holds the run, or lets it go on.
+    Held {
+        /// Whether it is held from now on.
+        pauses: bool,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A run cannot be held or let go on.
+    NotPaused {
+        /// Why.
+        message: String,
+    },
     /// Somebody's answer does not count.
     NotCounted {
         /// The request.
@@ -146,12 +160,14 @@ pub enum What {
         /// Why.
         message: String,
     },
-    /// Nothing goes on before people answer or a signal comes.
+    /// Nothing goes on before people answer, a signal comes, or the run is let go on.
     Parked {
         /// The requests.
         approvals: Vec<ApprovalId>,
         /// The steps that wait for a signal, each with its name.
         signals: Vec<(String, String)>,
+        /// Who holds the run.
+        paused: Option<crate::pause::Paused>,
     },
     /// The run is sealed.
     Sealed(Sealed),

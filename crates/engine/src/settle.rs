@@ -289,6 +289,9 @@ impl Engine {
                 Later::Performed(performed) => self.performed(*performed, turn)?,
                 Later::Probed(receipt, found) => self.probed(id, receipt, found, turn)?,
                 Later::Due(name) => self.due(Timer { run: id, name }, turn)?,
+                Later::Hold(pauses, who, reason) => {
+                    self.hold_run(id, pauses, (who, reason), turn)?;
+                }
                 Later::Signal(sent) => self.signal(id, *sent, turn)?,
                 Later::Cancel(who, reason) => self.cancel(id, who, reason, turn)?,
             }

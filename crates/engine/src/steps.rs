@@ -66,7 +66,7 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<Option<Event>, NoEntropy> {
         // What is wanted stays so, for the engine that resumes the run.
-        if self.is_held && matches!(todo, Todo::Choice(_) | Todo::Question(..)) {
+        if self.is_quiet(id) && matches!(todo, Todo::Choice(_) | Todo::Question(..)) {
             return Ok(None);
         }
         let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
@@ -112,6 +112,11 @@ impl Engine {
         }
     }
 
+    /// Whether nothing new of a run is asked for now.
+    fn is_quiet(&self, id: RunId) -> bool {
+        self.is_held || self.runs.get(&id).is_some_and(Active::is_paused)
+    }
+
     /// Put a wanted effect to the gate. The event, if the answer is final at once.
     pub(crate) fn ask(
         &mut self,
@@ -119,7 +124,7 @@ impl Engine {
         step: &StepPath,
         turn: &mut Turn,
     ) -> Result<Option<Event>, NoEntropy> {
-        if self.is_held {
+        if self.is_quiet(id) {
             return Ok(None);
         }
         let Some(active) = self.runs.get(&id) else { return Ok(None) };

@@ -17,6 +17,8 @@ mod house;
 mod lost;
 #[path = "engine/pieces.rs"]
 mod pieces;
+#[path = "engine/pause.rs"]
+mod pause;
 #[path = "engine/rejected.rs"]
 mod rejected;
 #[path = "engine/signals.rs"]

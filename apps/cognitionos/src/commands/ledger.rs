@@ -143,6 +143,8 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         | Kind::PlanSelected
         | Kind::Outcome
         | Kind::Signal
+        | Kind::SessionPaused
+        | Kind::SessionUnpaused
         | Kind::SessionSealed
         | Kind::BodiesErased
         | Kind::SegmentPruned => Tone::Faint,
@@ -168,9 +170,11 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         | Kind::Promotion
         | Kind::ApprovalGranted
         | Kind::BodiesErased => text("note").to_owned(),
-        Kind::CanonRejected | Kind::ApprovalRejected | Kind::SegmentPruned => {
-            text("reason").to_owned()
-        }
+        Kind::CanonRejected
+        | Kind::ApprovalRejected
+        | Kind::SessionPaused
+        | Kind::SessionUnpaused
+        | Kind::SegmentPruned => text("reason").to_owned(),
     };
     let kind = terminal.tint(tone, &format!("{:<18}", entry.kind().as_str()));
     let id = terminal.tint(Tone::Faint, entry.id().unwrap_or_default());

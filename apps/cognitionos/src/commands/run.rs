@@ -71,6 +71,8 @@ enum End {
         asked: Vec<Wanted>,
         /// Steps that wait for a signal, each with its name.
         signals: Vec<(String, String)>,
+        /// Who holds the run.
+        paused: Option<cog_engine::Paused>,
         so_far: String,
     },
     Stopped(String),
@@ -280,7 +282,7 @@ fn drive(
     let mut view = View::new(terminal, plan.counts, file);
     let inbox = driver.inbox();
     inbox.send(plan.input);
-    let (mut parked, mut awaited) = (Vec::new(), Vec::new());
+    let (mut parked, mut awaited, mut held) = (Vec::new(), Vec::new(), None);
     loop {
         let mut asking = false;
         for notice in driver.turn(TURN_MS)? {
@@ -294,8 +296,8 @@ fn drive(
                     view.clear();
                     return Ok(End::Stopped(message));
                 }
-                What::Parked { approvals, signals } => {
-                    (parked, awaited, asking) = (approvals, signals, true);
+                What::Parked { approvals, signals, paused } => {
+                    (parked, awaited, held, asking) = (approvals, signals, paused, true);
                 }
                 // An answer that came too late: the run waits as before.
                 What::NotCounted { .. } => asking = true,
@@ -309,6 +311,8 @@ fn drive(
                 | What::Planned { .. }
                 | What::Fell { .. }
                 | What::Listening { .. }
+                | What::Held { .. }
+                | What::NotPaused { .. }
                 | What::Signalled { .. }
                 | What::NotTaken { .. }
                 | What::Sleeping { .. } => {}
@@ -325,7 +329,8 @@ fn drive(
         let answers = desk.ask(driver, &parked);
         if answers.is_empty() {
             let asked = parked.iter().map(|id| wanted(driver, *id, desk.canon)).collect();
-            return Ok(End::Parked { asked, signals: awaited, so_far: view.totals() });
+            let so_far = view.totals();
+            return Ok(End::Parked { asked, signals: awaited, paused: held, so_far });
         }
         for ask::Answer { approval, who, verdict } in answers {
             inbox.send(Input::Answer { run: plan.run, approval, who, verdict });

@@ -86,6 +86,8 @@ fn tell(record: &Record, about: Option<&Record>, terminal: &Terminal) {
         | Kind::Evidence
         | Kind::Promotion
         | Kind::SessionStarted
+        | Kind::SessionPaused
+        | Kind::SessionUnpaused
         | Kind::SessionSealed
         | Kind::BodiesErased
         | Kind::SegmentPruned => {

@@ -71,6 +71,8 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
         | What::Asked { .. }
         | What::Planned { .. }
         | What::Listening { .. }
+        | What::Held { .. }
+        | What::NotPaused { .. }
         | What::Signalled { .. }
         | What::NotTaken { .. }
         | What::NotCounted { .. }
@@ -124,7 +126,12 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
             "not_taken",
             vec![("signal", signal.as_str().into()), ("message", message.as_str().into())],
         ),
-        What::Parked { approvals, signals } => {
+        What::Held { pauses, by, reason } => (
+            if *pauses { "paused" } else { "unpaused" },
+            vec![("by", by.as_str().into()), ("reason", reason.as_str().into())],
+        ),
+        What::NotPaused { message } => ("not_paused", vec![("message", message.as_str().into())]),
+        What::Parked { approvals, signals, paused } => {
             let signal = |(step, name): &(String, String)| {
                 Value::map([("step", step.as_str()), ("signal", name.as_str())])
             };
@@ -133,6 +140,7 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
                 vec![
                     ("approvals", Value::list(approvals.iter().copied())),
                     ("signals", Value::list(signals.iter().map(signal))),
+                    ("paused", paused.as_ref().map(|paused| paused.by.as_str()).into()),
                 ],
             )
         }

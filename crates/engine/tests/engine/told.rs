@@ -20,6 +20,8 @@ fn told(house: &House) -> Vec<String> {
         What::Listening { step, signal } => format!("listening {step} {signal}"),
         What::Signalled { signal, .. } => format!("signalled {signal}"),
         What::NotTaken { signal, .. } => format!("not taken {signal}"),
+        What::Held { pauses, .. } => format!("held {pauses}"),
+        What::NotPaused { .. } => "not paused".to_owned(),
         What::NotCounted { .. } => "not counted".to_owned(),
         What::Parked { .. } => "parked".to_owned(),
         What::Sealed(sealed) => sealed.status.clone(),

@@ -264,6 +264,8 @@ fn row(entry: &Entry) -> [String; 17] {
         | Kind::ApprovalRequested
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
+        | Kind::SessionUnpaused
+        | Kind::SessionPaused
         | Kind::Signal
         | Kind::BodiesErased
         | Kind::SegmentPruned => String::new(),

@@ -2,7 +2,7 @@
 
 use cog_base::id::RunId;
 use cog_base::words::counted;
-use cog_engine::Sealed;
+use cog_engine::{Paused, Sealed};
 
 use super::{End, Wanted};
 use crate::failure::{Exit, Failure};
@@ -39,7 +39,13 @@ pub(super) fn report(
             }
             exit_of(sealed)
         }
-        End::Parked { asked, signals, so_far } => {
+        End::Parked { paused: Some(paused), so_far, .. } => {
+            if !terminal.json {
+                held(run, paused, so_far, terminal);
+            }
+            Exit::Waiting
+        }
+        End::Parked { asked, signals, paused: None, so_far } => {
             if !terminal.json {
                 parked(run, (asked, signals), so_far, terminal);
             }
@@ -65,6 +71,16 @@ pub(super) fn report(
         look_closer(run, terminal);
     }
     Ok(exit)
+}
+
+/// Somebody holds the run: nothing goes on before it is let go on.
+fn held(run: RunId, paused: &Paused, so_far: &str, terminal: &Terminal) {
+    let word = terminal.tint(Tone::Ask, "paused");
+    let Paused { by, reason } = paused;
+    terminal.say(&format!("\n{word}  {run}\n{so_far}"));
+    terminal.say(&format!("  by {}: {}", plain(by), plain(reason)));
+    terminal.say(&format!("  cognitionos unpause {run} --reason TEXT"));
+    terminal.say(&format!("  cognitionos run --resume {run}"));
 }
 
 /// What a run waits for: requests, and steps with the names of their signals.
