@@ -25,6 +25,11 @@ const EVENTS_MAX: u64 = 20_000;
 /// Crashes after which the world stops failing, so that it can end.
 const CRASHES_MAX: u64 = 12;
 
+/// Who may end a run: who began it, and who is in the role that the canon names.
+pub(crate) const MAY_END: [&str; 2] = ["user:operator", "user:ada"];
+/// Who may not: who approves payments, an agent in that role, and nobody.
+const MAY_NOT_END: [&str; 3] = ["user:cfo", "agent:clerk", "user:nobody"];
+
 /// How often what goes wrong: once in so many.
 #[derive(Clone, Copy, Debug)]
 pub struct Faults {
@@ -280,8 +285,16 @@ impl World {
         let place = self.dice.below(self.scenario.all.len() as u64);
         let start = usize::try_from(place).ok().and_then(|place| self.scenario.all.get(place));
         let Some(run) = start.map(|start| start.run) else { return Ok(()) };
-        let who = self.actor("user:cfo")?;
+        let who = self.somebody()?;
         self.handle(Input::Cancel { run, who, reason: "not any more".to_owned() })
+    }
+
+    /// Who wants to end a run: one time in two somebody who may not.
+    fn somebody(&mut self) -> Result<Actor, Broken> {
+        let entitled = self.dice.below(2) == 0;
+        let people = if entitled { &MAY_END[..] } else { &MAY_NOT_END[..] };
+        let place = usize::try_from(self.dice.below(people.len() as u64)).unwrap_or(0);
+        self.actor(people.get(place).copied().unwrap_or_default())
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Broken> {
@@ -445,7 +458,7 @@ impl World {
             let sealed = records.iter().any(|it| it.entry.kind() == Kind::SessionSealed);
             if !sealed {
                 let is_ended = self.one_in(self.faults.cancel / 10);
-                let who = self.actor("user:cfo")?;
+                let who = self.somebody()?;
                 let cancel = is_ended.then(|| (who, "not any more".to_owned()));
                 self.handle(Input::Resume(Box::new(Resumption { records, cancel })))?;
             }

@@ -19,6 +19,7 @@ mod canon;
 mod codes;
 mod docs;
 mod examples;
+mod ending;
 mod files;
 mod help;
 mod json;

@@ -3,11 +3,12 @@
 
 mod event;
 pub(crate) mod told;
+pub(crate) mod undone;
 
 use cog_base::id::RunId;
 use cog_base::words::{counted, lasting};
 use cog_base::{Micros, Value};
-use cog_engine::{Notice, Sealed, What};
+use cog_engine::{Cancelled, Notice, Sealed, What};
 use cog_ledger::{Entry, Kind};
 
 use crate::terminal::{Terminal, Tone, plain};
@@ -115,7 +116,7 @@ impl<'a> View<'a> {
         let counts = &mut self.counts;
         match what {
             What::Permitted { .. } => counts.receipts += 1,
-            What::Refused { .. } => counts.denials += 1,
+            What::Refused { .. } | What::NotCancelled { .. } => counts.denials += 1,
             What::Settled { cost, .. } => {
                 counts.settled += 1;
                 counts.spent = counts.spent.saturating_add(cost.get());
@@ -133,6 +134,7 @@ impl<'a> View<'a> {
             | What::Signalled { .. }
             | What::NotTaken { .. }
             | What::NotCounted { .. }
+            | What::EndsAlready { .. }
             | What::Parked { .. }
             | What::Sealed(_)
             | What::Stopped { .. } => {}
@@ -197,6 +199,8 @@ impl<'a> View<'a> {
             | What::Held { .. }
             | What::NotPaused { .. }
             | What::NotTaken { .. }
+            | What::NotCancelled { .. }
+            | What::EndsAlready { .. }
             | What::NotCounted { .. } => self.outside(&notice.what),
             What::Parked { .. } | What::Sealed(_) => Vec::new(),
             What::Stopped { message } => {
@@ -228,6 +232,14 @@ impl<'a> View<'a> {
             What::NotPaused { message } => vec![self.line(Tone::Bad, "no", "", message, "")],
             What::NotTaken { signal, message } => {
                 vec![self.line(Tone::Bad, "no", signal, message, "")]
+            }
+            What::NotCancelled { who, denial, code, reason, .. } => {
+                let what = format!("{who} may not end it: {reason} ({code})");
+                vec![self.line(Tone::Bad, "refuse", "run", &what, &denial.to_string())]
+            }
+            What::EndsAlready { cancelled } => {
+                let what = ends_already(cancelled.as_ref());
+                vec![self.line(Tone::Ask, "ending", "run", &what, "")]
             }
             What::NotCounted { approval, message } => {
                 vec![self.line(Tone::Bad, "no", &approval.to_string(), message, "")]
@@ -294,6 +306,15 @@ impl<'a> View<'a> {
         let what = message.map_or(price, str::to_owned);
         vec![self.line(tone, word, step, &what, receipt)]
     }
+}
+
+/// What is said to who wants to end a run that is being ended.
+fn ends_already(cancelled: Option<&Cancelled>) -> String {
+    let before = match cancelled {
+        Some(Cancelled { by, reason }) => format!("is already being cancelled, by {by}: {reason}"),
+        None => "is already ending by itself".to_owned(),
+    };
+    format!("{before}; this wish is not recorded")
 }
 
 /// What is said in place of a plan when there is none.

@@ -11,6 +11,7 @@ use cog_gate::decision::Need;
 use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
+use crate::cancel::Cancelled;
 use crate::choose::Choice;
 use crate::pause::Paused;
 use crate::signals::Sent;
@@ -56,7 +57,7 @@ pub(crate) struct Active {
     /// Somebody holds it.
     pub(crate) paused: Option<Paused>,
     /// Somebody has ended it.
-    pub(crate) is_cancelled: bool,
+    pub(crate) cancelled: Option<Cancelled>,
     pub(crate) tally: Tally,
 }
 
@@ -158,7 +159,7 @@ impl Active {
             sealing: false,
             parked: false,
             paused: None,
-            is_cancelled: false,
+            cancelled: None,
             tally: Tally::default(),
         }
     }
@@ -294,7 +295,7 @@ impl Active {
 
     /// Whether somebody has ended it.
     pub(crate) fn is_being_ended(&self) -> bool {
-        self.is_cancelled
+        self.cancelled.is_some()
     }
 
     /// The requests it waits for.

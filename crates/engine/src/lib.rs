@@ -18,11 +18,14 @@ pub mod signals;
 pub mod start;
 
 mod active;
+mod cancel;
 mod choose;
 mod retry;
 mod settle;
 mod steps;
+mod undone;
 
+pub use cancel::Cancelled;
 pub use driver::{Driver, Hands, Inbox, Ledger};
 pub use engine::{Engine, Input, Output, Settings, Timer};
 pub use history::{History, Mismatch, Record};
@@ -31,3 +34,4 @@ pub use pause::Paused;
 pub use resume::Resumption;
 pub use signals::Sent;
 pub use start::Start;
+pub use undone::NotUndone;

@@ -3,6 +3,8 @@
 use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId, SelectionId};
 use cog_base::{Micros, Value};
 
+use crate::cancel::Cancelled;
+
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -160,7 +162,25 @@ pub enum What {
         /// Why.
         message: String,
     },
-    /// Nothing goes on before people answer, a signal comes, or the run is let go on.
+    /// Somebody may not end the run, which goes on as before: the denial is durable.
+    NotCancelled {
+        /// Who.
+        who: String,
+        /// The denial.
+        denial: DenialId,
+        /// The code of the check that said no.
+        code: String,
+        /// Why, in words.
+        reason: String,
+        /// What would turn it round.
+        flips: Vec<String>,
+    },
+    /// Somebody wants to end a run that is being ended: nothing is recorded.
+    EndsAlready {
+        /// Who ended it before; nobody when it ends by itself and is being undone.
+        cancelled: Option<Cancelled>,
+    },
+    /// Nothing goes on before people answer or a signal comes.
     Parked {
         /// The requests.
         approvals: Vec<ApprovalId>,

@@ -163,12 +163,7 @@ impl Engine {
             }
             Answer::Refused(refusal) => {
                 active.wanted.remove(step);
-                let Refusal { id: denial, code, reason, flips, draft, .. } = *refusal;
-                turn.append(tenant, id, draft, Await::Nothing);
-                let event = refused(step, &denial.to_string(), &code, &reason);
-                let step = step.to_string();
-                turn.tell_behind(id, What::Refused { step, denial, code, reason, flips });
-                Some(event)
+                Some(self.refused(id, step, *refusal, turn))
             }
             Answer::NeedsApproval(asked) => {
                 wanted.state = State::Approval(asked.id);
@@ -190,6 +185,16 @@ impl Engine {
                 None
             }
         }
+    }
+
+    /// A refusal is on record, and the flow hears of it.
+    fn refused(&self, id: RunId, step: &StepPath, refusal: Refusal, turn: &mut Turn) -> Event {
+        let Refusal { id: denial, code, reason, flips, draft, .. } = refusal;
+        turn.append(self.settings.tenant, id, draft, Await::Nothing);
+        let event = refused(step, &denial.to_string(), &code, &reason);
+        let step = step.to_string();
+        turn.tell_behind(id, What::Refused { step, denial, code, reason, flips });
+        event
     }
 
     /// Arguments that make no effect: the attempt is on record, and the step fails.
@@ -231,7 +236,13 @@ impl Engine {
             effect: Consent { step: name.clone(), message, need, expires_ms },
             subject,
         };
-        let asked = self.gate.consult(&question, &world, self.entropy.as_mut())?;
+        let asked = match self.gate.consult(&question, &world, self.entropy.as_mut())? {
+            Ok(asked) => asked,
+            Err(refusal) => {
+                self.runs.get_mut(&id).map(|active| active.asks.remove(step));
+                return Ok(Some(self.refused(id, step, *refusal, turn)));
+            }
+        };
         if let Some(draft) = asked.draft {
             turn.append(self.settings.tenant, id, draft, Await::Asked);
         }

@@ -7,8 +7,10 @@
 )]
 
 mod ask;
+mod cancel;
 mod canon;
 mod end;
+mod nobody;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -26,8 +28,10 @@ use cog_engine::replay::replay_run;
 use cog_engine::{Driver, Engine, Input, Record, Resumption, Sealed, Settings, Start, What};
 use cog_gate::Actor;
 use cog_gate::snapshot::{Access, TenantStatus};
+use cog_ledger::Kind;
 
 use self::ask::{Desk, people};
+use self::cancel::Ending;
 use self::signals::Signals;
 use crate::cli::{Common, RunArgs};
 use crate::clock;
@@ -56,6 +60,8 @@ struct Plan {
     base: PathBuf,
     /// What the run did before.
     counts: Counts,
+    /// Who wants it to end instead of going on.
+    ending: Option<Ending>,
 }
 
 /// A consent that is waited for: the request, and who could give it.
@@ -76,6 +82,8 @@ enum End {
         so_far: String,
     },
     Stopped(String),
+    /// Who wanted to end it may not.
+    NotCancelled(String),
     /// A signal came.
     Left {
         exit: Exit,
@@ -107,8 +115,17 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     if args.cancel.is_none() {
         clock::look(&home, &common.data, terminal)?;
     }
-    let bound = canon::bind(&home, &plan, args, terminal)?;
+    let bound = match &plan.ending {
+        Some(_) => cancel::canon(&home, &plan.domain, terminal)?,
+        None => canon::bind(&home, &plan, args, terminal)?,
+    };
     let canon = bound.canon.as_deref();
+    if let (Input::Start(start), Some(file)) = (&plan.input, &args.file) {
+        nobody::check(&start.flow, &file.display().to_string(), canon)?;
+    }
+    if let Some(ending) = &plan.ending {
+        ending.admit(&home, &mut engine(&home, true)?)?;
+    }
     let roots = folders::admitted(&plan.roots, &plan.base, canon);
     let adapters = models::adapters(args, &plan.base, canon, plan.run, &roots)?;
     let workers = Workers::new(adapters).context("cannot start the workers")?;
@@ -116,7 +133,9 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let signals = Signals::watch(&workers, advice).context("cannot listen to signals")?;
     bound.found(&home, &plan.environment, &actor, terminal)?;
     let committer = home.committer()?;
-    let mut driver = driver(&home, workers, committer.clone())?;
+    let ledger = Box::new(Committed(committer.clone()));
+    let engine = engine(&home, plan.ending.is_some())?;
+    let mut driver = Driver::new(engine, ledger, Box::new(workers), Arc::new(SystemClock));
     let run = plan.run;
     let left = std::collections::BTreeSet::new();
     let desk = Desk { home: &home, canon, terminal, signals: &signals, left };
@@ -188,7 +207,7 @@ fn prepare(file: &Path, args: &RunArgs, common: &Common, actor: &Actor) -> anyho
         environment: args.environment.clone(),
     };
     let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
-    Ok(Plan { run, input, domain, environment, roots, base, counts })
+    Ok(Plan { run, input, domain, environment, roots, base, counts, ending: None })
 }
 
 fn read_workflow(file: &Path) -> anyhow::Result<String> {
@@ -215,13 +234,14 @@ fn prepare_resume(
 ) -> anyhow::Result<Plan> {
     let run: RunId = run.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
     let records = home.records(run)?;
+    // A run that has ended needs nothing any more, whatever of it was erased since.
+    if records.last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
+        let message = format!("{run} has ended; a sealed run cannot go on");
+        return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")));
+    }
     let history = replay_run(&records).map_err(|error: Mismatch| {
         Failure::told(Exit::Failed, format!("{run} cannot be resumed: {error}"))
     })?;
-    if history.is_sealed() {
-        let message = format!("{run} has ended; a sealed run cannot go on");
-        return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos replay {run}")));
-    }
     for (name, path) in history.places() {
         folders::keep_apart(name, Path::new(path), &common.data)?;
     }
@@ -249,26 +269,25 @@ fn prepare_resume(
     let base = PathBuf::from(history.base());
     let counts = Counts::of(records.iter().map(|record: &Record| record.entry.as_ref()));
     let input = Input::Resume(Box::new(Resumption { records, cancel }));
-    Ok(Plan { run, input, domain, environment, roots, base, counts })
+    let ending = cancel.as_ref().map(|(who, reason)| Ending::of(&history, who, reason));
+    Ok(Plan { run, input, domain, environment, roots, base, counts, ending })
 }
 
-fn driver(
-    home: &Home,
-    workers: Workers,
-    committer: cog_store::Committer,
-) -> anyhow::Result<Driver> {
+/// An engine that knows what binds. One that is to end a run does without a canon that cannot
+/// be read.
+fn engine(home: &Home, is_ending: bool) -> anyhow::Result<Engine> {
     let settings = Settings { tenant: home.tenant, status: TenantStatus::Active };
     let clock = Arc::new(SystemClock);
-    let mut engine = Engine::new(settings, clock.clone(), Box::new(SystemEntropy::new()));
+    let mut engine = Engine::new(settings, clock, Box::new(SystemEntropy::new()));
     let select = cog_store::Select { kinds: CANON_KINDS.into(), ..cog_store::Select::default() };
     home.each(select, |entry| engine.observe(entry))?;
     let newest = cog_store::Select { newest_first: true, limit: 1, ..cog_store::Select::default() };
     let last = home.scope()?.select(&newest).map_err(crate::home::told)?;
     last.iter().for_each(|entry| engine.observe(entry));
-    for canon in home.canons()?.into_values() {
-        engine.know(canon);
-    }
-    Ok(Driver::new(engine, Box::new(Committed(committer)), Box::new(workers), clock))
+    let canons =
+        home.canons().or_else(|error| if is_ending { Ok(BTreeMap::new()) } else { Err(error) })?;
+    canons.into_values().for_each(|canon| engine.know(canon));
+    Ok(engine)
 }
 
 /// Take turns until nothing goes on any more.
@@ -300,6 +319,11 @@ fn drive(
                     (parked, awaited, held, asking) = (approvals, signals, paused, true);
                 }
                 // An answer that came too late: the run waits as before.
+                // Whoever may not was refused before anything began: the canon changed since.
+                What::NotCancelled { reason, .. } => {
+                    view.clear();
+                    return Ok(End::NotCancelled(reason));
+                }
                 What::NotCounted { .. } => asking = true,
                 What::Started { .. }
                 | What::Permitted { .. }
@@ -310,6 +334,7 @@ fn drive(
                 | What::Settled { .. }
                 | What::Planned { .. }
                 | What::Fell { .. }
+                | What::EndsAlready { .. }
                 | What::Listening { .. }
                 | What::Held { .. }
                 | What::NotPaused { .. }

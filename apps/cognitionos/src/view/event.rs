@@ -76,6 +76,8 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
         | What::Signalled { .. }
         | What::NotTaken { .. }
         | What::NotCounted { .. }
+        | What::NotCancelled { .. }
+        | What::EndsAlready { .. }
         | What::Parked { .. }
         | What::Sealed(_)
         | What::Stopped { .. } => return None,
@@ -110,6 +112,21 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
             "not_counted",
             vec![("approval", (*approval).into()), ("message", message.as_str().into())],
         ),
+        What::NotCancelled { who, denial, code, reason, flips } => (
+            "not_cancelled",
+            vec![
+                ("who", who.as_str().into()),
+                ("denial", (*denial).into()),
+                ("code", code.as_str().into()),
+                ("reason", reason.as_str().into()),
+                ("flips", texts(flips)),
+            ],
+        ),
+        What::EndsAlready { cancelled } => {
+            let by = cancelled.as_ref().map(|it| it.by.as_str());
+            let reason = cancelled.as_ref().map(|it| it.reason.as_str());
+            ("ends_already", vec![("by", by.into()), ("reason", reason.into())])
+        }
         What::Listening { step, signal } => {
             ("listening", vec![("step", step.as_str().into()), ("signal", signal.as_str().into())])
         }

@@ -24,7 +24,12 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    fn known(canon: Canon) -> Self {
+    /// Nothing does.
+    pub(super) fn none() -> Self {
+        Self { canon: None, new: None }
+    }
+
+    pub(super) fn known(canon: Canon) -> Self {
         Self { canon: Some(Arc::new(canon)), new: None }
     }
 
@@ -70,7 +75,7 @@ pub(super) fn bind(
                 Tone::Ask,
                 "no canon: no --canon DIR and no folder `canon` beside the workflow, so everything is refused",
             ));
-            return Ok(Bound { canon: None, new: None });
+            return Ok(Bound::none());
         };
         return in_force_as_kept(home, digest);
     };

@@ -9,6 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::sealed_lines;
+use crate::view::undone::undone_lines;
 
 /// Tell how a run ended, and say how the program does.
 pub(super) fn report(
@@ -36,6 +37,9 @@ pub(super) fn report(
                 for line in sealed_lines(terminal, run, sealed, file) {
                     terminal.say(&line);
                 }
+                for line in undone_lines(&home.records(run)?, sealed.error.as_ref()) {
+                    terminal.say(&format!("  {line}"));
+                }
             }
             exit_of(sealed)
         }
@@ -54,6 +58,10 @@ pub(super) fn report(
         End::Left { exit, so_far } => {
             left(home, run, *exit, so_far, terminal);
             *exit
+        }
+        End::NotCancelled(reason) => {
+            let message = format!("{run} is not ended: {}", plain(reason));
+            return Err(Failure::advise(Exit::Refused, message, format!("cognitionos why {run}")));
         }
         End::Stopped(message) => {
             return Err(Failure::advise(
