@@ -19,6 +19,7 @@
 mod binding;
 mod check;
 mod connect;
+mod cursors;
 mod entries;
 mod error;
 mod folder;

@@ -32,6 +32,7 @@ pub(crate) fn for_writing(
     if let Some(Restored { tenant, was, now }) = shorter(&db, &folder)?.pop() {
         return Err(StoreError::RolledBack { tenant, was, now });
     }
+    schema::bring_up(&db)?;
     wal::count_pages(&db);
     let vault = Arc::new(Vault::new(master));
     let marks = Marks::open(&folder.high_water())?;

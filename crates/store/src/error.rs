@@ -78,6 +78,14 @@ pub enum StoreError {
         /// The node that owns it now, or that nobody does.
         owner: String,
     },
+    /// Somebody else delivers to this consumer now. The cursor is where they leave it.
+    #[error("the cursor of `{consumer}` over the log of {tenant} was taken by somebody else")]
+    Overtaken {
+        /// Whose log.
+        tenant: TenantId,
+        /// Which consumer.
+        consumer: String,
+    },
     /// The database server cannot be reached, or has not answered. A write that fails so was
     /// not kept.
     #[error("could not {doing}: the database server is not there")]
@@ -124,11 +132,11 @@ pub enum StoreError {
         known: i64,
     },
     /// The file was made by an earlier release whose format is not read any more.
-    #[error("the data have format {found}, this release reads format {known} alone")]
+    #[error("the data have format {found}, this release reads formats from {known} on")]
     TooOld {
         /// The format of the data.
         found: i64,
-        /// The one that this release reads.
+        /// The earliest that this release reads.
         known: i64,
     },
     /// What is kept does not hold together.
@@ -203,6 +211,7 @@ impl StoreError {
             | Self::RolledBack { .. }
             | Self::HeadMoved { .. }
             | Self::Owned { .. }
+            | Self::Overtaken { .. }
             | Self::Unknown { .. }
             | Self::OtherMasterKey
             | Self::Unbound { .. }
@@ -250,6 +259,7 @@ impl StoreError {
                  gone."
                     .into()
             }
+            Self::Overtaken { .. } => "Take the cursor anew to deliver from here again.".into(),
             Self::Unreachable { .. } => {
                 "Check that the server runs and that its address is right; work goes on by \
                  itself when it is back."
