@@ -268,8 +268,8 @@ fn prepare_resume(
     }
     let base = PathBuf::from(history.base());
     let counts = Counts::of(records.iter().map(|record: &Record| record.entry.as_ref()));
-    let input = Input::Resume(Box::new(Resumption { records, cancel }));
     let ending = cancel.as_ref().map(|(who, reason)| Ending::of(&history, who, reason));
+    let input = Input::Resume(Box::new(Resumption { records, cancel }));
     Ok(Plan { run, input, domain, environment, roots, base, counts, ending })
 }
 
@@ -318,12 +318,12 @@ fn drive(
                 What::Parked { approvals, signals, paused } => {
                     (parked, awaited, held, asking) = (approvals, signals, paused, true);
                 }
-                // An answer that came too late: the run waits as before.
                 // Whoever may not was refused before anything began: the canon changed since.
                 What::NotCancelled { reason, .. } => {
                     view.clear();
                     return Ok(End::NotCancelled(reason));
                 }
+                // An answer that came too late: the run waits as before.
                 What::NotCounted { .. } => asking = true,
                 What::Started { .. }
                 | What::Permitted { .. }
@@ -333,8 +333,8 @@ fn drive(
                 | What::Retried { .. }
                 | What::Settled { .. }
                 | What::Planned { .. }
-                | What::Fell { .. }
                 | What::EndsAlready { .. }
+                | What::Fell { .. }
                 | What::Listening { .. }
                 | What::Held { .. }
                 | What::NotPaused { .. }
