@@ -204,6 +204,15 @@ pub fn decide_by(
     }
 }
 
+/// Decide about an effect, and whatever is asked as if it were one, by the newest procedure.
+pub(crate) fn decide_effect(
+    intent: &Intent,
+    snapshot: &Snapshot,
+    canon: Option<&Canon>,
+) -> Decision {
+    checks::decide_v1(intent, snapshot, canon)
+}
+
 /// Decide by the newest procedure.
 #[must_use]
 pub fn decide(intent: &Intent, snapshot: &Snapshot, canon: Option<&Canon>) -> Decision {

@@ -14,7 +14,9 @@ use crate::approvals::{APPROVAL_LIFE_MS, Approvals};
 use crate::book::{Book, Charge, Limits, Used};
 use crate::cancel::Cancel;
 use crate::consent::Consent;
-use crate::decision::{Decision, Need, PROCEDURE, Refused, Verdict, amount_of, decide, sum_key};
+use crate::decision::{
+    Decision, Need, PROCEDURE, Refused, Verdict, amount_of, decide, decide_effect, sum_key,
+};
 use crate::door::{
     Cleared, End, NotCleared, OpenReceipts, Pass, Pending, Performed, Permit, RECEIPT_LIFE_MS,
     Report, Scope, Settling,
@@ -199,7 +201,7 @@ impl Gate {
     pub fn preview<E: Effect>(&self, question: &Question<'_, E>, world: &World<'_>) -> Decision {
         let intent = Self::intent(question, world.canon);
         let snapshot = self.snapshot(&intent, &question.effect.footprint(), world);
-        decide(&intent, &snapshot, world.canon)
+        decide_effect(&intent, &snapshot, world.canon)
     }
 
     /// Decide about an effect. What is permitted is reserved from here on; it authorises
@@ -217,7 +219,7 @@ impl Gate {
         let intent = Self::intent(&question, world.canon);
         let footprint = question.effect.footprint();
         let snapshot = self.snapshot(&intent, &footprint, world);
-        let decision = decide(&intent, &snapshot, world.canon);
+        let decision = decide_effect(&intent, &snapshot, world.canon);
         let subject = question.subject.clone();
         let case = Case { intent, snapshot, footprint, subject, world };
         match decision.verdict.clone() {
