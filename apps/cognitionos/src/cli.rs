@@ -100,8 +100,12 @@ Examples:
     #[command(after_help = "\
 Examples:
   cognitionos doctor
-  cognitionos doctor --data .cognitionos")]
-    Doctor,
+  cognitionos doctor --deep --data .cognitionos")]
+    Doctor {
+        /// Look at the whole ledger, as `ledger verify` does, not only at its newest entries.
+        #[arg(long)]
+        deep: bool,
+    },
     /// Print a completion script for a shell.
     #[command(after_help = "\
 Examples:
@@ -335,6 +339,13 @@ Examples:
         /// Leave out the bodies: what was proposed and what came out.
         #[arg(long)]
         no_bodies: bool,
+        /// Leave out the versions of canon. What is left out the manifest says.
+        #[arg(long)]
+        no_canons: bool,
+        /// Export although bodies or versions of canon are missing that nothing accounts for:
+        /// whoever checks the bundle finds each of them.
+        #[arg(long)]
+        incomplete: bool,
         /// Write the public key that checks it into this file.
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,

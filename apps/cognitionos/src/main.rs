@@ -114,7 +114,7 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Ledger(command) => commands::ledger::ledger(command, common, terminal),
         Command::Verify(args) => commands::verify::verify(args, terminal),
         Command::Canon(command) => commands::canon::canon(command, common, terminal),
-        Command::Doctor => commands::doctor::doctor(common, terminal),
+        Command::Doctor { deep } => commands::doctor::doctor(*deep, common, terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "cognitionos", &mut script);

@@ -3,6 +3,7 @@
 //! Places are integers of [`crate::place`]. Entries and bodies are rows keyed by place, so
 //! that an append goes to the right edge of the tree and reading a range is one walk.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use cog_store::StoreError;
@@ -143,6 +144,28 @@ pub(crate) fn create(db: &Connection) -> Result<(), StoreError> {
     ))
     .map_err(cannot)?;
     db.pragma_update(None, "journal_mode", "wal").map_err(cannot)
+}
+
+/// The names of tables and indexes that are missing, were added, or are not made as ours are.
+pub(crate) fn differing(db: &Connection) -> Result<Vec<String>, StoreError> {
+    let cannot = |error| failed("read which tables there are", error);
+    let ours = Connection::open_in_memory().map_err(cannot)?;
+    ours.execute_batch(TABLES).map_err(cannot)?;
+    if has_cursors(db)? {
+        ours.execute_batch(CURSORS).map_err(cannot)?;
+    }
+    let (ours, kept) = (made(&ours)?, made(db)?);
+    let names = ours.keys().chain(kept.keys().filter(|name| !ours.contains_key(*name)));
+    Ok(names.filter(|name| ours.get(*name) != kept.get(*name)).cloned().collect())
+}
+
+/// What the database is made of, by name.
+fn made(db: &Connection) -> Result<BTreeMap<String, String>, StoreError> {
+    let cannot = |error| failed("read which tables there are", error);
+    let sql = "SELECT name, type || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema";
+    let mut read = db.prepare(sql).map_err(cannot)?;
+    let rows = read.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(cannot)?;
+    rows.collect::<Result<_, _>>().map_err(cannot)
 }
 
 /// Check that the file is ours and has this release's format.

@@ -13,7 +13,7 @@ use cog_store::Select;
 
 use crate::cli::{ApprovalsCommand, Common};
 use crate::failure::{Exit, Failure};
-use crate::home::{Home, told};
+use crate::home::{Home, no_canon, told};
 use crate::system::SystemClock;
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::told::lines;
@@ -176,6 +176,9 @@ fn answer(
     }
     let canon = home.canon(request.canon)?;
     let in_force = home.change_control()?;
+    if canon.is_none() && in_force.domains().any(|(_, canon)| canon == request.canon) {
+        return Err(no_canon(request.canon));
+    }
     let canon = canon.filter(|canon| in_force.in_force(canon.domain()) == Some(canon.digest()));
     let canon = canon.ok_or_else(|| {
         Failure::advise(
@@ -185,8 +188,9 @@ fn answer(
         )
     })?;
     if verdict.is_ok() && record(home, request)?.is_none() {
-        return Err(Failure::advise(
+        return Err(Failure::coded(
             Exit::Refused,
+            "body.absent",
             "what was asked for is not kept any more, and nobody approves what nobody can see",
             format!("cognitionos approvals reject {id} --reason TEXT"),
         ));

@@ -239,6 +239,7 @@ fn prepare_resume(
         let message = format!("{run} has ended; a sealed run cannot go on");
         return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")));
     }
+    home.complete(&records)?;
     let history = replay_run(&records).map_err(|error: Mismatch| {
         Failure::told(Exit::Failed, format!("{run} cannot be resumed: {error}"))
     })?;

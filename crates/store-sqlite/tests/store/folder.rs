@@ -128,7 +128,7 @@ fn another_master_key_opens_nothing() {
     std::fs::copy(other.data("keys/master.key"), folder.data("keys/master.key")).unwrap();
     let store = folder.store();
     let error = store.scope(tenant(1)).err().unwrap();
-    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    assert!(matches!(error, StoreError::OtherKeyFile { .. }), "{error}");
 }
 
 #[test]
