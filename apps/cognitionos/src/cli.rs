@@ -304,6 +304,23 @@ Examples:
         #[arg(long)]
         limit: Option<usize>,
     },
+    /// List entries as the CloudEvents that are sent out, oldest first.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger events --json
+  cognitionos ledger events --type 'workflow.#' --from 100 --json")]
+    Events {
+        /// From this entry on.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// Only types that match: words and dots, `*` for one word, `#` for any number. May be
+        /// given several times.
+        #[arg(long = "type", value_name = "PATTERN")]
+        types: Vec<String>,
+    },
     /// Show one entry with its body.
     #[command(after_help = "\
 Examples:

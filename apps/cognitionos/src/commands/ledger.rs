@@ -3,6 +3,7 @@
 mod admin;
 mod advice;
 mod bundle;
+mod events;
 mod export;
 mod keeper;
 mod needed;
@@ -36,6 +37,9 @@ pub(crate) fn ledger(
             select.from = from.unwrap_or(0);
             select.limit = if select.newest_first { *last } else { limit.unwrap_or(100) };
             list(&Home::read(data)?, &select, terminal)
+        }
+        LedgerCommand::Events { from, limit, types } => {
+            events::events(&Home::read(data)?, (*from, *limit), types, terminal)
         }
         LedgerCommand::Show { id } => show(&Home::read(data)?, id, terminal),
         LedgerCommand::Verify { against } => {
