@@ -194,6 +194,10 @@ impl<'a> Watch<'a> {
             | What::Listening { .. }
             | What::Signalled { .. }
             | What::NotTaken { .. }
+            | What::Held { .. }
+            | What::NotPaused { .. }
+            | What::NotCancelled { .. }
+            | What::EndsAlready { .. }
             | What::Parked { .. }
             | What::Stopped { .. } => bail!("a run did not go as it should: {:?}", notice.what),
         }

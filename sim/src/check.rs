@@ -11,7 +11,7 @@ use cog_ledger::Kind;
 use cog_ledger::audit::Audit;
 use cog_ledger::memory::KeptLog;
 
-use crate::world::{Summary, World, sessions};
+use crate::world::{MAY_END, Summary, World, sessions};
 
 /// An invariant that does not hold, and the seed that shows it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +34,7 @@ impl World {
         self.every_run_is_sealed(&log)?;
         self.every_effect_has_one_receipt_and_one_outcome(&log)?;
         self.nothing_was_done_twice()?;
+        self.only_who_may_ends_a_run(&log)?;
         self.everything_replays(&log)?;
         // It shares no code with what ran them.
         let report = cog_history::check(self.records(), self.rules());
@@ -131,6 +132,30 @@ impl World {
             Some((url, times)) => Err(self.broken(&format!("{url} was posted {times} times"))),
             None => Ok(()),
         }
+    }
+
+    fn only_who_may_ends_a_run(&self, log: &KeptLog) -> Result<(), Broken> {
+        for (run, records) in sessions(log) {
+            let by = |source| {
+                let of = move |record: &&Record| record.entry.text("source") == Some(source);
+                records.iter().filter(of).map(|record| record.entry.actor()).collect::<Vec<_>>()
+            };
+            let ended = by("cancel");
+            if let Some(who) = ended.iter().find(|who| !MAY_END.contains(who)) {
+                return Err(self.broken(&format!("{run} was ended by {who}")));
+            }
+            let seal = records.last().and_then(|record| record.entry.text("status"));
+            if ended.len() > 1 || (seal == Some("cancelled")) != (ended.len() == 1) {
+                let times = ended.len();
+                return Err(self.broken(&format!("{run} is {seal:?}, ended {times} times")));
+            }
+            let mut refused =
+                records.iter().filter(|it| it.entry.text("action") == Some("run.cancel"));
+            if let Some(record) = refused.find(|it| MAY_END.contains(&it.entry.actor())) {
+                return Err(self.broken(&format!("{run}: {} was refused", record.entry.actor())));
+            }
+        }
+        Ok(())
     }
 
     fn everything_replays(&self, log: &KeptLog) -> Result<(), Broken> {

@@ -25,6 +25,11 @@ const EVENTS_MAX: u64 = 20_000;
 /// Crashes after which the world stops failing, so that it can end.
 const CRASHES_MAX: u64 = 12;
 
+/// Who may end a run: who began it, and who is in the role that the canon names.
+pub(crate) const MAY_END: [&str; 2] = ["user:operator", "user:ada"];
+/// Who may not: who approves payments, an agent in that role, and nobody.
+const MAY_NOT_END: [&str; 3] = ["user:cfo", "agent:clerk", "user:nobody"];
+
 /// How often what goes wrong: once in so many.
 #[derive(Clone, Copy, Debug)]
 pub struct Faults {
@@ -40,6 +45,8 @@ pub struct Faults {
     pub unclear: u64,
     /// The clock jumps.
     pub clock: u64,
+    /// Somebody holds a run, at any event.
+    pub pause: u64,
     /// Somebody ends a run, at any event or as it is resumed.
     pub cancel: u64,
 }
@@ -91,6 +98,7 @@ enum Event {
     Timer { at: Timestamp, timer: Timer },
     Answer { run: RunId, approval: ApprovalId },
     Signal { run: RunId, name: String },
+    Unpause { run: RunId },
 }
 
 /// The simulated program and its surroundings.
@@ -126,6 +134,7 @@ impl World {
             failed: 10 + dice.below(100),
             unclear: 20 + dice.below(100),
             clock: 30 + dice.below(100),
+            pause: 100 + dice.below(400),
             cancel: 100 + dice.below(400),
         };
         Self::with_faults(seed, faults)
@@ -222,6 +231,9 @@ impl World {
         if self.one_in(self.faults.cancel) {
             self.cancel()?;
         }
+        if self.one_in(self.faults.pause) {
+            self.pause()?;
+        }
         let choices = self.under_way.len() as u64
             + u64::from(!self.commits.is_empty())
             + u64::from(!self.to_start.is_empty());
@@ -259,13 +271,30 @@ impl World {
         self.clock.0.fetch_add(jump, Ordering::Relaxed);
     }
 
+    /// Somebody holds one of the runs, if it is open.
+    fn pause(&mut self) -> Result<(), Broken> {
+        let place = self.dice.below(self.scenario.all.len() as u64);
+        let start = usize::try_from(place).ok().and_then(|place| self.scenario.all.get(place));
+        let Some(run) = start.map(|start| start.run) else { return Ok(()) };
+        let who = self.actor("user:cfo")?;
+        self.handle(Input::Pause { run, who, reason: "not now".to_owned() })
+    }
+
     /// Somebody ends one of the runs, if it is open.
     fn cancel(&mut self) -> Result<(), Broken> {
         let place = self.dice.below(self.scenario.all.len() as u64);
         let start = usize::try_from(place).ok().and_then(|place| self.scenario.all.get(place));
         let Some(run) = start.map(|start| start.run) else { return Ok(()) };
-        let who = self.actor("user:cfo")?;
+        let who = self.somebody()?;
         self.handle(Input::Cancel { run, who, reason: "not any more".to_owned() })
+    }
+
+    /// Who wants to end a run: one time in two somebody who may not.
+    fn somebody(&mut self) -> Result<Actor, Broken> {
+        let entitled = self.dice.below(2) == 0;
+        let people = if entitled { &MAY_END[..] } else { &MAY_NOT_END[..] };
+        let place = usize::try_from(self.dice.below(people.len() as u64)).unwrap_or(0);
+        self.actor(people.get(place).copied().unwrap_or_default())
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Broken> {
@@ -285,6 +314,10 @@ impl World {
                 let no = self.dice.below(4) == 0;
                 let verdict = if no { Err("not this time".into()) } else { Ok(()) };
                 self.handle(Input::Answer { run, approval, who, verdict })
+            }
+            Event::Unpause { run } => {
+                let who = self.actor("user:cfo")?;
+                self.handle(Input::Unpause { run, who, reason: "now".to_owned() })
             }
             Event::Signal { run, name } => self.signal(run, name),
         }
@@ -372,7 +405,11 @@ impl World {
                     let at = self.clock.now().plus_ms(ms);
                     self.under_way.push(Event::Timer { at, timer });
                 }
-                Output::Notice(Notice { run, what: What::Parked { approvals, signals } }) => {
+                Output::Notice(Notice {
+                    run,
+                    what: What::Parked { approvals, signals, paused },
+                }) => {
+                    self.under_way.extend(paused.map(|_| Event::Unpause { run }));
                     let answers = approvals.into_iter();
                     self.under_way.extend(answers.map(|approval| Event::Answer { run, approval }));
                     for (_, name) in signals {
@@ -421,7 +458,7 @@ impl World {
             let sealed = records.iter().any(|it| it.entry.kind() == Kind::SessionSealed);
             if !sealed {
                 let is_ended = self.one_in(self.faults.cancel / 10);
-                let who = self.actor("user:cfo")?;
+                let who = self.somebody()?;
                 let cancel = is_ended.then(|| (who, "not any more".to_owned()));
                 self.handle(Input::Resume(Box::new(Resumption { records, cancel })))?;
             }

@@ -8,7 +8,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cog_sim::{Broken, Summary, run_seed};
+use cog_sim::{Broken, Summary, World, run_seed};
 
 const FIXED: u64 = 1_500;
 const FRESH: u64 = 500;
@@ -31,6 +31,20 @@ fn fresh_seeds_keep_every_invariant() {
     let seeds = (0..FRESH).map(|offset| base.wrapping_add(offset));
     let total = run(seeds).expect("every invariant holds");
     println!("{FRESH} fresh seeds from {base}: {total:?}");
+}
+
+/// Those who may not end a run try to, and those who may do: the worlds show both.
+#[test]
+fn runs_are_ended_and_strangers_are_refused() {
+    let (mut ended, mut refused) = (0, 0);
+    for seed in 0..200 {
+        let mut world = World::seeded(seed);
+        world.run_until_quiet().expect("it comes to rest");
+        let story = world.story().join("\n");
+        ended += story.matches(r#""source":"cancel""#).count();
+        refused += story.matches(r#""action":"run.cancel""#).count();
+    }
+    assert!(ended > 10 && refused > 10, "{ended} ended, {refused} refused");
 }
 
 #[test]

@@ -17,18 +17,20 @@ mod door;
 mod house;
 mod means;
 mod places;
+mod runs;
 mod state;
 mod store;
 mod words;
 
 /// The files of attacks at run time. Each test in them is one, but for the controls, which
 /// show that the same house lets through what is allowed.
-const AT_RUN_TIME: [&str; 8] = [
+const AT_RUN_TIME: [&str; 9] = [
     include_str!("change.rs"),
     include_str!("consent.rs"),
     include_str!("door.rs"),
     include_str!("means.rs"),
     include_str!("places.rs"),
+    include_str!("runs.rs"),
     include_str!("state.rs"),
     include_str!("store.rs"),
     include_str!("words.rs"),

@@ -290,6 +290,19 @@ fn a_question_to_people_is_no_effect() {
     assert_eq!(entry.text("action"), Some("approve"));
 }
 
+/// Nor is the wish to end a run: it is answered, and no receipt comes of it.
+#[test]
+fn a_wish_to_end_a_run_is_no_effect() {
+    let mut house = House::new();
+    let cancel = cog_gate::Cancel { run: house.origin.session, reason: "enough".into() };
+    let began = house.origin.initiator.clone();
+    let cog_gate::Answer::Refused(refusal) = house.ask(began.as_str(), cancel) else {
+        panic!("allowed")
+    };
+    assert_eq!(refusal.code, "resource.unknown");
+    assert_eq!(house.count(Kind::Receipt), 0);
+}
+
 #[test]
 fn what_is_pending_and_dropped_leaves_no_way_to_act() {
     let mut house = House::new();

@@ -17,7 +17,9 @@
 mod approvals;
 mod canon;
 mod codes;
+mod damage;
 mod docs;
+mod ending;
 mod examples;
 mod files;
 mod help;

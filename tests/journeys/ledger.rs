@@ -45,6 +45,35 @@ fn lists_are_filtered() {
 }
 
 #[test]
+fn entries_are_listed_as_the_events_that_they_are() {
+    let folder = desk("events");
+    let events = |arguments: &[&str]| {
+        folder.cog(&[&["ledger", "events", "--json"], arguments].concat()).ends(0).jsons()
+    };
+    let all = events(&["--limit", "1000"]);
+    let entries = folder.cog(&["ledger", "list", "--limit", "1000", "--json"]).ends(0).jsons();
+    assert_eq!(all.len(), entries.len());
+    for (event, entry) in all.iter().zip(&entries) {
+        assert_eq!(text(event, &["specversion"]), "1.0");
+        assert_eq!(text(event, &["time"]), text(entry, &["at"]));
+        assert_eq!(event.at(&["data", "entry"]), entry.get("data"));
+    }
+    let ended = events(&["--type", "workflow.execution.completed"]);
+    assert_eq!(ended.len(), 1);
+    let seal = &folder.entries("session.sealed")[0];
+    assert_eq!(text(&ended[0], &["data", "execution_id"]), text(seal, &["session"]));
+    assert_eq!(ended[0].at(&["data", "cost_micros"]), seal.at(&["data", "spent_micros"]));
+    for member in ["workflow_id", "duration_ms", "token_usage"] {
+        assert!(ended[0].at(&["data", member]).is_some(), "{member}");
+    }
+    assert_eq!(events(&["--from", "3", "--limit", "2"]), all[3..5]);
+    assert_eq!(events(&["--from", "100000"]), []);
+    let words = folder.cog(&["ledger", "events", "--limit", "3"]).ends(0);
+    let words = words.says(&["cognitionos.genesis", "there are more: --from 3"]);
+    assert_eq!(words.out.lines().count(), 3);
+}
+
+#[test]
 fn an_entry_is_shown_with_its_body_and_explained() {
     let folder = desk("show");
     let denial = text(&folder.entries("denial")[0], &["data", "id"]).to_owned();

@@ -1,4 +1,4 @@
-//! Signals: to a run that waits, once, and from the command line alone.
+//! Signals and pauses: of runs that are parked, from the command line alone.
 
 use cog_base::Value;
 
@@ -77,4 +77,26 @@ fn what_is_no_signal_is_told_and_not_recorded() {
     let erase = ["ledger", "erase", "ada", "--as", "user:operator"];
     folder.cog(&erase).says(&[&run]);
     assert!(folder.entries("bodies.erased").is_empty(), "an open run needs what it says");
+}
+
+#[test]
+fn a_paused_run_goes_on_when_it_is_let() {
+    let (folder, run) = waiting("paused");
+    let hold = |verb: &str| folder.cog(&[verb, &run, "--reason", "an audit", "--as", "user:cfo"]);
+    hold("unpause").ends(7).says(&["it is not paused"]);
+    hold("pause").ends(0).says(&["paused by user:cfo"]);
+    hold("pause").ends(7).says(&["it is paused already"]);
+    let unpause = format!("cognitionos unpause {run} --reason TEXT");
+    let said = ["paused", "by user:cfo: an audit", unpause.as_str()];
+    folder.cog(&["run", "--resume", &run]).ends(8).says(&said);
+    hold("unpause").ends(0).says(&["unpaused by user:cfo"]);
+    folder.cog(&["run", "--resume", &run]).ends(8).says(&["waiting for a signal"]);
+    let payload = r#"{"order":7,"by":"ada"}"#;
+    folder.cog(&["signal", &run, "payment", "--payload", payload]).ends(0);
+    folder.cog(&["run", "--resume", &run]).ends(0);
+    hold("pause").ends(7).says(&["it has ended"]);
+    folder.cog(&["pause", &run]).ends(2);
+    let both = folder.entries("session.paused").len() + folder.entries("session.unpaused").len();
+    assert_eq!(both, 2);
+    folder.holds();
 }

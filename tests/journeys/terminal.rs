@@ -125,8 +125,11 @@ fn a_signal_leaves_a_run_that_can_go_on() {
         for words in [word, &format!("go on with: cognitionos run --resume {run}")] {
             assert!(told.contains(words), "{told}");
         }
-        let cancel = ["run", "--cancel", &run, "--reason", "enough", "--as", "user:ada"];
-        folder.cog(&cancel).ends(0).says(&["cancelled"]);
+        let cancel =
+            |who| folder.cog(&["run", "--cancel", &run, "--reason", "enough", "--as", who]);
+        // There is no canon that could entitle anybody.
+        cancel("user:ada").ends(4).says(&["Only user:operator, who began it, may end the run"]);
+        cancel("user:operator").ends(0).says(&["cancelled"]);
         folder.holds();
     }
 }

@@ -15,7 +15,8 @@ pub(crate) fn install(package: &str, needed_by: &str) -> anyhow::Result<()> {
         let quiet = ["-qq", "-o", "Dpkg::Use-Pty=0"];
         succeeds(Command::new("apt-get").args(quiet).arg("update"));
         let mut install = Command::new("apt-get");
-        install.env("DEBIAN_FRONTEND", "noninteractive").args(quiet);
+        // In this run level, packages of servers do not start the machine's own.
+        install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").args(quiet);
         if succeeds(install.args(["install", "--yes", "--no-install-recommends", package])) {
             return Ok(());
         }

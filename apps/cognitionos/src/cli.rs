@@ -17,7 +17,8 @@ Examples:
   cognitionos ledger verify
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 not authenticated, 4 refused by policy,
-5 limit or quota, 6 timeout, 7 conflict, 8 waiting for approval or a signal, 130 interrupted, 143 ended
+5 limit or quota, 6 timeout, 7 conflict, 8 waiting for approval or a signal, or
+paused, 130 interrupted, 143 ended
 by SIGTERM.")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -69,6 +70,16 @@ Examples:
     Approvals(ApprovalsCommand),
     /// Send a run a message that one of its steps waits for.
     Signal(SignalArgs),
+    /// Hold a run: nothing new of it begins, what is under way comes to its end.
+    #[command(after_help = "\
+Examples:
+  cognitionos pause run_01j… --reason 'the supplier is under audit' --as user:cfo")]
+    Pause(HoldArgs),
+    /// Let a run go on that was held.
+    #[command(after_help = "\
+Examples:
+  cognitionos unpause run_01j… --reason 'the audit is over' --as user:cfo")]
+    Unpause(HoldArgs),
     /// Look at the ledger, prove, verify and export it.
     #[command(subcommand)]
     #[command(after_help = "\
@@ -102,8 +113,12 @@ Examples:
     #[command(after_help = "\
 Examples:
   cognitionos doctor
-  cognitionos doctor --data .cognitionos")]
-    Doctor,
+  cognitionos doctor --deep --data .cognitionos")]
+    Doctor {
+        /// Look at the whole ledger, as `ledger verify` does, not only at its newest entries.
+        #[arg(long)]
+        deep: bool,
+    },
     /// Print a completion script for a shell.
     #[command(after_help = "\
 Examples:
@@ -150,7 +165,7 @@ pub(crate) struct RunArgs {
     /// The environment, if not the one the workflow names.
     #[arg(long, value_name = "NAME", value_parser = environment)]
     pub(crate) environment: Option<String>,
-    /// Go on with a run that was killed, or that waited for approval or a signal.
+    /// Go on with a run that was killed, or that waited, or was paused.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "input"])]
     pub(crate) resume: Option<String>,
     /// End a run that was killed, or that waits for approval: nothing more of it begins.
@@ -225,6 +240,23 @@ pub(crate) struct SignalArgs {
     pub(crate) actor: String,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct HoldArgs {
+    /// The run (run_…).
+    pub(crate) run: String,
+    /// Why; it is kept in the ledger.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(crate) reason: String,
+    /// Who does it.
+    #[arg(
+        long = "as",
+        value_name = "ACTOR",
+        env = "COGNITIONOS_ACTOR",
+        default_value = "user:operator"
+    )]
+    pub(crate) actor: String,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ApprovalsCommand {
     /// List what waits for an answer.
@@ -285,6 +317,23 @@ Examples:
         #[arg(long)]
         limit: Option<usize>,
     },
+    /// List entries as the CloudEvents that are sent out, oldest first.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger events --json
+  cognitionos ledger events --type 'workflow.#' --from 100 --json")]
+    Events {
+        /// From this entry on.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// Only types that match: words and dots, `*` for one word, `#` for any number. May be
+        /// given several times.
+        #[arg(long = "type", value_name = "PATTERN")]
+        types: Vec<String>,
+    },
     /// Show one entry with its body.
     #[command(after_help = "\
 Examples:
@@ -320,6 +369,13 @@ Examples:
         /// Leave out the bodies: what was proposed and what came out.
         #[arg(long)]
         no_bodies: bool,
+        /// Leave out the versions of canon. What is left out the manifest says.
+        #[arg(long)]
+        no_canons: bool,
+        /// Export although bodies or versions of canon are missing that nothing accounts for:
+        /// whoever checks the bundle finds each of them.
+        #[arg(long)]
+        incomplete: bool,
         /// Write the public key that checks it into this file.
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,

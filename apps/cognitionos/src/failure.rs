@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Timeout = 6,
     /// Something else stands in the way.
     Conflict = 7,
-    /// Waiting for approval or a signal.
+    /// Waiting for approval or a signal, or paused.
     Waiting = 8,
     /// Interrupted.
     Interrupted = 130,
@@ -32,6 +32,8 @@ pub(crate) enum Exit {
 pub(crate) struct Failure {
     /// How the program ends.
     pub(crate) exit: Exit,
+    /// A stable word for it, where there is one.
+    pub(crate) code: Option<&'static str>,
     /// What went wrong.
     pub(crate) message: String,
     /// What to do about it.
@@ -40,7 +42,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn told(exit: Exit, message: impl fmt::Display) -> anyhow::Error {
-        Self { exit, message: message.to_string(), advice: None }.into()
+        Self { exit, code: None, message: message.to_string(), advice: None }.into()
     }
 
     pub(crate) fn advise(
@@ -48,13 +50,28 @@ impl Failure {
         message: impl fmt::Display,
         advice: impl fmt::Display,
     ) -> anyhow::Error {
-        Self { exit, message: message.to_string(), advice: Some(advice.to_string()) }.into()
+        let advice = Some(advice.to_string());
+        Self { exit, code: None, message: message.to_string(), advice }.into()
+    }
+
+    /// The same for what has a code.
+    pub(crate) fn coded(
+        exit: Exit,
+        code: &'static str,
+        message: impl fmt::Display,
+        advice: impl fmt::Display,
+    ) -> anyhow::Error {
+        let advice = Some(advice.to_string());
+        Self { exit, code: Some(code), message: message.to_string(), advice }.into()
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        match self.code {
+            Some(code) => write!(f, "{code}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use cog_canon::{Canon, Source};
 use cog_engine::Record;
 use cog_engine::replay::Canons;
 use cog_gate::change::ChangeControl;
+use cog_ledger::audit::Erasures;
 use cog_ledger::{Draft, Durable, Entry, Kind, Writer};
 use cog_store::{Committer, Files, Keep as _, Select, Store as _, StoreError, TenantTx};
 use cog_store_sqlite::{Mode, SqliteStore};
@@ -26,6 +27,13 @@ use crate::system::{SystemClock, SystemEntropy};
 const ENGINE: &str = concat!("cognitionos/", env!("CARGO_PKG_VERSION"));
 /// The most pages that are read of one run or one kind of entry.
 const PAGES_MAX: usize = 10_000;
+
+/// How many of the newest entries are looked at before anything is written: the start of a run
+/// must stay quick.
+const LOOKED_AT: u64 = 32;
+/// What to do about damage.
+const SEE_WHAT_HOLDS: &str = "cognitionos ledger verify\nIt tells all that is damaged, what \
+    still holds, and what to do; until then keep a copy of the folder and change nothing in it";
 
 /// The data folder, open.
 pub(crate) struct Home {
@@ -45,14 +53,39 @@ impl Home {
         Ok(home)
     }
 
+    /// Open the folder to see how it stands, also when nothing else can be done with it.
+    pub(crate) fn look(dir: &Path) -> anyhow::Result<Self> {
+        Self::read(dir).or_else(|_| Self::open(dir, Mode::ReadOnly))
+    }
+
     /// Open the folder for writing; it is made if it does not exist. A pruning that was
     /// recorded and then cut short is finished.
+    ///
+    /// # Errors
+    /// When what is looked at before anything is written is damaged: see [`SqliteStore::look`].
     pub(crate) fn write(dir: &Path) -> anyhow::Result<Self> {
         let home = Self::open(dir, Mode::ReadWrite)?;
+        home.sound()?;
         if let Some(to) = home.unfinished()? {
             home.store.prune_entries(home.tenant, to).map_err(told)?;
         }
         Ok(home)
+    }
+
+    /// Go no further over a ledger whose end, key, open runs or newest entries are damaged.
+    fn sound(&self) -> anyhow::Result<()> {
+        let findings = self.store.look(self.tenant, LOOKED_AT).map_err(told)?;
+        let Some(first) = findings.kept().first() else { return Ok(()) };
+        let place = first.seq.map(|seq| format!("entry {seq}: ")).unwrap_or_default();
+        let more = match findings.total() {
+            1 => String::new(),
+            total => format!(" (and {} more)", total - 1),
+        };
+        let message = format!(
+            "the ledger is damaged, and nothing goes on over it: {place}{}{more}",
+            first.message
+        );
+        Err(Failure::coded(Exit::Failed, first.code, message, SEE_WHAT_HOLDS))
     }
 
     /// Up to where the newest pruning on record goes, if it was not done to its end.
@@ -151,6 +184,43 @@ impl Home {
         entries.into_iter().map(|entry| self.record(entry)).collect()
     }
 
+    /// Which bodies were erased, as entries say.
+    pub(crate) fn erasures(&self) -> anyhow::Result<Erasures> {
+        let mut erasures = Erasures::default();
+        let kinds = vec![Kind::BodiesErased];
+        self.each(Select { kinds, ..Select::default() }, |entry| erasures.observe(entry))?;
+        Ok(erasures)
+    }
+
+    /// Why the body of an entry is not here, in words.
+    pub(crate) fn gone(&self, seq: u64) -> anyhow::Result<String> {
+        let erasures = self.erasures()?;
+        Ok(match erasures.of(seq) {
+            Some(by) => format!("erased, as entry {by} says"),
+            None if erasures.explains(seq) => "erased".to_owned(),
+            None => "body.absent: missing, and no entry says that it was erased".to_owned(),
+        })
+    }
+
+    /// Refuse records of which a body is missing that no entry accounts for.
+    pub(crate) fn complete(&self, records: &[Record]) -> anyhow::Result<()> {
+        let is_absent = |it: &&Record| it.body.is_none() && it.entry.commit().is_some();
+        let mut absent = records.iter().filter(is_absent).peekable();
+        if absent.peek().is_none() {
+            return Ok(());
+        }
+        let erasures = self.erasures()?;
+        let Some(first) = absent.find(|it| !erasures.explains(it.entry.seq())) else {
+            return Ok(());
+        };
+        let seq = first.entry.seq();
+        let message = format!(
+            "the ledger is damaged, and nothing goes on over it: entry {seq}: its body is not \
+             here, and no entry says that it was erased"
+        );
+        Err(Failure::coded(Exit::Failed, "body.absent", message, SEE_WHAT_HOLDS))
+    }
+
     /// An entry with its body.
     pub(crate) fn record(&self, entry: Entry) -> anyhow::Result<Record> {
         let body = self.scope()?.body(entry.seq()).map_err(told)?;
@@ -177,11 +247,7 @@ impl Home {
         let canon = Canon::load(&source)
             .map_err(|error| Failure::told(Exit::Failed, format!("the kept canon: {error}")))?;
         if canon.digest() != digest {
-            let message = format!(
-                "canon.missing: what is kept as the canon {digest} is another one, {}",
-                canon.digest()
-            );
-            return Err(Failure::advise(Exit::Failed, message, "cognitionos ledger verify"));
+            return Err(no_canon(digest));
         }
         Ok(Some(canon))
     }
@@ -213,6 +279,19 @@ impl Home {
 pub(crate) const CANON_KINDS: [Kind; 4] =
     [Kind::CanonProposed, Kind::CanonApproved, Kind::CanonRejected, Kind::CanonActivated];
 
+/// The files of a canon that is needed are not here.
+pub(crate) fn no_canon(digest: impl Into<Option<Digest>>) -> anyhow::Error {
+    let digest = digest.into().map(|digest| format!(", {digest},")).unwrap_or_default();
+    Failure::coded(
+        Exit::Failed,
+        "canon.missing",
+        format!("the files of the canon in force{digest} are not kept here any more"),
+        "cognitionos run WORKFLOW --canon DIR\nwhere DIR, or the folder `canon` beside the \
+         workflow, holds exactly that version: its digest is compared, and its files are kept \
+         again; nothing is recorded",
+    )
+}
+
 /// A store's error with what to do about it.
 pub(crate) fn told(error: StoreError) -> anyhow::Error {
     let exit = if matches!(error, StoreError::InUse { .. } | StoreError::WriterTaken) {
@@ -223,7 +302,26 @@ pub(crate) fn told(error: StoreError) -> anyhow::Error {
         Exit::Failed
     };
     let advice = error.advice();
-    Failure::advise(exit, Chain(&error), advice)
+    match code(&error) {
+        // What the database said of its pages helps nobody.
+        Some(code) => Failure::coded(exit, code, error, advice),
+        None => Failure::advise(exit, Chain(&error), advice),
+    }
+}
+
+/// The stable word for what is wrong with the data themselves.
+pub(crate) fn code(error: &StoreError) -> Option<&'static str> {
+    if matches!(error, StoreError::Corrupt { .. }) {
+        Some("store.damaged")
+    } else if matches!(error, StoreError::NoMasterKey { .. }) {
+        Some("key.missing")
+    } else if matches!(error, StoreError::OtherKeyFile { .. }) {
+        Some("key.other")
+    } else if matches!(error, StoreError::RolledBack { .. }) {
+        Some("store.rolled_back")
+    } else {
+        None
+    }
 }
 
 /// An error with its causes on one line.

@@ -111,13 +111,15 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Why(args) => commands::why::why(args, common, terminal),
         Command::Approvals(command) => commands::approvals::approvals(command, common, terminal),
         Command::Signal(args) => commands::signal::signal(args, common, terminal),
+        Command::Pause(args) => commands::pause::hold(args, true, common, terminal),
+        Command::Unpause(args) => commands::pause::hold(args, false, common, terminal),
         Command::Ledger(command) => commands::ledger::ledger(command, common, terminal),
         Command::Verify(args) => commands::verify::verify(args, terminal),
         Command::Canon(command) => commands::canon::canon(command, common, terminal),
         Command::Submit(args) => commands::submit::submit(args, common, terminal),
         Command::Serve(args) => commands::serve::serve(args, terminal),
         Command::Database(command) => commands::database::database(command, terminal),
-        Command::Doctor => commands::doctor::doctor(common, terminal),
+        Command::Doctor { deep } => commands::doctor::doctor(*deep, common, terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "cognitionos", &mut script);

@@ -138,9 +138,12 @@ impl Terminal {
             return;
         }
         let causes = error.chain().skip(1).map(|cause| Value::from(cause.to_string()));
-        let advice = error.downcast_ref::<Failure>().and_then(|failure| failure.advice.clone());
+        let failure = error.downcast_ref::<Failure>();
+        let advice = failure.and_then(|failure| failure.advice.clone());
+        let code = failure.and_then(|failure| failure.code);
         self.emit(&Value::map([
             ("error", Value::from(error.to_string())),
+            ("code", code.into()),
             ("causes", Value::list(causes)),
             ("try", advice.into()),
             ("exit", u64::from(exit as u8).into()),

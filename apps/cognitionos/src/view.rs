@@ -3,11 +3,12 @@
 
 mod event;
 pub(crate) mod told;
+pub(crate) mod undone;
 
 use cog_base::id::RunId;
 use cog_base::words::{counted, lasting};
 use cog_base::{Micros, Value};
-use cog_engine::{Notice, Sealed, What};
+use cog_engine::{Cancelled, Notice, Sealed, What};
 use cog_ledger::{Entry, Kind};
 
 use crate::terminal::{Terminal, Tone, plain};
@@ -60,6 +61,8 @@ impl Counts {
                 | Kind::ApprovalGranted
                 | Kind::ApprovalRejected
                 | Kind::Signal
+                | Kind::SessionPaused
+                | Kind::SessionUnpaused
                 | Kind::SessionSealed
                 | Kind::BodiesErased
                 | Kind::SegmentPruned => {}
@@ -113,7 +116,7 @@ impl<'a> View<'a> {
         let counts = &mut self.counts;
         match what {
             What::Permitted { .. } => counts.receipts += 1,
-            What::Refused { .. } => counts.denials += 1,
+            What::Refused { .. } | What::NotCancelled { .. } => counts.denials += 1,
             What::Settled { cost, .. } => {
                 counts.settled += 1;
                 counts.spent = counts.spent.saturating_add(cost.get());
@@ -126,9 +129,12 @@ impl<'a> View<'a> {
             | What::Retried { .. }
             | What::Planned { .. }
             | What::Listening { .. }
+            | What::Held { .. }
+            | What::NotPaused { .. }
             | What::Signalled { .. }
             | What::NotTaken { .. }
             | What::NotCounted { .. }
+            | What::EndsAlready { .. }
             | What::Parked { .. }
             | What::Sealed(_)
             | What::Stopped { .. } => {}
@@ -188,6 +194,24 @@ impl<'a> View<'a> {
             What::Sleeping { step, ms } => {
                 vec![self.line(Tone::Faint, "sleep", step, &lasting(*ms), "")]
             }
+            What::Listening { .. }
+            | What::Signalled { .. }
+            | What::Held { .. }
+            | What::NotPaused { .. }
+            | What::NotTaken { .. }
+            | What::NotCancelled { .. }
+            | What::EndsAlready { .. }
+            | What::NotCounted { .. } => self.outside(&notice.what),
+            What::Parked { .. } | What::Sealed(_) => Vec::new(),
+            What::Stopped { message } => {
+                vec![self.line(Tone::Bad, "stopped", "", message, "")]
+            }
+        }
+    }
+
+    /// What somebody outside sent or did, and what is waited for.
+    fn outside(&self, what: &What) -> Vec<String> {
+        match what {
             What::Listening { step, signal } => {
                 vec![self.line(
                     Tone::Faint,
@@ -201,16 +225,38 @@ impl<'a> View<'a> {
                 let what = if *again { "the run has it already" } else { from.as_str() };
                 vec![self.line(Tone::Good, "signal", name, what, signal)]
             }
+            What::Held { pauses, by, reason } => {
+                let word = if *pauses { "paused" } else { "go on" };
+                vec![self.line(Tone::Ask, word, by, reason, "")]
+            }
+            What::NotPaused { message } => vec![self.line(Tone::Bad, "no", "", message, "")],
             What::NotTaken { signal, message } => {
                 vec![self.line(Tone::Bad, "no", signal, message, "")]
+            }
+            What::NotCancelled { who, denial, code, reason, .. } => {
+                let what = format!("{who} may not end it: {reason} ({code})");
+                vec![self.line(Tone::Bad, "refuse", "run", &what, &denial.to_string())]
+            }
+            What::EndsAlready { cancelled } => {
+                let what = ends_already(cancelled.as_ref());
+                vec![self.line(Tone::Ask, "ending", "run", &what, "")]
             }
             What::NotCounted { approval, message } => {
                 vec![self.line(Tone::Bad, "no", &approval.to_string(), message, "")]
             }
-            What::Parked { .. } | What::Sealed(_) => Vec::new(),
-            What::Stopped { message } => {
-                vec![self.line(Tone::Bad, "stopped", "", message, "")]
-            }
+            What::Started { .. }
+            | What::Permitted { .. }
+            | What::Refused { .. }
+            | What::Asked { .. }
+            | What::Waiting { .. }
+            | What::Retried { .. }
+            | What::Settled { .. }
+            | What::Planned { .. }
+            | What::Fell { .. }
+            | What::Sleeping { .. }
+            | What::Parked { .. }
+            | What::Sealed(_)
+            | What::Stopped { .. } => Vec::new(),
         }
     }
 
@@ -260,6 +306,15 @@ impl<'a> View<'a> {
         let what = message.map_or(price, str::to_owned);
         vec![self.line(tone, word, step, &what, receipt)]
     }
+}
+
+/// What is said to who wants to end a run that is being ended.
+fn ends_already(cancelled: Option<&Cancelled>) -> String {
+    let before = match cancelled {
+        Some(Cancelled { by, reason }) => format!("is already being cancelled, by {by}: {reason}"),
+        None => "is already ending by itself".to_owned(),
+    };
+    format!("{before}; this wish is not recorded")
 }
 
 /// What is said in place of a plan when there is none.

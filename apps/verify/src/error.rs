@@ -20,6 +20,22 @@ pub enum VerifyError {
     Write(io::Error),
 }
 
+impl VerifyError {
+    /// What a person can do about it.
+    #[must_use]
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::File(..) => "name a file that is there and may be read",
+            Self::Key(_) => "give the key line of the ledger, or a file that holds it, with --key",
+            Self::Bundle(..) => {
+                "name a file that `cognitionos ledger export` or `ledger proof` wrote, whole"
+            }
+            Self::Against(_) => "give what `cognitionos ledger checkpoint` printed, or a bundle",
+            Self::Write(_) => "see that standard output can be written",
+        }
+    }
+}
+
 impl std::fmt::Display for VerifyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -6,7 +6,11 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use cog_base::Value;
 use verify::{Request, VerifyError, run};
+
+/// Bad usage or input: nothing is said about the bundle.
+const NO_VERDICT: u8 = 2;
 
 const HELP: &str = "\
 Check an exported ledger offline, with nothing but the key you trust.
@@ -18,7 +22,7 @@ Usage: cognitionos-verify BUNDLE --key KEY [--key KEY ...] [--against FILE] [--j
                   the operator by another way than the bundle
   --against FILE  a checkpoint, or another bundle of the same log: the longer of the two
                   must have grown from the shorter one
-  --json          report as one JSON document
+  --json          report as one JSON document, errors too
   -h, --help      this text
   -V, --version   the version
 
@@ -36,8 +40,12 @@ fn main() -> ExitCode {
         Ok(Command::Verify(request)) => match run(&request, &mut std::io::stdout().lock()) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::from(1),
+            Err(error) if request.json => problem(&error),
             Err(error) => fail(&story(&error)),
         },
+        Err(usage) if std::env::args().any(|argument| argument == "--json") => {
+            report(&usage, Vec::new(), "cognitionos-verify --help")
+        }
         Err(usage) => fail(&format!("{usage}\nTry `cognitionos-verify --help`.")),
     }
 }
@@ -96,7 +104,29 @@ fn story(error: &VerifyError) -> String {
     text
 }
 
+/// The error as one JSON document on standard output, as `cognitionos --json` says its own.
+fn problem(error: &VerifyError) -> ExitCode {
+    let mut causes = Vec::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        causes.push(Value::from(source.to_string()));
+        cause = source.source();
+    }
+    report(&error.to_string(), causes, error.advice())
+}
+
+fn report(message: &str, causes: Vec<Value>, advice: &str) -> ExitCode {
+    let problem = Value::map([
+        ("error", Value::from(message)),
+        ("causes", Value::list(causes)),
+        ("try", advice.into()),
+        ("exit", u64::from(NO_VERDICT).into()),
+    ]);
+    let _ = writeln!(std::io::stdout(), "{problem}");
+    ExitCode::from(NO_VERDICT)
+}
+
 fn fail(message: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "cognitionos-verify: {message}");
-    ExitCode::from(2)
+    ExitCode::from(NO_VERDICT)
 }

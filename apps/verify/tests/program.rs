@@ -168,6 +168,28 @@ fn views_of_one_log_are_compared_whichever_is_longer() {
 }
 
 #[test]
+fn what_gives_no_verdict_is_told_as_json_too() {
+    let handout = Handout::new("json-errors", 2, "test");
+    let (bundle, key) = (handout.file("log.cogbundle"), handout.file("log.key"));
+    let missing = handout.file("missing");
+    let table: [(&[&str], &str); 5] = [
+        (&[&key, "--key", &key], "not a bundle"),
+        (&[&missing, "--key", &key], "could not read"),
+        (&[&bundle, "--key", &bundle], "not a verifier key"),
+        (&[&bundle], "--key is needed"),
+        (&[&bundle, "--key", &key, "--loud"], "unknown option `--loud`"),
+    ];
+    for (arguments, words) in table {
+        let (code, out, err) = program(&[arguments, &["--json"]].concat());
+        assert_eq!((code, err.as_str()), (2, ""), "{arguments:?}: {out}");
+        let problem = parse(&out).unwrap();
+        assert_eq!(problem.get("exit"), Some(&Value::from(2_u64)), "{out}");
+        assert!(problem.get("error").is_some() && out.contains(words), "{arguments:?}: {out}");
+        assert!(problem.get("try").and_then(Value::as_text).is_some(), "{out}");
+    }
+}
+
+#[test]
 fn bad_usage_and_input_are_told_apart_from_a_bad_bundle() {
     let handout = Handout::new("usage", 2, "test");
     let (bundle, key) = (handout.file("log.cogbundle"), handout.file("log.key"));

@@ -11,7 +11,9 @@ use cog_gate::decision::Need;
 use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
+use crate::cancel::Cancelled;
 use crate::choose::Choice;
+use crate::pause::Paused;
 use crate::signals::Sent;
 use crate::start::BUDGET_TIMER;
 use crate::steps::read;
@@ -52,8 +54,10 @@ pub(crate) struct Active {
     pub(crate) end: Option<Ending>,
     pub(crate) sealing: bool,
     pub(crate) parked: bool,
+    /// Somebody holds it.
+    pub(crate) paused: Option<Paused>,
     /// Somebody has ended it.
-    pub(crate) is_cancelled: bool,
+    pub(crate) cancelled: Option<Cancelled>,
     pub(crate) tally: Tally,
 }
 
@@ -78,6 +82,7 @@ pub(crate) enum Later {
     Due(String),
     Cancel(Actor, String),
     Signal(Box<Sent>),
+    Hold(bool, Actor, String),
 }
 
 /// Something noted that is to be done.
@@ -153,7 +158,8 @@ impl Active {
             end: None,
             sealing: false,
             parked: false,
-            is_cancelled: false,
+            paused: None,
+            cancelled: None,
             tally: Tally::default(),
         }
     }
@@ -285,6 +291,11 @@ impl Active {
             || !self.probes.is_empty()
             || !self.sleeping.is_empty()
             || self.wanted.values().any(|wanted| wanted.state == State::Leased)
+    }
+
+    /// Whether somebody has ended it.
+    pub(crate) fn is_being_ended(&self) -> bool {
+        self.cancelled.is_some()
     }
 
     /// The requests it waits for.

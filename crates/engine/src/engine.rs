@@ -4,7 +4,7 @@
 //! returns what must be done. The driver of the program and the simulator drive the very
 //! same machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cog_base::entropy::{Entropy, NoEntropy};
@@ -18,7 +18,7 @@ use cog_gate::{
 };
 use cog_ledger::{Draft, Durable, Entry};
 
-use crate::active::Active;
+use crate::active::{Active, Later};
 use crate::notice::{Notice, What};
 use crate::start::Start;
 
@@ -73,6 +73,24 @@ pub enum Input {
         run: RunId,
         /// The message.
         sent: Box<crate::signals::Sent>,
+    },
+    /// Somebody holds a run: nothing new of it begins.
+    Pause {
+        /// The run.
+        run: RunId,
+        /// Who.
+        who: Actor,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody lets a run go on that was held.
+    Unpause {
+        /// The run.
+        run: RunId,
+        /// Who.
+        who: Actor,
+        /// Why.
+        reason: String,
     },
     /// Somebody ends a run that is in memory; one that is not is ended as it is resumed
     /// ([`crate::resume::Resumption::cancel`]).
@@ -169,6 +187,8 @@ pub struct Engine {
     pub(crate) change: ChangeControl,
     pub(crate) canons: BTreeMap<Digest, Arc<Canon>>,
     pub(crate) runs: BTreeMap<RunId, Active>,
+    /// The receipts whose effects adapters have in hand, also for runs that have stopped.
+    pub(crate) in_hand: BTreeSet<ReceiptId>,
     tickets: BTreeMap<u64, Vec<(RunId, Await, Vec<What>)>>,
     /// Timers to arm when what led to them is durable.
     arming: BTreeMap<u64, Vec<Output>>,
@@ -231,6 +251,7 @@ impl Engine {
             change: ChangeControl::default(),
             canons: BTreeMap::new(),
             runs: BTreeMap::new(),
+            in_hand: BTreeSet::new(),
             tickets: BTreeMap::new(),
             arming: BTreeMap::new(),
             next_ticket: 0,
@@ -303,6 +324,12 @@ impl Engine {
             Input::Due(timer) => self.due(timer, &mut turn)?,
             Input::Answer { run, approval, who, verdict } => {
                 self.answer(run, approval, &who, verdict, &mut turn);
+            }
+            Input::Pause { run, who, reason } => {
+                self.hold_run(run, true, (who, reason), &mut turn)?;
+            }
+            Input::Unpause { run, who, reason } => {
+                self.hold_run(run, false, (who, reason), &mut turn)?;
             }
             Input::Signal { run, sent } => self.signal(run, *sent, &mut turn)?,
             Input::Cancel { run, who, reason } => self.cancel(run, who, reason, &mut turn)?,
@@ -413,8 +440,16 @@ impl Engine {
     pub(crate) fn stop(&mut self, run: RunId, message: &str, turn: &mut Turn) -> bool {
         let Some(active) = self.runs.remove(&run) else { return false };
         let mut is_freed = false;
-        for receipt in active.delayed.keys().chain(active.probes.keys()) {
-            is_freed |= self.free(run, *receipt);
+        let reported = active.queued.iter().filter_map(|later| match later {
+            Later::Performed(performed) => Some(performed.receipt()),
+            Later::Probed(..)
+            | Later::Due(_)
+            | Later::Signal(_)
+            | Later::Hold(..)
+            | Later::Cancel(..) => None,
+        });
+        for receipt in active.delayed.keys().chain(active.probes.keys()).copied().chain(reported) {
+            is_freed |= self.free(run, receipt);
         }
         self.gate.close_session(run);
         turn.tell(run, What::Stopped { message: message.to_owned() });

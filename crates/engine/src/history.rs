@@ -13,10 +13,11 @@ use cog_base::{Timestamp, Value};
 use cog_flow::{Action, Event, Flow, StepPath};
 use cog_gate::decision::read_record;
 use cog_gate::snapshot::Access;
-use cog_gate::{Effect, Intent, Origin, Report};
+use cog_gate::{Cancel, Consent, Effect, Intent, Origin, Report};
 use cog_ledger::{Entry, Kind};
 
 use crate::active::{Active, State, Todo};
+use crate::cancel::Cancelled;
 use crate::settle::event_of;
 use crate::start::facts;
 use crate::steps::{read, refused, unasked, waits_for};
@@ -158,14 +159,15 @@ impl History {
         let entry = &record.entry;
         self.now = entry.at();
         match entry.kind() {
-            Kind::Receipt => self.receipt(record)?,
+            Kind::Receipt => self.begins(entry).and_then(|()| self.receipt(record))?,
             Kind::Denial => self.denial(record)?,
-            Kind::ApprovalRequested => self.requested(record)?,
+            Kind::ApprovalRequested => self.begins(entry).and_then(|()| self.requested(record))?,
             Kind::ApprovalGranted | Kind::ApprovalRejected => {}
             Kind::Outcome => self.outcome(record)?,
-            Kind::PlanSelected => self.planned(record)?,
+            Kind::PlanSelected => self.begins(entry).and_then(|()| self.planned(record))?,
             Kind::Evidence => self.evidence(entry)?,
             Kind::Signal => self.signalled(record)?,
+            Kind::SessionPaused | Kind::SessionUnpaused => self.held(entry)?,
             Kind::SessionSealed => self.seal(entry)?,
             Kind::SessionStarted
             | Kind::Genesis
@@ -231,6 +233,10 @@ impl History {
 
     fn denial(&mut self, record: &Record) -> Result<(), Mismatch> {
         let entry = &record.entry;
+        if entry.text("action") == Some(Cancel::ACTION) {
+            // Somebody may not end the run: the flow never heard of it.
+            return Ok(());
+        }
         if let Some(selection) = entry.data().get("selection") {
             // The refusal of a candidate plan: the flow has heard of it with the selection.
             let known = self.selection.as_ref() == Some(selection);
@@ -240,7 +246,11 @@ impl History {
                 Err(unexpected(entry, "no such selection before it"))
             };
         }
-        let step = self.fits(entry)?;
+        let is_question = entry.text("action") == Some(Consent::ACTION);
+        let step = if is_question { step_of(entry)? } else { self.fits(entry)? };
+        if is_question && self.active.asks.remove(&step).is_none() {
+            return Err(unexpected(entry, "the flow does not ask people there"));
+        }
         self.active.wanted.remove(&step);
         let body = record.body.as_ref().ok_or(no_body(entry))?;
         let reason = body.at(&["trace", "reason"]).and_then(Value::as_text).unwrap_or_default();
@@ -257,6 +267,10 @@ impl History {
         let step = step_of(entry)?;
         if let Some(ask) = self.active.asks.get_mut(&step) {
             ask.approval = Some(id);
+            // A run that was held asks later than it wanted to.
+            if let Some(armed) = self.armed.get_mut(&step) {
+                armed.at = entry.at();
+            }
             return Ok(());
         }
         let step = self.fits(entry)?;
@@ -324,8 +338,11 @@ impl History {
                 event.into_iter().for_each(|event| self.apply(event));
             }
             "cancel" => {
-                self.active.is_cancelled = true;
-                self.apply(Event::Cancelled { reason: note });
+                let (by, reason) = (entry.actor().to_owned(), note.clone());
+                if let Ok(actions) = self.active.run.apply(Event::Cancelled { reason: note }) {
+                    self.active.cancelled = Some(Cancelled { by, reason });
+                    self.take(actions);
+                }
             }
             "step.invalid" => self.invalid(&note),
             _ => {}
@@ -437,6 +454,24 @@ impl History {
     #[must_use]
     pub fn is_sealed(&self) -> bool {
         self.sealed
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.active.origin
+    }
+
+    /// Who has ended it, if somebody has.
+    #[must_use]
+    pub fn cancelled(&self) -> Option<&Cancelled> {
+        self.active.cancelled.as_ref()
+    }
+
+    /// The requests that it waits for. An answer to any other counts for nothing.
+    #[must_use]
+    pub fn waits_for(&self) -> Vec<ApprovalId> {
+        self.active.waits_for()
     }
 
     /// The workflow's name.

@@ -11,21 +11,27 @@ pub mod driver;
 pub mod engine;
 pub mod history;
 pub mod notice;
+pub mod pause;
 pub mod replay;
 pub mod resume;
 pub mod signals;
 pub mod start;
 
 mod active;
+mod cancel;
 mod choose;
 mod retry;
 mod settle;
 mod steps;
+mod undone;
 
+pub use cancel::Cancelled;
 pub use driver::{Driver, Hands, Inbox, Ledger};
 pub use engine::{Engine, Input, Output, Settings, Timer};
 pub use history::{History, Mismatch, Record};
 pub use notice::{Notice, Sealed, What};
+pub use pause::Paused;
 pub use resume::Resumption;
 pub use signals::Sent;
 pub use start::Start;
+pub use undone::NotUndone;

@@ -3,6 +3,8 @@
 use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId, SelectionId};
 use cog_base::{Micros, Value};
 
+use crate::cancel::Cancelled;
+
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -139,6 +141,20 @@ pub enum What {
         /// Why.
         message: String,
     },
+    /// Somebody holds the run, or lets it go on.
+    Held {
+        /// Whether it is held from now on.
+        pauses: bool,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A run cannot be held or let go on.
+    NotPaused {
+        /// Why.
+        message: String,
+    },
     /// Somebody's answer does not count.
     NotCounted {
         /// The request.
@@ -146,12 +162,32 @@ pub enum What {
         /// Why.
         message: String,
     },
+    /// Somebody may not end the run, which goes on as before: the denial is durable.
+    NotCancelled {
+        /// Who.
+        who: String,
+        /// The denial.
+        denial: DenialId,
+        /// The code of the check that said no.
+        code: String,
+        /// Why, in words.
+        reason: String,
+        /// What would turn it round.
+        flips: Vec<String>,
+    },
+    /// Somebody wants to end a run that is being ended: nothing is recorded.
+    EndsAlready {
+        /// Who ended it before; nobody when it ends by itself and is being undone.
+        cancelled: Option<Cancelled>,
+    },
     /// Nothing goes on before people answer or a signal comes.
     Parked {
         /// The requests.
         approvals: Vec<ApprovalId>,
         /// The steps that wait for a signal, each with its name.
         signals: Vec<(String, String)>,
+        /// Who holds the run.
+        paused: Option<crate::pause::Paused>,
     },
     /// The run is sealed.
     Sealed(Sealed),

@@ -20,7 +20,8 @@ use crate::start::folders;
 pub struct Resumption {
     /// The entries with their bodies.
     pub records: Vec<Record>,
-    /// Who ends it, and why, instead of going on: nothing begins that has not begun.
+    /// Who ends it, and why, instead of going on: nothing begins that has not begun. If they
+    /// may not, that is on record and the run goes on: [`Engine::refuse_cancel`] says it before.
     pub cancel: Option<(Actor, String)>,
 }
 
@@ -64,6 +65,10 @@ impl Engine {
         resumption: Resumption,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
+        let session = resumption.records.first().and_then(|first| first.entry.session());
+        if session.is_some_and(|run| self.runs.contains_key(&run)) {
+            return Ok(());
+        }
         // The driver has rebuilt the run before and shown what is wrong with it, if anything.
         let Ok(history) = self.rebuild(&resumption.records) else { return Ok(()) };
         if history.is_sealed() {
@@ -86,6 +91,8 @@ impl Engine {
             .active
             .open
             .iter()
+            // What an adapter still has in hand is no lost effect: its report will come.
+            .filter(|(receipt, _)| !self.in_hand.contains(receipt))
             .filter_map(|(receipt, step)| {
                 Some((*receipt, step.clone(), history.intent_of(*receipt)?.clone()))
             })
@@ -101,8 +108,9 @@ impl Engine {
         for (step, Armed { at, ms }) in timers {
             let ms = ms.saturating_sub(self.now().ms_since(at));
             let timer = Timer { run: id, name: step.to_string() };
-            let listens = |it: &Active| it.listening.contains_key(&step);
-            if ms == 0 && self.runs.get(&id).is_some_and(listens) {
+            let waits =
+                |it: &Active| it.listening.contains_key(&step) || it.asks.contains_key(&step);
+            if ms == 0 && self.runs.get(&id).is_some_and(waits) {
                 late.push(timer);
             } else {
                 turn.output(Output::Arm { timer, ms });
@@ -121,13 +129,17 @@ impl Engine {
         self.settle_down(id, turn)
     }
 
-    /// What people were asked under another canon, or too long ago, is asked anew.
+    /// What people were asked under another canon is asked anew, and so is an effect of which
+    /// they were asked too long ago. The question of a step that has expired is not: the step is
+    /// refused.
     fn forget_stale(&self, active: &mut Active) {
         let (_, in_force) = self.canon_for(&active.origin.domain);
         let now = self.ledger_now();
         let stale = |id: cog_base::id::ApprovalId| {
             let request = self.gate.approvals().get(id);
-            request.is_none_or(|it| Some(it.canon) != in_force || now > it.expires)
+            request.is_none_or(|it| {
+                if it.is_expired(now) { !it.is_step() } else { Some(it.canon) != in_force }
+            })
         };
         for wanted in active.wanted.values_mut() {
             if matches!(wanted.state, State::Approval(id) if stale(id)) {

@@ -1,20 +1,16 @@
 //! Whether a failed attempt is followed by another, and when.
 
+use cog_base::Digest;
 use cog_base::id::RunId;
-use cog_base::{Digest, Micros};
 use cog_flow::{Retry, StepPath};
 use cog_gate::{End, Report};
 
 use crate::active::Wanted;
 
-/// Whether a failed attempt is followed by another. The receipt's reserve covers one attempt:
-/// what the attempts before have cost must be left beside it.
-pub(crate) fn again(wanted: &Wanted, report: &Report, left: Option<Micros>) -> bool {
+/// Whether the file wants a failed attempt to be followed by another.
+pub(crate) fn again(wanted: &Wanted, report: &Report) -> bool {
     let End::Failed(failure) = &report.end else { return false };
     if wanted.withdrawn || wanted.retry.never_on.contains(&failure.code) {
-        return false;
-    }
-    if left.is_some_and(|left| left < report.cost) {
         return false;
     }
     let retry = &wanted.retry;

@@ -1,9 +1,9 @@
 //! Receipts that became durable, and what came of their effects.
 
-use cog_base::Value;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_flow::{Event, StepError, StepPath};
+use cog_gate::approvals::NotCounted;
 use cog_gate::{
     Actor, AnyEffect, Effect, End, Found, Gate, Intent, Pending, Performed, Report, Settling,
 };
@@ -54,6 +54,7 @@ impl Engine {
         match self.gate.clear(permit, self.now()) {
             Ok(cleared) => {
                 turn.tell(id, what);
+                self.in_hand.insert(receipt);
                 let cleared = Box::new(cleared);
                 turn.output(Output::Perform { run: id, cleared, timeout_ms });
                 Ok(())
@@ -74,7 +75,7 @@ impl Engine {
         let id = performed.session();
         let receipt = performed.receipt();
         let now = self.now();
-        let left = self.gate.budget_left(id);
+        self.in_hand.remove(&receipt);
         let Some(active) = self.runs.get_mut(&id) else {
             // Its run stopped. Whoever resumes it finds the receipt open and looks into it.
             return if self.free(id, receipt) { self.ask_leased(turn) } else { Ok(()) };
@@ -85,9 +86,12 @@ impl Engine {
             return Ok(());
         }
         let report = performed.report();
-        let wanted = active.wanted.get(&step).filter(|wanted| again(wanted, report, left));
+        let wanted = active.wanted.get(&step).filter(|wanted| again(wanted, report));
         let delay = wanted.map(|wanted| delay_ms(&wanted.retry, report.attempts, id, &step));
-        let Some(ms) = delay.filter(|ms| performed.is_repeatable(now.plus_ms(*ms))) else {
+        // The receipt's reserve covers one attempt: the next one has money of its own before it
+        // is waited for, so that nobody else takes that in between.
+        let delay = delay.filter(|ms| performed.is_repeatable(now.plus_ms(*ms)));
+        let Some(ms) = delay.filter(|_| self.gate.reserve_again(&performed)) else {
             let (draft, settling) = performed.settle();
             return self.settle(id, &step, draft, settling, turn);
         };
@@ -106,10 +110,12 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get(&id) else { return Ok(()) };
-        let Some(step) = active.open.get(&performed.receipt()).cloned() else { return Ok(()) };
+        let receipt = performed.receipt();
+        let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
         let timeout_ms = active.wanted.get(&step).and_then(|wanted| wanted.timeout_ms);
         match performed.again(self.now()) {
             Ok(cleared) => {
+                self.in_hand.insert(receipt);
                 let cleared = Box::new(cleared);
                 turn.output(Output::Perform { run: id, cleared, timeout_ms });
                 Ok(())
@@ -256,7 +262,10 @@ impl Engine {
             Err(reason) => approvals.reject(approval, who, &reason, &canon, now),
         };
         let Some(active) = self.runs.get_mut(&id) else { return };
-        match draft {
+        // An answer to what the run has given up since would be kept and change nothing.
+        let waits = waits_for(active, approval).is_some();
+        let counts = |draft| if waits { Ok(draft) } else { Err(NotCounted::Withdrawn(approval)) };
+        match draft.and_then(counts) {
             Ok(draft) => {
                 active.answers.insert((approval, who.clone()));
                 let then = Await::Answered(approval, who.clone());
@@ -289,6 +298,9 @@ impl Engine {
                 Later::Performed(performed) => self.performed(*performed, turn)?,
                 Later::Probed(receipt, found) => self.probed(id, receipt, found, turn)?,
                 Later::Due(name) => self.due(Timer { run: id, name }, turn)?,
+                Later::Hold(pauses, who, reason) => {
+                    self.hold_run(id, pauses, (who, reason), turn)?;
+                }
                 Later::Signal(sent) => self.signal(id, *sent, turn)?,
                 Later::Cancel(who, reason) => self.cancel(id, who, reason, turn)?,
             }
@@ -327,6 +339,16 @@ impl Engine {
         }
     }
 
+    /// How long the question of a step can still be answered: it may have been put anew since
+    /// its timer was set, and the clock may have been set back.
+    fn early_ms(&self, id: RunId, name: &str) -> Option<u64> {
+        let ask = self.runs.get(&id)?.asks.get(&name.parse::<StepPath>().ok()?)?;
+        let request = ask.approval.and_then(|approval| self.gate.approvals().get(approval));
+        let Some(request) = request else { return Some(ask.expires_ms) };
+        let now = self.ledger_now();
+        (!request.is_expired(now)).then(|| request.expires.ms_since(now).saturating_add(1))
+    }
+
     /// A timer is due. That it was is evidence, in its place in the log.
     pub(crate) fn due(&mut self, timer: Timer, turn: &mut Turn) -> Result<(), NoEntropy> {
         let Timer { run: id, name } = timer;
@@ -339,38 +361,16 @@ impl Engine {
             active.queued.push(Later::Due(name));
             return Ok(());
         }
+        if let Some(ms) = self.early_ms(id, &name) {
+            turn.output(Output::Arm { timer: Timer { run: id, name }, ms });
+            return Ok(());
+        }
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         let Some(event) = active.due(&name) else { return Ok(()) };
         let data = evidence("timer", &name);
         let draft = draft(&active.origin, Kind::Evidence, None, data, None);
         turn.append(active.origin.tenant, id, draft, Await::Nothing);
         self.tell_flow(id, event, turn)
-    }
-
-    /// Somebody ends a run: nothing new begins, what has not begun is given up, and what is
-    /// under way is waited for. Who it was and why is evidence, in its place in the log.
-    pub(crate) fn cancel(
-        &mut self,
-        id: RunId,
-        who: Actor,
-        reason: String,
-        turn: &mut Turn,
-    ) -> Result<(), NoEntropy> {
-        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
-        if active.end.is_some() || active.is_cancelled {
-            return Ok(());
-        }
-        if !active.answers.is_empty() {
-            active.queued.push(Later::Cancel(who, reason));
-            return Ok(());
-        }
-        active.is_cancelled = true;
-        // The flow hears the very words that the ledger keeps.
-        let data = evidence("cancel", &reason);
-        let reason = data.get("note").and_then(Value::as_text).unwrap_or_default().to_owned();
-        let mut entry = draft(&active.origin, Kind::Evidence, None, data, None);
-        entry.actor = who.as_str().to_owned();
-        turn.append(active.origin.tenant, id, entry, Await::Nothing);
-        self.tell_flow(id, Event::Cancelled { reason }, turn)
     }
 }
 

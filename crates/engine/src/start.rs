@@ -106,12 +106,13 @@ impl Engine {
             return Ok(());
         }
         let approvals = active.waits_for();
-        let waits = !approvals.is_empty() || !active.listening.is_empty();
+        let paused = active.paused.clone().filter(|_| active.is_paused());
+        let waits = !approvals.is_empty() || !active.listening.is_empty() || paused.is_some();
         if !active.is_busy() && waits && !active.parked {
             active.parked = true;
             let listening = active.listening.iter();
             let signals = listening.map(|(step, name)| (step.to_string(), name.clone())).collect();
-            turn.tell(id, What::Parked { approvals, signals });
+            turn.tell(id, What::Parked { approvals, signals, paused });
         }
         Ok(())
     }

@@ -66,7 +66,7 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<Option<Event>, NoEntropy> {
         // What is wanted stays so, for the engine that resumes the run.
-        if self.is_held && matches!(todo, Todo::Choice(_) | Todo::Question(..)) {
+        if self.is_quiet(id) && matches!(todo, Todo::Choice(_) | Todo::Question(..)) {
             return Ok(None);
         }
         let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
@@ -112,6 +112,11 @@ impl Engine {
         }
     }
 
+    /// Whether nothing new of a run is asked for now.
+    fn is_quiet(&self, id: RunId) -> bool {
+        self.is_held || self.runs.get(&id).is_some_and(Active::is_paused)
+    }
+
     /// Put a wanted effect to the gate. The event, if the answer is final at once.
     pub(crate) fn ask(
         &mut self,
@@ -119,7 +124,7 @@ impl Engine {
         step: &StepPath,
         turn: &mut Turn,
     ) -> Result<Option<Event>, NoEntropy> {
-        if self.is_held {
+        if self.is_quiet(id) {
             return Ok(None);
         }
         let Some(active) = self.runs.get(&id) else { return Ok(None) };
@@ -158,12 +163,7 @@ impl Engine {
             }
             Answer::Refused(refusal) => {
                 active.wanted.remove(step);
-                let Refusal { id: denial, code, reason, flips, draft, .. } = *refusal;
-                turn.append(tenant, id, draft, Await::Nothing);
-                let event = refused(step, &denial.to_string(), &code, &reason);
-                let step = step.to_string();
-                turn.tell_behind(id, What::Refused { step, denial, code, reason, flips });
-                Some(event)
+                Some(self.refused(id, step, *refusal, turn))
             }
             Answer::NeedsApproval(asked) => {
                 wanted.state = State::Approval(asked.id);
@@ -185,6 +185,16 @@ impl Engine {
                 None
             }
         }
+    }
+
+    /// A refusal is on record, and the flow hears of it.
+    fn refused(&self, id: RunId, step: &StepPath, refusal: Refusal, turn: &mut Turn) -> Event {
+        let Refusal { id: denial, code, reason, flips, draft, .. } = refusal;
+        turn.append(self.settings.tenant, id, draft, Await::Nothing);
+        let event = refused(step, &denial.to_string(), &code, &reason);
+        let step = step.to_string();
+        turn.tell_behind(id, What::Refused { step, denial, code, reason, flips });
+        event
     }
 
     /// Arguments that make no effect: the attempt is on record, and the step fails.
@@ -226,7 +236,13 @@ impl Engine {
             effect: Consent { step: name.clone(), message, need, expires_ms },
             subject,
         };
-        let asked = self.gate.consult(&question, &world, self.entropy.as_mut())?;
+        let asked = match self.gate.consult(&question, &world, self.entropy.as_mut())? {
+            Ok(asked) => asked,
+            Err(refusal) => {
+                self.runs.get_mut(&id).map(|active| active.asks.remove(step));
+                return Ok(Some(self.refused(id, step, *refusal, turn)));
+            }
+        };
         if let Some(draft) = asked.draft {
             turn.append(self.settings.tenant, id, draft, Await::Asked);
         }

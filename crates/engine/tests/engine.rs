@@ -9,14 +9,22 @@
 
 #[path = "engine/cancel.rs"]
 mod cancel;
+#[path = "engine/entitled.rs"]
+mod entitled;
+#[path = "engine/expired.rs"]
+mod expired;
 #[path = "engine/held.rs"]
 mod held;
 #[path = "engine/house.rs"]
 mod house;
+#[path = "engine/in_hand.rs"]
+mod in_hand;
 #[path = "engine/lost.rs"]
 mod lost;
 #[path = "engine/pieces.rs"]
 mod pieces;
+#[path = "engine/pause.rs"]
+mod pause;
 #[path = "engine/rejected.rs"]
 mod rejected;
 #[path = "engine/signals.rs"]

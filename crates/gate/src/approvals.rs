@@ -8,6 +8,7 @@ use cog_base::{Digest, Timestamp, Value};
 use cog_canon::Canon;
 use cog_ledger::{Draft, Entry, Kind};
 
+use crate::consent::Consent;
 use crate::decision::Need;
 use crate::intent::Actor;
 use crate::snapshot::Approval;
@@ -62,6 +63,12 @@ pub enum NotCounted {
     /// Its time is over.
     #[error("the request expired at {0}; `run --resume` asks anew")]
     Expired(Timestamp),
+    /// The time of a step that asks is over: the step is refused, and not asked anew.
+    #[error("the request expired at {0}; `run --resume` goes on, and the step is refused")]
+    StepExpired(Timestamp),
+    /// The run does not wait for it any more.
+    #[error("the run does not wait for an answer to `{0}` any more")]
+    Withdrawn(ApprovalId),
     /// Who asks cannot consent.
     #[error("`{0}` asked for this or started the run, and so cannot approve it")]
     OwnRequest(String),
@@ -187,8 +194,10 @@ impl Approvals {
         if !request.is_open() || request.granted.contains(name) {
             return Err(NotCounted::Answered);
         }
-        if now > request.expires {
-            return Err(NotCounted::Expired(request.expires));
+        if request.is_expired(now) {
+            let expired =
+                if request.is_step() { NotCounted::StepExpired } else { NotCounted::Expired };
+            return Err(expired(request.expires));
         }
         if request.canon != canon.digest() {
             return Err(NotCounted::CanonChanged);
@@ -244,6 +253,18 @@ impl Request {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.rejected.is_none() && (self.granted.len() as u64) < self.need.count
+    }
+
+    /// Whether no answer counts any more.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now > self.expires
+    }
+
+    /// Whether it is the question of a step, and not what a policy asks of an effect.
+    #[must_use]
+    pub fn is_step(&self) -> bool {
+        self.action == Consent::ACTION
     }
 
     fn approval(&self) -> Approval {

@@ -178,6 +178,18 @@ impl Account {
         self.open.insert(receipt, Open { cost: intent.cost(), charge });
     }
 
+    /// Let an open receipt hold `cost` in place of what it holds, if the limit admits that.
+    pub(crate) fn reserve_again(&mut self, receipt: ReceiptId, cost: Micros) -> bool {
+        let budget = self.budget();
+        let Some(open) = self.open.get_mut(&receipt) else { return false };
+        let others = budget.used.saturating_sub(open.cost.get());
+        let admitted = Allowance { used: others, ..budget }.admits(cost.get());
+        if admitted {
+            open.cost = cost;
+        }
+        admitted
+    }
+
     /// The outcome of a receipt: its reserve ends and its cost is final.
     pub(crate) fn settle(&mut self, receipt: ReceiptId, cost: Micros) {
         if self.open.remove(&receipt).is_some() {

@@ -299,6 +299,8 @@ impl ChangeControl {
             | Kind::ApprovalRejected
             | Kind::Outcome
             | Kind::Signal
+            | Kind::SessionPaused
+            | Kind::SessionUnpaused
             | Kind::SessionSealed
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}

@@ -19,11 +19,16 @@ pub struct Consent {
     pub expires_ms: u64,
 }
 
+impl Consent {
+    /// The action in entries.
+    pub const ACTION: &'static str = "approve";
+}
+
 impl Sealed for Consent {}
 
 impl Effect for Consent {
     fn action(&self) -> &'static str {
-        "approve"
+        Self::ACTION
     }
     fn resource(&self) -> Resource {
         Resource { kind: "Step", name: self.step.clone() }

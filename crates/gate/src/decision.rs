@@ -7,6 +7,7 @@
 mod checks;
 mod confine;
 mod folder;
+mod people;
 mod trace;
 
 pub use checks::amount_of;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 use cog_base::Value;
 use cog_canon::{Canon, PolicyNote};
 
+use crate::cancel::Cancel;
+use crate::consent::Consent;
 use crate::intent::{BadRecord, Intent};
 use crate::snapshot::Snapshot;
 
@@ -196,15 +199,28 @@ pub fn decide_by(
     canon: Option<&Canon>,
 ) -> Result<Decision, UnknownProcedure> {
     match procedure {
-        1 => Ok(checks::decide_v1(intent, snapshot, canon)),
+        1 => Ok(decide(intent, snapshot, canon)),
         unknown => Err(UnknownProcedure(unknown)),
     }
+}
+
+/// Decide about an effect, and whatever is asked as if it were one, by the newest procedure.
+pub(crate) fn decide_effect(
+    intent: &Intent,
+    snapshot: &Snapshot,
+    canon: Option<&Canon>,
+) -> Decision {
+    checks::decide_v1(intent, snapshot, canon)
 }
 
 /// Decide by the newest procedure.
 #[must_use]
 pub fn decide(intent: &Intent, snapshot: &Snapshot, canon: Option<&Canon>) -> Decision {
-    checks::decide_v1(intent, snapshot, canon)
+    match intent.action() {
+        Cancel::ACTION => people::cancel(intent, canon),
+        Consent::ACTION => people::consent(intent, canon),
+        _ => checks::decide_v1(intent, snapshot, canon),
+    }
 }
 
 /// Decide again from the record `{intent, snapshot, …}` that stands beside a ledger entry.

@@ -351,6 +351,11 @@ impl<E: Effect> Performed<E> {
         self.pass.scope.session
     }
 
+    /// What one attempt may cost.
+    pub(crate) fn reserve(&self) -> Micros {
+        self.pass.reserve
+    }
+
     /// What was to be done.
     #[must_use]
     pub fn effect(&self) -> &E {

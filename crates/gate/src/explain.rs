@@ -4,6 +4,7 @@ use cog_base::place::Place;
 use cog_base::{Micros, Value};
 use cog_canon::{Canon, Request};
 
+use crate::cancel::Cancel;
 use crate::decision::{
     Check, CheckName, Decision, Outcome, Verdict, decide, stays_inside, wants_network, ways_to,
 };
@@ -75,8 +76,31 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
         "freshness.clock_behind" => "The clock stands behind the ledger's last entry.".into(),
         "freshness.canon_changed" => "The canon in force is another one.".into(),
         other => outside(check, intent)
+            .or_else(|| of_people(check))
             .unwrap_or_else(|| format!("The check {} said {other}.", check.name.word())),
     }
+}
+
+/// Who may end a run or could answer a step, in a sentence.
+fn of_people(check: &Check) -> Option<String> {
+    let number = |name: &str| check.read.number(name).unwrap_or(0);
+    let said = match check.code {
+        "cancel.not_entitled" | "cancel.no_canon" => {
+            let initiator = check.read.text("initiator").unwrap_or_default();
+            let others = check.read.texts("entitled");
+            let or = if others.is_empty() { "" } else { " or " };
+            format!("Only {initiator}, who began it,{or}{} may end the run.", others.join(" or "))
+        }
+        "approval.nobody" => format!(
+            "It takes {} of {}, and there are {} such people besides those who asked or began \
+             the run.",
+            number("count"),
+            check.read.texts("of").join(" or "),
+            number("could"),
+        ),
+        _ => return None,
+    };
+    Some(said)
 }
 
 /// What an effect would leave, in a sentence.
@@ -172,6 +196,12 @@ fn mend(
             vec![format!("if the run's budget were at least {}", Micros::new(needed))]
         }
         CheckName::Confinement => confinement(check, intent, snapshot, canon),
+        CheckName::Canon if intent.action() == Cancel::ACTION => {
+            let others = check.read.texts("entitled").iter().map(String::as_str);
+            let initiator = check.read.text("initiator").into_iter();
+            let whom: Vec<_> = initiator.chain(others).collect();
+            vec![format!("if it were wanted by {}", whom.join(" or "))]
+        }
         CheckName::Canon => match canon {
             Some(canon) => return policies(check, intent, canon),
             None => vec!["if a canon that permits it were in force".into()],
@@ -179,6 +209,10 @@ fn mend(
         CheckName::Envelope => envelope(decision, intent, snapshot, canon),
         CheckName::Interference => vec!["if it were asked again when the lease has ended".into()],
         CheckName::Freshness => vec!["if clock and canon were current".into()],
+        CheckName::Approval if check.code == "approval.nobody" => {
+            let (count, of) = (check.read.number("count"), check.read.texts("of").join(" or "));
+            vec![format!("if there were {} others of {of}", count.unwrap_or(0))]
+        }
         CheckName::Approval => vec!["if those who were asked approved it".into()],
     };
     WaysOut { flips, cut: false }

@@ -12,13 +12,16 @@ use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 
 use crate::approvals::{APPROVAL_LIFE_MS, Approvals};
 use crate::book::{Book, Charge, Limits, Used};
+use crate::cancel::Cancel;
 use crate::consent::Consent;
-use crate::decision::{Decision, Need, PROCEDURE, Refused, Verdict, amount_of, decide, sum_key};
-use crate::door::{
-    Cleared, End, NotCleared, OpenReceipts, Pass, Pending, Permit, RECEIPT_LIFE_MS, Report, Scope,
-    Settling,
+use crate::decision::{
+    Decision, Need, PROCEDURE, Refused, Verdict, amount_of, decide, decide_effect, sum_key,
 };
-use crate::effect::{Effect, Footprint, Redo};
+use crate::door::{
+    Cleared, End, NotCleared, OpenReceipts, Pass, Pending, Performed, Permit, RECEIPT_LIFE_MS,
+    Report, Scope, Settling,
+};
+use crate::effect::{AnyEffect, Effect, Footprint, Redo};
 use crate::explain::{WaysOut, ways_out};
 use crate::intent::{Actor, Intent, Origin};
 use crate::lease::Leases;
@@ -198,7 +201,7 @@ impl Gate {
     pub fn preview<E: Effect>(&self, question: &Question<'_, E>, world: &World<'_>) -> Decision {
         let intent = Self::intent(question, world.canon);
         let snapshot = self.snapshot(&intent, &question.effect.footprint(), world);
-        decide(&intent, &snapshot, world.canon)
+        decide_effect(&intent, &snapshot, world.canon)
     }
 
     /// Decide about an effect. What is permitted is reserved from here on; it authorises
@@ -216,7 +219,7 @@ impl Gate {
         let intent = Self::intent(&question, world.canon);
         let footprint = question.effect.footprint();
         let snapshot = self.snapshot(&intent, &footprint, world);
-        let decision = decide(&intent, &snapshot, world.canon);
+        let decision = decide_effect(&intent, &snapshot, world.canon);
         let subject = question.subject.clone();
         let case = Case { intent, snapshot, footprint, subject, world };
         match decision.verdict.clone() {
@@ -302,7 +305,7 @@ impl Gate {
         Ok(Asked { id, need, draft: Some(draft) })
     }
 
-    /// Ask people whether a step may go on.
+    /// Ask people whether a step may go on; refused when there are not enough of them.
     ///
     /// # Errors
     /// [`NoEntropy`] when no id can be drawn.
@@ -311,16 +314,48 @@ impl Gate {
         question: &Question<'_, Consent>,
         world: &World<'_>,
         entropy: &mut dyn Entropy,
-    ) -> Result<Asked, NoEntropy> {
+    ) -> Result<Result<Asked, Box<Refusal>>, NoEntropy> {
         let intent = Self::intent(question, world.canon);
         let snapshot = self.snapshot(&intent, &Footprint::default(), world);
         let need = question.effect.need.clone();
         let expires_ms = question.effect.expires_ms;
         let (footprint, subject) = (Footprint::default(), question.subject.clone());
+        let decision = decide(&intent, &snapshot, world.canon);
         let case = Case { intent, snapshot, footprint, subject, world };
+        if matches!(decision.verdict, Verdict::Refuse(_)) {
+            return Ok(Err(Box::new(case.refuse(decision, entropy)?)));
+        }
         let id = ApprovalId::new(case.snapshot.now, entropy)?;
         let draft = case.approval(id, &need, expires_ms, &Value::Null);
-        Ok(Asked { id, need, draft: Some(draft) })
+        Ok(Ok(Asked { id, need, draft: Some(draft) }))
+    }
+
+    /// The refusal, when somebody may not end a run.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] when no id can be drawn.
+    pub fn refuse_cancel(
+        &self,
+        question: &Question<'_, Cancel>,
+        world: &World<'_>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Option<Refusal>, NoEntropy> {
+        let intent = Self::intent(question, world.canon);
+        let snapshot = self.snapshot(&intent, &Footprint::default(), world);
+        let decision = decide(&intent, &snapshot, world.canon);
+        let (footprint, subject) = (Footprint::default(), question.subject.clone());
+        let case = Case { intent, snapshot, footprint, subject, world };
+        let is_refused = matches!(decision.verdict, Verdict::Refuse(_));
+        is_refused.then(|| case.refuse(decision, entropy)).transpose()
+    }
+
+    /// Keep money for another attempt under a receipt, besides what it cost so far. Says
+    /// whether there was enough; nothing is kept otherwise.
+    pub fn reserve_again(&mut self, performed: &Performed<AnyEffect>) -> bool {
+        let (receipt, reserve) = (performed.receipt(), performed.reserve());
+        let cost = performed.report().cost.checked_add(reserve);
+        let account = self.book.account_mut(performed.session());
+        account.zip(cost).is_some_and(|(account, cost)| account.reserve_again(receipt, cost))
     }
 
     /// Take back a permission whose receipt was not recorded: lease, reserve and consents are

@@ -18,6 +18,7 @@ pub mod intent;
 pub mod snapshot;
 
 mod book;
+mod cancel;
 mod consent;
 mod counterfoil;
 mod gate;
@@ -26,6 +27,7 @@ mod redact;
 
 pub use adapter::{Adapter, Found, Work};
 pub use book::{Limits, Used};
+pub use cancel::Cancel;
 pub use consent::Consent;
 pub use counterfoil::{Counterfoil, Lapse};
 pub use door::{Cleared, End, Failure, Pending, Performed, Permit, Report, Settled, Settling};

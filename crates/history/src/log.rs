@@ -244,6 +244,8 @@ impl What {
             | Kind::CanonRejected
             | Kind::CanonActivated
             | Kind::Promotion
+            | Kind::SessionPaused
+            | Kind::SessionUnpaused
             | Kind::BodiesErased
             | Kind::SegmentPruned => Self::Other,
         }

@@ -142,7 +142,10 @@ impl Audit {
             Kind::SegmentPruned => self.segment_pruned(entry),
             Kind::Evidence | Kind::Outcome | Kind::Signal => self.canons.seen(entry),
             Kind::BodiesErased => self.erasures.erased(entry, &mut self.findings),
-            Kind::SessionStarted | Kind::SessionSealed => {}
+            Kind::SessionStarted
+            | Kind::SessionPaused
+            | Kind::SessionUnpaused
+            | Kind::SessionSealed => {}
         }
     }
 

@@ -74,6 +74,10 @@ kinds! {
     Outcome = "outcome";
     /// Somebody outside sent a run a message. Evidence, never authority.
     Signal = "signal";
+    /// Somebody holds a run: nothing new of it begins.
+    SessionPaused = "session.paused";
+    /// Somebody lets a held run go on.
+    SessionUnpaused = "session.unpaused";
     /// A run ended; nothing follows in its session.
     SessionSealed = "session.sealed";
     /// Bodies of one subject were erased; their commitments stay.
@@ -142,6 +146,8 @@ impl Kind {
             | Self::ApprovalRejected
             | Self::Outcome
             | Self::Signal
+            | Self::SessionPaused
+            | Self::SessionUnpaused
             | Self::SessionSealed => true,
             Self::Genesis
             | Self::KeyRotated
@@ -175,6 +181,8 @@ impl Kind {
             Self::ApprovalRejected => APPROVAL_REJECTED,
             Self::Outcome => OUTCOME,
             Self::Signal => SIGNAL,
+            Self::SessionPaused => SESSION_PAUSED,
+            Self::SessionUnpaused => SESSION_UNPAUSED,
             Self::SessionSealed => SESSION_SEALED,
             Self::BodiesErased => BODIES_ERASED,
             Self::SegmentPruned => SEGMENT_PRUNED,

@@ -403,6 +403,8 @@ fn check(draft: &Draft) -> Result<(), EntryError> {
         | Kind::ApprovalRejected
         | Kind::Outcome
         | Kind::Signal
+        | Kind::SessionPaused
+        | Kind::SessionUnpaused
         | Kind::SessionSealed
         | Kind::BodiesErased
         | Kind::SegmentPruned => draft.check(),

@@ -16,6 +16,7 @@
 )]
 
 mod address;
+mod cursors;
 mod error;
 mod id;
 mod keep;

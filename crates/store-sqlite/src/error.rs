@@ -8,12 +8,14 @@ use rusqlite::{Error, ErrorCode};
 /// A failure of the database while doing something, said as an infinitive.
 pub(crate) fn failed(doing: &str, error: Error) -> StoreError {
     let code = error.sqlite_error_code();
-    // A column that holds what it cannot hold: somebody else wrote it.
+    // A column that holds what it cannot hold, or a table that has no such column, while our
+    // statements are right: somebody else wrote it.
     let is_foreign = matches!(
         error,
         Error::InvalidColumnType(..)
             | Error::FromSqlConversionFailure(..)
             | Error::IntegralValueOutOfRange(..)
+            | Error::SqlInputError { .. }
     );
     let source = Box::new(error);
     match code {
@@ -23,7 +25,8 @@ pub(crate) fn failed(doing: &str, error: Error) -> StoreError {
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { source },
         Some(ErrorCode::DiskFull) => StoreError::Full { source },
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+        // An unknown one is that of a statement which asks for a table that is not there.
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) => {
             let what = format!("could not {doing}");
             StoreError::Corrupt { what, source: Some(source) }
         }

@@ -19,6 +19,7 @@
 mod binding;
 mod check;
 mod connect;
+mod cursors;
 mod entries;
 mod error;
 mod folder;
@@ -40,8 +41,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use cog_base::Entropy;
 use cog_base::id::{TenantId, Uuid};
+use cog_ledger::audit::Findings;
 use cog_ledger::{KeyRing, Shelf};
 use cog_store::{Store, StoreError, TenantTx};
+
+pub use crate::check::Tables;
 
 use crate::error::failed;
 use crate::folder::{Folder, Lock};
@@ -100,6 +104,24 @@ impl SqliteStore {
             Mode::ReadOnly => opening::for_reading(folder)?,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Open the store in `folder` for reading although logs are shorter than they had been, and
+    /// say which: to see whether what was put back is whole before it is accepted.
+    ///
+    /// # Errors
+    /// [`StoreError`] as [`SqliteStore::open`].
+    pub fn look_behind(folder: &Path) -> Result<(Self, Vec<Restored>), StoreError> {
+        let (inner, behind) = opening::for_looking(Folder::new(folder))?;
+        Ok((Self { inner: Arc::new(inner) }, behind))
+    }
+
+    /// The tables and indexes that are missing, or are not made as they were. It costs little.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn check_schema(&self) -> Result<Findings, StoreError> {
+        check::schema(self)
     }
 
     /// Accept that logs in `folder` are shorter than they had been, because an old backup

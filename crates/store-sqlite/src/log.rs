@@ -1,9 +1,11 @@
 //! The row of a log: its end, what was pruned, its key, and the state that binds its tables.
 
+use std::path::Path;
+
 use cog_base::cipher::Key;
 use cog_base::entropy::Entropy;
-use cog_base::id::TenantId;
-use cog_store::vault::{LOG_KEY, Which};
+use cog_base::id::{TenantId, Uuid};
+use cog_store::vault::{LOG_KEY, SIGNING_KEY, Which};
 use cog_store::{Pruned, StoreError};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -43,7 +45,15 @@ impl Log {
                 read.query_row([tenant.uuid().as_u128().to_be_bytes()], Kept::read).optional()
             })
             .map_err(|error| failed("read the end of a log", error))?;
-        row.map(|kept| kept.open(vault, tenant)).transpose()
+        let opened = row.map(|kept| kept.open(vault, tenant)).transpose();
+        match opened {
+            Err(StoreError::Corrupt { .. }) if is_other_key(db, vault) => {
+                let folder = db.path().map(Path::new).and_then(Path::parent);
+                let path = folder.unwrap_or(Path::new("")).join("keys").join("master.key");
+                Err(StoreError::OtherKeyFile { path })
+            }
+            opened => opened,
+        }
     }
 
     /// A log with this key that has no entry yet.
@@ -91,6 +101,21 @@ impl Log {
         .map(drop)
         .map_err(|error| failed("write the end of a log", error))
     }
+}
+
+/// Whether the master key is the one to blame when a log does not open: none of the signing
+/// keys opens with it either.
+fn is_other_key(db: &Connection, vault: &Vault) -> bool {
+    let kept = db.prepare("SELECT tenant, sealed FROM signing_key").and_then(|mut read| {
+        let rows = read.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<rusqlite::Result<Vec<([u8; 16], Vec<u8>)>>>()
+    });
+    let kept = kept.unwrap_or_default();
+    let opens = |(tenant, sealed): &([u8; 16], Vec<u8>)| {
+        let tenant = TenantId::from_uuid(Uuid::from_u128(u128::from_be_bytes(*tenant)));
+        vault.unwrap(tenant, SIGNING_KEY, sealed).is_ok()
+    };
+    !kept.is_empty() && !kept.iter().any(opens)
 }
 
 /// The row as it is kept.

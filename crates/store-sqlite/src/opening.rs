@@ -32,6 +32,7 @@ pub(crate) fn for_writing(
     if let Some(Restored { tenant, was, now }) = shorter(&db, &folder)?.pop() {
         return Err(StoreError::RolledBack { tenant, was, now });
     }
+    schema::bring_up(&db)?;
     wal::count_pages(&db);
     let vault = Arc::new(Vault::new(master));
     let marks = Marks::open(&folder.high_water())?;
@@ -50,6 +51,15 @@ pub(crate) fn for_writing(
 }
 
 pub(crate) fn for_reading(folder: Folder) -> Result<Inner, StoreError> {
+    let (inner, mut behind) = for_looking(folder)?;
+    match behind.pop() {
+        Some(Restored { tenant, was, now }) => Err(StoreError::RolledBack { tenant, was, now }),
+        None => Ok(inner),
+    }
+}
+
+/// Open for reading, also when logs are shorter than they had been: those that are.
+pub(crate) fn for_looking(folder: Folder) -> Result<(Inner, Vec<Restored>), StoreError> {
     if !folder.has_database() {
         return Err(StoreError::Missing { folder: folder.path().to_owned() });
     }
@@ -57,12 +67,10 @@ pub(crate) fn for_reading(folder: Folder) -> Result<Inner, StoreError> {
     let master = folder.read_master()?;
     let db = connect::for_reading(&folder)?;
     schema::check(&db, &folder.database())?;
-    if let Some(Restored { tenant, was, now }) = shorter(&db, &folder)?.pop() {
-        return Err(StoreError::RolledBack { tenant, was, now });
-    }
+    let behind = shorter(&db, &folder)?;
     let readers = Readers::default();
     readers.give(db);
-    Ok(Inner {
+    let inner = Inner {
         folder,
         vault: Arc::new(Vault::new(master)),
         readers,
@@ -70,7 +78,8 @@ pub(crate) fn for_reading(folder: Folder) -> Result<Inner, StoreError> {
         writing: None,
         has_writer: AtomicBool::new(false),
         _lock: None,
-    })
+    };
+    Ok((inner, behind))
 }
 
 pub(crate) fn accept_restore(folder: &Folder) -> Result<Vec<Restored>, StoreError> {

@@ -1,6 +1,7 @@
 //! Reading: connections that each hold one unchanging state, and a tenant's scope of it.
 
 mod chains;
+mod look;
 mod select;
 mod sessions;
 
@@ -8,7 +9,6 @@ pub(crate) use sessions::Checked;
 
 use std::sync::{Mutex, PoisonError};
 
-use cog_base::cipher::Key;
 use cog_base::id::{RunId, TenantId};
 use cog_base::json::{Value, parse};
 use cog_base::{Digest, Timestamp};
@@ -25,7 +25,7 @@ use crate::connect;
 use crate::entries;
 use crate::error::failed;
 use crate::folder::Folder;
-use crate::log::Log;
+use crate::log::{Log, Vault};
 use crate::place::LEVEL_STEP;
 use crate::writing::read_subject_key;
 
@@ -90,15 +90,6 @@ impl<'a> Scope<'a> {
         Ok(entries::read(self.db(), log, seq)?.map(|found| found.entry))
     }
 
-    fn key(&self, log: &Log, subject: Option<i64>) -> Result<Option<Key>, StoreError> {
-        match subject {
-            None => Ok(Some(log.key.clone())),
-            // Always from the database: a key that another process destroyed must not go on
-            // living in the memory of this one.
-            Some(no) => read_subject_key(self.db(), &self.inner.vault, self.tenant, no),
-        }
-    }
-
     fn frontier(&self, log: &Log) -> Result<Frontier, StoreError> {
         let roots = log.end.frontier.chunks(DIGEST_BYTES);
         let roots = roots.map(|root| self.digest(root, "the tree")).collect::<Result<_, _>>()?;
@@ -155,6 +146,36 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// The body of an entry, if it is kept and its key was not destroyed.
+pub(crate) fn body_at(
+    db: &Connection,
+    vault: &Vault,
+    log: &Log,
+    entry: &Entry,
+) -> Result<Option<OpenBody>, StoreError> {
+    let seq = entry.seq();
+    let row: Option<(Option<i64>, Vec<u8>)> = db
+        .prepare_cached("SELECT key, sealed FROM body WHERE place = ?1")
+        .and_then(|mut read| {
+            let place = log.range().place(seq);
+            read.query_row([place], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
+        .map_err(|error| failed("read a body", error))?;
+    let Some((subject, sealed)) = row else { return Ok(None) };
+    let key = match subject {
+        None => Some(log.key.clone()),
+        // Always from the database: a key that another process destroyed must not go on
+        // living in the memory of this one.
+        Some(no) => read_subject_key(db, vault, log.tenant, no)?,
+    };
+    let Some(key) = key else { return Ok(None) };
+    let body = open_body(&key, (log.tenant, seq), &sealed)?;
+    if entry.commit() != Some(commitment(&body.salt, &body.bytes)) {
+        return Err(log.damaged(&format!("the body of entry {seq}")));
+    }
+    Ok(Some(body))
+}
+
 impl Drop for Scope<'_> {
     fn drop(&mut self) {
         // A connection that cannot end its reading is not used again.
@@ -197,23 +218,8 @@ impl TenantTx for Scope<'_> {
 
     fn body(&self, seq: u64) -> Result<Option<OpenBody>, StoreError> {
         let Some(log) = &self.log else { return Ok(None) };
-        let row: Option<(Option<i64>, Vec<u8>)> = self
-            .db()
-            .prepare_cached("SELECT key, sealed FROM body WHERE place = ?1")
-            .and_then(|mut read| {
-                let place = log.range().place(seq);
-                read.query_row([place], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-            })
-            .map_err(|error| failed("read a body", error))?;
-        let (Some((subject, sealed)), Some(entry)) = (row, self.entry_at(log, seq)?) else {
-            return Ok(None);
-        };
-        let Some(key) = self.key(log, subject)? else { return Ok(None) };
-        let body = open_body(&key, (self.tenant, seq), &sealed)?;
-        if entry.commit() != Some(commitment(&body.salt, &body.bytes)) {
-            return Err(self.damaged(&format!("the body of entry {seq}")));
-        }
-        Ok(Some(body))
+        let Some(entry) = self.entry_at(log, seq)? else { return Ok(None) };
+        body_at(self.db(), &self.inner.vault, log, &entry)
     }
 
     fn leaf(&self, seq: u64) -> Result<Option<Digest>, StoreError> {

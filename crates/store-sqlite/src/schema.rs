@@ -3,6 +3,7 @@
 //! Places are integers of [`crate::place`]. Entries and bodies are rows keyed by place, so
 //! that an append goes to the right edge of the tree and reading a range is one walk.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use cog_store::StoreError;
@@ -18,8 +19,10 @@ const APPLICATION_ID: i64 = 0x434F_4700;
 const PAGE_BYTES: i64 = 8_192;
 
 /// The number of the format. Format 1 did not bind its tables to the key of the log, so that
-/// nobody can tell whether they are whole: it is not read, nor brought to this one.
-const FORMAT: i64 = 2;
+/// nobody can tell whether they are whole: it is not read, nor brought to this one. Format 2
+/// had no cursors: it is read as it is, and brought to this one when it is written to.
+const FORMAT: i64 = 3;
+const FORMAT_OLDEST: i64 = 2;
 
 const TABLES: &str = "
 -- One row for each log: its end, from which the writer goes on. `state` is sealed, and what
@@ -105,17 +108,64 @@ CREATE TABLE housekeeping (one INTEGER PRIMARY KEY CHECK (one = 1), closed INTEG
 INSERT INTO housekeeping VALUES (1, 0);
 ";
 
+/// What came with format 3.
+const CURSORS: &str = "
+-- How far each consumer of a log has come. It may come before the first entry of its log.
+CREATE TABLE cursor (
+    no INTEGER PRIMARY KEY,
+    tenant BLOB NOT NULL,
+    consumer TEXT NOT NULL,
+    next INTEGER NOT NULL,
+    fence INTEGER NOT NULL,
+    UNIQUE (tenant, consumer)
+) STRICT;
+-- Events that a consumer could not be brought to take, by the entry each is made of.
+CREATE TABLE dead_letter (
+    cursor INTEGER,
+    seq INTEGER,
+    attempts INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    PRIMARY KEY (cursor, seq)
+) STRICT, WITHOUT ROWID;
+-- The last fence of a cursor that was given. None is given twice.
+CREATE TABLE fence (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL) STRICT;
+INSERT INTO fence VALUES (1, 0);
+";
+
 /// Make an empty file ours. Nobody else has it open yet, and until the write-ahead log is
 /// switched on, a power cut leaves it empty.
 pub(crate) fn create(db: &Connection) -> Result<(), StoreError> {
     let cannot = |error| failed("create the database", error);
     db.pragma_update(None, "page_size", PAGE_BYTES).map_err(cannot)?;
     db.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID};
+        "BEGIN IMMEDIATE; {TABLES} {CURSORS} PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {FORMAT}; COMMIT;"
     ))
     .map_err(cannot)?;
     db.pragma_update(None, "journal_mode", "wal").map_err(cannot)
+}
+
+/// The names of tables and indexes that are missing, were added, or are not made as ours are.
+pub(crate) fn differing(db: &Connection) -> Result<Vec<String>, StoreError> {
+    let cannot = |error| failed("read which tables there are", error);
+    let ours = Connection::open_in_memory().map_err(cannot)?;
+    ours.execute_batch(TABLES).map_err(cannot)?;
+    if has_cursors(db)? {
+        ours.execute_batch(CURSORS).map_err(cannot)?;
+    }
+    let (ours, kept) = (made(&ours)?, made(db)?);
+    let names = ours.keys().chain(kept.keys().filter(|name| !ours.contains_key(*name)));
+    Ok(names.filter(|name| ours.get(*name) != kept.get(*name)).cloned().collect())
+}
+
+/// What the database is made of, by name.
+fn made(db: &Connection) -> Result<BTreeMap<String, String>, StoreError> {
+    let cannot = |error| failed("read which tables there are", error);
+    let sql = "SELECT name, type || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema";
+    let mut read = db.prepare(sql).map_err(cannot)?;
+    let rows = read.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(cannot)?;
+    rows.collect::<Result<_, _>>().map_err(cannot)
 }
 
 /// Check that the file is ours and has this release's format.
@@ -128,8 +178,23 @@ pub(crate) fn check(db: &Connection, path: &Path) -> Result<(), StoreError> {
         return Err(StoreError::NotOurs { path: path.to_owned() });
     }
     match number("user_version")? {
-        FORMAT => Ok(()),
+        FORMAT_OLDEST..=FORMAT => Ok(()),
         found if found > FORMAT => Err(StoreError::TooNew { found, known: FORMAT }),
-        found => Err(StoreError::TooOld { found, known: FORMAT }),
+        found => Err(StoreError::TooOld { found, known: FORMAT_OLDEST }),
     }
+}
+
+/// Bring a file of an earlier format, which [`check`] has let pass, to this release's.
+pub(crate) fn bring_up(db: &Connection) -> Result<(), StoreError> {
+    if has_cursors(db)? {
+        return Ok(());
+    }
+    db.execute_batch(&format!("BEGIN IMMEDIATE; {CURSORS} PRAGMA user_version = {FORMAT}; COMMIT;"))
+        .map_err(|error| failed("bring the database to this release's format", error))
+}
+
+/// Whether the file has the tables of format 3.
+pub(crate) fn has_cursors(db: &Connection) -> Result<bool, StoreError> {
+    let read = db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    Ok(read.map_err(|error| failed("read the database", error))? >= FORMAT)
 }

@@ -31,6 +31,9 @@ mod restore;
 #[path = "store/secrets.rs"]
 mod secrets;
 
+#[path = "store/told.rs"]
+mod told;
+
 use place::Folder;
 
 mod conformance {

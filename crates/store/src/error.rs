@@ -1,6 +1,6 @@
 //! What can go wrong with a store, and what to do about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cog_base::entropy::NoEntropy;
 use cog_base::id::TenantId;
@@ -43,9 +43,15 @@ pub enum StoreError {
         wanted: u32,
     },
     /// The data are there, the key they are sealed with is not.
-    #[error("the key file `{}` is missing or damaged, and the data in this folder are sealed with it", path.display())]
+    #[error("the key file `{}` is missing or has not 32 bytes any more, and the data in this folder are sealed with it", path.display())]
     NoMasterKey {
         /// Where the key should be.
+        path: PathBuf,
+    },
+    /// There is a key, and it is not the one that the data are sealed with.
+    #[error("the key file `{}` is not the one that the data in this folder are sealed with", path.display())]
+    OtherKeyFile {
+        /// Where the key is.
         path: PathBuf,
     },
     /// The log was longer than it is now.
@@ -77,6 +83,14 @@ pub enum StoreError {
         tenant: TenantId,
         /// The node that owns it now, or that nobody does.
         owner: String,
+    },
+    /// Somebody else delivers to this consumer now. The cursor is where they leave it.
+    #[error("the cursor of `{consumer}` over the log of {tenant} was taken by somebody else")]
+    Overtaken {
+        /// Whose log.
+        tenant: TenantId,
+        /// Which consumer.
+        consumer: String,
     },
     /// The database server cannot be reached, or has not answered. A write that fails so was
     /// not kept.
@@ -124,11 +138,11 @@ pub enum StoreError {
         known: i64,
     },
     /// The file was made by an earlier release whose format is not read any more.
-    #[error("the data have format {found}, this release reads format {known} alone")]
+    #[error("the data have format {found}, this release reads formats from {known} on")]
     TooOld {
         /// The format of the data.
         found: i64,
-        /// The one that this release reads.
+        /// The earliest that this release reads.
         known: i64,
     },
     /// What is kept does not hold together.
@@ -200,9 +214,11 @@ impl StoreError {
             | Self::Missing { .. }
             | Self::Permissions { .. }
             | Self::NoMasterKey { .. }
+            | Self::OtherKeyFile { .. }
             | Self::RolledBack { .. }
             | Self::HeadMoved { .. }
             | Self::Owned { .. }
+            | Self::Overtaken { .. }
             | Self::Unknown { .. }
             | Self::OtherMasterKey
             | Self::Unbound { .. }
@@ -233,9 +249,7 @@ impl StoreError {
             Self::Permissions { path, wanted, .. } => {
                 format!("Run: chmod {wanted:o} '{}'", path.display())
             }
-            Self::NoMasterKey { path } => {
-                format!("Put the backup of the key back at `{}`, with mode 0600.", path.display())
-            }
+            Self::NoMasterKey { path } | Self::OtherKeyFile { path } => put_back(path),
             Self::RolledBack { .. } => {
                 "Put the newer data back if you have them. If the backup was \
                  restored on purpose: cognitionos ledger accept-restore. Whoever holds a later signed \
@@ -250,6 +264,7 @@ impl StoreError {
                  gone."
                     .into()
             }
+            Self::Overtaken { .. } => "Take the cursor anew to deliver from here again.".into(),
             Self::Unreachable { .. } => {
                 "Check that the server runs and that its address is right; work goes on by \
                  itself when it is back."
@@ -273,8 +288,8 @@ impl StoreError {
             }
             Self::TooOld { .. } => "Export it with the release that wrote it; begin anew.".into(),
             Self::Corrupt { .. } => {
-                "Keep a copy of the folder, then restore the last backup; `ledger \
-                 verify` says which entries hold."
+                "Change nothing, keep a copy of the folder, and see what still holds: \
+                 cognitionos ledger verify. Then put a copy from before the damage in its place."
                     .into()
             }
             Self::Full { .. } => "Free some space, then go on where the ledger ends: run --resume.".into(),
@@ -288,6 +303,17 @@ impl StoreError {
             }
         }
     }
+}
+
+/// What to do when the key file is not the one that it was.
+fn put_back(path: &Path) -> String {
+    format!(
+        "Put the key back from a copy of this folder: cp COPY/keys/master.key '{0}' && chmod 600 \
+         '{0}'. Nothing was changed, and nothing opens with any other key: without it this ledger \
+         cannot be read or gone on with. Bundles exported before can still be checked; to begin \
+         anew, name another folder with --data.",
+        path.display()
+    )
 }
 
 impl From<StoreError> for ShelfError {

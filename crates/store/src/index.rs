@@ -53,6 +53,8 @@ pub const fn kind_code(kind: Kind) -> i64 {
         Kind::BodiesErased => 18,
         Kind::SegmentPruned => 19,
         Kind::Signal => 20,
+        Kind::SessionPaused => 21,
+        Kind::SessionUnpaused => 22,
     }
 }
 

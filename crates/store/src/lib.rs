@@ -4,11 +4,12 @@
 //! no other way to a tenant's rows: the tenant scope is the type. Writing a log goes through
 //! the one [`cog_ledger::Writer`] over [`Store::shelf`], which the [`Committer`] drives so
 //! that whoever waits shares one commit. What an administrator may remove goes through
-//! [`Keep`].
+//! [`Keep`]. How far the consumers of a log have come is kept by [`Cursors`].
 
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod committer;
+pub mod cursors;
 mod error;
 pub mod index;
 mod memory;
@@ -22,6 +23,7 @@ pub use committer::{
     Committer, DRAFTS_PER_BATCH_MAX, QUEUE_MAX, RETRIES_MAX, Reply, SUBMISSIONS_PER_BATCH_MAX,
     Stats, Submission,
 };
+pub use cursors::{Cursor, CursorStep, Cursors, DeadLetter};
 pub use error::{Cause, StoreError};
 pub use memory::MemoryStore;
 pub use scope::{Cut, Erasable, Erased, Files, Keep, OpenBody, Pruned, Session, Store, TenantTx};

@@ -1,6 +1,7 @@
 //! A store that forgets everything when the program ends: for simulation and tests, and the
 //! measure that every other store is held against.
 
+mod cursors;
 mod log;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,9 @@ pub struct MemoryStore {
 struct State {
     logs: BTreeMap<TenantId, Arc<Log>>,
     keys: MemoryKeys,
+    cursors: cursors::Kept,
+    /// The last fence that was given.
+    fence: u64,
     has_writer: bool,
 }
 

@@ -8,7 +8,7 @@ use cog_base::Digest;
 use cog_base::id::{RunId, TenantId};
 use cog_ledger::{Checkpoint, Entry, KeyRing, Shelf, Tail};
 
-use crate::{Select, StoreError};
+use crate::{Cursors, Select, StoreError};
 
 /// The files of one version of canon: path and text.
 pub type Files = BTreeMap<String, String>;
@@ -140,7 +140,7 @@ pub trait TenantTx: Send {
 
 /// What an administrator may put and remove. None of it changes a log: whoever calls
 /// records what was done, or is about to be, as an entry.
-pub trait Keep: Store {
+pub trait Keep: Cursors {
     /// Keep the files of a version of canon. The caller has checked the digest.
     ///
     /// # Errors

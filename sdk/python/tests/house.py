@@ -249,6 +249,11 @@ class House:
         data = {"signal": name, "name": "payment"}
         self.record("signal", data, session=session, actor="user:shop", body_text="paid")
 
+    def pause(self, session: str, pauses: bool = True) -> None:
+        """Hold a run, or let it go on."""
+        kind = "session.paused" if pauses else "session.unpaused"
+        self.record(kind, {"reason": "look"}, session=session, actor="user:cfo")
+
     def seal(self, session: str, **wrong: Any) -> None:
         """End a run."""
         sums = {name: value for name, value in self._sums[session].items() if name != "leaves"}
@@ -293,6 +298,8 @@ class House:
         self.answer(session, turned_down, "huge", "user:ceo", reason="too much")
         self.outcome(session, self.receipt(session, "hosts"), "failed")
         self.signal(session, "evt-1")
+        self.pause(session)
+        self.pause(session, False)
         self.seal(session)
         return session
 

@@ -122,6 +122,25 @@ def a_signal_is_sent_twice(house: House) -> None:
     house.signal(session, "evt-1")
 
 
+@audit("receipt.while_paused")
+def a_held_run_gets_a_receipt(house: House) -> None:
+    session = house.start()
+    house.pause(session)
+    house.outcome(session, house.receipt(session))
+
+
+@audit("session.paused_twice")
+def a_run_is_held_twice(house: House) -> None:
+    session = house.start()
+    house.pause(session)
+    house.pause(session)
+
+
+@audit("session.paused_twice")
+def a_run_that_is_not_held_is_let_go_on(house: House) -> None:
+    house.pause(house.start(), False)
+
+
 @audit("denial.outcome", "outcome.without_receipt")
 def what_was_refused_is_done(house: House) -> None:
     session = house.start()

@@ -2,6 +2,7 @@
 
 pub mod bodies;
 pub mod canons;
+pub mod cursors;
 pub mod logs;
 pub mod proofs;
 pub mod pruning;

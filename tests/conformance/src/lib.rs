@@ -87,6 +87,17 @@ macro_rules! conformance {
             pruning: a_pruned_log_is_written_on,
             canons: they_are_kept_by_digest,
             canons: one_may_come_before_its_log,
+            cursors: a_new_one_begins_where_it_is_told,
+            cursors: one_goes_on_where_it_was_left,
+            cursors: one_does_not_go_back_but_when_it_is_set,
+            cursors: who_was_overtaken_moves_nothing,
+            cursors: of_two_at_once_one_moves_it,
+            cursors: each_consumer_and_tenant_has_its_own,
+            cursors: what_was_given_up_is_kept_with_the_step,
+            cursors: too_many_dead_letters_stop_it_whole,
+            cursors: names_and_consumers_have_a_maximum,
+            cursors: one_that_is_dropped_leaves_nothing,
+            cursors: a_consumer_may_come_before_its_log,
         }
     };
     (@each $make:expr; $($group:ident: $case:ident),* $(,)?) => {

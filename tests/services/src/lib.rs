@@ -8,4 +8,6 @@
     reason = "a tool for tests: it starts servers and looks after their folders"
 )]
 
+mod keeper;
 pub mod postgres;
+pub mod rabbitmq;

@@ -2,13 +2,11 @@
 
 mod database;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::keeper::{Keeper, as_user, free_port, give, make_folder, server_user};
 
 pub use database::{APPLICATION, Database, OWNER};
 
@@ -21,7 +19,6 @@ pub const VERSION_MIN: u32 = 15;
 pub const PACKAGE: &str = "postgresql";
 
 const KEEPER: &str = include_str!("postgres/keeper.sh");
-static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// Why there is no cluster.
 #[derive(Debug, thiserror::Error)]
@@ -49,10 +46,8 @@ fn failed(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> ClusterErr
 
 /// A running cluster. It stops and its folder goes with the value, or with the process.
 pub struct Cluster {
-    folder: PathBuf,
     port: Option<u16>,
-    orders: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
-    keeper: Child,
+    keeper: Keeper,
 }
 
 impl Cluster {
@@ -72,9 +67,7 @@ impl Cluster {
     /// [`ClusterError`] says what is missing or failed.
     pub fn start_with_tls(certificate: &str, key: &str) -> Result<Self, ClusterError> {
         let files = [("server.crt", certificate), ("server.key", key)];
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0));
-        let port = listener.and_then(|listener| listener.local_addr());
-        let port = port.map_err(failed("find a free port"))?.port();
+        let port = free_port().map_err(failed("find a free port"))?;
         Self::with(&["ssl=on"], Some(port), &files)
     }
 
@@ -84,8 +77,8 @@ impl Cluster {
         files: &[(&str, &str)],
     ) -> Result<Self, ClusterError> {
         let programs = programs().ok_or(ClusterError::Missing)?;
-        let user = server_user();
-        let folder = make_folder(user)?;
+        let user = server_user("postgres");
+        let folder = make_folder("postgres", user).map_err(failed("make a folder"))?;
         let data = folder.join("data");
         let mut initdb = as_user(&programs.join("initdb"), user);
         initdb.args(["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"]);
@@ -94,13 +87,10 @@ impl Cluster {
         for (name, text) in files {
             let path = data.join(name);
             std::fs::write(&path, text).map_err(failed(format!("write {name}")))?;
-            give(&path, user)?;
+            give(&path, user).map_err(failed(format!("give {name} to the server")))?;
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
             std::fs::set_permissions(&path, mode).map_err(failed(format!("guard {name}")))?;
         }
-        let mut keeper = as_user(Path::new("/bin/sh"), user);
-        // A group of its own: what the terminal sends to the tests is not for it.
-        keeper.args(["-c", KEEPER, "keeper"]).arg(&programs).arg(&folder).process_group(0);
         let listen = if port.is_some() { "127.0.0.1" } else { "" };
         let mut options = vec![
             format!("listen_addresses={listen}"),
@@ -111,14 +101,15 @@ impl Cluster {
         ];
         options.extend(port.map(|port| format!("port={port}")));
         options.extend(settings.iter().map(|setting| (*setting).to_owned()));
-        keeper.args(options.iter().flat_map(|option| ["-c", option]));
-        if let Some(port) = port {
-            keeper.env("PGPORT", port.to_string());
-        }
-        keeper.current_dir(&folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut keeper = keeper.spawn().map_err(failed("start the keeper of a cluster"))?;
-        let orders = keeper.stdin.take().zip(keeper.stdout.take().map(BufReader::new));
-        let cluster = Self { folder, port, orders: Mutex::new(orders), keeper };
+        let keeper = Keeper::spawn(KEEPER, &folder, user, |keeper| {
+            keeper.arg(&programs).arg(&folder);
+            keeper.args(options.iter().flat_map(|option| ["-c", option]));
+            if let Some(port) = port {
+                keeper.env("PGPORT", port.to_string());
+            }
+        });
+        let keeper = keeper.map_err(failed("start the keeper of a cluster"))?;
+        let cluster = Self { port, keeper };
         cluster.restart()?;
         Ok(cluster)
     }
@@ -132,7 +123,7 @@ impl Cluster {
     /// The address over the socket with `{database}` in it: see [`URL_VARIABLE`].
     #[must_use]
     pub fn template(&self) -> String {
-        let socket = self.folder.to_string_lossy().replace('/', "%2F");
+        let socket = self.keeper.folder().to_string_lossy().replace('/', "%2F");
         let port = self.port.unwrap_or(5432);
         format!("postgres://postgres@{socket}:{port}/{{database}}")
     }
@@ -170,28 +161,8 @@ impl Cluster {
     }
 
     fn order(&self, order: &str, done: &str) -> Result<(), ClusterError> {
-        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut answer = String::new();
-        if let Some((input, output)) = orders.as_mut() {
-            let cannot = || format!("{order} a cluster");
-            writeln!(input, "{order}").map_err(failed(cannot()))?;
-            output.read_line(&mut answer).map_err(failed(cannot()))?;
-        }
-        if answer.trim_end() == done {
-            return Ok(());
-        }
-        let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().rev().take(10).collect();
-        let why = lines.into_iter().rev().collect::<Vec<_>>().join("\n");
-        Err(ClusterError::Failed { doing: format!("{order} a cluster"), why })
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        drop(self.orders.lock().unwrap_or_else(PoisonError::into_inner).take());
-        // It ends by itself; whatever it says, there is nothing more to do.
-        let _ = self.keeper.wait();
+        let doing = format!("{order} a cluster");
+        self.keeper.order(order, done).map_err(|why| ClusterError::Failed { doing, why })
     }
 }
 
@@ -237,46 +208,6 @@ fn version(folder: &Path) -> Option<u32> {
     number?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Whom the server runs as when we are root, which it refuses to be: the user and group of
-/// its package, or else nobody.
-fn server_user() -> Option<(u32, u32)> {
-    let me = Command::new("id").arg("-u").output().ok()?;
-    if me.stdout != b"0\n" {
-        return None;
-    }
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let row = users.lines().find_map(|line| line.strip_prefix("postgres:"));
-    let mut numbers = row.unwrap_or("x:65534:65534").split(':').skip(1);
-    let mut number = || numbers.next()?.parse().ok();
-    Some((number()?, number()?))
-}
-
-fn as_user(program: &Path, user: Option<(u32, u32)>) -> Command {
-    let mut command = Command::new(program);
-    if let Some((user, group)) = user {
-        command.uid(user).gid(group);
-    }
-    command.env("LC_ALL", "C.UTF-8");
-    command
-}
-
-fn make_folder(user: Option<(u32, u32)>) -> Result<PathBuf, ClusterError> {
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    // The path of a socket may have no more than 107 bytes.
-    let name = format!("cog-postgres-{}-{number}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
-    let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
-    made.map_err(failed(format!("make {}", folder.display())))?;
-    give(&folder, user)?;
-    Ok(folder)
-}
-
-fn give(path: &Path, user: Option<(u32, u32)>) -> Result<(), ClusterError> {
-    let Some((user, group)) = user else { return Ok(()) };
-    let given = std::os::unix::fs::chown(path, Some(user), Some(group));
-    given.map_err(failed(format!("give {} to the server", path.display())))
-}
-
 fn run(command: &mut Command, doing: &str) -> Result<(), ClusterError> {
     let output = command.output().map_err(failed(doing))?;
     if output.status.success() {
@@ -289,6 +220,7 @@ fn run(command: &mut Command, doing: &str) -> Result<(), ClusterError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keeper::goes_with_its_process;
 
     fn answers(url: &str) -> bool {
         let psql = programs().unwrap().join("psql");
@@ -296,42 +228,19 @@ mod tests {
         output.is_ok_and(|output| output.stdout == b"1\n")
     }
 
-    const ALONE: &str = "COGNITIONOS_TEST_ALONE_WITH_A_CLUSTER";
-
     #[test]
     fn a_cluster_goes_with_the_process_that_started_it_however_that_ends() {
-        if std::env::var_os(ALONE).is_some() {
+        goes_with_its_process("a_cluster_goes_with_the_process", || {
             let cluster = Cluster::start(&[]).unwrap();
-            println!("folder {}", cluster.folder.display());
-            loop {
-                std::thread::park();
-            }
-        }
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["however_that_ends", "--nocapture"])
-            .env(ALONE, "1")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut folders = lines.filter_map(|line| {
-            line.unwrap().split_once("folder ").map(|(_, rest)| PathBuf::from(rest))
+            let folder = cluster.keeper.folder().to_owned();
+            (cluster, folder)
         });
-        let folder = folders.next().unwrap();
-        assert!(folder.is_dir());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let begun = std::time::Instant::now();
-        while folder.exists() {
-            assert!(begun.elapsed().as_secs() < 60, "{} is still there", folder.display());
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
     }
 
     #[test]
     fn a_cluster_starts_stops_and_survives_being_killed() {
         let cluster = Cluster::start(&[]).unwrap();
-        let (url, folder) = (cluster.url("postgres"), cluster.folder.clone());
+        let (url, folder) = (cluster.url("postgres"), cluster.keeper.folder().to_owned());
         assert!(answers(&url));
         cluster.kill().unwrap();
         assert!(!answers(&url));

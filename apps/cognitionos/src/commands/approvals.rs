@@ -1,7 +1,11 @@
 //! `approvals`: what waits for people, and their answers.
 
+use std::collections::BTreeMap;
+
 use cog_base::id::ApprovalId;
 use cog_base::{Clock as _, Timestamp, Value};
+use cog_engine::replay::replay_run;
+use cog_engine::{Cancelled, Record};
 use cog_gate::Actor;
 use cog_gate::approvals::{Approvals, Request};
 use cog_ledger::Kind;
@@ -9,7 +13,7 @@ use cog_store::Select;
 
 use crate::cli::{ApprovalsCommand, Common};
 use crate::failure::{Exit, Failure};
-use crate::home::{Home, told};
+use crate::home::{Home, no_canon, told};
 use crate::system::SystemClock;
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::told::lines;
@@ -33,22 +37,51 @@ pub(crate) fn approvals(
 }
 
 /// The requests of the runs that are still open.
-fn read(home: &Home) -> anyhow::Result<Approvals> {
+struct Requests {
+    approvals: Approvals,
+    /// Those that their run does not wait for any more, and why.
+    withdrawn: BTreeMap<ApprovalId, String>,
+}
+
+fn read(home: &Home) -> anyhow::Result<Requests> {
     let mut approvals = Approvals::default();
+    let mut withdrawn = BTreeMap::new();
     let open = home.scope()?.open_sessions().map_err(told)?;
     for session in open {
         let select = Select { kinds: KINDS.into(), ..Select::session(session) };
         home.each(select, |entry| approvals.observe(entry))?;
+        let waiting = approvals.waiting().filter(|request| request.session == session);
+        let waiting: Vec<_> = waiting.map(|request| request.id).collect();
+        if !waiting.is_empty() {
+            withdrawn.extend(given_up(&home.records(session)?, waiting));
+        }
     }
-    Ok(approvals)
+    Ok(Requests { approvals, withdrawn })
+}
+
+/// Those requests that the run does not wait for any more: it is being cancelled, or what was
+/// asked for has fallen.
+fn given_up(records: &[Record], asked: Vec<ApprovalId>) -> Vec<(ApprovalId, String)> {
+    // Of a run that cannot be rebuilt nobody can tell; what is answered there changes nothing.
+    let Ok(history) = replay_run(records) else { return Vec::new() };
+    let waits = history.waits_for();
+    let why = match history.cancelled() {
+        Some(Cancelled { by, reason }) => {
+            format!("the run is being cancelled, by {by}: {}", plain(reason))
+        }
+        None => "the run does not wait for it any more".to_owned(),
+    };
+    let asked = asked.into_iter().filter(|id| !waits.contains(id));
+    asked.map(|id| (id, why.clone())).collect()
 }
 
 fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let approvals = read(home)?;
+    let Requests { approvals, withdrawn } = read(home)?;
     let change = home.change_control()?;
     // What was asked under a canon that is not in force any more is asked anew on resume.
     let current = |request: &&Request| change.domains().any(|(_, canon)| canon == request.canon);
-    let waiting: Vec<_> = approvals.waiting().filter(current).collect();
+    let is_wanted = |request: &&Request| !withdrawn.contains_key(&request.id);
+    let waiting: Vec<_> = approvals.waiting().filter(is_wanted).filter(current).collect();
     let now = SystemClock.now();
     if terminal.json {
         let waiting: Result<Vec<_>, _> =
@@ -77,7 +110,8 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
         ));
         if request.expires < now {
             let word = terminal.tint(Tone::Bad, "expired");
-            let again = format!("cognitionos run --resume {} asks anew", request.session);
+            let then = if request.is_step() { "refuses the step" } else { "asks anew" };
+            let again = format!("cognitionos run --resume {} {then}", request.session);
             terminal.say(&format!("  {word}: no answer counts any more; {again}"));
         }
         terminal.say(&format!("  run {}", request.session));
@@ -128,13 +162,23 @@ fn answer(
     let bad = |error: &dyn std::fmt::Display| Failure::told(Exit::BadInput, error);
     let id: ApprovalId = id.parse().map_err(|error| bad(&error))?;
     let who: Actor = actor.parse().map_err(|error| bad(&error))?;
-    let approvals = read(home)?;
+    let Requests { approvals, withdrawn } = read(home)?;
     let request = approvals.get(id).ok_or_else(|| {
         let message = format!("no open run waits for {id}");
         Failure::advise(Exit::BadInput, message, "cognitionos approvals list")
     })?;
+    if let Some(why) = withdrawn.get(&id) {
+        return Err(Failure::advise(
+            Exit::Conflict,
+            format!("{id} was withdrawn: {why}"),
+            format!("cognitionos run --resume {}", request.session),
+        ));
+    }
     let canon = home.canon(request.canon)?;
     let in_force = home.change_control()?;
+    if canon.is_none() && in_force.domains().any(|(_, canon)| canon == request.canon) {
+        return Err(no_canon(request.canon));
+    }
     let canon = canon.filter(|canon| in_force.in_force(canon.domain()) == Some(canon.digest()));
     let canon = canon.ok_or_else(|| {
         Failure::advise(
@@ -144,8 +188,9 @@ fn answer(
         )
     })?;
     if verdict.is_ok() && record(home, request)?.is_none() {
-        return Err(Failure::advise(
+        return Err(Failure::coded(
             Exit::Refused,
+            "body.absent",
             "what was asked for is not kept any more, and nobody approves what nobody can see",
             format!("cognitionos approvals reject {id} --reason TEXT"),
         ));

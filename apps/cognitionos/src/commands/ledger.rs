@@ -1,13 +1,18 @@
 //! `ledger`: look at entries, prove, verify, export, and what an administrator may do.
 
 mod admin;
+mod advice;
+mod bundle;
+mod events;
 mod export;
 mod keeper;
 mod needed;
 mod proof;
-mod verify;
+mod restore;
+pub(crate) mod verify;
 
-pub(crate) use export::public_key;
+pub(crate) use advice::advice;
+pub(crate) use bundle::public_key;
 
 use cog_base::Value;
 use cog_ledger::{Entry, Kind};
@@ -33,16 +38,21 @@ pub(crate) fn ledger(
             select.limit = if select.newest_first { *last } else { limit.unwrap_or(100) };
             list(&Home::read(data)?, &select, terminal)
         }
+        LedgerCommand::Events { from, limit, types } => {
+            events::events(&Home::read(data)?, (*from, *limit), types, terminal)
+        }
         LedgerCommand::Show { id } => show(&Home::read(data)?, id, terminal),
         LedgerCommand::Verify { against } => {
-            verify::verify(&Home::read(data)?, against.as_deref(), terminal)
+            verify::verify(Home::look(data), against.as_deref(), terminal)
         }
-        LedgerCommand::Export { output, format, no_bodies, key } => {
+        LedgerCommand::Export { output, format, no_bodies, no_canons, incomplete, key } => {
             for file in [Some(output), key.as_ref()].into_iter().flatten() {
                 folders::keep_out(file, data)?;
             }
             let home = Home::read(data)?;
-            let wanted = export::Wanted { output, format: *format, bodies: !no_bodies };
+            let without =
+                bundle::Without { bodies: *no_bodies, canons: *no_canons, missing: *incomplete };
+            let wanted = export::Wanted { output, format: *format, without };
             export::export(&home, &wanted, key.as_deref(), terminal)
         }
         LedgerCommand::Proof { id } => proof::proof(&Home::read(data)?, id, terminal),
@@ -60,7 +70,7 @@ pub(crate) fn ledger(
         LedgerCommand::Erase { subject, actor } => {
             admin::erase(&Home::change(data)?, subject, actor, terminal)
         }
-        LedgerCommand::AcceptRestore { actor } => admin::accept_restore(data, actor, terminal),
+        LedgerCommand::AcceptRestore { actor } => restore::accept(data, actor, terminal),
         LedgerCommand::Prune { before, reason, actor } => {
             admin::prune(&Home::change(data)?, *before, reason, actor, terminal)
         }
@@ -143,6 +153,8 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         | Kind::PlanSelected
         | Kind::Outcome
         | Kind::Signal
+        | Kind::SessionPaused
+        | Kind::SessionUnpaused
         | Kind::SessionSealed
         | Kind::BodiesErased
         | Kind::SegmentPruned => Tone::Faint,
@@ -168,9 +180,11 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         | Kind::Promotion
         | Kind::ApprovalGranted
         | Kind::BodiesErased => text("note").to_owned(),
-        Kind::CanonRejected | Kind::ApprovalRejected | Kind::SegmentPruned => {
-            text("reason").to_owned()
-        }
+        Kind::CanonRejected
+        | Kind::ApprovalRejected
+        | Kind::SessionPaused
+        | Kind::SessionUnpaused
+        | Kind::SegmentPruned => text("reason").to_owned(),
     };
     let kind = terminal.tint(tone, &format!("{:<18}", entry.kind().as_str()));
     let id = terminal.tint(Tone::Faint, entry.id().unwrap_or_default());
@@ -186,7 +200,7 @@ fn show(home: &Home, id: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
         if let Some(body) = record.body {
             shown.push(("body", body));
         } else if record.entry.commit().is_some() {
-            shown.push(("body", "erased or pruned".into()));
+            shown.push(("body", home.gone(record.entry.seq())?.into()));
         }
         let shown = Value::map(shown);
         if terminal.json {

@@ -80,64 +80,194 @@ fn replay_one(
         return Ok(true);
     }
     let trace = replay_run(&records);
-    let decisions: Vec<_> = records.iter().filter(|record| is_decision(&record.entry)).collect();
-    let replayed: Vec<_> =
-        decisions.iter().map(|record| (*record, replay_decision(record, canons))).collect();
-    let same = replayed.iter().filter(|(_, it)| *it == Replayed::Same).count();
-    let holds = trace.is_ok() && same == replayed.len();
-    let followed = match &trace {
-        Ok(_) => "same",
-        Err(Mismatch::NoBody { .. }) => "gone",
-        Err(_) => "differs",
-    };
+    let decisions = records.iter().filter(|record| is_decision(&record.entry));
+    let replayed = decisions.map(|record| (record, replay_decision(record, canons))).collect();
+    let one = One { run, trace: trace.map(drop), replayed, absent: absent(home, &records)? };
+    let entries = records.len() as u64;
     if terminal.json {
-        let differing = replayed.iter().filter(|(_, it)| *it != Replayed::Same);
-        terminal.emit(&Value::map([
-            ("run", Value::from(run)),
-            ("trace", followed.into()),
-            ("mismatch", trace.as_ref().err().map(ToString::to_string).into()),
-            ("entries", (records.len() as u64).into()),
-            ("decisions", (replayed.len() as u64).into()),
-            ("same", (same as u64).into()),
-            ("differing", Value::list(differing.map(|(record, it)| differing_json(record, it)))),
-        ]));
-        return Ok(holds);
+        terminal.emit(&one.json(entries));
+    } else {
+        one.say(&records, terminal);
     }
-    let differs = replayed.iter().any(|(_, it)| matches!(it, Replayed::Differs { .. }));
-    let word = match (holds, followed) {
-        (true, _) => terminal.tint(Tone::Good, "same"),
-        (false, "same" | "gone") if !differs => terminal.tint(Tone::Ask, "partly erased"),
-        (false, _) => terminal.tint(Tone::Bad, "differs"),
+    Ok(matches!(one.result(), Came::Same | Came::Erased))
+}
+
+/// The entries whose bodies are not here, each with the entry that says that it was erased.
+fn absent(home: &Home, records: &[Record]) -> anyhow::Result<Vec<(u64, Gone)>> {
+    let is_absent = |it: &&Record| it.body.is_none() && it.entry.commit().is_some();
+    let absent: Vec<u64> = records.iter().filter(is_absent).map(|it| it.entry.seq()).collect();
+    if absent.is_empty() {
+        return Ok(Vec::new());
+    }
+    let erasures = home.erasures()?;
+    let gone = |seq| match erasures.of(seq) {
+        Some(by) => Gone::Erased(Some(by)),
+        None if erasures.explains(seq) => Gone::Erased(None),
+        None => Gone::Unexplained,
     };
-    let entries = counted(records.len() as u64, "entry", "entries");
-    let all = counted(replayed.len() as u64, "decision", "decisions");
-    let follow = follow_words(followed);
-    terminal
-        .say(&format!("{word}  {run}: {entries} {follow}, {same} of {all} recomputed the same"));
-    if let Err(mismatch) = trace {
-        terminal.say(&format!("  {mismatch}"));
+    Ok(absent.into_iter().map(|seq| (seq, gone(seq))).collect())
+}
+
+/// Why a body is not here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    /// It was erased, as that entry says.
+    Erased(Option<u64>),
+    Unexplained,
+}
+
+/// What came of one run, in the words of `docs/guide/cli.md`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// Everything comes out the same.
+    Same,
+    /// What is left does, and the rest was erased.
+    Erased,
+    /// A body is missing that nothing accounts for.
+    Damaged,
+    /// A decision cannot be recomputed, and no erasure is why.
+    Unknown,
+    /// Something comes out otherwise.
+    Differs,
+}
+
+impl Came {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Erased => "erased",
+            Self::Damaged => "damaged",
+            Self::Unknown => "unknown",
+            Self::Differs => "differs",
+        }
     }
-    for (record, it) in replayed.iter().filter(|(_, it)| *it != Replayed::Same) {
-        terminal.say(&format!("  entry {}: {}", record.entry.seq(), words(it)));
+}
+
+/// One run, recomputed.
+struct One<'a> {
+    run: RunId,
+    trace: Result<(), Mismatch>,
+    replayed: Vec<(&'a Record, Replayed)>,
+    absent: Vec<(u64, Gone)>,
+}
+
+impl One<'_> {
+    fn result(&self) -> Came {
+        let differs = self.replayed.iter().any(|(_, it)| matches!(it, Replayed::Differs { .. }));
+        let unknown = |(record, it): &(&Record, Replayed)| {
+            matches!(it, Replayed::CannotTell { .. }) && record.body.is_some()
+        };
+        let is_gone = matches!(self.trace, Err(Mismatch::NoBody { .. }));
+        if differs || (self.trace.is_err() && !is_gone) {
+            Came::Differs
+        } else if self.absent.iter().any(|(_, gone)| *gone == Gone::Unexplained) {
+            Came::Damaged
+        } else if self.replayed.iter().any(unknown) {
+            Came::Unknown
+        } else if self.absent.is_empty() {
+            Came::Same
+        } else {
+            Came::Erased
+        }
     }
-    Ok(holds)
+
+    fn same(&self) -> u64 {
+        self.replayed.iter().filter(|(_, it)| *it == Replayed::Same).count() as u64
+    }
+
+    fn followed(&self) -> &'static str {
+        match self.trace {
+            Ok(()) => "same",
+            Err(Mismatch::NoBody { .. }) => "gone",
+            Err(_) => "differs",
+        }
+    }
+
+    fn json(&self, entries: u64) -> Value {
+        let differing = self.replayed.iter().filter(|(_, it)| *it != Replayed::Same);
+        let absent = self.absent.iter().map(|(seq, gone)| {
+            let by = match gone {
+                Gone::Erased(by) => *by,
+                Gone::Unexplained => None,
+            };
+            let code = (*gone == Gone::Unexplained).then_some("body.absent");
+            Value::map([
+                ("entry", Value::from(*seq)),
+                ("erased_by", by.into()),
+                ("code", code.into()),
+            ])
+        });
+        Value::map([
+            ("run", Value::from(self.run)),
+            ("result", self.result().word().into()),
+            ("trace", self.followed().into()),
+            ("mismatch", self.trace.as_ref().err().map(ToString::to_string).into()),
+            ("entries", entries.into()),
+            ("decisions", (self.replayed.len() as u64).into()),
+            ("same", self.same().into()),
+            ("differing", Value::list(differing.map(|(record, it)| differing_json(record, it)))),
+            ("absent", Value::list(absent)),
+        ])
+    }
+
+    fn say(&self, records: &[Record], terminal: &Terminal) {
+        let word = match self.result() {
+            Came::Same => terminal.tint(Tone::Good, "same"),
+            Came::Erased => terminal.tint(Tone::Ask, "partly erased"),
+            Came::Damaged => terminal.tint(Tone::Bad, "damaged"),
+            Came::Unknown => terminal.tint(Tone::Bad, "cannot tell"),
+            Came::Differs => terminal.tint(Tone::Bad, "differs"),
+        };
+        let entries = counted(records.len() as u64, "entry", "entries");
+        let follow = match &self.trace {
+            Ok(()) => format!("{entries} follow from definition and inputs"),
+            Err(Mismatch::NoBody { seq, .. }) => {
+                let before = records.iter().filter(|it| it.entry.seq() < *seq).count();
+                format!(
+                    "{before} of {entries} follow from definition and inputs, up to entry {seq}"
+                )
+            }
+            Err(_) => format!("{entries} do not follow from definition and inputs"),
+        };
+        let all = counted(self.replayed.len() as u64, "decision", "decisions");
+        let (run, same) = (self.run, self.same());
+        terminal.say(&format!("{word}  {run}: {follow}, {same} of {all} recomputed the same"));
+        if let Err(mismatch) = &self.trace
+            && self.followed() != "gone"
+        {
+            terminal.say(&format!("  {mismatch}"));
+        }
+        for (seq, gone) in &self.absent {
+            terminal.say(&match gone {
+                Gone::Erased(Some(by)) => format!("  entry {seq}: its record was erased, as entry {by} says"),
+                Gone::Erased(None) => format!("  entry {seq}: its record was erased"),
+                Gone::Unexplained => format!(
+                    "  entry {seq}: its record is missing, and no entry says that it was erased (body.absent)"
+                ),
+            });
+        }
+        let known = |record: &Record| self.absent.iter().any(|(seq, _)| *seq == record.entry.seq());
+        let told = |(record, it): &&(&Record, Replayed)| *it != Replayed::Same && !known(record);
+        for (record, it) in self.replayed.iter().filter(told) {
+            terminal.say(&format!("  entry {}: {}", record.entry.seq(), words(it)));
+        }
+        if self.result() == Came::Damaged {
+            terminal.say("  what else is damaged: cognitionos ledger verify");
+        }
+    }
 }
 
 /// A run whose beginning is gone cannot be recomputed, and nothing is wrong with that.
 fn told_pruned(run: RunId, terminal: &Terminal) {
     if terminal.json {
-        terminal.emit(&Value::map([("run", Value::from(run)), ("trace", "pruned".into())]));
+        terminal.emit(&Value::map([
+            ("run", Value::from(run)),
+            ("result", "pruned".into()),
+            ("trace", "pruned".into()),
+        ]));
     } else {
         let word = terminal.tint(Tone::Ask, "pruned");
         terminal.say(&format!("{word}  {run}: its beginning is pruned, so it is not recomputed"));
-    }
-}
-
-fn follow_words(followed: &str) -> &'static str {
-    match followed {
-        "same" => "follow from definition and inputs",
-        "gone" => "cannot all be followed",
-        _ => "do not follow from definition and inputs",
     }
 }
 

@@ -7,8 +7,10 @@
 )]
 
 mod ask;
+mod cancel;
 mod canon;
 mod end;
+mod nobody;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -26,8 +28,10 @@ use cog_engine::replay::replay_run;
 use cog_engine::{Driver, Engine, Input, Record, Resumption, Sealed, Settings, Start, What};
 use cog_gate::Actor;
 use cog_gate::snapshot::{Access, TenantStatus};
+use cog_ledger::Kind;
 
 use self::ask::{Desk, people};
+use self::cancel::Ending;
 use self::signals::Signals;
 use crate::cli::{Common, RunArgs};
 use crate::clock;
@@ -56,6 +60,8 @@ pub(crate) struct Plan {
     base: PathBuf,
     /// What the run did before.
     counts: Counts,
+    /// Who wants it to end instead of going on.
+    ending: Option<Ending>,
 }
 
 /// A consent that is waited for: the request, and who could give it.
@@ -71,9 +77,13 @@ enum End {
         asked: Vec<Wanted>,
         /// Steps that wait for a signal, each with its name.
         signals: Vec<(String, String)>,
+        /// Who holds the run.
+        paused: Option<cog_engine::Paused>,
         so_far: String,
     },
     Stopped(String),
+    /// Who wanted to end it may not.
+    NotCancelled(String),
     /// A signal came.
     Left {
         exit: Exit,
@@ -105,8 +115,17 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     if args.cancel.is_none() {
         clock::look(&home, &common.data, terminal)?;
     }
-    let bound = canon::bind(&home, &plan, args, terminal)?;
+    let bound = match &plan.ending {
+        Some(_) => cancel::canon(&home, &plan.domain, terminal)?,
+        None => canon::bind(&home, &plan, args, terminal)?,
+    };
     let canon = bound.canon.as_deref();
+    if let (Input::Start(start), Some(file)) = (&plan.input, &args.file) {
+        nobody::check(&start.flow, &file.display().to_string(), canon)?;
+    }
+    if let Some(ending) = &plan.ending {
+        ending.admit(&home, &mut engine(&home, true)?)?;
+    }
     let roots = folders::admitted(&plan.roots, &plan.base, canon);
     let adapters = models::adapters(args, &plan.base, canon, plan.run, &roots)?;
     let workers = Workers::new(adapters).context("cannot start the workers")?;
@@ -114,7 +133,9 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let signals = Signals::watch(&workers, advice).context("cannot listen to signals")?;
     bound.found(&home, &plan.environment, &actor, terminal)?;
     let committer = home.committer()?;
-    let mut driver = driver(&home, workers, committer.clone())?;
+    let ledger = Box::new(Committed(committer.clone()));
+    let engine = engine(&home, plan.ending.is_some())?;
+    let mut driver = Driver::new(engine, ledger, Box::new(workers), Arc::new(SystemClock));
     let run = plan.run;
     let left = std::collections::BTreeSet::new();
     let desk = Desk { home: &home, canon, terminal, signals: &signals, left };
@@ -191,7 +212,7 @@ pub(crate) fn prepare(
         environment: args.environment.clone(),
     };
     let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
-    Ok(Plan { run, input, domain, environment, roots, base, counts })
+    Ok(Plan { run, input, domain, environment, roots, base, counts, ending: None })
 }
 
 fn read_workflow(file: &Path) -> anyhow::Result<String> {
@@ -218,13 +239,15 @@ fn prepare_resume(
 ) -> anyhow::Result<Plan> {
     let run: RunId = run.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
     let records = home.records(run)?;
+    // A run that has ended needs nothing any more, whatever of it was erased since.
+    if records.last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
+        let message = format!("{run} has ended; a sealed run cannot go on");
+        return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")));
+    }
+    home.complete(&records)?;
     let history = replay_run(&records).map_err(|error: Mismatch| {
         Failure::told(Exit::Failed, format!("{run} cannot be resumed: {error}"))
     })?;
-    if history.is_sealed() {
-        let message = format!("{run} has ended; a sealed run cannot go on");
-        return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos replay {run}")));
-    }
     for (name, path) in history.places() {
         folders::keep_apart(name, Path::new(path), &common.data)?;
     }
@@ -251,27 +274,26 @@ fn prepare_resume(
     }
     let base = PathBuf::from(history.base());
     let counts = Counts::of(records.iter().map(|record: &Record| record.entry.as_ref()));
+    let ending = cancel.as_ref().map(|(who, reason)| Ending::of(&history, who, reason));
     let input = Input::Resume(Box::new(Resumption { records, cancel }));
-    Ok(Plan { run, input, domain, environment, roots, base, counts })
+    Ok(Plan { run, input, domain, environment, roots, base, counts, ending })
 }
 
-fn driver(
-    home: &Home,
-    workers: Workers,
-    committer: cog_store::Committer,
-) -> anyhow::Result<Driver> {
+/// An engine that knows what binds. One that is to end a run does without a canon that cannot
+/// be read.
+fn engine(home: &Home, is_ending: bool) -> anyhow::Result<Engine> {
     let settings = Settings { tenant: home.tenant, status: TenantStatus::Active };
     let clock = Arc::new(SystemClock);
-    let mut engine = Engine::new(settings, clock.clone(), Box::new(SystemEntropy::new()));
+    let mut engine = Engine::new(settings, clock, Box::new(SystemEntropy::new()));
     let select = cog_store::Select { kinds: CANON_KINDS.into(), ..cog_store::Select::default() };
     home.each(select, |entry| engine.observe(entry))?;
     let newest = cog_store::Select { newest_first: true, limit: 1, ..cog_store::Select::default() };
     let last = home.scope()?.select(&newest).map_err(crate::home::told)?;
     last.iter().for_each(|entry| engine.observe(entry));
-    for canon in home.canons()?.into_values() {
-        engine.know(canon);
-    }
-    Ok(Driver::new(engine, Box::new(Committed(committer)), Box::new(workers), clock))
+    let canons =
+        home.canons().or_else(|error| if is_ending { Ok(BTreeMap::new()) } else { Err(error) })?;
+    canons.into_values().for_each(|canon| engine.know(canon));
+    Ok(engine)
 }
 
 /// Take turns until nothing goes on any more.
@@ -285,7 +307,7 @@ fn drive(
     let mut view = View::new(terminal, plan.counts, file);
     let inbox = driver.inbox();
     inbox.send(plan.input);
-    let (mut parked, mut awaited) = (Vec::new(), Vec::new());
+    let (mut parked, mut awaited, mut held) = (Vec::new(), Vec::new(), None);
     loop {
         let mut asking = false;
         for notice in driver.turn(TURN_MS)? {
@@ -299,8 +321,13 @@ fn drive(
                     view.clear();
                     return Ok(End::Stopped(message));
                 }
-                What::Parked { approvals, signals } => {
-                    (parked, awaited, asking) = (approvals, signals, true);
+                What::Parked { approvals, signals, paused } => {
+                    (parked, awaited, held, asking) = (approvals, signals, paused, true);
+                }
+                // Whoever may not was refused before anything began: the canon changed since.
+                What::NotCancelled { reason, .. } => {
+                    view.clear();
+                    return Ok(End::NotCancelled(reason));
                 }
                 // An answer that came too late: the run waits as before.
                 What::NotCounted { .. } => asking = true,
@@ -312,8 +339,11 @@ fn drive(
                 | What::Retried { .. }
                 | What::Settled { .. }
                 | What::Planned { .. }
+                | What::EndsAlready { .. }
                 | What::Fell { .. }
                 | What::Listening { .. }
+                | What::Held { .. }
+                | What::NotPaused { .. }
                 | What::Signalled { .. }
                 | What::NotTaken { .. }
                 | What::Sleeping { .. } => {}
@@ -330,7 +360,8 @@ fn drive(
         let answers = desk.ask(driver, &parked);
         if answers.is_empty() {
             let asked = parked.iter().map(|id| wanted(driver, *id, desk.canon)).collect();
-            return Ok(End::Parked { asked, signals: awaited, so_far: view.totals() });
+            let so_far = view.totals();
+            return Ok(End::Parked { asked, signals: awaited, paused: held, so_far });
         }
         for ask::Answer { approval, who, verdict } in answers {
             inbox.send(Input::Answer { run: plan.run, approval, who, verdict });

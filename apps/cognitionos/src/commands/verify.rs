@@ -14,7 +14,8 @@ pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<E
     let mut report = Vec::new();
     let holds = verify::run(&request, &mut report).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-        Failure::told(Exit::BadInput, format!("{error}{}", cause.unwrap_or_default()))
+        let message = format!("{error}{}", cause.unwrap_or_default());
+        Failure::advise(Exit::BadInput, message, error.advice())
     })?;
     terminal.raw(&report)?;
     Ok(if holds { Exit::Done } else { Exit::Failed })

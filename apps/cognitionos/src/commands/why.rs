@@ -86,6 +86,8 @@ fn tell(record: &Record, about: Option<&Record>, terminal: &Terminal) {
         | Kind::Evidence
         | Kind::Promotion
         | Kind::SessionStarted
+        | Kind::SessionPaused
+        | Kind::SessionUnpaused
         | Kind::SessionSealed
         | Kind::BodiesErased
         | Kind::SegmentPruned => {
@@ -128,10 +130,10 @@ fn decision(record: &Record, terminal: &Terminal, verdict: &str) -> Vec<String> 
     let tone = if entry.kind() == Kind::Denial { Tone::Bad } else { Tone::Good };
     let what = deed(&text(record, "action"), &text(record, "resource"));
     let mut lines = vec![format!(
-        "On {}, {} wanted to {what} (step {}). It {}.",
+        "On {}, {} wanted to {what}{}. It {}.",
         entry.at(),
         entry.actor(),
-        text(record, "step"),
+        in_step(record),
         terminal.tint(tone, verdict)
     )];
     let Some(body) = &record.body else {
@@ -155,6 +157,14 @@ fn decision(record: &Record, terminal: &Terminal, verdict: &str) -> Vec<String> 
     lines.extend(trace.iter().map(|check| check_line(check, terminal)));
     lines.extend(basis(record));
     lines
+}
+
+/// Which step it is about; nothing when it is about the run as a whole.
+fn in_step(record: &Record) -> String {
+    match text(record, "step") {
+        none if none.is_empty() => none,
+        step => format!(" (step {step})"),
+    }
 }
 
 /// The policies that decided, with their reasons and what they advise.

@@ -71,9 +71,13 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
         | What::Asked { .. }
         | What::Planned { .. }
         | What::Listening { .. }
+        | What::Held { .. }
+        | What::NotPaused { .. }
         | What::Signalled { .. }
         | What::NotTaken { .. }
         | What::NotCounted { .. }
+        | What::NotCancelled { .. }
+        | What::EndsAlready { .. }
         | What::Parked { .. }
         | What::Sealed(_)
         | What::Stopped { .. } => return None,
@@ -108,6 +112,21 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
             "not_counted",
             vec![("approval", (*approval).into()), ("message", message.as_str().into())],
         ),
+        What::NotCancelled { who, denial, code, reason, flips } => (
+            "not_cancelled",
+            vec![
+                ("who", who.as_str().into()),
+                ("denial", (*denial).into()),
+                ("code", code.as_str().into()),
+                ("reason", reason.as_str().into()),
+                ("flips", texts(flips)),
+            ],
+        ),
+        What::EndsAlready { cancelled } => {
+            let by = cancelled.as_ref().map(|it| it.by.as_str());
+            let reason = cancelled.as_ref().map(|it| it.reason.as_str());
+            ("ends_already", vec![("by", by.into()), ("reason", reason.into())])
+        }
         What::Listening { step, signal } => {
             ("listening", vec![("step", step.as_str().into()), ("signal", signal.as_str().into())])
         }
@@ -124,7 +143,12 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
             "not_taken",
             vec![("signal", signal.as_str().into()), ("message", message.as_str().into())],
         ),
-        What::Parked { approvals, signals } => {
+        What::Held { pauses, by, reason } => (
+            if *pauses { "paused" } else { "unpaused" },
+            vec![("by", by.as_str().into()), ("reason", reason.as_str().into())],
+        ),
+        What::NotPaused { message } => ("not_paused", vec![("message", message.as_str().into())]),
+        What::Parked { approvals, signals, paused } => {
             let signal = |(step, name): &(String, String)| {
                 Value::map([("step", step.as_str()), ("signal", name.as_str())])
             };
@@ -133,6 +157,7 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
                 vec![
                     ("approvals", Value::list(approvals.iter().copied())),
                     ("signals", Value::list(signals.iter().map(signal))),
+                    ("paused", paused.as_ref().map(|paused| paused.by.as_str()).into()),
                 ],
             )
         }

@@ -21,6 +21,7 @@ pub(crate) fn deed(action: &str, resource: &str) -> String {
         "process.run" => "run the program",
         "model.chat" => "ask the model",
         "approve" => "go past the step",
+        "run.cancel" => "end the run",
         other => other,
     };
     let name = resource.split_once("::").map_or(resource, |(_, name)| name);

@@ -11,6 +11,7 @@ use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId, Uuid};
 use cog_base::json::parse;
 use cog_base::{Clock, Micros, Timestamp, Value};
 use cog_canon::{Canon, Source};
+use cog_engine::replay::{Replayed, is_decision, replay_decision};
 use cog_engine::{
     Engine, Input, Notice, Output, Record, Resumption, Sealed, Settings, Start, Timer, What,
 };
@@ -68,7 +69,7 @@ impl House {
         let keys = Box::new(MemoryKeys::default());
         let clock = Noon::default();
         let mut house = Self {
-            engine: engine(&canon, 1, &clock),
+            engine: engine(Some(&canon), 1, &clock),
             under_way: VecDeque::new(),
             probes: VecDeque::new(),
             timers: Vec::new(),
@@ -173,6 +174,12 @@ impl House {
         self.give(Input::Performed(Box::new(performed)));
     }
 
+    /// An effect that was taken out of what is under way is done.
+    pub(crate) fn give_back(&mut self, effect: UnderWay, text: &str) {
+        self.under_way.push_front(effect);
+        self.done(text);
+    }
+
     /// It outlived its time, or its adapter panicked.
     pub(crate) fn lose(&mut self, lapse: Lapse) {
         let lost = self.next().cleared.counterfoil().lost(lapse);
@@ -192,6 +199,11 @@ impl House {
         self.clock.0.fetch_add(ms, Ordering::Relaxed);
     }
 
+    /// The clock is set back to noon.
+    pub(crate) fn back_to_noon(&mut self) {
+        self.clock.0.store(0, Ordering::Relaxed);
+    }
+
     /// The requests that wait, with the steps that do.
     pub(crate) fn asked(&self) -> Vec<(String, ApprovalId)> {
         let waiting = self.engine.gate().approvals().waiting();
@@ -208,23 +220,33 @@ impl House {
 
     /// Somebody ends a run that is in memory.
     pub(crate) fn cancel(&mut self, run: RunId) {
-        let (who, reason) = ("user:ada".parse().unwrap(), "wrong supplier".to_owned());
+        self.cancel_by(run, "user:ada");
+    }
+
+    pub(crate) fn cancel_by(&mut self, run: RunId, who: &str) {
+        let (who, reason) = (who.parse().unwrap(), "wrong supplier".to_owned());
         self.give(Input::Cancel { run, who, reason });
     }
 
     /// The process dies; another one goes on with what the ledger holds.
     pub(crate) fn restart(&mut self) {
-        self.restart_to(None);
+        self.restart_to(None, true);
     }
 
     /// The process dies; another one ends what the ledger holds.
     pub(crate) fn restart_to_cancel(&mut self) {
-        self.restart_to(Some("wrong supplier"));
+        self.restart_to(Some("user:ada"), true);
     }
 
-    fn restart_to(&mut self, reason: Option<&str>) {
+    /// The same for somebody else; what files of the canon there were are gone unless it
+    /// `knows` them.
+    pub(crate) fn restart_to_cancel_by(&mut self, who: &str, knows: bool) {
+        self.restart_to(Some(who), knows);
+    }
+
+    fn restart_to(&mut self, cancel: Option<&str>, knows: bool) {
         self.lives += 1;
-        self.engine = engine(&self.canon, self.lives, &self.clock);
+        self.engine = engine(knows.then_some(&self.canon), self.lives, &self.clock);
         self.under_way.clear();
         self.probes.clear();
         self.timers.clear();
@@ -235,10 +257,24 @@ impl House {
         runs.iter().for_each(|run| self.engine.claim(&self.records(*run)));
         for run in runs {
             let records = self.records(run);
-            let cancel = reason.map(|why| ("user:ada".parse().unwrap(), why.to_owned()));
+            let cancel = cancel.map(|who| (who.parse().unwrap(), "wrong supplier".to_owned()));
             if !records.iter().any(|record| record.entry.kind() == Kind::SessionSealed) {
                 self.give(Input::Resume(Box::new(Resumption { records, cancel })));
             }
+        }
+    }
+
+    /// The same process goes on with a run that stopped.
+    pub(crate) fn resume(&mut self, run: RunId) {
+        let records = self.records(run);
+        self.give(Input::Resume(Box::new(Resumption { records, cancel: None })));
+    }
+
+    /// Whether each decision of the run comes out as it is recorded.
+    pub(crate) fn assert_decisions_replay(&self, run: RunId) {
+        let canons = BTreeMap::from([(self.canon.digest(), Arc::clone(&self.canon))]);
+        for record in self.records(run).iter().filter(|it| is_decision(&it.entry)) {
+            assert_eq!(replay_decision(record, &canons), Replayed::Same, "{:?}", record.entry);
         }
     }
 
@@ -297,10 +333,10 @@ fn tenant() -> TenantId {
     TenantId::from_uuid(Uuid::from_u128(7))
 }
 
-fn engine(canon: &Arc<Canon>, life: u64, clock: &Noon) -> Engine {
+fn engine(canon: Option<&Arc<Canon>>, life: u64, clock: &Noon) -> Engine {
     let settings = Settings { tenant: tenant(), status: TenantStatus::Active };
     let mut engine =
         Engine::new(settings, Arc::new(clock.clone()), Box::new(SeededEntropy::new(life)));
-    engine.know(Arc::clone(canon));
+    canon.into_iter().for_each(|canon| engine.know(Arc::clone(canon)));
     engine
 }

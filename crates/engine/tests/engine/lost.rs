@@ -157,3 +157,44 @@ fn a_lost_question_counts_as_billed() {
     assert_eq!(asked_twice(2 * reserve), (reserve, 2 * reserve, 2));
     assert_eq!(asked_twice(2 * reserve - 1), (reserve, reserve, 1));
 }
+
+/// A run of four questions side by side, each tried up to three times, with so much money.
+fn questions(cost_micros: u64) -> (House, cog_base::id::RunId) {
+    let mut house = House::new();
+    let ask = "uses: model.chat, as: agent:clerk, timeout_ms: 50, retry: { attempts: 3 }, \
+               on_error: continue, on_refused: continue, with: { model: reader, \
+               messages: [{ role: user, content: hello }], tokens_max: 50 }";
+    let steps = ["a", "b", "c", "d"].map(|id| format!("  - {{ id: {id}, {ask} }}\n"));
+    let late = format!("  - {{ id: s, sleep: {{ ms: 5 }} }}\n  - {{ id: e, needs: [s], {ask} }}\n");
+    let budget = format!("budget: {{ cost_micros: {cost_micros} }}");
+    let run = house.start_with(&budget, &format!("{}{late}", steps.concat()));
+    (house, run)
+}
+
+/// The money of the next attempt is kept while it is waited for: what is asked in between does
+/// not get it, and whatever fails how often, the run never spends more than it has.
+#[test]
+fn no_attempt_spends_what_the_run_does_not_have() {
+    let reserve = asked_twice(1_000_000).0;
+    for budget in (1..=16).map(|sixth| sixth * reserve * 5 / 6) {
+        for seed in 0..8_u64 {
+            let (mut house, run) = questions(budget);
+            for turn in 0.. {
+                if house.under_way.is_empty() && house.timers.is_empty() {
+                    break;
+                }
+                let dice = (seed * 31 + turn * 17) % 5;
+                if dice == 0 || house.under_way.is_empty() {
+                    house.ring();
+                } else if dice == 1 {
+                    house.done("hello");
+                } else {
+                    house.lose(Lapse::TimedOut);
+                }
+            }
+            let spent = house.sealed(run).expect("it ended").spent.get();
+            assert!(spent <= budget, "{spent} of {budget}, seed {seed}");
+            house.assert_replays(run);
+        }
+    }
+}

@@ -65,7 +65,7 @@ pub(crate) fn evaluate(canon: &Canon, intent: &Intent) -> Evaluation {
     })
 }
 
-fn check(name: CheckName, pass: bool, codes: [&'static str; 2], read: Seen) -> Check {
+pub(super) fn check(name: CheckName, pass: bool, codes: [&'static str; 2], read: Seen) -> Check {
     let [good, bad] = codes;
     let (outcome, code) = if pass { (Outcome::Pass, good) } else { (Outcome::Fail, bad) };
     Check { name, outcome, code, read, rules: Vec::new() }

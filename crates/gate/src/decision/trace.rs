@@ -49,6 +49,12 @@ impl Seen {
         if let Fact::Text(text) = self.fact(name)? { Some(text) } else { None }
     }
 
+    /// The texts of this name; none when there are none.
+    #[must_use]
+    pub fn texts(&self, name: &str) -> &[String] {
+        if let Some(Fact::Texts(texts)) = self.fact(name) { texts } else { &[] }
+    }
+
     fn fact(&self, name: &str) -> Option<&Fact> {
         let Self::Facts(facts) = self else { return None };
         facts.iter().find(|(known, _)| *known == name).map(|(_, fact)| fact)

@@ -38,6 +38,18 @@ impl Erasures {
         self.named.extend(all.into_iter().map(|seq| (seq, entry.seq())));
     }
 
+    /// Take note of one more `bodies.erased` entry.
+    pub fn observe(&mut self, entry: &Entry) {
+        self.erased(entry, &mut Findings::default());
+    }
+
+    /// Whether an entry accounts for the body of entry `seq` being gone, as far as can be known:
+    /// erasures as they were written at first count bodies and name none.
+    #[must_use]
+    pub fn explains(&self, seq: u64) -> bool {
+        self.named.contains_key(&seq) || (self.unnamed > 0 && seq < self.last_unnamed)
+    }
+
     /// The entry that says that the body of entry `seq` was erased.
     #[must_use]
     pub fn of(&self, seq: u64) -> Option<u64> {

@@ -28,6 +28,8 @@ struct Session {
     initiator: Option<String>,
     /// Absent when its start was pruned, so that its sums cannot be checked.
     tally: Option<Tally>,
+    /// Whether it is held; nobody knows when its start was pruned and nothing was said since.
+    is_paused: Option<bool>,
     is_sealed: bool,
 }
 
@@ -74,6 +76,8 @@ impl Sessions {
             | Kind::ApprovalRequested
             | Kind::ApprovalGranted
             | Kind::ApprovalRejected
+            | Kind::SessionPaused
+            | Kind::SessionUnpaused
             | Kind::SessionSealed
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
@@ -101,13 +105,15 @@ impl Sessions {
                 let initiator = entry.text("initiator").filter(|_| starts).map(str::to_owned);
                 // A start that was pruned leaves sums that cannot be checked.
                 let tally = starts.then(Tally::default);
-                slot.insert(Session { initiator, tally, is_sealed: false })
+                let is_paused = starts.then_some(false);
+                slot.insert(Session { initiator, tally, is_paused, is_sealed: false })
             }
         };
         if session.is_sealed {
             let message = format!("it follows the seal of {id}, which ended the session");
             findings.add(seq, "session.after_seal", message);
         }
+        session.hold(id, entry, findings);
         if entry.kind() == Kind::SessionSealed {
             session.is_sealed = true;
             self.sealed = self.sealed.saturating_add(1);
@@ -214,6 +220,27 @@ impl Sessions {
 
     pub(super) const fn not_followed(&self) -> u64 {
         self.not_followed
+    }
+}
+
+impl Session {
+    /// Whether the run is held, and that nothing new of it begins while it is. Ending a run
+    /// ends that.
+    fn hold(&mut self, id: RunId, entry: &Entry, findings: &mut Findings) {
+        let kind = entry.kind();
+        let pauses = kind == Kind::SessionPaused;
+        if pauses || kind == Kind::SessionUnpaused {
+            if self.is_paused == Some(pauses) {
+                let stands = if pauses { "is paused already" } else { "is not paused" };
+                findings.add(Some(entry.seq()), "session.paused_twice", format!("{id} {stands}"));
+            }
+            self.is_paused = Some(pauses);
+        } else if kind == Kind::Evidence && entry.text("source") == Some("cancel") {
+            self.is_paused = Some(false);
+        } else if kind == Kind::Receipt && self.is_paused == Some(true) {
+            let message = format!("it was issued while {id} was paused");
+            findings.add(Some(entry.seq()), "receipt.while_paused", message);
+        }
     }
 }
 

@@ -62,6 +62,26 @@ fn an_outcome_needs_its_receipt_and_comes_once() {
     assert_eq!(found, ["signal.twice"]);
 
     let found = audit(|house, session| {
+        house.pause(session, true);
+        house.pause(session, true);
+        let receipt = house.receipt(session, "pay", &[]);
+        house.outcome(session, receipt, "completed");
+        house.pause(session, false);
+        house.pause(session, false);
+    });
+    let twice = "session.paused_twice";
+    assert_eq!(found, [twice, "receipt.while_paused", twice]);
+
+    let found = audit(|house, session| {
+        house.pause(session, true);
+        let act = house.act(Kind::Evidence, "user:cfo", Some(session));
+        house.record(act, data([("source", "cancel".into()), ("digest", digest("why"))]));
+        let receipt = house.receipt(session, "undo", &[]);
+        house.outcome(session, receipt, "completed");
+    });
+    assert_eq!(found, [""; 0], "a run that is ended is undone, paused or not");
+
+    let found = audit(|house, session| {
         let denial = house.deny(session);
         house.outcome(session, ReceiptId::from_uuid(denial.uuid()), "completed");
     });

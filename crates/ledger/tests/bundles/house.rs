@@ -319,6 +319,12 @@ impl House {
         self.record(Act { body: Some("paid"), ..act }, data(signal));
     }
 
+    pub(crate) fn pause(&mut self, session: RunId, pauses: bool) {
+        let kind = if pauses { Kind::SessionPaused } else { Kind::SessionUnpaused };
+        let act = self.act(kind, "user:cfo", Some(session));
+        self.record(act, data([("reason", "look".into())]));
+    }
+
     pub(crate) fn seal_data(&self, session: RunId) -> Map {
         self.tallies[&session].seal("completed")
     }
@@ -369,6 +375,8 @@ impl House {
         let receipt = self.receipt(session, "hosts", &[]);
         self.outcome(session, receipt, "failed");
         self.signal(session, "evt-1");
+        self.pause(session, true);
+        self.pause(session, false);
         self.seal(session);
         session
     }

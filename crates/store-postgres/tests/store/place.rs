@@ -19,7 +19,8 @@ static NUMBER: AtomicU64 = AtomicU64::new(0);
 /// Databases that tests are done with, emptied: to make and to drop one takes a second.
 static USED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 const EMPTY: &str = "SET lock_timeout = '5s'; TRUNCATE tenant, instance, log, entry, tile, node, \
-     checkpoint, body, subject_key, session, canon, signing_key, owner, mail, request";
+     checkpoint, body, subject_key, session, canon, signing_key, owner, mail, request, \
+     cursor, dead_letter";
 
 /// A new database that goes with the value. It is migrated, unless a test says otherwise.
 pub(crate) struct Database {

@@ -1,17 +1,17 @@
 //! What the application role may do: its own tenant's rows, and nothing beside.
 
-use cog_base::Digest;
 use cog_base::cipher::Key;
+use cog_base::{Digest, Timestamp};
 use cog_conformance::{
     House, Place as _, body, evidence, outcome, receipt, run, started, tenant, with_body,
 };
-use cog_store::{Files, Keep as _, Store as _, StoreError};
+use cog_store::{CursorStep, DeadLetter, Files, Keep, Store as _, StoreError};
 use cog_store_postgres::PostgresStore;
 
 use crate::place::{APPLICATION, Database, OWNER, entropy, run as sql};
 
 /// The tables of tenants.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 12] = [
     "log",
     "entry",
     "tile",
@@ -22,6 +22,8 @@ const TABLES: [&str; 10] = [
     "session",
     "canon",
     "signing_key",
+    "cursor",
+    "dead_letter",
 ];
 
 /// Two tenants with something in every table but `tile`, which pruning fills.
@@ -40,10 +42,20 @@ fn two_tenants() -> Database {
             ],
         );
         house.append(tenant(number), (0..300).map(|_| evidence("1")));
+        give_up_one(house.store(), number);
     }
     drop(house);
     database.admin("INSERT INTO cognitionos.tile SELECT tenant, 0, '' FROM cognitionos.tenant");
     database
+}
+
+/// A consumer with a dead letter.
+fn give_up_one(store: &dyn Keep, number: u64) {
+    let at = Timestamp::from_micros(0);
+    let dead = vec![DeadLetter { seq: 1, attempts: 3, at, why: "no queue".to_owned() }];
+    let fence = store.take_cursor(tenant(number), "billing", 0).unwrap().fence;
+    let step = CursorStep { fence, next: 2, dead, revived: Vec::new() };
+    store.move_cursor(tenant(number), "billing", &step).unwrap();
 }
 
 fn uuid(number: u64) -> String {

@@ -3,11 +3,12 @@
 use cog_base::Digest;
 use cog_ledger::audit::Findings;
 use cog_ledger::merkle::Frontier;
-use cog_ledger::{Checkpoint, Entry, Kind, VerifierKey};
+use cog_ledger::{Entry, VerifierKey};
 use cog_store::StoreError;
 use cog_store::index::{id_key, is_rare, kind_code};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
 
+use super::held::{Heads, key_of};
 use super::runs::Runs;
 use crate::binding::{Chain, Links, State};
 use crate::entries;
@@ -32,6 +33,8 @@ pub(super) struct Derived {
     pub(super) nodes: u64,
     /// The keys that entries name, the first one first.
     pub(super) keys: Vec<VerifierKey>,
+    /// The signed heads that fit.
+    pub(super) heads: Heads,
 }
 
 /// Read all entries of the log.
@@ -50,9 +53,23 @@ pub(super) fn derive(
     let range = log.range();
     let mut rows = read.query([range.place(0), range.place(u64::MAX)]).map_err(cannot)?;
     let mut pass = Pass::new(db, log, findings)?;
-    while let Some(row) = rows.next().map_err(cannot)? {
-        let place = row.get(5).map_err(cannot)?;
-        pass.row(place, row)?;
+    loop {
+        match rows.next() {
+            Ok(Some(row)) => {
+                let place = row.get(5).map_err(cannot)?;
+                pass.row(place, row)?;
+            }
+            Ok(None) => break,
+            Err(error) => {
+                let error = failed("read entries", error);
+                if !matches!(error, StoreError::Corrupt { .. }) {
+                    return Err(error);
+                }
+                // A damaged page ends the walk; what is behind it may still be found.
+                pass.one_by_one()?;
+                break;
+            }
+        }
     }
     pass.absent(log.end.size)?;
     Ok(pass.derived)
@@ -102,22 +119,60 @@ impl<'a> Pass<'a> {
                 ids: 0,
                 nodes: 0,
                 keys: Vec::new(),
+                heads: Heads::default(),
             },
         })
     }
 
-    /// Take in the row at a place.
+    /// Take in what is left, each entry by its own place.
+    fn one_by_one(&mut self) -> Result<(), StoreError> {
+        let cannot = |error| failed("read entries", error);
+        let sql = "SELECT kind, back, kin, tag, bytes, place, head FROM entry WHERE place = ?1";
+        let mut read = self.db.prepare_cached(sql).map_err(cannot)?;
+        for seq in self.next..self.log.end.size {
+            let place = self.log.range().place(seq);
+            let mut rows = read.query([place]).map_err(cannot)?;
+            match rows.next() {
+                Ok(Some(row)) => self.row(place, row)?,
+                Ok(None) => self.absent(seq + 1)?,
+                Err(error) => {
+                    let error = failed("read an entry", error);
+                    if !matches!(error, StoreError::Corrupt { .. }) {
+                        return Err(error);
+                    }
+                    self.gone(seq, "it is on a damaged page");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing can be said of an entry.
+    fn gone(&mut self, seq: u64, what: &str) {
+        self.next = seq + 1;
+        self.derived.tree = None;
+        self.findings.add(Some(seq), "store.entry", what);
+    }
+
+    /// Take in the row at a place. A table beside it that cannot be read ends nothing.
     fn row(&mut self, place: i64, row: &Row<'_>) -> Result<(), StoreError> {
+        let seq = self.log.range().seq(place);
+        let done = self.read_row(place, row);
+        self.next = self.next.max(seq.saturating_add(1).min(self.log.end.size));
+        super::part(self.findings, done)
+    }
+
+    fn read_row(&mut self, place: i64, row: &Row<'_>) -> Result<(), StoreError> {
         let seq = self.log.range().seq(place);
         if seq >= self.log.end.size {
             self.findings.add(Some(seq), "store.entry", "it is beyond the end of the log");
             return Ok(());
         }
         self.absent(seq)?;
-        let found = match entries::parse(self.log, place, row) {
-            Ok(found) => found,
-            Err(error) => return self.unreadable(seq, row, &error),
+        let Ok(found) = entries::parse(self.log, place, row) else {
+            return self.unreadable(seq, row);
         };
+        self.follows(&found.entry);
         let kept = self.pruned_leaf(seq)?;
         if kept.is_some_and(|kept| kept != found.entry.leaf()) {
             self.findings.add(
@@ -132,20 +187,23 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
+    /// The entry names the one before it, if that could be read.
+    fn follows(&mut self, entry: &Entry) {
+        let before = self.derived.last.as_ref();
+        let before = before.filter(|before| before.seq().checked_add(1) == Some(entry.seq()));
+        if before.is_some_and(|before| Some(before.leaf()) != entry.prev()) {
+            let what = "its bytes are not those that the next entry names";
+            self.findings.add(entry.seq().checked_sub(1), "store.entry", what);
+        }
+    }
+
     /// A row that is not what was written. What the bytes still say is gone on with.
-    fn unreadable(
-        &mut self,
-        seq: u64,
-        row: &Row<'_>,
-        error: &StoreError,
-    ) -> Result<(), StoreError> {
+    fn unreadable(&mut self, seq: u64, row: &Row<'_>) -> Result<(), StoreError> {
         let bytes = row.get_ref(4).ok().and_then(|bytes| bytes.as_blob().ok());
         let entry = bytes.and_then(|bytes| Entry::parse(bytes).ok());
         let is_own = |entry: &Entry| entry.seq() == seq && entry.tenant() == self.log.tenant;
         let Some(entry) = entry.filter(is_own) else {
-            self.next = seq + 1;
-            self.findings.add(Some(seq), "store.entry", format!("its row is damaged: {error}"));
-            self.derived.tree = None;
+            self.gone(seq, "its bytes are not those of an entry");
             return Ok(());
         };
         let what = "its bytes, kind, links and tag are not those that were written together";
@@ -186,9 +244,7 @@ impl<'a> Pass<'a> {
                 "a body is kept for it, and it has none",
             );
         }
-        let key = if entry.kind() == Kind::Genesis { entry.text("key") } else { None };
-        let next = if entry.kind() == Kind::KeyRotated { entry.text("to") } else { None };
-        self.derived.keys.extend(key.or(next).and_then(|line| line.parse().ok()));
+        self.derived.keys.extend(key_of(entry));
         Ok(())
     }
 
@@ -263,7 +319,6 @@ impl<'a> Pass<'a> {
                 finished.push((level, index, hash));
             }
         });
-        let root = tree.root();
         for (level, index, hash) in finished {
             self.derived.nodes += 1;
             let place = self.log.range().node(level, index);
@@ -280,8 +335,7 @@ impl<'a> Pass<'a> {
             head
         };
         let Some(kept) = kept else { return Ok(()) };
-        let head = String::from_utf8(kept).ok().and_then(|note| Checkpoint::parse(&note).ok());
-        if head.is_none_or(|head| head.size() != seq + 1 || head.root() != root) {
+        if self.derived.heads.meet(tree, kept) {
             let what = "the signed head that ends here is not that of the entries";
             self.findings.add(Some(seq), "store.head", what);
         }

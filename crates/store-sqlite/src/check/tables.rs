@@ -10,6 +10,7 @@ use cog_store::index::id_key;
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
 use super::entries::Derived;
+use super::part;
 use crate::error::failed;
 use crate::log::Log;
 use crate::place::{LOGS_MAX, SEQ_BITS};
@@ -32,17 +33,28 @@ const PLACED: [(&str, &str); 9] = [
 pub(super) fn strays(db: &Connection, findings: &mut Findings) -> Result<(), StoreError> {
     let logs = format!("(SELECT no FROM log WHERE no > 0 AND no < {LOGS_MAX})");
     for (table, column) in PLACED {
-        let sql = format!(
-            "SELECT count(*) FROM {table} WHERE {column} IS NULL
-             OR ({column} >> {SEQ_BITS}) NOT IN {logs}"
-        );
-        let count: u64 = db
-            .query_row(&sql, [], |row| row.get(0))
-            .map_err(|error| failed("check the tables", error))?;
-        if count > 0 {
-            let what = format!("{count} rows of the table `{table}` are of no log");
-            findings.add(None, "store.stray", what);
-        }
+        let done = strays_of(db, (table, column), &logs, findings);
+        part(findings, done)?;
+    }
+    Ok(())
+}
+
+fn strays_of(
+    db: &Connection,
+    (table, column): (&str, &str),
+    logs: &str,
+    findings: &mut Findings,
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "SELECT count(*) FROM {table} WHERE {column} IS NULL
+         OR ({column} >> {SEQ_BITS}) NOT IN {logs}"
+    );
+    let count: u64 = db
+        .query_row(&sql, [], |row| row.get(0))
+        .map_err(|error| failed("check the tables", error))?;
+    if count > 0 {
+        let what = format!("{count} rows of the table `{table}` are of no log");
+        findings.add(None, "store.stray", what);
     }
     Ok(())
 }
@@ -56,41 +68,62 @@ pub(super) fn compare(
 ) -> Result<(), StoreError> {
     let range = log.range();
     let span = [range.place(0), range.place(u64::MAX)];
-    kinds(db, log, derived, span, findings)?;
-    ids(db, log, derived, span, findings)?;
-    let foreign = |table, from, what, code, findings: &mut Findings| {
-        let sql = format!("SELECT place FROM {table} WHERE place >= ?1 AND place <= ?2 AND {from}");
-        let places = places(db, &sql, span)?;
-        for place in places {
-            findings.add(Some(range.seq(place)), code, what);
-        }
-        Ok::<_, StoreError>(())
-    };
-    let pruned = range.place(log.end.pruned.entries);
-    let tiles = format!("(place >= {pruned} OR (place - {}) % {SEGMENT} <> 0)", range.place(0));
-    foreign(
-        "tile",
-        &tiles,
-        "leaf hashes are kept for what was not pruned",
-        "store.tile",
-        findings,
-    )?;
-    let heads = format!("(place > {pruned} OR place = {})", range.place(0));
-    foreign(
-        "checkpoint",
-        &heads,
-        "a signed head is kept apart that is not of what was pruned",
-        "store.head",
-        findings,
-    )?;
-    let bodies = format!(
-        "(place < {} OR NOT EXISTS (SELECT 1 FROM entry WHERE entry.place = body.place))",
-        range.place(log.end.pruned.bodies)
-    );
-    let what = "a body is kept for an entry that is not, or that was pruned";
-    foreign("body", &bodies, what, "store.body.foreign", findings)?;
-    nodes(db, derived, span, findings)?;
-    canons(db, log, findings)
+    let done = kinds(db, log, derived, span, findings);
+    part(findings, done)?;
+    let done = ids(db, log, derived, span, findings);
+    part(findings, done)?;
+    for foreign in foreigners(log) {
+        let sql = format!(
+            "SELECT place FROM {} WHERE place >= ?1 AND place <= ?2 AND {}",
+            foreign.table, foreign.from
+        );
+        let found = places(db, &sql, span).map(|places| {
+            for place in places {
+                findings.add(Some(range.seq(place)), foreign.code, foreign.what);
+            }
+        });
+        part(findings, found)?;
+    }
+    let done = nodes(db, derived, span, findings);
+    part(findings, done)?;
+    let done = canons(db, log, findings);
+    part(findings, done)
+}
+
+/// Rows of a table that must not be there.
+struct Foreign {
+    table: &'static str,
+    from: String,
+    code: &'static str,
+    what: &'static str,
+}
+
+fn foreigners(log: &Log) -> [Foreign; 3] {
+    let range = log.range();
+    let (first, pruned) = (range.place(0), range.place(log.end.pruned.entries));
+    [
+        Foreign {
+            table: "tile",
+            from: format!("(place >= {pruned} OR (place - {first}) % {SEGMENT} <> 0)"),
+            code: "store.tile",
+            what: "leaf hashes are kept for what was not pruned",
+        },
+        Foreign {
+            table: "checkpoint",
+            from: format!("(place > {pruned} OR place = {first})"),
+            code: "store.head",
+            what: "a signed head is kept apart that is not of what was pruned",
+        },
+        Foreign {
+            table: "body",
+            from: format!(
+                "(place < {} OR NOT EXISTS (SELECT 1 FROM entry WHERE entry.place = body.place))",
+                range.place(log.end.pruned.bodies)
+            ),
+            code: "store.body.foreign",
+            what: "a body is kept for an entry that is not, or that was pruned",
+        },
+    ]
 }
 
 fn kinds(

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use cog_conformance::{House, body, evidence, tenant, with_body};
-use cog_store::{Keep as _, Select, Store as _, StoreError};
+use cog_store::{Cursors as _, Keep as _, Select, Store as _, StoreError};
 use cog_store_sqlite::Mode;
 
 use crate::Folder;
@@ -128,7 +128,7 @@ fn another_master_key_opens_nothing() {
     std::fs::copy(other.data("keys/master.key"), folder.data("keys/master.key")).unwrap();
     let store = folder.store();
     let error = store.scope(tenant(1)).err().unwrap();
-    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    assert!(matches!(error, StoreError::OtherKeyFile { .. }), "{error}");
 }
 
 #[test]
@@ -170,6 +170,31 @@ fn data_of_a_format_that_bound_nothing_are_refused() {
         let error = folder.try_open(mode).err().unwrap();
         assert!(matches!(error, StoreError::TooOld { found: 1, .. }), "{error}");
     }
+}
+
+#[test]
+fn data_without_cursors_are_read_as_they_are_and_brought_up_to_be_written() {
+    let folder = Folder::new();
+    House::at(&folder).append(tenant(1), [evidence("1")]);
+    let format = |db: &rusqlite::Connection| -> i64 {
+        db.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    };
+    folder
+        .database()
+        .execute_batch(
+            "DROP TABLE cursor; DROP TABLE dead_letter; DROP TABLE fence; PRAGMA user_version = 2",
+        )
+        .unwrap();
+    let reader = folder.try_open(Mode::ReadOnly).unwrap();
+    assert!(reader.cursors(tenant(1)).unwrap().is_empty());
+    assert!(reader.dead_letters(tenant(1), "billing", 0, 10).unwrap().is_empty());
+    drop(reader);
+    assert_eq!(format(&folder.database()), 2);
+    let mut house = House::at(&folder);
+    assert_eq!(house.store().take_cursor(tenant(1), "billing", 1).unwrap().next, 1);
+    house.append(tenant(1), [evidence("2")]);
+    assert_eq!(house.entries(tenant(1)).len(), 3);
+    assert_eq!(format(&folder.database()), 3);
 }
 
 #[test]

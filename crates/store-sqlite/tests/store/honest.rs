@@ -128,7 +128,7 @@ impl Story<'_> {
 
     fn check(&self) {
         let store = self.folder.try_open(Mode::ReadOnly).unwrap();
-        let findings = store.check_tables(tenant(1)).unwrap();
+        let findings = store.check_tables(tenant(1)).unwrap().findings;
         assert!(findings.is_empty(), "pruned to {}: {:?}", self.pruned, findings.kept());
         let scope = store.scope(tenant(1)).unwrap();
         let mut open: Vec<_> = self.open.iter().map(|number| run(*number)).collect();

@@ -102,7 +102,7 @@ fn run_and_kill(folder: &Folder, count: u64) -> Vec<(u64, u64, String)> {
 fn check(folder: &Folder, acknowledged: &[(u64, u64, String)]) {
     let store = folder.try_open(Mode::ReadOnly).unwrap();
     for tenant in store.tenants().unwrap() {
-        let findings = store.check_tables(tenant).unwrap();
+        let findings = store.check_tables(tenant).unwrap().findings;
         assert!(findings.is_empty(), "{:?}", findings.kept());
     }
     drop(store);

@@ -132,6 +132,8 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
         {"code": _text},
     ),
     "signal": (True, {"signal": _text, "name": _text}, {}),
+    "session.paused": (True, {"reason": _text}, {}),
+    "session.unpaused": (True, {"reason": _text}, {}),
     "session.sealed": (
         True,
         {

@@ -1,14 +1,12 @@
 //! Key rotation, erasure and pruning: each leaves an entry that says what was done.
 
-use std::path::Path;
-
+use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::words::counted;
 use cog_base::{Digest, Value};
 use cog_gate::Actor;
 use cog_ledger::{Draft, Kind};
 use cog_store::Keep as _;
-use cog_store_sqlite::SqliteStore;
 
 use super::keeper::entitled;
 use super::{empty, public_key};
@@ -18,8 +16,10 @@ use crate::terminal::Terminal;
 
 /// The most entries that one entry names as erased: they fit into its 65,535 bytes.
 const ERASED_NAMED_MAX: usize = 4_000;
+/// Entries are pruned by so many.
+const SEGMENT: u64 = 256;
 
-fn actor(text: &str) -> anyhow::Result<Actor> {
+pub(super) fn actor(text: &str) -> anyhow::Result<Actor> {
     text.parse().map_err(|error| Failure::told(Exit::BadInput, error))
 }
 
@@ -97,34 +97,6 @@ pub(super) fn erase(
     Ok(Exit::Done)
 }
 
-/// Go on with an older copy, on the record: whoever holds a later signed head will see
-/// that history was lost, and here stands that it was meant.
-pub(super) fn accept_restore(dir: &Path, who: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let who = actor(who)?;
-    let restored = SqliteStore::accept_restore(dir).map_err(told)?;
-    if restored.is_empty() {
-        terminal.note("nothing was restored: the ledger is as long as it was");
-        return Ok(Exit::Done);
-    }
-    let home = Home::write(dir)?;
-    for log in &restored {
-        let now = counted(log.now, "entry", "entries");
-        let note = format!("a copy of {now} was put back where {} had been", log.was);
-        let data = Map::from([
-            ("source".into(), "restore".into()),
-            ("digest".into(), Digest::of(&[note.as_bytes()]).into()),
-            ("note".into(), note.as_str().into()),
-        ]);
-        home.append(vec![draft(Kind::Evidence, &who, data)])?;
-        if terminal.json {
-            terminal.emit(&Value::map([("was", log.was), ("now", log.now)]));
-        } else {
-            terminal.say(&note);
-        }
-    }
-    Ok(Exit::Done)
-}
-
 /// Drop old entries, on the record.
 pub(super) fn prune(
     home: &Home,
@@ -141,6 +113,8 @@ pub(super) fn prune(
     }
     entitled(home, &who, "prune")?;
     declare_pruning(home, before, reason, &who)?;
+    let from = home.scope()?.pruned().map_err(told)?.entries;
+    let blocking = blocking(home, from, before)?;
     let cut = home.store.prune_entries(home.tenant, before).map_err(told)?;
     if terminal.json {
         terminal.emit(&Value::map([("from", cut.from), ("to", cut.to), ("removed", cut.removed)]));
@@ -151,8 +125,45 @@ pub(super) fn prune(
             cut.to,
             counted(cut.removed, "row", "rows")
         ));
+        if let Some(blocking) = blocking {
+            terminal.note(&format!("what is left before {before} stays: {}", blocking.why()));
+        }
     }
     Ok(Exit::Done)
+}
+
+/// An open run that something which was to be pruned is kept for.
+struct Blocking {
+    run: RunId,
+    first: u64,
+}
+
+impl Blocking {
+    fn why(&self) -> String {
+        format!("{} is open, began with entry {}, and needs what follows", self.run, self.first)
+    }
+
+    fn refused(&self) -> anyhow::Error {
+        let run = self.run;
+        Failure::advise(
+            Exit::Conflict,
+            format!("nothing can be pruned: {}. Bring it to its end first", self.why()),
+            format!(
+                "cognitionos run --resume {run}\n  or: cognitionos run --cancel {run} --reason TEXT"
+            ),
+        )
+    }
+}
+
+/// The oldest open run, if it keeps a whole segment from being pruned.
+fn blocking(home: &Home, from: u64, before: u64) -> anyhow::Result<Option<Blocking>> {
+    let scope = home.scope()?;
+    let Some(run) = scope.open_sessions().map_err(told)?.first().copied() else { return Ok(None) };
+    let Some(session) = scope.session(run).map_err(told)? else { return Ok(None) };
+    let first = session.first;
+    let whole = |end: u64| end - end % SEGMENT;
+    let wanted = whole(before.min(scope.tail().map_err(told)?.map_or(0, |it| it.frontier.size())));
+    Ok((wanted > from && whole(first.min(before)) < wanted).then_some(Blocking { run, first }))
 }
 
 /// Record what is about to be pruned. Whatever happens after, the ledger says why entries are
@@ -160,10 +171,13 @@ pub(super) fn prune(
 fn declare_pruning(home: &Home, before: u64, reason: &str, who: &Actor) -> anyhow::Result<()> {
     let cut = home.store.prunable(home.tenant, before).map_err(told)?;
     if cut.is_empty() {
-        return Err(Failure::told(
-            Exit::BadInput,
-            "nothing can be pruned: whole segments of 256 entries of ended runs go, never the rest",
-        ));
+        return Err(match blocking(home, cut.start, before)? {
+            Some(blocking) => blocking.refused(),
+            None => Failure::told(
+                Exit::BadInput,
+                "nothing can be pruned: whole segments of 256 entries of ended runs go, never the rest",
+            ),
+        });
     }
     // What stays of the pruned part is its root, and that is what the record names.
     let root = cog_store::frontier(home.scope()?.as_ref(), cut.end)?.root();
@@ -180,12 +194,14 @@ fn declare_pruning(home: &Home, before: u64, reason: &str, who: &Actor) -> anyho
 mod tests {
     #![expect(clippy::disallowed_methods, reason = "the tests have a data folder")]
 
+    use std::path::Path;
+
     use clap::Parser as _;
     use cog_store_sqlite::Mode;
 
     use super::*;
     use crate::cli::Cli;
-    use crate::commands::ledger::verify::verify;
+    use crate::commands::ledger::verify::look;
 
     /// Nine runs of the archive, more than two segments of entries.
     fn archive(data: &Path) {
@@ -203,9 +219,9 @@ mod tests {
     }
 
     /// How many entries are gone, and whether the rest proves itself.
-    fn looked_at(home: &Home) -> (u64, Exit) {
-        let exit = verify(home, None, &Terminal::for_json()).unwrap();
-        (home.scope().unwrap().pruned().unwrap().entries, exit)
+    fn looked_at(home: &Home) -> (u64, bool) {
+        let holds = look(home, &[]).unwrap().findings.is_empty();
+        (home.scope().unwrap().pruned().unwrap().entries, holds)
     }
 
     #[test]
@@ -219,11 +235,11 @@ mod tests {
             // It is killed here.
         };
         declare(256);
-        assert_eq!(looked_at(&Home::open(&data, Mode::ReadOnly).unwrap()), (0, Exit::Done));
-        assert_eq!(looked_at(&Home::read(&data).unwrap()), (256, Exit::Done));
+        assert_eq!(looked_at(&Home::open(&data, Mode::ReadOnly).unwrap()), (0, true));
+        assert_eq!(looked_at(&Home::read(&data).unwrap()), (256, true));
         declare(512);
-        assert_eq!(looked_at(&Home::open(&data, Mode::ReadOnly).unwrap()), (256, Exit::Done));
-        assert_eq!(looked_at(&Home::write(&data).unwrap()), (512, Exit::Done));
+        assert_eq!(looked_at(&Home::open(&data, Mode::ReadOnly).unwrap()), (256, true));
+        assert_eq!(looked_at(&Home::write(&data).unwrap()), (512, true));
         std::fs::remove_dir_all(&data).unwrap();
         std::fs::remove_dir_all(format!("{}-pages", data.display())).unwrap();
     }

@@ -6,29 +6,27 @@
     reason = "the program's edge writes the files it is asked for"
 )]
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cog_base::{Clock as _, Digest, Value};
-use cog_ledger::bundle::{BundleWriter, CanonFiles, Manifest, Part};
-use cog_ledger::{Checkpoint, Entry, Kind, VerifierKey};
-use cog_store::{Select, frontier};
+use cog_base::Value;
+use cog_ledger::{Entry, Kind};
+use cog_store::Select;
 
-use super::{empty, value};
+use super::bundle::{Without, bundle, public_key};
+use super::value;
 use crate::cli::Format;
-use crate::failure::Exit;
-use crate::home::{Home, told};
-use crate::system::SystemClock;
+use crate::failure::{Exit, Failure};
+use crate::home::Home;
 use crate::terminal::Terminal;
 
 /// What to export.
 pub(super) struct Wanted<'a> {
     pub(super) output: &'a Path,
     pub(super) format: Format,
-    pub(super) bodies: bool,
+    pub(super) without: Without,
 }
 
 pub(super) fn export(
@@ -53,7 +51,10 @@ pub(super) fn export(
         if written.is_err() {
             drop(std::fs::remove_file(&partial));
         }
-        written.with_context(|| format!("cannot write {}", path.display()))?;
+        written.map_err(|error| match error.is::<Failure>() {
+            true => error,
+            false => error.context(format!("cannot write {}", path.display())),
+        })?;
     }
     if let Some(path) = key {
         std::fs::write(path, format!("{}\n", public_key(home)?))
@@ -83,120 +84,10 @@ fn write_file(home: &Home, wanted: &Wanted<'_>, path: &Path) -> anyhow::Result<(
 
 fn write(home: &Home, wanted: &Wanted<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
     match wanted.format {
-        Format::Bundle => bundle(home, wanted.bodies, out),
+        Format::Bundle => bundle(home, wanted.without, out),
         Format::Json => json(home, out),
         Format::Csv => csv(home, out),
     }
-}
-
-/// Write the bundle of the whole log.
-pub(super) fn bundle(home: &Home, bodies: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let scope = home.scope()?;
-    let checkpoint = scope.checkpoint().map_err(told)?.ok_or_else(empty)?;
-    let from = scope.pruned().map_err(told)?.entries;
-    let size = checkpoint.size();
-    let canons = canons(home)?;
-    let mut with_body = Vec::new();
-    if bodies {
-        home.each(Select { from, to: size, ..Select::default() }, |entry| {
-            with_body.extend(entry.commit().map(|_| entry.seq()));
-        })?;
-        let mut kept = Vec::new();
-        for seq in with_body {
-            if scope.body(seq).map_err(told)?.is_some() {
-                kept.push(seq);
-            }
-        }
-        with_body = kept;
-    }
-    let manifest = Manifest {
-        tenant: home.tenant,
-        origin: checkpoint.origin().to_owned(),
-        from,
-        size,
-        root: checkpoint.root(),
-        bodies: with_body.len() as u64,
-        canons: canons.len() as u64,
-        created: SystemClock.now(),
-        left_out: (!bodies).then_some(Part::Bodies).into_iter().collect(),
-    };
-    let mut writer = BundleWriter::begin(out, &manifest)?;
-    for key in keys(home)? {
-        writer.key(&key)?;
-    }
-    for canon in &canons {
-        writer.canon(canon)?;
-    }
-    if from > 0 {
-        let frontier = frontier(scope.as_ref(), from)?;
-        writer.subtrees(frontier.roots())?;
-    }
-    let mut failed = None;
-    home.each(Select { from, to: size, ..Select::default() }, |entry| {
-        if failed.is_none() {
-            failed = writer.entry(entry).err();
-        }
-    })?;
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-    for seq in with_body {
-        if let Some(body) = scope.body(seq).map_err(told)? {
-            writer.body(seq, &body.salt, &body.bytes)?;
-        }
-    }
-    for head in heads(home, from, &checkpoint)? {
-        writer.checkpoint(&head)?;
-    }
-    Ok(writer.end()?)
-}
-
-/// The heads at which a key was handed over, signed by both keys, and the newest.
-fn heads(home: &Home, from: u64, newest: &Checkpoint) -> anyhow::Result<Vec<Checkpoint>> {
-    let mut sizes = Vec::new();
-    let kinds = vec![Kind::KeyRotated];
-    home.each(Select { from, kinds, ..Select::default() }, |entry| sizes.push(entry.seq() + 1))?;
-    let mut heads = Vec::new();
-    for size in sizes {
-        heads.extend(home.scope()?.checkpoints(size, 1).map_err(told)?);
-    }
-    // The head of a bundle comes last, also when it is one of those.
-    heads.push(newest.clone());
-    Ok(heads)
-}
-
-/// Every kept version of canon that the log names.
-fn canons(home: &Home) -> anyhow::Result<Vec<CanonFiles>> {
-    let mut digests = std::collections::BTreeSet::new();
-    let kinds = vec![Kind::CanonProposed, Kind::CanonActivated];
-    home.each(Select { kinds, ..Select::default() }, |entry| {
-        let digest = entry.data().get("digest").and_then(Value::as_text);
-        digests.extend(digest.and_then(|digest| digest.parse::<Digest>().ok()));
-    })?;
-    let mut canons = Vec::new();
-    for digest in digests {
-        if let Some(files) = home.scope()?.canon(digest).map_err(told)? {
-            canons.push(CanonFiles { digest, files: BTreeMap::from_iter(files) });
-        }
-    }
-    Ok(canons)
-}
-
-/// The keys of the log, the first one first.
-pub(super) fn keys(home: &Home) -> anyhow::Result<Vec<VerifierKey>> {
-    let mut keys = Vec::new();
-    let kinds = vec![Kind::Genesis, Kind::KeyRotated];
-    home.each(Select { kinds, ..Select::default() }, |entry| {
-        let name = if entry.kind() == Kind::Genesis { "key" } else { "to" };
-        let line = entry.data().get(name).and_then(Value::as_text);
-        keys.extend(line.and_then(|line| line.parse::<VerifierKey>().ok()));
-    })?;
-    Ok(keys)
-}
-
-/// The key that signs the newest heads.
-pub(crate) fn public_key(home: &Home) -> anyhow::Result<VerifierKey> {
-    keys(home)?.pop().ok_or_else(empty)
 }
 
 fn json(home: &Home, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -264,6 +155,8 @@ fn row(entry: &Entry) -> [String; 17] {
         | Kind::ApprovalRequested
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
+        | Kind::SessionUnpaused
+        | Kind::SessionPaused
         | Kind::Signal
         | Kind::BodiesErased
         | Kind::SegmentPruned => String::new(),

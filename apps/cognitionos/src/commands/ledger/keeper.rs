@@ -9,7 +9,7 @@ use cog_store::Select;
 
 use super::admin::draft;
 use crate::failure::{Exit, Failure};
-use crate::home::{Home, told};
+use crate::home::{Home, no_canon, told};
 
 /// Refuse `deed` by somebody whom the canon does not entitle, on the record.
 ///
@@ -20,15 +20,9 @@ pub(super) fn entitled(home: &Home, who: &Actor, deed: &str) -> anyhow::Result<(
     let founded = home.scope()?.select(&founding).map_err(told)?;
     let Some(founded) = founded.first() else { return Ok(()) };
     let domain = founded.domain();
-    let in_force = home.change_control()?.in_force(domain);
+    let in_force = home.change_control()?.in_force(domain).or(founded.digest("digest"));
     let canon = in_force.map(|digest| home.canon(digest)).transpose()?.flatten();
-    let Some(canon) = canon else {
-        let message = format!(
-            "canon.missing: the files of the canon in force of `{domain}` are not kept here, and \
-             so nobody can tell who may do this"
-        );
-        return Err(Failure::advise(Exit::Failed, message, "cognitionos ledger verify"));
-    };
+    let canon = canon.ok_or_else(|| no_canon(in_force))?;
     let keepers = &canon.settings().change.approvers;
     let is_person = who.as_str().starts_with("user:");
     if is_person && keepers.iter().any(|group| canon.is_member(who.as_str(), group)) {

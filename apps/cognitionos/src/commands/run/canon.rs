@@ -7,12 +7,13 @@ use cog_base::Digest;
 use cog_base::words::counted;
 use cog_canon::{Canon, Source};
 use cog_gate::Actor;
+use cog_store::StoreError;
 
 use super::Plan;
 use crate::canon_dir;
 use crate::cli::RunArgs;
 use crate::failure::{Exit, Failure};
-use crate::home::Home;
+use crate::home::{Home, no_canon, told};
 use crate::terminal::{Terminal, Tone, plain};
 
 /// What decides.
@@ -24,7 +25,12 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    fn known(canon: Canon) -> Self {
+    /// Nothing does.
+    pub(super) fn none() -> Self {
+        Self { canon: None, new: None }
+    }
+
+    pub(super) fn known(canon: Canon) -> Self {
         Self { canon: Some(Arc::new(canon)), new: None }
     }
 
@@ -70,7 +76,7 @@ pub(super) fn bind(
                 Tone::Ask,
                 "no canon: no --canon DIR and no folder `canon` beside the workflow, so everything is refused",
             ));
-            return Ok(Bound { canon: None, new: None });
+            return Ok(Bound::none());
         };
         return in_force_as_kept(home, digest);
     };
@@ -85,7 +91,10 @@ pub(super) fn bind(
         return Err(Failure::told(Exit::BadInput, message));
     }
     match in_force {
-        Some(digest) if digest == canon.digest() => Ok(Bound::known(canon)),
+        Some(digest) if digest == canon.digest() => {
+            keep_again(home, &source, digest, terminal)?;
+            Ok(Bound::known(canon))
+        }
         Some(digest) if args.canon.is_none() => {
             let message = format!(
                 "the folder {} is not the canon in force ({}); the one in force decides. To change it: cognitionos canon propose {}",
@@ -111,12 +120,34 @@ pub(super) fn bind(
     }
 }
 
+/// Put the files of the version in force back if they are gone or changed. Their digest was
+/// compared; nothing is recorded.
+fn keep_again(
+    home: &Home,
+    source: &Source,
+    digest: Digest,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    match home.scope()?.canon(digest) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) | Err(StoreError::Corrupt { .. }) => {
+            home.keep_canon(source, digest)?;
+            let digest = digest.short();
+            terminal.note(&terminal.tint(
+                Tone::Ask,
+                &format!(
+                    "the files of the canon in force, {digest}, were gone; they are kept again"
+                ),
+            ));
+            Ok(())
+        }
+        Err(error) => Err(told(error)),
+    }
+}
+
 /// The version in force as it was kept.
 fn in_force_as_kept(home: &Home, digest: Digest) -> anyhow::Result<Bound> {
-    let canon = home.canon(digest)?.ok_or_else(|| {
-        let message = format!("canon.missing: the files of the canon in force, {digest}, are gone");
-        Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
-    })?;
+    let canon = home.canon(digest)?.ok_or_else(|| no_canon(digest))?;
     Ok(Bound { canon: Some(Arc::new(canon)), new: None })
 }
 

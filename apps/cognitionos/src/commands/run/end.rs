@@ -2,13 +2,14 @@
 
 use cog_base::id::RunId;
 use cog_base::words::counted;
-use cog_engine::Sealed;
+use cog_engine::{Paused, Sealed};
 
 use super::{End, Wanted};
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::sealed_lines;
+use crate::view::undone::undone_lines;
 
 /// Tell how a run ended, and say how the program does.
 pub(super) fn report(
@@ -36,10 +37,19 @@ pub(super) fn report(
                 for line in sealed_lines(terminal, run, sealed, file) {
                     terminal.say(&line);
                 }
+                for line in undone_lines(&home.records(run)?, sealed.error.as_ref()) {
+                    terminal.say(&format!("  {line}"));
+                }
             }
             exit_of(sealed)
         }
-        End::Parked { asked, signals, so_far } => {
+        End::Parked { paused: Some(paused), so_far, .. } => {
+            if !terminal.json {
+                held(run, paused, so_far, terminal);
+            }
+            Exit::Waiting
+        }
+        End::Parked { asked, signals, paused: None, so_far } => {
             if !terminal.json {
                 parked(run, (asked, signals), so_far, terminal);
             }
@@ -48,6 +58,10 @@ pub(super) fn report(
         End::Left { exit, so_far } => {
             left(home, run, *exit, so_far, terminal);
             *exit
+        }
+        End::NotCancelled(reason) => {
+            let message = format!("{run} is not ended: {}", plain(reason));
+            return Err(Failure::advise(Exit::Refused, message, format!("cognitionos why {run}")));
         }
         End::Stopped(message) => {
             return Err(Failure::advise(
@@ -65,6 +79,16 @@ pub(super) fn report(
         look_closer(run, terminal);
     }
     Ok(exit)
+}
+
+/// Somebody holds the run: nothing goes on before it is let go on.
+fn held(run: RunId, paused: &Paused, so_far: &str, terminal: &Terminal) {
+    let word = terminal.tint(Tone::Ask, "paused");
+    let Paused { by, reason } = paused;
+    terminal.say(&format!("\n{word}  {run}\n{so_far}"));
+    terminal.say(&format!("  by {}: {}", plain(by), plain(reason)));
+    terminal.say(&format!("  cognitionos unpause {run} --reason TEXT"));
+    terminal.say(&format!("  cognitionos run --resume {run}"));
 }
 
 /// What a run waits for: requests, and steps with the names of their signals.

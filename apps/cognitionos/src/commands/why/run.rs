@@ -2,15 +2,17 @@
 
 use cog_base::Value;
 use cog_base::id::RunId;
-use cog_engine::Record;
-use cog_gate::approvals::Approvals;
+use cog_engine::replay::replay_run;
+use cog_engine::{Cancelled, History, NotUndone, Record};
+use cog_gate::approvals::{Approvals, Request};
 use cog_ledger::Kind;
 
-use super::text;
+use super::{in_step, text};
 use crate::home::Home;
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::Counts;
 use crate::view::told::{self, deed};
+use crate::view::undone::{not_undone, undone_lines};
 
 /// The most refusals that are listed.
 const REFUSALS_MAX: usize = 50;
@@ -21,9 +23,14 @@ pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Resu
     let sealed = records.last().filter(|last| last.entry.kind() == Kind::SessionSealed);
     let mut approvals = Approvals::default();
     records.iter().for_each(|record| approvals.observe(&record.entry));
+    let history = replay_run(&records).ok();
+    // What the run has given up since is not waited for.
+    let waits = history.as_ref().map(History::waits_for);
+    let is_waited_for =
+        |request: &&Request| waits.as_ref().is_none_or(|ids| ids.contains(&request.id));
     let waiting: Vec<String> = match sealed {
         Some(_) => Vec::new(),
-        None => approvals.waiting().map(|request| request.id.to_string()).collect(),
+        None => approvals.waiting().filter(is_waited_for).map(|it| it.id.to_string()).collect(),
     };
     if terminal.json {
         terminal.emit(&json(run, started, sealed, &waiting, &records));
@@ -31,8 +38,10 @@ pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Resu
     }
     begun(run, started, terminal);
     match sealed {
-        Some(sealed) => ended(sealed, terminal),
-        None => open(run, &records, &waiting, terminal),
+        Some(sealed) => ended(sealed, &records, terminal),
+        None => {
+            open(run, &records, &waiting, history.as_ref().and_then(History::cancelled), terminal);
+        }
     }
     let counts = Counts::of(records.iter().map(|record| record.entry.as_ref()));
     terminal.say(&counts.told());
@@ -63,7 +72,7 @@ fn begun(run: RunId, started: &Record, terminal: &Terminal) {
     }
 }
 
-fn ended(sealed: &Record, terminal: &Terminal) {
+fn ended(sealed: &Record, records: &[Record], terminal: &Terminal) {
     let status = text(sealed, "status");
     let tone = if status == "completed" { Tone::Good } else { Tone::Bad };
     let status = terminal.tint(tone, &status);
@@ -75,16 +84,28 @@ fn ended(sealed: &Record, terminal: &Terminal) {
         let step = part("step").map_or_else(String::new, |step| format!("step `{step}`: "));
         terminal.say(&format!("Because: {step}{why}"));
     }
+    for line in undone_lines(records, error) {
+        terminal.say(&format!("  {line}"));
+    }
     let output = body.and_then(|body| body.get("output")?.as_map());
     for line in output.map(told::lines).unwrap_or_default() {
         terminal.say(&format!("  {line}"));
     }
 }
 
-fn open(run: RunId, records: &[Record], waiting: &[String], terminal: &Terminal) {
+fn open(
+    run: RunId,
+    records: &[Record],
+    waiting: &[String],
+    cancelled: Option<&Cancelled>,
+    terminal: &Terminal,
+) {
     let last = records.last().map(|last| last.entry.at().to_string()).unwrap_or_default();
     let word = terminal.tint(Tone::Ask, "open");
     terminal.say(&format!("\nIt is {word}; its last entry is of {last}."));
+    if let Some(Cancelled { by, reason }) = cancelled {
+        terminal.say(&format!("It is being cancelled, by {}: {}", plain(by), plain(reason)));
+    }
     if !waiting.is_empty() {
         terminal.say(&format!("It waits for the answer to {}.", waiting.join(", ")));
         terminal.say("  cognitionos approvals list");
@@ -102,7 +123,7 @@ fn refusals(records: &[Record], terminal: &Terminal) {
     for denial in denials.iter().take(REFUSALS_MAX) {
         let deed = deed(&text(denial, "action"), &text(denial, "resource"));
         let who = plain(denial.entry.actor());
-        terminal.say(&format!("  {who}: {deed} (step {})", text(denial, "step")));
+        terminal.say(&format!("  {who}: {deed}{}", in_step(denial)));
         let why = denial.body.as_ref().and_then(|body| body.at(&["trace", "reason"]));
         let why = why.and_then(Value::as_text).map_or_else(|| text(denial, "code"), plain);
         terminal.say(&format!("    {why}"));
@@ -124,6 +145,11 @@ fn json(
     let denials = records.iter().filter(|record| record.entry.kind() == Kind::Denial);
     let denials = denials.filter_map(|record| record.entry.id().map(Value::from));
     let status = sealed.and_then(|sealed| sealed.entry.data().get("status").cloned());
+    let error = sealed.and_then(|sealed| sealed.body.as_ref()?.get("error"));
+    let not_undone = sealed.map(|_| not_undone(records, error)).unwrap_or_default();
+    let not_undone = not_undone.into_iter().map(|NotUndone { step, why }| {
+        Value::map([("step", Value::from(step)), ("why", why.into())])
+    });
     Value::map([
         ("run", Value::from(run)),
         ("workflow", entry.data().get("workflow").cloned().into()),
@@ -133,6 +159,7 @@ fn json(
         ("status", status.unwrap_or_else(|| "open".into())),
         ("result", sealed.and_then(|sealed| sealed.body.clone()).into()),
         ("denials", Value::list(denials)),
+        ("not_undone", Value::list(not_undone)),
         ("waiting", Value::list(waiting.iter().map(String::as_str))),
     ])
 }

@@ -55,6 +55,8 @@ class _Session:
     tally: Tally | None
     """Absent when its start was pruned, so that its sums cannot be checked."""
     is_sealed: bool = False
+    is_paused: bool | None = None
+    """Whether it is held; nobody knows when its start was pruned and nothing was said since."""
 
 
 @dataclass
@@ -124,6 +126,7 @@ class Sessions:
             add(seq, "session.started_twice", f"{name} starts again")
         if session.is_sealed:
             add(seq, "session.after_seal", f"it follows the seal of {name}, which ended it")
+        self._hold(name, session, entry)
         if entry.kind != "session.sealed":
             if session.tally is not None:
                 session.tally.add(entry)
@@ -140,7 +143,21 @@ class Sessions:
             if not self.is_pruned:
                 self.findings.add(entry.seq, "session.not_started", f"{name} has not started")
             return _Session(None, None)
-        return _Session(entry.data["initiator"], Tally())
+        return _Session(entry.data["initiator"], Tally(), is_paused=False)
+
+    def _hold(self, name: str, session: _Session, entry: Entry) -> None:
+        """Nothing new of a held run begins; ending a run ends that."""
+        if entry.kind in ("session.paused", "session.unpaused"):
+            pauses = entry.kind == "session.paused"
+            if session.is_paused is pauses:
+                stands = "is paused already" if pauses else "is not paused"
+                self.findings.add(entry.seq, "session.paused_twice", f"{name} {stands}")
+            session.is_paused = pauses
+        elif entry.kind == "evidence" and entry.data["source"] == "cancel":
+            session.is_paused = False
+        elif entry.kind == "receipt" and session.is_paused:
+            message = f"it was issued while {name} was paused"
+            self.findings.add(entry.seq, "receipt.while_paused", message)
 
     def _check_seal(self, entry: Entry, tally: Tally) -> None:
         for name, counted in tally.sums().items():

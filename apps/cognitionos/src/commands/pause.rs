@@ -1,0 +1,44 @@
+//! `pause` and `unpause`: holding a run that is open, and letting it go on.
+
+use cog_base::Value;
+use cog_base::id::RunId;
+use cog_engine::replay::replay_run;
+use cog_gate::Actor;
+
+use crate::cli::{Common, HoldArgs};
+use crate::failure::{Exit, Failure};
+use crate::home::Home;
+use crate::terminal::Terminal;
+
+pub(crate) fn hold(
+    args: &HoldArgs,
+    pauses: bool,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let bad = |error: &dyn std::fmt::Display| Failure::told(Exit::BadInput, error);
+    let run: RunId = args.run.parse().map_err(|error| bad(&error))?;
+    let who: Actor = args.actor.parse().map_err(|error| bad(&error))?;
+    let home = Home::change(&common.data)?;
+    let history = replay_run(&home.records(run)?).map_err(|error| {
+        Failure::told(Exit::Failed, format!("{run} cannot be rebuilt: {error}"))
+    })?;
+    let draft = history.hold(pauses, &who, &args.reason).map_err(|why| {
+        let does = if pauses { "paused" } else { "let go on" };
+        let message = format!("{run} cannot be {does}: {why}");
+        Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}"))
+    })?;
+    let entries = home.append(vec![draft])?;
+    let seq = entries.first().map_or(0, |entry| entry.seq());
+    let word = if pauses { "paused" } else { "unpaused" };
+    if terminal.json {
+        let told = [("run", Value::from(run)), ("stands", word.into()), ("entry", seq.into())];
+        terminal.emit(&Value::map(told));
+        return Ok(Exit::Done);
+    }
+    terminal.say(&format!("{word} by {who}, entry {seq}"));
+    if !pauses {
+        terminal.note(&format!("go on with: cognitionos run --resume {run}"));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,58 @@
+//! Questions of a workflow that nobody could ever answer, found before it starts.
+
+use std::collections::BTreeSet;
+
+use cog_canon::Canon;
+use cog_flow::{Approve, Block, Body, Flow, Handler};
+
+use crate::failure::{Exit, Failure};
+
+/// Refuse a workflow with an `approve` step for which the canon knows too few people.
+///
+/// # Errors
+/// Names the step, whom it asks, and the roles that there are.
+pub(super) fn check(flow: &Flow, file: &str, canon: Option<&Canon>) -> anyhow::Result<()> {
+    let Some(canon) = canon else { return Ok(()) };
+    let mut questions = Vec::new();
+    gather(&flow.steps, &mut questions);
+    flow.undo.steps.iter().for_each(|block| gather(block, &mut questions));
+    for (step, Approve { by, count, .. }) in questions {
+        let people: BTreeSet<String> = by.iter().flat_map(|group| canon.people(group)).collect();
+        let have = people.len();
+        if have as u64 >= u64::from(*count) {
+            continue;
+        }
+        let message = format!(
+            "{file}: the step `{step}` asks {count} of {}, and the canon of `{}` knows {have} such \
+             people: nobody could ever approve it",
+            by.join(" or "),
+            canon.domain(),
+        );
+        let roles = canon.roles();
+        let roles = if roles.is_empty() { "none".to_owned() } else { roles.join(", ") };
+        let advice = format!("name somebody who is in its facts; its roles are: {roles}");
+        return Err(Failure::advise(Exit::BadInput, message, advice));
+    }
+    Ok(())
+}
+
+/// All questions of a block and of the blocks inside it.
+fn gather<'f>(block: &'f Block, found: &mut Vec<(&'f str, &'f Approve)>) {
+    for step in &block.steps {
+        match &step.body {
+            Body::Approve(approve) => found.push((&step.id, approve)),
+            Body::Group(inner) => gather(inner, found),
+            Body::Choose(choose) => {
+                choose.plans.iter().for_each(|plan| gather(&plan.block, found));
+            }
+            Body::Effect(_) | Body::Compute(_) | Body::Sleep(_) | Body::WaitFor(_) => {}
+        }
+        for handler in [&step.on_refused, &step.on_error] {
+            match handler {
+                Handler::Steps(inner) => gather(inner, found),
+                Handler::Fail | Handler::Continue => {}
+            }
+        }
+        step.on_cancel.iter().for_each(|inner| gather(inner, found));
+    }
+}

@@ -1,0 +1,86 @@
+//! A run that somebody ends from outside.
+
+use cog_base::entropy::NoEntropy;
+use cog_base::id::RunId;
+use cog_flow::Event;
+use cog_gate::{Actor, Cancel, Origin, Question, Refusal};
+use cog_ledger::Kind;
+
+use crate::active::Later;
+use crate::engine::{Await, Engine, Turn};
+use crate::notice::What;
+use crate::start::draft;
+use crate::steps::evidence;
+
+/// Who ended a run, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Engine {
+    /// Somebody ends a run: nothing new begins, what has not begun is given up, and what is
+    /// under way is waited for. Who it was and why is evidence, in its place in the log, and so
+    /// is a refusal. A run that is being ended is not ended again, and nothing is recorded.
+    pub(crate) fn cancel(
+        &mut self,
+        id: RunId,
+        who: Actor,
+        reason: String,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        if active.end.is_some() {
+            turn.tell(id, What::EndsAlready { cancelled: active.cancelled.clone() });
+            return Ok(());
+        }
+        if !active.answers.is_empty() {
+            active.queued.push(Later::Cancel(who, reason));
+            return Ok(());
+        }
+        let origin = active.origin.clone();
+        if let Some(refusal) = self.refuse_cancel(&origin, &who, &reason)? {
+            let Refusal { id: denial, code, reason, flips, draft, .. } = refusal;
+            turn.append(origin.tenant, id, draft, Await::Nothing);
+            let who = who.to_string();
+            turn.tell_behind(id, What::NotCancelled { who, denial, code, reason, flips });
+            return Ok(());
+        }
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        // The flow hears the very words that the ledger keeps.
+        let data = evidence("cancel", &reason);
+        let reason = data.get("note").and_then(cog_base::Value::as_text).unwrap_or_default();
+        let reason = reason.to_owned();
+        let Ok(actions) = active.run.apply(Event::Cancelled { reason: reason.clone() }) else {
+            turn.tell(id, What::EndsAlready { cancelled: active.cancelled.clone() });
+            return Ok(());
+        };
+        active.cancelled = Some(Cancelled { by: who.to_string(), reason });
+        let mut entry = draft(&active.origin, Kind::Evidence, None, data, None);
+        entry.actor = who.as_str().to_owned();
+        turn.append(active.origin.tenant, id, entry, Await::Nothing);
+        self.act(id, actions, turn)
+    }
+
+    /// The refusal, when `who` may not end a run of this origin by the canon in force. Nothing
+    /// is recorded; whoever asks outside of a run appends its draft.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] when no id can be drawn.
+    pub fn refuse_cancel(
+        &mut self,
+        origin: &Origin,
+        who: &Actor,
+        reason: &str,
+    ) -> Result<Option<Refusal>, NoEntropy> {
+        let (canon, in_force) = self.canon_for(&origin.domain);
+        let world = self.world(canon.as_deref(), in_force);
+        let effect = Cancel { run: origin.session, reason: reason.to_owned() };
+        let (actor, subject) = (who.clone(), None);
+        let question = Question { origin, step: "", actor, effect, subject };
+        self.gate.refuse_cancel(&question, &world, self.entropy.as_mut())
+    }
+}

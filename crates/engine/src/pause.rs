@@ -1,0 +1,133 @@
+//! Holding a run: nothing new of it begins, what is under way comes to its end.
+//!
+//! Timers run on, and what they bring about waits with the rest. Ending a run ends the holding
+//! too: what undoes it needs receipts.
+
+use cog_base::Value;
+use cog_base::entropy::NoEntropy;
+use cog_base::id::RunId;
+use cog_base::json::Map;
+use cog_gate::Actor;
+use cog_ledger::{Draft, Entry, Kind};
+
+use crate::active::{Active, Later, State};
+use crate::engine::{Await, Engine, Turn};
+use crate::history::{History, Mismatch, unexpected};
+use crate::notice::What;
+use crate::start::draft;
+
+/// The most of a reason that is kept, in characters.
+const REASON_CHARS_MAX: usize = 1_000;
+
+/// Who holds a run, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paused {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Active {
+    /// Whether nothing new of it may begin.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.is_some() && !self.is_being_ended()
+    }
+
+    /// The entry that holds a run or lets it go on, and the run as it is then.
+    fn hold(&mut self, pauses: bool, who: &Actor, reason: &str) -> Result<Draft, &'static str> {
+        if self.end.is_some() {
+            return Err("it has ended");
+        }
+        match (pauses, self.is_paused()) {
+            (true, true) => return Err("it is paused already"),
+            (false, false) => return Err("it is not paused"),
+            (true, false) | (false, true) => {}
+        }
+        let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
+        let kind = if pauses { Kind::SessionPaused } else { Kind::SessionUnpaused };
+        let data = Map::from([("reason".into(), reason.as_str().into())]);
+        let mut entry = draft(&self.origin, kind, None, data, None);
+        entry.actor = who.as_str().to_owned();
+        self.set_paused(pauses.then(|| Paused { by: who.as_str().to_owned(), reason }));
+        Ok(entry)
+    }
+
+    fn set_paused(&mut self, paused: Option<Paused>) {
+        self.paused = paused;
+        self.parked = false;
+        // What waits for a lease is asked for anew when the run goes on.
+        for wanted in self.wanted.values_mut().filter(|it| it.state == State::Leased) {
+            wanted.state = State::New;
+        }
+    }
+}
+
+impl Engine {
+    /// Hold a run, or let it go on: the entry first, then what follows from it.
+    pub(crate) fn hold_run(
+        &mut self,
+        id: RunId,
+        pauses: bool,
+        (who, reason): (Actor, String),
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get_mut(&id) else {
+            let message = "it is not under way here".to_owned();
+            turn.tell(id, What::NotPaused { message });
+            return Ok(());
+        };
+        if !active.answers.is_empty() {
+            active.queued.push(Later::Hold(pauses, who, reason));
+            return Ok(());
+        }
+        match active.hold(pauses, &who, &reason) {
+            Err(message) => {
+                turn.tell(id, What::NotPaused { message: message.to_owned() });
+                Ok(())
+            }
+            Ok(draft) => {
+                turn.append(active.origin.tenant, id, draft, Await::Nothing);
+                let by = who.as_str().to_owned();
+                turn.tell_behind(id, What::Held { pauses, by, reason });
+                let undone = if pauses { Vec::new() } else { active.undone() };
+                self.work_off(id, undone, turn)
+            }
+        }
+    }
+}
+
+impl History {
+    /// The entry that holds this run, or lets it go on.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub fn hold(mut self, pauses: bool, who: &Actor, reason: &str) -> Result<Draft, &'static str> {
+        self.active.hold(pauses, who, reason)
+    }
+
+    /// Who holds the run, and why.
+    #[must_use]
+    pub fn paused(&self) -> Option<&Paused> {
+        self.active.paused.as_ref().filter(|_| self.active.is_paused())
+    }
+
+    pub(crate) fn held(&mut self, entry: &Entry) -> Result<(), Mismatch> {
+        let pauses = entry.kind() == Kind::SessionPaused;
+        if pauses == self.active.is_paused() {
+            return Err(unexpected(entry, "the run stands so already"));
+        }
+        let text = |name: &str| entry.data().get(name).and_then(Value::as_text).unwrap_or_default();
+        let (by, reason) = (entry.actor().to_owned(), text("reason").to_owned());
+        self.active.set_paused(pauses.then_some(Paused { by, reason }));
+        Ok(())
+    }
+
+    /// Nothing new begins while somebody holds the run.
+    pub(crate) fn begins(&self, entry: &Entry) -> Result<(), Mismatch> {
+        if self.active.is_paused() {
+            return Err(unexpected(entry, "the run is paused"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! Runs that are held: nothing new begins, what is under way ends, and ending goes before.
+
+use cog_base::id::RunId;
+use cog_engine::{Input, What};
+
+use crate::house::House;
+
+const TWO: &str = "
+  - { id: a, uses: file.write, with: { root: out, path: a, text: x } }
+  - { id: b, needs: [a], uses: file.write, with: { root: out, path: b, text: x } }
+";
+
+fn hold(house: &mut House, run: RunId, pauses: bool) {
+    let (who, reason) = ("user:cfo".parse().unwrap(), "an audit".to_owned());
+    house.give(if pauses {
+        Input::Pause { run, who, reason }
+    } else {
+        Input::Unpause { run, who, reason }
+    });
+}
+
+/// Who the run was said to be parked by, each time that it was.
+fn parked(house: &House) -> Vec<Option<String>> {
+    let by = |notice: &cog_engine::Notice| {
+        let What::Parked { paused, .. } = &notice.what else { return None };
+        Some(paused.as_ref().map(|paused| format!("{} {}", paused.by, paused.reason)))
+    };
+    house.notices.iter().filter_map(by).collect()
+}
+
+#[test]
+fn what_is_under_way_ends_and_nothing_new_begins() {
+    let mut house = House::new();
+    let run = house.start(TWO);
+    hold(&mut house, run, true);
+    assert!(parked(&house).is_empty(), "an effect is under way");
+    house.done("a is there");
+    assert!(house.under_way.is_empty());
+    assert_eq!(parked(&house), [Some("user:cfo an audit".to_owned())]);
+    hold(&mut house, run, false);
+    house.done("b is there");
+    let story = [
+        "receipt",
+        "session.paused",
+        "outcome completed 1",
+        "session.unpaused",
+        "receipt",
+        "outcome completed 1",
+        "session.sealed completed",
+    ];
+    assert_eq!(house.story(run), story);
+    house.assert_replays(run);
+}
+
+#[test]
+fn a_held_run_stays_so_after_a_crash() {
+    let mut house = House::new();
+    let run = house.start(TWO);
+    house.done("a is there");
+    hold(&mut house, run, true);
+    house.restart();
+    while let Some((run, receipt, _)) = house.probes.pop_front() {
+        house.give(Input::Probed { run, receipt, found: cog_gate::Found::NotDone });
+    }
+    assert!(house.under_way.is_empty());
+    assert!(parked(&house).last().is_some_and(Option::is_some));
+    hold(&mut house, run, false);
+    house.done("b is there");
+    house.assert_replays(run);
+}
+
+#[test]
+fn people_are_asked_when_the_run_goes_on_and_have_their_time_from_then() {
+    let mut house = House::new();
+    let run = house.start(
+        "  - { id: first, sleep: { ms: 10 } }\n  - { id: ok, needs: [first], approve: { by: [\"user:cfo\"], message: ok?, expires_minutes: 1 } }\n",
+    );
+    hold(&mut house, run, true);
+    house.ring();
+    assert!(house.asked().is_empty() && house.timers.is_empty());
+    house.later(59_000);
+    hold(&mut house, run, false);
+    assert_eq!(house.asked().len(), 1);
+    house.later(30_000);
+    house.restart();
+    let armed: Vec<u64> = house.timers.iter().map(|(_, ms)| *ms).collect();
+    assert_eq!(armed, [30_000]);
+    house.answer(run, Ok(()));
+    house.assert_replays(run);
+}
+
+#[test]
+fn an_answer_to_a_held_run_counts_and_is_acted_on_later() {
+    let mut house = House::new();
+    let run = house.start(
+        "  - { id: ok, approve: { by: [\"user:cfo\"], message: ok? } }\n  - { id: a, needs: [ok], uses: file.read, with: { root: out, path: a } }\n",
+    );
+    house.hold = true;
+    house.answer(run, Ok(()));
+    hold(&mut house, run, true);
+    house.release();
+    let story = ["approval.requested", "approval.granted", "receipt", "session.paused"];
+    assert_eq!(house.story(run), story, "what the answer brought about came before");
+    house.done("it is there");
+    house.assert_replays(run);
+}
+
+#[test]
+fn a_held_run_can_be_ended_and_is_undone() {
+    let mut house = House::new();
+    let undo =
+        "on_cancel: { steps: [ { id: undo, uses: file.delete, with: { root: out, path: a } } ] } }";
+    let run = house.start(&TWO.replacen("text: x } }", &format!("text: x }}, {undo}"), 1));
+    hold(&mut house, run, true);
+    house.done("a is there");
+    house.cancel(run);
+    house.done("a is gone");
+    let ended = ["evidence cancel", "receipt", "outcome completed 1", "session.sealed cancelled"];
+    assert!(house.story(run).ends_with(&ended.map(str::to_owned)), "{:?}", house.story(run));
+    assert!(house.sealed(run).is_some());
+    house.assert_replays(run);
+}
+
+#[test]
+fn a_run_is_held_once_and_one_that_ended_is_not() {
+    let mut house = House::new();
+    let run = house.start(TWO);
+    hold(&mut house, run, false);
+    hold(&mut house, run, true);
+    hold(&mut house, run, true);
+    let word = |notice: &cog_engine::Notice| {
+        if let What::NotPaused { message } = &notice.what {
+            return Some(message.clone());
+        }
+        if let What::Held { by, .. } = &notice.what { Some(by.clone()) } else { None }
+    };
+    let told: Vec<_> = house.notices.iter().filter_map(word).collect();
+    assert_eq!(told, ["it is not paused", "user:cfo", "it is paused already"]);
+    assert_eq!(house.story(run), ["receipt", "session.paused"]);
+}

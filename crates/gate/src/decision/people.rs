@@ -1,0 +1,56 @@
+//! What people may do about a run, by procedure 1: end it from outside, and answer a step that
+//! asks. No policy speaks of either; the canon does, in its settings and its facts.
+
+use std::collections::BTreeSet;
+
+use cog_base::Value;
+use cog_canon::Canon;
+
+use super::checks::{check, seen};
+use super::{CheckName, Decision, Fact, Need, Outcome, Terms, Verdict};
+use crate::intent::Intent;
+
+/// Whether who asks may end the run: whoever began it may, under every canon and under none,
+/// and those may whom the canon names.
+pub(super) fn cancel(intent: &Intent, canon: Option<&Canon>) -> Decision {
+    let (who, initiator) = (intent.actor().as_str(), intent.origin().initiator.as_str());
+    let code = match canon {
+        _ if who == initiator => "cancel.initiator",
+        Some(canon) if canon.may_cancel(who) => "cancel.entitled",
+        Some(_) => "cancel.not_entitled",
+        None => "cancel.no_canon",
+    };
+    let is_allowed = matches!(code, "cancel.initiator" | "cancel.entitled");
+    let entitled = canon.map(|canon| canon.settings().runs.cancel.clone()).unwrap_or_default();
+    let read = seen([("entitled", Fact::Texts(entitled)), ("initiator", initiator.into())]);
+    let checks = vec![check(CheckName::Canon, is_allowed, [code, code], read)];
+    let verdict = if is_allowed { Verdict::Allow } else { Verdict::Refuse(CheckName::Canon) };
+    Decision { verdict, checks, terms: Terms::default() }
+}
+
+/// Whether there are people who can answer the question of a step: enough of those that it
+/// names, without whoever began the run.
+pub(super) fn consent(intent: &Intent, canon: Option<&Canon>) -> Decision {
+    let count = intent.at("args.count").and_then(Value::as_u64).unwrap_or(u64::MAX);
+    let of = intent.at("args.of").and_then(Value::as_list).unwrap_or_default();
+    let of: Vec<String> = of.iter().filter_map(Value::as_text).map(str::to_owned).collect();
+    let own =
+        |who: &String| who == intent.actor().as_str() || who == intent.origin().initiator.as_str();
+    let people = canon.map(|canon| of.iter().flat_map(|group| canon.people(group)));
+    let people: BTreeSet<String> = people.into_iter().flatten().filter(|who| !own(who)).collect();
+    let is_possible = people.len() as u64 >= count;
+    let read = seen([
+        ("could", Fact::Number(Some(people.len() as u64))),
+        ("count", count.into()),
+        ("of", Fact::Texts(of.clone())),
+    ]);
+    let codes = ["approval.needed", "approval.nobody"];
+    let mut check = check(CheckName::Approval, is_possible, codes, read);
+    let verdict = if is_possible {
+        check.outcome = Outcome::Approval;
+        Verdict::NeedsApproval(Need { count, of })
+    } else {
+        Verdict::Refuse(CheckName::Approval)
+    };
+    Decision { verdict, checks: vec![check], terms: Terms::default() }
+}

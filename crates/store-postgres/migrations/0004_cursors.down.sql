@@ -1,0 +1,2 @@
+DROP TABLE dead_letter, cursor;
+DROP SEQUENCE cursor_fence;
