@@ -107,6 +107,7 @@ run_04() {
 }
 
 run_05() { "$examples/05-verify-someone-elses-ledger/demo.sh" 2>/dev/null; }
+run_07() { "$examples/07-three-nodes/run.sh" 2>/dev/null; }
 run_06() { "$examples/06-change-the-canon/demo.sh" 2>/dev/null | side_by_side; }
 
 failed=0

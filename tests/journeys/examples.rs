@@ -12,7 +12,7 @@ fn each_example_prints_what_it_says_it_prints() {
     let out = String::from_utf8_lossy(&run.stdout);
     let err = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{out}\n{err}");
-    assert_eq!(out.lines().filter(|line| line.starts_with("same ")).count(), 6, "{out}");
+    assert_eq!(out.lines().filter(|line| line.starts_with("same ")).count(), 7, "{out}");
 }
 
 /// Each example, the arguments of its run, and how that ends.

@@ -52,6 +52,11 @@ fn every_command_has_help_and_json() {
         "canon approve",
         "canon activate",
         "canon list",
+        "submit",
+        "serve",
+        "database prepare",
+        "database new-tenant",
+        "database audit",
         "doctor",
         "completions",
     ] {

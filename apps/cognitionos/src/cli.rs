@@ -106,7 +106,7 @@ Examples:
     #[command(subcommand)]
     #[command(after_help = "\
 Examples:
-  cognitionos database prepare --database-url postgres://owner@db/cognitionos --application cognitionos
+  cognitionos database prepare --application cog_nodes
   cognitionos database audit")]
     Database(nodes::DatabaseCommand),
     /// Check this machine and the data folder.

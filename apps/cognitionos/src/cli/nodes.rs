@@ -63,8 +63,8 @@ pub(crate) struct SubmitArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cognitionos serve --database-url postgres://cognitionos@db/cognitionos
-  cognitionos serve --node berlin-1 --json")]
+  cognitionos serve --database-url postgres://cog_nodes@db/cognitionos
+  cognitionos serve --node one --json")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) shared: Shared,
@@ -88,7 +88,7 @@ pub(crate) enum DatabaseCommand {
     /// Bring the tables to this release, as their owner, and make the master key if there is none.
     #[command(after_help = "\
 Examples:
-  cognitionos database prepare --database-url postgres://owner@db/cognitionos --application cognitionos")]
+  cognitionos database prepare --application cog_nodes")]
     Prepare {
         #[command(flatten)]
         shared: Shared,

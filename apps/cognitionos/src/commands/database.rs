@@ -39,8 +39,9 @@ pub(crate) fn database(command: &DatabaseCommand, terminal: &Terminal) -> anyhow
 
 fn prepare(shared: &Shared, application: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
     let key = shared.master_key_file.display();
+    let url = url(shared)?;
     let is_new = make_key(&shared.master_key_file)?;
-    let migrated = migrate(&url(shared)?, application, MIGRATION_LATEST).map_err(told)?;
+    let migrated = migrate(&url, application, MIGRATION_LATEST).map_err(told)?;
     if terminal.json {
         let number = |number: usize| Value::from(number as u64);
         terminal.emit(&Value::map([
