@@ -140,6 +140,11 @@ impl World {
                 let of = move |record: &&Record| record.entry.text("source") == Some(source);
                 records.iter().filter(of).map(|record| record.entry.actor()).collect::<Vec<_>>()
             };
+            let of = |kind: Kind| records.iter().filter(move |it| it.entry.kind() == kind);
+            let mut held = of(Kind::SessionPaused).chain(of(Kind::SessionUnpaused));
+            if let Some(it) = held.find(|it| !MAY_END.contains(&it.entry.actor())) {
+                return Err(self.broken(&format!("{run} was held by {}", it.entry.actor())));
+            }
             let ended = by("cancel");
             if let Some(who) = ended.iter().find(|who| !MAY_END.contains(who)) {
                 return Err(self.broken(&format!("{run} was ended by {who}")));

@@ -276,7 +276,7 @@ impl World {
         let place = self.dice.below(self.scenario.all.len() as u64);
         let start = usize::try_from(place).ok().and_then(|place| self.scenario.all.get(place));
         let Some(run) = start.map(|start| start.run) else { return Ok(()) };
-        let who = self.actor("user:cfo")?;
+        let who = self.somebody()?;
         self.handle(Input::Pause { run, who, reason: "not now".to_owned() })
     }
 
@@ -316,8 +316,10 @@ impl World {
                 self.handle(Input::Answer { run, approval, who, verdict })
             }
             Event::Unpause { run } => {
-                let who = self.actor("user:cfo")?;
-                self.handle(Input::Unpause { run, who, reason: "now".to_owned() })
+                for who in [self.somebody()?, self.actor("user:operator")?] {
+                    self.handle(Input::Unpause { run, who, reason: "now".to_owned() })?;
+                }
+                Ok(())
             }
             Event::Signal { run, name } => self.signal(run, name),
         }

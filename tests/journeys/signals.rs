@@ -82,14 +82,20 @@ fn what_is_no_signal_is_told_and_not_recorded() {
 #[test]
 fn a_paused_run_goes_on_when_it_is_let() {
     let (folder, run) = waiting("paused");
-    let hold = |verb: &str| folder.cog(&[verb, &run, "--reason", "an audit", "--as", "user:cfo"]);
+    let hold =
+        |verb: &str| folder.cog(&[verb, &run, "--reason", "an audit", "--as", "user:operator"]);
     hold("unpause").ends(7).says(&["it is not paused"]);
-    hold("pause").ends(0).says(&["paused by user:cfo"]);
+    hold("pause").ends(0).says(&["paused by user:operator"]);
     hold("pause").ends(7).says(&["it is paused already"]);
     let unpause = format!("cognitionos unpause {run} --reason TEXT");
-    let said = ["paused", "by user:cfo: an audit", unpause.as_str()];
+    let said = ["paused", "by user:operator: an audit", unpause.as_str()];
     folder.cog(&["run", "--resume", &run]).ends(8).says(&said);
-    hold("unpause").ends(0).says(&["unpaused by user:cfo"]);
+    let stranger = ["unpause", &run, "--reason", "go", "--as", "user:cfo"];
+    folder.cog(&stranger).ends(4).says(&["user:cfo may not have", "may let the run go on"]);
+    let denial = folder.entries("denial");
+    folder.cog(&["why", text(&denial[0], &["data", "id"])]).ends(0).says(&["let go on the run"]);
+    folder.cog(&["run", "--resume", &run]).ends(8).says(&said);
+    hold("unpause").ends(0).says(&["unpaused by user:operator"]);
     folder.cog(&["run", "--resume", &run]).ends(8).says(&["waiting for a signal"]);
     let payload = r#"{"order":7,"by":"ada"}"#;
     folder.cog(&["signal", &run, "payment", "--payload", payload]).ends(0);

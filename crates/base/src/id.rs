@@ -90,8 +90,9 @@ impl Uuid {
     }
 }
 
-/// The value of a letter of [`ALPHABET`], which leaves out `i`, `l`, `o` and `u`.
-const fn digit(letter: u8) -> Option<u8> {
+/// The value of a letter of Crockford's base32, which leaves out `i`, `l`, `o` and `u`.
+#[must_use]
+pub const fn digit(letter: u8) -> Option<u8> {
     match letter {
         b'0'..=b'9' => Some(letter - b'0'),
         b'a'..=b'h' => Some(letter - b'a' + 10),

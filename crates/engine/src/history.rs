@@ -13,7 +13,7 @@ use cog_base::{Timestamp, Value};
 use cog_flow::{Action, Event, Flow, StepPath};
 use cog_gate::decision::read_record;
 use cog_gate::snapshot::Access;
-use cog_gate::{Cancel, Consent, Effect, Intent, Origin, Report};
+use cog_gate::{Consent, Effect, Intent, Origin, Report, is_of_run};
 use cog_ledger::{Entry, Kind};
 
 use crate::active::{Active, State, Todo};
@@ -233,8 +233,8 @@ impl History {
 
     fn denial(&mut self, record: &Record) -> Result<(), Mismatch> {
         let entry = &record.entry;
-        if entry.text("action") == Some(Cancel::ACTION) {
-            // Somebody may not end the run: the flow never heard of it.
+        if entry.text("action").is_some_and(is_of_run) {
+            // Somebody may not end or hold the run: the flow never heard of it.
             return Ok(());
         }
         if let Some(selection) = entry.data().get("selection") {

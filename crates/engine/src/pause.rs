@@ -1,13 +1,13 @@
 //! Holding a run: nothing new of it begins, what is under way comes to its end.
 //!
 //! Timers run on, and what they bring about waits with the rest. Ending a run ends the holding
-//! too: what undoes it needs receipts.
+//! too: what undoes it needs receipts. Who may end a run may hold it and let it go on.
 
 use cog_base::Value;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
 use cog_base::json::Map;
-use cog_gate::Actor;
+use cog_gate::{Actor, Hold, Origin, Question, Refusal};
 use cog_ledger::{Draft, Entry, Kind};
 
 use crate::active::{Active, Later, State};
@@ -34,23 +34,27 @@ impl Active {
         self.paused.is_some() && !self.is_being_ended()
     }
 
-    /// The entry that holds a run or lets it go on, and the run as it is then.
-    fn hold(&mut self, pauses: bool, who: &Actor, reason: &str) -> Result<Draft, &'static str> {
+    /// Whether it can be held, or let go on, as it stands.
+    fn can_hold(&self, pauses: bool) -> Result<(), &'static str> {
         if self.end.is_some() {
             return Err("it has ended");
         }
         match (pauses, self.is_paused()) {
-            (true, true) => return Err("it is paused already"),
-            (false, false) => return Err("it is not paused"),
-            (true, false) | (false, true) => {}
+            (true, true) => Err("it is paused already"),
+            (false, false) => Err("it is not paused"),
+            (true, false) | (false, true) => Ok(()),
         }
+    }
+
+    /// The entry that holds a run or lets it go on, and the run as it is then.
+    fn hold(&mut self, pauses: bool, who: &Actor, reason: &str) -> Draft {
         let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         let kind = if pauses { Kind::SessionPaused } else { Kind::SessionUnpaused };
         let data = Map::from([("reason".into(), reason.as_str().into())]);
         let mut entry = draft(&self.origin, kind, None, data, None);
         entry.actor = who.as_str().to_owned();
         self.set_paused(pauses.then(|| Paused { by: who.as_str().to_owned(), reason }));
-        Ok(entry)
+        entry
     }
 
     fn set_paused(&mut self, paused: Option<Paused>) {
@@ -81,28 +85,60 @@ impl Engine {
             active.queued.push(Later::Hold(pauses, who, reason));
             return Ok(());
         }
-        match active.hold(pauses, &who, &reason) {
-            Err(message) => {
-                turn.tell(id, What::NotPaused { message: message.to_owned() });
-                Ok(())
-            }
-            Ok(draft) => {
-                turn.append(active.origin.tenant, id, draft, Await::Nothing);
-                let by = who.as_str().to_owned();
-                turn.tell_behind(id, What::Held { pauses, by, reason });
-                let undone = if pauses { Vec::new() } else { active.undone() };
-                self.work_off(id, undone, turn)
-            }
+        if let Err(message) = active.can_hold(pauses) {
+            turn.tell(id, What::NotPaused { message: message.to_owned() });
+            return Ok(());
         }
+        let origin = active.origin.clone();
+        if let Some(refusal) = self.refuse_hold(&origin, pauses, &who, &reason)? {
+            let Refusal { id: denial, code, reason, flips, draft, .. } = refusal;
+            turn.append(origin.tenant, id, draft, Await::Nothing);
+            let step = String::new();
+            turn.tell_behind(id, What::Refused { step, denial, code, reason, flips });
+            return Ok(());
+        }
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        let draft = active.hold(pauses, &who, &reason);
+        turn.append(active.origin.tenant, id, draft, Await::Nothing);
+        let by = who.as_str().to_owned();
+        turn.tell_behind(id, What::Held { pauses, by, reason });
+        let undone = if pauses { Vec::new() } else { active.undone() };
+        self.work_off(id, undone, turn)
+    }
+
+    /// The refusal, when `who` may not hold a run of this origin, or may not let it go on: those
+    /// may who may end it. Nothing is recorded; whoever asks outside of a run appends its draft.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] when no id can be drawn.
+    pub fn refuse_hold(
+        &mut self,
+        origin: &Origin,
+        pauses: bool,
+        who: &Actor,
+        reason: &str,
+    ) -> Result<Option<Refusal>, NoEntropy> {
+        let (canon, in_force) = self.canon_for(&origin.domain);
+        let world = self.world(canon.as_deref(), in_force);
+        let effect = Hold { run: origin.session, pauses, reason: reason.to_owned() };
+        let (actor, subject) = (who.clone(), None);
+        let question = Question { origin, step: "", actor, effect, subject };
+        self.gate.refuse_hold(&question, &world, self.entropy.as_mut())
     }
 }
 
 impl History {
-    /// The entry that holds this run, or lets it go on.
+    /// Whether this run can be held, or let go on, as it stands.
     ///
     /// # Errors
-    /// Why it cannot be.
-    pub fn hold(mut self, pauses: bool, who: &Actor, reason: &str) -> Result<Draft, &'static str> {
+    /// Why it cannot.
+    pub fn can_hold(&self, pauses: bool) -> Result<(), &'static str> {
+        self.active.can_hold(pauses)
+    }
+
+    /// The entry that holds this run, or lets it go on, for somebody who may.
+    #[must_use]
+    pub fn hold(mut self, pauses: bool, who: &Actor, reason: &str) -> Draft {
         self.active.hold(pauses, who, reason)
     }
 

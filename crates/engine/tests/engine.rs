@@ -21,10 +21,10 @@ mod house;
 mod in_hand;
 #[path = "engine/lost.rs"]
 mod lost;
-#[path = "engine/pieces.rs"]
-mod pieces;
 #[path = "engine/pause.rs"]
 mod pause;
+#[path = "engine/pieces.rs"]
+mod pieces;
 #[path = "engine/rejected.rs"]
 mod rejected;
 #[path = "engine/signals.rs"]

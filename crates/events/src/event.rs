@@ -28,11 +28,14 @@ pub struct Event {
 impl Event {
     /// The event that `entry` is, in the log of this origin. `facts` are of its run.
     ///
-    /// Its id is the origin and the place in the log, so that it is the same whenever and by
-    /// whomever it is made, and no other event has it.
+    /// Its id is the origin, the place in the log and the beginning of the leaf hash, so that
+    /// it is the same whenever and by whomever it is made, and no other event has it: not even
+    /// one in the same place of a log that goes on from an older copy.
     #[must_use]
     pub fn of(entry: &Entry, origin: &str, facts: &Facts) -> Self {
-        let id = format!("{origin}/{}", entry.seq());
+        let leaf: String =
+            entry.leaf().as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let id = format!("{origin}/{}/{leaf}", entry.seq());
         let lane =
             entry.session().map_or_else(|| entry.tenant().to_string(), |run| run.to_string());
         let sequence = format!("{:020}", entry.seq());
@@ -56,7 +59,7 @@ impl Event {
         }
     }
 
-    /// Stable and unique: origin and place of the entry.
+    /// Stable and unique: origin, place and the beginning of the leaf hash of the entry.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id

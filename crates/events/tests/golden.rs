@@ -61,44 +61,44 @@ fn a_run_that_ended() {
     golden(
         sealed(run(2), "completed"),
         &expect![[r#"
-        {
-          data: {
-            actor: "agent:clerk"
-            cost_micros: 0
-            domain: "accounts-payable"
-            duration_ms: 1234
-            entry: {
-              denials: 0
-              entries: 0
-              outcomes: {
-                abandoned: 0
-                completed: 0
-                failed: 0
-                unknown: 0
+            {
+              data: {
+                actor: "agent:clerk"
+                cost_micros: 0
+                domain: "accounts-payable"
+                duration_ms: 1234
+                entry: {
+                  denials: 0
+                  entries: 0
+                  outcomes: {
+                    abandoned: 0
+                    completed: 0
+                    failed: 0
+                    unknown: 0
+                  }
+                  receipts: 0
+                  spent_micros: 0
+                  status: "completed"
+                  trace: "sha256:e681ef9377c8af4f8dc520afde6df4a2e36ff71e951802d57bbea72202e0aa13"
+                }
+                environment: "test"
+                execution_id: "run_0000000002e008000000000001"
+                leaf: "sha256:798e1d273b73543854d8b3035accf5b80559705a272158c40b5ca554182f0720"
+                status: "succeeded"
+                tenant_id: "ten_0000000001e008000000000001"
+                token_usage: 567
+                workflow_id: "pay-supplier-invoices"
               }
-              receipts: 0
-              spent_micros: 0
-              status: "completed"
-              trace: "sha256:e681ef9377c8af4f8dc520afde6df4a2e36ff71e951802d57bbea72202e0aa13"
-            }
-            environment: "test"
-            execution_id: "run_0000000002e008000000000001"
-            leaf: "sha256:798e1d273b73543854d8b3035accf5b80559705a272158c40b5ca554182f0720"
-            status: "succeeded"
-            tenant_id: "ten_0000000001e008000000000001"
-            token_usage: 567
-            workflow_id: "pay-supplier-invoices"
-          }
-          datacontenttype: "application/json"
-          id: "cognitionos.local/ten_00000000010000000000000001/1"
-          partitionkey: "run_0000000002e008000000000001"
-          sequence: "00000000000000000001"
-          source: "/core-engine/workflows"
-          specversion: "1.0"
-          subject: "run_0000000002e008000000000001"
-          time: "2026-02-17T10:00:00.000000Z"
-          type: "workflow.execution.completed"
-        }"#]],
+              datacontenttype: "application/json"
+              id: "cognitionos.local/ten_00000000010000000000000001/1/798e1d273b735438"
+              partitionkey: "run_0000000002e008000000000001"
+              sequence: "00000000000000000001"
+              source: "/core-engine/workflows"
+              specversion: "1.0"
+              subject: "run_0000000002e008000000000001"
+              time: "2026-02-17T10:00:00.000000Z"
+              type: "workflow.execution.completed"
+            }"#]],
     );
 }
 
@@ -107,34 +107,34 @@ fn a_run_that_began() {
     golden(
         started(run(2)),
         &expect![[r#"
-        {
-          data: {
-            actor: "agent:clerk"
-            domain: "accounts-payable"
-            entry: {
-              definition: "sha256:4c4ed1afbfdaa1e4c3bf7bbb82d730cecb7e384da91eea4f3cc093fd545524d6"
-              initiator: "user:cfo"
-              inputs: "sha256:32381523e63197c929b67f793a8098bed0ae3a6fa902634fdbcc6fa4567f3346"
-              roots: {}
-              workflow: "pay-supplier-invoices"
-            }
-            environment: "test"
-            execution_id: "run_0000000002e008000000000001"
-            leaf: "sha256:73a8a02e94bf1813cbd371293e4c6a400e628241179fb59bcbebd0195fe433d0"
-            status: "running"
-            tenant_id: "ten_0000000001e008000000000001"
-            workflow_id: "pay-supplier-invoices"
-          }
-          datacontenttype: "application/json"
-          id: "cognitionos.local/ten_00000000010000000000000001/1"
-          partitionkey: "run_0000000002e008000000000001"
-          sequence: "00000000000000000001"
-          source: "/core-engine/workflows"
-          specversion: "1.0"
-          subject: "run_0000000002e008000000000001"
-          time: "2026-02-17T10:00:00.000000Z"
-          type: "workflow.execution.started"
-        }"#]],
+            {
+              data: {
+                actor: "agent:clerk"
+                domain: "accounts-payable"
+                entry: {
+                  definition: "sha256:4c4ed1afbfdaa1e4c3bf7bbb82d730cecb7e384da91eea4f3cc093fd545524d6"
+                  initiator: "user:cfo"
+                  inputs: "sha256:32381523e63197c929b67f793a8098bed0ae3a6fa902634fdbcc6fa4567f3346"
+                  roots: {}
+                  workflow: "pay-supplier-invoices"
+                }
+                environment: "test"
+                execution_id: "run_0000000002e008000000000001"
+                leaf: "sha256:73a8a02e94bf1813cbd371293e4c6a400e628241179fb59bcbebd0195fe433d0"
+                status: "running"
+                tenant_id: "ten_0000000001e008000000000001"
+                workflow_id: "pay-supplier-invoices"
+              }
+              datacontenttype: "application/json"
+              id: "cognitionos.local/ten_00000000010000000000000001/1/73a8a02e94bf1813"
+              partitionkey: "run_0000000002e008000000000001"
+              sequence: "00000000000000000001"
+              source: "/core-engine/workflows"
+              specversion: "1.0"
+              subject: "run_0000000002e008000000000001"
+              time: "2026-02-17T10:00:00.000000Z"
+              type: "workflow.execution.started"
+            }"#]],
     );
 }
 
@@ -143,40 +143,40 @@ fn a_receipt() {
     golden(
         receipt(run(2), 3),
         &expect![[r#"
-        {
-          data: {
-            actor: "agent:clerk"
-            domain: "accounts-payable"
-            entry: {
-              action: "file.write"
-              approvals: []
-              effect: "sha256:c61ca590625374321a9346319c8841725b586380c9b06ccfc933b2c589859f2e"
-              expires: "2030-03-17T17:46:40.000000Z"
-              id: "rcp_0000000003e008000000000001"
-              intent: "sha256:cf847f974ca7b97df94e23e62019ece2ad7792812f966a34116a128428c24ec1"
-              procedure: 1
-              reserve_micros: 200
-              resource: "Root::\"payments\""
-              rules: ["pay-small-invoices"]
-              snapshot: "sha256:16a0eeb0791b6c92451fd284dd9f599e0a7dbe7f6ebea6e2d2d06c7f74aec112"
-              step: "pay/write"
-            }
-            environment: "test"
-            execution_id: "run_0000000002e008000000000001"
-            leaf: "sha256:e938020cfac440e07762e463f7652ea3de4580ab7326fe3cff3e10514ae4b2bb"
-            tenant_id: "ten_0000000001e008000000000001"
-            workflow_id: "pay-supplier-invoices"
-          }
-          datacontenttype: "application/json"
-          id: "cognitionos.local/ten_00000000010000000000000001/1"
-          partitionkey: "run_0000000002e008000000000001"
-          sequence: "00000000000000000001"
-          source: "/core-engine/workflows"
-          specversion: "1.0"
-          subject: "rcp_0000000003e008000000000001"
-          time: "2026-02-17T10:00:00.000000Z"
-          type: "cognitionos.receipt"
-        }"#]],
+            {
+              data: {
+                actor: "agent:clerk"
+                domain: "accounts-payable"
+                entry: {
+                  action: "file.write"
+                  approvals: []
+                  effect: "sha256:c61ca590625374321a9346319c8841725b586380c9b06ccfc933b2c589859f2e"
+                  expires: "2030-03-17T17:46:40.000000Z"
+                  id: "rcp_0000000003e008000000000001"
+                  intent: "sha256:cf847f974ca7b97df94e23e62019ece2ad7792812f966a34116a128428c24ec1"
+                  procedure: 1
+                  reserve_micros: 200
+                  resource: "Root::\"payments\""
+                  rules: ["pay-small-invoices"]
+                  snapshot: "sha256:16a0eeb0791b6c92451fd284dd9f599e0a7dbe7f6ebea6e2d2d06c7f74aec112"
+                  step: "pay/write"
+                }
+                environment: "test"
+                execution_id: "run_0000000002e008000000000001"
+                leaf: "sha256:e938020cfac440e07762e463f7652ea3de4580ab7326fe3cff3e10514ae4b2bb"
+                tenant_id: "ten_0000000001e008000000000001"
+                workflow_id: "pay-supplier-invoices"
+              }
+              datacontenttype: "application/json"
+              id: "cognitionos.local/ten_00000000010000000000000001/1/e938020cfac440e0"
+              partitionkey: "run_0000000002e008000000000001"
+              sequence: "00000000000000000001"
+              source: "/core-engine/workflows"
+              specversion: "1.0"
+              subject: "rcp_0000000003e008000000000001"
+              time: "2026-02-17T10:00:00.000000Z"
+              type: "cognitionos.receipt"
+            }"#]],
     );
 }
 
@@ -185,27 +185,27 @@ fn a_canon_that_binds() {
     golden(
         canon_activated("1"),
         &expect![[r#"
-        {
-          data: {
-            actor: "agent:clerk"
-            domain: "accounts-payable"
-            entry: {
-              basis: "genesis"
-              digest: "sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
-            }
-            environment: "test"
-            leaf: "sha256:c6ead6db68f1cdcf8fae5c274917c7dedfd85505ac085c9e8c7e6fa72d21627b"
-            tenant_id: "ten_0000000001e008000000000001"
-          }
-          datacontenttype: "application/json"
-          id: "cognitionos.local/ten_00000000010000000000000001/1"
-          partitionkey: "ten_0000000001e008000000000001"
-          sequence: "00000000000000000001"
-          source: "/core-engine/ledger"
-          specversion: "1.0"
-          time: "2026-02-17T10:00:00.000000Z"
-          type: "cognitionos.canon.activated"
-        }"#]],
+            {
+              data: {
+                actor: "agent:clerk"
+                domain: "accounts-payable"
+                entry: {
+                  basis: "genesis"
+                  digest: "sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+                }
+                environment: "test"
+                leaf: "sha256:c6ead6db68f1cdcf8fae5c274917c7dedfd85505ac085c9e8c7e6fa72d21627b"
+                tenant_id: "ten_0000000001e008000000000001"
+              }
+              datacontenttype: "application/json"
+              id: "cognitionos.local/ten_00000000010000000000000001/1/c6ead6db68f1cdcf"
+              partitionkey: "ten_0000000001e008000000000001"
+              sequence: "00000000000000000001"
+              source: "/core-engine/ledger"
+              specversion: "1.0"
+              time: "2026-02-17T10:00:00.000000Z"
+              type: "cognitionos.canon.activated"
+            }"#]],
     );
 }
 
@@ -266,6 +266,16 @@ fn an_event_is_the_same_whenever_it_is_made_and_no_other_has_its_id() {
     assert_eq!(ids.len(), all.len());
     let ordered: Vec<String> = make().iter().map(|event| event.sequence().to_owned()).collect();
     assert!(ordered.is_sorted());
+}
+
+#[test]
+fn the_events_of_a_log_that_goes_on_from_an_older_copy_have_ids_of_their_own() {
+    let [first, second] = ["lost", "instead"].map(|source| {
+        let entry = entries([evidence("kept"), evidence(source)]).remove(1);
+        Event::of(&entry, ORIGIN, &Facts::default())
+    });
+    assert_eq!(first.seq(), second.seq());
+    assert_ne!(first.id(), second.id());
 }
 
 #[test]

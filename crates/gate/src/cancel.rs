@@ -1,9 +1,11 @@
-//! Ending a run from outside: it performs nothing, so no permit can be made of it.
+//! Ending and holding a run from outside: it performs nothing, so no permit can be made of it.
 
+use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::RunId;
 use cog_base::json::Map;
 
 use crate::effect::{Effect, Footprint, Redo, Resource, Sealed};
+use crate::gate::{Gate, Question, Refusal, World};
 
 /// That somebody wants a run to end. The decision about it is that of
 /// [`Gate::refuse_cancel`](crate::Gate::refuse_cancel).
@@ -38,4 +40,64 @@ impl Effect for Cancel {
     fn redo(&self) -> Redo {
         Redo::Safe
     }
+}
+
+/// That somebody wants a run to be held, or to go on. Those may who may end it; the decision is
+/// that of [`Gate::refuse_hold`](crate::Gate::refuse_hold).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The run.
+    pub run: RunId,
+    /// Whether it is to be held, and not to go on.
+    pub pauses: bool,
+    /// Why.
+    pub reason: String,
+}
+
+impl Hold {
+    /// The action in entries of whoever wants a run to be held.
+    pub const PAUSE: &'static str = "run.pause";
+    /// The action in entries of whoever wants it to go on.
+    pub const UNPAUSE: &'static str = "run.unpause";
+}
+
+impl Sealed for Hold {}
+
+impl Effect for Hold {
+    fn action(&self) -> &'static str {
+        if self.pauses { Self::PAUSE } else { Self::UNPAUSE }
+    }
+    fn resource(&self) -> Resource {
+        Resource { kind: "Run", name: self.run.to_string() }
+    }
+    fn args(&self) -> Map {
+        Map::from([("reason".into(), self.reason.as_str().into())])
+    }
+    fn footprint(&self) -> Footprint {
+        Footprint::default()
+    }
+    fn redo(&self) -> Redo {
+        Redo::Safe
+    }
+}
+
+impl Gate {
+    /// The refusal, when somebody may not hold a run, or may not let it go on.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] when no id can be drawn.
+    pub fn refuse_hold(
+        &self,
+        question: &Question<'_, Hold>,
+        world: &World<'_>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Option<Refusal>, NoEntropy> {
+        self.refuse_of_run(question, world, entropy)
+    }
+}
+
+/// Whether an action is about a run as a whole, and nothing that a step of it wants.
+#[must_use]
+pub fn is_of_run(action: &str) -> bool {
+    [Cancel::ACTION, Hold::PAUSE, Hold::UNPAUSE].contains(&action)
 }

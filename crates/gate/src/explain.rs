@@ -4,7 +4,7 @@ use cog_base::place::Place;
 use cog_base::{Micros, Value};
 use cog_canon::{Canon, Request};
 
-use crate::cancel::Cancel;
+use crate::cancel::{Hold, is_of_run};
 use crate::decision::{
     Check, CheckName, Decision, Outcome, Verdict, decide, stays_inside, wants_network, ways_to,
 };
@@ -76,20 +76,25 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
         "freshness.clock_behind" => "The clock stands behind the ledger's last entry.".into(),
         "freshness.canon_changed" => "The canon in force is another one.".into(),
         other => outside(check, intent)
-            .or_else(|| of_people(check))
+            .or_else(|| of_people(check, intent))
             .unwrap_or_else(|| format!("The check {} said {other}.", check.name.word())),
     }
 }
 
 /// Who may end a run or could answer a step, in a sentence.
-fn of_people(check: &Check) -> Option<String> {
+fn of_people(check: &Check, intent: &Intent) -> Option<String> {
     let number = |name: &str| check.read.number(name).unwrap_or(0);
     let said = match check.code {
         "cancel.not_entitled" | "cancel.no_canon" => {
             let initiator = check.read.text("initiator").unwrap_or_default();
             let others = check.read.texts("entitled");
             let or = if others.is_empty() { "" } else { " or " };
-            format!("Only {initiator}, who began it,{or}{} may end the run.", others.join(" or "))
+            let verb = match intent.action() {
+                Hold::PAUSE => "pause the run",
+                Hold::UNPAUSE => "let the run go on",
+                _ => "end the run",
+            };
+            format!("Only {initiator}, who began it,{or}{} may {verb}.", others.join(" or "))
         }
         "approval.nobody" => format!(
             "It takes {} of {}, and there are {} such people besides those who asked or began \
@@ -196,7 +201,7 @@ fn mend(
             vec![format!("if the run's budget were at least {}", Micros::new(needed))]
         }
         CheckName::Confinement => confinement(check, intent, snapshot, canon),
-        CheckName::Canon if intent.action() == Cancel::ACTION => {
+        CheckName::Canon if is_of_run(intent.action()) => {
             let others = check.read.texts("entitled").iter().map(String::as_str);
             let initiator = check.read.text("initiator").into_iter();
             let whom: Vec<_> = initiator.chain(others).collect();

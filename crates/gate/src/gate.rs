@@ -340,6 +340,15 @@ impl Gate {
         world: &World<'_>,
         entropy: &mut dyn Entropy,
     ) -> Result<Option<Refusal>, NoEntropy> {
+        self.refuse_of_run(question, world, entropy)
+    }
+
+    pub(crate) fn refuse_of_run<E: Effect>(
+        &self,
+        question: &Question<'_, E>,
+        world: &World<'_>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Option<Refusal>, NoEntropy> {
         let intent = Self::intent(question, world.canon);
         let snapshot = self.snapshot(&intent, &Footprint::default(), world);
         let decision = decide(&intent, &snapshot, world.canon);

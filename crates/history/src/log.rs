@@ -27,6 +27,7 @@ pub(crate) struct Log {
 pub(crate) struct Event {
     pub(crate) seq: u64,
     pub(crate) at: Timestamp,
+    pub(crate) kind: Kind,
     pub(crate) leaf: Digest,
     pub(crate) actor: String,
     pub(crate) canon: Option<Digest>,
@@ -125,6 +126,7 @@ impl Log {
             log.events.push(Event {
                 seq: entry.seq(),
                 at: entry.at(),
+                kind: entry.kind(),
                 leaf: entry.leaf(),
                 actor: entry.actor().to_owned(),
                 canon: entry.canon(),

@@ -151,7 +151,19 @@ impl Reading<'_> {
         let cancel = self.log.events.iter().position(is_cancel);
         let cancel = cancel.map(|place| (place, "cancelled"));
         let first = cancel.into_iter().chain(budget.map(|place| (place, "failed"))).min();
-        first.filter(|(place, _)| over.is_none_or(|over| *place < over))
+        // Where the end cannot be told, the seal says what ended it.
+        let stated = self.stated().filter(|_| self.unsure).map(|(_, status)| status.to_owned());
+        first.filter(|(place, status)| {
+            over.is_none_or(|over| *place < over) || stated.as_deref() == Some(status)
+        })
+    }
+
+    /// The seal, and how the run ended by its word.
+    fn stated(&self) -> Option<(u64, &str)> {
+        self.log.events.iter().find_map(|event| {
+            let What::Sealed(data) = &event.what else { return None };
+            Some((event.seq, data.get("status").and_then(Value::as_text).unwrap_or_default()))
+        })
     }
 
     fn status_of(&mut self, frame: usize, fall: Option<&Fall>) -> Option<&'static str> {
@@ -170,23 +182,19 @@ impl Reading<'_> {
     }
 
     fn status(&mut self, ended: &Ended) {
-        let seal = self.log.events.iter().find_map(|event| {
-            let What::Sealed(data) = &event.what else { return None };
-            Some((event.seq, data))
-        });
-        let (Some((seq, data)), Some(status), false) = (seal, ended.status, self.unsure) else {
+        let (Some((seq, stated)), Some(status), false) = (self.stated(), ended.status, self.unsure)
+        else {
             return;
         };
-        let stated = data.get("status").and_then(Value::as_text).unwrap_or_default();
-        self.report.test(Property::Status, stated == status, seq, || {
+        let (holds, stated) = (stated == status, stated.to_owned());
+        self.report.test(Property::Status, holds, seq, || {
             format!("the seal states `{stated}`, and the run came out as `{status}`")
         });
     }
 
     /// Steps that were to run and did not, in a run that was sealed.
     fn missing(&mut self, pending: &[Pending], property: Property) {
-        let seal = self.log.events.iter().find(|event| matches!(event.what, What::Sealed(_)));
-        let Some(seq) = seal.map(|event| event.seq) else { return };
+        let Some((seq, _)) = self.stated() else { return };
         let first = pending.first().filter(|_| !self.unsure);
         self.report.test(property, first.is_none(), seq, || {
             let path = first.map(|it| it.path.as_str()).unwrap_or_default();

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use cog_base::json::Map;
 use cog_base::{Digest, Value};
+use cog_ledger::Kind;
 use cog_ledger::kind::TRACE_CONTEXT;
 
-use crate::log::{End, Log, What};
+use crate::log::{End, Event, Log, What};
 use crate::property::Property;
 use crate::report::Report;
 
@@ -43,9 +44,9 @@ pub(crate) fn sums(log: &Log, report: &mut Report) {
     let What::Sealed(stated) = &event.what else { return };
     let mut trace = Vec::new();
     before.iter().for_each(|event| trace.extend_from_slice(event.leaf.as_bytes()));
-    let ends = |end| move |what: &What| matches!(what, What::Outcome(it) if it.end == end);
+    let ends = |end| move |event: &Event| matches!(&event.what, What::Outcome(outcome) if outcome.end == end);
     let count =
-        |is: &dyn Fn(&What) -> bool| before.iter().filter(|event| is(&event.what)).count() as u64;
+        |is: &dyn Fn(&Event) -> bool| before.iter().filter(|event| is(event)).count() as u64;
     let spent = before.iter().fold(0_u64, |sum, event| {
         let What::Outcome(outcome) = &event.what else { return sum };
         sum.saturating_add(outcome.cost)
@@ -53,7 +54,8 @@ pub(crate) fn sums(log: &Log, report: &mut Report) {
     let outcomes = End::ALL.map(|(word, end)| (word, count(&ends(end))));
     let expected = [
         ("entries", Value::from(before.len() as u64)),
-        ("receipts", count(&|what| matches!(what, What::Receipt(_))).into()),
+        ("receipts", count(&|event| event.kind == Kind::Receipt).into()),
+        ("denials", count(&|event| event.kind == Kind::Denial).into()),
         ("outcomes", Value::map(outcomes)),
         ("spent_micros", spent.into()),
         ("trace", Digest::in_context(TRACE_CONTEXT, &trace).into()),

@@ -1,6 +1,7 @@
 //! What entries are found by, the same in every database.
 
 use cog_base::Digest;
+use cog_base::id::digit;
 use cog_ledger::Kind;
 
 /// What an id is looked up by: the upper half of a TypeID's UUID, which grows with time, so
@@ -17,13 +18,12 @@ pub fn id_key(id: &str) -> i64 {
 
 /// The upper 64 of the 128 bits that 26 Crockford base32 digits write.
 fn upper_half(digits: &str) -> Option<i64> {
-    const DIGITS: &str = "0123456789abcdefghjkmnpqrstvwxyz";
     if digits.len() != 26 {
         return None;
     }
     let mut bits = 0_u128;
-    for digit in digits.chars() {
-        bits = (bits << 5) | DIGITS.find(digit)? as u128;
+    for letter in digits.bytes() {
+        bits = (bits << 5) | u128::from(digit(letter)?);
     }
     let bytes = bits.to_be_bytes();
     bytes.first_chunk().copied().map(i64::from_be_bytes)

@@ -218,6 +218,10 @@ fn timer_early(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
 
 fn timer_never(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
     let place = pick(&timers(tape, "wait"), dice)?;
+    let run = tape.lines[place].run.clone();
+    // A run that was cancelled before it went on could as well have been sleeping still.
+    let begins = |line: &Line| line.run == run && line.kind == Kind::Receipt && !is_undo(line);
+    tape.places(begins).iter().find(|at| **at > place)?;
     tape.lines.remove(place);
     Some(())
 }

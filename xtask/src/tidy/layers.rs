@@ -26,8 +26,14 @@ const SAME_LAYER: [(&str, &str); 3] = [
     ("xtask", "cog-services"),
 ];
 
-/// The crates that the independent verifier may use. It has no server code and no socket.
-const VERIFIER: (&str, [&str; 2]) = ("verify", ["cog-base", "cog-ledger"]);
+/// Those that check what others do, and the crates of ours that they may use: what they shared
+/// with what they check they could not find wrong.
+const APART: [(&str, &str, &[&str]); 2] = [
+    // It has no server code and no socket.
+    ("verify", "verifier", &["cog-base", "cog-ledger"]),
+    // Of flows it uses the definition, and nothing of the machine.
+    ("cog-history", "history checker", &["cog-base", "cog-flow", "cog-ledger"]),
+];
 
 /// The rank of a package's layer.
 pub(crate) fn rank(package: &Package) -> Option<u8> {
@@ -80,9 +86,9 @@ fn edge(package: &Package, own: u8, used: &Package) -> Option<Finding> {
         let remark = format!("uses the adapter `{}`; only apps join adapters", used.name);
         return Some(Finding::new(&package.folder, remark));
     }
-    let (verifier, allowed) = VERIFIER;
-    (package.name == verifier && !allowed.contains(&used.name.as_str())).then(|| {
-        let remark = format!("the verifier stands apart; it may not use `{}`", used.name);
+    let (_, what, allowed) = APART.iter().find(|(name, ..)| package.name == *name)?;
+    (!allowed.contains(&used.name.as_str())).then(|| {
+        let remark = format!("the {what} stands apart; it may not use `{}`", used.name);
         Finding::new(&package.folder, remark)
     })
 }
@@ -148,9 +154,12 @@ mod tests {
             package("cog-store", "cellar", &[]),
             package("cog-engine", "engine", &[]),
             package("verify", "app", &["cog-engine"]),
+            package("cog-gate", "door", &[]),
+            package("cog-history", "engine", &["cog-gate"]),
         ];
         let found = finds(&packages);
-        assert_eq!(found.len(), 2);
+        assert_eq!(found.len(), 3);
+        assert!(found.concat().contains("the history checker stands apart"));
         assert!(found.concat().contains("needs `layer`"));
         assert!(found.concat().contains("the verifier stands apart"));
     }

@@ -5,6 +5,7 @@ use cog_base::id::RunId;
 use cog_engine::replay::replay_run;
 use cog_gate::Actor;
 
+use super::run::engine;
 use crate::cli::{Common, HoldArgs};
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
@@ -23,12 +24,18 @@ pub(crate) fn hold(
     let history = replay_run(&home.records(run)?).map_err(|error| {
         Failure::told(Exit::Failed, format!("{run} cannot be rebuilt: {error}"))
     })?;
-    let draft = history.hold(pauses, &who, &args.reason).map_err(|why| {
-        let does = if pauses { "paused" } else { "let go on" };
+    let does = if pauses { "paused" } else { "let go on" };
+    history.can_hold(pauses).map_err(|why| {
         let message = format!("{run} cannot be {does}: {why}");
         Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}"))
     })?;
-    let entries = home.append(vec![draft])?;
+    let mut engine = engine(&home, true)?;
+    if let Some(no) = engine.refuse_hold(history.origin(), pauses, &who, &args.reason)? {
+        home.append(vec![no.draft])?;
+        let message = format!("{who} may not have {run} {does}. {}", no.reason);
+        return Err(Failure::advise(Exit::Refused, message, format!("cognitionos why {}", no.id)));
+    }
+    let entries = home.append(vec![history.hold(pauses, &who, &args.reason)])?;
     let seq = entries.first().map_or(0, |entry| entry.seq());
     let word = if pauses { "paused" } else { "unpaused" };
     if terminal.json {

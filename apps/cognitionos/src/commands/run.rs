@@ -281,7 +281,7 @@ fn prepare_resume(
 
 /// An engine that knows what binds. One that is to end a run does without a canon that cannot
 /// be read.
-fn engine(home: &Home, is_ending: bool) -> anyhow::Result<Engine> {
+pub(crate) fn engine(home: &Home, is_ending: bool) -> anyhow::Result<Engine> {
     let settings = Settings { tenant: home.tenant, status: TenantStatus::Active };
     let clock = Arc::new(SystemClock);
     let mut engine = Engine::new(settings, clock, Box::new(SystemEntropy::new()));

@@ -22,6 +22,8 @@ pub(crate) fn deed(action: &str, resource: &str) -> String {
         "model.chat" => "ask the model",
         "approve" => "go past the step",
         "run.cancel" => "end the run",
+        "run.pause" => "hold the run",
+        "run.unpause" => "let go on the run",
         other => other,
     };
     let name = resource.split_once("::").map_or(resource, |(_, name)| name);

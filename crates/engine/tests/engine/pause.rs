@@ -11,7 +11,11 @@ const TWO: &str = "
 ";
 
 fn hold(house: &mut House, run: RunId, pauses: bool) {
-    let (who, reason) = ("user:cfo".parse().unwrap(), "an audit".to_owned());
+    hold_by(house, run, pauses, "user:ada");
+}
+
+fn hold_by(house: &mut House, run: RunId, pauses: bool, who: &str) {
+    let (who, reason) = (who.parse().unwrap(), "an audit".to_owned());
     house.give(if pauses {
         Input::Pause { run, who, reason }
     } else {
@@ -36,7 +40,7 @@ fn what_is_under_way_ends_and_nothing_new_begins() {
     assert!(parked(&house).is_empty(), "an effect is under way");
     house.done("a is there");
     assert!(house.under_way.is_empty());
-    assert_eq!(parked(&house), [Some("user:cfo an audit".to_owned())]);
+    assert_eq!(parked(&house), [Some("user:ada an audit".to_owned())]);
     hold(&mut house, run, false);
     house.done("b is there");
     let story = [
@@ -135,6 +139,26 @@ fn a_run_is_held_once_and_one_that_ended_is_not() {
         if let What::Held { by, .. } = &notice.what { Some(by.clone()) } else { None }
     };
     let told: Vec<_> = house.notices.iter().filter_map(word).collect();
-    assert_eq!(told, ["it is not paused", "user:cfo", "it is paused already"]);
+    assert_eq!(told, ["it is not paused", "user:ada", "it is paused already"]);
     assert_eq!(house.story(run), ["receipt", "session.paused"]);
+}
+
+#[test]
+fn only_who_may_end_a_run_may_hold_it_and_let_it_go_on() {
+    for who in ["user:cfo", "agent:clerk", "user:nobody", "service:engine"] {
+        let mut house = House::new();
+        let run = house.start(TWO);
+        hold_by(&mut house, run, true, who);
+        hold_by(&mut house, run, true, "user:operator");
+        hold_by(&mut house, run, false, who);
+        house.done("a is there");
+        assert!(house.under_way.is_empty(), "{who} let it go on");
+        let denied = |action: &str| {
+            house.records(run).iter().any(|it| it.entry.text("action") == Some(action))
+        };
+        assert!(denied("run.pause") && denied("run.unpause"), "{who}");
+        hold_by(&mut house, run, false, "user:operator");
+        house.done("b is there");
+        house.assert_replays(run);
+    }
 }

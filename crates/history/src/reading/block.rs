@@ -76,7 +76,7 @@ impl Reading<'_> {
     pub(super) fn stand(&self, frame: usize, id: &str) -> Option<&Stand> {
         match &self.frames.get(frame)?.kind {
             Level::Steps { stands, .. } => stands.get(id),
-            Level::Item { own, .. } => own.as_ref(),
+            Level::Item { own, .. } => own.as_deref(),
         }
     }
 

@@ -99,6 +99,11 @@ impl Reading<'_> {
         raw: Raw,
     ) -> Stand {
         let begun = Some(release.at);
+        for (handler, word) in [(&step.on_error, "on_error"), (&step.on_refused, "on_refused")] {
+            if matches!(handler, Handler::Steps(_)) {
+                self.barred.insert(format!("{path}.{word}"), Property::Handler);
+            }
+        }
         match raw {
             Raw::Completed(at, output) => {
                 self.undoable(step, frame, path, release.at, at);

@@ -37,21 +37,15 @@ impl Reading<'_> {
                 continue;
             };
             if attempt > 0 {
-                let free = last.as_ref().is_some_and(|(fall, _)| fall.at < *place);
-                let more = last.as_ref().is_some_and(|(fall, _)| !fall.is_by_people())
-                    && fallen.len() < choose.plans.len()
-                    && attempt <= MAX_REPLANS as usize;
+                let fall = last.as_ref().map(|(fall, _)| fall);
+                let free = fall.is_some_and(|fall| fall.at < *place);
+                let more = fall.is_some_and(|fall| !is_last(fall, &fallen, attempt, choose));
                 self.report.test(Property::Plan, free && more, seq, || {
                     format!("`{path}` chooses again, although the last plan did not fall before")
                 });
             }
             let Some(chosen) = chosen else {
-                let refused = || {
-                    let reason = reason.as_ref().and_then(Value::as_text);
-                    let error =
-                        reason.map(|reason| super::denied("no_admissible_plan", reason, None));
-                    (Fall::refused(*place, path, error), None)
-                };
+                let refused = || (none_admissible(*place, path, reason.as_ref()), None);
                 let (fall, output) = last.unwrap_or_else(refused);
                 return Raw::Fell(Fall { at: *place, ..fall }, output);
             };
@@ -82,17 +76,12 @@ impl Reading<'_> {
                 }
             }
         }
-        let tried = places.len();
         match last {
-            Some((fall, output))
-                if fall.is_by_people()
-                    || fallen.len() >= choose.plans.len()
-                    || tried > MAX_REPLANS as usize =>
-            {
+            Some((fall, output)) if is_last(&fall, &fallen, places.len(), choose) => {
                 Raw::Fell(fall, output)
             }
             // What the others are offered with may have no value, and then there is no choice.
-            Some(_) if self.has_expressions(choose) => Raw::Unknown(release.at),
+            Some((fall, _)) if self.has_expressions(choose) => Raw::Unknown(fall.at),
             Some(_) | None => Raw::Open(vec![Pending { path: path.to_owned() }]),
         }
     }
@@ -144,4 +133,16 @@ impl Reading<'_> {
             | Body::WaitFor(_) => false,
         })
     }
+}
+
+/// The refusal of a step that has no admissible plan.
+fn none_admissible(place: usize, path: &str, reason: Option<&Value>) -> Fall {
+    let denied = |reason| super::denied("no_admissible_plan", reason, None);
+    Fall::refused(place, path, reason.and_then(Value::as_text).map(denied))
+}
+
+/// Whether no other plan is selected behind this fall: people said no, none is left, or enough
+/// were tried.
+fn is_last(fall: &Fall, fallen: &BTreeSet<&str>, tried: usize, choose: &Choose) -> bool {
+    fall.is_by_people() || fallen.len() >= choose.plans.len() || tried > MAX_REPLANS as usize
 }

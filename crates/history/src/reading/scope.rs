@@ -21,7 +21,7 @@ pub(super) enum Level {
     /// The steps of a block, as far as they are worked out.
     Steps { block: Arc<Block>, stands: BTreeMap<String, Stand> },
     /// An item of a `foreach`, and how its step stands once that is known.
-    Item { id: String, value: Option<Value>, index: u32, own: Option<Stand> },
+    Item { id: String, value: Option<Value>, index: u32, own: Option<Box<Stand>> },
 }
 
 /// Why a template has no value here.
@@ -73,7 +73,7 @@ impl Bindings for View<'_, '_> {
 
     fn step(&self, id: &str) -> Option<StepFacts<'_>> {
         let stand = self.levels().find_map(|scope| match &scope.kind {
-            Level::Item { id: own, own: stand, .. } => (own == id).then_some(stand.as_ref()),
+            Level::Item { id: own, own: stand, .. } => (own == id).then_some(stand.as_deref()),
             Level::Steps { block, stands } => {
                 let is_here = block.steps.iter().any(|step| step.id == id);
                 is_here.then(|| stands.get(id))
@@ -101,7 +101,7 @@ impl Reading<'_> {
     pub(super) fn note(&mut self, frame: usize, id: &str, stand: Stand) {
         match self.frames.get_mut(frame).map(|scope| &mut scope.kind) {
             Some(Level::Steps { stands, .. }) => drop(stands.insert(id.to_owned(), stand)),
-            Some(Level::Item { own, .. }) => *own = Some(stand),
+            Some(Level::Item { own, .. }) => *own = Some(Box::new(stand)),
             None => {}
         }
     }

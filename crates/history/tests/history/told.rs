@@ -1,0 +1,298 @@
+//! Histories in words, a line an entry: `MS KIND WHAT...`.
+//!
+//! ```text
+//! 5 receipt STEP ID [name=value]...     6 outcome ID DISPOSITION [name=value]...
+//! 5 denial STEP                         5 invalid STEP
+//! 5 plan STEP PLAN|-                    5 timer NAME
+//! 5 ask STEP ID COUNT [name=value]...   6 yes|no ID WHO
+//! 5 signal NAME                         5 cancel
+//! 9 seal STATUS
+//! ```
+//!
+//! The run begins at 0.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId, SelectionId, TenantId, Uuid};
+use cog_base::json::{Map, parse};
+use cog_base::{Digest, Timestamp, Value};
+use cog_history::{Record, Report, Rules, check};
+use cog_ledger::session::Tally;
+use cog_ledger::{Entry, Kind};
+
+/// The findings of a history, as `code` of each in order, once each.
+pub(crate) fn codes(steps: &str, story: &str) -> Vec<String> {
+    let report = told(steps, story);
+    let mut codes: Vec<String> = Vec::new();
+    for finding in report.findings.kept() {
+        if codes.last().map(String::as_str) != Some(finding.code) {
+            codes.push(finding.code.to_owned());
+        }
+    }
+    codes
+}
+
+/// A story that keeps everything, and that what it is about was put to the test.
+pub(crate) fn keeps(steps: &str, story: &str) {
+    let report = told(steps, story);
+    assert!(report.holds(), "{story}\n{:#?}", report.findings.kept());
+    assert_eq!((report.followed, report.unsure), (1, 0), "{story}");
+}
+
+/// A story that breaks one property, perhaps among others.
+pub(crate) fn breaks(steps: &str, story: &str, code: &str) {
+    let found = codes(steps, story);
+    assert!(found.iter().any(|it| it == code), "{code} is not among {found:?} of\n{story}");
+}
+
+/// What the checker says of a run of these steps.
+pub(crate) fn told(steps: &str, story: &str) -> Report {
+    check(records(steps, story), Rules::STRICT)
+}
+
+/// The entries of a story.
+pub(crate) fn records(steps: &str, story: &str) -> Vec<Record> {
+    let source = format!(
+        "name: test\ndomain: demo\nroots: {{ out: {{ path: out, access: write }} }}\n{steps}"
+    );
+    let flow = cog_flow::parse(&source, "test.yaml").map_err(|errors| errors.to_string()).unwrap();
+    let inputs = Value::Map(Map::new());
+    let start = Map::from([
+        ("workflow".into(), "test".into()),
+        ("definition".into(), flow.digest.into()),
+        ("inputs".into(), Digest::in_context("cognitionos/inputs/v1", &inputs.canonical()).into()),
+        ("roots".into(), Value::Map(Map::new())),
+        ("initiator".into(), "user:ada".into()),
+    ]);
+    let body = Value::map([("source", Value::from(source.as_str())), ("inputs", inputs)]);
+    let mut teller = Teller::default();
+    teller.add(0, Kind::SessionStarted, "user:ada", start, Some(body));
+    story.lines().map(str::trim).filter(|line| !line.is_empty()).for_each(|line| teller.line(line));
+    teller.records
+}
+
+#[derive(Default)]
+struct Teller {
+    records: Vec<Record>,
+    tally: Tally,
+}
+
+fn uuid(name: &str) -> Uuid {
+    let digest = Digest::of(&[name.as_bytes()]);
+    let bytes =
+        digest.as_bytes()[..15].iter().fold(0_u128, |sum, byte| sum << 8 | u128::from(*byte));
+    Uuid::from_u128(bytes)
+}
+
+fn digest(text: &str) -> Value {
+    Digest::of(&[text.as_bytes()]).into()
+}
+
+fn text(value: impl ToString) -> Value {
+    value.to_string().into()
+}
+
+impl Teller {
+    fn line(&mut self, line: &str) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let extra: Extra<'_> = words.iter().filter_map(|word| word.split_once('=')).collect();
+        let words: Vec<&str> = words.iter().copied().filter(|word| !word.contains('=')).collect();
+        let ms: u64 = words[0].parse().unwrap_or_else(|_| panic!("{line}: no time"));
+        let (kind, actor, data, body) = self.entry(&words[1..], &extra, ms);
+        self.add(ms, kind, actor, data, body);
+    }
+
+    fn entry<'w>(
+        &self,
+        words: &[&'w str],
+        extra: &Extra<'w>,
+        ms: u64,
+    ) -> (Kind, &'w str, Map, Option<Value>) {
+        let actor = extra.get("as").copied().unwrap_or("user:ada");
+        match *words {
+            ["receipt", step, id] => {
+                let (data, body) = receipt(step, id, extra, ms);
+                (Kind::Receipt, actor, data, Some(body))
+            }
+            ["outcome", id, disposition] => {
+                let (data, body) = outcome(id, disposition, extra);
+                (Kind::Outcome, actor, data, body)
+            }
+            ["denial", step] => {
+                let body = Value::map([("trace", Value::map([("reason", "no")]))]);
+                (Kind::Denial, actor, denial(step), Some(body))
+            }
+            ["ask", step, id, count] => {
+                (Kind::ApprovalRequested, actor, request(step, id, count, extra, ms), None)
+            }
+            ["yes", id, step, who] => (Kind::ApprovalGranted, who, answer(id, step), None),
+            ["no", id, step, who] => {
+                let mut data = answer(id, step);
+                data.insert("reason".into(), "not this time".into());
+                (Kind::ApprovalRejected, who, data, None)
+            }
+            ["plan", step, plan] => {
+                let body = Value::map([("reason", "none is admissible")]);
+                (Kind::PlanSelected, actor, selection(step, plan, ms), Some(body))
+            }
+            ["signal", name] => {
+                let (id, name) = ("s-1".into(), name.into());
+                let data = Map::from([("signal".into(), id), ("name".into(), name)]);
+                let payload = parse(extra.get("payload").copied().unwrap_or("{}")).unwrap();
+                (Kind::Signal, actor, data, Some(Value::map([("payload", payload)])))
+            }
+            ["seal", status] => {
+                let mut data = self.tally.seal(status);
+                if let Some(spent) = extra.get("spent") {
+                    data.insert("spent_micros".into(), spent.parse::<u64>().unwrap().into());
+                }
+                (Kind::SessionSealed, actor, data, None)
+            }
+            ["timer", name] => (Kind::Evidence, actor, note("timer", name), None),
+            ["cancel"] => (Kind::Evidence, actor, note("cancel", "enough"), None),
+            ["invalid", step] => {
+                (Kind::Evidence, actor, note("step.invalid", &format!("{step}: no path")), None)
+            }
+            _ => panic!("what is {words:?}?"),
+        }
+    }
+
+    fn add(&mut self, ms: u64, kind: Kind, actor: &str, data: Map, body: Option<Value>) {
+        let seq = self.records.len() as u64 + 1;
+        let tenant = TenantId::from_uuid(Uuid::from_u128(1));
+        let members = Map::from([
+            ("actor".into(), actor.into()),
+            ("at".into(), at(ms).into()),
+            ("canon".into(), digest("canon")),
+            ("data".into(), Value::Map(data)),
+            ("domain".into(), "demo".into()),
+            ("engine".into(), "test".into()),
+            ("environment".into(), "development".into()),
+            ("kind".into(), kind.as_str().into()),
+            ("prev".into(), digest("before")),
+            ("seq".into(), seq.into()),
+            ("session".into(), text(RunId::from_uuid(Uuid::from_u128(2)))),
+            ("tenant".into(), text(tenant)),
+            ("v".into(), 1_u64.into()),
+        ]);
+        let entry = Entry::parse(&Value::Map(members).canonical()).expect("an entry");
+        self.tally.add(&entry);
+        self.records.push(Record { entry: Arc::new(entry), body });
+    }
+}
+
+/// What a line says as `name=value`.
+type Extra<'w> = BTreeMap<&'w str, &'w str>;
+
+fn number(extra: &Extra<'_>, name: &str, value: u64) -> Value {
+    extra.get(name).map_or(value, |text| text.parse().unwrap()).into()
+}
+
+/// What a decision about a step has.
+fn decided(step: &str, extra: &Extra<'_>) -> Map {
+    let intent = extra.get("intent").copied().unwrap_or(step);
+    Map::from([
+        ("intent".into(), digest(intent)),
+        ("action".into(), (*extra.get("action").unwrap_or(&"file.read")).into()),
+        ("resource".into(), "Root::\"out\"".into()),
+        ("step".into(), step.into()),
+        ("procedure".into(), 1_u64.into()),
+        ("snapshot".into(), digest("s")),
+    ])
+}
+
+fn receipt(step: &str, id: &str, extra: &Extra<'_>, ms: u64) -> (Map, Value) {
+    let used = extra.get("using").map(|id| text(ApprovalId::from_uuid(uuid(id))));
+    let path = extra.get("path").copied().unwrap_or(step);
+    let args = Value::map([("root", "out"), ("path", path)]);
+    let context = Value::map([("args", args)]);
+    let mut data = decided(step, extra);
+    data.extend([
+        ("id".into(), text(ReceiptId::from_uuid(uuid(id)))),
+        ("effect".into(), digest(step)),
+        ("expires".into(), at(ms + 900_000).into()),
+        ("reserve_micros".into(), number(extra, "reserve", 0)),
+        ("rules".into(), Value::list(["r"])),
+        ("approvals".into(), Value::list(used)),
+    ]);
+    (data, Value::map([("intent", Value::map([("context", context)]))]))
+}
+
+fn outcome(id: &str, disposition: &str, extra: &Extra<'_>) -> (Map, Option<Value>) {
+    let output = Value::map([("text", extra.get("text").copied().unwrap_or("t"))]);
+    let error = Value::map([
+        ("code", Value::from("no")),
+        ("message", "no".into()),
+        ("transient", false.into()),
+    ]);
+    let body = match disposition {
+        "completed" => Some(Value::map([("output", output)])),
+        "failed" => Some(Value::map([("error", error)])),
+        _ => None,
+    };
+    let data = Map::from([
+        ("receipt".into(), text(ReceiptId::from_uuid(uuid(id)))),
+        ("disposition".into(), disposition.into()),
+        ("cost_micros".into(), number(extra, "cost", 0)),
+        ("attempts".into(), number(extra, "attempts", 1)),
+    ]);
+    (data, body)
+}
+
+fn denial(step: &str) -> Map {
+    let mut data = decided(step, &Extra::new());
+    data.extend([
+        ("id".into(), text(DenialId::from_uuid(uuid(step)))),
+        ("effect".into(), digest(step)),
+        ("check".into(), "canon".into()),
+        ("code".into(), "canon.forbidden".into()),
+    ]);
+    data
+}
+
+fn request(step: &str, id: &str, count: &str, extra: &Extra<'_>, ms: u64) -> Map {
+    let need = Value::map([
+        ("count", Value::from(count.parse::<u64>().unwrap())),
+        ("of", Value::list(["role:finance"])),
+    ]);
+    let mut data = decided(step, extra);
+    data.extend([
+        ("id".into(), text(ApprovalId::from_uuid(uuid(id)))),
+        ("need".into(), need),
+        ("expires".into(), at(ms + 60_000).into()),
+        ("initiator".into(), "user:ada".into()),
+    ]);
+    data
+}
+
+fn answer(id: &str, step: &str) -> Map {
+    let id = text(ApprovalId::from_uuid(uuid(id)));
+    Map::from([("id".into(), id), ("intent".into(), digest(step))])
+}
+
+fn selection(step: &str, plan: &str, ms: u64) -> Map {
+    let candidate = |id| Value::map([("plan", Value::from(id)), ("digest", digest(id))]);
+    let mut data = Map::from([
+        ("id".into(), text(SelectionId::from_uuid(uuid(&format!("{ms} {plan}"))))),
+        ("step".into(), step.into()),
+        ("candidates".into(), Value::list(["one", "two"].map(candidate))),
+    ]);
+    if plan != "-" {
+        data.insert("chosen".into(), plan.into());
+    }
+    data
+}
+
+fn at(ms: u64) -> Timestamp {
+    let start: Timestamp = "2026-11-24T12:00:00.000000Z".parse().unwrap();
+    start.plus_ms(ms)
+}
+
+fn note(source: &str, note: &str) -> Map {
+    Map::from([
+        ("source".into(), source.into()),
+        ("digest".into(), digest(note)),
+        ("note".into(), note.into()),
+    ])
+}

@@ -1,0 +1,217 @@
+//! Timers, retries, people, signals, budgets.
+
+use crate::told::{breaks, keeps};
+
+#[test]
+fn a_timer_is_due_once_behind_its_arming_and_in_its_time() {
+    let flow = "steps:
+  - { id: a, uses: file.read, with: { root: out, path: a } }
+  - { id: nap, needs: [a], sleep: { ms: 100 } }
+  - { id: b, needs: [nap], uses: file.read, with: { root: out, path: b } }
+";
+    let done = "1 receipt a 1\n10 outcome 1 completed\n";
+    let rest = "receipt b 2\n300 outcome 2 completed\n300 seal completed";
+    keeps(flow, &format!("{done}110 timer nap\n110 {rest}"));
+    breaks(flow, &format!("{done}109 timer nap\n110 {rest}"), "history.early");
+    breaks(
+        flow,
+        &format!("1 receipt a 1\n5 timer nap\n10 outcome 1 completed\n110 {rest}"),
+        "history.unarmed",
+    );
+    breaks(flow, &format!("{done}110 timer nap\n111 timer nap\n111 {rest}"), "history.unarmed");
+    breaks(flow, &format!("{done}110 timer nap\n110 timer a\n111 {rest}"), "history.unarmed");
+    breaks(flow, &format!("{done}110 {rest}"), "history.needs");
+}
+
+#[test]
+fn attempts_are_those_that_are_granted_and_lie_apart() {
+    let flow = "steps:
+  - { id: a, uses: file.read, with: { root: out, path: a }, retry: { attempts: 3, backoff_ms: 100, factor: 2, on: [transient] } }
+";
+    keeps(flow, "1 receipt a 1\n2 outcome 1 completed\n2 seal completed");
+    keeps(flow, "1 receipt a 1\n301 outcome 1 completed attempts=3\n301 seal completed");
+    breaks(
+        flow,
+        "1 receipt a 1\n300 outcome 1 completed attempts=3\n301 seal completed",
+        "history.backoff",
+    );
+    breaks(
+        flow,
+        "1 receipt a 1\n9000 outcome 1 failed attempts=4\n9000 seal failed",
+        "history.attempts",
+    );
+    let once = "steps:\n  - { id: a, uses: file.read, with: { root: out, path: a } }\n";
+    breaks(
+        once,
+        "1 receipt a 1\n9000 outcome 1 failed attempts=2\n9000 seal failed",
+        "history.attempts",
+    );
+    // What is spread may come earlier by its jitter.
+    let spread = flow.replace("factor: 2", "factor: 2, jitter_percent: 50");
+    keeps(&spread, "1 receipt a 1\n151 outcome 1 completed attempts=3\n151 seal completed");
+    breaks(
+        &spread,
+        "1 receipt a 1\n150 outcome 1 completed attempts=3\n150 seal completed",
+        "history.backoff",
+    );
+}
+
+const SIGN: &str = "steps:
+  - { id: s, approve: { by: [\"role:finance\"], count: 2, message: m, expires_minutes: 1 } }
+  - { id: b, needs: [s], uses: file.read, with: { root: out, path: b } }
+";
+
+#[test]
+fn a_step_that_asks_people_waits_for_enough_of_them() {
+    let ask = "1 ask s q 2 action=approve\n";
+    let rest = "receipt b 2\n90000 outcome 2 completed\n90000 seal completed";
+    keeps(SIGN, &format!("{ask}2 yes q s user:cfo\n3 yes q s user:bob\n3 {rest}"));
+    keeps(SIGN, &format!("{ask}2 yes q s user:cfo\n3 no q s user:bob\n3 seal refused"));
+    keeps(SIGN, &format!("{ask}60000 timer s\n60000 seal refused"));
+    breaks(
+        SIGN,
+        &format!("{ask}2 yes q s user:cfo\n3 yes q s user:ada\n3 {rest}"),
+        "history.people",
+    );
+    breaks(
+        SIGN,
+        &format!("{ask}2 yes q s user:cfo\n3 yes q s agent:bob\n3 {rest}"),
+        "history.people",
+    );
+    breaks(
+        SIGN,
+        &format!("{ask}2 yes q s user:cfo\n3 yes q s user:cfo\n3 {rest}"),
+        "history.needs",
+    );
+    breaks(
+        SIGN,
+        &format!("{ask}2 yes q s user:cfo\n61002 yes q s user:bob\n61003 {rest}"),
+        "history.needs",
+    );
+    breaks(SIGN, &format!("{ask}2 yes q s user:cfo\n3 {rest}"), "history.needs");
+    breaks(SIGN, &format!("2 yes q s user:cfo\n3 yes q s user:bob\n3 {rest}"), "history.consent");
+    breaks(SIGN, &format!("{ask}59999 timer s\n59999 seal refused"), "history.early");
+    breaks(
+        SIGN,
+        &format!(
+            "{ask}2 yes q s user:cfo\n3 yes q s user:bob\n4 ask s r 2 action=approve\n5 {rest}"
+        ),
+        "history.twice",
+    );
+}
+
+#[test]
+fn a_receipt_rests_on_consents_to_itself_that_came_before() {
+    let flow = "steps:
+  - { id: a, uses: file.read, with: { root: out, path: a } }
+  - { id: b, needs: [a], uses: file.read, with: { root: out, path: b } }
+";
+    let ask = "1 ask a q 1\n";
+    let rest = "9 receipt b 2\n9 outcome 2 completed\n9 seal completed";
+    keeps(
+        flow,
+        &format!("{ask}2 yes q a user:cfo\n3 receipt a 1 using=q\n4 outcome 1 completed\n{rest}"),
+    );
+    keeps(
+        flow,
+        &format!(
+            "{ask}2 yes q a user:cfo\n3 receipt a 1 using=q\n4 outcome 1 abandoned\n4 receipt a 3 using=q\n5 outcome 3 completed\n{rest}"
+        ),
+    );
+    breaks(
+        flow,
+        &format!("{ask}3 receipt a 1 using=q\n3 yes q a user:cfo\n4 outcome 1 completed\n{rest}"),
+        "history.people",
+    );
+    breaks(
+        flow,
+        &format!("3 receipt a 1 using=q\n4 outcome 1 completed\n{rest}"),
+        "history.consent",
+    );
+    breaks(
+        flow,
+        &format!("{ask}2 no q a user:cfo\n3 receipt a 1 using=q\n4 outcome 1 completed\n{rest}"),
+        "history.consent",
+    );
+    breaks(
+        flow,
+        &format!(
+            "{ask}2 yes q a user:cfo\n3 receipt a 1 using=q intent=else\n4 outcome 1 completed\n{rest}"
+        ),
+        "history.consent",
+    );
+    breaks(
+        flow,
+        &format!(
+            "{ask}2 yes q a user:cfo\n3 receipt a 1 using=q\n4 outcome 1 completed\n9 receipt b 2 using=q intent=a\n9 outcome 2 completed\n9 seal completed"
+        ),
+        "history.consent",
+    );
+    breaks(
+        flow,
+        &format!(
+            "{ask}60002 yes q a user:cfo\n60003 receipt a 1 using=q\n60004 outcome 1 completed"
+        ),
+        "history.people",
+    );
+}
+
+#[test]
+fn a_signal_that_fits_or_its_time_ends_the_wait() {
+    let flow = "steps:
+  - { id: w, wait_for: { signal: paid, where: { n: 1 }, timeout_ms: 100 }, on_error: continue }
+  - { id: b, needs: [w], uses: file.read, with: { root: out, path: b } }
+";
+    let rest = "receipt b 2\n500 outcome 2 completed\n500 seal completed";
+    keeps(flow, &format!("5 signal paid payload={{\"n\":1}}\n5 {rest}"));
+    keeps(flow, &format!("5 signal paid payload={{\"n\":2}}\n100 timer w\n100 {rest}"));
+    breaks(
+        flow,
+        "4 receipt b 2\n5 signal paid payload={\"n\":1}\n6 outcome 2 completed\n6 seal completed",
+        "history.needs",
+    );
+    breaks(flow, &format!("5 signal paid payload={{\"n\":2}}\n5 {rest}"), "history.needs");
+    breaks(flow, &format!("5 signal other payload={{\"n\":1}}\n5 {rest}"), "history.needs");
+    breaks(flow, &format!("99 timer w\n100 {rest}"), "history.early");
+}
+
+#[test]
+fn no_more_is_begun_than_the_budget_has() {
+    let steps = "steps:
+  - { id: a, uses: file.read, with: { root: out, path: a } }
+  - { id: b, needs: [a], uses: file.read, with: { root: out, path: b } }
+";
+    let done = "1 receipt a 1 reserve=60\n2 outcome 1 completed cost=50\n2 receipt b 2 reserve=50\n3 outcome 2 completed\n3 seal completed";
+    keeps(&format!("budget: {{ cost_micros: 100, effects: 2, minutes: 1 }}\n{steps}"), done);
+    keeps(
+        &format!("budget: {{ effects: 2 }}\n{steps}"),
+        "1 receipt a 1\n2 outcome 1 abandoned\n2 receipt a 3\n3 outcome 3 completed\n4 receipt b 2\n4 outcome 2 completed\n4 seal completed",
+    );
+    breaks(&format!("budget: {{ cost_micros: 99 }}\n{steps}"), done, "history.cost");
+    breaks(&format!("budget: {{ effects: 1 }}\n{steps}"), done, "history.effects");
+    let minute = format!("budget: {{ minutes: 1 }}\n{steps}");
+    keeps(
+        &minute,
+        "1 receipt a 1\n60000 timer budget\n60001 outcome 1 completed\n60001 seal failed",
+    );
+    breaks(
+        &minute,
+        "1 receipt a 1\n59999 timer budget\n60001 outcome 1 completed\n60001 seal failed",
+        "history.early",
+    );
+    breaks(
+        &minute,
+        "1 receipt a 1\n2 outcome 1 completed\n200000 receipt b 2\n200001 outcome 2 completed\n200001 seal completed",
+        "history.minutes",
+    );
+    breaks(
+        &minute,
+        "1 receipt a 1\n60000 timer budget\n60001 outcome 1 completed\n60002 receipt b 2\n60003 outcome 2 completed\n60003 seal failed",
+        "history.cancelled",
+    );
+    breaks(
+        steps,
+        "1 receipt a 1\n60000 timer budget\n60001 outcome 1 completed\n60001 seal failed",
+        "history.unarmed",
+    );
+}
