@@ -7,10 +7,14 @@ type Pairs = Vec<(&'static str, Value)>;
 
 /// A notice as an event: `event`, `run`, and what belongs to it.
 pub(super) fn event(notice: &Notice) -> Value {
-    let (name, mut pairs) = of_effect(&notice.what).unwrap_or_else(|| of_run(&notice.what));
+    let (name, mut pairs) = named(&notice.what);
     pairs.push(("event", name.into()));
     pairs.push(("run", notice.run.into()));
     Value::map(pairs)
+}
+
+fn named(what: &What) -> (&'static str, Pairs) {
+    of_effect(what).or_else(|| of_outside(what)).unwrap_or_else(|| of_run(what))
 }
 
 fn texts(list: &[String]) -> Value {
@@ -84,30 +88,9 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
     })
 }
 
-/// What happened to the run.
-fn of_run(what: &What) -> (&'static str, Pairs) {
-    match what {
-        What::Started { workflow } => ("started", vec![("workflow", workflow.as_str().into())]),
-        What::Asked { step, approval, need, about } => (
-            "asked",
-            vec![
-                ("step", step.as_str().into()),
-                ("approval", (*approval).into()),
-                ("count", need.count.into()),
-                ("of", texts(&need.of)),
-                ("about", about.as_str().into()),
-            ],
-        ),
-        What::Planned { step, selection, goal, chosen, candidates } => (
-            "planned",
-            vec![
-                ("step", step.as_str().into()),
-                ("selection", (*selection).into()),
-                ("goal", goal.as_str().into()),
-                ("chosen", chosen.as_deref().into()),
-                ("candidates", candidates.clone()),
-            ],
-        ),
+/// What somebody outside sent or did, and what is waited for.
+fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
+    Some(match what {
         What::NotCounted { approval, message } => (
             "not_counted",
             vec![("approval", (*approval).into()), ("message", message.as_str().into())],
@@ -148,6 +131,46 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
             vec![("by", by.as_str().into()), ("reason", reason.as_str().into())],
         ),
         What::NotPaused { message } => ("not_paused", vec![("message", message.as_str().into())]),
+        What::Permitted { .. }
+        | What::Refused { .. }
+        | What::Waiting { .. }
+        | What::Retried { .. }
+        | What::Settled { .. }
+        | What::Fell { .. }
+        | What::Sleeping { .. }
+        | What::Started { .. }
+        | What::Asked { .. }
+        | What::Planned { .. }
+        | What::Parked { .. }
+        | What::Sealed(_)
+        | What::Stopped { .. } => return None,
+    })
+}
+
+/// What happened to the run.
+fn of_run(what: &What) -> (&'static str, Pairs) {
+    match what {
+        What::Started { workflow } => ("started", vec![("workflow", workflow.as_str().into())]),
+        What::Asked { step, approval, need, about } => (
+            "asked",
+            vec![
+                ("step", step.as_str().into()),
+                ("approval", (*approval).into()),
+                ("count", need.count.into()),
+                ("of", texts(&need.of)),
+                ("about", about.as_str().into()),
+            ],
+        ),
+        What::Planned { step, selection, goal, chosen, candidates } => (
+            "planned",
+            vec![
+                ("step", step.as_str().into()),
+                ("selection", (*selection).into()),
+                ("goal", goal.as_str().into()),
+                ("chosen", chosen.as_deref().into()),
+                ("candidates", candidates.clone()),
+            ],
+        ),
         What::Parked { approvals, signals, paused } => {
             let signal = |(step, name): &(String, String)| {
                 Value::map([("step", step.as_str()), ("signal", name.as_str())])
@@ -169,6 +192,14 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
         | What::Retried { .. }
         | What::Fell { .. }
         | What::Sleeping { .. }
+        | What::Listening { .. }
+        | What::Signalled { .. }
+        | What::NotTaken { .. }
+        | What::Held { .. }
+        | What::NotPaused { .. }
+        | What::NotCounted { .. }
+        | What::NotCancelled { .. }
+        | What::EndsAlready { .. }
         | What::Settled { .. } => ("effect", Vec::new()),
     }
 }
