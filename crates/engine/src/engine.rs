@@ -187,6 +187,8 @@ pub struct Engine {
     pub(crate) change: ChangeControl,
     pub(crate) canons: BTreeMap<Digest, Arc<Canon>>,
     pub(crate) runs: BTreeMap<RunId, Active>,
+    /// Whether a step may wait for a lease: if not, nobody looks through all runs for one.
+    pub(crate) may_be_leased: bool,
     /// The receipts whose effects adapters have in hand, also for runs that have stopped.
     pub(crate) in_hand: BTreeSet<ReceiptId>,
     tickets: BTreeMap<u64, Vec<(RunId, Await, Vec<What>)>>,
@@ -251,6 +253,7 @@ impl Engine {
             change: ChangeControl::default(),
             canons: BTreeMap::new(),
             runs: BTreeMap::new(),
+            may_be_leased: false,
             in_hand: BTreeSet::new(),
             tickets: BTreeMap::new(),
             arming: BTreeMap::new(),

@@ -180,6 +180,7 @@ impl Engine {
             }
             Answer::Waits { conflicts, .. } => {
                 wanted.state = State::Leased;
+                self.may_be_leased = true;
                 let keys = conflicts.into_iter().map(|conflict| conflict.key).collect();
                 turn.tell_behind(id, What::Waiting { step: step.to_string(), keys });
                 None
@@ -271,16 +272,20 @@ impl Engine {
 
     /// Ask again for every effect that waited for a lease, in all runs.
     pub(crate) fn ask_leased(&mut self, turn: &mut Turn) -> Result<(), NoEntropy> {
-        let waiting: Vec<_> = self
-            .runs
-            .iter()
-            // A run with answers on their way asks when they are in the ledger.
-            .filter(|(_, active)| active.answers.is_empty())
-            .flat_map(|(id, active)| {
-                let leased = active.wanted.iter().filter(|(_, it)| it.state == State::Leased);
-                leased.map(|(step, _)| (*id, step.clone()))
-            })
-            .collect();
+        if !self.may_be_leased {
+            return Ok(());
+        }
+        self.may_be_leased = false;
+        let mut waiting = Vec::new();
+        for (id, active) in &self.runs {
+            for (step, _) in active.wanted.iter().filter(|(_, it)| it.state == State::Leased) {
+                self.may_be_leased = true;
+                // A run with answers on their way asks when they are in the ledger.
+                if active.answers.is_empty() {
+                    waiting.push((*id, step.clone()));
+                }
+            }
+        }
         for (id, step) in waiting {
             if let Some(event) = self.ask(id, &step, turn)? {
                 self.tell_flow(id, event, turn)?;
