@@ -3,7 +3,7 @@
 use cog_base::id::ProposalId;
 use cog_base::{Digest, Value};
 use cog_canon::{Canon, ChangeRefusal};
-use cog_gate::change::{ChangeControl, NotChanged};
+use cog_gate::change::{ChangeControl, NotChanged, Standing};
 use cog_ledger::Kind;
 
 use crate::house::{CLERK, House, actor, canon, canon_but, canon_with};
@@ -33,6 +33,10 @@ fn activate(house: &mut House, id: ProposalId) -> Result<(), NotChanged> {
         house.record(draft);
     }
     Ok(())
+}
+
+fn standing(house: &House, id: ProposalId) -> Standing {
+    house.changes.standing(house.changes.proposal(id).unwrap())
 }
 
 fn in_force(house: &House) -> Option<Digest> {
@@ -111,11 +115,11 @@ fn a_rule_of_ones_own_does_not_decide_about_the_change() {
     let own_rule =
         canon_but("approvers = [\"role:board\"]", "approvers = [\"user:eve\", \"user:bob\"]");
     let refused = house.changes.approve(id, &actor("user:bob"), &own_rule).unwrap_err();
-    assert_eq!(refused, NotChanged::BaseMoved);
+    assert_eq!(refused, NotChanged::BaseMoved(id));
     let data = [("proposal", Value::from(id)), ("digest", looser().digest().into())];
     house.record(house.draft(Kind::CanonApproved, "user:bob", data));
     let refused = house.changes.activate(id, &actor("user:eve"), &own_rule).unwrap_err();
-    assert_eq!(refused, NotChanged::BaseMoved);
+    assert_eq!(refused, NotChanged::BaseMoved(id));
 }
 
 #[test]
@@ -132,7 +136,10 @@ fn a_proposal_made_from_another_base_is_not_activated() {
     approve(&mut house, id, "user:chair").unwrap();
     activate(&mut house, id).unwrap();
     house.canon = Some(other);
-    assert_eq!(activate(&mut house, late).unwrap_err(), NotChanged::BaseMoved);
+    assert_eq!(activate(&mut house, late).unwrap_err(), NotChanged::BaseMoved(late));
+    assert_eq!(approve(&mut house, late, "user:cfo").unwrap_err(), NotChanged::BaseMoved(late));
+    assert!(matches!(standing(&house, late), Standing::Stale { .. }));
+    assert_eq!(standing(&house, id), Standing::InForce);
 }
 
 #[test]
@@ -142,8 +149,10 @@ fn a_rejected_proposal_stays_rejected() {
     let current = house.canon.as_ref().unwrap();
     let no = house.changes.reject(id, &actor("user:cfo"), "too loose", current).unwrap();
     house.record(no);
-    assert_eq!(approve(&mut house, id, "user:cfo").unwrap_err(), NotChanged::Closed);
-    assert_eq!(activate(&mut house, id).unwrap_err(), NotChanged::Closed);
+    let how = Standing::Rejected { by: "user:cfo".into(), reason: "too loose".into() };
+    let closed = NotChanged::Closed { id, how };
+    assert_eq!(approve(&mut house, id, "user:cfo").unwrap_err(), closed);
+    assert_eq!(activate(&mut house, id).unwrap_err(), closed);
 }
 
 #[test]
@@ -152,7 +161,8 @@ fn a_proposal_is_activated_once() {
     approve(&mut house, id, "user:chair").unwrap();
     activate(&mut house, id).unwrap();
     house.canon = Some(looser());
-    assert_eq!(activate(&mut house, id).unwrap_err(), NotChanged::Closed);
+    let closed = NotChanged::Closed { id, how: Standing::InForce };
+    assert_eq!(activate(&mut house, id).unwrap_err(), closed);
 }
 
 #[test]

@@ -139,6 +139,19 @@ outputs:
 }
 
 #[test]
+fn whoever_approves_sees_the_real_folder() {
+    let (folder, _, request) = waiting("real-folder");
+    let stands = std::fs::canonicalize(folder.path("out/payments")).unwrap();
+    let stands = stands.to_str().unwrap();
+    let said = format!("in the folder {stands} (root `payments`)");
+    folder.cog(&["approvals", "list"]).ends(0).says(&[&said]);
+    folder.cog(&["why", &request]).ends(0).says(&[&said]);
+    let listed = folder.cog(&["approvals", "list", "--json"]).ends(0).json();
+    let one = &listed.as_list().unwrap()[0];
+    assert_eq!((text(one, &["root"]), text(one, &["folder"])), ("payments", stands));
+}
+
+#[test]
 fn whoever_approves_payments_starts_no_run_that_makes_them() {
     let folder = Folder::example("duties", "01-quickstart");
     let run = folder.cog(&["run", "workflow.yaml", "--as", "user:cfo"]);

@@ -33,7 +33,7 @@ fn a_change_takes_a_proposal_and_somebody_else() {
     act("approve", &id, "user:controller").ends(4);
     act("activate", &id, "user:nobody").ends(4);
     act("activate", &id, "user:head-of-lab").ends(0);
-    act("activate", &id, "user:head-of-lab").ends(2);
+    act("activate", &id, "user:head-of-lab").ends(2).says(&[&id, "activated already", "in force"]);
     act("approve", &id, "user:controller").ends(2);
 
     let run = folder.cog(&["run", "workflow.yaml"]).ends(0);
@@ -91,9 +91,29 @@ fn a_rejected_proposal_is_closed_and_an_overtaken_one_too() {
     act("approve", &again, "user:head-of-lab").ends(2);
     act("approve", &second, "user:controller").ends(0);
     act("approve", &third, "user:controller").ends(0);
-    act("activate", &second, "user:controller").ends(0);
+    let activated = act("activate", &second, "user:controller").ends(0);
+    activated.says(&[&format!("{third} is stale"), "propose it again"]);
     // The third was approved as a change of the first, which no longer binds.
-    act("activate", &third, "user:controller").ends(7);
+    act("activate", &third, "user:controller").ends(7).says(&["stale", "try: "]);
+    act("approve", &third, "user:head-of-lab").ends(7);
+    let listed = folder.cog(&["canon", "list"]).ends(0);
+    listed.says(&[&format!("stale       {third}"), &format!("canon reject {third}")]);
+    let state = |id: &str| {
+        let list = folder.cog(&["canon", "list", "--json"]).ends(0).json();
+        let all = list.get("proposals").and_then(Value::as_list).unwrap();
+        let one = all.iter().find(|it| text(it, &["proposal"]) == id).unwrap();
+        text(one, &["state"]).to_owned()
+    };
+    assert_eq!(["activated", "stale", "rejected"], [&second, &third, &again].map(|id| state(id)));
+    let reject = ["canon", "reject", &third, "--reason", "late", "--as", "user:head-of-lab"];
+    folder.cog(&reject).ends(0);
+    act("approve", &third, "user:controller").ends(2).says(&["rejected by user:head-of-lab: late"]);
+
+    let back = propose(&folder, "canon-v1", "user:head-of-lab");
+    act("approve", &back, "user:controller").ends(0);
+    act("activate", &back, "user:controller").ends(0);
+    assert_eq!([state(&second), state(&back)], ["superseded", "activated"]);
+    act("activate", &second, "user:controller").ends(2).says(&["in force since", &back]);
     folder.holds();
 }
 
@@ -116,6 +136,21 @@ fn impact_names_each_verdict_that_would_flip() {
 }
 
 #[test]
+fn impact_of_a_canon_of_another_domain_is_bad_input() {
+    let folder = laboratory("impact-elsewhere");
+    folder.copy("canon-v2", "other");
+    folder.change("other/canon.toml", "domain = \"purchasing\"", "domain = \"travel\"");
+    for words in [&["canon", "impact", "other"][..], &["replay", "--all", "--canon", "other"]] {
+        let answer = folder.cog(words).ends(2);
+        answer.says(&["for the domain `travel`", "of `purchasing`", "try: "]);
+    }
+    let empty = Folder::example("impact-empty", "06-change-the-canon");
+    let propose = ["canon", "propose", "canon-v1", "--as", "user:head-of-lab"];
+    empty.cog(&propose).ends(0);
+    empty.cog(&["canon", "impact", "canon-v2"]).ends(0).says(&["no decision is recorded here yet"]);
+}
+
+#[test]
 fn canons_are_compared_by_folder_digest_and_name() {
     let folder = laboratory("diff");
     let check = folder.cog(&["canon", "check", "canon-v1", "--json"]).ends(0).json();
@@ -129,6 +164,54 @@ fn canons_are_compared_by_folder_digest_and_name() {
     assert_eq!(diff(digest, "canon-v2").out, differences);
     assert_eq!(diff("active", digest).out, "");
     folder.cog(&["canon", "diff", "active", "nonsense"]).ends(2);
+}
+
+#[test]
+fn a_comparison_shows_how_each_part_changed() {
+    let folder = Folder::example("diff-lines", "06-change-the-canon");
+    folder.copy("canon-v1", "next");
+    folder.change("next/policies/orders.cedar", "<= 50000", "<= 60000");
+    folder.change("next/policies/orders.cedar", "@control(\"SOC2:CC6.3\")", "@control(\"X\")");
+    folder.change("next/canon.toml", "approvals = 1", "approvals = 2");
+    let facts = folder.read("next/facts/people.json");
+    let eve = r#"[{ "uid": { "type": "User", "id": "eve" }, "attrs": {}, "parents": [] }, "#;
+    folder.write("next/facts/people.json", &facts.replacen('[', eve, 1));
+    let diff = folder.cog(&["canon", "diff", "canon-v1", "next"]).ends(0);
+    diff.says(&[
+        "policy order.small changed",
+        "\n  -@control(\"SOC2:CC6.3\")\n  +@control(\"X\")\n",
+        "\n  -) when { context.args.document.amount_cents <= 50000 };\n",
+        "\n  +) when { context.args.document.amount_cents <= 60000 };\n",
+        "setting change.approvals changed from 1 to 2",
+        "fact user:eve added: nothing",
+    ]);
+    let json = folder.cog(&["canon", "diff", "canon-v1", "next", "--json"]).ends(0).json();
+    let all = json.as_list().unwrap();
+    let of = |part: &str| all.iter().find(|it| text(it, &["part"]) == part).unwrap();
+    assert_eq!(text(of("policy"), &["change"]), "changed");
+    assert!(text(of("policy"), &["before"]).contains("<= 50000"));
+    assert!(text(of("policy"), &["after"]).contains("<= 60000"));
+    assert_eq!(of("fact").get("before"), Some(&Value::Null));
+    // What differs and does not bind is said to be no difference.
+    folder.copy("canon-v1", "comment");
+    folder.change("comment/canon.toml", "[change]", "# Nothing.\n[change]");
+    folder.cog(&["canon", "diff", "canon-v1", "comment"]).ends(0).says(&["differ in comments"]);
+}
+
+#[test]
+fn a_canon_without_tests_is_warned_of() {
+    let folder = Folder::example("no-tests", "06-change-the-canon");
+    std::fs::remove_dir_all(folder.path("canon-v1/tests")).unwrap();
+    let warning = "it has no tests";
+    for words in ["check", "test"] {
+        folder.cog(&["canon", words, "canon-v1"]).ends(0).says(&["0 tests passed", warning]);
+        let tested = folder.cog(&["canon", words, "canon-v2"]).ends(0);
+        assert!(!tested.err.contains(warning), "{tested}");
+    }
+    folder.cog(&["run", "workflow.yaml", "--canon", "canon-v1"]).ends(0).says(&[warning]);
+    folder.change("canon-v1/canon.toml", "amount_max = 1_000_000", "amount_max = 900_000");
+    let propose = ["canon", "propose", "canon-v1", "--as", "user:head-of-lab"];
+    folder.cog(&propose).ends(0).says(&[warning]);
 }
 
 #[test]

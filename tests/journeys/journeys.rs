@@ -20,6 +20,7 @@ mod codes;
 mod damage;
 mod docs;
 mod ending;
+mod errors;
 mod examples;
 mod files;
 mod help;

@@ -74,6 +74,34 @@ fn entries_are_listed_as_the_events_that_they_are() {
 }
 
 #[test]
+fn every_line_about_a_run_names_it() {
+    let folder = desk("run-in-lines");
+    let run = text(&folder.entries("session.started")[0], &["session"]).to_owned();
+    let list = folder.cog(&["ledger", "list"]).ends(0).out;
+    let about: Vec<bool> = list.lines().map(|line| line.ends_with(&run)).collect();
+    let of_run = folder.cog(&["ledger", "list", "--run", &run, "--json"]).ends(0).jsons();
+    assert_eq!(about.iter().filter(|named| **named).count(), of_run.len(), "{list}");
+    let started = folder.cog(&["ledger", "list", "--kind", "session.started"]).ends(0);
+    assert_eq!(started.id("run"), run);
+}
+
+#[test]
+fn what_is_left_out_is_told_beside_the_answer() {
+    let folder = desk("left-out");
+    let all = folder.cog(&["ledger", "list", "--json"]).ends(0).jsons().len().to_string();
+    let said =
+        |arguments: &[&str]| folder.cog(&[&["ledger", "list"], arguments].concat()).ends(0).err;
+    for complete in [&[][..], &["--last", &all], &["--last", "100000"], &["--limit", &all]] {
+        assert_eq!(said(complete), "", "{complete:?}");
+    }
+    assert!(said(&["--last", "2"]).contains("older"));
+    assert!(said(&["--limit", "2"]).contains("there are more"));
+    for json in [&["--last", "2", "--json"][..], &["--limit", "2", "--json"]] {
+        assert_eq!(said(json), "", "{json:?}");
+    }
+}
+
+#[test]
 fn an_entry_is_shown_with_its_body_and_explained() {
     let folder = desk("show");
     let denial = text(&folder.entries("denial")[0], &["data", "id"]).to_owned();

@@ -24,7 +24,7 @@ pub(crate) fn load(dir: &Path) -> anyhow::Result<(Source, Canon)> {
         Failure::advise(
             Exit::BadInput,
             format!("the canon in {} does not load: {error}", dir.display()),
-            format!("cognitionos canon check {}", dir.display()),
+            "mend the file at that place; docs/guide/canon.md says what can stand there",
         )
     })?;
     Ok((source, canon))
@@ -36,7 +36,7 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Source> {
         return Err(Failure::advise(
             Exit::BadInput,
             format!("there is no canon in {}: it has no canon.toml", dir.display()),
-            "--canon DIR names the canon folder; examples/01-quickstart/canon is one",
+            "name the folder that holds canon.toml; examples/01-quickstart/canon is one",
         ));
     }
     let mut files = Vec::new();

@@ -77,22 +77,62 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The exit code of an error, and its text with causes and advice.
-pub(crate) fn explain(error: &anyhow::Error) -> (Exit, String) {
+/// An error as it is told: what went wrong, why, and what to do about it. There is always
+/// something to do.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// How the program ends.
+    pub(crate) exit: Exit,
+    /// A stable word for it, where there is one.
+    pub(crate) code: Option<&'static str>,
+    /// What went wrong.
+    pub(crate) message: String,
+    /// Why, each for the one before.
+    pub(crate) causes: Vec<String>,
+    /// What to do about it.
+    pub(crate) advice: String,
+}
+
+/// An error of `command`, such as `cognitionos ledger list`. What says nothing itself about
+/// what to do points to the help of the command, or to the check of machine and data.
+pub(crate) fn explain(error: &anyhow::Error, command: &str) -> Told {
     let failure = error.downcast_ref::<Failure>();
-    let mut text = format!("error: {}", indented(error));
-    for cause in error.chain().skip(1) {
-        text.push_str(&format!("\n  because: {}", indented(&cause)));
+    let exit = failure.map_or(Exit::Failed, |failure| failure.exit);
+    let elsewhere = || match exit {
+        Exit::BadInput => format!("{command} --help"),
+        Exit::Done
+        | Exit::Failed
+        | Exit::Refused
+        | Exit::Limit
+        | Exit::Timeout
+        | Exit::Conflict
+        | Exit::Waiting
+        | Exit::Interrupted
+        | Exit::Terminated => "cognitionos doctor".to_owned(),
+    };
+    Told {
+        exit,
+        code: failure.and_then(|failure| failure.code),
+        message: error.to_string(),
+        causes: error.chain().skip(1).map(ToString::to_string).collect(),
+        advice: failure.and_then(|failure| failure.advice.clone()).unwrap_or_else(elsewhere),
     }
-    if let Some(advice) = failure.and_then(|failure| failure.advice.as_ref()) {
-        text.push_str(&format!("\n  try: {}", indented(advice)));
+}
+
+/// `error:`, a `because:` for each cause, and `try:`.
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", indented(&self.message))?;
+        for cause in &self.causes {
+            write!(f, "\n  because: {}", indented(cause))?;
+        }
+        write!(f, "\n  try: {}", indented(&self.advice))
     }
-    (failure.map_or(Exit::Failed, |failure| failure.exit), text)
 }
 
 /// Text of which no line can be taken for one of ours: each further line is set in.
-fn indented(text: &dyn fmt::Display) -> String {
-    text.to_string().replace('\n', "\n    ").replace("\n    \n", "\n\n")
+fn indented(text: &str) -> String {
+    text.trim_end().replace('\n', "\n    ").replace("\n    \n", "\n\n")
 }
 
 #[cfg(test)]
@@ -103,7 +143,18 @@ mod tests {
     fn no_line_of_an_error_looks_like_one_of_ours() {
         let error =
             Failure::advise(Exit::BadInput, "cannot read a\nerror: all is lost", "b\n  try: c");
-        let text = explain(&error).1;
+        let text = explain(&error, "cognitionos run").to_string();
         assert_eq!(text, "error: cannot read a\n    error: all is lost\n  try: b\n      try: c");
+    }
+
+    #[test]
+    fn every_error_says_what_to_do() {
+        for (error, expected) in [
+            (Failure::told(Exit::BadInput, "no"), "cognitionos run --help"),
+            (Failure::told(Exit::Failed, "no"), "cognitionos doctor"),
+            (anyhow::anyhow!("no"), "cognitionos doctor"),
+        ] {
+            assert_eq!(explain(&error, "cognitionos run").advice, expected);
+        }
     }
 }

@@ -21,6 +21,7 @@ use cog_store::{Committer, Files, Keep as _, Select, Store as _, StoreError, Ten
 use cog_store_sqlite::{Mode, SqliteStore};
 
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::system::{SystemClock, SystemEntropy};
 
 /// What entries name as the program that wrote them.
@@ -175,13 +176,16 @@ impl Home {
         let mut entries = Vec::new();
         self.each(Select::session(run), |entry| entries.push(entry.clone()))?;
         if entries.is_empty() {
-            return Err(Failure::advise(
-                Exit::BadInput,
-                format!("there is no run {run} in this ledger"),
-                "cognitionos ledger list --kind session.started",
-            ));
+            return Err(unknown(run));
         }
         entries.into_iter().map(|entry| self.record(entry)).collect()
+    }
+
+    /// Refuse a run of which there is no entry.
+    pub(crate) fn knows(&self, run: RunId) -> anyhow::Result<()> {
+        let one = Select { limit: 1, ..Select::session(run) };
+        let found = self.scope()?.select(&one).map_err(told)?;
+        if found.is_empty() { Err(unknown(run)) } else { Ok(()) }
     }
 
     /// Which bodies were erased, as entries say.
@@ -273,6 +277,12 @@ impl Home {
     pub(crate) fn newest_run(&self) -> anyhow::Result<Option<RunId>> {
         Ok(self.scope()?.sessions(1).map_err(told)?.first().map(|session| session.id))
     }
+}
+
+/// There is no such run.
+fn unknown(run: RunId) -> anyhow::Error {
+    let message = format!("there is no run {run} in this ledger");
+    Failure::advise(Exit::BadInput, message, given::RUNS)
 }
 
 /// The kinds of entries that change control follows.

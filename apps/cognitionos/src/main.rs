@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod failure;
 mod folders;
+mod given;
 mod hands;
 mod home;
 mod kit;
@@ -41,9 +42,9 @@ fn main() -> ExitCode {
     };
     let terminal = Terminal::new(&cli.common);
     let exit = dispatch(&cli, &terminal).unwrap_or_else(|error| {
-        let (exit, text) = explain(&error);
-        terminal.fail(&error, exit, &text);
-        exit
+        let told = explain(&error, &commanded());
+        terminal.fail(&told);
+        told.exit
     });
     ended(&terminal, exit)
 }
@@ -67,40 +68,55 @@ fn parsed() -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&matches)
 }
 
-/// The help of a group of commands that was named without one of them.
-fn menu() -> String {
+/// The command that was given, and its words: `cognitionos ledger list`.
+fn meant() -> (clap::Command, String) {
     let mut command = Cli::command();
     command.build();
+    let mut words = command.get_name().to_owned();
     for word in system::arguments().skip(1) {
-        command = command.find_subcommand(&word).cloned().unwrap_or(command);
+        if let Some(inner) = command.find_subcommand(&word) {
+            command = inner.clone();
+            words = format!("{words} {}", command.get_name());
+        }
     }
-    command.render_help().to_string()
+    (command, words)
+}
+
+/// The words of the command that was given.
+fn commanded() -> String {
+    meant().1
 }
 
 /// What was said is not a command; or it asks for help, which is one.
 fn misused(error: &clap::Error) -> ExitCode {
-    let code = if error.use_stderr() { Exit::BadInput } else { Exit::Done };
-    if code == Exit::BadInput && system::arguments().any(|argument| argument == "--json") {
-        let text = error.to_string();
-        let message = text.split("\n\n").next().unwrap_or_default();
-        let message = message.strip_prefix("error: ").unwrap_or(message).trim();
-        let failure = Failure::advise(code, message, "--help shows what can be said");
-        Terminal::for_json().fail(&failure, code, message);
-    } else {
-        // A variable of the environment that is set does not make it another question.
-        if error.kind() == ErrorKind::MissingSubcommand {
-            Terminal::for_words().complain(&menu());
-        } else {
-            return match error.print() {
-                Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
-                    Terminal::for_words().complain(&format!("error: could not write: {why}"));
-                    ExitCode::from(Exit::Failed as u8)
-                }
-                _ => ended(&Terminal::for_words(), code),
-            };
-        }
+    if !error.use_stderr() {
+        return match error.print() {
+            Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+                Terminal::for_words().complain(&format!("error: could not write: {why}"));
+                ExitCode::from(Exit::Failed as u8)
+            }
+            _ => ended(&Terminal::for_words(), Exit::Done),
+        };
     }
-    ended(&Terminal::for_words(), code)
+    let words = Terminal::for_words();
+    let asks_menu = matches!(
+        error.kind(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    let text = error.to_string();
+    let said = text.split("\n\nFor more information").next().unwrap_or_default();
+    let said = said.strip_prefix("error: ").unwrap_or(said);
+    if system::arguments().any(|argument| argument == "--json") {
+        let first = said.split("\n\n").next().unwrap_or_default().trim();
+        Terminal::for_json().fail(&explain(&Failure::told(Exit::BadInput, first), &commanded()));
+    } else if asks_menu {
+        // A variable of the environment that is set does not make it another question.
+        words.complain(&meant().0.render_help().to_string());
+    } else {
+        // What clap says in several lines is its own text, and is not set in as ours.
+        words.complain(&format!("error: {}\n\n  try: {} --help", said.trim_end(), commanded()));
+    }
+    ended(&words, Exit::BadInput)
 }
 
 fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {

@@ -77,7 +77,11 @@ fn models(args: &RunArgs, base: &Path, canon: Option<&Canon>) -> anyhow::Result<
     let known = if path.exists() { cassette(path)?.requests() } else { BTreeSet::new() };
     let opened = OpenOptions::new().append(true).create(true).open(path);
     let file = opened.map_err(|error| {
-        Failure::told(Exit::BadInput, format!("cannot record into {}: {error}", path.display()))
+        Failure::advise(
+            Exit::BadInput,
+            format!("cannot record into {}: {error}", path.display()),
+            "--record FILE, in a folder that is there and that you may write to",
+        )
     })?;
     Ok(adapter.recording(Arc::new(Tape(Mutex::new(file))), known))
 }

@@ -10,7 +10,7 @@ use cog_base::Value;
 use cog_base::words::shown;
 
 use crate::cli::Common;
-use crate::failure::{Exit, Failure};
+use crate::failure::Told;
 use crate::system::{is_error_terminal, is_interactive, is_plain, is_terminal};
 
 /// How to speak to whoever started the program.
@@ -132,21 +132,17 @@ impl Terminal {
     }
 
     /// The error that ends the program: a problem document with `--json`, words otherwise.
-    pub(crate) fn fail(&self, error: &anyhow::Error, exit: Exit, text: &str) {
+    pub(crate) fn fail(&self, told: &Told) {
         if !self.json {
-            self.complain(text);
+            self.complain(&told.to_string());
             return;
         }
-        let causes = error.chain().skip(1).map(|cause| Value::from(cause.to_string()));
-        let failure = error.downcast_ref::<Failure>();
-        let advice = failure.and_then(|failure| failure.advice.clone());
-        let code = failure.and_then(|failure| failure.code);
         self.emit(&Value::map([
-            ("error", Value::from(error.to_string())),
-            ("code", code.into()),
-            ("causes", Value::list(causes)),
-            ("try", advice.into()),
-            ("exit", u64::from(exit as u8).into()),
+            ("error", Value::from(told.message.as_str())),
+            ("code", told.code.into()),
+            ("causes", Value::list(told.causes.iter().map(String::as_str))),
+            ("try", told.advice.as_str().into()),
+            ("exit", u64::from(told.exit as u8).into()),
         ]));
     }
 

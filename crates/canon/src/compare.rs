@@ -144,27 +144,77 @@ fn differences(
     }
 }
 
+impl Part {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Setting => "setting",
+            Self::Schema => "schema",
+            Self::Policy => "policy",
+            Self::Fact => "fact",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl Turn {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Added { .. } => "added",
+            Self::Removed { .. } => "removed",
+            Self::Changed { .. } => "changed",
+        }
+    }
+}
+
+impl Difference {
+    /// What it was: of a policy, its text with its annotations; of a fact, a line for each
+    /// group and attribute. Nothing when it was not there.
+    #[must_use]
+    pub fn before(&self) -> Option<&str> {
+        match &self.turn {
+            Turn::Added { .. } => None,
+            Turn::Removed { was } | Turn::Changed { was, .. } => Some(was),
+        }
+    }
+
+    /// What it is now. Nothing when it is not there any more.
+    #[must_use]
+    pub fn after(&self) -> Option<&str> {
+        match &self.turn {
+            Turn::Removed { .. } => None,
+            Turn::Added { now } | Turn::Changed { now, .. } => Some(now),
+        }
+    }
+
+    /// Whether the words say all of it: a short value of a setting or a fact, both then and
+    /// now.
+    #[must_use]
+    pub fn is_said_whole(&self) -> bool {
+        let short = |text: &str| text.chars().count() <= VALUE_CHARS_MAX;
+        matches!(self.part, Part::Setting | Part::Fact)
+            && [self.before(), self.after()].into_iter().flatten().all(short)
+    }
+}
+
+/// The longest value that the words hold, in characters.
+const VALUE_CHARS_MAX: usize = 60;
+
 /// `policy pay.small changed`; short values of settings and facts are shown.
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = match self.part {
-            Part::Setting => "setting",
-            Part::Schema => "schema",
-            Part::Policy => "policy",
-            Part::Fact => "fact",
-            Part::Test => "test",
-        };
-        let values = matches!(self.part, Part::Setting | Part::Fact);
-        let name = &self.name;
+        let flat = |text: &str| text.replace('\n', ", ");
+        write!(f, "{} {} {}", self.part.word(), self.name, self.turn.word())?;
+        if !self.is_said_whole() {
+            return Ok(());
+        }
         match &self.turn {
-            Turn::Added { now } if values => write!(f, "{part} {name} added: {now}"),
-            Turn::Removed { was } if values => write!(f, "{part} {name} removed, was {was}"),
-            Turn::Changed { was, now } if values => {
-                write!(f, "{part} {name} changed from {was} to {now}")
-            }
-            Turn::Added { .. } => write!(f, "{part} {name} added"),
-            Turn::Removed { .. } => write!(f, "{part} {name} removed"),
-            Turn::Changed { .. } => write!(f, "{part} {name} changed"),
+            Turn::Added { now } => write!(f, ": {}", flat(now)),
+            Turn::Removed { was } => write!(f, ", was {}", flat(was)),
+            Turn::Changed { was, now } => write!(f, " from {} to {}", flat(was), flat(now)),
         }
     }
 }

@@ -121,16 +121,23 @@ impl Facts {
 
     fn describe_one(&self, entity: &cedar_policy::Entity) -> String {
         let uid = entity.uid();
-        let parents: BTreeSet<_> = self.entities.ancestors(&uid).into_iter().flatten().collect();
-        let parents: Vec<_> = parents.into_iter().map(Self::name).collect();
-        let mut lines = BTreeMap::new();
+        let parents = self.entities.ancestors(&uid).into_iter().flatten();
+        let mut groups: Vec<_> =
+            parents.map(|parent| format!("in {}", Self::name(parent))).collect();
+        groups.sort();
+        let mut values = Vec::new();
         for (name, value) in entity.attrs() {
-            let value = value.map_or_else(|error| error.to_string(), |value| value.to_string());
-            lines.insert(name.to_owned(), value);
+            match value {
+                Ok(EvalResult::Set(set)) => {
+                    values.extend(set.iter().map(|item| format!("{name} has {item}")));
+                }
+                Ok(value) => values.push(format!("{name}: {value}")),
+                Err(error) => values.push(format!("{name}: {error}")),
+            }
         }
-        let attributes: Vec<_> =
-            lines.into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        format!("in [{}] with {{{}}}", parents.join(", "), attributes.join(", "))
+        values.sort();
+        groups.extend(values);
+        if groups.is_empty() { "nothing".to_owned() } else { groups.join("\n") }
     }
 
     /// Every text among the attributes.

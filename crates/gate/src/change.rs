@@ -2,6 +2,7 @@
 //! proposer alone, activated; each step an entry.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use cog_base::id::ProposalId;
 use cog_base::{Digest, Value};
@@ -49,6 +50,59 @@ pub enum ProposalState {
     },
 }
 
+/// How a proposal stands beside the canon in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It can be approved and activated.
+    Open,
+    /// Another version came in force since it was made: it is activated only if the one that
+    /// it was made from is put in force again.
+    Stale {
+        /// The version that it was made from.
+        base: Option<Digest>,
+        /// The version in force.
+        in_force: Option<Digest>,
+    },
+    /// It is in force.
+    InForce,
+    /// It was in force until another took its place.
+    Superseded {
+        /// The version in force.
+        by: Option<Digest>,
+        /// The proposal that put that one in force.
+        proposal: Option<ProposalId>,
+    },
+    /// Somebody said no.
+    Rejected {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What is said of a proposal: `was rejected by user:cfo: too wide`.
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = |digest: &Option<Digest>| digest.map_or("none".into(), |it| it.short());
+        match self {
+            Self::Open => f.write_str("is open"),
+            Self::Stale { base, in_force } => write!(
+                f,
+                "is stale: it was made from {}, and {} is in force now",
+                short(base),
+                short(in_force)
+            ),
+            Self::InForce => f.write_str("was activated already, and is in force"),
+            Self::Superseded { by, proposal } => {
+                write!(f, "was activated, and {} is in force since", short(by))?;
+                proposal.map_or(Ok(()), |proposal| write!(f, " by {proposal}"))
+            }
+            Self::Rejected { by, reason } => write!(f, "was rejected by {by}: {reason}"),
+        }
+    }
+}
+
 /// Why a change is not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotChanged {
@@ -59,11 +113,16 @@ pub enum NotChanged {
     #[error("there is no proposal `{0}`")]
     Unknown(ProposalId),
     /// It was activated or rejected.
-    #[error("the proposal is closed")]
-    Closed,
+    #[error("the proposal {id} {how}")]
+    Closed {
+        /// Which.
+        id: ProposalId,
+        /// What became of it.
+        how: Standing,
+    },
     /// The canon in force is not the one the proposal was made from.
-    #[error("the canon in force changed since this was proposed; propose it again")]
-    BaseMoved,
+    #[error("the canon in force changed since {0} was proposed, so that it is stale")]
+    BaseMoved(ProposalId),
     /// Nothing would change.
     #[error("this version is in force already")]
     NoChange,
@@ -89,7 +148,8 @@ pub enum NotChanged {
 /// Which canon is in force in each domain, and what is proposed.
 #[derive(Debug, Default)]
 pub struct ChangeControl {
-    in_force: BTreeMap<String, Digest>,
+    /// The version in force in each domain, and the proposal that put it there.
+    in_force: BTreeMap<String, (Digest, Option<ProposalId>)>,
     proposals: BTreeMap<ProposalId, Proposal>,
 }
 
@@ -97,12 +157,12 @@ impl ChangeControl {
     /// The version in force in a domain.
     #[must_use]
     pub fn in_force(&self, domain: &str) -> Option<Digest> {
-        self.in_force.get(domain).copied()
+        self.in_force.get(domain).map(|(digest, _)| *digest)
     }
 
     /// Every domain with a canon, and its version.
     pub fn domains(&self) -> impl Iterator<Item = (&str, Digest)> {
-        self.in_force.iter().map(|(domain, digest)| (domain.as_str(), *digest))
+        self.in_force.iter().map(|(domain, (digest, _))| (domain.as_str(), *digest))
     }
 
     /// All proposals, oldest first.
@@ -114,6 +174,24 @@ impl ChangeControl {
     #[must_use]
     pub fn proposal(&self, id: ProposalId) -> Option<&Proposal> {
         self.proposals.get(&id)
+    }
+
+    /// How a proposal stands.
+    #[must_use]
+    pub fn standing(&self, proposal: &Proposal) -> Standing {
+        let in_force = self.in_force.get(&proposal.domain);
+        let digest = in_force.map(|(digest, _)| *digest);
+        match &proposal.state {
+            ProposalState::Open if proposal.base == digest => Standing::Open,
+            ProposalState::Open => Standing::Stale { base: proposal.base, in_force: digest },
+            ProposalState::Activated => match in_force.and_then(|(_, proposal)| *proposal) {
+                Some(id) if id == proposal.id => Standing::InForce,
+                other => Standing::Superseded { by: digest, proposal: other },
+            },
+            ProposalState::Rejected { by, reason } => {
+                Standing::Rejected { by: by.clone(), reason: reason.clone() }
+            }
+        }
     }
 
     /// The draft that puts the first canon of a domain in force. There is nobody yet who
@@ -174,6 +252,9 @@ impl ChangeControl {
         current: &Canon,
     ) -> Result<Draft, NotChanged> {
         let proposal = self.open(id, who, current)?;
+        if proposal.base != self.in_force(&proposal.domain) {
+            return Err(NotChanged::BaseMoved(id));
+        }
         if proposal.approved_by.contains(who.as_str()) {
             return Err(NotChanged::Twice(who.to_string()));
         }
@@ -213,13 +294,10 @@ impl ChangeControl {
         current: &Canon,
     ) -> Result<Vec<Draft>, NotChanged> {
         person(who)?;
-        let proposal = self.proposals.get(&id).ok_or(NotChanged::Unknown(id))?;
-        if proposal.state != ProposalState::Open {
-            return Err(NotChanged::Closed);
-        }
+        let proposal = self.not_closed(id)?;
         let in_force = self.in_force(&proposal.domain);
         if proposal.base != in_force || Some(current.digest()) != in_force {
-            return Err(NotChanged::BaseMoved);
+            return Err(NotChanged::BaseMoved(id));
         }
         let approvers: Vec<_> = proposal.approved_by.iter().map(String::as_str).collect();
         current.settings().change.admits(current, &proposal.by, &approvers)?;
@@ -239,14 +317,19 @@ impl ChangeControl {
         Ok(drafts)
     }
 
+    fn not_closed(&self, id: ProposalId) -> Result<&Proposal, NotChanged> {
+        let proposal = self.proposals.get(&id).ok_or(NotChanged::Unknown(id))?;
+        if proposal.state == ProposalState::Open {
+            return Ok(proposal);
+        }
+        Err(NotChanged::Closed { id, how: self.standing(proposal) })
+    }
+
     fn open(&self, id: ProposalId, who: &Actor, current: &Canon) -> Result<&Proposal, NotChanged> {
         person(who)?;
-        let proposal = self.proposals.get(&id).ok_or(NotChanged::Unknown(id))?;
-        if proposal.state != ProposalState::Open {
-            return Err(NotChanged::Closed);
-        }
+        let proposal = self.not_closed(id)?;
         if Some(current.digest()) != self.in_force(&proposal.domain) {
-            return Err(NotChanged::BaseMoved);
+            return Err(NotChanged::BaseMoved(id));
         }
         let groups = &current.settings().change.approvers;
         if !groups.iter().any(|group| current.is_member(who.as_str(), group)) {
@@ -280,7 +363,7 @@ impl ChangeControl {
             }
             Kind::CanonActivated => {
                 if let Some(digest) = text("digest").and_then(|digest| digest.parse().ok()) {
-                    self.in_force.insert(entry.domain().to_owned(), digest);
+                    self.in_force.insert(entry.domain().to_owned(), (digest, id));
                 }
                 if let Some(proposal) = id.and_then(|id| self.proposals.get_mut(&id)) {
                     proposal.state = ProposalState::Activated;

@@ -1,23 +1,26 @@
 //! `approvals`: what waits for people, and their answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::id::ApprovalId;
 use cog_base::{Clock as _, Timestamp, Value};
+use cog_canon::Canon;
 use cog_engine::replay::replay_run;
 use cog_engine::{Cancelled, Record};
-use cog_gate::Actor;
-use cog_gate::approvals::{Approvals, Request};
+use cog_gate::approvals::{Approvals, NotCounted, Request};
 use cog_ledger::Kind;
 use cog_store::Select;
 
 use crate::cli::{ApprovalsCommand, Common};
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::home::{Home, no_canon, told};
 use crate::system::SystemClock;
 use crate::terminal::{Terminal, Tone, plain};
-use crate::view::told::lines;
+use crate::view::told::{lines, standing, stands};
 
+/// Where requests are listed.
+const LIST: &str = "cognitionos approvals list";
 const KINDS: [Kind; 3] = [Kind::ApprovalRequested, Kind::ApprovalGranted, Kind::ApprovalRejected];
 
 pub(crate) fn approvals(
@@ -119,20 +122,29 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What exactly would be done, in words; nothing when the record of it is gone.
+/// What exactly would be done and where, in words; nothing when the record of it is gone.
 pub(crate) fn arguments(home: &Home, request: &Request) -> anyhow::Result<Option<Vec<String>>> {
-    Ok(record(home, request)?.as_ref().and_then(Value::as_map).map(lines))
+    let Some(body) = body(home, request)? else { return Ok(None) };
+    let told = args(&body).and_then(Value::as_map).map(lines);
+    let folder = standing(&body).map(|(root, folder)| stands(&root, &folder));
+    Ok(told.map(|told| folder.into_iter().chain(told).collect()))
 }
 
-/// What exactly would be done, from the record beside the request.
-fn record(home: &Home, request: &Request) -> anyhow::Result<Option<Value>> {
+/// The record beside a request.
+fn body(home: &Home, request: &Request) -> anyhow::Result<Option<Value>> {
     let entries = home.scope()?.find(&request.id.to_string()).map_err(told)?;
     let Some(first) = entries.into_iter().next() else { return Ok(None) };
-    let body = home.record(first)?.body;
-    Ok(body.and_then(|body| body.at(&["intent", "context", "args"]).cloned()))
+    Ok(home.record(first)?.body)
+}
+
+/// What exactly would be done.
+fn args(body: &Value) -> Option<&Value> {
+    body.at(&["intent", "context", "args"])
 }
 
 fn json(home: &Home, request: &Request, now: Timestamp) -> anyhow::Result<Value> {
+    let body = body(home, request)?;
+    let (root, folder) = body.as_ref().and_then(standing).unzip();
     Ok(Value::map([
         ("id", Value::from(request.id)),
         ("run", request.session.into()),
@@ -148,7 +160,9 @@ fn json(home: &Home, request: &Request, now: Timestamp) -> anyhow::Result<Value>
         ("canon", request.canon.into()),
         ("expires", request.expires.into()),
         ("expired", (request.expires < now).into()),
-        ("args", record(home, request)?.into()),
+        ("args", body.as_ref().and_then(args).cloned().into()),
+        ("root", root.into()),
+        ("folder", folder.into()),
     ]))
 }
 
@@ -159,13 +173,12 @@ fn answer(
     verdict: Result<(), &String>,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let bad = |error: &dyn std::fmt::Display| Failure::told(Exit::BadInput, error);
-    let id: ApprovalId = id.parse().map_err(|error| bad(&error))?;
-    let who: Actor = actor.parse().map_err(|error| bad(&error))?;
+    let id: ApprovalId = given::id(id, LIST)?;
+    let who = given::actor(actor)?;
     let Requests { approvals, withdrawn } = read(home)?;
     let request = approvals.get(id).ok_or_else(|| {
         let message = format!("no open run waits for {id}");
-        Failure::advise(Exit::BadInput, message, "cognitionos approvals list")
+        Failure::advise(Exit::BadInput, message, LIST)
     })?;
     if let Some(why) = withdrawn.get(&id) {
         return Err(Failure::advise(
@@ -187,12 +200,12 @@ fn answer(
             format!("cognitionos run --resume {} asks again", request.session),
         )
     })?;
-    if verdict.is_ok() && record(home, request)?.is_none() {
+    if verdict.is_ok() && body(home, request)?.as_ref().and_then(args).is_none() {
         return Err(Failure::coded(
             Exit::Refused,
             "body.absent",
             "what was asked for is not kept any more, and nobody approves what nobody can see",
-            format!("cognitionos approvals reject {id} --reason TEXT"),
+            format!("cognitionos approvals reject {id} --reason TEXT --as {who}"),
         ));
     }
     let now = SystemClock.now();
@@ -200,7 +213,7 @@ fn answer(
         Ok(()) => approvals.grant(id, &who, &canon, now),
         Err(reason) => approvals.reject(id, &who, reason, &canon, now),
     };
-    let draft = draft.map_err(|error| Failure::told(Exit::Refused, error))?;
+    let draft = draft.map_err(|error| not_counted(&error, request, &canon))?;
     let entries = home.append(vec![draft])?;
     let seq = entries.first().map_or(0, |entry| entry.seq());
     let word = if verdict.is_ok() { "approved" } else { "rejected" };
@@ -217,4 +230,32 @@ fn answer(
         terminal.note(&format!("go on with: cognitionos run --resume {}", request.session));
     }
     Ok(Exit::Done)
+}
+
+/// Why an answer does not count, and what to do.
+fn not_counted(error: &NotCounted, request: &Request, canon: &Canon) -> anyhow::Error {
+    let resume = || format!("cognitionos run --resume {}", request.session);
+    let advice = match error {
+        NotCounted::Unknown(_) => LIST.to_owned(),
+        NotCounted::Answered
+        | NotCounted::Expired(_)
+        | NotCounted::StepExpired(_)
+        | NotCounted::Withdrawn(_)
+        | NotCounted::CanonChanged => resume(),
+        NotCounted::OwnRequest(_) | NotCounted::NotOfGroup { .. } => {
+            match people(request, canon).first() {
+                Some(who) => format!("--as somebody of those who may, such as {who}"),
+                None => "there is nobody left who may: the canon's facts name too few".to_owned(),
+            }
+        }
+    };
+    Failure::advise(Exit::Refused, error, advice)
+}
+
+/// Who could answer a request: those in the groups it takes, but not who asks for it.
+pub(crate) fn people(request: &Request, canon: &Canon) -> Vec<String> {
+    let own = |who: &String| *who == request.actor || *who == request.initiator;
+    let people = request.need.of.iter().flat_map(|group| canon.people(group));
+    let people: BTreeSet<String> = people.filter(|who| !own(who)).collect();
+    people.into_iter().filter(|who| !request.granted.contains(who)).collect()
 }

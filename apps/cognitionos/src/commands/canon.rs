@@ -1,22 +1,21 @@
 //! `canon`: check, test, compare and change what binds.
 
+mod change;
+mod diff;
+
 use std::path::Path;
 
-use cog_base::id::ProposalId;
 use cog_base::words::counted;
-use cog_base::{Clock as _, Digest, Value};
+use cog_base::{Digest, Value};
 use cog_canon::{Canon, TestReport};
-use cog_gate::Actor;
-use cog_gate::change::{NotChanged, Proposal, ProposalState};
-use cog_ledger::Kind;
 
+use self::change::{Deed, change, list, propose};
 use super::replay::{all_runs, show_impact};
 use crate::canon_dir;
 use crate::cli::{CanonCommand, Common};
 use crate::failure::{Exit, Failure};
-use crate::home::{Home, told};
-use crate::system::{SystemClock, SystemEntropy};
-use crate::terminal::{Terminal, Tone, plain};
+use crate::home::Home;
+use crate::terminal::{Terminal, Tone};
 
 pub(crate) fn canon(
     command: &CanonCommand,
@@ -27,7 +26,11 @@ pub(crate) fn canon(
     match command {
         CanonCommand::Check { dir } => check(dir, terminal),
         CanonCommand::Test { dir } => test(dir, terminal),
-        CanonCommand::Diff { from, to } => diff(from, to, data, terminal),
+        CanonCommand::Diff { from, to } => {
+            let (from, to) = (named(from, data)?, named(to, data)?);
+            diff::show(&from, &to, terminal);
+            Ok(Exit::Done)
+        }
         CanonCommand::Impact { dir } => {
             let (_, other) = canon_dir::load(dir)?;
             let home = Home::read(data)?;
@@ -37,21 +40,11 @@ pub(crate) fn canon(
         CanonCommand::Propose { dir, actor, evidence, note } => {
             propose(dir, actor, evidence, note.as_deref(), data, terminal)
         }
-        CanonCommand::Approve { id, actor } => {
-            change(id, actor, data, terminal, "approved", |change, id, who, current| {
-                change.approve(id, who, current).map(|draft| vec![draft])
-            })
-        }
+        CanonCommand::Approve { id, actor } => change(Deed::Approve, id, actor, data, terminal),
         CanonCommand::Reject { id, reason, actor } => {
-            change(id, actor, data, terminal, "rejected", |change, id, who, current| {
-                change.reject(id, who, reason, current).map(|draft| vec![draft])
-            })
+            change(Deed::Reject { reason }, id, actor, data, terminal)
         }
-        CanonCommand::Activate { id, actor } => {
-            change(id, actor, data, terminal, "activated", |change, id, who, current| {
-                change.activate(id, who, current)
-            })
-        }
+        CanonCommand::Activate { id, actor } => change(Deed::Activate, id, actor, data, terminal),
         CanonCommand::List => list(data, terminal),
     }
 }
@@ -74,11 +67,18 @@ fn check(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
         let files = counted(source.files().len() as u64, "file", "files");
         terminal.say(&format!("  {files}, {}", tests(&report)));
         told_failed(&report, terminal);
-        if report.passed == 0 && report.failed.is_empty() {
-            terminal.note("it has no tests: nothing shows that it says what is meant");
-        }
+        warn_of_no_tests(&report, terminal);
     }
     Ok(if report.failed.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// What nobody tried may say anything.
+pub(crate) fn warn_of_no_tests(report: &TestReport, terminal: &Terminal) {
+    if report.passed == 0 && report.failed.is_empty() {
+        let warning = "it has no tests: nothing shows that it says what is meant; \
+                       docs/guide/canon.md tells how to write some in tests/";
+        terminal.note(&terminal.tint(Tone::Ask, warning));
+    }
 }
 
 fn told_failed(report: &TestReport, terminal: &Terminal) {
@@ -104,6 +104,7 @@ fn test(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
     } else {
         told_failed(&report, terminal);
         terminal.say(&tests(&report));
+        warn_of_no_tests(&report, terminal);
     }
     Ok(if report.failed.is_empty() { Exit::Done } else { Exit::Failed })
 }
@@ -113,232 +114,35 @@ fn named(name: &str, data: &Path) -> anyhow::Result<Canon> {
     if canon_dir::is_canon(Path::new(name)) {
         return Ok(canon_dir::load(Path::new(name))?.1);
     }
-    let home = Home::read(data)?;
-    let digest = if name == "active" {
-        let change = home.change_control()?;
-        let mut domains = change.domains();
-        match (domains.next(), domains.next()) {
-            (Some((_, digest)), None) => digest,
-            (None, _) => return Err(Failure::told(Exit::BadInput, "no canon is in force")),
-            (Some(_), Some(_)) => {
-                return Err(Failure::advise(
-                    Exit::BadInput,
-                    "several domains have a canon in force; name the digest",
-                    "cognitionos canon list",
-                ));
-            }
-        }
-    } else {
-        name.parse::<Digest>().map_err(|_| {
-            Failure::told(Exit::BadInput, format!("`{name}` is no canon folder and no digest"))
-        })?
+    let bad = |message: String| {
+        let advice = "a folder with a canon.toml, `active`, or a digest: cognitionos canon list";
+        Failure::advise(Exit::BadInput, message, advice)
     };
-    home.canon(digest)?
-        .ok_or_else(|| Failure::told(Exit::BadInput, format!("no canon {digest} is kept here")))
+    if name != "active" && name.parse::<Digest>().is_err() {
+        return Err(bad(format!("`{name}` is no canon folder, not `active` and no digest")));
+    }
+    let home = Home::read(data)?;
+    let digest = match name.parse::<Digest>() {
+        Ok(digest) => digest,
+        Err(_) => the_one_in_force(&home)?,
+    };
+    home.canon(digest)?.ok_or_else(|| bad(format!("no canon {digest} is kept here")))
 }
 
-fn diff(from: &str, to: &str, data: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let (from, to) = (named(from, data)?, named(to, data)?);
-    let differences = from.compare(&to);
-    if terminal.json {
-        terminal.emit(&Value::list(differences.iter().map(|it| Value::from(it.to_string()))));
-        return Ok(Exit::Done);
-    }
-    if differences.is_empty() {
-        terminal.note("no difference");
-    }
-    for difference in &differences {
-        terminal.say(&plain(&difference.to_string()));
-    }
-    Ok(Exit::Done)
-}
-
-fn propose(
-    dir: &Path,
-    actor: &str,
-    evidence: &[u64],
-    note: Option<&str>,
-    data: &Path,
-    terminal: &Terminal,
-) -> anyhow::Result<Exit> {
-    let who: Actor = actor.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
-    let (source, canon) = canon_dir::load(dir)?;
-    let report = canon.test();
-    if !report.failed.is_empty() {
-        return Err(Failure::advise(
+fn the_one_in_force(home: &Home) -> anyhow::Result<Digest> {
+    let change = home.change_control()?;
+    let mut domains = change.domains();
+    match (domains.next(), domains.next()) {
+        (Some((_, digest)), None) => Ok(digest),
+        (None, _) => Err(Failure::advise(
             Exit::BadInput,
-            format!(
-                "{}, so it could never be activated",
-                counted(report.failed.len() as u64, "of its tests fails", "of its tests fail")
-            ),
-            format!("cognitionos canon test {}", dir.display()),
-        ));
-    }
-    let home = Home::write(data)?;
-    let change = home.change_control()?;
-    knows_evidence(&home, evidence)?;
-    let in_force = change.in_force(canon.domain());
-    let environment = "any";
-    if in_force.is_none() {
-        home.keep_canon(&source, canon.digest())?;
-        let draft = change.found(&canon, environment, &who).map_err(refused)?;
-        home.append(vec![draft])?;
-        if terminal.json {
-            terminal.emit(&Value::map([
-                ("digest", Value::from(canon.digest())),
-                ("domain", canon.domain().into()),
-                ("state", "activated".into()),
-            ]));
-        } else {
-            terminal.say(&format!("canon {} founds the domain `{}`", canon.name(), canon.domain()));
-        }
-        return Ok(Exit::Done);
-    }
-    let current = in_force.map(|digest| home.canon(digest)).transpose()?.flatten();
-    knows_actor(current.as_ref(), &who)?;
-    let id = ProposalId::new(SystemClock.now(), &mut SystemEntropy::new())?;
-    let mut draft = change.propose(id, &canon, environment, &who, evidence).map_err(refused)?;
-    draft.data.extend(note.map(|note| ("note".to_owned(), note.into())));
-    home.keep_canon(&source, canon.digest())?;
-    home.append(vec![draft])?;
-    if terminal.json {
-        terminal.emit(&Value::map([
-            ("proposal", Value::from(id)),
-            ("digest", canon.digest().into()),
-            ("domain", canon.domain().into()),
-        ]));
-    } else {
-        terminal.say(&format!("proposed {id} ({})", canon.digest().short()));
-        terminal.note(&format!("next: cognitionos canon impact {}", dir.display()));
-        terminal.note(&format!("then: cognitionos canon approve {id} --as user:NAME"));
-    }
-    Ok(Exit::Done)
-}
-
-/// Whoever has a part in a change must be somebody in the canon in force.
-fn knows_actor(current: Option<&Canon>, who: &Actor) -> anyhow::Result<()> {
-    if current.is_some_and(|current| current.knows(who.as_str())) {
-        return Ok(());
-    }
-    Err(Failure::told(Exit::Refused, format!("the canon in force does not know {who}")))
-}
-
-/// Evidence must be an entry of this ledger, and one that can be evidence.
-fn knows_evidence(home: &Home, evidence: &[u64]) -> anyhow::Result<()> {
-    for seq in evidence {
-        let entry = home.scope()?.entry(*seq).map_err(told)?;
-        let kind = entry.map(|entry| entry.kind());
-        if !matches!(kind, Some(Kind::Evidence | Kind::Outcome)) {
-            let message = format!("entry {seq} is no evidence: name an outcome or evidence entry");
-            return Err(Failure::told(Exit::BadInput, message));
-        }
-    }
-    Ok(())
-}
-
-fn change(
-    id: &str,
-    actor: &str,
-    data: &Path,
-    terminal: &Terminal,
-    word: &str,
-    act: impl FnOnce(
-        &cog_gate::change::ChangeControl,
-        ProposalId,
-        &Actor,
-        &Canon,
-    ) -> Result<Vec<cog_ledger::Draft>, NotChanged>,
-) -> anyhow::Result<Exit> {
-    let bad = |error: &dyn std::fmt::Display| Failure::told(Exit::BadInput, error);
-    let id: ProposalId = id.parse().map_err(|error| bad(&error))?;
-    let who: Actor = actor.parse().map_err(|error| bad(&error))?;
-    let home = Home::change(data)?;
-    let change = home.change_control()?;
-    let proposal = change.proposal(id).ok_or_else(|| bad(&NotChanged::Unknown(id)))?;
-    let current = change.in_force(&proposal.domain);
-    let current = current.map(|digest| home.canon(digest)).transpose()?.flatten();
-    let current = current.ok_or_else(|| bad(&"the canon in force is not kept here"))?;
-    knows_actor(Some(&current), &who)?;
-    let proposed = home.canon(proposal.digest)?;
-    if proposed.is_none_or(|canon| !canon.test().failed.is_empty()) {
-        return Err(Failure::told(
-            Exit::Refused,
-            "the proposed canon is not kept here, or its tests fail",
-        ));
-    }
-    let drafts = act(&change, id, &who, &current).map_err(refused)?;
-    home.append(drafts)?;
-    if terminal.json {
-        terminal.emit(&Value::map([
-            ("proposal", Value::from(id)),
-            ("state", word.into()),
-            ("by", who.as_str().into()),
-        ]));
-    } else {
-        terminal.say(&format!("{word} {id} by {who}"));
-    }
-    Ok(Exit::Done)
-}
-
-fn refused(error: NotChanged) -> anyhow::Error {
-    let exit = match &error {
-        NotChanged::InForce(_) | NotChanged::BaseMoved | NotChanged::NoChange => Exit::Conflict,
-        NotChanged::Unknown(_) | NotChanged::Closed => Exit::BadInput,
-        NotChanged::Rule(_)
-        | NotChanged::Twice(_)
-        | NotChanged::NotAPerson(_)
-        | NotChanged::NotOfGroup { .. } => Exit::Refused,
-    };
-    Failure::told(exit, error)
-}
-
-fn list(data: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let home = Home::read(data)?;
-    let change = home.change_control()?;
-    if terminal.json {
-        let active = change.domains().map(|(domain, digest)| {
-            Value::map([("domain", Value::from(domain)), ("digest", digest.into())])
-        });
-        terminal.emit(&Value::map([
-            ("active", Value::list(active)),
-            ("proposals", Value::list(change.proposals().map(json))),
-        ]));
-        return Ok(Exit::Done);
-    }
-    for (domain, digest) in change.domains() {
-        terminal.say(&format!("{}  {domain}  {digest}", terminal.tint(Tone::Good, "in force")));
-    }
-    for proposal in change.proposals() {
-        let approved = proposal.approved_by.iter().map(String::as_str).collect::<Vec<_>>();
-        terminal.say(&format!(
-            "{:<8}  {}  {}  by {}, approved by {}",
-            state(&proposal.state),
-            proposal.id,
-            proposal.digest.short(),
-            proposal.by,
-            if approved.is_empty() { "nobody yet".to_owned() } else { approved.join(", ") }
-        ));
-    }
-    Ok(Exit::Done)
-}
-
-fn json(proposal: &Proposal) -> Value {
-    Value::map([
-        ("proposal", Value::from(proposal.id)),
-        ("domain", proposal.domain.as_str().into()),
-        ("digest", proposal.digest.into()),
-        ("base", proposal.base.into()),
-        ("by", proposal.by.as_str().into()),
-        ("approved_by", Value::list(proposal.approved_by.iter().map(String::as_str))),
-        ("evidence", Value::list(proposal.evidence.iter().copied())),
-        ("state", state(&proposal.state).into()),
-    ])
-}
-
-fn state(state: &ProposalState) -> &'static str {
-    match state {
-        ProposalState::Open => "open",
-        ProposalState::Activated => "activated",
-        ProposalState::Rejected { .. } => "rejected",
+            "no canon is in force in this ledger",
+            "cognitionos canon propose DIR --as user:NAME founds a domain",
+        )),
+        (Some(_), Some(_)) => Err(Failure::advise(
+            Exit::BadInput,
+            "several domains have a canon in force; name the digest",
+            "cognitionos canon list",
+        )),
     }
 }

@@ -15,12 +15,14 @@ pub(crate) use advice::advice;
 pub(crate) use bundle::public_key;
 
 use cog_base::Value;
+use cog_base::id::RunId;
 use cog_ledger::{Entry, Kind};
 use cog_store::{PAGE_MAX, Select};
 
 use crate::cli::{Common, LedgerCommand};
 use crate::failure::{Exit, Failure};
 use crate::folders;
+use crate::given;
 use crate::home::{Home, told};
 use crate::terminal::{Terminal, Tone, plain};
 
@@ -32,11 +34,12 @@ pub(crate) fn ledger(
     let data = common.data.as_path();
     match command {
         LedgerCommand::List { run, kind, last, from, limit } => {
-            let mut select = select(run.as_deref(), kind.as_deref())?;
+            let home = Home::read(data)?;
+            let mut select = select(&home, run.as_deref(), kind.as_deref())?;
             select.newest_first = from.is_none() && limit.is_none();
             select.from = from.unwrap_or(0);
             select.limit = if select.newest_first { *last } else { limit.unwrap_or(100) };
-            list(&Home::read(data)?, &select, terminal)
+            list(&home, &select, terminal)
         }
         LedgerCommand::Events { from, limit, types } => {
             events::events(&Home::read(data)?, (*from, *limit), types, terminal)
@@ -86,13 +89,18 @@ fn empty() -> anyhow::Error {
     )
 }
 
-fn select(run: Option<&str>, kind: Option<&str>) -> anyhow::Result<Select> {
-    let bad = |error: &dyn std::fmt::Display| Failure::told(Exit::BadInput, error);
+fn select(home: &Home, run: Option<&str>, kind: Option<&str>) -> anyhow::Result<Select> {
     let kinds = match kind {
-        Some(kind) => vec![kind.parse::<Kind>().map_err(|error| bad(&error))?],
+        Some(kind) => vec![kind.parse::<Kind>().map_err(|error| {
+            let kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+            Failure::advise(Exit::BadInput, error, format!("one of {}", kinds.join(", ")))
+        })?],
         None => Vec::new(),
     };
-    let session = run.map(str::parse).transpose().map_err(|error| bad(&error))?;
+    let session = run.map(given::run).transpose()?;
+    if let Some(run) = session {
+        home.knows(run)?;
+    }
     Ok(Select { kinds, session, ..Select::default() })
 }
 
@@ -112,11 +120,13 @@ fn list(home: &Home, select: &Select, terminal: &Terminal) -> anyhow::Result<Exi
         }
     }
     let more = home.scope()?.select(&Select { limit: 1, ..page }).map_err(told)?;
-    if select.newest_first && left == 0 && !more.is_empty() {
+    // Whoever reads JSON counts for themselves.
+    let cut = left == 0 && !more.is_empty() && !terminal.json;
+    if cut && select.newest_first {
         terminal.note("there are older ones: --last N shows more, --from 0 the oldest");
     }
     newest.iter().rev().try_for_each(|entry| listed(entry, terminal))?;
-    if !select.newest_first && left == 0 && !more.is_empty() {
+    if cut && !select.newest_first {
         terminal.note("there are more: --limit N shows them");
     }
     Ok(Exit::Done)
@@ -187,9 +197,12 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         | Kind::SegmentPruned => text("reason").to_owned(),
     };
     let kind = terminal.tint(tone, &format!("{:<18}", entry.kind().as_str()));
-    let id = terminal.tint(Tone::Faint, entry.id().unwrap_or_default());
+    let run = entry.session().map(|run| run.to_string());
+    let ids = [entry.id().map(str::to_owned), run].into_iter().flatten();
+    let ids: String = ids.map(|id| format!("  {}", terminal.tint(Tone::Faint, &id))).collect();
     let (seq, at) = (entry.seq(), entry.at());
-    format!("{seq:>6}  {at}  {kind} {:<16} {}  {id}", entry.actor(), plain(&about))
+    let line = format!("{seq:>6}  {at}  {kind} {:<16} {}", entry.actor(), plain(&about));
+    format!("{}{ids}", line.trim_end())
 }
 
 fn show(home: &Home, id: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -219,14 +232,23 @@ pub(crate) fn named(home: &Home, id: &str) -> anyhow::Result<Vec<Entry>> {
         Ok(seq) => scope.entry(seq).map_err(told)?.into_iter().collect(),
         Err(_) => scope.find(id).map_err(told)?,
     };
-    if entries.is_empty() {
+    if !entries.is_empty() {
+        return Ok(entries);
+    }
+    if let Ok(run) = id.parse::<RunId>() {
+        home.knows(run)?;
         return Err(Failure::advise(
             Exit::BadInput,
-            format!("there is no entry `{id}` in this ledger"),
-            "cognitionos ledger list",
+            format!("{run} is a run, which has many entries"),
+            format!("cognitionos ledger list --run {run}"),
         ));
     }
-    Ok(entries)
+    let whole = if given::is_cut(id) { "; ids are given whole" } else { "" };
+    Err(Failure::advise(
+        Exit::BadInput,
+        format!("there is no entry `{id}` in this ledger{whole}"),
+        "cognitionos ledger list",
+    ))
 }
 
 /// JSON with a member on each line.

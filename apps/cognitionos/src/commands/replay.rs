@@ -1,5 +1,7 @@
 //! `replay`: recompute runs and decisions from the ledger; with another canon, the impact.
 
+use std::collections::BTreeSet;
+
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_base::words::counted;
@@ -15,6 +17,7 @@ use cog_store::Select;
 use crate::canon_dir;
 use crate::cli::{Common, ReplayArgs};
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::home::{Home, told};
 use crate::terminal::{Terminal, Tone, plain};
 
@@ -48,13 +51,14 @@ pub(crate) fn replay(
 
 fn runs(args: &ReplayArgs, home: &Home) -> anyhow::Result<Vec<RunId>> {
     if let Some(run) = &args.run {
-        return Ok(vec![run.parse().map_err(|error| Failure::told(Exit::BadInput, error))?]);
+        return Ok(vec![given::run(run)?]);
     }
     if !args.all {
         let newest = home.newest_run()?;
-        return newest
-            .map(|run| vec![run])
-            .ok_or_else(|| Failure::told(Exit::BadInput, "this ledger has no run yet"));
+        return newest.map(|run| vec![run]).ok_or_else(|| {
+            let begin = "cognitionos run examples/01-quickstart/workflow.yaml";
+            Failure::advise(Exit::BadInput, "this ledger has no run yet", begin)
+        });
     }
     all_runs(home)
 }
@@ -297,9 +301,14 @@ pub(crate) fn show_impact(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let (mut decisions, mut unknown, mut flipped) = (0_u64, 0_u64, Vec::new());
+    let mut others = BTreeSet::new();
     for run in runs {
         for record in home.records(*run)? {
-            if !is_decision(&record.entry) || record.entry.domain() != other.domain() {
+            if !is_decision(&record.entry) {
+                continue;
+            }
+            if record.entry.domain() != other.domain() {
+                others.insert(record.entry.domain().to_owned());
                 continue;
             }
             decisions += 1;
@@ -307,14 +316,21 @@ pub(crate) fn show_impact(
             flipped.extend(impact(&record, other));
         }
     }
+    if decisions == 0 && !others.is_empty() {
+        return Err(of_another_domain(other, &others));
+    }
     if terminal.json {
         terminal.emit(&Value::map([
             ("canon", Value::from(other.digest())),
+            ("domain", other.domain().into()),
             ("decisions", decisions.into()),
             ("not_recomputable", unknown.into()),
             ("flipped", Value::list(flipped.iter().map(flipped_json))),
         ]));
         return Ok(Exit::Done);
+    }
+    if decisions == 0 {
+        terminal.note("no decision is recorded here yet, and so none would be another");
     }
     terminal.say(&format!(
         "{} of {decisions} recorded decisions would change under {} ({})",
@@ -338,6 +354,20 @@ pub(crate) fn show_impact(
         terminal.say(&format!("      {}", plain(&it.reason)));
     }
     Ok(Exit::Done)
+}
+
+/// A canon judges its own domain, and there is no decision of it.
+fn of_another_domain(other: &Canon, found: &BTreeSet<String>) -> anyhow::Error {
+    let found = found.iter().map(|domain| format!("`{domain}`")).collect::<Vec<_>>().join(", ");
+    Failure::advise(
+        Exit::BadInput,
+        format!(
+            "the canon {} is for the domain `{}`, and the decisions recorded here are of {found}",
+            other.name(),
+            other.domain()
+        ),
+        "name a canon of a domain that has decisions here: cognitionos canon list",
+    )
 }
 
 fn flipped_json(flipped: &Flipped) -> Value {

@@ -30,13 +30,15 @@ use cog_gate::Actor;
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_ledger::Kind;
 
-use self::ask::{Desk, people};
+use self::ask::Desk;
 use self::cancel::Ending;
 use self::signals::Signals;
 use crate::cli::{Common, RunArgs};
 use crate::clock;
+use crate::commands::approvals::people;
 use crate::failure::{Exit, Failure};
 use crate::folders;
+use crate::given;
 use crate::hands::{Committed, Workers};
 use crate::home::{CANON_KINDS, Home};
 use crate::models;
@@ -92,7 +94,7 @@ enum End {
 }
 
 pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let actor: Actor = args.actor.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
+    let actor = given::actor(&args.actor)?;
     // A workflow file is read and checked before anything is opened or written.
     let fresh = args.file.as_ref().map(|file| prepare(file, args, common, &actor)).transpose()?;
     let home = match &fresh {
@@ -159,12 +161,18 @@ pub(crate) fn prepare(
 ) -> anyhow::Result<Plan> {
     let source = read_workflow(file)?;
     let flow = cog_flow::parse(&source, &file.display().to_string()).map_err(|errors| {
-        Failure::told(Exit::BadInput, format!("the workflow has errors\n\n{errors}"))
+        Failure::advise(
+            Exit::BadInput,
+            format!("the workflow has errors\n\n{errors}"),
+            "mend these places; docs/guide/workflow.md says what can stand there",
+        )
     })?;
     let mut given = BTreeMap::new();
     for input in &args.input {
         let (name, value) = input.split_once('=').ok_or_else(|| {
-            Failure::told(Exit::BadInput, format!("`--input {input}` must be NAME=VALUE"))
+            let known: Vec<_> = flow.inputs.keys().map(String::as_str).collect();
+            let known = format!("--input NAME=VALUE; the workflow has: {}", known.join(", "));
+            Failure::advise(Exit::BadInput, format!("`--input {input}` has no value"), known)
         })?;
         given.insert(name.to_owned(), value.to_owned());
     }
@@ -179,7 +187,10 @@ pub(crate) fn prepare(
                 errors,
                 format!("--input {name}=VALUE, where the value is {}", input.kind.as_str()),
             ),
-            None => bad(&errors),
+            None => {
+                let advice = "--input NAME=VALUE; the workflow file says which there are";
+                Failure::advise(Exit::BadInput, errors, advice)
+            }
         }
     })?;
     let base = file.parent().filter(|base| !base.as_os_str().is_empty());
@@ -217,7 +228,11 @@ pub(crate) fn prepare(
 
 fn read_workflow(file: &Path) -> anyhow::Result<String> {
     let failed = |error: &dyn std::fmt::Display| {
-        Failure::told(Exit::BadInput, format!("cannot read {}: {error}", file.display()))
+        Failure::advise(
+            Exit::BadInput,
+            format!("cannot read {}: {error}", file.display()),
+            "name a workflow file; examples/01-quickstart/workflow.yaml is one",
+        )
     };
     let opened = std::fs::File::open(file).map_err(|error| failed(&error))?;
     let mut bytes = Vec::new();
@@ -225,7 +240,8 @@ fn read_workflow(file: &Path) -> anyhow::Result<String> {
     opened.take(WORKFLOW_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
     if bytes.len() as u64 > WORKFLOW_BYTES_MAX {
         let message = format!("{} is too large; a workflow has at most 1 MiB", file.display());
-        return Err(Failure::told(Exit::BadInput, message));
+        let advice = "keep what is large in files that steps read";
+        return Err(Failure::advise(Exit::BadInput, message, advice));
     }
     String::from_utf8(bytes).map_err(|error| failed(&error.utf8_error()))
 }
@@ -237,7 +253,7 @@ fn prepare_resume(
     cancel: Option<(Actor, String)>,
     common: &Common,
 ) -> anyhow::Result<Plan> {
-    let run: RunId = run.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
+    let run = given::run(run)?;
     let records = home.records(run)?;
     // A run that has ended needs nothing any more, whatever of it was erased since.
     if records.last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {

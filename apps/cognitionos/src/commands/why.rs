@@ -150,6 +150,8 @@ fn decision(record: &Record, terminal: &Terminal, verdict: &str) -> Vec<String> 
         lines.push(format!("It would be permitted {}.", plain(flip)));
     }
     lines.push("\nWhat was asked:".into());
+    let folder = told::standing(body);
+    lines.extend(folder.map(|(root, folder)| format!("  {}", told::stands(&root, &folder))));
     let args = body.at(&["intent", "context", "args"]).and_then(Value::as_map);
     let args = args.map(told::lines).unwrap_or_default();
     lines.extend(args.into_iter().map(|line| format!("  {line}")));

@@ -30,6 +30,19 @@ pub(crate) fn deed(action: &str, resource: &str) -> String {
     plain(&format!("{verb} {}", name.replace('"', "`")))
 }
 
+/// The root that an effect is in and the folder that it stands in, from the record of its
+/// decision.
+pub(crate) fn standing(body: &Value) -> Option<(String, String)> {
+    let root = body.at(&["intent", "context", "args", "root"])?.as_text()?;
+    let folder = body.at(&["snapshot", "folder", "path"])?.as_text()?;
+    Some((root.to_owned(), folder.to_owned()))
+}
+
+/// Where a root stands, in words.
+pub(crate) fn stands(root: &str, folder: &str) -> String {
+    format!("in the folder {} (root `{}`)", plain(folder), plain(root))
+}
+
 /// The arguments of an effect, or any other record, with one line for each value, named by its
 /// place: `document.invoice.amount_cents: 1248000 (12480.00)`.
 pub(crate) fn lines(record: &Map) -> Vec<String> {

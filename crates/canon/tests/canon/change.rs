@@ -283,20 +283,20 @@ fn differences_of_policies_facts_and_tests_are_said_in_words() {
         "\"ada\"",
         "\"eve\"",
         expect![[r#"
-        fact user:ada removed, was in [role:finance] with {}
-        fact user:eve added: in [role:finance] with {}
+        fact user:ada removed, was in role:finance
+        fact user:eve added: in role:finance
         and back:
-        fact user:ada added: in [role:finance] with {}
-        fact user:eve removed, was in [role:finance] with {}"#]],
+        fact user:ada added: in role:finance
+        fact user:eve removed, was in role:finance"#]],
     );
     changed(
         FACTS,
         ", { \"type\": \"Role\", \"id\": \"finance\" }]",
         "]",
         expect![[r#"
-        fact user:cfo changed from in [role:board, role:finance] with {} to in [role:board] with {}
+        fact user:cfo changed from in role:board, in role:finance to in role:board
         and back:
-        fact user:cfo changed from in [role:board] with {} to in [role:board, role:finance] with {}"#]],
+        fact user:cfo changed from in role:board to in role:board, in role:finance"#]],
     );
     changed(
         TESTS,
@@ -327,6 +327,20 @@ fn differences_of_policies_facts_and_tests_are_said_in_words() {
         and back:
         policy any changed"#]],
     );
+}
+
+#[test]
+fn a_difference_holds_what_was_and_what_is() {
+    let mut files = FILES.to_vec();
+    let before = house::load(&files);
+    let policies = files.iter_mut().find(|(path, _)| *path == POLICIES).unwrap();
+    let other = policies.1.replace("@id", "@reason(\"x\")\n@id");
+    policies.1 = &other;
+    let after = house::load(&files);
+    let [changed] = before.compare(&after).try_into().unwrap();
+    let (was, now) = (changed.before().unwrap(), changed.after().unwrap());
+    assert!(!was.contains("@reason") && now.contains("@reason(\"x\")\n@id"), "{changed:?}");
+    assert!(!changed.is_said_whole(), "a policy is more than its name");
 }
 
 #[test]

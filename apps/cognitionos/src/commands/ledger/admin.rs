@@ -11,6 +11,7 @@ use cog_store::Keep as _;
 use super::keeper::entitled;
 use super::{empty, public_key};
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::home::{Home, told};
 use crate::terminal::Terminal;
 
@@ -18,10 +19,6 @@ use crate::terminal::Terminal;
 const ERASED_NAMED_MAX: usize = 4_000;
 /// Entries are pruned by so many.
 const SEGMENT: u64 = 256;
-
-pub(super) fn actor(text: &str) -> anyhow::Result<Actor> {
-    text.parse().map_err(|error| Failure::told(Exit::BadInput, error))
-}
 
 pub(super) fn draft(kind: Kind, who: &Actor, data: Map) -> Draft {
     Draft {
@@ -38,7 +35,7 @@ pub(super) fn draft(kind: Kind, who: &Actor, data: Map) -> Draft {
 
 /// Change to a new signing key. Both keys sign the head that says so.
 pub(super) fn rotate(home: &Home, who: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let who = actor(who)?;
+    let who = given::actor(who)?;
     home.scope()?.tail().map_err(told)?.ok_or_else(empty)?;
     entitled(home, &who, "rotate the key")?;
     let committer = home.committer()?;
@@ -68,13 +65,14 @@ pub(super) fn erase(
     who: &str,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let who = actor(who)?;
+    let who = given::actor(who)?;
     entitled(home, &who, "erase")?;
     super::needed::refuse_what_is_needed(home, subject)?;
     let erasable = home.store.erasable(home.tenant, subject).map_err(told)?;
     if erasable.entries.is_empty() {
         let message = format!("nothing is kept about {subject:?}");
-        return Err(Failure::told(Exit::Failed, message));
+        let advice = "name whom a workflow's `subject` names, as it stands in its file";
+        return Err(Failure::advise(Exit::Failed, message, advice));
     }
     // Recorded first: whatever happens after, the ledger says why bodies are missing. What a
     // crash leaves is found by `ledger verify`, and erased by erasing again.
@@ -105,11 +103,12 @@ pub(super) fn prune(
     who: &str,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let who = actor(who)?;
+    let who = given::actor(who)?;
     let tail = home.scope()?.tail().map_err(told)?.ok_or_else(empty)?;
     if before > tail.frontier.size() {
         let entries = counted(tail.frontier.size(), "entry", "entries");
-        return Err(Failure::told(Exit::BadInput, format!("the ledger has {entries}")));
+        let message = format!("the ledger has {entries}");
+        return Err(Failure::advise(Exit::BadInput, message, "--before N, with N at most that"));
     }
     entitled(home, &who, "prune")?;
     declare_pruning(home, before, reason, &who)?;
@@ -173,9 +172,10 @@ fn declare_pruning(home: &Home, before: u64, reason: &str, who: &Actor) -> anyho
     if cut.is_empty() {
         return Err(match blocking(home, cut.start, before)? {
             Some(blocking) => blocking.refused(),
-            None => Failure::told(
+            None => Failure::advise(
                 Exit::BadInput,
                 "nothing can be pruned: whole segments of 256 entries of ended runs go, never the rest",
+                "a greater --before, when there are more entries of runs that have ended",
             ),
         });
     }
@@ -228,7 +228,7 @@ mod tests {
     fn a_pruning_that_is_cut_short_is_explained_and_finished() {
         let data = std::env::temp_dir().join(format!("cognitionos-prune-{}", std::process::id()));
         archive(&data);
-        let who = actor("user:operator").unwrap();
+        let who = given::actor("user:operator").unwrap();
         let declare = |before| {
             let home = Home::write(&data).unwrap();
             declare_pruning(&home, before, "after five years", &who).unwrap();

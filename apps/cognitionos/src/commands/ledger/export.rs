@@ -10,7 +10,6 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use cog_base::Value;
 use cog_ledger::{Entry, Kind};
 use cog_store::Select;
@@ -51,14 +50,11 @@ pub(super) fn export(
         if written.is_err() {
             drop(std::fs::remove_file(&partial));
         }
-        written.map_err(|error| match error.is::<Failure>() {
-            true => error,
-            false => error.context(format!("cannot write {}", path.display())),
-        })?;
+        written.map_err(|error| unwritten(path, error))?;
     }
     if let Some(path) = key {
         std::fs::write(path, format!("{}\n", public_key(home)?))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+            .map_err(|error| unwritten(path, error.into()))?;
     }
     if !to_stdout {
         let shown = wanted.output.display().to_string();
@@ -73,6 +69,17 @@ pub(super) fn export(
         }
     }
     Ok(Exit::Done)
+}
+
+fn unwritten(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    if error.is::<Failure>() {
+        return error;
+    }
+    Failure::advise(
+        Exit::Failed,
+        format!("cannot write {}: {error:#}", path.display()),
+        "name a file in a folder that is there and that you may write to",
+    )
 }
 
 fn write_file(home: &Home, wanted: &Wanted<'_>, path: &Path) -> anyhow::Result<()> {

@@ -8,17 +8,18 @@ use cog_base::{Digest, Value};
 use cog_ledger::Kind;
 use cog_store_sqlite::{Restored, SqliteStore};
 
-use super::admin::{actor, draft};
+use super::admin::draft;
 use super::advice::advice;
 use super::verify::{holds, look};
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::home::{Home, told};
 use crate::terminal::Terminal;
 
 /// Go on with an older copy. It must be whole. Whoever holds a later signed head will see that
 /// history was lost, and here stands that it was meant.
 pub(super) fn accept(dir: &Path, who: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let who = actor(who)?;
+    let who = given::actor(who)?;
     let (store, behind) = SqliteStore::look_behind(dir).map_err(told)?;
     for log in &behind {
         intact(&Home { store: store.clone(), tenant: log.tenant }, log)?;

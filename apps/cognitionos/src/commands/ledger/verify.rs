@@ -229,7 +229,11 @@ pub(crate) fn holds(looked: &Looked) -> String {
 /// An earlier head from a checkpoint or bundle file.
 fn earlier(path: &Path) -> anyhow::Result<Checkpoint> {
     let bad = |error: &dyn std::fmt::Display| {
-        Failure::told(Exit::BadInput, format!("{}: {error}", path.display()))
+        Failure::advise(
+            Exit::BadInput,
+            format!("{}: {error}", path.display()),
+            "--against FILE, by an earlier `ledger checkpoint` or `ledger export`",
+        )
     };
     let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
     if let Ok(checkpoint) = std::str::from_utf8(&bytes)

@@ -10,7 +10,7 @@ use cog_gate::Actor;
 use cog_gate::approvals::{NotCounted, Request};
 
 use super::signals::Signals;
-use crate::commands::approvals::arguments;
+use crate::commands::approvals::{arguments, people};
 use crate::home::Home;
 use crate::system::SystemClock;
 use crate::terminal::{Terminal, Tone, plain};
@@ -156,14 +156,6 @@ impl Desk<'_> {
             }
         }
     }
-}
-
-/// Who could answer a request: those in the groups it takes, but not who asks for it.
-pub(super) fn people(request: &Request, canon: &Canon) -> Vec<String> {
-    let own = |who: &String| *who == request.actor || *who == request.initiator;
-    let people = request.need.of.iter().flat_map(|group| canon.people(group));
-    let people: BTreeSet<String> = people.filter(|who| !own(who)).collect();
-    people.into_iter().filter(|who| !request.granted.contains(who)).collect()
 }
 
 fn is_yes(answer: &str) -> bool {

@@ -12,6 +12,7 @@ use cog_store::StoreError;
 use super::Plan;
 use crate::canon_dir;
 use crate::cli::RunArgs;
+use crate::commands::canon::warn_of_no_tests;
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, no_canon, told};
 use crate::terminal::{Terminal, Tone, plain};
@@ -88,7 +89,8 @@ pub(super) fn bind(
             canon.domain(),
             plan.domain
         );
-        return Err(Failure::told(Exit::BadInput, message));
+        let advice = "name a canon of that domain with --canon DIR";
+        return Err(Failure::advise(Exit::BadInput, message, advice));
     }
     match in_force {
         Some(digest) if digest == canon.digest() => {
@@ -97,7 +99,7 @@ pub(super) fn bind(
         }
         Some(digest) if args.canon.is_none() => {
             let message = format!(
-                "the folder {} is not the canon in force ({}); the one in force decides. To change it: cognitionos canon propose {}",
+                "the folder {} is not the canon in force ({}); the one in force decides. To change it: cognitionos canon propose {} --as user:NAME",
                 dir.display(),
                 digest.short(),
                 dir.display()
@@ -116,7 +118,7 @@ pub(super) fn bind(
             ),
             format!("cognitionos canon propose {} --as user:NAME", dir.display()),
         )),
-        None => founding(source, canon, &dir),
+        None => founding(source, canon, &dir, terminal),
     }
 }
 
@@ -152,8 +154,15 @@ fn in_force_as_kept(home: &Home, digest: Digest) -> anyhow::Result<Bound> {
 }
 
 /// The first canon of a domain, if its own tests pass.
-fn founding(source: Source, canon: Canon, dir: &Path) -> anyhow::Result<Bound> {
-    let failed = canon.test().failed.len();
+fn founding(
+    source: Source,
+    canon: Canon,
+    dir: &Path,
+    terminal: &Terminal,
+) -> anyhow::Result<Bound> {
+    let report = canon.test();
+    let failed = report.failed.len();
+    warn_of_no_tests(&report, terminal);
     if failed > 0 {
         let fail = "of the canon's tests fail";
         let fail = counted(failed as u64, "of the canon's tests fails", fail);

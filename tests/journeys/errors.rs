@@ -1,0 +1,154 @@
+//! What somebody asks for and cannot have: each error is one sentence, and one line that says
+//! what to do, in the same form everywhere.
+
+use cog_base::Value;
+
+use crate::program::{Answer, Folder, text};
+
+const RUN: &str = "run_01m7yb4qxbf438zjd8206fmvk4";
+const APPROVAL: &str = "apr_01m7yb4r66fdgag2kbjnj5dg9w";
+const PROPOSAL: &str = "prp_01m7yb4r66fdgag2kbjnj5dg9w";
+const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+/// `error: …` first, `  try: …` last and once.
+fn well_formed(arguments: &[&str], answer: &Answer) {
+    let tries = answer.err.lines().filter(|line| line.starts_with("  try: ")).count();
+    let error = answer.err.lines().find(|line| !line.starts_with("no canon"));
+    assert!(error.is_some_and(|line| line.starts_with("error: ")), "{arguments:?}\n{answer}");
+    assert_eq!(tries, 1, "{arguments:?}\n{answer}");
+    let last = answer.err.lines().last().unwrap();
+    assert!(last.len() > "  try: ".len() && last.starts_with("  try: "), "{arguments:?}\n{answer}");
+}
+
+/// An error that ends with this code, says this and advises that.
+fn tries(folder: &Folder, arguments: &[&str], code: i32, says: &str, advice: &str) {
+    let answer = folder.cog(arguments).ends(code);
+    well_formed(arguments, &answer);
+    let (error, tries) = answer.err.split_once("  try: ").unwrap();
+    assert!(error.contains(says), "{arguments:?} does not say `{says}`\n{answer}");
+    assert!(tries.contains(advice), "{arguments:?} does not advise `{advice}`\n{answer}");
+    let json = folder.cog(&[arguments, &["--json"]].concat()).ends(code).json();
+    assert!(text(&json, &["try"]).contains(advice), "{json}");
+    assert_eq!(json.get("exit").and_then(Value::as_int), Some(code.into()));
+}
+
+#[test]
+fn what_is_given_wrongly_says_what_to_give() {
+    let folder = Folder::new("errors-usage");
+    for (arguments, says, advice) in [
+        (&["frobnicate"][..], "unrecognized subcommand", "cognitionos --help"),
+        (&["run"], "<FILE>", "cognitionos run --help"),
+        (&["run", "w.yaml", "--imput", "a=b"], "'--imput'", "cognitionos run --help"),
+        (&["run", "w.yaml", "--environment", "X!"], "named by a-z", "cognitionos run --help"),
+        (&["run", "--cancel", RUN], "--reason", "cognitionos run --help"),
+        (&["ledger", "lst"], "'lst'", "cognitionos ledger --help"),
+        (&["ledger", "list", "--limit", "many"], "'many'", "cognitionos ledger list --help"),
+        (&["ledger", "prune", "--reason", "x"], "--before", "cognitionos ledger prune --help"),
+        (&["canon", "propose", "canon"], "--as", "cognitionos canon propose --help"),
+        (&["approvals", "approve", APPROVAL], "--as", "cognitionos approvals approve --help"),
+        (&["verify", "a.cogbundle"], "--key", "cognitionos verify --help"),
+        (&["completions", "tcsh"], "'tcsh'", "cognitionos completions --help"),
+        (&["run", "nope.yaml"], "cannot read nope.yaml", "examples/01-quickstart/workflow.yaml"),
+        (&["run", "nope.yaml", "--as", "cfo"], "`cfo` names nobody", "--as user:cfo"),
+        (&["ledger", "list"], "no data in the folder", "--data"),
+        (&["verify", "nope", "--key", "nope"], "could not read `nope`", "ledger export"),
+        (&["canon", "check", "nope"], "no canon.toml", "examples/01-quickstart/canon"),
+        (
+            &["canon", "diff", "nope", "active"],
+            "`nope` is no canon folder",
+            "cognitionos canon list",
+        ),
+    ] {
+        tries(&folder, arguments, 2, says, advice);
+    }
+    assert!(!folder.has("data"));
+}
+
+#[test]
+fn what_is_not_there_says_where_to_look() {
+    let folder = Folder::example("errors-unknown", "06-change-the-canon");
+    folder.cog(&["run", "workflow.yaml", "--canon", "canon-v1"]).ends(0);
+    let started = "cognitionos ledger list --kind session.started";
+    let listed = "cognitionos ledger list";
+    let (requests, canons) = ("cognitionos approvals list", "cognitionos canon list");
+    let with_as = |words: &[&'static str]| [words, &["--as", "user:controller"]].concat();
+    let (approve, answer) =
+        (with_as(&["canon", "approve", PROPOSAL]), with_as(&["approvals", "approve", APPROVAL]));
+    let (cut, spelled) =
+        (with_as(&["approvals", "approve", "apr_01m"]), with_as(&["canon", "activate", "5"]));
+    for (arguments, says, advice) in [
+        (&["ledger", "show", "9999"][..], "no entry `9999`", listed),
+        (&["ledger", "show", RUN], "no run", started),
+        (&["ledger", "proof", "dny_01m7…"], "ids are given whole", listed),
+        (&["ledger", "list", "--kind", "nope"], "`nope` is not a kind", "session.started"),
+        (&["ledger", "list", "--run", RUN], "no run", started),
+        (&["ledger", "list", "--run", "run_01m7"], "ids are given whole", started),
+        (&["ledger", "verify", "--against", "nope"], "nope", "ledger checkpoint"),
+        (&["why", "nope"], "no entry `nope`", listed),
+        (&["why", RUN], "no run", started),
+        (&["replay", "nope"], "`nope` is not an id", started),
+        (&["replay", RUN], "no run", started),
+        (&["run", "--resume", RUN], "no run", started),
+        (&["run", "--resume", "run_01j…"], "ids are given whole", started),
+        (&["run", "--cancel", RUN, "--reason", "x"], "no run", started),
+        (&["run", "workflow.yaml", "--input", "a"], "has no value", "--input NAME=VALUE"),
+        (&["run", "workflow.yaml", "--input", "a=b"], "no input `a`", "--input NAME=VALUE"),
+        (&["run", "workflow.yaml", "--canon", "nope"], "no canon.toml", "canon.toml"),
+        (&["run", "workflow.yaml", "--model", "nope"], "no #MODEL", "--model http"),
+        (&["canon", "diff", "active", "nope"], "`nope` is no canon folder", canons),
+        (&["canon", "diff", "active", DIGEST], "is kept here", canons),
+        (&approve, "no proposal", canons),
+        (&spelled, "`5` is not an id", canons),
+        (&answer, "no open run waits", requests),
+        (&cut, "ids are given whole", requests),
+    ] {
+        tries(&folder, arguments, 2, says, advice);
+    }
+    let run = text(&folder.entries("session.started")[0], &["session"]).to_owned();
+    tries(&folder, &["ledger", "show", &run], 2, "many entries", &format!("--run {run}"));
+}
+
+#[test]
+fn who_may_not_is_told_who_may() {
+    let folder = Folder::example("errors-refused", "01-quickstart");
+    let parked = folder.cog(&["run", "workflow.yaml"]).ends(8);
+    let (run, request) = (parked.id("run"), parked.id("apr"));
+    for who in ["user:operator", "agent:clerk", "user:nobody"] {
+        let approve = ["approvals", "approve", &request, "--as", who];
+        tries(&folder, &approve, 4, who, "--as somebody of those who may, such as user:cfo");
+    }
+    folder.cog(&["approvals", "approve", &request, "--as", "user:cfo"]).ends(0);
+    let again = ["approvals", "approve", &request, "--as", "user:controller"];
+    tries(&folder, &again, 4, "already answered", &format!("run --resume {run}"));
+
+    folder.copy("canon", "next");
+    folder.change("next/canon.toml", "resources_max = 500", "resources_max = 400");
+    let propose = |who| ["canon", "propose", "next", "--as", who];
+    tries(&folder, &propose("user:nobody"), 4, "does not know user:nobody", "user:cfo");
+    let same = ["canon", "propose", "canon", "--as", "user:cfo"];
+    tries(&folder, &same, 7, "in force already", "cognitionos canon list");
+    let id = folder.cog(&propose("user:cfo")).ends(0).says(&["--as user:controller"]).id("prp");
+    let act = |word, who| ["canon", word, &id, "--as", who].map(str::to_owned);
+    for (word, who, says, advice) in [
+        ("approve", "user:operator", "may not do this", "such as user:controller"),
+        ("approve", "agent:clerk", "no person", "--as a person, such as user:controller"),
+        ("activate", "user:cfo", "0 of 1 approvals", "--as user:controller"),
+    ] {
+        tries(&folder, &act(word, who).each_ref().map(String::as_str), 4, says, advice);
+    }
+    for words in [&["ledger", "rotate"][..], &["ledger", "erase", "somebody"]] {
+        tries(&folder, words, 4, "user:operator may not", "--as user:");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_says_where_it_could_be() {
+    let folder = Folder::example("errors-written", "02-refusal-and-why");
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
+    for arguments in [
+        &["ledger", "export", "-o", "nowhere/x.cogbundle"][..],
+        &["ledger", "export", "--key", "nowhere/x.vkey"],
+    ] {
+        tries(&folder, arguments, 1, "cannot write nowhere/x", "a folder that is there");
+    }
+}
