@@ -29,6 +29,33 @@ fn a_run_ends_with_the_code_of_its_status() {
     done.cog(&["run", "--resume", &run]).ends(7).says(&["has ended"]);
 }
 
+/// What is said to change a choice changes it, and what would not change it is not offered.
+#[test]
+fn a_choice_that_failed_says_what_would_change_it() {
+    let folder = Folder::example("no-plan", "03-choosing-a-plan");
+    let run = |inputs: &[&str]| folder.cog(&[&["run", "workflow.yaml"], inputs].concat());
+    let refused = run(&["--input", "deadline_hours=24"]).ends(4);
+    let refused = refused
+        .says(&["no plan can be taken. `air`: expected cost $95.00", "the deadline is 1 day"]);
+    let (plan, denial) = (refused.id("pln"), refused.id("dny"));
+    let why = folder.cog(&["why", &denial]).ends(0);
+    let why = why
+        .says(&["Permitted or not, its plan could not be taken: expected duration 2 days", &plan]);
+    for answer in [&refused.out, &why.out] {
+        assert!(!answer.contains("would be permitted"), "{answer}");
+    }
+    folder.cog(&["why", &plan]).ends(0).says(&[
+        "A plan could be taken if the budget were at least $95.00 (it is $40.00), by the plan `air`.",
+        "A plan could be taken if the deadline were at least 2 days (it is 1 day), by the plan `truck`.",
+    ]);
+    let day = ["--input", "deadline_hours=24", "--input"];
+    run(&[&day[..], &["budget_micros=95000000"]].concat()).ends(0).says(&["plan: air"]);
+    run(&[&day[..], &["budget_micros=94999999"]].concat()).ends(4);
+    run(&["--input", "deadline_hours=48"]).ends(0).says(&["plan: truck"]);
+    run(&["--input", "deadline_hours=47"]).ends(4);
+    folder.holds();
+}
+
 #[test]
 fn bad_usage_ends_with_two_and_writes_nothing() {
     let folder = Folder::new("bad-usage");

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::program::{Folder, workspace};
+use crate::program::{Folder, text, workspace};
 
 /// A code block: where it begins, its language, its text.
 struct Block {
@@ -122,4 +122,80 @@ fn each_workflow_of_the_guide_runs_under_its_canon() {
         tried += 1;
     }
     assert!(tried >= 6, "{tried} workflows");
+}
+
+/// The quickstart where the README looks for it.
+fn clone(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    let example = Folder::example(&format!("{name}-example"), "01-quickstart");
+    std::fs::create_dir_all(folder.path("examples")).unwrap();
+    std::fs::rename(example.path(""), folder.path("examples/01-quickstart")).unwrap();
+    folder
+}
+
+/// The ids that the tour means: of its run, of what it approves, of the refusal it asks about.
+fn meant(folder: &Folder, word: &str) -> String {
+    match word.split_once('_').map(|(prefix, _)| prefix) {
+        Some("run") => text(&folder.entries("session.started")[0], &["session"]).to_owned(),
+        Some("apr") => text(&folder.entries("approval.requested")[0], &["data", "id"]).to_owned(),
+        Some("dny") => {
+            let denials = folder.entries("denial");
+            let rule = "pay.no-approval-by-document";
+            let denial = denials.iter().find(|it| it.to_string().contains(rule)).unwrap();
+            text(denial, &["data", "id"]).to_owned()
+        }
+        _ => word.to_owned(),
+    }
+}
+
+/// A line without what is otherwise each time: ids, times, hashes, and how wide columns are.
+fn alike(line: &str) -> String {
+    let hex = |word: &str| word.len() == 12 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let word = |word: &str| {
+        let bare = word.trim_matches(['(', ')', ',', ':', '.']);
+        let id = bare.split_once('_').is_some_and(|(prefix, rest)| {
+            let known = ["run", "rcp", "dny", "apr", "pln"].contains(&prefix);
+            known && (rest.ends_with('…') || rest.len() == 26)
+        });
+        let time = bare.len() == 27 && bare.ends_with('Z');
+        if id || time || hex(bare) { word.replace(bare, "<it>") } else { word.to_owned() }
+    };
+    line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_tour_of_the_readme_goes_as_it_shows() {
+    let folder = clone("tour");
+    let (mut given, mut compared) = (0, 0);
+    let mut said = Vec::new();
+    let blocks = blocks("README.md").into_iter().filter(|block| block.language == "console");
+    for Block { place, text, .. } in blocks {
+        for line in text.lines() {
+            if let Some(command) = line.strip_prefix("$ cognitionos ") {
+                let words: Vec<_> =
+                    command.split_whitespace().map(|word| meant(&folder, word)).collect();
+                let answer = folder.cog(&words.iter().map(String::as_str).collect::<Vec<_>>());
+                assert!(matches!(answer.code, 0 | 4 | 8), "{place}: {line}\n{answer}");
+                said = answer.out.lines().chain(answer.err.lines()).map(alike).collect();
+                given += 1;
+            } else if !line.trim().is_empty() && line.trim() != "..." {
+                let shown = alike(line);
+                assert!(said.contains(&shown), "{place}: `{shown}` is not in\n{}", said.join("\n"));
+                compared += 1;
+            }
+        }
+    }
+    assert!(given >= 9 && compared >= 25, "{given} commands, {compared} lines");
+}
+
+#[test]
+fn the_stricter_canon_is_stricter_in_its_limit_alone() {
+    let folder = clone("stricter");
+    let stricter = "examples/01-quickstart/canon-stricter";
+    folder.cog(&["canon", "check", stricter]).ends(0);
+    let diff = ["canon", "diff", "examples/01-quickstart/canon", stricter, "--json"];
+    let differences = folder.cog(&diff).ends(0).json();
+    let names = differences.as_list().unwrap().iter();
+    let names = names.filter(|it| text(it, &["part"]) != "test").map(|it| text(it, &["name"]));
+    assert_eq!(names.collect::<Vec<_>>(), ["pay.large", "pay.small"]);
 }

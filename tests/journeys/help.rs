@@ -116,6 +116,77 @@ fn completions_know_the_commands() {
     }
 }
 
+/// Each shell that is here reads its script without an error.
+#[test]
+fn shells_can_load_their_completions() {
+    let folder = Folder::new("completions-load");
+    let mut loaded = Vec::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let file = format!("cognitionos.{shell}");
+        folder.write(&file, &folder.cog(&["completions", shell]).ends(0).out);
+        let checked = Command::new(shell).args(["-n", &file]).current_dir(folder.path("")).output();
+        // A shell that is not installed is nobody's who reads this.
+        let Ok(checked) = checked else { continue };
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(checked.status.success() && said.is_empty(), "{shell}: {said}");
+        loaded.push(shell);
+    }
+    println!("completions loaded by {loaded:?}");
+}
+
+/// The part of the manual about a command.
+fn section(manual: &str, command: &str) -> String {
+    let named = format!("`{command}`");
+    let sections = manual.split("\n## ").skip(1);
+    let own = sections.filter(|it| it.lines().next().is_some_and(|title| title.contains(&named)));
+    own.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_command_and_flag_is_in_the_manual() {
+    let folder = Folder::new("manual");
+    let manual = std::fs::read_to_string(workspace().join("docs/guide/cli.md")).unwrap();
+    let top = manual.split("\n## ").next().unwrap();
+    let mut flags = 0;
+    for words in commands(&folder) {
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = folder.cog(&arguments).ends(0).out;
+        let section = words.first().map_or(top.to_owned(), |first| section(&manual, first));
+        let group = help.contains("\nCommands:\n");
+        let line = words.join(" ");
+        assert!(group || section.contains(&line), "the manual has no `{line}`");
+        let options = help.lines().filter(|line| line.trim_start().starts_with('-'));
+        let long =
+            options.filter_map(|line| line.split_whitespace().find(|it| it.starts_with("--")));
+        for flag in long.map(|flag| flag.trim_end_matches([',', '.'])) {
+            let common = top.contains(flag) || ["--help", "--version"].contains(&flag);
+            assert!(common || section.contains(flag), "the manual has no {flag} of `{line}`");
+            flags += 1;
+        }
+    }
+    assert!(flags > 60, "{flags} flags");
+}
+
+#[test]
+fn exit_codes_are_the_same_in_help_and_manual() {
+    let folder = Folder::new("exit-codes");
+    let help = folder.cog(&["--help"]).ends(0).out.replace('\n', " ");
+    let (_, listed) = help.split_once("Exit codes: ").unwrap();
+    let codes = |text: &str| -> BTreeSet<u8> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        words.filter_map(|word| word.parse().ok()).collect()
+    };
+    let manual = std::fs::read_to_string(workspace().join("docs/guide/cli.md")).unwrap();
+    let rows = manual.lines().skip_while(|line| !line.starts_with("| Exit code"));
+    let rows = rows.skip(2).take_while(|line| line.starts_with('|'));
+    let first: Vec<&str> = rows.filter_map(|row| row.split('|').nth(1)).collect();
+    // The manual tells apart what is kept for later.
+    let mut told = codes(&first.join(" "));
+    assert!(manual.contains("3 is kept for sign-in"));
+    told.insert(3);
+    assert_eq!(codes(listed), told);
+}
+
 /// What bash offers for a line that was begun; nothing where there is no bash.
 fn offered(folder: &Folder, words: &[&str]) -> Option<String> {
     let begun = words.join(" ");

@@ -29,6 +29,7 @@ pub(crate) struct Cli {
 
 /// What every command understands.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "For every command")]
 pub(crate) struct Common {
     /// The folder that holds ledger, keys and bodies.
     #[arg(
@@ -308,13 +309,13 @@ Examples:
         #[arg(long)]
         kind: Option<String>,
         /// The newest so many, the newest last: what is shown without `--from` and `--limit`.
-        #[arg(long, default_value_t = 100, conflicts_with_all = ["from", "limit"])]
+        #[arg(long, value_name = "N", default_value_t = 100, conflicts_with_all = ["from", "limit"])]
         last: usize,
         /// From this entry on.
-        #[arg(long)]
+        #[arg(long, value_name = "N")]
         from: Option<u64>,
         /// The oldest so many.
-        #[arg(long)]
+        #[arg(long, value_name = "N")]
         limit: Option<usize>,
     },
     /// List entries as the CloudEvents that are sent out, oldest first.
@@ -349,7 +350,7 @@ Examples:
   cognitionos ledger verify
   cognitionos ledger verify --against head.txt")]
     Verify {
-        /// An earlier checkpoint, to show that the ledger only grew since.
+        /// An earlier checkpoint or bundle, to show that the ledger only grew since.
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,
     },
@@ -434,7 +435,7 @@ Examples:
   cognitionos ledger prune --before 1024 --reason 'kept for five years' --as user:cfo")]
     Prune {
         /// The first entry that stays.
-        #[arg(long)]
+        #[arg(long, value_name = "N")]
         before: u64,
         /// Why; it is kept in the ledger.
         #[arg(long, value_parser = reason)]
@@ -493,7 +494,7 @@ Examples:
         #[arg(default_value = "canon")]
         dir: PathBuf,
     },
-    /// Say in words how two canons differ.
+    /// Show how two canons differ, line by line.
     #[command(after_help = "\
 Examples:
   cognitionos canon diff active canon-v2

@@ -363,6 +363,7 @@ pub(crate) fn sealed_lines(
         let step = error.get("step").and_then(Value::as_text);
         let step = step.map_or_else(String::new, |step| format!("`{}`: ", plain(step)));
         let message = message.map_or_else(|| error.to_string(), |message| placed(message, file));
+        let message = timed(&message);
         lines.push(format!("  because: {step}{}", plain(&message)));
     }
     if let Some(outputs) = sealed.output.as_map().filter(|outputs| !outputs.is_empty()) {

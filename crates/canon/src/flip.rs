@@ -3,12 +3,13 @@
 //! Every candidate is put to the policies themselves: a change is reported only when the
 //! canon permits the changed request. Which values are tried is read from the conditions of
 //! the policies that the request meets: for a number those at which one of them turns, the
-//! nearest first; for a text those that one compares it with, and one that none does; for a
+//! nearest first, for an amount none below nothing; for a text those that one compares it with, and one that none does; for a
 //! resource or a principal the others of its type. A part that cannot help is not tried: one
 //! that what forbids does not read, or no permit. So nothing nearer is missed, but where a
 //! condition reckons in another way than by sums and multiples: then each number that is near
 //! is tried, ever further ones, and bisection finds the edge between.
 
+mod amount;
 mod change;
 mod draft;
 mod edges;

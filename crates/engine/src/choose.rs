@@ -18,6 +18,7 @@ use cog_optr::{Admissible, Candidate, Constraints, Envelope, Risk, StepEstimate,
 use crate::active::Active;
 use crate::engine::{Await, Engine, Turn};
 use crate::notice::What;
+use crate::prospects::{self, Fall, falls, ways};
 use crate::start::draft;
 
 /// What a flow asks to choose among.
@@ -50,22 +51,22 @@ impl Engine {
         let (canon, in_force) = self.canon_for(&active.origin.domain);
         let candidates: Vec<_> =
             plans.iter().map(|plan| self.candidate(active, &step, plan, canon.as_ref())).collect();
-        let found = match &canon {
-            Some(canon) => cog_optr::select(
-                &candidates,
-                &self.constraints(active, &constraints, canon),
-                &weights(canon),
-            ),
-            None => cog_optr::select(&candidates, &Constraints::default(), &no_weights()),
+        let (limits, prices) = match &canon {
+            Some(canon) => (self.constraints(active, &constraints, canon), weights(canon)),
+            None => (Constraints::default(), no_weights()),
         };
+        let found = cog_optr::select(&candidates, &limits, &prices);
         let table = found.to_value().get("candidates").cloned().unwrap_or(Value::Null);
         let chosen = found.chosen.and_then(|place| plans.get(place)).map(|plan| plan.id.clone());
+        let falls = match &chosen {
+            Some(_) => Vec::new(),
+            None => falls(&candidates, &found, &limits, &prices),
+        };
         let refusal = match &chosen {
             Some(_) => None,
-            None => self.refusal(id, &step, &plans, selection)?,
+            None => self.refusal(id, &step, (&plans, &falls), selection)?,
         };
-        let refused = refusal.as_ref().map(|it| it.reason.clone());
-        let reason = refused.or_else(|| self.rejected(id, &plans)).unwrap_or(NO_PLAN.to_owned());
+        let reason = prospects::reason(&candidates, &falls);
         let mut data = Map::from([
             ("id".into(), selection.into()),
             ("step".into(), step.to_string().into()),
@@ -76,7 +77,11 @@ impl Engine {
         let mut about = vec![("goal", Value::from(goal.as_str())), ("candidates", table.clone())];
         match &chosen {
             Some(chosen) => drop(data.insert("chosen".into(), chosen.as_str().into())),
-            None => about.push(("reason", reason.as_str().into())),
+            None => {
+                let flips = ways(&candidates, &limits, &prices);
+                about.push(("flips", Value::list(flips.iter().map(String::as_str))));
+                about.push(("reason", reason.as_str().into()));
+            }
         }
         let body = Some(BodyDraft { subject, bytes: Value::map(about).canonical() });
         let Some(active) = self.runs.get(&id) else {
@@ -107,19 +112,23 @@ impl Engine {
     }
 
     /// The gate's refusal of the first step of the first plan that it refuses, as an entry of
-    /// this selection.
+    /// this selection: rather of a plan that nothing else stands in the way of.
     fn refusal(
         &mut self,
         id: RunId,
         step: &StepPath,
-        plans: &[PlanSpec],
+        (plans, falls): (&[PlanSpec], &[Fall]),
         selection: SelectionId,
     ) -> Result<Option<Box<Refusal>>, NoEntropy> {
         let Some(active) = self.runs.get(&id) else { return Ok(None) };
         let (canon, in_force) = self.canon_for(&active.origin.domain);
         let world = self.world(canon.as_deref(), in_force);
-        let parts = plans.iter().flat_map(|plan| plan.steps.iter().map(move |part| (plan, part)));
-        for (plan, part) in parts {
+        // Without a canon nothing has a price, and no plan can be taken for that alone.
+        let beside = falls.iter().map(|fall| fall.beside.as_deref().filter(|_| canon.is_some()));
+        let mut plans: Vec<_> = plans.iter().zip(beside).collect();
+        plans.sort_by_key(|(_, beside)| beside.is_some());
+        let parts = plans.into_iter().flat_map(|it| it.0.steps.iter().map(move |part| (it, part)));
+        for ((plan, beside), part) in parts {
             let Some(Ok((actor, effect))) = read_part(active, part) else { continue };
             let name = format!("{step}.{}.{}", plan.id, part.id);
             let origin = &active.origin;
@@ -130,22 +139,16 @@ impl Engine {
                 continue;
             }
             let answer = self.gate.ask(question, &world, self.entropy.as_mut())?;
-            if let Answer::Refused(mut refusal) = answer {
+            if let Answer::Refused(refusal) = answer {
+                let mut refusal = match beside {
+                    Some(because) => refusal.in_vain(because),
+                    None => *refusal,
+                };
                 refusal.draft.data.insert("selection".into(), selection.into());
-                return Ok(Some(refusal));
+                return Ok(Some(Box::new(refusal)));
             }
         }
         Ok(None)
-    }
-
-    /// Why the first plan falls out to whose effect somebody said no.
-    fn rejected(&self, id: RunId, plans: &[PlanSpec]) -> Option<String> {
-        let active = self.runs.get(&id)?;
-        let mut parts = plans.iter().flat_map(|plan| &plan.steps);
-        parts.find_map(|part| {
-            let (actor, effect) = read_part(active, part)?.ok()?;
-            active.rejected.get(&(actor, effect.digest())).cloned()
-        })
     }
 
     fn candidate(
@@ -251,8 +254,6 @@ impl Engine {
         }
     }
 }
-
-pub(crate) const NO_PLAN: &str = "no candidate plan is admissible";
 
 /// The actor and the effect of a plan's step, what is wrong with them, or nothing when they
 /// are not known before the plan runs.

@@ -20,6 +20,7 @@ pub mod start;
 mod active;
 mod cancel;
 mod choose;
+mod prospects;
 mod retry;
 mod settle;
 mod steps;

@@ -1,5 +1,6 @@
 //! A refusal in words, and the smallest changes that would turn it round.
 
+use cog_base::json::parse;
 use cog_base::place::Place;
 use cog_base::{Micros, Value};
 use cog_canon::{Canon, Request};
@@ -8,6 +9,7 @@ use crate::cancel::{Hold, is_of_run};
 use crate::decision::{
     Check, CheckName, Decision, Outcome, Verdict, decide, stays_inside, wants_network, ways_to,
 };
+use crate::gate::Refusal;
 use crate::intent::Intent;
 use crate::snapshot::{Access, Snapshot};
 
@@ -140,6 +142,26 @@ fn outside(check: &Check, intent: &Intent) -> Option<String> {
         _ => return None,
     };
     Some(said)
+}
+
+impl Refusal {
+    /// The refusal of a part of something that fails all the same, `because`: to change the part
+    /// is no way out then, and none is named.
+    #[must_use]
+    pub fn in_vain(mut self, because: &str) -> Self {
+        self.flips.clear();
+        let Some(body) = &mut self.draft.body else { return self };
+        let record = std::str::from_utf8(&body.bytes).ok().and_then(|text| parse(text).ok());
+        if let Some(Value::Map(mut record)) = record
+            && let Some(Value::Map(trace)) = record.get_mut("trace")
+        {
+            trace.insert("flips".into(), Value::list(Vec::<Value>::new()));
+            trace.remove("flips_cut");
+            trace.insert("in_vain".into(), because.into());
+            body.bytes = Value::Map(record).canonical();
+        }
+        self
+    }
 }
 
 /// What would turn a refusal round, in words.

@@ -62,6 +62,29 @@ fn judge(
     })
 }
 
+/// What a candidate would have to be given so that it could be taken. Nothing for one that can
+/// be taken as it is, and for one that something else stands in the way of.
+#[must_use]
+pub fn room(candidate: &Candidate, constraints: &Constraints, weights: &Weights) -> Option<Room> {
+    let free = Constraints { budget: None, deadline_ms: None, ..constraints.clone() };
+    let Ok(Outcome::Scored { cost, latency_ms, .. }) = judge(candidate, &free, weights) else {
+        return None;
+    };
+    let over = |found: u64, max: Option<u64>| max.is_some_and(|max| found > max);
+    let budget = over(cost.get(), constraints.budget.map(Micros::get)).then_some(cost);
+    let deadline_ms = over(latency_ms, constraints.deadline_ms).then_some(latency_ms);
+    (budget.is_some() || deadline_ms.is_some()).then_some(Room { budget, deadline_ms })
+}
+
+/// The least that a candidate needs where it has less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// The budget, if the one there is is too small.
+    pub budget: Option<Micros>,
+    /// Milliseconds until the deadline, if there are too few.
+    pub deadline_ms: Option<u64>,
+}
+
 /// Who would have to approve, when no step would be refused.
 fn admissible(steps: &[StepEstimate]) -> Result<Vec<String>, Fault> {
     let mut approvals = BTreeSet::new();

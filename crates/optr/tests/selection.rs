@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use cog_base::{Digest, Micros};
 use cog_optr::{
     Admissible, Candidate, Constraints, Envelope, MAX_CANDIDATES, MAX_STEPS, Outcome, Risk,
-    StepEstimate, Used, Weights, select,
+    StepEstimate, Used, Weights, room, select,
 };
 
 fn weights() -> Weights {
@@ -291,4 +291,32 @@ fn a_long_reason_is_cut() {
     let no = Admissible::No { code: "canon".to_owned(), reason: "é".repeat(10_000) };
     let text = verdict(vec![StepEstimate { admissible: no, ..step("a") }], &Constraints::default());
     assert_eq!(text.chars().count(), "canon: ".len() + cog_optr::MAX_REASON_CHARS);
+}
+
+/// What a plan lacks is the least that lets it be taken, and nothing is lacked by one that can be
+/// taken or that something else stands in the way of.
+#[test]
+fn what_a_plan_lacks_is_the_least_that_lets_it_be_taken() {
+    let (budget, deadline) = (Micros::new(99), 999);
+    for (budget, deadline_ms, lacks) in [
+        (None, None, (None, None)),
+        (Some(budget), None, (Some(100), None)),
+        (None, Some(deadline), (None, Some(1_000))),
+        (Some(budget), Some(deadline), (Some(100), Some(1_000))),
+        (Some(Micros::new(100)), Some(1_000), (None, None)),
+    ] {
+        let tight = Constraints { budget, deadline_ms, ..Constraints::default() };
+        let only = plan("only", vec![step("a")]);
+        let found = room(&only, &tight, &weights());
+        let found = found.map_or((None, None), |it| (it.budget.map(Micros::get), it.deadline_ms));
+        assert_eq!(found, lacks);
+        let budget = lacks.0.map(Micros::new).or(budget);
+        let enough = Constraints { budget, deadline_ms: lacks.1.or(deadline_ms), ..tight };
+        assert_eq!(select(&[only], &enough, &weights()).chosen, Some(0));
+    }
+    let reason = "no".to_owned();
+    let refused = Admissible::No { code: "canon.forbidden".to_owned(), reason };
+    let refused = plan("refused", vec![StepEstimate { admissible: refused, ..step("a") }]);
+    let tight = Constraints { budget: Some(budget), ..Constraints::default() };
+    assert_eq!(room(&refused, &tight, &weights()), None);
 }

@@ -149,6 +149,13 @@ fn decision(record: &Record, terminal: &Terminal, verdict: &str) -> Vec<String> 
     for flip in flips.iter().filter_map(Value::as_text) {
         lines.push(format!("It would be permitted {}.", plain(flip)));
     }
+    if let Some(because) = body.at(&["trace", "in_vain"]).and_then(Value::as_text) {
+        let because = plain(&told::timed(because));
+        lines.push(format!("Permitted or not, its plan could not be taken: {because}."));
+    }
+    if let Some(choice) = entry.data().get("selection").and_then(Value::as_text) {
+        lines.push(format!("It is of a choice among plans: cognitionos why {}", plain(choice)));
+    }
     lines.push("\nWhat was asked:".into());
     let folder = told::standing(body);
     lines.extend(folder.map(|(root, folder)| format!("  {}", told::stands(&root, &folder))));
@@ -334,6 +341,10 @@ fn plan(record: &Record) -> Vec<String> {
         if let Some(score) = candidate.get("score").and_then(Value::as_map) {
             lines.push(format!("            {}", scored(score)));
         }
+    }
+    let flips = member("flips").and_then(Value::as_list).unwrap_or_default();
+    for flip in flips.iter().filter_map(Value::as_text) {
+        lines.push(format!("A plan could be taken {}.", plain(&told::timed(flip))));
     }
     lines
 }

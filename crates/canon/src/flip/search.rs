@@ -8,6 +8,7 @@ use cog_base::json::Integer;
 use crate::Canon;
 use crate::evaluate::{Evaluation, Judged, Request};
 use crate::flip::FLIPS_MAX;
+use crate::flip::amount::least;
 use crate::flip::change::{Change, Flip};
 use crate::flip::draft::{Draft, Part, attributes};
 use crate::flip::edges::{Edges, Reader};
@@ -254,7 +255,7 @@ impl<'a> Search<'a> {
     fn changes(&mut self, known: &Known<'a>, part: &Part) -> Vec<Change> {
         match part {
             Part::Number { path, from } => {
-                let numbers = values(&self.edges(known, part), *from);
+                let numbers = values(&self.edges(known, part), *from, self.least(path));
                 self.cut |= numbers.len() > PAIRED_MAX;
                 let numbers = numbers.into_iter().take(PAIRED_MAX);
                 numbers.map(|to| Change::number(path, *from, to)).collect()
@@ -282,6 +283,11 @@ impl<'a> Search<'a> {
                 names.into_iter().map(|to| Change::Principal { from: from.clone(), to }).collect()
             }
         }
+    }
+
+    /// The least number that is tried at a path.
+    fn least(&self, path: &str) -> i64 {
+        least(path, &self.canon.settings().envelope.amount_paths)
     }
 
     /// What the policies that the request meets compare a part of its context with.
@@ -316,8 +322,10 @@ impl<'a> Search<'a> {
         from: i64,
     ) -> Option<(Change, Evaluation)> {
         let edges = self.edges(known, &Part::Number { path: path.to_owned(), from });
-        let (mut below, mut above) = (from, from);
-        for to in values(&edges, from) {
+        let least = self.least(path);
+        // What is less than nothing is as good as refused.
+        let (mut below, mut above) = (from, from.max(least.saturating_sub(1)));
+        for to in values(&edges, from, least) {
             let Some(found) = self.try_number(path, from, to) else {
                 *if to < from { &mut below } else { &mut above } = to;
                 continue;
@@ -424,9 +432,9 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The numbers worth trying instead of one, nearest first. Between two edges all are one, so
+/// The numbers worth trying instead of one and not below `least`, nearest first. Between two edges all are one, so
 /// that the nearest is enough; where edges may be missing, there are more.
-fn values(edges: &Edges, from: i64) -> Vec<i64> {
+fn values(edges: &Edges, from: i64, least: i64) -> Vec<i64> {
     let beside = |edge: &i64| if *edge > from { *edge } else { edge.saturating_sub(1) };
     let mut values: BTreeSet<i64> = edges.numbers.iter().map(beside).collect();
     if edges.bent {
@@ -434,7 +442,9 @@ fn values(edges: &Edges, from: i64) -> Vec<i64> {
         values.extend(edges.mentioned.0.iter().flat_map(near));
         values.extend(around(from));
     }
-    let possible = |it: &i64| *it != from && Integer::new(*it).is_some();
+    // Below the least all is one, too.
+    values.insert(from.max(least));
+    let possible = |it: &i64| *it != from && *it >= least && Integer::new(*it).is_some();
     let mut values: Vec<_> = values.into_iter().filter(possible).collect();
     values.sort_by_key(|other| other.abs_diff(from));
     values

@@ -134,7 +134,9 @@ impl Wish {
     fn others(&self) -> Vec<(Change, Self)> {
         let mut changes = Vec::new();
         for (path, from) in self.numbers() {
-            let to = NUMBERS.filter(|to| *to != from);
+            // Less than nothing is no way out for an amount.
+            let is_amount = path == "args.cents";
+            let to = NUMBERS.filter(|to| *to != from && (*to >= 0 || !is_amount));
             changes.extend(to.map(|to| Change::Number {
                 path: path.into(),
                 from,

@@ -51,6 +51,26 @@ fn flips_are_said_in_words() {
     .assert_eq(&said(other, TWELVE));
 }
 
+/// Who owes nobody anything pays nobody: only what makes sense is named.
+#[test]
+fn an_amount_below_nothing_is_no_way_out() {
+    let less = format!("@id(\"a\") permit (principal, action, resource) when {{ {CENTS} < 0 }};");
+    expect![""].assert_eq(&said(&less, TWELVE));
+    let after_fees = less.replace("< 0", "+ 1300 <= 1000");
+    expect![""].assert_eq(&said(&after_fees, TWELVE));
+    let nothing = less.replace("< 0", "<= 0");
+    expect!["if args.document.amount_cents were at most 0 (it is 1200)"]
+        .assert_eq(&said(&nothing, TWELVE));
+    let small = less.replace("< 0", "<= 1000");
+    let refund = TWELVE.replace("1200", "-5");
+    let positive = small.replace("};", &format!("&& {CENTS} > 0 }};"));
+    expect!["if args.document.amount_cents were at least 1 (it is -5)"]
+        .assert_eq(&said(&positive, &refund));
+    let above_debts = less.replace("< 0", "> -3");
+    expect!["if args.document.amount_cents were at least 0 (it is -5)"]
+        .assert_eq(&said(&above_debts, &refund));
+}
+
 #[test]
 fn nothing_is_found_where_nothing_helps() {
     expect![""].assert_eq(&said("@id(\"a\") forbid (principal, action, resource);", TWELVE));

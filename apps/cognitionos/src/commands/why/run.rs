@@ -82,7 +82,7 @@ fn ended(sealed: &Record, records: &[Record], terminal: &Terminal) {
     let part = |name| error.and_then(|error| error.get(name)?.as_text()).map(plain);
     if let Some(why) = part("message").or_else(|| part("reason")) {
         let step = part("step").map_or_else(String::new, |step| format!("step `{step}`: "));
-        terminal.say(&format!("Because: {step}{why}"));
+        terminal.say(&format!("Because: {step}{}", told::timed(&why)));
     }
     for line in undone_lines(records, error) {
         terminal.say(&format!("  {line}"));
