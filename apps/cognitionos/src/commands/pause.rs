@@ -1,13 +1,12 @@
 //! `pause` and `unpause`: holding a run that is open, and letting it go on.
 
 use cog_base::Value;
-use cog_base::id::RunId;
 use cog_engine::replay::replay_run;
-use cog_gate::Actor;
 
 use super::run::engine;
 use crate::cli::{Common, HoldArgs};
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::home::Home;
 use crate::terminal::Terminal;
 
@@ -17,12 +16,12 @@ pub(crate) fn hold(
     common: &Common,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let bad = |error: &dyn std::fmt::Display| Failure::told(Exit::BadInput, error);
-    let run: RunId = args.run.parse().map_err(|error| bad(&error))?;
-    let who: Actor = args.actor.parse().map_err(|error| bad(&error))?;
+    let run = given::run(&args.run)?;
+    let who = given::actor(&args.actor)?;
     let home = Home::change(&common.data)?;
     let history = replay_run(&home.records(run)?).map_err(|error| {
-        Failure::told(Exit::Failed, format!("{run} cannot be rebuilt: {error}"))
+        let message = format!("{run} cannot be rebuilt: {error}");
+        Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
     })?;
     let does = if pauses { "paused" } else { "let go on" };
     history.can_hold(pauses).map_err(|why| {

@@ -262,7 +262,8 @@ fn prepare_resume(
     }
     home.complete(&records)?;
     let history = replay_run(&records).map_err(|error: Mismatch| {
-        Failure::told(Exit::Failed, format!("{run} cannot be resumed: {error}"))
+        let message = format!("{run} cannot be resumed: {error}");
+        Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
     })?;
     for (name, path) in history.places() {
         folders::keep_apart(name, Path::new(path), &common.data)?;

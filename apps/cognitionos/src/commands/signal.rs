@@ -6,10 +6,10 @@ use cog_base::{Clock as _, Value};
 use cog_engine::Sent;
 use cog_engine::replay::replay_run;
 use cog_flow::Signal;
-use cog_gate::Actor;
 
 use crate::cli::{Common, SignalArgs};
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::home::Home;
 use crate::system::SystemClock;
 use crate::terminal::Terminal;
@@ -19,12 +19,12 @@ pub(crate) fn signal(
     common: &Common,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let bad = |error: &dyn std::fmt::Display| Failure::told(Exit::BadInput, error);
-    let run: RunId = args.run.parse().map_err(|error| bad(&error))?;
+    let run = given::run(&args.run)?;
     let sent = read(args)?;
     let home = Home::change(&common.data)?;
     let history = replay_run(&home.records(run)?).map_err(|error| {
-        Failure::told(Exit::Failed, format!("{run} cannot be rebuilt: {error}"))
+        let message = format!("{run} cannot be rebuilt: {error}");
+        Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
     })?;
     let draft = history.signal(&sent).map_err(|why| {
         let Signal { id, name, .. } = &sent.signal;
@@ -42,15 +42,15 @@ pub(crate) fn signal(
 
 /// What is to be sent, checked before anything is opened.
 fn read(args: &SignalArgs) -> anyhow::Result<Sent> {
-    let bad = |error: &dyn std::fmt::Display| Failure::told(Exit::BadInput, error);
-    let from: Actor = args.actor.parse().map_err(|error| bad(&error))?;
+    let from = given::actor(&args.actor)?;
     let payload = parse(&args.payload).map_err(|error| {
-        bad(&format!("`--payload` is no JSON: {error}; text is written as '\"text\"'"))
+        let message = format!("`--payload` is no JSON: {error}");
+        Failure::advise(Exit::BadInput, message, "--payload '{\"name\": 1}'; a text is '\"text\"'")
     })?;
     let id = args.id.clone().unwrap_or_else(|| SystemClock.now().to_string());
     let (name, from) = (args.name.clone(), from.as_str().to_owned());
     let signal = Signal { id, name, from, payload };
-    signal.check().map_err(|error| bad(&error))?;
+    signal.check().map_err(|error| Failure::told(Exit::BadInput, error))?;
     Ok(Sent { signal, subject: args.subject.clone() })
 }
 
