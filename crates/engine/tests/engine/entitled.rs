@@ -14,11 +14,9 @@ const STRANGERS: [&str; 5] =
     ["user:cfo", "agent:clerk", "user:nobody", "service:engine", "agent:operator"];
 
 fn refusals(house: &House) -> Vec<(String, String, String)> {
-    let refused = house.notices.iter().filter_map(|notice| match &notice.what {
-        What::NotCancelled { who, code, reason, .. } => {
-            Some((who.clone(), code.clone(), reason.clone()))
-        }
-        _ => None,
+    let refused = house.notices.iter().filter_map(|notice| {
+        let What::NotCancelled { who, code, reason, .. } = &notice.what else { return None };
+        Some((who.clone(), code.clone(), reason.clone()))
     });
     refused.collect()
 }
@@ -117,9 +115,9 @@ fn a_run_that_is_being_ended_is_not_ended_again() {
     let before = house.story(run);
     house.restart_to_cancel_by("user:operator", true);
     assert_eq!(house.story(run), before);
-    let told = house.notices.iter().filter_map(|notice| match &notice.what {
-        What::EndsAlready { cancelled } => cancelled.clone(),
-        _ => None,
+    let told = house.notices.iter().filter_map(|notice| {
+        let What::EndsAlready { cancelled } = &notice.what else { return None };
+        cancelled.clone()
     });
     let told: Vec<_> = told.map(|it| (it.by, it.reason)).collect();
     let first = ("user:ada".to_owned(), "wrong supplier".to_owned());
@@ -161,9 +159,9 @@ fn an_answer_to_what_was_given_up_does_not_count() {
     house.cancel(run);
     assert_eq!(waits(&house), 0);
     house.answer(run, Ok(()));
-    let told = house.notices.iter().filter_map(|notice| match &notice.what {
-        What::NotCounted { message, .. } => Some(message.clone()),
-        _ => None,
+    let told = house.notices.iter().filter_map(|notice| {
+        let What::NotCounted { message, .. } = &notice.what else { return None };
+        Some(message.clone())
     });
     let [told] = told.collect::<Vec<_>>().try_into().unwrap();
     assert!(told.contains("does not wait for an answer"), "{told}");
