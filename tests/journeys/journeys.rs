@@ -24,6 +24,7 @@ mod errors;
 mod examples;
 mod files;
 mod help;
+mod histories;
 mod json;
 mod keeping;
 mod kills;

@@ -5,6 +5,7 @@ mod advice;
 mod bundle;
 mod events;
 mod export;
+mod histories;
 mod keeper;
 mod needed;
 mod proof;

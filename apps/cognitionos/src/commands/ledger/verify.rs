@@ -1,6 +1,7 @@
 //! `ledger verify`: the whole of the own ledger: of its bundle, as anybody would check it, and
 //! of the tables that entries are found by, which no bundle has. Damage ends nothing: all that
-//! is wrong is told, and what holds all the same.
+//! is wrong is told, and what holds all the same. Where nothing is damaged, the histories of the
+//! runs are held to what they must show.
 
 #![expect(
     clippy::disallowed_methods,
@@ -20,6 +21,7 @@ use cog_ledger::bundle::{Check, Verified, read_head};
 use super::advice::advice;
 use super::bundle::Contents;
 use super::empty;
+use super::histories;
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, told};
 use crate::terminal::{Terminal, Tone};
@@ -103,6 +105,10 @@ pub(crate) fn look(home: &Home, against: &[Checkpoint]) -> anyhow::Result<Looked
         if !is_told && known.insert((finding.seq, finding.code)) || finding.seq.is_none() {
             findings.add(finding.seq, finding.code, finding.message);
         }
+    }
+    // What the runs did is asked once it is sure what they recorded.
+    if findings.is_empty() {
+        findings = histories::check(home)?;
     }
     Ok(Looked { findings, size, held: tables.held, verified, way_out: None })
 }
