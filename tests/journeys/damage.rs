@@ -132,6 +132,31 @@ fn all_that_is_damaged_is_told_and_what_holds_all_the_same() {
 }
 
 #[test]
+fn what_is_old_is_looked_at_when_it_is_asked_for_and_never_handed_on() {
+    let folder = Folder::example("damage-old", "04-survives-kill-9");
+    let run = |number: usize| {
+        let pages = format!("folder=pages-{number}");
+        folder.cog(&["run", "workflow.yaml", "--input", "pause_ms=1", "--input", &pages]).ends(0)
+    };
+    let mut number = 0;
+    while number == 0 || entries(&folder).1 <= 1_000 {
+        run(number);
+        number += 1;
+    }
+    folder.cog(&["doctor"]).ends(0).says(&["newest 1000 entries hold; --deep looks at all"]);
+    folder.cog(&["doctor", "--deep"]).ends(0).says(&["all that stands beside them hold"]);
+    damage(&folder, &format!("DELETE FROM body WHERE place = {}", place(3)));
+    folder.cog(&["doctor", "--deep"]).ends(1).says(&["entry 3: ", "body.absent"]);
+    folder.cog(&["ledger", "export"]).ends(1).says(&["entry 3", "body.absent"]);
+    // It is of another run, long ended.
+    run(number);
+    folder.cog(&["doctor"]).ends(0);
+    let newer = "SELECT place FROM body ORDER BY place DESC LIMIT 1 OFFSET 100";
+    damage(&folder, &format!("DELETE FROM body WHERE place = ({newer})"));
+    folder.cog(&["doctor"]).ends(1).says(&["body.absent"]);
+}
+
+#[test]
 fn no_more_is_told_in_words_than_can_be_read() {
     let folder = Folder::example("damage-many", "04-survives-kill-9");
     folder.cog(&["run", "workflow.yaml", "--input", "pause_ms=1"]).ends(0);
@@ -154,8 +179,10 @@ fn a_run_does_not_go_on_without_a_body_that_nobody_erased() {
         damage(&folder, &format!("DELETE FROM body WHERE place = {}", place(seq)));
         let refused = folder.cog(&["run", "--resume", &run]).ends(1);
         refused.says(&["body.absent", &format!("entry {seq}"), "ledger verify"]);
-        let shown = folder.cog(&["ledger", "show", &seq.to_string()]).ends(0);
-        shown.says(&["missing, and no entry says that it was erased"]);
+        for command in [&["ledger", "show"][..], &["why"]] {
+            let shown = folder.cog(&[command, &[&seq.to_string()]].concat()).ends(1);
+            shown.says(&["body.absent: missing, and no entry says that it was erased"]);
+        }
         let replayed = folder.cog(&["replay", &run, "--json"]).ends(1).json();
         assert_eq!(text(&replayed, &["result"]), "damaged", "{replayed}");
         folder.cog(&["replay", &run]).ends(1).says(&["damaged", "body.absent"]);

@@ -196,14 +196,18 @@ impl Home {
         Ok(erasures)
     }
 
-    /// Why the body of an entry is not here, in words.
-    pub(crate) fn gone(&self, seq: u64) -> anyhow::Result<String> {
-        let erasures = self.erasures()?;
-        Ok(match erasures.of(seq) {
-            Some(by) => format!("erased, as entry {by} says"),
-            None if erasures.explains(seq) => "erased".to_owned(),
-            None => "body.absent: missing, and no entry says that it was erased".to_owned(),
-        })
+    /// Why the body that a record should have is not here, in words, and whether that is damage.
+    pub(crate) fn gone(&self, record: &Record) -> anyhow::Result<Option<(String, bool)>> {
+        if record.body.is_some() || record.entry.commit().is_none() {
+            return Ok(None);
+        }
+        let (erasures, seq) = (self.erasures()?, record.entry.seq());
+        let gone = match erasures.of(seq) {
+            Some(by) => (format!("erased, as entry {by} says"), false),
+            None if erasures.explains(seq) => ("erased".to_owned(), false),
+            None => ("body.absent: missing, and no entry says that it was erased".to_owned(), true),
+        };
+        Ok(Some(gone))
     }
 
     /// Refuse records of which a body is missing that no entry accounts for.

@@ -207,14 +207,16 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
 }
 
 fn show(home: &Home, id: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Done;
     for entry in named(home, id)? {
         let record = home.record(entry)?;
         let mut shown =
             vec![("entry", value(&record.entry)?), ("leaf", record.entry.leaf().into())];
-        if let Some(body) = record.body {
+        if let Some((why, is_damage)) = home.gone(&record)? {
+            shown.push(("body", why.into()));
+            exit = if is_damage { Exit::Failed } else { exit };
+        } else if let Some(body) = record.body {
             shown.push(("body", body));
-        } else if record.entry.commit().is_some() {
-            shown.push(("body", home.gone(record.entry.seq())?.into()));
         }
         let shown = Value::map(shown);
         if terminal.json {
@@ -223,7 +225,7 @@ fn show(home: &Home, id: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
             terminal.say(&pretty(&shown, 0));
         }
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// The entries that a number or an id names.

@@ -27,19 +27,27 @@ pub(crate) fn why(args: &WhyArgs, common: &Common, terminal: &Terminal) -> anyho
     for entry in named(&home, &args.id)? {
         records.push(home.record(entry)?);
     }
+    let mut exit = Exit::Done;
     for record in &records {
+        let gone = home.gone(record)?;
+        if gone.as_ref().is_some_and(|(_, is_damage)| *is_damage) {
+            exit = Exit::Failed;
+        }
         if terminal.json {
-            terminal.emit(&json(record));
+            terminal.emit(&json(record, gone.map(|(why, _)| why)));
         } else {
             let alone = records.len() == 1;
             let about = if alone { receipt_of(&home, record)? } else { None };
             tell(record, about.as_ref(), terminal);
+            if let Some((why, _)) = gone {
+                terminal.say(&format!("  its record: {why}"));
+            }
         }
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
-fn json(record: &Record) -> Value {
+fn json(record: &Record, gone: Option<String>) -> Value {
     let entry = &record.entry;
     Value::map([
         ("seq", Value::from(entry.seq())),
@@ -49,6 +57,7 @@ fn json(record: &Record) -> Value {
         ("canon", entry.canon().into()),
         ("data", Value::Map(entry.data().clone())),
         ("record", record.body.clone().into()),
+        ("gone", gone.into()),
     ])
 }
 
@@ -115,7 +124,7 @@ fn signal(record: &Record) -> Vec<String> {
     let mut lines = vec![format!("{who} sent the signal `{name}` ({id}) on {}.", entry.at())];
     match record.body.as_ref().and_then(|body| body.get("payload")) {
         Some(payload) => lines.push(format!("  It says {}", plain(&payload.to_string()))),
-        None => lines.push("What it said has been erased.".into()),
+        None => lines.push("What it said is not here any more.".into()),
     }
     lines
 }
@@ -137,7 +146,7 @@ fn decision(record: &Record, terminal: &Terminal, verdict: &str) -> Vec<String> 
         terminal.tint(tone, verdict)
     )];
     let Some(body) = &record.body else {
-        lines.push("What exactly was asked, and what was checked, has been erased.".into());
+        lines.push("What exactly was asked, and what was checked, is not here any more.".into());
         return lines;
     };
     if let Some(reason) = body.at(&["trace", "reason"]).and_then(Value::as_text) {
@@ -327,7 +336,8 @@ fn plan(record: &Record) -> Vec<String> {
         let body = record.body.as_ref().and_then(|body| body.get(name));
         body.or_else(|| record.entry.data().get(name))
     };
-    let goal = member("goal").and_then(Value::as_text).map_or("what was erased".into(), plain);
+    let goal =
+        member("goal").and_then(Value::as_text).map_or("what is not here any more".into(), plain);
     let mut lines = vec![if chosen.is_empty() {
         format!("No plan was admissible for `{goal}`:")
     } else {
