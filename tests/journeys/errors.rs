@@ -114,6 +114,21 @@ fn what_is_not_there_says_where_to_look() {
 }
 
 #[test]
+fn what_a_run_needs_and_has_not_says_how_to_give_it() {
+    let folder = Folder::example("errors-needs", "01-quickstart");
+    let elsewhere = ["run", "workflow.yaml", "--input", "folder=nowhere"];
+    tries(&folder, &elsewhere, 2, "of root `invoices`", "make the folder");
+    folder.write("recordings/reader.jsonl", "{");
+    tries(&folder, &["run", "workflow.yaml"], 2, "cassette is not JSON", "record anew");
+    folder.change("workflow.yaml", "uses: file.read", "uses: file.raed");
+    let broken = ["run", "workflow.yaml"];
+    tries(&folder, &broken, 2, "`file.raed`", "docs/guide/workflow.md");
+    folder.change("canon/canon.toml", "domain =", "domian =");
+    tries(&folder, &["canon", "check"], 2, "canon.toml:4:1", "docs/guide/canon.md");
+    assert!(!folder.has("out"));
+}
+
+#[test]
 fn who_may_not_is_told_who_may() {
     let folder = Folder::example("errors-refused", "01-quickstart");
     let parked = folder.cog(&["run", "workflow.yaml"]).ends(8);

@@ -168,7 +168,11 @@ impl Home {
             select = select.after(last);
             page.iter().for_each(&mut take);
         }
-        Err(Failure::told(Exit::Limit, "the ledger is larger than one command reads"))
+        Err(Failure::advise(
+            Exit::Limit,
+            "the ledger is larger than one command reads",
+            "ask for a part of it: cognitionos ledger list --from N --limit N",
+        ))
     }
 
     /// A run's entries with their bodies, oldest first.
@@ -252,8 +256,9 @@ impl Home {
     pub(crate) fn canon(&self, digest: Digest) -> anyhow::Result<Option<Canon>> {
         let Some(files) = self.scope()?.canon(digest).map_err(told)? else { return Ok(None) };
         let source = Source::new(files.into_iter().map(|(path, text)| (path, text.into_bytes())));
-        let canon = Canon::load(&source)
-            .map_err(|error| Failure::told(Exit::Failed, format!("the kept canon: {error}")))?;
+        let canon = Canon::load(&source).map_err(|error| {
+            Failure::advise(Exit::Failed, format!("the kept canon: {error}"), SEE_WHAT_HOLDS)
+        })?;
         if canon.digest() != digest {
             return Err(no_canon(digest));
         }

@@ -26,6 +26,12 @@ use crate::failure::{Exit, Failure};
 use crate::hands::Adapters;
 use crate::system::{env, program};
 
+/// What to do about a root whose folder cannot be opened.
+const MAKE_IT: &str = "make the folder, or say `create: true` of the root in the workflow file";
+/// What to do about a cassette that cannot be read.
+const ANOTHER_CASSETTE: &str = "mend the file, or put it away and record anew: --model MODEL \
+                                --record FILE";
+
 /// Make the adapters of a run whose workflow stands in `base`.
 pub(crate) fn adapters(
     args: &RunArgs,
@@ -56,14 +62,15 @@ fn with(
     let file = FileAdapter::new();
     file.bind(run, roots).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-        Failure::told(Exit::BadInput, format!("{error}{}", cause.unwrap_or_default()))
+        let message = format!("{error}{}", cause.unwrap_or_default());
+        Failure::advise(Exit::BadInput, message, MAKE_IT)
     })?;
     let hosts = canon.map(|canon| canon.settings().hosts.clone()).unwrap_or_default();
     let process = ProcessAdapter::new(program()?);
     let mut folders = BTreeMap::new();
     for (name, root) in roots {
         let folder = WorkFolder::open(&root.path, root.write, root.create)
-            .map_err(|error| Failure::told(Exit::BadInput, error))?;
+            .map_err(|error| Failure::advise(Exit::BadInput, error, MAKE_IT))?;
         folders.insert(name.clone(), folder);
     }
     process.bind(run, folders);
@@ -145,8 +152,14 @@ fn configured(name: &str, model: &Model, base: &Path) -> anyhow::Result<Provider
         return Ok(Provider::Cassette(Arc::new(cassette(&path)?)));
     }
     let url = model.base_url.as_deref().unwrap_or(OPENAI_URL);
-    let server = OpenAi::new(url, model.model.as_deref().unwrap_or(name), api_key(url))
-        .map_err(|error| Failure::told(Exit::BadInput, format!("model `{name}`: {error}")))?;
+    let server = OpenAi::new(url, model.model.as_deref().unwrap_or(name), api_key(url)).map_err(
+        |error| {
+            let message = format!("model `{name}`: {error}");
+            let advice =
+                format!("mend [models.{name}] in canon.toml: cognitionos canon propose DIR");
+            Failure::advise(Exit::BadInput, message, advice)
+        },
+    )?;
     Ok(Provider::OpenAi(Arc::new(server)))
 }
 
@@ -158,11 +171,13 @@ fn cassette(path: &Path) -> anyhow::Result<Cassette> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => {
             let message = format!("cannot read {}: {error}", path.display());
-            return Err(Failure::told(Exit::BadInput, message));
+            return Err(Failure::advise(Exit::BadInput, message, ANOTHER_CASSETTE));
         }
     };
-    Cassette::parse(&text)
-        .map_err(|error| Failure::told(Exit::BadInput, format!("{}: {error}", path.display())))
+    Cassette::parse(&text).map_err(|error| {
+        let message = format!("{}: {error}", path.display());
+        Failure::advise(Exit::BadInput, message, ANOTHER_CASSETTE)
+    })
 }
 
 /// A cassette that is being recorded.

@@ -16,7 +16,7 @@ pub(super) fn proof(home: &Home, id: &str, terminal: &Terminal) -> anyhow::Resul
     let scope = home.scope()?;
     let checkpoint = scope.checkpoint().map_err(told)?.ok_or_else(empty)?;
     let path = inclusion(&mut Tree(scope.as_ref()), entry.seq(), checkpoint.size())
-        .map_err(|error| Failure::told(Exit::Failed, error))?;
+        .map_err(|error| Failure::advise(Exit::Failed, error, "cognitionos ledger verify"))?;
     let proof = ProvenEntry::new(entry, path, checkpoint);
     print(&proof.to_string(), "proof", terminal)
 }
