@@ -103,8 +103,12 @@ impl Engine {
         let mut active = history.active;
         self.forget_stale(&mut active);
         self.runs.insert(id, active);
-        self.arm_budget(id, had_ms, turn);
-        let mut late = Vec::new();
+        let (mut over, mut late) = (None, Vec::new());
+        match self.budget_timer(id, had_ms) {
+            Some((timer, 0)) => over = Some(timer),
+            Some((timer, ms)) => turn.output(Output::Arm { timer, ms }),
+            None => {}
+        }
         for (step, Armed { at, ms }) in timers {
             let ms = ms.saturating_sub(self.now().ms_since(at));
             let timer = Timer { run: id, name: step.to_string() };
@@ -119,6 +123,8 @@ impl Engine {
         if let Some((who, reason)) = resumption.cancel {
             self.cancel(id, who, reason, turn)?;
         }
+        // A run whose time is over begins nothing any more.
+        over.into_iter().try_for_each(|timer| self.due(timer, turn))?;
         for (receipt, step, intent) in lost {
             self.find_out(id, receipt, step, intent, turn)?;
         }

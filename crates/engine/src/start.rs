@@ -78,17 +78,18 @@ impl Engine {
             facts(start.run, &start.initiator),
         );
         self.runs.insert(start.run, Active::new(origin, start.flow, run));
-        self.arm_budget(start.run, 0, turn);
+        if let Some((timer, ms)) = self.budget_timer(start.run, 0) {
+            turn.output(Output::Arm { timer, ms });
+        }
         self.act(start.run, actions, turn)
     }
 
-    /// Arm the timer that ends the run, less the time it has had.
-    pub(crate) fn arm_budget(&mut self, run: RunId, had_ms: u64, turn: &mut Turn) {
-        let minutes = self.runs.get(&run).and_then(|active| active.flow.budget.minutes);
-        if let Some(minutes) = minutes {
-            let ms = minutes.saturating_mul(60_000).saturating_sub(had_ms);
-            turn.output(Output::Arm { timer: Timer { run, name: BUDGET_TIMER.into() }, ms });
-        }
+    /// The timer that ends the run, and what is left of its time, in milliseconds; nothing
+    /// when its time is not bounded.
+    pub(crate) fn budget_timer(&self, run: RunId, had_ms: u64) -> Option<(Timer, u64)> {
+        let minutes = self.runs.get(&run).and_then(|active| active.flow.budget.minutes)?;
+        let timer = Timer { run, name: BUDGET_TIMER.into() };
+        Some((timer, minutes.saturating_mul(60_000).saturating_sub(had_ms)))
     }
 
     /// Seal the run if it has ended, or park it if only somebody outside can bring it on.

@@ -43,3 +43,16 @@ fn a_run_that_is_taken_up_first_does_not_take_what_another_holds() {
     house.give(Input::Probed { run, receipt, found: cog_gate::Found::Done(output) });
     assert_eq!(receipts(&house, waits), 1);
 }
+
+#[test]
+fn a_run_whose_time_is_over_begins_nothing_when_it_is_taken_up_again() {
+    let mut house = House::new();
+    let read = "uses: file.read, with: { root: out, path: a }";
+    let run = house.start_with("budget: { minutes: 1 }", &format!("  - {{ id: a, {read} }}\n"));
+    house.later(61_000);
+    house.restart();
+    let story = house.story(run);
+    let expected = ["receipt", "evidence timer", "outcome abandoned 1", "session.sealed failed"];
+    assert_eq!(story, expected);
+    house.assert_replays(run);
+}

@@ -88,6 +88,7 @@ impl Desk {
             match ready {
                 Ok(()) => {
                     bound.insert(run);
+                    engine.claim(&records);
                     resumptions.push(Resumption { records, cancel: None });
                 }
                 Err(why) => house.tell(Told::Left { tenant, run, why }),
