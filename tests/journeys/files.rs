@@ -126,7 +126,7 @@ fn inputs_are_checked_before_anything_is_written() {
     folder.write("w.yaml", &format!("{inputs}{steps}"));
     for (given, words) in [
         (&["--input", "count=three"][..], "takes a whole number"),
-        (&["--input", "count"], "must be NAME=VALUE"),
+        (&["--input", "count"], "--input NAME=VALUE"),
         (&["--input", "count=3", "--input", "cuont=3"], "did you mean `count`?"),
         (&[], "the input `count` is missing"),
     ] {

@@ -81,7 +81,7 @@ pub struct Options {
     /// for a node that shares its tenants with others: it claims before it works.
     pub claims_itself: bool,
     /// How long a claim lasts, and so how soon others take over from a node that died. Each
-    /// commit renews it; [`PostgresStore::renew`] does for tenants that are quiet.
+    /// commit renews it; [`cog_store::Shared::renew`] does for tenants that are quiet.
     pub lease: Duration,
     /// How long one call waits for a server that is away.
     pub patience: Duration,

@@ -170,6 +170,10 @@ impl Reading<'_> {
             let error = super::denied("approval_rejected", reason, Some("service:gate"));
             return Some((place, Raw::Fell(Fall::refused(place, path, Some(error)), None)));
         }
+        // Nobody who is named could ever answer.
+        if let What::Denial { error, .. } = &event.what {
+            return Some((place, Raw::Fell(Fall::refused(place, path, error.clone()), None)));
+        }
         let What::Requested(request) = &event.what else { return None };
         let next = places.iter().find(|next| **next > place).copied();
         let answers = self.log.answers.get(&request.id)?;

@@ -68,6 +68,9 @@ fn a_step_that_asks_people_waits_for_enough_of_them() {
     keeps(SIGN, &format!("{ask}2 yes q s user:cfo\n3 yes q s user:bob\n3 {rest}"));
     keeps(SIGN, &format!("{ask}2 yes q s user:cfo\n3 no q s user:bob\n3 seal refused"));
     keeps(SIGN, &format!("{ask}60000 timer s\n60000 seal refused"));
+    // Nobody who is named could ever answer.
+    keeps(SIGN, "1 denial s\n1 seal refused");
+    breaks(SIGN, &format!("1 denial s\n3 {rest}"), "history.needs");
     breaks(
         SIGN,
         &format!("{ask}2 yes q s user:cfo\n3 yes q s user:ada\n3 {rest}"),

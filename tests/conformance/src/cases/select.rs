@@ -150,7 +150,9 @@ pub fn any_conditions_together(place: &dyn Place) {
     let all = house.entries(tenant(1));
     let mut dice = SeededEntropy::new(11);
     for _ in 0..500 {
-        let kinds = (0..dice.below(4)).map(|_| Kind::ALL[dice.below(Kind::ALL.len() as u64) as usize]).collect();
+        let kinds = (0..dice.below(4))
+            .map(|_| Kind::ALL[dice.below(Kind::ALL.len() as u64) as usize])
+            .collect();
         let id = &all[dice.below(all.len() as u64) as usize];
         let select = Select {
             from: dice.below(400),
