@@ -18,7 +18,7 @@ use crate::folders;
 use crate::hands::{Adapters, perform, probe};
 use crate::models;
 
-/// Adapters by run.
+/// Adapters by tenant and run.
 pub(crate) struct Toolbox {
     runtime: Handle,
     /// The file of the master key: no root may hold it.
@@ -26,7 +26,8 @@ pub(crate) struct Toolbox {
     bound: Arc<Mutex<Bound>>,
 }
 
-type Bound = HashMap<RunId, Arc<Adapters>>;
+/// The id of a run is chosen by who asks for it: it says nothing without the tenant.
+type Bound = HashMap<(TenantId, RunId), Arc<Adapters>>;
 
 impl Toolbox {
     pub(crate) fn new(runtime: Handle, master_key: &Path) -> Self {
@@ -40,8 +41,9 @@ fn lock(bound: &Mutex<Bound>) -> MutexGuard<'_, Bound> {
 }
 
 impl Kit for Toolbox {
-    fn hands(&self, _: TenantId) -> Box<dyn Hands> {
-        Box::new(Bench { runtime: self.runtime.clone(), bound: Arc::clone(&self.bound) })
+    fn hands(&self, tenant: TenantId) -> Box<dyn Hands> {
+        let (runtime, bound) = (self.runtime.clone(), Arc::clone(&self.bound));
+        Box::new(Bench { tenant, runtime, bound })
     }
 
     fn bind(&self, ready: &Ready<'_>) -> Result<(), String> {
@@ -65,24 +67,25 @@ impl Kit for Toolbox {
         let roots = folders::admitted(&roots, base, ready.canon);
         let adapters = models::bound(base, ready.canon, ready.run, &roots);
         let adapters = adapters.map_err(|error| error.to_string())?;
-        lock(&self.bound).insert(ready.run, Arc::new(adapters));
+        lock(&self.bound).insert((ready.tenant, ready.run), Arc::new(adapters));
         Ok(())
     }
 
-    fn unbind(&self, run: RunId) {
-        lock(&self.bound).remove(&run);
+    fn unbind(&self, tenant: TenantId, run: RunId) {
+        lock(&self.bound).remove(&(tenant, run));
     }
 }
 
 /// The hands of one engine.
 struct Bench {
+    tenant: TenantId,
     runtime: Handle,
     bound: Arc<Mutex<Bound>>,
 }
 
 impl Bench {
     fn of(&self, run: RunId) -> Option<Arc<Adapters>> {
-        lock(&self.bound).get(&run).cloned()
+        lock(&self.bound).get(&(self.tenant, run)).cloned()
     }
 }
 
@@ -109,5 +112,47 @@ impl Hands for Bench {
             Some(adapters) => probe(&self.runtime, adapters, (run, receipt), effect, inbox),
             None => inbox.send(Input::Probed { run, receipt, found: Found::CannotTell }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cog_base::id::Uuid;
+    use cog_node::Root;
+
+    use super::*;
+
+    fn tenant(number: u128) -> TenantId {
+        TenantId::from_uuid(Uuid::from_u128(number))
+    }
+
+    #[test]
+    fn a_tenant_that_takes_the_id_of_the_run_of_another_has_neither_its_folders_nor_its_end() {
+        let home = std::env::temp_dir().join(format!("cog-kit-{}", std::process::id()));
+        std::fs::create_dir_all(&home).unwrap();
+        let home = folders::real(&home);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let tools = Toolbox::new(runtime.handle().clone(), &home.join("key"));
+        let run = RunId::from_uuid(Uuid::from_u128(7));
+        let bind = |tenant: TenantId, name: &str| {
+            let path = home.join(name).display().to_string();
+            let root = Root { path, write: true, create: true };
+            let (base, roots) = (home.display().to_string(), [("out".to_owned(), root)].into());
+            tools.bind(&Ready { tenant, run, base: &base, roots: &roots, canon: None }).unwrap();
+            lock(&tools.bound).get(&(tenant, run)).cloned().unwrap()
+        };
+        let bench = |tenant| {
+            let (runtime, bound) = (tools.runtime.clone(), Arc::clone(&tools.bound));
+            Bench { tenant, runtime, bound }
+        };
+        let victim = bind(tenant(1), "victim");
+        let attacker = bind(tenant(2), "attacker");
+        assert!(Arc::ptr_eq(&bench(tenant(1)).of(run).unwrap(), &victim));
+        assert!(Arc::ptr_eq(&bench(tenant(2)).of(run).unwrap(), &attacker));
+        assert!(bench(tenant(3)).of(run).is_none());
+        tools.unbind(tenant(2), run);
+        assert!(bench(tenant(2)).of(run).is_none());
+        assert!(Arc::ptr_eq(&bench(tenant(1)).of(run).unwrap(), &victim));
+        std::fs::remove_dir_all(&home).unwrap();
     }
 }

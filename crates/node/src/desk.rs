@@ -160,7 +160,7 @@ impl Desk {
         // Whether the end could be read does not matter.
         drop(self.house.committer.head(tenant));
         for run in office.bound {
-            self.house.kit.unbind(run);
+            self.house.kit.unbind(tenant, run);
         }
         if office.hands.under_way() == 0 {
             self.wound_up(tenant);

@@ -32,7 +32,9 @@ pub struct Ready<'a> {
     pub canon: Option<&'a Canon>,
 }
 
-/// Adapters, bound run by run.
+/// Adapters, bound run by run. Who asks chooses the id of a run, so that two tenants may have
+/// runs of one id: a run is named by its tenant and its id, and hands of one tenant never act
+/// with what is bound for another.
 pub trait Kit: Send + Sync {
     /// Hands for the engine of a tenant.
     fn hands(&self, tenant: TenantId) -> Box<dyn Hands>;
@@ -43,6 +45,6 @@ pub trait Kit: Send + Sync {
     /// Why this node cannot perform them, in words.
     fn bind(&self, ready: &Ready<'_>) -> Result<(), String>;
 
-    /// Forget a run that has ended or went elsewhere.
-    fn unbind(&self, run: RunId);
+    /// Forget a run of a tenant that has ended or went elsewhere.
+    fn unbind(&self, tenant: TenantId, run: RunId);
 }

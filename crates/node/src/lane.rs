@@ -219,7 +219,7 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
     for notice in notices {
         is_stopped |= matches!(notice.what, What::Stopped { .. });
         if matches!(notice.what, What::Sealed(_)) {
-            house.kit.unbind(notice.run);
+            house.kit.unbind(tenant, notice.run);
         }
         if let What::NotCounted { approval, message } = &notice.what {
             not_counted.insert(*approval, message.clone());

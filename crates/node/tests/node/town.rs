@@ -106,7 +106,7 @@ impl Kit for Tools {
         }
     }
 
-    fn unbind(&self, _: RunId) {}
+    fn unbind(&self, _: TenantId, _: RunId) {}
 }
 
 pub(crate) struct Town {

@@ -284,3 +284,16 @@ fn a_session_is_recorded_again_when_somebody_went_on_from_the_log() {
     committer.forgive(TENANT);
     assert_eq!(of_run().unwrap().len(), 1);
 }
+
+#[test]
+fn what_a_tenant_breaks_refuses_nothing_of_another_that_has_a_run_of_the_same_id() {
+    let store = MemoryStore::new();
+    let committer = committer_on(&store, Box::new(Overtaken(store.shelf().unwrap())));
+    let of = |tenant| {
+        let session = Some(RunId::from_uuid(Uuid::from_u128(5)));
+        committer.append_blocking(vec![(tenant, Draft { session, ..evidence("1") })])
+    };
+    assert!(of(LOST).is_err());
+    assert!(matches!(of(LOST).map_err(Arc::into_inner), Err(Some(AppendError::Behind { .. }))));
+    assert!(of(TENANT).is_ok());
+}

@@ -1,6 +1,6 @@
 //! The thread that appends.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(super) struct Worker {
     counters: Arc<Counters>,
     /// Sessions an append of which failed. What they submitted behind it was made in the
     /// belief that it would be recorded: a journal has no gaps, so none of it is.
-    broken: HashMap<RunId, TenantId>,
+    broken: HashSet<(TenantId, RunId)>,
 }
 
 /// Closes the queue and answers what waits, whatever ends the thread.
@@ -62,7 +62,7 @@ impl Worker {
         queue: Arc<Queue>,
         counters: Arc<Counters>,
     ) -> Self {
-        let (queue, broken) = (Closing(queue), HashMap::new());
+        let (queue, broken) = (Closing(queue), HashSet::new());
         Self { writer, clock, entropy, queue, counters, broken }
     }
 
@@ -79,7 +79,7 @@ impl Worker {
                     let result = self.writer.rotate(tenant, now, &mut *self.entropy);
                     reply(result.map_err(Arc::new));
                 }
-                Turn::Forgive(tenant) => self.broken.retain(|_, whose| *whose != tenant),
+                Turn::Forgive(tenant) => self.broken.retain(|(whose, _)| *whose != tenant),
                 Turn::End => return,
             }
         }
@@ -125,10 +125,13 @@ impl Worker {
         if self.broken.is_empty() {
             return;
         }
-        let of = |draft: &Draft| draft.session.filter(|session| self.broken.contains_key(session));
-        while let Some(submission) = batch.find(|(_, draft)| of(draft).is_some()) {
+        // Tenants may have sessions of one id: what breaks one's refuses nothing of another's.
+        let of = |(tenant, draft): &(TenantId, Draft)| {
+            draft.session.filter(|session| self.broken.contains(&(*tenant, *session)))
+        };
+        while let Some(submission) = batch.find(|draft| of(draft).is_some()) {
             let (drafts, reply) = batch.remove(submission);
-            if let Some(session) = drafts.iter().find_map(|(_, draft)| of(draft)) {
+            if let Some(session) = drafts.iter().find_map(of) {
                 reply(Err(Arc::new(AppendError::Behind { session })));
             }
         }
@@ -181,8 +184,8 @@ impl Worker {
     }
 }
 
-fn sessions(drafts: &[(TenantId, Draft)]) -> impl Iterator<Item = (RunId, TenantId)> {
-    drafts.iter().filter_map(|(tenant, draft)| Some((draft.session?, *tenant)))
+fn sessions(drafts: &[(TenantId, Draft)]) -> impl Iterator<Item = (TenantId, RunId)> {
+    drafts.iter().filter_map(|(tenant, draft)| Some((*tenant, draft.session?)))
 }
 
 /// The one tenant whose log stands in the way of a commit.
