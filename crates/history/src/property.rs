@@ -24,7 +24,8 @@ macro_rules! properties {
                 match self { $(Self::$name => $says,)* }
             }
 
-            /// Where it is asked for: the section of the guide, or the rows of the issue.
+            /// Where it is asked for: an invariant of ARCHITECTURE.md, a section of the guide to
+            /// workflow files, or a kind of the reference of entries.
             #[must_use]
             pub const fn source(self) -> &'static str {
                 match self { $(Self::$name => $source,)* }
@@ -35,21 +36,23 @@ macro_rules! properties {
 
 properties! {
     Definition = "history.definition",
-        "The kept definition and inputs are those that the first entry names.", "WF-09";
+        "The kept definition and inputs are those that the first entry names.",
+        "entries: session.started";
     Step = "history.step",
-        "Each entry serves a step that the definition has, by its action and its actor.", "WF-01";
+        "Each entry serves a step that the definition has, by its action and its actor.",
+        "guide: steps";
     Needs = "history.needs",
         "A step begins behind the end of the step that it needs.", "guide: order";
     Join = "history.join",
         "A step that needs several, or one with steps inside, begins behind the last of them.",
-        "guide: order; S6, S10";
+        "guide: order";
     Condition = "history.condition",
         "A step whose `if` is false does nothing.", "guide: if";
     Twice = "history.twice",
         "A step that came to its end does not begin again, and has one receipt at a time.",
-        "INV-01; S13, S17";
+        "INV-01; INV-24";
     Missing = "history.missing",
-        "A run is not sealed before every step that was to run has run.", "WF-02; S4, S10";
+        "A run is not sealed before every step that was to run has run.", "guide: how a run ends";
     Stopped = "history.stopped",
         "Beside a fall that nothing handled nothing new begins.", "guide: on_error";
     Handler = "history.handler",
@@ -68,9 +71,9 @@ properties! {
     Backoff = "history.backoff",
         "Between attempts lies at least the wait that `retry` asks for.", "guide: retry";
     Unarmed = "history.unarmed",
-        "A timer is due once, of a step that waits for it.", "WF-05; S11, S12";
+        "A timer is due once, of a step that waits for it.", "entries: evidence";
     Early = "history.early",
-        "A timer is not due before its time.", "WF-05; S13, S18";
+        "A timer is not due before its time.", "guide: retry; guide: wait_for";
     Effects = "history.effects",
         "No more effects than the budget has.", "guide: budget";
     Cost = "history.cost",
@@ -81,14 +84,15 @@ properties! {
     Outcome = "history.outcome",
         "Each receipt has exactly one outcome behind it, in its run and before the seal.", "INV-01";
     Sealed = "history.sealed",
-        "A run begins with its start, and nothing of it follows its seal.", "issue 3, section 1";
+        "A run begins with its start, and nothing of it follows its seal.",
+        "entries: session.started, session.sealed";
     Sums = "history.sums",
-        "The seal states the counts, the cost and the trace of its run.", "GOV-21";
+        "The seal states the counts, the cost and the trace of its run.", "entries: session.sealed";
     Status = "history.status",
-        "The seal states how the run ended.", "issue 3, section 1; S17";
+        "The seal states how the run ended.", "guide: how a run ends";
     Consent = "history.consent",
         "A receipt rests on consents to its very intent, given in time, before it and once.",
-        "INV-11; S14";
+        "INV-11";
     People = "history.people",
         "Consent is given by enough different people, none of whom asked or began the run.",
         "INV-11";

@@ -11,6 +11,9 @@ use cog_ledger::Entry;
 use crate::told::{breaks, keeps, records};
 
 const PAGE: &str = include_str!("../../../../docs/reference/histories.md");
+const INVARIANTS: &str = include_str!("../../../../ARCHITECTURE.md");
+const GUIDE: &str = include_str!("../../../../docs/guide/workflow.md");
+const ENTRIES: &str = include_str!("../../../../docs/reference/entries.md");
 const ONE: &str = "steps:\n  - { id: a, uses: file.read, with: { root: out, path: a } }\n";
 
 #[test]
@@ -212,5 +215,26 @@ fn every_property_has_a_code_of_its_own_and_a_row_in_the_page() {
         let row = [property.code(), property.says(), property.source()];
         let row = format!("| `{}` | {} | {} |", row[0], row[1], row[2]);
         assert!(PAGE.contains(&row), "docs/reference/histories.md lacks {row}");
+    }
+}
+
+#[test]
+fn every_property_is_asked_for_where_it_says() {
+    let is_section = |name: &str| {
+        let mut headings = GUIDE.lines().filter(|line| line.starts_with("##"));
+        headings.any(|line| line.to_lowercase().contains(name))
+    };
+    for property in Property::ALL {
+        for source in property.source().split("; ") {
+            let stands = match source.split_once(": ") {
+                Some(("guide", name)) => is_section(name),
+                Some(("entries", kinds)) => {
+                    kinds.split(", ").all(|kind| ENTRIES.contains(&format!("| `{kind}` |")))
+                }
+                Some(_) => false,
+                None => source.starts_with("INV-") && INVARIANTS.contains(&format!("**{source}**")),
+            };
+            assert!(stands, "{} comes from `{source}`, which is nowhere", property.code());
+        }
     }
 }
