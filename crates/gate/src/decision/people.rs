@@ -10,8 +10,8 @@ use super::checks::{check, seen};
 use super::{CheckName, Decision, Fact, Need, Outcome, Terms, Verdict};
 use crate::intent::Intent;
 
-/// Whether who asks may end the run, hold it or let it go on: whoever began it may, under every canon and under none,
-/// and those may whom the canon names.
+/// Whether who asks may end the run, hold it or let it go on: whoever began it may, under every
+/// canon and under none, and those may whom the canon names.
 pub(super) fn cancel(intent: &Intent, canon: Option<&Canon>) -> Decision {
     let (who, initiator) = (intent.actor().as_str(), intent.origin().initiator.as_str());
     let code = match canon {
