@@ -195,7 +195,7 @@ pub struct Engine {
     /// Timers to arm when what led to them is durable.
     arming: BTreeMap<u64, Vec<Output>>,
     next_ticket: u64,
-    pub(crate) is_held: bool,
+    pub(crate) is_draining: bool,
     ledger_at: Timestamp,
     clock: Arc<dyn Clock>,
     pub(crate) entropy: Box<dyn Entropy>,
@@ -258,7 +258,7 @@ impl Engine {
             tickets: BTreeMap::new(),
             arming: BTreeMap::new(),
             next_ticket: 0,
-            is_held: false,
+            is_draining: false,
             ledger_at: Timestamp::MIN,
             clock,
             entropy,
@@ -296,10 +296,10 @@ impl Engine {
     }
 
     /// Ask for nothing new from here on: what has a receipt is performed and settled, and
-    /// then nothing goes on. For an engine that is about to go, so that another one resumes its
-    /// runs without an effect of unknown outcome.
-    pub fn hold(&mut self) {
-        self.is_held = true;
+    /// then nothing goes on. For an engine that is about to go: whoever waits until nothing has a
+    /// receipt leaves no effect of unknown outcome to the one that resumes its runs.
+    pub fn drain(&mut self) {
+        self.is_draining = true;
     }
 
     /// How many appends are not answered yet.

@@ -114,7 +114,7 @@ impl Engine {
 
     /// Whether nothing new of a run is asked for now.
     fn is_quiet(&self, id: RunId) -> bool {
-        self.is_held || self.runs.get(&id).is_some_and(Active::is_paused)
+        self.is_draining || self.runs.get(&id).is_some_and(Active::is_paused)
     }
 
     /// Put a wanted effect to the gate. The event, if the answer is final at once.

@@ -9,12 +9,12 @@
 
 #[path = "engine/cancel.rs"]
 mod cancel;
+#[path = "engine/draining.rs"]
+mod draining;
 #[path = "engine/entitled.rs"]
 mod entitled;
 #[path = "engine/expired.rs"]
 mod expired;
-#[path = "engine/held.rs"]
-mod held;
 #[path = "engine/house.rs"]
 mod house;
 #[path = "engine/in_hand.rs"]

@@ -167,7 +167,7 @@ impl Lane {
             Order::Renewed => self.seats.values().for_each(|seat| seat.hands.go_on()),
             Order::Hold(tenant) => match self.seats.get_mut(&tenant) {
                 Some(seat) => {
-                    seat.driver.engine_mut().hold();
+                    seat.driver.engine_mut().drain();
                     seat.is_held = true;
                     self.ready.insert(tenant);
                 }

@@ -9,7 +9,7 @@ fn what_is_under_way_is_settled_and_the_next_engine_goes_on() {
     let mut house = House::new();
     let run =
         house.start(&format!("  - {{ id: a, {WRITE} }}\n  - {{ id: b, needs: [a], {WRITE} }}\n"));
-    house.engine.hold();
+    house.engine.drain();
     house.done("written");
     assert_eq!(house.story(run), ["receipt", "outcome completed 1"]);
     assert!(house.under_way.is_empty() && house.engine.appends() == 0);
@@ -32,7 +32,7 @@ fn nobody_is_asked_and_nothing_is_chosen_any_more() {
     let run = house.start(&format!(
         "  - {{ id: a, {WRITE} }}\n  - {{ id: b, needs: [a], approve: {{ by: [\"role:finance\"], count: 1, message: m }} }}\n"
     ));
-    house.engine.hold();
+    house.engine.drain();
     house.done("written");
     assert!(house.asked().is_empty());
     house.restart();
