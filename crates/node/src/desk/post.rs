@@ -72,9 +72,24 @@ impl Desk {
     }
 
     fn sort(&mut self, tenant: TenantId, mail: Vec<Mail>) -> Result<(), StoreError> {
+        let (mut post, mut done) = (Vec::new(), Vec::new());
+        let sorted = self.sort_into(&mut post, &mut done, tenant, mail);
+        // Even when the store went away in the middle: what is in hand is not read again, so
+        // the engine must have it.
+        self.deliver(tenant, post);
+        sorted?;
+        if done.is_empty() { Ok(()) } else { self.house.store.remove_mail(tenant, &done) }
+    }
+
+    fn sort_into(
+        &mut self,
+        post: &mut Vec<(MailId, Input)>,
+        done: &mut Vec<MailId>,
+        tenant: TenantId,
+        mail: Vec<Mail>,
+    ) -> Result<(), StoreError> {
         let house = Arc::clone(&self.house);
         let mut scope = house.store.scope(tenant)?;
-        let (mut post, mut done) = (Vec::new(), Vec::new());
         for mail in mail {
             let request = match Request::read(&mail) {
                 Ok(request) => request,
@@ -84,7 +99,7 @@ impl Desk {
                 }
             };
             if let Request::Found { files, environment, who } = &request {
-                self.deliver(tenant, std::mem::take(&mut post));
+                self.deliver(tenant, std::mem::take(post));
                 match self.found(tenant, files, (environment, who))? {
                     Ok(()) => done.push(mail.id),
                     Err(why) => self.refuse(tenant, mail.id, &why)?,
@@ -108,8 +123,7 @@ impl Desk {
                 }
             }
         }
-        self.deliver(tenant, post);
-        if done.is_empty() { Ok(()) } else { house.store.remove_mail(tenant, &done) }
+        Ok(())
     }
 
     fn deliver(&self, tenant: TenantId, post: Vec<(MailId, Input)>) {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use cog_base::id::MailId;
 use cog_ledger::Kind;
 use cog_node::{Request, Told, ask};
+use cog_services::postgres::APPLICATION;
 use cog_store::{Delivery, Posted, Shared as _};
 
 use crate::town::{Town, canon, tenant, wait, wanted};
@@ -177,4 +178,23 @@ fn a_tenant_with_nothing_to_do_is_given_back_and_taken_again_when_there_is() {
     assert_eq!(town.end(tenant(1), run), "completed");
     house.node.stop();
     assert_eq!(town.assert_whole(tenant(1)), ["completed"; 2]);
+}
+
+#[test]
+fn mail_that_was_sorted_before_the_store_failed_is_delivered_all_the_same() {
+    let town = Town::new();
+    let run = town.start(tenant(1), 1);
+    let nobody = wanted("", "/srv").run;
+    let (who, reason) = ("user:operator".parse().unwrap(), "gone".to_owned());
+    let late = town.request(tenant(1), &Request::Cancel { run: nobody, who, reason });
+    // The start is sorted, and then nothing can be refused.
+    let say = |words: &str| town.database.statement(&format!("{words} {APPLICATION}")).unwrap();
+    say("REVOKE UPDATE ON cognitionos.mail FROM");
+    let house = town.node("one");
+    assert_eq!(town.end(tenant(1), run), "completed");
+    say("GRANT UPDATE (refused) ON cognitionos.mail TO");
+    assert_eq!(refusal(&town, late), format!("there is no run {nobody} in this ledger"));
+    town.wait_for_empty_mail();
+    house.node.stop();
+    assert_eq!(town.assert_whole(tenant(1)), ["completed"]);
 }
