@@ -184,3 +184,22 @@ fn a_step_that_nobody_could_approve_stops_a_run_before_it_starts() {
     assert_eq!(folder.entries("session.started").len(), runs + 1);
     folder.holds();
 }
+
+/// The folder that the canon was asked about is the one that is opened, also later.
+#[test]
+fn a_folder_that_is_swapped_for_a_link_while_people_think_is_not_the_one_they_agreed_to() {
+    let (folder, run, request) = trip("swapped");
+    folder.cog(&["approvals", "approve", &request, "--as", "user:cfo"]).ends(0);
+    std::fs::create_dir_all(folder.path("far")).unwrap();
+    std::fs::rename(folder.path("out/payments"), folder.path("kept")).unwrap();
+    for name in ["hotel", "flight"] {
+        folder.write(&format!("far/{name}"), "of somebody else");
+    }
+    std::os::unix::fs::symlink(folder.path("far"), folder.path("out/payments")).unwrap();
+    let refused = folder.cog(&["run", "--resume", &run]).ends(4);
+    refused.says(&["symbolic link", "`payments`", "--cancel"]);
+    // What undoes the run deletes nothing there either.
+    folder.cog(&cancel(&run, REASON, "user:operator"));
+    assert_eq!(folder.files("far").len(), 2);
+    folder.holds();
+}

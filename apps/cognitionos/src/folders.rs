@@ -28,6 +28,11 @@ pub(crate) fn real(path: &Path) -> PathBuf {
     }
 }
 
+/// Whether a folder stands at this very path, and not behind a link.
+pub(crate) fn is_there(path: &Path) -> bool {
+    path.is_dir() && real(path) == path
+}
+
 /// Refuse a root that shares anything with the data folder: what holds the ledger and its
 /// keys is not within the reach of an effect, whatever a workflow or a canon says.
 pub(crate) fn keep_apart(name: &str, root: &Path, data: &Path) -> Result<(), anyhow::Error> {

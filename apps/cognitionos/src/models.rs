@@ -12,9 +12,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context as _;
 use cog_base::id::RunId;
 use cog_canon::{Canon, Model};
-use cog_effect_file::{FileAdapter, RootBinding};
+use cog_effect_file::{BindError, FileAdapter, RootBinding};
 use cog_effect_http::HttpAdapter;
 use cog_effect_model::{
     Cassette, ModelAdapter, OPENAI_KEY, OPENAI_URL, OpenAi, Provider, Recorder, Secret, is_openai,
@@ -28,6 +29,9 @@ use crate::system::{env, program};
 
 /// What to do about a root whose folder cannot be opened.
 const MAKE_IT: &str = "make the folder, or say `create: true` of the root in the workflow file";
+/// What to do about a root behind a link that was not there when the run began.
+const PUT_BACK: &str = "put the folder itself back in its place and resume, or end the run: \
+                        cognitionos run --reason 'its folder was moved' --cancel";
 /// What to do about a cassette that cannot be read.
 const ANOTHER_CASSETTE: &str = "mend the file, or put it away and record anew: --model MODEL \
                                 --record FILE";
@@ -63,15 +67,17 @@ fn with(
     file.bind(run, roots).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
         let message = format!("{error}{}", cause.unwrap_or_default());
+        if matches!(error, BindError::Moved { .. }) {
+            return Failure::advise(Exit::Refused, message, format!("{PUT_BACK} {run}"));
+        }
         Failure::advise(Exit::BadInput, message, MAKE_IT)
     })?;
     let hosts = canon.map(|canon| canon.settings().hosts.clone()).unwrap_or_default();
     let process = ProcessAdapter::new(program()?);
     let mut folders = BTreeMap::new();
     for (name, root) in roots {
-        let folder = WorkFolder::open(&root.path, root.write, root.create)
-            .map_err(|error| Failure::advise(Exit::BadInput, error, MAKE_IT))?;
-        folders.insert(name.clone(), folder);
+        let folder = file.lend(run, name).context("cannot lend the folder of a root")?;
+        folders.insert(name.clone(), WorkFolder::new(folder, root.write));
     }
     process.bind(run, folders);
     Ok(Adapters { file, http: HttpAdapter::new(hosts), process, model })

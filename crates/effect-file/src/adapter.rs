@@ -1,6 +1,7 @@
 //! The adapter of `file.read`, `file.write` and `file.delete`.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cog_base::id::{ReceiptId, RunId};
@@ -32,8 +33,9 @@ impl FileAdapter {
     /// Open the roots of a run. They replace the ones it had.
     ///
     /// # Errors
-    /// [`BindError`] when a folder cannot be made or opened, or the kernel cannot confine
-    /// paths to it. Then the run has the roots it had before.
+    /// [`BindError`] when a folder cannot be made or opened, does not stand at its path but
+    /// behind a link, or the kernel cannot confine paths to it. Then the run has the roots it
+    /// had before.
     pub fn bind(
         &self,
         session: RunId,
@@ -45,6 +47,16 @@ impl FileAdapter {
         let roots = roots.iter().map(open).collect::<Result<Roots, BindError>>()?;
         self.bound().insert(session, roots);
         Ok(())
+    }
+
+    /// The open folder of a root, for an adapter that hands it to programs: the very folder that
+    /// files are written to.
+    ///
+    /// # Errors
+    /// [`std::io::Error`] when the root is not open, or the process has too many files open.
+    pub fn lend(&self, session: RunId, name: &str) -> std::io::Result<OwnedFd> {
+        let root = self.root(session, name);
+        root.map_err(|failure| std::io::Error::other(failure.message))?.lend()
     }
 
     /// Close the roots of a run that has ended.

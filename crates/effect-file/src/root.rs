@@ -1,45 +1,35 @@
 //! A root: a folder that is open from the start of a run, and the one way down from it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cog_gate::Failure;
-use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
+use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat2};
 use rustix::io::Errno;
 
 use crate::error::{from_errno, retry};
 use crate::path::Place;
 
-const BENEATH: ResolveFlags =
-    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+const NO_LINKS: ResolveFlags = ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS);
+const BENEATH: ResolveFlags = NO_LINKS.union(ResolveFlags::BENEATH);
 /// Nothing that is opened may block, become a terminal or be inherited.
 const CAREFUL: OFlags = OFlags::CLOEXEC.union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
 
 /// A folder that the operator lends to a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootBinding {
-    /// Where it is. Symbolic links in this path are the operator's and are followed.
+    /// Where it is, without symbolic links: the path that is on record and that the canon was
+    /// asked about. One that leads through a link is refused, as it stands elsewhere.
     pub path: PathBuf,
     /// Whether the run may write and delete in it.
     pub write: bool,
-    /// Whether it is made when it is missing.
+    /// Whether it is made when it is missing, with what leads to it.
     pub create: bool,
 }
 
 /// Why a run's roots cannot be bound. Nothing of the run may begin.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// The folder cannot be made.
-    #[error("could not make the folder {path:?} for root `{root}`")]
-    Create {
-        /// The root's name.
-        root: String,
-        /// The folder.
-        path: PathBuf,
-        /// What the operating system said.
-        #[source]
-        source: std::io::Error,
-    },
     /// The folder cannot be opened.
     #[error("could not open the folder {path:?} of root `{root}`")]
     Open {
@@ -51,6 +41,14 @@ pub enum BindError {
         #[source]
         source: std::io::Error,
     },
+    /// A symbolic link stands in the path: the folder is another than the one on record.
+    #[error("a symbolic link now stands in the path {path:?} of root `{root}`")]
+    Moved {
+        /// The root's name.
+        root: String,
+        /// The folder.
+        path: PathBuf,
+    },
     /// The kernel cannot confine paths to a folder (`openat2`, Linux 5.6), or a filter
     /// forbids the call. Files are not touched without it.
     #[error("this kernel or its container forbids openat2, which keeps paths inside a root")]
@@ -58,12 +56,13 @@ pub enum BindError {
 }
 
 impl BindError {
-    /// The stable code: `file.unsupported_kernel` or `file.bad_root`.
+    /// The stable code: `file.unsupported_kernel`, `file.root_moved` or `file.bad_root`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::UnsupportedKernel => "file.unsupported_kernel",
-            Self::Create { .. } | Self::Open { .. } => "file.bad_root",
+            Self::Moved { .. } => "file.root_moved",
+            Self::Open { .. } => "file.bad_root",
         }
     }
 }
@@ -78,28 +77,21 @@ pub(crate) struct Root {
 
 impl Root {
     pub(crate) fn open(name: &str, binding: &RootBinding) -> Result<Self, BindError> {
-        let path = &binding.path;
-        if binding.create {
-            make(path).map_err(|source| BindError::Create {
-                root: name.into(),
-                path: path.clone(),
-                source,
-            })?;
-        }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL;
-        let folder =
-            retry(|| rustix::fs::openat(CWD, path, flags, Mode::empty())).map_err(|errno| {
-                BindError::Open { root: name.into(), path: path.clone(), source: errno.into() }
-            })?;
-        // The first call decides whether the kernel can do it at all; a container's filter
-        // answers EPERM where an old kernel answers ENOSYS.
-        match retry(|| openat2(&folder, ".", flags, Mode::empty(), BENEATH)) {
-            Ok(_) => Ok(Self { name: name.into(), folder, write: binding.write }),
+        let (root, path) = (name.to_owned(), binding.path.clone());
+        match open_real(&path, flags, binding.create) {
+            Ok(folder) => Ok(Self { name: root, folder, write: binding.write }),
+            // The first call tells whether the kernel can do it at all; a container's filter
+            // answers EPERM where an old kernel answers ENOSYS.
             Err(Errno::NOSYS | Errno::PERM) => Err(BindError::UnsupportedKernel),
-            Err(errno) => {
-                Err(BindError::Open { root: name.into(), path: path.clone(), source: errno.into() })
-            }
+            Err(Errno::LOOP) => Err(BindError::Moved { root, path }),
+            Err(errno) => Err(BindError::Open { root, path, source: errno.into() }),
         }
+    }
+
+    /// The same open folder once more, to lend it to somebody else.
+    pub(crate) fn lend(&self) -> std::io::Result<OwnedFd> {
+        self.folder.try_clone()
     }
 
     pub(crate) fn may_write(&self) -> bool {
@@ -150,10 +142,22 @@ pub(crate) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the operator asked for this folder when declaring the root; the run has not begun"
-)]
-fn make(path: &std::path::Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(path)
+/// Open the folder at `path` without following a link, and make it when it is missing and
+/// `create` says so. Each folder is made in its parent's open folder, so that no link that is
+/// put in the way meanwhile leads elsewhere.
+fn open_real(path: &Path, flags: OFlags, create: bool) -> Result<OwnedFd, Errno> {
+    let open = |from: BorrowedFd<'_>, at: &Path| {
+        retry(|| openat2(from, at, flags, Mode::empty(), NO_LINKS))
+    };
+    match (open(CWD, path), path.parent().zip(path.file_name())) {
+        (Err(Errno::NOENT), Some((parent, name))) if create => {
+            let parent =
+                open_real(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, true)?;
+            match mkdirat(&parent, name, Mode::from(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => open(parent.as_fd(), Path::new(name)),
+                Err(errno) => Err(errno),
+            }
+        }
+        (opened, _) => opened,
+    }
 }

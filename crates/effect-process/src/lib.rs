@@ -29,7 +29,7 @@ mod spec;
 
 pub use adapter::ProcessAdapter;
 pub use enter::enter;
-pub use folder::{BindError, WorkFolder};
+pub use folder::WorkFolder;
 pub use sandbox::Sandbox;
 pub use spec::ARGUMENT;
 

@@ -280,7 +280,7 @@ fn prepare_resume(
         (name.clone(), RootBinding { path: PathBuf::from(path), write, create })
     });
     // A run can be ended although a folder is gone: what was done there nobody can tell.
-    let roots = roots.filter(|(_, root)| cancel.is_none() || root.path.is_dir());
+    let roots = roots.filter(|(_, root)| cancel.is_none() || folders::is_there(&root.path));
     let roots: BTreeMap<String, RootBinding> = roots.collect();
     if let Some((name, root)) = roots.iter().find(|(_, it)| !it.create && !it.path.is_dir()) {
         let message = format!("the folder {} of the root `{name}` is gone", root.path.display());

@@ -119,6 +119,62 @@ fn a_root_that_is_swapped_after_the_start_leads_nowhere_else() {
 }
 
 #[test]
+fn a_root_behind_a_link_is_not_opened_and_not_made() {
+    let bench = Bench::new();
+    let open = |path: &str| {
+        let path = bench.folder.join(path);
+        match Root::open("box", &binding(&path, true)) {
+            Ok(_) => "open",
+            Err(error) => error.code(),
+        }
+    };
+    std::os::unix::fs::symlink("outside", bench.folder.join("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", bench.folder.join("dangling")).unwrap();
+    assert_eq!(open("new/and/deep"), "open");
+    assert_eq!(open("root"), "open");
+    assert_eq!(open("link"), "file.root_moved");
+    assert_eq!(open("link/new"), "file.root_moved");
+    assert_eq!(open("dangling"), "file.root_moved");
+    assert_eq!(open("outside/secret.txt"), "file.bad_root");
+    bench.assert_nothing_happened_outside();
+}
+
+#[test]
+fn a_root_that_is_swapped_for_a_link_while_it_is_opened_is_itself_or_none() {
+    let bench = Bench::new();
+    let (root, link) = (bench.folder.join("root"), bench.folder.join("link"));
+    std::os::unix::fs::symlink("outside", &link).unwrap();
+    let stop = AtomicBool::new(false);
+    let (mut opened, mut refused) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let exchange = rustix::fs::RenameFlags::EXCHANGE;
+            while !stop.load(Ordering::Relaxed) {
+                rustix::fs::renameat_with(rustix::fs::CWD, &root, rustix::fs::CWD, &link, exchange)
+                    .unwrap();
+            }
+        });
+        for _ in 0..200_000 {
+            if opened > 500 && refused > 500 {
+                break;
+            }
+            match Root::open("box", &binding(&root, true)) {
+                Ok(root) => {
+                    opened += 1;
+                    assert_eq!(code(read_inside(&root, "secret.txt")), "file.not_found");
+                }
+                Err(error) => {
+                    refused += 1;
+                    assert_eq!(error.code(), "file.root_moved");
+                }
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(opened > 0 && refused > 0, "the race did not run: {opened} {refused}");
+}
+
+#[test]
 fn a_folder_that_is_swapped_for_a_link_during_2000_writes_lets_none_out() {
     let bench = Bench::new();
     let (folder, spare) = (bench.inside("a"), bench.inside("spare"));
@@ -176,5 +232,5 @@ fn a_root_that_is_missing_or_no_folder_cannot_be_bound() {
     };
     assert!(open(bench.outside("none"), false).starts_with("could not open the folder"));
     assert!(open(bench.outside("secret.txt"), false).starts_with("could not open the folder"));
-    assert!(open(bench.outside("secret.txt/x"), true).starts_with("could not make the folder"));
+    assert!(open(bench.outside("secret.txt/x"), true).starts_with("could not open the folder"));
 }

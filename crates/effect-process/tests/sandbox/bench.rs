@@ -30,7 +30,7 @@ impl Bench {
     }
 
     pub(crate) fn lend(&self, write: bool) -> WorkFolder {
-        WorkFolder::open(&self.folder.join("root"), write, false).unwrap()
+        WorkFolder::new(std::fs::File::open(self.folder.join("root")).unwrap().into(), write)
     }
 
     /// A sandbox whose helper is started by a shell script, which finds it as `$0` and the
