@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cog_base::Clock;
 use cog_base::id::TenantId;
+use cog_base::{Clock, Timestamp};
 use cog_events::Types;
 use cog_store::{CursorStep, Keep, StoreError};
 
@@ -82,8 +82,18 @@ impl Dispatcher {
         let orders = Arc::new(Orders::default());
         let machine = Machine::new(consumer.policy);
         let (pending, for_thread) = (Vec::new(), Arc::clone(&orders));
-        let worker =
-            Worker { consumer, store, sink, clock, watch, machine, orders: for_thread, pending };
+        let polled_at = clock.now();
+        let worker = Worker {
+            consumer,
+            store,
+            sink,
+            clock,
+            watch,
+            machine,
+            orders: for_thread,
+            pending,
+            polled_at,
+        };
         let thread = std::thread::spawn(move || worker.run());
         Self { orders, thread: Some(thread) }
     }
@@ -144,6 +154,8 @@ struct Worker {
     orders: Arc<Orders>,
     /// Logs whose cursors could not be taken for now.
     pending: Vec<(TenantId, u64)>,
+    /// When all logs were looked at last.
+    polled_at: Timestamp,
 }
 
 impl Worker {
@@ -154,6 +166,9 @@ impl Worker {
             self.obey(orders);
             if stop {
                 return self.close();
+            }
+            if self.is_poll_due() {
+                self.poll();
             }
             self.turn();
             for notice in self.machine.notices() {
@@ -173,13 +188,35 @@ impl Worker {
             Step::Wait { until } => {
                 let now = self.clock.now();
                 let ms = until.map_or(POLL_MS, |until| until.ms_since(now).clamp(1, POLL_MS));
-                let backoff = self.consumer.policy.backoff_ms_max.clamp(1, POLL_MS);
-                self.wait(if self.pending.is_empty() { ms } else { ms.min(backoff) });
+                self.wait(ms.min(self.poll_ms()));
             }
         }
     }
 
-    /// Wait for an order. Without one in the time of a poll, look at all logs.
+    /// How long nobody looks at all logs.
+    fn poll_ms(&self) -> u64 {
+        let backoff = self.consumer.policy.backoff_ms_max.clamp(1, POLL_MS);
+        if self.pending.is_empty() { POLL_MS } else { backoff }
+    }
+
+    /// Whether it is time to look at all logs, however many orders come. A clock that was set
+    /// back says nothing about that.
+    fn is_poll_due(&self) -> bool {
+        let now = self.clock.now();
+        now < self.polled_at || now.ms_since(self.polled_at) >= self.poll_ms()
+    }
+
+    /// Look at all logs, and try again to take the cursors that could not be taken.
+    fn poll(&mut self) {
+        self.polled_at = self.clock.now();
+        for (tenant, from) in std::mem::take(&mut self.pending) {
+            self.follow(tenant, from);
+        }
+        let all: Vec<TenantId> = self.machine.tenants().collect();
+        all.into_iter().for_each(|tenant| self.look(tenant));
+    }
+
+    /// Wait for an order. Without one in that time, look at all logs.
     fn wait(&mut self, ms: u64) {
         let waiting = lock(&self.orders.waiting);
         let nothing = |waiting: &mut Waiting| waiting.is_empty();
@@ -188,11 +225,7 @@ impl Worker {
         let (waiting, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
         drop(waiting);
         if outcome.timed_out() {
-            for (tenant, from) in std::mem::take(&mut self.pending) {
-                self.follow(tenant, from);
-            }
-            let all: Vec<TenantId> = self.machine.tenants().collect();
-            all.into_iter().for_each(|tenant| self.look(tenant));
+            self.poll();
         }
     }
 

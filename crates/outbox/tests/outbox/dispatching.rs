@@ -81,6 +81,30 @@ fn what_is_there_and_what_comes_is_delivered_and_recorded() {
 }
 
 #[test]
+fn a_log_that_nobody_speaks_of_is_looked_at_while_another_grows_all_the_time() {
+    let place = InMemory(MemoryStore::new());
+    let mut house = House::at(&place);
+    house.append(tenant(1), [evidence("first")]);
+    house.append(tenant(2), [evidence("busy")]);
+    let (receive, sink) = collector();
+    let consumer = Consumer::new("billing");
+    let dispatcher = Dispatcher::spawn(consumer, house.shared(), Box::new(sink), clock(), quiet());
+    dispatcher.follow(tenant(1), 0);
+    let first = take(&receive, 1);
+    house.append(tenant(1), [evidence("more")]);
+    dispatcher.follow(tenant(2), 1);
+    let begun = std::time::Instant::now();
+    let more = loop {
+        dispatcher.grew(tenant(2));
+        if let Ok(seq) = receive.recv_timeout(Duration::from_millis(1)) {
+            break seq;
+        }
+        assert!(begun.elapsed() < LONG, "it is not looked at");
+    };
+    assert_eq!((first, more), (vec![0], 1));
+}
+
+#[test]
 fn one_that_stands_still_holds_up_no_other() {
     let store = filled(1, 5, 3);
     let all = events(&store, tenant(1)).len();
