@@ -89,26 +89,23 @@ impl Engine {
         };
         let draft = draft(&active.origin, Kind::PlanSelected, in_force, data, body);
         turn.append(active.origin.tenant, id, draft, Await::Nothing);
-        let name = step.to_string();
-        turn.tell_behind(
-            id,
-            What::Planned {
-                step: name,
-                selection,
-                goal,
-                chosen: chosen.clone(),
-                candidates: table,
-            },
-        );
+        let (name, plan) = (step.to_string(), chosen.clone());
+        let told = What::Planned { step: name, selection, goal, chosen: plan, candidates: table };
+        turn.tell_behind(id, told);
         if let Some(refusal) = refusal {
-            let Refusal { id: denial, code, reason, flips, draft, .. } = *refusal;
-            let name = draft.data.get("step").and_then(Value::as_text).unwrap_or_default();
-            let step = name.to_owned();
-            turn.append(self.settings.tenant, id, draft, Await::Nothing);
-            turn.tell_behind(id, What::Refused { step, denial, code, reason, flips });
+            self.stood_in_the_way(id, *refusal, turn);
         }
         let reason = if chosen.is_some() { String::new() } else { reason };
         Ok(Event::Planned { step, plan: chosen, reason })
+    }
+
+    /// Record the refusal that stood in the way of a plan.
+    fn stood_in_the_way(&self, id: RunId, refusal: Refusal, turn: &mut Turn) {
+        let Refusal { id: denial, code, reason, flips, draft, .. } = refusal;
+        let name = draft.data.get("step").and_then(Value::as_text).unwrap_or_default();
+        let step = name.to_owned();
+        turn.append(self.settings.tenant, id, draft, Await::Nothing);
+        turn.tell_behind(id, What::Refused { step, denial, code, reason, flips });
     }
 
     /// The gate's refusal of the first step of the first plan that it refuses, as an entry of

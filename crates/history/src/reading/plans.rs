@@ -38,11 +38,8 @@ impl Reading<'_> {
             };
             if attempt > 0 {
                 let fall = last.as_ref().map(|(fall, _)| fall);
-                let free = fall.is_some_and(|fall| fall.at < *place);
                 let more = fall.is_some_and(|fall| !is_last(fall, &fallen, attempt, choose));
-                self.report.test(Property::Plan, free && more, seq, || {
-                    format!("`{path}` chooses again, although the last plan did not fall before")
-                });
+                self.again(path, *place, fall.filter(|_| more));
             }
             let Some(chosen) = chosen else {
                 let refused = || (none_admissible(*place, path, reason.as_ref()), None);
@@ -84,6 +81,14 @@ impl Reading<'_> {
             Some((fall, _)) if self.has_expressions(choose) => Raw::Unknown(fall.at),
             Some(_) | None => Raw::Open(vec![Pending { path: path.to_owned() }]),
         }
+    }
+
+    /// Another plan is selected only behind the fall of the last, if that leaves another.
+    fn again(&mut self, path: &str, place: usize, fall: Option<&Fall>) {
+        let is_free = fall.is_some_and(|fall| fall.at < place);
+        self.report.test(Property::Plan, is_free, self.log.seq(place), || {
+            format!("`{path}` chooses again, although the last plan did not fall before")
+        });
     }
 
     /// A plan did not fall: nothing is chosen behind its selection.
