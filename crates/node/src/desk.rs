@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 
-use cog_base::id::{ApprovalId, MailId, RunId, TenantId};
+use cog_base::id::{MailId, RunId, TenantId};
 use cog_gate::change::ChangeControl;
 use cog_store::{Claim, StoreError};
 
@@ -34,11 +34,11 @@ pub(crate) enum Paper {
     Open(Claim, Arc<Lease>),
     /// There may be mail; so often somebody had called for work by now.
     Mail(TenantId, i64),
-    /// The engine has taken in what came by mail; some answers do not count.
+    /// The engine has taken in what came by mail, and said no to some of what came.
     TakenIn {
         tenant: TenantId,
         ids: Vec<MailId>,
-        not_counted: BTreeMap<ApprovalId, String>,
+        noes: BTreeMap<MailId, String>,
     },
     /// Fewer runs of a tenant are open than were.
     Room(TenantId),
@@ -61,6 +61,8 @@ struct Office {
     open: Arc<AtomicUsize>,
     /// Mail that the engine has or is about to have.
     in_hand: HashMap<MailId, Request>,
+    /// Why nothing comes of some of it, if the log does not say otherwise.
+    noes: BTreeMap<MailId, String>,
     /// Runs that were begun in this life of the engine: none of them is begun twice.
     begun: HashSet<RunId>,
     /// Runs whose adapters are bound.
@@ -113,14 +115,14 @@ impl Desk {
                     }
                 }
                 Paper::Room(tenant) => self.look(tenant),
-                Paper::TakenIn { tenant, ids, not_counted } => {
+                Paper::TakenIn { tenant, ids, noes } => {
                     if let Some(office) = self.offices.get_mut(&tenant) {
                         office.coming.retain(|id| !ids.contains(id));
                         if office.is_full.load(Ordering::SeqCst) {
                             self.look(tenant);
                         }
                     }
-                    self.settle(tenant, ids, &not_counted);
+                    self.settle(tenant, ids, noes);
                 }
                 Paper::Hold(tenant) => {
                     if let Some(office) = self.offices.get_mut(&tenant) {
@@ -209,7 +211,7 @@ impl Desk {
         office.beats = (office.beats + 1) % AGAIN_BEATS;
         if !office.in_hand.is_empty() && office.beats == 0 {
             let ids = office.in_hand.keys().copied().collect();
-            return self.settle(tenant, ids, &BTreeMap::new());
+            return self.settle(tenant, ids, BTreeMap::new());
         }
         if office.idle_beats >= IDLE_BEATS {
             office.idle_beats = 0;

@@ -8,9 +8,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use cog_base::Timestamp;
-use cog_base::id::{ApprovalId, MailId, TenantId};
+use cog_base::id::{ApprovalId, MailId, RunId, TenantId};
 use cog_canon::Canon;
-use cog_engine::{Driver, Input, Resumption, What};
+use cog_engine::{Driver, Input, Notice, Resumption, What};
+use cog_gate::Actor;
 use cog_ledger::Entry;
 
 use crate::desk::Paper;
@@ -56,6 +57,10 @@ pub(crate) struct Seat {
     due: Option<Timestamp>,
     /// Mail whose inputs the engine has not taken in yet.
     delivered: Vec<MailId>,
+    /// What the engine may say no to, in the order in which it came.
+    asked: Vec<Asked>,
+    /// What it said no to, and why, since the desk was last told.
+    noes: BTreeMap<MailId, String>,
     is_held: bool,
 }
 
@@ -68,7 +73,72 @@ impl Seat {
     ) -> Self {
         let (open, is_full) = (Arc::default(), Arc::default());
         let (due, delivered, is_held) = (None, Vec::new(), false);
-        Self { tenant, driver, hands, open, is_full, is_called, due, delivered, is_held }
+        let (asked, noes) = Default::default();
+        Self {
+            tenant,
+            driver,
+            hands,
+            open,
+            is_full,
+            is_called,
+            due,
+            delivered,
+            asked,
+            noes,
+            is_held,
+        }
+    }
+
+    /// Note which mail it is that the engine says no to.
+    fn hear(&mut self, notice: &Notice) {
+        let run = notice.run;
+        let cancel = |who: Option<&str>| {
+            let is_it = |about: &About| matches!(about, About::Cancel(by) if who.is_none_or(|who| who == by.as_str()));
+            self.asked.iter().position(|asked| asked.run == run && is_it(&asked.about))
+        };
+        let (place, why) = match &notice.what {
+            What::NotCounted { approval, message } => {
+                // Of answers that count the log says so, which goes before this.
+                let about = About::Answer(*approval);
+                let theirs = |asked: &mut Asked| asked.run == run && asked.about == about;
+                let answers = self.asked.extract_if(.., theirs);
+                self.noes.extend(answers.map(|asked| (asked.mail, message.clone())));
+                return;
+            }
+            // Each of them is an answer to one that asked.
+            What::NotCancelled { who, reason, .. } => (cancel(Some(who)), reason.clone()),
+            What::EndsAlready { .. } => (cancel(None), format!("{run} is being ended already")),
+            What::Sealed(_) => return self.asked.retain(|asked| asked.run != run),
+            _ => return,
+        };
+        if let Some(place) = place {
+            self.noes.insert(self.asked.remove(place).mail, why);
+        }
+    }
+}
+
+/// Something that the engine may say no to.
+struct Asked {
+    mail: MailId,
+    run: RunId,
+    about: About,
+}
+
+#[derive(PartialEq, Eq)]
+enum About {
+    Answer(ApprovalId),
+    /// Who wants to end it.
+    Cancel(Actor),
+}
+
+impl Asked {
+    fn of(mail: MailId, input: &Input) -> Option<Self> {
+        let (run, about) = match input {
+            Input::Answer { run, approval, .. } => (*run, About::Answer(*approval)),
+            Input::Cancel { run, who, .. } => (*run, About::Cancel(who.clone())),
+            _ => return None,
+        };
+        Some(Self { mail, run, about })
     }
 }
 
@@ -155,6 +225,7 @@ impl Lane {
                 let inbox = seat.driver.inbox();
                 for (id, input) in post {
                     seat.delivered.push(id);
+                    seat.asked.extend(Asked::of(id, &input));
                     inbox.send(input);
                 }
                 self.ready.insert(tenant);
@@ -215,15 +286,13 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
     seat.is_called.store(false, Ordering::SeqCst);
     let mut notices = Vec::new();
     let swept = seat.driver.sweep(&mut notices);
-    let (mut is_stopped, mut not_counted) = (false, BTreeMap::<ApprovalId, String>::new());
+    let mut is_stopped = false;
     for notice in notices {
         is_stopped |= matches!(notice.what, What::Stopped { .. });
         if matches!(notice.what, What::Sealed(_)) {
             house.kit.unbind(tenant, notice.run);
         }
-        if let What::NotCounted { approval, message } = &notice.what {
-            not_counted.insert(*approval, message.clone());
-        }
+        seat.hear(&notice);
         house.tell(Told::Run { tenant, notice });
     }
     // Without randomness, or with a run that the ledger did not take, a new engine goes on from
@@ -240,9 +309,9 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
     if is_busy {
         return Turned::Busy;
     }
-    if !seat.delivered.is_empty() {
-        let ids = std::mem::take(&mut seat.delivered);
-        let _ = desk.send(Paper::TakenIn { tenant, ids, not_counted });
+    if !(seat.delivered.is_empty() && seat.noes.is_empty()) {
+        let (ids, noes) = (std::mem::take(&mut seat.delivered), std::mem::take(&mut seat.noes));
+        let _ = desk.send(Paper::TakenIn { tenant, ids, noes });
     }
     let is_quiet = seat.driver.engine().appends() == 0 && seat.hands.under_way() == 0;
     if seat.is_held && is_quiet { Turned::Over } else { Turned::Idle }

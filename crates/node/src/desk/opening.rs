@@ -102,6 +102,7 @@ impl Desk {
             change,
             open: Arc::clone(&seat.open),
             in_hand: Default::default(),
+            noes: Default::default(),
             begun: HashSet::new(),
             bound,
             calls: claim.calls,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cog_base::id::{ApprovalId, MailId, RunId, TenantId};
+use cog_base::id::{MailId, RunId, TenantId};
 use cog_canon::{Canon, Source};
 use cog_engine::{Input, Start};
 use cog_gate::Actor;
@@ -233,28 +233,27 @@ impl Desk {
         Ok(Ok(()))
     }
 
-    /// Remove mail that the engine has taken in, when the log says what came of it.
+    /// Remove mail that the engine has taken in, when the log says what came of it, and refuse
+    /// what the engine said no to.
     pub(super) fn settle(
         &mut self,
         tenant: TenantId,
-        ids: Vec<MailId>,
-        not_counted: &BTreeMap<ApprovalId, String>,
+        mut ids: Vec<MailId>,
+        noes: BTreeMap<MailId, String>,
     ) {
+        let Some(office) = self.offices.get_mut(&tenant) else { return };
+        ids.extend(noes.keys().copied());
+        office.noes.extend(noes);
         // What the engine submitted when it took them in is decided behind this.
         drop(self.house.committer.head(tenant));
-        if let Err(_away) = self.put_away(tenant, ids, not_counted)
+        if let Err(_away) = self.put_away(tenant, ids)
             && let Some(office) = self.offices.get_mut(&tenant)
         {
             office.is_behind = true;
         }
     }
 
-    fn put_away(
-        &mut self,
-        tenant: TenantId,
-        ids: Vec<MailId>,
-        not_counted: &BTreeMap<ApprovalId, String>,
-    ) -> Result<(), StoreError> {
+    fn put_away(&mut self, tenant: TenantId, ids: Vec<MailId>) -> Result<(), StoreError> {
         let house = Arc::clone(&self.house);
         let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
         let scope = house.store.scope(tenant)?;
@@ -263,9 +262,7 @@ impl Desk {
             let Some(request) = office.in_hand.get(&id) else { continue };
             if is_settled(scope.as_ref(), request)? {
                 done.push(id);
-            } else if let Request::Answer { approval, .. } = request
-                && let Some(why) = not_counted.get(approval)
-            {
+            } else if let Some(why) = office.noes.get(&id) {
                 refused.push((id, why.clone()));
             }
         }
@@ -275,11 +272,13 @@ impl Desk {
         }
         for id in done {
             office.in_hand.remove(&id);
+            office.noes.remove(&id);
         }
         for (id, why) in refused {
             self.refuse(tenant, id, &why)?;
             if let Some(office) = self.offices.get_mut(&tenant) {
                 office.in_hand.remove(&id);
+                office.noes.remove(&id);
             }
         }
         Ok(())

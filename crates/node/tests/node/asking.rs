@@ -85,19 +85,7 @@ fn people_answer_and_end_runs_by_mail() {
                 message: \"Go on?\" } }\n";
     let yes = town.start_steps(tenant, sign);
     let gone = town.start_steps(tenant, sign);
-    let asked = |run| {
-        let mut asked = None;
-        wait("it is asked", || {
-            let entries = town.entries(tenant);
-            let request = entries.iter().find(|entry| {
-                entry.kind() == Kind::ApprovalRequested && entry.session() == Some(run)
-            });
-            asked = request.and_then(|entry| entry.id()?.parse().ok());
-            asked.is_some()
-        });
-        asked.unwrap()
-    };
-    let approval = asked(yes);
+    let approval = town.approval(tenant, yes);
     let answer = |who: &str| Request::Answer {
         run: yes,
         approval,
@@ -108,7 +96,7 @@ fn people_answer_and_end_runs_by_mail() {
     assert!(refusal(&town, own).contains("user:operator"), "{}", refusal(&town, own));
     town.request(tenant, &answer("user:head-of-archive"));
     assert_eq!(town.end(tenant, yes), "completed");
-    asked(gone);
+    town.approval(tenant, gone);
     let (who, reason) = ("user:operator".parse().unwrap(), "not needed".to_owned());
     town.request(tenant, &Request::Cancel { run: gone, who, reason });
     assert_eq!(town.end(tenant, gone), "cancelled");
@@ -197,4 +185,36 @@ fn mail_that_was_sorted_before_the_store_failed_is_delivered_all_the_same() {
     town.wait_for_empty_mail();
     house.node.stop();
     assert_eq!(town.assert_whole(tenant(1)), ["completed"]);
+}
+
+#[test]
+fn who_may_not_end_a_run_is_told_so_once() {
+    let town = Town::new();
+    let house = town.node("one");
+    let tenant = tenant(1);
+    let sign = "  - { id: sign, approve: { by: [\"user:head-of-archive\"], count: 1, \
+                message: \"Go on?\" } }\n";
+    let run = town.start_steps(tenant, sign);
+    let approval = town.approval(tenant, run);
+    let cancel = || {
+        let (who, reason) = ("user:auditor".parse().unwrap(), "not needed".to_owned());
+        town.request(tenant, &Request::Cancel { run, who, reason })
+    };
+    for mail in [cancel(), cancel()] {
+        assert!(refusal(&town, mail).contains("user:operator"), "{}", refusal(&town, mail));
+    }
+    let denials = || {
+        let entries = town.entries(tenant);
+        entries.iter().filter(|entry| entry.kind() == Kind::Denial).count()
+    };
+    assert_eq!(denials(), 2);
+    assert_eq!(town.mail(), 0);
+    // Whoever has the run next is not asked again.
+    house.node.stop();
+    let house = town.node("two");
+    let who = "user:head-of-archive".parse().unwrap();
+    town.request(tenant, &Request::Answer { run, approval, who, verdict: Ok(()) });
+    assert_eq!(town.end(tenant, run), "completed");
+    house.node.stop();
+    assert_eq!(denials(), 2);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cog_base::cipher::Key;
 use cog_base::entropy::SeededEntropy;
-use cog_base::id::{MailId, ReceiptId, RunId, TenantId, Uuid};
+use cog_base::id::{ApprovalId, MailId, ReceiptId, RunId, TenantId, Uuid};
 use cog_base::{Clock, Entropy, Micros, Timestamp, Value};
 use cog_engine::{Hands, Inbox, Input};
 use cog_gate::{AnyEffect, Cleared, Effect, Found};
@@ -185,6 +185,20 @@ impl Town {
 
     pub(crate) fn session(&self, tenant: TenantId, run: RunId) -> Option<Session> {
         self.store.scope(tenant).unwrap().session(run).unwrap()
+    }
+
+    /// Wait until a run asks for approval.
+    pub(crate) fn approval(&self, tenant: TenantId, run: RunId) -> ApprovalId {
+        let mut asked = None;
+        wait("it is asked", || {
+            let entries = self.entries(tenant);
+            let request = entries.iter().find(|entry| {
+                entry.kind() == Kind::ApprovalRequested && entry.session() == Some(run)
+            });
+            asked = request.and_then(|entry| entry.id()?.parse().ok());
+            asked.is_some()
+        });
+        asked.unwrap()
     }
 
     /// Wait until a run is sealed, and say how.
