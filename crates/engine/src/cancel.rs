@@ -81,6 +81,6 @@ impl Engine {
         let effect = Cancel { run: origin.session, reason: reason.to_owned() };
         let (actor, subject) = (who.clone(), None);
         let question = Question { origin, step: "", actor, effect, subject };
-        self.gate.refuse_cancel(&question, &world, self.entropy.as_mut())
+        self.gate.refuse_of_run(&question, &world, self.entropy.as_mut())
     }
 }

@@ -123,7 +123,7 @@ impl Engine {
         let effect = Hold { run: origin.session, pauses, reason: reason.to_owned() };
         let (actor, subject) = (who.clone(), None);
         let question = Question { origin, step: "", actor, effect, subject };
-        self.gate.refuse_hold(&question, &world, self.entropy.as_mut())
+        self.gate.refuse_of_run(&question, &world, self.entropy.as_mut())
     }
 }
 

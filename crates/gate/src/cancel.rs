@@ -1,14 +1,15 @@
 //! Ending and holding a run from outside: it performs nothing, so no permit can be made of it.
 
-use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::RunId;
 use cog_base::json::Map;
 
 use crate::effect::{Effect, Footprint, Redo, Resource, Sealed};
-use crate::gate::{Gate, Question, Refusal, World};
 
-/// That somebody wants a run to end. The decision about it is that of
-/// [`Gate::refuse_cancel`](crate::Gate::refuse_cancel).
+/// What somebody wants of a run as a whole. The decision about it is that of
+/// [`Gate::refuse_of_run`](crate::Gate::refuse_of_run).
+pub trait OfRun: Effect {}
+
+/// That somebody wants a run to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cancel {
     /// The run.
@@ -23,6 +24,7 @@ impl Cancel {
 }
 
 impl Sealed for Cancel {}
+impl OfRun for Cancel {}
 
 impl Effect for Cancel {
     fn action(&self) -> &'static str {
@@ -42,8 +44,7 @@ impl Effect for Cancel {
     }
 }
 
-/// That somebody wants a run to be held, or to go on. Those may who may end it; the decision is
-/// that of [`Gate::refuse_hold`](crate::Gate::refuse_hold).
+/// That somebody wants a run to be held, or to go on. Those may who may end it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     /// The run.
@@ -62,6 +63,7 @@ impl Hold {
 }
 
 impl Sealed for Hold {}
+impl OfRun for Hold {}
 
 impl Effect for Hold {
     fn action(&self) -> &'static str {
@@ -78,21 +80,6 @@ impl Effect for Hold {
     }
     fn redo(&self) -> Redo {
         Redo::Safe
-    }
-}
-
-impl Gate {
-    /// The refusal, when somebody may not hold a run, or may not let it go on.
-    ///
-    /// # Errors
-    /// [`NoEntropy`] when no id can be drawn.
-    pub fn refuse_hold(
-        &self,
-        question: &Question<'_, Hold>,
-        world: &World<'_>,
-        entropy: &mut dyn Entropy,
-    ) -> Result<Option<Refusal>, NoEntropy> {
-        self.refuse_of_run(question, world, entropy)
     }
 }
 

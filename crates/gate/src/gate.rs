@@ -12,7 +12,7 @@ use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 
 use crate::approvals::{APPROVAL_LIFE_MS, Approvals};
 use crate::book::{Book, Charge, Limits, Used};
-use crate::cancel::Cancel;
+use crate::cancel::OfRun;
 use crate::consent::Consent;
 use crate::decision::{
     Decision, Need, PROCEDURE, Refused, Verdict, amount_of, decide, decide_effect, sum_key,
@@ -330,20 +330,11 @@ impl Gate {
         Ok(Ok(Asked { id, need, draft: Some(draft) }))
     }
 
-    /// The refusal, when somebody may not end a run.
+    /// The refusal, when somebody may not end a run, hold it or let it go on.
     ///
     /// # Errors
     /// [`NoEntropy`] when no id can be drawn.
-    pub fn refuse_cancel(
-        &self,
-        question: &Question<'_, Cancel>,
-        world: &World<'_>,
-        entropy: &mut dyn Entropy,
-    ) -> Result<Option<Refusal>, NoEntropy> {
-        self.refuse_of_run(question, world, entropy)
-    }
-
-    pub(crate) fn refuse_of_run<E: Effect>(
+    pub fn refuse_of_run<E: OfRun>(
         &self,
         question: &Question<'_, E>,
         world: &World<'_>,

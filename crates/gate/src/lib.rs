@@ -27,7 +27,7 @@ mod redact;
 
 pub use adapter::{Adapter, Found, Work};
 pub use book::{Limits, Used};
-pub use cancel::{Cancel, Hold, is_of_run};
+pub use cancel::{Cancel, Hold, OfRun, is_of_run};
 pub use consent::Consent;
 pub use counterfoil::{Counterfoil, Lapse};
 pub use door::{Cleared, End, Failure, Pending, Performed, Permit, Report, Settled, Settling};
