@@ -18,7 +18,7 @@ fn ends(house: &mut House, who: &str) -> String {
         canon: house.canon.as_ref(),
         in_force: house.in_force,
     };
-    match house.gate.refuse_cancel(&question, &world, &mut house.entropy).unwrap() {
+    match house.gate.refuse_of_run(&question, &world, &mut house.entropy).unwrap() {
         None => "ended".to_owned(),
         Some(refusal) => {
             let said = format!("refused {}: {}", refusal.code, refusal.flips.join("; "));
