@@ -159,15 +159,17 @@ impl Desk {
                     Err(why) => Sorted::Refused(why),
                 }
             }
-            Request::Answer { run, approval, who, verdict } => match open_run(scope, *run)? {
-                Err(why) => Sorted::Refused(why),
-                Ok(()) => {
-                    let (who, verdict) = (who.clone(), verdict.clone());
-                    let (run, approval) = (*run, *approval);
-                    Sorted::Input(Box::new(Input::Answer { run, approval, who, verdict }))
+            Request::Answer { run, approval, who, verdict } => {
+                match self.has(tenant, scope, *run)? {
+                    Err(why) => Sorted::Refused(why),
+                    Ok(()) => {
+                        let (who, verdict) = (who.clone(), verdict.clone());
+                        let (run, approval) = (*run, *approval);
+                        Sorted::Input(Box::new(Input::Answer { run, approval, who, verdict }))
+                    }
                 }
-            },
-            Request::Cancel { run, who, reason } => match open_run(scope, *run)? {
+            }
+            Request::Cancel { run, who, reason } => match self.has(tenant, scope, *run)? {
                 Err(why) => Sorted::Refused(why),
                 Ok(()) => {
                     let (run, who, reason) = (*run, who.clone(), reason.clone());
@@ -176,6 +178,19 @@ impl Desk {
             },
             Request::Found { .. } => Sorted::Done,
         })
+    }
+
+    /// Whether the engine has a run; else why nothing can be asked of it.
+    fn has(
+        &self,
+        tenant: TenantId,
+        scope: &dyn TenantTx,
+        run: RunId,
+    ) -> Result<Result<(), String>, StoreError> {
+        let office = self.offices.get(&tenant);
+        let is_here = office.is_some_and(|office| office.bound.contains(&run));
+        let not_here = || format!("{run} is not open here: this node does not go on with it");
+        Ok(open_run(scope, run)?.and_then(|()| is_here.then_some(()).ok_or_else(not_here)))
     }
 
     /// A run to start, with its adapters bound; or why it cannot be.
@@ -264,6 +279,11 @@ impl Desk {
                 done.push(id);
             } else if let Some(why) = office.noes.get(&id) {
                 refused.push((id, why.clone()));
+            } else if let Request::Answer { run, .. } | Request::Cancel { run, .. } = request
+                && let Err(why) = open_run(scope.as_ref(), *run)?
+            {
+                // It ended before the engine took this in.
+                refused.push((id, why));
             }
         }
         drop(scope);
@@ -296,7 +316,7 @@ fn is_settled(scope: &dyn TenantTx, request: &Request) -> Result<bool, StoreErro
             entries.iter().any(|it| answer.contains(&it.kind()) && it.actor() == who.as_str())
         }
         Request::Cancel { run, .. } => {
-            let mut is_cancelled = scope.session(*run)?.is_some_and(|run| run.status.is_some());
+            let mut is_cancelled = false;
             let kinds = vec![Kind::Evidence];
             each(scope, Select { kinds, ..Select::session(*run) }, |entry| {
                 is_cancelled |= entry.text("source") == Some("cancel");

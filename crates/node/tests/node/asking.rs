@@ -218,3 +218,31 @@ fn who_may_not_end_a_run_is_told_so_once() {
     house.node.stop();
     assert_eq!(denials(), 2);
 }
+
+#[test]
+fn what_is_asked_of_a_run_that_no_engine_has_is_refused_with_the_reason() {
+    let town = Town::new();
+    let house = town.node("one");
+    let tenant = tenant(1);
+    let cancel = |run| {
+        let (who, reason) = ("user:operator".parse().unwrap(), "not needed".to_owned());
+        let mail = town.request(tenant, &Request::Cancel { run, who, reason });
+        refusal(&town, mail)
+    };
+    let over = town.start(tenant, 1);
+    assert_eq!(town.end(tenant, over), "completed");
+    assert_eq!(cancel(over), format!("{over} has ended: completed"));
+    let sign = "  - { id: sign, approve: { by: [\"user:head-of-archive\"], count: 1, \
+                message: \"Go on?\" } }\n";
+    let left = town.start_steps(tenant, sign);
+    let approval = town.approval(tenant, left);
+    house.node.stop();
+    town.world.is_bare.store(true, Ordering::Relaxed);
+    let house = town.node("two");
+    let not_here = format!("{left} is not open here: this node does not go on with it");
+    assert_eq!(cancel(left), not_here);
+    let who = "user:head-of-archive".parse().unwrap();
+    let answer = Request::Answer { run: left, approval, who, verdict: Ok(()) };
+    assert_eq!(refusal(&town, town.request(tenant, &answer)), not_here);
+    house.node.stop();
+}

@@ -1,7 +1,7 @@
 //! A town of nodes around one database, and the world that they act on.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -50,6 +50,8 @@ pub(crate) struct World {
     marks: Mutex<BTreeMap<(RunId, String), Vec<ReceiptId>>>,
     /// How long an effect takes, in milliseconds.
     pub(crate) takes_ms: AtomicU64,
+    /// Whether nodes find none of the folders of runs.
+    pub(crate) is_bare: AtomicBool,
 }
 
 impl World {
@@ -100,6 +102,9 @@ impl Kit for Tools {
     }
 
     fn bind(&self, ready: &Ready<'_>) -> Result<(), String> {
+        if self.world.is_bare.load(Ordering::Relaxed) {
+            return Err("there are no folders".to_owned());
+        }
         match ready.roots.get("archive") {
             Some(root) if root.path == "/nowhere" => Err("there is no such folder".to_owned()),
             _ => Ok(()),
