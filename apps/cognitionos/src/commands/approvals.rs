@@ -8,7 +8,7 @@ use cog_canon::Canon;
 use cog_engine::replay::replay_run;
 use cog_engine::{Cancelled, Record};
 use cog_gate::approvals::{Approvals, NotCounted, Request};
-use cog_ledger::Kind;
+use cog_ledger::{Entry, Kind};
 use cog_store::Select;
 
 use crate::cli::{ApprovalsCommand, Common};
@@ -85,7 +85,7 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
     let current = |request: &&Request| change.domains().any(|(_, canon)| canon == request.canon);
     let is_wanted = |request: &&Request| !withdrawn.contains_key(&request.id);
     let waiting: Vec<_> = approvals.waiting().filter(is_wanted).filter(current).collect();
-    let now = SystemClock.now();
+    let now = now(home)?;
     if terminal.json {
         let waiting: Result<Vec<_>, _> =
             waiting.into_iter().map(|request| json(home, request, now)).collect();
@@ -140,6 +140,14 @@ fn body(home: &Home, request: &Request) -> anyhow::Result<Option<Value>> {
 /// What exactly would be done.
 fn args(body: &Value) -> Option<&Value> {
     body.at(&["intent", "context", "args"])
+}
+
+/// The time, but never before the ledger's last entry: a clock that is set back revives no
+/// request.
+fn now(home: &Home) -> anyhow::Result<Timestamp> {
+    let newest = Select { newest_first: true, limit: 1, ..Select::default() };
+    let last = home.scope()?.select(&newest).map_err(told)?;
+    Ok(last.iter().map(Entry::at).fold(SystemClock.now(), Timestamp::max))
 }
 
 fn json(home: &Home, request: &Request, now: Timestamp) -> anyhow::Result<Value> {
@@ -208,7 +216,7 @@ fn answer(
             format!("cognitionos approvals reject {id} --reason TEXT --as {who}"),
         ));
     }
-    let now = SystemClock.now();
+    let now = now(home)?;
     let draft = match verdict {
         Ok(()) => approvals.grant(id, &who, &canon, now),
         Err(reason) => approvals.reject(id, &who, reason, &canon, now),
