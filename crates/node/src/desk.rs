@@ -55,6 +55,8 @@ pub(crate) enum Paper {
 
 /// A tenant that is open.
 struct Office {
+    /// What mail is read and put away under.
+    claim: Claim,
     lease: Arc<Lease>,
     hands: Careful,
     change: ChangeControl,
@@ -220,8 +222,16 @@ impl Desk {
         }
     }
 
+    fn remove(&self, tenant: TenantId, mail: &[MailId]) -> Result<(), StoreError> {
+        match self.offices.get(&tenant) {
+            Some(office) if !mail.is_empty() => self.house.store.remove_mail(&office.claim, mail),
+            _ => Ok(()),
+        }
+    }
+
     fn refuse(&self, tenant: TenantId, mail: MailId, why: &str) -> Result<(), StoreError> {
-        self.house.store.refuse_mail(tenant, mail, why)?;
+        let Some(office) = self.offices.get(&tenant) else { return Ok(()) };
+        self.house.store.refuse_mail(&office.claim, mail, why)?;
         self.house.tell(Told::Refused { tenant, mail, why: why.to_owned() });
         Ok(())
     }

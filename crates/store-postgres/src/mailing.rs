@@ -2,7 +2,7 @@
 
 use cog_base::Digest;
 use cog_base::id::{MailId, RunId, TenantId};
-use cog_store::{Delivery, MAIL_MAX, Mail, Posted, RequestKey, StoreError};
+use cog_store::{Claim, Delivery, MAIL_MAX, Mail, Posted, RequestKey, StoreError};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -26,6 +26,10 @@ const WAITING: &str = "SELECT id, kind, session, sealed FROM mail
     WHERE tenant = $1 AND refused IS NULL AND id <> ALL ($2) ORDER BY no LIMIT $3";
 const REMOVE: &str = "DELETE FROM mail WHERE tenant = $1 AND id = ANY ($2)";
 const REFUSE: &str = "UPDATE mail SET refused = $3 WHERE tenant = $1 AND id = $2";
+const OWNER: &str = "SELECT coalesce(node, 'nobody'), fence FROM owner WHERE tenant = $1";
+/// Also keeps the tenant from changing hands until the end of the transaction.
+const OWNER_KEPT: &str =
+    "SELECT coalesce(node, 'nobody'), fence FROM owner WHERE tenant = $1 FOR SHARE";
 const DELIVERY: &str = "SELECT refused FROM mail WHERE tenant = $1 AND id = $2";
 
 impl PostgresStore {
@@ -60,11 +64,13 @@ impl PostgresStore {
 
     pub(crate) fn waiting_mail(
         &self,
-        tenant: TenantId,
+        claim: &Claim,
         except: &[MailId],
     ) -> Result<Vec<Mail>, StoreError> {
+        let tenant = claim.tenant;
         let except: Vec<Id> = except.iter().map(|id| Id::from(*id)).collect();
         let rows = self.inner.pool.write("read mail", tenant, |link| {
+            self.check(link, claim, OWNER)?;
             Ok(link.query(WAITING, &[&Id::from(tenant), &except, &i64::from(MAIL_MAX)])?)
         })?;
         let open = |row: &Row| {
@@ -76,20 +82,36 @@ impl PostgresStore {
         rows.iter().map(open).collect()
     }
 
-    pub(crate) fn remove(&self, tenant: TenantId, ids: &[MailId]) -> Result<(), StoreError> {
+    pub(crate) fn remove(&self, claim: &Claim, ids: &[MailId]) -> Result<(), StoreError> {
+        let tenant = claim.tenant;
         let ids: Vec<Id> = ids.iter().map(|id| Id::from(*id)).collect();
         self.inner.pool.write("remove mail", tenant, |link| {
+            self.check(link, claim, OWNER_KEPT)?;
             link.query(REMOVE, &[&Id::from(tenant), &ids])?;
             Ok(())
         })
     }
 
-    pub(crate) fn refuse(&self, tenant: TenantId, id: MailId, why: &str) -> Result<(), StoreError> {
+    pub(crate) fn refuse(&self, claim: &Claim, id: MailId, why: &str) -> Result<(), StoreError> {
+        let tenant = claim.tenant;
         let why = why.get(..why.floor_char_boundary(WHY_BYTES_MAX)).unwrap_or(why);
         self.inner.pool.write("refuse mail", tenant, |link| {
+            self.check(link, claim, OWNER_KEPT)?;
             link.query(REFUSE, &[&Id::from(tenant), &Id::from(id), &why])?;
             Ok(())
         })
+    }
+
+    /// See that a claim is still the last one on its tenant. What this node believes of it
+    /// stays as it is: the next renewal tells whom it concerns.
+    fn check(&self, link: &mut Link, claim: &Claim, sql: &str) -> Result<(), Stop> {
+        let rows = link.query(sql, &[&Id::from(claim.tenant)])?;
+        let (owner, fence): (&str, i64) =
+            rows.first().map_or(("nobody", -1), |row| (row.get(0), row.get(1)));
+        if owner == self.inner.owning.node() && fence == claim.fence {
+            return Ok(());
+        }
+        Err(StoreError::Owned { tenant: claim.tenant, owner: owner.to_owned() }.into())
     }
 
     pub(crate) fn how_it_stands(

@@ -45,16 +45,16 @@ impl Shared for PostgresStore {
         self.post_mail(tenant, mail, key)
     }
 
-    fn mail(&self, tenant: TenantId, except: &[MailId]) -> Result<Vec<Mail>, StoreError> {
-        self.waiting_mail(tenant, except)
+    fn mail(&self, claim: &Claim, except: &[MailId]) -> Result<Vec<Mail>, StoreError> {
+        self.waiting_mail(claim, except)
     }
 
-    fn remove_mail(&self, tenant: TenantId, ids: &[MailId]) -> Result<(), StoreError> {
-        self.remove(tenant, ids)
+    fn remove_mail(&self, claim: &Claim, ids: &[MailId]) -> Result<(), StoreError> {
+        self.remove(claim, ids)
     }
 
-    fn refuse_mail(&self, tenant: TenantId, id: MailId, why: &str) -> Result<(), StoreError> {
-        self.refuse(tenant, id, why)
+    fn refuse_mail(&self, claim: &Claim, id: MailId, why: &str) -> Result<(), StoreError> {
+        self.refuse(claim, id, why)
     }
 
     fn delivery(&self, tenant: TenantId, id: MailId) -> Result<Option<Delivery>, StoreError> {

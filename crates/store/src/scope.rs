@@ -66,6 +66,20 @@ pub trait TenantTx: Send {
     /// [`StoreError::TooMuch`] for a page beyond [`crate::PAGE_MAX`].
     fn select(&self, select: &Select) -> Result<Vec<Entry>, StoreError>;
 
+    /// Every entry that is asked for, page by page of [`Select::limit`] entries.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn each(&self, select: Select, take: &mut dyn FnMut(&Entry)) -> Result<(), StoreError> {
+        let mut next = select;
+        loop {
+            let page = self.select(&next)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            next = next.after(last);
+            page.iter().for_each(&mut *take);
+        }
+    }
+
     /// The entries whose [`Entry::id`] is `id`, oldest first: a receipt and its outcome, a
     /// request for approval and its answer. At most [`crate::PAGE_MAX`].
     ///

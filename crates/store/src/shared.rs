@@ -155,24 +155,27 @@ pub trait Shared: Keep {
         key: Option<RequestKey<'_>>,
     ) -> Result<Posted, StoreError>;
 
-    /// Mail that waits, in the order in which it came, without that of `except`; at most
-    /// [`MAIL_MAX`].
+    /// Mail for who has this claim that waits, in the order in which it came, without that of
+    /// `except`; at most [`MAIL_MAX`].
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be read.
-    fn mail(&self, tenant: TenantId, except: &[MailId]) -> Result<Vec<Mail>, StoreError>;
+    /// [`StoreError::Owned`] when the tenant has changed hands since, and another when it cannot
+    /// be read.
+    fn mail(&self, claim: &Claim, except: &[MailId]) -> Result<Vec<Mail>, StoreError>;
 
     /// Remove mail of which the log says what came.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be removed; it is then delivered again.
-    fn remove_mail(&self, tenant: TenantId, ids: &[MailId]) -> Result<(), StoreError>;
+    /// [`StoreError::Owned`] when the tenant has changed hands since the claim, and another
+    /// when it cannot be removed; it is then delivered again.
+    fn remove_mail(&self, claim: &Claim, ids: &[MailId]) -> Result<(), StoreError>;
 
     /// Keep mail of which nothing comes, with the reason, and deliver it no more.
     ///
     /// # Errors
-    /// [`StoreError`] when that cannot be kept; it is then delivered again.
-    fn refuse_mail(&self, tenant: TenantId, id: MailId, why: &str) -> Result<(), StoreError>;
+    /// [`StoreError::Owned`] when the tenant has changed hands since the claim, and another
+    /// when that cannot be kept; it is then delivered again.
+    fn refuse_mail(&self, claim: &Claim, id: MailId, why: &str) -> Result<(), StoreError>;
 
     /// How mail stands; nothing when it was removed or never posted.
     ///

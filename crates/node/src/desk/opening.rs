@@ -97,6 +97,7 @@ impl Desk {
         let hands = Careful::new(house.kit.hands(tenant), Arc::clone(lease));
         let seat = self.seat(tenant, engine, &hands);
         let office = Office {
+            claim,
             lease: Arc::clone(lease),
             hands,
             change,

@@ -53,10 +53,11 @@ impl Desk {
     fn take_mail(&mut self, tenant: TenantId) -> Result<(), StoreError> {
         loop {
             let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
+            let claim = office.claim;
             // Before it is counted: a run that ends meanwhile calls again.
             office.is_full.store(false, Ordering::SeqCst);
             let except: Vec<MailId> = office.in_hand.keys().copied().collect();
-            let mail = self.house.store.mail(tenant, &except)?;
+            let mail = self.house.store.mail(&claim, &except)?;
             let is_more = mail.len() == MAIL_MAX as usize;
             if mail.is_empty() {
                 return Ok(());
@@ -78,7 +79,7 @@ impl Desk {
         // the engine must have it.
         self.deliver(tenant, post);
         sorted?;
-        if done.is_empty() { Ok(()) } else { self.house.store.remove_mail(tenant, &done) }
+        self.remove(tenant, &done)
     }
 
     fn sort_into(
@@ -287,9 +288,8 @@ impl Desk {
             }
         }
         drop(scope);
-        if !done.is_empty() {
-            house.store.remove_mail(tenant, &done)?;
-        }
+        self.remove(tenant, &done)?;
+        let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
         for id in done {
             office.in_hand.remove(&id);
             office.noes.remove(&id);

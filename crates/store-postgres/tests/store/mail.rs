@@ -3,7 +3,7 @@
 use cog_base::Digest;
 use cog_base::id::{MailId, RunId, Uuid};
 use cog_conformance::{run, tenant};
-use cog_store::{Delivery, Mail, Posted, RequestKey, Shared, Wakeup};
+use cog_store::{After, Claim, Delivery, Mail, Posted, RequestKey, Shared, StoreError, Wakeup};
 use cog_store_postgres::PostgresStore;
 
 use crate::place::Database;
@@ -33,15 +33,44 @@ fn mail_waits_in_order_until_it_is_removed() {
     }
     // Once more, as after an answer that was lost.
     one.post(tenant(1), &sent[0], None).unwrap();
-    assert_eq!(one.mail(tenant(1), &[]).unwrap(), sent);
-    assert_eq!(one.mail(tenant(1), &[id(1)]).unwrap(), [sent[0].clone(), sent[2].clone()]);
-    one.remove_mail(tenant(1), &[id(3), id(2)]).unwrap();
-    assert_eq!(one.mail(tenant(1), &[]).unwrap(), [sent[1].clone()]);
-    one.refuse_mail(tenant(1), id(1), "no such thing").unwrap();
-    assert_eq!(one.mail(tenant(1), &[]).unwrap(), []);
+    let claim = one.claim(tenant(1)).unwrap();
+    assert_eq!(one.mail(&claim, &[]).unwrap(), sent);
+    assert_eq!(one.mail(&claim, &[id(1)]).unwrap(), [sent[0].clone(), sent[2].clone()]);
+    one.remove_mail(&claim, &[id(3), id(2)]).unwrap();
+    assert_eq!(one.mail(&claim, &[]).unwrap(), [sent[1].clone()]);
+    one.refuse_mail(&claim, id(1), "no such thing").unwrap();
+    assert_eq!(one.mail(&claim, &[]).unwrap(), []);
     let refused = Delivery::Refused("no such thing".to_owned());
     assert_eq!(one.delivery(tenant(1), id(1)).unwrap(), Some(refused));
     assert_eq!(one.delivery(tenant(1), id(2)).unwrap(), None);
+}
+
+#[test]
+fn mail_is_put_away_by_who_has_the_last_claim_alone() {
+    let database = Database::new();
+    let (one, two) = (node(&database, "one"), node(&database, "two"));
+    one.post(tenant(1), &mail(1, run(1), "a"), None).unwrap();
+    let nothing = |node: &PostgresStore, claim: &Claim, whose: &str| {
+        let is_owned = |error: StoreError| {
+            assert!(matches!(&error, StoreError::Owned { owner, .. } if owner == whose), "{error}");
+        };
+        is_owned(node.mail(claim, &[]).unwrap_err());
+        is_owned(node.remove_mail(claim, &[id(1)]).unwrap_err());
+        is_owned(node.refuse_mail(claim, id(1), "an old belief").unwrap_err());
+    };
+    let first = one.claim(tenant(1)).unwrap();
+    nothing(&two, &first, one.node());
+    // It is overtaken and does not know it, it has the tenant again, and it gave it back.
+    database.admin("UPDATE cognitionos.owner SET until = clock_timestamp()");
+    let second = two.claim(tenant(1)).unwrap();
+    nothing(&one, &first, two.node());
+    two.release(tenant(1), After::Stopping).unwrap();
+    nothing(&two, &second, "nobody");
+    let third = one.claim(tenant(1)).unwrap();
+    nothing(&one, &first, one.node());
+    assert_eq!(one.delivery(tenant(1), id(1)).unwrap(), Some(Delivery::Waiting));
+    one.remove_mail(&third, &[id(1)]).unwrap();
+    assert_eq!(one.delivery(tenant(1), id(1)).unwrap(), None);
 }
 
 #[test]
@@ -86,8 +115,8 @@ fn a_name_stands_for_one_run() {
     let other = one.post(tenant(2), &mail(1, run(5), "a"), key("order 7", "b")).unwrap();
     assert_eq!(other, Posted::Waiting);
     // Of those that were turned away nothing waits.
-    assert_eq!(one.mail(tenant(1), &[]).unwrap().len(), 2);
-    assert_eq!(one.mail(tenant(2), &[]).unwrap().len(), 1);
+    let waiting = |number| one.mail(&one.claim(tenant(number)).unwrap(), &[]).unwrap().len();
+    assert_eq!((waiting(1), waiting(2)), (2, 1));
 }
 
 #[test]
@@ -109,7 +138,8 @@ fn of_many_that_give_a_name_at_once_one_wins() {
     });
     assert_eq!(posted.iter().filter(|posted| **posted == Posted::Waiting).count(), 1, "{posted:?}");
     assert!(posted.iter().all(|posted| !matches!(posted, Posted::Differs(_))));
-    assert_eq!(one.mail(tenant(1), &[]).unwrap().len(), 1);
+    let claim = one.claim(tenant(1)).unwrap();
+    assert_eq!(one.mail(&claim, &[]).unwrap().len(), 1);
 }
 
 #[test]
