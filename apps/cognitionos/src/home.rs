@@ -26,8 +26,6 @@ use crate::system::{SystemClock, SystemEntropy};
 
 /// What entries name as the program that wrote them.
 const ENGINE: &str = concat!("cognitionos/", env!("CARGO_PKG_VERSION"));
-/// The most pages that are read of one run or one kind of entry.
-const PAGES_MAX: usize = 10_000;
 
 /// How many of the newest entries are looked at before anything is written: the start of a run
 /// must stay quick.
@@ -149,30 +147,15 @@ impl Home {
     /// Which canon is in force where, and what is proposed.
     pub(crate) fn change_control(&self) -> anyhow::Result<ChangeControl> {
         let mut change = ChangeControl::default();
-        self.each(Select { kinds: CANON_KINDS.into(), ..Select::default() }, |entry| {
+        self.each(Select { kinds: ChangeControl::KINDS.into(), ..Select::default() }, |entry| {
             change.observe(entry);
         })?;
         Ok(change)
     }
 
     /// Every entry that is asked for, page by page.
-    pub(crate) fn each(
-        &self,
-        mut select: Select,
-        mut take: impl FnMut(&Entry),
-    ) -> anyhow::Result<()> {
-        let scope = self.scope()?;
-        for _ in 0..PAGES_MAX {
-            let page = scope.select(&select).map_err(told)?;
-            let Some(last) = page.last() else { return Ok(()) };
-            select = select.after(last);
-            page.iter().for_each(&mut take);
-        }
-        Err(Failure::advise(
-            Exit::Limit,
-            "the ledger is larger than one command reads",
-            "ask for a part of it: cognitionos ledger list --from N --limit N",
-        ))
+    pub(crate) fn each(&self, select: Select, mut take: impl FnMut(&Entry)) -> anyhow::Result<()> {
+        self.scope()?.each(select, &mut take).map_err(told)
     }
 
     /// A run's entries with their bodies, oldest first.
@@ -293,10 +276,6 @@ fn unknown(run: RunId) -> anyhow::Error {
     let message = format!("there is no run {run} in this ledger");
     Failure::advise(Exit::BadInput, message, given::RUNS)
 }
-
-/// The kinds of entries that change control follows.
-pub(crate) const CANON_KINDS: [Kind; 4] =
-    [Kind::CanonProposed, Kind::CanonApproved, Kind::CanonRejected, Kind::CanonActivated];
 
 /// The files of a canon that is needed are not here.
 pub(crate) fn no_canon(digest: impl Into<Option<Digest>>) -> anyhow::Error {

@@ -338,6 +338,10 @@ impl ChangeControl {
         Ok(proposal)
     }
 
+    /// The kinds of entries that it takes note of.
+    pub const KINDS: [Kind; 4] =
+        [Kind::CanonProposed, Kind::CanonApproved, Kind::CanonRejected, Kind::CanonActivated];
+
     /// Take note of a durable entry; others than those about canon change nothing.
     pub fn observe(&mut self, entry: &Entry) {
         let data = entry.data();

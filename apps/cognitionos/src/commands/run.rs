@@ -27,6 +27,7 @@ use cog_engine::history::Mismatch;
 use cog_engine::replay::replay_run;
 use cog_engine::{Driver, Engine, Input, Record, Resumption, Sealed, Settings, Start, What};
 use cog_gate::Actor;
+use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_ledger::Kind;
 
@@ -40,7 +41,7 @@ use crate::failure::{Exit, Failure};
 use crate::folders;
 use crate::given;
 use crate::hands::{Committed, Workers};
-use crate::home::{CANON_KINDS, Home};
+use crate::home::Home;
 use crate::models;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::Terminal;
@@ -302,7 +303,8 @@ pub(crate) fn engine(home: &Home, is_ending: bool) -> anyhow::Result<Engine> {
     let settings = Settings { tenant: home.tenant, status: TenantStatus::Active };
     let clock = Arc::new(SystemClock);
     let mut engine = Engine::new(settings, clock, Box::new(SystemEntropy::new()));
-    let select = cog_store::Select { kinds: CANON_KINDS.into(), ..cog_store::Select::default() };
+    let kinds = ChangeControl::KINDS.into();
+    let select = cog_store::Select { kinds, ..cog_store::Select::default() };
     home.each(select, |entry| engine.observe(entry))?;
     let newest = cog_store::Select { newest_first: true, limit: 1, ..cog_store::Select::default() };
     let last = home.scope()?.select(&newest).map_err(crate::home::told)?;

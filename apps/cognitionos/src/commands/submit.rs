@@ -22,7 +22,7 @@ use crate::cli::nodes::SubmitArgs;
 use crate::cli::{Common, RunArgs};
 use crate::commands::run::prepare;
 use crate::failure::{Exit, Failure};
-use crate::home::{CANON_KINDS, told};
+use crate::home::told;
 use crate::shared::{open, tenant};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::{Terminal, Tone, plain};
@@ -175,13 +175,9 @@ fn in_force(
 ) -> anyhow::Result<Option<cog_base::Digest>> {
     let scope = store.scope(tenant).map_err(told)?;
     let mut change = ChangeControl::default();
-    let mut select = Select { kinds: CANON_KINDS.into(), ..Select::default() };
-    loop {
-        let page = scope.select(&select).map_err(told)?;
-        let Some(last) = page.last() else { return Ok(change.in_force(domain)) };
-        select = select.after(last);
-        page.iter().for_each(|entry| change.observe(entry));
-    }
+    let select = Select { kinds: ChangeControl::KINDS.into(), ..Select::default() };
+    scope.each(select, &mut |entry| change.observe(entry)).map_err(told)?;
+    Ok(change.in_force(domain))
 }
 
 /// Wait until the run has ended, or until only people can bring it on.
