@@ -3,7 +3,7 @@
 use cog_base::json::parse;
 use cog_base::place::Place;
 use cog_base::{Micros, Value};
-use cog_canon::{Canon, Request};
+use cog_canon::{Canon, Change, Flip, Request};
 
 use crate::cancel::{Hold, is_of_run};
 use crate::decision::{
@@ -186,11 +186,14 @@ pub fn ways_out(
     if !matches!(decision.verdict, Verdict::Refuse(_)) {
         return found;
     }
-    let mut mended = failing(decision).map(|check| {
-        let ways = mend(check, decision, intent, snapshot, canon);
-        found.cut |= ways.cut;
-        ways.flips
-    });
+    let mended = failing(decision).map(|it| (it, mend(it, decision, intent, snapshot, canon)));
+    let mut mended: Vec<_> = mended.collect();
+    found.cut = mended.iter().any(|(_, ways)| ways.cut);
+    // Were it somebody else who asked, this one need not be known.
+    if mended.iter().any(|(_, ways)| ways.is_of_another) {
+        mended.retain(|(check, _)| check.name != CheckName::Identity);
+    }
+    let mut mended = mended.into_iter().map(|(_, ways)| ways.flips);
     let only = mended.next().unwrap_or_default();
     let others: Vec<_> = mended.collect();
     found.flips = if others.is_empty() {
@@ -203,13 +206,27 @@ pub fn ways_out(
     found
 }
 
+/// What would mend one check.
+struct Mended {
+    flips: Vec<String>,
+    cut: bool,
+    /// Whether the first of them takes another actor.
+    is_of_another: bool,
+}
+
+impl From<Vec<String>> for Mended {
+    fn from(flips: Vec<String>) -> Self {
+        Self { flips, cut: false, is_of_another: false }
+    }
+}
+
 fn mend(
     check: &Check,
     decision: &Decision,
     intent: &Intent,
     snapshot: &Snapshot,
     canon: Option<&Canon>,
-) -> WaysOut {
+) -> Mended {
     let flips = match check.name {
         CheckName::Identity => vec![format!("if the canon knew {}", intent.actor())],
         CheckName::Tenant => vec!["if the tenant were active".into()],
@@ -242,7 +259,7 @@ fn mend(
         }
         CheckName::Approval => vec!["if those who were asked approved it".into()],
     };
-    WaysOut { flips, cut: false }
+    flips.into()
 }
 
 fn confinement(
@@ -286,10 +303,10 @@ fn confinement(
     vec![parts.join(", and ")]
 }
 
-fn policies(check: &Check, intent: &Intent, canon: &Canon) -> WaysOut {
+fn policies(check: &Check, intent: &Intent, canon: &Canon) -> Mended {
     if matches!(check.code, "canon.limit" | "canon.window") {
         let limit = check.read.text("limit").unwrap_or_default();
-        return WaysOut { flips: vec![format!("if the limit ({limit}) left room")], cut: false };
+        return vec![format!("if the limit ({limit}) left room")].into();
     }
     let request = Request {
         principal: intent.actor().as_str(),
@@ -298,8 +315,10 @@ fn policies(check: &Check, intent: &Intent, canon: &Canon) -> WaysOut {
         context: intent.context(),
     };
     let found = canon.ways_out(&request);
-    let flips = found.flips.iter().map(cog_canon::Flip::describe).collect();
-    WaysOut { flips, cut: found.cut }
+    let takes_another = |change: &Change| matches!(change, Change::Principal { .. });
+    let is_of_another = found.flips.first().is_some_and(|it| it.changes.iter().any(takes_another));
+    let flips = found.flips.iter().map(Flip::describe).collect();
+    Mended { flips, cut: found.cut, is_of_another }
 }
 
 /// What would keep the run inside its envelope: each change is made, and all of them are

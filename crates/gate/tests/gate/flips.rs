@@ -178,3 +178,23 @@ proptest! {
         }
     }
 }
+
+/// Of two changes of which one alone suffices, the other is not named.
+#[test]
+fn who_is_not_known_need_not_be_when_another_asks() {
+    let canon = canon_with(|path, text| match path {
+        "policies/effects.cedar" => {
+            r#"@id("clerk") permit (principal == Agent::"clerk", action, resource);"#.to_owned()
+        }
+        _ => text.to_owned(),
+    });
+    let mut house = House::new();
+    (house.in_force, house.canon) = (Some(canon.digest()), Some(canon));
+    let note = effect("file.write", r#"{"root":"notes","path":"a","text":"b"}"#);
+    let (intent, snapshot) = preview(&mut house, "agent:stranger", &note);
+    let decision = decide(&intent, &snapshot, house.canon.as_ref());
+    let flips = ways_out(&intent, &snapshot, house.canon.as_ref(), &decision).flips;
+    assert_eq!(flips, ["if agent:clerk asked for it (it is agent:stranger)"]);
+    let (intent, snapshot) = preview(&mut house, CLERK, &note);
+    assert_eq!(decide(&intent, &snapshot, house.canon.as_ref()).verdict, Verdict::Allow);
+}
