@@ -210,6 +210,36 @@ fn of_what_a_node_does_that_slept_through_the_end_of_its_claims_nothing_counts()
 }
 
 #[test]
+fn who_waits_for_a_run_ends_as_it_does() {
+    let town = Town::new("nodes-waits");
+    let node = town.node("one");
+    let tenant = town.new_tenant();
+    let write = "uses: file.write, as: agent:archivist, with: { root: archive, mode: create";
+    for (name, budget, steps, code, says) in [
+        ("signal", 5, "  - { id: paid, wait_for: { signal: payment } }\n".to_owned(), 8, "payment"),
+        (
+            "limit",
+            1,
+            format!(
+                "  - {{ id: a, {write}, path: a, text: a }} }}\n  \
+                 - {{ id: b, needs: [a], {write}, path: b, text: b }} }}\n"
+            ),
+            5,
+            "refused",
+        ),
+    ] {
+        let head = "domain: archive\nroots:\n  archive: { path: out, access: write, create: true }";
+        let file = format!("{name}.yaml");
+        let text =
+            format!("name: {name}\n{head}\nbudget: {{ effects: {budget} }}\nsteps:\n{steps}");
+        town.folder.write(&file, &text);
+        let asked = ["submit", &file, "--tenant", &tenant, "--wait"];
+        town.cog(&asked).ends(code).says(&[says]);
+    }
+    node.ends();
+}
+
+#[test]
 fn what_is_asked_for_wrongly_is_told_before_anything_is_asked() {
     let town = Town::new("nodes-wrong");
     let tenant = town.new_tenant();

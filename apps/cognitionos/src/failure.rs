@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use cog_base::Value;
+
 /// Exit codes, as in the command-line contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -25,6 +27,21 @@ pub(crate) enum Exit {
     Interrupted = 130,
     /// Told to end.
     Terminated = 143,
+}
+
+impl Exit {
+    /// How the program ends when a run ended with this status, and this error if it has one.
+    pub(crate) fn of_run(status: &str, error: Option<&Value>) -> Self {
+        let code = error.and_then(|error| error.get("code")?.as_text()).unwrap_or_default();
+        match (status, code) {
+            ("completed", _) => Self::Done,
+            ("cancelled", _) => Self::Interrupted,
+            (_, "over_budget" | "budget.exceeded" | "quota.exceeded") => Self::Limit,
+            ("refused", _) => Self::Refused,
+            (_, code) if code.ends_with("timeout") || code.ends_with("timed_out") => Self::Timeout,
+            _ => Self::Failed,
+        }
+    }
 }
 
 /// An error that a person can act on.
@@ -145,6 +162,25 @@ mod tests {
             Failure::advise(Exit::BadInput, "cannot read a\nerror: all is lost", "b\n  try: c");
         let text = explain(&error, "cognitionos run").to_string();
         assert_eq!(text, "error: cannot read a\n    error: all is lost\n  try: b\n      try: c");
+    }
+
+    #[test]
+    fn how_a_run_ended_is_told_by_its_status_and_its_error() {
+        for (status, code, expected) in [
+            ("completed", "", Exit::Done),
+            ("cancelled", "over_budget", Exit::Interrupted),
+            ("failed", "over_budget", Exit::Limit),
+            ("refused", "quota.exceeded", Exit::Limit),
+            ("refused", "canon.forbid", Exit::Refused),
+            ("failed", "effect.timeout", Exit::Timeout),
+            ("failed", "process.timed_out", Exit::Timeout),
+            ("failed", "", Exit::Failed),
+        ] {
+            let error = Value::map([("code", Value::from(code))]);
+            let found = Exit::of_run(status, Some(&error));
+            assert_eq!(found as u8, expected as u8, "{status} {code}");
+        }
+        assert_eq!(Exit::of_run("failed", None) as u8, 1);
     }
 
     #[test]

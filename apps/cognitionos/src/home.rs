@@ -160,12 +160,8 @@ impl Home {
 
     /// A run's entries with their bodies, oldest first.
     pub(crate) fn records(&self, run: RunId) -> anyhow::Result<Vec<Record>> {
-        let mut entries = Vec::new();
-        self.each(Select::session(run), |entry| entries.push(entry.clone()))?;
-        if entries.is_empty() {
-            return Err(unknown(run));
-        }
-        entries.into_iter().map(|entry| self.record(entry)).collect()
+        let records = records(&*self.scope()?, run)?;
+        if records.is_empty() { Err(unknown(run)) } else { Ok(records) }
     }
 
     /// Refuse a run of which there is no entry.
@@ -218,10 +214,7 @@ impl Home {
 
     /// An entry with its body.
     pub(crate) fn record(&self, entry: Entry) -> anyhow::Result<Record> {
-        let body = self.scope()?.body(entry.seq()).map_err(told)?;
-        let text = body.map(|body| String::from_utf8(body.bytes)).transpose()?;
-        let body = text.map(|text| parse(&text)).transpose().context("a body is not JSON")?;
-        Ok(Record { entry: Arc::new(entry), body })
+        record(&*self.scope()?, entry)
     }
 
     /// Keep the files of a canon, so that decisions under it can be recomputed.
@@ -269,6 +262,22 @@ impl Home {
     pub(crate) fn newest_run(&self) -> anyhow::Result<Option<RunId>> {
         Ok(self.scope()?.sessions(1).map_err(told)?.first().map(|session| session.id))
     }
+}
+
+/// A run's entries with their bodies, oldest first; none when there is no such run.
+pub(crate) fn records(scope: &dyn TenantTx, run: RunId) -> anyhow::Result<Vec<Record>> {
+    let mut entries = Vec::new();
+    let mut take = |entry: &Entry| entries.push(entry.clone());
+    scope.each(Select::session(run), &mut take).map_err(told)?;
+    entries.into_iter().map(|entry| record(scope, entry)).collect()
+}
+
+/// An entry with its body.
+pub(crate) fn record(scope: &dyn TenantTx, entry: Entry) -> anyhow::Result<Record> {
+    let body = scope.body(entry.seq()).map_err(told)?;
+    let text = body.map(|body| String::from_utf8(body.bytes)).transpose()?;
+    let body = text.map(|text| parse(&text)).transpose().context("a body is not JSON")?;
+    Ok(Record { entry: Arc::new(entry), body })
 }
 
 /// There is no such run.

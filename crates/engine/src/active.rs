@@ -128,6 +128,17 @@ pub(crate) struct Question {
     pub(crate) approval: Option<ApprovalId>,
 }
 
+/// What a run waits for that somebody outside has to bring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// The requests for approval.
+    pub approvals: Vec<ApprovalId>,
+    /// The steps that wait for signals, with the names of those.
+    pub signals: Vec<(String, String)>,
+    /// Who holds it.
+    pub paused: Option<Paused>,
+}
+
 /// How a flow ended.
 #[derive(Clone)]
 pub(crate) struct Ending {
@@ -296,6 +307,17 @@ impl Active {
     /// Whether somebody has ended it.
     pub(crate) fn is_being_ended(&self) -> bool {
         self.cancelled.is_some()
+    }
+
+    /// What it waits for, when nothing but somebody outside can bring it on.
+    pub(crate) fn waits(&self) -> Option<Waits> {
+        let approvals = self.waits_for();
+        let listening = self.listening.iter();
+        let signals: Vec<_> =
+            listening.map(|(step, name)| (step.to_string(), name.clone())).collect();
+        let paused = self.paused.clone().filter(|_| self.is_paused());
+        let waits = !approvals.is_empty() || !signals.is_empty() || paused.is_some();
+        (waits && !self.is_busy()).then_some(Waits { approvals, signals, paused })
     }
 
     /// The requests it waits for.

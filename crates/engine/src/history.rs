@@ -16,7 +16,7 @@ use cog_gate::snapshot::Access;
 use cog_gate::{Consent, Effect, Intent, Origin, Report, is_of_run};
 use cog_ledger::{Entry, Kind};
 
-use crate::active::{Active, State, Todo};
+use crate::active::{Active, State, Todo, Waits};
 use crate::cancel::Cancelled;
 use crate::settle::event_of;
 use crate::start::facts;
@@ -466,6 +466,13 @@ impl History {
     #[must_use]
     pub fn cancelled(&self) -> Option<&Cancelled> {
         self.active.cancelled.as_ref()
+    }
+
+    /// What it waits for, when after its last entry nothing but somebody outside can bring it on.
+    #[must_use]
+    pub fn waits(&self) -> Option<Waits> {
+        let is_still = self.active.is_paused() || self.active.undone().is_empty();
+        self.active.waits().filter(|_| is_still && self.active.end.is_none())
     }
 
     /// The requests that it waits for. An answer to any other counts for nothing.

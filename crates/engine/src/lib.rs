@@ -26,6 +26,7 @@ mod settle;
 mod steps;
 mod undone;
 
+pub use active::Waits;
 pub use cancel::Cancelled;
 pub use driver::{Driver, Hands, Inbox, Ledger};
 pub use engine::{Engine, Input, Output, Settings, Timer};

@@ -12,7 +12,7 @@ use cog_gate::snapshot::{Access, Folder};
 use cog_gate::{Actor, Limits, Origin};
 use cog_ledger::{BodyDraft, Draft, Kind};
 
-use crate::active::{Active, Ending};
+use crate::active::{Active, Ending, Waits};
 use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::notice::{Sealed, What};
 
@@ -106,13 +106,11 @@ impl Engine {
             }
             return Ok(());
         }
-        let approvals = active.waits_for();
-        let paused = active.paused.clone().filter(|_| active.is_paused());
-        let waits = !approvals.is_empty() || !active.listening.is_empty() || paused.is_some();
-        if !active.is_busy() && waits && !active.parked {
+        if active.parked {
+            return Ok(());
+        }
+        if let Some(Waits { approvals, signals, paused }) = active.waits() {
             active.parked = true;
-            let listening = active.listening.iter();
-            let signals = listening.map(|(step, name)| (step.to_string(), name.clone())).collect();
             turn.tell(id, What::Parked { approvals, signals, paused });
         }
         Ok(())

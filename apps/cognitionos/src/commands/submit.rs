@@ -2,19 +2,18 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program's edge: waits are real here")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use cog_base::id::{MailId, RunId, TenantId};
 use cog_base::{Clock as _, Value};
-use cog_engine::Input;
+use cog_engine::replay::replay_run;
+use cog_engine::{Input, Paused, Waits};
 use cog_gate::Actor;
-use cog_gate::approvals::Approvals;
 use cog_gate::change::ChangeControl;
-use cog_ledger::Kind;
 use cog_node::{Request, Wanted, ask};
-use cog_store::{Delivery, Files, Posted, Select, Shared as _, Store as _};
+use cog_store::{Delivery, Files, Posted, Select, Shared as _, Store as _, TenantTx};
 use cog_store_postgres::PostgresStore;
 
 use crate::canon_dir;
@@ -22,15 +21,13 @@ use crate::cli::nodes::SubmitArgs;
 use crate::cli::{Common, RunArgs};
 use crate::commands::run::prepare;
 use crate::failure::{Exit, Failure};
-use crate::home::told;
+use crate::home::{record, records, told};
 use crate::shared::{open, tenant};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::{Terminal, Tone, plain};
 
 /// How often it is looked whether the run has ended.
 const LOOK: Duration = Duration::from_millis(150);
-/// The most entries of a run that are looked at to see whether it waits for people.
-const ENTRIES_MAX: usize = 1_000;
 
 pub(crate) fn submit(
     args: &SubmitArgs,
@@ -180,32 +177,47 @@ fn in_force(
     Ok(change.in_force(domain))
 }
 
-/// Wait until the run has ended, or until only people can bring it on.
+/// Wait until the run has ended, or until only somebody outside can bring it on.
 fn wait(
     store: &PostgresStore,
     tenant: TenantId,
     run: RunId,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
+    let (mut newest, mut is_rebuilt) = (None, false);
     loop {
         let delivery = store.delivery(tenant, MailId::from_uuid(run.uuid())).map_err(told)?;
         if let Some(Delivery::Refused(why)) = delivery {
             let message = format!("{run} was not started: {}", plain(&why));
             return Err(Failure::told(Exit::BadInput, message));
         }
-        let session = store.scope(tenant).map_err(told)?.session(run).map_err(told)?;
-        if let Some(status) = session.and_then(|session| session.status) {
-            return Ok(ended(run, &status, terminal));
+        let scope = store.scope(tenant).map_err(told)?;
+        if let Some(session) = scope.session(run).map_err(told)? {
+            if let Some(status) = &session.status {
+                return ended(&*scope, run, (status, session.last), terminal);
+            }
+            // What goes on has a new entry before long: only a run that is still is rebuilt.
+            let is_still = newest.replace(session.last) == Some(session.last);
+            if is_still && !is_rebuilt {
+                let history = replay_run(&records(&*scope, run)?).ok();
+                if let Some(waits) = history.and_then(|history| history.waits()) {
+                    return Ok(parked(run, &waits, terminal));
+                }
+            }
+            is_rebuilt = is_still;
         }
-        let asked = asked(store, tenant, run)?;
-        if !asked.is_empty() {
-            return Ok(waits(run, &asked, terminal));
-        }
+        drop(scope);
         std::thread::sleep(LOOK);
     }
 }
 
-fn ended(run: RunId, status: &str, terminal: &Terminal) -> Exit {
+/// A run has ended: its seal says how.
+fn ended(
+    scope: &dyn TenantTx,
+    run: RunId,
+    (status, seal): (&str, u64),
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
     if terminal.json {
         let members = [("event", Value::from("sealed")), ("run", run.into())];
         let status = ("status", Value::from(status));
@@ -213,38 +225,35 @@ fn ended(run: RunId, status: &str, terminal: &Terminal) -> Exit {
     } else {
         terminal.say(status);
     }
-    match status {
-        "completed" => Exit::Done,
-        "refused" => Exit::Refused,
-        "cancelled" => Exit::Interrupted,
-        _ => Exit::Failed,
-    }
+    let seal = scope.entry(seal).map_err(told)?.map(|entry| record(scope, entry)).transpose()?;
+    let body = seal.and_then(|seal| seal.body);
+    Ok(Exit::of_run(status, body.as_ref().and_then(|body| body.get("error"))))
 }
 
-fn waits(run: RunId, asked: &[String], terminal: &Terminal) -> Exit {
+/// Only somebody outside can bring the run on.
+fn parked(run: RunId, waits: &Waits, terminal: &Terminal) -> Exit {
+    let approvals: Vec<String> = waits.approvals.iter().map(ToString::to_string).collect();
+    let names: BTreeSet<&str> = waits.signals.iter().map(|(_, name)| name.as_str()).collect();
     if terminal.json {
+        let by = waits.paused.as_ref().map(|paused| paused.by.as_str());
         terminal.emit(&Value::map([
             ("event", Value::from("waiting")),
             ("run", run.into()),
-            ("approvals", Value::list(asked.iter().map(String::as_str))),
+            ("approvals", Value::list(approvals.iter().map(String::as_str))),
+            ("signals", Value::list(names)),
+            ("paused", by.into()),
         ]));
-    } else {
-        terminal.say(&format!("waiting for approval: {}", asked.join(", ")));
+        return Exit::Waiting;
+    }
+    if let Some(Paused { by, reason }) = &waits.paused {
+        terminal.say(&format!("paused by {}: {}", plain(by), plain(reason)));
+    }
+    if !approvals.is_empty() {
+        terminal.say(&format!("waiting for approval: {}", approvals.join(", ")));
+    }
+    if !names.is_empty() {
+        let names: Vec<String> = names.into_iter().map(plain).collect();
+        terminal.say(&format!("waiting for a signal: {}", names.join(", ")));
     }
     Exit::Waiting
-}
-
-/// The requests that a run waits for, when nothing else of it is under way.
-fn asked(store: &PostgresStore, tenant: TenantId, run: RunId) -> anyhow::Result<Vec<String>> {
-    let scope = store.scope(tenant).map_err(told)?;
-    let newest = Select { newest_first: true, limit: ENTRIES_MAX, ..Select::session(run) };
-    let entries = scope.select(&newest).map_err(told)?;
-    let (mut approvals, mut open) = (Approvals::default(), 0_i64);
-    for entry in entries.iter().rev() {
-        approvals.observe(entry);
-        open += i64::from(entry.kind() == Kind::Receipt);
-        open -= i64::from(entry.kind() == Kind::Outcome);
-    }
-    let waiting = approvals.waiting().map(|request| request.id.to_string());
-    Ok(if open == 0 { waiting.collect() } else { Vec::new() })
 }

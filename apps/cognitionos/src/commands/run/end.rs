@@ -2,7 +2,7 @@
 
 use cog_base::id::RunId;
 use cog_base::words::counted;
-use cog_engine::{Paused, Sealed};
+use cog_engine::Paused;
 
 use super::{End, Wanted};
 use crate::failure::{Exit, Failure};
@@ -41,7 +41,7 @@ pub(super) fn report(
                     terminal.say(&format!("  {line}"));
                 }
             }
-            exit_of(sealed)
+            Exit::of_run(&sealed.status, sealed.error.as_ref())
         }
         End::Parked { paused: Some(paused), so_far, .. } => {
             if !terminal.json {
@@ -143,17 +143,4 @@ fn look_closer(run: RunId, terminal: &Terminal) {
     terminal.say(&format!("  cognitionos ledger list --run {run}"));
     terminal.say(&format!("  cognitionos replay {run}"));
     terminal.say("  cognitionos ledger verify");
-}
-
-fn exit_of(sealed: &Sealed) -> Exit {
-    let error = sealed.error.as_ref();
-    let code = error.and_then(|error| error.get("code")?.as_text()).unwrap_or_default();
-    match (sealed.status.as_str(), code) {
-        ("completed", _) => Exit::Done,
-        ("cancelled", _) => Exit::Interrupted,
-        (_, "over_budget" | "budget.exceeded" | "quota.exceeded") => Exit::Limit,
-        ("refused", _) => Exit::Refused,
-        (_, code) if code.ends_with("timeout") || code.ends_with("timed_out") => Exit::Timeout,
-        _ => Exit::Failed,
-    }
 }
