@@ -6,6 +6,7 @@ use cog_base::id::{ApprovalId, MailId, RunId, TenantId};
 use cog_base::json::{Map, parse};
 use cog_base::{Digest, Value};
 use cog_gate::Actor;
+use cog_ledger::entry::NAME_BYTES_MAX;
 use cog_store::{Files, Mail, Posted, RequestKey, Shared, StoreError};
 
 const START: &str = "start";
@@ -13,6 +14,10 @@ const FOUND: &str = "found";
 const ANSWER: &str = "answer";
 const CANCEL: &str = "cancel";
 const CONTEXT: &str = "cognitionos/request/v1";
+/// The most bytes of a reason: it stands in an entry with other things.
+const REASON_BYTES_MAX: usize = 4_096;
+/// The most bytes of where a folder stands.
+const PATH_BYTES_MAX: usize = 4_096;
 
 /// Something asked of the owner of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +83,18 @@ pub enum BadRequest {
     /// Not what its kind says.
     #[error("what it says of `{0}` cannot be read")]
     Member(&'static str),
+    /// What no entry could hold.
+    #[error("its `{name}` has {bytes} bytes; {min} to {max} are allowed")]
+    Size {
+        /// The member.
+        name: &'static str,
+        /// How many there are.
+        bytes: usize,
+        /// The fewest that are allowed.
+        min: usize,
+        /// The most that are allowed.
+        max: usize,
+    },
 }
 
 /// Ask it of the owner of a tenant's log, whoever that is. With a `key`, asking for the same
@@ -141,18 +158,22 @@ impl Request {
             START => Ok(Self::Start(Box::new(Wanted::read(run?, &value)?))),
             FOUND => Ok(Self::Found {
                 files: texts_of(&value, "files")?,
-                environment: text_of(&value, "environment")?,
+                environment: environment(text_of(&value, "environment")?)?,
                 who: actor_of(&value, "who")?,
             }),
             ANSWER => {
                 let approval = text_of(&value, "approval")?.parse::<ApprovalId>();
                 let approval = approval.map_err(|_| BadRequest::Member("approval"))?;
                 let no = value.get("no").and_then(Value::as_text);
-                let verdict = no.map_or(Ok(()), |no| Err(no.to_owned()));
+                let verdict = match no {
+                    Some(no) => Err(sized("no", no.to_owned(), (0, REASON_BYTES_MAX))?),
+                    None => Ok(()),
+                };
                 Ok(Self::Answer { run: run?, approval, who: actor_of(&value, "who")?, verdict })
             }
             CANCEL => {
                 let (who, reason) = (actor_of(&value, "who")?, text_of(&value, "reason")?);
+                let reason = sized("reason", reason, (0, REASON_BYTES_MAX))?;
                 Ok(Self::Cancel { run: run?, who, reason })
             }
             other => Err(BadRequest::Kind(other.to_owned())),
@@ -173,15 +194,19 @@ impl Wanted {
     }
 
     fn read(run: RunId, value: &Value) -> Result<Self, BadRequest> {
-        let environment = value.get("environment").and_then(Value::as_text);
+        let named = value.get("environment").and_then(Value::as_text);
+        let places = texts_of(value, "places")?;
+        for place in places.values() {
+            fits("places", place, (0, PATH_BYTES_MAX))?;
+        }
         Ok(Self {
             run,
             source: text_of(value, "source")?,
             given: texts_of(value, "given")?,
-            places: texts_of(value, "places")?,
-            base: text_of(value, "base")?,
+            places,
+            base: sized("base", text_of(value, "base")?, (0, PATH_BYTES_MAX))?,
             initiator: actor_of(value, "initiator")?,
-            environment: environment.map(str::to_owned),
+            environment: named.map(|named| environment(named.to_owned())).transpose()?,
         })
     }
 }
@@ -193,6 +218,23 @@ fn texts(texts: &BTreeMap<String, String>) -> Value {
 fn text_of(value: &Value, name: &'static str) -> Result<String, BadRequest> {
     let text = value.get(name).and_then(Value::as_text);
     text.map(str::to_owned).ok_or(BadRequest::Member(name))
+}
+
+/// The environment of entries.
+fn environment(text: String) -> Result<String, BadRequest> {
+    sized("environment", text, (1, NAME_BYTES_MAX))
+}
+
+/// What fits into an entry: of anything else nothing could be recorded, however often it is
+/// tried.
+fn sized(name: &'static str, text: String, limits: (usize, usize)) -> Result<String, BadRequest> {
+    fits(name, &text, limits).map(|()| text)
+}
+
+fn fits(name: &'static str, text: &str, (min, max): (usize, usize)) -> Result<(), BadRequest> {
+    let bytes = text.len();
+    let fits = (min..=max).contains(&bytes);
+    if fits { Ok(()) } else { Err(BadRequest::Size { name, bytes, min, max }) }
 }
 
 fn texts_of(value: &Value, name: &'static str) -> Result<BTreeMap<String, String>, BadRequest> {
@@ -243,6 +285,53 @@ mod tests {
         ] {
             let mail = request.mail(MailId::from_uuid(Uuid::from_u128(9)));
             assert_eq!(Request::read(&mail), Ok(request));
+        }
+    }
+
+    #[test]
+    fn what_no_entry_could_hold_is_not_read() {
+        let (run, approval) =
+            (RunId::from_uuid(Uuid::from_u128(7)), ApprovalId::from_uuid(Uuid::from_u128(8)));
+        let who = || actor("user:ada");
+        let start = |environment: Option<&str>, base: &str, place: &str| {
+            Request::Start(Box::new(Wanted {
+                run,
+                source: "name: x".into(),
+                given: BTreeMap::new(),
+                places: [("out".to_owned(), place.to_owned())].into(),
+                base: base.to_owned(),
+                initiator: who(),
+                environment: environment.map(str::to_owned),
+            }))
+        };
+        let found = |environment: &str| Request::Found {
+            files: Files::new(),
+            environment: environment.to_owned(),
+            who: who(),
+        };
+        let cancel = |reason: String| Request::Cancel { run, who: who(), reason };
+        let no = |no: String| Request::Answer { run, approval, who: who(), verdict: Err(no) };
+        let (name, long) = ("e".repeat(256), "r".repeat(4_096));
+        let read =
+            |request: &Request| Request::read(&request.mail(MailId::from_uuid(Uuid::from_u128(9))));
+        for good in
+            [start(Some(&name), &long, &long), found(&name), cancel(long.clone()), no(long.clone())]
+        {
+            assert_eq!(read(&good), Ok(good));
+        }
+        let (name, long) = (name + "e", long + "r");
+        for (bad, member) in [
+            (start(Some(""), "/", "/"), "environment"),
+            (start(Some(&name), "/", "/"), "environment"),
+            (start(None, &long, "/"), "base"),
+            (start(None, "/", &long), "places"),
+            (found(""), "environment"),
+            (found(&name), "environment"),
+            (cancel(long.clone()), "reason"),
+            (no(long), "no"),
+        ] {
+            let error = read(&bad).unwrap_err();
+            assert!(matches!(error, BadRequest::Size { name, .. } if name == member), "{error}");
         }
     }
 

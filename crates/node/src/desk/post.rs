@@ -16,7 +16,7 @@ use cog_engine::{Input, Start};
 use cog_gate::Actor;
 use cog_gate::change::NotChanged;
 use cog_gate::snapshot::Access;
-use cog_ledger::Kind;
+use cog_ledger::{AppendError, Kind};
 use cog_store::{Files, MAIL_MAX, Mail, Select, StoreError, TenantTx};
 
 use super::Desk;
@@ -237,9 +237,17 @@ impl Desk {
         };
         self.house.store.put_canon(tenant, canon.digest(), files)?;
         let appended = self.house.committer.append_blocking(vec![(tenant, draft)]);
-        let appended = appended.map_err(|error| {
-            StoreError::io("put the first canon of a domain in force", told(error.as_ref()))
-        })?;
+        let appended = match appended {
+            Ok(appended) => appended,
+            // It would not fit any better the next time.
+            Err(error) if matches!(*error, AppendError::Draft { .. }) => {
+                return Ok(Err(told(error.as_ref())));
+            }
+            Err(error) => {
+                let doing = "put the first canon of a domain in force";
+                return Err(StoreError::io(doing, told(error.as_ref())));
+            }
+        };
         self.house.remember(Arc::clone(&canon));
         for entry in appended {
             office.change.observe(&entry);
