@@ -23,6 +23,13 @@ const SAFETY: Duration = Duration::from_secs(10);
 /// comes first.
 const SHARE_MS: u64 = 3;
 const SHARE_MS_MAX: u64 = 150;
+/// How long a tenant is left alone whose engine went over for the second time in a row; each
+/// further time it is twice as long. After the first time it is taken again at once.
+const REST_MS: u64 = 250;
+/// The longest that it is left alone.
+const REST_MS_MAX: u64 = 10_000;
+/// An engine that lasted so long was well.
+const WELL_MS: u64 = 60_000;
 
 /// What the keeper hears.
 pub(crate) enum Event {
@@ -54,8 +61,20 @@ struct Held {
     /// How often somebody had called when its mail was last asked for.
     calls: i64,
     after: After,
+    /// When it was claimed.
+    since: Timestamp,
+    /// Whether it was asked to go; else its engine went over by itself.
+    is_closing: bool,
     /// Nothing of it is left here but the claim.
     is_wound_up: bool,
+}
+
+/// A tenant whose engine went over by itself: what made it may be there still.
+struct Rest {
+    /// How often in a row.
+    times: u32,
+    /// When it may be claimed again.
+    until: Timestamp,
 }
 
 pub(crate) struct Keeper {
@@ -63,6 +82,7 @@ pub(crate) struct Keeper {
     events: Receiver<Event>,
     places: Vec<Place>,
     held: HashMap<TenantId, Held>,
+    resting: HashMap<TenantId, Rest>,
     /// When it is looked for work again.
     look_at: Timestamp,
     is_away: bool,
@@ -72,8 +92,8 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     pub(crate) fn new(house: Arc<House>, events: Receiver<Event>, places: Vec<Place>) -> Self {
-        let (held, look_at) = (HashMap::new(), Timestamp::MIN);
-        Self { house, events, places, held, look_at, is_away: false, stops_in: None }
+        let (held, resting, look_at) = (HashMap::new(), HashMap::new(), Timestamp::MIN);
+        Self { house, events, places, held, resting, look_at, is_away: false, stops_in: None }
     }
 
     pub(crate) fn run(mut self) {
@@ -95,12 +115,14 @@ impl Keeper {
                 Event::WoundUp(tenant) => {
                     if let Some(held) = self.held.get_mut(&tenant) {
                         held.is_wound_up = true;
+                        self.let_rest(tenant);
                         self.give_back(tenant);
                     }
                 }
                 Event::Idle { tenant, calls } => {
                     if let Some(held) = self.held.get_mut(&tenant) {
                         held.after = After::Idle { calls };
+                        held.is_closing = true;
                         self.tell(tenant, Paper::Close(tenant));
                     }
                 }
@@ -166,7 +188,8 @@ impl Keeper {
             }
         }
         for tenant in lost {
-            let Some(held) = self.held.get(&tenant) else { continue };
+            let Some(held) = self.held.get_mut(&tenant) else { continue };
+            held.is_closing = true;
             held.lease.end();
             self.house.tell(Told::Lost { tenant });
             self.tell(tenant, Paper::Close(tenant));
@@ -187,7 +210,15 @@ impl Keeper {
         if limit == 0 || self.stops_in.is_some() {
             return;
         }
-        let here: Vec<TenantId> = self.held.keys().copied().collect();
+        self.resting.retain(|_, rest| now.ms_since(rest.until) < WELL_MS);
+        let resting = self.resting.iter().filter(|(_, rest)| now < rest.until);
+        let resting: Vec<(TenantId, Timestamp)> =
+            resting.map(|(tenant, rest)| (*tenant, rest.until)).collect();
+        if let Some(until) = resting.iter().map(|(_, until)| *until).min() {
+            self.look_in(until.ms_since(now));
+        }
+        let here = self.held.keys().copied().chain(resting.into_iter().map(|(tenant, _)| tenant));
+        let here: Vec<TenantId> = here.collect();
         let claimed = self.house.store.claim_waiting(limit, &here);
         let Some(claims) = self.heard(claimed) else { return };
         let is_more = claims.len() == limit as usize;
@@ -196,7 +227,9 @@ impl Keeper {
             let lease = Arc::new(Lease::new(clock, self.house.settings.lease, now));
             let place = place_of(tenant, self.places.len());
             let (calls, after, is_wound_up) = (claim.calls, After::Stopping, false);
-            let held = Held { lease: Arc::clone(&lease), place, calls, after, is_wound_up };
+            let (lease_too, since, is_closing) = (Arc::clone(&lease), now, false);
+            let held =
+                Held { lease: lease_too, place, calls, after, since, is_closing, is_wound_up };
             self.held.insert(tenant, held);
             self.house.tell(Told::Claimed { tenant, fence: claim.fence });
             self.tell(tenant, Paper::Open(claim, lease));
@@ -211,6 +244,21 @@ impl Keeper {
     fn room(&self) -> u32 {
         let max = self.house.settings.tenants_max as usize;
         u32::try_from(max.saturating_sub(self.held.len())).unwrap_or(u32::MAX)
+    }
+
+    /// Leave a tenant alone for a while whose engine went over by itself again.
+    fn let_rest(&mut self, tenant: TenantId) {
+        let Some(held) = self.held.get(&tenant) else { return };
+        let now = self.house.clock.now();
+        let was_well = now.ms_since(held.since) >= WELL_MS;
+        if held.is_closing || was_well {
+            self.resting.remove(&tenant);
+        }
+        if !held.is_closing {
+            let rest = self.resting.entry(tenant).or_insert(Rest { times: 0, until: now });
+            rest.until = now.plus_ms(rest_ms(rest.times));
+            rest.times += 1;
+        }
     }
 
     fn give_back(&mut self, tenant: TenantId) {
@@ -231,6 +279,7 @@ impl Keeper {
         for tenant in tenants {
             if let Some(held) = self.held.get_mut(&tenant) {
                 held.after = After::Stopping;
+                held.is_closing = true;
             }
             self.tell(tenant, Paper::Hold(tenant));
         }
@@ -264,6 +313,12 @@ fn place_of(tenant: TenantId, places: usize) -> usize {
     let bits = tenant.uuid().as_u128();
     let mixed = (bits ^ (bits >> 64)).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835) >> 96;
     usize::try_from(mixed % places.max(1) as u128).unwrap_or(0)
+}
+
+/// How long a tenant is left alone whose engine had gone over so many times in a row before.
+fn rest_ms(times: u32) -> u64 {
+    let Some(doublings) = times.checked_sub(1) else { return 0 };
+    REST_MS.saturating_mul(2_u64.saturating_pow(doublings)).min(REST_MS_MAX)
 }
 
 fn ms(time: Duration) -> u64 {

@@ -23,10 +23,6 @@ use crate::lease::Lease;
 use crate::node::{Committed, House};
 use crate::told::Told;
 
-/// The kinds of entries that say which canon is in force.
-const CANON_KINDS: [Kind; 4] =
-    [Kind::CanonProposed, Kind::CanonApproved, Kind::CanonRejected, Kind::CanonActivated];
-
 impl Desk {
     /// Open a tenant that is ours, or try again later.
     pub(super) fn open(&mut self, claim: Claim, lease: Arc<Lease>) {
@@ -61,7 +57,8 @@ impl Desk {
         let settings = Settings { tenant, status: TenantStatus::Active };
         let mut engine = Engine::new(settings, Arc::clone(&house.clock), (house.entropy)());
         let (mut change, mut digests) = (ChangeControl::default(), Vec::new());
-        each(scope.as_ref(), Select { kinds: CANON_KINDS.into(), ..Select::default() }, |entry| {
+        let select = Select { kinds: ChangeControl::KINDS.into(), ..Select::default() };
+        scope.each(select, &mut |entry| {
             engine.observe(entry);
             change.observe(entry);
             digests.extend(activated(entry));
@@ -153,20 +150,6 @@ impl Desk {
     }
 }
 
-/// Every entry that is asked for, page by page.
-pub(super) fn each(
-    scope: &dyn TenantTx,
-    mut select: Select,
-    mut take: impl FnMut(&Entry),
-) -> Result<(), StoreError> {
-    loop {
-        let page = scope.select(&select)?;
-        let Some(last) = page.last() else { return Ok(()) };
-        select = select.after(last);
-        page.iter().for_each(&mut take);
-    }
-}
-
 fn activated(entry: &Entry) -> Option<Digest> {
     let digest = entry.data().get("digest").and_then(cog_base::Value::as_text);
     digest.filter(|_| entry.kind() == Kind::CanonActivated)?.parse().ok()
@@ -203,7 +186,7 @@ pub(super) fn in_force(
 
 fn records(scope: &dyn TenantTx, run: RunId) -> Result<Vec<Record>, StoreError> {
     let mut entries = Vec::new();
-    each(scope, Select::session(run), |entry| entries.push(entry.clone()))?;
+    scope.each(Select::session(run), &mut |entry| entries.push(entry.clone()))?;
     let record = |entry: Entry| {
         let body = scope.body(entry.seq())?.and_then(|body| String::from_utf8(body.bytes).ok());
         let body = body.and_then(|text| parse(&text).ok());

@@ -20,7 +20,7 @@ use cog_ledger::{AppendError, Kind};
 use cog_store::{Files, MAIL_MAX, Mail, Select, StoreError, TenantTx};
 
 use super::Desk;
-use super::opening::{each, in_force, told};
+use super::opening::{in_force, told};
 use crate::kit::{Ready, Root};
 use crate::lane::Order;
 use crate::request::{Request, Wanted};
@@ -326,7 +326,7 @@ fn is_settled(scope: &dyn TenantTx, request: &Request) -> Result<bool, StoreErro
         Request::Cancel { run, .. } => {
             let mut is_cancelled = false;
             let kinds = vec![Kind::Evidence];
-            each(scope, Select { kinds, ..Select::session(*run) }, |entry| {
+            scope.each(Select { kinds, ..Select::session(*run) }, &mut |entry| {
                 is_cancelled |= entry.text("source") == Some("cancel");
             })?;
             is_cancelled

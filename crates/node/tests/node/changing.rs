@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cog_engine::What;
 use cog_node::Told;
-use cog_services::postgres::{Cluster, Database};
+use cog_services::postgres::{APPLICATION, Cluster, Database};
 
 use crate::town::{Town, tenant, wait};
 
@@ -131,4 +131,22 @@ fn two_nodes_share_the_tenants() {
     });
     assert_eq!(shares.iter().sum::<usize>(), 60, "{shares:?}");
     assert!(shares.iter().all(|share| *share > 0), "{shares:?}");
+}
+
+#[test]
+fn an_engine_that_goes_over_again_and_again_is_left_alone_for_longer_each_time() {
+    let town = Town::new();
+    let house = town.node("one");
+    let first = town.start(tenant(1), 1);
+    assert_eq!(town.end(tenant(1), first), "completed");
+    let say = |words: &str| town.database.statement(&format!("{words} {APPLICATION}")).unwrap();
+    say("REVOKE INSERT ON cognitionos.entry FROM");
+    let run = town.start(tenant(1), 1);
+    std::thread::sleep(Duration::from_secs(3));
+    say("GRANT INSERT ON cognitionos.entry TO");
+    let claims = house.told.try_iter().filter(|told| matches!(told, Told::Claimed { .. })).count();
+    assert!((3..=8).contains(&claims), "{claims} claims in three seconds");
+    assert_eq!(town.end(tenant(1), run), "completed");
+    house.node.stop();
+    assert_eq!(town.assert_whole(tenant(1)), ["completed"; 2]);
 }
