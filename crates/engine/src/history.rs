@@ -443,8 +443,8 @@ impl History {
         self.active.end.as_ref().map(|end| (end.status.as_str(), &end.output))
     }
 
-    /// Whether an effect, a choice or a question that it wanted so far holds data of `subject`. While the run is open
-    /// they must be kept: without them it can neither go on nor be ended.
+    /// Whether an effect, a choice or a question that it wanted so far holds data of `subject`.
+    /// While the run is open they must be kept: without them it can neither go on nor be ended.
     #[must_use]
     pub fn concerns(&self, subject: &str) -> bool {
         self.subjects.contains(subject)
