@@ -92,24 +92,30 @@ impl Seat {
     /// Note which mail it is that the engine says no to.
     fn hear(&mut self, notice: &Notice) {
         let run = notice.run;
+        if matches!(notice.what, What::Sealed(_)) {
+            return self.asked.retain(|asked| asked.run != run);
+        }
+        if let What::NotCounted { approval, message } = &notice.what {
+            // Of answers that count the log says so, which goes before this.
+            let about = About::Answer(*approval);
+            let theirs = |asked: &mut Asked| asked.run == run && asked.about == about;
+            let answers = self.asked.extract_if(.., theirs);
+            return self.noes.extend(answers.map(|asked| (asked.mail, message.clone())));
+        }
         let cancel = |who: Option<&str>| {
-            let is_it = |about: &About| matches!(about, About::Cancel(by) if who.is_none_or(|who| who == by.as_str()));
-            self.asked.iter().position(|asked| asked.run == run && is_it(&asked.about))
+            let is_it = |asked: &Asked| {
+                let About::Cancel(by) = &asked.about else { return false };
+                asked.run == run && who.is_none_or(|who| who == by.as_str())
+            };
+            self.asked.iter().position(is_it)
         };
-        let (place, why) = match &notice.what {
-            What::NotCounted { approval, message } => {
-                // Of answers that count the log says so, which goes before this.
-                let about = About::Answer(*approval);
-                let theirs = |asked: &mut Asked| asked.run == run && asked.about == about;
-                let answers = self.asked.extract_if(.., theirs);
-                self.noes.extend(answers.map(|asked| (asked.mail, message.clone())));
-                return;
-            }
-            // Each of them is an answer to one that asked.
-            What::NotCancelled { who, reason, .. } => (cancel(Some(who)), reason.clone()),
-            What::EndsAlready { .. } => (cancel(None), format!("{run} is being ended already")),
-            What::Sealed(_) => return self.asked.retain(|asked| asked.run != run),
-            _ => return,
+        // Each of them is an answer to one that asked.
+        let (place, why) = if let What::NotCancelled { who, reason, .. } = &notice.what {
+            (cancel(Some(who)), reason.clone())
+        } else if matches!(notice.what, What::EndsAlready { .. }) {
+            (cancel(None), format!("{run} is being ended already"))
+        } else {
+            return;
         };
         if let Some(place) = place {
             self.noes.insert(self.asked.remove(place).mail, why);
@@ -133,10 +139,12 @@ enum About {
 
 impl Asked {
     fn of(mail: MailId, input: &Input) -> Option<Self> {
-        let (run, about) = match input {
-            Input::Answer { run, approval, .. } => (*run, About::Answer(*approval)),
-            Input::Cancel { run, who, .. } => (*run, About::Cancel(who.clone())),
-            _ => return None,
+        let (run, about) = if let Input::Answer { run, approval, .. } = input {
+            (*run, About::Answer(*approval))
+        } else if let Input::Cancel { run, who, .. } = input {
+            (*run, About::Cancel(who.clone()))
+        } else {
+            return None;
         };
         Some(Self { mail, run, about })
     }
