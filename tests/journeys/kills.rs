@@ -236,6 +236,8 @@ fn unknown_is_named(folder: &Folder, unknown: &[&str], sealed: &Value) {
         let receipt = receipts.iter().find(|it| text(it, &["data", "step"]) == *step).unwrap();
         let why = folder.cog(&["why", text(receipt, &["data", "id"])]).ends(0);
         why.says(&["Nobody can tell whether it was done"]);
+        let run = folder.cog(&["why", text(sealed, &["session"])]).ends(0);
+        run.says(&["Nobody can tell", text(receipt, &["data", "id"])]);
         let ran = folder.has(&format!("out/ticks/tick-{item}"));
         println!("{step} is unknown; it {}", if ran { "ran" } else { "did not run" });
     }

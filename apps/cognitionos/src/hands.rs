@@ -152,7 +152,7 @@ impl Ledger for Committed {
     fn submit_all(&self, appends: Vec<Append>) {
         let submission = |(drafts, reply): Append| -> Submission {
             let reply = move |result: Result<_, Arc<cog_ledger::AppendError>>| {
-                reply(result.map_err(|error| error.to_string()));
+                reply(result.map_err(|error| format!("{:#}", anyhow::Error::new(error))));
             };
             (drafts, Box::new(reply))
         };

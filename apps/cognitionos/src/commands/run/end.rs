@@ -64,10 +64,15 @@ pub(super) fn report(
             return Err(Failure::advise(Exit::Refused, message, format!("cognitionos why {run}")));
         }
         End::Stopped(message) => {
+            // A run whose first entry was not kept is not there to be resumed.
+            let again = match home.knows(run) {
+                Ok(()) => format!("cognitionos run --resume {run}"),
+                Err(_) => "run the workflow again, as nothing of this run was kept".to_owned(),
+            };
             return Err(Failure::advise(
                 Exit::Failed,
                 format!("{run} stopped: the ledger could not be written: {}", plain(message)),
-                format!("mend the cause, then: cognitionos run --resume {run}"),
+                format!("mend the cause, such as a disk that is full, then: {again}"),
             ));
         }
     };

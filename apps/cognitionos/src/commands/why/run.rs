@@ -1,5 +1,7 @@
 //! The story of a whole run, in words: what it was to do, how it stands, what it was refused.
 
+use std::collections::BTreeSet;
+
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_engine::replay::replay_run;
@@ -14,8 +16,8 @@ use crate::view::Counts;
 use crate::view::told::{self, deed};
 use crate::view::undone::{not_undone, undone_lines};
 
-/// The most refusals that are listed.
-const REFUSALS_MAX: usize = 50;
+/// The most refusals, and the most effects that nobody knows of, that are listed.
+const LISTED_MAX: usize = 50;
 
 pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Result<()> {
     let records = home.records(run)?;
@@ -45,6 +47,7 @@ pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Resu
     }
     let counts = Counts::of(records.iter().map(|record| record.entry.as_ref()));
     terminal.say(&counts.told());
+    unsure(&records, terminal);
     refusals(&records, terminal);
     let look = format!("  every entry: cognitionos ledger list --run {run}");
     terminal.say(&terminal.tint(Tone::Faint, &look));
@@ -113,6 +116,34 @@ fn open(
     terminal.say(&format!("  cognitionos run --resume {run}"));
 }
 
+/// The receipts of which nobody can tell whether they were used, oldest first.
+fn unknown(records: &[Record]) -> Vec<&Record> {
+    let is_unknown =
+        |it: &&Record| it.entry.kind() == Kind::Outcome && text(it, "disposition") == "unknown";
+    let ids: BTreeSet<_> =
+        records.iter().filter(is_unknown).filter_map(|it| it.entry.id()).collect();
+    let is_of = |it: &&Record| it.entry.id().is_some_and(|id| ids.contains(id));
+    records.iter().filter(|it| it.entry.kind() == Kind::Receipt).filter(is_of).collect()
+}
+
+fn unsure(records: &[Record], terminal: &Terminal) {
+    let unknown = unknown(records);
+    if unknown.is_empty() {
+        return;
+    }
+    terminal
+        .say("\nNobody can tell whether this was done; look at the world before doing it again:");
+    for receipt in unknown.iter().take(LISTED_MAX) {
+        let deed = deed(&text(receipt, "action"), &text(receipt, "resource"));
+        let who = plain(receipt.entry.actor());
+        terminal.say(&format!("  {who}: {deed}{}", in_step(receipt)));
+        terminal.say(&format!("    cognitionos why {}", text(receipt, "id")));
+    }
+    if unknown.len() > LISTED_MAX {
+        terminal.say(&format!("  … and {} more", unknown.len() - LISTED_MAX));
+    }
+}
+
 fn refusals(records: &[Record], terminal: &Terminal) {
     let denials: Vec<_> =
         records.iter().filter(|record| record.entry.kind() == Kind::Denial).collect();
@@ -120,7 +151,7 @@ fn refusals(records: &[Record], terminal: &Terminal) {
         return;
     }
     terminal.say("\nWhat was refused:");
-    for denial in denials.iter().take(REFUSALS_MAX) {
+    for denial in denials.iter().take(LISTED_MAX) {
         let deed = deed(&text(denial, "action"), &text(denial, "resource"));
         let who = plain(denial.entry.actor());
         terminal.say(&format!("  {who}: {deed}{}", in_step(denial)));
@@ -129,8 +160,8 @@ fn refusals(records: &[Record], terminal: &Terminal) {
         terminal.say(&format!("    {why}"));
         terminal.say(&format!("    cognitionos why {}", text(denial, "id")));
     }
-    if denials.len() > REFUSALS_MAX {
-        terminal.say(&format!("  … and {} more", denials.len() - REFUSALS_MAX));
+    if denials.len() > LISTED_MAX {
+        terminal.say(&format!("  … and {} more", denials.len() - LISTED_MAX));
     }
 }
 
@@ -159,6 +190,7 @@ fn json(
         ("status", status.unwrap_or_else(|| "open".into())),
         ("result", sealed.and_then(|sealed| sealed.body.clone()).into()),
         ("denials", Value::list(denials)),
+        ("unknown", Value::list(unknown(records).into_iter().filter_map(|it| it.entry.id()))),
         ("not_undone", Value::list(not_undone)),
         ("waiting", Value::list(waiting.iter().map(String::as_str))),
     ])
