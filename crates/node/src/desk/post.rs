@@ -91,6 +91,7 @@ impl Desk {
     ) -> Result<(), StoreError> {
         let house = Arc::clone(&self.house);
         let mut scope = house.store.scope(tenant)?;
+        let mut has_room = true;
         for mail in mail {
             let request = match Request::read(&mail) {
                 Ok(request) => request,
@@ -109,10 +110,15 @@ impl Desk {
                 scope = house.store.scope(tenant)?;
                 continue;
             }
+            // Runs wait for their turn, in their order. What is asked of those that are open
+            // does not wait with them: it may be what makes room.
+            if !has_room && matches!(request, Request::Start(_)) {
+                continue;
+            }
             match self.sorted(tenant, scope.as_ref(), &request)? {
                 Sorted::Done => done.push(mail.id),
                 Sorted::Refused(why) => self.refuse(tenant, mail.id, &why)?,
-                Sorted::NoRoom => break,
+                Sorted::NoRoom => has_room = false,
                 Sorted::Input(input) => {
                     if let Some(office) = self.offices.get_mut(&tenant) {
                         if matches!(request, Request::Start(_)) {

@@ -246,3 +246,21 @@ fn what_is_asked_of_a_run_that_no_engine_has_is_refused_with_the_reason() {
     assert_eq!(refusal(&town, town.request(tenant, &answer)), not_here);
     house.node.stop();
 }
+
+#[test]
+fn what_is_asked_of_an_open_run_does_not_wait_behind_runs_that_have_no_room() {
+    let town = Town::new();
+    let house = town.node_with("one", |settings| settings.runs_max = 1);
+    let tenant = tenant(1);
+    let sign = "  - { id: sign, approve: { by: [\"user:head-of-archive\"], count: 1, \
+                message: \"Go on?\" } }\n";
+    let open = town.start_steps(tenant, sign);
+    let approval = town.approval(tenant, open);
+    let next = town.start(tenant, 1);
+    let who = "user:head-of-archive".parse().unwrap();
+    town.request(tenant, &Request::Answer { run: open, approval, who, verdict: Ok(()) });
+    assert_eq!(town.end(tenant, open), "completed");
+    assert_eq!(town.end(tenant, next), "completed");
+    town.wait_for_empty_mail();
+    house.node.stop();
+}
