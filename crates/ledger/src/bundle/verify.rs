@@ -397,7 +397,10 @@ impl Known<'_> {
         for earlier in check.against {
             let (then, now) = (earlier.size(), self.manifest.size);
             let (code, message) = if let Err(error) = earlier.verify(&self.manifest.origin, &keys) {
-                let message = format!("the head to compare with is not acceptable: {error}");
+                let message = format!(
+                    "the head to compare with is not acceptable: {error}; if the key was rotated \
+                     since, trust the earlier one too"
+                );
                 ("against.untrusted", message)
             } else if then > now {
                 let message =
