@@ -57,14 +57,15 @@ struct State {
 }
 
 impl Queue {
-    /// Add jobs in their order. Returns those that were not added, with the reason.
+    /// Add jobs in their order. The maximum is one of appends: of anything else there is little,
+    /// and it has nobody who would ask again. Returns those that were not added, with the reason.
     pub(super) fn put(&self, jobs: impl IntoIterator<Item = Job>) -> Vec<(Job, ShelfError)> {
         let mut state = self.state();
         let mut refused = Vec::new();
         for job in jobs {
             if state.closed {
                 refused.push((job, ended()));
-            } else if state.jobs.len() >= QUEUE_MAX {
+            } else if state.jobs.len() >= QUEUE_MAX && matches!(job, Job::Append { .. }) {
                 let why = format!("{QUEUE_MAX} appends are waiting for the ledger already");
                 refused.push((job, ShelfError::transient(why)));
             } else {

@@ -9,7 +9,8 @@ use cog_base::json::{Map, Value};
 use cog_base::{Clock, Digest, Timestamp};
 use cog_ledger::{AppendError, Draft, Kind, SealedBatch, Shelf, ShelfError, Tail, Writer};
 
-use super::{Committer, RETRIES_MAX, Submission};
+use super::queue::{Job, Queue};
+use super::{Committer, QUEUE_MAX, RETRIES_MAX, Submission};
 use crate::{MemoryStore, Select, Store};
 
 struct Stopped;
@@ -296,4 +297,15 @@ fn what_a_tenant_breaks_refuses_nothing_of_another_that_has_a_run_of_the_same_id
     assert!(of(LOST).is_err());
     assert!(matches!(of(LOST).map_err(Arc::into_inner), Err(Some(AppendError::Behind { .. }))));
     assert!(of(TENANT).is_ok());
+}
+
+#[test]
+fn a_queue_that_is_full_takes_no_appends_and_everything_else() {
+    let queue = Queue::default();
+    let append = || Job::Append { drafts: Vec::new(), reply: Box::new(|_| ()) };
+    assert!(queue.put((0..QUEUE_MAX).map(|_| append())).is_empty());
+    assert_eq!(queue.put([append()]).len(), 1);
+    let head = Job::Head { tenant: TENANT, reply: Box::new(|_| ()) };
+    let rotate = Job::Rotate { tenant: TENANT, reply: Box::new(|_| ()) };
+    assert!(queue.put([head, rotate, Job::Forgive { tenant: TENANT }]).is_empty());
 }
