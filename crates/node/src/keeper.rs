@@ -189,6 +189,9 @@ impl Keeper {
         }
         for tenant in lost {
             let Some(held) = self.held.get_mut(&tenant) else { continue };
+            if held.lease.is_over() {
+                continue;
+            }
             held.is_closing = true;
             held.lease.end();
             self.house.tell(Told::Lost { tenant });

@@ -192,11 +192,17 @@ impl Owning {
         let kept: HashMap<TenantId, i64> =
             rows.iter().map(|row| (row.get::<_, Id>(0).tenant(), row.get(1))).collect();
         let lost = tenants.iter().map(|id| id.tenant()).filter(|id| !kept.contains_key(id));
-        let lost: Vec<TenantId> = lost.collect();
+        let mut lost: Vec<TenantId> = lost.collect();
         for tenant in &lost {
             let owner = self.owner(pool, *tenant)?;
             let _ = self.lose(*tenant, &owner);
         }
+        // A commit found these out, and told nobody but who submitted it.
+        let held = self.held();
+        let found = held.iter().filter(|(_, held)| matches!(held, Held::Lost { .. }));
+        let found: Vec<TenantId> = found.map(|(tenant, _)| *tenant).collect();
+        drop(held);
+        lost.extend(found.into_iter().filter(|tenant| !lost.contains(tenant)).collect::<Vec<_>>());
         Ok(Renewed { kept: kept.into_iter().collect(), lost })
     }
 

@@ -37,7 +37,7 @@ pub enum After {
 pub struct Renewed {
     /// Those it has, each with how often somebody has called for work on it by now.
     pub kept: Vec<(TenantId, i64)>,
-    /// Those that another node has taken.
+    /// Those that another node has taken, each until it is claimed anew.
     pub lost: Vec<TenantId>,
 }
 
