@@ -330,6 +330,17 @@ fn why_tells_runs_and_outcomes_in_words() {
     let why = folder.cog(&["why", &denial]).ends(0).says(&["amount_cents: 975000 (9750.00)"]);
     assert!(!why.out.contains('{') && !why.out.contains('…'), "{why}");
 
+    let folder = Folder::example("why-boundless", "02-refusal-and-why");
+    folder.change(
+        "workflow.yaml",
+        "budget: { cost_micros: 100000, effects: 10, minutes: 5 }\n",
+        "",
+    );
+    folder.cog(&["run", "workflow.yaml"]);
+    let receipt = text(&folder.entries("receipt")[0], &["data", "id"]).to_owned();
+    let why = folder.cog(&["why", &receipt]).ends(0).says(&["no limit is set"]);
+    assert!(!why.out.contains("of 0 used") && !why.out.contains("of $0.00"), "{why}");
+
     let folder = Folder::new("why-failed");
     folder.write("w.yaml", "name: f\ndomain: d\nsteps:\n  - { id: a, uses: compute, with: { x: \"${{ fail('no luck') }}\" } }\n");
     let run = folder.cog(&["run", "w.yaml"]).ends(1).id("run");

@@ -244,8 +244,13 @@ fn check_line(check: &Value, terminal: &Terminal) -> String {
 fn seen(check: &str, read: &Map) -> String {
     let number = |name: &str| read.get(name).and_then(Value::as_u64).unwrap_or(0);
     let money = |name: &str| Micros::new(number(name));
+    let is_open = |name: &str| read.get(name).and_then(Value::as_u64).is_none();
     match check {
+        "quota" if is_open("limit") => "no limit is set".to_owned(),
         "quota" => format!("{} of {} used", number("used"), number("limit")),
+        "budget" if is_open("limit_micros") => {
+            format!("up to {} more; no limit is set", money("cost_micros"))
+        }
         "budget" => format!(
             "up to {} more, {} of {} used",
             money("cost_micros"),
