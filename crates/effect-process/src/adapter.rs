@@ -93,6 +93,8 @@ mod tests {
     use super::*;
     use cog_base::Timestamp;
     use cog_base::entropy::SeededEntropy;
+    use nix::fcntl::OFlag;
+    use nix::sys::stat::Mode;
 
     #[test]
     fn a_root_is_lent_to_its_run_until_it_ends() {
@@ -102,7 +104,8 @@ mod tests {
             Ok(folder) => folder.map_or("none", |_| "folder").to_owned(),
             Err(failure) => failure.code,
         };
-        let folder = WorkFolder::new(std::fs::File::open("/").unwrap().into(), false);
+        let root = nix::fcntl::open("/", OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+        let folder = WorkFolder::new(root, false);
         adapter.bind(run(1), [("box".to_owned(), folder)].into());
         assert_eq!(code(run(1), Some("box")), "folder");
         assert_eq!(code(run(1), None), "none");
