@@ -11,6 +11,9 @@ use tokio::runtime::{Builder, Runtime};
 /// How long a test waits for anything.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
 
+/// How long one call may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 pub(crate) struct Consumer {
     url: String,
     queue: String,
@@ -25,10 +28,11 @@ impl Consumer {
     }
 
     /// The next message, if there is one now. It is answered only with the next call: a
-    /// message whose answer is lost comes again.
-    fn get(&mut self, answer: Answer) -> Result<Option<Delivery>, lapin::Error> {
+    /// message whose answer is lost comes again. A connection whose broker is killed may never
+    /// answer.
+    fn get(&mut self, answer: Answer) -> Result<Option<Delivery>, String> {
         let Self { url, queue, runtime, open } = self;
-        let got = runtime.block_on(async {
+        let get = async {
             if open.is_none() {
                 let connection = Connection::connect(url, ConnectionProperties::default()).await?;
                 let channel = connection.create_channel().await?;
@@ -46,7 +50,13 @@ impl Consumer {
                 }
             };
             Ok(Some(message.delivery))
-        });
+        };
+        let got: Result<Result<_, lapin::Error>, _> =
+            runtime.block_on(async { tokio::time::timeout(PATIENCE, get).await });
+        let got = match got {
+            Ok(got) => got.map_err(|error| error.to_string()),
+            Err(late) => Err(late.to_string()),
+        };
         if got.is_err() {
             *open = None;
         }
