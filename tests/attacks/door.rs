@@ -294,7 +294,11 @@ fn a_question_to_people_is_no_effect() {
 #[test]
 fn a_wish_to_end_a_run_is_no_effect() {
     let mut house = House::new();
-    let cancel = cog_gate::Cancel { run: house.origin.session, reason: "enough".into() };
+    let cancel = cog_gate::OfRun {
+        run: house.origin.session,
+        wish: cog_gate::Wish::Cancel,
+        reason: "enough".into(),
+    };
     let began = house.origin.initiator.clone();
     let cog_gate::Answer::Refused(refusal) = house.ask(began.as_str(), cancel) else {
         panic!("allowed")

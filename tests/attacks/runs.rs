@@ -1,13 +1,14 @@
 //! Ending runs that are somebody else's.
 
-use cog_gate::{Cancel, Question};
+use cog_gate::{OfRun, Question, Wish};
 use cog_ledger::Kind;
 
 use crate::house::{House, actor, ample, canon_with};
 
 /// What the gate says to `who`, who wants to end the run of Ada. A refusal is on record.
 fn ends(house: &mut House, who: &str) -> String {
-    let effect = Cancel { run: house.origin.session, reason: "not any more".to_owned() };
+    let (run, reason) = (house.origin.session, "not any more".to_owned());
+    let effect = OfRun { run, wish: Wish::Cancel, reason };
     let (origin, step, actor) = (&house.origin, "", actor(who));
     let question = Question { origin, step, actor, effect, subject: None };
     let ledger_at = house.now;

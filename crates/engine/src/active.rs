@@ -311,13 +311,16 @@ impl Active {
 
     /// What it waits for, when nothing but somebody outside can bring it on.
     pub(crate) fn waits(&self) -> Option<Waits> {
+        if self.is_busy() {
+            return None;
+        }
         let approvals = self.waits_for();
         let listening = self.listening.iter();
         let signals: Vec<_> =
             listening.map(|(step, name)| (step.to_string(), name.clone())).collect();
         let paused = self.paused.clone().filter(|_| self.is_paused());
         let waits = !approvals.is_empty() || !signals.is_empty() || paused.is_some();
-        (waits && !self.is_busy()).then_some(Waits { approvals, signals, paused })
+        waits.then_some(Waits { approvals, signals, paused })
     }
 
     /// The requests it waits for.

@@ -3,7 +3,7 @@
 use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
 use cog_flow::Event;
-use cog_gate::{Actor, Cancel, Origin, Question, Refusal};
+use cog_gate::{Actor, OfRun, Origin, Question, Refusal, Wish};
 use cog_ledger::Kind;
 
 use crate::active::Later;
@@ -42,7 +42,7 @@ impl Engine {
             return Ok(());
         }
         let origin = active.origin.clone();
-        if let Some(refusal) = self.refuse_cancel(&origin, &who, &reason)? {
+        if let Some(refusal) = self.refuse_of_run(&origin, Wish::Cancel, &who, &reason)? {
             let Refusal { id: denial, code, reason, flips, draft, .. } = refusal;
             turn.append(origin.tenant, id, draft, Await::Nothing);
             let who = who.to_string();
@@ -65,20 +65,21 @@ impl Engine {
         self.act(id, actions, turn)
     }
 
-    /// The refusal, when `who` may not end a run of this origin by the canon in force. Nothing
-    /// is recorded; whoever asks outside of a run appends its draft.
+    /// The refusal, when `who` may not have what they wish of a run of this origin by the canon in
+    /// force. Nothing is recorded; whoever asks outside of a run appends its draft.
     ///
     /// # Errors
     /// [`NoEntropy`] when no id can be drawn.
-    pub fn refuse_cancel(
+    pub fn refuse_of_run(
         &mut self,
         origin: &Origin,
+        wish: Wish,
         who: &Actor,
         reason: &str,
     ) -> Result<Option<Refusal>, NoEntropy> {
         let (canon, in_force) = self.canon_for(&origin.domain);
         let world = self.world(canon.as_deref(), in_force);
-        let effect = Cancel { run: origin.session, reason: reason.to_owned() };
+        let effect = OfRun { run: origin.session, wish, reason: reason.to_owned() };
         let (actor, subject) = (who.clone(), None);
         let question = Question { origin, step: "", actor, effect, subject };
         self.gate.refuse_of_run(&question, &world, self.entropy.as_mut())

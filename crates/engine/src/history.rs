@@ -13,7 +13,7 @@ use cog_base::{Timestamp, Value};
 use cog_flow::{Action, Event, Flow, StepPath};
 use cog_gate::decision::read_record;
 use cog_gate::snapshot::Access;
-use cog_gate::{Consent, Effect, Intent, Origin, Report, is_of_run};
+use cog_gate::{Consent, Effect, Intent, Origin, Report, Wish};
 use cog_ledger::{Entry, Kind};
 
 use crate::active::{Active, State, Todo, Waits};
@@ -233,7 +233,7 @@ impl History {
 
     fn denial(&mut self, record: &Record) -> Result<(), Mismatch> {
         let entry = &record.entry;
-        if entry.text("action").is_some_and(is_of_run) {
+        if entry.text("action").and_then(Wish::of).is_some() {
             // Somebody may not end or hold the run: the flow never heard of it.
             return Ok(());
         }

@@ -7,7 +7,7 @@ use cog_base::Value;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
 use cog_base::json::Map;
-use cog_gate::{Actor, Hold, Origin, Question, Refusal};
+use cog_gate::{Actor, Refusal, Wish};
 use cog_ledger::{Draft, Entry, Kind};
 
 use crate::active::{Active, Later, State};
@@ -90,7 +90,8 @@ impl Engine {
             return Ok(());
         }
         let origin = active.origin.clone();
-        if let Some(refusal) = self.refuse_hold(&origin, pauses, &who, &reason)? {
+        let wish = if pauses { Wish::Pause } else { Wish::Unpause };
+        if let Some(refusal) = self.refuse_of_run(&origin, wish, &who, &reason)? {
             let Refusal { id: denial, code, reason, flips, draft, .. } = refusal;
             turn.append(origin.tenant, id, draft, Await::Nothing);
             let step = String::new();
@@ -104,26 +105,6 @@ impl Engine {
         turn.tell_behind(id, What::Held { pauses, by, reason });
         let undone = if pauses { Vec::new() } else { active.undone() };
         self.work_off(id, undone, turn)
-    }
-
-    /// The refusal, when `who` may not hold a run of this origin, or may not let it go on: those
-    /// may who may end it. Nothing is recorded; whoever asks outside of a run appends its draft.
-    ///
-    /// # Errors
-    /// [`NoEntropy`] when no id can be drawn.
-    pub fn refuse_hold(
-        &mut self,
-        origin: &Origin,
-        pauses: bool,
-        who: &Actor,
-        reason: &str,
-    ) -> Result<Option<Refusal>, NoEntropy> {
-        let (canon, in_force) = self.canon_for(&origin.domain);
-        let world = self.world(canon.as_deref(), in_force);
-        let effect = Hold { run: origin.session, pauses, reason: reason.to_owned() };
-        let (actor, subject) = (who.clone(), None);
-        let question = Question { origin, step: "", actor, effect, subject };
-        self.gate.refuse_of_run(&question, &world, self.entropy.as_mut())
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Resumption {
     /// The entries with their bodies.
     pub records: Vec<Record>,
     /// Who ends it, and why, instead of going on: nothing begins that has not begun. If they
-    /// may not, that is on record and the run goes on: [`Engine::refuse_cancel`] says it before.
+    /// may not, that is on record and the run goes on: [`Engine::refuse_of_run`] says it before.
     pub cancel: Option<(Actor, String)>,
 }
 

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use cog_base::Value;
 use cog_canon::{Canon, PolicyNote};
 
-use crate::cancel::is_of_run;
 use crate::consent::Consent;
 use crate::intent::{BadRecord, Intent};
+use crate::of_run::Wish;
 use crate::snapshot::Snapshot;
 
 /// The number of the procedure that new decisions use.
@@ -217,7 +217,7 @@ pub(crate) fn decide_effect(
 #[must_use]
 pub fn decide(intent: &Intent, snapshot: &Snapshot, canon: Option<&Canon>) -> Decision {
     match intent.action() {
-        action if is_of_run(action) => people::cancel(intent, canon),
+        action if Wish::of(action).is_some() => people::cancel(intent, canon),
         Consent::ACTION => people::consent(intent, canon),
         _ => checks::decide_v1(intent, snapshot, canon),
     }

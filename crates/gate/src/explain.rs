@@ -5,12 +5,12 @@ use cog_base::place::Place;
 use cog_base::{Micros, Value};
 use cog_canon::{Canon, Change, Flip, Request};
 
-use crate::cancel::{Hold, is_of_run};
 use crate::decision::{
     Check, CheckName, Decision, Outcome, Verdict, decide, stays_inside, wants_network, ways_to,
 };
 use crate::gate::Refusal;
 use crate::intent::Intent;
+use crate::of_run::Wish;
 use crate::snapshot::{Access, Snapshot};
 
 /// How many rules an envelope has: resources, amount, combinations.
@@ -91,10 +91,10 @@ fn of_people(check: &Check, intent: &Intent) -> Option<String> {
             let initiator = check.read.text("initiator").unwrap_or_default();
             let others = check.read.texts("entitled");
             let or = if others.is_empty() { "" } else { " or " };
-            let verb = match intent.action() {
-                Hold::PAUSE => "pause the run",
-                Hold::UNPAUSE => "let the run go on",
-                _ => "end the run",
+            let verb = match Wish::of(intent.action()) {
+                Some(Wish::Pause) => "pause the run",
+                Some(Wish::Unpause) => "let the run go on",
+                Some(Wish::Cancel) | None => "end the run",
             };
             format!("Only {initiator}, who began it,{or}{} may {verb}.", others.join(" or "))
         }
@@ -240,7 +240,7 @@ fn mend(
             vec![format!("if the run's budget were at least {}", Micros::new(needed))]
         }
         CheckName::Confinement => confinement(check, intent, snapshot, canon),
-        CheckName::Canon if is_of_run(intent.action()) => {
+        CheckName::Canon if Wish::of(intent.action()).is_some() => {
             let others = check.read.texts("entitled").iter().map(String::as_str);
             let initiator = check.read.text("initiator").into_iter();
             let whom: Vec<_> = initiator.chain(others).collect();

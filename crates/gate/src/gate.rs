@@ -12,7 +12,6 @@ use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 
 use crate::approvals::{APPROVAL_LIFE_MS, Approvals};
 use crate::book::{Book, Charge, Limits, Used};
-use crate::cancel::OfRun;
 use crate::consent::Consent;
 use crate::decision::{
     Decision, Need, PROCEDURE, Refused, Verdict, amount_of, decide, decide_effect, sum_key,
@@ -25,6 +24,7 @@ use crate::effect::{AnyEffect, Effect, Footprint, Redo};
 use crate::explain::{WaysOut, ways_out};
 use crate::intent::{Actor, Intent, Origin};
 use crate::lease::Leases;
+use crate::of_run::OfRun;
 use crate::snapshot::{Conflict, Snapshot, TenantStatus};
 
 /// The room that the record beside an entry usually takes, in bytes.
@@ -334,9 +334,9 @@ impl Gate {
     ///
     /// # Errors
     /// [`NoEntropy`] when no id can be drawn.
-    pub fn refuse_of_run<E: OfRun>(
+    pub fn refuse_of_run(
         &self,
-        question: &Question<'_, E>,
+        question: &Question<'_, OfRun>,
         world: &World<'_>,
         entropy: &mut dyn Entropy,
     ) -> Result<Option<Refusal>, NoEntropy> {

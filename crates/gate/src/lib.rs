@@ -18,19 +18,19 @@ pub mod intent;
 pub mod snapshot;
 
 mod book;
-mod cancel;
 mod consent;
 mod counterfoil;
 mod gate;
 mod lease;
+mod of_run;
 mod redact;
 
 pub use adapter::{Adapter, Found, Work};
 pub use book::{Limits, Used};
-pub use cancel::{Cancel, Hold, OfRun, is_of_run};
 pub use consent::Consent;
 pub use counterfoil::{Counterfoil, Lapse};
 pub use door::{Cleared, End, Failure, Pending, Performed, Permit, Report, Settled, Settling};
 pub use effect::{AnyCleared, AnyEffect, Effect};
 pub use gate::{Answer, Asked, Gate, Lost, Question, Refusal, World};
 pub use intent::{Actor, Intent, Origin};
+pub use of_run::{OfRun, Wish};

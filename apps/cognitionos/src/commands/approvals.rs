@@ -8,7 +8,7 @@ use cog_canon::Canon;
 use cog_engine::replay::replay_run;
 use cog_engine::{Cancelled, Record};
 use cog_gate::approvals::{Approvals, NotCounted, Request};
-use cog_ledger::{Entry, Kind};
+use cog_ledger::Kind;
 use cog_store::Select;
 
 use crate::cli::{ApprovalsCommand, Common};
@@ -145,9 +145,8 @@ fn args(body: &Value) -> Option<&Value> {
 /// The time, but never before the ledger's last entry: a clock that is set back revives no
 /// request.
 fn now(home: &Home) -> anyhow::Result<Timestamp> {
-    let newest = Select { newest_first: true, limit: 1, ..Select::default() };
-    let last = home.scope()?.select(&newest).map_err(told)?;
-    Ok(last.iter().map(Entry::at).fold(SystemClock.now(), Timestamp::max))
+    let tail = home.scope()?.tail().map_err(told)?;
+    Ok(tail.map_or(Timestamp::MIN, |tail| tail.last_at).max(SystemClock.now()))
 }
 
 fn json(home: &Home, request: &Request, now: Timestamp) -> anyhow::Result<Value> {

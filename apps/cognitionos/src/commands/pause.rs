@@ -2,6 +2,7 @@
 
 use cog_base::Value;
 use cog_engine::replay::replay_run;
+use cog_gate::Wish;
 
 use super::run::engine;
 use crate::cli::{Common, HoldArgs};
@@ -29,7 +30,8 @@ pub(crate) fn hold(
         Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}"))
     })?;
     let mut engine = engine(&home, true)?;
-    if let Some(no) = engine.refuse_hold(history.origin(), pauses, &who, &args.reason)? {
+    let wish = if pauses { Wish::Pause } else { Wish::Unpause };
+    if let Some(no) = engine.refuse_of_run(history.origin(), wish, &who, &args.reason)? {
         home.append(vec![no.draft])?;
         let message = format!("{who} may not have {run} {does}. {}", no.reason);
         return Err(Failure::advise(Exit::Refused, message, format!("cognitionos why {}", no.id)));

@@ -1,7 +1,7 @@
 //! `run --cancel`: whether whoever asks may end the run, before anything else of it.
 
 use cog_engine::{Engine, History};
-use cog_gate::{Actor, Origin, Refusal};
+use cog_gate::{Actor, Origin, Refusal, Wish};
 
 use super::canon::Bound;
 use crate::failure::{Exit, Failure};
@@ -28,7 +28,8 @@ impl Ending {
     /// A refusal that says who may.
     pub(super) fn admit(&self, home: &Home, engine: &mut Engine) -> anyhow::Result<()> {
         let Self { origin, who, reason } = self;
-        let Some(refusal) = engine.refuse_cancel(origin, who, reason)? else { return Ok(()) };
+        let refusal = engine.refuse_of_run(origin, Wish::Cancel, who, reason)?;
+        let Some(refusal) = refusal else { return Ok(()) };
         let Refusal { id, reason, draft, .. } = refusal;
         home.append(vec![draft])?;
         let message = format!("{who} may not end {}. {reason}", origin.session);
