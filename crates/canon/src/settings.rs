@@ -2,7 +2,7 @@
 
 mod lists;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::hosts::Hosts;
 use serde::Deserialize;
@@ -43,6 +43,8 @@ pub struct Settings {
     pub envelope: Envelope,
     /// What happens when two runs want the same resource.
     pub interference: Interference,
+    /// The environments that it governs, `production` or another; nothing means all.
+    pub environments: Option<BTreeSet<String>>,
     /// Who may end a run besides whoever began it.
     pub runs: RunRule,
     /// The models that may be called, by name.
@@ -131,6 +133,12 @@ pub struct Model {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Environments {
+    allow: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Action {
     risk: String,
 }
@@ -152,6 +160,8 @@ struct File {
     envelope: Envelope,
     #[serde(default)]
     interference: Interference,
+    #[serde(default)]
+    environments: Option<Environments>,
     #[serde(default)]
     runs: RunRule,
     #[serde(default)]
@@ -209,6 +219,10 @@ impl File {
             let what = format!("`{other}` cannot approve a change");
             return wrong(other, what, "only people can: name a role:… or a user:…");
         }
+        if self.environments.as_ref().is_some_and(|it| it.allow.is_empty()) {
+            let hint = "name those it governs, such as [\"production\"], or leave the table out";
+            return wrong("[environments]", "`environments.allow` is empty".into(), hint);
+        }
         if let Some(other) = self.runs.cancel.iter().find(|group| !can_consent(group)) {
             let what = format!("`{other}` cannot be entitled to end a run");
             return wrong(other, what, "only people can: name a role:… or a user:…");
@@ -256,6 +270,7 @@ impl File {
             actions: self.actions.into_iter().map(|(name, it)| (name, it.risk)).collect(),
             envelope: self.envelope,
             interference: self.interference,
+            environments: self.environments.map(|it| it.allow),
             runs: self.runs,
             models: self.models,
             roots: self.roots,

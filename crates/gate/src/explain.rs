@@ -138,6 +138,10 @@ fn outside(check: &Check, intent: &Intent) -> Option<String> {
             format!("The canon lists the program `{name}` without the network.")
         }
         "model.unknown" => format!("The canon does not list the model `{name}`."),
+        "environment.not_listed" => format!(
+            "The canon does not govern the environment `{}`.",
+            check.read.text("environment").unwrap_or_default()
+        ),
         "resource.unknown" => format!("Nobody knows resources of type {kind}."),
         _ => return None,
     };
@@ -268,6 +272,10 @@ fn confinement(
     snapshot: &Snapshot,
     canon: Option<&Canon>,
 ) -> Vec<String> {
+    if check.code == "environment.not_listed" {
+        let listed = check.read.texts("listed").iter();
+        return listed.map(|it| format!("if the run were one of the environment `{it}`")).collect();
+    }
     let (kind, name) = intent.resource();
     let text = |path| intent.at(path).and_then(Value::as_text);
     if kind == "Host" {

@@ -14,6 +14,8 @@ mod accounts;
 mod consents;
 #[path = "gate/decisions.rs"]
 mod decisions;
+#[path = "gate/environments.rs"]
+mod environments;
 #[path = "gate/flips.rs"]
 mod flips;
 #[path = "gate/hosts.rs"]

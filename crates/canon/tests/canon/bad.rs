@@ -87,7 +87,7 @@ fn settings_are_toml_with_known_keys() {
         "[change]",
         "[chnage]",
         expect![
-            "canon.toml:5:2: unknown field `chnage`, expected one of `name`, `domain`, `change`, `risk`, `optr`, `actions`, `envelope`, `interference`, `runs`, `models`, `roots`, `hosts`, `programs`"
+            "canon.toml:5:2: unknown field `chnage`, expected one of `name`, `domain`, `change`, `risk`, `optr`, `actions`, `envelope`, `interference`, `environments`, `runs`, `models`, `roots`, `hosts`, `programs`"
         ],
     );
     settings(
@@ -154,6 +154,13 @@ fn settings_make_sense() {
         expect![[r#"
         canon.toml:6:1: a set of `envelope.forbidden` is empty
           hint: each set names the actions that one run may not do together"#]],
+    );
+    settings(
+        "[change]",
+        "[environments]\nallow = []\n[change]",
+        expect![[r#"
+        canon.toml:5:1: `environments.allow` is empty
+          hint: name those it governs, such as ["production"], or leave the table out"#]],
     );
     settings(
         "[change]",

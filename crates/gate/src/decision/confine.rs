@@ -6,12 +6,13 @@ use cog_base::hosts::{Barred, Hosts, Lacks};
 use cog_base::place::{AddressKind, HTTP_PORT, HTTPS_PORT, Place};
 use cog_canon::Canon;
 
-use super::Seen;
 use super::checks::seen;
+use super::{Fact, Seen};
 use crate::intent::Intent;
 use crate::snapshot::{Access, Snapshot};
 
-/// Whether the effect stays inside the roots of the run and the lists of the canon.
+/// Whether the effect stays inside the environments and roots of the run and the lists of
+/// the canon.
 pub(super) fn confine(
     intent: &Intent,
     snapshot: &Snapshot,
@@ -20,6 +21,14 @@ pub(super) fn confine(
     let (kind, name) = intent.resource();
     let text = |path: &str| intent.at(path).and_then(Value::as_text);
     let settings = canon.map(Canon::settings);
+    let environment = &*intent.origin().environment;
+    if let Some(listed) = settings.and_then(|it| it.environments.as_ref())
+        && !listed.contains(environment)
+    {
+        let listed = Fact::Texts(listed.iter().cloned().collect());
+        let read = seen([("environment", environment.into()), ("listed", listed)]);
+        return (false, "environment.not_listed", read);
+    }
     match kind {
         "Root" => confine_file(intent.action(), name, text("args.path"), snapshot),
         "Host" => confine_host(name, text("args.url"), settings.map(|it| &it.hosts)),
