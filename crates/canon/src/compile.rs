@@ -10,6 +10,7 @@ use crate::error::CanonError;
 use crate::facts::Facts;
 use crate::flip::Hints;
 use crate::index::Index;
+use crate::names;
 use crate::obligation::Duty;
 use crate::policies::{self, Rules};
 use crate::settings::Settings;
@@ -42,8 +43,11 @@ impl Canon {
         let settings = Settings::parse(&settings_text)?;
         let schema_text = source.text(SCHEMA)?.to_owned();
         let (schema, mut actions) = conform::load(&schema_text)?;
+        names::check_actions(&settings, &settings_text, &actions)?;
         let facts = Facts::load(source, &schema)?;
-        let (rules, warnings) = policies::load(source, &schema)?;
+        let (rules, mut warnings) = policies::load(source, &schema)?;
+        warnings.extend(names::astray(&settings, &settings_text, &actions));
+        warnings.extend(names::strangers(source, &actions, &facts, &rules)?);
         check_people(source, &settings, &rules, &facts)?;
         let (index, reads) = Index::new(&rules, &actions, &facts.entities);
         for (name, action) in &mut actions {
@@ -90,7 +94,8 @@ impl Canon {
         &self.settings
     }
 
-    /// What is odd but no error, such as a policy that can never apply.
+    /// What is odd but no error, such as a policy that can never apply, or names
+    /// somebody who is not there.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings

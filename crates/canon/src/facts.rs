@@ -31,7 +31,7 @@ impl Facts {
             check_json(file, text)?;
             entities = entities
                 .add_entities_from_json_str(text, Some(schema))
-                .map_err(|error| CanonError::from_cedar(file, text, &error))?;
+                .map_err(|error| placed(CanonError::from_cedar(file, text, &error), text))?;
             if entities.len() > FACTS_MAX {
                 return Err(CanonError::in_file(file, format!("more than {FACTS_MAX} entities")));
             }
@@ -188,6 +188,21 @@ pub(crate) fn lower_first(name: &str) -> String {
     let mut letters = name.chars();
     let first = letters.next().map(|letter| letter.to_ascii_lowercase());
     first.into_iter().chain(letters).collect()
+}
+
+/// Where Cedar does not say where, the first entity that it names stands.
+fn placed(error: CanonError, text: &str) -> CanonError {
+    if error.line.is_some() {
+        return error;
+    }
+    let named = error.what.split_once("::\"").and_then(|(_, rest)| rest.split_once('"'));
+    let byte = named.and_then(|(id, _)| text.find(&format!("\"{id}\"")));
+    let CanonError { file, what, hint, .. } = error;
+    let found = match byte {
+        Some(byte) => CanonError::at_byte(&file, text, byte, what),
+        None => CanonError::in_file(&file, what),
+    };
+    CanonError { hint, ..found }
 }
 
 /// Cedar reads facts by a reader that says little about where; ours goes first, and also

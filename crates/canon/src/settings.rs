@@ -5,6 +5,7 @@ mod lists;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::hosts::Hosts;
+use cog_base::place::Place;
 use serde::Deserialize;
 
 use crate::change::ChangeRule;
@@ -22,7 +23,8 @@ pub const RISKS: [&str; 4] = ["low", "medium", "high", "critical"];
 const RISK_DEFAULT: &str = "high";
 
 /// Where the amount of an effect stands when `[envelope] amount_paths` does not say.
-const AMOUNT_PATHS: [&str; 2] = ["args.document.amount_cents", "args.document.amount_minor"];
+pub(crate) const AMOUNT_PATHS: [&str; 2] =
+    ["args.document.amount_cents", "args.document.amount_minor"];
 
 /// The settings of a canon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,7 +181,7 @@ impl Settings {
     pub(crate) fn parse(text: &str) -> Result<Self, CanonError> {
         let file: File = toml::from_str(text).map_err(|error| {
             let byte = error.span().map_or(0, |span| span.start);
-            CanonError::at_byte(SETTINGS, text, byte, error.message())
+            CanonError::at_byte(SETTINGS, text, byte, plain(error.message()))
         })?;
         file.check().map_err(|(word, what, hint)| {
             let byte = text.find(&word).unwrap_or(0);
@@ -193,6 +195,18 @@ impl Settings {
     pub fn risk_of(&self, action: &str) -> &str {
         self.actions.get(action).map_or(RISK_DEFAULT, String::as_str)
     }
+}
+
+/// What the reader of TOML says, without the words of its implementation language.
+fn plain(message: &str) -> String {
+    let words = [
+        ("expected u64", "expected a whole number, 0 or more"),
+        ("expected u16", "expected a whole number from 0 to 65535"),
+        ("expected a sequence", "expected a list"),
+        ("expected a borrowed string", "expected a text"),
+        ("expected a string", "expected a text"),
+    ];
+    words.iter().fold(message.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
 }
 
 type Wrong = (String, String, String);
@@ -238,6 +252,12 @@ impl File {
             if !["cassette", "openai"].contains(&model.provider.as_str()) {
                 let what = format!("model `{name}` has the unknown provider `{}`", model.provider);
                 return wrong(&model.provider, what, "use cassette or openai");
+            }
+            if let Some(url) = &model.base_url
+                && Place::of(url).is_none()
+            {
+                let what = format!("`{url}`, where model `{name}` is served, is no URL");
+                return wrong(url, what, "write it in full, such as \"http://127.0.0.1:8080/v1\"");
             }
             if model.model.as_deref() == Some("") {
                 let what = format!("model `{name}` has an empty name at its server");

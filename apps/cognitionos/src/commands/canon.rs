@@ -60,6 +60,7 @@ fn check(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
             ("files", (source.files().len() as u64).into()),
             ("tests_passed", (report.passed as u64).into()),
             ("tests_failed", (report.failed.len() as u64).into()),
+            ("warnings", Value::list(canon.warnings().iter().map(|it| Value::from(it.as_str())))),
         ]));
     } else {
         terminal.say(&format!("{} for the domain `{}`", canon.name(), canon.domain()));
@@ -67,13 +68,17 @@ fn check(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
         let files = counted(source.files().len() as u64, "file", "files");
         terminal.say(&format!("  {files}, {}", tests(&report)));
         told_failed(&report, terminal);
-        warn_of_no_tests(&report, terminal);
+        warn(&canon, &report, terminal);
     }
     Ok(if report.failed.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-/// What nobody tried may say anything.
-pub(crate) fn warn_of_no_tests(report: &TestReport, terminal: &Terminal) {
+/// What is odd about a canon that loads.
+pub(crate) fn warn(canon: &Canon, report: &TestReport, terminal: &Terminal) {
+    for warning in canon.warnings() {
+        terminal.note(&format!("{} {warning}", terminal.tint(Tone::Ask, "warning")));
+    }
+    // What nobody tried may say anything.
     if report.passed == 0 && report.failed.is_empty() {
         let warning = "it has no tests: nothing shows that it says what is meant; \
                        docs/guide/canon.md tells how to write some in tests/";
@@ -104,7 +109,7 @@ fn test(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
     } else {
         told_failed(&report, terminal);
         terminal.say(&tests(&report));
-        warn_of_no_tests(&report, terminal);
+        warn(&canon, &report, terminal);
     }
     Ok(if report.failed.is_empty() { Exit::Done } else { Exit::Failed })
 }

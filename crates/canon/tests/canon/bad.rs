@@ -75,12 +75,14 @@ fn settings_are_toml_with_known_keys() {
     settings(
         "approvals = 1",
         "approvals = -1",
-        expect!["canon.toml:6:13: invalid value: integer `-1`, expected u64"],
+        expect!["canon.toml:6:13: invalid value: integer `-1`, expected a whole number, 0 or more"],
     );
     settings(
         "approvals = 1",
         "approvals = \"1\"",
-        expect![[r#"canon.toml:6:13: invalid type: string "1", expected u64"#]],
+        expect![[
+            r#"canon.toml:6:13: invalid type: string "1", expected a whole number, 0 or more"#
+        ]],
     );
     settings("domain = \"testing\"", "", expect!["canon.toml:1:1: missing field `domain`"]);
     settings(
@@ -166,6 +168,36 @@ fn settings_make_sense() {
         "[change]",
         "[interference]\non_conflict = \"fight\"\n[change]",
         expect!["canon.toml:6:15: unknown variant `fight`, expected `wait` or `refuse`"],
+    );
+}
+
+#[test]
+fn a_misspelt_action_does_not_switch_a_rule_off() {
+    settings(
+        "[change]",
+        "[envelope]\nforbidden = [[\"file.raed\", \"file.write\"]]\n[change]",
+        expect![[r#"
+            canon.toml:6:16: there is no action `file.raed`
+              hint: did you mean `file.read`?"#]],
+    );
+    settings(
+        "[change]",
+        "[actions.\"mail.send\"]\nrisk = \"low\"\n[change]",
+        expect![[r#"
+            canon.toml:5:11: there is no action `mail.send`
+              hint: the actions are file.delete, file.read, file.write, http.request, model.chat, process.run"#]],
+    );
+}
+
+#[test]
+fn where_a_model_is_served_is_a_url() {
+    let model = "[models.m]\nprovider = \"openai\"\nbase_url = \"127.0.0.1\"\n[change]";
+    settings(
+        "[change]",
+        model,
+        expect![[r#"
+        canon.toml:7:13: `127.0.0.1`, where model `m` is served, is no URL
+          hint: write it in full, such as "http://127.0.0.1:8080/v1""#]],
     );
 }
 
@@ -326,21 +358,21 @@ fn facts_are_entities_of_the_schema() {
         FACTS,
         &entity("Ghost", "", ""),
         expect![[
-            r#"facts/people.json: error during entity deserialization: entity `Ghost::"x"` has type `Ghost` which is not declared in the schema"#
+            r#"facts/people.json:1:30: error during entity deserialization: entity `Ghost::"x"` has type `Ghost` which is not declared in the schema"#
         ]],
     );
     check(
         FACTS,
         &entity("User", r#""level":1"#, ""),
         expect![[
-            r#"facts/people.json: error during entity deserialization: attribute `level` on `User::"x"` should not exist according to the schema"#
+            r#"facts/people.json:1:29: error during entity deserialization: attribute `level` on `User::"x"` should not exist according to the schema"#
         ]],
     );
     check(
         FACTS,
         &entity("User", "", r#"{"type":"Root","id":"r"}"#),
         expect![[
-            r#"facts/people.json: entity does not conform to the schema: `User::"x"` is not allowed to have an ancestor of type `Root` according to the schema"#
+            r#"facts/people.json:1:29: entity does not conform to the schema: `User::"x"` is not allowed to have an ancestor of type `Root` according to the schema"#
         ]],
     );
     let role = entity("Role", "", r#"{"type":"Role","id":"x"}"#);
@@ -348,7 +380,7 @@ fn facts_are_entities_of_the_schema() {
         FACTS,
         &role,
         expect![[
-            r#"facts/people.json: transitive closure computation/enforcement error: input graph has a cycle containing vertex `Role::"x"`"#
+            r#"facts/people.json:1:29: transitive closure computation/enforcement error: input graph has a cycle containing vertex `Role::"x"`"#
         ]],
     );
     let one = r#"{"uid":{"type":"User","id":"x"},"attrs":{},"parents":[]}"#;
@@ -427,7 +459,7 @@ fn those_who_may_end_a_run_are_people_who_are_there() {
     );
     cancel(
         "\"role:board\"",
-        expect![[r#"canon.toml:6:10: invalid type: string "role:board", expected a sequence"#]],
+        expect![[r#"canon.toml:6:10: invalid type: string "role:board", expected a list"#]],
     );
     settings(
         "[change]",

@@ -118,6 +118,55 @@ fn policies_fit_the_schema() {
 }
 
 #[test]
+fn whom_the_facts_do_not_know_is_a_warning() {
+    let warnings = |policy: &str| house::paying(policy).warnings().join("\n");
+    let forbid = "@id(\"a\") forbid (principal in Role::\"bord\", action, resource);";
+    expect![[r#"
+        policies/main.cedar:1:31: policy `a` names Role::"bord", which is not in the facts
+          hint: did you mean Role::"board"?"#]]
+    .assert_eq(&warnings(forbid));
+    let when =
+        "@id(\"a\") permit (principal, action, resource) when { principal == User::\"zoe\" };";
+    expect![[r#"
+        policies/main.cedar:1:67: policy `a` names User::"zoe", which is not in the facts
+          hint: add it to facts/, or correct the name"#]]
+    .assert_eq(&warnings(when));
+    let known =
+        "@id(\"a\") permit (principal in Role::\"board\", action, resource == Root::\"x\");";
+    assert_eq!(warnings(known), "");
+    let facts = PEOPLE.replace(
+        "\"parents\": [] }\n]",
+        "\"parents\": [{ \"type\": \"Role\", \"id\": \"ghosts\" }] }\n]",
+    );
+    let policy = "@id(\"a\") permit (principal, action, resource);";
+    let canon =
+        house::load(&[(SETTINGS, PLAIN), (SCHEMA, PAYING), (POLICIES, policy), (FACTS, &facts)]);
+    expect![[r#"
+        facts: Agent::"clerk" is in Role::"ghosts", which is not in the facts
+          hint: add it to facts/, or correct the name"#]]
+    .assert_eq(&canon.warnings().join("\n"));
+}
+
+#[test]
+fn an_amount_that_no_effect_has_is_a_warning() {
+    let warnings = |path: &str| {
+        let settings =
+            format!("{PLAIN}\n[envelope]\namount_max = 5\namount_paths = [\"{path}\"]\n");
+        let files = [(SETTINGS, &*settings), (SCHEMA, PAYING), (FACTS, PEOPLE)];
+        house::load(&files).warnings().join("\n")
+    };
+    assert_eq!(warnings("args.document.amount_cents"), "");
+    expect![[r#"
+        canon.toml:11:18: no action of the schema has `args.document.amuont_cents` in its context
+          hint: an effect without it counts as moving nothing; correct the path, or declare it"#]]
+    .assert_eq(&warnings("args.document.amuont_cents"));
+    expect![[r#"
+        canon.toml:11:18: no action of the schema has `args.path.amount_cents` in its context
+          hint: an effect without it counts as moving nothing; correct the path, or declare it"#]]
+    .assert_eq(&warnings("args.path.amount_cents"));
+}
+
+#[test]
 fn a_policy_that_can_never_apply_is_a_warning() {
     let canon =
         house::paying("\n@id(\"a\") permit (principal == Role::\"board\", action, resource);");

@@ -248,3 +248,10 @@ fn every_check_is_made_and_stands_in_the_trace_in_order() {
     let names: Vec<_> = decision.checks.iter().map(|check| check.name).collect();
     assert_eq!(names, cog_gate::decision::CheckName::ALL);
 }
+
+#[test]
+fn the_canon_knows_the_effects_that_there_are() {
+    let mut ours = cog_gate::AnyEffect::ACTIONS.to_vec();
+    ours.sort_unstable();
+    assert_eq!(ours, cog_canon::EFFECTS);
+}

@@ -10,7 +10,7 @@ use cog_gate::Actor;
 use cog_gate::change::{ChangeControl, NotChanged, Proposal, Standing};
 use cog_ledger::{Draft, Kind};
 
-use super::warn_of_no_tests;
+use super::warn;
 use crate::canon_dir;
 use crate::failure::{Exit, Failure};
 use crate::given;
@@ -74,7 +74,7 @@ pub(super) fn propose(
             format!("cognitionos canon test {}", dir.display()),
         ));
     }
-    warn_of_no_tests(&report, terminal);
+    warn(&canon, &report, terminal);
     let home = Home::write(data)?;
     let change = home.change_control()?;
     knows_evidence(&home, evidence)?;

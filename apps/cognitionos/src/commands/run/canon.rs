@@ -12,7 +12,7 @@ use cog_store::StoreError;
 use super::Plan;
 use crate::canon_dir;
 use crate::cli::RunArgs;
-use crate::commands::canon::warn_of_no_tests;
+use crate::commands::canon::warn;
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, no_canon, told};
 use crate::terminal::{Terminal, Tone, plain};
@@ -162,7 +162,7 @@ fn founding(
 ) -> anyhow::Result<Bound> {
     let report = canon.test();
     let failed = report.failed.len();
-    warn_of_no_tests(&report, terminal);
+    warn(&canon, &report, terminal);
     if failed > 0 {
         let fail = "of the canon's tests fail";
         let fail = counted(failed as u64, "of the canon's tests fails", fail);

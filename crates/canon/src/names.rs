@@ -1,0 +1,115 @@
+//! Names that nothing answers to: a misspelt one would switch a rule off without a word.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::EntityUid;
+
+use crate::conform::{Actions, Attribute, Record, Shape};
+use crate::error::CanonError;
+use crate::facts::Facts;
+use crate::nearest::nearest;
+use crate::policies::Rules;
+use crate::settings::{AMOUNT_PATHS, Settings};
+use crate::source::{SETTINGS, Source};
+
+/// The effects there are. The catalogue is closed: who performs them holds it against this list.
+pub const EFFECTS: [&str; 6] =
+    ["file.delete", "file.read", "file.write", "http.request", "model.chat", "process.run"];
+
+/// Each action that the settings name is an effect or in the schema: what is misspelt under
+/// `envelope.forbidden` would forbid nothing.
+pub(crate) fn check_actions(
+    settings: &Settings,
+    text: &str,
+    actions: &Actions,
+) -> Result<(), CanonError> {
+    let forbidden = settings.envelope.forbidden.iter().flatten().map(|name| ("forbidden", name));
+    let classed = settings.actions.keys().map(|name| ("[actions", name));
+    let known = |name: &String| actions.contains_key(name) || EFFECTS.contains(&name.as_str());
+    let Some((key, name)) = forbidden.chain(classed).find(|(_, name)| !known(name)) else {
+        return Ok(());
+    };
+    let at = text.find(key).unwrap_or(0);
+    let byte = at + text.get(at..).and_then(|rest| rest.find(name.as_str())).unwrap_or(0);
+    let what = format!("there is no action `{name}`");
+    Err(CanonError::at_byte(SETTINGS, text, byte, what).hint(meant(name, actions)))
+}
+
+fn meant(name: &str, actions: &Actions) -> String {
+    let known: BTreeSet<&str> = actions.keys().map(String::as_str).chain(EFFECTS).collect();
+    match nearest(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("the actions are {}", Vec::from_iter(known).join(", ")),
+    }
+}
+
+/// Paths of amounts that stand in no action's context, as warnings: an envelope whose path is
+/// misspelt counts nothing.
+pub(crate) fn astray(settings: &Settings, text: &str, actions: &Actions) -> Vec<String> {
+    let envelope = &settings.envelope;
+    let given = envelope.amount_paths != AMOUNT_PATHS;
+    let stands = |path: &str| actions.values().any(|action| has(&action.context, path));
+    let lost = envelope.amount_paths.iter().filter(|path| given && !stands(path));
+    let warn = |path: &String| {
+        let byte = text.find(path.as_str()).unwrap_or(0);
+        let what = format!("no action of the schema has `{path}` in its context");
+        let hint = "an effect without it counts as moving nothing; correct the path, or declare it";
+        CanonError::at_byte(SETTINGS, text, byte, what).hint(hint).to_string()
+    };
+    lost.map(warn).collect()
+}
+
+fn has(record: &Record, path: &str) -> bool {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    match (record.get(name).map(Attribute::shape), rest) {
+        (Some(_), None) => true,
+        (Some(Shape::Record(inner)), Some(rest)) => has(inner, rest),
+        (_, _) => false,
+    }
+}
+
+/// Entities that policies or facts name and that are not in the facts, as warnings: a group may
+/// be named before somebody is in it, but a misspelt one forbids nobody.
+pub(crate) fn strangers(
+    source: &Source,
+    actions: &Actions,
+    facts: &Facts,
+    rules: &Rules,
+) -> Result<Vec<String>, CanonError> {
+    let entities = &facts.entities;
+    let principals = actions.values().flat_map(|action| action.principals.values());
+    let mut types: BTreeSet<_> = principals.cloned().collect();
+    types.extend(entities.iter().map(|entity| entity.uid().type_name().clone()));
+    let is_stranger = |uid: &EntityUid| entities.get(uid).is_none();
+    let hint = |uid: &EntityUid| {
+        let alike = entities.iter().map(cedar_policy::Entity::uid);
+        let alike = alike.filter(|it| it.type_name() == uid.type_name());
+        let names: BTreeSet<String> = alike.map(|it| it.id().unescaped().to_owned()).collect();
+        let meant = nearest(uid.id().unescaped(), names.iter().map(String::as_str));
+        meant.map_or_else(
+            || "add it to facts/, or correct the name".to_owned(),
+            |meant| format!("did you mean {}::\"{meant}\"?", uid.type_name()),
+        )
+    };
+    let mut found = Vec::new();
+    for rule in rules {
+        let named: BTreeSet<_> = rule.policy.entity_literals().into_iter().collect();
+        let named = named.into_iter().filter(|uid| types.contains(uid.type_name()));
+        for uid in named.filter(is_stranger) {
+            let (file, id) = (rule.file(), &rule.note.id);
+            let what = format!("policy `{id}` names {uid}, which is not in the facts");
+            let byte = rule.byte_of(&uid.to_string());
+            let odd = CanonError::at_byte(file, source.text(file)?, byte, what);
+            found.push(odd.hint(hint(&uid)).to_string());
+        }
+    }
+    for entity in entities.iter() {
+        let parents = entities.ancestors(&entity.uid()).into_iter().flatten();
+        for parent in parents.filter(|uid| is_stranger(uid)) {
+            let what = format!("{} is in {parent}, which is not in the facts", entity.uid());
+            found.push(CanonError::in_file("facts", what).hint(hint(parent)).to_string());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
