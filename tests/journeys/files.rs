@@ -1,7 +1,7 @@
 //! Bad workflow files: exit code 2, with file, line, column and a way out, before anything
 //! is opened or written.
 
-use crate::program::Folder;
+use crate::program::{Answer, Folder};
 
 const HEAD: &str = "name: x\ndomain: d\nsteps:\n";
 
@@ -105,6 +105,48 @@ fn what_is_too_deep_or_too_large_is_refused_at_once() {
     folder.cog(&["run", "missing.yaml"]).ends(2).says(&["missing.yaml"]);
     folder.cog(&["run", "."]).ends(2);
     assert!(!folder.has("data"));
+}
+
+#[test]
+fn what_is_no_file_is_refused_and_nobody_waits_for_it() {
+    let folder = Folder::example("no-files", "01-quickstart");
+    folder.cog(&["run", "workflow.yaml"]).ends(8);
+    folder.cog(&["ledger", "export", "-o", "all.cogbundle", "--key", "all.vkey"]).ends(0);
+    folder.copy("canon", "odd");
+    folder.copy("invoices", "elsewhere/invoices");
+    folder.copy("canon", "elsewhere/canon");
+    std::fs::copy(folder.path("workflow.yaml"), folder.path("elsewhere/workflow.yaml")).unwrap();
+    let reader = "elsewhere/recordings/reader.jsonl";
+    std::fs::create_dir(folder.path("elsewhere/recordings")).unwrap();
+    for pipe in ["pipe", "odd/policies/odd.cedar", reader] {
+        let made = std::process::Command::new("mkfifo").arg(folder.path(pipe)).status();
+        assert!(made.unwrap().success());
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(folder.path("socket")).unwrap();
+    for (given, what) in [
+        ("pipe", "it is a named pipe, not a file"),
+        ("socket", "it is a socket"),
+        ("/dev/zero", "it is a device, not a file"),
+        ("canon", "it is a folder, not a file"),
+    ] {
+        folder.cog(&["run", given]).ends(2).says(&["cannot read", what, "try: name a workflow"]);
+        let bundle = ["verify", given, "--key", "all.vkey"];
+        folder.cog(&bundle).ends(2).says(&[what, "try: name a file"]);
+        folder.cog(&["verify", "all.cogbundle", "--key", given]).ends(2).says(&[what]);
+        let against = ["verify", "all.cogbundle", "--key", "all.vkey", "--against", given];
+        folder.cog(&against).ends(2).says(&[what]);
+        folder.cog(&["ledger", "verify", "--against", given]).ends(2).says(&[what]);
+        let model = ["run", "workflow.yaml", "--model", "http://127.0.0.1:1/v1#x", "--record"];
+        folder.cog(&[&model[..], &[given]].concat()).ends(2).says(&[what]);
+    }
+    let pipe = "it is a named pipe, not a file";
+    folder.cog(&["canon", "check", "odd"]).ends(2).says(&["odd.cedar", pipe]);
+    folder.cog(&["run", "elsewhere/workflow.yaml"]).ends(2).says(&[reader, pipe]);
+    // What the process was given as a descriptor is read.
+    folder.write("small.yaml", &format!("{HEAD}  - {{ id: a, uses: compute, with: {{ x: 1 }} }}\n"));
+    let mut run = folder.command(&["run", "/dev/stdin"]);
+    run.stdin(std::fs::File::open(folder.path("small.yaml")).unwrap());
+    Answer::of(run.output().unwrap()).ends(0);
 }
 
 #[test]

@@ -258,7 +258,7 @@ fn what_is_said_wrongly_is_told_with_what_would_be_right() {
         let run = folder.cog(&["run", "workflow.yaml", "--environment", name]).ends(2);
         run.says(&["an environment is named by a-z first"]);
     }
-    folder.cog(&["run", "/dev/zero"]).ends(2).says(&["at most 1 MiB"]);
+    folder.cog(&["run", "/dev/zero"]).ends(2).says(&["it is a device, not a file"]);
     folder.cog(&["doctor", "--data", "/proc/cognitionos"]).ends(1).says(&["cannot be made"]);
     let none = ["approvals", "reject", "apr_x", "--as", "user:cfo", "--reason", " "];
     folder.cog(&none).ends(2).says(&["say why"]);

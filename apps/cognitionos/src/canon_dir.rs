@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use cog_canon::{Canon, Source};
 
 use crate::failure::{Exit, Failure};
+use crate::given;
 
 /// The deepest folder that is looked into.
 const DEPTH_MAX: usize = 3;
@@ -43,8 +44,11 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Source> {
     collect(dir, dir, 0, &mut files)?;
     let mut read = Vec::new();
     for (name, path) in files {
-        let bytes =
-            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = given::bytes(&path).map_err(|error| {
+            let message = format!("cannot read {}: {error}", path.display());
+            let advice = "let every file of the canon be a file that may be read";
+            Failure::advise(Exit::BadInput, message, advice)
+        })?;
         read.push((name, bytes));
     }
     Ok(Source::new(read))

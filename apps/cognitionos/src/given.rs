@@ -1,10 +1,14 @@
 //! What is given on the command line, read; or told what to write in its place.
 
 use std::fmt::Display;
+use std::io::Read as _;
+use std::path::Path;
 use std::str::FromStr;
 
 use cog_base::id::RunId;
 use cog_gate::Actor;
+
+use verify::open_file;
 
 use crate::failure::{Exit, Failure};
 
@@ -35,6 +39,13 @@ where
 /// A run.
 pub(crate) fn run(text: &str) -> anyhow::Result<RunId> {
     id(text, RUNS)
+}
+
+/// The bytes of a file, and of nothing that only looks like one.
+pub(crate) fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Whether it looks like an id of which a part is missing: `run_01m7`, `dny_01j…`.

@@ -21,6 +21,7 @@ use cog_effect_model::{
     Cassette, ModelAdapter, OPENAI_KEY, OPENAI_URL, OpenAi, Provider, Recorder, Secret, is_openai,
 };
 use cog_effect_process::{ProcessAdapter, WorkFolder};
+use verify::open_file;
 
 use crate::cli::RunArgs;
 use crate::failure::{Exit, Failure};
@@ -172,7 +173,7 @@ fn configured(name: &str, model: &Model, base: &Path) -> anyhow::Result<Provider
 /// A cassette file. One that is not there has no recordings: the question then fails with
 /// what to do about it.
 fn cassette(path: &Path) -> anyhow::Result<Cassette> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match open_file(path).and_then(std::io::read_to_string) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => {

@@ -1,13 +1,12 @@
 //! The database that nodes share, and the file of the key that seals what is in it.
 
 #![expect(
-    clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "the program's edge reads and makes the file of the master key"
 )]
 
 use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use cog_base::cipher::Key;
 use cog_base::id::TenantId;
 use cog_store::StoreError;
 use cog_store_postgres::{Options, PostgresStore};
+use verify::open_file;
 
 use crate::cli::nodes::Shared;
 use crate::failure::{Exit, Failure};
@@ -26,6 +26,8 @@ use crate::system::{SystemEntropy, env};
 /// How long a node has a tenant without renewing its claim: others take over from a dead node
 /// within this time and a little more.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
+/// How long a master key is, in bytes.
+const KEY_BYTES: u64 = 32;
 const KEY_MODE: u32 = 0o600;
 /// Permission bits of anybody but the owner.
 const OTHERS: u32 = 0o077;
@@ -43,7 +45,8 @@ pub(crate) fn url(shared: &Shared) -> anyhow::Result<String> {
              holds it",
         ));
     };
-    let text = std::fs::read_to_string(&file)
+    let text = open_file(Path::new(&file))
+        .and_then(std::io::read_to_string)
         .map_err(|error| Failure::told(Exit::BadInput, format!("cannot read {file}: {error}")))?;
     Ok(text.trim().to_owned())
 }
@@ -66,7 +69,7 @@ pub(crate) fn tenant(text: &str) -> anyhow::Result<TenantId> {
 
 /// The master key from its file.
 fn read_key(path: &Path) -> anyhow::Result<Key> {
-    let metadata = match std::fs::metadata(path) {
+    let file = match open_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(Failure::advise(
                 Exit::BadInput,
@@ -76,6 +79,7 @@ fn read_key(path: &Path) -> anyhow::Result<Key> {
         }
         other => other.map_err(|error| unreadable(path, &error))?,
     };
+    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & OTHERS != 0 {
         return Err(told(StoreError::Permissions {
@@ -84,7 +88,9 @@ fn read_key(path: &Path) -> anyhow::Result<Key> {
             wanted: KEY_MODE,
         }));
     }
-    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let mut bytes = Vec::new();
+    let read = file.take(KEY_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(path, &error))?;
     let secret = <[u8; 32]>::try_from(bytes.as_slice());
     secret.map(Key::from_bytes).map_err(|_| {
         Failure::told(Exit::BadInput, format!("{} is not a master key of 32 bytes", path.display()))
@@ -115,6 +121,8 @@ pub(crate) fn make_key(path: &Path) -> anyhow::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "the tests make folders")]
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cog_ledger::bundle::{Check, Head, Verified, read_head, verify};
 use cog_ledger::{Checkpoint, VerifierKey};
 
-use crate::VerifyError;
+use crate::{VerifyError, open_file};
 
 /// The most bytes of a key file or a checkpoint.
 const SMALL_FILE_MAX: u64 = 1_000_000;
@@ -129,7 +129,6 @@ pub(crate) fn read_small(path: &Path) -> Result<String, VerifyError> {
     reason = "the verifier is an edge: it reads the files it is given"
 )]
 fn open(path: &Path) -> Result<BufReader<std::fs::File>, VerifyError> {
-    let file = std::fs::File::open(path);
-    let file = file.map_err(|error| VerifyError::File(path.to_owned(), error))?;
+    let file = open_file(path).map_err(|error| VerifyError::File(path.to_owned(), error))?;
     Ok(BufReader::with_capacity(1 << 20, file))
 }

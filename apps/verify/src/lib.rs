@@ -4,11 +4,13 @@
 
 mod check;
 mod error;
+mod file;
 mod proven;
 mod words;
 
 pub use check::{Request, check, read_keys};
 pub use error::VerifyError;
+pub use file::open_file;
 pub use words::{json, text};
 
 use std::io::Write;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,8 @@ class Command(unittest.TestCase):
     def test_exit_codes(self) -> None:
         stranger = House(2).keys[0].line
         missing = str(self.folder / "missing")
+        pipe = str(self.folder / "pipe")
+        os.mkfifo(pipe)
         no_keys = self._file("empty.key", b"# nobody\n\n")
         bad_keys = self._file("bad.key", b"nobody\n")
         binary = self._file("binary.key", b"\xff\xfe")
@@ -39,6 +42,10 @@ class Command(unittest.TestCase):
             (0, [self.bundle, "--key", stranger, "--key", self.key]),
             (1, [self.bundle, "--key", stranger]),
             (2, [missing, "--key", self.key]),
+            (2, [pipe, "--key", self.key]),
+            (2, [str(self.folder), "--key", self.key]),
+            (2, ["/dev/zero", "--key", self.key]),
+            (2, [self.bundle, "--key", pipe]),
             (2, [bad_keys, "--key", self.key]),
             (2, [self.bundle, "--key", "nobody+00000000+AAAA"]),
             (2, [self.bundle, "--key", missing]),
@@ -47,6 +54,7 @@ class Command(unittest.TestCase):
             (2, [self.bundle, "--key", binary]),
             (2, [self.bundle, "--key", self.key, "--against", missing]),
             (2, [self.bundle, "--key", self.key, "--against", bad_keys]),
+            (2, [self.bundle, "--key", self.key, "--against", pipe]),
         ):
             with self.subTest(arguments):
                 self.assertEqual(self._run(*arguments)[0], expected)

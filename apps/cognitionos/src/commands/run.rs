@@ -1,11 +1,5 @@
 //! `run`: one governed run on the embedded store, from its first entry to its seal.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "the program's edge reads what it is pointed at"
-)]
-
 mod ask;
 mod cancel;
 mod canon;
@@ -30,6 +24,7 @@ use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_ledger::Kind;
+use verify::open_file;
 
 use self::ask::Desk;
 use self::cancel::Ending;
@@ -235,9 +230,9 @@ fn read_workflow(file: &Path) -> anyhow::Result<String> {
             "name a workflow file; examples/01-quickstart/workflow.yaml is one",
         )
     };
-    let opened = std::fs::File::open(file).map_err(|error| failed(&error))?;
+    let opened = open_file(file).map_err(|error| failed(&error))?;
     let mut bytes = Vec::new();
-    // What is no file, such as a device, need not end by itself.
+    // What comes by a descriptor of this process need not end by itself.
     opened.take(WORKFLOW_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
     if bytes.len() as u64 > WORKFLOW_BYTES_MAX {
         let message = format!("{} is too large; a workflow has at most 1 MiB", file.display());

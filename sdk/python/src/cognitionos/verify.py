@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import stat
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -195,8 +197,19 @@ def _head(path: str) -> tuple[Checkpoint, bool]:
 
 
 def _open(path: str) -> BinaryIO:
-    # What is compared may be read twice, so a pipe will not do.
-    return open(path, "rb")
+    # What is compared may be read twice, so a pipe will not do; to open one waits for nobody.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise BadInput(f"`{path}` is {_what(mode)}, not a file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _what(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a device"
 
 
 if __name__ == "__main__":

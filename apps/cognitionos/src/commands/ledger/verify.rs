@@ -3,11 +3,6 @@
 //! is wrong is told, and what holds all the same. Where nothing is damaged, the histories of the
 //! runs are held to what they must show.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the program's edge reads the head that it is asked to compare with"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, BufWriter};
 use std::path::Path;
@@ -23,6 +18,7 @@ use super::bundle::Contents;
 use super::empty;
 use super::histories;
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::home::{Home, told};
 use crate::terminal::{Terminal, Tone};
 
@@ -241,7 +237,7 @@ fn earlier(path: &Path) -> anyhow::Result<Checkpoint> {
             "--against FILE, by an earlier `ledger checkpoint` or `ledger export`",
         )
     };
-    let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
+    let bytes = given::bytes(path).map_err(|error| bad(&error))?;
     if let Ok(checkpoint) = std::str::from_utf8(&bytes)
         .map_err(|_| ())
         .and_then(|text| Checkpoint::parse(text).map_err(|_| ()))
