@@ -1,10 +1,18 @@
 //! The command line: what can be said.
 
+mod canon;
+mod groups;
+mod ledger;
 pub(crate) mod nodes;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::canon::CanonCommand;
+pub(crate) use self::groups::Beginning;
+use self::groups::{Answerer, Because, By, reason};
+pub(crate) use self::ledger::{Format, LedgerCommand};
 
 /// Runs agents and workflows so that nothing takes effect without a receipt.
 #[derive(Debug, Parser)]
@@ -142,12 +150,8 @@ pub(crate) struct RunArgs {
     /// The workflow file, YAML or JSON.
     #[arg(required_unless_present_any = ["resume", "cancel"])]
     pub(crate) file: Option<PathBuf>,
-    /// An input of the workflow.
-    #[arg(long, short, value_name = "NAME=VALUE")]
-    pub(crate) input: Vec<String>,
-    /// The canon folder; by default `canon` beside the workflow file.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) canon: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) begin: Beginning,
     /// Ask a live model instead of the recording: BASE_URL#MODEL of any OpenAI-compatible
     /// server, or openai:MODEL with the key in OPENAI_API_KEY.
     #[arg(long, value_name = "MODEL")]
@@ -155,17 +159,6 @@ pub(crate) struct RunArgs {
     /// Record the model's answers into this cassette file.
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) record: Option<PathBuf>,
-    /// Who starts the run, or ends it.
-    #[arg(
-        long = "as",
-        value_name = "ACTOR",
-        env = "COGNITIONOS_ACTOR",
-        default_value = "user:operator"
-    )]
-    pub(crate) actor: String,
-    /// The environment, if not the one the workflow names.
-    #[arg(long, value_name = "NAME", value_parser = environment)]
-    pub(crate) environment: Option<String>,
     /// Go on with a run that was killed, or that waited, or was paused.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "input"])]
     pub(crate) resume: Option<String>,
@@ -231,31 +224,18 @@ pub(crate) struct SignalArgs {
     /// Whose personal data it holds.
     #[arg(long, value_name = "NAME")]
     pub(crate) subject: Option<String>,
-    /// Who sends it.
-    #[arg(
-        long = "as",
-        value_name = "ACTOR",
-        env = "COGNITIONOS_ACTOR",
-        default_value = "user:operator"
-    )]
-    pub(crate) actor: String,
+    #[command(flatten)]
+    pub(crate) by: By,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct HoldArgs {
     /// The run (run_…).
     pub(crate) run: String,
-    /// Why; it is kept in the ledger.
-    #[arg(long, value_name = "TEXT", value_parser = reason)]
-    pub(crate) reason: String,
-    /// Who does it.
-    #[arg(
-        long = "as",
-        value_name = "ACTOR",
-        env = "COGNITIONOS_ACTOR",
-        default_value = "user:operator"
-    )]
-    pub(crate) actor: String,
+    #[command(flatten)]
+    pub(crate) because: Because,
+    #[command(flatten)]
+    pub(crate) by: By,
 }
 
 #[derive(Debug, Subcommand)]
@@ -273,9 +253,8 @@ Examples:
     Approve {
         /// The request (apr_…).
         id: String,
-        /// Who answers.
-        #[arg(long = "as", value_name = "ACTOR", env = "COGNITIONOS_APPROVER")]
-        actor: String,
+        #[command(flatten)]
+        by: Answerer,
     },
     /// Say no.
     #[command(after_help = "\
@@ -284,177 +263,11 @@ Examples:
     Reject {
         /// The request (apr_…).
         id: String,
-        /// Why; it is kept in the ledger.
-        #[arg(long, value_parser = reason)]
-        reason: String,
-        /// Who answers.
-        #[arg(long = "as", value_name = "ACTOR", env = "COGNITIONOS_APPROVER")]
-        actor: String,
+        #[command(flatten)]
+        because: Because,
+        #[command(flatten)]
+        by: Answerer,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LedgerCommand {
-    /// List entries, newest last.
-    #[command(after_help = "\
-Examples:
-  cognitionos ledger list
-  cognitionos ledger list --run run_01j… --kind denial
-  cognitionos ledger list --from 100 --limit 20 --json")]
-    List {
-        /// Only entries of this run.
-        #[arg(long)]
-        run: Option<String>,
-        /// Only entries of this kind, such as `denial`.
-        #[arg(long)]
-        kind: Option<String>,
-        /// The newest so many, the newest last: what is shown without `--from` and `--limit`.
-        #[arg(long, value_name = "N", default_value_t = 100, conflicts_with_all = ["from", "limit"])]
-        last: usize,
-        /// From this entry on.
-        #[arg(long, value_name = "N")]
-        from: Option<u64>,
-        /// The oldest so many.
-        #[arg(long, value_name = "N")]
-        limit: Option<usize>,
-    },
-    /// List entries as the CloudEvents that are sent out, oldest first.
-    #[command(after_help = "\
-Examples:
-  cognitionos ledger events --json
-  cognitionos ledger events --type 'workflow.#' --from 100 --json")]
-    Events {
-        /// From this entry on.
-        #[arg(long, default_value_t = 0)]
-        from: u64,
-        /// At most so many.
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
-        /// Only types that match: words and dots, `*` for one word, `#` for any number. May be
-        /// given several times.
-        #[arg(long = "type", value_name = "PATTERN")]
-        types: Vec<String>,
-    },
-    /// Show one entry with its body.
-    #[command(after_help = "\
-Examples:
-  cognitionos ledger show 12
-  cognitionos ledger show rcp_01j…")]
-    Show {
-        /// The entry's number, or an id in it.
-        id: String,
-    },
-    /// Check every entry, hash, signature and rule of the whole ledger.
-    #[command(after_help = "\
-Examples:
-  cognitionos ledger verify
-  cognitionos ledger verify --against head.txt")]
-    Verify {
-        /// An earlier checkpoint or bundle, to show that the ledger only grew since.
-        #[arg(long, value_name = "FILE")]
-        against: Option<PathBuf>,
-    },
-    /// Export the ledger: a bundle that an outsider can check, or a table.
-    #[command(after_help = "\
-Examples:
-  cognitionos ledger export -o ledger.cogbundle --key ledger.vkey
-  cognitionos ledger export --format csv -o ledger.csv
-  cognitionos ledger export --no-bodies -o -")]
-    Export {
-        /// Where to; `-` for standard output.
-        #[arg(long, short, value_name = "FILE", default_value = "ledger.cogbundle")]
-        output: PathBuf,
-        /// What.
-        #[arg(long, value_enum, default_value_t = Format::Bundle)]
-        format: Format,
-        /// Leave out the bodies: what was proposed and what came out.
-        #[arg(long)]
-        no_bodies: bool,
-        /// Leave out the versions of canon. What is left out the manifest says.
-        #[arg(long)]
-        no_canons: bool,
-        /// Export although bodies or versions of canon are missing that nothing accounts for:
-        /// whoever checks the bundle finds each of them.
-        #[arg(long)]
-        incomplete: bool,
-        /// Write the public key that checks it into this file.
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
-    },
-    /// Prove that an entry is in the ledger (C2SP tlog-proof).
-    #[command(after_help = "\
-Examples:
-  cognitionos ledger proof 12
-  cognitionos ledger proof rcp_01j…")]
-    Proof {
-        /// The entry's number, or an id in it.
-        id: String,
-    },
-    /// Print the newest signed head (C2SP tlog-checkpoint).
-    #[command(after_help = "\
-Examples:
-  cognitionos ledger checkpoint > head.txt")]
-    Checkpoint,
-    /// Print the public key that checks this ledger.
-    #[command(after_help = "\
-Examples:
-  cognitionos ledger key > ledger.vkey")]
-    Key,
-    /// Change to a new signing key.
-    #[command(after_help = "\
-Examples:
-  cognitionos ledger rotate --as user:cfo")]
-    Rotate {
-        /// Who does it.
-        #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
-        actor: String,
-    },
-    /// Destroy the key of a person's data. Every proof stays valid.
-    #[command(after_help = "\
-Examples:
-  cognitionos ledger erase northwind --as user:cfo")]
-    Erase {
-        /// Whose data.
-        subject: String,
-        /// Who does it.
-        #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
-        actor: String,
-    },
-    /// Go on with an older copy of the ledger that was put back on purpose.
-    #[command(after_help = "\
-Examples:
-  cognitionos ledger accept-restore --as user:operator")]
-    AcceptRestore {
-        /// Who does it.
-        #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
-        actor: String,
-    },
-    /// Drop entries before a number; their subtree hashes and a signed head stay.
-    #[command(after_help = "\
-Examples:
-  cognitionos ledger prune --before 1024 --reason 'kept for five years' --as user:cfo")]
-    Prune {
-        /// The first entry that stays.
-        #[arg(long, value_name = "N")]
-        before: u64,
-        /// Why; it is kept in the ledger.
-        #[arg(long, value_parser = reason)]
-        reason: String,
-        /// Who does it.
-        #[arg(long = "as", value_name = "ACTOR", default_value = "user:operator")]
-        actor: String,
-    },
-}
-
-/// What an export looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// A bundle: one file that an outsider checks offline.
-    Bundle,
-    /// A JSON array of entries.
-    Json,
-    /// A table for a spreadsheet.
-    Csv,
 }
 
 #[derive(Debug, Args)]
@@ -471,126 +284,4 @@ pub(crate) struct VerifyArgs {
     /// An earlier checkpoint or bundle: the ledger must only have grown since.
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CanonCommand {
-    /// Load a canon folder and say what is in it, or what is wrong with it.
-    #[command(after_help = "\
-Examples:
-  cognitionos canon check
-  cognitionos canon check canon-v2")]
-    Check {
-        /// The folder.
-        #[arg(default_value = "canon")]
-        dir: PathBuf,
-    },
-    /// Run a canon's own tests.
-    #[command(after_help = "\
-Examples:
-  cognitionos canon test canon-v2")]
-    Test {
-        /// The folder.
-        #[arg(default_value = "canon")]
-        dir: PathBuf,
-    },
-    /// Show how two canons differ, line by line.
-    #[command(after_help = "\
-Examples:
-  cognitionos canon diff active canon-v2
-  cognitionos canon diff canon-v1 canon-v2")]
-    Diff {
-        /// One: a folder, a digest, or `active`.
-        from: String,
-        /// The other.
-        to: String,
-    },
-    /// Show which recorded verdicts another canon would change.
-    #[command(after_help = "\
-Examples:
-  cognitionos canon impact canon-v2")]
-    Impact {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// Propose a canon for its domain.
-    #[command(after_help = "\
-Examples:
-  cognitionos canon propose canon-v2 --as user:head-of-lab
-  cognitionos canon propose canon-v2 --as user:cfo --evidence 12 --note 'new rotor'")]
-    Propose {
-        /// The folder.
-        dir: PathBuf,
-        /// Who proposes.
-        #[arg(long = "as", value_name = "ACTOR")]
-        actor: String,
-        /// Evidence that it promotes: entry numbers.
-        #[arg(long, value_name = "SEQ")]
-        evidence: Vec<u64>,
-        /// Why; it is kept in the ledger.
-        #[arg(long, value_name = "TEXT")]
-        note: Option<String>,
-    },
-    /// Approve a proposal.
-    #[command(after_help = "\
-Examples:
-  cognitionos canon approve prp_01j… --as user:controller")]
-    Approve {
-        /// The proposal (prp_…).
-        id: String,
-        /// Who approves.
-        #[arg(long = "as", value_name = "ACTOR")]
-        actor: String,
-    },
-    /// Reject a proposal.
-    #[command(after_help = "\
-Examples:
-  cognitionos canon reject prp_01j… --as user:controller --reason 'too wide'")]
-    Reject {
-        /// The proposal (prp_…).
-        id: String,
-        /// Why; it is kept in the ledger.
-        #[arg(long, value_parser = reason)]
-        reason: String,
-        /// Who rejects.
-        #[arg(long = "as", value_name = "ACTOR")]
-        actor: String,
-    },
-    /// Put an approved proposal in force.
-    #[command(after_help = "\
-Examples:
-  cognitionos canon activate prp_01j… --as user:head-of-lab")]
-    Activate {
-        /// The proposal (prp_…).
-        id: String,
-        /// Who activates.
-        #[arg(long = "as", value_name = "ACTOR")]
-        actor: String,
-    },
-    /// List canons in force and proposals.
-    #[command(after_help = "\
-Examples:
-  cognitionos canon list")]
-    List,
-}
-
-/// The longest name of an environment, in bytes; as in workflow files.
-const ENVIRONMENT_BYTES_MAX: usize = 64;
-
-/// The name of an environment, as a workflow file may say it.
-pub(crate) fn environment(text: &str) -> Result<String, String> {
-    let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
-    let letter = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
-    if starts && text.chars().all(letter) && text.len() <= ENVIRONMENT_BYTES_MAX {
-        return Ok(text.to_owned());
-    }
-    Err("an environment is named by a-z first, then a-z, 0-9, _ and -, 64 at most".to_owned())
-}
-
-/// A reason that says something.
-fn reason(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
-        return Err("say why; it is kept in the ledger".to_owned());
-    }
-    Ok(text.to_owned())
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::groups::Beginning;
+
 /// Which database, and the key that seals what is in it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Shared {
@@ -40,24 +42,8 @@ pub(crate) struct SubmitArgs {
     /// Wait until the run has ended, or until only people can bring it on.
     #[arg(long)]
     pub(crate) wait: bool,
-    /// An input of the workflow.
-    #[arg(long, short, value_name = "NAME=VALUE")]
-    pub(crate) input: Vec<String>,
-    /// The canon folder, for a domain that has no canon yet; by default `canon` beside the
-    /// workflow file.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) canon: Option<PathBuf>,
-    /// Who starts the run.
-    #[arg(
-        long = "as",
-        value_name = "ACTOR",
-        env = "COGNITIONOS_ACTOR",
-        default_value = "user:operator"
-    )]
-    pub(crate) actor: String,
-    /// The environment, if not the one the workflow names.
-    #[arg(long, value_name = "NAME", value_parser = super::environment)]
-    pub(crate) environment: Option<String>,
+    #[command(flatten)]
+    pub(crate) begin: Beginning,
 }
 
 #[derive(Debug, Args)]

@@ -30,11 +30,11 @@ pub(crate) fn approvals(
 ) -> anyhow::Result<Exit> {
     match command {
         ApprovalsCommand::List => list(&Home::read(&common.data)?, terminal),
-        ApprovalsCommand::Approve { id, actor } => {
-            answer(&Home::change(&common.data)?, id, actor, Ok(()), terminal)
+        ApprovalsCommand::Approve { id, by } => {
+            answer(&Home::change(&common.data)?, id, &by.actor, Ok(()), terminal)
         }
-        ApprovalsCommand::Reject { id, reason, actor } => {
-            answer(&Home::change(&common.data)?, id, actor, Err(reason), terminal)
+        ApprovalsCommand::Reject { id, because, by } => {
+            answer(&Home::change(&common.data)?, id, &by.actor, Err(&because.reason), terminal)
         }
     }
 }

@@ -37,14 +37,14 @@ pub(crate) fn canon(
             let runs = all_runs(&home)?;
             show_impact(&home, &runs, &other, terminal)
         }
-        CanonCommand::Propose { dir, actor, evidence, note } => {
-            propose(dir, actor, evidence, note.as_deref(), data, terminal)
+        CanonCommand::Propose { dir, by, evidence, note } => {
+            propose(dir, &by.actor, evidence, note.as_deref(), data, terminal)
         }
-        CanonCommand::Approve { id, actor } => change(Deed::Approve, id, actor, data, terminal),
-        CanonCommand::Reject { id, reason, actor } => {
-            change(Deed::Reject { reason }, id, actor, data, terminal)
+        CanonCommand::Approve { id, by } => change(Deed::Approve, id, &by.actor, data, terminal),
+        CanonCommand::Reject { id, because, by } => {
+            change(Deed::Reject { reason: &because.reason }, id, &by.actor, data, terminal)
         }
-        CanonCommand::Activate { id, actor } => change(Deed::Activate, id, actor, data, terminal),
+        CanonCommand::Activate { id, by } => change(Deed::Activate, id, &by.actor, data, terminal),
         CanonCommand::List => list(data, terminal),
     }
 }

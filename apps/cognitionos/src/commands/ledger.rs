@@ -70,13 +70,13 @@ pub(crate) fn ledger(
             let key = public_key(&Home::read(data)?)?;
             proof::print(&format!("{key}\n"), "key", terminal)
         }
-        LedgerCommand::Rotate { actor } => admin::rotate(&Home::change(data)?, actor, terminal),
-        LedgerCommand::Erase { subject, actor } => {
-            admin::erase(&Home::change(data)?, subject, actor, terminal)
+        LedgerCommand::Rotate { by } => admin::rotate(&Home::change(data)?, &by.actor, terminal),
+        LedgerCommand::Erase { subject, by } => {
+            admin::erase(&Home::change(data)?, subject, &by.actor, terminal)
         }
-        LedgerCommand::AcceptRestore { actor } => restore::accept(data, actor, terminal),
-        LedgerCommand::Prune { before, reason, actor } => {
-            admin::prune(&Home::change(data)?, *before, reason, actor, terminal)
+        LedgerCommand::AcceptRestore { by } => restore::accept(data, &by.actor, terminal),
+        LedgerCommand::Prune { before, because, by } => {
+            admin::prune(&Home::change(data)?, *before, &because.reason, &by.actor, terminal)
         }
     }
 }

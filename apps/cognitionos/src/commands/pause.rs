@@ -18,7 +18,7 @@ pub(crate) fn hold(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let run = given::run(&args.run)?;
-    let who = given::actor(&args.actor)?;
+    let who = given::actor(&args.by.actor)?;
     let home = Home::change(&common.data)?;
     let history = replay_run(&home.records(run)?).map_err(|error| {
         let message = format!("{run} cannot be rebuilt: {error}");
@@ -31,12 +31,12 @@ pub(crate) fn hold(
     })?;
     let mut engine = engine(&home, true)?;
     let wish = if pauses { Wish::Pause } else { Wish::Unpause };
-    if let Some(no) = engine.refuse_of_run(history.origin(), wish, &who, &args.reason)? {
+    if let Some(no) = engine.refuse_of_run(history.origin(), wish, &who, &args.because.reason)? {
         home.append(vec![no.draft])?;
         let message = format!("{who} may not have {run} {does}. {}", no.reason);
         return Err(Failure::advise(Exit::Refused, message, format!("cognitionos why {}", no.id)));
     }
-    let entries = home.append(vec![history.hold(pauses, &who, &args.reason)])?;
+    let entries = home.append(vec![history.hold(pauses, &who, &args.because.reason)])?;
     let seq = entries.first().map_or(0, |entry| entry.seq());
     let word = if pauses { "paused" } else { "unpaused" };
     if terminal.json {

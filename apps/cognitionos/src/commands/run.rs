@@ -29,7 +29,7 @@ use verify::open_file;
 use self::ask::Desk;
 use self::cancel::Ending;
 use self::signals::Signals;
-use crate::cli::{Common, RunArgs};
+use crate::cli::{Beginning, Common, RunArgs};
 use crate::clock;
 use crate::commands::approvals::people;
 use crate::failure::{Exit, Failure};
@@ -90,9 +90,9 @@ enum End {
 }
 
 pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let actor = given::actor(&args.actor)?;
+    let actor = given::actor(&args.begin.by.actor)?;
     // A workflow file is read and checked before anything is opened or written.
-    let fresh = args.file.as_ref().map(|file| prepare(file, args, common, &actor)).transpose()?;
+    let fresh = args.file.as_ref().map(|file| prepare(file, &args.begin, common, &actor)).transpose()?;
     let home = match &fresh {
         Some(_) => Home::write(&common.data)?,
         None => Home::change(&common.data)?,
@@ -151,7 +151,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
 /// Read and check a workflow file and its inputs.
 pub(crate) fn prepare(
     file: &Path,
-    args: &RunArgs,
+    args: &Beginning,
     common: &Common,
     actor: &Actor,
 ) -> anyhow::Result<Plan> {

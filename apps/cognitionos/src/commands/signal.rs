@@ -42,7 +42,7 @@ pub(crate) fn signal(
 
 /// What is to be sent, checked before anything is opened.
 fn read(args: &SignalArgs) -> anyhow::Result<Sent> {
-    let from = given::actor(&args.actor)?;
+    let from = given::actor(&args.by.actor)?;
     let payload = parse(&args.payload).map_err(|error| {
         let message = format!("`--payload` is no JSON: {error}");
         Failure::advise(Exit::BadInput, message, "--payload '{\"name\": 1}'; a text is '\"text\"'")

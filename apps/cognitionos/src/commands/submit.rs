@@ -17,10 +17,11 @@ use cog_store::{Delivery, Files, Posted, Select, Shared as _, Store as _, Tenant
 use cog_store_postgres::PostgresStore;
 
 use crate::canon_dir;
+use crate::cli::Common;
 use crate::cli::nodes::SubmitArgs;
-use crate::cli::{Common, RunArgs};
 use crate::commands::run::prepare;
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::home::{record, records, told};
 use crate::shared::{open, tenant};
 use crate::system::{SystemClock, SystemEntropy};
@@ -34,7 +35,7 @@ pub(crate) fn submit(
     common: &Common,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let actor: Actor = args.actor.parse().map_err(|error| Failure::told(Exit::BadInput, error))?;
+    let actor = given::actor(&args.begin.by.actor)?;
     let tenant = tenant(&args.tenant)?;
     let Asked { wanted, domain, environment } = wanted(args, common, &actor)?;
     let store = open(&args.shared, "submit")?;
@@ -79,23 +80,11 @@ struct Asked {
 
 /// What is to be run, checked as `run` checks it.
 fn wanted(args: &SubmitArgs, common: &Common, actor: &Actor) -> anyhow::Result<Asked> {
-    let like = RunArgs {
-        file: Some(args.file.clone()),
-        input: args.input.clone(),
-        canon: args.canon.clone(),
-        model: None,
-        record: None,
-        actor: args.actor.clone(),
-        environment: args.environment.clone(),
-        resume: None,
-        cancel: None,
-        reason: None,
-    };
-    let plan = prepare(&args.file, &like, common, actor)?;
+    let plan = prepare(&args.file, &args.begin, common, actor)?;
     let Input::Start(start) = plan.input else {
         return Err(Failure::told(Exit::Failed, "a workflow file is not the start of a run"));
     };
-    let given = args.input.iter().filter_map(|input| input.split_once('='));
+    let given = args.begin.input.iter().filter_map(|input| input.split_once('='));
     let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let environment = start.environment.clone().unwrap_or_else(|| start.flow.environment.clone());
     let wanted = Wanted {
@@ -119,7 +108,7 @@ fn found(
     terminal: &Terminal,
 ) -> anyhow::Result<()> {
     let beside = Path::new(&wanted.base).join("canon");
-    let dir = args.canon.clone().or_else(|| canon_dir::is_canon(&beside).then_some(beside));
+    let dir = args.begin.canon.clone().or_else(|| canon_dir::is_canon(&beside).then_some(beside));
     let in_force = in_force(store, tenant, domain)?;
     let Some(dir) = dir else {
         if in_force.is_none() {

@@ -70,7 +70,7 @@ pub(super) fn bind(
     let change = home.change_control()?;
     let in_force = change.in_force(&plan.domain);
     let beside = plan.base.join("canon");
-    let dir = args.canon.clone().or_else(|| canon_dir::is_canon(&beside).then_some(beside));
+    let dir = args.begin.canon.clone().or_else(|| canon_dir::is_canon(&beside).then_some(beside));
     let Some(dir) = dir else {
         let Some(digest) = in_force else {
             terminal.note(&terminal.tint(
@@ -97,7 +97,7 @@ pub(super) fn bind(
             keep_again(home, &source, digest, terminal)?;
             Ok(Bound::known(canon))
         }
-        Some(digest) if args.canon.is_none() => {
+        Some(digest) if args.begin.canon.is_none() => {
             let message = format!(
                 "the folder {} is not the canon in force ({}); the one in force decides. To change it: cognitionos canon propose {} --as user:NAME",
                 dir.display(),

@@ -1,0 +1,81 @@
+//! Arguments that several commands take, each declared once.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Who does something, where most who work alone are nobody in particular.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct By {
+    /// Who does it.
+    #[arg(
+        long = "as",
+        value_name = "ACTOR",
+        env = "COGNITIONOS_ACTOR",
+        default_value = "user:operator"
+    )]
+    pub(crate) actor: String,
+}
+
+/// Who answers a request.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Answerer {
+    /// Who answers.
+    #[arg(long = "as", value_name = "ACTOR", env = "COGNITIONOS_APPROVER")]
+    pub(crate) actor: String,
+}
+
+/// Who takes part in a change of canon. Nothing says it but the command line: these acts bind
+/// everybody.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Changer {
+    /// Who does it.
+    #[arg(long = "as", value_name = "ACTOR")]
+    pub(crate) actor: String,
+}
+
+/// Why something is done.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Because {
+    /// Why; it is kept in the ledger.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(crate) reason: String,
+}
+
+/// What a run begins with, beside its workflow file.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Beginning {
+    /// An input of the workflow.
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    pub(crate) input: Vec<String>,
+    /// The canon folder, which founds a domain that has no canon yet; by default `canon` beside
+    /// the workflow file.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) canon: Option<PathBuf>,
+    /// The environment, if not the one the workflow names.
+    #[arg(long, value_name = "NAME", value_parser = environment)]
+    pub(crate) environment: Option<String>,
+    #[command(flatten)]
+    pub(crate) by: By,
+}
+
+/// The longest name of an environment, in bytes; as in workflow files.
+const ENVIRONMENT_BYTES_MAX: usize = 64;
+
+/// The name of an environment, as a workflow file may say it.
+fn environment(text: &str) -> Result<String, String> {
+    let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
+    let letter = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
+    if starts && text.chars().all(letter) && text.len() <= ENVIRONMENT_BYTES_MAX {
+        return Ok(text.to_owned());
+    }
+    Err("an environment is named by a-z first, then a-z, 0-9, _ and -, 64 at most".to_owned())
+}
+
+/// A reason that says something.
+pub(super) fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("say why; it is kept in the ledger".to_owned());
+    }
+    Ok(text.to_owned())
+}

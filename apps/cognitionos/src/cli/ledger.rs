@@ -1,0 +1,166 @@
+//! The command line of the ledger.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+
+use super::groups::{Because, By};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// List entries, newest last.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger list
+  cognitionos ledger list --run run_01j… --kind denial
+  cognitionos ledger list --from 100 --limit 20 --json")]
+    List {
+        /// Only entries of this run.
+        #[arg(long)]
+        run: Option<String>,
+        /// Only entries of this kind, such as `denial`.
+        #[arg(long)]
+        kind: Option<String>,
+        /// The newest so many, the newest last: what is shown without `--from` and `--limit`.
+        #[arg(long, value_name = "N", default_value_t = 100, conflicts_with_all = ["from", "limit"])]
+        last: usize,
+        /// From this entry on.
+        #[arg(long, value_name = "N")]
+        from: Option<u64>,
+        /// The oldest so many.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// List entries as the CloudEvents that are sent out, oldest first.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger events --json
+  cognitionos ledger events --type 'workflow.#' --from 100 --json")]
+    Events {
+        /// From this entry on.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// Only types that match: words and dots, `*` for one word, `#` for any number. May be
+        /// given several times.
+        #[arg(long = "type", value_name = "PATTERN")]
+        types: Vec<String>,
+    },
+    /// Show one entry with its body.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger show 12
+  cognitionos ledger show rcp_01j…")]
+    Show {
+        /// The entry's number, or an id in it.
+        id: String,
+    },
+    /// Check every entry, hash, signature and rule of the whole ledger.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger verify
+  cognitionos ledger verify --against head.txt")]
+    Verify {
+        /// An earlier checkpoint or bundle, to show that the ledger only grew since.
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
+    },
+    /// Export the ledger: a bundle that an outsider can check, or a table.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger export -o ledger.cogbundle --key ledger.vkey
+  cognitionos ledger export --format csv -o ledger.csv
+  cognitionos ledger export --no-bodies -o -")]
+    Export {
+        /// Where to; `-` for standard output.
+        #[arg(long, short, value_name = "FILE", default_value = "ledger.cogbundle")]
+        output: PathBuf,
+        /// What.
+        #[arg(long, value_enum, default_value_t = Format::Bundle)]
+        format: Format,
+        /// Leave out the bodies: what was proposed and what came out.
+        #[arg(long)]
+        no_bodies: bool,
+        /// Leave out the versions of canon. What is left out the manifest says.
+        #[arg(long)]
+        no_canons: bool,
+        /// Export although bodies or versions of canon are missing that nothing accounts for:
+        /// whoever checks the bundle finds each of them.
+        #[arg(long)]
+        incomplete: bool,
+        /// Write the public key that checks it into this file.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+    /// Prove that an entry is in the ledger (C2SP tlog-proof).
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger proof 12
+  cognitionos ledger proof rcp_01j…")]
+    Proof {
+        /// The entry's number, or an id in it.
+        id: String,
+    },
+    /// Print the newest signed head (C2SP tlog-checkpoint).
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger checkpoint > head.txt")]
+    Checkpoint,
+    /// Print the public key that checks this ledger.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger key > ledger.vkey")]
+    Key,
+    /// Change to a new signing key.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger rotate --as user:cfo")]
+    Rotate {
+        #[command(flatten)]
+        by: By,
+    },
+    /// Destroy the key of a person's data. Every proof stays valid.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger erase northwind --as user:cfo")]
+    Erase {
+        /// Whose data.
+        subject: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Go on with an older copy of the ledger that was put back on purpose.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger accept-restore --as user:operator")]
+    AcceptRestore {
+        #[command(flatten)]
+        by: By,
+    },
+    /// Drop entries before a number; their subtree hashes and a signed head stay.
+    #[command(after_help = "\
+Examples:
+  cognitionos ledger prune --before 1024 --reason 'kept for five years' --as user:cfo")]
+    Prune {
+        /// The first entry that stays.
+        #[arg(long, value_name = "N")]
+        before: u64,
+        #[command(flatten)]
+        because: Because,
+        #[command(flatten)]
+        by: By,
+    },
+}
+
+/// What an export looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A bundle: one file that an outsider checks offline.
+    Bundle,
+    /// A JSON array of entries.
+    Json,
+    /// A table for a spreadsheet.
+    Csv,
+}
