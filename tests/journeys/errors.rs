@@ -117,7 +117,23 @@ fn what_is_not_there_says_where_to_look() {
 fn what_a_run_needs_and_has_not_says_how_to_give_it() {
     let folder = Folder::example("errors-needs", "01-quickstart");
     let elsewhere = ["run", "workflow.yaml", "--input", "folder=nowhere"];
-    tries(&folder, &elsewhere, 2, "of root `invoices`", "make the folder");
+    let here = std::fs::canonicalize(folder.path(".")).unwrap();
+    let nowhere = format!(
+        "the folder of the root `invoices`, {}/nowhere, is not there; `--input folder=nowhere` names it",
+        here.display()
+    );
+    let other = "cognitionos run workflow.yaml --input folder=DIR";
+    tries(&folder, &elsewhere, 2, &nowhere, other);
+    let file = ["run", "workflow.yaml", "--input", "folder=workflow.yaml"];
+    tries(&folder, &file, 2, "workflow.yaml, is no folder; `--input folder=workflow.yaml`", other);
+    std::fs::rename(folder.path("invoices"), folder.path("put-away")).unwrap();
+    let default = "/invoices, is not there; the default of the input `folder` names it";
+    tries(&folder, &["run", "workflow.yaml"], 2, default, other);
+    std::fs::rename(folder.path("put-away"), folder.path("invoices")).unwrap();
+    folder.write("literal.yaml", &folder.read("workflow.yaml").replace("\"${{ inputs.folder }}\"", "gone"));
+    let made = format!("mkdir -p {}/gone", here.display());
+    let literal = ["run", "literal.yaml"];
+    tries(&folder, &literal, 2, "/gone, is not there; literal.yaml names it", &made);
     folder.write("recordings/reader.jsonl", "{");
     tries(&folder, &["run", "workflow.yaml"], 2, "cassette is not JSON", "record anew");
     folder.change("workflow.yaml", "uses: file.read", "uses: file.raed");

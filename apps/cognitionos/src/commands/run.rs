@@ -1,5 +1,8 @@
 //! `run`: one governed run on the embedded store, from its first entry to its seal.
 
+#![expect(clippy::disallowed_methods, reason = "the program's edge looks for folders")]
+
+mod again;
 mod ask;
 mod cancel;
 mod canon;
@@ -15,6 +18,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use cog_base::Clock as _;
 use cog_base::id::{ApprovalId, RunId};
+use cog_base::json::Map;
 use cog_canon::Canon;
 use cog_effect_file::RootBinding;
 use cog_engine::history::Mismatch;
@@ -26,6 +30,7 @@ use cog_gate::snapshot::{Access, TenantStatus};
 use cog_ledger::Kind;
 use verify::open_file;
 
+use self::again::Named;
 use self::ask::Desk;
 use self::cancel::Ending;
 use self::signals::Signals;
@@ -54,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) domain: String,
     environment: String,
     roots: BTreeMap<String, RootBinding>,
+    /// What named the folders of roots that are to be there.
+    named: BTreeMap<String, Named>,
     /// The folder that the workflow file stands in.
     base: PathBuf,
     /// What the run did before.
@@ -125,6 +132,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
         ending.admit(&home, &mut engine(&home, true)?)?;
     }
     let roots = folders::admitted(&plan.roots, &plan.base, canon);
+    again::folders(&roots, &plan.named, args)?;
     let adapters = models::adapters(args, &plan.base, canon, plan.run, &roots)?;
     let workers = Workers::new(adapters).context("cannot start the workers")?;
     let advice = format!("go on with: cognitionos run --resume {}", plan.run);
@@ -194,10 +202,13 @@ pub(crate) fn prepare(
     let environment = args.environment.as_deref().unwrap_or(&flow.environment).to_owned();
     let bound = flow.roots(&inputs, &environment).map_err(|errors| bad(&errors))?;
     let (mut access, mut places, mut roots) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut named = BTreeMap::new();
     for root in bound {
-        let given = args.input.iter().any(|input| input.ends_with(&format!("={}", root.path)));
+        let by = namer(&root.path, &given, &inputs);
         // A folder given on the command line is meant from where the person stands.
-        let path = if given { PathBuf::from(&root.path) } else { base.join(&root.path) };
+        let is_given = matches!(by, Named::Given { .. });
+        let path = if is_given { PathBuf::from(&root.path) } else { base.join(&root.path) };
+        named.insert(root.name.clone(), by);
         let path = folders::real(&path);
         folders::keep_apart(&root.name, &path, &common.data)?;
         let write = root.access == cog_flow::Access::Write;
@@ -219,7 +230,16 @@ pub(crate) fn prepare(
         environment: args.environment.clone(),
     };
     let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
-    Ok(Plan { run, input, domain, environment, roots, base, counts, ending: None })
+    Ok(Plan { run, input, domain, environment, roots, named, base, counts, ending: None })
+}
+
+/// What named this folder: an input whose value it is, or else the file.
+fn namer(path: &str, given: &BTreeMap<String, String>, inputs: &Map) -> Named {
+    if let Some((input, value)) = given.iter().find(|(_, value)| *value == path) {
+        return Named::Given { input: input.clone(), value: value.clone() };
+    }
+    let by_default = inputs.iter().find(|(_, value)| value.as_text() == Some(path));
+    by_default.map_or(Named::File, |(input, _)| Named::Default(input.clone()))
 }
 
 fn read_workflow(file: &Path) -> anyhow::Result<String> {
@@ -289,7 +309,8 @@ fn prepare_resume(
     let counts = Counts::of(records.iter().map(|record: &Record| record.entry.as_ref()));
     let ending = cancel.as_ref().map(|(who, reason)| Ending::of(&history, who, reason));
     let input = Input::Resume(Box::new(Resumption { records, cancel }));
-    Ok(Plan { run, input, domain, environment, roots, base, counts, ending })
+    let named = BTreeMap::new();
+    Ok(Plan { run, input, domain, environment, roots, named, base, counts, ending })
 }
 
 /// An engine that knows what binds. One that is to end a run does without a canon that cannot
