@@ -58,6 +58,17 @@ pub(crate) fn bound(
     with(ModelAdapter::new(providers(None, base, canon)?), canon, run, roots)
 }
 
+/// The models that a recording answers for, as resources.
+pub(crate) fn recorded(args: &RunArgs, canon: Option<&Canon>) -> BTreeSet<String> {
+    let models = canon.map(|canon| &canon.settings().models).into_iter().flatten();
+    let models = models.filter(|(_, model)| args.model.is_none() && is_recorded(model));
+    models.map(|(name, _)| format!("Model::\"{name}\"")).collect()
+}
+
+fn is_recorded(model: &Model) -> bool {
+    model.provider == "cassette"
+}
+
 fn with(
     model: ModelAdapter,
     canon: Option<&Canon>,
@@ -154,7 +165,7 @@ fn api_key(url: &str) -> Option<Secret> {
 
 /// What the canon says answers for a model.
 fn configured(name: &str, model: &Model, base: &Path) -> anyhow::Result<Provider> {
-    if model.provider == "cassette" {
+    if is_recorded(model) {
         let path = base.join("recordings").join(format!("{name}.jsonl"));
         return Ok(Provider::Cassette(Arc::new(cassette(&path)?)));
     }

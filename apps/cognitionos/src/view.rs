@@ -5,6 +5,8 @@ mod event;
 pub(crate) mod told;
 pub(crate) mod undone;
 
+use std::collections::BTreeSet;
+
 use cog_base::id::RunId;
 use cog_base::words::{counted, lasting};
 use cog_base::{Micros, Value};
@@ -22,10 +24,14 @@ pub(crate) struct View<'a> {
     counts: Counts,
     /// The workflow file, if the run was started from one here.
     file: Option<String>,
+    /// Models that a recording answers for, as resources.
+    recorded: BTreeSet<String>,
+    /// Whether one of them was asked.
+    asked_recording: bool,
 }
 
 /// What a run did so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     receipts: u64,
     denials: u64,
@@ -87,7 +93,18 @@ impl Counts {
 impl<'a> View<'a> {
     /// A view of a run that did `counts` before.
     pub(crate) fn new(terminal: &'a Terminal, counts: Counts, file: Option<String>) -> Self {
-        Self { terminal, counts, file }
+        Self { terminal, counts, file, recorded: BTreeSet::new(), asked_recording: false }
+    }
+
+    /// Look out for questions to these models, which a recording answers for.
+    pub(crate) fn watching(mut self, recorded: BTreeSet<String>) -> Self {
+        self.recorded = recorded;
+        self
+    }
+
+    /// Whether a recording was asked.
+    pub(crate) fn asked_recording(&self) -> bool {
+        self.asked_recording
     }
 
     /// Show what happened.
@@ -115,7 +132,10 @@ impl<'a> View<'a> {
     fn count(&mut self, what: &What) {
         let counts = &mut self.counts;
         match what {
-            What::Permitted { .. } => counts.receipts += 1,
+            What::Permitted { resource, .. } => {
+                counts.receipts += 1;
+                self.asked_recording |= self.recorded.contains(resource);
+            }
             What::Refused { .. } | What::NotCancelled { .. } => counts.denials += 1,
             What::Settled { cost, .. } => {
                 counts.settled += 1;

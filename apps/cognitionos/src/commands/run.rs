@@ -146,11 +146,15 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let left = std::collections::BTreeSet::new();
     let desk = Desk { home: &home, canon, terminal, signals: &signals, left };
     let file = args.file.as_ref().map(|file| file.display().to_string());
-    let end = drive(&mut driver, plan, file.clone(), desk);
+    let recorded = models::recorded(args, canon);
+    let mut view = View::new(terminal, plan.counts, file.clone()).watching(recorded);
+    let end = drive(&mut driver, plan, &mut view, desk);
     drop(driver);
     committer.shutdown();
     clock::keep(&common.data);
-    let exit = end::report(&home, run, end?, file.as_deref(), terminal)?;
+    // A run that goes on was told when it began.
+    let live = (view.asked_recording() && args.file.is_some()).then(|| again::live(args));
+    let exit = end::report(&home, run, end?, (file.as_deref(), live.as_deref()), terminal)?;
     // Who wanted the run ended has what was asked for.
     let is_meant = args.cancel.is_some() && exit == Exit::Interrupted;
     Ok(if is_meant { Exit::Done } else { exit })
@@ -335,11 +339,10 @@ pub(crate) fn engine(home: &Home, is_ending: bool) -> anyhow::Result<Engine> {
 fn drive(
     driver: &mut Driver,
     plan: Plan,
-    file: Option<String>,
+    view: &mut View<'_>,
     mut desk: Desk<'_>,
 ) -> anyhow::Result<End> {
-    let (terminal, signals) = (desk.terminal, desk.signals);
-    let mut view = View::new(terminal, plan.counts, file);
+    let signals = desk.signals;
     let inbox = driver.inbox();
     inbox.send(plan.input);
     let (mut parked, mut awaited, mut held) = (Vec::new(), Vec::new(), None);

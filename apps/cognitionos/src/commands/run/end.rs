@@ -11,12 +11,13 @@ use crate::terminal::{Terminal, Tone, plain};
 use crate::view::sealed_lines;
 use crate::view::undone::undone_lines;
 
-/// Tell how a run ended, and say how the program does.
+/// Tell how a run of the workflow `file` ended, and say how the program does. Where a recording
+/// answered for a model, `live` is the command that asks one.
 pub(super) fn report(
     home: &Home,
     run: RunId,
     end: End,
-    file: Option<&str>,
+    (file, live): (Option<&str>, Option<&str>),
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let checkpoint = home.scope()?.checkpoint().map_err(crate::home::told)?;
@@ -80,6 +81,9 @@ pub(super) fn report(
         if let Some((size, root)) = head {
             let entries = counted(size, "entry", "entries");
             terminal.say(&format!("  checkpoint: {entries}, root {}", root.short()));
+        }
+        if let Some(live) = live {
+            terminal.say(&format!("  models: answers came from a recording; live: {live}"));
         }
         look_closer(run, terminal);
     }
