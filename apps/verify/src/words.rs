@@ -186,7 +186,6 @@ pub fn json(verified: &Verified) -> Value {
         ("from", manifest.from.into()),
         ("size", manifest.size.into()),
         ("root", manifest.root.into()),
-        ("created", manifest.created.into()),
         ("head", head.into()),
         ("signer", signer.into()),
         ("entries", verified.entries.into()),

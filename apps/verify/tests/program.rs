@@ -47,7 +47,6 @@ impl Handout {
             root: head.root(),
             bodies: 0,
             canons: 0,
-            created: now,
             left_out: std::collections::BTreeSet::new(),
         };
         let key = log.entries[0].entry.text("key").unwrap();

@@ -4,7 +4,7 @@
 //!
 //! | line | how many |
 //! | --- | --- |
-//! | `{"bundle":"cognitionos-bundle/v1","tenant","origin","from","size","root","entries","bodies","canons","created"}`, and `"left_out"` if something is | 1 |
+//! | `{"bundle":"cognitionos-bundle/v1","tenant","origin","from","size","root","entries","bodies","canons"}`, and `"left_out"` if something is | 1 |
 //! | `{"key":"<verifier key>"}` | the keys that were in force, in order; of a whole log exactly those. Trust never comes from here |
 //! | `{"canon":{"digest","files":{path:text}}}` | `canons` |
 //! | `{"subtrees":[digest]}` | 1 if `from` > 0: the right edge of the tree of the first `from` entries, the largest subtree first |
@@ -28,7 +28,7 @@ use std::io;
 
 use cog_base::id::TenantId;
 use cog_base::json::{Map, Value};
-use cog_base::{Digest, Timestamp};
+use cog_base::Digest;
 
 /// The format that a manifest names.
 pub const FORMAT: &str = "cognitionos-bundle/v1";
@@ -37,8 +37,8 @@ pub const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 const CANON_CONTEXT: &str = "cognitionos/canon/v1";
 
-/// The first line of a bundle. It only says what to expect; everything in it but `created`
-/// is checked against what is signed.
+/// The first line of a bundle. It only says what to expect; everything in it is checked against
+/// what is signed, but for what was left out, which the report says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// Whose log.
@@ -55,8 +55,6 @@ pub struct Manifest {
     pub bodies: u64,
     /// How many versions of canon are here.
     pub canons: u64,
-    /// When the bundle was made. Nobody signs this.
-    pub created: Timestamp,
     /// What the log has and whoever made the bundle left out.
     pub left_out: BTreeSet<Part>,
 }
@@ -105,7 +103,6 @@ impl Manifest {
             ("entries", self.entries().into()),
             ("bodies", self.bodies.into()),
             ("canons", self.canons.into()),
-            ("created", self.created.into()),
         ];
         Value::map(members.into_iter().chain(left_out))
     }
@@ -126,7 +123,6 @@ impl Manifest {
             root: text("root")?.parse().ok()?,
             bodies: count("bodies")?,
             canons: count("canons")?,
-            created: text("created")?.parse().ok()?,
             left_out,
         };
         let same = manifest.from < manifest.size && manifest.to_value().as_map() == Some(map);

@@ -176,6 +176,13 @@ pub enum NoteError {
         /// The key's name.
         name: String,
     },
+    /// A trusted key signed twice. The specification leaves open what to do; a line that says
+    /// nothing new could be added or taken away by anybody.
+    #[error("the trusted key `{name}` signed the note more than once")]
+    Doubled {
+        /// The key's name.
+        name: String,
+    },
 }
 
 impl Note {
@@ -232,13 +239,13 @@ impl Note {
     }
 
     /// Check the note against the keys that the caller trusts: at least one must have
-    /// signed, and every signature that carries a trusted key's name and id must be right.
-    /// Signatures of other keys are ignored, as the specification says.
+    /// signed, and every signature that carries a trusted key's name and id must be right and the
+    /// only one of that key. Signatures of other keys are ignored, as the specification says.
     ///
     /// # Errors
-    /// [`NoteError::Untrusted`] or [`NoteError::BadSignature`].
+    /// [`NoteError::Untrusted`], [`NoteError::BadSignature`] or [`NoteError::Doubled`].
     pub fn verify<'k>(&self, trusted: &'k [VerifierKey]) -> Result<&'k VerifierKey, NoteError> {
-        let mut signer = None;
+        let mut signers: Vec<&VerifierKey> = Vec::new();
         for signature in &self.signatures {
             let named = |key: &&VerifierKey| key.name == signature.name && key.id == signature.id;
             let mut candidates = trusted.iter().filter(named).peekable();
@@ -246,10 +253,14 @@ impl Note {
                 continue;
             }
             let key = candidates.find(|key| key.verifies(self.text.as_bytes(), &signature.bytes));
-            let wrong = || NoteError::BadSignature { name: signature.name.clone() };
-            signer = signer.or(Some(key.ok_or_else(wrong)?));
+            let name = || signature.name.clone();
+            let key = key.ok_or_else(|| NoteError::BadSignature { name: name() })?;
+            if signers.contains(&key) {
+                return Err(NoteError::Doubled { name: name() });
+            }
+            signers.push(key);
         }
-        signer.ok_or_else(|| NoteError::Untrusted { found: self.signed_by() })
+        signers.first().copied().ok_or_else(|| NoteError::Untrusted { found: self.signed_by() })
     }
 
     /// Whether `key` itself signed the note.

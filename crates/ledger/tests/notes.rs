@@ -133,6 +133,13 @@ fn unknown_signatures_are_ignored_and_wrong_ones_are_not() {
     let mixed = Note::parse(&format!("{signed}{line}\n")).unwrap();
     assert!(mixed.verify(&trusted(&[&one])).is_ok());
     assert!(matches!(mixed.verify(&trusted(&[&one, &three])), Err(NoteError::BadSignature { .. })));
+    // What a trusted key says twice anybody could have added; of unknown keys it is ignored.
+    let again = signed.to_string();
+    let again = format!("{again}{}\n", again.lines().last().unwrap());
+    let again = Note::parse(&again).unwrap();
+    let doubled = Err(NoteError::Doubled { name: "two".to_owned() });
+    assert_eq!(again.verify(&trusted(&[&one, &two])).map(|_| ()), doubled);
+    assert!(again.verify(&trusted(&[&one])).is_ok());
     // The name alone does not make a key.
     let namesake = key("one", 9);
     assert!(matches!(signed.verify(&trusted(&[&namesake])), Err(NoteError::Untrusted { .. })));

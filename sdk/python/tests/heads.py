@@ -74,7 +74,7 @@ def notes(house: House) -> dict[str, tuple[str, bool]]:
         "plain": (note(text), True),
         "a stranger signs too": (note(text, other, right), True),
         "a namesake signs too": (note(text, namesake, right), True),
-        "signed twice": (note(text, right, right), True),
+        "signed twice": (note(text, right, right), False),
         "a short signature of a stranger": (note(text, right, line("nobody", b"12345")), True),
         "an extension": (note(text + "extension\n"), True),
         "63 strangers": (note(text, *[other] * 63, right), True),

@@ -343,7 +343,6 @@ class House:
             "entries": len(self.entries) - first,
             "bodies": len(kept),
             "canons": len(self.canons),
-            "created": self.time(),
             **({} if bodies else {"left_out": ["bodies"]}),
             **wrong.get("manifest", {}),
         }

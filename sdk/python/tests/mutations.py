@@ -150,13 +150,21 @@ def _lines_swapped(target: Target, chance: random.Random) -> bytes:
 
 
 def _line_changed(target: Target, chance: random.Random) -> bytes | None:
-    """Of the first line nobody signs when the bundle was made, so it is left alone."""
     lines = target.lines()
-    place = chance.randrange(1, len(lines))
+    place = chance.randrange(len(lines))
     if target.first and lines[place].startswith(b'{"key":'):
         # What a pruned bundle names as keys is for people alone.
         return None
     lines[place] = _changed(lines[place], chance)
+    return sealed_lines(lines)
+
+
+def _signature_doubled(target: Target, chance: random.Random) -> bytes:
+    """A line of a signature stands twice under a head."""
+    lines = target.lines()
+    place = chance.choice(places(lines, "checkpoint"))
+    note = json.loads(lines[place])["checkpoint"]
+    lines[place] = canonical({"checkpoint": note + note[note.rindex("\u2014") :]})
     return sealed_lines(lines)
 
 
@@ -256,6 +264,7 @@ WAYS: list[tuple[str, Callable[[Target, random.Random], bytes | None]]] = [
     ("line doubled", _line_doubled),
     ("lines swapped", _lines_swapped),
     ("line changed, end rewritten", _line_changed),
+    ("signature doubled, end rewritten", _signature_doubled),
     ("body changed, end rewritten", _section_changed("body")),
     ("canon changed, end rewritten", _section_changed("canon")),
     ("body dropped, numbers rewritten", _section_dropped("body")),

@@ -418,7 +418,7 @@ impl House {
     }
 
     pub(crate) fn bundle_from(&mut self, from: u64, with_bodies: bool) -> Vec<u8> {
-        let (keys, tenant, created) = (self.keys(), self.tenant, self.now);
+        let (keys, tenant) = (self.keys(), self.tenant);
         let canons: Vec<_> = self.canons.values().cloned().collect();
         let log = self.writer.shelf().log(tenant).unwrap();
         let head = log.checkpoints.last().unwrap();
@@ -431,7 +431,6 @@ impl House {
             root: head.root(),
             bodies: bodies.len() as u64,
             canons: canons.len() as u64,
-            created,
             left_out: if with_bodies { BTreeSet::new() } else { BTreeSet::from([Part::Bodies]) },
         };
         let mut out = Vec::new();

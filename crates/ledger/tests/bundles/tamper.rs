@@ -100,6 +100,7 @@ const WAYS: &[(&str, Way)] = &[
     ("lines swapped", lines_swapped),
     ("tail cut", tail_cut),
     ("line changed, end rewritten", line_changed),
+    ("signature doubled, end rewritten", signature_doubled),
     ("entry dropped, numbers rewritten", entry_dropped),
     ("entries swapped, numbers rewritten", entries_swapped),
     ("tail of entries cut, all but the signature rewritten", entries_cut),
@@ -234,10 +235,10 @@ fn tail_cut(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
     Some(target.bundle[..keep].to_vec())
 }
 
-/// Any line but the first and the last; of those nobody signs the time of the export.
+/// Any line but the last.
 fn line_changed(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
     let mut lines = lines(&target.bundle);
-    let place = 1 + chance.below(lines.len() - 2);
+    let place = chance.below(lines.len() - 1);
     // What a pruned bundle names as keys is for people alone.
     if target.bundle.windows(11).any(|bytes| bytes == b"\"subtrees\":")
         && lines[place].starts_with(b"{\"key\":")
@@ -245,6 +246,17 @@ fn line_changed(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
         return None;
     }
     chance.change(&mut lines[place]);
+    Some(resealed(&lines))
+}
+
+/// A line of a signature stands twice under a head.
+fn signature_doubled(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let place = chance.pick(&places(&lines, "{\"checkpoint\":"));
+    let text = String::from_utf8(lines[place].clone()).unwrap();
+    let start = text.rfind('\u{2014}').unwrap();
+    let end = text.rfind("\"}").unwrap();
+    lines[place] = format!("{}{}", &text[..end], &text[start..]).into_bytes();
     Some(resealed(&lines))
 }
 

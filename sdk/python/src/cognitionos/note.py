@@ -103,10 +103,11 @@ class Note:
         """The first trusted key that signed.
 
         At least one must have signed, and every signature with a trusted key's name and id
-        must be right; those of other keys are ignored, as the specification says.
+        must be right and the only one of its key, since anybody could add another; those of
+        other keys are ignored, as the specification says.
         """
         keys = tuple(trusted)
-        signer: VerifierKey | None = None
+        signers: list[VerifierKey] = []
         for line in self.signatures:
             named = [key for key in keys if key.name == line.name and key.id == line.id]
             if not named:
@@ -114,11 +115,13 @@ class Note:
             right = [key for key in named if key.verifies(self.text.encode(), line.data)]
             if not right:
                 raise Refused(f"the signature by the trusted key `{line.name}` does not verify")
-            signer = signer or right[0]
-        if signer is None:
+            if right[0] in signers:
+                raise Refused(f"the trusted key `{line.name}` signed the note more than once")
+            signers.append(right[0])
+        if not signers:
             found = ", ".join(f"{line.name}+{line.id:08x}" for line in self.signatures)
             raise Refused(f"the note is signed by {found}, and by none of the trusted keys")
-        return signer
+        return signers[0]
 
     def is_signed_by(self, key: VerifierKey) -> bool:
         """Whether this very key signed."""

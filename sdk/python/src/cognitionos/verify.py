@@ -99,7 +99,6 @@ def as_json(verified: Verified) -> dict[str, Any]:
         "from": verified.manifest.first,
         "size": verified.manifest.size,
         "root": show_digest(verified.manifest.root),
-        "created": verified.manifest.created,
         "head": str(head) if head else None,
         "signer": str(verified.signer) if verified.signer else None,
         "entries": verified.entries,

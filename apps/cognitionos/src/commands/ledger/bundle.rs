@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use cog_base::{Clock as _, Digest};
+use cog_base::Digest;
 use cog_ledger::audit::Findings;
 use cog_ledger::bundle::{BundleWriter, CanonFiles, Manifest, Part};
 use cog_ledger::merkle::Frontier;
@@ -13,7 +13,6 @@ use cog_store::{Select, Store as _, StoreError, frontier};
 use super::empty;
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, told};
-use crate::system::SystemClock;
 
 /// What somebody who exports does without.
 #[derive(Clone, Copy, Default)]
@@ -223,7 +222,6 @@ impl Contents {
             root: self.head.root(),
             bodies: self.with_body.len() as u64,
             canons: self.canons.len() as u64,
-            created: SystemClock.now(),
             left_out: self.left_out.clone(),
         };
         let mut writer = BundleWriter::begin(out, &manifest)?;

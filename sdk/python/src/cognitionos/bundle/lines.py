@@ -16,7 +16,6 @@ from ..values import (
     digest_in_context,
     is_count,
     is_id,
-    is_time,
     read_base64,
     read_digest,
     show_digest,
@@ -33,7 +32,7 @@ _BODY_CONTEXT = "cognitionos/body/v1"
 
 @dataclass(frozen=True)
 class Manifest:
-    """The first line of a bundle: only what to expect. Nobody signs `created`."""
+    """The first line of a bundle: only what to expect."""
 
     tenant: str
     origin: str
@@ -45,7 +44,6 @@ class Manifest:
     entries: int
     bodies: int
     canons: int
-    created: str
     left_out: frozenset[str] = frozenset()
     """What the log has and whoever made the bundle left out: `bodies`, `canons`."""
 
@@ -67,11 +65,10 @@ class Manifest:
             "entries": is_count(members.get("entries")),
             "bodies": is_count(members.get("bodies")),
             "canons": is_count(members.get("canons")),
-            "created": is_time(members.get("created")),
         }
         left_out = members.pop("left_out", None)
-        shapes["created"] &= left_out is None or _is_left_out(left_out)
         is_right = members.keys() == shapes.keys() and all(shapes.values())
+        is_right &= left_out is None or _is_left_out(left_out)
         if not is_right or root is None or not _adds_up(members):
             raise BadInput(f"this is not a bundle: its first line is no manifest of {FORMAT}")
         return cls(
@@ -83,7 +80,6 @@ class Manifest:
             members["entries"],
             members["bodies"],
             members["canons"],
-            members["created"],
             frozenset(left_out or ()),
         )
 
