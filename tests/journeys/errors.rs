@@ -130,7 +130,10 @@ fn what_a_run_needs_and_has_not_says_how_to_give_it() {
     let default = "/invoices, is not there; the default of the input `folder` names it";
     tries(&folder, &["run", "workflow.yaml"], 2, default, other);
     std::fs::rename(folder.path("put-away"), folder.path("invoices")).unwrap();
-    folder.write("literal.yaml", &folder.read("workflow.yaml").replace("\"${{ inputs.folder }}\"", "gone"));
+    folder.write(
+        "literal.yaml",
+        &folder.read("workflow.yaml").replace("\"${{ inputs.folder }}\"", "gone"),
+    );
     let made = format!("mkdir -p {}/gone", here.display());
     let literal = ["run", "literal.yaml"];
     tries(&folder, &literal, 2, "/gone, is not there; literal.yaml names it", &made);

@@ -143,7 +143,8 @@ fn what_is_no_file_is_refused_and_nobody_waits_for_it() {
     folder.cog(&["canon", "check", "odd"]).ends(2).says(&["odd.cedar", pipe]);
     folder.cog(&["run", "elsewhere/workflow.yaml"]).ends(2).says(&[reader, pipe]);
     // What the process was given as a descriptor is read.
-    folder.write("small.yaml", &format!("{HEAD}  - {{ id: a, uses: compute, with: {{ x: 1 }} }}\n"));
+    folder
+        .write("small.yaml", &format!("{HEAD}  - {{ id: a, uses: compute, with: {{ x: 1 }} }}\n"));
     let mut run = folder.command(&["run", "/dev/stdin"]);
     run.stdin(std::fs::File::open(folder.path("small.yaml")).unwrap());
     Answer::of(run.output().unwrap()).ends(0);

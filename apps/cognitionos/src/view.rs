@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use cog_base::id::RunId;
 use cog_base::words::{counted, lasting};
 use cog_base::{Micros, Value};
-use cog_engine::{Cancelled, Notice, Sealed, What};
+use cog_engine::{Intervention, Notice, Sealed, What};
 use cog_ledger::{Entry, Kind};
 
 use crate::terminal::{Terminal, Tone, plain};
@@ -329,9 +329,11 @@ impl<'a> View<'a> {
 }
 
 /// What is said to who wants to end a run that is being ended.
-fn ends_already(cancelled: Option<&Cancelled>) -> String {
+fn ends_already(cancelled: Option<&Intervention>) -> String {
     let before = match cancelled {
-        Some(Cancelled { by, reason }) => format!("is already being cancelled, by {by}: {reason}"),
+        Some(Intervention { by, reason }) => {
+            format!("is already being cancelled, by {by}: {reason}")
+        }
         None => "is already ending by itself".to_owned(),
     };
     format!("{before}; this wish is not recorded")

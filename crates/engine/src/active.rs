@@ -11,9 +11,8 @@ use cog_gate::decision::Need;
 use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
-use crate::cancel::Cancelled;
 use crate::choose::Choice;
-use crate::pause::Paused;
+use crate::notice::Intervention;
 use crate::signals::Sent;
 use crate::start::BUDGET_TIMER;
 use crate::steps::read;
@@ -55,9 +54,9 @@ pub(crate) struct Active {
     pub(crate) sealing: bool,
     pub(crate) parked: bool,
     /// Somebody holds it.
-    pub(crate) paused: Option<Paused>,
+    pub(crate) paused: Option<Intervention>,
     /// Somebody has ended it.
-    pub(crate) cancelled: Option<Cancelled>,
+    pub(crate) cancelled: Option<Intervention>,
     pub(crate) tally: Tally,
 }
 
@@ -136,7 +135,7 @@ pub struct Waits {
     /// The steps that wait for signals, with the names of those.
     pub signals: Vec<(String, String)>,
     /// Who holds it.
-    pub paused: Option<Paused>,
+    pub paused: Option<Intervention>,
 }
 
 /// How a flow ended.

@@ -8,18 +8,9 @@ use cog_ledger::Kind;
 
 use crate::active::Later;
 use crate::engine::{Await, Engine, Turn};
-use crate::notice::What;
+use crate::notice::{Intervention, What};
 use crate::start::draft;
 use crate::steps::evidence;
-
-/// Who ended a run, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cancelled {
-    /// Who.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-}
 
 impl Engine {
     /// Somebody ends a run: nothing new begins, what has not begun is given up, and what is
@@ -58,7 +49,7 @@ impl Engine {
             turn.tell(id, What::EndsAlready { cancelled: active.cancelled.clone() });
             return Ok(());
         };
-        active.cancelled = Some(Cancelled { by: who.to_string(), reason });
+        active.cancelled = Some(Intervention { by: who.to_string(), reason });
         let mut entry = draft(&active.origin, Kind::Evidence, None, data, None);
         entry.actor = who.as_str().to_owned();
         turn.append(active.origin.tenant, id, entry, Await::Nothing);

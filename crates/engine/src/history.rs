@@ -17,7 +17,7 @@ use cog_gate::{Consent, Effect, Intent, Origin, Report, Wish};
 use cog_ledger::{Entry, Kind};
 
 use crate::active::{Active, State, Todo, Waits};
-use crate::cancel::Cancelled;
+use crate::notice::Intervention;
 use crate::settle::event_of;
 use crate::start::facts;
 use crate::steps::{read, refused, unasked, waits_for};
@@ -340,7 +340,7 @@ impl History {
             "cancel" => {
                 let (by, reason) = (entry.actor().to_owned(), note.clone());
                 if let Ok(actions) = self.active.run.apply(Event::Cancelled { reason: note }) {
-                    self.active.cancelled = Some(Cancelled { by, reason });
+                    self.active.cancelled = Some(Intervention { by, reason });
                     self.take(actions);
                 }
             }
@@ -464,7 +464,7 @@ impl History {
 
     /// Who has ended it, if somebody has.
     #[must_use]
-    pub fn cancelled(&self) -> Option<&Cancelled> {
+    pub fn cancelled(&self) -> Option<&Intervention> {
         self.active.cancelled.as_ref()
     }
 

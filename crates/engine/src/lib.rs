@@ -27,12 +27,10 @@ mod steps;
 mod undone;
 
 pub use active::Waits;
-pub use cancel::Cancelled;
 pub use driver::{Driver, Hands, Inbox, Ledger};
 pub use engine::{Engine, Input, Output, Settings, Timer};
 pub use history::{History, Mismatch, Record};
-pub use notice::{Notice, Sealed, What};
-pub use pause::Paused;
+pub use notice::{Intervention, Notice, Sealed, What};
 pub use resume::Resumption;
 pub use signals::Sent;
 pub use start::Start;

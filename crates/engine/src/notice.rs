@@ -3,8 +3,6 @@
 use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId, SelectionId};
 use cog_base::{Micros, Value};
 
-use crate::cancel::Cancelled;
-
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -12,6 +10,15 @@ pub struct Notice {
     pub run: RunId,
     /// What happened.
     pub what: What,
+}
+
+/// Who ended or holds a run, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intervention {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// What happened.
@@ -178,7 +185,7 @@ pub enum What {
     /// Somebody wants to end a run that is being ended: nothing is recorded.
     EndsAlready {
         /// Who ended it before; nobody when it ends by itself and is being undone.
-        cancelled: Option<Cancelled>,
+        cancelled: Option<Intervention>,
     },
     /// Nothing goes on before people answer or a signal comes.
     Parked {
@@ -187,7 +194,7 @@ pub enum What {
         /// The steps that wait for a signal, each with its name.
         signals: Vec<(String, String)>,
         /// Who holds the run.
-        paused: Option<crate::pause::Paused>,
+        paused: Option<Intervention>,
     },
     /// The run is sealed.
     Sealed(Sealed),

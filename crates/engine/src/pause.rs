@@ -13,20 +13,11 @@ use cog_ledger::{Draft, Entry, Kind};
 use crate::active::{Active, Later, State};
 use crate::engine::{Await, Engine, Turn};
 use crate::history::{History, Mismatch, unexpected};
-use crate::notice::What;
+use crate::notice::{Intervention, What};
 use crate::start::draft;
 
 /// The most of a reason that is kept, in characters.
 const REASON_CHARS_MAX: usize = 1_000;
-
-/// Who holds a run, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Paused {
-    /// Who.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-}
 
 impl Active {
     /// Whether nothing new of it may begin.
@@ -53,11 +44,11 @@ impl Active {
         let data = Map::from([("reason".into(), reason.as_str().into())]);
         let mut entry = draft(&self.origin, kind, None, data, None);
         entry.actor = who.as_str().to_owned();
-        self.set_paused(pauses.then(|| Paused { by: who.as_str().to_owned(), reason }));
+        self.set_paused(pauses.then(|| Intervention { by: who.as_str().to_owned(), reason }));
         entry
     }
 
-    fn set_paused(&mut self, paused: Option<Paused>) {
+    fn set_paused(&mut self, paused: Option<Intervention>) {
         self.paused = paused;
         self.parked = false;
         // What waits for a lease is asked for anew when the run goes on.
@@ -125,7 +116,7 @@ impl History {
 
     /// Who holds the run, and why.
     #[must_use]
-    pub fn paused(&self) -> Option<&Paused> {
+    pub fn paused(&self) -> Option<&Intervention> {
         self.active.paused.as_ref().filter(|_| self.active.is_paused())
     }
 
@@ -136,7 +127,7 @@ impl History {
         }
         let text = |name: &str| entry.data().get(name).and_then(Value::as_text).unwrap_or_default();
         let (by, reason) = (entry.actor().to_owned(), text("reason").to_owned());
-        self.active.set_paused(pauses.then_some(Paused { by, reason }));
+        self.active.set_paused(pauses.then_some(Intervention { by, reason }));
         Ok(())
     }
 

@@ -26,9 +26,9 @@ pub use write::BundleWriter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use cog_base::Digest;
 use cog_base::id::TenantId;
 use cog_base::json::{Map, Value};
-use cog_base::Digest;
 
 /// The format that a manifest names.
 pub const FORMAT: &str = "cognitionos-bundle/v1";

@@ -6,7 +6,7 @@ use cog_base::id::ApprovalId;
 use cog_base::{Clock as _, Timestamp, Value};
 use cog_canon::Canon;
 use cog_engine::replay::replay_run;
-use cog_engine::{Cancelled, Record};
+use cog_engine::{Intervention, Record};
 use cog_gate::approvals::{Approvals, NotCounted, Request};
 use cog_ledger::Kind;
 use cog_store::Select;
@@ -69,7 +69,7 @@ fn given_up(records: &[Record], asked: Vec<ApprovalId>) -> Vec<(ApprovalId, Stri
     let Ok(history) = replay_run(records) else { return Vec::new() };
     let waits = history.waits_for();
     let why = match history.cancelled() {
-        Some(Cancelled { by, reason }) => {
+        Some(Intervention { by, reason }) => {
             format!("the run is being cancelled, by {by}: {}", plain(reason))
         }
         None => "the run does not wait for it any more".to_owned(),

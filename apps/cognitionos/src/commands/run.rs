@@ -83,7 +83,7 @@ enum End {
         /// Steps that wait for a signal, each with its name.
         signals: Vec<(String, String)>,
         /// Who holds the run.
-        paused: Option<cog_engine::Paused>,
+        paused: Option<cog_engine::Intervention>,
         so_far: String,
     },
     Stopped(String),
@@ -99,7 +99,8 @@ enum End {
 pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let actor = given::actor(&args.begin.by.actor)?;
     // A workflow file is read and checked before anything is opened or written.
-    let fresh = args.file.as_ref().map(|file| prepare(file, &args.begin, common, &actor)).transpose()?;
+    let fresh =
+        args.file.as_ref().map(|file| prepare(file, &args.begin, common, &actor)).transpose()?;
     let home = match &fresh {
         Some(_) => Home::write(&common.data)?,
         None => Home::change(&common.data)?,

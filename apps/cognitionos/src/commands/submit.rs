@@ -9,7 +9,7 @@ use std::time::Duration;
 use cog_base::id::{MailId, RunId, TenantId};
 use cog_base::{Clock as _, Value};
 use cog_engine::replay::replay_run;
-use cog_engine::{Input, Paused, Waits};
+use cog_engine::{Input, Intervention, Waits};
 use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_node::{Request, Wanted, ask};
@@ -234,7 +234,7 @@ fn parked(run: RunId, waits: &Waits, terminal: &Terminal) -> Exit {
         ]));
         return Exit::Waiting;
     }
-    if let Some(Paused { by, reason }) = &waits.paused {
+    if let Some(Intervention { by, reason }) = &waits.paused {
         terminal.say(&format!("paused by {}: {}", plain(by), plain(reason)));
     }
     if !approvals.is_empty() {

@@ -32,9 +32,12 @@ fn again(args: &RunArgs, without: Option<&str>, more: &str) -> String {
     let mut words = vec!["cognitionos run".to_owned(), word(&file.display().to_string())];
     let Beginning { input, canon, environment, by: _ } = &args.begin;
     let is_left = |input: &&String| input.split_once('=').map(|(name, _)| name) == without;
-    words.extend(input.iter().filter(|it| without.is_none() || !is_left(it)).flat_map(|input| {
-        ["--input".to_owned(), word(input)]
-    }));
+    words.extend(
+        input
+            .iter()
+            .filter(|it| without.is_none() || !is_left(it))
+            .flat_map(|input| ["--input".to_owned(), word(input)]),
+    );
     if let Some(canon) = canon {
         words.extend(["--canon".to_owned(), word(&canon.display().to_string())]);
     }

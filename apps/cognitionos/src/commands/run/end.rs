@@ -2,7 +2,7 @@
 
 use cog_base::id::RunId;
 use cog_base::words::counted;
-use cog_engine::Paused;
+use cog_engine::Intervention;
 
 use super::{End, Wanted};
 use crate::failure::{Exit, Failure};
@@ -91,9 +91,9 @@ pub(super) fn report(
 }
 
 /// Somebody holds the run: nothing goes on before it is let go on.
-fn held(run: RunId, paused: &Paused, so_far: &str, terminal: &Terminal) {
+fn held(run: RunId, paused: &Intervention, so_far: &str, terminal: &Terminal) {
     let word = terminal.tint(Tone::Ask, "paused");
-    let Paused { by, reason } = paused;
+    let Intervention { by, reason } = paused;
     terminal.say(&format!("\n{word}  {run}\n{so_far}"));
     terminal.say(&format!("  by {}: {}", plain(by), plain(reason)));
     terminal.say(&format!("  cognitionos unpause {run} --reason TEXT"));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_engine::replay::replay_run;
-use cog_engine::{Cancelled, History, NotUndone, Record};
+use cog_engine::{History, Intervention, NotUndone, Record};
 use cog_gate::approvals::{Approvals, Request};
 use cog_ledger::Kind;
 
@@ -100,13 +100,13 @@ fn open(
     run: RunId,
     records: &[Record],
     waiting: &[String],
-    cancelled: Option<&Cancelled>,
+    cancelled: Option<&Intervention>,
     terminal: &Terminal,
 ) {
     let last = records.last().map(|last| last.entry.at().to_string()).unwrap_or_default();
     let word = terminal.tint(Tone::Ask, "open");
     terminal.say(&format!("\nIt is {word}; its last entry is of {last}."));
-    if let Some(Cancelled { by, reason }) = cancelled {
+    if let Some(Intervention { by, reason }) = cancelled {
         terminal.say(&format!("It is being cancelled, by {}: {}", plain(by), plain(reason)));
     }
     if !waiting.is_empty() {
