@@ -17,6 +17,7 @@
 mod approvals;
 mod canon;
 mod codes;
+mod control;
 mod damage;
 mod docs;
 mod ending;

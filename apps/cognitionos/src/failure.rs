@@ -136,6 +136,19 @@ pub(crate) fn explain(error: &anyhow::Error, command: &str) -> Told {
     }
 }
 
+impl Told {
+    /// The document that says it.
+    pub(crate) fn document(&self) -> Value {
+        Value::map([
+            ("error", Value::from(self.message.as_str())),
+            ("code", self.code.into()),
+            ("causes", Value::list(self.causes.iter().map(String::as_str))),
+            ("try", self.advice.as_str().into()),
+            ("exit", u64::from(self.exit as u8).into()),
+        ])
+    }
+}
+
 /// `error:`, a `because:` for each cause, and `try:`.
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -40,6 +40,11 @@ impl Workers {
         Ok(Self { runtime, adapters: Arc::new(adapters) })
     }
 
+    /// Where other tasks of this process run.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.handle().clone()
+    }
+
     /// Call `then` whenever this signal comes.
     pub(crate) fn listen(
         &self,

@@ -164,6 +164,19 @@ impl Home {
         if records.is_empty() { Err(unknown(run)) } else { Ok(records) }
     }
 
+    /// The number of the newest entry of a run of these kinds that `is` the one.
+    pub(crate) fn newest(
+        &self,
+        run: RunId,
+        kinds: &[Kind],
+        is: impl Fn(&Entry) -> bool,
+    ) -> anyhow::Result<Option<u64>> {
+        let newest_first = true;
+        let select = Select { kinds: kinds.into(), newest_first, ..Select::session(run) };
+        let entries = self.scope()?.select(&select).map_err(told)?;
+        Ok(entries.iter().find(|entry| is(entry)).map(Entry::seq))
+    }
+
     /// Refuse a run of which there is no entry.
     pub(crate) fn knows(&self, run: RunId) -> anyhow::Result<()> {
         let one = Select { limit: 1, ..Select::session(run) };

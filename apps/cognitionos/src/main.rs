@@ -4,6 +4,7 @@ mod canon_dir;
 mod cli;
 mod clock;
 mod commands;
+mod control;
 mod failure;
 mod folders;
 mod given;

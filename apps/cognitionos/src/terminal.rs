@@ -137,13 +137,7 @@ impl Terminal {
             self.complain(&told.to_string());
             return;
         }
-        self.emit(&Value::map([
-            ("error", Value::from(told.message.as_str())),
-            ("code", told.code.into()),
-            ("causes", Value::list(told.causes.iter().map(String::as_str))),
-            ("try", told.advice.as_str().into()),
-            ("exit", u64::from(told.exit as u8).into()),
-        ]));
+        self.emit(&told.document());
     }
 
     /// Text as it is, for files that go to standard output.

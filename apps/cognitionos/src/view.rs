@@ -329,7 +329,7 @@ impl<'a> View<'a> {
 }
 
 /// What is said to who wants to end a run that is being ended.
-fn ends_already(cancelled: Option<&Intervention>) -> String {
+pub(crate) fn ends_already(cancelled: Option<&Intervention>) -> String {
     let before = match cancelled {
         Some(Intervention { by, reason }) => {
             format!("is already being cancelled, by {by}: {reason}")

@@ -6,12 +6,16 @@ use cog_base::id::ApprovalId;
 use cog_base::{Clock as _, Timestamp, Value};
 use cog_canon::Canon;
 use cog_engine::replay::replay_run;
-use cog_engine::{Intervention, Record};
+use cog_engine::{Input, Intervention, Record};
+use cog_gate::Actor;
 use cog_gate::approvals::{Approvals, NotCounted, Request};
-use cog_ledger::Kind;
+use cog_ledger::{Entry, Kind};
 use cog_store::Select;
 
 use crate::cli::{ApprovalsCommand, Common};
+use crate::control::live::{About, Gone, Said};
+use crate::control::request as asked;
+use crate::control::{self, Way, goes_on};
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, no_canon, told};
@@ -30,11 +34,9 @@ pub(crate) fn approvals(
 ) -> anyhow::Result<Exit> {
     match command {
         ApprovalsCommand::List => list(&Home::read(&common.data)?, terminal),
-        ApprovalsCommand::Approve { id, by } => {
-            answer(&Home::change(&common.data)?, id, &by.actor, Ok(()), terminal)
-        }
+        ApprovalsCommand::Approve { id, by } => answer(id, &by.actor, Ok(()), common, terminal),
         ApprovalsCommand::Reject { id, because, by } => {
-            answer(&Home::change(&common.data)?, id, &by.actor, Err(&because.reason), terminal)
+            answer(id, &by.actor, Err(because.reason.clone()), common, terminal)
         }
     }
 }
@@ -174,14 +176,34 @@ fn json(home: &Home, request: &Request, now: Timestamp) -> anyhow::Result<Value>
 }
 
 fn answer(
-    home: &Home,
     id: &str,
     actor: &str,
-    verdict: Result<(), &String>,
+    verdict: Result<(), String>,
+    common: &Common,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let id: ApprovalId = given::id(id, LIST)?;
-    let who = given::actor(actor)?;
+    let (id, who) = (given::id(id, LIST)?, given::actor(actor)?);
+    let request = asked::Request::Answer { id, who, verdict };
+    let document = control::done(&common.data, &request)?;
+    if terminal.json {
+        terminal.emit(&document);
+        return Ok(Exit::Done);
+    }
+    let text = |name| document.get(name).and_then(Value::as_text).unwrap_or_default();
+    let seq = document.get("entry").and_then(Value::as_u64).unwrap_or_default();
+    terminal.say(&format!("{} by {}, entry {seq}", text("verdict"), text("by")));
+    goes_on(&document, terminal);
+    Ok(Exit::Done)
+}
+
+/// Take an answer to a request, and say in a document what came of it.
+pub(crate) fn decide(
+    way: &Way<'_>,
+    id: ApprovalId,
+    who: &Actor,
+    verdict: Result<(), &String>,
+) -> anyhow::Result<Value> {
+    let home = way.home();
     let Requests { approvals, withdrawn } = read(home)?;
     let request = approvals.get(id).ok_or_else(|| {
         let message = format!("no open run waits for {id}");
@@ -217,26 +239,50 @@ fn answer(
     }
     let now = now(home)?;
     let draft = match verdict {
-        Ok(()) => approvals.grant(id, &who, &canon, now),
-        Err(reason) => approvals.reject(id, &who, reason, &canon, now),
+        Ok(()) => approvals.grant(id, who, &canon, now),
+        Err(reason) => approvals.reject(id, who, reason, &canon, now),
     };
     let draft = draft.map_err(|error| not_counted(&error, request, &canon))?;
-    let entries = home.append(vec![draft])?;
-    let seq = entries.first().map_or(0, |entry| entry.seq());
+    let run = request.session;
+    let seq = match way.live(run) {
+        None => way.append(draft)?,
+        Some(live) => {
+            let verdict = verdict.map_err(Clone::clone);
+            let input = Input::Answer { run, approval: id, who: who.clone(), verdict };
+            heard(home, live.deliver(About::Answer(id, who.clone()), input), request, who)?
+        }
+    };
     let word = if verdict.is_ok() { "approved" } else { "rejected" };
-    if terminal.json {
-        terminal.emit(&Value::map([
-            ("id", Value::from(id)),
-            ("verdict", word.into()),
-            ("by", who.as_str().into()),
-            ("entry", seq.into()),
-            ("run", request.session.into()),
-        ]));
-    } else {
-        terminal.say(&format!("{word} by {who}, entry {seq}"));
-        terminal.note(&format!("go on with: cognitionos run --resume {}", request.session));
+    Ok(Value::map([
+        ("id", Value::from(id)),
+        ("verdict", word.into()),
+        ("by", who.as_str().into()),
+        ("entry", seq.into()),
+        ("run", run.into()),
+        ("under_way", way.live(run).is_some().into()),
+    ]))
+}
+
+/// The entry of an answer that a run under way was given.
+fn heard(
+    home: &Home,
+    said: anyhow::Result<Said>,
+    request: &Request,
+    who: &Actor,
+) -> anyhow::Result<u64> {
+    if let Ok(Said::No(why)) = said {
+        return Err(Failure::advise(Exit::Refused, why, LIST));
     }
-    Ok(Exit::Done)
+    let is_it = |entry: &Entry| {
+        entry.actor() == who.as_str() && entry.text("id") == Some(&request.id.to_string())
+    };
+    let kinds = [Kind::ApprovalGranted, Kind::ApprovalRejected];
+    // A run that ended with this very answer says no more; its ledger does.
+    match (home.newest(request.session, &kinds, is_it)?, said) {
+        (Some(seq), _) => Ok(seq),
+        (None, Err(error)) => Err(error),
+        (None, Ok(_)) => Err(Gone.into()),
+    }
 }
 
 /// Why an answer does not count, and what to do.

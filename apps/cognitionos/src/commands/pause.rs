@@ -1,14 +1,19 @@
 //! `pause` and `unpause`: holding a run that is open, and letting it go on.
 
 use cog_base::Value;
+use cog_base::id::RunId;
+use cog_engine::Input;
 use cog_engine::replay::replay_run;
-use cog_gate::Wish;
+use cog_gate::{Actor, Wish};
+use cog_ledger::Kind;
 
 use super::run::engine;
 use crate::cli::{Common, HoldArgs};
+use crate::control::live::{About, Said};
+use crate::control::request::Request;
+use crate::control::{self, Way, goes_on};
 use crate::failure::{Exit, Failure};
 use crate::given;
-use crate::home::Home;
 use crate::terminal::Terminal;
 
 pub(crate) fn hold(
@@ -17,36 +22,75 @@ pub(crate) fn hold(
     common: &Common,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let run = given::run(&args.run)?;
-    let who = given::actor(&args.by.actor)?;
-    let home = Home::change(&common.data)?;
+    let (run, who) = (given::run(&args.run)?, given::actor(&args.by.actor)?);
+    let request = Request::Hold { run, pauses, who, reason: args.because.reason.clone() };
+    let document = control::done(&common.data, &request)?;
+    if terminal.json {
+        terminal.emit(&document);
+        return Ok(Exit::Done);
+    }
+    let seq = document.get("entry").and_then(Value::as_u64).unwrap_or_default();
+    terminal.say(&format!("{} by {}, entry {seq}", stands(pauses), args.by.actor));
+    if !pauses {
+        goes_on(&document, terminal);
+    }
+    Ok(Exit::Done)
+}
+
+fn stands(pauses: bool) -> &'static str {
+    if pauses { "paused" } else { "unpaused" }
+}
+
+/// Hold a run or let it go on, and say in a document what came of it.
+pub(crate) fn decide(
+    way: &Way<'_>,
+    run: RunId,
+    pauses: bool,
+    (who, reason): (&Actor, &str),
+) -> anyhow::Result<Value> {
+    let home = way.home();
+    let does = if pauses { "paused" } else { "let go on" };
+    let cannot = |why: &str| {
+        let message = format!("{run} cannot be {does}: {why}");
+        Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}"))
+    };
+    let may_not = |denial: &str, why: &str| {
+        let message = format!("{who} may not have {run} {does}. {why}");
+        Failure::advise(Exit::Refused, message, format!("cognitionos why {denial}"))
+    };
+    let document = |seq: u64, under_way: bool| {
+        Value::map([
+            ("run", Value::from(run)),
+            ("stands", stands(pauses).into()),
+            ("entry", seq.into()),
+            ("under_way", under_way.into()),
+        ])
+    };
+    if let Some(live) = way.live(run) {
+        let (who, reason) = (who.clone(), reason.to_owned());
+        let input = if pauses {
+            Input::Pause { run, who, reason }
+        } else {
+            Input::Unpause { run, who, reason }
+        };
+        match live.deliver(About::Hold(pauses), input)? {
+            Said::No(why) => return Err(cannot(&why)),
+            Said::Refused { denial, reason } => return Err(may_not(&denial, &reason)),
+            Said::Done | Said::Again | Said::Already(_) | Said::Ended { .. } => {}
+        }
+        let kinds = [if pauses { Kind::SessionPaused } else { Kind::SessionUnpaused }];
+        return Ok(document(home.newest(run, &kinds, |_| true)?.unwrap_or_default(), true));
+    }
     let history = replay_run(&home.records(run)?).map_err(|error| {
         let message = format!("{run} cannot be rebuilt: {error}");
         Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
     })?;
-    let does = if pauses { "paused" } else { "let go on" };
-    history.can_hold(pauses).map_err(|why| {
-        let message = format!("{run} cannot be {does}: {why}");
-        Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}"))
-    })?;
-    let mut engine = engine(&home, true)?;
+    history.can_hold(pauses).map_err(cannot)?;
+    let mut engine = engine(home, true)?;
     let wish = if pauses { Wish::Pause } else { Wish::Unpause };
-    if let Some(no) = engine.refuse_of_run(history.origin(), wish, &who, &args.because.reason)? {
-        home.append(vec![no.draft])?;
-        let message = format!("{who} may not have {run} {does}. {}", no.reason);
-        return Err(Failure::advise(Exit::Refused, message, format!("cognitionos why {}", no.id)));
+    if let Some(no) = engine.refuse_of_run(history.origin(), wish, who, reason)? {
+        way.append(no.draft)?;
+        return Err(may_not(&no.id.to_string(), &no.reason));
     }
-    let entries = home.append(vec![history.hold(pauses, &who, &args.because.reason)])?;
-    let seq = entries.first().map_or(0, |entry| entry.seq());
-    let word = if pauses { "paused" } else { "unpaused" };
-    if terminal.json {
-        let told = [("run", Value::from(run)), ("stands", word.into()), ("entry", seq.into())];
-        terminal.emit(&Value::map(told));
-        return Ok(Exit::Done);
-    }
-    terminal.say(&format!("{word} by {who}, entry {seq}"));
-    if !pauses {
-        terminal.note(&format!("go on with: cognitionos run --resume {run}"));
-    }
-    Ok(Exit::Done)
+    Ok(document(way.append(history.hold(pauses, who, reason))?, false))
 }

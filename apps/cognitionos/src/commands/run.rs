@@ -28,15 +28,19 @@ use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_ledger::Kind;
+use tokio::runtime::Handle;
 use verify::open_file;
 
 use self::again::Named;
 use self::ask::Desk;
 use self::cancel::Ending;
+pub(crate) use self::cancel::decide as decide_cancel;
 use self::signals::Signals;
 use crate::cli::{Beginning, Common, RunArgs};
 use crate::clock;
 use crate::commands::approvals::people;
+use crate::control::live::{Live, Switchboard};
+use crate::control::server::Server;
 use crate::failure::{Exit, Failure};
 use crate::folders;
 use crate::given;
@@ -44,7 +48,7 @@ use crate::hands::{Committed, Workers};
 use crate::home::Home;
 use crate::models;
 use crate::system::{SystemClock, SystemEntropy};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, Tone};
 use crate::view::{Counts, View};
 
 /// How long one turn waits for something to happen, in milliseconds.
@@ -98,6 +102,9 @@ enum End {
 
 pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let actor = given::actor(&args.begin.by.actor)?;
+    if let Some(exit) = cancel::elsewhere(args, &actor, &common.data, terminal)? {
+        return Ok(exit);
+    }
     // A workflow file is read and checked before anything is opened or written.
     let fresh =
         args.file.as_ref().map(|file| prepare(file, &args.begin, common, &actor)).transpose()?;
@@ -142,14 +149,24 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let committer = home.committer()?;
     let ledger = Box::new(Committed(committer.clone()));
     let engine = engine(&home, plan.ending.is_some())?;
+    let runtime = workers.runtime();
     let mut driver = Driver::new(engine, ledger, Box::new(workers), Arc::new(SystemClock));
     let run = plan.run;
+    let is_asking = Arc::clone(&signals);
+    let is_asking = Arc::new(move || is_asking.is_asking());
+    let (mut board, live) = Switchboard::of(&driver, run, committer.clone(), is_asking);
+    let server = listen(&common.data, &runtime, live, terminal);
     let left = std::collections::BTreeSet::new();
     let desk = Desk { home: &home, canon, terminal, signals: &signals, left };
     let file = args.file.as_ref().map(|file| file.display().to_string());
     let recorded = models::recorded(args, canon);
     let mut view = View::new(terminal, plan.counts, file.clone()).watching(recorded);
-    let end = drive(&mut driver, plan, &mut view, desk);
+    let end = drive(&mut driver, plan, (&mut view, &mut board), desk);
+    // Whoever still waits is told to turn to the folder itself.
+    drop(board);
+    if let Some(server) = server {
+        server.close();
+    }
     drop(driver);
     committer.shutdown();
     clock::keep(&common.data);
@@ -159,6 +176,17 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     // Who wanted the run ended has what was asked for.
     let is_meant = args.cancel.is_some() && exit == Exit::Interrupted;
     Ok(if is_meant { Exit::Done } else { exit })
+}
+
+/// Listen for what other commands ask of this run. Where that cannot be, the run goes on: they
+/// wait for its end.
+fn listen(data: &Path, runtime: &Handle, live: Live, terminal: &Terminal) -> Option<Server> {
+    let server = Server::open(data, runtime, live);
+    if let Err(error) = &server {
+        let message = format!("other commands cannot reach this run before it ends: {error}");
+        terminal.note(&terminal.tint(Tone::Ask, &message));
+    }
+    server.ok()
 }
 
 /// Read and check a workflow file and its inputs.
@@ -340,16 +368,19 @@ pub(crate) fn engine(home: &Home, is_ending: bool) -> anyhow::Result<Engine> {
 fn drive(
     driver: &mut Driver,
     plan: Plan,
-    view: &mut View<'_>,
+    (view, board): (&mut View<'_>, &mut Switchboard),
     mut desk: Desk<'_>,
 ) -> anyhow::Result<End> {
     let signals = desk.signals;
     let inbox = driver.inbox();
+    let is_ending = plan.ending.is_some();
     inbox.send(plan.input);
     let (mut parked, mut awaited, mut held) = (Vec::new(), Vec::new(), None);
     loop {
         let mut asking = false;
-        for notice in driver.turn(TURN_MS)? {
+        let notices = driver.turn(TURN_MS)?;
+        board.hear(driver, notices.iter().map(|notice| &notice.what));
+        for notice in notices {
             view.show(&notice);
             match notice.what {
                 What::Sealed(sealed) => {
@@ -364,7 +395,7 @@ fn drive(
                     (parked, awaited, held, asking) = (approvals, signals, paused, true);
                 }
                 // Whoever may not was refused before anything began: the canon changed since.
-                What::NotCancelled { reason, .. } => {
+                What::NotCancelled { reason, .. } if is_ending => {
                     view.clear();
                     return Ok(End::NotCancelled(reason));
                 }
@@ -383,6 +414,8 @@ fn drive(
                 | What::Listening { .. }
                 | What::Held { .. }
                 | What::NotPaused { .. }
+                // Somebody in another process, who may not: the run goes on.
+                | What::NotCancelled { .. }
                 | What::Signalled { .. }
                 | What::NotTaken { .. }
                 | What::Sleeping { .. } => {}

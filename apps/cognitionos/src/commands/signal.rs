@@ -3,14 +3,17 @@
 use cog_base::id::RunId;
 use cog_base::json::parse;
 use cog_base::{Clock as _, Value};
-use cog_engine::Sent;
 use cog_engine::replay::replay_run;
+use cog_engine::{Input, Sent};
 use cog_flow::Signal;
+use cog_ledger::{Entry, Kind};
 
 use crate::cli::{Common, SignalArgs};
+use crate::control::live::{About, Said};
+use crate::control::request::Request;
+use crate::control::{self, Way, goes_on};
 use crate::failure::{Exit, Failure};
 use crate::given;
-use crate::home::Home;
 use crate::system::SystemClock;
 use crate::terminal::Terminal;
 
@@ -19,25 +22,37 @@ pub(crate) fn signal(
     common: &Common,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let run = given::run(&args.run)?;
-    let sent = read(args)?;
-    let home = Home::change(&common.data)?;
+    let request = Request::Signal { run: given::run(&args.run)?, sent: read(args)? };
+    tell(&control::done(&common.data, &request)?, terminal);
+    Ok(Exit::Done)
+}
+
+/// Have a run take a signal, and say in a document what came of it.
+pub(crate) fn decide(way: &Way<'_>, run: RunId, sent: &Sent) -> anyhow::Result<Value> {
+    let (home, signal) = (way.home(), &sent.signal);
+    let refused = |why: &str| {
+        let message =
+            format!("{run} does not take the signal `{}` ({}): {why}", signal.name, signal.id);
+        Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}"))
+    };
+    if let Some(live) = way.live(run) {
+        let input = Input::Signal { run, sent: Box::new(sent.clone()) };
+        let again = match live.deliver(About::Signal(signal.id.clone()), input)? {
+            Said::No(why) | Said::Refused { reason: why, .. } => return Err(refused(&why)),
+            Said::Again => true,
+            Said::Done | Said::Already(_) | Said::Ended { .. } => false,
+        };
+        let is_it = |entry: &Entry| entry.text("signal") == Some(&signal.id);
+        let seq = home.newest(run, &[Kind::Signal], is_it)?.filter(|_| !again);
+        return Ok(document(run, signal, seq, true));
+    }
     let history = replay_run(&home.records(run)?).map_err(|error| {
         let message = format!("{run} cannot be rebuilt: {error}");
         Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
     })?;
-    let draft = history.signal(&sent).map_err(|why| {
-        let Signal { id, name, .. } = &sent.signal;
-        let message = format!("{run} does not take the signal `{name}` ({id}): {why}");
-        let advice = format!("cognitionos why {run}");
-        Failure::advise(Exit::Conflict, message, advice)
-    })?;
-    let entries = match draft {
-        Some(draft) => home.append(vec![draft])?,
-        None => Vec::new(),
-    };
-    tell(run, &sent.signal, entries.first().map(|entry| entry.seq()), terminal);
-    Ok(Exit::Done)
+    let draft = history.signal(sent).map_err(|why| refused(&why))?;
+    let seq = draft.map(|draft| way.append(draft)).transpose()?;
+    Ok(document(run, signal, seq, false))
 }
 
 /// What is to be sent, checked before anything is opened.
@@ -54,21 +69,27 @@ fn read(args: &SignalArgs) -> anyhow::Result<Sent> {
     Ok(Sent { signal, subject: args.subject.clone() })
 }
 
-fn tell(run: RunId, signal: &Signal, seq: Option<u64>, terminal: &Terminal) {
+fn document(run: RunId, signal: &Signal, seq: Option<u64>, under_way: bool) -> Value {
+    Value::map([
+        ("run", Value::from(run)),
+        ("signal", signal.id.as_str().into()),
+        ("name", signal.name.as_str().into()),
+        ("entry", seq.into()),
+        ("again", seq.is_none().into()),
+        ("under_way", under_way.into()),
+    ])
+}
+
+fn tell(document: &Value, terminal: &Terminal) {
     if terminal.json {
-        terminal.emit(&Value::map([
-            ("run", Value::from(run)),
-            ("signal", signal.id.as_str().into()),
-            ("name", signal.name.as_str().into()),
-            ("entry", seq.into()),
-            ("again", seq.is_none().into()),
-        ]));
+        terminal.emit(document);
         return;
     }
-    let id = &signal.id;
-    match seq {
-        Some(seq) => terminal.say(&format!("sent `{}` ({id}), entry {seq}", signal.name)),
+    let text = |name| document.get(name).and_then(Value::as_text).unwrap_or_default();
+    let id = text("signal");
+    match document.get("entry").and_then(Value::as_u64) {
+        Some(seq) => terminal.say(&format!("sent `{}` ({id}), entry {seq}", text("name"))),
         None => terminal.say(&format!("the run has the signal {id} already: nothing was sent")),
     }
-    terminal.note(&format!("go on with: cognitionos run --resume {run}"));
+    goes_on(document, terminal);
 }

@@ -1,12 +1,21 @@
 //! `run --cancel`: whether whoever asks may end the run, before anything else of it.
 
-use cog_engine::{Engine, History};
+use std::path::Path;
+
+use cog_base::Value;
+use cog_base::id::RunId;
+use cog_engine::{Engine, History, Input};
 use cog_gate::{Actor, Origin, Refusal, Wish};
 
 use super::canon::Bound;
+use crate::cli::RunArgs;
+use crate::control::live::{About, Said};
+use crate::control::request::Request;
+use crate::control::{self, Way};
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::home::Home;
-use crate::terminal::{Terminal, Tone};
+use crate::terminal::{Terminal, Tone, plain};
 
 /// Somebody who wants a run to end.
 pub(super) struct Ending {
@@ -32,9 +41,73 @@ impl Ending {
         let Some(refusal) = refusal else { return Ok(()) };
         let Refusal { id, reason, draft, .. } = refusal;
         home.append(vec![draft])?;
-        let message = format!("{who} may not end {}. {reason}", origin.session);
-        Err(Failure::advise(Exit::Refused, message, format!("cognitionos why {id}")))
+        Err(may_not(who, origin.session, &reason, &id.to_string()))
     }
+}
+
+/// Ask the process of a run that is under way to end it, and wait until it has; nothing when
+/// there is no such process.
+///
+/// # Errors
+/// Why it is not ended.
+pub(super) fn elsewhere(
+    args: &RunArgs,
+    who: &Actor,
+    data: &Path,
+    terminal: &Terminal,
+) -> anyhow::Result<Option<Exit>> {
+    let (Some(run), Some(reason)) = (&args.cancel, &args.reason) else { return Ok(None) };
+    let (run, who, reason) = (given::run(run)?, who.clone(), reason.clone());
+    let request = Request::Cancel { run, who, reason };
+    let Some(document) = control::elsewhere(data, &request)? else { return Ok(None) };
+    if terminal.json {
+        terminal.emit(&document);
+        return Ok(Some(Exit::Done));
+    }
+    let text = |name| document.get(name).and_then(Value::as_text);
+    if let Some(before) = text("before") {
+        terminal.note(&terminal.tint(Tone::Ask, &format!("{run} {}", plain(before))));
+    }
+    terminal
+        .say(&format!("{}  {run}", terminal.tint(Tone::Bad, text("status").unwrap_or_default())));
+    terminal.say(&format!("  cognitionos why {run}"));
+    Ok(Some(Exit::Done))
+}
+
+/// End a run that is under way here, and say in a document what came of it.
+pub(crate) fn decide(
+    way: &Way<'_>,
+    run: RunId,
+    who: &Actor,
+    reason: &str,
+) -> anyhow::Result<Value> {
+    let Some(live) = way.live(run) else {
+        let message = "the data folder is in use by the process of another run, and a run that \
+                       waits is ended by opening the folder";
+        return Err(Failure::advise(Exit::Conflict, message, "wait until that run ends or parks"));
+    };
+    let input = Input::Cancel { run, who: who.clone(), reason: reason.to_owned() };
+    match live.deliver(About::Cancel(who.clone()), input)? {
+        Said::Ended { status, before } if status == CANCELLED => Ok(Value::map([
+            ("run", Value::from(run)),
+            ("status", status.into()),
+            ("before", before.into()),
+        ])),
+        Said::Refused { denial, reason } => Err(may_not(who, run, &reason, &denial)),
+        Said::Ended { status, .. } | Said::Already(status) | Said::No(status) => {
+            let message = format!("{run} is not cancelled: it ended as {status}");
+            Err(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")))
+        }
+        Said::Done | Said::Again => Err(Failure::told(Exit::Failed, "the run did not end")),
+    }
+}
+
+/// How a run that was ended ends.
+const CANCELLED: &str = "cancelled";
+
+fn may_not(who: &Actor, run: RunId, why: &str, denial: &str) -> anyhow::Error {
+    let message = format!("{who} may not end {run}. {why}");
+    Failure::advise(Exit::Refused, message, format!("cognitionos why {denial}"))
 }
 
 /// The version in force; none when its files are not here or cannot be read, and then only who

@@ -55,6 +55,11 @@ impl Signals {
         [Exit::Interrupted, Exit::Terminated].into_iter().find(|exit| *exit as u8 == caught)
     }
 
+    /// Whether a person is being asked just now.
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking.load(Ordering::SeqCst)
+    }
+
     /// Ask a person: whatever comes meanwhile ends the program.
     pub(super) fn while_asking<T>(&self, ask: impl FnOnce() -> T) -> T {
         self.asking.store(true, Ordering::SeqCst);
