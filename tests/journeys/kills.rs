@@ -219,7 +219,10 @@ fn is_whole(folder: &Folder, ticks: bool) -> usize {
     assert_eq!(completed.len() + unknown.len(), steps, "something is lost");
     unknown_is_named(folder, &unknown, &sealed[0]);
     for (name, lines) in folder.files("out/ticks") {
-        assert_eq!(lines, "tick\n", "{name} ran twice");
+        // The shell makes the file before it writes: a kill in between leaves it empty.
+        let step = name.replace("tick-", "page[") + "].tick";
+        let is_cut = lines.is_empty() && unknown.contains(&step.as_str());
+        assert!(is_cut || lines == "tick\n", "{name} did not run once: {lines:?}");
     }
     folder.holds();
     unknown.len()
