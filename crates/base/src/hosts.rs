@@ -120,6 +120,13 @@ impl Hosts {
         Ok(if private { Reach::Private } else { Reach::Public })
     }
 
+    /// The same places and one more.
+    #[must_use]
+    pub fn with(mut self, allowance: Allowance) -> Self {
+        self.0.push(allowance);
+        self
+    }
+
     /// What the allowance of the host lacks that comes nearest; none when there is none.
     #[must_use]
     pub fn nearest(&self, place: &Place) -> Option<Lacks> {

@@ -13,7 +13,7 @@ use crate::Canon;
 use crate::conform;
 use crate::error::with_causes;
 use crate::index::Candidate;
-use crate::obligation::Obligation;
+use crate::obligation::{Duty, Obligation};
 use crate::policies::{PolicyNote, Rule, Side};
 
 /// A question to the canon: may this actor do this to that?
@@ -55,6 +55,20 @@ pub struct Evaluation {
     pub obligations: Vec<Obligation>,
     /// Why it is [`Ruling::Error`]; empty otherwise.
     pub errors: Vec<String>,
+}
+
+impl Evaluation {
+    /// The consents that the permitting policies ask for: `1 of role:finance`.
+    #[must_use]
+    pub fn consents(&self) -> Vec<String> {
+        let consents = self.obligations.iter().filter_map(|it| match &it.duty {
+            Duty::Approval { count, of } => Some(format!("{count} of {}", of.join(", "))),
+            Duty::Receipts { .. } | Duty::Sum { .. } | Duty::Redact { .. } | Duty::Window(_) => {
+                None
+            }
+        });
+        consents.collect()
+    }
 }
 
 /// A request that conforms to the schema, and the policies whose scope it meets.

@@ -51,18 +51,36 @@ impl Canon {
     /// ones. None when the request is permitted or does not conform to the schema.
     #[must_use]
     pub fn ways_out(&self, request: &Request<'_>) -> WaysOut {
-        let mut search = Search::new(self, request, EVALUATIONS_MAX - BEYOND);
+        self.ways_out_with(request, &mut |_| Some(0))
+    }
+
+    /// The same where more than the policies must say yes: `besides` says how many changes of
+    /// something else it would take once these are made, and nothing where none would do. The
+    /// flips with the fewest changes in all are given. A request that is permitted as it is may
+    /// have some, too: those that spare more changes than they are.
+    pub fn ways_out_with(
+        &self,
+        request: &Request<'_>,
+        besides: &mut dyn FnMut(&[Change]) -> Option<usize>,
+    ) -> WaysOut {
+        let mut search = Search::new(self, request, EVALUATIONS_MAX - BEYOND, besides);
         let Some(known) = search.judge(|_| true).map(Known::new) else { return WaysOut::default() };
-        if self.permits(&known.judged) || !self.ever_permits(request.action) {
+        let unchanged = self.permits(&known.judged).then(|| search.besides()).flatten();
+        let mut fewest = unchanged.unwrap_or(usize::MAX);
+        if fewest <= 1 || !self.ever_permits(request.action) {
             return WaysOut { evaluations: search.evaluations, ..WaysOut::default() };
         }
         let parts = search.parts();
         let singles = search.singles(&known, &parts);
         let mut flips: Vec<_> =
             singles.into_iter().map(|(change, it)| Flip::new(vec![change], &it)).collect();
-        if flips.is_empty() {
-            flips = search.pairs(&known, &parts);
+        let best = flips.iter().map(Flip::size).min().unwrap_or(usize::MAX);
+        if best.min(fewest) > 2 {
+            flips.extend(search.pairs(&known, &parts));
         }
+        flips.retain(|flip| flip.size() < fewest);
+        fewest = flips.iter().map(Flip::size).min().unwrap_or(fewest);
+        flips.retain(|flip| flip.size() == fewest);
         drop_covered(&mut flips);
         flips.sort_by_key(Flip::rank);
         keep_nearest(&mut flips);
@@ -71,6 +89,13 @@ impl Canon {
         search.grant(BEYOND);
         flips.iter_mut().for_each(|flip| search.look_beyond(flip));
         WaysOut { flips, cut, evaluations: search.evaluations }
+    }
+
+    /// A text that no policy and no fact mentions: what a part is changed to where any other
+    /// would do.
+    #[must_use]
+    pub fn unmentioned(&self) -> &str {
+        self.hints.unmentioned()
     }
 }
 

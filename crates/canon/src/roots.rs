@@ -47,6 +47,17 @@ impl RootRules {
         if rule.within.iter().any(admits) { Standing::Admitted } else { Standing::Elsewhere }
     }
 
+    /// The same rules, but that the root `name` may also stand in `folder`: an absolute path, or
+    /// one from the folder of the workflow file.
+    #[must_use]
+    pub fn admitting(mut self, name: &str, folder: &str) -> Self {
+        let rule = self.0.get(name).or_else(|| self.0.get(ANY));
+        let mut within = rule.map(|rule| rule.within.clone()).unwrap_or_default();
+        within.push(folder.to_owned());
+        self.0.insert(name.to_owned(), RootRule { within });
+        self
+    }
+
     /// The first entry that is no folder in its one spelling: the root and the entry.
     pub(crate) fn malformed(&self) -> Option<(&str, &str)> {
         if let Some((name, _)) = self.0.iter().find(|(_, rule)| rule.within.is_empty()) {

@@ -221,7 +221,7 @@ impl Engine {
         estimate.cost = intent.cost();
         estimate.writes = question.effect.footprint().writes;
         estimate.amount_minor =
-            canon.map_or(0, |canon| cog_gate::decision::amount_of(canon, &intent));
+            canon.map_or(0, |canon| cog_gate::decision::amount_of(canon.settings(), &intent));
         estimate
     }
 

@@ -8,11 +8,13 @@ mod checks;
 mod confine;
 mod folder;
 mod people;
+mod supposed;
 mod trace;
 
 pub use checks::amount_of;
-pub(crate) use checks::sum_key;
-pub(crate) use confine::{stays_inside, wants_network, ways_to};
+pub(crate) use checks::{Broken, broken, evaluate, sum_key};
+pub(crate) use confine::{lacks_of, wants_network};
+pub(crate) use supposed::Supposed;
 pub(crate) use trace::Refused;
 pub use trace::{Fact, Seen};
 
@@ -210,7 +212,17 @@ pub(crate) fn decide_effect(
     snapshot: &Snapshot,
     canon: Option<&Canon>,
 ) -> Decision {
-    checks::decide_v1(intent, snapshot, canon)
+    checks::decide_v1(intent, snapshot, canon, &Supposed::default())
+}
+
+/// What would be decided about an effect if something were otherwise.
+pub(crate) fn decide_supposed(
+    intent: &Intent,
+    snapshot: &Snapshot,
+    canon: Option<&Canon>,
+    supposed: &Supposed,
+) -> Decision {
+    checks::decide_v1(intent, snapshot, canon, supposed)
 }
 
 /// Decide by the newest procedure.
@@ -219,7 +231,7 @@ pub fn decide(intent: &Intent, snapshot: &Snapshot, canon: Option<&Canon>) -> De
     match intent.action() {
         action if Wish::of(action).is_some() => people::cancel(intent, canon),
         Consent::ACTION => people::consent(intent, canon),
-        _ => checks::decide_v1(intent, snapshot, canon),
+        _ => decide_effect(intent, snapshot, canon),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::door::{
     Report, Scope, Settling,
 };
 use crate::effect::{AnyEffect, Effect, Footprint, Redo};
-use crate::explain::{WaysOut, ways_out};
+use crate::explain::{Elsewhere, WaysOut, ways_out};
 use crate::intent::{Actor, Intent, Origin};
 use crate::lease::Leases;
 use crate::of_run::OfRun;
@@ -196,6 +196,15 @@ impl Gate {
         }
     }
 
+    /// The snapshot that a decision about another intent would read, if its arguments are those
+    /// of an effect.
+    #[must_use]
+    pub fn snapshot_of(&self, intent: &Intent, world: &World<'_>) -> Option<Snapshot> {
+        let args = intent.context().get("args")?.as_map()?;
+        let effect = AnyEffect::from_args(intent.action(), args).ok()?;
+        Some(self.snapshot(intent, &effect.footprint(), world))
+    }
+
     /// What the gate would say, without issuing anything: for plan selection.
     #[must_use]
     pub fn preview<E: Effect>(&self, question: &Question<'_, E>, world: &World<'_>) -> Decision {
@@ -224,7 +233,10 @@ impl Gate {
         let case = Case { intent, snapshot, footprint, subject, world };
         match decision.verdict.clone() {
             Verdict::Allow => self.permit(question, case, &decision, entropy),
-            Verdict::Refuse(_) => case.refuse(decision, entropy).map(Box::new).map(Answer::Refused),
+            Verdict::Refuse(_) => {
+                let elsewhere = |intent: &Intent| self.snapshot_of(intent, world);
+                case.refuse(decision, &elsewhere, entropy).map(Box::new).map(Answer::Refused)
+            }
             Verdict::NeedsApproval(need) => self
                 .request(&case, &decision, need, entropy)
                 .map(Box::new)
@@ -279,7 +291,7 @@ impl Gate {
                 Some((sum_key(policy, path), intent.at(path)?.as_u64()?))
             });
         let charge = Charge {
-            amount: canon.map_or(0, |canon| amount_of(canon, intent)),
+            amount: canon.map_or(0, |canon| amount_of(canon.settings(), intent)),
             limited: decision.terms.limited.iter().cloned().collect(),
             sums: sums.collect(),
         };
@@ -323,7 +335,7 @@ impl Gate {
         let decision = decide(&intent, &snapshot, world.canon);
         let case = Case { intent, snapshot, footprint, subject, world };
         if matches!(decision.verdict, Verdict::Refuse(_)) {
-            return Ok(Err(Box::new(case.refuse(decision, entropy)?)));
+            return Ok(Err(Box::new(case.refuse(decision, &|_| None, entropy)?)));
         }
         let id = ApprovalId::new(case.snapshot.now, entropy)?;
         let draft = case.approval(id, &need, expires_ms, &Value::Null);
@@ -346,7 +358,7 @@ impl Gate {
         let (footprint, subject) = (Footprint::default(), question.subject.clone());
         let case = Case { intent, snapshot, footprint, subject, world };
         let is_refused = matches!(decision.verdict, Verdict::Refuse(_));
-        is_refused.then(|| case.refuse(decision, entropy)).transpose()
+        is_refused.then(|| case.refuse(decision, &|_| None, entropy)).transpose()
     }
 
     /// Keep money for another attempt under a receipt, besides what it cost so far. Says
@@ -560,12 +572,17 @@ impl Case<'_> {
         self.draft(Kind::ApprovalRequested, data, trace)
     }
 
-    fn refuse(&self, decision: Decision, entropy: &mut dyn Entropy) -> Result<Refusal, NoEntropy> {
+    fn refuse(
+        &self,
+        decision: Decision,
+        elsewhere: &Elsewhere<'_>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Refusal, NoEntropy> {
         let id = DenialId::new(self.snapshot.now, entropy)?;
         let failed = decision.failed();
         let code = failed.map_or("refused", |check| check.code).to_owned();
         let reason = crate::explain::reason(&decision, &self.intent);
-        let ways = ways_out(&self.intent, &self.snapshot, self.world.canon, &decision);
+        let ways = ways_out(&self.intent, &self.snapshot, self.world.canon, &decision, elsewhere);
         let WaysOut { flips, cut } = ways;
         let mut data = self.data(id.into());
         data.insert("code".into(), code.as_str().into());

@@ -1,5 +1,7 @@
 //! A proposed effect: who wants to do what, on what, why and at which cost.
 
+mod changed;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -241,19 +243,6 @@ impl Intent {
         let mut names = path.split('.');
         let first = self.context.get(names.next()?)?;
         names.try_fold(first, |value, name| value.get(name))
-    }
-
-    /// The same intent with another value at a path that it has: what would be decided then?
-    pub(crate) fn changed(&self, path: &str, value: Value) -> Option<Self> {
-        let mut context = Value::Map(self.context.clone());
-        let mut place = &mut context;
-        for name in path.split('.') {
-            let Value::Map(members) = place else { return None };
-            place = members.get_mut(name)?;
-        }
-        *place = value;
-        let Value::Map(context) = context else { return None };
-        Some(Self { context, ..self.clone() })
     }
 
     /// What an approval and a receipt are bound to.

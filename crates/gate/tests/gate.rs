@@ -23,5 +23,9 @@ mod hosts;
 #[expect(dead_code, reason = "the attack suite lives in the same house")]
 #[path = "gate/house.rs"]
 mod house;
+#[path = "gate/minimal.rs"]
+mod minimal;
+#[path = "gate/procedure.rs"]
+mod procedure;
 #[path = "gate/records.rs"]
 mod records;

@@ -1,9 +1,10 @@
 //! One change of a request, and how it is said.
 
+use std::fmt;
+
 use cog_base::json::{Map, Value};
 
-use crate::evaluate::Evaluation;
-use crate::obligation::Duty;
+use crate::flip::search::Permitted;
 
 /// A change of one part of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,23 +68,25 @@ pub struct Flip {
     pub changes: Vec<Change>,
     /// The consents that the permit would still ask for.
     pub approvals: Vec<String>,
+    /// How many changes it takes besides, of what policies do not judge.
+    pub besides: usize,
 }
 
 impl Flip {
-    pub(super) fn new(changes: Vec<Change>, evaluation: &Evaluation) -> Self {
-        let approvals = evaluation.obligations.iter().filter_map(|it| match &it.duty {
-            Duty::Approval { count, of } => Some(format!("{count} of {}", of.join(", "))),
-            Duty::Receipts { .. } | Duty::Sum { .. } | Duty::Redact { .. } | Duty::Window(_) => {
-                None
-            }
-        });
-        Self { changes, approvals: approvals.collect() }
+    pub(super) fn new(changes: Vec<Change>, permitted: &Permitted) -> Self {
+        let Permitted { evaluation, besides } = permitted;
+        Self { changes, approvals: evaluation.consents(), besides: *besides }
+    }
+
+    /// How many changes it takes in all.
+    pub(super) fn size(&self) -> usize {
+        self.changes.len().saturating_add(self.besides)
     }
 
     /// In words: `if args.document.amount_cents were at most 500000 (it is 612000)`.
     #[must_use]
     pub fn describe(&self) -> String {
-        let changes: Vec<_> = self.changes.iter().map(Change::describe).collect();
+        let changes: Vec<_> = self.changes.iter().map(Change::to_string).collect();
         let approvals = if self.approvals.is_empty() {
             String::new()
         } else {
@@ -100,7 +103,7 @@ impl Flip {
             | Change::Other { .. }
             | Change::Truth { .. }
             | Change::Resource { .. }
-            | Change::Principal { .. } => change.describe(),
+            | Change::Principal { .. } => change.to_string(),
         });
         words.collect()
     }
@@ -109,7 +112,7 @@ impl Flip {
     pub(super) fn rank(&self) -> (usize, usize, u8, u64, String) {
         let kind = self.changes.iter().map(Change::weight).max().unwrap_or(0);
         let far = self.changes.iter().map(Change::distance).fold(0, u64::saturating_add);
-        (self.changes.len(), self.approvals.len(), kind, far, self.describe())
+        (self.size(), self.approvals.len(), kind, far, self.describe())
     }
 }
 
@@ -139,8 +142,11 @@ impl Change {
             | Self::Principal { .. } => 0,
         }
     }
+}
 
-    fn describe(&self) -> String {
+/// In words, as they stand behind `if`: `cost_micros were at most 500 (it is 612)`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number { path, from, to, alone } => {
                 let bound = match (alone, to > from) {
@@ -148,15 +154,15 @@ impl Change {
                     (false, true) => "at least ",
                     (false, false) => "at most ",
                 };
-                format!("{path} were {bound}{to} (it is {from})")
+                write!(f, "{path} were {bound}{to} (it is {from})")
             }
-            Self::Other { path, from } => format!("{path} were another (it is `{from}`)"),
-            Self::Text { path, from, to } => format!("{path} were `{to}` (it is `{from}`)"),
-            Self::Truth { path, from } => format!("{path} were {} (it is {from})", !from),
+            Self::Other { path, from } => write!(f, "{path} were another (it is `{from}`)"),
+            Self::Text { path, from, to } => write!(f, "{path} were `{to}` (it is `{from}`)"),
+            Self::Truth { path, from } => write!(f, "{path} were {} (it is {from})", !from),
             Self::Resource { kind, from, to } => {
-                format!("it were about {kind} `{to}` (it is about `{from}`)")
+                write!(f, "it were about {kind} `{to}` (it is about `{from}`)")
             }
-            Self::Principal { from, to } => format!("{to} asked for it (it is {from})"),
+            Self::Principal { from, to } => write!(f, "{to} asked for it (it is {from})"),
         }
     }
 }

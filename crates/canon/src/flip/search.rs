@@ -25,10 +25,14 @@ const NEAR: i64 = 32;
 const POWERS: u32 = 53;
 
 /// A search: the request as it is at the moment, and how much may still be tried.
-pub(super) struct Search<'a> {
+pub(super) struct Search<'a, 's> {
     canon: &'a Canon,
     action: &'a str,
     draft: Draft,
+    /// The changes that are made at the moment.
+    made: Vec<Change>,
+    /// How many changes it would take besides.
+    also: &'s mut dyn FnMut(&[Change]) -> Option<usize>,
     /// How many evaluations are left, and how many there were.
     left: usize,
     pub(super) evaluations: usize,
@@ -36,6 +40,13 @@ pub(super) struct Search<'a> {
     looks: usize,
     /// Whether something was left out.
     pub(super) cut: bool,
+}
+
+/// A permit that a change would bring.
+pub(super) struct Permitted {
+    pub(super) evaluation: Evaluation,
+    /// How many changes it would take besides.
+    pub(super) besides: usize,
 }
 
 /// What is known of the policies that a request meets.
@@ -129,8 +140,13 @@ impl<'a> Known<'a> {
     }
 }
 
-impl<'a> Search<'a> {
-    pub(super) fn new(canon: &'a Canon, request: &Request<'a>, left: usize) -> Self {
+impl<'a, 's> Search<'a, 's> {
+    pub(super) fn new(
+        canon: &'a Canon,
+        request: &Request<'a>,
+        left: usize,
+        also: &'s mut dyn FnMut(&[Change]) -> Option<usize>,
+    ) -> Self {
         let draft = Draft {
             principal: request.principal.to_owned(),
             resource: (request.resource.0.to_owned(), request.resource.1.to_owned()),
@@ -140,6 +156,8 @@ impl<'a> Search<'a> {
             canon,
             action: request.action,
             draft,
+            made: Vec::new(),
+            also,
             left,
             evaluations: 0,
             looks: LOOKS_MAX,
@@ -172,25 +190,33 @@ impl<'a> Search<'a> {
         Some(self.canon.judge(conforming))
     }
 
-    fn permitted(&mut self, worth: impl FnOnce(&[Candidate]) -> bool) -> Option<Evaluation> {
-        let judged = self.judge(worth)?;
-        self.canon.permits(&judged).then(|| self.canon.sum_up(judged))
+    /// How many changes it would take besides those that are made.
+    pub(super) fn besides(&mut self) -> Option<usize> {
+        (self.also)(&self.made)
+    }
+
+    fn permitted(&mut self, worth: impl FnOnce(&[Candidate]) -> bool) -> Option<Permitted> {
+        let judged = self.judge(worth).filter(|judged| self.canon.permits(judged))?;
+        let besides = self.besides()?;
+        Some(Permitted { evaluation: self.canon.sum_up(judged), besides })
     }
 
     /// Do something with the request changed.
     fn with<T>(&mut self, change: &Change, act: impl FnOnce(&mut Self) -> T) -> T {
         let unmentioned = self.canon.hints.unmentioned();
         self.draft.apply(change, unmentioned);
+        self.made.push(change.clone());
         let done = act(self);
+        self.made.pop();
         self.draft.take_back(change);
         done
     }
 
     /// The flip that a number makes, if it makes one.
-    fn try_number(&mut self, path: &str, from: i64, to: i64) -> Option<(Change, Evaluation)> {
+    fn try_number(&mut self, path: &str, from: i64, to: i64) -> Option<(Change, Permitted)> {
         let change = Change::number(path, from, to);
-        let evaluation = self.with(&change, |search| search.permitted(|_| true))?;
-        Some((change, evaluation))
+        let permitted = self.with(&change, |search| search.permitted(|_| true))?;
+        Some((change, permitted))
     }
 
     /// Everything of the request that could be changed, numbers last.
@@ -210,7 +236,7 @@ impl<'a> Search<'a> {
         &mut self,
         known: &Known<'a>,
         parts: &[Part],
-    ) -> Vec<(Change, Evaluation)> {
+    ) -> Vec<(Change, Permitted)> {
         let mut found = Vec::new();
         for part in parts {
             if let Part::Number { path, from } = part
@@ -227,7 +253,7 @@ impl<'a> Search<'a> {
 
     /// The changes of a part that is no number which suffice. Where many do, with no consent,
     /// the first few are enough: none is smaller.
-    fn others(&mut self, known: &Known<'a>, part: &Part) -> Vec<(Change, Evaluation)> {
+    fn others(&mut self, known: &Known<'a>, part: &Part) -> Vec<(Change, Permitted)> {
         let of_context = !matches!(part, Part::Resource | Part::Principal);
         let number = matches!(part, Part::Number { .. });
         if number || of_context && !self.canon.can_help(part, &known.candidates, known) {
@@ -236,14 +262,15 @@ impl<'a> Search<'a> {
         let (mut found, mut free) = (Vec::new(), 0);
         for change in self.changes(known, part) {
             let canon = self.canon;
-            let evaluation = self.with(&change, |search| {
+            let permitted = self.with(&change, |search| {
                 search.permitted(|candidates| canon.can_help(part, candidates, known))
             });
-            let Some(evaluation) = evaluation else { continue };
-            let flip = Flip::new(vec![change.clone()], &evaluation);
-            free += usize::from(flip.approvals.is_empty());
-            let any = flip.approvals.is_empty() && matches!(change, Change::Other { .. });
-            found.push((change, evaluation));
+            let Some(permitted) = permitted else { continue };
+            let flip = Flip::new(vec![change.clone()], &permitted);
+            let is_free = flip.approvals.is_empty() && flip.besides == 0;
+            free += usize::from(is_free);
+            let any = is_free && matches!(change, Change::Other { .. });
+            found.push((change, permitted));
             if any || free == FLIPS_MAX {
                 break;
             }
@@ -315,12 +342,7 @@ impl<'a> Search<'a> {
     }
 
     /// The change to the nearest number at a path. What is tried goes outwards on both sides.
-    fn nearest(
-        &mut self,
-        known: &Known<'a>,
-        path: &str,
-        from: i64,
-    ) -> Option<(Change, Evaluation)> {
+    fn nearest(&mut self, known: &Known<'a>, path: &str, from: i64) -> Option<(Change, Permitted)> {
         let edges = self.edges(known, &Part::Number { path: path.to_owned(), from });
         let least = self.least(path);
         // What is less than nothing is as good as refused.
@@ -333,7 +355,11 @@ impl<'a> Search<'a> {
             let refused = if to < from { below } else { above };
             let nearer = if to < from { to + 1 } else { to - 1 };
             // Between edges all is one, unless a number is too great to reckon with.
-            if !edges.bent && (nearer == refused || self.try_number(path, from, nearer).is_none()) {
+            let mut is_nearer_good = || {
+                let nearer = self.try_number(path, from, nearer);
+                nearer.is_some_and(|(_, it)| it.besides <= found.1.besides)
+            };
+            if !edges.bent && (nearer == refused || !is_nearer_good()) {
                 return Some(found);
             }
             return Some(self.bisect(path, from, refused, found));
@@ -347,16 +373,16 @@ impl<'a> Search<'a> {
         path: &str,
         from: i64,
         mut refused: i64,
-        mut found: (Change, Evaluation),
-    ) -> (Change, Evaluation) {
+        mut found: (Change, Permitted),
+    ) -> (Change, Permitted) {
         while let Change::Number { to, .. } = found.0
             && refused.abs_diff(to) > 1
             && self.left > 0
         {
             let middle = refused.midpoint(to);
             match self.try_number(path, from, middle) {
-                Some(nearer) => found = nearer,
-                None => refused = middle,
+                Some(nearer) if nearer.1.besides <= found.1.besides => found = nearer,
+                Some(_) | None => refused = middle,
             }
         }
         found
@@ -384,8 +410,8 @@ impl<'a> Search<'a> {
     /// The flips by a change that was made and a second one.
     fn second(&mut self, first: &Change, rest: &[Part]) -> Vec<Flip> {
         let Some(known) = self.judge(|_| true).map(Known::new) else { return Vec::new() };
-        let both = |(second, evaluation): (Change, Evaluation)| {
-            Flip::new(vec![first.clone(), second], &evaluation)
+        let both = |(second, permitted): (Change, Permitted)| {
+            Flip::new(vec![first.clone(), second], &permitted)
         };
         self.singles(&known, rest).into_iter().map(both).collect()
     }
@@ -417,17 +443,17 @@ impl<'a> Search<'a> {
             let mut further = flip.changes.clone();
             let Some(Change::Number { from, to, .. }) = further.get_mut(place) else { continue };
             *to += if *to > *from { 1 } else { -1 };
-            let beyond = self.all_permitted(&further);
+            let beyond = self.all_permitted(&further, flip.besides);
             if let Some(Change::Number { alone, .. }) = flip.changes.get_mut(place) {
                 *alone = !beyond;
             }
         }
     }
 
-    fn all_permitted(&mut self, changes: &[Change]) -> bool {
+    fn all_permitted(&mut self, changes: &[Change], besides: usize) -> bool {
         match changes {
-            [] => self.permitted(|_| true).is_some(),
-            [first, rest @ ..] => self.with(first, |search| search.all_permitted(rest)),
+            [] => self.permitted(|_| true).is_some_and(|it| it.besides <= besides),
+            [first, rest @ ..] => self.with(first, |search| search.all_permitted(rest, besides)),
         }
     }
 }

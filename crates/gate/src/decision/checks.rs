@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use cog_base::Value;
-use cog_canon::{Canon, Duty, Evaluation, OnConflict, Request, Ruling};
+use cog_canon::{Canon, Duty, Evaluation, Obligation, OnConflict, Request, Ruling, Settings};
 
 use super::confine::confine;
 use super::folder::misplaced;
-use super::{Check, CheckName, Decision, Fact, Need, Outcome, Rule, Seen, Terms, Verdict};
+use super::{
+    Check, CheckName, Decision, Fact, Need, Outcome, Rule, Seen, Supposed, Terms, Verdict,
+};
 use crate::decision::CLOCK_BEHIND_MS_MAX;
 use crate::intent::Intent;
 use crate::snapshot::{Approval, Snapshot, TenantStatus};
@@ -16,13 +18,23 @@ struct Case<'a> {
     intent: &'a Intent,
     snapshot: &'a Snapshot,
     canon: Option<&'a Canon>,
+    supposed: &'a Supposed,
     evaluation: Option<Evaluation>,
 }
 
 /// Decide by procedure 1.
-pub(super) fn decide_v1(intent: &Intent, snapshot: &Snapshot, canon: Option<&Canon>) -> Decision {
-    let evaluation = canon.map(|canon| evaluate(canon, intent));
-    let case = Case { intent, snapshot, canon, evaluation };
+pub(super) fn decide_v1(
+    intent: &Intent,
+    snapshot: &Snapshot,
+    canon: Option<&Canon>,
+    supposed: &Supposed,
+) -> Decision {
+    let evaluation = if supposed.permits {
+        Some(permitted())
+    } else {
+        canon.map(|canon| evaluate(canon, intent))
+    };
+    let case = Case { intent, snapshot, canon, supposed, evaluation };
     let mut terms = case.terms();
     let (approval, need) = case.approval(&mut terms);
     let checks = vec![
@@ -40,6 +52,12 @@ pub(super) fn decide_v1(intent: &Intent, snapshot: &Snapshot, canon: Option<&Can
     ];
     let verdict = verdict(&checks, need);
     Decision { verdict, checks, terms }
+}
+
+/// What is supposed to be permitted, and asks for nothing.
+fn permitted() -> Evaluation {
+    let (policies, obligations, errors) = (Vec::new(), Vec::new(), Vec::new());
+    Evaluation { ruling: Ruling::Permit, policies, obligations, errors }
 }
 
 /// A failed check decides before one that asks for consent, and that before one that waits.
@@ -77,9 +95,13 @@ pub(super) fn seen<const N: usize>(facts: [(&'static str, Fact); N]) -> Seen {
 }
 
 impl Case<'_> {
+    fn settings(&self) -> Option<&Settings> {
+        self.supposed.settings.as_deref().or_else(|| self.canon.map(Canon::settings))
+    }
+
     fn identity(&self) -> Check {
         let actor = self.intent.actor().as_str();
-        let known = self.canon.is_some_and(|canon| canon.knows(actor));
+        let known = self.supposed.knows || self.canon.is_some_and(|canon| canon.knows(actor));
         let codes = ["identity.known", "identity.unknown"];
         check(CheckName::Identity, known, codes, seen([("actor", actor.into())]))
     }
@@ -121,8 +143,9 @@ impl Case<'_> {
     }
 
     fn confinement(&self) -> Check {
-        let (pass, code, read) = confine(self.intent, self.snapshot, self.canon);
-        if pass && let Some((code, read)) = misplaced(self.intent, self.snapshot, self.canon) {
+        let settings = self.settings();
+        let (pass, code, read) = confine(self.intent, self.snapshot, settings);
+        if pass && let Some((code, read)) = misplaced(self.intent, self.snapshot, settings) {
             return check(CheckName::Confinement, false, [code, code], read);
         }
         check(CheckName::Confinement, pass, [code, code], read)
@@ -153,36 +176,26 @@ impl Case<'_> {
 
     /// Limits and time windows of the permitting policies.
     fn limits(&self, evaluation: &Evaluation, check: &mut Check) {
-        let spread = &self.snapshot.spread;
-        for obligation in &evaluation.obligations {
-            let policy = &obligation.policy;
-            let broken = match &obligation.duty {
-                Duty::Receipts { per_run } => {
-                    let given = spread.receipts_by_policy.get(policy).copied().unwrap_or(0);
-                    (given >= *per_run).then(|| ("canon.limit", per_run.to_string()))
-                }
-                Duty::Sum { path, at_most } => {
-                    let key = sum_key(policy, path);
-                    let sum = spread.sums_by_policy.get(&key).copied().unwrap_or(0);
-                    let more = self.intent.at(path).and_then(Value::as_u64);
-                    let after = more.and_then(|more| sum.checked_add(more));
-                    let within = after.is_some_and(|after| after <= *at_most);
-                    (!within).then(|| ("canon.limit", format!("sum of {path} <= {at_most}")))
-                }
-                Duty::Window(window) => {
-                    let (day, minute) = self.snapshot.now.weekday_and_minute();
-                    (!window.contains(day, minute)).then(|| ("canon.window", window.to_string()))
-                }
-                Duty::Approval { .. } | Duty::Redact { .. } => None,
-            };
-            if let Some((code, limit)) = broken {
-                check.outcome = Outcome::Fail;
-                check.code = code;
-                check.read =
-                    seen([("limit", Fact::Text(limit)), ("policy", policy.as_str().into())]);
-                return;
+        let Some(broken) = broken(evaluation, self.intent, self.snapshot, self.supposed) else {
+            return;
+        };
+        check.outcome = Outcome::Fail;
+        check.code = broken.code;
+        let policy = broken.obligation.policy.as_str().into();
+        check.read = match &broken.obligation.duty {
+            Duty::Sum { path, .. } if broken.code == "canon.no_amount" => seen([
+                ("limit", Fact::Text(broken.limit)),
+                ("path", path.as_str().into()),
+                ("policy", policy),
+            ]),
+            Duty::Sum { .. }
+            | Duty::Receipts { .. }
+            | Duty::Window(_)
+            | Duty::Approval { .. }
+            | Duty::Redact { .. } => {
+                seen([("limit", Fact::Text(broken.limit)), ("policy", policy)])
             }
-        }
+        };
     }
 
     fn terms(&self) -> Terms {
@@ -281,7 +294,7 @@ impl Case<'_> {
         let mut check = check(CheckName::Interference, conflicts.is_empty(), codes, Seen::Nothing);
         if !conflicts.is_empty() {
             check.read = Seen::Conflicts(conflicts.clone());
-            let rule = self.canon.map(|canon| canon.settings().interference.on_conflict);
+            let rule = self.settings().map(|settings| settings.interference.on_conflict);
             if rule == Some(OnConflict::Wait) {
                 check.outcome = Outcome::Wait;
             }
@@ -290,14 +303,14 @@ impl Case<'_> {
     }
 
     fn envelope(&self) -> Check {
-        let Some(canon) = self.canon else {
+        let Some(settings) = self.settings() else {
             let codes = ["envelope.unknown", "envelope.unknown"];
             return check(CheckName::Envelope, false, codes, Seen::Nothing);
         };
-        let envelope = &canon.settings().envelope;
+        let envelope = &settings.envelope;
         let spread = &self.snapshot.spread;
         let resources = spread.resources.saturating_add(spread.adds);
-        let amount = spread.amount.saturating_add(amount_of(canon, self.intent));
+        let amount = spread.amount.saturating_add(amount_of(settings, self.intent));
         let own = |action: &String| action == self.intent.action();
         let together = |set: &&Vec<String>| {
             set.iter().any(own)
@@ -338,6 +351,57 @@ impl Case<'_> {
     }
 }
 
+/// A limit or time window of a permitting policy that is not kept.
+pub(crate) struct Broken<'a> {
+    pub(crate) obligation: &'a Obligation,
+    pub(crate) code: &'static str,
+    /// In words.
+    pub(crate) limit: String,
+}
+
+/// The first limit or time window that is not kept.
+pub(crate) fn broken<'a>(
+    evaluation: &'a Evaluation,
+    intent: &Intent,
+    snapshot: &Snapshot,
+    supposed: &Supposed,
+) -> Option<Broken<'a>> {
+    let spread = &snapshot.spread;
+    let mut all = evaluation.obligations.iter().filter_map(|obligation| {
+        let policy = &obligation.policy;
+        let (code, limit) = match &obligation.duty {
+            Duty::Receipts { per_run } => {
+                let given = spread.receipts_by_policy.get(policy).copied().unwrap_or(0);
+                (given >= *per_run).then(|| ("canon.limit", per_run.to_string()))
+            }
+            Duty::Sum { path, at_most } => {
+                let key = sum_key(policy, path);
+                let sum = spread.sums_by_policy.get(&key).copied().unwrap_or(0);
+                let limit = || format!("sum of {path} <= {at_most}");
+                match intent.at(path).and_then(Value::as_u64) {
+                    None => Some(("canon.no_amount", limit())),
+                    Some(more) => {
+                        let after = sum.checked_add(more);
+                        let within = after.is_some_and(|after| after <= *at_most);
+                        (!within).then(|| ("canon.limit", limit()))
+                    }
+                }
+            }
+            Duty::Window(window) => {
+                let (day, minute) = snapshot.now.weekday_and_minute();
+                (!window.contains(day, minute)).then(|| ("canon.window", window.to_string()))
+            }
+            Duty::Approval { .. } | Duty::Redact { .. } => None,
+        }?;
+        Some(Broken { obligation, code, limit })
+    });
+    let is_raised = |it: &Broken<'_>| {
+        let raised = &supposed.raised;
+        !raised.is_empty() && raised.contains(&(it.obligation.policy.clone(), it.limit.clone()))
+    };
+    all.find(|it| it.code == "canon.no_amount" || !is_raised(it))
+}
+
 /// The key of a policy's sum over a path.
 pub(crate) fn sum_key(policy: &str, path: &str) -> String {
     format!("{policy} {path}")
@@ -346,8 +410,8 @@ pub(crate) fn sum_key(policy: &str, path: &str) -> String {
 /// The money an intent moves, in minor units: the first of the canon's amount paths it has.
 /// What stands there and is no amount counts as more than anything.
 #[must_use]
-pub fn amount_of(canon: &Canon, intent: &Intent) -> u64 {
-    let paths = &canon.settings().envelope.amount_paths;
+pub fn amount_of(settings: &Settings, intent: &Intent) -> u64 {
+    let paths = &settings.envelope.amount_paths;
     let amount = paths.iter().find_map(|path| intent.at(path));
     amount.map_or(0, |amount| amount.as_u64().unwrap_or(u64::MAX))
 }

@@ -4,7 +4,7 @@
 use cog_base::Value;
 use cog_base::hosts::{Barred, Hosts, Lacks};
 use cog_base::place::{AddressKind, HTTP_PORT, HTTPS_PORT, Place};
-use cog_canon::Canon;
+use cog_canon::Settings;
 
 use super::checks::seen;
 use super::{Fact, Seen};
@@ -16,11 +16,10 @@ use crate::snapshot::{Access, Snapshot};
 pub(super) fn confine(
     intent: &Intent,
     snapshot: &Snapshot,
-    canon: Option<&Canon>,
+    settings: Option<&Settings>,
 ) -> (bool, &'static str, Seen) {
     let (kind, name) = intent.resource();
     let text = |path: &str| intent.at(path).and_then(Value::as_text);
-    let settings = canon.map(Canon::settings);
     let environment = &*intent.origin().environment;
     if let Some(listed) = settings.and_then(|it| it.environments.as_ref())
         && !listed.contains(environment)
@@ -65,7 +64,7 @@ fn confine_file(
 
 /// Whether a path is relative and plain: no `..`, no empty or `.` part but the whole, no
 /// backslash or control character.
-pub(crate) fn stays_inside(path: &str) -> bool {
+fn stays_inside(path: &str) -> bool {
     let plain = |part: &str| {
         !part.is_empty()
             && part != "."
@@ -105,28 +104,9 @@ fn confine_host(
     (admitted.is_ok(), code, read)
 }
 
-/// What would let a request to `place` go out, in words: another list, or https.
-pub(crate) fn ways_to(place: &Place, hosts: Option<&Hosts>) -> Vec<String> {
-    let user = if place.user { "if the URL held no user or password, and " } else { "" };
-    let place = Place { user: false, ..place.clone() };
-    let admits = |place: &Place| hosts.is_some_and(|hosts| hosts.admit(place).is_ok());
-    if admits(&place) {
-        return vec!["if the URL held no user or password".into()];
-    }
-    let host = &place.host;
-    let terms = terms(&place, hosts).join(", ");
-    let with = if terms.is_empty() { "" } else { " with " };
-    let mut ways = vec![format!("{user}if the canon listed the host `{host}`{with}{terms}")];
-    let port = if place.port == HTTP_PORT { HTTPS_PORT } else { place.port };
-    if !place.secure && admits(&Place { secure: true, port, ..place }) {
-        ways.push(format!("{user}if the URL began with https://"));
-    }
-    ways
-}
-
 /// What the nearest allowance of a host lacks, or what a new one must say.
-fn terms(place: &Place, hosts: Option<&Hosts>) -> Vec<String> {
-    let lacks = hosts.and_then(|hosts| hosts.nearest(place)).unwrap_or_else(|| {
+pub(crate) fn lacks_of(place: &Place, hosts: Option<&Hosts>) -> Lacks {
+    hosts.and_then(|hosts| hosts.nearest(place)).unwrap_or_else(|| {
         let public = place.address().is_none_or(|it| AddressKind::of(it) == AddressKind::Public);
         Lacks {
             port: !matches!(place.port, HTTP_PORT | HTTPS_PORT),
@@ -134,11 +114,7 @@ fn terms(place: &Place, hosts: Option<&Hosts>) -> Vec<String> {
             plain_http: !public && !place.secure,
             private: !public,
         }
-    });
-    let port = lacks.port.then(|| format!("the port {}", place.port));
-    let plain_http = lacks.plain_http.then(|| "plain_http = true".to_owned());
-    let private = lacks.private.then(|| "private = true".to_owned());
-    [port, plain_http, private].into_iter().flatten().collect()
+    })
 }
 
 fn confine_program(

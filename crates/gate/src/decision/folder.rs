@@ -1,6 +1,6 @@
 //! Where the root of an effect may stand: a workflow names its roots, the canon says where.
 
-use cog_canon::{Canon, Standing};
+use cog_canon::{Settings, Standing};
 
 use super::Seen;
 use super::checks::seen;
@@ -12,13 +12,13 @@ use crate::snapshot::Snapshot;
 pub(super) fn misplaced(
     intent: &Intent,
     snapshot: &Snapshot,
-    canon: Option<&Canon>,
+    settings: Option<&Settings>,
 ) -> Option<(&'static str, Seen)> {
     let root = intent.root()?;
     let folder = snapshot.folder.as_ref();
     let path = folder.map(|folder| folder.path.as_str());
     let beside = folder.and_then(|folder| folder.beside.as_deref());
-    let code = match canon?.settings().roots.judge(root, path, beside) {
+    let code = match settings?.roots.judge(root, path, beside) {
         Standing::Admitted => return None,
         Standing::Elsewhere => "root.elsewhere",
         Standing::Unknown => "root.not_in_canon",

@@ -223,19 +223,19 @@ fn the_reason_and_the_way_out_are_said_in_words() {
         let (intent, snapshot) = preview(&mut house, CLERK, &effect);
         let canon = house.canon.as_ref();
         let decision = decide(&intent, &snapshot, canon);
-        let ways_out = ways_out(&intent, &snapshot, canon, &decision).flips.join("\n");
+        let ways_out = ways_out(&intent, &snapshot, canon, &decision, &|_| None).flips.join("\n");
         format!("{}\n{ways_out}", reason(&decision, &intent))
     };
     expect![[r#"
         The root `invoices` may only be read.
-        if the workflow declared the root `invoices` with access: write, and if the path stayed inside the root `invoices`"#]].assert_eq(&words(effect("file.delete", r#"{"root":"invoices","path":"../x"}"#)));
+        if the workflow declared the root `invoices` with access: write, and if the path stayed inside the root `invoices`, with the approval of 1 of role:finance"#]].assert_eq(&words(effect("file.delete", r#"{"root":"invoices","path":"../x"}"#)));
     expect![[r#"
         The canon does not list the host `evil.example`.
         if the canon listed the host `evil.example`"#]]
     .assert_eq(&words(get("https://evil.example/").into()));
     expect![[r#"
         The run would move 1000001 in all, more than the 1000000 it may.
-        if the amount were at most 1000000"#]]
+        if args.document.amount_cents were at most 1000000 (it is 1000001), with the approval of 2 of role:finance"#]]
     .assert_eq(&words(pay("acme", 1_000_001).into()));
 }
 

@@ -36,7 +36,7 @@ fn another_is_refused_and_says_which_there_are() {
         reason(&decision, &intent),
         "The canon does not govern the environment `development`."
     );
-    let ways = ways_out(&intent, &snapshot, canon, &decision).flips;
+    let ways = ways_out(&intent, &snapshot, canon, &decision, &|_| None).flips;
     assert_eq!(
         ways,
         [

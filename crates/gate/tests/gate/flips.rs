@@ -47,8 +47,8 @@ fn apply(part: &str, wish: &mut Wish, snapshot: &mut Snapshot) {
         let (whole, fraction) = dollars.split_once('.').unwrap();
         snapshot.budget.limit =
             Some(number(whole) * 1_000_000 + number(&format!("{fraction:0<6}")));
-    } else if let Some(cents) = part.strip_prefix("if the amount were at most ") {
-        wish.cents = number(cents);
+    } else if let Some(cents) = part.strip_prefix("if args.document.amount_cents were at most ") {
+        wish.cents = number(cents.split(' ').next().unwrap());
     } else if part == "if it touched only what the run has touched already" {
         snapshot.spread.adds = 0;
     } else if let Some(action) = part.strip_prefix("if the run had not done ") {
@@ -68,7 +68,7 @@ fn almost(part: &str, wish: &mut Wish, snapshot: &mut Snapshot) -> bool {
         snapshot.effects.limit = snapshot.effects.limit.map(|limit| limit - 1);
     } else if part.starts_with("if the run's budget") {
         snapshot.budget.limit = snapshot.budget.limit.map(|limit| limit - 1);
-    } else if part.starts_with("if the amount") {
+    } else if part.starts_with("if args.document.amount_cents") {
         wish.cents += 1;
     } else {
         return false;
@@ -159,7 +159,7 @@ proptest! {
         }
         let intent = wish.intent(&house);
         let decision = decide(&intent, &snapshot, Some(canon));
-        let ways_out = ways_out(&intent, &snapshot, Some(canon), &decision).flips;
+        let ways_out = ways_out(&intent, &snapshot, Some(canon), &decision, &|_| None).flips;
         prop_assert_eq!(ways_out.is_empty(), !matches!(decision.verdict, Verdict::Refuse(_)));
         for flip in ways_out {
             let (mut changed, mut then) = (wish.clone(), snapshot.clone());
@@ -193,7 +193,7 @@ fn who_is_not_known_need_not_be_when_another_asks() {
     let note = effect("file.write", r#"{"root":"notes","path":"a","text":"b"}"#);
     let (intent, snapshot) = preview(&mut house, "agent:stranger", &note);
     let decision = decide(&intent, &snapshot, house.canon.as_ref());
-    let flips = ways_out(&intent, &snapshot, house.canon.as_ref(), &decision).flips;
+    let flips = ways_out(&intent, &snapshot, house.canon.as_ref(), &decision, &|_| None).flips;
     assert_eq!(flips, ["if agent:clerk asked for it (it is agent:stranger)"]);
     let (intent, snapshot) = preview(&mut house, CLERK, &note);
     assert_eq!(decide(&intent, &snapshot, house.canon.as_ref()).verdict, Verdict::Allow);

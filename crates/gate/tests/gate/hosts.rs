@@ -21,7 +21,7 @@ fn check(hosts: &str, url: &str, expected: Expect, mended: &str) {
     let (intent, snapshot) = preview(&mut house_before, CLERK, &get(url).into());
     let canon = house_before.canon.as_ref();
     let decision = decide(&intent, &snapshot, canon);
-    let flips = ways_out(&intent, &snapshot, canon, &decision).flips.join("\n");
+    let flips = ways_out(&intent, &snapshot, canon, &decision, &|_| None).flips.join("\n");
     let code = decision.failed().map(|check| check.code).unwrap_or_default();
     expected.assert_eq(&format!("{code}: {}\n{flips}\n", reason(&decision, &intent)));
     let mut after = house(mended);
@@ -103,7 +103,7 @@ fn a_user_is_named_beside_what_else_is_in_the_way() {
         let (intent, snapshot) = preview(&mut house, CLERK, &get(url).into());
         let canon = house.canon.as_ref();
         let decision = decide(&intent, &snapshot, canon);
-        ways_out(&intent, &snapshot, canon, &decision).flips
+        ways_out(&intent, &snapshot, canon, &decision, &|_| None).flips
     };
     assert_eq!(said("https://cfo@a.example/"), ["if the URL held no user or password"]);
     assert_eq!(

@@ -1,0 +1,182 @@
+//! What would mend one check that fails.
+
+use cog_base::Value;
+use cog_base::hosts::Hosts;
+use cog_base::place::Place;
+use cog_canon::{Canon, Change, Duty, Settings};
+
+use super::turn::{Case, Turn, allowance, secured};
+use crate::decision::{
+    Broken, Check, CheckName, broken, evaluate, lacks_of, sum_key, wants_network,
+};
+use crate::intent::Intent;
+use crate::snapshot::Access;
+
+/// The turns of which each mends the check or a part of it. For policies there are none here:
+/// the canon looks for those.
+pub(super) fn ways(check: &Check, case: &Case, made: &[Turn], canon: Option<&Canon>) -> Vec<Turn> {
+    let Case { intent, snapshot, supposed } = case;
+    let settings = supposed.settings.as_deref().or_else(|| canon.map(Canon::settings));
+    match check.name {
+        _ if canon.is_none() && is_for_want_of_a_canon(check) => vec![Turn::Canon],
+        CheckName::Identity => vec![Turn::Known],
+        CheckName::Tenant => vec![Turn::Active],
+        CheckName::Entitlement => vec![Turn::Entitled],
+        CheckName::Quota => vec![Turn::Effects(snapshot.effects.used.saturating_add(1))],
+        CheckName::Budget => {
+            let budget = snapshot.budget;
+            let more = Turn::Budget(budget.used.saturating_add(intent.cost().get()));
+            let left = budget.limit.unwrap_or(u64::MAX).saturating_sub(budget.used);
+            let less = number(intent, "cost_micros", left);
+            // It costs what it costs, unless it must be cheaper anyway.
+            let less = less.filter(|less| made.iter().any(|it| it.is_of_same(less)));
+            [Some(more), less].into_iter().flatten().collect()
+        }
+        CheckName::Confinement => confinement(check, case, settings),
+        CheckName::Canon => canon.map(|canon| limits(case, canon)).unwrap_or_default(),
+        CheckName::Approval => vec![Turn::Consented],
+        CheckName::Interference => vec![Turn::LeaseEnded],
+        CheckName::Envelope => envelope(check, case, settings).into_iter().collect(),
+        CheckName::Freshness => vec![Turn::Fresh],
+    }
+}
+
+fn is_for_want_of_a_canon(check: &Check) -> bool {
+    match check.name {
+        CheckName::Identity | CheckName::Canon | CheckName::Envelope => true,
+        CheckName::Confinement => {
+            matches!(
+                check.code,
+                "host.not_allowed" | "program.not_allowed" | "model.unknown" | "root.not_in_canon"
+            )
+        }
+        CheckName::Freshness => check.code == "freshness.canon_changed",
+        CheckName::Tenant
+        | CheckName::Entitlement
+        | CheckName::Quota
+        | CheckName::Budget
+        | CheckName::Approval
+        | CheckName::Interference => false,
+    }
+}
+
+fn confinement(check: &Check, case: &Case, settings: Option<&Settings>) -> Vec<Turn> {
+    let Case { intent, snapshot, .. } = case;
+    let text = |path| intent.at(path).and_then(Value::as_text);
+    let declared = |root: &str, access| Turn::Declared { root: root.to_owned(), access };
+    match check.code {
+        "environment.not_listed" => {
+            check.read.texts("listed").iter().cloned().map(Turn::Environment).collect()
+        }
+        "root.undeclared" | "root.read_only" => {
+            let reads = intent.action() == "file.read";
+            let access = if reads { Access::Read } else { Access::Write };
+            vec![declared(intent.resource().1, access)]
+        }
+        "path.leaves_root" => vec![Turn::Inside],
+        "root.not_writable" => {
+            text("args.root").map(|root| declared(root, Access::Write)).into_iter().collect()
+        }
+        "root.elsewhere" | "root.not_in_canon" => {
+            let root = intent.root().unwrap_or_default().to_owned();
+            let folder = snapshot.folder.as_ref().map(|folder| folder.path.clone());
+            vec![Turn::Admitted { root, folder }]
+        }
+        "program.not_allowed" | "program.network_not_allowed" => {
+            vec![Turn::Program { network: wants_network(intent) }]
+        }
+        "model.unknown" => vec![Turn::Model],
+        "host.user_in_url" => vec![Turn::NoUser],
+        "host.not_allowed"
+        | "host.port_not_allowed"
+        | "host.plain_http"
+        | "host.private_address" => host(intent, settings.map(|settings| &settings.hosts)),
+        _ => Vec::new(),
+    }
+}
+
+/// What would let a request go out: another list, or https.
+fn host(intent: &Intent, hosts: Option<&Hosts>) -> Vec<Turn> {
+    let url = intent.at("args.url").and_then(Value::as_text).unwrap_or_default();
+    let place = Place::of(url).filter(|place| place.host == intent.resource().1);
+    let Some(place) = place else { return Vec::new() };
+    let lacks = lacks_of(&place, hosts);
+    let port = lacks.port.then(|| format!("the port {}", place.port));
+    let plain_http = lacks.plain_http.then(|| "plain_http = true".to_owned());
+    let private = lacks.private.then(|| "private = true".to_owned());
+    let terms: Vec<_> = [port, plain_http, private].into_iter().flatten().collect();
+    let listed = Turn::Host { allowance: allowance(&place), terms: terms.join(", ") };
+    let secure = secured(url).as_deref().and_then(Place::of);
+    let is_enough = secure.zip(hosts).is_some_and(|(place, hosts)| hosts.admit(&place).is_ok());
+    [Some(listed), is_enough.then_some(Turn::Https)].into_iter().flatten().collect()
+}
+
+/// What would keep the limits and windows of the policies that permit it.
+fn limits(case: &Case, canon: &Canon) -> Vec<Turn> {
+    let Case { intent, snapshot, supposed } = case;
+    let evaluation = evaluate(canon, intent);
+    let Some(Broken { obligation, code, limit }) = broken(&evaluation, intent, snapshot, supposed)
+    else {
+        return Vec::new();
+    };
+    let policy = obligation.policy.clone();
+    let spread = &snapshot.spread;
+    match &obligation.duty {
+        Duty::Receipts { per_run } => {
+            let given = spread.receipts_by_policy.get(&policy).copied().unwrap_or(0);
+            let more = given.saturating_add(1);
+            let words =
+                format!("the policy `{policy}` let {more} through per run (it lets {per_run})");
+            vec![Turn::Raised { policy, limit, words }]
+        }
+        Duty::Sum { path, at_most } => {
+            let sum = spread.sums_by_policy.get(&sum_key(&policy, path)).copied().unwrap_or(0);
+            let left = at_most.checked_sub(sum);
+            let less = left.and_then(|left| number(intent, path, left));
+            let more = intent.at(path).and_then(Value::as_u64).filter(|_| code == "canon.limit");
+            let raised = more.map(|more| {
+                let sum = sum.saturating_add(more);
+                let words = format!(
+                    "the policy `{policy}` let {path} come to {sum} per run (it lets {at_most})"
+                );
+                Turn::Raised { policy, limit, words }
+            });
+            [less, raised].into_iter().flatten().collect()
+        }
+        Duty::Window(window) => vec![Turn::At(vec![window.clone()])],
+        Duty::Approval { .. } | Duty::Redact { .. } => Vec::new(),
+    }
+}
+
+fn envelope(check: &Check, case: &Case, settings: Option<&Settings>) -> Option<Turn> {
+    let Case { intent, snapshot, .. } = case;
+    let envelope = &settings?.envelope;
+    match check.code {
+        "envelope.resources" => Some(Turn::Touched),
+        "envelope.amount" => {
+            let left = envelope.amount_max?.saturating_sub(snapshot.spread.amount);
+            let path = envelope.amount_paths.iter().find(|path| intent.at(path).is_some())?;
+            number(intent, path, left)
+        }
+        "envelope.combination" => {
+            let done = &snapshot.spread.actions;
+            let together = |set: &&Vec<String>| {
+                let own = |action: &String| action == intent.action();
+                set.iter().any(own) && set.iter().all(|it| own(it) || done.contains(it))
+            };
+            let mut others = envelope.forbidden.iter().find(together)?.clone();
+            others.retain(|action| action != intent.action());
+            (!others.is_empty()).then_some(Turn::NotDone(others))
+        }
+        _ => None,
+    }
+}
+
+/// The number at `path` at most `most`, or nothing if it is less than nothing.
+fn number(intent: &Intent, path: &str, most: u64) -> Option<Turn> {
+    let path = path.to_owned();
+    let Value::Int(from) = intent.at(&path)? else { return Some(Turn::Whole { path, to: most }) };
+    let from = from.get();
+    let to = if from < 0 { 0 } else { i64::try_from(most).ok()? };
+    Some(Turn::Request(Change::Number { path, from, to, alone: false }))
+}

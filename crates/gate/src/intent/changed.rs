@@ -1,0 +1,93 @@
+//! The intent as it would be if one thing about it were another.
+
+use cog_base::json::Map;
+use cog_base::place::Place;
+use cog_base::{Micros, Value};
+
+use super::{Actor, Intent, Named, Parts};
+use crate::effect::digest_of;
+
+impl Intent {
+    /// The same intent with another value at a path that its context has, and with all that
+    /// follows from it; nothing when there is no such intent.
+    pub(crate) fn changed(&self, path: &str, value: &Value) -> Option<Self> {
+        let mut parts = self.parts();
+        let mut names = path.split('.');
+        let first = parts.context.get_mut(names.next()?)?;
+        let place = names.try_fold(first, |place, name| {
+            let Value::Map(members) = place else { return None };
+            members.get_mut(name)
+        })?;
+        *place = value.clone();
+        let text = || value.as_text().map(str::to_owned);
+        match path {
+            "cost_micros" => parts.cost = Micros::new(value.as_u64()?),
+            "step" => parts.step = text()?,
+            "workflow" => parts.origin.workflow = text()?,
+            "domain" => parts.origin.domain = text()?,
+            "environment" => parts.origin.environment = text()?,
+            "initiator" => parts.origin.initiator = value.as_text()?.parse().ok()?,
+            "args.url" => {
+                let host = Place::of(value.as_text()?).map(|place| place.host).unwrap_or_default();
+                set_arg(&mut parts.context, "host", &host);
+                parts.resource = Named::new("Host", &host);
+            }
+            path if Some(path) == name_path(self.resource().0) => {
+                parts.resource = Named::new(self.resource().0, value.as_text()?);
+            }
+            _ => {}
+        }
+        Some(Self::assemble(parts.digested()))
+    }
+
+    /// The same about another resource of its type, and with the arguments that name it.
+    pub(crate) fn about(&self, name: &str) -> Option<Self> {
+        let (kind, from) = self.resource();
+        if kind != "Host" {
+            return self.changed(name_path(kind)?, &name.into());
+        }
+        let (scheme, rest) = self.at("args.url")?.as_text()?.split_once("://")?;
+        self.changed("args.url", &format!("{scheme}://{}", rest.replacen(from, name, 1)).into())
+    }
+
+    /// The same, were it another who asks.
+    pub(crate) fn by(&self, actor: Actor) -> Self {
+        Self::assemble(Parts { actor, ..self.parts() })
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            origin: self.origin.clone(),
+            step: self.step.clone(),
+            actor: self.actor.clone(),
+            action: self.action.clone(),
+            resource: self.resource.clone(),
+            effect: self.effect,
+            cost: self.cost,
+            context: self.context.clone(),
+        }
+    }
+}
+
+impl Parts {
+    fn digested(mut self) -> Self {
+        self.effect = digest_of(&self.action, &self.context.get("args"));
+        self
+    }
+}
+
+/// Where the arguments name a resource of this type.
+fn name_path(kind: &str) -> Option<&'static str> {
+    match kind {
+        "Root" => Some("args.root"),
+        "Program" => Some("args.program"),
+        "Model" => Some("args.model"),
+        _ => None,
+    }
+}
+
+fn set_arg(context: &mut Map, name: &str, text: &str) {
+    if let Some(Value::Map(args)) = context.get_mut("args") {
+        args.insert(name.to_owned(), text.into());
+    }
+}
