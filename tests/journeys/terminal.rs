@@ -24,6 +24,32 @@ fn typed(folder: &Folder, arguments: &str, keys: &str) -> Answer {
     Answer::of(child.wait_with_output().unwrap())
 }
 
+/// Whether colour is unwanted by a flag or by a variable, nothing is drawn over; where it is
+/// wanted, the line that counts along is cut to the columns there are.
+#[test]
+fn the_live_line_keeps_to_its_columns_and_to_those_who_want_it() {
+    for (name, arguments, variable, drawn) in [
+        ("live", "", None, true),
+        ("live-flag", "--no-color", None, false),
+        ("live-variable", "", Some("NO_COLOR"), false),
+    ] {
+        let folder = Folder::example(name, "01-quickstart");
+        let run = format!("{} run workflow.yaml --no-input {arguments}", program().display());
+        let mut script = Command::new("script");
+        script.args(["-qefc", &format!("stty cols 30; {run}"), "/dev/null"]);
+        script.current_dir(folder.path(".")).env("COGNITIONOS_DATA", "data").env("TERM", "xterm");
+        script.env_remove("NO_COLOR").envs(variable.map(|name| (name, "1")));
+        let run = Answer::of(script.stdin(Stdio::null()).output().unwrap()).ends(8);
+        let lines: Vec<&str> = run.out.split("\u{1b}[2K").skip(1).collect();
+        assert_eq!(!lines.is_empty(), drawn, "{run}");
+        // What is drawn over goes back to the start of its line; colours take no room.
+        for line in lines.iter().filter(|line| line.ends_with('\r') && line.contains("receipt")) {
+            let bare = line.replace("\u{1b}[2m", "").replace("\u{1b}[0m", "").replace('\r', "");
+            assert!(bare.chars().count() < 30, "{bare:?} in {run}");
+        }
+    }
+}
+
 #[test]
 fn a_wrong_answer_is_told_and_asked_again() {
     let folder = Folder::example("typed-wrong", "01-quickstart");
@@ -171,6 +197,9 @@ fn what_a_model_says_forges_no_line() {
     let list = folder.cog(&["ledger", "list", "--limit", "1000"]).ends(0);
     let plan = run.out.lines().find(|line| line.contains("invoice[99]")).unwrap();
     let why = crate::program::id(plan, "pln").unwrap();
+    let shown = folder.cog(&["ledger", "show", &why]).ends(0);
+    assert!(shown.out.contains(r"\u202e\u200b"), "{shown}");
+    cog_base::json::parse(&shown.out).unwrap();
     let why = folder.cog(&["why", &why]).ends(0);
     let json = folder.cog(&["ledger", "list", "--limit", "1000", "--json"]).ends(0);
     for answer in [&run, &why] {
@@ -258,6 +287,8 @@ fn what_is_said_wrongly_is_told_with_what_would_be_right() {
         let run = folder.cog(&["run", "workflow.yaml", "--environment", name]).ends(2);
         run.says(&["an environment is named by a-z first"]);
     }
+    let twice = ["run", "workflow.yaml", "-i", "folder=a", "--input", "folder=invoices"];
+    folder.cog(&twice).ends(2).says(&["`folder` is given twice", "one --input folder=VALUE"]);
     folder.cog(&["run", "/dev/zero"]).ends(2).says(&["it is a device, not a file"]);
     folder.cog(&["doctor", "--data", "/proc/cognitionos"]).ends(1).says(&["cannot be made"]);
     let none = ["approvals", "reject", "apr_x", "--as", "user:cfo", "--reason", " "];

@@ -24,10 +24,9 @@ Examples:
   cognitionos why dny_01j…
   cognitionos ledger verify
 
-Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 not authenticated, 4 refused by policy,
-5 limit or quota, 6 timeout, 7 conflict, 8 waiting for approval or a signal, or
-paused, 130 interrupted, 143 ended
-by SIGTERM.")]
+Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 not authenticated, 4 refused by policy, \
+5 limit or quota, 6 timeout, 7 conflict, 8 waiting for approval or a signal, or paused, \
+130 interrupted, 143 ended by SIGTERM.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) common: Common,

@@ -85,6 +85,12 @@ pub(crate) fn is_plain() -> bool {
     env("NO_COLOR").is_some() || env("TERM").is_some_and(|term| term == "dumb")
 }
 
+/// How many columns the terminal has that standard output goes to.
+pub(crate) fn width() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col)
+}
+
 /// Whether standard output is a terminal.
 pub(crate) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()

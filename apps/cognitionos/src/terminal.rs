@@ -11,7 +11,7 @@ use cog_base::words::shown;
 
 use crate::cli::Common;
 use crate::failure::Told;
-use crate::system::{is_error_terminal, is_interactive, is_plain, is_terminal};
+use crate::system::{is_error_terminal, is_interactive, is_plain, is_terminal, width};
 
 /// How to speak to whoever started the program.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ impl Terminal {
             json: common.json,
             quiet: common.quiet,
             interactive: is_interactive() && !common.no_input && !common.json,
-            live: terminal && !is_plain() && !common.json && !common.quiet,
+            live: terminal && wanted && !common.json && !common.quiet,
             colour: terminal && wanted,
             error_colour: is_error_terminal() && wanted,
             unsaid: OnceCell::new(),
@@ -153,7 +153,12 @@ impl Terminal {
     pub(crate) fn status(&self, line: &str) {
         if self.live {
             let mut out = std::io::stdout();
-            let line = printable(line, self.colour);
+            let line = match width() {
+                // The last column stays free: some terminals begin a new line there.
+                Some(columns) => cut(line, usize::from(columns).saturating_sub(1)),
+                None => line.to_owned(),
+            };
+            let line = printable(&line, self.colour);
             let _ = write!(out, "\r\u{1b}[2K{line}").and_then(|()| out.flush());
         }
     }
@@ -213,14 +218,26 @@ fn printable(text: &str, colour: bool) -> String {
     sent
 }
 
+/// As much of a line as has room in so many columns.
+fn cut(line: &str, columns: usize) -> String {
+    let mut left = columns;
+    let fits = |c: &char| {
+        let is_mark = sequence(*c).is_some();
+        let fits = is_mark || left > 0;
+        left = left.saturating_sub(usize::from(!is_mark));
+        fits
+    };
+    line.chars().filter(fits).collect()
+}
+
 /// JSON whose texts cannot steer a terminal either; it is the same value.
-fn escaped(json: &str) -> String {
+pub(crate) fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     let mut buffer = [0; 4];
     for c in json.chars() {
         let piece = c.encode_utf8(&mut buffer);
         // Only texts hold such characters, and there JSON can spell them.
-        if c.is_ascii() || shown(piece) == *piece {
+        if c.is_ascii() || shown(piece) == *piece && sequence(c).is_none() {
             text.push(c);
             continue;
         }
@@ -251,6 +268,17 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_cut_to_the_columns_there_are() {
+        let line = Terminal::for_words().tint(Tone::Faint, "  38 · open");
+        for (columns, expected) in
+            [(0, ""), (6, "  38 ·"), (11, "  38 · open"), (99, "  38 · open")]
+        {
+            assert_eq!(printable(&cut(&line, columns), false), expected, "{columns}");
+            assert!(cut(&line, columns).ends_with(END), "{columns}");
+        }
+    }
+
+    #[test]
     fn nothing_from_outside_steers_the_terminal() {
         for hostile in ["\u{1b}[2J", "\u{9b}1A", "\r", "\u{202e}", "\u{200b}", "\u{7f}", "\u{fdd0}"]
         {
@@ -270,5 +298,6 @@ mod tests {
         let json = escaped(&value.to_string());
         assert_eq!(json, r#""a\u009b\u202e\udb40\udc41ü""#);
         assert_eq!(cog_base::json::parse(&json).ok(), Some(value));
+        assert_eq!(escaped("\"\u{fdd0}\""), r#""\ufdd0""#);
     }
 }

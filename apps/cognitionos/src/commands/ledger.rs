@@ -25,7 +25,7 @@ use crate::failure::{Exit, Failure};
 use crate::folders;
 use crate::given;
 use crate::home::{Home, told};
-use crate::terminal::{Terminal, Tone, plain};
+use crate::terminal::{Terminal, Tone, escaped, plain};
 
 pub(crate) fn ledger(
     command: &LedgerCommand,
@@ -261,7 +261,8 @@ pub(crate) fn pretty(value: &Value, depth: usize) -> String {
     match value {
         Value::Map(members) if !members.is_empty() => {
             let lines = members.iter().map(|(name, value)| {
-                format!("{pad}{}: {}", Value::from(name.as_str()), pretty(value, depth + 1))
+                let name = escaped(&Value::from(name.as_str()).to_string());
+                format!("{pad}{name}: {}", pretty(value, depth + 1))
             });
             format!("{{\n{}\n{close}}}", lines.collect::<Vec<_>>().join(",\n"))
         }
@@ -275,6 +276,6 @@ pub(crate) fn pretty(value: &Value, depth: usize) -> String {
         | Value::Float(_)
         | Value::Text(_)
         | Value::List(_)
-        | Value::Map(_) => plain(&value.to_string()),
+        | Value::Map(_) => escaped(&value.to_string()),
     }
 }
