@@ -163,6 +163,11 @@ fn a_run_that_has_ended_has_ended_whatever_was_erased() {
     folder.cog(&["ledger", "erase", "northwind-cleaning-5521.txt", "--as", "user:cfo"]).ends(0);
     folder.cog(&["run", "--resume", &run]).ends(7).says(&["has ended"]);
     folder.cog(&cancel(&run, REASON, "user:operator")).ends(7).says(&["has ended"]);
+    folder.cog(&["signal", &run, "go"]).ends(7).says(&["has ended"]);
+    for hold in ["pause", "unpause"] {
+        folder.cog(&[hold, &run, "--reason", REASON]).ends(7).says(&["has ended"]);
+    }
+    folder.cog(&["why", &run]).ends(0).says(&["cannot be told: the run cannot be rebuilt"]);
 }
 
 #[test]

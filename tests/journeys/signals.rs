@@ -57,7 +57,7 @@ fn a_run_goes_on_when_its_signal_came_and_takes_it_once() {
         .ends(0)
         .says(&["user:shop sent the signal `payment` (evt-7)", "ada"]);
     folder.cog(&["ledger", "list"]).ends(0).says(&["payment evt-7"]);
-    send("null", "evt-9").ends(7).says(&["the run has ended"]);
+    send("null", "evt-9").ends(7).says(&["has ended"]);
     folder.holds();
 }
 
@@ -100,7 +100,7 @@ fn a_paused_run_goes_on_when_it_is_let() {
     let payload = r#"{"order":7,"by":"ada"}"#;
     folder.cog(&["signal", &run, "payment", "--payload", payload]).ends(0);
     folder.cog(&["run", "--resume", &run]).ends(0);
-    hold("pause").ends(7).says(&["it has ended"]);
+    hold("pause").ends(7).says(&["has ended"]);
     folder.cog(&["pause", &run]).ends(2);
     let both = folder.entries("session.paused").len() + folder.entries("session.unpaused").len();
     assert_eq!(both, 2);

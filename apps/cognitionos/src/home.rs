@@ -177,6 +177,21 @@ impl Home {
         Ok(entries.iter().find(|entry| is(entry)).map(Entry::seq))
     }
 
+    /// The records of a run that somebody wants something of: it is open.
+    ///
+    /// # Errors
+    /// When it has ended, whatever of it was erased since; and when a body is missing that no
+    /// entry accounts for.
+    pub(crate) fn open_records(&self, run: RunId) -> anyhow::Result<Vec<Record>> {
+        let records = self.records(run)?;
+        if records.last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
+            let message = format!("{run} has ended; a sealed run cannot go on");
+            return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")));
+        }
+        self.complete(&records)?;
+        Ok(records)
+    }
+
     /// Refuse a run of which there is no entry.
     pub(crate) fn knows(&self, run: RunId) -> anyhow::Result<()> {
         let one = Select { limit: 1, ..Select::session(run) };
@@ -207,7 +222,7 @@ impl Home {
     }
 
     /// Refuse records of which a body is missing that no entry accounts for.
-    pub(crate) fn complete(&self, records: &[Record]) -> anyhow::Result<()> {
+    fn complete(&self, records: &[Record]) -> anyhow::Result<()> {
         let is_absent = |it: &&Record| it.body.is_none() && it.entry.commit().is_some();
         let mut absent = records.iter().filter(is_absent).peekable();
         if absent.peek().is_none() {

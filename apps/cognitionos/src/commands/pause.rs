@@ -81,7 +81,7 @@ pub(crate) fn decide(
         let kinds = [if pauses { Kind::SessionPaused } else { Kind::SessionUnpaused }];
         return Ok(document(home.newest(run, &kinds, |_| true)?.unwrap_or_default(), true));
     }
-    let history = replay_run(&home.records(run)?).map_err(|error| {
+    let history = replay_run(&home.open_records(run)?).map_err(|error| {
         let message = format!("{run} cannot be rebuilt: {error}");
         Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
     })?;

@@ -27,7 +27,6 @@ use cog_engine::{Driver, Engine, Input, Record, Resumption, Sealed, Settings, St
 use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::{Access, TenantStatus};
-use cog_ledger::Kind;
 use tokio::runtime::Handle;
 use verify::open_file;
 
@@ -204,15 +203,7 @@ pub(crate) fn prepare(
             "mend these places; docs/guide/workflow.md says what can stand there",
         )
     })?;
-    let mut given = BTreeMap::new();
-    for input in &args.input {
-        let (name, value) = input.split_once('=').ok_or_else(|| {
-            let known: Vec<_> = flow.inputs.keys().map(String::as_str).collect();
-            let known = format!("--input NAME=VALUE; the workflow has: {}", known.join(", "));
-            Failure::advise(Exit::BadInput, format!("`--input {input}` has no value"), known)
-        })?;
-        given.insert(name.to_owned(), value.to_owned());
-    }
+    let given = given_inputs(args, &flow)?;
     let bad = |errors: &dyn std::fmt::Display| Failure::told(Exit::BadInput, errors);
     let inputs = flow.bind(&given).map_err(|errors| {
         let missing = flow.inputs.iter().find(|(name, input)| {
@@ -275,6 +266,30 @@ fn namer(path: &str, given: &BTreeMap<String, String>, inputs: &Map) -> Named {
     by_default.map_or(Named::File, |(input, _)| Named::Default(input.clone()))
 }
 
+/// The inputs that are given, each once.
+fn given_inputs(
+    args: &Beginning,
+    flow: &cog_flow::Flow,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut given = BTreeMap::new();
+    for input in &args.input {
+        let (name, value) = input.split_once('=').ok_or_else(|| {
+            let known: Vec<_> = flow.inputs.keys().map(String::as_str).collect();
+            let known = format!("--input NAME=VALUE; the workflow has: {}", known.join(", "));
+            Failure::advise(Exit::BadInput, format!("`--input {input}` has no value"), known)
+        })?;
+        if given.insert(name.to_owned(), value.to_owned()).is_some() {
+            let message = format!("the input `{name}` is given twice");
+            return Err(Failure::advise(
+                Exit::BadInput,
+                message,
+                format!("one --input {name}=VALUE"),
+            ));
+        }
+    }
+    Ok(given)
+}
+
 fn read_workflow(file: &Path) -> anyhow::Result<String> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::advise(
@@ -303,13 +318,7 @@ fn prepare_resume(
     common: &Common,
 ) -> anyhow::Result<Plan> {
     let run = given::run(run)?;
-    let records = home.records(run)?;
-    // A run that has ended needs nothing any more, whatever of it was erased since.
-    if records.last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
-        let message = format!("{run} has ended; a sealed run cannot go on");
-        return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")));
-    }
-    home.complete(&records)?;
+    let records = home.open_records(run)?;
     let history = replay_run(&records).map_err(|error: Mismatch| {
         let message = format!("{run} cannot be resumed: {error}");
         Failure::advise(Exit::Failed, message, "cognitionos ledger verify")

@@ -46,7 +46,7 @@ pub(crate) fn decide(way: &Way<'_>, run: RunId, sent: &Sent) -> anyhow::Result<V
         let seq = home.newest(run, &[Kind::Signal], is_it)?.filter(|_| !again);
         return Ok(document(run, signal, seq, true));
     }
-    let history = replay_run(&home.records(run)?).map_err(|error| {
+    let history = replay_run(&home.open_records(run)?).map_err(|error| {
         let message = format!("{run} cannot be rebuilt: {error}");
         Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
     })?;
