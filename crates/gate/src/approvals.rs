@@ -60,6 +60,16 @@ pub enum NotCounted {
     /// It was answered.
     #[error("the request was already answered")]
     Answered,
+    /// Who answers has agreed, and others have not yet.
+    #[error("`{who}` has agreed already; it takes {more} more of {of}")]
+    AgreedBefore {
+        /// Who.
+        who: String,
+        /// How many more it takes.
+        more: u64,
+        /// Of whom.
+        of: String,
+    },
     /// Its time is over.
     #[error("the request expired at {0}; `run --resume` asks anew")]
     Expired(Timestamp),
@@ -191,8 +201,12 @@ impl Approvals {
     ) -> Result<&Request, NotCounted> {
         let request = self.get(id).ok_or_else(|| NotCounted::Unknown(id.to_string()))?;
         let name = who.as_str();
-        if !request.is_open() || request.granted.contains(name) {
+        if !request.is_open() {
             return Err(NotCounted::Answered);
+        }
+        if request.granted.contains(name) {
+            let (who, of) = (name.to_owned(), request.need.of.join(" or "));
+            return Err(NotCounted::AgreedBefore { who, more: request.missing(), of });
         }
         if request.is_expired(now) {
             let expired =
@@ -252,7 +266,13 @@ impl Request {
     /// Whether it waits for an answer.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.rejected.is_none() && (self.granted.len() as u64) < self.need.count
+        self.rejected.is_none() && self.missing() > 0
+    }
+
+    /// How many more people must agree.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.need.count.saturating_sub(self.granted.len() as u64)
     }
 
     /// Whether no answer counts any more.

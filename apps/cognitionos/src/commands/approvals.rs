@@ -192,8 +192,23 @@ fn answer(
     let text = |name| document.get(name).and_then(Value::as_text).unwrap_or_default();
     let seq = document.get("entry").and_then(Value::as_u64).unwrap_or_default();
     terminal.say(&format!("{} by {}, entry {seq}", text("verdict"), text("by")));
-    goes_on(&document, terminal);
+    if !still_takes(id, &document, terminal) {
+        goes_on(&document, terminal);
+    }
     Ok(Exit::Done)
+}
+
+/// Say how many more must agree, if some must.
+fn still_takes(id: ApprovalId, document: &Value, terminal: &Terminal) -> bool {
+    let texts = |name| document.get(name).and_then(Value::as_list).unwrap_or_default();
+    let texts = |name| texts(name).iter().filter_map(Value::as_text).collect::<Vec<_>>();
+    let missing = document.get("missing").and_then(Value::as_u64).unwrap_or_default();
+    if missing > 0 {
+        terminal.say(&format!("  it takes {missing} more of {}", texts("of").join(" or ")));
+        let other = texts("others").first().copied().unwrap_or("user:NAME");
+        terminal.note(&format!("next: cognitionos approvals approve {id} --as {other}"));
+    }
+    missing > 0
 }
 
 /// Take an answer to a request, and say in a document what came of it.
@@ -253,11 +268,16 @@ pub(crate) fn decide(
         }
     };
     let word = if verdict.is_ok() { "approved" } else { "rejected" };
+    let missing = if verdict.is_ok() { request.missing().saturating_sub(1) } else { 0 };
+    let others = people(request, &canon).into_iter().filter(|other| *other != who.as_str());
     Ok(Value::map([
         ("id", Value::from(id)),
         ("verdict", word.into()),
         ("by", who.as_str().into()),
         ("entry", seq.into()),
+        ("missing", missing.into()),
+        ("of", Value::list(request.need.of.iter().map(String::as_str))),
+        ("others", Value::list(others)),
         ("run", run.into()),
         ("under_way", way.live(run).is_some().into()),
     ]))
@@ -295,12 +315,12 @@ fn not_counted(error: &NotCounted, request: &Request, canon: &Canon) -> anyhow::
         | NotCounted::StepExpired(_)
         | NotCounted::Withdrawn(_)
         | NotCounted::CanonChanged => resume(),
-        NotCounted::OwnRequest(_) | NotCounted::NotOfGroup { .. } => {
-            match people(request, canon).first() {
-                Some(who) => format!("--as somebody of those who may, such as {who}"),
-                None => "there is nobody left who may: the canon's facts name too few".to_owned(),
-            }
-        }
+        NotCounted::AgreedBefore { .. }
+        | NotCounted::OwnRequest(_)
+        | NotCounted::NotOfGroup { .. } => match people(request, canon).first() {
+            Some(who) => format!("--as somebody of those who may, such as {who}"),
+            None => "there is nobody left who may: the canon's facts name too few".to_owned(),
+        },
     };
     Failure::advise(Exit::Refused, error, advice)
 }
