@@ -30,11 +30,17 @@ fn a_change_takes_a_proposal_and_somebody_else() {
     act("approve", &id, "user:head-of-lab").ends(0);
     act("activate", &id, "user:head-of-lab").ends(4);
     act("approve", &id, "user:controller").ends(0);
-    act("approve", &id, "user:controller").ends(4);
+    let next = format!("cognitionos canon activate {id}");
+    act("approve", &id, "user:controller").ends(4).says(&[&next]);
     act("activate", &id, "user:nobody").ends(4);
     act("activate", &id, "user:head-of-lab").ends(0);
     act("activate", &id, "user:head-of-lab").ends(2).says(&[&id, "activated already", "in force"]);
     act("approve", &id, "user:controller").ends(2);
+    let old = text(&folder.entries("canon.proposed")[0], &["data", "base"]).to_owned();
+    let short = &old["sha256:".len()..][..12];
+    let diff = folder.cog(&["canon", "diff", short, "active"]).ends(0);
+    assert_eq!(diff.out, folder.cog(&["canon", "diff", &old, "active"]).ends(0).out);
+    folder.cog(&["canon", "diff", "0123456789ab", "active"]).ends(2).says(&["no canon"]);
 
     let run = folder.cog(&["run", "workflow.yaml"]).ends(0);
     run.says(&["ordered: gloves, centrifuge-rotor", "refused: solvent-waste-tank"]);

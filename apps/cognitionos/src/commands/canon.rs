@@ -3,11 +3,14 @@
 mod change;
 mod diff;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use cog_base::words::counted;
 use cog_base::{Digest, Value};
 use cog_canon::{Canon, TestReport};
+use cog_ledger::Kind;
+use cog_store::Select;
 
 use self::change::{Deed, change, list, propose};
 use super::replay::{all_runs, show_impact};
@@ -123,15 +126,32 @@ fn named(name: &str, data: &Path) -> anyhow::Result<Canon> {
         let advice = "a folder with a canon.toml, `active`, or a digest: cognitionos canon list";
         Failure::advise(Exit::BadInput, message, advice)
     };
-    if name != "active" && name.parse::<Digest>().is_err() {
+    let is_short = name.len() >= SHORT && name.bytes().all(|it| it.is_ascii_hexdigit());
+    if name != "active" && !is_short && name.parse::<Digest>().is_err() {
         return Err(bad(format!("`{name}` is no canon folder, not `active` and no digest")));
     }
     let home = Home::read(data)?;
     let digest = match name.parse::<Digest>() {
         Ok(digest) => digest,
+        Err(_) if is_short => begun(&home, name)?
+            .ok_or_else(|| bad(format!("no canon, or more than one, begins with `{name}`")))?,
         Err(_) => the_one_in_force(&home)?,
     };
     home.canon(digest)?.ok_or_else(|| bad(format!("no canon {digest} is kept here")))
+}
+
+/// How many characters of a digest lists show.
+const SHORT: usize = 12;
+
+/// The one version of this ledger whose digest begins so.
+fn begun(home: &Home, name: &str) -> anyhow::Result<Option<Digest>> {
+    let mut digests = BTreeSet::new();
+    let kinds = vec![Kind::CanonActivated, Kind::CanonProposed];
+    home.each(Select { kinds, ..Select::default() }, |entry| {
+        let digest = entry.text("digest").and_then(|digest| digest.parse::<Digest>().ok());
+        digests.extend(digest.filter(|it| it.to_string().starts_with(&format!("sha256:{name}"))));
+    })?;
+    Ok(digests.first().copied().filter(|_| digests.len() == 1))
 }
 
 fn the_one_in_force(home: &Home) -> anyhow::Result<Digest> {

@@ -253,11 +253,18 @@ fn refused(
     let propose = "cognitionos canon propose DIR --as user:NAME";
     let approve = proposal.map(|it| format!("cognitionos canon approve {} --as {whom}", it.id));
     let approve = approve.unwrap_or_else(|| LIST.to_owned());
+    let is_enough = proposal.zip(current).is_some_and(|(proposal, current)| {
+        let by: Vec<_> = proposal.approved_by.iter().map(String::as_str).collect();
+        current.settings().change.admits(current, &proposal.by, &by).is_ok()
+    });
+    let activate =
+        proposal.map(|it| format!("cognitionos canon activate {} --as user:NAME", it.id));
     let (exit, advice) = match &error {
         NotChanged::InForce(_) => (Exit::Conflict, propose.to_owned()),
         NotChanged::BaseMoved(_) => (Exit::Conflict, format!("{propose}, from the one in force")),
         NotChanged::NoChange => (Exit::Conflict, LIST.to_owned()),
         NotChanged::Unknown(_) | NotChanged::Closed { .. } => (Exit::BadInput, LIST.to_owned()),
+        NotChanged::Twice(_) if is_enough => (Exit::Refused, activate.unwrap_or(approve)),
         NotChanged::Rule(_) | NotChanged::Twice(_) => (Exit::Refused, approve),
         NotChanged::NotAPerson(_) => (Exit::Refused, format!("--as a person, such as {whom}")),
         NotChanged::NotOfGroup { .. } => {
