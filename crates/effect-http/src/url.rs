@@ -9,9 +9,10 @@ use crate::exchange::failure;
 
 /// An endpoint's URL that is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{url}` is not the http or https URL of an endpoint")]
+#[error("`{url}` {why}")]
 pub struct BadEndpoint {
     url: String,
+    why: &'static str,
 }
 
 /// The list that allows exactly the scheme, host and port of `url`, which may be private,
@@ -20,7 +21,15 @@ pub struct BadEndpoint {
 /// # Errors
 /// [`BadEndpoint`] when `url` is not an absolute http or https URL, or holds a user.
 pub fn endpoint(url: &str) -> Result<Hosts, BadEndpoint> {
-    let bad = || BadEndpoint { url: url.chars().take(200).collect() };
+    let bad = || {
+        let has_user = Url::parse(url).is_ok_and(|url| place(&url).is_some_and(|it| it.user));
+        let why = if has_user {
+            "holds a user or a password"
+        } else {
+            "is not the http or https URL of an endpoint"
+        };
+        BadEndpoint { why, url: url.chars().take(200).collect() }
+    };
     let place = parse(url).ok().and_then(|url| place(&url)).ok_or_else(bad)?;
     let allowance = Allowance {
         host: place.host,
@@ -164,7 +173,8 @@ mod tests {
         let plain = Place::of("http://models.example:443/v1").unwrap();
         assert_eq!(hosts.admit(&plain), Err(Barred::PlainHttp));
         for bad in ["localhost:11434", "", "file:///v1", "https://key@models.example/v1"] {
-            assert!(endpoint(bad).is_err(), "{bad}");
+            let error = endpoint(bad).unwrap_err().to_string();
+            assert_eq!(error.ends_with("holds a user or a password"), bad.contains('@'), "{error}");
         }
     }
 }
