@@ -68,8 +68,11 @@ fn two_of_a_group_are_two_people() {
     let parked = folder.cog(&["run", "workflow.yaml"]).ends(8);
     let (run, request) = (parked.id("run"), parked.id("apr"));
     let approve = |who| folder.cog(&["approvals", "approve", &request, "--as", who]);
-    approve("user:cfo").ends(0);
-    approve("user:cfo").ends(4);
+    let next = format!("next: cognitionos approvals approve {request} --as user:controller");
+    let first = approve("user:cfo").ends(0).says(&["it takes 1 more of role:finance", &next]);
+    assert!(!first.err.contains("--resume"), "{first}");
+    let again = approve("user:cfo").ends(4);
+    again.says(&["`user:cfo` has agreed already; it takes 1 more", "user:controller"]);
     folder.cog(&["approvals", "list"]).ends(0).says(&["needs 2", "has 1"]);
     folder.cog(&["run", "--resume", &run]).ends(8);
     approve("user:controller").ends(0);
@@ -168,5 +171,6 @@ fn an_approval_is_bound_to_the_canon_it_was_asked_under() {
     change_the_limit(&folder);
     let late = ["approvals", "approve", &request, "--as", "user:cfo"];
     folder.cog(&late).ends(7).says(&["the canon changed since", "--resume"]);
+    folder.cog(&["why", &request]).ends(0).says(&["The canon changed since: no answer counts"]);
     asked_again_then_paid(&folder, &run, &request);
 }

@@ -36,3 +36,4 @@ mod program;
 mod roots;
 mod signals;
 mod terminal;
+mod told;

@@ -37,11 +37,13 @@ fn every_command_speaks_json() {
     assert_eq!(head.get("size"), Some(&(entries.len() as u64).into()));
     for id in ["0", &request] {
         assert!(!json(&["ledger", "show", id]).ends(0).jsons().is_empty());
-        assert!(!json(&["why", id]).ends(0).jsons().is_empty());
     }
-    for id in ids(&entries) {
-        assert!(!json(&["why", id]).ends(0).jsons().is_empty());
+    for id in ids(&entries).into_iter().chain(["0", &run]) {
+        json(&["why", id]).ends(0).json();
     }
+    let why = json(&["why", &request]).ends(0).json();
+    let answers = why.get("further").and_then(Value::as_list).unwrap();
+    assert_eq!(text(&answers[0], &["kind"]), "approval.granted");
     for arguments in [
         &["replay"][..],
         &["replay", "--canon", "canon"],

@@ -314,12 +314,15 @@ impl Active {
             return None;
         }
         let approvals = self.waits_for();
-        let listening = self.listening.iter();
-        let signals: Vec<_> =
-            listening.map(|(step, name)| (step.to_string(), name.clone())).collect();
+        let signals = self.signals_awaited();
         let paused = self.paused.clone().filter(|_| self.is_paused());
         let waits = !approvals.is_empty() || !signals.is_empty() || paused.is_some();
         waits.then_some(Waits { approvals, signals, paused })
+    }
+
+    /// The steps that wait for a signal, each with its name.
+    pub(crate) fn signals_awaited(&self) -> Vec<(String, String)> {
+        self.listening.iter().map(|(step, name)| (step.to_string(), name.clone())).collect()
     }
 
     /// The requests it waits for.

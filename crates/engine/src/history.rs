@@ -85,6 +85,8 @@ pub struct History {
     selection: Option<Value>,
     /// Whose data its effects hold so far.
     pub(crate) subjects: BTreeSet<String>,
+    /// The steps that failed by themselves, and why.
+    fell: Vec<(StepPath, String)>,
 }
 
 /// A timer that was armed: when, and for how long.
@@ -145,6 +147,7 @@ impl History {
             now: entry.at(),
             selection: None,
             subjects: BTreeSet::new(),
+            fell: Vec::new(),
         };
         history.active.tally.add(entry);
         history.take(actions);
@@ -355,10 +358,12 @@ impl History {
         let Some((step, message)) = note.split_once(": ") else { return };
         let Ok(step) = step.parse::<StepPath>() else { return };
         if self.active.asks.remove(&step).is_some() {
+            self.fell.push((step.clone(), message.to_owned()));
             return self.apply(unasked(&step));
         }
         if self.active.wanted.remove(&step).is_some() {
             let (code, message) = ("step.invalid".to_owned(), message.to_owned());
+            self.fell.push((step.clone(), message.clone()));
             let error = cog_flow::StepError { code, message, transient: false };
             self.apply(Event::Failed { step, error });
         }
@@ -415,11 +420,8 @@ impl History {
                 Todo::Question(step, ms) | Todo::Timer(step, ms) | Todo::Listen(step, Some(ms)) => {
                     self.armed.insert(step, Armed { at: self.now, ms });
                 }
-                Todo::Effect(_)
-                | Todo::Choice(_)
-                | Todo::Listen(_, None)
-                | Todo::Withdraw(_)
-                | Todo::Fell(..) => {}
+                Todo::Effect(_) | Todo::Choice(_) | Todo::Listen(_, None) | Todo::Withdraw(_) => {}
+                Todo::Fell(step, error) => self.fell.push((step, error.message)),
             }
         }
     }
@@ -435,6 +437,12 @@ impl History {
 
     pub(crate) fn intent_of(&self, receipt: ReceiptId) -> Option<&Intent> {
         self.intents.get(&receipt)
+    }
+
+    /// The steps that failed by themselves, in order, each with why: an expression that could
+    /// not be evaluated, arguments that make no effect. What failed of an effect says its outcome.
+    pub fn fell(&self) -> impl Iterator<Item = (&StepPath, &str)> {
+        self.fell.iter().map(|(step, message)| (step, message.as_str()))
     }
 
     /// How the run ended, if it has: status and output.
@@ -479,6 +487,12 @@ impl History {
     #[must_use]
     pub fn waits_for(&self) -> Vec<ApprovalId> {
         self.active.waits_for()
+    }
+
+    /// The steps that wait for a signal, each with its name.
+    #[must_use]
+    pub fn signals_awaited(&self) -> Vec<(String, String)> {
+        self.active.signals_awaited()
     }
 
     /// The workflow's name.

@@ -49,8 +49,16 @@ impl Active {
         // A message that no step will ever take is a mistake of whoever sends it.
         if !self.flow.signals.contains(&signal.name) {
             let known: Vec<_> = self.flow.signals.iter().map(String::as_str).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let message = format!("its steps wait for {known}, and not for `{}`", signal.name);
+            let message = match known.as_slice() {
+                [] => "none of its steps waits for a signal".to_owned(),
+                known => {
+                    format!(
+                        "its steps wait for {}, and not for `{}`",
+                        known.join(", "),
+                        signal.name
+                    )
+                }
+            };
             return Hearing::Refused(message);
         }
         match self.signals.get(&signal.id) {

@@ -70,7 +70,9 @@ impl NotUndone {
             let at = text("step").unwrap_or(LEVEL);
             let step = at.split_once(&format!(".{LEVEL}")).map_or(at, |(step, _)| step).to_owned();
             let why = text("message").or(text("reason")).unwrap_or_default();
-            Self { step, why: format!("{at}: {why}") }
+            // A step that undoes stands below the one that it undoes, but for those of the run.
+            let why = if step == at { why.to_owned() } else { format!("{at}: {why}") };
+            Self { step, why }
         };
         list.unwrap_or_default().iter().map(one).collect()
     }

@@ -223,15 +223,17 @@ impl One<'_> {
             Came::Differs => terminal.tint(Tone::Bad, "differs"),
         };
         let entries = counted(records.len() as u64, "entry", "entries");
+        let (do_follow, do_not) =
+            if records.len() == 1 { ("follows", "does not") } else { ("follow", "do not") };
         let follow = match &self.trace {
-            Ok(()) => format!("{entries} follow from definition and inputs"),
+            Ok(()) => format!("{entries} {do_follow} from definition and inputs"),
             Err(Mismatch::NoBody { seq, .. }) => {
                 let before = records.iter().filter(|it| it.entry.seq() < *seq).count();
                 format!(
                     "{before} of {entries} follow from definition and inputs, up to entry {seq}"
                 )
             }
-            Err(_) => format!("{entries} do not follow from definition and inputs"),
+            Err(_) => format!("{entries} {do_not} follow from definition and inputs"),
         };
         let all = counted(self.replayed.len() as u64, "decision", "decisions");
         let (run, same) = (self.run, self.same());

@@ -1,6 +1,9 @@
 //! `why`: the story of one id, in words that a person outside engineering understands.
 
+mod failed;
+mod people;
 mod run;
+mod waits;
 
 use cog_base::id::RunId;
 use cog_base::json::Map;
@@ -28,28 +31,36 @@ pub(crate) fn why(args: &WhyArgs, common: &Common, terminal: &Terminal) -> anyho
         records.push(home.record(entry)?);
     }
     let mut exit = Exit::Done;
+    let mut documents = Vec::new();
     for record in &records {
         let gone = home.gone(record)?;
         if gone.as_ref().is_some_and(|(_, is_damage)| *is_damage) {
             exit = Exit::Failed;
         }
         if terminal.json {
-            terminal.emit(&json(record, gone.map(|(why, _)| why)));
-        } else {
-            let alone = records.len() == 1;
-            let about = if alone { receipt_of(&home, record)? } else { None };
-            tell(record, about.as_ref(), terminal);
-            if let Some((why, _)) = gone {
-                terminal.say(&format!("  its record: {why}"));
-            }
+            documents.push(json(record, gone.map(|(why, _)| why)));
+            continue;
         }
+        let alone = records.len() == 1;
+        let about = if alone { receipt_of(&home, record)? } else { None };
+        tell(record, about.as_ref(), &people::answers(&home, record)?, terminal);
+        if let Some((why, _)) = gone {
+            terminal.say(&format!("  its record: {why}"));
+        }
+    }
+    // One document: the first entry, and those that came of it.
+    let mut documents = documents.into_iter();
+    if let Some(first) = documents.next() {
+        let further = documents.map(Value::map);
+        let document = first.into_iter().chain([("further", Value::list(further))]);
+        terminal.emit(&Value::map(document));
     }
     Ok(exit)
 }
 
-fn json(record: &Record, gone: Option<String>) -> Value {
+fn json(record: &Record, gone: Option<String>) -> Vec<(&'static str, Value)> {
     let entry = &record.entry;
-    Value::map([
+    vec![
         ("seq", Value::from(entry.seq())),
         ("at", entry.at().into()),
         ("kind", entry.kind().as_str().into()),
@@ -58,7 +69,7 @@ fn json(record: &Record, gone: Option<String>) -> Value {
         ("data", Value::Map(entry.data().clone())),
         ("record", record.body.clone().into()),
         ("gone", gone.into()),
-    ])
+    ]
 }
 
 /// The receipt that an outcome belongs to.
@@ -71,8 +82,9 @@ fn receipt_of(home: &Home, outcome: &Record) -> anyhow::Result<Option<Record>> {
     receipt.map(|entry| home.record(entry)).transpose()
 }
 
-/// Tell an entry; of an outcome that is told by itself, also what it is the outcome of.
-fn tell(record: &Record, about: Option<&Record>, terminal: &Terminal) {
+/// Tell an entry; of an outcome that is told by itself, also what it is the outcome of. `people`
+/// are those who had a say in it.
+fn tell(record: &Record, about: Option<&Record>, people: &[String], terminal: &Terminal) {
     let entry = &record.entry;
     let told = match entry.kind() {
         Kind::Receipt => decision(record, terminal, "was allowed"),
@@ -106,8 +118,8 @@ fn tell(record: &Record, about: Option<&Record>, terminal: &Terminal) {
             std::iter::once(what).chain(data).collect()
         }
     };
-    for line in told {
-        terminal.say(&line);
+    for line in told.iter().chain(people) {
+        terminal.say(line);
     }
     let at = format!(
         "  entry {} of the ledger; prove it: cognitionos ledger proof {}",
@@ -153,7 +165,7 @@ fn decision(record: &Record, terminal: &Terminal, verdict: &str) -> Vec<String> 
         lines.push(format!("\nWhy: {}", plain(reason)));
     }
     let trace = body.at(&["trace", "checks"]).and_then(Value::as_list).unwrap_or_default();
-    lines.extend(rules(trace));
+    lines.extend(rules(trace, entry.kind()));
     let flips = body.at(&["trace", "flips"]).and_then(Value::as_list).unwrap_or_default();
     for flip in flips.iter().filter_map(Value::as_text) {
         lines.push(format!("It would be permitted {}.", plain(flip)));
@@ -172,7 +184,7 @@ fn decision(record: &Record, terminal: &Terminal, verdict: &str) -> Vec<String> 
     let args = args.map(told::lines).unwrap_or_default();
     lines.extend(args.into_iter().map(|line| format!("  {line}")));
     lines.push("\nWhat was checked:".into());
-    lines.extend(trace.iter().map(|check| check_line(check, terminal)));
+    lines.extend(trace.iter().map(|check| check_line(check, entry.kind(), terminal)));
     lines.extend(basis(record));
     lines
 }
@@ -186,14 +198,17 @@ fn in_step(record: &Record) -> String {
 }
 
 /// The policies that decided, with their reasons and what they advise.
-fn rules(trace: &[Value]) -> Vec<String> {
+fn rules(trace: &[Value], kind: Kind) -> Vec<String> {
     let canon = trace.iter().find(|check| check.get("check") == Some(&"canon".into()));
+    let permits = canon.and_then(|check| check.get("outcome")) == Some(&"pass".into());
+    // What was refused for another reason was permitted as far as the policies go.
+    let word = if permits && kind == Kind::Denial { "But permitted by the rule" } else { "Rule" };
     let rules = canon.and_then(|check| check.get("rules")).and_then(Value::as_list);
     let mut lines = Vec::new();
     for rule in rules.unwrap_or_default() {
         let text = |name| rule.get(name).and_then(Value::as_text).map(plain);
         lines.push(format!(
-            "Rule `{}`: {}",
+            "{word} `{}`: {}",
             text("id").unwrap_or_default(),
             text("reason").unwrap_or_else(|| "(it gives no reason)".into())
         ));
@@ -207,9 +222,11 @@ fn rules(trace: &[Value]) -> Vec<String> {
     lines
 }
 
-fn check_line(check: &Value, terminal: &Terminal) -> String {
+fn check_line(check: &Value, kind: Kind, terminal: &Terminal) -> String {
     let text = |name| check.get(name).and_then(Value::as_text).unwrap_or_default();
+    let is_idle = text("code") == "approval.not_needed";
     let (tone, mark) = match text("outcome") {
+        _ if is_idle => (Tone::Faint, "-"),
         "pass" => (Tone::Good, "yes"),
         "fail" => (Tone::Bad, "NO"),
         "approval" => (Tone::Ask, "ask"),
@@ -230,7 +247,11 @@ fn check_line(check: &Value, terminal: &Terminal) -> String {
         other => other,
     };
     let mark = terminal.tint(tone, &format!("{mark:<4}"));
-    let seen = check.get("read").and_then(Value::as_map).map(|read| seen(text("check"), read));
+    let seen = match check.get("read").and_then(Value::as_map) {
+        _ if is_idle && kind == Kind::Denial => Some("nobody was asked".to_owned()),
+        _ if is_idle => Some("nobody had to".to_owned()),
+        read => read.map(|read| seen(text("check"), read)),
+    };
     let code = if text("outcome") == "pass" { "" } else { text("code") };
     let parts = [seen.unwrap_or_default(), plain(code)];
     let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|it| !it.is_empty()).collect();
@@ -265,6 +286,10 @@ fn seen(check: &str, read: &Map) -> String {
                 .map(|(used, most, what)| format!("{} of {} {what}", number(used), number(most)));
             told.collect::<Vec<_>>().join(", ")
         }
+        "approval" if read.contains_key("approvals") => {
+            let ids = read.get("approvals").and_then(Value::as_list).unwrap_or_default();
+            ids.iter().filter_map(Value::as_text).map(plain).collect::<Vec<_>>().join(", ")
+        }
         "freshness" => match number("clock_behind_ms") {
             0 => String::new(),
             behind => format!("the clock was {} behind", lasting(behind)),
@@ -273,17 +298,11 @@ fn seen(check: &str, read: &Map) -> String {
     }
 }
 
-/// Which canon, which approvals, how long it was good for.
+/// Which canon, and how long it was good for.
 fn basis(record: &Record) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(canon) = record.entry.canon() {
         lines.push(format!("\nDecided under canon {canon}."));
-    }
-    let approvals = record.entry.data().get("approvals").and_then(Value::as_list);
-    let approvals: Vec<_> =
-        approvals.unwrap_or_default().iter().filter_map(Value::as_text).collect();
-    if !approvals.is_empty() {
-        lines.push(format!("It rests on the approval {}.", approvals.join(", ")));
     }
     if record.entry.kind() == Kind::Receipt {
         lines

@@ -1,6 +1,7 @@
 //! What an effect would do or did, in words: for those who are asked to agree, and for `why`.
 
 use cog_base::Value;
+use cog_base::id::RunId;
 use cog_base::json::{Json, Map};
 use cog_base::words::lasting;
 
@@ -28,6 +29,16 @@ pub(crate) fn deed(action: &str, resource: &str) -> String {
     };
     let name = resource.split_once("::").map_or(resource, |(_, name)| name);
     plain(&format!("{verb} {}", name.replace('"', "`")))
+}
+
+/// The command that sends a run the signal `name`.
+pub(crate) fn send(run: RunId, name: &str) -> String {
+    format!("cognitionos signal {run} {} --id ID --payload JSON", plain(name))
+}
+
+/// The command that lets a run go on.
+pub(crate) fn unpause(run: RunId) -> String {
+    format!("cognitionos unpause {run} --reason TEXT")
 }
 
 /// The root that an effect is in and the folder that it stands in, from the record of its

@@ -9,6 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::sealed_lines;
+use crate::view::told::{send, unpause};
 use crate::view::undone::undone_lines;
 
 /// Tell how a run of the workflow `file` ended, and say how the program does. Where a recording
@@ -96,7 +97,7 @@ fn held(run: RunId, paused: &Intervention, so_far: &str, terminal: &Terminal) {
     let Intervention { by, reason } = paused;
     terminal.say(&format!("\n{word}  {run}\n{so_far}"));
     terminal.say(&format!("  by {}: {}", plain(by), plain(reason)));
-    terminal.say(&format!("  cognitionos unpause {run} --reason TEXT"));
+    terminal.say(&format!("  {}", unpause(run)));
     terminal.say(&format!("  cognitionos run --resume {run}"));
 }
 
@@ -122,7 +123,7 @@ fn parked(run: RunId, (asked, signals): Waits<'_>, so_far: &str, terminal: &Term
     }
     let names: std::collections::BTreeSet<_> = signals.iter().map(|(_, name)| name).collect();
     for name in names {
-        terminal.say(&format!("  cognitionos signal {run} {name} --id ID --payload JSON"));
+        terminal.say(&format!("  {}", send(run, name)));
     }
     terminal.say(&format!("  cognitionos run --resume {run}"));
 }

@@ -9,7 +9,8 @@ use cog_engine::{History, Intervention, NotUndone, Record};
 use cog_gate::approvals::{Approvals, Request};
 use cog_ledger::Kind;
 
-use super::{in_step, text};
+use super::failed::Fallen;
+use super::{in_step, people, text, waits};
 use crate::home::Home;
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::Counts;
@@ -30,24 +31,31 @@ pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Resu
     let waits = history.as_ref().map(History::waits_for);
     let is_waited_for =
         |request: &&Request| waits.as_ref().is_none_or(|ids| ids.contains(&request.id));
+    let fallen = Fallen::of(&records, sealed, history.as_ref());
     let waiting: Vec<String> = match sealed {
         Some(_) => Vec::new(),
         None => approvals.waiting().filter(is_waited_for).map(|it| it.id.to_string()).collect(),
     };
     if terminal.json {
-        terminal.emit(&json(run, started, sealed, &waiting, &records));
+        let told = json(run, started, sealed, &waiting, &records);
+        let open = history.as_ref().filter(|_| sealed.is_none());
+        terminal.emit(&Value::map(told.into_iter().chain([
+            ("cancelled", cancelled(&records).as_ref().map(waits::intervention).into()),
+            ("signals", Value::list(open.map(waits::signals).unwrap_or_default())),
+            ("paused", open.and_then(History::paused).map(waits::intervention).into()),
+            ("failed", fallen.json()),
+        ])));
         return Ok(());
     }
     begun(run, started, terminal);
     match sealed {
         Some(sealed) => ended(sealed, &records, terminal),
-        None => {
-            open(run, &records, &waiting, history.as_ref().and_then(History::cancelled), terminal);
-        }
+        None => open(run, &records, &waiting, history.as_ref(), terminal),
     }
     let counts = Counts::of(records.iter().map(|record| record.entry.as_ref()));
     terminal.say(&counts.told());
     unsure(&records, terminal);
+    fallen.tell(terminal);
     refusals(&records, terminal);
     let look = format!("  every entry: cognitionos ledger list --run {run}");
     terminal.say(&terminal.tint(Tone::Faint, &look));
@@ -79,7 +87,9 @@ fn ended(sealed: &Record, records: &[Record], terminal: &Terminal) {
     let status = text(sealed, "status");
     let tone = if status == "completed" { Tone::Good } else { Tone::Bad };
     let status = terminal.tint(tone, &status);
-    terminal.say(&format!("\nIt ended as {status} on {}.", sealed.entry.at()));
+    let by = cancelled(records).map(|it| format!(", by {}", plain(&it.by)));
+    let by = by.unwrap_or_default();
+    terminal.say(&format!("\nIt ended as {status} on {}{by}.", sealed.entry.at()));
     let body = sealed.body.as_ref();
     let error = body.and_then(|body| body.get("error"));
     let part = |name| error.and_then(|error| error.get(name)?.as_text()).map(plain);
@@ -96,22 +106,35 @@ fn ended(sealed: &Record, records: &[Record], terminal: &Terminal) {
     }
 }
 
+/// Who has ended the run and why, if somebody has: the entry says it, whatever was erased.
+fn cancelled(records: &[Record]) -> Option<Intervention> {
+    let is_end = |it: &&Record| {
+        it.entry.kind() == Kind::Evidence && it.entry.text("source") == Some("cancel")
+    };
+    let entry = &records.iter().find(is_end)?.entry;
+    let reason = entry.text("note").unwrap_or_default().to_owned();
+    Some(Intervention { by: entry.actor().to_owned(), reason })
+}
+
 fn open(
     run: RunId,
     records: &[Record],
     waiting: &[String],
-    cancelled: Option<&Intervention>,
+    history: Option<&History>,
     terminal: &Terminal,
 ) {
     let last = records.last().map(|last| last.entry.at().to_string()).unwrap_or_default();
     let word = terminal.tint(Tone::Ask, "open");
     terminal.say(&format!("\nIt is {word}; its last entry is of {last}."));
-    if let Some(Intervention { by, reason }) = cancelled {
-        terminal.say(&format!("It is being cancelled, by {}: {}", plain(by), plain(reason)));
+    if let Some(Intervention { by, reason }) = cancelled(records) {
+        terminal.say(&format!("It is being cancelled, by {}: {}", plain(&by), plain(&reason)));
     }
     if !waiting.is_empty() {
         terminal.say(&format!("It waits for the answer to {}.", waiting.join(", ")));
         terminal.say("  cognitionos approvals list");
+    }
+    if let Some(history) = history {
+        waits::tell(run, history, terminal);
     }
     terminal.say(&format!("  cognitionos run --resume {run}"));
 }
@@ -158,6 +181,9 @@ fn refusals(records: &[Record], terminal: &Terminal) {
         let why = denial.body.as_ref().and_then(|body| body.at(&["trace", "reason"]));
         let why = why.and_then(Value::as_text).map_or_else(|| text(denial, "code"), plain);
         terminal.say(&format!("    {why}"));
+        for answer in people::said_no(denial, records) {
+            terminal.say(&format!("    {answer}"));
+        }
         terminal.say(&format!("    cognitionos why {}", text(denial, "id")));
     }
     if denials.len() > LISTED_MAX {
@@ -171,7 +197,7 @@ fn json(
     sealed: Option<&Record>,
     waiting: &[String],
     records: &[Record],
-) -> Value {
+) -> Vec<(&'static str, Value)> {
     let entry = &started.entry;
     let denials = records.iter().filter(|record| record.entry.kind() == Kind::Denial);
     let denials = denials.filter_map(|record| record.entry.id().map(Value::from));
@@ -181,7 +207,7 @@ fn json(
     let not_undone = not_undone.into_iter().map(|NotUndone { step, why }| {
         Value::map([("step", Value::from(step)), ("why", why.into())])
     });
-    Value::map([
+    vec![
         ("run", Value::from(run)),
         ("workflow", entry.data().get("workflow").cloned().into()),
         ("initiator", entry.actor().into()),
@@ -193,5 +219,5 @@ fn json(
         ("unknown", Value::list(unknown(records).into_iter().filter_map(|it| it.entry.id()))),
         ("not_undone", Value::list(not_undone)),
         ("waiting", Value::list(waiting.iter().map(String::as_str))),
-    ])
+    ]
 }

@@ -1,0 +1,93 @@
+//! The people who had a say in what was decided, by name.
+
+use cog_base::Value;
+use cog_engine::Record;
+use cog_gate::approvals::Approvals;
+use cog_ledger::{Entry, Kind};
+use cog_store::Select;
+
+use crate::home::{Home, told};
+use crate::terminal::plain;
+
+/// What people said to the requests that a decision rests on, or that a request was put in vain.
+pub(super) fn answers(home: &Home, record: &Record) -> anyhow::Result<Vec<String>> {
+    match record.entry.kind() {
+        Kind::Receipt | Kind::Denial => {}
+        Kind::ApprovalRequested => return outdated(home, &record.entry),
+        Kind::Genesis
+        | Kind::KeyRotated
+        | Kind::CanonProposed
+        | Kind::CanonApproved
+        | Kind::CanonRejected
+        | Kind::CanonActivated
+        | Kind::Evidence
+        | Kind::Promotion
+        | Kind::SessionStarted
+        | Kind::PlanSelected
+        | Kind::ApprovalGranted
+        | Kind::ApprovalRejected
+        | Kind::Outcome
+        | Kind::Signal
+        | Kind::SessionPaused
+        | Kind::SessionUnpaused
+        | Kind::SessionSealed
+        | Kind::BodiesErased
+        | Kind::SegmentPruned => return Ok(Vec::new()),
+    }
+    let mut lines = Vec::new();
+    for id in requests(record) {
+        lines.push(format!("\nPeople were asked: cognitionos why {}", plain(&id)));
+        let entries = home.scope()?.find(&id).map_err(told)?;
+        lines.extend(entries.iter().filter_map(said).map(|said| format!("  {said}")));
+    }
+    Ok(lines)
+}
+
+/// The answers of the run to what a denial was asked for: who said no, and why.
+pub(super) fn said_no(denial: &Record, records: &[Record]) -> Vec<String> {
+    let ids = requests(denial);
+    let is_no = |it: &&Record| it.entry.kind() == Kind::ApprovalRejected;
+    let is_of = |it: &&Record| it.entry.id().is_some_and(|id| ids.iter().any(|asked| asked == id));
+    let answers = records.iter().filter(is_no).filter(is_of);
+    answers.filter_map(|answer| said(&answer.entry)).collect()
+}
+
+/// The requests that a decision rests on, or looked at.
+fn requests(record: &Record) -> Vec<String> {
+    let checks = record.body.as_ref().and_then(|body| body.at(&["trace", "checks"]));
+    let checks = checks.and_then(Value::as_list).unwrap_or_default().iter();
+    let mut checks = checks.filter(|check| check.get("check") == Some(&"approval".into()));
+    let looked_at = || checks.find_map(|check| check.at(&["read", "approvals"]));
+    let listed = record.entry.data().get("approvals").or_else(looked_at);
+    let listed = listed.and_then(Value::as_list).unwrap_or_default();
+    listed.iter().filter_map(Value::as_text).map(str::to_owned).collect()
+}
+
+/// An answer in words; nothing of what is none.
+fn said(entry: &Entry) -> Option<String> {
+    let (who, at) = (plain(entry.actor()), entry.at());
+    if entry.kind() == Kind::ApprovalGranted {
+        return Some(format!("{who} approved it on {at}."));
+    }
+    let reason = plain(entry.text("reason").unwrap_or_default());
+    (entry.kind() == Kind::ApprovalRejected).then(|| format!("{who} said no on {at}: {reason}"))
+}
+
+/// That no answer counts any more, because the canon changed since the request.
+fn outdated(home: &Home, entry: &Entry) -> anyhow::Result<Vec<String>> {
+    let Some(run) = entry.session() else { return Ok(Vec::new()) };
+    let in_force = home.change_control()?.in_force(entry.domain());
+    let is_open = home.scope()?.open_sessions().map_err(told)?.contains(&run);
+    if !is_open || in_force == entry.canon() {
+        return Ok(Vec::new());
+    }
+    let mut approvals = Approvals::default();
+    home.each(Select::session(run), |entry| approvals.observe(entry))?;
+    let mut waiting = approvals.waiting();
+    let waits = waiting.any(|it| entry.id().is_some_and(|id| it.id.to_string() == id));
+    let again = format!("cognitionos run --resume {run}");
+    let void = format!(
+        "\nThe canon changed since: no answer counts any more. It is asked anew by {again}"
+    );
+    Ok(if waits { vec![void] } else { Vec::new() })
+}

@@ -1,0 +1,129 @@
+//! What `why` tells afterwards to somebody who was not there: what a run waits for, who ended
+//! it, what failed in it, and which people had a say.
+
+use cog_base::Value;
+
+use crate::program::{Folder, text};
+
+const WAITS: &str = "
+name: waits
+domain: demo
+steps:
+  - { id: come, wait_for: { signal: go } }
+";
+
+#[test]
+fn an_open_run_says_what_it_waits_for_and_who_holds_it() {
+    let folder = Folder::new("told-waits");
+    folder.write("workflow.yaml", WAITS);
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(8).id("run");
+    let send = format!("cognitionos signal {run} go --id ID --payload JSON");
+    let waits = ["It is open", "It waits for the signal `go` (step come)", &send];
+    folder.cog(&["why", &run]).ends(0).says(&waits);
+    folder.cog(&["replay", &run]).ends(0).says(&["1 entry follows from definition"]);
+
+    folder.cog(&["pause", &run, "--reason", "audit"]).ends(0);
+    let unpause = format!("cognitionos unpause {run} --reason TEXT");
+    let paused = ["It is paused, by user:operator: audit", &unpause, &send];
+    folder.cog(&["why", &run]).ends(0).says(&paused);
+    let json = folder.cog(&["why", &run, "--json"]).ends(0).json();
+    assert_eq!(text(&json, &["paused", "reason"]), "audit");
+    let signals = json.get("signals").and_then(Value::as_list).unwrap();
+    assert_eq!(text(&signals[0], &["signal"]), "go");
+
+    folder.cog(&["run", "--cancel", &run, "--reason", "no"]).ends(0);
+    let why = folder.cog(&["why", &run]).ends(0).says(&["It ended as cancelled", "Because: no"]);
+    let ended = why.out.lines().find(|line| line.contains("It ended as")).unwrap();
+    assert!(ended.ends_with(", by user:operator."), "{why}");
+    assert!(!why.out.contains(&send), "{why}");
+    let json = folder.cog(&["why", &run, "--json"]).ends(0).json();
+    assert_eq!(text(&json, &["cancelled", "by"]), "user:operator");
+    assert_eq!(json.get("paused"), Some(&Value::Null));
+}
+
+#[test]
+fn what_undoes_a_run_and_fails_is_named_once() {
+    let folder = Folder::new("told-undone");
+    let note = "{ id: note, uses: compute, with: { x: \"${{ fail('no ink') }}\" } }";
+    folder.write("workflow.yaml", &format!("{WAITS}on_cancel: {{ steps: [ {note} ] }}\n"));
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(8).id("run");
+    let cancel = folder.cog(&["run", "--cancel", &run, "--reason", "no"]).ends(0);
+    cancel.says(&["not undone: `on_cancel.note`: no ink"]);
+}
+
+#[test]
+fn what_failed_and_was_handled_is_found_afterwards() {
+    let folder = Folder::example("told-failed", "01-quickstart");
+    // One answer is not what was asked for; one document has no answer at all.
+    folder.change(
+        "recordings/reader.jsonl",
+        r#"\"amount_cents\": 1248000"#,
+        r#"\"amount_cents\": 12480.5"#,
+    );
+    folder.write("invoices/unheard-of.txt", "INVOICE");
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(0).id("run");
+    let why = folder.cog(&["why", &run]).ends(0).says(&[
+        "What failed:",
+        "step invoice[14].pay",
+        "could not evaluate `steps.read.output.json.amount_cents / 100`",
+        "step invoice[13].read",
+        "--model",
+    ]);
+    let receipt = crate::program::id(&why.out, "rcp").unwrap();
+    folder.cog(&["why", &receipt]).ends(0).says(&["It failed:"]);
+    let json = folder.cog(&["why", &run, "--json"]).ends(0).json();
+    let failed = json.get("failed").and_then(Value::as_list).unwrap();
+    assert_eq!(failed.len(), 2, "{json}");
+    assert_eq!(text(&failed[0], &["receipt"]), receipt);
+    assert_eq!(text(&failed[1], &["step"]), "invoice[14].pay");
+    assert_eq!(failed[1].get("receipt"), Some(&Value::Null));
+    folder.holds();
+}
+
+#[test]
+fn people_are_named_where_people_decided() {
+    let folder = Folder::example("told-people", "01-quickstart");
+    let parked = folder.cog(&["run", "workflow.yaml"]).ends(8);
+    let (run, request) = (parked.id("run"), parked.id("apr"));
+    folder.cog(&["signal", &run, "go"]).ends(7).says(&["none of its steps waits for a signal"]);
+    let small = text(&folder.entries("receipt")[0], &["data", "id"]).to_owned();
+    let small = folder.cog(&["why", &small]).ends(0).says(&["nobody had to"]);
+    let asked = small.out.lines().find(|line| line.contains("Did the people agree")).unwrap();
+    assert!(asked.starts_with("  -    "), "{small}");
+    folder.cog(&["approvals", "approve", &request, "--as", "user:cfo"]).ends(0);
+    folder.cog(&["run", "--resume", &run]).ends(0);
+    let receipts = folder.entries("receipt");
+    let rests = receipts.iter().find(|it| {
+        it.at(&["data", "approvals"])
+            .is_some_and(|ids| ids.as_list().is_some_and(|ids| !ids.is_empty()))
+    });
+    let named = format!("cognitionos why {request}");
+    let why = folder.cog(&["why", text(rests.unwrap(), &["data", "id"])]).ends(0);
+    why.says(&["user:cfo approved it on", &named]);
+
+    let folder = Folder::example("told-rejected", "01-quickstart");
+    let parked = folder.cog(&["run", "workflow.yaml"]).ends(8);
+    let (run, request) = (parked.id("run"), parked.id("apr"));
+    let reject =
+        ["approvals", "reject", &request, "--as", "user:cfo", "--reason", "not this month"];
+    folder.cog(&reject).ends(0);
+    folder.cog(&["run", "--resume", &run]).ends(0);
+    let denials = folder.entries("denial");
+    let denial = text(denials.last().unwrap(), &["data", "id"]);
+    let said = ["user:cfo said no on", ": not this month"];
+    folder.cog(&["why", denial]).ends(0).says(&said);
+    folder.cog(&["why", &run]).ends(0).says(&said);
+}
+
+/// The rule that permits is not told as the reason of a refusal.
+#[test]
+fn a_rule_that_permits_is_not_taken_for_the_reason() {
+    let folder = Folder::example("told-but", "01-quickstart");
+    folder.change("canon/canon.toml", "amount_max = 5_000_000", "amount_max = 1_000");
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
+    let denials = folder.entries("denial");
+    let code = |it: &&Value| text(it, &["data", "code"]) == "envelope.amount";
+    let denial = denials.iter().find(code).unwrap();
+    let why = folder.cog(&["why", text(denial, &["data", "id"])]).ends(0);
+    why.says(&["But permitted by the rule `pay.small`", "nobody was asked"]);
+}
