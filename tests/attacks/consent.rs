@@ -57,7 +57,7 @@ fn owasp_asi01_a_consent_does_not_cover_another_goal() {
 #[test]
 fn owasp_asi03_a_consent_does_not_cover_another_actor() {
     let mut house = agreed();
-    assert_eq!(house.answer("user:eve", pay("acme", 200_000)), ASKS);
+    assert_eq!(house.answer("user:ada", pay("acme", 200_000)), ASKS);
 }
 
 #[test]
@@ -89,6 +89,7 @@ fn a_consent_expires() {
 #[test]
 fn who_asks_does_not_agree() {
     let mut house = House::new();
+    house.origin.initiator = actor("user:bob");
     assert_eq!(house.answer("user:bob", pay("acme", 200_000)), ASKS);
     assert_eq!(turned_away(&house, "user:bob"), NotCounted::OwnRequest("user:bob".into()));
     house.approve("user:cfo");

@@ -6,7 +6,7 @@ use cog_canon::{Canon, Source};
 use cog_gate::snapshot::TenantStatus;
 use cog_ledger::Kind;
 
-use crate::house::{CLERK, House, canon_but, get, noon, pay, read};
+use crate::house::{CLERK, House, actor, ample, canon_but, get, noon, pay, read};
 
 fn check(change: impl FnOnce(&mut House), expected: &str) {
     let mut house = House::new();
@@ -42,12 +42,38 @@ fn a_run_that_is_closed_does_nothing_more() {
 #[test]
 fn owasp_asi03_an_actor_that_the_canon_does_not_know_does_nothing() {
     let mut house = House::new();
-    for who in ["agent:stranger", "user:clerk", "service:clerk", "agent:Clerk"] {
+    for who in ["agent:stranger", "service:clerk", "agent:Clerk"] {
         let cog_gate::Answer::Refused(refusal) = house.ask(who, read("invoices", "a")) else {
             panic!("{who} is let in")
         };
         assert_eq!(refusal.code, "identity.unknown", "{who}");
     }
+}
+
+#[test]
+fn owasp_asi03_a_workflow_acts_as_nobody_who_did_not_begin_the_run() {
+    let mut house = House::new();
+    for who in ["user:cfo", "user:bob", "user:clerk"] {
+        let cog_gate::Answer::Refused(refusal) = house.ask(who, read("invoices", "a")) else {
+            panic!("{who} is let in")
+        };
+        assert_eq!(refusal.code, "identity.another_person", "{who}");
+    }
+    assert_eq!(house.answer("user:ada", read("invoices", "a")), "permitted");
+}
+
+#[test]
+fn owasp_asi09_nobody_is_asked_for_what_nobody_could_agree_to() {
+    let mut house = House::new();
+    let begun_by = |house: &mut House, who: &str| {
+        house.origin.initiator = actor(who);
+        house.answer(CLERK, pay("acme", 200_000))
+    };
+    let alone = canon_but("2 of role:finance", "2 of user:bob, user:cfo");
+    let mut small = House::with(alone, ample());
+    assert_eq!(begun_by(&mut small, "user:bob"), "refused approval approval.nobody");
+    assert!(begun_by(&mut small, "user:ada").starts_with("asks 2"));
+    assert!(begun_by(&mut house, "user:ada").starts_with("asks 2"));
 }
 
 #[test]

@@ -28,6 +28,10 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
     let (kind, name) = intent.resource();
     match check.code {
         "identity.unknown" => format!("The canon does not know {}.", intent.actor()),
+        "identity.another_person" => {
+            let initiator = check.read.text("initiator").unwrap_or_default();
+            format!("{initiator} began the run, and nobody acts in the name of {}.", intent.actor())
+        }
         "tenant.suspended" => "The tenant is suspended.".into(),
         "tenant.unknown" => "The run is not open, or nobody knows the tenant.".into(),
         "entitlement.missing" => format!("The plan does not include {}.", intent.action()),

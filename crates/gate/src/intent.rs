@@ -32,6 +32,12 @@ impl Actor {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is a person, neither an agent nor a service.
+    #[must_use]
+    pub fn is_person(&self) -> bool {
+        self.0.starts_with("user:")
+    }
 }
 
 impl FromStr for Actor {

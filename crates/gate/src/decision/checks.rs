@@ -7,6 +7,7 @@ use cog_canon::{Canon, Duty, Evaluation, Obligation, OnConflict, Request, Ruling
 
 use super::confine::confine;
 use super::folder::misplaced;
+use super::people::answerable;
 use super::{
     Check, CheckName, Decision, Fact, Need, Outcome, Rule, Seen, Supposed, Terms, Verdict,
 };
@@ -101,6 +102,12 @@ impl Case<'_> {
 
     fn identity(&self) -> Check {
         let actor = self.intent.actor().as_str();
+        let initiator = self.intent.origin().initiator.as_str();
+        let is_another = self.intent.actor().is_person() && actor != initiator;
+        if is_another && !self.supposed.began {
+            let read = seen([("actor", actor.into()), ("initiator", initiator.into())]);
+            return check(CheckName::Identity, false, ["identity.another_person"; 2], read);
+        }
         let known = self.supposed.knows || self.canon.is_some_and(|canon| canon.knows(actor));
         let codes = ["identity.known", "identity.unknown"];
         check(CheckName::Identity, known, codes, seen([("actor", actor.into())]))
@@ -238,6 +245,12 @@ impl Case<'_> {
         if refused {
             let codes = [rejected, rejected];
             return (check(CheckName::Approval, false, codes, self.read_approvals()), None);
+        }
+        if let Some(need) = missing
+            && !self.supposed.answerable
+            && let Err(nobody) = answerable(self.intent, self.canon, need)
+        {
+            return (nobody, None);
         }
         let code = match (needs.is_empty(), missing) {
             (true, _) => not_needed,

@@ -7,7 +7,7 @@ use cog_base::Value;
 use cog_canon::Canon;
 
 use super::checks::{check, seen};
-use super::{CheckName, Decision, Fact, Need, Outcome, Terms, Verdict};
+use super::{Check, CheckName, Decision, Fact, Need, Outcome, Terms, Verdict};
 use crate::intent::Intent;
 
 /// Whether who asks may end the run, hold it or let it go on: whoever began it may, under every
@@ -34,23 +34,37 @@ pub(super) fn consent(intent: &Intent, canon: Option<&Canon>) -> Decision {
     let count = intent.at("args.count").and_then(Value::as_u64).unwrap_or(u64::MAX);
     let of = intent.at("args.of").and_then(Value::as_list).unwrap_or_default();
     let of: Vec<String> = of.iter().filter_map(Value::as_text).map(str::to_owned).collect();
-    let own =
-        |who: &String| who == intent.actor().as_str() || who == intent.origin().initiator.as_str();
-    let people = canon.map(|canon| of.iter().flat_map(|group| canon.people(group)));
-    let people: BTreeSet<String> = people.into_iter().flatten().filter(|who| !own(who)).collect();
-    let is_possible = people.len() as u64 >= count;
-    let read = seen([
-        ("could", Fact::Number(Some(people.len() as u64))),
-        ("count", count.into()),
-        ("of", Fact::Texts(of.clone())),
-    ]);
-    let codes = ["approval.needed", "approval.nobody"];
-    let mut check = check(CheckName::Approval, is_possible, codes, read);
-    let verdict = if is_possible {
-        check.outcome = Outcome::Approval;
-        Verdict::NeedsApproval(Need { count, of })
-    } else {
-        Verdict::Refuse(CheckName::Approval)
+    let need = Need { count, of };
+    let (check, verdict) = match answerable(intent, canon, &need) {
+        Ok(check) => (check, Verdict::NeedsApproval(need)),
+        Err(check) => (check, Verdict::Refuse(CheckName::Approval)),
     };
     Decision { verdict, checks: vec![check], terms: Terms::default() }
+}
+
+/// The check of a need that enough people could meet, without whoever asks or began the run; in
+/// place of an answer, the check of one that too few could.
+pub(super) fn answerable(
+    intent: &Intent,
+    canon: Option<&Canon>,
+    need: &Need,
+) -> Result<Check, Check> {
+    let own =
+        |who: &String| who == intent.actor().as_str() || who == intent.origin().initiator.as_str();
+    let people = canon.map(|canon| need.of.iter().flat_map(|group| canon.people(group)));
+    let people: BTreeSet<String> = people.into_iter().flatten().filter(|who| !own(who)).collect();
+    let could = people.len() as u64;
+    let read = seen([
+        ("could", Fact::Number(Some(could))),
+        ("count", need.count.into()),
+        ("of", Fact::Texts(need.of.clone())),
+    ]);
+    let is_possible = could >= need.count;
+    let codes = ["approval.needed", "approval.nobody"];
+    let mut check = check(CheckName::Approval, is_possible, codes, read);
+    if is_possible {
+        check.outcome = Outcome::Approval;
+        return Ok(check);
+    }
+    Err(check)
 }

@@ -11,6 +11,10 @@ pub(crate) struct Supposed {
     pub(crate) settings: Option<Box<Settings>>,
     /// That the canon knows who asks.
     pub(crate) knows: bool,
+    /// That who asks, if a person, began the run.
+    pub(crate) began: bool,
+    /// That there are enough people who could agree.
+    pub(crate) answerable: bool,
     /// That a policy permits it and asks for nothing.
     pub(crate) permits: bool,
     /// Limits of policies that leave room: the policy, and the limit in words.

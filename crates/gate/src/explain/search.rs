@@ -12,6 +12,7 @@ use super::turn::{Case, Turn};
 use super::ways::ways;
 use crate::decision::{Decision, Supposed, Verdict, decide_supposed, evaluate};
 use crate::intent::Intent;
+use crate::consent::Consent;
 use crate::of_run::Wish;
 use crate::snapshot::Snapshot;
 
@@ -71,7 +72,7 @@ fn of_people(intent: &Intent, decision: &Decision) -> Option<String> {
         let whom: Vec<_> = initiator.chain(others).collect();
         return Some(format!("if it were wanted by {}", whom.join(" or ")));
     }
-    if check.code == "approval.nobody" {
+    if intent.action() == Consent::ACTION {
         let (count, of) = (check.read.number("count"), check.read.texts("of").join(" or "));
         return Some(format!("if there were {} others of {of}", count.unwrap_or(0)));
     }

@@ -29,6 +29,10 @@ pub(super) enum Turn {
     Environment(String),
     /// The canon would know who asks.
     Known,
+    /// Who asks would have begun the run.
+    Begun,
+    /// There would be enough people who could agree.
+    People { count: u64, of: String },
     /// The tenant would be active.
     Active,
     /// The plan would include the action.
@@ -110,7 +114,7 @@ impl Turn {
     /// The check whose place it takes among what is said.
     pub(super) fn check(&self) -> CheckName {
         match self {
-            Self::Known => CheckName::Identity,
+            Self::Known | Self::Begun => CheckName::Identity,
             Self::Active => CheckName::Tenant,
             Self::Entitled => CheckName::Entitlement,
             Self::Effects(_) => CheckName::Quota,
@@ -129,7 +133,7 @@ impl Turn {
             | Self::Canon
             | Self::Raised { .. }
             | Self::At(_) => CheckName::Canon,
-            Self::Consented => CheckName::Approval,
+            Self::Consented | Self::People { .. } => CheckName::Approval,
             Self::LeaseEnded => CheckName::Interference,
             Self::Touched | Self::NotDone(_) => CheckName::Envelope,
             Self::Fresh => CheckName::Freshness,
@@ -144,6 +148,8 @@ impl Turn {
             Self::Whole { path, to } => format!("{path} were a whole number, at most {to}"),
             Self::Environment(name) => format!("the run were one of the environment `{name}`"),
             Self::Known => format!("the canon knew {}", intent.actor()),
+            Self::Begun => format!("{} began the run", intent.actor()),
+            Self::People { count, of } => format!("there were {count} others of {of}"),
             Self::Active => "the tenant were active".into(),
             Self::Entitled => format!("the plan included {}", intent.action()),
             Self::Effects(count) => format!("the run might use {count} effects"),
@@ -240,6 +246,8 @@ impl Turn {
         };
         match self {
             Self::Known => supposed.knows = true,
+            Self::Begun => supposed.began = true,
+            Self::People { .. } => supposed.answerable = true,
             Self::Active => snapshot.tenant = TenantStatus::Active,
             Self::Entitled => {
                 let action = intent.action().to_owned();

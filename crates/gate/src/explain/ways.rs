@@ -19,6 +19,7 @@ pub(super) fn ways(check: &Check, case: &Case, made: &[Turn], canon: Option<&Can
     let settings = supposed.settings.as_deref().or_else(|| canon.map(Canon::settings));
     match check.name {
         _ if canon.is_none() && is_for_want_of_a_canon(check) => vec![Turn::Canon],
+        CheckName::Identity if check.code == "identity.another_person" => vec![Turn::Begun],
         CheckName::Identity => vec![Turn::Known],
         CheckName::Tenant => vec![Turn::Active],
         CheckName::Entitlement => vec![Turn::Entitled],
@@ -34,6 +35,10 @@ pub(super) fn ways(check: &Check, case: &Case, made: &[Turn], canon: Option<&Can
         }
         CheckName::Confinement => confinement(check, case, settings),
         CheckName::Canon => canon.map(|canon| limits(case, canon)).unwrap_or_default(),
+        CheckName::Approval if check.code == "approval.nobody" => {
+            let (count, of) = (check.read.number("count"), check.read.texts("of"));
+            vec![Turn::People { count: count.unwrap_or(0), of: of.join(" or ") }]
+        }
         CheckName::Approval => vec![Turn::Consented],
         CheckName::Interference => vec![Turn::LeaseEnded],
         CheckName::Envelope => envelope(check, case, settings).into_iter().collect(),

@@ -255,3 +255,18 @@ fn the_canon_knows_the_effects_that_there_are() {
     ours.sort_unstable();
     assert_eq!(ours, cog_canon::EFFECTS);
 }
+
+#[test]
+fn a_workflow_acts_as_no_person_but_who_began_the_run() {
+    let verdict = |initiator: &str| {
+        let mut house = House::new();
+        house.origin.initiator = initiator.parse().unwrap();
+        let (intent, snapshot) =
+            preview(&mut house, "user:cfo", &get("https://api.example.com/").into());
+        let decision = decide(&intent, &snapshot, house.canon.as_ref());
+        decision.failed().map(|check| check.code)
+    };
+    assert_eq!(verdict("user:mallory"), Some("identity.another_person"));
+    assert_eq!(verdict("agent:clerk"), Some("identity.another_person"));
+    assert_ne!(verdict("user:cfo"), Some("identity.another_person"));
+}
