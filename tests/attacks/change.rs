@@ -135,7 +135,7 @@ fn a_proposal_made_from_another_base_is_not_activated() {
     house.record(draft);
     approve(&mut house, id, "user:chair").unwrap();
     activate(&mut house, id).unwrap();
-    house.canon = Some(other);
+    house.canon = Some(other.into());
     assert_eq!(activate(&mut house, late).unwrap_err(), NotChanged::BaseMoved(late));
     assert_eq!(approve(&mut house, late, "user:cfo").unwrap_err(), NotChanged::BaseMoved(late));
     assert!(matches!(standing(&house, late), Standing::Stale { .. }));
@@ -160,7 +160,7 @@ fn a_proposal_is_activated_once() {
     let (mut house, id) = proposed("user:ada");
     approve(&mut house, id, "user:chair").unwrap();
     activate(&mut house, id).unwrap();
-    house.canon = Some(looser());
+    house.canon = Some(looser().into());
     let closed = NotChanged::Closed { id, how: Standing::InForce };
     assert_eq!(activate(&mut house, id).unwrap_err(), closed);
 }

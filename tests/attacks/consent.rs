@@ -65,7 +65,7 @@ fn a_consent_ends_with_the_canon_it_was_asked_under() {
     let mut house = agreed();
     let changed = canon_but("amount_max = 1_000_000", "amount_max = 900_000");
     house.in_force = Some(changed.digest());
-    house.canon = Some(changed);
+    house.canon = Some(changed.into());
     assert_eq!(house.answer(CLERK, pay("acme", 200_000)), ASKS);
 }
 
@@ -73,7 +73,7 @@ fn a_consent_ends_with_the_canon_it_was_asked_under() {
 fn nobody_answers_under_another_canon_than_they_were_asked_under() {
     let mut house = House::new();
     house.answer(CLERK, pay("acme", 200_000));
-    house.canon = Some(canon_but("amount_max = 1_000_000", "amount_max = 900_000"));
+    house.canon = Some(canon_but("amount_max = 1_000_000", "amount_max = 900_000").into());
     assert_eq!(turned_away(&house, "user:bob"), NotCounted::CanonChanged);
 }
 

@@ -346,3 +346,47 @@ fn a_root_that_stands_nobody_knows_where_is_held_to_its_rule() {
     let run = effect("process.run", r#"{"program":"sort","root":"notes"}"#);
     assert_eq!(house.answer(CLERK, run), unknown);
 }
+
+/// What a redirect of a permitted request is told, under a canon that lists two hosts.
+fn led_on(policy: &str, method: &str, url: &str, with_body: bool) -> String {
+    let canon = canon_with(|path, text| match path {
+        "canon.toml" => text.replace(r#"["api.example.com"]"#, r#"["a.example", "b.example"]"#),
+        "policies/effects.cedar" => format!("{text}\n{policy}"),
+        _ => text.to_owned(),
+    });
+    let mut house = House::with(canon, ample());
+    let cleared = house.clear(get("https://a.example/in"));
+    match cleared.leads_on(method, url, with_body) {
+        Ok(()) => "followed".to_owned(),
+        Err(failure) => failure.message.split_once("permitted: ").unwrap().1.to_owned(),
+    }
+}
+
+#[test]
+fn a_redirect_leads_nowhere_that_a_policy_forbids() {
+    let forbid = r#"@id("not.b") @reason("Not there.")
+        forbid (principal, action == Action::"http.request", resource == Host::"b.example");"#;
+    assert_eq!(led_on(forbid, "GET", "https://a.example/x", false), "followed");
+    assert_eq!(led_on(forbid, "GET", "https://b.example/x", false), "Not there.");
+    assert_eq!(led_on("", "GET", "https://b.example/x", false), "followed");
+    let url = r#"@id("not.admin") @reason("Not there.")
+        forbid (principal, action == Action::"http.request", resource)
+        when { context.args.url like "*/admin*" };"#;
+    assert_eq!(led_on(url, "GET", "https://a.example/admin", false), "Not there.");
+    let method = r#"@id("reads") @reason("Only looking.")
+        forbid (principal, action == Action::"http.request", resource)
+        unless { context.args.method == "GET" };"#;
+    assert_eq!(led_on(method, "POST", "https://a.example/", true), "Only looking.");
+}
+
+#[test]
+fn a_redirect_leads_to_no_host_that_is_not_listed_and_takes_no_consent_along() {
+    let unlisted = "The canon does not list the host `c.example`.";
+    assert_eq!(led_on("", "GET", "https://c.example/", false), unlisted);
+    assert_eq!(led_on("", "GET", "ftp://a.example/", false), "Nobody can tell where it leads.");
+    let agreed = r#"@id("b.agreed") @approval("1 of role:finance")
+        permit (principal, action == Action::"http.request", resource == Host::"b.example");"#;
+    let own = "It takes an approval of its own.";
+    assert_eq!(led_on(agreed, "GET", "https://b.example/", false), own);
+    assert_eq!(led_on(agreed, "GET", "https://a.example/", false), "followed");
+}

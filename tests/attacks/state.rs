@@ -110,7 +110,9 @@ fn without_a_canon_everything_is_refused() {
 #[test]
 fn a_canon_that_is_not_in_force_decides_nothing() {
     check(
-        |house| house.canon = Some(canon_but("amount_max = 1_000_000", "amount_max = 9_000_000")),
+        |house| {
+            house.canon = Some(canon_but("amount_max = 1_000_000", "amount_max = 9_000_000").into())
+        },
         "refused freshness freshness.canon_changed",
     );
     check(

@@ -37,7 +37,10 @@ impl HttpAdapter {
             Ok(exchange) => exchange,
             Err(failure) => return cleared.failed(failure, Micros::ZERO),
         };
-        match self.client.exchange(&exchange).await {
+        let leads_on =
+            |method: &str, url: &str, with_body| cleared.leads_on(method, url, with_body);
+        let answer = self.client.exchange(&exchange, &leads_on).await;
+        match answer {
             Ok(reply) => cleared.done(reply.to_value(), Micros::ZERO),
             Err(Trouble::Failed(failure)) => cleared.failed(failure, Micros::ZERO),
             Err(Trouble::Unknown(_)) => cleared.unknown(),

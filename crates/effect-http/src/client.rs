@@ -14,6 +14,10 @@ use crate::url::{parse, reach};
 /// The most redirects of one exchange.
 pub const REDIRECTS_MAX: usize = 5;
 
+/// Whether a redirect may be followed that makes this method and URL of a request, with its body
+/// or without.
+pub type LeadsOn<'a> = dyn Fn(&str, &str, bool) -> Result<(), Failure> + Sync + 'a;
+
 /// Sends requests to the places of a list.
 #[derive(Debug, Default)]
 pub struct Client {
@@ -35,14 +39,18 @@ impl Client {
         Self { hosts, transport: Transport::default() }
     }
 
-    /// Send a request, follow its redirects, read the answer.
+    /// Send a request, follow its redirects where `leads_on` agrees, read the answer.
     ///
     /// # Errors
     /// [`Trouble`] when there is no answer. An answer with any status is none.
-    pub async fn exchange(&self, exchange: &Exchange) -> Result<Reply, Trouble> {
+    pub async fn exchange(
+        &self,
+        exchange: &Exchange,
+        leads_on: &LeadsOn<'_>,
+    ) -> Result<Reply, Trouble> {
         let hop = first_hop(exchange).map_err(Trouble::Failed)?;
         let mut stage = Stage::Nothing;
-        let work = self.follow(hop, exchange, &mut stage);
+        let work = self.follow(hop, exchange, leads_on, &mut stage);
         match within(exchange.timeout_ms, work).await {
             Some(result) => result,
             None => {
@@ -57,8 +65,10 @@ impl Client {
         &self,
         mut hop: Hop,
         exchange: &Exchange,
+        leads_on: &LeadsOn<'_>,
         stage: &mut Stage,
     ) -> Result<Reply, Trouble> {
+        let mut redirects = Vec::new();
         for _ in 0..=REDIRECTS_MAX {
             *stage = if hop.acted { Stage::MayHaveActed } else { Stage::Nothing };
             let reach = reach(&self.hosts, &hop.url).map_err(|failure| trouble(*stage, failure))?;
@@ -73,13 +83,18 @@ impl Client {
             })?;
             let status = answer.status().as_u16();
             let Some(location) = location(&answer, status) else {
-                return finish(answer, exchange.bytes_max, *stage).await;
+                let reply = finish(answer, exchange.bytes_max, *stage).await?;
+                return Ok(Reply { redirects, ..reply });
             };
             // A server that sends the very request on has not done it.
             if matches!(status, 307 | 308) {
                 *stage = before;
             }
             hop = hop.redirected(status, &location).map_err(|failure| trouble(*stage, failure))?;
+            let (method, url) = (hop.method.as_str(), hop.url.as_str());
+            leads_on(method, url, hop.body.is_some())
+                .map_err(|failure| trouble(*stage, failure))?;
+            redirects.push(url.to_owned());
         }
         let message = format!("`{}` redirects more than {REDIRECTS_MAX} times", exchange.url);
         Err(trouble(*stage, failure("http.redirect_refused", message)))
@@ -125,6 +140,8 @@ async fn finish(answer: Response, bytes_max: u64, stage: Stage) -> Result<Reply,
     let body = read_body(answer, bytes_max).await;
     match (stage, body) {
         (Stage::Nothing, Err(failure)) => Err(Trouble::Failed(failure)),
-        (Stage::Nothing | Stage::MayHaveActed, body) => Ok(Reply { status, headers, body }),
+        (Stage::Nothing | Stage::MayHaveActed, body) => {
+            Ok(Reply { status, headers, body, redirects: Vec::new() })
+        }
     }
 }

@@ -34,6 +34,8 @@ pub struct Reply {
     pub headers: BTreeMap<String, String>,
     /// The body, or why it could not be read although the request had acted.
     pub body: Result<Vec<u8>, Failure>,
+    /// The URLs that redirects led to, in order; the last one answered.
+    pub redirects: Vec<String>,
 }
 
 /// Why there is no answer.
@@ -56,7 +58,7 @@ impl Trouble {
 }
 
 impl Reply {
-    /// The output of `http.request`: `{status, headers, text, json?}`. When the answer of a
+    /// The output of `http.request`: `{status, headers, text, json?, redirects?}`. When the answer of a
     /// request that acted could not be read, `text` is empty and `lost` holds the code.
     #[must_use]
     pub fn to_value(&self) -> Value {
@@ -65,6 +67,10 @@ impl Reply {
             ("status".to_owned(), Value::from(u64::from(self.status))),
             ("headers".to_owned(), Value::map(headers)),
         ]);
+        if !self.redirects.is_empty() {
+            let redirects = self.redirects.iter().map(String::as_str);
+            output.insert("redirects".into(), Value::list(redirects));
+        }
         match &self.body {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(bytes);
@@ -106,7 +112,7 @@ mod tests {
 
     fn check(kind: &str, body: &str, expected: &str) {
         let headers = BTreeMap::from([("content-type".to_owned(), kind.to_owned())]);
-        let reply = Reply { status: 200, headers, body: Ok(body.into()) };
+        let reply = Reply { status: 200, headers, body: Ok(body.into()), redirects: Vec::new() };
         let output = reply.to_value();
         let json = output.get("json").map_or_else(|| "none".to_owned(), Value::to_string);
         assert_eq!(json, expected);

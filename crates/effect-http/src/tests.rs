@@ -5,10 +5,15 @@ mod server;
 use std::collections::BTreeMap;
 
 use cog_base::hosts::{Allowance, Hosts};
+use cog_gate::Failure;
 
 use crate::{Client, Exchange, Reply, Trouble};
 
 use server::{Script, Server};
+
+fn anywhere(_: &str, _: &str, _: bool) -> Result<(), Failure> {
+    Ok(())
+}
 
 fn get(url: String) -> Exchange {
     Exchange {
@@ -31,7 +36,7 @@ fn text(reply: &Reply) -> String {
 
 /// `failed code`, `unknown code`, or the status and text of the answer.
 async fn outcome(client: &Client, exchange: &Exchange) -> String {
-    match client.exchange(exchange).await {
+    match client.exchange(exchange, &anywhere).await {
         Ok(reply) => match &reply.body {
             Ok(_) => format!("{} {}", reply.status, text(&reply)),
             Err(failure) => format!("{} without body: {}", reply.status, failure.code),
@@ -50,7 +55,7 @@ async fn an_answer_of_any_status_is_an_answer() {
     })
     .await;
     let client = server.client();
-    let reply = client.exchange(&get(server.url("/"))).await.unwrap();
+    let reply = client.exchange(&get(server.url("/")), &anywhere).await.unwrap();
     assert_eq!((reply.status, text(&reply).as_str()), (200, "hi"));
     let kept = BTreeMap::from([("content-type".to_owned(), "text/plain".to_owned())]);
     assert_eq!(reply.headers, kept);
@@ -62,8 +67,8 @@ async fn an_answer_of_any_status_is_an_answer() {
 async fn what_acts_carries_the_receipt_as_its_idempotency_key() {
     let server = Server::start(|_| Script::answer("200 OK", "", "")).await;
     let client = server.client();
-    client.exchange(&post(server.url("/pay"))).await.unwrap();
-    client.exchange(&get(server.url("/look"))).await.unwrap();
+    client.exchange(&post(server.url("/pay")), &anywhere).await.unwrap();
+    client.exchange(&get(server.url("/look")), &anywhere).await.unwrap();
     let [pay, look] = &server.requests()[..] else { panic!("two requests") };
     assert!(pay.starts_with("POST /pay HTTP/1.1\r\n"), "{pay}");
     assert!(pay.contains("\r\nidempotency-key: rcp_1\r\n"), "{pay}");
@@ -150,7 +155,7 @@ async fn a_redirect_to_another_host_loses_the_secrets() {
     let headers = ["Authorization", "Cookie", "X-Api-Key", "Accept"]
         .map(|name| (name.to_owned(), "token".to_owned()));
     let exchange = Exchange { headers: headers.into(), ..post(server.url("/")) };
-    client.exchange(&exchange).await.unwrap();
+    client.exchange(&exchange, &anywhere).await.unwrap();
     let (first, second) = (server.requests().remove(0), other.requests().remove(0));
     assert_eq!(first.matches(": token\r\n").count(), 4, "{first}");
     assert_eq!(second.matches(": token\r\n").count(), 1, "{second}");
@@ -169,7 +174,7 @@ async fn an_answer_that_is_too_large_is_not_read() {
     let client = server.client();
     assert_eq!(outcome(&client, &get(server.url("/announced"))).await, "failed http.too_large");
     assert_eq!(outcome(&client, &get(server.url("/chunked"))).await, "failed http.too_large");
-    let reply = client.exchange(&get(server.url("/"))).await.unwrap();
+    let reply = client.exchange(&get(server.url("/")), &anywhere).await.unwrap();
     assert_eq!(reply.body.unwrap().len(), 1_000);
     let posted = outcome(&client, &post(server.url("/chunked"))).await;
     assert_eq!(posted, "200 without body: http.too_large");
@@ -200,7 +205,7 @@ async fn a_request_that_may_have_arrived_is_unknown_and_one_that_cannot_have_is_
     let (url, client) = (server.url("/"), server.client());
     drop(server);
     assert_eq!(outcome(&client, &post(url.clone())).await, "failed http.connect");
-    let Err(Trouble::Failed(failure)) = client.exchange(&get(url)).await else {
+    let Err(Trouble::Failed(failure)) = client.exchange(&get(url), &anywhere).await else {
         panic!("nobody is there")
     };
     assert!(failure.transient);
@@ -242,7 +247,7 @@ async fn nothing_can_be_smuggled_into_a_request() {
         assert_eq!(outcome(&client, &exchange).await, "failed http.bad_method", "{method}");
     }
     let sneaky = get(format!("{} HTTP/1.1\r\nX: 1\r\n\r\n", server.url("/")));
-    client.exchange(&sneaky).await.unwrap();
+    client.exchange(&sneaky, &anywhere).await.unwrap();
     let requests = server.requests();
     assert_eq!(requests.len(), 1, "{requests:?}");
     assert!(requests[0].starts_with("GET /%20HTTP/1.1X:%201 HTTP/1.1\r\n"), "{requests:?}");
@@ -282,4 +287,37 @@ async fn a_redirect_to_the_metadata_of_a_cloud_is_not_followed() {
         let found = outcome(&client, &get(server.url(path))).await;
         assert_eq!(found, "failed http.host_not_allowed", "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_redirect_that_is_not_permitted_is_not_followed() {
+    let other = Server::start(|_| Script::answer("200 OK", "", "reached")).await;
+    let target = other.url("/pay");
+    let server = Server::start(move |path| match path {
+        "/see" => Script::redirect("303 See Other", &target),
+        "/away" => Script::redirect("307 Temporary Redirect", &target),
+        "/in" => Script::redirect("308 Permanent Redirect", "/secret"),
+        "/fine" => Script::redirect("302 Found", "/open"),
+        _ => Script::answer("200 OK", "", "here"),
+    })
+    .await;
+    let client = Client::new([server.allowance(), other.allowance()].into_iter().collect());
+    let leads_on = |method: &str, url: &str, with_body: bool| {
+        let is_open = method == "GET" && !with_body && url.ends_with("/open");
+        let barred =
+            || Failure { code: "http.barred".into(), message: url.into(), transient: false };
+        is_open.then_some(()).ok_or_else(barred)
+    };
+    let reach = async |exchange: Exchange| match client.exchange(&exchange, &leads_on).await {
+        Ok(reply) => format!("{} {:?}", text(&reply), reply.redirects),
+        Err(Trouble::Failed(failure)) => format!("failed {}", failure.code),
+        Err(Trouble::Unknown(failure)) => format!("unknown {}", failure.code),
+    };
+    assert_eq!(reach(get(server.url("/away"))).await, "failed http.barred");
+    assert_eq!(reach(get(server.url("/in"))).await, "failed http.barred");
+    assert_eq!(reach(post(server.url("/away"))).await, "failed http.barred");
+    // It was done, and what came of it cannot be looked at.
+    assert_eq!(reach(post(server.url("/see"))).await, "unknown http.barred");
+    assert_eq!(reach(get(server.url("/fine"))).await, format!("here [{:?}]", server.url("/open")));
+    assert!(other.requests().is_empty());
 }

@@ -69,7 +69,7 @@ impl Engine {
         reason: &str,
     ) -> Result<Option<Refusal>, NoEntropy> {
         let (canon, in_force) = self.canon_for(&origin.domain);
-        let world = self.world(canon.as_deref(), in_force);
+        let world = self.world(canon.as_ref(), in_force);
         let effect = OfRun { run: origin.session, wish, reason: reason.to_owned() };
         let (actor, subject) = (who.clone(), None);
         let question = Question { origin, step: "", actor, effect, subject };

@@ -119,7 +119,7 @@ impl Engine {
     ) -> Result<Option<Box<Refusal>>, NoEntropy> {
         let Some(active) = self.runs.get(&id) else { return Ok(None) };
         let (canon, in_force) = self.canon_for(&active.origin.domain);
-        let world = self.world(canon.as_deref(), in_force);
+        let world = self.world(canon.as_ref(), in_force);
         // Without a canon nothing has a price, and no plan can be taken for that alone.
         let beside = falls.iter().map(|fall| fall.beside.as_deref().filter(|_| canon.is_some()));
         let mut plans: Vec<_> = plans.iter().zip(beside).collect();
@@ -215,7 +215,7 @@ impl Engine {
         let question = Question { origin, step: &name, actor, effect, subject: None };
         let intent = Gate::intent(&question, canon.map(Arc::as_ref));
         let (_, in_force) = self.canon_for(&origin.domain);
-        let world = self.world(canon.map(Arc::as_ref), in_force);
+        let world = self.world(canon, in_force);
         let decision = self.gate.preview(&question, &world);
         estimate.admissible = admissible(&decision, &reason(&decision, &intent));
         estimate.cost = intent.cost();

@@ -378,7 +378,7 @@ impl Engine {
 
     pub(crate) fn world<'a>(
         &self,
-        canon: Option<&'a Canon>,
+        canon: Option<&'a Arc<Canon>>,
         in_force: Option<Digest>,
     ) -> World<'a> {
         World {

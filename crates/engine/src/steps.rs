@@ -134,7 +134,7 @@ impl Engine {
             Err(message) => return Ok(Some(self.invalid(id, step, &message, turn))),
         };
         let (canon, in_force) = self.canon_for(&active.origin.domain);
-        let world = self.world(canon.as_deref(), in_force);
+        let world = self.world(canon.as_ref(), in_force);
         let name = step.to_string();
         let subject = wanted.subject.clone();
         let origin = &active.origin;
@@ -227,7 +227,7 @@ impl Engine {
         if canon.is_none() {
             return Ok(Some(self.nobody_to_ask(id, step, turn)));
         }
-        let world = self.world(canon.as_deref(), in_force);
+        let world = self.world(canon.as_ref(), in_force);
         let name = step.to_string();
         let about = message.clone();
         let question = cog_gate::Question {

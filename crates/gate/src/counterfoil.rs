@@ -58,6 +58,7 @@ impl Pass {
             redact: self.redact.clone(),
             subject: self.subject.clone(),
             attempts: self.attempts,
+            onward: self.onward.clone(),
             spent: self.spent,
             scope: self.scope.clone(),
         }

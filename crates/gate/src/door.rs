@@ -10,6 +10,7 @@
 //! cloned, defaulted or read from bytes, so that an authorisation is used once or not at all.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_base::json::{Canonical, Map, Object};
@@ -17,6 +18,7 @@ use cog_base::{Digest, Micros, Timestamp, Value};
 use cog_ledger::{BodyDraft, Draft, Durable, Entry, Kind};
 
 use crate::effect::{AnyEffect, Effect, Prices};
+use crate::onward::Onward;
 use crate::redact::redact;
 
 /// How long a receipt may wait for its effect to begin, in milliseconds.
@@ -119,6 +121,8 @@ pub(crate) struct Pass {
     pub(crate) redact: Vec<String>,
     pub(crate) subject: Option<String>,
     pub(crate) attempts: u64,
+    /// What a redirect of it is decided on.
+    pub(crate) onward: Option<Arc<Onward>>,
     /// What earlier tries under this receipt cost.
     pub(crate) spent: Micros,
     pub(crate) scope: Scope,

@@ -3,6 +3,8 @@
 //! It is pure. Whoever drives it appends its drafts to the ledger and hands back the
 //! durable entries; the adapters perform what it clears.
 
+use std::sync::Arc;
+
 use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId, TenantId};
 use cog_base::json::{Canonical, Map, Object};
@@ -25,6 +27,7 @@ use crate::explain::{Elsewhere, WaysOut, ways_out};
 use crate::intent::{Actor, Intent, Origin};
 use crate::lease::Leases;
 use crate::of_run::OfRun;
+use crate::onward::Onward;
 use crate::snapshot::{Conflict, Snapshot, TenantStatus};
 
 /// The room that the record beside an entry usually takes, in bytes.
@@ -40,9 +43,15 @@ pub struct World<'a> {
     /// The tenant's status.
     pub tenant: TenantStatus,
     /// The canon that decides, if one is in force.
-    pub canon: Option<&'a Canon>,
+    pub canon: Option<&'a Arc<Canon>>,
     /// The version the ledger says is in force.
     pub in_force: Option<Digest>,
+}
+
+impl<'a> World<'a> {
+    fn canon(&self) -> Option<&'a Canon> {
+        self.canon.map(Arc::as_ref)
+    }
 }
 
 /// One question to the gate.
@@ -208,9 +217,9 @@ impl Gate {
     /// What the gate would say, without issuing anything: for plan selection.
     #[must_use]
     pub fn preview<E: Effect>(&self, question: &Question<'_, E>, world: &World<'_>) -> Decision {
-        let intent = Self::intent(question, world.canon);
+        let intent = Self::intent(question, world.canon());
         let snapshot = self.snapshot(&intent, &question.effect.footprint(), world);
-        decide_effect(&intent, &snapshot, world.canon)
+        decide_effect(&intent, &snapshot, world.canon())
     }
 
     /// Decide about an effect. What is permitted is reserved from here on; it authorises
@@ -225,10 +234,10 @@ impl Gate {
         entropy: &mut dyn Entropy,
     ) -> Result<Answer<E>, NoEntropy> {
         self.ledger_at = self.ledger_at.max(world.ledger_at);
-        let intent = Self::intent(&question, world.canon);
+        let intent = Self::intent(&question, world.canon());
         let footprint = question.effect.footprint();
         let snapshot = self.snapshot(&intent, &footprint, world);
-        let decision = decide_effect(&intent, &snapshot, world.canon);
+        let decision = decide_effect(&intent, &snapshot, world.canon());
         let subject = question.subject.clone();
         let case = Case { intent, snapshot, footprint, subject, world };
         match decision.verdict.clone() {
@@ -264,14 +273,15 @@ impl Gate {
             draft: Some(case.receipt(receipt, expires, decision)),
             expires,
             reserve: case.intent.cost(),
-            prices: case.world.canon.and_then(|canon| question.effect.prices(canon)),
+            prices: case.world.canon().and_then(|canon| question.effect.prices(canon)),
             redact: decision.terms.redact.clone(),
             subject: question.subject,
             attempts: 0,
+            onward: Onward::of(&case.intent, &case.snapshot, case.world.canon),
             spent: Micros::ZERO,
             scope: case.scope(),
         };
-        self.charge(receipt, &case.intent, &case.footprint, decision, case.world.canon);
+        self.charge(receipt, &case.intent, &case.footprint, decision, case.world.canon());
         self.leases.hold(receipt, case.footprint);
         self.receipts.issue(receipt);
         self.approvals.spend(&decision.terms.approvals, receipt);
@@ -327,12 +337,12 @@ impl Gate {
         world: &World<'_>,
         entropy: &mut dyn Entropy,
     ) -> Result<Result<Asked, Box<Refusal>>, NoEntropy> {
-        let intent = Self::intent(question, world.canon);
+        let intent = Self::intent(question, world.canon());
         let snapshot = self.snapshot(&intent, &Footprint::default(), world);
         let need = question.effect.need.clone();
         let expires_ms = question.effect.expires_ms;
         let (footprint, subject) = (Footprint::default(), question.subject.clone());
-        let decision = decide(&intent, &snapshot, world.canon);
+        let decision = decide(&intent, &snapshot, world.canon());
         let case = Case { intent, snapshot, footprint, subject, world };
         if matches!(decision.verdict, Verdict::Refuse(_)) {
             return Ok(Err(Box::new(case.refuse(decision, &|_| None, entropy)?)));
@@ -352,9 +362,9 @@ impl Gate {
         world: &World<'_>,
         entropy: &mut dyn Entropy,
     ) -> Result<Option<Refusal>, NoEntropy> {
-        let intent = Self::intent(question, world.canon);
+        let intent = Self::intent(question, world.canon());
         let snapshot = self.snapshot(&intent, &Footprint::default(), world);
-        let decision = decide(&intent, &snapshot, world.canon);
+        let decision = decide(&intent, &snapshot, world.canon());
         let (footprint, subject) = (Footprint::default(), question.subject.clone());
         let case = Case { intent, snapshot, footprint, subject, world };
         let is_refused = matches!(decision.verdict, Verdict::Refuse(_));
@@ -582,7 +592,7 @@ impl Case<'_> {
         let failed = decision.failed();
         let code = failed.map_or("refused", |check| check.code).to_owned();
         let reason = crate::explain::reason(&decision, &self.intent);
-        let ways = ways_out(&self.intent, &self.snapshot, self.world.canon, &decision, elsewhere);
+        let ways = ways_out(&self.intent, &self.snapshot, self.world.canon(), &decision, elsewhere);
         let WaysOut { flips, cut } = ways;
         let mut data = self.data(id.into());
         data.insert("code".into(), code.as_str().into());

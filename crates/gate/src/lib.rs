@@ -23,6 +23,7 @@ mod counterfoil;
 mod gate;
 mod lease;
 mod of_run;
+mod onward;
 mod redact;
 
 pub use adapter::{Adapter, Found, Work};

@@ -15,7 +15,8 @@ const TIMEOUT_MS: u64 = 30_000;
 /// The largest answer when nothing is said.
 const BYTES: u64 = 1 << 20;
 
-/// Send one request. Redirects are followed only to hosts that are allowed too.
+/// Send one request. A redirect is followed where the request that it makes of this one is
+/// permitted too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
     /// `GET`, `POST`, …
@@ -47,9 +48,12 @@ pub enum HttpBody {
 }
 
 impl HttpRequest {
+    /// Its action.
+    pub(crate) const ACTION: &'static str = "http.request";
+
     pub(super) fn from_args(args: &Map) -> Result<Self, BadArgs> {
         let known = ["method", "url", "host", "headers", "body", "json", "timeout_ms", "bytes_max"];
-        let args = Args::new("http.request", &known, args)?;
+        let args = Args::new(Self::ACTION, &known, args)?;
         let url = args.text("url")?;
         let host = Place::of(&url).map(|place| place.host).ok_or_else(|| {
             args.wrong("url", "an absolute http or https URL of one reading", &url_kind())
@@ -88,7 +92,7 @@ fn url_kind() -> Value {
 
 impl Effect for HttpRequest {
     fn action(&self) -> &'static str {
-        "http.request"
+        Self::ACTION
     }
     fn resource(&self) -> Resource {
         // What policies allow is where the request goes, whatever `host` was set to.

@@ -14,9 +14,14 @@ use crate::house::{CLERK, House, actor, ample, canon_but, chat, effect, get, pay
 /// What the gate would say about an effect in a house, with everything it read.
 pub(crate) fn preview(house: &mut House, who: &str, effect: &AnyEffect) -> (Intent, Snapshot) {
     let ledger_at = house.ledger_at();
-    let canon = house.canon.as_ref();
-    let world =
-        World { now: house.now, ledger_at, tenant: house.status, canon, in_force: house.in_force };
+    let canon = house.canon.as_deref();
+    let world = World {
+        now: house.now,
+        ledger_at,
+        tenant: house.status,
+        canon: house.canon.as_ref(),
+        in_force: house.in_force,
+    };
     let question = Question {
         origin: &house.origin,
         step: house.step,
@@ -41,7 +46,7 @@ fn lines(decision: &Decision) -> String {
 
 fn check_in(house: &mut House, who: &str, effect: impl Into<AnyEffect>, expected: Expect) {
     let (intent, snapshot) = preview(house, who, &effect.into());
-    expected.assert_eq(&lines(&decide(&intent, &snapshot, house.canon.as_ref())));
+    expected.assert_eq(&lines(&decide(&intent, &snapshot, house.canon.as_deref())));
 }
 
 fn check(who: &str, effect: impl Into<AnyEffect>, expected: Expect) {
@@ -105,7 +110,7 @@ fn a_refusal_names_each_check_that_says_no() {
     let mut table = String::new();
     for (who, effect) in cases {
         let (intent, snapshot) = preview(&mut house, who, &effect);
-        let said = lines(&decide(&intent, &snapshot, house.canon.as_ref()));
+        let said = lines(&decide(&intent, &snapshot, house.canon.as_deref()));
         writeln!(table, "{who} {} {}", intent.action(), intent.resource_text()).unwrap();
         said.lines().for_each(|line| writeln!(table, "  {line}").unwrap());
     }
@@ -221,7 +226,7 @@ fn the_reason_and_the_way_out_are_said_in_words() {
     let mut house = House::new();
     let mut words = |effect: AnyEffect| {
         let (intent, snapshot) = preview(&mut house, CLERK, &effect);
-        let canon = house.canon.as_ref();
+        let canon = house.canon.as_deref();
         let decision = decide(&intent, &snapshot, canon);
         let ways_out = ways_out(&intent, &snapshot, canon, &decision, &|_| None).flips.join("\n");
         format!("{}\n{ways_out}", reason(&decision, &intent))
@@ -244,7 +249,7 @@ fn every_check_is_made_and_stands_in_the_trace_in_order() {
     let mut house = House::new();
     let (intent, snapshot) =
         preview(&mut house, "agent:stranger", &get("https://evil.example/").into());
-    let decision = decide(&intent, &snapshot, house.canon.as_ref());
+    let decision = decide(&intent, &snapshot, house.canon.as_deref());
     let names: Vec<_> = decision.checks.iter().map(|check| check.name).collect();
     assert_eq!(names, cog_gate::decision::CheckName::ALL);
 }
@@ -263,7 +268,7 @@ fn a_workflow_acts_as_no_person_but_who_began_the_run() {
         house.origin.initiator = initiator.parse().unwrap();
         let (intent, snapshot) =
             preview(&mut house, "user:cfo", &get("https://api.example.com/").into());
-        let decision = decide(&intent, &snapshot, house.canon.as_ref());
+        let decision = decide(&intent, &snapshot, house.canon.as_deref());
         decision.failed().map(|check| check.code)
     };
     assert_eq!(verdict("user:mallory"), Some("identity.another_person"));

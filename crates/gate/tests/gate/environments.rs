@@ -20,7 +20,7 @@ fn a_listed_environment_is_governed() {
     for environment in ["production", "staging"] {
         let mut house = house(r#"["production", "staging"]"#, environment);
         let (intent, snapshot) = preview(&mut house, CLERK, &get(URL).into());
-        assert_eq!(decide(&intent, &snapshot, house.canon.as_ref()).verdict, Verdict::Allow);
+        assert_eq!(decide(&intent, &snapshot, house.canon.as_deref()).verdict, Verdict::Allow);
     }
 }
 
@@ -28,7 +28,7 @@ fn a_listed_environment_is_governed() {
 fn another_is_refused_and_says_which_there_are() {
     let mut house = house(r#"["production", "staging"]"#, "development");
     let (intent, snapshot) = preview(&mut house, CLERK, &get(URL).into());
-    let canon = house.canon.as_ref();
+    let canon = house.canon.as_deref();
     let decision = decide(&intent, &snapshot, canon);
     assert_eq!(decision.verdict, Verdict::Refuse(CheckName::Confinement));
     assert_eq!(decision.failed().map(|check| check.code), Some("environment.not_listed"));
@@ -51,5 +51,5 @@ fn a_canon_that_lists_none_governs_all() {
     let mut house = House::new();
     house.origin.environment = "anything".to_owned();
     let (intent, snapshot) = preview(&mut house, CLERK, &get(URL).into());
-    assert_eq!(decide(&intent, &snapshot, house.canon.as_ref()).verdict, Verdict::Allow);
+    assert_eq!(decide(&intent, &snapshot, house.canon.as_deref()).verdict, Verdict::Allow);
 }

@@ -189,12 +189,12 @@ fn who_is_not_known_need_not_be_when_another_asks() {
         _ => text.to_owned(),
     });
     let mut house = House::new();
-    (house.in_force, house.canon) = (Some(canon.digest()), Some(canon));
+    (house.in_force, house.canon) = (Some(canon.digest()), Some(canon.into()));
     let note = effect("file.write", r#"{"root":"notes","path":"a","text":"b"}"#);
     let (intent, snapshot) = preview(&mut house, "agent:stranger", &note);
-    let decision = decide(&intent, &snapshot, house.canon.as_ref());
-    let flips = ways_out(&intent, &snapshot, house.canon.as_ref(), &decision, &|_| None).flips;
+    let decision = decide(&intent, &snapshot, house.canon.as_deref());
+    let flips = ways_out(&intent, &snapshot, house.canon.as_deref(), &decision, &|_| None).flips;
     assert_eq!(flips, ["if agent:clerk asked for it (it is agent:stranger)"]);
     let (intent, snapshot) = preview(&mut house, CLERK, &note);
-    assert_eq!(decide(&intent, &snapshot, house.canon.as_ref()).verdict, Verdict::Allow);
+    assert_eq!(decide(&intent, &snapshot, house.canon.as_deref()).verdict, Verdict::Allow);
 }

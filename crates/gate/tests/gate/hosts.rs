@@ -19,14 +19,14 @@ fn house(hosts: &str) -> House {
 fn check(hosts: &str, url: &str, expected: Expect, mended: &str) {
     let mut house_before = house(hosts);
     let (intent, snapshot) = preview(&mut house_before, CLERK, &get(url).into());
-    let canon = house_before.canon.as_ref();
+    let canon = house_before.canon.as_deref();
     let decision = decide(&intent, &snapshot, canon);
     let flips = ways_out(&intent, &snapshot, canon, &decision, &|_| None).flips.join("\n");
     let code = decision.failed().map(|check| check.code).unwrap_or_default();
     expected.assert_eq(&format!("{code}: {}\n{flips}\n", reason(&decision, &intent)));
     let mut after = house(mended);
     let (intent, snapshot) = preview(&mut after, CLERK, &get(url).into());
-    let verdict = decide(&intent, &snapshot, after.canon.as_ref()).verdict;
+    let verdict = decide(&intent, &snapshot, after.canon.as_deref()).verdict;
     assert_eq!(verdict, Verdict::Allow, "{mended} {url}");
 }
 
@@ -101,7 +101,7 @@ fn a_user_is_named_beside_what_else_is_in_the_way() {
     let said = |url: &str| {
         let mut house = house(r#"["a.example"]"#);
         let (intent, snapshot) = preview(&mut house, CLERK, &get(url).into());
-        let canon = house.canon.as_ref();
+        let canon = house.canon.as_deref();
         let decision = decide(&intent, &snapshot, canon);
         ways_out(&intent, &snapshot, canon, &decision, &|_| None).flips
     };

@@ -2,6 +2,7 @@
 //! ledger in memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
@@ -72,7 +73,7 @@ pub(crate) struct House {
     pub(crate) writer: Writer<MemoryShelf>,
     pub(crate) keys: MemoryKeys,
     pub(crate) changes: ChangeControl,
-    pub(crate) canon: Option<Canon>,
+    pub(crate) canon: Option<Arc<Canon>>,
     pub(crate) in_force: Option<Digest>,
     pub(crate) origin: Origin,
     pub(crate) step: &'static str,
@@ -103,7 +104,7 @@ impl House {
             keys,
             changes: ChangeControl::default(),
             in_force: Some(canon.digest()),
-            canon: Some(canon),
+            canon: Some(canon.into()),
             origin,
             step: "pay",
             now: noon(),

@@ -201,7 +201,7 @@ fn a_record_that_was_changed_is_not_read() {
 fn a_later_procedure_is_not_guessed() {
     let mut house = House::new();
     let (intent, snapshot) = preview(&mut house, CLERK, &read("invoices", "a").into());
-    assert!(decide_by(PROCEDURE + 1, &intent, &snapshot, house.canon.as_ref()).is_err());
+    assert!(decide_by(PROCEDURE + 1, &intent, &snapshot, house.canon.as_deref()).is_err());
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! Where a cleared request may be led on to. A redirect changes what is asked for, so it is
+//! decided like the request that it came of.
+
+use std::sync::Arc;
+
+use cog_canon::Canon;
+
+use crate::decision::{Verdict, decide};
+use crate::door::{Cleared, Failure};
+use crate::effect::{AnyEffect, Effect as _, HttpRequest};
+use crate::explain::reason;
+use crate::intent::Intent;
+use crate::snapshot::Snapshot;
+
+/// What a request was permitted on: enough to decide where it may be led on to.
+#[derive(Debug)]
+pub(crate) struct Onward {
+    intent: Intent,
+    snapshot: Snapshot,
+    canon: Arc<Canon>,
+}
+
+impl Onward {
+    /// Of an effect that may be led on; nothing for all others.
+    pub(crate) fn of(
+        intent: &Intent,
+        snapshot: &Snapshot,
+        canon: Option<&Arc<Canon>>,
+    ) -> Option<Arc<Self>> {
+        let canon = canon.filter(|_| intent.action() == HttpRequest::ACTION)?;
+        let (intent, snapshot) = (intent.clone(), snapshot.clone());
+        Some(Arc::new(Self { intent, snapshot, canon: Arc::clone(canon) }))
+    }
+
+    fn judge(&self, effect: &HttpRequest) -> Result<(), Failure> {
+        let Self { intent, snapshot, canon } = self;
+        let risk = canon.settings().risk_of(effect.action());
+        let (actor, cost) = (intent.actor().clone(), intent.cost());
+        let intent = Intent::new(intent.origin(), intent.step(), actor, effect, cost, risk);
+        let decision = decide(&intent, snapshot, Some(canon));
+        let why = match decision.verdict {
+            Verdict::Allow => return Ok(()),
+            Verdict::Refuse(_) => reason(&decision, &intent),
+            Verdict::NeedsApproval(_) => "It takes an approval of its own.".to_owned(),
+            Verdict::Wait => "Another open effect holds what it touches.".to_owned(),
+        };
+        Err(not_permitted(&effect.url, &why))
+    }
+}
+
+fn not_permitted(url: &str, why: &str) -> Failure {
+    let message = format!("the redirect to `{url}` is not permitted: {why}");
+    Failure { code: "http.redirect_not_permitted".into(), message, transient: false }
+}
+
+impl Cleared<HttpRequest> {
+    /// Whether a redirect may be followed that makes `method` and `url` of the request, with its
+    /// body or without. It is decided by the canon and on the state that the receipt was
+    /// decided on, and must be permitted outright: what would take consent is not.
+    ///
+    /// # Errors
+    /// The failure to report, with the reason.
+    pub fn leads_on(&self, method: &str, url: &str, with_body: bool) -> Result<(), Failure> {
+        let mut args = self.effect().args();
+        args.remove("host");
+        args.insert("method".into(), method.into());
+        args.insert("url".into(), url.into());
+        if !with_body {
+            args.remove("body");
+            args.remove("json");
+        }
+        let effect = AnyEffect::from_args(HttpRequest::ACTION, &args);
+        let (Ok(AnyEffect::HttpRequest(effect)), Some(onward)) = (effect, &self.pass().onward)
+        else {
+            return Err(not_permitted(url, "Nobody can tell where it leads."));
+        };
+        onward.judge(&effect)
+    }
+}
