@@ -3,8 +3,6 @@
 //! It is pure. Whoever drives it appends its drafts to the ledger and hands back the
 //! durable entries; the adapters perform what it clears.
 
-use std::sync::Arc;
-
 use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId, TenantId};
 use cog_base::json::{Canonical, Map, Object};
@@ -29,30 +27,10 @@ use crate::lease::Leases;
 use crate::of_run::OfRun;
 use crate::onward::Onward;
 use crate::snapshot::{Conflict, Snapshot, TenantStatus};
+use crate::world::World;
 
 /// The room that the record beside an entry usually takes, in bytes.
 const RECORD_BYTES: usize = 3_072;
-
-/// What is true outside the gate at the moment of a decision.
-#[derive(Debug, Clone, Copy)]
-pub struct World<'a> {
-    /// The time.
-    pub now: Timestamp,
-    /// The time of the ledger's last entry.
-    pub ledger_at: Timestamp,
-    /// The tenant's status.
-    pub tenant: TenantStatus,
-    /// The canon that decides, if one is in force.
-    pub canon: Option<&'a Arc<Canon>>,
-    /// The version the ledger says is in force.
-    pub in_force: Option<Digest>,
-}
-
-impl<'a> World<'a> {
-    fn canon(&self) -> Option<&'a Canon> {
-        self.canon.map(Arc::as_ref)
-    }
-}
 
 /// One question to the gate.
 #[derive(Debug)]

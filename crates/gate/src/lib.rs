@@ -25,6 +25,7 @@ mod lease;
 mod of_run;
 mod onward;
 mod redact;
+mod world;
 
 pub use adapter::{Adapter, Found, Work};
 pub use book::{Limits, Used};
@@ -32,6 +33,7 @@ pub use consent::Consent;
 pub use counterfoil::{Counterfoil, Lapse};
 pub use door::{Cleared, End, Failure, Pending, Performed, Permit, Report, Settled, Settling};
 pub use effect::{AnyCleared, AnyEffect, Effect};
-pub use gate::{Answer, Asked, Gate, Lost, Question, Refusal, World};
+pub use gate::{Answer, Asked, Gate, Lost, Question, Refusal};
 pub use intent::{Actor, Intent, Origin};
 pub use of_run::{OfRun, Wish};
+pub use world::World;

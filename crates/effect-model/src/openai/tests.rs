@@ -26,7 +26,7 @@ fn receipt() -> ReceiptId {
 }
 
 fn reply(status: u16, body: &str) -> Reply {
-    Reply { status, headers: BTreeMap::new(), body: Ok(body.into()) }
+    Reply { status, headers: BTreeMap::new(), body: Ok(body.into()), redirects: Vec::new() }
 }
 
 /// `text/model/input/output/finish`, or the code of the failure.

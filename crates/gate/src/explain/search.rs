@@ -10,9 +10,9 @@ use cog_canon::{Canon, Change, Request};
 
 use super::turn::{Case, Turn};
 use super::ways::ways;
+use crate::consent::Consent;
 use crate::decision::{Decision, Supposed, Verdict, decide_supposed, evaluate};
 use crate::intent::Intent;
-use crate::consent::Consent;
 use crate::of_run::Wish;
 use crate::snapshot::Snapshot;
 

@@ -212,7 +212,9 @@ impl Turn {
                 intent.changed("args.url", &format!("{scheme}://{place}{tail}").into())
             }
             Self::Https => intent.changed("args.url", &secured(url()?)?.into()),
-            Self::Known
+            Self::Begun
+            | Self::People { .. }
+            | Self::Known
             | Self::Active
             | Self::Entitled
             | Self::Effects(_)

@@ -20,7 +20,7 @@ use crate::minimal::{NIGHT_MS, STRANGER, World, fine, house_origin};
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 43] = [
+const CASES: [Case; 44] = [
     ("paid", |_| {}),
     ("needs consent", |it| it.cents = 6),
     ("somebody said no", |it| {
@@ -28,6 +28,7 @@ const CASES: [Case; 43] = [
         it.rejected = Some(it.intent().digest());
     }),
     ("a stranger", |it| it.who = STRANGER.into()),
+    ("a person who did not begin the run", |it| it.who = "user:bob".into()),
     ("suspended", |it| it.tenant = TenantStatus::Suspended),
     ("unknown tenant", |it| it.tenant = TenantStatus::Unknown),
     ("not entitled", |it| it.entitled = false),
