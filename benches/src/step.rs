@@ -196,7 +196,7 @@ impl<'a> Watch<'a> {
             | What::NotTaken { .. }
             | What::Held { .. }
             | What::NotPaused { .. }
-            | What::NotCancelled { .. }
+            | What::NotGranted { .. }
             | What::EndsAlready { .. }
             | What::Parked { .. }
             | What::Stopped { .. } => bail!("a run did not go as it should: {:?}", notice.what),

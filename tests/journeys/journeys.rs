@@ -32,6 +32,7 @@ mod kills;
 mod ledger;
 mod models;
 mod nodes;
+mod people;
 mod program;
 mod roots;
 mod signals;

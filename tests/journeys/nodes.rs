@@ -17,19 +17,19 @@ const LONG: Duration = Duration::from_secs(120);
 const PAGES: usize = 12;
 
 /// A database, and a folder in which its nodes and those who ask them are.
-struct Town {
+pub(crate) struct Town {
     database: Database,
-    folder: Folder,
+    pub(crate) folder: Folder,
 }
 
 /// A node that runs, and what it says.
-struct Node {
+pub(crate) struct Node {
     process: Child,
     said: Receiver<Value>,
 }
 
 impl Town {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let folder = Folder::example(name, "07-three-nodes");
         let town = Self { database: Database::new().unwrap(), folder };
         let owner = town.database.url(OWNER);
@@ -45,11 +45,11 @@ impl Town {
         command
     }
 
-    fn cog(&self, arguments: &[&str]) -> Answer {
+    pub(crate) fn cog(&self, arguments: &[&str]) -> Answer {
         Answer::of(self.command(arguments).output().unwrap())
     }
 
-    fn node(&self, name: &str) -> Node {
+    pub(crate) fn node(&self, name: &str) -> Node {
         let mut command = self.command(&["serve", "--json", "--node", name]);
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
@@ -64,7 +64,7 @@ impl Town {
         node
     }
 
-    fn new_tenant(&self) -> String {
+    pub(crate) fn new_tenant(&self) -> String {
         self.cog(&["database", "new-tenant"]).ends(0).id("ten")
     }
 
@@ -100,11 +100,7 @@ impl Town {
     }
 
     fn wait_for_pages(&self, count: usize) {
-        let begun = Instant::now();
-        while self.written() < count {
-            assert!(begun.elapsed() < LONG, "{} of {count} pages", self.written());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_until(&format!("{count} pages"), || self.written() >= count);
     }
 
     /// Every run of a load has ended as it should, everything was done once, and the logs say so.
@@ -124,6 +120,15 @@ impl Town {
         assert_eq!(sum(&["open_receipts"]) + sum(&["outcomes", "unknown"]), 0);
         let tenants: BTreeSet<&String> = load.iter().map(|(tenant, ..)| tenant).collect();
         assert_eq!(audits.len(), tenants.len());
+    }
+}
+
+/// Wait until it is so.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < LONG, "{what}: it took too long");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -152,7 +157,7 @@ impl Node {
     }
 
     /// Tell it to end, and wait until it has.
-    fn ends(mut self) {
+    pub(crate) fn ends(mut self) {
         self.signal("-TERM");
         assert_eq!(self.process.wait().unwrap().code(), Some(0));
         self.waits_for("stopped");

@@ -172,6 +172,8 @@ pub(crate) struct RunArgs {
     /// Why the run is ended; it is kept in the ledger.
     #[arg(long, value_name = "TEXT", requires = "cancel", value_parser = reason)]
     pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) asking: nodes::Asking,
 }
 
 #[derive(Debug, Args)]
@@ -189,6 +191,8 @@ pub(crate) struct ReplayArgs {
     /// Another canon folder: show which verdicts it would change.
     #[arg(long, value_name = "DIR")]
     pub(crate) canon: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) at: nodes::At,
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +205,8 @@ pub(crate) struct WhyArgs {
     /// A run (run_…), receipt (rcp_…), denial (dny_…), approval (apr_…), plan selection (pln_…)
     /// or entry number.
     pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) at: nodes::At,
 }
 
 #[derive(Debug, Args)]
@@ -225,6 +231,8 @@ pub(crate) struct SignalArgs {
     pub(crate) subject: Option<String>,
     #[command(flatten)]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) asking: nodes::Asking,
 }
 
 #[derive(Debug, Args)]
@@ -235,6 +243,8 @@ pub(crate) struct HoldArgs {
     pub(crate) because: Because,
     #[command(flatten)]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) asking: nodes::Asking,
 }
 
 #[derive(Debug, Subcommand)]
@@ -244,7 +254,10 @@ pub(crate) enum ApprovalsCommand {
 Examples:
   cognitionos approvals list
   cognitionos approvals list --json")]
-    List,
+    List {
+        #[command(flatten)]
+        at: nodes::At,
+    },
     /// Say yes.
     #[command(after_help = "\
 Examples:
@@ -254,6 +267,8 @@ Examples:
         id: String,
         #[command(flatten)]
         by: Answerer,
+        #[command(flatten)]
+        asking: nodes::Asking,
     },
     /// Say no.
     #[command(after_help = "\
@@ -266,6 +281,8 @@ Examples:
         because: Because,
         #[command(flatten)]
         by: Answerer,
+        #[command(flatten)]
+        asking: nodes::Asking,
     },
 }
 

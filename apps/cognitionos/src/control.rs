@@ -15,8 +15,11 @@ use std::path::{Path, PathBuf};
 
 use cog_base::Value;
 
+use crate::cli::nodes::Asking;
+use crate::commands::owner::Owner;
 use crate::failure::{Exit, Failure, explain};
 use crate::home::Home;
+use crate::shared::whose;
 use crate::terminal::Terminal;
 use live::Live;
 use request::Request;
@@ -34,6 +37,8 @@ pub(crate) enum Way<'a> {
     Own(&'a Home),
     /// The process of a run, for another command; it reads by this view of the folder.
     Running(&'a Home, &'a Live),
+    /// The node that owns the ledger in the database that is named, whichever that is.
+    Owner(Owner<'a>),
 }
 
 impl Way<'_> {
@@ -41,13 +46,22 @@ impl Way<'_> {
     pub(crate) fn home(&self) -> &Home {
         match self {
             Self::Own(home) | Self::Running(home, _) => home,
+            Self::Owner(owner) => owner.home(),
+        }
+    }
+
+    /// The node to ask, where it is one.
+    pub(crate) const fn owner(&self) -> Option<&Owner<'_>> {
+        match self {
+            Self::Own(_) | Self::Running(..) => None,
+            Self::Owner(owner) => Some(owner),
         }
     }
 
     /// The run that is under way here, if it is this one.
     pub(crate) fn live(&self, run: cog_base::id::RunId) -> Option<&Live> {
         match self {
-            Self::Own(_) => None,
+            Self::Own(_) | Self::Owner(_) => None,
             Self::Running(_, live) => (live.run == run).then_some(*live),
         }
     }
@@ -56,15 +70,21 @@ impl Way<'_> {
     pub(crate) fn append(&self, draft: cog_ledger::Draft) -> anyhow::Result<u64> {
         let entries = match self {
             Self::Own(home) => home.append(vec![draft])?,
+            // A node records what it is asked for by itself.
+            Self::Owner(owner) => owner.home().append(vec![draft])?,
             Self::Running(home, live) => live.append(home.tenant, draft)?,
         };
         Ok(entries.first().map_or(0, |entry| entry.seq()))
     }
 }
 
-/// Have something decided by whoever has the folder, or here when nobody has. Gives the document
-/// that says what came of it.
-pub(crate) fn done(data: &Path, request: &Request) -> anyhow::Result<Value> {
+/// Have something decided by whoever has the folder, or here when nobody has; of a ledger in the
+/// database, by the node that owns it. Gives the document that says what came of it.
+pub(crate) fn done(asking: &Asking, data: &Path, request: &Request) -> anyhow::Result<Value> {
+    if whose(&asking.at)?.is_some() {
+        let home = Home::at(&asking.at, || Home::change(data))?;
+        return decide(request, &Way::Owner(Owner::of(&home, asking)?));
+    }
     for _ in 0..client::TRIES_MAX {
         if let Some(document) = elsewhere(data, request)? {
             return Ok(document);

@@ -1,4 +1,5 @@
-//! The data folder: the embedded store with its ledger, keys and bodies.
+//! The ledger that a command is about: that of the data folder, with its keys and bodies, or one
+//! in the database that nodes share.
 
 #![expect(clippy::disallowed_methods, reason = "the program's edge looks at its data folder")]
 
@@ -18,10 +19,13 @@ use cog_gate::change::ChangeControl;
 use cog_ledger::audit::Erasures;
 use cog_ledger::{Draft, Durable, Entry, Kind, Writer};
 use cog_store::{Committer, Files, Keep as _, Select, Store as _, StoreError, TenantTx};
+use cog_store_postgres::PostgresStore;
 use cog_store_sqlite::{Mode, SqliteStore};
 
+use crate::cli::nodes::At;
 use crate::failure::{Exit, Failure};
 use crate::given;
+use crate::shared::{self, whose};
 use crate::system::{SystemClock, SystemEntropy};
 
 /// What entries name as the program that wrote them.
@@ -34,13 +38,70 @@ const LOOKED_AT: u64 = 32;
 const SEE_WHAT_HOLDS: &str = "cognitionos ledger verify\nIt tells all that is damaged, what \
     still holds, and what to do; until then keep a copy of the folder and change nothing in it";
 
-/// The data folder, open.
+/// A ledger, open.
 pub(crate) struct Home {
-    pub(crate) store: SqliteStore,
+    store: Stored,
     pub(crate) tenant: TenantId,
 }
 
+/// Where it is kept.
+enum Stored {
+    Folder(SqliteStore),
+    Database(PostgresStore),
+}
+
 impl Home {
+    /// The ledger in the database that is named, else that of the folder.
+    pub(crate) fn at(
+        at: &At,
+        folder: impl FnOnce() -> anyhow::Result<Self>,
+    ) -> anyhow::Result<Self> {
+        let Some(tenant) = whose(at)? else { return folder() };
+        let store = Stored::Database(shared::open(&at.shared, "look")?);
+        Ok(Self { store, tenant })
+    }
+
+    /// That of a folder that is open.
+    pub(crate) fn of(store: SqliteStore, tenant: TenantId) -> Self {
+        Self { store: Stored::Folder(store), tenant }
+    }
+
+    /// The store of the folder: what a database has no like of, or nobody but its owner does.
+    pub(crate) fn folder(&self) -> anyhow::Result<&SqliteStore> {
+        match &self.store {
+            Stored::Folder(store) => Ok(store),
+            Stored::Database(_) => Err(Failure::told(
+                Exit::BadInput,
+                "this is done in a data folder, and not in the database that nodes share",
+            )),
+        }
+    }
+
+    /// The database that it is in: whoever wants to change anything asks the owner of the log.
+    pub(crate) fn database(&self) -> anyhow::Result<&PostgresStore> {
+        match &self.store {
+            Stored::Folder(_) => Err(Failure::advise(
+                Exit::BadInput,
+                "this is done in the database that nodes share, and not in a data folder",
+                "--tenant TENANT, and --database-url URL",
+            )),
+            Stored::Database(store) => Ok(store),
+        }
+    }
+
+    /// Whether it is in the database that nodes share.
+    pub(crate) const fn is_of_nodes(&self) -> bool {
+        matches!(self.store, Stored::Database(_))
+    }
+
+    /// What brings a run on when whoever has it in hand does not: a command.
+    pub(crate) fn brings_on(&self, run: RunId) -> String {
+        match &self.store {
+            Stored::Folder(_) => format!("cognitionos run --resume {run}"),
+            Stored::Database(_) => format!("cognitionos why {run}"),
+        }
+    }
+
     /// Open the folder for reading; it must exist.
     pub(crate) fn read(dir: &Path) -> anyhow::Result<Self> {
         let home = Self::open(dir, Mode::ReadOnly)?;
@@ -66,14 +127,14 @@ impl Home {
         let home = Self::open(dir, Mode::ReadWrite)?;
         home.sound()?;
         if let Some(to) = home.unfinished()? {
-            home.store.prune_entries(home.tenant, to).map_err(told)?;
+            home.folder()?.prune_entries(home.tenant, to).map_err(told)?;
         }
         Ok(home)
     }
 
     /// Go no further over a ledger whose end, key, open runs or newest entries are damaged.
     fn sound(&self) -> anyhow::Result<()> {
-        let findings = self.store.look(self.tenant, LOOKED_AT).map_err(told)?;
+        let findings = self.folder()?.look(self.tenant, LOOKED_AT).map_err(told)?;
         let Some(first) = findings.kept().first() else { return Ok(()) };
         let place = first.seq.map(|seq| format!("entry {seq}: ")).unwrap_or_default();
         let more = match findings.total() {
@@ -119,20 +180,25 @@ impl Home {
             Some(tenant) => *tenant,
             None => TenantId::new(SystemClock.now(), &mut SystemEntropy::new())?,
         };
-        Ok(Self { store, tenant })
+        Ok(Self::of(store, tenant))
     }
 
     /// The group committer. There is one for each open folder.
     pub(crate) fn committer(&self) -> anyhow::Result<Committer> {
-        let shelf = self.store.shelf().map_err(told)?;
-        let keys = self.store.signing_keys().map_err(told)?;
+        let store = self.folder()?;
+        let shelf = store.shelf().map_err(told)?;
+        let keys = store.signing_keys().map_err(told)?;
         let writer = Writer::new(shelf, keys, ENGINE);
         Ok(Committer::spawn(writer, Arc::new(SystemClock), Box::new(SystemEntropy::new())))
     }
 
     /// The tenant's part of the store, as it is now.
     pub(crate) fn scope(&self) -> anyhow::Result<Box<dyn TenantTx + '_>> {
-        self.store.scope(self.tenant).map_err(told)
+        let scope = match &self.store {
+            Stored::Folder(store) => store.scope(self.tenant),
+            Stored::Database(store) => store.scope(self.tenant),
+        };
+        scope.map_err(told)
     }
 
     /// Append and wait until it is durable.
@@ -156,6 +222,11 @@ impl Home {
     /// Every entry that is asked for, page by page.
     pub(crate) fn each(&self, select: Select, mut take: impl FnMut(&Entry)) -> anyhow::Result<()> {
         self.scope()?.each(select, &mut take).map_err(told)
+    }
+
+    /// How many entries there are.
+    pub(crate) fn size(&self) -> anyhow::Result<u64> {
+        Ok(self.scope()?.tail().map_err(told)?.map_or(0, |tail| tail.frontier.size()))
     }
 
     /// A run's entries with their bodies, oldest first.
@@ -253,7 +324,7 @@ impl Home {
                 .with_context(|| format!("the canon's file {path} is not UTF-8"))?;
             files.insert(path.clone(), text);
         }
-        self.store.put_canon(self.tenant, digest, &files).map_err(told)
+        self.folder()?.put_canon(self.tenant, digest, &files).map_err(told)
     }
 
     /// A kept version of canon.

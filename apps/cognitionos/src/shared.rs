@@ -18,7 +18,7 @@ use cog_store::StoreError;
 use cog_store_postgres::{Options, PostgresStore};
 use verify::open_file;
 
-use crate::cli::nodes::Shared;
+use crate::cli::nodes::{At, Shared};
 use crate::failure::{Exit, Failure};
 use crate::home::told;
 use crate::system::{SystemEntropy, env};
@@ -58,6 +58,22 @@ pub(crate) fn open(shared: &Shared, node: &str) -> anyhow::Result<PostgresStore>
     options.claims_itself = false;
     options.lease = LEASE;
     PostgresStore::open(options, Box::new(SystemEntropy::new())).map_err(told)
+}
+
+/// Whose ledger in the database a command is about; nothing when it is about the data folder.
+///
+/// # Errors
+/// When a database is named, but not whose ledger in it.
+pub(crate) fn whose(at: &At) -> anyhow::Result<Option<TenantId>> {
+    if at.tenant.is_none() && at.shared.database_url.is_some() {
+        return Err(Failure::advise(
+            Exit::BadInput,
+            "a database is named, but not whose ledger in it",
+            "--tenant TENANT, or for the data folder neither --database-url nor \
+             COGNITIONOS_DATABASE_URL",
+        ));
+    }
+    at.tenant.as_deref().map(tenant).transpose()
 }
 
 /// The tenant that an argument names.

@@ -11,6 +11,7 @@ use cog_base::id::RunId;
 use cog_base::words::{counted, lasting};
 use cog_base::{Micros, Value};
 use cog_engine::{Intervention, Notice, Sealed, What};
+use cog_gate::Wish;
 use cog_ledger::{Entry, Kind};
 
 use crate::terminal::{Terminal, Tone, plain};
@@ -136,7 +137,7 @@ impl<'a> View<'a> {
                 counts.receipts += 1;
                 self.asked_recording |= self.recorded.contains(resource);
             }
-            What::Refused { .. } | What::NotCancelled { .. } => counts.denials += 1,
+            What::Refused { .. } | What::NotGranted { .. } => counts.denials += 1,
             What::Settled { cost, .. } => {
                 counts.settled += 1;
                 counts.spent = counts.spent.saturating_add(cost.get());
@@ -219,7 +220,7 @@ impl<'a> View<'a> {
             | What::Held { .. }
             | What::NotPaused { .. }
             | What::NotTaken { .. }
-            | What::NotCancelled { .. }
+            | What::NotGranted { .. }
             | What::EndsAlready { .. }
             | What::NotCounted { .. } => self.outside(&notice.what),
             What::Parked { .. } | What::Sealed(_) => Vec::new(),
@@ -249,12 +250,17 @@ impl<'a> View<'a> {
                 let word = if *pauses { "paused" } else { "go on" };
                 vec![self.line(Tone::Ask, word, by, reason, "")]
             }
-            What::NotPaused { message } => vec![self.line(Tone::Bad, "no", "", message, "")],
+            What::NotPaused { message, .. } => vec![self.line(Tone::Bad, "no", "", message, "")],
             What::NotTaken { signal, message } => {
                 vec![self.line(Tone::Bad, "no", signal, message, "")]
             }
-            What::NotCancelled { who, denial, code, reason, .. } => {
-                let what = format!("{who} may not end it: {reason} ({code})");
+            What::NotGranted { wish, who, denial, code, reason, .. } => {
+                let deed = match wish {
+                    Wish::Cancel => "end it",
+                    Wish::Pause => "pause it",
+                    Wish::Unpause => "let it go on",
+                };
+                let what = format!("{who} may not {deed}: {reason} ({code})");
                 vec![self.line(Tone::Bad, "refuse", "run", &what, &denial.to_string())]
             }
             What::EndsAlready { cancelled } => {

@@ -37,7 +37,8 @@ impl Engine {
             let Refusal { id: denial, code, reason, flips, draft, .. } = refusal;
             turn.append(origin.tenant, id, draft, Await::Nothing);
             let who = who.to_string();
-            turn.tell_behind(id, What::NotCancelled { who, denial, code, reason, flips });
+            let wish = Wish::Cancel;
+            turn.tell_behind(id, What::NotGranted { wish, who, denial, code, reason, flips });
             return Ok(());
         }
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };

@@ -2,6 +2,7 @@
 
 use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId, SelectionId};
 use cog_base::{Micros, Value};
+use cog_gate::Wish;
 
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +160,10 @@ pub enum What {
     },
     /// A run cannot be held or let go on.
     NotPaused {
+        /// Whether it was to be held.
+        pauses: bool,
+        /// Who wanted it.
+        who: String,
         /// Why.
         message: String,
     },
@@ -169,8 +174,11 @@ pub enum What {
         /// Why.
         message: String,
     },
-    /// Somebody may not end the run, which goes on as before: the denial is durable.
-    NotCancelled {
+    /// Somebody may not end the run, hold it or let it go on: it stands as before, and the
+    /// denial is durable.
+    NotGranted {
+        /// What they wanted of it.
+        wish: Wish,
         /// Who.
         who: String,
         /// The denial.

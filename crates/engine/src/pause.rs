@@ -68,8 +68,8 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else {
-            let message = "it is not under way here".to_owned();
-            turn.tell(id, What::NotPaused { message });
+            let (who, message) = (who.to_string(), "it is not under way here".to_owned());
+            turn.tell(id, What::NotPaused { pauses, who, message });
             return Ok(());
         };
         if !active.answers.is_empty() {
@@ -77,7 +77,8 @@ impl Engine {
             return Ok(());
         }
         if let Err(message) = active.can_hold(pauses) {
-            turn.tell(id, What::NotPaused { message: message.to_owned() });
+            let (who, message) = (who.to_string(), message.to_owned());
+            turn.tell(id, What::NotPaused { pauses, who, message });
             return Ok(());
         }
         let origin = active.origin.clone();
@@ -85,8 +86,8 @@ impl Engine {
         if let Some(refusal) = self.refuse_of_run(&origin, wish, &who, &reason)? {
             let Refusal { id: denial, code, reason, flips, draft, .. } = refusal;
             turn.append(origin.tenant, id, draft, Await::Nothing);
-            let step = String::new();
-            turn.tell_behind(id, What::Refused { step, denial, code, reason, flips });
+            let who = who.to_string();
+            turn.tell_behind(id, What::NotGranted { wish, who, denial, code, reason, flips });
             return Ok(());
         }
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };

@@ -43,7 +43,7 @@ pub(crate) enum Paper {
     /// Fewer runs of a tenant are open than were.
     Room(TenantId),
     /// Let a tenant go when what began is settled.
-    Hold(TenantId),
+    Drain(TenantId),
     /// Let a tenant go at once.
     Close(TenantId),
     /// The engine of a tenant is gone.
@@ -78,7 +78,7 @@ struct Office {
     /// Mail could not be read or removed.
     is_behind: bool,
     /// It is on its way out, and takes nothing more.
-    is_held: bool,
+    is_draining: bool,
     beats: u32,
     idle_beats: u32,
 }
@@ -126,11 +126,11 @@ impl Desk {
                     }
                     self.settle(tenant, ids, noes);
                 }
-                Paper::Hold(tenant) => {
+                Paper::Drain(tenant) => {
                     if let Some(office) = self.offices.get_mut(&tenant) {
-                        office.is_held = true;
+                        office.is_draining = true;
                     }
-                    self.close(tenant, Order::Hold(tenant));
+                    self.close(tenant, Order::Drain(tenant));
                 }
                 Paper::Close(tenant) => {
                     if let Some(office) = self.offices.get(&tenant) {

@@ -284,7 +284,7 @@ impl Keeper {
                 held.after = After::Stopping;
                 held.is_closing = true;
             }
-            self.tell(tenant, Paper::Hold(tenant));
+            self.tell(tenant, Paper::Drain(tenant));
         }
     }
 

@@ -1,19 +1,19 @@
 //! A thread that drives the engines of many tenants. It waits for none of them, and never for
 //! the store.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use cog_base::Timestamp;
-use cog_base::id::{ApprovalId, MailId, RunId, TenantId};
+use cog_base::id::{MailId, TenantId};
 use cog_canon::Canon;
-use cog_engine::{Driver, Input, Notice, Resumption, What};
-use cog_gate::Actor;
+use cog_engine::{Driver, Input, Resumption, What};
 use cog_ledger::Entry;
 
+use crate::asked::Asked;
 use crate::desk::Paper;
 use crate::hands::Careful;
 use crate::node::House;
@@ -37,7 +37,7 @@ pub(crate) enum Order {
     /// The claims were renewed.
     Renewed,
     /// Begin nothing new, and let the tenant go when everything is settled.
-    Hold(TenantId),
+    Drain(TenantId),
     /// Let the tenant go at once.
     Drop(TenantId),
     Quit,
@@ -57,11 +57,8 @@ pub(crate) struct Seat {
     due: Option<Timestamp>,
     /// Mail whose inputs the engine has not taken in yet.
     delivered: Vec<MailId>,
-    /// What the engine may say no to, in the order in which it came.
-    asked: Vec<Asked>,
-    /// What it said no to, and why, since the desk was last told.
-    noes: BTreeMap<MailId, String>,
-    is_held: bool,
+    asked: Asked,
+    is_draining: bool,
 }
 
 impl Seat {
@@ -72,8 +69,8 @@ impl Seat {
         is_called: Arc<AtomicBool>,
     ) -> Self {
         let (open, is_full) = (Arc::default(), Arc::default());
-        let (due, delivered, is_held) = (None, Vec::new(), false);
-        let (asked, noes) = Default::default();
+        let (due, delivered, is_draining) = (None, Vec::new(), false);
+        let asked = Asked::default();
         Self {
             tenant,
             driver,
@@ -84,69 +81,8 @@ impl Seat {
             due,
             delivered,
             asked,
-            noes,
-            is_held,
+            is_draining,
         }
-    }
-
-    /// Note which mail it is that the engine says no to.
-    fn hear(&mut self, notice: &Notice) {
-        let run = notice.run;
-        if matches!(notice.what, What::Sealed(_)) {
-            return self.asked.retain(|asked| asked.run != run);
-        }
-        if let What::NotCounted { approval, message } = &notice.what {
-            // Of answers that count the log says so, which goes before this.
-            let about = About::Answer(*approval);
-            let theirs = |asked: &mut Asked| asked.run == run && asked.about == about;
-            let answers = self.asked.extract_if(.., theirs);
-            return self.noes.extend(answers.map(|asked| (asked.mail, message.clone())));
-        }
-        let cancel = |who: Option<&str>| {
-            let is_it = |asked: &Asked| {
-                let About::Cancel(by) = &asked.about else { return false };
-                asked.run == run && who.is_none_or(|who| who == by.as_str())
-            };
-            self.asked.iter().position(is_it)
-        };
-        // Each of them is an answer to one that asked.
-        let (place, why) = if let What::NotCancelled { who, reason, .. } = &notice.what {
-            (cancel(Some(who)), reason.clone())
-        } else if matches!(notice.what, What::EndsAlready { .. }) {
-            (cancel(None), format!("{run} is being ended already"))
-        } else {
-            return;
-        };
-        if let Some(place) = place {
-            self.noes.insert(self.asked.remove(place).mail, why);
-        }
-    }
-}
-
-/// Something that the engine may say no to.
-struct Asked {
-    mail: MailId,
-    run: RunId,
-    about: About,
-}
-
-#[derive(PartialEq, Eq)]
-enum About {
-    Answer(ApprovalId),
-    /// Who wants to end it.
-    Cancel(Actor),
-}
-
-impl Asked {
-    fn of(mail: MailId, input: &Input) -> Option<Self> {
-        let (run, about) = if let Input::Answer { run, approval, .. } = input {
-            (*run, About::Answer(*approval))
-        } else if let Input::Cancel { run, who, .. } = input {
-            (*run, About::Cancel(who.clone()))
-        } else {
-            return None;
-        };
-        Some(Self { mail, run, about })
     }
 }
 
@@ -233,7 +169,7 @@ impl Lane {
                 let inbox = seat.driver.inbox();
                 for (id, input) in post {
                     seat.delivered.push(id);
-                    seat.asked.extend(Asked::of(id, &input));
+                    seat.asked.of(id, &input);
                     inbox.send(input);
                 }
                 self.ready.insert(tenant);
@@ -244,10 +180,10 @@ impl Lane {
                 seat.driver.engine_mut().observe(&entry);
             }
             Order::Renewed => self.seats.values().for_each(|seat| seat.hands.go_on()),
-            Order::Hold(tenant) => match self.seats.get_mut(&tenant) {
+            Order::Drain(tenant) => match self.seats.get_mut(&tenant) {
                 Some(seat) => {
                     seat.driver.engine_mut().drain();
-                    seat.is_held = true;
+                    seat.is_draining = true;
                     self.ready.insert(tenant);
                 }
                 None => self.let_go(tenant),
@@ -300,7 +236,7 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
         if matches!(notice.what, What::Sealed(_)) {
             house.kit.unbind(tenant, notice.run);
         }
-        seat.hear(&notice);
+        seat.asked.hear(&notice);
         house.tell(Told::Run { tenant, notice });
     }
     // Without randomness, or with a run that the ledger did not take, a new engine goes on from
@@ -317,10 +253,11 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
     if is_busy {
         return Turned::Busy;
     }
-    if !(seat.delivered.is_empty() && seat.noes.is_empty()) {
-        let (ids, noes) = (std::mem::take(&mut seat.delivered), std::mem::take(&mut seat.noes));
+    let noes = seat.asked.noes();
+    if !(seat.delivered.is_empty() && noes.is_empty()) {
+        let ids = std::mem::take(&mut seat.delivered);
         let _ = desk.send(Paper::TakenIn { tenant, ids, noes });
     }
     let is_quiet = seat.driver.engine().appends() == 0 && seat.hands.under_way() == 0;
-    if seat.is_held && is_quiet { Turned::Over } else { Turned::Idle }
+    if seat.is_draining && is_quiet { Turned::Over } else { Turned::Idle }
 }

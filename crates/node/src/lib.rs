@@ -15,6 +15,8 @@
 
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod asked;
+mod came;
 mod desk;
 mod hands;
 mod keeper;
@@ -25,6 +27,7 @@ mod node;
 mod request;
 mod told;
 
+pub use came::{Came, came_of, denied};
 pub use kit::{Kit, Ready, Root};
 pub use node::{Node, Parts, Settings};
 pub use request::{BadRequest, Request, Wanted, ask};

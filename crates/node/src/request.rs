@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use cog_base::id::{ApprovalId, MailId, RunId, TenantId};
 use cog_base::json::{Map, parse};
 use cog_base::{Digest, Value};
+use cog_engine::Sent;
+use cog_flow::Signal;
 use cog_gate::Actor;
 use cog_ledger::entry::NAME_BYTES_MAX;
 use cog_store::{Files, Mail, Posted, RequestKey, Shared, StoreError};
@@ -13,6 +15,9 @@ const START: &str = "start";
 const FOUND: &str = "found";
 const ANSWER: &str = "answer";
 const CANCEL: &str = "cancel";
+const SIGNAL: &str = "signal";
+const PAUSE: &str = "pause";
+const UNPAUSE: &str = "unpause";
 const CONTEXT: &str = "cognitionos/request/v1";
 /// The most bytes of a reason: it stands in an entry with other things.
 const REASON_BYTES_MAX: usize = 4_096;
@@ -52,6 +57,27 @@ pub enum Request {
         who: Actor,
         /// Why.
         reason: String,
+    },
+    /// Send a run a message.
+    Signal {
+        /// The run.
+        run: RunId,
+        /// The message. Its id makes it the same one however often it is delivered.
+        sent: Box<Sent>,
+    },
+    /// Hold a run, or let it go on.
+    Hold {
+        /// The run.
+        run: RunId,
+        /// Whether it is held from then on.
+        pauses: bool,
+        /// Who does it.
+        who: Actor,
+        /// Why.
+        reason: String,
+        /// How many entries the log had when it was asked for: of what stands there already
+        /// nothing came of this.
+        seen: u64,
     },
 }
 
@@ -142,6 +168,15 @@ impl Request {
                 let members = members.map(|(name, text)| (name, Value::from(text)));
                 (CANCEL, Some(*run), Value::map(members))
             }
+            Self::Signal { run, sent } => (SIGNAL, Some(*run), signal(sent)),
+            Self::Hold { run, pauses, who, reason, seen } => {
+                let members = [
+                    ("who", Value::from(who.as_str())),
+                    ("reason", reason.as_str().into()),
+                    ("seen", (*seen).into()),
+                ];
+                (if *pauses { PAUSE } else { UNPAUSE }, Some(*run), Value::map(members))
+            }
         };
         Mail { id, kind: kind.to_owned(), run, payload: members.canonical() }
     }
@@ -176,6 +211,14 @@ impl Request {
                 let reason = sized("reason", reason, (0, REASON_BYTES_MAX))?;
                 Ok(Self::Cancel { run: run?, who, reason })
             }
+            SIGNAL => Ok(Self::Signal { run: run?, sent: Box::new(signal_of(&value)?) }),
+            kind @ (PAUSE | UNPAUSE) => {
+                let (who, reason) = (actor_of(&value, "who")?, text_of(&value, "reason")?);
+                let reason = sized("reason", reason, (0, REASON_BYTES_MAX))?;
+                let seen = value.get("seen").and_then(Value::as_u64);
+                let seen = seen.ok_or(BadRequest::Member("seen"))?;
+                Ok(Self::Hold { run: run?, pauses: kind == PAUSE, who, reason, seen })
+            }
             other => Err(BadRequest::Kind(other.to_owned())),
         }
     }
@@ -209,6 +252,29 @@ impl Wanted {
             environment: named.map(|named| environment(named.to_owned())).transpose()?,
         })
     }
+}
+
+fn signal(sent: &Sent) -> Value {
+    let Sent { signal: Signal { id, name, from, payload }, subject } = sent;
+    Value::map([
+        ("id", Value::from(id.as_str())),
+        ("name", name.as_str().into()),
+        ("from", from.as_str().into()),
+        ("payload", payload.clone()),
+        ("subject", subject.as_deref().into()),
+    ])
+}
+
+fn signal_of(value: &Value) -> Result<Sent, BadRequest> {
+    let signal = Signal {
+        id: text_of(value, "id")?,
+        name: text_of(value, "name")?,
+        from: actor_of(value, "from")?.as_str().to_owned(),
+        payload: value.get("payload").cloned().unwrap_or(Value::Null),
+    };
+    let subject = value.get("subject").and_then(Value::as_text).map(str::to_owned);
+    let subject = subject.map(|it| sized("subject", it, (1, NAME_BYTES_MAX))).transpose()?;
+    Ok(Sent { signal, subject })
 }
 
 fn texts(texts: &BTreeMap<String, String>) -> Value {
@@ -249,103 +315,4 @@ fn actor_of(value: &Value, name: &'static str) -> Result<Actor, BadRequest> {
 }
 
 #[cfg(test)]
-mod tests {
-    use cog_base::id::Uuid;
-
-    use super::*;
-
-    fn actor(name: &str) -> Actor {
-        name.parse().unwrap()
-    }
-
-    #[test]
-    fn every_request_reads_back_from_its_mail() {
-        let run = RunId::from_uuid(Uuid::from_u128(7));
-        let approval = ApprovalId::from_uuid(Uuid::from_u128(8));
-        let wanted = Wanted {
-            run,
-            source: "name: x".into(),
-            given: [("a".to_owned(), "1".to_owned())].into(),
-            places: [("out".to_owned(), "/srv/out".to_owned())].into(),
-            base: "/srv".into(),
-            initiator: actor("user:ada"),
-            environment: Some("production".into()),
-        };
-        let who = actor("user:cfo");
-        for request in [
-            Request::Start(Box::new(wanted)),
-            Request::Found {
-                files: [("canon.toml".to_owned(), "name = \"x\"".to_owned())].into(),
-                environment: "development".into(),
-                who: who.clone(),
-            },
-            Request::Answer { run, approval, who: who.clone(), verdict: Ok(()) },
-            Request::Answer { run, approval, who: who.clone(), verdict: Err("not now".into()) },
-            Request::Cancel { run, who, reason: "gone".into() },
-        ] {
-            let mail = request.mail(MailId::from_uuid(Uuid::from_u128(9)));
-            assert_eq!(Request::read(&mail), Ok(request));
-        }
-    }
-
-    #[test]
-    fn what_no_entry_could_hold_is_not_read() {
-        let (run, approval) =
-            (RunId::from_uuid(Uuid::from_u128(7)), ApprovalId::from_uuid(Uuid::from_u128(8)));
-        let who = || actor("user:ada");
-        let start = |environment: Option<&str>, base: &str, place: &str| {
-            Request::Start(Box::new(Wanted {
-                run,
-                source: "name: x".into(),
-                given: BTreeMap::new(),
-                places: [("out".to_owned(), place.to_owned())].into(),
-                base: base.to_owned(),
-                initiator: who(),
-                environment: environment.map(str::to_owned),
-            }))
-        };
-        let found = |environment: &str| Request::Found {
-            files: Files::new(),
-            environment: environment.to_owned(),
-            who: who(),
-        };
-        let cancel = |reason: String| Request::Cancel { run, who: who(), reason };
-        let no = |no: String| Request::Answer { run, approval, who: who(), verdict: Err(no) };
-        let (name, long) = ("e".repeat(256), "r".repeat(4_096));
-        let read =
-            |request: &Request| Request::read(&request.mail(MailId::from_uuid(Uuid::from_u128(9))));
-        for good in
-            [start(Some(&name), &long, &long), found(&name), cancel(long.clone()), no(long.clone())]
-        {
-            assert_eq!(read(&good), Ok(good));
-        }
-        let (name, long) = (name + "e", long + "r");
-        for (bad, member) in [
-            (start(Some(""), "/", "/"), "environment"),
-            (start(Some(&name), "/", "/"), "environment"),
-            (start(None, &long, "/"), "base"),
-            (start(None, "/", &long), "places"),
-            (found(""), "environment"),
-            (found(&name), "environment"),
-            (cancel(long.clone()), "reason"),
-            (no(long), "no"),
-        ] {
-            let error = read(&bad).unwrap_err();
-            assert!(matches!(error, BadRequest::Size { name, .. } if name == member), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_a_later_release_asks_is_not_misread() {
-        let mail = |kind: &str, payload: &str| Mail {
-            id: MailId::from_uuid(Uuid::from_u128(9)),
-            kind: kind.to_owned(),
-            run: None,
-            payload: payload.as_bytes().to_vec(),
-        };
-        assert_eq!(Request::read(&mail("signal", "{}")), Err(BadRequest::Kind("signal".into())));
-        assert_eq!(Request::read(&mail("start", "{}")), Err(BadRequest::Member("run")));
-        assert_eq!(Request::read(&mail("found", "{}")), Err(BadRequest::Member("files")));
-        assert_eq!(Request::read(&mail("found", "no")), Err(BadRequest::Member("it")));
-    }
-}
+mod tests;

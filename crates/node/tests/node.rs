@@ -17,5 +17,7 @@
 mod asking;
 #[path = "node/changing.rs"]
 mod changing;
+#[path = "node/people.rs"]
+mod people;
 #[path = "node/town.rs"]
 mod town;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 
 use super::groups::{Because, By};
+use super::nodes::At;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
@@ -30,6 +31,8 @@ Examples:
         /// The oldest so many.
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
+        #[command(flatten)]
+        at: At,
     },
     /// List entries as the CloudEvents that are sent out, oldest first.
     #[command(after_help = "\
@@ -47,6 +50,8 @@ Examples:
         /// given several times.
         #[arg(long = "type", value_name = "PATTERN")]
         types: Vec<String>,
+        #[command(flatten)]
+        at: At,
     },
     /// Show one entry with its body.
     #[command(after_help = "\
@@ -56,6 +61,8 @@ Examples:
     Show {
         /// The entry's number, or an id in it.
         id: String,
+        #[command(flatten)]
+        at: At,
     },
     /// Check every entry, hash, signature and rule of the whole ledger.
     #[command(after_help = "\
@@ -66,6 +73,8 @@ Examples:
         /// An earlier checkpoint or bundle, to show that the ledger only grew since.
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,
+        #[command(flatten)]
+        at: At,
     },
     /// Export the ledger: a bundle that an outsider can check, or a table.
     #[command(after_help = "\
@@ -93,6 +102,8 @@ Examples:
         /// Write the public key that checks it into this file.
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
+        #[command(flatten)]
+        at: At,
     },
     /// Prove that an entry is in the ledger (C2SP tlog-proof).
     #[command(after_help = "\
@@ -102,17 +113,25 @@ Examples:
     Proof {
         /// The entry's number, or an id in it.
         id: String,
+        #[command(flatten)]
+        at: At,
     },
     /// Print the newest signed head (C2SP tlog-checkpoint).
     #[command(after_help = "\
 Examples:
   cognitionos ledger checkpoint > head.txt")]
-    Checkpoint,
+    Checkpoint {
+        #[command(flatten)]
+        at: At,
+    },
     /// Print the public key that checks this ledger.
     #[command(after_help = "\
 Examples:
   cognitionos ledger key > ledger.vkey")]
-    Key,
+    Key {
+        #[command(flatten)]
+        at: At,
+    },
     /// Change to a new signing key.
     #[command(after_help = "\
 Examples:

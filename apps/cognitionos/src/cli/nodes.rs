@@ -23,6 +23,28 @@ pub(crate) struct Shared {
     pub(crate) master_key_file: PathBuf,
 }
 
+/// Whose ledger a command is about: that of the data folder, or one in the database.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "For a ledger in the database that nodes share")]
+pub(crate) struct At {
+    /// Whose ledger in the database; without it the command is about the data folder.
+    #[arg(long, value_name = "TENANT", env = "COGNITIONOS_TENANT")]
+    pub(crate) tenant: Option<String>,
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+}
+
+/// Whose ledger a command is about that changes something: in the database its owner is asked.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "For a ledger in the database that nodes share")]
+pub(crate) struct Asking {
+    /// How long it is waited for the node that owns the ledger, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -12,7 +12,9 @@ use cog_gate::approvals::{Approvals, NotCounted, Request};
 use cog_ledger::{Entry, Kind};
 use cog_store::Select;
 
+use crate::cli::nodes::Asking;
 use crate::cli::{ApprovalsCommand, Common};
+use crate::commands::owner::Answered;
 use crate::control::live::{About, Gone, Said};
 use crate::control::request as asked;
 use crate::control::{self, Way, goes_on};
@@ -33,10 +35,14 @@ pub(crate) fn approvals(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     match command {
-        ApprovalsCommand::List => list(&Home::read(&common.data)?, terminal),
-        ApprovalsCommand::Approve { id, by } => answer(id, &by.actor, Ok(()), common, terminal),
-        ApprovalsCommand::Reject { id, because, by } => {
-            answer(id, &by.actor, Err(because.reason.clone()), common, terminal)
+        ApprovalsCommand::List { at } => {
+            list(&Home::at(at, || Home::read(&common.data))?, terminal)
+        }
+        ApprovalsCommand::Approve { id, by, asking } => {
+            answer(id, &by.actor, Ok(()), (asking, common), terminal)
+        }
+        ApprovalsCommand::Reject { id, because, by, asking } => {
+            answer(id, &by.actor, Err(because.reason.clone()), (asking, common), terminal)
         }
     }
 }
@@ -116,8 +122,10 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
         if request.expires < now {
             let word = terminal.tint(Tone::Bad, "expired");
             let then = if request.is_step() { "refuses the step" } else { "asks anew" };
-            let again = format!("cognitionos run --resume {} {then}", request.session);
-            terminal.say(&format!("  {word}: no answer counts any more; {again}"));
+            // Nodes see by themselves that it is over.
+            let resume = format!("; {} {then}", home.brings_on(request.session));
+            let again = if home.is_of_nodes() { "" } else { resume.as_str() };
+            terminal.say(&format!("  {word}: no answer counts any more{again}"));
         }
         terminal.say(&format!("  run {}", request.session));
     }
@@ -179,12 +187,12 @@ fn answer(
     id: &str,
     actor: &str,
     verdict: Result<(), String>,
-    common: &Common,
+    (asking, common): (&Asking, &Common),
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let (id, who) = (given::id(id, LIST)?, given::actor(actor)?);
     let request = asked::Request::Answer { id, who, verdict };
-    let document = control::done(&common.data, &request)?;
+    let document = control::done(asking, &common.data, &request)?;
     if terminal.json {
         terminal.emit(&document);
         return Ok(Exit::Done);
@@ -228,7 +236,7 @@ pub(crate) fn decide(
         return Err(Failure::advise(
             Exit::Conflict,
             format!("{id} was withdrawn: {why}"),
-            format!("cognitionos run --resume {}", request.session),
+            home.brings_on(request.session),
         ));
     }
     let canon = home.canon(request.canon)?;
@@ -241,7 +249,11 @@ pub(crate) fn decide(
         Failure::advise(
             Exit::Conflict,
             "the canon changed since this was asked",
-            format!("cognitionos run --resume {} asks again", request.session),
+            if home.is_of_nodes() {
+                format!("{LIST} when it was asked again")
+            } else {
+                format!("{} asks again", home.brings_on(request.session))
+            },
         )
     })?;
     if verdict.is_ok() && body(home, request)?.as_ref().and_then(args).is_none() {
@@ -257,15 +269,20 @@ pub(crate) fn decide(
         Ok(()) => approvals.grant(id, who, &canon, now),
         Err(reason) => approvals.reject(id, who, reason, &canon, now),
     };
-    let draft = draft.map_err(|error| not_counted(&error, request, &canon))?;
+    let draft = draft.map_err(|error| not_counted(home, &error, request, &canon))?;
     let run = request.session;
-    let seq = match way.live(run) {
-        None => way.append(draft)?,
-        Some(live) => {
-            let verdict = verdict.map_err(Clone::clone);
-            let input = Input::Answer { run, approval: id, who: who.clone(), verdict };
-            heard(home, live.deliver(About::Answer(id, who.clone()), input), request, who)?
+    let own = verdict.map_err(Clone::clone);
+    let seq = if let Some(owner) = way.owner() {
+        let (approval, who) = (id, who.clone());
+        match owner.ask(&cog_node::Request::Answer { run, approval, who, verdict: own })? {
+            Answered::Done(seq) => seq,
+            Answered::Refused(why) => return Err(Failure::advise(Exit::Refused, why, LIST)),
         }
+    } else if let Some(live) = way.live(run) {
+        let input = Input::Answer { run, approval: id, who: who.clone(), verdict: own };
+        heard(home, live.deliver(About::Answer(id, who.clone()), input), request, who)?
+    } else {
+        way.append(draft)?
     };
     let word = if verdict.is_ok() { "approved" } else { "rejected" };
     let missing = if verdict.is_ok() { request.missing().saturating_sub(1) } else { 0 };
@@ -279,7 +296,7 @@ pub(crate) fn decide(
         ("of", Value::list(request.need.of.iter().map(String::as_str))),
         ("others", Value::list(others)),
         ("run", run.into()),
-        ("under_way", way.live(run).is_some().into()),
+        ("under_way", (way.owner().is_some() || way.live(run).is_some()).into()),
     ]))
 }
 
@@ -306,8 +323,8 @@ fn heard(
 }
 
 /// Why an answer does not count, and what to do.
-fn not_counted(error: &NotCounted, request: &Request, canon: &Canon) -> anyhow::Error {
-    let resume = || format!("cognitionos run --resume {}", request.session);
+fn not_counted(home: &Home, error: &NotCounted, request: &Request, canon: &Canon) -> anyhow::Error {
+    let resume = || home.brings_on(request.session);
     let advice = match error {
         NotCounted::Unknown(_) => LIST.to_owned(),
         NotCounted::Answered

@@ -188,8 +188,8 @@ fn looked(home: &Home, deep: bool) -> anyhow::Result<Vec<Finding>> {
 
 /// The tables and the end of the ledger, and its newest entries.
 fn quick(home: &Home) -> anyhow::Result<Findings> {
-    let mut findings = home.store.check_schema().map_err(told)?;
-    for it in home.store.look(home.tenant, LOOKED_AT).map_err(told)?.kept() {
+    let mut findings = home.folder()?.check_schema().map_err(told)?;
+    for it in home.folder()?.look(home.tenant, LOOKED_AT).map_err(told)?.kept() {
         findings.add(it.seq, it.code, it.message.as_str());
     }
     Ok(findings)

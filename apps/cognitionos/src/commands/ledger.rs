@@ -20,6 +20,7 @@ use cog_base::id::RunId;
 use cog_ledger::{Entry, Kind};
 use cog_store::{PAGE_MAX, Select};
 
+use crate::cli::nodes::At;
 use crate::cli::{Common, LedgerCommand};
 use crate::failure::{Exit, Failure};
 use crate::folders;
@@ -33,41 +34,43 @@ pub(crate) fn ledger(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let data = common.data.as_path();
+    let read = |at: &At| Home::at(at, || Home::read(data));
     match command {
-        LedgerCommand::List { run, kind, last, from, limit } => {
-            let home = Home::read(data)?;
+        LedgerCommand::List { run, kind, last, from, limit, at } => {
+            let home = read(at)?;
             let mut select = select(&home, run.as_deref(), kind.as_deref())?;
             select.newest_first = from.is_none() && limit.is_none();
             select.from = from.unwrap_or(0);
             select.limit = if select.newest_first { *last } else { limit.unwrap_or(100) };
             list(&home, &select, terminal)
         }
-        LedgerCommand::Events { from, limit, types } => {
-            events::events(&Home::read(data)?, (*from, *limit), types, terminal)
+        LedgerCommand::Events { from, limit, types, at } => {
+            events::events(&read(at)?, (*from, *limit), types, terminal)
         }
-        LedgerCommand::Show { id } => show(&Home::read(data)?, id, terminal),
-        LedgerCommand::Verify { against } => {
-            verify::verify(Home::look(data), against.as_deref(), terminal)
+        LedgerCommand::Show { id, at } => show(&read(at)?, id, terminal),
+        LedgerCommand::Verify { against, at } => {
+            let home = Home::at(at, || Home::look(data));
+            verify::verify(home, against.as_deref(), terminal)
         }
-        LedgerCommand::Export { output, format, no_bodies, no_canons, incomplete, key } => {
+        LedgerCommand::Export { output, format, no_bodies, no_canons, incomplete, key, at } => {
             for file in [Some(output), key.as_ref()].into_iter().flatten() {
                 folders::keep_out(file, data)?;
             }
-            let home = Home::read(data)?;
+            let home = read(at)?;
             let without =
                 bundle::Without { bodies: *no_bodies, canons: *no_canons, missing: *incomplete };
             let wanted = export::Wanted { output, format: *format, without };
             export::export(&home, &wanted, key.as_deref(), terminal)
         }
-        LedgerCommand::Proof { id } => proof::proof(&Home::read(data)?, id, terminal),
-        LedgerCommand::Checkpoint => {
-            let home = Home::read(data)?;
+        LedgerCommand::Proof { id, at } => proof::proof(&read(at)?, id, terminal),
+        LedgerCommand::Checkpoint { at } => {
+            let home = read(at)?;
             let checkpoint = home.scope()?.checkpoint().map_err(told)?;
             let checkpoint = checkpoint.ok_or_else(empty)?;
             proof::print(&checkpoint.note().to_string(), "checkpoint", terminal)
         }
-        LedgerCommand::Key => {
-            let key = public_key(&Home::read(data)?)?;
+        LedgerCommand::Key { at } => {
+            let key = public_key(&read(at)?)?;
             proof::print(&format!("{key}\n"), "key", terminal)
         }
         LedgerCommand::Rotate { by } => admin::rotate(&Home::change(data)?, &by.actor, terminal),

@@ -7,6 +7,7 @@ use cog_engine::replay::replay_run;
 use cog_gate::{Actor, Wish};
 use cog_ledger::Kind;
 
+use super::owner::Answered;
 use super::run::engine;
 use crate::cli::{Common, HoldArgs};
 use crate::control::live::{About, Said};
@@ -24,7 +25,7 @@ pub(crate) fn hold(
 ) -> anyhow::Result<Exit> {
     let (run, who) = (given::run(&args.run)?, given::actor(&args.by.actor)?);
     let request = Request::Hold { run, pauses, who, reason: args.because.reason.clone() };
-    let document = control::done(&common.data, &request)?;
+    let document = control::done(&args.asking, &common.data, &request)?;
     if terminal.json {
         terminal.emit(&document);
         return Ok(Exit::Done);
@@ -86,8 +87,19 @@ pub(crate) fn decide(
         Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
     })?;
     history.can_hold(pauses).map_err(cannot)?;
-    let mut engine = engine(home, true)?;
     let wish = if pauses { Wish::Pause } else { Wish::Unpause };
+    if let Some(owner) = way.owner() {
+        let (reason, seen) = (reason.to_owned(), home.size()?);
+        let request = cog_node::Request::Hold { run, pauses, who: who.clone(), reason, seen };
+        return match owner.ask(&request)? {
+            Answered::Done(seq) => Ok(document(seq, true)),
+            Answered::Refused(why) => Err(match owner.denied((run, seen), wish, who)? {
+                Some(denial) => may_not(&denial, &why),
+                None => cannot(&why),
+            }),
+        };
+    }
+    let mut engine = engine(home, true)?;
     if let Some(no) = engine.refuse_of_run(history.origin(), wish, who, reason)? {
         way.append(no.draft)?;
         return Err(may_not(&no.id.to_string(), &no.reason));

@@ -26,7 +26,7 @@ pub(crate) fn replay(
     common: &Common,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let home = Home::read(&common.data)?;
+    let home = Home::at(&args.at, || Home::read(&common.data))?;
     let runs = runs(args, &home)?;
     if let Some(dir) = &args.canon {
         let (_, other) = canon_dir::load(dir)?;

@@ -8,6 +8,7 @@ mod cancel;
 mod canon;
 mod end;
 mod nobody;
+mod nodes;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -404,7 +405,7 @@ fn drive(
                     (parked, awaited, held, asking) = (approvals, signals, paused, true);
                 }
                 // Whoever may not was refused before anything began: the canon changed since.
-                What::NotCancelled { reason, .. } if is_ending => {
+                What::NotGranted { reason, .. } if is_ending => {
                     view.clear();
                     return Ok(End::NotCancelled(reason));
                 }
@@ -424,7 +425,7 @@ fn drive(
                 | What::Held { .. }
                 | What::NotPaused { .. }
                 // Somebody in another process, who may not: the run goes on.
-                | What::NotCancelled { .. }
+                | What::NotGranted { .. }
                 | What::Signalled { .. }
                 | What::NotTaken { .. }
                 | What::Sleeping { .. } => {}

@@ -9,6 +9,7 @@ use cog_flow::Signal;
 use cog_ledger::{Entry, Kind};
 
 use crate::cli::{Common, SignalArgs};
+use crate::commands::owner::Answered;
 use crate::control::live::{About, Said};
 use crate::control::request::Request;
 use crate::control::{self, Way, goes_on};
@@ -23,7 +24,7 @@ pub(crate) fn signal(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let request = Request::Signal { run: given::run(&args.run)?, sent: read(args)? };
-    tell(&control::done(&common.data, &request)?, terminal);
+    tell(&control::done(&args.asking, &common.data, &request)?, terminal);
     Ok(Exit::Done)
 }
 
@@ -51,8 +52,17 @@ pub(crate) fn decide(way: &Way<'_>, run: RunId, sent: &Sent) -> anyhow::Result<V
         Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
     })?;
     let draft = history.signal(sent).map_err(|why| refused(&why))?;
-    let seq = draft.map(|draft| way.append(draft)).transpose()?;
-    Ok(document(run, signal, seq, false))
+    let Some(owner) = way.owner() else {
+        let seq = draft.map(|draft| way.append(draft)).transpose()?;
+        return Ok(document(run, signal, seq, false));
+    };
+    if draft.is_none() {
+        return Ok(document(run, signal, None, true));
+    }
+    match owner.ask(&cog_node::Request::Signal { run, sent: Box::new(sent.clone()) })? {
+        Answered::Done(seq) => Ok(document(run, signal, Some(seq), true)),
+        Answered::Refused(why) => Err(refused(&why)),
+    }
 }
 
 /// What is to be sent, checked before anything is opened.

@@ -21,7 +21,7 @@ use crate::view::candidate_line;
 use crate::view::told::{self, deed};
 
 pub(crate) fn why(args: &WhyArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let home = Home::read(&common.data)?;
+    let home = Home::at(&args.at, || Home::read(&common.data))?;
     if let Ok(run) = args.id.parse::<RunId>() {
         run::tell(&home, run, terminal)?;
         return Ok(Exit::Done);

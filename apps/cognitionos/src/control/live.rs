@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cog_base::id::{ApprovalId, RunId, TenantId};
 use cog_engine::{Driver, Inbox, Input, What};
-use cog_gate::Actor;
+use cog_gate::{Actor, Wish};
 use cog_ledger::{Draft, Durable, Entry};
 use cog_store::Committer;
 
@@ -200,14 +200,18 @@ fn says(about: &About, what: &What) -> bool {
         ),
         About::Hold(to) => {
             matches!(what, What::Held { pauses, .. } if pauses == to)
-                || matches!(what, What::NotPaused { .. })
-                || matches!(what, What::Refused { step, .. } if step.is_empty())
+                || matches!(what, What::NotPaused { pauses, .. } if pauses == to)
+                || matches!(what, What::NotGranted { wish, .. } if *wish == wish_of(*to))
         }
         About::Cancel(by) => {
-            matches!(what, What::NotCancelled { who, .. } if who == by.as_str())
+            matches!(what, What::NotGranted { wish: Wish::Cancel, who, .. } if who == by.as_str())
                 || matches!(what, What::Sealed(_) | What::EndsAlready { .. })
         }
     }
+}
+
+const fn wish_of(pauses: bool) -> Wish {
+    if pauses { Wish::Pause } else { Wish::Unpause }
 }
 
 /// What a notice says to who asked.
@@ -220,12 +224,10 @@ fn said(what: &What) -> Said {
         Said::Already(ends_already(cancelled.as_ref()))
     } else if let What::NotCounted { message, .. }
     | What::NotTaken { message, .. }
-    | What::NotPaused { message } = what
+    | What::NotPaused { message, .. } = what
     {
         Said::No(message.clone())
-    } else if let What::NotCancelled { denial, reason, .. } | What::Refused { denial, reason, .. } =
-        what
-    {
+    } else if let What::NotGranted { denial, reason, .. } = what {
         Said::Refused { denial: denial.to_string(), reason: reason.clone() }
     } else {
         Said::Done

@@ -2,6 +2,7 @@
 
 use cog_base::Value;
 use cog_engine::{Notice, Sealed, What};
+use cog_gate::Wish;
 
 type Pairs = Vec<(&'static str, Value)>;
 
@@ -80,7 +81,7 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
         | What::Signalled { .. }
         | What::NotTaken { .. }
         | What::NotCounted { .. }
-        | What::NotCancelled { .. }
+        | What::NotGranted { .. }
         | What::EndsAlready { .. }
         | What::Parked { .. }
         | What::Sealed(_)
@@ -95,8 +96,12 @@ fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
             "not_counted",
             vec![("approval", (*approval).into()), ("message", message.as_str().into())],
         ),
-        What::NotCancelled { who, denial, code, reason, flips } => (
-            "not_cancelled",
+        What::NotGranted { wish, who, denial, code, reason, flips } => (
+            match wish {
+                Wish::Cancel => "not_cancelled",
+                Wish::Pause => "not_paused",
+                Wish::Unpause => "not_unpaused",
+            },
             vec![
                 ("who", who.as_str().into()),
                 ("denial", (*denial).into()),
@@ -130,7 +135,10 @@ fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
             if *pauses { "paused" } else { "unpaused" },
             vec![("by", by.as_str().into()), ("reason", reason.as_str().into())],
         ),
-        What::NotPaused { message } => ("not_paused", vec![("message", message.as_str().into())]),
+        What::NotPaused { pauses, who, message } => (
+            if *pauses { "not_paused" } else { "not_unpaused" },
+            vec![("who", who.as_str().into()), ("message", message.as_str().into())],
+        ),
         What::Permitted { .. }
         | What::Refused { .. }
         | What::Waiting { .. }
@@ -198,7 +206,7 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
         | What::Held { .. }
         | What::NotPaused { .. }
         | What::NotCounted { .. }
-        | What::NotCancelled { .. }
+        | What::NotGranted { .. }
         | What::EndsAlready { .. }
         | What::Settled { .. } => ("effect", Vec::new()),
     }

@@ -15,7 +15,7 @@ const STRANGERS: [&str; 5] =
 
 fn refusals(house: &House) -> Vec<(String, String, String)> {
     let refused = house.notices.iter().filter_map(|notice| {
-        let What::NotCancelled { who, code, reason, .. } = &notice.what else { return None };
+        let What::NotGranted { who, code, reason, .. } = &notice.what else { return None };
         Some((who.clone(), code.clone(), reason.clone()))
     });
     refused.collect()

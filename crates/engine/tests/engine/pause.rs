@@ -133,7 +133,7 @@ fn a_run_is_held_once_and_one_that_ended_is_not() {
     hold(&mut house, run, true);
     hold(&mut house, run, true);
     let word = |notice: &cog_engine::Notice| {
-        if let What::NotPaused { message } = &notice.what {
+        if let What::NotPaused { message, .. } = &notice.what {
             return Some(message.clone());
         }
         if let What::Held { by, .. } = &notice.what { Some(by.clone()) } else { None }

@@ -23,7 +23,7 @@ fn told(house: &House) -> Vec<String> {
         What::Held { pauses, .. } => format!("held {pauses}"),
         What::NotPaused { .. } => "not paused".to_owned(),
         What::NotCounted { .. } => "not counted".to_owned(),
-        What::NotCancelled { .. } => "not cancelled".to_owned(),
+        What::NotGranted { .. } => "not granted".to_owned(),
         What::EndsAlready { .. } => "ends already".to_owned(),
         What::Parked { .. } => "parked".to_owned(),
         What::Sealed(sealed) => sealed.status.clone(),

@@ -107,7 +107,7 @@ impl Desk {
             coming: HashSet::new(),
             is_full: Arc::clone(&seat.is_full),
             is_behind: false,
-            is_held: false,
+            is_draining: false,
             beats: 0,
             idle_beats: 0,
         };

@@ -16,11 +16,12 @@ use cog_engine::{Input, Start};
 use cog_gate::Actor;
 use cog_gate::change::NotChanged;
 use cog_gate::snapshot::Access;
-use cog_ledger::{AppendError, Kind};
-use cog_store::{Files, MAIL_MAX, Mail, Select, StoreError, TenantTx};
+use cog_ledger::AppendError;
+use cog_store::{Files, MAIL_MAX, Mail, StoreError, TenantTx};
 
 use super::Desk;
 use super::opening::{in_force, told};
+use crate::came::{Came, came_of};
 use crate::kit::{Ready, Root};
 use crate::lane::Order;
 use crate::request::{Request, Wanted};
@@ -40,7 +41,7 @@ enum Sorted {
 impl Desk {
     /// Take the mail of a tenant.
     pub(super) fn look(&mut self, tenant: TenantId) {
-        if self.offices.get(&tenant).is_none_or(|office| office.is_held) {
+        if self.offices.get(&tenant).is_none_or(|office| office.is_draining) {
             return;
         }
         if let Err(_away) = self.take_mail(tenant)
@@ -145,8 +146,13 @@ impl Desk {
         scope: &dyn TenantTx,
         request: &Request,
     ) -> Result<Sorted, StoreError> {
-        if is_settled(scope, request)? {
-            return Ok(Sorted::Done);
+        // Of a signal the engine knows whether the run has it.
+        if !matches!(request, Request::Signal { .. }) {
+            match came_of(scope, request)? {
+                Some(Came::Done(_)) => return Ok(Sorted::Done),
+                Some(Came::Refused { why, .. }) => return Ok(Sorted::Refused(why)),
+                None => {}
+            }
         }
         Ok(match request {
             Request::Start(wanted) => {
@@ -166,22 +172,13 @@ impl Desk {
                     Err(why) => Sorted::Refused(why),
                 }
             }
-            Request::Answer { run, approval, who, verdict } => {
-                match self.has(tenant, scope, *run)? {
-                    Err(why) => Sorted::Refused(why),
-                    Ok(()) => {
-                        let (who, verdict) = (who.clone(), verdict.clone());
-                        let (run, approval) = (*run, *approval);
-                        Sorted::Input(Box::new(Input::Answer { run, approval, who, verdict }))
-                    }
-                }
-            }
-            Request::Cancel { run, who, reason } => match self.has(tenant, scope, *run)? {
+            Request::Answer { run, .. }
+            | Request::Cancel { run, .. }
+            | Request::Signal { run, .. }
+            | Request::Hold { run, .. } => match self.has(tenant, scope, *run)? {
+                Ok(()) => input(request).map_or(Sorted::Done, |input| Sorted::Input(Box::new(input))),
+                Err(_) if is_done(scope, request)? => Sorted::Done,
                 Err(why) => Sorted::Refused(why),
-                Ok(()) => {
-                    let (run, who, reason) = (*run, who.clone(), reason.clone());
-                    Sorted::Input(Box::new(Input::Cancel { run, who, reason }))
-                }
             },
             Request::Found { .. } => Sorted::Done,
         })
@@ -290,12 +287,15 @@ impl Desk {
         let (mut done, mut refused) = (Vec::new(), Vec::new());
         for id in ids {
             let Some(request) = office.in_hand.get(&id) else { continue };
-            if is_settled(scope.as_ref(), request)? {
+            let came = came_of(scope.as_ref(), request)?;
+            if let Some(Came::Done(_)) = came {
                 done.push(id);
+            } else if let Some(Came::Refused { why, .. }) = came {
+                refused.push((id, why));
             } else if let Some(why) = office.noes.get(&id) {
                 refused.push((id, why.clone()));
-            } else if let Request::Answer { run, .. } | Request::Cancel { run, .. } = request
-                && let Err(why) = open_run(scope.as_ref(), *run)?
+            } else if let Some(run) = run_of(request)
+                && let Err(why) = open_run(scope.as_ref(), run)?
             {
                 // It ended before the engine took this in.
                 refused.push((id, why));
@@ -319,23 +319,34 @@ impl Desk {
     }
 }
 
-/// Whether the log says what came of a request.
-fn is_settled(scope: &dyn TenantTx, request: &Request) -> Result<bool, StoreError> {
-    Ok(match request {
-        Request::Start(wanted) => scope.session(wanted.run)?.is_some(),
-        Request::Found { .. } => false,
-        Request::Answer { approval, who, .. } => {
-            let answer = [Kind::ApprovalGranted, Kind::ApprovalRejected];
-            let entries = scope.find(&approval.to_string())?;
-            entries.iter().any(|it| answer.contains(&it.kind()) && it.actor() == who.as_str())
+/// Whether the log says that it was done.
+fn is_done(scope: &dyn TenantTx, request: &Request) -> Result<bool, StoreError> {
+    Ok(matches!(came_of(scope, request)?, Some(Came::Done(_))))
+}
+
+/// The open run that something is asked of.
+fn run_of(request: &Request) -> Option<RunId> {
+    match request {
+        Request::Start(_) | Request::Found { .. } => None,
+        Request::Answer { run, .. }
+        | Request::Cancel { run, .. }
+        | Request::Signal { run, .. }
+        | Request::Hold { run, .. } => Some(*run),
+    }
+}
+
+/// What the engine is told of an open run.
+fn input(request: &Request) -> Option<Input> {
+    Some(match request.clone() {
+        Request::Start(_) | Request::Found { .. } => return None,
+        Request::Answer { run, approval, who, verdict } => {
+            Input::Answer { run, approval, who, verdict }
         }
-        Request::Cancel { run, .. } => {
-            let mut is_cancelled = false;
-            let kinds = vec![Kind::Evidence];
-            scope.each(Select { kinds, ..Select::session(*run) }, &mut |entry| {
-                is_cancelled |= entry.text("source") == Some("cancel");
-            })?;
-            is_cancelled
+        Request::Cancel { run, who, reason } => Input::Cancel { run, who, reason },
+        Request::Signal { run, sent } => Input::Signal { run, sent },
+        Request::Hold { run, pauses: true, who, reason, .. } => Input::Pause { run, who, reason },
+        Request::Hold { run, pauses: false, who, reason, .. } => {
+            Input::Unpause { run, who, reason }
         }
     })
 }

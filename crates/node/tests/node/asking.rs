@@ -10,7 +10,7 @@ use cog_store::{Delivery, Posted, Shared as _};
 
 use crate::town::{Town, canon, tenant, wait, wanted};
 
-fn refusal(town: &Town, id: MailId) -> String {
+pub(crate) fn refusal(town: &Town, id: MailId) -> String {
     let mut refused = None;
     wait("it is refused", || {
         refused = town.store.delivery(tenant(1), id).unwrap();

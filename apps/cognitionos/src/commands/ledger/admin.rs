@@ -68,7 +68,7 @@ pub(super) fn erase(
     let who = given::actor(who)?;
     entitled(home, &who, "erase")?;
     super::needed::refuse_what_is_needed(home, subject)?;
-    let erasable = home.store.erasable(home.tenant, subject).map_err(told)?;
+    let erasable = home.folder()?.erasable(home.tenant, subject).map_err(told)?;
     if erasable.entries.is_empty() {
         let message = format!("nothing is kept about {subject:?}");
         let advice = "name whom a workflow's `subject` names, as it stands in its file";
@@ -85,7 +85,7 @@ pub(super) fn erase(
         draft(Kind::BodiesErased, &who, data)
     });
     home.append(named.collect())?;
-    let erased = home.store.erase(home.tenant, subject).map_err(told)?;
+    let erased = home.folder()?.erase(home.tenant, subject).map_err(told)?;
     if terminal.json {
         terminal.emit(&Value::map([("bodies", erased.bodies)]));
     } else {
@@ -114,7 +114,7 @@ pub(super) fn prune(
     declare_pruning(home, before, reason, &who)?;
     let from = home.scope()?.pruned().map_err(told)?.entries;
     let blocking = blocking(home, from, before)?;
-    let cut = home.store.prune_entries(home.tenant, before).map_err(told)?;
+    let cut = home.folder()?.prune_entries(home.tenant, before).map_err(told)?;
     if terminal.json {
         terminal.emit(&Value::map([("from", cut.from), ("to", cut.to), ("removed", cut.removed)]));
     } else {
@@ -168,7 +168,7 @@ fn blocking(home: &Home, from: u64, before: u64) -> anyhow::Result<Option<Blocki
 /// Record what is about to be pruned. Whatever happens after, the ledger says why entries are
 /// missing; a pruning that is cut short is finished when the folder is opened next.
 fn declare_pruning(home: &Home, before: u64, reason: &str, who: &Actor) -> anyhow::Result<()> {
-    let cut = home.store.prunable(home.tenant, before).map_err(told)?;
+    let cut = home.folder()?.prunable(home.tenant, before).map_err(told)?;
     if cut.is_empty() {
         return Err(match blocking(home, cut.start, before)? {
             Some(blocking) => blocking.refused(),

@@ -8,7 +8,7 @@ use cog_ledger::audit::Findings;
 use cog_ledger::bundle::{BundleWriter, CanonFiles, Manifest, Part};
 use cog_ledger::merkle::Frontier;
 use cog_ledger::{Checkpoint, Entry, Kind, VerifierKey};
-use cog_store::{Select, Store as _, StoreError, frontier};
+use cog_store::{Select, StoreError, frontier};
 
 use super::empty;
 use crate::failure::{Exit, Failure};
@@ -151,16 +151,14 @@ impl Contents {
             left_out: BTreeSet::from([Part::Bodies, Part::Canons]),
         };
         let (mut digests, mut rotations, mut bodies) = (BTreeSet::new(), Vec::new(), Vec::new());
-        home.store
-            .held_entries(home.tenant, head.size(), &mut |entry| {
-                contents.keys.extend(key_of(&entry));
-                digests.extend(canon_of(&entry));
-                rotations.extend((entry.kind() == Kind::KeyRotated).then(|| entry.seq() + 1));
-                bodies.extend(entry.commit().map(|_| entry.seq()));
-            })
-            .map_err(told)?;
+        held_entries(home, head.size(), &mut |entry| {
+            contents.keys.extend(key_of(entry));
+            digests.extend(canon_of(entry));
+            rotations.extend((entry.kind() == Kind::KeyRotated).then(|| entry.seq() + 1));
+            bodies.extend(entry.commit().map(|_| entry.seq()));
+        })?;
         // Where the end of the log does not open, nothing but its entries can be read.
-        let Ok(scope) = home.store.scope(home.tenant) else { return Ok(contents) };
+        let Ok(scope) = home.scope() else { return Ok(contents) };
         contents.from = scope.pruned().map_err(told)?.entries;
         let from = contents.from;
         contents.subtrees = (from > 0).then(|| frontier(scope.as_ref(), from)).transpose()?;
@@ -202,13 +200,11 @@ impl Contents {
     /// Write the bundle of the entries that hold.
     pub(super) fn write_held(&self, home: &Home, out: &mut dyn Write) -> anyhow::Result<()> {
         let entries = |take: &mut dyn FnMut(&Entry)| {
-            let mut kept = |entry: Entry| {
+            held_entries(home, self.head.size(), &mut |entry| {
                 if entry.seq() >= self.from {
-                    take(&entry);
+                    take(entry);
                 }
-            };
-            let size = self.head.size();
-            home.store.held_entries(home.tenant, size, &mut kept).map_err(told)
+            })
         };
         self.write(home, &entries, out)
     }
@@ -257,6 +253,15 @@ impl Contents {
         }
         Ok(writer.end()?)
     }
+}
+
+/// The entries before `size`, also those of a folder that only their bytes are left of.
+fn held_entries(home: &Home, size: u64, take: &mut dyn FnMut(&Entry)) -> anyhow::Result<()> {
+    if home.is_of_nodes() {
+        return home.each(Select { to: size, ..Select::default() }, take);
+    }
+    let mut kept = |entry: Entry| take(&entry);
+    home.folder()?.held_entries(home.tenant, size, &mut kept).map_err(told)
 }
 
 /// The signed heads of these sizes.

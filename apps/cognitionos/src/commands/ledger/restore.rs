@@ -22,7 +22,7 @@ pub(super) fn accept(dir: &Path, who: &str, terminal: &Terminal) -> anyhow::Resu
     let who = given::actor(who)?;
     let (store, behind) = SqliteStore::look_behind(dir).map_err(told)?;
     for log in &behind {
-        intact(&Home { store: store.clone(), tenant: log.tenant }, log)?;
+        intact(&Home::of(store.clone(), log.tenant), log)?;
     }
     drop(store);
     let restored = SqliteStore::accept_restore(dir).map_err(told)?;

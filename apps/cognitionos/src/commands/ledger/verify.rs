@@ -12,6 +12,7 @@ use cog_base::words::counted;
 use cog_ledger::Checkpoint;
 use cog_ledger::audit::{Finding, Findings};
 use cog_ledger::bundle::{Check, Verified, read_head};
+use cog_store_sqlite::Tables;
 
 use super::advice::advice;
 use super::bundle::Contents;
@@ -75,7 +76,7 @@ fn unopened(error: anyhow::Error) -> anyhow::Result<Looked> {
 /// # Errors
 /// When it is empty, or the disk fails. Damage is a finding.
 pub(crate) fn look(home: &Home, against: &[Checkpoint]) -> anyhow::Result<Looked> {
-    let tables = home.store.check_tables(home.tenant).map_err(told)?;
+    let tables = tables(home)?;
     let (is_whole, size) = (tables.is_whole(), tables.size);
     let mut findings = tables.findings;
     if size == 0 && findings.is_empty() {
@@ -107,6 +108,17 @@ pub(crate) fn look(home: &Home, against: &[Checkpoint]) -> anyhow::Result<Looked
         findings = histories::check(home)?;
     }
     Ok(Looked { findings, size, held: tables.held, verified, way_out: None })
+}
+
+/// What stands beside the entries of a folder, compared with them. In the database they are read
+/// entry by entry up to the signed head, and nothing else is relied on.
+fn tables(home: &Home) -> anyhow::Result<Tables> {
+    if !home.is_of_nodes() {
+        return home.folder()?.check_tables(home.tenant).map_err(told);
+    }
+    let held = home.scope()?.checkpoint().map_err(told)?;
+    let size = held.as_ref().map_or(0, Checkpoint::size);
+    Ok(Tables { findings: Findings::default(), size, held })
 }
 
 /// The bundle of what holds, streamed into the verifier.

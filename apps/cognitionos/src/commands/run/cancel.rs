@@ -8,6 +8,7 @@ use cog_engine::{Engine, History, Input};
 use cog_gate::{Actor, Origin, Refusal, Wish};
 
 use super::canon::Bound;
+use super::nodes;
 use crate::cli::RunArgs;
 use crate::control::live::{About, Said};
 use crate::control::request::Request;
@@ -15,6 +16,7 @@ use crate::control::{self, Way};
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::Home;
+use crate::shared::whose;
 use crate::terminal::{Terminal, Tone, plain};
 
 /// Somebody who wants a run to end.
@@ -45,8 +47,8 @@ impl Ending {
     }
 }
 
-/// Ask the process of a run that is under way to end it, and wait until it has; nothing when
-/// there is no such process.
+/// Ask the process of a run that is under way to end it, or the node that owns its ledger in the
+/// database, and wait until it has; nothing when there is no such process.
 ///
 /// # Errors
 /// Why it is not ended.
@@ -56,7 +58,13 @@ pub(super) fn elsewhere(
     data: &Path,
     terminal: &Terminal,
 ) -> anyhow::Result<Option<Exit>> {
-    let (Some(run), Some(reason)) = (&args.cancel, &args.reason) else { return Ok(None) };
+    let (Some(run), Some(reason)) = (&args.cancel, &args.reason) else {
+        nodes::is_of_the_folder()?;
+        return Ok(None);
+    };
+    if whose(&args.asking.at)?.is_some() {
+        return nodes::cancel(run, (who, reason), &args.asking, terminal).map(Some);
+    }
     let (run, who, reason) = (given::run(run)?, who.clone(), reason.clone());
     let request = Request::Cancel { run, who, reason };
     let Some(document) = control::elsewhere(data, &request)? else { return Ok(None) };

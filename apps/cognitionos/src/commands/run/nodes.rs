@@ -1,0 +1,103 @@
+//! `run --cancel` of a run that nodes have: its owner is asked to end it, and it is waited for
+//! the seal.
+
+use cog_base::{Micros, Value};
+use cog_engine::replay::replay_run;
+use cog_engine::{Notice, Record, Sealed, What};
+use cog_gate::{Actor, Wish};
+use cog_ledger::Kind;
+use cog_ledger::kind::DISPOSITIONS;
+use cog_node::Request;
+
+use super::{End, end};
+use crate::cli::nodes::Asking;
+use crate::commands::owner::{Answered, Owner};
+use crate::failure::{Exit, Failure};
+use crate::given;
+use crate::home::{Home, told};
+use crate::system;
+use crate::terminal::Terminal;
+use crate::view::{Counts, View};
+
+/// Refuse to run anything here for the database: nodes do that.
+///
+/// # Errors
+/// When the database is named on the command line.
+pub(super) fn is_of_the_folder() -> anyhow::Result<()> {
+    let names = |argument: &str| {
+        let name = argument.split_once('=').map_or(argument, |(name, _)| name);
+        matches!(name, "--tenant" | "--database-url")
+    };
+    if !system::arguments().any(|argument| names(&argument)) {
+        return Ok(());
+    }
+    Err(Failure::advise(
+        Exit::BadInput,
+        "of the runs in a database nodes have the doing: this command only ends one",
+        "cognitionos submit WORKFLOW --tenant TENANT",
+    ))
+}
+
+/// End a run in the database.
+pub(super) fn cancel(
+    run: &str,
+    (who, reason): (&Actor, &str),
+    asking: &Asking,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let run = given::run(run)?;
+    let home = Home::at(&asking.at, || Err(Failure::told(Exit::BadInput, "no database is named")))?;
+    let records = home.records(run)?;
+    let why = format!("cognitionos why {run}");
+    if records.last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
+        let message = format!("{run} has ended; a sealed run cannot go on");
+        return Err(Failure::advise(Exit::Conflict, message, why));
+    }
+    replay_run(&records).map_err(|error| {
+        let message = format!("{run} cannot be resumed: {error}");
+        Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
+    })?;
+    let (owner, seen) = (Owner::of(&home, asking)?, home.size()?);
+    let request = Request::Cancel { run, who: who.clone(), reason: reason.to_owned() };
+    if let Answered::Refused(because) = owner.ask(&request)? {
+        let Some(id) = owner.denied((run, seen), Wish::Cancel, who)? else {
+            return Err(Failure::advise(Exit::Conflict, because, why));
+        };
+        let message = format!("{who} may not end {run}. {because}");
+        return Err(Failure::advise(Exit::Refused, message, format!("cognitionos why {id}")));
+    }
+    owner.in_time("the end of the run", || {
+        let session = home.scope()?.session(run).map_err(told)?;
+        Ok(session.and_then(|session| session.status))
+    })?;
+    let records = home.records(run)?;
+    let counts = Counts::of(records.iter().map(|record| record.entry.as_ref()));
+    let sealed = records.last().map(sealed);
+    let sealed =
+        sealed.ok_or_else(|| Failure::told(Exit::Failed, "the seal of the run is gone"))?;
+    View::new(terminal, counts, None).show(&Notice { run, what: What::Sealed(sealed.clone()) });
+    let exit = end::report(&home, run, End::Sealed(Box::new(sealed)), (None, None), terminal)?;
+    // Who wanted the run ended has what was asked for.
+    Ok(if exit == Exit::Interrupted { Exit::Done } else { exit })
+}
+
+/// The end of a run as its seal tells it.
+fn sealed(seal: &Record) -> Sealed {
+    let data = |name: &str| seal.entry.data().get(name);
+    let body = |name: &str| seal.body.as_ref().and_then(|body| body.get(name)).cloned();
+    let number = |name: &str| data(name).and_then(Value::as_u64).unwrap_or(0);
+    let mut outcomes = [0; 4];
+    for (count, word) in outcomes.iter_mut().zip(DISPOSITIONS) {
+        let told = data("outcomes").and_then(|outcomes| outcomes.get(word)?.as_u64());
+        *count = told.unwrap_or(0);
+    }
+    Sealed {
+        status: seal.entry.text("status").unwrap_or_default().to_owned(),
+        output: body("output").unwrap_or(Value::Null),
+        error: body("error").filter(|error| *error != Value::Null),
+        receipts: number("receipts"),
+        denials: number("denials"),
+        outcomes,
+        spent: Micros::new(number("spent_micros")),
+    }
+}

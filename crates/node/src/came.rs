@@ -1,0 +1,129 @@
+//! What the log says came of a request: whoever asked finds it there, and so does who delivers
+//! the request again after a crash.
+
+use cog_base::Value;
+use cog_base::id::RunId;
+use cog_base::json::parse;
+use cog_engine::Sent;
+use cog_gate::{Actor, Wish};
+use cog_ledger::{Entry, Kind};
+use cog_store::{Select, StoreError, TenantTx};
+
+use crate::request::Request;
+
+/// How many entries are looked at together.
+const PAGE: usize = 64;
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Came {
+    /// It was done, as the entry of this number says.
+    Done(u64),
+    /// It was refused.
+    Refused {
+        /// The denial.
+        denial: Box<Entry>,
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// What the log says came of a request; nothing as long as it says nothing. Of the first canon of
+/// a domain it cannot tell whose request it was, and of what was refused to people who answer or
+/// end a run it does not tell.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, StoreError> {
+    let entry = match request {
+        Request::Found { .. } => None,
+        Request::Start(wanted) => {
+            return Ok(scope.session(wanted.run)?.map(|session| Came::Done(session.first)));
+        }
+        Request::Answer { approval, who, .. } => {
+            let answer = [Kind::ApprovalGranted, Kind::ApprovalRejected];
+            let is_it = |it: &Entry| answer.contains(&it.kind()) && it.actor() == who.as_str();
+            scope.find(&approval.to_string())?.into_iter().find(is_it)
+        }
+        Request::Cancel { run, .. } => newest(scope, (*run, 0), Kind::Evidence, |entry| {
+            Ok(entry.text("source") == Some("cancel"))
+        })?,
+        Request::Signal { run, sent } => {
+            newest(scope, (*run, 0), Kind::Signal, |entry| is_signal(scope, entry, sent))?
+        }
+        Request::Hold { run, pauses, who, reason, seen } => {
+            let wish = if *pauses { Wish::Pause } else { Wish::Unpause };
+            if let Some((denial, why)) = denied(scope, (*run, *seen), wish, who)? {
+                return Ok(Some(Came::Refused { denial: Box::new(denial), why }));
+            }
+            let kind = if *pauses { Kind::SessionPaused } else { Kind::SessionUnpaused };
+            newest(scope, (*run, *seen), kind, |entry| {
+                // Of a long reason the entry has the beginning.
+                let kept = entry.text("reason").unwrap_or_default();
+                Ok(entry.actor() == who.as_str() && reason.starts_with(kept))
+            })?
+        }
+    };
+    Ok(entry.map(|entry| Came::Done(entry.seq())))
+}
+
+/// The newest denial, from entry `seen` on, of what somebody wished of a run, with why it was
+/// refused.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn denied(
+    scope: &dyn TenantTx,
+    since: (RunId, u64),
+    wish: Wish,
+    who: &Actor,
+) -> Result<Option<(Entry, String)>, StoreError> {
+    let denial = newest(scope, since, Kind::Denial, |entry| {
+        Ok(entry.text("action") == Some(wish.action()) && entry.actor() == who.as_str())
+    })?;
+    let Some(denial) = denial else { return Ok(None) };
+    let body = body(scope, &denial)?;
+    let why = body.as_ref().and_then(|body| body.at(&["trace", "reason"])?.as_text());
+    let why = why.or_else(|| denial.text("code")).unwrap_or_default().to_owned();
+    Ok(Some((denial, why)))
+}
+
+/// The newest entry of a kind and a run, from a number on, that is the one.
+fn newest(
+    scope: &dyn TenantTx,
+    (run, from): (RunId, u64),
+    kind: Kind,
+    mut is_it: impl FnMut(&Entry) -> Result<bool, StoreError>,
+) -> Result<Option<Entry>, StoreError> {
+    let (kinds, newest_first, limit) = (vec![kind], true, PAGE);
+    let mut select = Select { from, kinds, newest_first, limit, ..Select::session(run) };
+    loop {
+        let page = scope.select(&select)?;
+        let Some(last) = page.last() else { return Ok(None) };
+        select = select.after(last);
+        for entry in page {
+            if is_it(&entry)? {
+                return Ok(Some(entry));
+            }
+        }
+    }
+}
+
+/// Whether it is the entry of this very signal: another one may have come with its id.
+fn is_signal(scope: &dyn TenantTx, entry: &Entry, sent: &Sent) -> Result<bool, StoreError> {
+    let signal = &sent.signal;
+    let is_named = entry.text("signal") == Some(&signal.id)
+        && entry.text("name") == Some(&signal.name)
+        && entry.actor() == signal.from;
+    if !is_named {
+        return Ok(false);
+    }
+    // Of what was erased since nobody can tell more.
+    let Some(body) = body(scope, entry)? else { return Ok(true) };
+    Ok(body.get("payload").unwrap_or(&Value::Null) == &signal.payload)
+}
+
+fn body(scope: &dyn TenantTx, entry: &Entry) -> Result<Option<Value>, StoreError> {
+    let body = scope.body(entry.seq())?.and_then(|body| String::from_utf8(body.bytes).ok());
+    Ok(body.and_then(|text| parse(&text).ok()))
+}

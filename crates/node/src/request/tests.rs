@@ -1,0 +1,111 @@
+//! Requests as mail: nothing is lost, and what no entry could hold is not read.
+
+use cog_base::id::Uuid;
+
+use super::*;
+
+fn sent(from: &str) -> Sent {
+    let payload = Value::map([("order", Value::from(7_u64))]);
+    let (id, name, from) = ("evt_1".to_owned(), "payment".to_owned(), from.to_owned());
+    Sent { signal: Signal { id, name, from, payload }, subject: Some("northwind".to_owned()) }
+}
+
+fn actor(name: &str) -> Actor {
+    name.parse().unwrap()
+}
+
+#[test]
+fn every_request_reads_back_from_its_mail() {
+    let run = RunId::from_uuid(Uuid::from_u128(7));
+    let approval = ApprovalId::from_uuid(Uuid::from_u128(8));
+    let wanted = Wanted {
+        run,
+        source: "name: x".into(),
+        given: [("a".to_owned(), "1".to_owned())].into(),
+        places: [("out".to_owned(), "/srv/out".to_owned())].into(),
+        base: "/srv".into(),
+        initiator: actor("user:ada"),
+        environment: Some("production".into()),
+    };
+    let who = actor("user:cfo");
+    for request in [
+        Request::Start(Box::new(wanted)),
+        Request::Found {
+            files: [("canon.toml".to_owned(), "name = \"x\"".to_owned())].into(),
+            environment: "development".into(),
+            who: who.clone(),
+        },
+        Request::Answer { run, approval, who: who.clone(), verdict: Ok(()) },
+        Request::Answer { run, approval, who: who.clone(), verdict: Err("not now".into()) },
+        Request::Cancel { run, who: who.clone(), reason: "gone".into() },
+        Request::Signal { run, sent: Box::new(sent("user:clerk")) },
+        Request::Hold { run, pauses: true, who: who.clone(), reason: "audit".into(), seen: 7 },
+        Request::Hold { run, pauses: false, who, reason: "over".into(), seen: 0 },
+    ] {
+        let mail = request.mail(MailId::from_uuid(Uuid::from_u128(9)));
+        assert_eq!(Request::read(&mail), Ok(request));
+    }
+}
+
+#[test]
+fn what_no_entry_could_hold_is_not_read() {
+    let (run, approval) =
+        (RunId::from_uuid(Uuid::from_u128(7)), ApprovalId::from_uuid(Uuid::from_u128(8)));
+    let who = || actor("user:ada");
+    let start = |environment: Option<&str>, base: &str, place: &str| {
+        Request::Start(Box::new(Wanted {
+            run,
+            source: "name: x".into(),
+            given: BTreeMap::new(),
+            places: [("out".to_owned(), place.to_owned())].into(),
+            base: base.to_owned(),
+            initiator: who(),
+            environment: environment.map(str::to_owned),
+        }))
+    };
+    let found = |environment: &str| Request::Found {
+        files: Files::new(),
+        environment: environment.to_owned(),
+        who: who(),
+    };
+    let cancel = |reason: String| Request::Cancel { run, who: who(), reason };
+    let no = |no: String| Request::Answer { run, approval, who: who(), verdict: Err(no) };
+    let (name, long) = ("e".repeat(256), "r".repeat(4_096));
+    let read =
+        |request: &Request| Request::read(&request.mail(MailId::from_uuid(Uuid::from_u128(9))));
+    for good in
+        [start(Some(&name), &long, &long), found(&name), cancel(long.clone()), no(long.clone())]
+    {
+        assert_eq!(read(&good), Ok(good));
+    }
+    let (name, long) = (name + "e", long + "r");
+    for (bad, member) in [
+        (start(Some(""), "/", "/"), "environment"),
+        (start(Some(&name), "/", "/"), "environment"),
+        (start(None, &long, "/"), "base"),
+        (start(None, "/", &long), "places"),
+        (found(""), "environment"),
+        (found(&name), "environment"),
+        (cancel(long.clone()), "reason"),
+        (no(long.clone()), "no"),
+        (Request::Hold { run, pauses: true, who: who(), reason: long, seen: 0 }, "reason"),
+    ] {
+        let error = read(&bad).unwrap_err();
+        assert!(matches!(error, BadRequest::Size { name, .. } if name == member), "{error}");
+    }
+}
+
+#[test]
+fn what_a_later_release_asks_is_not_misread() {
+    let mail = |kind: &str, payload: &str| Mail {
+        id: MailId::from_uuid(Uuid::from_u128(9)),
+        kind: kind.to_owned(),
+        run: None,
+        payload: payload.as_bytes().to_vec(),
+    };
+    assert_eq!(Request::read(&mail("fork", "{}")), Err(BadRequest::Kind("fork".into())));
+    assert_eq!(Request::read(&mail("start", "{}")), Err(BadRequest::Member("run")));
+    assert_eq!(Request::read(&mail("found", "{}")), Err(BadRequest::Member("files")));
+    assert_eq!(Request::read(&mail("found", "no")), Err(BadRequest::Member("it")));
+}
+
