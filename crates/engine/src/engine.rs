@@ -302,6 +302,12 @@ impl Engine {
         self.is_draining = true;
     }
 
+    /// How many effects that failed wait to be tried again: each has an open receipt.
+    #[must_use]
+    pub fn delayed(&self) -> usize {
+        self.runs.values().map(|active| active.delayed.len()).sum()
+    }
+
     /// How many appends are not answered yet.
     #[must_use]
     pub fn appends(&self) -> usize {

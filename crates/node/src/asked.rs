@@ -84,9 +84,8 @@ impl Asked {
         } else if let What::Signalled { signal, .. } = &notice.what {
             self.answered(run, &About::Signal(signal.clone()), None);
         } else if matches!(notice.what, What::EndsAlready { .. }) {
-            let is_it = |one: &One| {
-                one.run == run && matches!(one.about, About::Wish(Wish::Cancel, _))
-            };
+            let is_it =
+                |one: &One| one.run == run && matches!(one.about, About::Wish(Wish::Cancel, _));
             let place = self.waiting.iter().position(is_it);
             self.answer(place, Some(&format!("{run} is being ended already")));
         }

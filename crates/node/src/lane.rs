@@ -71,18 +71,7 @@ impl Seat {
         let (open, is_full) = (Arc::default(), Arc::default());
         let (due, delivered, is_draining) = (None, Vec::new(), false);
         let asked = Asked::default();
-        Self {
-            tenant,
-            driver,
-            hands,
-            open,
-            is_full,
-            is_called,
-            due,
-            delivered,
-            asked,
-            is_draining,
-        }
+        Self { tenant, driver, hands, open, is_full, is_called, due, delivered, asked, is_draining }
     }
 }
 
@@ -258,6 +247,7 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
         let ids = std::mem::take(&mut seat.delivered);
         let _ = desk.send(Paper::TakenIn { tenant, ids, noes });
     }
-    let is_quiet = seat.driver.engine().appends() == 0 && seat.hands.under_way() == 0;
+    let engine = seat.driver.engine();
+    let is_quiet = engine.appends() == 0 && engine.delayed() == 0 && seat.hands.under_way() == 0;
     if seat.is_draining && is_quiet { Turned::Over } else { Turned::Idle }
 }

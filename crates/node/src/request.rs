@@ -11,7 +11,7 @@ use cog_gate::Actor;
 use cog_ledger::entry::NAME_BYTES_MAX;
 use cog_store::{Files, Mail, Posted, RequestKey, Shared, StoreError};
 
-const START: &str = "start";
+pub(crate) const START: &str = "start";
 const FOUND: &str = "found";
 const ANSWER: &str = "answer";
 const CANCEL: &str = "cancel";

@@ -2,7 +2,7 @@
 
 use cog_base::Digest;
 use cog_base::id::{MailId, RunId, TenantId};
-use cog_store::{Claim, Delivery, MAIL_MAX, Mail, Posted, RequestKey, StoreError};
+use cog_store::{Claim, Delivery, Except, MAIL_MAX, Mail, Posted, RequestKey, StoreError};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -23,7 +23,8 @@ const NAMED_BEFORE: &str = "SELECT digest, session FROM request WHERE tenant = $
 const POST: &str = "INSERT INTO mail (tenant, id, kind, session, sealed)
     VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
 const WAITING: &str = "SELECT id, kind, session, sealed FROM mail
-    WHERE tenant = $1 AND refused IS NULL AND id <> ALL ($2) ORDER BY no LIMIT $3";
+    WHERE tenant = $1 AND refused IS NULL AND id <> ALL ($2) AND kind IS DISTINCT FROM $4
+    ORDER BY no LIMIT $3";
 const REMOVE: &str = "DELETE FROM mail WHERE tenant = $1 AND id = ANY ($2)";
 const REFUSE: &str = "UPDATE mail SET refused = $3 WHERE tenant = $1 AND id = $2";
 const OWNER: &str = "SELECT coalesce(node, 'nobody'), fence FROM owner WHERE tenant = $1";
@@ -65,21 +66,23 @@ impl PostgresStore {
     pub(crate) fn waiting_mail(
         &self,
         claim: &Claim,
-        except: &[MailId],
-    ) -> Result<Vec<Mail>, StoreError> {
+        except: Except<'_>,
+    ) -> Result<Vec<Result<Mail, MailId>>, StoreError> {
         let tenant = claim.tenant;
-        let except: Vec<Id> = except.iter().map(|id| Id::from(*id)).collect();
+        let ids: Vec<Id> = except.ids.iter().map(|id| Id::from(*id)).collect();
         let rows = self.inner.pool.write("read mail", tenant, |link| {
             self.check(link, claim, OWNER)?;
-            Ok(link.query(WAITING, &[&Id::from(tenant), &except, &i64::from(MAIL_MAX)])?)
+            let limit = i64::from(MAIL_MAX);
+            Ok(link.query(WAITING, &[&Id::from(tenant), &ids, &limit, &except.kind])?)
         })?;
         let open = |row: &Row| {
             let id = row.get::<_, Id>(0).mail();
             let run = row.get::<_, Option<Id>>(2).map(Id::run);
-            let payload = self.inner.vault.open_mail(tenant, id, row.get(3))?;
+            // One spoiled row keeps nobody from the rest.
+            let payload = self.inner.vault.open_mail(tenant, id, row.get(3)).map_err(|_| id)?;
             Ok(Mail { id, kind: row.get(1), run, payload })
         };
-        rows.iter().map(open).collect()
+        Ok(rows.iter().map(open).collect())
     }
 
     pub(crate) fn remove(&self, claim: &Claim, ids: &[MailId]) -> Result<(), StoreError> {

@@ -51,18 +51,32 @@ const CLAIM_WAITING: &str = "
 const CLAIMABLE: &str = "
     SELECT tenant FROM owner WHERE wanted AND until <= clock_timestamp()
     ORDER BY until LIMIT $1 FOR SHARE SKIP LOCKED";
-pub(crate) const RENEW: &str = "
-    UPDATE owner SET until = clock_timestamp() + $4::bigint * interval '1 microsecond'
-    FROM unnest($2::uuid[], $3::bigint[]) AS own (tenant, fence)
-    WHERE owner.tenant = own.tenant AND owner.node = $1 AND owner.fence = own.fence
-    RETURNING owner.tenant, calls";
+/// Locks the rows of tenants in their order, as everything does that waits for a lock of more
+/// than one: no two of them wait for each other.
+macro_rules! own_in_order {
+    ($then:literal) => {
+        concat!(
+            "WITH own AS (
+                SELECT owner.tenant FROM owner
+                JOIN unnest($2::uuid[], $3::bigint[]) AS said (tenant, fence)
+                    ON owner.tenant = said.tenant AND owner.fence = said.fence
+                WHERE owner.node = $1 ORDER BY owner.tenant FOR NO KEY UPDATE OF owner)
+            ",
+            $then
+        )
+    };
+}
+pub(crate) const RENEW: &str = own_in_order!(
+    "UPDATE owner SET until = clock_timestamp() + $4::bigint * interval '1 microsecond'
+    FROM own WHERE owner.tenant = own.tenant RETURNING owner.tenant, calls"
+);
 const NEXT_END: &str = "
     SELECT (extract(epoch FROM min(until) - clock_timestamp()) * 1000)::bigint
     FROM owner WHERE wanted AND node IS DISTINCT FROM $1 AND isfinite(until)";
-const RELEASE: &str = "
-    UPDATE owner SET node = NULL, until = '-infinity', wanted = calls <> $4
-    FROM unnest($2::uuid[], $3::bigint[]) AS own (tenant, fence)
-    WHERE owner.tenant = own.tenant AND owner.node = $1 AND owner.fence = own.fence";
+const RELEASE: &str = own_in_order!(
+    "UPDATE owner SET node = NULL, until = '-infinity', wanted = calls <> $4
+    FROM own WHERE owner.tenant = own.tenant"
+);
 const OWNER: &str = "
     SELECT coalesce(node, 'nobody'), until > clock_timestamp() FROM owner WHERE tenant = $1";
 /// Also keeps a claim from changing until the end of the transaction.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cog_base::id::{MailId, TenantId};
 use cog_store::{
-    After, Claim, Delivery, Mail, Posted, Renewed, RequestKey, Shared, StoreError, Wakeups,
+    After, Claim, Delivery, Except, Mail, Posted, Renewed, RequestKey, Shared, StoreError, Wakeups,
 };
 
 use crate::PostgresStore;
@@ -45,7 +45,11 @@ impl Shared for PostgresStore {
         self.post_mail(tenant, mail, key)
     }
 
-    fn mail(&self, claim: &Claim, except: &[MailId]) -> Result<Vec<Mail>, StoreError> {
+    fn mail(
+        &self,
+        claim: &Claim,
+        except: Except<'_>,
+    ) -> Result<Vec<Result<Mail, MailId>>, StoreError> {
         self.waiting_mail(claim, except)
     }
 

@@ -104,6 +104,15 @@ pub enum Delivery {
     Refused(String),
 }
 
+/// What is left out when mail is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Except<'a> {
+    /// Mail of these ids.
+    pub ids: &'a [MailId],
+    /// Mail of this kind.
+    pub kind: Option<&'a str>,
+}
+
 /// The most mail that is read at once.
 pub const MAIL_MAX: u32 = 256;
 
@@ -156,12 +165,16 @@ pub trait Shared: Keep {
     ) -> Result<Posted, StoreError>;
 
     /// Mail for who has this claim that waits, in the order in which it came, without that of
-    /// `except`; at most [`MAIL_MAX`].
+    /// `except`; at most [`MAIL_MAX`]. Of what does not open there is the id alone.
     ///
     /// # Errors
     /// [`StoreError::Owned`] when the tenant has changed hands since, and another when it cannot
     /// be read.
-    fn mail(&self, claim: &Claim, except: &[MailId]) -> Result<Vec<Mail>, StoreError>;
+    fn mail(
+        &self,
+        claim: &Claim,
+        except: Except<'_>,
+    ) -> Result<Vec<Result<Mail, MailId>>, StoreError>;
 
     /// Remove mail of which the log says what came.
     ///

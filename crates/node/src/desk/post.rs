@@ -17,14 +17,18 @@ use cog_gate::Actor;
 use cog_gate::change::NotChanged;
 use cog_gate::snapshot::Access;
 use cog_ledger::AppendError;
-use cog_store::{Files, MAIL_MAX, Mail, StoreError, TenantTx};
+use cog_store::{Except, Files, MAIL_MAX, Mail, StoreError, TenantTx};
 
 use super::Desk;
 use super::opening::{in_force, told};
 use crate::came::{Came, came_of};
 use crate::kit::{Ready, Root};
 use crate::lane::Order;
-use crate::request::{Request, Wanted};
+use crate::request::{Request, START, Wanted};
+
+/// Why nothing comes of mail whose row was changed.
+const SPOILED: &str = "it does not open: its row is not as it was written, or was sealed under \
+                       another master key";
 
 /// What is to be done with a piece of mail.
 enum Sorted {
@@ -52,35 +56,44 @@ impl Desk {
     }
 
     fn take_mail(&mut self, tenant: TenantId) -> Result<(), StoreError> {
+        let mut kind = None;
         loop {
             let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
             let claim = office.claim;
             // Before it is counted: a run that ends meanwhile calls again.
             office.is_full.store(false, Ordering::SeqCst);
-            let except: Vec<MailId> = office.in_hand.keys().copied().collect();
-            let mail = self.house.store.mail(&claim, &except)?;
+            let ids: Vec<MailId> = office.in_hand.keys().copied().collect();
+            let mail = self.house.store.mail(&claim, Except { ids: &ids, kind })?;
             let is_more = mail.len() == MAIL_MAX as usize;
             if mail.is_empty() {
                 return Ok(());
             }
             office.idle_beats = 0;
-            self.sort(tenant, mail)?;
-            let office = self.offices.get(&tenant);
-            let is_full = office.is_some_and(|office| office.is_full.load(Ordering::SeqCst));
-            if !is_more || is_full {
+            let has_room = self.sort(tenant, mail)?;
+            if !is_more {
                 return Ok(());
+            }
+            // However many runs wait for room: what is asked of open ones is behind them.
+            if !has_room {
+                kind = Some(START);
             }
         }
     }
 
-    fn sort(&mut self, tenant: TenantId, mail: Vec<Mail>) -> Result<(), StoreError> {
+    /// Says whether there was room for every run.
+    fn sort(
+        &mut self,
+        tenant: TenantId,
+        mail: Vec<Result<Mail, MailId>>,
+    ) -> Result<bool, StoreError> {
         let (mut post, mut done) = (Vec::new(), Vec::new());
         let sorted = self.sort_into(&mut post, &mut done, tenant, mail);
         // Even when the store went away in the middle: what is in hand is not read again, so
         // the engine must have it.
         self.deliver(tenant, post);
-        sorted?;
-        self.remove(tenant, &done)
+        let has_room = sorted?;
+        self.remove(tenant, &done)?;
+        Ok(has_room)
     }
 
     fn sort_into(
@@ -88,12 +101,19 @@ impl Desk {
         post: &mut Vec<(MailId, Input)>,
         done: &mut Vec<MailId>,
         tenant: TenantId,
-        mail: Vec<Mail>,
-    ) -> Result<(), StoreError> {
+        mail: Vec<Result<Mail, MailId>>,
+    ) -> Result<bool, StoreError> {
         let house = Arc::clone(&self.house);
         let mut scope = house.store.scope(tenant)?;
         let mut has_room = true;
         for mail in mail {
+            let mail = match mail {
+                Ok(mail) => mail,
+                Err(id) => {
+                    self.refuse(tenant, id, SPOILED)?;
+                    continue;
+                }
+            };
             let request = match Request::read(&mail) {
                 Ok(request) => request,
                 Err(error) => {
@@ -131,7 +151,7 @@ impl Desk {
                 }
             }
         }
-        Ok(())
+        Ok(has_room)
     }
 
     fn deliver(&self, tenant: TenantId, post: Vec<(MailId, Input)>) {
@@ -176,7 +196,9 @@ impl Desk {
             | Request::Cancel { run, .. }
             | Request::Signal { run, .. }
             | Request::Hold { run, .. } => match self.has(tenant, scope, *run)? {
-                Ok(()) => input(request).map_or(Sorted::Done, |input| Sorted::Input(Box::new(input))),
+                Ok(()) => {
+                    input(request).map_or(Sorted::Done, |input| Sorted::Input(Box::new(input)))
+                }
                 Err(_) if is_done(scope, request)? => Sorted::Done,
                 Err(why) => Sorted::Refused(why),
             },

@@ -108,4 +108,3 @@ fn what_a_later_release_asks_is_not_misread() {
     assert_eq!(Request::read(&mail("found", "{}")), Err(BadRequest::Member("files")));
     assert_eq!(Request::read(&mail("found", "no")), Err(BadRequest::Member("it")));
 }
-

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use cog_engine::What;
+use cog_ledger::Kind;
 use cog_node::Told;
 use cog_services::postgres::{APPLICATION, Cluster, Database};
 
@@ -149,4 +150,38 @@ fn an_engine_that_goes_over_again_and_again_is_left_alone_for_longer_each_time()
     assert_eq!(town.end(tenant(1), run), "completed");
     house.node.stop();
     assert_eq!(town.assert_whole(tenant(1)), ["completed"; 2]);
+}
+
+#[test]
+fn two_runs_with_open_receipts_are_taken_over_together() {
+    let town = Town::new();
+    town.world.takes_ms.store(1_000, Ordering::Relaxed);
+    let one = town.node("one");
+    // Pages of their own, so that neither waits for what the other holds.
+    let runs = ["a", "b"].map(|name| {
+        let page = |id: &str, needs: &str| {
+            format!(
+                "  - {{ id: {id}, {needs}uses: file.write, as: \"agent:archivist\", with: \
+                 {{ root: archive, path: {name}-{id}, mode: create, text: x }} }}\n"
+            )
+        };
+        town.start_steps(tenant(1), &(page("w1", "") + &page("w2", "needs: [w1], ")))
+    });
+    wait("both have a receipt", || {
+        let receipts = town.entries(tenant(1));
+        receipts.iter().filter(|entry| entry.kind() == Kind::Receipt).count() == 2
+    });
+    let taken = "UPDATE cognitionos.owner SET node = 'dead', fence = fence + 1,
+        until = clock_timestamp() + interval '1 second'";
+    town.database.statement(taken).unwrap();
+    one.wait_for(|told| matches!(told, Told::Lost { .. }));
+    drop(one.node);
+    let two = town.node("two");
+    for run in runs {
+        assert_eq!(town.end(tenant(1), run), "completed");
+    }
+    two.node.stop();
+    let outcomes = town.assert_whole(tenant(1));
+    assert!(outcomes.iter().all(|it| it == "completed" || it == "abandoned"), "{outcomes:?}");
+    assert_eq!(town.world.counts(), [1; 4]);
 }

@@ -1,14 +1,14 @@
 //! Signals, and runs that somebody holds: by mail, and once however often it is delivered.
 
 use cog_base::Value;
-use cog_base::id::RunId;
+use cog_base::id::{MailId, RunId};
 use cog_engine::Sent;
 use cog_flow::Signal;
 use cog_ledger::Kind;
-use cog_node::Request;
+use cog_node::{Request, Told, ask};
 
 use crate::asking::refusal;
-use crate::town::{Town, tenant, wait};
+use crate::town::{Town, tenant, wait, wanted};
 
 /// A page that is written when the signal has come.
 const PAID: &str = "  - { id: paid, wait_for: { signal: payment } }\n  \
@@ -77,4 +77,37 @@ fn signals_and_pauses_reach_runs_and_are_one_however_often_they_are_delivered() 
     assert_eq!(count(&town, &told), [1, 1, 1, 1]);
     assert_eq!(town.world.counts(), [1]);
     assert_eq!(town.assert_whole(tenant), ["completed"]);
+}
+
+#[test]
+fn what_is_asked_of_an_open_run_is_read_however_many_runs_wait() {
+    let town = Town::new();
+    let house = town.node_with("one", |settings| settings.runs_max = 1);
+    let tenant = tenant(1);
+    let run = town.start_steps(tenant, PAID);
+    wait("it has begun", || town.session(tenant, run).is_some());
+    // More than are read at once.
+    for _ in 0..300 {
+        let wanted = wanted("  - { id: nap, sleep: { ms: 1 } }\n", "/srv/archive");
+        let id = MailId::from_uuid(wanted.run.uuid());
+        ask(&town.store, tenant, id, &Request::Start(Box::new(wanted)), None).unwrap();
+    }
+    town.request(tenant, &signal(run, "payment", 7));
+    assert_eq!(town.end(tenant, run), "completed");
+    house.node.stop();
+}
+
+#[test]
+fn spoiled_mail_is_put_aside_and_told() {
+    let town = Town::new();
+    let tenant = tenant(1);
+    let run = town.start(tenant, 1);
+    let spoiled = town.request(tenant, &signal(run, "payment", 7));
+    let spoil = "UPDATE cognitionos.mail SET sealed = 'x' WHERE kind = 'signal'";
+    town.database.statement(spoil).unwrap();
+    let house = town.node("one");
+    house.wait_for(|told| matches!(told, Told::Refused { mail, .. } if *mail == spoiled));
+    assert_eq!(town.end(tenant, run), "completed");
+    assert!(refusal(&town, spoiled).contains("does not open"));
+    house.node.stop();
 }

@@ -264,3 +264,32 @@ fn calls_are_heard_and_a_new_connection_says_so() {
     two.call(tenant(8)).unwrap();
     assert_eq!(heard.next(LONG).unwrap(), Wakeup::Tenant(tenant(8)));
 }
+
+#[test]
+fn who_renews_locks_tenants_in_their_order() {
+    let database = Database::new();
+    let one = node(&database, "one", LONG);
+    let tenants = 1..=24;
+    for number in tenants.clone() {
+        one.claim(tenant(number)).unwrap();
+    }
+    let count = |sql: &str| database.admin(&format!("SELECT count(*) FROM ({sql}) AS found"));
+    let url = database.url(crate::place::APPLICATION);
+    std::thread::scope(|threads| {
+        let held = crate::place::on_connection(&url, async |client| {
+            let first = "BEGIN; SELECT FROM cognitionos.owner
+                WHERE tenant = (SELECT min(tenant::text)::uuid FROM cognitionos.owner) FOR UPDATE";
+            client.batch_execute(first).await?;
+            let renewing = threads.spawn(|| one.renew().unwrap());
+            let waits = "SELECT FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            while count(waits) != ["1"] {}
+            // Whoever waits for the first has none of the others.
+            let free = count("SELECT FROM cognitionos.owner FOR UPDATE SKIP LOCKED");
+            client.batch_execute("COMMIT").await?;
+            assert_eq!(renewing.join().unwrap().kept.len(), tenants.count());
+            Ok(free)
+        });
+        assert_eq!(held.unwrap(), ["23"]);
+    });
+}
