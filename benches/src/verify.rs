@@ -117,9 +117,10 @@ fn make(path: &Path, count: u64) -> anyhow::Result<VerifierKey> {
         }
         out.entry(&entry)?;
     }
-    out.checkpoint(&tail.checkpoint)?;
+    let key = key.context("the log has no genesis")?;
+    out.checkpoint(&tail.checkpoint, &key)?;
     out.end()?;
-    key.context("the log has no genesis")
+    Ok(key)
 }
 
 /// Append whole runs, each sealed a batch later, until there are exactly `count` entries.

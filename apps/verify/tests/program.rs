@@ -54,7 +54,7 @@ impl Handout {
         let mut out = BundleWriter::begin(&mut bundle, &manifest).unwrap();
         out.key(&key.parse().unwrap()).unwrap();
         log.entries().for_each(|entry| out.entry(entry).unwrap());
-        out.checkpoint(head).unwrap();
+        out.checkpoint(head, &key.parse().unwrap()).unwrap();
         out.end().unwrap();
         std::fs::write(folder.join("log.cogbundle"), bundle).unwrap();
         std::fs::write(folder.join("log.key"), format!("# the key of the log\n{key}\n")).unwrap();

@@ -57,6 +57,13 @@ pub struct KeyInForce {
     pub key: VerifierKey,
 }
 
+impl KeyInForce {
+    /// The key that hands over, if there is one, and the key from here on.
+    pub fn keys(&self) -> impl Iterator<Item = &VerifierKey> {
+        self.from.iter().chain([&self.key])
+    }
+}
+
 /// What the audit came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audited {

@@ -5,12 +5,12 @@
 //! | line | how many |
 //! | --- | --- |
 //! | `{"bundle":"cognitionos-bundle/v1","tenant","origin","from","size","root","entries","bodies","canons"}`, and `"left_out"` if something is | 1 |
-//! | `{"key":"<verifier key>"}` | the keys that were in force, in order; of a whole log exactly those. Trust never comes from here |
-//! | `{"canon":{"digest","files":{path:text}}}` | `canons` |
+//! | `{"key":"<verifier key>"}` | the keys that were in force in the kept part, in order, and no others. Trust never comes from here |
+//! | `{"canon":{"digest","files":{path:text}}}` | `canons`: versions that kept entries name, ascending by digest |
 //! | `{"subtrees":[digest]}` | 1 if `from` > 0: the right edge of the tree of the first `from` entries, the largest subtree first |
 //! | `{"entry":<its canonical bytes>}` | `entries`, from `from` on |
 //! | `{"body":{"bytes":"<base64>","salt":"<base64>","seq"}}` | `bodies`, ascending |
-//! | `{"checkpoint":"<signed note>"}` | one for each key rotation, signed by both keys; then the head |
+//! | `{"checkpoint":"<signed note>"}` | for each key rotation the head after it, signed by the key that hands over alone; then the head, signed by the key in force alone |
 //! | `{"end":{"digest","lines"}}` | 1: the digest of all bytes, and the number of lines, before it |
 
 mod head;

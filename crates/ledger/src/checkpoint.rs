@@ -93,6 +93,12 @@ impl Checkpoint {
         Ok(self.note.verify(trusted)?)
     }
 
+    /// The same head with the signature of `key` alone, if `key` signed it.
+    #[must_use]
+    pub fn signed_only_by(&self, key: &VerifierKey) -> Option<Self> {
+        Some(Self { note: self.note.signed_only_by(key)?, ..self.clone() })
+    }
+
     /// Which log it is the head of.
     #[must_use]
     pub fn origin(&self) -> &str {

@@ -269,6 +269,16 @@ impl Note {
         self.verify(std::slice::from_ref(key)).is_ok()
     }
 
+    /// The note with the signature of `key` alone; nothing when it has none, or another that
+    /// claims to be of `key`.
+    #[must_use]
+    pub fn signed_only_by(&self, key: &VerifierKey) -> Option<Self> {
+        let is_of = |it: &&Signature| it.name == key.name && it.id == key.id;
+        let signatures = self.signatures.iter().filter(is_of).cloned().collect();
+        let alone = Self { text: self.text.clone(), signatures };
+        alone.is_signed_by(key).then_some(alone)
+    }
+
     fn signed_by(&self) -> String {
         let shown = |signature: &Signature| format!("{}+{:08x}", signature.name, signature.id);
         self.signatures.iter().map(shown).collect::<Vec<_>>().join(", ")

@@ -261,8 +261,8 @@ class House:
         data = {"status": "completed", **sums, "trace": trace, **wrong}
         self.record("session.sealed", data, session=session)
 
-    def rotate(self, signers: tuple[int, ...] = (-2, -1), **data: Any) -> None:
-        """Hand the log over to a new key."""
+    def rotate(self, signers: tuple[int, ...] = (-2,), **data: Any) -> None:
+        """Hand the log over to a new key; `signers` sign the head of it that a bundle has."""
         self.keys.append(self.new_key())
         change = {"from": self.keys[-2].line, "to": self.keys[-1].line, **data}
         self.record("key.rotated", change, actor="service:ledger")
@@ -333,6 +333,10 @@ class House:
     def bundle(self, first: int = 0, bodies: bool = True, **wrong: Any) -> bytes:
         """The log as a bundle; `wrong` replaces parts of it."""
         kept = {seq: body for seq, body in self.bodies.items() if bodies and seq >= first}
+        given = sum(size > first for size in self.handovers)
+        keys = self.keys[len(self.keys) - 1 - given :] if first else self.keys
+        named = b"".join(self.entries[first:])
+        canons = {name: files for name, files in self.canons.items() if name.encode() in named}
         manifest = {
             "bundle": "cognitionos-bundle/v1",
             "tenant": self.tenant,
@@ -342,13 +346,13 @@ class House:
             "root": shown(root(self.leaves)),
             "entries": len(self.entries) - first,
             "bodies": len(kept),
-            "canons": len(self.canons),
+            "canons": len(canons),
             **({} if bodies else {"left_out": ["bodies"]}),
             **wrong.get("manifest", {}),
         }
         lines = [canonical(manifest)]
-        lines += [canonical({"key": key.line}) for key in wrong.get("keys", self.keys)]
-        for version, files in self.canons.items():
+        lines += [canonical({"key": key.line}) for key in wrong.get("keys", keys)]
+        for version, files in sorted(canons.items()):
             lines.append(canonical({"canon": {"digest": version, "files": files}}))
         if first:
             edge = wrong.get("subtrees", subtrees(self.leaves[:first]))

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from house import House
-from primitives import Key, canonical, checkpoint, leaf, root, sealed_lines, shown
+from primitives import (
+    Key,
+    canonical,
+    checkpoint,
+    digest,
+    leaf,
+    root,
+    sealed_lines,
+    sha256,
+    shown,
+)
 
 Lines = list[bytes]
 
@@ -149,12 +159,9 @@ def _lines_swapped(target: Target, chance: random.Random) -> bytes:
     return b"".join(lines)
 
 
-def _line_changed(target: Target, chance: random.Random) -> bytes | None:
+def _line_changed(target: Target, chance: random.Random) -> bytes:
     lines = target.lines()
     place = chance.randrange(len(lines))
-    if target.first and lines[place].startswith(b'{"key":'):
-        # What a pruned bundle names as keys is for people alone.
-        return None
     lines[place] = _changed(lines[place], chance)
     return sealed_lines(lines)
 
@@ -235,24 +242,93 @@ def _split_view(target: Target, _: random.Random) -> bytes:
     return target.fork
 
 
-def _section_dropped(section: str) -> Callable[[Target, random.Random], bytes | None]:
+def _section_dropped(section: str) -> Callable[[Target, random.Random], bytes]:
     """A line is gone, and all numbers fit: nobody signs them."""
 
-    def drop(target: Target, chance: random.Random) -> bytes | None:
+    def drop(target: Target, chance: random.Random) -> bytes:
         lines = target.lines()
-        dropped = lines.pop(chance.choice(places(lines, section)))
-        if section == "canon":
-            digest = json.loads(dropped)["canon"]["digest"].encode()
-            # In a pruned bundle a version may be there that no kept entry names.
-            if not any(digest in lines[place] for place in places(lines, "entry")):
-                return None
-        manifest = json.loads(lines[0])
-        manifest["bodies"] = len(places(lines, "body"))
-        manifest["canons"] = len(places(lines, "canon"))
-        lines[0] = canonical(manifest)
-        return sealed_lines(lines)
+        del lines[chance.choice(places(lines, section))]
+        return _counted(lines)
 
     return drop
+
+
+def _counted(lines: Lines) -> bytes:
+    manifest = json.loads(lines[0])
+    manifest["bodies"] = len(places(lines, "body"))
+    manifest["canons"] = len(places(lines, "canon"))
+    lines[0] = canonical(manifest)
+    return sealed_lines(lines)
+
+
+def _canon_added(target: Target, chance: random.Random) -> bytes:
+    """A version that fits its digest, and that no entry names."""
+    lines = target.lines()
+    canons = places(lines, "canon")
+    canon = json.loads(lines[chance.choice(canons)])["canon"]
+    files = {path: text + "\n" for path, text in canon["files"].items()}
+    listed = canonical({path: digest(text) for path, text in files.items()})
+    version = shown(sha256(b"cognitionos/canon/v1\n", listed))
+    lines.insert(canons[0], canonical({"canon": {"digest": version, "files": files}}))
+    end = canons[-1] + 2
+    lines[canons[0] : end] = sorted(lines[canons[0] : end])
+    return _counted(lines)
+
+
+def _part(target: Target, chance: random.Random, *sections: str) -> tuple[Lines, list[int]]:
+    lines = target.lines()
+    return lines, places(lines, chance.choice(sections))
+
+
+def _part_doubled(target: Target, chance: random.Random) -> bytes | None:
+    lines, found = _part(target, chance, "key", "canon", "subtrees", "checkpoint")
+    if not found:
+        return None
+    place = chance.choice(found)
+    lines.insert(place, lines[place])
+    return _counted(lines)
+
+
+def _part_dropped(target: Target, chance: random.Random) -> bytes | None:
+    lines, found = _part(target, chance, "key", "subtrees", "checkpoint")
+    if not found:
+        return None
+    del lines[chance.choice(found)]
+    return sealed_lines(lines)
+
+
+def _parts_reordered(target: Target, chance: random.Random) -> bytes:
+    lines, found = _part(target, chance, "key", "canon", "checkpoint")
+    one, other = chance.choice(found), chance.choice(found)
+    lines[one], lines[other] = lines[other], lines[one]
+    return sealed_lines(lines)
+
+
+def _keys_replaced(target: Target, chance: random.Random) -> bytes:
+    """All keys are gone, or a stranger's stands in the place of one."""
+    lines, keys = _part(target, chance, "key")
+    if chance.random() < 0.5:
+        del lines[keys[0] : keys[-1] + 1]
+    else:
+        stranger = Key(target.house.origin, chance.randbytes(32))
+        lines[chance.choice(keys)] = canonical({"key": stranger.line})
+    return sealed_lines(lines)
+
+
+def _cut_at_hand_over(target: Target, chance: random.Random) -> bytes:
+    """The log ends at a hand-over, under the head that the bundle has of it."""
+    lines, heads = _part(target, chance, "checkpoint")
+    entries = places(lines, "entry")
+    given = [place for place in entries if entry_at(lines[place])["kind"] == "key.rotated"]
+    number = chance.randrange(len(given))
+    last = entry_at(lines[given[number]])["seq"]
+    gone = {*entries[entries.index(given[number]) + 1 :], *heads[number + 1 : -1]}
+    gone |= {p for p in places(lines, "body") if json.loads(lines[p])["body"]["seq"] > last}
+    gone |= {*places(lines, "key")[number + 2 :]}
+    lines[-1] = lines[heads[number]]
+    if chance.random() < 0.5:
+        gone.add(heads[number])
+    return rewritten(target, [line for place, line in enumerate(lines) if place not in gone])
 
 
 WAYS: list[tuple[str, Callable[[Target, random.Random], bytes | None]]] = [
@@ -276,5 +352,11 @@ WAYS: list[tuple[str, Callable[[Target, random.Random], bytes | None]]] = [
     ("entry edited, all but the signature rewritten", _entry_edited),
     ("entry edited, all rewritten and signed by another key", _resigned),
     ("signed again by a key out of force", _signed_by_old_key),
+    ("canon added that nobody names, numbers rewritten", _canon_added),
+    ("part doubled, numbers rewritten", _part_doubled),
+    ("part dropped, end rewritten", _part_dropped),
+    ("parts reordered, end rewritten", _parts_reordered),
+    ("keys replaced, end rewritten", _keys_replaced),
+    ("cut off at a hand-over, numbers rewritten", _cut_at_hand_over),
     ("split view", _split_view),
 ]

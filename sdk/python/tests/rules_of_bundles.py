@@ -178,6 +178,53 @@ def lines_in_another_order() -> Case:
     return _resealed(house, lines)
 
 
+@whole("canon.order", "manifest.wrong")
+def a_canon_twice() -> Case:
+    house, lines = _lines()
+    place = _place(lines, b'{"canon"')
+    lines.insert(place, lines[place])
+    return _resealed(house, lines)
+
+
+@whole("canon.order")
+def canons_in_another_order() -> Case:
+    house = House(39)
+    house.change_canon("second")
+    lines = house.bundle().split(b"\n")[:-2]
+    place = _place(lines, b'{"canon"')
+    lines[place], lines[place + 1] = lines[place + 1], lines[place]
+    return _resealed(house, lines)
+
+
+@whole("canon.unknown")
+def a_canon_that_no_entry_names() -> Case:
+    house = House(40)
+    other = House(40)
+    other.change_canon("second")
+    canons = [line for line in other.bundle().split(b"\n") if line.startswith(b'{"canon"')]
+    lines = house.bundle().split(b"\n")[:-2]
+    lines[0] = lines[0].replace(b'"canons":1', b'"canons":2')
+    place = _place(lines, b'{"canon"')
+    lines[place : place + 1] = canons
+    return _resealed(house, lines)
+
+
+@whole("manifest.wrong", "manifest.wrong")
+def parts_said_to_be_left_out_that_the_log_does_not_have() -> Case:
+    house = House(41, found=False)
+    house.genesis()
+    left_out = {"left_out": ["bodies", "canons"]}
+    return Case(house.bundle(manifest=left_out), [house.keys[0].line])
+
+
+@whole("manifest.wrong")
+def bodies_said_to_be_left_out_that_were_erased() -> Case:
+    house = House(42)
+    house.start()
+    house.erase(*house.bodies)
+    return Case(house.bundle(manifest={"left_out": ["bodies"]}), [house.keys[0].line])
+
+
 @whole("head.missing")
 def no_head() -> Case:
     house, lines = _lines()
@@ -185,7 +232,13 @@ def no_head() -> Case:
 
 
 @whole(
-    "log.empty", "head.size", "manifest.wrong", "manifest.wrong", "bundle.keys", "head.untrusted"
+    "log.empty",
+    "head.size",
+    "manifest.wrong",
+    "manifest.wrong",
+    "bundle.keys",
+    "canon.unknown",
+    "head.untrusted",
 )
 def no_entries() -> Case:
     house, lines = _lines()
@@ -272,7 +325,7 @@ def a_proposed_canon_whose_files_are_missing() -> Case:
     return Case(house.bundle(), [house.keys[0].line])
 
 
-@whole("manifest.wrong", "manifest.wrong")
+@whole("manifest.wrong", "manifest.wrong", "manifest.wrong", "manifest.wrong")
 def parts_that_are_here_and_said_to_be_left_out() -> Case:
     house = House(38)
     house.start()

@@ -43,7 +43,7 @@ def a_hand_over_to_another_name(house: House) -> None:
     house.keys.append(Key("elsewhere", bytes(32)))
     giver, taker = house.keys[-2:]
     house.record("key.rotated", {"from": giver.line, "to": taker.line}, actor="service:ledger")
-    house.handovers[3] = checkpoint(house.origin, 3, root(house.leaves), giver, taker)
+    house.handovers[3] = checkpoint(house.origin, 3, root(house.leaves), giver)
 
 
 def _handed_over(signers: tuple[int, ...], brought: int) -> Case:
@@ -59,13 +59,43 @@ def a_hand_over_that_the_old_key_did_not_sign() -> Case:
 
 
 @whole("rotation.unproven")
-def a_hand_over_that_the_new_key_did_not_sign() -> Case:
-    return _handed_over((-2,), 0)
+def a_hand_over_that_the_new_key_signed_though_it_is_trusted() -> Case:
+    return _handed_over((-1,), 1)
+
+
+@whole("head.signatures")
+def a_hand_over_that_both_keys_signed() -> Case:
+    return _handed_over((-2, -1), 0)
 
 
 @whole("rotation.unproven")
-def a_hand_over_half_signed_though_the_new_key_is_trusted() -> Case:
-    return _handed_over((-1,), 1)
+def a_head_of_no_hand_over() -> Case:
+    house = House(6)
+    house.handovers[1] = house.head(1)
+    return Case(house.bundle(keys=house.keys), [house.keys[0].line])
+
+
+@whole("rotation.unproven", "rotation.unproven")
+def hand_overs_in_another_order() -> Case:
+    house = House(6)
+    house.rotate()
+    house.rotate()
+    house.handovers = dict(reversed(house.handovers.items()))
+    return Case(house.bundle(), [house.keys[0].line])
+
+
+@whole("head.not_in_force")
+def a_log_cut_off_at_a_hand_over() -> Case:
+    house = House(6)
+    house.rotate()
+    return Case(house.bundle(head=house.handovers[3]), [house.keys[1].line])
+
+
+@whole("head.signatures")
+def a_head_that_a_stranger_signed_too() -> Case:
+    house = House(6)
+    head = house.head(None, *house.keys, Key("elsewhere", bytes(32)))
+    return Case(house.bundle(head=head), [house.keys[0].line])
 
 
 @whole("rotation.unproven")
@@ -73,7 +103,7 @@ def a_hand_over_without_its_head() -> Case:
     house = House(6)
     house.rotate()
     house.handovers.clear()
-    return Case(house.bundle(), [house.keys[0].line])
+    return Case(house.bundle(keys=house.keys), [house.keys[0].line])
 
 
 @whole("head.not_in_force")
@@ -94,3 +124,24 @@ def a_strangers_key() -> Case:
 def a_pruned_log_under_a_key_handed_over_before() -> Case:
     house = House.honest(10)
     return Case(house.bundle(house.kept_from), [house.keys[0].line])
+
+
+@whole("head.untrusted")
+def a_pruned_log_without_a_hand_over_under_a_strangers_key() -> Case:
+    house = House(13)
+    house.prune(2)
+    return Case(house.bundle(2, keys=[]), [House(9).keys[0].line])
+
+
+@whole("bundle.keys")
+def a_pruned_log_with_the_key_of_somebody_else() -> Case:
+    house = House(13)
+    house.prune(2)
+    return Case(house.bundle(2, keys=[House(9).keys[0]]), [house.keys[0].line])
+
+
+@whole("bundle.keys")
+def a_pruned_log_with_its_keys_in_another_order() -> Case:
+    house = House.honest(10)
+    keys = house.keys[:0:-1]
+    return Case(house.bundle(house.kept_from, keys=keys), [house.keys[-1].line])

@@ -68,8 +68,17 @@ class Honest(unittest.TestCase):
     def test_a_hand_over_as_the_last_entry(self) -> None:
         house = House(7)
         house.rotate()
-        for head in (house.head(), house.handovers[len(house.entries)]):
-            self._holds(house.bundle(head=head), house.keys[0].line)
+        for key in house.keys:
+            self._holds(house.bundle(), key.line)
+
+    def test_a_head_from_before_a_pruning_and_a_hand_over(self) -> None:
+        house = House(10)
+        house.session()
+        kept_from, before = len(house.entries), house.head()
+        house.prune(kept_from)
+        house.rotate()
+        report = python.verify(house.bundle(kept_from), [house.keys[1].line], [before])
+        self.assertEqual((report.findings(), report.exit_code), ([], 0))
 
     def test_a_denial_where_there_is_no_canon(self) -> None:
         house = House(8, found=False)

@@ -56,6 +56,14 @@ impl Erasures {
         self.named.get(&seq).copied()
     }
 
+    /// Whether erasures on record account for the bodies of all these entries.
+    #[must_use]
+    pub fn explain_all(&self, absent: impl Iterator<Item = u64>) -> bool {
+        let mut findings = Findings::default();
+        self.check(absent, &mut findings);
+        findings.is_empty()
+    }
+
     /// Find the bodies of `absent` entries that nothing accounts for.
     pub(crate) fn check(&self, absent: impl Iterator<Item = u64>, findings: &mut Findings) {
         let is_open = |seq: &u64| !self.named.contains_key(seq);

@@ -22,18 +22,24 @@ pub(super) struct Trust<'a> {
 
 impl Trust<'_> {
     /// The key that signed the head, if it is the one in force and the verifier trusts it:
-    /// because they brought it, or because every hand-over since a key they brought is
-    /// signed by both of its keys.
+    /// because they brought it, or because it was handed over from one that they brought. Every
+    /// hand-over must be signed by the key that gives, and the taker has signed what follows.
     pub(super) fn signer(
         &self,
         origin: &str,
         head: &Checkpoint,
         findings: &mut Findings,
     ) -> Option<VerifierKey> {
+        let are_handed_over = self.are_handed_over(origin, findings);
+        if self.rotations.iter().chain([head]).any(|it| it.note().signatures().len() != 1) {
+            let message = "a head here bears other signatures than one: the last head that of \
+                           the key in force, one of a hand-over that of the key that gives";
+            findings.add(None, "head.signatures", message);
+        }
         let Some(last) = self.chain.last() else {
             // The keys were named before the kept part: only a key that was brought counts.
             return match head.verify(origin, self.trusted) {
-                Ok(key) => Some(key.clone()),
+                Ok(key) => Some(key.clone()).filter(|_| are_handed_over),
                 Err(error) => {
                     findings.add(None, "head.untrusted", error.to_string());
                     None
@@ -45,49 +51,43 @@ impl Trust<'_> {
             findings.add(None, "head.not_in_force", message);
             return None;
         }
-        let proven = |head| self.chain.iter().any(|step| self.proves(origin, step, head));
-        if !self.rotations.iter().all(proven) {
-            let message = "an earlier head here is not one that both keys of a hand-over signed";
-            findings.add(None, "rotation.unproven", message);
+        let is_trusted = |key: &VerifierKey| self.trusted.contains(key);
+        if !self.chain.iter().any(|step| step.keys().any(is_trusted)) {
+            let message = "the log is signed by a key that is none of the trusted ones, \
+                           nor was it handed over from one of them";
+            findings.add(None, "head.untrusted", message);
             return None;
         }
-        self.follow(origin, findings).then(|| last.key.clone())
+        are_handed_over.then(|| last.key.clone())
     }
 
-    /// Follow the hand-overs from the latest key that the verifier brought.
-    fn follow(&self, origin: &str, findings: &mut Findings) -> bool {
-        let brought = |key: &VerifierKey| self.trusted.contains(key);
-        let latest = self.chain.iter().rposition(|step| brought(&step.key));
-        let first = self.chain.first().and_then(|step| step.from.as_ref());
-        let from = match (latest, first) {
-            (Some(latest), _) => latest + 1,
-            (None, Some(first)) if brought(first) => 0,
-            (None, _) => {
-                let message = "the log is signed by a key that is none of the trusted ones, \
-                               nor was it handed over from one of them";
-                findings.add(None, "head.untrusted", message);
-                return false;
+    /// Whether the earlier heads here are those of the hand-overs, one for each, in their order.
+    fn are_handed_over(&self, origin: &str, findings: &mut Findings) -> bool {
+        let steps = self.chain.iter().filter_map(|step| Some((step, step.from.as_ref()?)));
+        let mut rotations = self.rotations.iter();
+        let mut are_all = true;
+        for (step, giver) in steps {
+            let head = rotations.next();
+            if !head.is_some_and(|head| self.proves(origin, step.seq, giver, head)) {
+                let message = "there is no head here in its place that the key which hands over \
+                               signed";
+                findings.add(Some(step.seq), "rotation.unproven", message);
+                are_all = false;
             }
-        };
-        self.chain.iter().skip(from).all(|step| self.is_handed_over(origin, step, findings))
-    }
-
-    fn is_handed_over(&self, origin: &str, step: &KeyInForce, findings: &mut Findings) -> bool {
-        let is_proven = self.rotations.iter().any(|head| self.proves(origin, step, head));
-        if !is_proven {
-            let message = "there is no head here that both keys of this hand-over signed";
-            findings.add(Some(step.seq), "rotation.unproven", message);
         }
-        is_proven
+        if rotations.next().is_some() {
+            let message = "an earlier head is here that is of no hand-over";
+            findings.add(None, "rotation.unproven", message);
+            are_all = false;
+        }
+        are_all
     }
 
-    /// Whether `head` is that of the tree just after the hand-over, signed by both keys.
-    fn proves(&self, origin: &str, step: &KeyInForce, head: &Checkpoint) -> bool {
-        let size = step.seq.saturating_add(1);
-        let signed = |key: &VerifierKey| head.verify(origin, std::slice::from_ref(key)).is_ok();
+    /// Whether `head` is that of the tree just after the hand-over, signed by who hands over.
+    fn proves(&self, origin: &str, seq: u64, giver: &VerifierKey, head: &Checkpoint) -> bool {
+        let size = seq.saturating_add(1);
         head.size() == size
             && self.roots.get(&size) == Some(&head.root())
-            && signed(&step.key)
-            && step.from.as_ref().is_some_and(signed)
+            && head.verify(origin, std::slice::from_ref(giver)).is_ok()
     }
 }

@@ -117,6 +117,7 @@ struct Reading {
     keys: Vec<VerifierKey>,
     canons: u64,
     canons_here: BTreeSet<Digest>,
+    last_canon: Option<Digest>,
     /// The versions that entries name, and the first that does.
     canons_named: BTreeMap<Digest, u64>,
     frontier: Option<Frontier>,
@@ -141,6 +142,7 @@ impl Reading {
             keys: Vec::new(),
             canons: 0,
             canons_here: BTreeSet::new(),
+            last_canon: None,
             canons_named: BTreeMap::new(),
             frontier,
             wanted: check.against.iter().map(Checkpoint::size).chain([manifest.from]).collect(),
@@ -192,6 +194,11 @@ impl Reading {
     }
 
     fn canon(&mut self, canon: &CanonFiles) {
+        if self.last_canon >= Some(canon.digest) {
+            let message = format!("canon {} is out of order or there twice", canon.digest);
+            self.find(None, "canon.order", message);
+        }
+        self.last_canon = Some(canon.digest);
         self.canons_here.insert(canon.digest);
         if canon.computed() == canon.digest {
             self.canons = self.canons.saturating_add(1);
@@ -276,6 +283,9 @@ impl Reading {
         // Of a bundle that breaks off, nobody knows what it had.
         if self.is_ended && !manifest.left_out.contains(&Part::Bodies) {
             audited.erasures.check(self.commits.keys().copied(), findings);
+        } else if self.is_ended && audited.erasures.explain_all(self.commits.keys().copied()) {
+            let message = "the manifest says that bodies were left out, and none was";
+            findings.add(None, "manifest.wrong", message);
         }
         if audited.tenant.is_some_and(|tenant| tenant != manifest.tenant) {
             findings.add(None, "manifest.wrong", "the manifest names another tenant");
@@ -287,11 +297,6 @@ impl Reading {
             let message = "no entry says that the missing part was pruned, with its root";
             findings.add(None, "prune.unexplained", message);
         }
-        let in_force = audited.keys.iter().map(|step| &step.key);
-        if from == 0 && !self.keys.iter().eq(in_force) {
-            let message = "the keys named in the bundle are not those of the log";
-            findings.add(None, "bundle.keys", message);
-        }
         let trust = Trust {
             trusted: check.trusted,
             chain: &audited.keys,
@@ -299,6 +304,15 @@ impl Reading {
             roots: &self.roots,
         };
         let signer = head.as_ref().and_then(|head| trust.signer(&manifest.origin, head, findings));
+        let giver = audited.keys.first().and_then(|step| step.from.as_ref());
+        let signed = signer.as_ref().filter(|_| audited.keys.is_empty() && from > 0);
+        let in_force = giver.into_iter().chain(audited.keys.iter().map(|step| &step.key));
+        // Where no key is named and nobody is trusted, that was found.
+        let is_known = !audited.keys.is_empty() || from == 0 || signer.is_some();
+        if is_known && !self.keys.iter().eq(in_force.chain(signed)) {
+            let message = "the keys named in the bundle are not those of the log";
+            findings.add(None, "bundle.keys", message);
+        }
         let known =
             Known { manifest, roots: &self.roots, chain: &audited.keys, signer: signer.as_ref() };
         known.compare(check, findings);
@@ -317,16 +331,30 @@ impl Reading {
         }
     }
 
-    /// Every version that entries name must be here, or be left out as the manifest says.
+    /// Every version that entries name must be here, or be left out as the manifest says; and
+    /// no others.
     fn check_canons(&mut self) -> u64 {
         let mut absent = std::mem::take(&mut self.canons_named);
+        let is_named = |canon: &&Digest| absent.contains_key(*canon);
+        let unknown: Vec<_> =
+            self.canons_here.iter().filter(|canon| !is_named(canon)).copied().collect();
         absent.retain(|canon, _| !self.canons_here.contains(canon));
         let count = absent.len() as u64;
-        if self.is_ended && !self.manifest.left_out.contains(&Part::Canons) {
+        if !self.is_ended {
+            return count;
+        }
+        for canon in unknown {
+            let message = format!("the canon {canon} is here, and no entry names it");
+            self.find(None, "canon.unknown", message);
+        }
+        if !self.manifest.left_out.contains(&Part::Canons) {
             for (canon, seq) in absent {
                 let message = format!("it names the canon {canon}, whose files are not here");
                 self.find(Some(seq), "canon.absent", message);
             }
+        } else if count == 0 {
+            let message = "the manifest says that canons were left out, and none was";
+            self.find(None, "manifest.wrong", message);
         }
         count
     }
@@ -392,7 +420,7 @@ struct Known<'a> {
 impl Known<'_> {
     fn compare(&self, check: &Check<'_>, findings: &mut Findings) {
         // Keys in force earlier count for earlier heads, once the chain is trusted.
-        let chain = self.chain.iter().filter(|_| self.signer.is_some()).map(|step| &step.key);
+        let chain = self.chain.iter().filter(|_| self.signer.is_some()).flat_map(|it| it.keys());
         let keys: Vec<_> = check.trusted.iter().chain(chain).cloned().collect();
         for earlier in check.against {
             let (then, now) = (earlier.size(), self.manifest.size);

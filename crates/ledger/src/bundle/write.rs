@@ -136,13 +136,22 @@ impl<'a> BundleWriter<'a> {
         self.value(&Value::map([("body", body)]))
     }
 
-    /// Add the head of a key rotation, or last the head of the log.
+    /// Add the head of a hand-over, with the signature of the key that hands over; or last the
+    /// head of the log, with that of the key in force. Other signatures are left out, so that
+    /// nothing in the bundle is the head of a log that ends at a hand-over. A head that `by` did
+    /// not sign goes in as it is: whoever checks the bundle finds it.
     ///
     /// # Errors
     /// [`BundleError`] when it cannot be written, or comes too early.
-    pub fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), BundleError> {
+    pub fn checkpoint(
+        &mut self,
+        checkpoint: &Checkpoint,
+        by: &VerifierKey,
+    ) -> Result<(), BundleError> {
         self.enter(Section::Checkpoints)?;
-        self.value(&Value::map([("checkpoint", checkpoint.to_string())]))
+        let alone = checkpoint.signed_only_by(by);
+        let note = alone.as_ref().unwrap_or(checkpoint).to_string();
+        self.value(&Value::map([("checkpoint", note)]))
     }
 
     /// Close the bundle.

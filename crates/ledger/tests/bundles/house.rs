@@ -413,13 +413,35 @@ impl House {
         self.log().entries().filter_map(key).collect()
     }
 
+    /// The keys, each with the entry that hands over from it: the last one has none.
+    fn handed(&mut self) -> Vec<(VerifierKey, u64)> {
+        let keys = self.keys();
+        let rotations = self.log().entries().filter(|entry| entry.kind() == Kind::KeyRotated);
+        let last: Vec<_> = rotations.map(|entry| entry.seq()).chain([u64::MAX]).collect();
+        keys.into_iter().zip(last).collect()
+    }
+
+    /// The versions of canon that entries name from here on.
+    fn named_since(&mut self, from: u64) -> BTreeSet<Digest> {
+        let from = usize::try_from(from).unwrap();
+        let changes = [Kind::CanonProposed, Kind::CanonActivated];
+        let named = |entry: &Arc<Entry>| {
+            let changed = entry.digest("digest").filter(|_| changes.contains(&entry.kind()));
+            entry.canon().into_iter().chain(changed)
+        };
+        self.log().entries().skip(from).flat_map(named).collect()
+    }
+
     pub(crate) fn bundle(&mut self) -> Vec<u8> {
         self.bundle_from(0, true)
     }
 
     pub(crate) fn bundle_from(&mut self, from: u64, with_bodies: bool) -> Vec<u8> {
-        let (keys, tenant) = (self.keys(), self.tenant);
-        let canons: Vec<_> = self.canons.values().cloned().collect();
+        let tenant = self.tenant;
+        let keys: Vec<_> = self.handed().into_iter().filter(|(_, last)| *last >= from).collect();
+        let named = self.named_since(from);
+        let canons: Vec<_> =
+            self.canons.values().filter(|canon| named.contains(&canon.digest)).cloned().collect();
         let log = self.writer.shelf().log(tenant).unwrap();
         let head = log.checkpoints.last().unwrap();
         let bodies: Vec<_> = log.bodies().filter(|(seq, _)| with_bodies && *seq >= from).collect();
@@ -435,7 +457,7 @@ impl House {
         };
         let mut out = Vec::new();
         let mut writer = BundleWriter::begin(&mut out, &manifest).unwrap();
-        keys.iter().for_each(|key| writer.key(key).unwrap());
+        keys.iter().for_each(|(key, _)| writer.key(key).unwrap());
         canons.iter().for_each(|canon| writer.canon(canon).unwrap());
         if from > 0 {
             writer.subtrees(frontier(log, from).roots()).unwrap();
@@ -445,12 +467,11 @@ impl House {
         for (seq, body) in bodies {
             writer.body(seq, &body.salt, &body.bytes).unwrap();
         }
-        let rotations: BTreeSet<_> = kept()
-            .filter(|entry| entry.kind() == Kind::KeyRotated)
-            .map(|entry| entry.seq() + 1)
-            .collect();
-        let heads = log.checkpoints.iter().filter(|head| rotations.contains(&head.size()));
-        heads.chain([head]).for_each(|head| writer.checkpoint(head).unwrap());
+        for (giver, last) in &keys {
+            let size = last.saturating_add(1);
+            let head = log.checkpoints.iter().find(|it| it.size() == size).unwrap_or(head);
+            writer.checkpoint(head, giver).unwrap();
+        }
         writer.end().unwrap();
         out
     }

@@ -79,17 +79,75 @@ fn a_strangers_key_is_found_even_though_the_bundle_names_it() {
 #[test]
 fn a_hand_over_that_the_old_key_did_not_sign_proves_nothing() {
     let mut house = House::honest(7);
-    let keys = house.keys();
+    let (keys, bundle) = (house.keys(), String::from_utf8(house.bundle()).unwrap());
     let first = house.log().entries().find(|entry| entry.kind() == Kind::KeyRotated).unwrap().seq();
-    let heads = &house.log().checkpoints;
-    let both = heads.iter().find(|head| head.size() == first + 1).unwrap().to_string();
-    let (text, signatures) = both.split_once("\n\n").unwrap();
-    let new_alone = format!("{text}\n\n{}\n", signatures.lines().last().unwrap());
-    let escaped = |note: &str| note.replace('\n', "\\n");
-    let bundle = String::from_utf8(house.bundle()).unwrap();
-    let forged = reseal(&bundle.replace(&escaped(&both), &escaped(&new_alone)));
-    assert_eq!(codes(&check(forged.as_bytes(), &keys[..1], &[])), ["rotation.unproven"]);
-    assert_eq!(codes(&check(forged.as_bytes(), &keys[2..], &[])), ["rotation.unproven"]);
+    let heads = house.log().checkpoints.clone();
+    let both = heads.iter().find(|head| head.size() == first + 1).unwrap();
+    let line = |head: &Checkpoint| head.to_string().replace('\n', "\\n");
+    let [by_old, by_new] = [0, 1].map(|key| line(&both.signed_only_by(&keys[key]).unwrap()));
+    assert!(bundle.contains(&by_old) && !bundle.contains(&by_new));
+    for (instead, codes_found) in [
+        (by_new.as_str(), ["rotation.unproven"].as_slice()),
+        // With the signature of the new key there would be a head of a log that ends here.
+        (line(both).as_str(), &["head.signatures"]),
+    ] {
+        let forged = reseal(&bundle.replace(&by_old, instead));
+        for key in &keys {
+            assert_eq!(
+                codes(&check(forged.as_bytes(), std::slice::from_ref(key), &[])),
+                codes_found
+            );
+        }
+    }
+}
+
+#[test]
+fn a_log_cut_off_at_a_hand_over_has_no_head_here() {
+    let mut house = House::new(11);
+    house.found_canon("name = \"first\"\n");
+    house.honest_session();
+    house.rotate();
+    let (keys, last) = (house.keys(), house.bundle());
+    // The head after the hand-over is the newest: each of its two signatures has its place.
+    for key in &keys {
+        assert_eq!(codes(&check(&last, std::slice::from_ref(key), &[])), [""; 0]);
+    }
+    house.honest_session();
+    let whole = String::from_utf8(house.bundle()).unwrap();
+    let hand_over = whole.lines().find(|line| line.starts_with("{\"checkpoint\"")).unwrap();
+    // The entries and the manifest of then, under what the longer bundle has of their head.
+    let last = String::from_utf8(last).unwrap();
+    let head = last.lines().rfind(|line| line.starts_with("{\"checkpoint\"")).unwrap();
+    let cut = reseal(&last.replace(head, hand_over));
+    for key in &keys {
+        let verified = check(cut.as_bytes(), std::slice::from_ref(key), &[]);
+        assert_eq!(codes(&verified), ["head.not_in_force"]);
+    }
+}
+
+#[test]
+fn a_pruned_log_that_was_handed_over_since_is_compared_with_heads_of_before() {
+    let mut house = House::new(12);
+    house.found_canon("name = \"first\"\n");
+    house.honest_session();
+    let (kept_from, before) = (house.head().size(), house.head());
+    house.prune(kept_from);
+    house.rotate();
+    let (keys, pruned) = (house.keys(), house.bundle_from(kept_from, true));
+    for key in &keys {
+        let verified = check(&pruned, std::slice::from_ref(key), std::slice::from_ref(&before));
+        assert_eq!(codes(&verified), [""; 0]);
+    }
+}
+
+#[test]
+fn a_part_that_the_log_does_not_have_is_not_left_out() {
+    let mut house = House::new(13);
+    house.found_canon("name = \"first\"\n");
+    let (keys, bundle) = (house.keys(), String::from_utf8(house.bundle()).unwrap());
+    assert!(check(bundle.as_bytes(), &keys, &[]).holds());
+    let said = reseal(&bundle.replacen("\"origin\"", "\"left_out\":[\"bodies\"],\"origin\"", 1));
+    assert_eq!(codes(&check(said.as_bytes(), &keys, &[])), ["manifest.wrong"]);
 }
 
 /// The bundle with a last line that fits what is before it.

@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use cog_base::entropy::SeededEntropy;
 use cog_base::json::parse;
 use cog_base::{Digest, Value};
-use cog_ledger::bundle::{Check, verify};
+use cog_ledger::bundle::{CanonFiles, Check, verify};
 use cog_ledger::merkle::Frontier;
 use cog_ledger::note::Note;
-use cog_ledger::{Checkpoint, Entry, SigningKey, VerifierKey};
+use cog_ledger::{Checkpoint, Entry, Kind, Signer as _, SigningKey, VerifierKey};
 
 use crate::house::House;
 use crate::intact::reseal;
@@ -74,6 +74,10 @@ impl Chance {
         places[self.below(places.len())]
     }
 
+    fn of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
+        texts[self.below(texts.len())]
+    }
+
     /// Change one byte of a line into another that can stand in it.
     fn change(&mut self, line: &mut [u8]) {
         let place = self.below(line.len());
@@ -111,6 +115,12 @@ const WAYS: &[(&str, Way)] = &[
     ("canon changed, end rewritten", canon_changed),
     ("body dropped, numbers rewritten", body_dropped),
     ("canon dropped, numbers rewritten", canon_dropped),
+    ("canon added that nobody names, numbers rewritten", canon_added),
+    ("part doubled, numbers rewritten", part_doubled),
+    ("part dropped, numbers rewritten", part_dropped),
+    ("parts reordered, end rewritten", parts_reordered),
+    ("keys replaced, end rewritten", keys_replaced),
+    ("cut off at a hand-over, numbers rewritten", cut_at_hand_over),
     ("split view", split_view),
 ];
 
@@ -239,12 +249,6 @@ fn tail_cut(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
 fn line_changed(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
     let mut lines = lines(&target.bundle);
     let place = chance.below(lines.len() - 1);
-    // What a pruned bundle names as keys is for people alone.
-    if target.bundle.windows(11).any(|bytes| bytes == b"\"subtrees\":")
-        && lines[place].starts_with(b"{\"key\":")
-    {
-        return None;
-    }
     chance.change(&mut lines[place]);
     Some(resealed(&lines))
 }
@@ -324,17 +328,18 @@ fn body_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
 fn canon_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
     let lines = lines(&target.bundle);
     let place = chance.pick(&places(&lines, "{\"canon\":"));
-    let canon = parse(std::str::from_utf8(&lines[place]).ok()?).ok()?;
-    let digest = canon.at(&["canon", "digest"])?.as_text()?.to_owned();
-    // In a pruned bundle a version may be there that no kept entry names.
-    let names = |place: &usize| String::from_utf8_lossy(&lines[*place]).contains(&digest);
-    places(&lines, "{\"entry\":").iter().any(names).then(|| dropped(&lines, place))
+    Some(dropped(&lines, place))
 }
 
 /// Without one line, and with numbers that fit: nobody signs them.
 fn dropped(lines: &[Vec<u8>], place: usize) -> Vec<u8> {
     let mut lines = lines.to_vec();
     lines.remove(place);
+    counted(lines)
+}
+
+/// With numbers that fit.
+fn counted(mut lines: Lines) -> Vec<u8> {
     let manifest = parse(std::str::from_utf8(&lines[0]).unwrap()).unwrap();
     let mut manifest = manifest.as_map().unwrap().clone();
     for (name, start) in [("bodies", "{\"body\":"), ("canons", "{\"canon\":")] {
@@ -343,6 +348,95 @@ fn dropped(lines: &[Vec<u8>], place: usize) -> Vec<u8> {
     }
     lines[0] = Value::Map(manifest).canonical();
     resealed(&lines)
+}
+
+/// A version of canon that fits its digest, and that no entry names.
+fn canon_added(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let canons = places(&lines, "{\"canon\":");
+    let line = lines[chance.pick(&canons)].clone();
+    let canon = parse(std::str::from_utf8(&line).ok()?).ok()?;
+    let files = canon.at(&["canon", "files"])?.as_map()?.iter();
+    let files = files.map(|(path, text)| Some((path.clone(), format!("{}\n", text.as_text()?))));
+    let mut added =
+        CanonFiles { digest: Digest::of(&[]), files: files.collect::<Option<BTreeMap<_, _>>>()? };
+    added.digest = added.computed();
+    let files = added.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    let files = Value::map(files.map(|(path, text)| (path, Value::from(text))));
+    let added = Value::map([("digest", Value::from(added.digest)), ("files", files)]);
+    let added = Value::map([("canon", added)]).canonical();
+    // In the order that the digests have.
+    let place = canons.iter().copied().find(|place| lines[*place] > added);
+    lines.insert(place.unwrap_or(canons[canons.len() - 1] + 1), added);
+    Some(counted(lines))
+}
+
+/// A line that is there again, right behind itself.
+fn part_doubled(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let start = chance.of(&["{\"key\":", "{\"canon\":", "{\"subtrees\":", "{\"checkpoint\":"]);
+    let places = places(&lines, start);
+    let place = if places.is_empty() { return None } else { chance.pick(&places) };
+    lines.insert(place, lines[place].clone());
+    Some(counted(lines))
+}
+
+fn part_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let lines = lines(&target.bundle);
+    let start = chance.of(&["{\"key\":", "{\"subtrees\":", "{\"checkpoint\":"]);
+    let places = places(&lines, start);
+    (!places.is_empty()).then(|| dropped(&lines, chance.pick(&places)))
+}
+
+fn parts_reordered(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let places = places(&lines, chance.of(&["{\"key\":", "{\"canon\":", "{\"checkpoint\":"]));
+    let (one, other) = (chance.pick(&places), chance.pick(&places));
+    lines.swap(one, other);
+    Some(resealed(&lines))
+}
+
+/// All keys are gone, or a stranger's stands in the place of one.
+fn keys_replaced(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let keys = places(&lines, "{\"key\":");
+    if chance.below(2) == 0 {
+        lines.drain(keys[0]..keys[0] + keys.len());
+    } else {
+        let name = target.trusted[0].name();
+        let stranger = SigningKey::new(name, &mut chance.0).unwrap();
+        let line = Value::map([("key", stranger.public().to_string())]).canonical();
+        lines[chance.pick(&keys)] = line;
+    }
+    Some(resealed(&lines))
+}
+
+/// The log ends at a hand-over, under the head that the bundle has of it.
+fn cut_at_hand_over(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
+    let mut lines = lines(&target.bundle);
+    let is_hand_over =
+        |place: &usize| entry_at(&lines[*place]).is_some_and(|it| it.kind() == Kind::KeyRotated);
+    let entries = places(&lines, "{\"entry\":");
+    let hand_overs: Vec<_> = entries.iter().copied().filter(is_hand_over).collect();
+    let number = chance.below(hand_overs.len());
+    let heads = places(&lines, "{\"checkpoint\":");
+    // Whoever has the bundle can take its heads and give them any place.
+    let head = lines[heads[number]].clone();
+    let last = heads[heads.len() - 1];
+    lines[last] = head;
+    if chance.below(2) == 0 {
+        lines.drain(heads[number]..last);
+    } else {
+        lines.drain(heads[number] + 1..last);
+    }
+    let (cut, end) = (hand_overs[number], entries[entries.len() - 1]);
+    let seq = entry_at(&lines[cut])?.seq();
+    lines.drain(cut + 1..=end);
+    lines.retain(|line| body_seq(line).is_none_or(|body| body <= seq));
+    let keys = places(&lines, "{\"key\":");
+    let kept = (number + 2).min(keys.len());
+    lines.drain(keys[0] + kept..keys[0] + keys.len());
+    Some(rewritten(lines, None))
 }
 
 fn split_view(target: &Target, _: &mut Chance) -> Option<Vec<u8>> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use cog_base::Digest;
-use cog_ledger::audit::Findings;
+use cog_ledger::audit::{Erasures, Findings};
 use cog_ledger::bundle::{BundleWriter, CanonFiles, Manifest, Part};
 use cog_ledger::merkle::Frontier;
 use cog_ledger::{Checkpoint, Entry, Kind, VerifierKey};
@@ -27,11 +27,12 @@ pub(super) struct Without {
 pub(super) struct Contents {
     from: u64,
     head: Checkpoint,
+    /// The keys in force in the kept part, in order.
     keys: Vec<VerifierKey>,
     canons: Vec<CanonFiles>,
     subtrees: Option<Frontier>,
-    /// The heads at which a key was handed over, signed by both keys.
-    rotations: Vec<Checkpoint>,
+    /// The heads at which a key was handed over, each with the key that did so.
+    rotations: Vec<(Checkpoint, VerifierKey)>,
     with_body: Vec<u64>,
     left_out: BTreeSet<Part>,
 }
@@ -55,28 +56,59 @@ fn gather(home: &Home, without: Without) -> anyhow::Result<Contents> {
     let scope = home.scope()?;
     let head = scope.checkpoint().map_err(told)?.ok_or_else(empty)?;
     let from = scope.pruned().map_err(told)?.entries;
-    let canons = if without.canons { Vec::new() } else { canons(home, without.missing)? };
-    let mut with_body = Vec::new();
-    if !without.bodies {
-        let select = Select { from, to: head.size(), ..Select::default() };
-        home.each(select, |entry| with_body.extend(entry.commit().map(|_| entry.seq())))?;
-        with_body = kept(home, with_body, without.missing)?;
-    }
-    let left_out = [(without.bodies, Part::Bodies), (without.canons, Part::Canons)];
-    let mut rotations = Vec::new();
-    let kinds = vec![Kind::KeyRotated];
-    let select = Select { from, kinds, ..Select::default() };
-    home.each(select, |entry| rotations.push(entry.seq() + 1))?;
+    let mut named = Named::default();
+    let select = Select { from, to: head.size(), ..Select::default() };
+    home.each(select, |entry| named.add(entry))?;
+    let mut left_out = BTreeSet::new();
+    let canons = if without.canons {
+        left_out.extend((!named.canons.is_empty()).then_some(Part::Canons));
+        Vec::new()
+    } else {
+        canons(home, &named.canons, without.missing)?
+    };
+    let with_body = if without.bodies {
+        let is_gone = home.erasures()?.explain_all(named.bodies.iter().copied());
+        left_out.extend((!is_gone).then_some(Part::Bodies));
+        Vec::new()
+    } else {
+        kept(home, named.bodies, without.missing)?
+    };
     Ok(Contents {
         from,
-        keys: keys(home)?,
+        keys: keys_since(&keys(home)?, &named.rotations),
         canons,
         subtrees: (from > 0).then(|| frontier(scope.as_ref(), from)).transpose()?,
-        rotations: heads(home, &rotations)?,
+        rotations: heads(home, named.rotations)?,
         with_body,
-        left_out: left_out.into_iter().filter_map(|(is, part)| is.then_some(part)).collect(),
+        left_out,
         head,
     })
+}
+
+/// What the kept entries name, each of which must be in the bundle.
+#[derive(Default)]
+struct Named {
+    canons: BTreeSet<Digest>,
+    /// The entries that have a body.
+    bodies: Vec<u64>,
+    /// The size of the log after each hand-over, and the key that handed over.
+    rotations: Vec<(u64, VerifierKey)>,
+}
+
+impl Named {
+    fn add(&mut self, entry: &Entry) {
+        self.canons.extend(entry.canon().into_iter().chain(canon_of(entry)));
+        self.bodies.extend(entry.commit().map(|_| entry.seq()));
+        let giver = if entry.kind() == Kind::KeyRotated { entry.text("from") } else { None };
+        let giver = giver.and_then(|giver| giver.parse().ok());
+        self.rotations.extend(giver.map(|giver| (entry.seq() + 1, giver)));
+    }
+}
+
+/// Of all keys of the log those in force since it handed over so often.
+fn keys_since(keys: &[VerifierKey], rotations: &[(u64, VerifierKey)]) -> Vec<VerifierKey> {
+    let since = keys.len().saturating_sub(rotations.len() + 1);
+    keys.get(since..).unwrap_or_default().to_vec()
 }
 
 /// Those of the bodies that are here. One that is not must have been erased, as entries say.
@@ -150,29 +182,39 @@ impl Contents {
             with_body: Vec::new(),
             left_out: BTreeSet::from([Part::Bodies, Part::Canons]),
         };
-        let (mut digests, mut rotations, mut bodies) = (BTreeSet::new(), Vec::new(), Vec::new());
+        // Where the end of the log does not open, nothing but its entries can be read.
+        let scope = home.scope().ok();
+        if let Some(scope) = &scope {
+            contents.from = scope.pruned().map_err(told)?.entries;
+        }
+        let from = contents.from;
+        let (mut named, mut erasures) = (Named::default(), Erasures::default());
         held_entries(home, head.size(), &mut |entry| {
             contents.keys.extend(key_of(entry));
-            digests.extend(canon_of(entry));
-            rotations.extend((entry.kind() == Kind::KeyRotated).then(|| entry.seq() + 1));
-            bodies.extend(entry.commit().map(|_| entry.seq()));
+            erasures.observe(entry);
+            if entry.seq() >= from {
+                named.add(entry);
+            }
         })?;
-        // Where the end of the log does not open, nothing but its entries can be read.
-        let Ok(scope) = home.scope() else { return Ok(contents) };
-        contents.from = scope.pruned().map_err(told)?.entries;
-        let from = contents.from;
+        contents.keys = keys_since(&contents.keys, &named.rotations);
+        if erasures.explain_all(named.bodies.iter().copied()) {
+            contents.left_out.remove(&Part::Bodies);
+        }
+        if named.canons.is_empty() {
+            contents.left_out.remove(&Part::Canons);
+        }
+        let Some(scope) = scope else { return Ok(contents) };
         contents.subtrees = (from > 0).then(|| frontier(scope.as_ref(), from)).transpose()?;
-        rotations.retain(|size| *size > from);
-        contents.rotations = heads(home, &rotations)?;
+        contents.rotations = heads(home, named.rotations)?;
         contents.left_out.remove(&Part::Canons);
-        for digest in digests {
+        for digest in named.canons {
             if let Ok(Some(files)) = scope.canon(digest) {
                 contents.canons.push(CanonFiles { digest, files: BTreeMap::from_iter(files) });
             }
         }
         if is_whole {
             contents.left_out.remove(&Part::Bodies);
-            for seq in bodies.into_iter().filter(|seq| *seq >= from) {
+            for seq in named.bodies {
                 match scope.body(seq) {
                     Ok(Some(_)) => contents.with_body.push(seq),
                     Ok(None) => {}
@@ -247,9 +289,12 @@ impl Contents {
                 }
             }
         }
+        for (head, giver) in &self.rotations {
+            writer.checkpoint(head, giver)?;
+        }
         // The head of a bundle comes last, also when it is that of a rotation.
-        for head in self.rotations.iter().chain([&self.head]) {
-            writer.checkpoint(head)?;
+        if let Some(last) = self.keys.last() {
+            writer.checkpoint(&self.head, last)?;
         }
         Ok(writer.end()?)
     }
@@ -264,22 +309,27 @@ fn held_entries(home: &Home, size: u64, take: &mut dyn FnMut(&Entry)) -> anyhow:
     home.folder()?.held_entries(home.tenant, size, &mut kept).map_err(told)
 }
 
-/// The signed heads of these sizes.
-fn heads(home: &Home, sizes: &[u64]) -> anyhow::Result<Vec<Checkpoint>> {
+/// The signed heads after these hand-overs.
+fn heads(
+    home: &Home,
+    rotations: Vec<(u64, VerifierKey)>,
+) -> anyhow::Result<Vec<(Checkpoint, VerifierKey)>> {
     let mut heads = Vec::new();
-    for size in sizes {
-        heads.extend(home.scope()?.checkpoints(*size, 1).map_err(told)?);
+    for (size, giver) in rotations {
+        let head = home.scope()?.checkpoints(size, 1).map_err(told)?;
+        heads.extend(head.into_iter().map(|head| (head, giver.clone())));
     }
     Ok(heads)
 }
 
-/// Every kept version of canon that the log names.
-fn canons(home: &Home, may_miss: bool) -> anyhow::Result<Vec<CanonFiles>> {
-    let mut digests = BTreeSet::new();
-    let kinds = vec![Kind::CanonProposed, Kind::CanonActivated];
-    home.each(Select { kinds, ..Select::default() }, |entry| digests.extend(canon_of(entry)))?;
+/// The files of these versions of canon.
+fn canons(
+    home: &Home,
+    digests: &BTreeSet<Digest>,
+    may_miss: bool,
+) -> anyhow::Result<Vec<CanonFiles>> {
     let mut canons = Vec::new();
-    for digest in digests {
+    for digest in digests.iter().copied() {
         match home.scope()?.canon(digest) {
             Ok(Some(files)) => {
                 canons.push(CanonFiles { digest, files: BTreeMap::from_iter(files) });

@@ -32,15 +32,24 @@ class Erasures:
             self._findings.add(entry.seq, "erasure.wrong", message)
         self.named.update(dict.fromkeys(named, entry.seq))
 
+    def explain_all(self, absent: Iterable[int]) -> bool:
+        """Whether erasures on record account for the bodies of all these entries."""
+        return not self._unexplained(absent)
+
     def check(self, absent: Iterable[int]) -> None:
         """Find the bodies of `absent` entries that nothing accounts for."""
+        for seq, message in self._unexplained(absent):
+            self._findings.add(seq, "body.absent", message)
+
+    def _unexplained(self, absent: Iterable[int]) -> list[tuple[int | None, str]]:
+        found: list[tuple[int | None, str]] = []
         left = [seq for seq in absent if seq not in self.named]
         if self._unnamed:
             counted = sum(seq < self._last_unnamed for seq in left)
             left = [seq for seq in left if seq >= self._last_unnamed]
             if counted > self._unnamed:
                 message = f"{counted} bodies are not here, erasures are of {self._unnamed}"
-                self._findings.add(None, "body.absent", message)
+                found.append((None, message))
         for seq in left:
-            message = "its body is not here, and no entry says that it was erased"
-            self._findings.add(seq, "body.absent", message)
+            found.append((seq, "its body is not here, and no entry says that it was erased"))
+        return found

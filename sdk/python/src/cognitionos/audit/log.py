@@ -25,6 +25,11 @@ class KeyInForce:
     giver: VerifierKey | None
     """The key that hands over; nothing in a genesis entry."""
 
+    @property
+    def keys(self) -> tuple[VerifierKey, ...]:
+        """The key that hands over, if there is one, and the key from here on."""
+        return (self.key,) if self.giver is None else (self.giver, self.key)
+
 
 class Audit:
     """A check that begins with entry `first`: 0, or the first one kept of a pruned log."""

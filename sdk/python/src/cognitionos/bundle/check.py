@@ -114,7 +114,7 @@ class _Reading:
         self._wanted = {manifest.first, *(head.size for head in against)}
         self._roots = {0: EMPTY_ROOT}
         self._commits: dict[int, str] = {}
-        self._canons_here: set[str] = set()
+        self._canons_here: list[str] = []
         self._canons_named: dict[str, int] = {}
         """The versions that entries name, and the first that does."""
         self._checkpoints: list[Checkpoint] = []
@@ -149,7 +149,10 @@ class _Reading:
                 self.find("bundle.digest", "the lines before the last are not those it names")
 
     def _canon(self, canon: CanonFiles) -> None:
-        self._canons_here.add(show_digest(canon.digest))
+        if self._canons_here and self._canons_here[-1] >= show_digest(canon.digest):
+            digest = show_digest(canon.digest)
+            self.find("canon.order", f"canon {digest} is out of order or there twice")
+        self._canons_here.append(show_digest(canon.digest))
         if canon.computed() == canon.digest:
             self._canons += 1
         else:
@@ -222,6 +225,7 @@ class _Reading:
         canons_absent = self._check_absent()
         self._check_pruned()
         signer = self._signer(head) if head else None
+        self._check_keys(signer)
         for earlier in self._against:
             self._compare(earlier, signer)
         findings: Findings = self._audit.findings
@@ -267,14 +271,25 @@ class _Reading:
         ):
             if part in left_out and stated > 0:
                 self.find("manifest.wrong", f"the manifest says that {part} were left out")
+        here = set(self._canons_here)
+        absent = [name for name in self._canons_named if name not in here]
         # Of a bundle that breaks off, nobody knows what it had.
-        if self.is_ended and "bodies" not in left_out:
+        if not self.is_ended:
+            return len(absent)
+        if "bodies" not in left_out:
             self._audit.erasures.check(self._commits)
-        absent = [name for name in self._canons_named if name not in self._canons_here]
-        if self.is_ended and "canons" not in left_out:
+        elif self._audit.erasures.explain_all(self._commits):
+            message = "the manifest says that bodies were left out, and none was"
+            self.find("manifest.wrong", message)
+        for name in sorted(here.difference(self._canons_named)):
+            self.find("canon.unknown", f"the canon {name} is here, and no entry names it")
+        if "canons" not in left_out:
             for name in absent:
                 message = f"it names the canon {name}, whose files are not here"
                 self.find("canon.absent", message, self._canons_named[name])
+        elif not absent:
+            message = "the manifest says that canons were left out, and none was"
+            self.find("manifest.wrong", message)
         return len(absent)
 
     def _check_tree(self, head: Checkpoint) -> None:
@@ -300,7 +315,19 @@ class _Reading:
             if root is None or audit.pruned.get(first) != root:
                 message = "no entry says that the missing part was pruned, with its root"
                 self.find("prune.unexplained", message)
-        elif self._keys != [step.key for step in audit.keys]:
+
+    def _check_keys(self, signer: VerifierKey | None) -> None:
+        """The keys here are those that were in force in the kept part, in order."""
+        named = self._audit.keys
+        in_force = [step.key for step in named]
+        if named and named[0].giver is not None:
+            in_force.insert(0, named[0].giver)
+        if not named and self._manifest.first > 0:
+            if signer is None:
+                # Nobody is trusted, and that was found.
+                return
+            in_force = [signer]
+        if self._keys != in_force:
             message = "the keys named in the bundle are not those of the log"
             self.find("bundle.keys", message)
 
@@ -317,7 +344,7 @@ class _Reading:
     def _compare(self, earlier: Checkpoint, signer: VerifierKey | None) -> None:
         """The log must have grown from a head seen earlier."""
         # Keys in force earlier count for earlier heads, once the chain is trusted.
-        chain = [step.key for step in self._audit.keys] if signer else []
+        chain = [key for step in self._audit.keys for key in step.keys] if signer else []
         then, now = earlier.size, self._manifest.size
         try:
             earlier.verify(self._manifest.origin, [*self._trusted, *chain])

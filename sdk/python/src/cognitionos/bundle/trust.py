@@ -1,7 +1,8 @@
 """Whose signature a bundle's head bears, and whether there is reason to trust it.
 
 Trust begins with the keys that the verifier brings. Nothing in a bundle adds to them but a
-hand-over: an entry that names both keys, in a tree whose head both keys signed.
+hand-over: an entry that names both keys, in a tree whose head the giver signed, and which the
+taker signs from there on.
 """
 
 from __future__ import annotations
@@ -36,49 +37,51 @@ class Trust:
 
     def signer(self, head: Checkpoint, findings: Findings) -> VerifierKey | None:
         """The key that signed the head, if it is in force and the verifier may trust it."""
+        are_handed_over = self._are_handed_over(findings)
+        if any(len(it.note.signatures) != 1 for it in (*self._rotations, head)):
+            message = "a head here bears other signatures than one"
+            findings.add(None, "head.signatures", message)
         if not self._chain:
             # The keys were named before the kept part: only one that was brought counts.
             try:
-                return head.verify(self._origin, self._trusted)
+                key = head.verify(self._origin, self._trusted)
             except Refused as error:
                 findings.add(None, "head.untrusted", str(error))
                 return None
+            return key if are_handed_over else None
         last = self._chain[-1].key
         if not head.is_signed_by(self._origin, last):
             findings.add(None, "head.not_in_force", "the head is not signed by the key in force")
             return None
-        if not all(
-            any(self._proves(head, step) for step in self._chain) for head in self._rotations
-        ):
-            message = "an earlier head here is not one that both keys of a hand-over signed"
-            findings.add(None, "rotation.unproven", message)
-            return None
-        return last if self._is_reached(findings) else None
-
-    def _is_reached(self, findings: Findings) -> bool:
-        """Whether hand-overs lead from a key that the verifier brought to the last one."""
-        brought = [n for n, step in enumerate(self._chain) if step.key in self._trusted]
-        if brought:
-            to_prove = self._chain[brought[-1] + 1 :]
-        elif self._chain[0].giver in self._trusted:
-            to_prove = self._chain
-        else:
+        if not any(key in self._trusted for step in self._chain for key in step.keys):
             message = "the key in force is not trusted, nor handed over from one that is"
             findings.add(None, "head.untrusted", message)
-            return False
-        for step in to_prove:
-            if not any(self._proves(head, step) for head in self._rotations):
-                message = "there is no head here that both keys of this hand-over signed"
-                findings.add(step.seq, "rotation.unproven", message)
-                return False
-        return True
+            return None
+        return last if are_handed_over else None
 
-    def _proves(self, head: Checkpoint, step: KeyInForce) -> bool:
-        """Whether this is the head just after the hand-over, signed by both keys."""
+    def _are_handed_over(self, findings: Findings) -> bool:
+        """Whether the earlier heads are those of the hand-overs, one each, in their order."""
+        given = [(step.seq, step.giver) for step in self._chain if step.giver is not None]
+        heads: list[Checkpoint | None] = [*self._rotations]
+        extra = len(heads) - len(given)
+        heads += [None] * -extra
+        missing = [
+            seq
+            for (seq, giver), head in zip(given, heads)
+            if head is None or not self._proves(head, seq, giver)
+        ]
+        for seq in missing:
+            message = "there is no head here in its place that the key which hands over signed"
+            findings.add(seq, "rotation.unproven", message)
+        if extra > 0:
+            message = "an earlier head is here that is of no hand-over"
+            findings.add(None, "rotation.unproven", message)
+        return not missing and extra <= 0
+
+    def _proves(self, head: Checkpoint, seq: int, giver: VerifierKey) -> bool:
+        """Whether this is the head just after the hand-over, signed by who hands over."""
         return (
-            step.giver is not None
-            and head.size == step.seq + 1
+            head.size == seq + 1
             and head.root == self._roots.get(head.size)
-            and head.is_signed_by(self._origin, step.giver)
-            and head.is_signed_by(self._origin, step.key)
+            and head.is_signed_by(self._origin, giver)
         )
