@@ -126,7 +126,8 @@ fn one_person_is_not_two() {
     let mut house = House::new();
     house.answer(CLERK, pay("acme", 200_000));
     house.approve("user:bob");
-    assert_eq!(turned_away(&house, "user:bob"), NotCounted::Answered);
+    let (who, of) = ("user:bob".to_owned(), "role:finance".to_owned());
+    assert_eq!(turned_away(&house, "user:bob"), NotCounted::AgreedBefore { who, more: 1, of });
     forge_yes(&mut house, "user:bob");
     assert_eq!(house.answer(CLERK, pay("acme", 200_000)), ASKS);
     assert_eq!(house.audit(), ["approval.twice"]);

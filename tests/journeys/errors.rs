@@ -191,3 +191,32 @@ fn what_cannot_be_written_says_where_it_could_be() {
         tries(&folder, arguments, 1, "cannot write nowhere/x", "a folder that is there");
     }
 }
+
+/// What a program needs to show errors of a file where they are.
+#[test]
+fn errors_of_a_file_are_told_place_by_place() {
+    let folder = Folder::new("places");
+    folder.write(
+        "w.yaml",
+        "name: x\ndomain: d\nsteps:\n  - { id: a, uses: compute, with: { x: 1 }, nedes: [] }\n",
+    );
+    let error = folder.cog(&["run", "w.yaml", "--json"]).ends(2).json();
+    let place = &error.get("places").and_then(Value::as_list).unwrap()[0];
+    assert_eq!(text(place, &["file"]), "w.yaml");
+    let at = ["line", "column"].map(|name| place.get(name).and_then(Value::as_u64));
+    assert_eq!(at, [Some(4), Some(45)], "{place}");
+    assert!(text(place, &["hint"]).contains("`needs`"), "{place}");
+    std::fs::write(folder.path("old.yaml"), b"name: x\n# \xe4\n").unwrap();
+    let old = folder.cog(&["run", "old.yaml"]).ends(2);
+    old.says(&["old.yaml:2: what stands here is not UTF-8", "save the file as UTF-8"]);
+    let usage = folder.cog(&["run"]).ends(2).says(&["Usage: cognitionos run"]);
+    assert!(!usage.err.contains("--data"), "{usage}");
+}
+
+#[test]
+fn a_recording_that_is_not_there_is_named() {
+    let folder = Folder::example("no-cassette", "01-quickstart");
+    std::fs::remove_file(folder.path("recordings/reader.jsonl")).unwrap();
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(1);
+    run.says(&["recordings/reader.jsonl of model `reader` is not there", "--record"]);
+}

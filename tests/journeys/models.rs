@@ -232,6 +232,7 @@ fn a_recording_answers_without_the_server() {
 #[test]
 fn a_question_that_was_not_recorded_says_what_to_do() {
     let folder = counting("unrecorded");
+    folder.write("recordings/counter.jsonl", "# nothing yet\n");
     let run = folder.cog(&["run", "workflow.yaml"]).ends(1);
     run.says(&["`counter`", "has no answer to this question", "--model"]);
     folder.holds();

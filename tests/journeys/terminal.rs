@@ -241,7 +241,7 @@ fn a_step_that_fails_by_itself_has_a_line_with_its_place() {
     let steps = "name: falls\ndomain: d\nsteps:\n  - { id: a, uses: compute, with: { x: 1 } }
   - { id: b, needs: [a], uses: compute, with: { y: \"${{ steps.a.output.z }}\" } }\n";
     folder.write("workflow.yaml", steps);
-    let place = "could not evaluate `steps.a.output.z` (workflow.yaml:5:56): there is no `z`";
+    let place = "could not evaluate `steps.a.output.z` (workflow.yaml:5:57): there is no `z`";
     let run = folder.cog(&["run", "workflow.yaml"]).ends(1);
     run.says(&[
         &format!("  failed  b                        {place}"),

@@ -127,3 +127,33 @@ fn a_rule_that_permits_is_not_taken_for_the_reason() {
     let why = folder.cog(&["why", text(denial, &["data", "id"])]).ends(0);
     why.says(&["But permitted by the rule `pay.small`", "nobody was asked"]);
 }
+
+/// Beyond the envelope alone: the amount that would do is named, also where plans are chosen.
+#[test]
+fn an_amount_beyond_the_envelope_is_told_with_the_one_that_would_do() {
+    let folder = Folder::example("told-envelope", "01-quickstart");
+    let (from, to) = (r#"\"amount_cents\": 1248000"#, r#"\"amount_cents\": 6150000"#);
+    folder.change("recordings/reader.jsonl", from, to);
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(0);
+    let moved = "The run would move 7069213 (70692.13) in all, more than the 5000000 (50000.00)";
+    run.says(&[moved, "amount_cents were at most 4080787"]);
+    let denials = folder.entries("denial");
+    let denial = denials.iter().find(|it| text(it, &["data", "code"]) == "envelope.amount");
+    let denial = text(denial.unwrap(), &["data", "id"]);
+    let why = folder.cog(&["why", denial]).ends(0);
+    let way = "It would be permitted if args.document.invoice.amount_cents were at most 4080787";
+    let why = why.says(&[moved, way, "7069213 (70692.13) of 5000000 (50000.00)"]);
+    assert!(!why.out.contains("its plan could not be taken"), "{why}");
+    let selection = why.id("pln");
+    folder.cog(&["why", &selection]).ends(0).says(&[&format!("cognitionos why {denial}")]);
+    folder.holds();
+}
+
+#[test]
+fn without_a_canon_that_is_the_reason() {
+    let folder = Folder::example("told-no-canon", "06-change-the-canon");
+    let run = folder.cog(&["run", "workflow.yaml"]).says(&["No canon is in force"]);
+    assert!(!run.out.contains("does not know"), "{run}");
+    let denial = text(&folder.entries("denial")[0], &["data", "id"]).to_owned();
+    folder.cog(&["why", &denial]).ends(0).says(&["Why: No canon is in force"]);
+}

@@ -55,11 +55,14 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// What to do about it.
     pub(crate) advice: Option<String>,
+    /// Where in a file, place by place, for programs.
+    pub(crate) places: Vec<Value>,
 }
 
 impl Failure {
     pub(crate) fn told(exit: Exit, message: impl fmt::Display) -> anyhow::Error {
-        Self { exit, code: None, message: message.to_string(), advice: None }.into()
+        Self { exit, code: None, message: message.to_string(), advice: None, places: Vec::new() }
+            .into()
     }
 
     pub(crate) fn advise(
@@ -68,7 +71,18 @@ impl Failure {
         advice: impl fmt::Display,
     ) -> anyhow::Error {
         let advice = Some(advice.to_string());
-        Self { exit, code: None, message: message.to_string(), advice }.into()
+        Self { exit, code: None, message: message.to_string(), advice, places: Vec::new() }.into()
+    }
+
+    /// The same for what is wrong at places of a file.
+    pub(crate) fn at(
+        exit: Exit,
+        message: impl fmt::Display,
+        advice: impl fmt::Display,
+        places: Vec<Value>,
+    ) -> anyhow::Error {
+        let advice = Some(advice.to_string());
+        Self { exit, code: None, message: message.to_string(), advice, places }.into()
     }
 
     /// The same for what has a code.
@@ -79,7 +93,8 @@ impl Failure {
         advice: impl fmt::Display,
     ) -> anyhow::Error {
         let advice = Some(advice.to_string());
-        Self { exit, code: Some(code), message: message.to_string(), advice }.into()
+        Self { exit, code: Some(code), message: message.to_string(), advice, places: Vec::new() }
+            .into()
     }
 }
 
@@ -106,6 +121,8 @@ pub(crate) struct Told {
     pub(crate) message: String,
     /// Why, each for the one before.
     pub(crate) causes: Vec<String>,
+    /// Where in a file, place by place.
+    pub(crate) places: Vec<Value>,
     /// What to do about it.
     pub(crate) advice: String,
 }
@@ -132,6 +149,7 @@ pub(crate) fn explain(error: &anyhow::Error, command: &str) -> Told {
         code: failure.and_then(|failure| failure.code),
         message: error.to_string(),
         causes: error.chain().skip(1).map(ToString::to_string).collect(),
+        places: failure.map(|failure| failure.places.clone()).unwrap_or_default(),
         advice: failure.and_then(|failure| failure.advice.clone()).unwrap_or_else(elsewhere),
     }
 }
@@ -139,13 +157,16 @@ pub(crate) fn explain(error: &anyhow::Error, command: &str) -> Told {
 impl Told {
     /// The document that says it.
     pub(crate) fn document(&self) -> Value {
-        Value::map([
+        let members = [
             ("error", Value::from(self.message.as_str())),
             ("code", self.code.into()),
             ("causes", Value::list(self.causes.iter().map(String::as_str))),
             ("try", self.advice.as_str().into()),
             ("exit", u64::from(self.exit as u8).into()),
-        ])
+        ];
+        let places = Value::list(self.places.iter().cloned());
+        let places = (!self.places.is_empty()).then_some(("places", places));
+        Value::map(members.into_iter().chain(places))
     }
 }
 

@@ -107,6 +107,9 @@ fn misused(error: &clap::Error) -> ExitCode {
     let text = error.to_string();
     let said = text.split("\n\nFor more information").next().unwrap_or_default();
     let said = said.strip_prefix("error: ").unwrap_or(said);
+    // What a variable of the environment says need not be said again.
+    let data = system::arguments().any(|it| it == "--data" || it.starts_with("--data="));
+    let said = if data { said.to_owned() } else { said.replace(" --data <DIR>", "") };
     if system::arguments().any(|argument| argument == "--json") {
         let first = said.split("\n\n").next().unwrap_or_default().trim();
         Terminal::for_json().fail(&explain(&Failure::told(Exit::BadInput, first), &commanded()));

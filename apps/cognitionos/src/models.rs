@@ -186,7 +186,9 @@ fn configured(name: &str, model: &Model, base: &Path) -> anyhow::Result<Provider
 fn cassette(path: &Path) -> anyhow::Result<Cassette> {
     let text = match open_file(path).and_then(std::io::read_to_string) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Cassette::absent(&path.display().to_string()));
+        }
         Err(error) => {
             let message = format!("cannot read {}: {error}", path.display());
             return Err(Failure::advise(Exit::BadInput, message, ANOTHER_CASSETTE));

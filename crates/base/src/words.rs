@@ -34,6 +34,14 @@ pub fn lasting(ms: u64) -> String {
     parts.collect::<Vec<_>>().join(" ")
 }
 
+/// An amount in minor units with its decimal form, as of a currency that has hundredths:
+/// `6150000 (61500.00)`.
+#[must_use]
+pub fn minor(amount: i128) -> String {
+    let (sign, units) = (if amount < 0 { "-" } else { "" }, amount.unsigned_abs());
+    format!("{amount} ({sign}{}.{:02})", units / 100, units % 100)
+}
+
 /// Text of others as it may be shown on one line: what steers a terminal, breaks the line,
 /// turns the direction of writing or cannot be seen stands as `\n` or `\u{202e}`.
 ///

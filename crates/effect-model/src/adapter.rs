@@ -136,14 +136,10 @@ impl Adapter<ModelChat> for ModelAdapter {
 
 fn recorded(cassette: &Cassette, chat: &ModelChat) -> Result<Answer, Unanswered> {
     let key = request_key(chat);
-    cassette.answer(&key).cloned().ok_or_else(|| {
-        let message = format!(
-            "the cassette of model `{}` has no answer to this question ({key}): ask a live \
-             model with `--model`, or record an answer under this key",
-            chat.model
-        );
-        lasting("model.not_recorded", message)
-    })
+    cassette
+        .answer(&key)
+        .cloned()
+        .ok_or_else(|| lasting("model.not_recorded", cassette.no_answer(&chat.model, &key)))
 }
 
 fn lasting(code: &str, message: String) -> Unanswered {

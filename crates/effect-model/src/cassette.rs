@@ -16,6 +16,8 @@ pub const LINE_BYTES_MAX: usize = 8 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cassette {
     answers: BTreeMap<Digest, Answer>,
+    /// The file that there should have been.
+    absent: Option<String>,
 }
 
 /// Why a text is not a cassette. Lines count from 1.
@@ -81,7 +83,27 @@ impl Cassette {
                 return Err(CassetteError::Twice { line, request });
             }
         }
-        Ok(Self { answers })
+        Ok(Self { answers, absent: None })
+    }
+
+    /// A cassette whose file, `name`, is not there: it has no answers.
+    #[must_use]
+    pub fn absent(name: &str) -> Self {
+        Self { answers: BTreeMap::new(), absent: Some(name.to_owned()) }
+    }
+
+    /// Why there is no answer to the question `request` about `model`, and what to do.
+    pub(crate) fn no_answer(&self, model: &str, request: &Digest) -> String {
+        match &self.absent {
+            Some(name) => format!(
+                "the cassette {name} of model `{model}` is not there: ask a live model with \
+                 `--model`, and record its answers with `--record`"
+            ),
+            None => format!(
+                "the cassette of model `{model}` has no answer to this question ({request}): ask \
+                 a live model with `--model`, or record an answer under this key"
+            ),
+        }
     }
 
     /// The recorded answer to a question.

@@ -35,7 +35,8 @@ pub(crate) fn falls(
         };
         match refused.filter(|(refusal, _)| *refusal == code) {
             Some((_, reason)) => {
-                Fall { reason: reason.clone(), beside: beside(candidate, constraints, weights) }
+                let beside = beside(candidate, code, constraints, weights);
+                Fall { reason: reason.clone(), beside }
             }
             None => Fall { reason: said.to_owned(), beside: None },
         }
@@ -43,13 +44,30 @@ pub(crate) fn falls(
     candidates.iter().zip(&found.table).map(fall).collect()
 }
 
-/// Why a candidate would fall out if none of its steps were refused.
-fn beside(candidate: &Candidate, constraints: &Constraints, weights: &Weights) -> Option<String> {
-    let mut permitted = candidate.clone();
+/// Why a candidate would fall out if none of its steps were refused. A step that is refused for
+/// the envelope takes what is left of it, as its refusal names: that is not another reason.
+fn beside(
+    candidate: &Candidate,
+    code: &str,
+    constraints: &Constraints,
+    weights: &Weights,
+) -> Option<String> {
+    let (mut permitted, mut limits) = (candidate.clone(), constraints.clone());
     for step in &mut permitted.steps {
+        let is_refused = matches!(step.admissible, Admissible::No { .. });
         step.admissible = Admissible::Yes;
+        match code {
+            "envelope.amount" if is_refused => {
+                let left = constraints.envelope.amount_max.unwrap_or(u64::MAX);
+                let left = left.saturating_sub(constraints.used.amount_minor);
+                step.amount_minor = step.amount_minor.min(left);
+            }
+            "envelope.resources" if is_refused => step.writes.clear(),
+            "envelope.combination" => limits.used.actions.clear(),
+            _ => {}
+        }
     }
-    let found = select(std::slice::from_ref(&permitted), constraints, weights);
+    let found = select(std::slice::from_ref(&permitted), &limits, weights);
     found.table.into_iter().find_map(|verdict| match verdict.outcome {
         Outcome::FellOut { reason, .. } => Some(reason),
         Outcome::Scored { .. } => None,

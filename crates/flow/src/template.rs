@@ -279,7 +279,9 @@ fn find_from(reports: &Reports<'_>, from: usize, what: &str) -> usize {
 
 fn program(source: &str, at: usize, reports: &mut Reports<'_>) -> Option<Program> {
     let exact = reports.source().rest(at).starts_with(source);
-    let position = Some(reports.source().locate(at).0);
+    // A person looks for the first letter of it, not for the blank before.
+    let blank = if exact { source.len() - source.trim_start().len() } else { 0 };
+    let position = Some(reports.source().locate(at + blank).0);
     let origin = Origin { at, exact, position };
     if source.trim().is_empty() {
         reports.error(at, "the expression is empty");

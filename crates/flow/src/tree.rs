@@ -17,6 +17,8 @@ use crate::limits::MAX_YAML_DEPTH;
 /// before the values around them are built; and the first level that is too deep for it.
 const SCANNER_GAVE_UP: &str = "recursion limit exceeded";
 const SCANNER_DEPTH: usize = 256;
+/// What the parser says of an alias without its anchor. Neither is allowed.
+const UNKNOWN_ANCHOR: &str = "unknown anchor";
 
 /// A value and the byte of the file at which it starts.
 #[derive(Debug)]
@@ -129,12 +131,30 @@ impl<'t> Builder<'t, '_, '_> {
                     self.too_deep(at, SCANNER_DEPTH);
                     return None;
                 }
-                let hint = "check the indentation, the quotes and the brackets around here";
-                let message = format!("this is not valid YAML: {}", error.info());
+                if error.info().contains(UNKNOWN_ANCHOR) {
+                    return self.refuse_extras(at, 1, false).map(|()| (Event::Nothing, at));
+                }
+                let (message, hint) = if self.is_tab(at) {
+                    (
+                        "a tab stands here, where YAML wants blanks".to_owned(),
+                        "put a blank in its place",
+                    )
+                } else {
+                    let hint = "check the indentation, the quotes and the brackets around here";
+                    (format!("this is not valid YAML: {}", error.info()), hint)
+                };
                 self.reports.with_hint(at, message, hint.to_owned());
                 None
             }
         }
+    }
+
+    /// Whether a tab stands there, or just before.
+    fn is_tab(&self, at: usize) -> bool {
+        [at.checked_sub(1), Some(at)]
+            .into_iter()
+            .flatten()
+            .any(|at| self.reports.source().rest(at).starts_with('\t'))
     }
 
     fn byte(&self, span: Span) -> usize {

@@ -7,6 +7,7 @@ mod ways;
 pub use search::{Elsewhere, WaysOut, ways_out};
 
 use cog_base::json::parse;
+use cog_base::words::minor;
 use cog_base::{Micros, Value};
 
 use crate::decision::{Check, Decision};
@@ -17,7 +18,7 @@ use crate::of_run::Wish;
 /// Why an intent was refused, in a sentence for the person who asked.
 #[must_use]
 pub fn reason(decision: &Decision, intent: &Intent) -> String {
-    let Some(check) = decision.failed() else { return "It was not refused.".into() };
+    let Some(check) = telling(decision) else { return "It was not refused.".into() };
     // What a policy says of itself is why it permits, where what it permits is over its limit.
     let is_limited = matches!(check.code, "canon.limit" | "canon.window" | "canon.no_amount");
     let rule = check.rules.first().filter(|_| !is_limited);
@@ -75,9 +76,9 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
             "Nobody can tell how much money it moves.".into()
         }
         "envelope.amount" => format!(
-            "The run would move {} in all, more than the {} it may.",
-            number("amount"),
-            number("amount_max"),
+            "The run would move {} in all, more than the {} it may, in minor units (as cents).",
+            minor(number("amount").into()),
+            minor(number("amount_max").into()),
         ),
         "envelope.combination" => "One run may not combine these actions.".into(),
         "freshness.clock_behind" => "The clock stands behind the ledger's last entry.".into(),
@@ -106,6 +107,12 @@ fn no_amount(check: &Check, intent: &Intent) -> String {
             format!("The policy `{policy}` limits the sum of {path}, and nothing stands there.")
         }
     }
+}
+
+/// The check that says why. Without a canon nobody is known either: what is missing is the canon.
+fn telling(decision: &Decision) -> Option<&Check> {
+    let missing = decision.checks.iter().find(|check| check.code == "canon.missing");
+    missing.or_else(|| decision.failed())
 }
 
 /// Who may end a run or could answer a step, in a sentence.

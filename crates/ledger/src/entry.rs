@@ -1,17 +1,22 @@
 //! A record in a log: canonical JSON of at most 65,535 bytes whose RFC 9162 leaf hash
 //! covers every byte of it.
 
+mod prepared;
+
 use std::fmt;
 use std::sync::Arc;
 
 use cog_base::id::{RunId, TenantId};
-use cog_base::json::{Map, Object, Value};
+use cog_base::json::{Map, Value};
 use cog_base::{Digest, Timestamp};
 
 use crate::body::BodyDraft;
 use crate::canonical::{self, NotCanonical};
 use crate::kind::{BadData, Kind};
 use crate::merkle;
+
+pub use prepared::Prepared;
+pub(crate) use prepared::{BatchText, Place};
 
 /// The most bytes of an entry (the limit of C2SP `tlog-tiles`).
 pub const BYTES_MAX: usize = 65_535;
@@ -92,35 +97,6 @@ pub enum EntryError {
     Reserved(Kind),
 }
 
-/// Where an entry stands: all that a writer adds to a draft.
-pub(crate) struct Place<'a> {
-    pub(crate) tenant: TenantId,
-    pub(crate) seq: u64,
-    pub(crate) at: Timestamp,
-    pub(crate) prev: Option<Digest>,
-    pub(crate) commit: Option<Digest>,
-    pub(crate) batch: &'a BatchText,
-}
-
-/// What all entries of a batch have in common, written once.
-pub(crate) struct BatchText {
-    engine: Arc<str>,
-    at_json: Vec<u8>,
-    engine_json: Vec<u8>,
-    tenant_json: Vec<u8>,
-}
-
-impl BatchText {
-    pub(crate) fn new(tenant: TenantId, at: Timestamp, engine: &Arc<str>) -> Self {
-        Self {
-            engine: Arc::clone(engine),
-            at_json: Value::from(at).canonical(),
-            engine_json: Value::from(&**engine).canonical(),
-            tenant_json: Value::from(tenant).canonical(),
-        }
-    }
-}
-
 impl Draft {
     /// A draft that belongs to no run, rests on no canon and has no body.
     #[must_use]
@@ -145,66 +121,12 @@ impl Draft {
     }
 
     /// Check what can be checked before a place is known.
-    pub(crate) fn check(&self) -> Result<(), EntryError> {
+    fn check(&self) -> Result<(), EntryError> {
         check_actor(&self.actor)?;
         check_name("domain", &self.domain)?;
         check_name("environment", &self.environment)?;
         check_session(self.kind, self.session)?;
         Ok(self.kind.check(&self.data)?)
-    }
-
-    /// The bytes of the entry that this draft becomes in `place`, into `out`: members in the
-    /// order of RFC 8785, written once and hashed as they are. The draft must have passed
-    /// [`Draft::check`].
-    pub(crate) fn write(&self, place: &Place<'_>, out: &mut Vec<u8>) -> Result<(), EntryError> {
-        out.clear();
-        let object = Object::new(out)
-            .put("actor", &self.actor)
-            .put_with("at", |out| out.extend_from_slice(&place.batch.at_json));
-        let object = match &place.commit {
-            Some(commit) => {
-                object.put_with("body", |out| Object::new(out).put("commit", commit).end())
-            }
-            None => object,
-        };
-        object
-            .put_some("canon", self.canon.as_ref())
-            .put("data", &self.data)
-            .put("domain", &self.domain)
-            .put_with("engine", |out| out.extend_from_slice(&place.batch.engine_json))
-            .put("environment", &self.environment)
-            .put("kind", self.kind.as_str())
-            .put_some("prev", place.prev.as_ref())
-            .put("seq", &place.seq)
-            .put_some("session", self.session.as_ref())
-            .put_with("tenant", |out| out.extend_from_slice(&place.batch.tenant_json))
-            .put("v", &VERSION)
-            .end();
-        if out.len() > BYTES_MAX {
-            return Err(EntryError::TooLarge { bytes: out.len() });
-        }
-        Ok(())
-    }
-
-    /// The entry whose bytes [`Draft::write`] has written for the same place.
-    pub(crate) fn into_entry(self, place: &Place<'_>, bytes: &[u8]) -> Entry {
-        Entry {
-            leaf: merkle::leaf_hash(bytes),
-            bytes: bytes.into(),
-            tenant: place.tenant,
-            seq: place.seq,
-            at: place.at,
-            prev: place.prev,
-            kind: self.kind,
-            actor: self.actor,
-            domain: self.domain,
-            environment: self.environment,
-            engine: Arc::clone(&place.batch.engine),
-            session: self.session,
-            canon: self.canon,
-            commit: place.commit,
-            data: self.data,
-        }
     }
 }
 
@@ -252,20 +174,6 @@ impl Entry {
             return Err(EntryError::Member { member: "prev", expected });
         }
         Ok(self.kind.check(&self.data)?)
-    }
-
-    /// The draft that it was, but for its body.
-    pub(crate) fn into_draft(self) -> Draft {
-        Draft {
-            kind: self.kind,
-            actor: self.actor,
-            domain: self.domain,
-            environment: self.environment,
-            session: self.session,
-            canon: self.canon,
-            data: self.data,
-            body: None,
-        }
     }
 
     /// The canonical bytes.

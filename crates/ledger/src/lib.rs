@@ -28,7 +28,7 @@ mod hasher;
 
 pub use body::{BodyDraft, SealedBody};
 pub use checkpoint::Checkpoint;
-pub use entry::{Draft, Entry, EntryError};
+pub use entry::{Draft, Entry, EntryError, Prepared};
 pub use keys::{KeyRing, SignError, Signer, SigningKey};
 pub use kind::Kind;
 pub use log::{AppendError, Durable, Writer};

@@ -11,7 +11,7 @@ use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::{RunId, TenantId};
 use cog_base::json::Value;
 
-use crate::entry::{Draft, Entry, EntryError};
+use crate::entry::{Draft, Entry, EntryError, Prepared};
 use crate::keys::{KeyRing, SignError, Signer};
 use crate::kind::{FORMAT, Kind};
 use crate::log::staged::{Staged, undone};
@@ -113,8 +113,8 @@ struct Open {
 /// Entries, each with the draft that it was; nothing for those of the writer's own.
 type Recorded = Vec<(Option<usize>, Durable<Entry>)>;
 
-/// A draft, with its place among those that were handed in.
-type Numbered = (usize, (TenantId, Draft));
+/// A prepared draft, with its place among those that were handed in.
+type Numbered = (usize, (TenantId, Prepared));
 
 /// Why nothing was kept, and the drafts back.
 struct NotKept {
@@ -177,29 +177,30 @@ impl<S: Shelf> Writer<S> {
     /// [`AppendError`]; then no entry may be taken as recorded.
     pub fn append(
         &mut self,
-        mut drafts: Vec<(TenantId, Draft)>,
-        now: Timestamp,
-        entropy: &mut dyn Entropy,
-    ) -> Result<Vec<Durable<Entry>>, AppendError> {
-        self.append_from(&mut drafts, now, entropy)
-    }
-
-    /// As [`Writer::append`], for whoever may try again: what is recorded is taken out of
-    /// `drafts`, and after an error they are all there as they were.
-    ///
-    /// # Errors
-    /// [`AppendError`]; then no entry may be taken as recorded.
-    pub fn append_from(
-        &mut self,
-        drafts: &mut Vec<(TenantId, Draft)>,
+        drafts: Vec<(TenantId, Draft)>,
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Result<Vec<Durable<Entry>>, AppendError> {
         if drafts.len() > DRAFTS_MAX {
             return Err(AppendError::TooMany(drafts.len()));
         }
-        for (index, (_, draft)) in drafts.iter().enumerate() {
-            check(draft).map_err(|source| AppendError::Draft { index, source })?;
+        let mut prepared = Prepared::all(drafts, entropy)?;
+        self.append_from(&mut prepared, now, entropy)
+    }
+
+    /// As [`Writer::append`], for whoever prepared the drafts beforehand and may try again: what
+    /// is recorded is taken out of `drafts`, and after an error they are all there as they were.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then no entry may be taken as recorded.
+    pub fn append_from(
+        &mut self,
+        drafts: &mut Vec<(TenantId, Prepared)>,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Vec<Durable<Entry>>, AppendError> {
+        if drafts.len() > DRAFTS_MAX {
+            return Err(AppendError::TooMany(drafts.len()));
         }
         let count = drafts.len();
         let mut waiting: Vec<Numbered> = drafts.drain(..).enumerate().collect();
@@ -237,9 +238,10 @@ impl<S: Shelf> Writer<S> {
                 staged.push(self.stage(*tenant, now, entropy)?);
             }
             let Some(batch) = staged.last_mut() else { break };
-            let ready = batch.prepare(*index, draft, entropy)?;
+            let checked = batch.check(draft);
+            checked.map_err(|source| AppendError::Draft { index: *index, source })?;
             if let Some((index, (_, draft))) = waiting.next() {
-                batch.add(Some(index), draft, ready);
+                batch.add(Some(index), draft);
             }
         }
         Ok(())
@@ -383,30 +385,4 @@ fn in_order(recorded: Recorded, count: usize) -> Vec<Durable<Entry>> {
         }
     }
     placed.into_iter().flatten().collect()
-}
-
-fn check(draft: &Draft) -> Result<(), EntryError> {
-    match draft.kind {
-        Kind::Genesis | Kind::KeyRotated => Err(EntryError::Reserved(draft.kind)),
-        Kind::CanonProposed
-        | Kind::CanonApproved
-        | Kind::CanonRejected
-        | Kind::CanonActivated
-        | Kind::Evidence
-        | Kind::Promotion
-        | Kind::SessionStarted
-        | Kind::PlanSelected
-        | Kind::Receipt
-        | Kind::Denial
-        | Kind::ApprovalRequested
-        | Kind::ApprovalGranted
-        | Kind::ApprovalRejected
-        | Kind::Outcome
-        | Kind::Signal
-        | Kind::SessionPaused
-        | Kind::SessionUnpaused
-        | Kind::SessionSealed
-        | Kind::BodiesErased
-        | Kind::SegmentPruned => draft.check(),
-    }
 }

@@ -6,12 +6,13 @@ use cog_base::entropy::{Entropy, NoEntropy, SeededEntropy};
 use cog_base::id::{RunId, TenantId};
 use cog_base::json::{Map, Value, parse};
 use cog_base::{Digest, Timestamp};
+use cog_ledger::entry::BYTES_MAX;
 use cog_ledger::memory::{MemoryKeys, MemoryShelf};
 use cog_ledger::merkle::{Frontier, Hashes, inclusion};
 use cog_ledger::proof::ProvenEntry;
 use cog_ledger::{
-    AppendError, BodyDraft, Draft, Entry, Kind, SealedBatch, Shelf, ShelfError, Tail, VerifierKey,
-    Writer,
+    AppendError, BodyDraft, Draft, Entry, EntryError, Kind, Prepared, SealedBatch, Shelf,
+    ShelfError, Tail, VerifierKey, Writer,
 };
 
 fn now(ms: u64) -> Timestamp {
@@ -262,11 +263,12 @@ fn what_is_not_recorded_is_handed_back_as_it_was() {
         salted.body = Some(BodyDraft { subject: Some("ada".into()), bytes: b"{}".to_vec() });
         vec![(two, evidence("a")), (one, salted), (two, evidence("c"))]
     };
-    let shown = |drafts: &[(TenantId, Draft)]| format!("{drafts:?}");
+    let shown = |drafts: &[(TenantId, Prepared)]| format!("{drafts:?}");
     let mut writer = writer(Failing::default());
     let mut check = |spoil: fn(&mut Draft), fails: bool, entropy: &mut dyn Entropy| {
-        let mut handed = drafts();
-        spoil(&mut handed[2].1);
+        let mut drafts = drafts();
+        spoil(&mut drafts[2].1);
+        let mut handed = Prepared::all(drafts, &mut SeededEntropy::new(2)).unwrap();
         let before = shown(&handed);
         writer.shelf().fail_before = fails;
         assert!(writer.append_from(&mut handed, now(0), entropy).is_err());
@@ -276,15 +278,33 @@ fn what_is_not_recorded_is_handed_back_as_it_was() {
     let (same, mut entropy): (fn(&mut Draft), _) = (|_| {}, SeededEntropy::new(1));
     check(same, true, &mut entropy);
     check(same, false, &mut Dry);
-    check(|draft| draft.domain.clear(), false, &mut entropy);
     let large: fn(&mut Draft) =
         |draft| drop(draft.data.insert("note".to_owned(), Value::from("x".repeat(66_000))));
     check(large, false, &mut entropy);
-    let mut handed = drafts();
+    let mut handed = Prepared::all(drafts(), &mut entropy).unwrap();
     let entries = writer.append_from(&mut handed, now(0), &mut entropy).unwrap();
     assert_eq!((entries.len(), handed.len()), (3, 0));
     let salted: Vec<_> = entries.iter().map(|entry| entry.commit().is_some()).collect();
     assert_eq!(salted, [false, true, false]);
+}
+
+#[test]
+fn an_entry_of_the_largest_size_is_recorded_and_one_of_a_byte_more_is_not() {
+    let mut writer = writer(MemoryShelf::default());
+    let (mut entropy, id) = (SeededEntropy::new(1), tenant(1));
+    let of = |length: usize| {
+        let mut draft = evidence("x");
+        draft.data.insert("note".to_owned(), Value::from("n".repeat(length)));
+        vec![(id, draft)]
+    };
+    let first = writer.append(of(0), now(0), &mut entropy).unwrap().remove(0);
+    let room = BYTES_MAX - first.bytes().len();
+    let largest = writer.append(of(room), now(0), &mut entropy).unwrap().remove(0);
+    assert_eq!(largest.bytes().len(), BYTES_MAX);
+    assert_eq!(&Entry::parse(largest.bytes()).unwrap(), &*largest);
+    let larger = writer.append(of(room + 1), now(0), &mut entropy).unwrap_err();
+    let AppendError::Draft { index: 0, source } = larger else { panic!("{larger}") };
+    assert_eq!(source, EntryError::TooLarge { bytes: BYTES_MAX + 1 });
 }
 
 /// The hashes that a shelf keeps: leaves, and subtree roots at every eighth level.

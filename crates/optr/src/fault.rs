@@ -1,6 +1,7 @@
 //! Why a candidate falls out.
 
 use cog_base::Micros;
+use cog_base::words::minor;
 
 use crate::{MAX_CANDIDATES, MAX_STEPS, Risk};
 
@@ -21,7 +22,11 @@ pub(crate) enum Fault {
     Inadmissible { step: String, code: String, reason: String },
     #[error("the run would write {found} resources; the envelope allows {max}")]
     Resources { found: u64, max: u64 },
-    #[error("the run would move {found} minor units; the envelope allows {max}")]
+    #[error(
+        "the run would move {} minor units; the envelope allows {}",
+        minor((*found).into()),
+        minor((*max).into())
+    )]
     Amount { found: u64, max: u64 },
     #[error("the run would do all of {}, which the envelope forbids", actions.join(", "))]
     Forbidden { actions: Vec<String> },

@@ -186,7 +186,7 @@ fn the_envelope_counts_what_the_run_has_used() {
     check(
         pay(),
         &moved(999),
-        "envelope.amount: the run would move 1000 minor units; the envelope allows 999",
+        "envelope.amount: the run would move 1000 (10.00) minor units; the envelope allows 999 (9.99)",
     );
 }
 

@@ -3,6 +3,7 @@
 
 mod batch;
 mod queue;
+mod salts;
 mod thread;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +12,10 @@ use std::thread::JoinHandle;
 
 use cog_base::id::TenantId;
 use cog_base::{Clock, Entropy};
-use cog_ledger::{AppendError, Draft, Durable, Entry, Shelf, ShelfError, Tail, Writer};
+use cog_ledger::{AppendError, Draft, Durable, Entry, Prepared, Shelf, ShelfError, Tail, Writer};
 
-use queue::{Job, Queue};
+use queue::{Job, Queue, Refused};
+use salts::Salts;
 use thread::Worker;
 
 /// The most submissions in one commit.
@@ -65,6 +67,7 @@ struct Counters {
 
 struct Inner {
     queue: Arc<Queue>,
+    salts: Salts,
     counters: Arc<Counters>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -80,25 +83,37 @@ impl Committer {
         let queue = Arc::new(Queue::default());
         let counters = Arc::new(Counters::default());
         let (for_thread, counts) = (Arc::clone(&queue), Arc::clone(&counters));
-        let worker = Worker::new(writer, clock, entropy, for_thread, counts);
-        let thread = std::thread::spawn(move || worker.run());
-        Self { inner: Arc::new(Inner { queue, counters, thread: Mutex::new(Some(thread)) }) }
+        let salts = Salts::new(entropy);
+        let worker = Worker::new(writer, clock, salts.clone(), for_thread, counts);
+        let thread = Mutex::new(Some(std::thread::spawn(move || worker.run())));
+        Self { inner: Arc::new(Inner { queue, salts, counters, thread }) }
     }
 
     /// Record all of `drafts` or none, and call `reply` with the result. What is submitted
     /// first is recorded first. A submission that is not acceptable fails alone, but for what
     /// its sessions submit behind it: a journal has no gaps.
     pub fn submit(&self, drafts: Vec<(TenantId, Draft)>, reply: Reply) {
-        self.put([Job::Append { drafts, reply }]);
+        self.submit_all([(drafts, reply)]);
     }
 
     /// As many [`Committer::submit`] in their order, at once: what is submitted together
     /// shares commits, and the thread is woken once.
+    ///
+    /// What needs no place in a log is done here, on the thread of whoever submits: drafts are
+    /// checked, salted, hashed and written beside the commit that is under way.
     pub fn submit_all(&self, submissions: impl IntoIterator<Item = Submission>) {
-        let job = |(drafts, reply)| Job::Append { drafts, reply };
         // Made before the queue is locked: the thread may be waiting for it.
-        let jobs: Vec<_> = submissions.into_iter().map(job).collect();
+        let jobs: Vec<_> = submissions.into_iter().map(|each| self.prepare(each)).collect();
         self.put(jobs);
+    }
+
+    fn prepare(&self, (drafts, reply): Submission) -> Job {
+        let session = |(tenant, draft): &(TenantId, Draft)| Some((*tenant, draft.session?));
+        let sessions = drafts.iter().filter_map(session).collect();
+        match Prepared::all(drafts, &mut self.inner.salts.clone()) {
+            Ok(drafts) => Job::Append { drafts, reply },
+            Err(why) => Job::Refuse(Refused { sessions, why, reply }),
+        }
     }
 
     fn put(&self, jobs: impl IntoIterator<Item = Job>) {

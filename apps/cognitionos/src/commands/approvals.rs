@@ -285,19 +285,31 @@ pub(crate) fn decide(
         way.append(draft)?
     };
     let word = if verdict.is_ok() { "approved" } else { "rejected" };
-    let missing = if verdict.is_ok() { request.missing().saturating_sub(1) } else { 0 };
-    let others = people(request, &canon).into_iter().filter(|other| *other != who.as_str());
-    Ok(Value::map([
+    let said = [
         ("id", Value::from(id)),
         ("verdict", word.into()),
         ("by", who.as_str().into()),
         ("entry", seq.into()),
-        ("missing", missing.into()),
-        ("of", Value::list(request.need.of.iter().map(String::as_str))),
-        ("others", Value::list(others)),
         ("run", run.into()),
         ("under_way", (way.owner().is_some() || way.live(run).is_some()).into()),
-    ]))
+    ];
+    Ok(Value::map(said.into_iter().chain(still(request, &canon, who, verdict.is_ok()))))
+}
+
+/// How many more people it takes after `who`, of whom, and who they could be.
+fn still(
+    request: &Request,
+    canon: &Canon,
+    who: &Actor,
+    agrees: bool,
+) -> [(&'static str, Value); 3] {
+    let missing = if agrees { request.missing().saturating_sub(1) } else { 0 };
+    let others = people(request, canon).into_iter().filter(|other| *other != who.as_str());
+    [
+        ("missing", Value::from(missing)),
+        ("of", Value::list(request.need.of.iter().map(String::as_str))),
+        ("others", Value::list(others)),
+    ]
 }
 
 /// The entry of an answer that a run under way was given.

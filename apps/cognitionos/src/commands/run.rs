@@ -197,13 +197,7 @@ pub(crate) fn prepare(
     actor: &Actor,
 ) -> anyhow::Result<Plan> {
     let source = read_workflow(file)?;
-    let flow = cog_flow::parse(&source, &file.display().to_string()).map_err(|errors| {
-        Failure::advise(
-            Exit::BadInput,
-            format!("the workflow has errors\n\n{errors}"),
-            "mend these places; docs/guide/workflow.md says what can stand there",
-        )
-    })?;
+    let flow = cog_flow::parse(&source, &file.display().to_string()).map_err(misread)?;
     let given = given_inputs(args, &flow)?;
     let bad = |errors: &dyn std::fmt::Display| Failure::told(Exit::BadInput, errors);
     let inputs = flow.bind(&given).map_err(|errors| {
@@ -291,6 +285,25 @@ fn given_inputs(
     Ok(given)
 }
 
+/// A workflow file with errors: as a drawing for people, and place by place for programs.
+fn misread(errors: cog_flow::Diagnostics) -> anyhow::Error {
+    let places = errors.list().iter().map(|it| {
+        cog_base::Value::map([
+            ("file", cog_base::Value::from(it.file.as_str())),
+            ("line", it.at.map(|at| u64::from(at.line)).into()),
+            ("column", it.at.map(|at| u64::from(at.column)).into()),
+            ("message", it.message.as_str().into()),
+            ("hint", it.hint.as_deref().into()),
+        ])
+    });
+    Failure::at(
+        Exit::BadInput,
+        format!("the workflow has errors\n\n{errors}"),
+        "mend these places; docs/guide/workflow.md says what can stand there",
+        places.collect(),
+    )
+}
+
 fn read_workflow(file: &Path) -> anyhow::Result<String> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::advise(
@@ -308,7 +321,12 @@ fn read_workflow(file: &Path) -> anyhow::Result<String> {
         let advice = "keep what is large in files that steps read";
         return Err(Failure::advise(Exit::BadInput, message, advice));
     }
-    String::from_utf8(bytes).map_err(|error| failed(&error.utf8_error()))
+    String::from_utf8(bytes).map_err(|error| {
+        let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let message = format!("{}:{line}: what stands here is not UTF-8", file.display());
+        Failure::advise(Exit::BadInput, message, "save the file as UTF-8")
+    })
 }
 
 /// Rebuild an open run from the ledger, to go on with it or to end it.

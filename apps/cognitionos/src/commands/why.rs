@@ -2,12 +2,13 @@
 
 mod failed;
 mod people;
+mod plan;
 mod run;
 mod waits;
 
 use cog_base::id::RunId;
 use cog_base::json::Map;
-use cog_base::words::lasting;
+use cog_base::words::{lasting, minor};
 use cog_base::{Micros, Value};
 use cog_engine::Record;
 use cog_ledger::Kind;
@@ -17,7 +18,6 @@ use crate::cli::{Common, WhyArgs};
 use crate::failure::Exit;
 use crate::home::Home;
 use crate::terminal::{Terminal, Tone, plain};
-use crate::view::candidate_line;
 use crate::view::told::{self, deed};
 
 pub(crate) fn why(args: &WhyArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -43,7 +43,9 @@ pub(crate) fn why(args: &WhyArgs, common: &Common, terminal: &Terminal) -> anyho
         }
         let alone = records.len() == 1;
         let about = if alone { receipt_of(&home, record)? } else { None };
-        tell(record, about.as_ref(), &people::answers(&home, record)?, terminal);
+        let mut beside = people::answers(&home, record)?;
+        beside.extend(plan::in_the_way(&home, record)?);
+        tell(record, about.as_ref(), &beside, terminal);
         if let Some((why, _)) = gone {
             terminal.say(&format!("  its record: {why}"));
         }
@@ -82,9 +84,9 @@ fn receipt_of(home: &Home, outcome: &Record) -> anyhow::Result<Option<Record>> {
     receipt.map(|entry| home.record(entry)).transpose()
 }
 
-/// Tell an entry; of an outcome that is told by itself, also what it is the outcome of. `people`
-/// are those who had a say in it.
-fn tell(record: &Record, about: Option<&Record>, people: &[String], terminal: &Terminal) {
+/// Tell an entry; of an outcome that is told by itself, also what it is the outcome of. `beside`
+/// is what other entries say of it.
+fn tell(record: &Record, about: Option<&Record>, beside: &[String], terminal: &Terminal) {
     let entry = &record.entry;
     let told = match entry.kind() {
         Kind::Receipt => decision(record, terminal, "was allowed"),
@@ -96,7 +98,7 @@ fn tell(record: &Record, about: Option<&Record>, people: &[String], terminal: &T
             vec![format!("{} said no on {}: {reason}", entry.actor(), entry.at())]
         }
         Kind::Outcome => outcome(record, about),
-        Kind::PlanSelected => plan(record),
+        Kind::PlanSelected => plan::tell(record),
         Kind::Signal => signal(record),
         Kind::Genesis
         | Kind::KeyRotated
@@ -118,7 +120,7 @@ fn tell(record: &Record, about: Option<&Record>, people: &[String], terminal: &T
             std::iter::once(what).chain(data).collect()
         }
     };
-    for line in told.iter().chain(people) {
+    for line in told.iter().chain(beside) {
         terminal.say(line);
     }
     let at = format!(
@@ -279,12 +281,13 @@ fn seen(check: &str, read: &Map) -> String {
             money("limit_micros")
         ),
         "envelope" => {
-            let touched = ("resources", "resources_max", "things touched");
-            let moved = ("amount", "amount_max", "in cents or the like");
-            let bounded = [touched, moved].into_iter().filter(|(_, most, _)| number(most) > 0);
-            let told = bounded
-                .map(|(used, most, what)| format!("{} of {} {what}", number(used), number(most)));
-            told.collect::<Vec<_>>().join(", ")
+            let amount = |name: &str| minor(number(name).into());
+            let (touched, most) = (number("resources"), number("resources_max"));
+            let touched = (most > 0).then(|| format!("{touched} of {most} things touched"));
+            let moved = (number("amount_max") > 0).then(|| {
+                format!("{} of {} in cents or the like", amount("amount"), amount("amount_max"))
+            });
+            [touched, moved].into_iter().flatten().collect::<Vec<_>>().join(", ")
         }
         "approval" if read.contains_key("approvals") => {
             let ids = read.get("approvals").and_then(Value::as_list).unwrap_or_default();
@@ -351,45 +354,4 @@ fn outcome(record: &Record, about: Option<&Record>) -> Vec<String> {
         told.extend(told::lines(output).into_iter().map(|line| format!("  {line}")));
     }
     told
-}
-
-fn plan(record: &Record) -> Vec<String> {
-    let chosen = text(record, "chosen");
-    // Goal and candidates stand in the body; in the entry they did at first.
-    let member = |name| {
-        let body = record.body.as_ref().and_then(|body| body.get(name));
-        body.or_else(|| record.entry.data().get(name))
-    };
-    let goal =
-        member("goal").and_then(Value::as_text).map_or("what is not here any more".into(), plain);
-    let mut lines = vec![if chosen.is_empty() {
-        format!("No plan was admissible for `{goal}`:")
-    } else {
-        format!(
-            "For `{goal}` the plan `{chosen}` was selected: the lowest score among those admissible."
-        )
-    }];
-    let candidates = member("candidates").and_then(Value::as_list);
-    for candidate in candidates.unwrap_or_default() {
-        lines.push(candidate_line(candidate));
-        if let Some(score) = candidate.get("score").and_then(Value::as_map) {
-            lines.push(format!("            {}", scored(score)));
-        }
-    }
-    let flips = member("flips").and_then(Value::as_list).unwrap_or_default();
-    for flip in flips.iter().filter_map(Value::as_text) {
-        lines.push(format!("A plan could be taken {}.", plain(&told::timed(flip))));
-    }
-    lines
-}
-
-/// What a score is made of, in words.
-fn scored(score: &Map) -> String {
-    let number = |name: &str| score.get(name).and_then(Value::as_u64).unwrap_or(0);
-    format!(
-        "costs {}, takes {}, may lose {}",
-        Micros::new(number("cost_micros")),
-        lasting(number("latency_ms")),
-        Micros::new(number("risk_loss_micros"))
-    )
 }

@@ -117,5 +117,6 @@ fn read(answer: &str) -> Option<Reply> {
         code,
         message: std::iter::once(said.to_owned()).chain(causes).collect(),
         advice: text("try").map(str::to_owned),
+        places: Vec::new(),
     }))
 }

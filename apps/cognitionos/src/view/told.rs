@@ -3,7 +3,7 @@
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_base::json::{Json, Map};
-use cog_base::words::lasting;
+use cog_base::words::{lasting, minor};
 
 use crate::terminal::plain;
 
@@ -96,9 +96,7 @@ fn worded(place: &str, value: &Value) -> String {
     let Some(number) = value.as_int() else { return whole(value) };
     let named = |ending: &str| place.ends_with(ending);
     if named("_cents") || named("amount_minor") {
-        let sign = if number < 0 { "-" } else { "" };
-        let cents = number.unsigned_abs();
-        return format!("{number} ({sign}{}.{:02})", cents / 100, cents % 100);
+        return minor(number.into());
     }
     if named("_ms")
         && let Ok(ms) = u64::try_from(number)

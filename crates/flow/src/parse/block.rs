@@ -113,8 +113,10 @@ impl Reader<'_, '_> {
                 let message = format!("`{}` needs `{need}`, which is not here", outline.id);
                 let others = ids.iter().map(String::as_str).filter(|id| *id != outline.id);
                 let hint = if self.reports.is_full() { None } else { suggest::hint(need, others) };
-                let hint =
-                    hint.map(|hint| format!("{hint} Only steps of the same list can be needed"));
+                let hint = hint.map(|hint| {
+                    let stop = if hint.ends_with('?') { "" } else { "." };
+                    format!("{hint}{stop} Only steps of the same list can be needed")
+                });
                 self.reports.with_hint(*at, message, hint);
             }
         }

@@ -517,3 +517,44 @@ fn yaml_and_json_of_the_same_content_have_the_same_digest() {
     assert_eq!(yaml.to_value(), json.to_value());
     assert_ne!(flow(&with_steps("- { id: a, sleep: { ms: 1 } }")).digest, json.digest);
 }
+
+#[test]
+fn a_tab_and_an_alias_are_called_by_their_names() {
+    let bad = ["name:\tx\n", "name: *other\n", "base:\n  <<: *other\n"];
+    let errors = bad.iter().filter_map(|text| parse(text, "pay.yaml").err());
+    let errors: Vec<String> =
+        errors.filter_map(|errors| errors.list().first().map(ToString::to_string)).collect();
+    expect![[r#"
+        pay.yaml:1:7: a tab stands here, where YAML wants blanks
+         1 | name:	x
+           |      	^
+           = hint: put a blank in its place
+
+        pay.yaml:1:7: anchors and aliases (`&`, `*`) are not allowed
+         1 | name: *other
+           |       ^
+           = hint: write the value out where it is needed
+
+        pay.yaml:2:7: anchors and aliases (`&`, `*`) are not allowed
+         2 |   <<: *other
+           |       ^
+           = hint: write the value out where it is needed
+    "#]]
+    .assert_eq(&(errors.join("\n\n") + "\n"));
+}
+
+#[test]
+fn steps_that_could_be_needed_are_listed_in_a_sentence_of_their_own() {
+    check_steps(
+        "
+- { id: list, uses: compute, with: { a: 1 } }
+- { id: b, needs: [banana], uses: compute, with: { a: 1 } }
+",
+        expect![[r#"
+            pay.yaml:6:22: `b` needs `banana`, which is not here
+             6 |   - { id: b, needs: [banana], uses: compute, with: { a: 1 } }
+               |                      ^
+               = hint: known here: `list`. Only steps of the same list can be needed
+        "#]],
+    );
+}

@@ -239,7 +239,7 @@ fn the_reason_and_the_way_out_are_said_in_words() {
         if the canon listed the host `evil.example`"#]]
     .assert_eq(&words(get("https://evil.example/").into()));
     expect![[r#"
-        The run would move 1000001 in all, more than the 1000000 it may.
+        The run would move 1000001 (10000.01) in all, more than the 1000000 (10000.00) it may, in minor units (as cents).
         if args.document.amount_cents were at most 1000000 (it is 1000001), with the approval of 2 of role:finance"#]]
     .assert_eq(&words(pay("acme", 1_000_001).into()));
 }

@@ -2,23 +2,16 @@
 
 use std::sync::Arc;
 
+use cog_base::Timestamp;
 use cog_base::entropy::Entropy;
 use cog_base::id::TenantId;
-use cog_base::{Digest, Timestamp};
 
 use super::{AppendError, Numbered, Open};
-use crate::body::{SealedBody, commitment};
 use crate::checkpoint::Checkpoint;
-use crate::entry::{BatchText, Draft, Place};
+use crate::entry::{BatchText, Draft, EntryError, Place, Prepared};
 use crate::keys::Signer;
 use crate::merkle::Frontier;
 use crate::shelf::{LEVEL_STEP, Node, SealedBatch, SealedEntry, Tail};
-
-/// What a draft's body takes: a salt and the commitment under it, if there is a body.
-pub(super) struct Ready {
-    salt: [u8; 32],
-    commit: Option<Digest>,
-}
 
 /// Entries in their places, not yet signed.
 pub(super) struct Staged {
@@ -33,8 +26,6 @@ pub(super) struct Staged {
     nodes: Vec<Node>,
     /// For each entry, which draft it was; nothing for those of the writer's own.
     drafts: Vec<Option<usize>>,
-    /// The bytes of the draft that was prepared last.
-    scratch: Vec<u8>,
 }
 
 impl Staged {
@@ -52,36 +43,17 @@ impl Staged {
             entries: Vec::new(),
             nodes: Vec::new(),
             drafts: Vec::new(),
-            scratch: Vec::with_capacity(1024),
         }
     }
 
-    /// Salt and write what a draft becomes in the next place, without taking it: whatever
-    /// can fail, fails here.
-    pub(super) fn prepare(
-        &mut self,
-        index: usize,
-        draft: &Draft,
-        entropy: &mut dyn Entropy,
-    ) -> Result<Ready, AppendError> {
-        let mut ready = Ready { salt: [0; 32], commit: None };
-        if let Some(body) = &draft.body {
-            entropy.fill(&mut ready.salt)?;
-            ready.commit = Some(commitment(&ready.salt, &body.bytes));
-        }
-        let mut bytes = std::mem::take(&mut self.scratch);
-        let written = draft.write(&self.place(ready.commit), &mut bytes);
-        self.scratch = bytes;
-        written.map_err(|source| AppendError::Draft { index, source })?;
-        Ok(ready)
+    /// Whether a draft can have the next place: whatever can fail, fails here.
+    pub(super) fn check(&self, draft: &Prepared) -> Result<(), EntryError> {
+        draft.check(|| self.place())
     }
 
-    /// Give the draft that was prepared last the next place in the log.
-    pub(super) fn add(&mut self, index: Option<usize>, mut draft: Draft, ready: Ready) {
-        let Ready { salt, commit } = ready;
-        let body = draft.body.take().zip(commit);
-        let body = body.map(|(body, commit)| SealedBody::with(body, salt, commit));
-        let entry = draft.into_entry(&self.place(commit), &self.scratch);
+    /// Give a draft that was checked for it the next place in the log.
+    pub(super) fn add(&mut self, index: Option<usize>, draft: Prepared) {
+        let (entry, body) = draft.into_entry(&self.place());
         let nodes = &mut self.nodes;
         self.frontier.push(entry.leaf(), |level, index, hash| {
             if level.is_multiple_of(LEVEL_STEP) {
@@ -98,21 +70,16 @@ impl Staged {
         draft: Draft,
         entropy: &mut dyn Entropy,
     ) -> Result<(), AppendError> {
-        let ready = self.prepare(0, &draft, entropy)?;
-        self.add(None, draft, ready);
+        let draft = Prepared::of(draft, entropy)?;
+        self.check(&draft).map_err(|source| AppendError::Draft { index: 0, source })?;
+        self.add(None, draft);
         Ok(())
     }
 
-    fn place(&self, commit: Option<Digest>) -> Place<'_> {
+    fn place(&self) -> Place<'_> {
         let before = self.entries.last().map(|sealed| sealed.entry.leaf());
-        Place {
-            tenant: self.tenant,
-            seq: self.frontier.size(),
-            at: self.at,
-            prev: before.or_else(|| self.open.tail.as_ref().map(|tail| tail.last_leaf)),
-            commit,
-            batch: &self.text,
-        }
+        let prev = before.or_else(|| self.open.tail.as_ref().map(|tail| tail.last_leaf));
+        Place::new((self.tenant, self.frontier.size()), self.at, prev, &self.text)
     }
 
     /// Sign the head over all entries.
@@ -163,8 +130,6 @@ pub(super) fn undone(
 ) -> impl Iterator<Item = Numbered> {
     entries.filter_map(|(index, SealedEntry { entry, body })| {
         let tenant = entry.tenant();
-        let mut draft = Arc::unwrap_or_clone(entry).into_draft();
-        draft.body = body.map(SealedBody::into_draft);
-        Some((index?, (tenant, draft)))
+        Some((index?, (tenant, Prepared::again(Arc::unwrap_or_clone(entry), body))))
     })
 }

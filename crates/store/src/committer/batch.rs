@@ -1,19 +1,19 @@
 //! Submissions that share a commit.
 
 use cog_base::id::TenantId;
-use cog_ledger::{Draft, Durable, Entry};
+use cog_ledger::{Durable, Entry, Prepared};
 
 use super::Reply;
 
 /// The drafts of several submissions one after the other, and how many each of them has.
 #[derive(Default)]
 pub(super) struct Batch {
-    pub(super) drafts: Vec<(TenantId, Draft)>,
+    pub(super) drafts: Vec<(TenantId, Prepared)>,
     pub(super) submissions: Vec<(usize, Reply)>,
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, drafts: Vec<(TenantId, Draft)>, reply: Reply) {
+    pub(super) fn push(&mut self, drafts: Vec<(TenantId, Prepared)>, reply: Reply) {
         self.submissions.push((drafts.len(), reply));
         self.drafts.extend(drafts);
     }
@@ -23,7 +23,7 @@ impl Batch {
     }
 
     /// Take a submission out.
-    pub(super) fn remove(&mut self, submission: usize) -> (Vec<(TenantId, Draft)>, Reply) {
+    pub(super) fn remove(&mut self, submission: usize) -> (Vec<(TenantId, Prepared)>, Reply) {
         let before: usize = self.submissions.iter().take(submission).map(|(count, _)| count).sum();
         let (count, reply) = self.submissions.remove(submission);
         (self.drafts.drain(before..before + count).collect(), reply)
@@ -41,7 +41,7 @@ impl Batch {
     }
 
     /// The first submission with a draft that `is_it`.
-    pub(super) fn find(&self, is_it: impl FnMut(&(TenantId, Draft)) -> bool) -> Option<usize> {
+    pub(super) fn find(&self, is_it: impl FnMut(&(TenantId, Prepared)) -> bool) -> Option<usize> {
         let index = self.drafts.iter().position(is_it)?;
         Some(self.place(index).0)
     }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cog_base::id::TenantId;
-use cog_ledger::{AppendError, Draft, ShelfError, Tail};
+use cog_base::id::{RunId, TenantId};
+use cog_ledger::{AppendError, Prepared, ShelfError, Tail};
 
 use super::batch::Batch;
 use super::{DRAFTS_PER_BATCH_MAX, QUEUE_MAX, Reply, SUBMISSIONS_PER_BATCH_MAX, ended};
@@ -15,17 +15,43 @@ pub(super) type HeadReply = Box<dyn FnOnce(Result<Option<Tail>, Arc<AppendError>
 
 /// One thing to do, in its turn.
 pub(super) enum Job {
-    Append { drafts: Vec<(TenantId, Draft)>, reply: Reply },
-    Head { tenant: TenantId, reply: HeadReply },
-    Rotate { tenant: TenantId, reply: Reply },
-    Forgive { tenant: TenantId },
+    Append {
+        drafts: Vec<(TenantId, Prepared)>,
+        reply: Reply,
+    },
+    /// An append that is not acceptable, to be answered in its turn.
+    Refuse(Refused),
+    Head {
+        tenant: TenantId,
+        reply: HeadReply,
+    },
+    Rotate {
+        tenant: TenantId,
+        reply: Reply,
+    },
+    Forgive {
+        tenant: TenantId,
+    },
+}
+
+/// An append that could not be prepared.
+pub(super) struct Refused {
+    /// Whose journals would have a gap.
+    pub(super) sessions: Vec<(TenantId, RunId)>,
+    pub(super) why: AppendError,
+    pub(super) reply: Reply,
 }
 
 impl Job {
+    const fn is_append(&self) -> bool {
+        matches!(self, Self::Append { .. } | Self::Refuse(_))
+    }
+
     /// Answer that it was not done.
     pub(super) fn fail(self, why: &Arc<AppendError>) {
         match self {
             Self::Append { reply, .. } | Self::Rotate { reply, .. } => reply(Err(Arc::clone(why))),
+            Self::Refuse(Refused { reply, .. }) => reply(Err(Arc::clone(why))),
             Self::Head { reply, .. } => reply(Err(Arc::clone(why))),
             Self::Forgive { .. } => {}
         }
@@ -36,6 +62,7 @@ impl Job {
 pub(super) enum Turn {
     /// These appends in one commit.
     Commit(Batch),
+    Refuse(Refused),
     Head(TenantId, HeadReply),
     Rotate(TenantId, Reply),
     Forgive(TenantId),
@@ -65,7 +92,7 @@ impl Queue {
         for job in jobs {
             if state.closed {
                 refused.push((job, ended()));
-            } else if state.jobs.len() >= QUEUE_MAX && matches!(job, Job::Append { .. }) {
+            } else if state.jobs.len() >= QUEUE_MAX && job.is_append() {
                 let why = format!("{QUEUE_MAX} appends are waiting for the ledger already");
                 refused.push((job, ShelfError::transient(why)));
             } else {
@@ -92,6 +119,7 @@ impl Queue {
                 Some(Job::Append { drafts, reply }) if fits(batch.drafts.len(), drafts.len()) => {
                     batch.push(drafts, reply);
                 }
+                Some(Job::Refuse(refused)) if batch.is_empty() => return Turn::Refuse(refused),
                 Some(Job::Head { tenant, reply }) if batch.is_empty() => {
                     return Turn::Head(tenant, reply);
                 }

@@ -2,14 +2,18 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::ThreadId;
 
-use cog_base::entropy::SeededEntropy;
+use cog_base::entropy::{Entropy, NoEntropy, SeededEntropy};
 use cog_base::id::{RunId, TenantId, Uuid};
 use cog_base::json::{Map, Value};
 use cog_base::{Clock, Digest, Timestamp};
-use cog_ledger::{AppendError, Draft, Kind, SealedBatch, Shelf, ShelfError, Tail, Writer};
+use cog_ledger::body::commitment;
+use cog_ledger::{
+    AppendError, BodyDraft, Draft, Kind, SealedBatch, Shelf, ShelfError, Tail, Writer,
+};
 
-use super::queue::{Job, Queue};
+use super::queue::{Job, Queue, Refused};
 use super::{Committer, QUEUE_MAX, RETRIES_MAX, Submission};
 use crate::{MemoryStore, Select, Store};
 
@@ -152,6 +156,82 @@ fn a_bad_submission_fails_alone() {
     let kept = store.scope(TENANT).unwrap().select(&Select::default()).unwrap();
     let sources: Vec<_> = kept.iter().filter_map(|entry| entry.text("source")).collect();
     assert_eq!(sources, ["1", "3"]);
+}
+
+#[test]
+fn what_cannot_be_prepared_is_answered_in_its_turn_and_breaks_its_session() {
+    let store = MemoryStore::new();
+    let committer = committer(&store);
+    let (done, wait) = mpsc::channel();
+    let submission = |name: &'static str, session: u128, actor: &str| -> Submission {
+        let done = done.clone();
+        let session = Some(RunId::from_uuid(Uuid::from_u128(session)));
+        let draft = Draft { session, actor: actor.into(), ..evidence(name) };
+        (vec![(TENANT, draft)], Box::new(move |kept| done.send((name, kept)).unwrap()))
+    };
+    committer.submit_all([
+        submission("before", 1, "user:ada"),
+        submission("bad", 1, "nobody"),
+        submission("behind", 1, "user:ada"),
+        submission("bad behind", 1, "nobody"),
+        submission("another", 2, "user:ada"),
+    ]);
+    let told = |kept: Result<Vec<_>, Arc<AppendError>>| match kept {
+        Ok(_) => "kept",
+        Err(why) if matches!(*why, AppendError::Draft { .. }) => "draft",
+        Err(why) if matches!(*why, AppendError::Behind { .. }) => "behind",
+        Err(why) => panic!("{why}"),
+    };
+    let answers: Vec<_> = wait.iter().take(5).map(|(name, kept)| (name, told(kept))).collect();
+    let expected = [
+        ("before", "kept"),
+        ("bad", "draft"),
+        ("behind", "behind"),
+        ("bad behind", "behind"),
+        ("another", "kept"),
+    ];
+    assert_eq!(answers, expected);
+    let kept = store.scope(TENANT).unwrap().select(&Select::default()).unwrap();
+    let sources: Vec<_> = kept.iter().filter_map(|entry| entry.text("source")).collect();
+    assert_eq!(sources, ["before", "another"]);
+}
+
+/// Notes which thread draws a salt.
+struct Watched(SeededEntropy, Arc<Mutex<Vec<ThreadId>>>);
+
+impl Entropy for Watched {
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoEntropy> {
+        self.1.lock().unwrap().push(std::thread::current().id());
+        self.0.fill(bytes)
+    }
+}
+
+#[test]
+fn whoever_submits_does_what_needs_no_place() {
+    let store = MemoryStore::new();
+    let drawn = Arc::new(Mutex::new(Vec::new()));
+    let writer = Writer::new(store.shelf().unwrap(), store.signing_keys().unwrap(), "test/1");
+    let entropy = Box::new(Watched(SeededEntropy::new(1), Arc::clone(&drawn)));
+    let committer = Committer::spawn(writer, Arc::new(Stopped), entropy);
+    committer.append_blocking(vec![(TENANT, evidence("it opens the log"))]).unwrap();
+    drawn.lock().unwrap().clear();
+    let body = Some(BodyDraft { subject: None, bytes: b"{}".to_vec() });
+    let drafts = vec![(TENANT, Draft { body, ..evidence("1") })];
+    let kept = committer.append_blocking(drafts).unwrap();
+    assert!(kept[0].commit().is_some());
+    assert_eq!(*drawn.lock().unwrap(), [std::thread::current().id()]);
+}
+
+#[test]
+fn what_is_tried_again_is_the_same_entry() {
+    let store = MemoryStore::new();
+    let committer = faulty(&store, 2, true);
+    let body = Some(BodyDraft { subject: Some("ada".into()), bytes: b"{}".to_vec() });
+    let draft = Draft { body, ..evidence("1") };
+    let kept = committer.append_blocking(vec![(TENANT, draft)]).unwrap();
+    let body = store.scope(TENANT).unwrap().body(kept[0].seq()).unwrap().unwrap();
+    assert_eq!(kept[0].commit(), Some(commitment(&body.salt, &body.bytes)));
+    assert_eq!((committer.stats().retries, kept[0].seq()), (2, 1));
 }
 
 #[test]
@@ -307,5 +387,11 @@ fn a_queue_that_is_full_takes_no_appends_and_everything_else() {
     assert_eq!(queue.put([append()]).len(), 1);
     let head = Job::Head { tenant: TENANT, reply: Box::new(|_| ()) };
     let rotate = Job::Rotate { tenant: TENANT, reply: Box::new(|_| ()) };
+    let refuse = Job::Refuse(Refused {
+        sessions: Vec::new(),
+        why: AppendError::NoEntropy(NoEntropy),
+        reply: Box::new(|_| ()),
+    });
+    assert_eq!(queue.put([refuse]).len(), 1);
     assert!(queue.put([head, rotate, Job::Forgive { tenant: TENANT }]).is_empty());
 }

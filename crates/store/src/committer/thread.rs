@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use cog_base::Clock;
 use cog_base::id::{RunId, TenantId};
-use cog_base::{Clock, Entropy};
-use cog_ledger::{AppendError, Draft, Durable, Entry, Shelf, ShelfError, Writer};
+use cog_ledger::{AppendError, Durable, Entry, Prepared, Shelf, ShelfError, Writer};
 
 use super::batch::Batch;
-use super::queue::{Queue, Turn};
+use super::queue::{Queue, Refused, Turn};
+use super::salts::Salts;
 use super::{Counters, RETRIES_MAX, ended};
 use crate::StoreError;
 
@@ -33,7 +34,7 @@ enum Tried {
 pub(super) struct Worker {
     writer: Writer<Box<dyn Shelf + Send>>,
     clock: Arc<dyn Clock>,
-    entropy: Box<dyn Entropy>,
+    entropy: Salts,
     /// Dropped after the writer, so that whoever sees the queue closed may take the shelf.
     queue: Closing,
     counters: Arc<Counters>,
@@ -58,7 +59,7 @@ impl Worker {
     pub(super) fn new(
         writer: Writer<Box<dyn Shelf + Send>>,
         clock: Arc<dyn Clock>,
-        entropy: Box<dyn Entropy>,
+        entropy: Salts,
         queue: Arc<Queue>,
         counters: Arc<Counters>,
     ) -> Self {
@@ -70,13 +71,14 @@ impl Worker {
         loop {
             match self.queue.0.next() {
                 Turn::Commit(batch) => self.commit(batch),
+                Turn::Refuse(refused) => self.refuse(refused),
                 Turn::Head(tenant, reply) => {
                     let head = self.writer.head(tenant);
                     reply(head.map(|tail| tail.cloned()).map_err(Arc::new));
                 }
                 Turn::Rotate(tenant, reply) => {
                     let now = self.clock.now();
-                    let result = self.writer.rotate(tenant, now, &mut *self.entropy);
+                    let result = self.writer.rotate(tenant, now, &mut self.entropy);
                     reply(result.map_err(Arc::new));
                 }
                 Turn::Forgive(tenant) => self.broken.retain(|(whose, _)| *whose != tenant),
@@ -120,14 +122,23 @@ impl Worker {
         }
     }
 
+    /// Answer an append that is not acceptable.
+    fn refuse(&mut self, refused: Refused) {
+        let Refused { sessions, why, reply } = refused;
+        let behind = sessions.iter().find(|session| self.broken.contains(session));
+        let why = behind.map_or(why, |(_, session)| AppendError::Behind { session: *session });
+        self.broken.extend(sessions);
+        reply(Err(Arc::new(why)));
+    }
+
     /// Refuse what follows an append that was not recorded.
     fn refuse_behind(&self, batch: &mut Batch) {
         if self.broken.is_empty() {
             return;
         }
         // Tenants may have sessions of one id: what breaks one's refuses nothing of another's.
-        let of = |(tenant, draft): &(TenantId, Draft)| {
-            draft.session.filter(|session| self.broken.contains(&(*tenant, *session)))
+        let of = |(tenant, draft): &(TenantId, Prepared)| {
+            draft.session().filter(|session| self.broken.contains(&(*tenant, *session)))
         };
         while let Some(submission) = batch.find(|draft| of(draft).is_some()) {
             let (drafts, reply) = batch.remove(submission);
@@ -140,7 +151,7 @@ impl Worker {
     /// The writer takes the drafts; when nothing was recorded, it hands them back.
     fn try_commit(&mut self, batch: &mut Batch) -> Tried {
         let now = self.clock.now();
-        match self.writer.append_from(&mut batch.drafts, now, &mut *self.entropy) {
+        match self.writer.append_from(&mut batch.drafts, now, &mut self.entropy) {
             Ok(entries) => {
                 self.counters.syncs.fetch_add(1, Ordering::Relaxed);
                 Tried::Kept(entries)
@@ -184,8 +195,9 @@ impl Worker {
     }
 }
 
-fn sessions(drafts: &[(TenantId, Draft)]) -> impl Iterator<Item = (TenantId, RunId)> {
-    drafts.iter().filter_map(|(tenant, draft)| Some((*tenant, draft.session?)))
+/// The sessions of prepared drafts.
+fn sessions(drafts: &[(TenantId, Prepared)]) -> impl Iterator<Item = (TenantId, RunId)> {
+    drafts.iter().filter_map(|(tenant, draft)| Some((*tenant, draft.session()?)))
 }
 
 /// The one tenant whose log stands in the way of a commit.
