@@ -170,6 +170,17 @@ fn a_run_that_has_ended_has_ended_whatever_was_erased() {
     folder.cog(&["why", &run]).ends(0).says(&["cannot be told: the run cannot be rebuilt"]);
 }
 
+/// The line and column of the workflow file at which `what` begins.
+fn place(folder: &Folder, what: &str) -> String {
+    let text = folder.read("workflow.yaml");
+    let (line, column) = text
+        .lines()
+        .enumerate()
+        .find_map(|(line, text)| text.find(what).map(|at| (line + 1, at + 1)))
+        .unwrap();
+    format!("{line}:{column}")
+}
+
 #[test]
 fn a_step_that_nobody_could_approve_stops_a_run_before_it_starts() {
     let (folder, ..) = trip("nobody");
@@ -180,8 +191,21 @@ fn a_step_that_nobody_could_approve_stops_a_run_before_it_starts() {
         "by: [\"role:nosuch\"], message: \"Go?\"",
     );
     let refused = folder.cog(&["run", "workflow.yaml"]).ends(2);
-    refused.says(&["`sign` asks 1 of role:nosuch", "nobody could ever", "role:finance"]);
-    folder.change("workflow.yaml", "role:nosuch", "user:operator");
+    // The place is that of the name, and the role that was likely meant is named.
+    let refused = refused.says(&["`sign` asks 1 of role:nosuch", "nobody could", "role:finance"]);
+    refused.says(&[&format!("workflow.yaml:{}: the step", place(&folder, "\"role:nosuch"))]);
+    folder.change("workflow.yaml", "role:nosuch", "role:finence");
+    let refused = folder.cog(&["run", "workflow.yaml"]).ends(2);
+    refused.says(&["1 of role:finence", "did you mean role:finance?"]);
+    // Where there are too few of those who are known, it is that of the count.
+    folder.change("workflow.yaml", "[\"role:finence\"]", "[\"role:finance\"], count: 99");
+    let refused = folder.cog(&["run", "workflow.yaml"]).ends(2);
+    refused.says(&[&format!("workflow.yaml:{}: the step", place(&folder, "99"))]);
+    folder.change(
+        "workflow.yaml",
+        "role:finance\"], count: 99, message: \"Go",
+        "user:operator\"], message: \"Go",
+    );
     std::fs::remove_dir_all(folder.path("out")).unwrap();
     let refused = folder.cog(&["run", "workflow.yaml"]).ends(4);
     refused.says(&["approval.nobody", "besides those who asked or began the run"]);

@@ -115,10 +115,11 @@ impl Canon {
         self.facts.is_member(who, group)
     }
 
-    /// The roles of the facts, as `role:name`, in order.
+    /// What to do about groups in which there are too few people: the role that was meant, or
+    /// those that there are.
     #[must_use]
-    pub fn roles(&self) -> Vec<String> {
-        self.facts.roles()
+    pub fn whom(&self, groups: &[String]) -> String {
+        self.facts.whom(groups)
     }
 
     /// Every person in `group`, as `user:name`, in order.

@@ -376,6 +376,11 @@ impl Risk {
 pub struct Approve {
     /// Who may answer: `role:name` or `user:name`.
     pub by: Vec<String>,
+    /// The byte of the file at which each of them stands, in the same order:
+    /// [`Position::of`](crate::Position::of) says which line that is.
+    pub by_at: Vec<usize>,
+    /// The byte at which it stands how many must agree, or who, where that is not said.
+    pub count_at: usize,
     /// How many of them must agree.
     pub count: u32,
     /// What they are asked.

@@ -14,6 +14,14 @@ pub struct Position {
     pub column: u32,
 }
 
+impl Position {
+    /// The place of a byte in the text of a file; its end when it has fewer bytes.
+    #[must_use]
+    pub fn of(text: &str, byte: usize) -> Self {
+        Source::new("", text).locate(byte).0
+    }
+}
+
 /// One error: where, what, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {

@@ -134,7 +134,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     };
     let canon = bound.canon.as_deref();
     if let (Input::Start(start), Some(file)) = (&plan.input, &args.file) {
-        nobody::check(&start.flow, &file.display().to_string(), canon)?;
+        nobody::check(&start.flow, &start.source, &file.display().to_string(), canon)?;
     }
     if let Some(ending) = &plan.ending {
         ending.admit(&home, &mut engine(&home, true)?)?;

@@ -23,9 +23,12 @@ impl Reader<'_, '_> {
     pub(super) fn approve(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Approve> {
         let fields = Fields::open(node, &APPROVE, self.reports)?;
         let by_node = fields.get("by")?;
-        let mut by = Vec::new();
+        let (mut by, mut by_at) = (Vec::new(), Vec::new());
         for item in fields::list(by_node, "by", self.reports) {
-            by.extend(self.approver(item));
+            if let Some(approver) = self.approver(item) {
+                by.push(approver);
+                by_at.push(item.at);
+            }
         }
         let message = self.text_template(fields.get("message")?, "message", scope);
         let count = fields
@@ -45,7 +48,8 @@ impl Reader<'_, '_> {
             fields::integer(node, "expires_minutes", (1, most), self.reports)
         });
         let expires_ms = minutes.unwrap_or(DAY_MINUTES).saturating_mul(60_000);
-        Some(Approve { by, count, message, expires_ms })
+        let count_at = fields.get("count").unwrap_or(by_node).at;
+        Some(Approve { by, by_at, count_at, count, message, expires_ms })
     }
 
     fn approver(&mut self, node: &Node) -> Option<String> {

@@ -3,35 +3,46 @@
 use std::collections::BTreeSet;
 
 use cog_canon::Canon;
-use cog_flow::{Approve, Block, Body, Flow, Handler};
+use cog_flow::{Approve, Block, Body, Flow, Handler, Position};
 
 use crate::failure::{Exit, Failure};
 
 /// Refuse a workflow with an `approve` step for which the canon knows too few people.
 ///
 /// # Errors
-/// Names the step, whom it asks, and the roles that there are.
-pub(super) fn check(flow: &Flow, file: &str, canon: Option<&Canon>) -> anyhow::Result<()> {
+/// Names the place, the step, whom it asks, and the role that may have been meant.
+pub(super) fn check(
+    flow: &Flow,
+    source: &str,
+    file: &str,
+    canon: Option<&Canon>,
+) -> anyhow::Result<()> {
     let Some(canon) = canon else { return Ok(()) };
     let mut questions = Vec::new();
     gather(&flow.steps, &mut questions);
     flow.undo.steps.iter().for_each(|block| gather(block, &mut questions));
-    for (step, Approve { by, count, .. }) in questions {
+    for (step, Approve { by, by_at, count_at, count, .. }) in questions {
         let people: BTreeSet<String> = by.iter().flat_map(|group| canon.people(group)).collect();
         let have = people.len();
         if have as u64 >= u64::from(*count) {
             continue;
         }
+        // A name that means nobody is likely a misspelt one: that is the place to look at.
+        let nobody = by.iter().zip(by_at).find(|(group, _)| canon.people(group).is_empty());
+        let (groups, at) = match nobody {
+            Some((group, at)) => (vec![group.clone()], at),
+            None => (by.clone(), count_at),
+        };
+        let at = Position::of(source, *at);
         let message = format!(
-            "{file}: the step `{step}` asks {count} of {}, and the canon of `{}` knows {have} such \
-             people: nobody could ever approve it",
+            "{file}:{}:{}: the step `{step}` asks {count} of {}, and the canon of `{}` knows {have} \
+             such people: nobody could ever approve it",
+            at.line,
+            at.column,
             by.join(" or "),
             canon.domain(),
         );
-        let roles = canon.roles();
-        let roles = if roles.is_empty() { "none".to_owned() } else { roles.join(", ") };
-        let advice = format!("name somebody who is in its facts; its roles are: {roles}");
-        return Err(Failure::advise(Exit::BadInput, message, advice));
+        return Err(Failure::advise(Exit::BadInput, message, canon.whom(&groups)));
     }
     Ok(())
 }
