@@ -1,6 +1,10 @@
 //! Where the roots of a workflow stand: where the canon says, and never over the ledger.
 
-use crate::program::Folder;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Command;
+
+use crate::program::{Answer, Folder};
 
 const PAYMENT: &str = "
 name: rebound
@@ -67,4 +71,71 @@ fn no_command_writes_over_the_ledger_or_its_keys() {
     }
     assert_eq!(folder.snapshot("data/keys"), before);
     folder.holds();
+}
+
+/// The program behind a mount of `from` at `to`, in a namespace of its own.
+fn behind_a_mount(folder: &Folder, from: &str, to: &str, arguments: &[&str]) -> Answer {
+    let whole = ["-Urm", "sh", "-c", "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"", "sh"];
+    let cog = folder.command(arguments);
+    let mut command = Command::new("unshare");
+    command.args(whole).arg(folder.path(from)).arg(folder.path(to));
+    command.arg(cog.get_program()).args(cog.get_args()).current_dir(folder.path("."));
+    command.envs(cog.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Answer::of(command.output().unwrap())
+}
+
+#[test]
+fn a_mount_leads_no_root_to_the_data_folder() {
+    let mounts = [("data", "out"), ("data/keys", "out"), ("data", "out/in"), (".", "out")];
+    for (name, (from, to)) in ["same", "keys", "below", "above"].into_iter().zip(mounts) {
+        let folder = rebound(&format!("root-mount-{name}"), "./out");
+        folder.cog(&["run", "workflow.yaml"]).ends(8);
+        std::fs::create_dir_all(folder.path(to)).unwrap();
+        let before = folder.snapshot("data/keys");
+        let refused = behind_a_mount(&folder, from, to, &["run", "rebound.yaml"]);
+        refused.ends(4).says(&["no effect may reach the ledger", "mount"]);
+        assert_eq!(folder.snapshot("data/keys"), before);
+        folder.holds();
+    }
+    let folder = Folder::example("root-mount-else", "01-quickstart");
+    folder.write("look.yaml", &LOOK.replace("PLACE", "./here").replace("FILE", "a.txt"));
+    folder.write("other/a.txt", "a");
+    std::fs::create_dir_all(folder.path("here")).unwrap();
+    behind_a_mount(&folder, "other", "here", &["run", "look.yaml"]).ends(0);
+}
+
+const LOOK: &str = "
+name: look
+domain: accounts-payable
+roots: { invoices: { path: PLACE, access: read } }
+steps:
+  - id: look
+    as: agent:clerk
+    uses: file.read
+    with: { root: invoices, path: FILE }
+";
+
+#[test]
+fn the_kernels_own_files_are_no_files_of_a_root() {
+    let folder = Folder::example("root-kernel", "01-quickstart");
+    let look = |place: &str, file: &str| {
+        folder.write("look.yaml", &LOOK.replace("PLACE", place).replace("FILE", file));
+        folder.cog(&["run", "look.yaml"])
+    };
+    look("/proc/self", "environ").ends(2).says(&["of the kernel's own file systems"]);
+    look("/sys", "kernel").ends(2).says(&["of the kernel's own file systems"]);
+    look("/etc", "hostname").ends(0);
+}
+
+#[test]
+fn a_folder_whose_name_is_no_text_is_refused_before_anything_is_done() {
+    let folder = Folder::example("root-bytes", "01-quickstart");
+    let name = OsStr::from_bytes(b"dir\xFE");
+    let odd = folder.path(".").join(name);
+    std::fs::create_dir(&odd).unwrap();
+    std::fs::copy(folder.path("workflow.yaml"), odd.join("workflow.yaml")).unwrap();
+    let mut command = folder.command(&["run"]);
+    command.arg(odd.join("workflow.yaml")).args(["--canon", "canon"]);
+    Answer::of(command.output().unwrap()).ends(2).says(&["not UTF-8", "move it"]);
+    assert_eq!(std::fs::read_dir(&odd).unwrap().count(), 1);
 }

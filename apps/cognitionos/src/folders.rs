@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program's edge looks at real folders")]
 
+mod sameness;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,7 @@ use cog_canon::{Canon, Standing};
 use cog_effect_file::RootBinding;
 use cog_gate::snapshot::Folder;
 
+use self::sameness::{Shared, shared};
 use crate::failure::{Exit, Failure};
 
 /// The folder without symbolic links and `..`, also if its last parts are yet to be made.
@@ -28,6 +31,18 @@ pub(crate) fn real(path: &Path) -> PathBuf {
     }
 }
 
+/// The folder as the ledger keeps it: a text, so that it is found again.
+pub(crate) fn on_record(path: &Path) -> Result<String, anyhow::Error> {
+    let advice = "move it to a folder whose name is UTF-8";
+    path.to_str().map(str::to_owned).ok_or_else(|| {
+        let message = format!(
+            "the name of the folder {} is not UTF-8, and the ledger keeps places as text",
+            path.display()
+        );
+        Failure::advise(Exit::BadInput, message, advice)
+    })
+}
+
 /// Whether a folder stands at this very path, and not behind a link.
 pub(crate) fn is_there(path: &Path) -> bool {
     path.is_dir() && real(path) == path
@@ -37,10 +52,13 @@ pub(crate) fn is_there(path: &Path) -> bool {
 /// keys is not within the reach of an effect, whatever a workflow or a canon says.
 pub(crate) fn keep_apart(name: &str, root: &Path, data: &Path) -> Result<(), anyhow::Error> {
     let (root, data) = (real(root), real(data));
-    if !root.starts_with(&data) && !data.starts_with(&root) {
-        return Ok(());
-    }
-    let how = if root.starts_with(&data) { "stands in" } else { "holds" };
+    let how = match shared(&root, &data) {
+        _ if root.starts_with(&data) => "stands in",
+        _ if data.starts_with(&root) => "holds",
+        Some(Shared::StandsIn) => "is mounted from",
+        Some(Shared::Holds) => "holds, by a mount,",
+        None => return Ok(()),
+    };
     Err(Failure::advise(
         Exit::Refused,
         format!(

@@ -82,7 +82,13 @@ fn with(
         if matches!(error, BindError::Moved { .. }) {
             return Failure::advise(Exit::Refused, message, format!("{PUT_BACK} {run}"));
         }
-        Failure::advise(Exit::BadInput, message, MAKE_IT)
+        let advice = match error {
+            BindError::OfTheKernel { .. } => "give the root a folder with files of yours",
+            BindError::Open { .. } | BindError::Moved { .. } | BindError::UnsupportedKernel => {
+                MAKE_IT
+            }
+        };
+        Failure::advise(Exit::BadInput, message, advice)
     })?;
     let hosts = canon.map(|canon| canon.settings().hosts.clone()).unwrap_or_default();
     let process = ProcessAdapter::new(program()?);

@@ -17,7 +17,9 @@ pub(crate) fn from_errno(tried: &str, errno: Errno) -> Failure {
         Errno::LOOP => ("file.escapes_root", "symbolic links are not followed"),
         Errno::XDEV => ("file.escapes_root", "the path leaves its root"),
         Errno::ISDIR => ("file.not_a_file", "it is a folder"),
-        Errno::NXIO | Errno::NODEV => ("file.not_a_file", "it is a device or a pipe"),
+        Errno::NXIO | Errno::NODEV => {
+            ("file.not_a_file", "it is a device, a pipe or of the kernel")
+        }
         Errno::NOSPC | Errno::DQUOT => ("file.no_space", "there is no space left"),
         Errno::FBIG => ("file.too_large", "the file system takes no file of this size"),
         Errno::NAMETOOLONG | Errno::ILSEQ => {

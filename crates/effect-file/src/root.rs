@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use cog_gate::Failure;
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat2};
+use rustix::fs::{
+    CWD, FileType, FsWord, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, Stat, fstat, fstatfs,
+    mkdirat, openat2,
+};
 use rustix::io::Errno;
 
 use crate::error::{from_errno, retry};
@@ -14,6 +17,21 @@ const NO_LINKS: ResolveFlags = ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_
 const BENEATH: ResolveFlags = NO_LINKS.union(ResolveFlags::BENEATH);
 /// Nothing that is opened may block, become a terminal or be inherited.
 const CAREFUL: OFlags = OFlags::CLOEXEC.union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
+
+/// File systems that show and steer the kernel and its processes, this one with its keys among
+/// them, and hold no files of anybody (`statfs(2)`): proc, sysfs, debugfs, tracefs, securityfs,
+/// both kinds of cgroup, bpf, terminals.
+const OF_THE_KERNEL: [FsWord; 9] = [
+    PROC_SUPER_MAGIC,
+    0x6265_6572,
+    0x6462_6720,
+    0x7472_6163,
+    0x7363_6673,
+    0x0027_E0EB,
+    0x6367_7270,
+    0xCAFE_4A11,
+    0x0000_1CD1,
+];
 
 /// A folder that the operator lends to a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +67,14 @@ pub enum BindError {
         /// The folder.
         path: PathBuf,
     },
+    /// It shows the kernel and its processes and holds no files.
+    #[error("the folder {path:?} of root `{root}` is of the kernel's own file systems")]
+    OfTheKernel {
+        /// The root's name.
+        root: String,
+        /// The folder.
+        path: PathBuf,
+    },
     /// The kernel cannot confine paths to a folder (`openat2`, Linux 5.6), or a filter
     /// forbids the call. Files are not touched without it.
     #[error("this kernel or its container forbids openat2, which keeps paths inside a root")]
@@ -62,7 +88,7 @@ impl BindError {
         match self {
             Self::UnsupportedKernel => "file.unsupported_kernel",
             Self::Moved { .. } => "file.root_moved",
-            Self::Open { .. } => "file.bad_root",
+            Self::Open { .. } | Self::OfTheKernel { .. } => "file.bad_root",
         }
     }
 }
@@ -80,6 +106,7 @@ impl Root {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL;
         let (root, path) = (name.to_owned(), binding.path.clone());
         match open_real(&path, flags, binding.create) {
+            Ok(folder) if is_of_the_kernel(&folder) => Err(BindError::OfTheKernel { root, path }),
             Ok(folder) => Ok(Self { name: root, folder, write: binding.write }),
             // The first call tells whether the kernel can do it at all; a container's filter
             // answers EPERM where an old kernel answers ENOSYS.
@@ -133,8 +160,13 @@ impl Root {
 
     // Without O_NOFOLLOW: with it, O_PATH would open a link itself instead of refusing it.
     fn resolve(&self, place: &Place, flags: OFlags) -> Result<OwnedFd, Errno> {
-        retry(|| openat2(&self.folder, place.text(), flags, Mode::empty(), BENEATH))
+        let found = retry(|| openat2(&self.folder, place.text(), flags, Mode::empty(), BENEATH))?;
+        if is_of_the_kernel(&found) { Err(Errno::NXIO) } else { Ok(found) }
     }
+}
+
+fn is_of_the_kernel(file: &OwnedFd) -> bool {
+    fstatfs(file).map_or(true, |it| OF_THE_KERNEL.contains(&it.f_type))
 }
 
 /// What kind of thing a status describes.

@@ -232,7 +232,7 @@ pub(crate) fn prepare(
         folders::keep_apart(&root.name, &path, &common.data)?;
         let write = root.access == cog_flow::Access::Write;
         access.insert(root.name.clone(), if write { Access::Write } else { Access::Read });
-        places.insert(root.name.clone(), path.display().to_string());
+        places.insert(root.name.clone(), folders::on_record(&path)?);
         roots.insert(root.name, RootBinding { path, write, create: root.create });
     }
     let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
@@ -244,7 +244,7 @@ pub(crate) fn prepare(
         inputs,
         roots: access,
         places,
-        base: folders::real(&base).display().to_string(),
+        base: folders::on_record(&folders::real(&base))?,
         initiator: actor.clone(),
         environment: args.environment.clone(),
     };

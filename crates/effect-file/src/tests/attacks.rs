@@ -234,3 +234,14 @@ fn a_root_that_is_missing_or_no_folder_cannot_be_bound() {
     assert!(open(bench.outside("secret.txt"), false).starts_with("could not open the folder"));
     assert!(open(bench.outside("secret.txt/x"), true).starts_with("could not open the folder"));
 }
+
+#[test]
+fn what_the_kernel_shows_is_no_file_wherever_it_is_mounted() {
+    let root = Root::open("all", &binding(Path::new("/"), false)).unwrap();
+    for path in ["proc/version", "proc/1/comm", "sys/kernel"] {
+        let read = read_inside(&root, path);
+        assert_eq!(code(read), "file.not_a_file", "{path}");
+    }
+    let of_kernel = Root::open("proc", &binding(Path::new("/proc/1"), false)).unwrap_err();
+    assert_eq!(of_kernel.code(), "file.bad_root");
+}
