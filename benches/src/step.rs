@@ -191,6 +191,7 @@ impl<'a> Watch<'a> {
             | What::NotCounted { .. }
             | What::Fell { .. }
             | What::Sleeping { .. }
+            | What::Begun { .. }
             | What::Listening { .. }
             | What::Signalled { .. }
             | What::NotTaken { .. }

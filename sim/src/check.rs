@@ -80,15 +80,14 @@ impl World {
 
     fn every_run_is_sealed(&self, log: &KeptLog) -> Result<(), Broken> {
         let sessions = sessions(log);
-        for start in &self.scenario.all {
-            let records = sessions.get(&start.run);
-            let records = records.ok_or_else(|| self.broken("a run was lost"))?;
+        if !self.scenario.all.iter().all(|start| sessions.contains_key(&start.run)) {
+            return Err(self.broken("a run was lost"));
+        }
+        for (run, records) in sessions {
             let seals = records.iter().filter(|it| it.entry.kind() == Kind::SessionSealed).count();
             let last = records.last().map(|it| it.entry.kind());
             if seals != 1 || last != Some(Kind::SessionSealed) {
-                return Err(
-                    self.broken(&format!("{} ends with {last:?}, {seals} seals", start.run))
-                );
+                return Err(self.broken(&format!("{run} ends with {last:?}, {seals} seals")));
             }
         }
         Ok(())

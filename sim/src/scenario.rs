@@ -8,11 +8,11 @@ use cog_base::entropy::SeededEntropy;
 use cog_base::id::RunId;
 use cog_canon::{Canon, Source};
 use cog_engine::Start;
-use cog_flow::Flow;
+use cog_flow::{Flow, Opened};
 use cog_gate::snapshot::Access;
 
 /// The flows that worlds draw from, by file name.
-pub const FLOWS: [(&str, &str); 7] = [
+pub const FLOWS: [(&str, &str); 8] = [
     ("chain.yaml", include_str!("../flows/chain.yaml")),
     ("fan-out.yaml", include_str!("../flows/fan-out.yaml")),
     ("approval.yaml", include_str!("../flows/approval.yaml")),
@@ -20,6 +20,13 @@ pub const FLOWS: [(&str, &str); 7] = [
     ("shared.yaml", include_str!("../flows/shared.yaml")),
     ("saga.yaml", include_str!("../flows/saga.yaml")),
     ("signals.yaml", include_str!("../flows/signals.yaml")),
+    ("family.yaml", include_str!("../flows/family.yaml")),
+];
+
+/// The flows that those run.
+const CHILDREN: [(&str, &str); 2] = [
+    ("member.yaml", include_str!("../flows/member.yaml")),
+    ("chain.yaml", include_str!("../flows/chain.yaml")),
 ];
 
 const CANON: [(&str, &str); 4] = [
@@ -52,10 +59,18 @@ impl Kit {
         let files = CANON.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
         let canon = Canon::load(&Source::new(files)).expect("the simulation's canon loads");
         let flows = FLOWS.map(|(name, text)| {
-            (text, Arc::new(cog_flow::parse(text, name).expect("the simulation's flows parse")))
+            let flow = cog_flow::parse(text, name).expect("the simulation's flows parse");
+            let flow = flow.with_children(name, &mut open).expect("and those that they run");
+            (text, Arc::new(flow))
         });
         Self { canon: Arc::new(canon), flows: flows.into() }
     }
+}
+
+/// Opens a flow that another runs.
+fn open(_: &str, name: &str) -> Result<Opened, String> {
+    let found = CHILDREN.iter().find(|(known, _)| *known == name).ok_or("there is none")?;
+    Ok(Opened { id: name.to_owned(), file: name.to_owned(), text: found.1.to_owned() })
 }
 
 impl Scenario {

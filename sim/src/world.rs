@@ -8,7 +8,9 @@ use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
 use cog_base::json::parse;
 use cog_base::{Clock, Timestamp, Value};
-use cog_engine::{Engine, Input, Notice, Output, Record, Resumption, Sent, Settings, Timer, What};
+use cog_engine::{
+    Engine, Input, Notice, Output, Parent, Placed, Record, Resumption, Sent, Settings, Timer, What,
+};
 use cog_flow::Signal;
 use cog_gate::snapshot::TenantStatus;
 use cog_gate::{Actor, AnyEffect, Cleared, Lapse};
@@ -99,6 +101,7 @@ enum Event {
     Answer { run: RunId, approval: ApprovalId },
     Signal { run: RunId, name: String },
     Unpause { run: RunId },
+    Place { place: Box<cog_engine::Place> },
 }
 
 /// The simulated program and its surroundings.
@@ -116,6 +119,8 @@ pub struct World {
     commits: VecDeque<(u64, Vec<(TenantId, Draft)>)>,
     under_way: Vec<Event>,
     to_start: Vec<cog_engine::Start>,
+    /// Runs that runs began.
+    born: Vec<RunId>,
     pub(crate) counts: Summary,
     /// By how much the clock was set back, all in all.
     pub(crate) clock_back_ms: u64,
@@ -165,6 +170,7 @@ impl World {
             commits: VecDeque::new(),
             under_way: Vec::new(),
             to_start,
+            born: Vec::new(),
             counts,
             clock_back_ms: 0,
             lives: 1,
@@ -273,20 +279,24 @@ impl World {
 
     /// Somebody holds one of the runs, if it is open.
     fn pause(&mut self) -> Result<(), Broken> {
-        let place = self.dice.below(self.scenario.all.len() as u64);
-        let start = usize::try_from(place).ok().and_then(|place| self.scenario.all.get(place));
-        let Some(run) = start.map(|start| start.run) else { return Ok(()) };
+        let Some(run) = self.some_run() else { return Ok(()) };
         let who = self.somebody()?;
         self.handle(Input::Pause { run, who, reason: "not now".to_owned() })
     }
 
     /// Somebody ends one of the runs, if it is open.
     fn cancel(&mut self) -> Result<(), Broken> {
-        let place = self.dice.below(self.scenario.all.len() as u64);
-        let start = usize::try_from(place).ok().and_then(|place| self.scenario.all.get(place));
-        let Some(run) = start.map(|start| start.run) else { return Ok(()) };
+        let Some(run) = self.some_run() else { return Ok(()) };
         let who = self.somebody()?;
         self.handle(Input::Cancel { run, who, reason: "not any more".to_owned() })
+    }
+
+    /// One of the runs, those that runs began among them.
+    fn some_run(&mut self) -> Option<RunId> {
+        let all = self.scenario.all.iter().map(|start| start.run).chain(self.born.iter().copied());
+        let all: Vec<_> = all.collect();
+        let place = usize::try_from(self.dice.below(all.len() as u64)).ok()?;
+        all.get(place).copied()
     }
 
     /// Who wants to end a run: one time in two somebody who may not.
@@ -322,6 +332,11 @@ impl World {
                 Ok(())
             }
             Event::Signal { run, name } => self.signal(run, name),
+            Event::Place { place } => {
+                let placed = Placed { base: String::new(), places: BTreeMap::new() };
+                let (parent, run) = (place.parent, place.run);
+                self.handle(Input::Placed { parent, run, placed: Ok(placed) })
+            }
         }
     }
 
@@ -403,13 +418,14 @@ impl World {
                 Output::Probe { run, receipt, effect } => {
                     self.under_way.push(Event::Probe { run, receipt, effect });
                 }
+                Output::Place(place) => self.under_way.push(Event::Place { place }),
                 Output::Arm { timer, ms } => {
                     let at = self.clock.now().plus_ms(ms);
                     self.under_way.push(Event::Timer { at, timer });
                 }
                 Output::Notice(Notice {
                     run,
-                    what: What::Parked { approvals, signals, paused },
+                    what: What::Parked { approvals, signals, paused, .. },
                 }) => {
                     self.under_way.extend(paused.map(|_| Event::Unpause { run }));
                     let answers = approvals.into_iter();
@@ -420,6 +436,9 @@ impl World {
                             Event::Signal { run, name }
                         }));
                     }
+                }
+                Output::Notice(Notice { what: What::Begun { child, .. }, .. }) => {
+                    self.born.push(child);
                 }
                 Output::Notice(_) => {}
             }
@@ -456,13 +475,17 @@ impl World {
         let again: Vec<_> = lost.filter(|start| !waiting.contains(&start.run)).cloned().collect();
         self.to_start.extend(again);
         sessions.values().for_each(|records| self.engine.claim(records));
-        for records in sessions.into_values() {
-            let sealed = records.iter().any(|it| it.entry.kind() == Kind::SessionSealed);
-            if !sealed {
-                let is_ended = self.one_in(self.faults.cancel / 10);
+        for mut tree in trees(sessions) {
+            let is_sealed = |records: &Vec<Record>| {
+                records.iter().any(|it| it.entry.kind() == Kind::SessionSealed)
+            };
+            if !tree.iter().all(is_sealed) {
+                let records = tree.remove(0);
+                let is_ended = self.one_in(self.faults.cancel / 10) && !is_sealed(&records);
                 let who = self.somebody()?;
                 let cancel = is_ended.then(|| (who, "not any more".to_owned()));
-                self.handle(Input::Resume(Box::new(Resumption { records, cancel })))?;
+                let resumption = Resumption { records, kin: tree, cancel };
+                self.handle(Input::Resume(Box::new(resumption)))?;
             }
         }
         Ok(())
@@ -484,6 +507,25 @@ pub(crate) fn sessions(log: &KeptLog) -> BTreeMap<RunId, Vec<Record>> {
         sessions.entry(session).or_default().push(record);
     }
     sessions
+}
+
+/// The runs with those that they began, each behind the one that began it.
+fn trees(sessions: BTreeMap<RunId, Vec<Record>>) -> Vec<Vec<Vec<Record>>> {
+    let mut all: Vec<_> = sessions.into_iter().collect();
+    all.sort_by_key(|(_, records)| records.first().map(|first| first.entry.seq()));
+    let mut trees: Vec<(Vec<RunId>, Vec<Vec<Record>>)> = Vec::new();
+    for (run, records) in all {
+        let parent = records.first().and_then(|first| Parent::of(&first.entry));
+        let above = parent.and_then(|it| trees.iter_mut().find(|(runs, _)| runs.contains(&it.run)));
+        match above {
+            Some((runs, tree)) => {
+                runs.push(run);
+                tree.push(records);
+            }
+            None => trees.push((vec![run], vec![records])),
+        }
+    }
+    trees.into_iter().map(|(_, tree)| tree).collect()
 }
 
 fn engine(tenant: TenantId, clock: &SimClock, seed: u64) -> Engine {

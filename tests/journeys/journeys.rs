@@ -16,6 +16,7 @@
 
 mod approvals;
 mod canon;
+mod children;
 mod codes;
 mod control;
 mod damage;

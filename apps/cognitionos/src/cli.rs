@@ -138,7 +138,7 @@ Examples:
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
   cognitionos run workflow.yaml --input folder=./inbox

@@ -62,17 +62,18 @@ impl Way<'_> {
     pub(crate) fn live(&self, run: cog_base::id::RunId) -> Option<&Live> {
         match self {
             Self::Own(_) | Self::Owner(_) => None,
-            Self::Running(_, live) => (live.run == run).then_some(*live),
+            Self::Running(_, live) => live.has(run).then_some(*live),
         }
     }
 
-    /// Append what was decided about a run that is not under way here; gives the entry's number.
-    pub(crate) fn append(&self, draft: cog_ledger::Draft) -> anyhow::Result<u64> {
+    /// Append what was decided about a run that is not under way here, and about those that it
+    /// began; gives the number of the first entry.
+    pub(crate) fn append(&self, drafts: Vec<cog_ledger::Draft>) -> anyhow::Result<u64> {
         let entries = match self {
-            Self::Own(home) => home.append(vec![draft])?,
+            Self::Own(home) => home.append(drafts)?,
             // A node records what it is asked for by itself.
-            Self::Owner(owner) => owner.home().append(vec![draft])?,
-            Self::Running(home, live) => live.append(home.tenant, draft)?,
+            Self::Owner(owner) => owner.home().append(drafts)?,
+            Self::Running(home, live) => live.append(home.tenant, drafts)?,
         };
         Ok(entries.first().map_or(0, |entry| entry.seq()))
     }

@@ -4,7 +4,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program's edge: waits are real here")]
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cog_base::id::{ReceiptId, RunId};
@@ -13,7 +14,7 @@ use cog_effect_http::HttpAdapter;
 use cog_effect_model::ModelAdapter;
 use cog_effect_process::ProcessAdapter;
 use cog_engine::driver::{Append, Reply};
-use cog_engine::{Hands, Inbox, Input, Ledger};
+use cog_engine::{Hands, Inbox, Input, Ledger, Place, Placed};
 use cog_gate::{Adapter, AnyCleared, AnyEffect, Cleared, Found, Lapse, Performed};
 use cog_ledger::Draft;
 use cog_store::{Committer, Submission};
@@ -28,16 +29,30 @@ pub(crate) struct Adapters {
     pub(crate) model: ModelAdapter,
 }
 
-/// Adapters on a runtime.
+/// Makes the adapters of a run that another begins.
+pub(crate) type Binder = Box<dyn Fn(&Place) -> Result<(Placed, Adapters), String> + Send>;
+
+/// Adapters on a runtime, for each run its own.
 pub(crate) struct Workers {
     runtime: Runtime,
-    adapters: Arc<Adapters>,
+    bound: Mutex<HashMap<RunId, Arc<Adapters>>>,
+    binder: Binder,
 }
 
 impl Workers {
-    pub(crate) fn new(adapters: Adapters) -> std::io::Result<Self> {
+    pub(crate) fn new(binder: Binder) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        Ok(Self { runtime, adapters: Arc::new(adapters) })
+        Ok(Self { runtime, bound: Mutex::default(), binder })
+    }
+
+    /// From now on these perform the effects of a run.
+    pub(crate) fn bind(&self, run: RunId, adapters: Adapters) {
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        bound.insert(run, Arc::new(adapters));
+    }
+
+    fn of(&self, run: RunId) -> Option<Arc<Adapters>> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned()
     }
 
     /// Where other tasks of this process run.
@@ -89,17 +104,36 @@ impl Adapters {
 impl Hands for Workers {
     fn perform(
         &self,
-        _run: RunId,
+        run: RunId,
         cleared: Cleared<AnyEffect>,
         timeout_ms: Option<u64>,
         inbox: Inbox,
     ) {
-        perform(self.runtime.handle(), Arc::clone(&self.adapters), cleared, timeout_ms, inbox);
+        match self.of(run) {
+            Some(adapters) => perform(self.runtime.handle(), adapters, cleared, timeout_ms, inbox),
+            None => {
+                let lost = cleared.counterfoil().lost(Lapse::Gone);
+                inbox.send(Input::Performed(Box::new(lost)));
+            }
+        }
     }
 
     fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox) {
-        let adapters = Arc::clone(&self.adapters);
-        probe(self.runtime.handle(), adapters, (run, receipt), effect, inbox);
+        match self.of(run) {
+            Some(adapters) => {
+                probe(self.runtime.handle(), adapters, (run, receipt), effect, inbox);
+            }
+            None => inbox.send(Input::Probed { run, receipt, found: Found::CannotTell }),
+        }
+    }
+
+    fn place(&self, place: Place, inbox: Inbox) {
+        let Place { parent, run, .. } = place;
+        let placed = (self.binder)(&place).map(|(placed, adapters)| {
+            self.bind(run, adapters);
+            placed
+        });
+        inbox.send(Input::Placed { parent, run, placed });
     }
 }
 

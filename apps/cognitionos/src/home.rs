@@ -293,7 +293,7 @@ impl Home {
     }
 
     /// Refuse records of which a body is missing that no entry accounts for.
-    fn complete(&self, records: &[Record]) -> anyhow::Result<()> {
+    pub(crate) fn complete(&self, records: &[Record]) -> anyhow::Result<()> {
         let is_absent = |it: &&Record| it.body.is_none() && it.entry.commit().is_some();
         let mut absent = records.iter().filter(is_absent).peekable();
         if absent.peek().is_none() {

@@ -70,6 +70,8 @@ impl Counts {
                 | Kind::Signal
                 | Kind::SessionPaused
                 | Kind::SessionUnpaused
+                | Kind::ChildStarted
+                | Kind::ChildEnded
                 | Kind::SessionSealed
                 | Kind::BodiesErased
                 | Kind::SegmentPruned => {}
@@ -147,6 +149,7 @@ impl<'a> View<'a> {
             | What::Waiting { .. }
             | What::Fell { .. }
             | What::Sleeping { .. }
+            | What::Begun { .. }
             | What::Retried { .. }
             | What::Planned { .. }
             | What::Listening { .. }
@@ -215,6 +218,9 @@ impl<'a> View<'a> {
             What::Sleeping { step, ms } => {
                 vec![self.line(Tone::Faint, "sleep", step, &lasting(*ms), "")]
             }
+            What::Begun { step, child, workflow } => {
+                vec![self.line(Tone::Strong, "run", step, workflow, &child.to_string())]
+            }
             What::Listening { .. }
             | What::Signalled { .. }
             | What::Held { .. }
@@ -280,6 +286,7 @@ impl<'a> View<'a> {
             | What::Planned { .. }
             | What::Fell { .. }
             | What::Sleeping { .. }
+            | What::Begun { .. }
             | What::Parked { .. }
             | What::Sealed(_)
             | What::Stopped { .. } => Vec::new(),

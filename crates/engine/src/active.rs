@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use cog_base::id::{ApprovalId, ReceiptId};
+use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Value};
 use cog_flow::{Action, Event, Flow, Retry, Signal, StepError, StepPath};
@@ -11,6 +11,7 @@ use cog_gate::decision::Need;
 use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
+use crate::children::{Child, ChildState, Parent, Placed};
 use crate::choose::Choice;
 use crate::notice::Intervention;
 use crate::signals::Sent;
@@ -22,6 +23,10 @@ pub(crate) struct Active {
     pub(crate) origin: Origin,
     pub(crate) flow: Arc<Flow>,
     pub(crate) run: cog_flow::Run,
+    /// The folder of its workflow file.
+    pub(crate) base: String,
+    /// Who began it, if a run did.
+    pub(crate) parent: Option<Parent>,
     /// Effects that the flow wants and that are not settled yet.
     pub(crate) wanted: BTreeMap<StepPath, Wanted>,
     /// Open receipts and the steps they serve.
@@ -36,6 +41,11 @@ pub(crate) struct Active {
     pub(crate) sleeping: BTreeSet<StepPath>,
     /// Steps that wait for a signal, with its name.
     pub(crate) listening: BTreeMap<StepPath, String>,
+    /// The runs that steps begin and wait for.
+    pub(crate) children: BTreeMap<StepPath, Child>,
+    /// The open runs that it began and does not wait for, and whether they go on when it is
+    /// cancelled.
+    pub(crate) detached: BTreeMap<RunId, bool>,
     /// The signals that the run took, by their ids.
     pub(crate) signals: BTreeMap<String, Signal>,
     /// Drafts on their way into the ledger.
@@ -55,6 +65,8 @@ pub(crate) struct Active {
     pub(crate) parked: bool,
     /// Somebody holds it.
     pub(crate) paused: Option<Intervention>,
+    /// The run above that was held, and this one with it.
+    pub(crate) held_with: Option<RunId>,
     /// Somebody has ended it.
     pub(crate) cancelled: Option<Intervention>,
     pub(crate) tally: Tally,
@@ -82,6 +94,8 @@ pub(crate) enum Later {
     Cancel(Actor, String),
     Signal(Box<Sent>),
     Hold(bool, Actor, String),
+    Placed(RunId, Result<Placed, String>),
+    Ended(RunId, Box<Ending>),
 }
 
 /// Something noted that is to be done.
@@ -96,7 +110,9 @@ pub(crate) enum Todo {
     Timer(StepPath, u64),
     /// Wait for a signal, for so many milliseconds or for as long as it takes.
     Listen(StepPath, Option<u64>),
-    /// Make no further attempt.
+    /// Begin a run.
+    Child(StepPath),
+    /// Make no further attempt, and end the run that was begun.
     Withdraw(StepPath),
     /// Say that a step failed by itself.
     Fell(StepPath, StepError),
@@ -134,6 +150,8 @@ pub struct Waits {
     pub approvals: Vec<ApprovalId>,
     /// The steps that wait for signals, with the names of those.
     pub signals: Vec<(String, String)>,
+    /// The runs that it began.
+    pub children: Vec<RunId>,
     /// Who holds it.
     pub paused: Option<Intervention>,
 }
@@ -146,12 +164,32 @@ pub(crate) struct Ending {
     pub(crate) error: Option<Value>,
 }
 
+impl Ending {
+    /// As the body of a seal has it: `{output, error}`.
+    pub(crate) fn to_value(&self) -> Value {
+        let mut body = Map::from([("output".into(), self.output.clone())]);
+        if let Some(error) = &self.error {
+            body.insert("error".into(), error.clone());
+        }
+        Value::Map(body)
+    }
+
+    pub(crate) fn read(status: &str, body: &Value) -> Self {
+        let output = body.get("output").cloned().unwrap_or(Value::Null);
+        Self { status: status.to_owned(), output, error: body.get("error").cloned() }
+    }
+}
+
 impl Active {
     pub(crate) fn new(origin: Origin, flow: Arc<Flow>, run: cog_flow::Run) -> Self {
         Self {
             origin,
             flow,
             run,
+            base: String::new(),
+            parent: None,
+            children: BTreeMap::new(),
+            detached: BTreeMap::new(),
             wanted: BTreeMap::new(),
             open: BTreeMap::new(),
             asks: BTreeMap::new(),
@@ -169,6 +207,7 @@ impl Active {
             sealing: false,
             parked: false,
             paused: None,
+            held_with: None,
             cancelled: None,
             tally: Tally::default(),
         }
@@ -185,6 +224,10 @@ impl Active {
                 let event = self.give_up(step);
                 if let Some(wanted) = self.wanted.get_mut(step) {
                     wanted.withdrawn = true;
+                    todos.push(Todo::Withdraw(step.clone()));
+                }
+                if let Some(child) = self.children.get_mut(step) {
+                    child.withdrawn = true;
                     todos.push(Todo::Withdraw(step.clone()));
                 }
                 let actions = event.map(|event| self.run.apply(event).unwrap_or_default());
@@ -226,6 +269,12 @@ impl Active {
                 self.listening.insert(step.clone(), signal);
                 Some(Todo::Listen(step, timeout_ms))
             }
+            Action::StartRun { step, workflow, inputs, wait, outlives } => {
+                let (state, withdrawn) = (ChildState::New, false);
+                let child = Child { workflow, inputs, wait, outlives, state, withdrawn };
+                self.children.insert(step.clone(), child);
+                Some(Todo::Child(step))
+            }
             Action::Cancel { .. } => None,
             Action::Fell { step, error } => Some(Todo::Fell(step, error)),
             Action::Finish { status, output, error } => {
@@ -242,7 +291,9 @@ impl Active {
         let choices = self.choices.keys().map(|step| Todo::Choice(step.clone()));
         let unasked = self.asks.iter().filter(|(_, ask)| ask.approval.is_none());
         let questions = unasked.map(|(step, ask)| Todo::Question(step.clone(), ask.expires_ms));
-        effects.chain(choices).chain(questions).collect()
+        let unborn = self.children.iter().filter(|(_, child)| child.state == ChildState::New);
+        let children = unborn.map(|(step, _)| Todo::Child(step.clone()));
+        effects.chain(choices).chain(questions).chain(children).collect()
     }
 
     /// What the flow hears when a timer is due; nothing when nobody waits for it any more.
@@ -267,8 +318,17 @@ impl Active {
         self.sleeping.remove(step);
         self.listening.remove(step);
         self.choices.remove(step);
-        self.wanted.get(step).filter(|wanted| wanted.state != State::Open)?;
-        self.wanted.remove(step);
+        match self.children.get(step) {
+            // It is ended, and its end is waited for.
+            Some(child) if matches!(child.state, ChildState::Begun(_)) && !child.outlives => {
+                return None;
+            }
+            Some(_) => drop(self.children.remove(step)),
+            None => {
+                self.wanted.get(step).filter(|wanted| wanted.state != State::Open)?;
+                self.wanted.remove(step);
+            }
+        }
         let error = StepError {
             code: "cancelled".to_owned(),
             message: "it was given up before it began".to_owned(),
@@ -300,6 +360,7 @@ impl Active {
             || !self.open.is_empty()
             || !self.probes.is_empty()
             || !self.sleeping.is_empty()
+            || self.children.values().any(|it| matches!(it.state, ChildState::Placing(_)))
             || self.wanted.values().any(|wanted| wanted.state == State::Leased)
     }
 
@@ -316,8 +377,10 @@ impl Active {
         let approvals = self.waits_for();
         let signals = self.signals_awaited();
         let paused = self.paused.clone().filter(|_| self.is_paused());
-        let waits = !approvals.is_empty() || !signals.is_empty() || paused.is_some();
-        waits.then_some(Waits { approvals, signals, paused })
+        let children: Vec<_> = self.begun().collect();
+        let someone = !approvals.is_empty() || !signals.is_empty() || !children.is_empty();
+        let waits = someone || paused.is_some();
+        waits.then_some(Waits { approvals, signals, children, paused })
     }
 
     /// The steps that wait for a signal, each with its name.

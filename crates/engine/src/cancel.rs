@@ -54,7 +54,8 @@ impl Engine {
         let mut entry = draft(&active.origin, Kind::Evidence, None, data, None);
         entry.actor = who.as_str().to_owned();
         turn.append(active.origin.tenant, id, entry, Await::Nothing);
-        self.act(id, actions, turn)
+        self.act(id, actions, turn)?;
+        self.end_detached(id, turn)
     }
 
     /// The refusal, when `who` may not have what they wish of a run of this origin by the canon in

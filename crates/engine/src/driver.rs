@@ -12,6 +12,7 @@ use cog_base::{Clock, Timestamp};
 use cog_gate::{AnyEffect, Cleared};
 use cog_ledger::{Draft, Durable, Entry};
 
+use crate::children::Place;
 use crate::engine::{Engine, Input, Output, Timer};
 use crate::notice::Notice;
 
@@ -58,6 +59,14 @@ pub trait Hands: Send {
 
     /// Look for the traces of an effect and send [`Input::Probed`].
     fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox);
+
+    /// Find out where the folders of a run stand that another begins, bind what performs its
+    /// effects there, and send [`Input::Placed`]. Without it no run begins another.
+    fn place(&self, place: Place, inbox: Inbox) {
+        let Place { parent, run, .. } = place;
+        let placed = Err("runs are not begun by runs here".to_owned());
+        inbox.send(Input::Placed { parent, run, placed });
+    }
 }
 
 /// Where inputs for an engine are sent to.
@@ -211,6 +220,7 @@ impl Driver {
                 Output::Probe { run, receipt, effect } => {
                     self.hands.probe(run, receipt, effect, self.inbox());
                 }
+                Output::Place(place) => self.hands.place(*place, self.inbox()),
                 Output::Arm { timer, ms } => {
                     self.timers.push(Reverse((self.clock.now().plus_ms(ms), timer)));
                 }

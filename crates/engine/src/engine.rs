@@ -19,6 +19,7 @@ use cog_gate::{
 use cog_ledger::{Draft, Durable, Entry};
 
 use crate::active::{Active, Later};
+use crate::children::{Place, Placed};
 use crate::notice::{Notice, What};
 use crate::start::Start;
 
@@ -53,6 +54,16 @@ pub enum Input {
         receipt: ReceiptId,
         /// What it found.
         found: Found,
+    },
+    /// It is known where the folders of a run stand that another is to begin
+    /// ([`Output::Place`]).
+    Placed {
+        /// The run that begins it.
+        parent: RunId,
+        /// The run to be.
+        run: RunId,
+        /// Where, or why it cannot be begun.
+        placed: Result<Placed, String>,
     },
     /// A timer is due.
     Due(Timer),
@@ -132,6 +143,8 @@ pub enum Output {
         /// What was authorised.
         effect: AnyEffect,
     },
+    /// Find out where the folders of a run stand, and bind what performs its effects there.
+    Place(Box<Place>),
     /// Say when this timer is due.
     Arm {
         /// The timer.
@@ -295,6 +308,12 @@ impl Engine {
         self.runs.len()
     }
 
+    /// Whether nothing goes on in any run before somebody outside brings it on.
+    #[must_use]
+    pub fn is_still(&self) -> bool {
+        self.runs.values().all(|active| active.end.is_none() && active.waits().is_some())
+    }
+
     /// Ask for nothing new from here on: what has a receipt is performed and settled, and
     /// then nothing goes on. For an engine that is about to go: whoever waits until nothing has a
     /// receipt leaves no effect of unknown outcome to the one that resumes its runs.
@@ -322,7 +341,7 @@ impl Engine {
     pub fn handle(&mut self, input: Input) -> Result<Vec<Output>, NoEntropy> {
         let mut turn = Turn::default();
         match input {
-            Input::Start(start) => self.start(*start, &mut turn)?,
+            Input::Start(start) => self.begin(*start, None, &mut turn)?,
             Input::Resume(resumption) => self.resume(*resumption, &mut turn)?,
             Input::Committed { ticket, entries } => self.committed(ticket, entries, &mut turn)?,
             Input::NotCommitted { ticket, message } => {
@@ -330,6 +349,9 @@ impl Engine {
             }
             Input::Performed(performed) => self.performed(*performed, &mut turn)?,
             Input::Probed { run, receipt, found } => self.probed(run, receipt, found, &mut turn)?,
+            Input::Placed { parent, run, placed } => {
+                self.placed(parent, run, placed, &mut turn)?;
+            }
             Input::Due(timer) => self.due(timer, &mut turn)?,
             Input::Answer { run, approval, who, verdict } => {
                 self.answer(run, approval, &who, verdict, &mut turn);
@@ -454,6 +476,8 @@ impl Engine {
             Later::Probed(..)
             | Later::Due(_)
             | Later::Signal(_)
+            | Later::Placed(..)
+            | Later::Ended(..)
             | Later::Hold(..)
             | Later::Cancel(..) => None,
         });

@@ -17,10 +17,11 @@ use cog_gate::{Consent, Effect, Intent, Origin, Report, Wish};
 use cog_ledger::{Entry, Kind};
 
 use crate::active::{Active, State, Todo, Waits};
+use crate::children::Parent;
 use crate::notice::Intervention;
 use crate::settle::event_of;
-use crate::start::facts;
-use crate::steps::{read, refused, unasked, waits_for};
+use crate::start::{facts, inputs_digest};
+use crate::steps::{read, refused, step_of, unasked, waits_for};
 
 /// An entry of a session with its body, if that was kept.
 #[derive(Debug, Clone)]
@@ -73,7 +74,6 @@ pub struct History {
     pub(crate) active: Active,
     pub(crate) roots: BTreeMap<String, Access>,
     pub(crate) places: BTreeMap<String, String>,
-    base: String,
     /// Each receipt and denial with its intent, in order.
     pub(crate) charged: Vec<Charged>,
     /// Timers armed and not due yet.
@@ -122,10 +122,13 @@ impl History {
         if data.get("definition") != Some(&flow.digest.into()) {
             return Err(wrong("its digest is another"));
         }
+        let flow = flow.with_recorded(body.get("children"));
+        let flow = flow.map_err(|message| wrong(&message))?;
+        if data.get("children") != flow.children_digests().as_ref() {
+            return Err(wrong("what its steps run is another"));
+        }
         let inputs = body.get("inputs").and_then(Value::as_map).ok_or(wrong("no inputs"))?;
-        let digest = Value::Map(inputs.clone()).canonical();
-        let digest = cog_base::Digest::in_context("cognitionos/inputs/v1", &digest);
-        if data.get("inputs") != Some(&digest.into()) {
+        if data.get("inputs") != Some(&inputs_digest(inputs).into()) {
             return Err(wrong("the digest of its inputs is another"));
         }
         let origin = origin(entry, &flow.name).ok_or(wrong("who started it is not said"))?;
@@ -135,11 +138,13 @@ impl History {
             inputs.clone(),
             facts(origin.session, &origin.initiator),
         );
+        let mut active = Active::new(origin, flow, run);
+        active.base = body.get("base").and_then(Value::as_text).unwrap_or_default().to_owned();
+        active.parent = Parent::of(entry);
         let mut history = Self {
-            active: Active::new(origin, flow, run),
+            active,
             roots: roots(data),
             places: places(body),
-            base: body.get("base").and_then(Value::as_text).unwrap_or_default().to_owned(),
             charged: Vec::new(),
             armed: BTreeMap::new(),
             sealed: false,
@@ -171,6 +176,8 @@ impl History {
             Kind::Evidence => self.evidence(entry)?,
             Kind::Signal => self.signalled(record)?,
             Kind::SessionPaused | Kind::SessionUnpaused => self.held(entry)?,
+            Kind::ChildStarted => self.begins(entry).and_then(|()| self.child_started(entry))?,
+            Kind::ChildEnded => self.child_ended(record)?,
             Kind::SessionSealed => self.seal(entry)?,
             Kind::SessionStarted
             | Kind::Genesis
@@ -361,7 +368,8 @@ impl History {
             self.fell.push((step.clone(), message.to_owned()));
             return self.apply(unasked(&step));
         }
-        if self.active.wanted.remove(&step).is_some() {
+        let wanted = self.active.wanted.remove(&step).is_some();
+        if self.active.children.remove(&step).is_some() || wanted {
             let (code, message) = ("step.invalid".to_owned(), message.to_owned());
             self.fell.push((step.clone(), message.clone()));
             let error = cog_flow::StepError { code, message, transient: false };
@@ -397,7 +405,7 @@ impl History {
         Ok(step)
     }
 
-    fn apply(&mut self, event: Event) {
+    pub(crate) fn apply(&mut self, event: Event) {
         let actions = self.active.run.apply(event).unwrap_or_default();
         self.take(actions);
     }
@@ -410,6 +418,7 @@ impl History {
             | Action::Ask { subject, .. } => subject.clone(),
             Action::Arm { .. }
             | Action::Listen { .. }
+            | Action::StartRun { .. }
             | Action::Cancel { .. }
             | Action::Fell { .. }
             | Action::Finish { .. } => None,
@@ -420,7 +429,11 @@ impl History {
                 Todo::Question(step, ms) | Todo::Timer(step, ms) | Todo::Listen(step, Some(ms)) => {
                     self.armed.insert(step, Armed { at: self.now, ms });
                 }
-                Todo::Effect(_) | Todo::Choice(_) | Todo::Listen(_, None) | Todo::Withdraw(_) => {}
+                Todo::Effect(_)
+                | Todo::Choice(_)
+                | Todo::Listen(_, None)
+                | Todo::Child(_)
+                | Todo::Withdraw(_) => {}
                 Todo::Fell(step, error) => self.fell.push((step, error.message)),
             }
         }
@@ -510,7 +523,7 @@ impl History {
     /// The folder of the workflow file.
     #[must_use]
     pub fn base(&self) -> &str {
-        &self.base
+        &self.active.base
     }
 
     /// The definition.
@@ -551,11 +564,6 @@ fn places(body: &Value) -> BTreeMap<String, String> {
     let place =
         |(name, place): (&String, &Value)| Some((name.clone(), place.as_text()?.to_owned()));
     places.into_iter().flatten().filter_map(place).collect()
-}
-
-fn step_of(entry: &Entry) -> Result<StepPath, Mismatch> {
-    let step = entry.data().get("step").and_then(Value::as_text).unwrap_or_default();
-    step.parse().map_err(|_| unexpected(entry, &format!("`{step}` is no step")))
 }
 
 pub(crate) fn unexpected(entry: &Entry, message: &str) -> Mismatch {

@@ -7,6 +7,7 @@
 
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod children;
 pub mod driver;
 pub mod engine;
 pub mod history;
@@ -27,6 +28,7 @@ mod steps;
 mod undone;
 
 pub use active::Waits;
+pub use children::{CHILDREN_MAX, Parent, Place, Placed};
 pub use driver::{Driver, Hands, Inbox, Ledger};
 pub use engine::{Engine, Input, Output, Settings, Timer};
 pub use history::{History, Mismatch, Record};

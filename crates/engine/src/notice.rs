@@ -117,6 +117,15 @@ pub enum What {
         /// Why.
         message: String,
     },
+    /// A run is begun by this one.
+    Begun {
+        /// The step.
+        step: String,
+        /// The run that is begun.
+        child: RunId,
+        /// Its workflow's name.
+        workflow: String,
+    },
     /// A step sleeps.
     Sleeping {
         /// The step.
@@ -201,6 +210,8 @@ pub enum What {
         approvals: Vec<ApprovalId>,
         /// The steps that wait for a signal, each with its name.
         signals: Vec<(String, String)>,
+        /// The runs that it began and waits for.
+        children: Vec<RunId>,
         /// Who holds the run.
         paused: Option<Intervention>,
     },

@@ -1,4 +1,5 @@
-//! Holding a run: nothing new of it begins, what is under way comes to its end.
+//! Holding a run, and those that it began: nothing new of them begins, what is under way comes to
+//! its end.
 //!
 //! Timers run on, and what they bring about waits with the rest. Ending a run ends the holding
 //! too: what undoes it needs receipts. Who may end a run may hold it and let it go on.
@@ -38,17 +39,25 @@ impl Active {
     }
 
     /// The entry that holds a run or lets it go on, and the run as it is then.
-    fn hold(&mut self, pauses: bool, who: &Actor, reason: &str) -> Draft {
+    fn hold(&mut self, pauses: bool, who: &Actor, reason: &str, with: Option<RunId>) -> Draft {
         let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         let kind = if pauses { Kind::SessionPaused } else { Kind::SessionUnpaused };
-        let data = Map::from([("reason".into(), reason.as_str().into())]);
+        let mut data = Map::from([("reason".into(), reason.as_str().into())]);
+        data.extend(with.map(|with| ("with".into(), with.into())));
         let mut entry = draft(&self.origin, kind, None, data, None);
         entry.actor = who.as_str().to_owned();
-        self.set_paused(pauses.then(|| Intervention { by: who.as_str().to_owned(), reason }));
+        let by = who.as_str().to_owned();
+        self.set_paused(pauses.then_some(Intervention { by, reason }), with);
         entry
     }
 
-    fn set_paused(&mut self, paused: Option<Intervention>) {
+    /// Whether it is held, or let go on, together with a run above.
+    fn is_held_with(&self, pauses: bool, with: RunId) -> bool {
+        self.can_hold(pauses).is_ok() && (pauses || self.held_with == Some(with))
+    }
+
+    fn set_paused(&mut self, paused: Option<Intervention>, with: Option<RunId>) {
+        self.held_with = with.filter(|_| paused.is_some());
         self.paused = paused;
         self.parked = false;
         // What waits for a lease is asked for anew when the run goes on.
@@ -91,12 +100,37 @@ impl Engine {
             return Ok(());
         }
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
-        let draft = active.hold(pauses, &who, &reason);
+        let draft = active.hold(pauses, &who, &reason, None);
         turn.append(active.origin.tenant, id, draft, Await::Nothing);
         let by = who.as_str().to_owned();
-        turn.tell_behind(id, What::Held { pauses, by, reason });
+        turn.tell_behind(id, What::Held { pauses, by, reason: reason.clone() });
         let undone = if pauses { Vec::new() } else { active.undone() };
-        self.work_off(id, undone, turn)
+        self.work_off(id, undone, turn)?;
+        self.hold_below(id, pauses, (&who, &reason), turn)
+    }
+
+    /// The runs that it began, and those that they began, are held with it, and go on with it.
+    fn hold_below(
+        &mut self,
+        with: RunId,
+        pauses: bool,
+        (who, reason): (&Actor, &str),
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let below = self.runs.keys().filter(|id| self.gate.is_below(**id, with));
+        for id in below.copied().collect::<Vec<_>>() {
+            let Some(active) = self.runs.get_mut(&id) else { continue };
+            if !active.is_held_with(pauses, with) {
+                continue;
+            }
+            let draft = active.hold(pauses, who, reason, Some(with));
+            turn.append(active.origin.tenant, id, draft, Await::Nothing);
+            let (by, reason) = (who.as_str().to_owned(), reason.to_owned());
+            turn.tell_behind(id, What::Held { pauses, by, reason });
+            let undone = if pauses { Vec::new() } else { active.undone() };
+            self.work_off(id, undone, turn)?;
+        }
+        Ok(())
     }
 }
 
@@ -112,7 +146,21 @@ impl History {
     /// The entry that holds this run, or lets it go on, for somebody who may.
     #[must_use]
     pub fn hold(mut self, pauses: bool, who: &Actor, reason: &str) -> Draft {
-        self.active.hold(pauses, who, reason)
+        self.active.hold(pauses, who, reason, None)
+    }
+
+    /// The entry that holds this run with one above, or lets it go on with that; nothing when it
+    /// does not concern this one.
+    #[must_use]
+    pub fn hold_with(
+        mut self,
+        pauses: bool,
+        who: &Actor,
+        reason: &str,
+        with: RunId,
+    ) -> Option<Draft> {
+        let is_held = self.active.is_held_with(pauses, with);
+        is_held.then(|| self.active.hold(pauses, who, reason, Some(with)))
     }
 
     /// Who holds the run, and why.
@@ -128,7 +176,8 @@ impl History {
         }
         let text = |name: &str| entry.data().get(name).and_then(Value::as_text).unwrap_or_default();
         let (by, reason) = (entry.actor().to_owned(), text("reason").to_owned());
-        self.active.set_paused(pauses.then_some(Intervention { by, reason }));
+        let with = entry.text("with").and_then(|run| run.parse().ok());
+        self.active.set_paused(pauses.then_some(Intervention { by, reason }), with);
         Ok(())
     }
 

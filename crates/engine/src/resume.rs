@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use cog_base::entropy::NoEntropy;
+use cog_base::id::{ReceiptId, RunId};
+use cog_flow::StepPath;
 use cog_gate::decision::{decide, read_record};
 use cog_gate::door::effect_of;
 use cog_gate::effect::Redo;
-use cog_gate::{Actor, Effect, End, Limits};
+use cog_gate::{Actor, Effect, End, Intent, Limits};
 use cog_ledger::Kind;
 
 use crate::active::{Active, State};
@@ -20,9 +22,24 @@ use crate::start::folders;
 pub struct Resumption {
     /// The entries with their bodies.
     pub records: Vec<Record>,
+    /// The entries of the other runs of its tree, ended or not: those that it began, and those
+    /// that they began, go on with it; what the others used counts with what it uses.
+    pub kin: Vec<Vec<Record>>,
     /// Who ends it, and why, instead of going on: nothing begins that has not begun. If they
     /// may not, that is on record and the run goes on: [`Engine::refuse_of_run`] says it before.
     pub cancel: Option<(Actor, String)>,
+}
+
+/// What an earlier life left of a run.
+struct Left {
+    lost: Vec<(ReceiptId, StepPath, Intent)>,
+    timers: Vec<(StepPath, Armed)>,
+    /// How long ago it began, in milliseconds.
+    had_ms: u64,
+    /// Its time is over.
+    over: Option<Timer>,
+    /// What waited too long.
+    late: Vec<Timer>,
 }
 
 impl Engine {
@@ -69,70 +86,120 @@ impl Engine {
         if session.is_some_and(|run| self.runs.contains_key(&run)) {
             return Ok(());
         }
-        // The driver has rebuilt the run before and shown what is wrong with it, if anything.
-        let Ok(history) = self.rebuild(&resumption.records) else { return Ok(()) };
-        if history.is_sealed() {
-            return Ok(());
+        let Some(target) = session else { return Ok(()) };
+        // The driver has rebuilt the runs before and shown what is wrong with them, if anything.
+        let all = std::iter::once(&resumption.records).chain(&resumption.kin);
+        let tree: Result<Vec<_>, _> =
+            all.map(|records| Ok::<_, Mismatch>((records, self.rebuild(records)?))).collect();
+        let Ok(mut tree) = tree else { return Ok(()) };
+        // A run began before those that it began.
+        tree.sort_by_key(|(records, _)| records.first().map(|first| first.entry.seq()));
+        tree.iter().for_each(|(_, history)| self.reopen(history));
+        let sealed: Vec<_> =
+            tree.iter().filter(|(_, it)| it.sealed).map(|(_, it)| it.id()).collect();
+        let mut going = BTreeSet::new();
+        let (mut taken, mut ends, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
+        for (records, history) in tree {
+            let (id, parent) = (history.id(), history.parent().map(|parent| parent.run));
+            if id != target && !parent.is_some_and(|parent| going.contains(&parent)) {
+                continue;
+            }
+            going.insert(id);
+            if !history.sealed {
+                taken.push((id, self.take_up(records, history)));
+                continue;
+            }
+            let bound = history.active.detached.iter().filter(|(_, outlives)| !**outlives);
+            unwanted
+                .extend(bound.map(|(run, _)| (id, *run)).filter(|_| history.cancelled().is_some()));
+            ends.extend(parent.zip(history.active.end).map(|(parent, end)| (parent, id, end)));
         }
-        let id = history.active.origin.session;
+        // What they used stays counted in the accounts above that are still open.
+        sealed.into_iter().rev().for_each(|id| self.gate.close_session(id));
+        for (id, left) in &mut taken {
+            self.rearm(*id, left, turn);
+        }
+        if let Some((who, reason)) = resumption.cancel {
+            self.cancel(target, who, reason, turn)?;
+        }
+        for (parent, run) in unwanted {
+            self.end_with(parent, run, turn)?;
+        }
+        for (id, left) in taken {
+            self.carry_on(id, left, turn)?;
+        }
+        for (parent, id, end) in ends {
+            self.child_ended(parent, id, end, turn)?;
+        }
+        going.into_iter().try_for_each(|id| self.settle_down(id, turn))
+    }
+
+    /// Open the account of a run again, and count what it used.
+    fn reopen(&mut self, history: &History) {
+        let (tenant, id) = (history.origin().tenant, history.id());
         let budget = &history.active.flow.budget;
-        self.gate.open_session(
-            history.active.origin.tenant,
-            id,
-            Limits {
-                cost: budget.cost_micros.map(cog_base::Micros::new),
-                effects: budget.effects,
-                roots: history.roots.clone(),
-                folders: folders(&history.places, history.base()),
-            },
-        );
-        self.recount(&history);
-        let lost: Vec<_> = history
-            .active
-            .open
-            .iter()
-            // What an adapter still has in hand is no lost effect: its report will come.
-            .filter(|(receipt, _)| !self.in_hand.contains(receipt))
-            .filter_map(|(receipt, step)| {
-                Some((*receipt, step.clone(), history.intent_of(*receipt)?.clone()))
-            })
-            .collect();
-        let had_ms =
-            resumption.records.first().map_or(0, |first| self.now().ms_since(first.entry.at()));
-        let timers: Vec<_> = history.timers().map(|(step, armed)| (step.clone(), *armed)).collect();
+        let limits = Limits {
+            cost: budget.cost_micros.map(cog_base::Micros::new),
+            effects: budget.effects,
+            roots: history.roots.clone(),
+            folders: folders(&history.places, history.base()),
+        };
+        match history.parent() {
+            Some(parent) => self.gate.open_child(tenant, id, limits, parent.run),
+            None => self.gate.open_session(tenant, id, limits),
+        }
+        self.recount(history);
+    }
+
+    /// Take a run into memory, as it stands.
+    fn take_up(&mut self, records: &[Record], history: History) -> Left {
+        let open = history.active.open.iter();
+        // What an adapter still has in hand is no lost effect: its report will come.
+        let lost = open.filter(|(receipt, _)| !self.in_hand.contains(receipt));
+        let lost = lost.filter_map(|(receipt, step)| {
+            Some((*receipt, step.clone(), history.intent_of(*receipt)?.clone()))
+        });
+        let lost = lost.collect();
+        let had_ms = records.first().map_or(0, |first| self.now().ms_since(first.entry.at()));
+        let timers = history.timers().map(|(step, armed)| (step.clone(), *armed)).collect();
         let mut active = history.active;
         self.forget_stale(&mut active);
-        self.runs.insert(id, active);
-        let (mut over, mut late) = (None, Vec::new());
-        match self.budget_timer(id, had_ms) {
-            Some((timer, 0)) => over = Some(timer),
+        self.runs.insert(active.origin.session, active);
+        Left { lost, timers, had_ms, over: None, late: Vec::new() }
+    }
+
+    /// Arm what is left of its timers.
+    fn rearm(&mut self, id: RunId, left: &mut Left, turn: &mut Turn) {
+        match self.budget_timer(id, left.had_ms) {
+            Some((timer, 0)) => left.over = Some(timer),
             Some((timer, ms)) => turn.output(Output::Arm { timer, ms }),
             None => {}
         }
-        for (step, Armed { at, ms }) in timers {
+        for (step, Armed { at, ms }) in std::mem::take(&mut left.timers) {
             let ms = ms.saturating_sub(self.now().ms_since(at));
             let timer = Timer { run: id, name: step.to_string() };
             let waits =
                 |it: &Active| it.listening.contains_key(&step) || it.asks.contains_key(&step);
             if ms == 0 && self.runs.get(&id).is_some_and(waits) {
-                late.push(timer);
+                left.late.push(timer);
             } else {
                 turn.output(Output::Arm { timer, ms });
             }
         }
-        if let Some((who, reason)) = resumption.cancel {
-            self.cancel(id, who, reason, turn)?;
-        }
+    }
+
+    /// Find out what became of what was under way, and ask for what is wanted.
+    fn carry_on(&mut self, id: RunId, left: Left, turn: &mut Turn) -> Result<(), NoEntropy> {
         // A run whose time is over begins nothing any more.
-        over.into_iter().try_for_each(|timer| self.due(timer, turn))?;
-        for (receipt, step, intent) in lost {
+        left.over.into_iter().try_for_each(|timer| self.due(timer, turn))?;
+        for (receipt, step, intent) in left.lost {
             self.find_out(id, receipt, step, intent, turn)?;
         }
+        self.end_unwanted(id, turn)?;
         let undone = self.runs.get(&id).map(Active::undone).unwrap_or_default();
         self.work_off(id, undone, turn)?;
         // What waited too long for its signal does not park once more.
-        late.into_iter().try_for_each(|timer| self.due(timer, turn))?;
-        self.settle_down(id, turn)
+        left.late.into_iter().try_for_each(|timer| self.due(timer, turn))
     }
 
     /// What people were asked under another canon is asked anew, and so is an effect of which
@@ -181,10 +248,10 @@ impl Engine {
     /// anew; of the rest the adapter looks for traces.
     fn find_out(
         &mut self,
-        id: cog_base::id::RunId,
-        receipt: cog_base::id::ReceiptId,
-        step: cog_flow::StepPath,
-        intent: cog_gate::Intent,
+        id: RunId,
+        receipt: ReceiptId,
+        step: StepPath,
+        intent: Intent,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let Some(effect) = effect_of(&intent) else { return Ok(()) };

@@ -302,6 +302,8 @@ impl Engine {
                     self.hold_run(id, pauses, (who, reason), turn)?;
                 }
                 Later::Signal(sent) => self.signal(id, *sent, turn)?,
+                Later::Placed(run, placed) => self.placed(id, run, placed, turn)?,
+                Later::Ended(run, end) => self.child_ended(id, run, *end, turn)?,
                 Later::Cancel(who, reason) => self.cancel(id, who, reason, turn)?,
             }
         }

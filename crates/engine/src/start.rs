@@ -13,6 +13,7 @@ use cog_gate::{Actor, Limits, Origin};
 use cog_ledger::{BodyDraft, Draft, Kind};
 
 use crate::active::{Active, Ending, Waits};
+use crate::children::Parent;
 use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::notice::{Sealed, What};
 
@@ -59,7 +60,13 @@ impl Start {
 }
 
 impl Engine {
-    pub(crate) fn start(&mut self, start: Start, turn: &mut Turn) -> Result<(), NoEntropy> {
+    /// Begin a run, of itself or by another.
+    pub(crate) fn begin(
+        &mut self,
+        start: Start,
+        parent: Option<Parent>,
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
         let origin = Origin {
             tenant: self.settings.tenant,
             domain: start.flow.domain.clone(),
@@ -69,15 +76,21 @@ impl Engine {
             initiator: start.initiator.clone(),
         };
         let (_, canon) = self.canon_for(&origin.domain);
-        let draft = started(&start, &origin, canon);
+        let draft = started(&start, parent.as_ref(), &origin, canon);
         turn.append(origin.tenant, start.run, draft, Await::Started);
-        self.gate.open_session(origin.tenant, start.run, start.limits());
+        let (tenant, limits) = (origin.tenant, start.limits());
+        match &parent {
+            Some(parent) => self.gate.open_child(tenant, start.run, limits, parent.run),
+            None => self.gate.open_session(tenant, start.run, limits),
+        }
         let (run, actions) = cog_flow::Run::start_as(
             Arc::clone(&start.flow),
             start.inputs.clone(),
             facts(start.run, &start.initiator),
         );
-        self.runs.insert(start.run, Active::new(origin, start.flow, run));
+        let mut active = Active::new(origin, start.flow, run);
+        (active.base, active.parent) = (start.base, parent);
+        self.runs.insert(start.run, active);
         if let Some((timer, ms)) = self.budget_timer(start.run, 0) {
             turn.output(Output::Arm { timer, ms });
         }
@@ -109,18 +122,19 @@ impl Engine {
         if active.parked {
             return Ok(());
         }
-        if let Some(Waits { approvals, signals, paused }) = active.waits() {
+        if let Some(Waits { approvals, signals, children, paused }) = active.waits() {
             active.parked = true;
-            turn.tell(id, What::Parked { approvals, signals, paused });
+            turn.tell(id, What::Parked { approvals, signals, children, paused });
         }
         Ok(())
     }
 
     /// The run's last entry is durable: it is over.
-    pub(crate) fn close(&mut self, id: RunId, turn: &mut Turn) {
-        let Some(active) = self.runs.remove(&id) else { return };
+    pub(crate) fn close(&mut self, id: RunId, turn: &mut Turn) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.remove(&id) else { return Ok(()) };
         self.gate.close_session(id);
-        let Some(end) = active.end else { return };
+        let Some(end) = active.end else { return Ok(()) };
+        let told = end.clone();
         let sums = Value::Map(active.tally.sums());
         let count = |path: &[&str]| sums.at(path).and_then(Value::as_u64).unwrap_or(0);
         // The seal itself is counted by now; receipts, denials and outcomes it does not change.
@@ -136,6 +150,10 @@ impl Engine {
                 spent: Micros::new(active.tally.spent_micros()),
             }),
         );
+        match active.parent {
+            Some(parent) => self.child_ended(parent.run, id, told, turn),
+            None => Ok(()),
+        }
     }
 }
 
@@ -149,7 +167,17 @@ pub(crate) fn facts(run: RunId, initiator: &Actor) -> Map {
     Map::from([("id".into(), run.into()), ("initiator".into(), initiator.as_str().into())])
 }
 
-fn started(start: &Start, origin: &Origin, canon: Option<Digest>) -> Draft {
+/// The digest of the inputs of a run.
+pub(crate) fn inputs_digest(inputs: &Map) -> Digest {
+    Digest::in_context("cognitionos/inputs/v1", &Value::Map(inputs.clone()).canonical())
+}
+
+fn started(
+    start: &Start,
+    parent: Option<&Parent>,
+    origin: &Origin,
+    canon: Option<Digest>,
+) -> Draft {
     let inputs = Value::Map(start.inputs.clone());
     let roots = start
         .roots
@@ -158,7 +186,7 @@ fn started(start: &Start, origin: &Origin, canon: Option<Digest>) -> Draft {
     let mut data = Map::from([
         ("workflow".into(), start.flow.name.as_str().into()),
         ("definition".into(), start.flow.digest.into()),
-        ("inputs".into(), Digest::in_context("cognitionos/inputs/v1", &inputs.canonical()).into()),
+        ("inputs".into(), inputs_digest(&start.inputs).into()),
         ("roots".into(), Value::map(roots)),
         ("initiator".into(), start.initiator.as_str().into()),
     ]);
@@ -166,23 +194,22 @@ fn started(start: &Start, origin: &Origin, canon: Option<Digest>) -> Draft {
         data.insert("canon".into(), canon.into());
     }
     let places = start.places.iter().map(|(name, place)| (name.as_str(), place.as_str()));
-    let body = Value::map([
-        ("source", Value::from(start.source.as_str())),
-        ("inputs", inputs),
-        ("places", Value::map(places)),
-        ("base", start.base.as_str().into()),
+    data.extend(parent.map(|parent| ("parent".into(), parent.to_value())));
+    data.extend(start.flow.children_digests().map(|all| ("children".into(), all)));
+    let mut body = Map::from([
+        ("source".into(), start.source.as_str().into()),
+        ("inputs".into(), inputs),
+        ("places".into(), Value::map(places)),
+        ("base".into(), start.base.as_str().into()),
     ]);
-    let body = BodyDraft { subject: None, bytes: body.canonical() };
+    body.extend(start.flow.children_record().map(|all| ("children".into(), all)));
+    let body = BodyDraft { subject: None, bytes: Value::Map(body).canonical() };
     draft(origin, Kind::SessionStarted, canon, data, Some(body))
 }
 
 fn sealed(active: &Active, end: &Ending) -> Draft {
     let data = active.tally.seal(&end.status);
-    let mut body = Map::from([("output".into(), end.output.clone())]);
-    if let Some(error) = &end.error {
-        body.insert("error".into(), error.clone());
-    }
-    let body = BodyDraft { subject: None, bytes: Value::Map(body).canonical() };
+    let body = BodyDraft { subject: None, bytes: end.to_value().canonical() };
     draft(&active.origin, Kind::SessionSealed, None, data, Some(body))
 }
 

@@ -12,6 +12,7 @@ use cog_ledger::{Durable, Entry, Kind};
 
 use crate::active::{Active, Question, State, Todo, Wanted};
 use crate::engine::{Await, Engine, Output, Timer, Turn};
+use crate::history::{Mismatch, unexpected};
 use crate::notice::What;
 use crate::start::draft;
 
@@ -103,7 +104,11 @@ impl Engine {
                 }
                 Ok(None)
             }
-            Todo::Withdraw(step) => self.withdraw(id, &step, turn),
+            Todo::Child(step) => self.want_child(id, &step, turn),
+            Todo::Withdraw(step) => {
+                self.end_child(id, &step, turn)?;
+                self.withdraw(id, &step, turn)
+            }
             Todo::Fell(step, error) => {
                 let (step, message) = (step.to_string(), error.message);
                 turn.tell_behind(id, What::Fell { step, message });
@@ -113,7 +118,7 @@ impl Engine {
     }
 
     /// Whether nothing new of a run is asked for now.
-    fn is_quiet(&self, id: RunId) -> bool {
+    pub(crate) fn is_quiet(&self, id: RunId) -> bool {
         self.is_draining || self.runs.get(&id).is_some_and(Active::is_paused)
     }
 
@@ -199,9 +204,16 @@ impl Engine {
     }
 
     /// Arguments that make no effect: the attempt is on record, and the step fails.
-    fn invalid(&mut self, id: RunId, step: &StepPath, message: &str, turn: &mut Turn) -> Event {
+    pub(crate) fn invalid(
+        &mut self,
+        id: RunId,
+        step: &StepPath,
+        message: &str,
+        turn: &mut Turn,
+    ) -> Event {
         if let Some(active) = self.runs.get_mut(&id) {
             active.wanted.remove(step);
+            active.children.remove(step);
             let note = format!("{step}: {message}");
             let data = evidence("step.invalid", &note);
             let draft = draft(&active.origin, Kind::Evidence, None, data, None);
@@ -315,10 +327,7 @@ impl Engine {
                 Ok(())
             }
             Await::Answered(approval, who) => self.answer_is_durable(id, approval, who, turn),
-            Await::Seal => {
-                self.close(id, turn);
-                Ok(())
-            }
+            Await::Seal => self.close(id, turn),
         }
     }
 }
@@ -368,4 +377,10 @@ pub(crate) fn waits_for(active: &Active, approval: ApprovalId) -> Option<StepPat
     let effect = active.wanted.iter().find(|(_, it)| it.state == State::Approval(approval));
     let ask = active.asks.iter().find(|(_, ask)| ask.approval == Some(approval));
     effect.map(|(step, _)| step.clone()).or_else(|| ask.map(|(step, _)| step.clone()))
+}
+
+/// The step that an entry serves.
+pub(crate) fn step_of(entry: &Entry) -> Result<StepPath, Mismatch> {
+    let step = entry.data().get("step").and_then(Value::as_text).unwrap_or_default();
+    step.parse().map_err(|_| unexpected(entry, &format!("`{step}` is no step")))
 }

@@ -9,6 +9,8 @@
 
 #[path = "engine/cancel.rs"]
 mod cancel;
+#[path = "engine/children.rs"]
+mod children;
 #[path = "engine/draining.rs"]
 mod draining;
 #[path = "engine/entitled.rs"]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use cog_base::{Digest, Value};
 
+use crate::diagnostic::Position;
 use crate::effect::Operation;
+use crate::family::Child;
 use crate::limits::MAX_BACKOFF_MS;
 use crate::template::Template;
 
@@ -34,6 +36,11 @@ pub struct Flow {
     pub outputs: BTreeMap<String, Template>,
     /// The names of the signals that its steps wait for.
     pub signals: BTreeSet<String>,
+    /// Where its steps run other workflows.
+    pub runs: Vec<RunSite>,
+    /// Those workflows, by the names that the steps have for them; empty until they are read
+    /// ([`Flow::with_children`]).
+    pub children: BTreeMap<String, Arc<Child>>,
     /// Digest of the definition in the context `cognitionos/flow/v1`: the same for YAML
     /// and JSON of the same content, whatever the order of keys and the comments.
     pub digest: Digest,
@@ -251,6 +258,8 @@ pub enum Body {
     Sleep(Template),
     /// A signal from outside.
     WaitFor(WaitFor),
+    /// Another run.
+    Run(ChildCall),
 }
 
 /// One effect and how it is tried.
@@ -398,6 +407,39 @@ pub struct WaitFor {
     pub matching: BTreeMap<String, Template>,
     /// Milliseconds until the step fails without one; nothing for as long as it takes.
     pub timeout_ms: Option<Template>,
+}
+
+/// Another run, begun by this one.
+#[derive(Debug)]
+pub struct ChildCall {
+    /// The workflow file, as a path from the folder of the file that names it.
+    pub workflow: String,
+    /// Its inputs.
+    pub inputs: BTreeMap<String, Template>,
+    /// Whether the step is over when that run is, and not when it begins.
+    pub wait: bool,
+    /// Whether that run goes on when this one is cancelled.
+    pub outlives: bool,
+}
+
+/// Where a file names another.
+#[derive(Clone, Debug)]
+pub struct RunSite {
+    /// The name.
+    pub workflow: String,
+    /// Where it stands.
+    pub place: Place,
+    /// Where each input is given.
+    pub inputs: BTreeMap<String, Place>,
+}
+
+/// A place in a file, as a message shows it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Line and column.
+    pub at: Position,
+    /// The text of the line, cut to 160 characters.
+    pub line: String,
 }
 
 /// What a refusal or a failure of a step means.

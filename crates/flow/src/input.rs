@@ -57,6 +57,41 @@ impl Flow {
     /// [`Diagnostics`] names every input that is unknown, missing, of another kind or not
     /// among the allowed values.
     pub fn bind(&self, given: &BTreeMap<String, String>) -> Result<Map, Diagnostics> {
+        self.bind_each(given, |name, spec, text| {
+            if text.len() as u64 > MAX_INPUT_BYTES {
+                return Err(format!("the input `{name}` is larger than 1 MiB"));
+            }
+            let kind = spec.kind;
+            let not = |why| format!("the input `{name}` is not {}: {why}", kind.as_str());
+            read(kind, text).map_err(not)
+        })
+    }
+
+    /// As [`Flow::bind`], from values: what a parent run, an event or an API call gives.
+    /// Null stands for an input that is not given.
+    ///
+    /// # Errors
+    /// [`Diagnostics`], as `bind`.
+    pub fn bind_values(&self, given: &Map) -> Result<Map, Diagnostics> {
+        let given: Map = given
+            .iter()
+            .filter(|(_, value)| !matches!(value, Json::Null))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        self.bind_each(&given, |name, spec, value| {
+            if is_of_kind(spec.kind, value) {
+                return Ok(value.clone());
+            }
+            let (wanted, found) = (spec.kind.as_str(), value.kind());
+            Err(format!("the input `{name}` is not {wanted}: it is {found}"))
+        })
+    }
+
+    fn bind_each<G>(
+        &self,
+        given: &BTreeMap<String, G>,
+        read: impl Fn(&str, &InputSpec, &G) -> Result<Value, String>,
+    ) -> Result<Map, Diagnostics> {
         let mut faults = Vec::new();
         for name in given.keys().filter(|name| !self.inputs.contains_key(*name)) {
             let hint = suggest::hint(name, self.inputs.keys().map(String::as_str))
@@ -65,7 +100,13 @@ impl Flow {
         }
         let mut inputs = Map::new();
         for (name, spec) in &self.inputs {
-            match bind_one(name, spec, given.get(name)) {
+            let bound = match given.get(name) {
+                Some(given) => read(name, spec, given)
+                    .and_then(|value| allowed(name, spec, value))
+                    .map_err(|why| (why, None)),
+                None => not_given(name, spec),
+            };
+            match bound {
                 Ok(value) => drop(inputs.insert(name.clone(), value)),
                 Err((message, hint)) => faults.push(self.fault(message, hint)),
             }
@@ -124,31 +165,23 @@ impl Flow {
     }
 }
 
-fn bind_one(
-    name: &str,
-    spec: &InputSpec,
-    given: Option<&String>,
-) -> Result<Value, (String, Option<String>)> {
-    let Some(text) = given else {
-        return match &spec.default {
-            Some(value) => Ok(value.clone()),
-            None if spec.required => {
-                Err((format!("the input `{name}` is missing"), spec.description.clone()))
-            }
-            None => Ok(Json::Null),
-        };
-    };
-    if text.len() as u64 > MAX_INPUT_BYTES {
-        return Err((format!("the input `{name}` is larger than 1 MiB"), None));
+/// The value of an input that is not given, or why it must be.
+fn not_given(name: &str, spec: &InputSpec) -> Result<Value, (String, Option<String>)> {
+    match &spec.default {
+        Some(value) => Ok(value.clone()),
+        None if spec.required => {
+            Err((format!("the input `{name}` is missing"), spec.description.clone()))
+        }
+        None => Ok(Json::Null),
     }
-    let value = read(spec.kind, text).map_err(|why| {
-        (format!("the input `{name}` is not {}: {why}", spec.kind.as_str()), None)
-    })?;
+}
+
+fn allowed(name: &str, spec: &InputSpec, value: Value) -> Result<Value, String> {
     if spec.allowed.is_empty() || spec.allowed.contains(&value) {
         return Ok(value);
     }
     let allowed: Vec<String> = spec.allowed.iter().map(ToString::to_string).collect();
-    Err((format!("the input `{name}` is not one of {}", allowed.join(", ")), None))
+    Err(format!("the input `{name}` is not one of {}", allowed.join(", ")))
 }
 
 struct InputsOnly {

@@ -30,6 +30,7 @@ mod definition;
 mod diagnostic;
 mod effect;
 mod expr;
+mod family;
 mod fields;
 mod input;
 pub mod limits;
@@ -42,12 +43,14 @@ mod template;
 mod tree;
 
 pub use definition::{
-    Access, Approve, Block, Body, BoundRoot, Budget, Choose, EffectCall, Flow, Foreach, Handler,
-    InputKind, InputSpec, Plan, Retry, Risk, RootSpec, Step, Undo, WaitFor,
+    Access, Approve, Block, Body, BoundRoot, Budget, ChildCall, Choose, EffectCall, Flow, Foreach,
+    Handler, InputKind, InputSpec, Place, Plan, Retry, Risk, RootSpec, RunSite, Step, Undo,
+    WaitFor,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Position};
 pub use effect::{ArgumentError, Operation};
 pub use expr::{Bindings, EvalError, Program, StepFacts};
+pub use family::{Child, Open, Opened};
 pub use parse::parse;
 pub use path::{BadStepPath, StepPath};
 pub use run::*;

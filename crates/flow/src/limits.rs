@@ -11,6 +11,14 @@ pub const MAX_DIAGNOSTICS: usize = 20;
 /// Bytes of an id of a step, plan, root or input.
 pub const MAX_ID_BYTES: usize = 64;
 
+/// Bytes of the path by which a step names the workflow that it runs.
+pub const MAX_WORKFLOW_BYTES: usize = 256;
+/// How deep workflows run each other.
+pub const MAX_FAMILY_DEPTH: usize = 8;
+/// Workflows that one runs, those that they run included; one that is named in two files counts
+/// twice.
+pub const MAX_FAMILY: usize = 64;
+
 /// Bytes of one expression.
 pub const MAX_EXPRESSION_BYTES: usize = 4 << 10;
 /// Levels of nesting within an expression.

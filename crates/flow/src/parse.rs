@@ -1,6 +1,7 @@
 //! From the text of a file to a [`Flow`], or to everything that is wrong with it.
 
 mod block;
+mod child;
 mod choose;
 mod header;
 mod retry;
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::Digest;
 
-use crate::definition::{Access, Budget, Flow};
+use crate::definition::{Access, Budget, Flow, RunSite};
 use crate::diagnostic::{Diagnostics, Reports};
 use crate::fields::{self, Fields, Shape};
 use crate::limits::MAX_FILE_BYTES;
@@ -54,8 +55,8 @@ pub fn parse(text: &str, file: &str) -> Result<Flow, Diagnostics> {
     }
     let flow = tree::read(text, &mut reports).and_then(|root| {
         let (inputs, signals) = (BTreeSet::new(), BTreeSet::new());
-        Reader { reports: &mut reports, inputs, roots: BTreeMap::new(), signals, steps: 0 }
-            .flow(&root, file)
+        let (roots, runs) = (BTreeMap::new(), Vec::new());
+        Reader { reports: &mut reports, inputs, roots, signals, runs, steps: 0 }.flow(&root, file)
     });
     reports.finish(flow)
 }
@@ -67,6 +68,8 @@ struct Reader<'r, 's> {
     roots: BTreeMap<String, Access>,
     /// The signals that steps wait for.
     signals: BTreeSet<String>,
+    /// The workflows that steps run.
+    runs: Vec<RunSite>,
     /// Steps read so far.
     steps: usize,
 }
@@ -103,6 +106,8 @@ impl Reader<'_, '_> {
             undo,
             outputs,
             signals: std::mem::take(&mut self.signals),
+            runs: std::mem::take(&mut self.runs),
+            children: BTreeMap::new(),
             digest,
             file: file.to_owned(),
             definition,

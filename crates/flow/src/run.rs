@@ -17,6 +17,7 @@
 mod arena;
 mod block;
 mod cell;
+mod child;
 mod choose;
 mod event;
 mod foreach;

@@ -49,6 +49,12 @@ pub struct Used {
 pub(crate) struct Account {
     tenant: TenantId,
     limits: Limits,
+    /// The session that began this one: what is used here is used there too.
+    parent: Option<RunId>,
+    /// How many sessions it began, and those in turn.
+    children: u64,
+    /// Its session is sealed; it stays for those that it began.
+    is_closed: bool,
     effects: u64,
     spent: Micros,
     open: BTreeMap<ReceiptId, Open>,
@@ -66,21 +72,128 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    pub(crate) fn open(&mut self, tenant: TenantId, session: RunId, limits: Limits) {
-        self.accounts.insert(session, Account::new(tenant, limits));
+    pub(crate) fn open(
+        &mut self,
+        tenant: TenantId,
+        session: RunId,
+        limits: Limits,
+        parent: Option<RunId>,
+    ) {
+        self.each(parent, |account| account.children = account.children.saturating_add(1));
+        self.accounts.insert(session, Account::new(tenant, limits, parent));
     }
 
+    /// Close an account, and those above that were kept for it alone.
     pub(crate) fn close(&mut self, session: RunId) {
-        self.accounts.remove(&session);
+        let mut next = Some(session);
+        if let Some(account) = self.accounts.get_mut(&session) {
+            account.is_closed = true;
+        }
+        while let Some(id) = next {
+            let is_needed = self.accounts.values().any(|account| account.parent == Some(id));
+            let is_closed = self.accounts.get(&id).is_some_and(|account| account.is_closed);
+            if is_needed || !is_closed {
+                return;
+            }
+            next = self.accounts.remove(&id).and_then(|account| account.parent);
+        }
+    }
+
+    /// The account of a session and of those above it, the own first.
+    fn chain(&self, session: RunId) -> impl Iterator<Item = &Account> {
+        std::iter::successors(self.accounts.get(&session), |account| {
+            self.accounts.get(&account.parent?)
+        })
+    }
+
+    pub(crate) fn is_below(&self, session: RunId, above: RunId) -> bool {
+        self.chain(session).any(|account| account.parent == Some(above))
+    }
+
+    /// The account of the session that began all of its tree.
+    fn root(&self, session: RunId) -> Option<&Account> {
+        self.chain(session).last()
+    }
+
+    fn each(&mut self, session: Option<RunId>, mut change: impl FnMut(&mut Account)) {
+        let mut next = session;
+        while let Some(account) = next.and_then(|id| self.accounts.get_mut(&id)) {
+            change(account);
+            next = account.parent;
+        }
+    }
+
+    /// How many sessions the one that began the tree of `session` began, and those in turn.
+    pub(crate) fn descendants(&self, session: RunId) -> u64 {
+        self.root(session).map_or(0, |root| root.children)
+    }
+
+    /// The effects of a session: where least is left, its own or those of a session above.
+    pub(crate) fn effects(&self, session: RunId) -> Allowance {
+        tightest(self.chain(session).map(Account::effects))
+    }
+
+    /// The money of a session: where least is left.
+    pub(crate) fn budget(&self, session: RunId) -> Allowance {
+        tightest(self.chain(session).map(Account::budget))
+    }
+
+    /// What the tree of a session has used: limits of the canon count for all of it, so that
+    /// nobody gets past them by beginning more runs.
+    pub(crate) fn used(&self, session: RunId) -> Used {
+        self.root(session).map(Account::used).unwrap_or_default()
+    }
+
+    /// As [`Book::used`], with what `wanted` adds.
+    pub(crate) fn spread(&self, session: RunId, wanted: &Footprint) -> Spread {
+        self.root(session).map(|root| root.spread(wanted)).unwrap_or_default()
+    }
+
+    pub(crate) fn reserve(
+        &mut self,
+        receipt: ReceiptId,
+        intent: &Intent,
+        wanted: &Footprint,
+        charge: &Charge,
+    ) {
+        self.each(Some(intent.origin().session), |account| {
+            account.reserve(receipt, intent, wanted, charge.clone());
+        });
+    }
+
+    /// Let an open receipt hold `cost` in place of what it holds, if every limit admits that.
+    pub(crate) fn reserve_again(
+        &mut self,
+        session: RunId,
+        receipt: ReceiptId,
+        cost: Micros,
+    ) -> bool {
+        let is_known = self.accounts.contains_key(&session);
+        let admitted =
+            is_known && self.chain(session).all(|account| account.admits_again(receipt, cost));
+        if admitted {
+            self.each(Some(session), |account| account.hold(receipt, cost));
+        }
+        admitted
+    }
+
+    pub(crate) fn settle(&mut self, session: RunId, receipt: ReceiptId, cost: Micros) {
+        self.each(Some(session), |account| account.settle(receipt, cost));
+    }
+
+    pub(crate) fn give_back(&mut self, session: RunId, receipt: ReceiptId) {
+        self.each(Some(session), |account| account.give_back(receipt));
     }
 
     pub(crate) fn account(&self, session: RunId) -> Option<&Account> {
         self.accounts.get(&session)
     }
+}
 
-    pub(crate) fn account_mut(&mut self, session: RunId) -> Option<&mut Account> {
-        self.accounts.get_mut(&session)
-    }
+/// Of several allowances the one of which least is left.
+fn tightest(all: impl Iterator<Item = Allowance>) -> Allowance {
+    let left = |it: &Allowance| it.limit.map_or(u64::MAX, |limit| limit.saturating_sub(it.used));
+    all.min_by_key(left).unwrap_or_default()
 }
 
 /// What one authorised intent adds to an account.
@@ -95,10 +208,13 @@ pub(crate) struct Charge {
 }
 
 impl Account {
-    fn new(tenant: TenantId, limits: Limits) -> Self {
+    fn new(tenant: TenantId, limits: Limits, parent: Option<RunId>) -> Self {
         Self {
             tenant,
             limits,
+            parent,
+            children: 0,
+            is_closed: false,
             effects: 0,
             spent: Micros::ZERO,
             open: BTreeMap::new(),
@@ -114,11 +230,11 @@ impl Account {
         self.tenant == tenant
     }
 
-    pub(crate) fn effects(&self) -> Allowance {
+    fn effects(&self) -> Allowance {
         Allowance { used: self.effects, limit: self.limits.effects }
     }
 
-    pub(crate) fn budget(&self) -> Allowance {
+    fn budget(&self) -> Allowance {
         let reserved = self.open.values().fold(0_u64, |sum, it| sum.saturating_add(it.cost.get()));
         Allowance {
             used: self.spent.get().saturating_add(reserved),
@@ -138,11 +254,11 @@ impl Account {
         &self.limits.roots
     }
 
-    pub(crate) fn used(&self) -> Used {
+    fn used(&self) -> Used {
         Used { resources: self.written.clone(), amount: self.amount, actions: self.actions.clone() }
     }
 
-    pub(crate) fn spread(&self, wanted: &Footprint) -> Spread {
+    fn spread(&self, wanted: &Footprint) -> Spread {
         let new = wanted.writes.iter().filter(|key| !self.written.contains(*key)).count();
         Spread {
             resources: self.written.len() as u64,
@@ -154,13 +270,7 @@ impl Account {
         }
     }
 
-    pub(crate) fn reserve(
-        &mut self,
-        receipt: ReceiptId,
-        intent: &Intent,
-        wanted: &Footprint,
-        charge: Charge,
-    ) {
+    fn reserve(&mut self, receipt: ReceiptId, intent: &Intent, wanted: &Footprint, charge: Charge) {
         self.effects = self.effects.saturating_add(1);
         self.written.extend(wanted.writes.iter().cloned());
         self.amount = self.amount.saturating_add(charge.amount);
@@ -178,20 +288,22 @@ impl Account {
         self.open.insert(receipt, Open { cost: intent.cost(), charge });
     }
 
-    /// Let an open receipt hold `cost` in place of what it holds, if the limit admits that.
-    pub(crate) fn reserve_again(&mut self, receipt: ReceiptId, cost: Micros) -> bool {
+    /// Whether an open receipt may hold `cost` in place of what it holds.
+    fn admits_again(&self, receipt: ReceiptId, cost: Micros) -> bool {
         let budget = self.budget();
-        let Some(open) = self.open.get_mut(&receipt) else { return false };
+        let Some(open) = self.open.get(&receipt) else { return false };
         let others = budget.used.saturating_sub(open.cost.get());
-        let admitted = Allowance { used: others, ..budget }.admits(cost.get());
-        if admitted {
+        Allowance { used: others, ..budget }.admits(cost.get())
+    }
+
+    fn hold(&mut self, receipt: ReceiptId, cost: Micros) {
+        if let Some(open) = self.open.get_mut(&receipt) {
             open.cost = cost;
         }
-        admitted
     }
 
     /// The outcome of a receipt: its reserve ends and its cost is final.
-    pub(crate) fn settle(&mut self, receipt: ReceiptId, cost: Micros) {
+    fn settle(&mut self, receipt: ReceiptId, cost: Micros) {
         if self.open.remove(&receipt).is_some() {
             self.spent = self.spent.checked_add(cost).unwrap_or(Micros::new(u64::MAX));
         }
@@ -199,7 +311,7 @@ impl Account {
 
     /// A receipt whose effect never began: all it counted is given back, but for the keys it
     /// would have written, which may have been written before.
-    pub(crate) fn give_back(&mut self, receipt: ReceiptId) {
+    fn give_back(&mut self, receipt: ReceiptId) {
         let Some(Open { charge, .. }) = self.open.remove(&receipt) else { return };
         self.effects = self.effects.saturating_sub(1);
         self.amount = self.amount.saturating_sub(charge.amount);

@@ -388,6 +388,8 @@ impl ChangeControl {
             | Kind::Signal
             | Kind::SessionPaused
             | Kind::SessionUnpaused
+            | Kind::ChildStarted
+            | Kind::ChildEnded
             | Kind::SessionSealed
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}

@@ -4,14 +4,14 @@
 //! durable entries; the adapters perform what it clears.
 
 use cog_base::entropy::{Entropy, NoEntropy};
-use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId, TenantId};
+use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId};
 use cog_base::json::{Canonical, Map, Object};
 use cog_base::{Digest, Micros, Timestamp, Value};
 use cog_canon::Canon;
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 
 use crate::approvals::{APPROVAL_LIFE_MS, Approvals};
-use crate::book::{Book, Charge, Limits, Used};
+use crate::book::{Book, Charge};
 use crate::consent::Consent;
 use crate::decision::{
     Decision, Need, PROCEDURE, Refused, Verdict, amount_of, decide, decide_effect, sum_key,
@@ -105,50 +105,19 @@ pub struct Lost<E> {
 /// The gate of one tenant.
 #[derive(Debug, Default)]
 pub struct Gate {
-    book: Book,
+    pub(crate) book: Book,
     leases: Leases,
     receipts: OpenReceipts,
-    approvals: Approvals,
+    pub(crate) approvals: Approvals,
     /// The latest time that the ledger showed. A clock that is set back revives nothing.
     ledger_at: Timestamp,
 }
 
 impl Gate {
-    /// Open the account of a session of this tenant. What is asked in its name for another
-    /// tenant is refused as for one that nobody knows.
-    pub fn open_session(&mut self, tenant: TenantId, session: RunId, limits: Limits) {
-        self.book.open(tenant, session, limits);
-    }
-
-    /// Close the account of a sealed session.
-    pub fn close_session(&mut self, session: RunId) {
-        self.book.close(session);
-        self.approvals.forget(session);
-    }
-
     /// Requests for consent.
     #[must_use]
     pub fn approvals(&self) -> &Approvals {
         &self.approvals
-    }
-
-    /// What a session spent so far.
-    #[must_use]
-    pub fn spent(&self, session: RunId) -> Micros {
-        self.book.account(session).map_or(Micros::ZERO, crate::book::Account::spent)
-    }
-
-    /// What is left of a session's money; nothing when it has no limit.
-    #[must_use]
-    pub fn budget_left(&self, session: RunId) -> Option<Micros> {
-        let budget = self.book.account(session)?.budget();
-        budget.limit.map(|limit| Micros::new(limit.saturating_sub(budget.used)))
-    }
-
-    /// What a session has used of its blast radius.
-    #[must_use]
-    pub fn used(&self, session: RunId) -> Used {
-        self.book.account(session).map(crate::book::Account::used).unwrap_or_default()
     }
 
     /// The intent behind a question, with its worst-case cost and its risk.
@@ -172,14 +141,16 @@ impl Gate {
             clock_behind_ms: world.ledger_at.ms_since(world.now),
             tenant,
             entitled: None,
-            effects: account.map_or_else(Default::default, crate::book::Account::effects),
-            budget: account.map_or_else(Default::default, crate::book::Account::budget),
+            effects: account.map_or_else(Default::default, |_| self.book.effects(origin.session)),
+            budget: account.map_or_else(Default::default, |_| self.book.budget(origin.session)),
             canon: world.in_force,
             roots: account.map(|it| it.roots().clone()).unwrap_or_default(),
             folder: account.zip(intent.root()).and_then(|(it, root)| it.folder(root)).cloned(),
             approvals: self.approvals.for_intent(intent.digest()),
             conflicts: self.leases.conflicts(footprint),
-            spread: account.map(|it| it.spread(footprint)).unwrap_or_default(),
+            spread: account
+                .map(|_| self.book.spread(origin.session, footprint))
+                .unwrap_or_default(),
         }
     }
 
@@ -283,9 +254,7 @@ impl Gate {
             limited: decision.terms.limited.iter().cloned().collect(),
             sums: sums.collect(),
         };
-        if let Some(account) = self.book.account_mut(intent.origin().session) {
-            account.reserve(receipt, intent, footprint, charge);
-        }
+        self.book.reserve(receipt, intent, footprint, &charge);
     }
 
     fn request(
@@ -354,8 +323,8 @@ impl Gate {
     pub fn reserve_again(&mut self, performed: &Performed<AnyEffect>) -> bool {
         let (receipt, reserve) = (performed.receipt(), performed.reserve());
         let cost = performed.report().cost.checked_add(reserve);
-        let account = self.book.account_mut(performed.session());
-        account.zip(cost).is_some_and(|(account, cost)| account.reserve_again(receipt, cost))
+        let session = performed.session();
+        cost.is_some_and(|cost| self.book.reserve_again(session, receipt, cost))
     }
 
     /// Take back a permission whose receipt was not recorded: lease, reserve and consents are
@@ -428,12 +397,11 @@ impl Gate {
     /// Count an earlier outcome of an open session again, after a restart. What an abandoned
     /// receipt used up is good again. Says whether a lease ended.
     pub fn resettle(&mut self, session: RunId, receipt: ReceiptId, report: &Report) -> bool {
-        let account = self.book.account_mut(session);
         if report.end == End::Abandoned {
             self.approvals.give_back(receipt);
-            account.into_iter().for_each(|account| account.give_back(receipt));
+            self.book.give_back(session, receipt);
         } else {
-            account.into_iter().for_each(|account| account.settle(receipt, report.cost));
+            self.book.settle(session, receipt, report.cost);
         }
         self.leases.release(receipt)
     }

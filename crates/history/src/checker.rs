@@ -10,6 +10,7 @@ use cog_ledger::{Entry, Kind};
 
 use crate::account;
 use crate::consent;
+use crate::family::Families;
 use crate::lease::Held;
 use crate::log::{Log, What};
 use crate::property::Property;
@@ -59,6 +60,7 @@ impl Rules {
 pub struct Checker {
     rules: Rules,
     held: Held,
+    families: Families,
     runs: BTreeMap<RunId, Vec<Record>>,
     sealed: BTreeSet<RunId>,
     report: Report,
@@ -78,6 +80,7 @@ impl Checker {
         Self {
             rules,
             held: Held::default(),
+            families: Families::default(),
             runs: BTreeMap::new(),
             sealed: BTreeSet::new(),
             report: Report::default(),
@@ -100,6 +103,7 @@ impl Checker {
             Leases::WithinRuns => Some(run),
         };
         self.held.record(&record, scope, &mut self.report);
+        self.families.record(&record);
         self.runs.entry(run).or_default().push(record);
         if kind == Kind::SessionSealed {
             self.sealed.insert(run);
@@ -115,6 +119,7 @@ impl Checker {
         for records in std::mem::take(&mut self.runs).into_values() {
             check_run(&records, self.rules, &mut self.report);
         }
+        self.families.check(&mut self.report);
         self.report
     }
 }

@@ -12,6 +12,7 @@
 mod account;
 mod checker;
 mod consent;
+mod family;
 mod lease;
 mod log;
 mod property;

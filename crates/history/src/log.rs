@@ -18,6 +18,8 @@ pub(crate) struct Log {
     pub(crate) timers: BTreeMap<String, Vec<usize>>,
     /// By receipt, the places of its outcomes.
     pub(crate) outcomes: BTreeMap<String, Vec<usize>>,
+    /// By run that a step began, the places where its end is told.
+    pub(crate) ends: BTreeMap<String, Vec<usize>>,
     /// By request, the places of its answers.
     pub(crate) answers: BTreeMap<String, Vec<usize>>,
 }
@@ -49,6 +51,8 @@ pub(crate) enum What {
     Signal(Signal),
     Cancel,
     Invalid { step: String, message: String },
+    ChildStarted(ChildStart),
+    ChildEnded(ChildEnd),
     Sealed(Map),
     Other,
 }
@@ -97,6 +101,24 @@ impl End {
     }
 }
 
+/// A run that a step begins.
+#[derive(Debug)]
+pub(crate) struct ChildStart {
+    pub(crate) run: String,
+    pub(crate) step: String,
+    pub(crate) workflow: String,
+    pub(crate) definition: Option<Digest>,
+    pub(crate) inputs: Option<Digest>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) struct ChildEnd {
+    pub(crate) run: String,
+    pub(crate) status: String,
+    pub(crate) body: Option<Value>,
+}
+
 /// A message from outside.
 #[derive(Debug)]
 pub(crate) struct Signal {
@@ -142,7 +164,9 @@ impl Log {
             | What::Denial { step, .. }
             | What::Planned { step, .. }
             | What::Requested(Request { step, .. })
+            | What::ChildStarted(ChildStart { step, .. })
             | What::Invalid { step, .. } => (&mut self.begins, step),
+            What::ChildEnded(end) => (&mut self.ends, &end.run),
             What::Timer { name } => (&mut self.timers, name),
             What::Outcome(outcome) => (&mut self.outcomes, &outcome.receipt),
             What::Granted { request, .. } | What::Rejected { request, .. } => {
@@ -174,6 +198,13 @@ impl Log {
         let place = *self.outcomes.get(receipt)?.first()?;
         let What::Outcome(outcome) = &self.event(place)?.what else { return None };
         Some((place, outcome))
+    }
+
+    /// The first end that is told of a run that a step began.
+    pub(crate) fn ended(&self, run: &str) -> Option<(usize, &ChildEnd)> {
+        let place = *self.ends.get(run)?.first()?;
+        let What::ChildEnded(end) = &self.event(place)?.what else { return None };
+        Some((place, end))
     }
 
     /// Where something begins at `path` or inside it, in the order of paths.
@@ -237,6 +268,18 @@ impl What {
                 id: text("signal"),
                 name: text("name"),
                 payload: body.and_then(|body| body.get("payload")).cloned(),
+            }),
+            Kind::ChildStarted => Self::ChildStarted(ChildStart {
+                run: text("session"),
+                step: text("step"),
+                workflow: text("workflow"),
+                definition: entry.digest("definition"),
+                inputs: entry.digest("inputs"),
+            }),
+            Kind::ChildEnded => Self::ChildEnded(ChildEnd {
+                run: text("session"),
+                status: text("status"),
+                body: body.cloned(),
             }),
             Kind::SessionSealed => Self::Sealed(entry.data().clone()),
             Kind::Genesis

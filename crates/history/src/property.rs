@@ -107,6 +107,12 @@ properties! {
     UndoMissing = "history.undo.missing",
         "Every step that completed and says how it is undone is undone, once.",
         "guide: on_cancel";
+    Child = "history.child",
+        "A run is begun by another once, by the step that says so, with its definition and inputs, for the same person.",
+        "guide: run; entries: child.started";
+    ChildEnd = "history.child.end",
+        "What a run hears of the end of one that it began is what the seal before it says, once.",
+        "guide: run; entries: child.ended";
     Lease = "history.lease",
         "No two open receipts touch the same thing when one of them writes it.", "INV-10";
 }

@@ -8,6 +8,7 @@
 
 mod block;
 mod body;
+mod child;
 mod each;
 mod effect;
 mod plans;
@@ -50,8 +51,11 @@ impl Source {
         let source = body.get("source").and_then(Value::as_text)?;
         let inputs = body.get("inputs").filter(|inputs| inputs.as_map().is_some())?.clone();
         let flow = cog_flow::parse(source, "the kept definition").ok();
+        let flow = flow.and_then(|flow| flow.with_recorded(body.get("children")).ok());
         let digest = Digest::in_context("cognitionos/inputs/v1", &inputs.canonical());
         let same = flow.as_ref().map(|flow| flow.digest) == entry.digest("definition")
+            && flow.as_ref().and_then(Flow::children_digests).as_ref()
+                == entry.data().get("children")
             && Some(digest) == entry.digest("inputs");
         report.test(Property::Definition, same, entry.seq(), || {
             "the definition or the inputs that are kept are not those that it names".to_owned()
@@ -78,6 +82,8 @@ struct Reading<'l> {
     frames: Vec<Scope>,
     /// Paths whose entries were taken into account.
     claimed: BTreeSet<String>,
+    /// Steps that wait for runs that are ended with them.
+    waiting: BTreeSet<String>,
     /// Timers that somebody waited for.
     awaited: BTreeSet<usize>,
     /// Paths inside which nothing may begin, and why.
@@ -103,6 +109,7 @@ pub(crate) fn check(log: &Log, source: Source, clock_back_ms: u64, report: &mut 
         report,
         frames: Vec::new(),
         claimed: BTreeSet::new(),
+        waiting: BTreeSet::new(),
         awaited: BTreeSet::new(),
         barred: BTreeMap::new(),
         undoable: Vec::new(),
@@ -237,8 +244,13 @@ impl Reading<'_> {
                 continue;
             }
             for place in places {
-                if let Some(What::Receipt(receipt)) = self.log.event(*place).map(|it| &it.what) {
+                let what = self.log.event(*place).map(|it| &it.what);
+                if let Some(What::Receipt(receipt)) = what {
                     last = last.max(self.log.outcome(&receipt.id)?.0);
+                } else if let Some(What::ChildStarted(start)) = what
+                    && self.is_waited_for(step)
+                {
+                    last = last.max(self.log.ended(&start.run)?.0);
                 }
             }
         }

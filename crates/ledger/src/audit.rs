@@ -6,6 +6,7 @@
 
 mod approvals;
 mod canons;
+mod children;
 mod erasures;
 mod finding;
 mod sessions;
@@ -152,6 +153,8 @@ impl Audit {
             Kind::SessionStarted
             | Kind::SessionPaused
             | Kind::SessionUnpaused
+            | Kind::ChildStarted
+            | Kind::ChildEnded
             | Kind::SessionSealed => {}
         }
     }

@@ -78,6 +78,10 @@ kinds! {
     SessionPaused = "session.paused";
     /// Somebody lets a held run go on.
     SessionUnpaused = "session.unpaused";
+    /// A run begins another: the entry that starts that one stands behind it.
+    ChildStarted = "child.started";
+    /// A run that another began has ended, and that one goes on.
+    ChildEnded = "child.ended";
     /// A run ended; nothing follows in its session.
     SessionSealed = "session.sealed";
     /// Bodies of one subject were erased; their commitments stay.
@@ -148,6 +152,8 @@ impl Kind {
             | Self::Signal
             | Self::SessionPaused
             | Self::SessionUnpaused
+            | Self::ChildStarted
+            | Self::ChildEnded
             | Self::SessionSealed => true,
             Self::Genesis
             | Self::KeyRotated
@@ -183,6 +189,8 @@ impl Kind {
             Self::Signal => SIGNAL,
             Self::SessionPaused => SESSION_PAUSED,
             Self::SessionUnpaused => SESSION_UNPAUSED,
+            Self::ChildStarted => CHILD_STARTED,
+            Self::ChildEnded => CHILD_ENDED,
             Self::SessionSealed => SESSION_SEALED,
             Self::BodiesErased => BODIES_ERASED,
             Self::SegmentPruned => SEGMENT_PRUNED,

@@ -55,6 +55,8 @@ pub const fn kind_code(kind: Kind) -> i64 {
         Kind::Signal => 20,
         Kind::SessionPaused => 21,
         Kind::SessionUnpaused => 22,
+        Kind::ChildStarted => 23,
+        Kind::ChildEnded => 24,
     }
 }
 

@@ -254,6 +254,23 @@ class House:
         kind = "session.paused" if pauses else "session.unpaused"
         self.record(kind, {"reason": "look"}, session=session, actor="user:cfo")
 
+    def begin(self, parent: str, session: str, step: str = "sub") -> None:
+        """A run asks for another."""
+        named = {"definition": digest("sub"), "inputs": digest("inputs")}
+        data = {"session": session, "step": step, "workflow": "./sub.yaml", **named}
+        self.record("child.started", data, session=parent)
+
+    def child(self, parent: str) -> str:
+        """A run begins another."""
+        session = self.new_id("run")
+        self.begin(parent, session)
+        return self.start(session, parent={"session": parent, "step": "sub"})
+
+    def told(self, parent: str, session: str, status: str = "completed", step: str = "sub") -> None:
+        """A run hears of the end of another."""
+        data = {"session": session, "step": step, "status": status, "output": digest("output")}
+        self.record("child.ended", data, session=parent, body_text="output")
+
     def seal(self, session: str, **wrong: Any) -> None:
         """End a run."""
         sums = {name: value for name, value in self._sums[session].items() if name != "leaves"}
@@ -298,6 +315,9 @@ class House:
         self.answer(session, turned_down, "huge", "user:ceo", reason="too much")
         self.outcome(session, self.receipt(session, "hosts"), "failed")
         self.signal(session, "evt-1")
+        child = self.child(session)
+        self.seal(child)
+        self.told(session, child)
         self.pause(session)
         self.pause(session, False)
         self.seal(session)

@@ -122,6 +122,67 @@ def a_signal_is_sent_twice(house: House) -> None:
     house.signal(session, "evt-1")
 
 
+@audit("child.started_twice")
+def a_run_is_begun_twice(house: House) -> None:
+    session = house.start()
+    child = house.child(session)
+    house.begin(session, child)
+
+
+@audit("child.not_asked")
+def a_run_names_a_parent_that_did_not_begin_it(house: House) -> None:
+    house.start(parent={"session": house.start(), "step": "sub"})
+
+
+@audit("child.not_asked", "child.end_wrong")
+def the_end_of_nothing_is_told(house: House) -> None:
+    house.told(house.start(), house.new_id("run"))
+
+
+@audit("child.other_parent")
+def a_run_names_another_parent(house: House) -> None:
+    session, child = house.start(), house.new_id("run")
+    house.begin(session, child)
+    house.start(child, parent={"session": session, "step": "other"})
+
+
+@audit("child.other_parent")
+def the_end_of_a_run_is_told_to_another(house: House) -> None:
+    child = house.child(house.start())
+    house.seal(child)
+    house.told(house.start(), child)
+
+
+@audit("child.other_initiator")
+def a_run_is_begun_for_somebody_else(house: House) -> None:
+    session, child = house.start(), house.new_id("run")
+    house.begin(session, child)
+    house.start(child, parent={"session": session, "step": "sub"}, initiator="user:cfo")
+
+
+@audit("child.ended_twice")
+def the_end_of_a_run_is_told_twice(house: House) -> None:
+    session = house.start()
+    child = house.child(session)
+    house.seal(child)
+    house.told(session, child)
+    house.told(session, child)
+
+
+@audit("child.end_wrong")
+def a_run_goes_on_before_the_other_is_sealed(house: House) -> None:
+    session = house.start()
+    house.told(session, house.child(session))
+
+
+@audit("child.end_wrong")
+def another_end_is_told_than_the_seal_says(house: House) -> None:
+    session = house.start()
+    child = house.child(session)
+    house.seal(child)
+    house.told(session, child, "failed")
+
+
 @audit("receipt.while_paused")
 def a_held_run_gets_a_receipt(house: House) -> None:
     session = house.start()

@@ -25,7 +25,8 @@ class Report:
 
     def findings(self) -> list[tuple[str, int]]:
         """Code and entry of each finding, sorted; -1 where it is about no entry."""
-        found = self.json["findings"] if self.json else []
+        # Of what is no bundle it says why in a document of another kind.
+        found = self.json.get("findings", []) if self.json else []
         return sorted((one["code"], -1 if one["seq"] is None else one["seq"]) for one in found)
 
 

@@ -280,9 +280,9 @@ pub(crate) fn decide(
         }
     } else if let Some(live) = way.live(run) {
         let input = Input::Answer { run, approval: id, who: who.clone(), verdict: own };
-        heard(home, live.deliver(About::Answer(id, who.clone()), input), request, who)?
+        heard(home, live.deliver(run, About::Answer(id, who.clone()), input), request, who)?
     } else {
-        way.append(draft)?
+        way.append(vec![draft])?
     };
     let word = if verdict.is_ok() { "approved" } else { "rejected" };
     let said = [

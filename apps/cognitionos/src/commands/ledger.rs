@@ -169,6 +169,8 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         | Kind::Signal
         | Kind::SessionPaused
         | Kind::SessionUnpaused
+        | Kind::ChildStarted
+        | Kind::ChildEnded
         | Kind::SessionSealed
         | Kind::BodiesErased
         | Kind::SegmentPruned => Tone::Faint,
@@ -184,6 +186,8 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         Kind::SessionStarted => text("workflow").to_owned(),
         Kind::Signal => format!("{} {}", text("name"), text("signal")),
         Kind::SessionSealed => text("status").to_owned(),
+        Kind::ChildStarted => format!("{} {} {}", text("step"), text("workflow"), text("session")),
+        Kind::ChildEnded => format!("{} {} {}", text("step"), text("status"), text("session")),
         Kind::PlanSelected => format!("{} -> {}", text("step"), text("chosen")),
         Kind::CanonActivated => text("digest").to_owned(),
         Kind::CanonProposed => format!("{} {}", text("digest"), text("note")).trim_end().to_owned(),

@@ -9,6 +9,7 @@ use cog_ledger::Kind;
 
 use super::owner::Answered;
 use super::run::engine;
+use super::run::family::{below, kin};
 use crate::cli::{Common, HoldArgs};
 use crate::control::live::{About, Said};
 use crate::control::request::Request;
@@ -74,7 +75,7 @@ pub(crate) fn decide(
         } else {
             Input::Unpause { run, who, reason }
         };
-        match live.deliver(About::Hold(pauses), input)? {
+        match live.deliver(run, About::Hold(pauses), input)? {
             Said::No(why) => return Err(cannot(&why)),
             Said::Refused { denial, reason } => return Err(may_not(&denial, &reason)),
             Said::Done | Said::Again | Said::Already(_) | Said::Ended { .. } => {}
@@ -82,7 +83,8 @@ pub(crate) fn decide(
         let kinds = [if pauses { Kind::SessionPaused } else { Kind::SessionUnpaused }];
         return Ok(document(home.newest(run, &kinds, |_| true)?.unwrap_or_default(), true));
     }
-    let history = replay_run(&home.open_records(run)?).map_err(|error| {
+    let records = home.open_records(run)?;
+    let history = replay_run(&records).map_err(|error| {
         let message = format!("{run} cannot be rebuilt: {error}");
         Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
     })?;
@@ -101,8 +103,18 @@ pub(crate) fn decide(
     }
     let mut engine = engine(home, true)?;
     if let Some(no) = engine.refuse_of_run(history.origin(), wish, who, reason)? {
-        way.append(no.draft)?;
+        way.append(vec![no.draft])?;
         return Err(may_not(&no.id.to_string(), &no.reason));
     }
-    Ok(document(way.append(history.hold(pauses, who, reason))?, false))
+    let mut drafts = vec![history.hold(pauses, who, reason)];
+    // The runs that it began are held with it.
+    for records in below(&records, &kin(home, run, &records)?) {
+        let below = replay_run(records).ok();
+        let id = below.as_ref().map(|below| below.origin().session);
+        if let Some(live) = id.filter(|id| way.live(*id).is_some()) {
+            return Err(cannot(&format!("{live}, which it began, is under way without it")));
+        }
+        drafts.extend(below.and_then(|it| it.hold_with(pauses, who, reason, run)));
+    }
+    Ok(document(way.append(drafts)?, false))
 }

@@ -7,6 +7,7 @@ mod ask;
 mod cancel;
 mod canon;
 mod end;
+pub(crate) mod family;
 mod nobody;
 mod nodes;
 mod signals;
@@ -24,7 +25,9 @@ use cog_canon::Canon;
 use cog_effect_file::RootBinding;
 use cog_engine::history::Mismatch;
 use cog_engine::replay::replay_run;
-use cog_engine::{Driver, Engine, Input, Record, Resumption, Sealed, Settings, Start, What};
+use cog_engine::{
+    Driver, Engine, History, Input, Record, Resumption, Sealed, Settings, Start, Waits, What,
+};
 use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::{Access, TenantStatus};
@@ -67,6 +70,8 @@ pub(crate) struct Plan {
     named: BTreeMap<String, Named>,
     /// The folder that the workflow file stands in.
     base: PathBuf,
+    /// The open runs that it began.
+    others: Vec<family::Other>,
     /// What the run did before.
     counts: Counts,
     /// Who wants it to end instead of going on.
@@ -84,10 +89,10 @@ enum End {
     Sealed(Box<Sealed>),
     Parked {
         asked: Vec<Wanted>,
-        /// Steps that wait for a signal, each with its name.
-        signals: Vec<(String, String)>,
-        /// Who holds the run.
-        paused: Option<cog_engine::Intervention>,
+        /// Runs that wait for a signal, each with its name.
+        signals: Vec<(RunId, String)>,
+        /// Who holds it, or a run that it began.
+        paused: Option<(RunId, cog_engine::Intervention)>,
         so_far: String,
     },
     Stopped(String),
@@ -141,8 +146,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     }
     let roots = folders::admitted(&plan.roots, &plan.base, canon);
     again::folders(&roots, &plan.named, args)?;
-    let adapters = models::adapters(args, &plan.base, canon, plan.run, &roots)?;
-    let workers = Workers::new(adapters).context("cannot start the workers")?;
+    let workers = workers(args, &plan, &roots, &bound, &common.data)?;
     let advice = format!("go on with: cognitionos run --resume {}", plan.run);
     let signals = Signals::watch(&workers, advice).context("cannot listen to signals")?;
     bound.found(&home, &plan.environment, &actor, terminal)?;
@@ -154,7 +158,8 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let run = plan.run;
     let is_asking = Arc::clone(&signals);
     let is_asking = Arc::new(move || is_asking.is_asking());
-    let (mut board, live) = Switchboard::of(&driver, run, committer.clone(), is_asking);
+    let own = plan.others.iter().map(|other| other.run).chain([run]).collect();
+    let (mut board, live) = Switchboard::of(&driver, own, committer.clone(), is_asking);
     let server = listen(&common.data, &runtime, live, terminal);
     let left = std::collections::BTreeSet::new();
     let desk = Desk { home: &home, canon, terminal, signals: &signals, left };
@@ -189,6 +194,26 @@ fn listen(data: &Path, runtime: &Handle, live: Live, terminal: &Terminal) -> Opt
     server.ok()
 }
 
+/// What performs the effects of a run, of the open ones that it began, and of those to come.
+fn workers(
+    args: &RunArgs,
+    plan: &Plan,
+    roots: &BTreeMap<String, RootBinding>,
+    bound: &canon::Bound,
+    data: &Path,
+) -> anyhow::Result<Workers> {
+    let canon = bound.canon.as_deref();
+    let adapters = models::adapters(args, &plan.base, canon, plan.run, roots)?;
+    let binder = family::binder(args, data, bound.canon.clone());
+    let workers = Workers::new(binder).context("cannot start the workers")?;
+    workers.bind(plan.run, adapters);
+    for family::Other { run, roots, base } in &plan.others {
+        let roots = folders::admitted(roots, base, canon);
+        workers.bind(*run, models::adapters(args, base, canon, *run, &roots)?);
+    }
+    Ok(workers)
+}
+
 /// Read and check a workflow file and its inputs.
 pub(crate) fn prepare(
     file: &Path,
@@ -197,7 +222,8 @@ pub(crate) fn prepare(
     actor: &Actor,
 ) -> anyhow::Result<Plan> {
     let source = read_workflow(file)?;
-    let flow = cog_flow::parse(&source, &file.display().to_string()).map_err(misread)?;
+    let flow = cog_flow::parse(&source, &file.display().to_string());
+    let flow = flow.and_then(|flow| family::complete(flow, file)).map_err(misread)?;
     let given = given_inputs(args, &flow)?;
     let bad = |errors: &dyn std::fmt::Display| Failure::told(Exit::BadInput, errors);
     let inputs = flow.bind(&given).map_err(|errors| {
@@ -228,12 +254,10 @@ pub(crate) fn prepare(
         let is_given = matches!(by, Named::Given { .. });
         let path = if is_given { PathBuf::from(&root.path) } else { base.join(&root.path) };
         named.insert(root.name.clone(), by);
-        let path = folders::real(&path);
-        folders::keep_apart(&root.name, &path, &common.data)?;
-        let write = root.access == cog_flow::Access::Write;
-        access.insert(root.name.clone(), if write { Access::Write } else { Access::Read });
-        places.insert(root.name.clone(), folders::on_record(&path)?);
-        roots.insert(root.name, RootBinding { path, write, create: root.create });
+        let binding = family::stand(&root, &path, &common.data)?;
+        access.insert(root.name.clone(), if binding.write { Access::Write } else { Access::Read });
+        places.insert(root.name.clone(), folders::on_record(&binding.path)?);
+        roots.insert(root.name, binding);
     }
     let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
     let (domain, flow) = (flow.domain.clone(), Arc::new(flow));
@@ -249,7 +273,9 @@ pub(crate) fn prepare(
         environment: args.environment.clone(),
     };
     let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
-    Ok(Plan { run, input, domain, environment, roots, named, base, counts, ending: None })
+    let others = Vec::new();
+    let ending = None;
+    Ok(Plan { run, input, domain, environment, roots, named, base, others, counts, ending })
 }
 
 /// What named this folder: an input whose value it is, or else the file.
@@ -312,10 +338,7 @@ fn read_workflow(file: &Path) -> anyhow::Result<String> {
             "name a workflow file; examples/01-quickstart/workflow.yaml is one",
         )
     };
-    let opened = open_file(file).map_err(|error| failed(&error))?;
-    let mut bytes = Vec::new();
-    // What comes by a descriptor of this process need not end by itself.
-    opened.take(WORKFLOW_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    let bytes = read_bytes(file).map_err(|error| failed(&error))?;
     if bytes.len() as u64 > WORKFLOW_BYTES_MAX {
         let message = format!("{} is too large; a workflow has at most 1 MiB", file.display());
         let advice = "keep what is large in files that steps read";
@@ -329,6 +352,24 @@ fn read_workflow(file: &Path) -> anyhow::Result<String> {
     })
 }
 
+/// What stands in a workflow file that another names, or why it cannot be read. One that is too
+/// large is cut, and found to be too large as it is parsed.
+fn read_text(file: &Path) -> Result<String, String> {
+    let bytes = read_bytes(file)?;
+    String::from_utf8(bytes).map_err(|error| error.utf8_error().to_string())
+}
+
+fn read_bytes(file: &Path) -> Result<Vec<u8>, String> {
+    let opened = open_file(file).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    // What comes by a descriptor of this process need not end by itself.
+    opened
+        .take(WORKFLOW_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
 /// Rebuild an open run from the ledger, to go on with it or to end it.
 fn prepare_resume(
     home: &Home,
@@ -338,17 +379,41 @@ fn prepare_resume(
 ) -> anyhow::Result<Plan> {
     let run = given::run(run)?;
     let records = home.open_records(run)?;
-    let history = replay_run(&records).map_err(|error: Mismatch| {
-        let message = format!("{run} cannot be resumed: {error}");
-        Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
-    })?;
-    for (name, path) in history.places() {
-        folders::keep_apart(name, Path::new(path), &common.data)?;
+    let history = replay_run(&records).map_err(|error| mismatch(run, &error))?;
+    let kin = family::kin(home, run, &records)?;
+    for records in &kin {
+        home.complete(records)?;
+        replay_run(records).map_err(|error| mismatch(run, &error))?;
     }
+    let others = family::others(run, &records, &kin, cancel.is_some(), &common.data)?;
     let first = records.first().map(|first| &first.entry);
     let text = |of: fn(&cog_ledger::Entry) -> &str| first.map(|it| of(it).to_owned());
     let domain = text(cog_ledger::Entry::domain).unwrap_or_default();
     let environment = text(cog_ledger::Entry::environment).unwrap_or_default();
+    let (roots, base) = standing(&history, run, cancel.is_some(), &common.data)?;
+    let counts = Counts::of(records.iter().map(|record: &Record| record.entry.as_ref()));
+    let ending = cancel.as_ref().map(|(who, reason)| Ending::of(&history, who, reason));
+    let input = Input::Resume(Box::new(Resumption { records, kin, cancel }));
+    let named = BTreeMap::new();
+    Ok(Plan { run, input, domain, environment, roots, named, base, others, counts, ending })
+}
+
+/// A run cannot be taken up: it, or one of its tree, is not what its definition describes.
+fn mismatch(run: RunId, error: &Mismatch) -> anyhow::Error {
+    let message = format!("{run} cannot be resumed: {error}");
+    Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
+}
+
+/// Where the roots of a run stand, and its workflow file.
+fn standing(
+    history: &History,
+    run: RunId,
+    is_ending: bool,
+    data: &Path,
+) -> anyhow::Result<(BTreeMap<String, RootBinding>, PathBuf)> {
+    for (name, path) in history.places() {
+        folders::keep_apart(name, Path::new(path), data)?;
+    }
     let flow = history.flow();
     let roots = history.places().iter().map(|(name, path)| {
         let write = history.roots().get(name) == Some(&Access::Write);
@@ -357,7 +422,7 @@ fn prepare_resume(
         (name.clone(), RootBinding { path: PathBuf::from(path), write, create })
     });
     // A run can be ended although a folder is gone: what was done there nobody can tell.
-    let roots = roots.filter(|(_, root)| cancel.is_none() || folders::is_there(&root.path));
+    let roots = roots.filter(|(_, root)| !is_ending || folders::is_there(&root.path));
     let roots: BTreeMap<String, RootBinding> = roots.collect();
     if let Some((name, root)) = roots.iter().find(|(_, it)| !it.create && !it.path.is_dir()) {
         let message = format!("the folder {} of the root `{name}` is gone", root.path.display());
@@ -366,12 +431,7 @@ fn prepare_resume(
         );
         return Err(Failure::advise(Exit::BadInput, message, advice));
     }
-    let base = PathBuf::from(history.base());
-    let counts = Counts::of(records.iter().map(|record: &Record| record.entry.as_ref()));
-    let ending = cancel.as_ref().map(|(who, reason)| Ending::of(&history, who, reason));
-    let input = Input::Resume(Box::new(Resumption { records, cancel }));
-    let named = BTreeMap::new();
-    Ok(Plan { run, input, domain, environment, roots, named, base, counts, ending })
+    Ok((roots, PathBuf::from(history.base())))
 }
 
 /// An engine that knows what binds. One that is to end a run does without a canon that cannot
@@ -403,32 +463,34 @@ fn drive(
     let inbox = driver.inbox();
     let is_ending = plan.ending.is_some();
     inbox.send(plan.input);
-    let (mut parked, mut awaited, mut held) = (Vec::new(), Vec::new(), None);
+    let (mut own, mut parked) = (None, BTreeMap::new());
     loop {
-        let mut asking = false;
+        let mut looks = false;
         let notices = driver.turn(TURN_MS)?;
-        board.hear(driver, notices.iter().map(|notice| &notice.what));
+        board.hear(driver, &notices);
         for notice in notices {
             view.show(&notice);
             match notice.what {
                 What::Sealed(sealed) => {
-                    view.clear();
-                    return Ok(End::Sealed(Box::new(sealed)));
+                    parked.remove(&notice.run);
+                    own = if notice.run == plan.run { Some(Box::new(sealed)) } else { own };
+                    looks = true;
                 }
                 What::Stopped { message } => {
                     view.clear();
                     return Ok(End::Stopped(message));
                 }
-                What::Parked { approvals, signals, paused } => {
-                    (parked, awaited, held, asking) = (approvals, signals, paused, true);
+                What::Parked { approvals, signals, children, paused } => {
+                    parked.insert(notice.run, Waits { approvals, signals, children, paused });
+                    looks = true;
                 }
                 // Whoever may not was refused before anything began: the canon changed since.
-                What::NotGranted { reason, .. } if is_ending => {
+                What::NotGranted { reason, .. } if is_ending && notice.run == plan.run => {
                     view.clear();
                     return Ok(End::NotCancelled(reason));
                 }
                 // An answer that came too late: the run waits as before.
-                What::NotCounted { .. } => asking = true,
+                What::NotCounted { .. } => looks = true,
                 What::Started { .. }
                 | What::Permitted { .. }
                 | What::Refused { .. }
@@ -437,6 +499,7 @@ fn drive(
                 | What::Retried { .. }
                 | What::Settled { .. }
                 | What::Planned { .. }
+                | What::Begun { .. }
                 | What::EndsAlready { .. }
                 | What::Fell { .. }
                 | What::Listening { .. }
@@ -453,20 +516,38 @@ fn drive(
             view.clear();
             return Ok(End::Left { exit, so_far: view.totals() });
         }
-        if !asking {
+        // What a run began goes on when it has ended itself.
+        if !looks || !driver.engine().is_still() {
             continue;
         }
         view.clear();
-        let answers = desk.ask(driver, &parked);
+        let asked = || parked.values().flat_map(|waits: &Waits| &waits.approvals);
+        let answers = desk.ask(driver, &asked().copied().collect::<Vec<_>>());
         if answers.is_empty() {
-            let asked = parked.iter().map(|id| wanted(driver, *id, desk.canon)).collect();
             let so_far = view.totals();
-            return Ok(End::Parked { asked, signals: awaited, paused: held, so_far });
+            let waits = asked().map(|id| wanted(driver, *id, desk.canon)).collect();
+            return Ok(own.map_or_else(|| still(waits, &parked, so_far), End::Sealed));
         }
         for ask::Answer { approval, who, verdict } in answers {
-            inbox.send(Input::Answer { run: plan.run, approval, who, verdict });
+            let run = asker(&parked, approval).unwrap_or(plan.run);
+            inbox.send(Input::Answer { run, approval, who, verdict });
         }
     }
+}
+
+/// The run that a request is of.
+fn asker(parked: &BTreeMap<RunId, Waits>, approval: ApprovalId) -> Option<RunId> {
+    let mut all = parked.iter();
+    all.find(|(_, waits)| waits.approvals.contains(&approval)).map(|(run, _)| *run)
+}
+
+/// Nothing goes on before somebody brings it on.
+fn still(asked: Vec<Wanted>, parked: &BTreeMap<RunId, Waits>, so_far: String) -> End {
+    let all = || parked.iter();
+    let signals =
+        all().flat_map(|(run, waits)| waits.signals.iter().map(|(_, name)| (*run, name.clone())));
+    let paused = all().find_map(|(run, waits)| Some((*run, waits.paused.clone()?)));
+    End::Parked { asked, signals: signals.collect(), paused, so_far }
 }
 
 fn wanted(driver: &Driver, id: ApprovalId, canon: Option<&Canon>) -> Wanted {

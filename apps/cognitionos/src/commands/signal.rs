@@ -38,7 +38,7 @@ pub(crate) fn decide(way: &Way<'_>, run: RunId, sent: &Sent) -> anyhow::Result<V
     };
     if let Some(live) = way.live(run) {
         let input = Input::Signal { run, sent: Box::new(sent.clone()) };
-        let again = match live.deliver(About::Signal(signal.id.clone()), input)? {
+        let again = match live.deliver(run, About::Signal(signal.id.clone()), input)? {
             Said::No(why) | Said::Refused { reason: why, .. } => return Err(refused(&why)),
             Said::Again => true,
             Said::Done | Said::Already(_) | Said::Ended { .. } => false,
@@ -53,7 +53,7 @@ pub(crate) fn decide(way: &Way<'_>, run: RunId, sent: &Sent) -> anyhow::Result<V
     })?;
     let draft = history.signal(sent).map_err(|why| refused(&why))?;
     let Some(owner) = way.owner() else {
-        let seq = draft.map(|draft| way.append(draft)).transpose()?;
+        let seq = draft.map(|draft| way.append(vec![draft])).transpose()?;
         return Ok(document(run, signal, seq, false));
     };
     if draft.is_none() {

@@ -84,6 +84,11 @@ fn wanted(args: &SubmitArgs, common: &Common, actor: &Actor) -> anyhow::Result<A
     let Input::Start(start) = plan.input else {
         return Err(Failure::told(Exit::Failed, "a workflow file is not the start of a run"));
     };
+    if !start.flow.runs.is_empty() {
+        let message = "a workflow that runs others is not taken by nodes yet";
+        let advice = format!("cognitionos run {}", args.file.display());
+        return Err(Failure::advise(Exit::BadInput, message, advice));
+    }
     let given = args.begin.input.iter().filter_map(|input| input.split_once('='));
     let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let environment = start.environment.clone().unwrap_or_else(|| start.flow.environment.clone());

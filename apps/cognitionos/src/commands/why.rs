@@ -111,6 +111,8 @@ fn tell(record: &Record, about: Option<&Record>, beside: &[String], terminal: &T
         | Kind::SessionStarted
         | Kind::SessionPaused
         | Kind::SessionUnpaused
+        | Kind::ChildStarted
+        | Kind::ChildEnded
         | Kind::SessionSealed
         | Kind::BodiesErased
         | Kind::SegmentPruned => {

@@ -1,12 +1,14 @@
-//! The run that is under way in this process, as somebody outside reaches it: what they ask goes
-//! into the engine's inbox, and what the engine says to it goes back.
+//! The runs that are under way in this process, one and those that it began, as somebody outside
+//! reaches them: what they ask goes into the engine's inbox, and what the engine says to it goes
+//! back.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cog_base::id::{ApprovalId, RunId, TenantId};
-use cog_engine::{Driver, Inbox, Input, What};
+use cog_engine::{Driver, Inbox, Input, Notice, What};
 use cog_gate::{Actor, Wish};
 use cog_ledger::{Draft, Durable, Entry};
 use cog_store::Committer;
@@ -29,9 +31,16 @@ impl std::fmt::Display for Gone {
 
 impl std::error::Error for Gone {}
 
-/// A run under way, seen from other threads.
+/// Runs under way.
+type Runs = Arc<Mutex<BTreeSet<RunId>>>;
+
+fn lock(runs: &Runs) -> MutexGuard<'_, BTreeSet<RunId>> {
+    runs.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs under way, seen from other threads.
 pub(crate) struct Live {
-    pub(crate) run: RunId,
+    runs: Runs,
     inbox: Inbox,
     committer: Committer,
     asked: Sender<Asked>,
@@ -70,27 +79,33 @@ pub(crate) enum Said {
 }
 
 struct Asked {
+    run: RunId,
     about: About,
     reply: Sender<Said>,
 }
 
 impl Live {
-    /// Have the engine take an input, and wait for what it says to it.
+    /// Whether a run is under way here.
+    pub(crate) fn has(&self, run: RunId) -> bool {
+        lock(&self.runs).contains(&run)
+    }
+
+    /// Have the engine take an input about a run, and wait for what it says to it.
     ///
     /// # Errors
     /// [`Gone`], or that nobody hears it now.
-    pub(crate) fn deliver(&self, about: About, input: Input) -> anyhow::Result<Said> {
+    pub(crate) fn deliver(&self, run: RunId, about: About, input: Input) -> anyhow::Result<Said> {
         if (self.is_asking)() {
             return Err(Failure::advise(
                 Exit::Conflict,
-                format!("somebody at the terminal of {} is being asked", self.run),
+                format!("somebody at the terminal of {run} is being asked"),
                 "answer there, or leave the question open there with an empty answer",
             ));
         }
         let ends = matches!(about, About::Cancel(_));
         let (reply, said) = channel();
         // First what is waited for, so that it is known when the engine takes the input.
-        self.asked.send(Asked { about, reply }).map_err(|_| Gone)?;
+        self.asked.send(Asked { run, about, reply }).map_err(|_| Gone)?;
         self.inbox.send(input);
         // What ends a run waits for what is under way, however long that takes.
         if ends {
@@ -101,8 +116,8 @@ impl Live {
             Err(RecvTimeoutError::Disconnected) => Err(Gone.into()),
             Err(RecvTimeoutError::Timeout) => Err(Failure::advise(
                 Exit::Timeout,
-                format!("the process of {} did not decide in time", self.run),
-                format!("see whether it did since: cognitionos why {}", self.run),
+                format!("the process of {run} did not decide in time"),
+                format!("see whether it did since: cognitionos why {run}"),
             )),
         }
     }
@@ -111,9 +126,10 @@ impl Live {
     pub(crate) fn append(
         &self,
         tenant: TenantId,
-        draft: Draft,
+        drafts: Vec<Draft>,
     ) -> anyhow::Result<Vec<Durable<Entry>>> {
-        let appended = self.committer.append_blocking(vec![(tenant, draft)]);
+        let drafts = drafts.into_iter().map(|draft| (tenant, draft)).collect();
+        let appended = self.committer.append_blocking(drafts);
         appended.map_err(|error| anyhow::Error::new(error).context("nothing was recorded"))
     }
 }
@@ -129,40 +145,49 @@ fn ended(said: &Receiver<Said>) -> Result<Said, Gone> {
 
 /// The side of the engine: who waits for what.
 pub(crate) struct Switchboard {
+    runs: Runs,
     asked: Receiver<Asked>,
     waiting: Vec<Asked>,
 }
 
 impl Switchboard {
-    /// Both sides, for a run that `driver` drives.
+    /// Both sides, for runs that `driver` drives.
     pub(crate) fn of(
         driver: &Driver,
-        run: RunId,
+        runs: BTreeSet<RunId>,
         committer: Committer,
         is_asking: Arc<dyn Fn() -> bool + Send + Sync>,
     ) -> (Self, Live) {
         let (sender, asked) = channel();
-        let live = Live { run, inbox: driver.inbox(), committer, asked: sender, is_asking };
-        (Self { asked, waiting: Vec::new() }, live)
+        let runs = Arc::new(Mutex::new(runs));
+        let inbox = driver.inbox();
+        let live = Live { runs: Arc::clone(&runs), inbox, committer, asked: sender, is_asking };
+        (Self { runs, asked, waiting: Vec::new() }, live)
     }
 
     /// Tell who waits what the engine said in its last turn.
-    pub(crate) fn hear<'n>(&mut self, driver: &Driver, notices: impl Iterator<Item = &'n What>) {
+    pub(crate) fn hear(&mut self, driver: &Driver, notices: &[Notice]) {
         self.waiting.extend(self.asked.try_iter());
-        if self.waiting.is_empty() {
-            return;
-        }
-        for what in notices {
-            let Some(place) = self.waiting.iter().position(|it| says(&it.about, what)) else {
-                continue;
-            };
-            self.reply(place, said(what));
-            // The end of the run answers all who waited for it.
-            while let What::Sealed(_) = what
-                && let Some(place) = self.waiting.iter().position(|it| says(&it.about, what))
-            {
-                self.reply(place, said(what));
+        for notice in notices {
+            if let What::Begun { child, .. } = &notice.what {
+                lock(&self.runs).insert(*child);
             }
+            if let Some(place) = self.waiting.iter().position(|it| it.is_told(notice)) {
+                self.reply(place, said(&notice.what));
+            }
+            if let What::Sealed(_) = &notice.what {
+                lock(&self.runs).remove(&notice.run);
+                // The end of the run answers all who waited for it.
+                while let Some(place) = self.waiting.iter().position(|it| it.is_told(notice)) {
+                    self.reply(place, said(&notice.what));
+                }
+            }
+        }
+        // Who came too late for a run that has ended while others go on.
+        let going = lock(&self.runs).clone();
+        let ended = |asked: &Asked| !going.contains(&asked.run);
+        while let Some(place) = self.waiting.iter().position(ended) {
+            self.reply(place, Said::No("the run has ended".to_owned()));
         }
         // Of answers that count, no notice speaks: they stand in the request.
         let approvals = driver.engine().gate().approvals();
@@ -185,6 +210,12 @@ impl Switchboard {
         if is_last {
             self.waiting.remove(place);
         }
+    }
+}
+
+impl Asked {
+    fn is_told(&self, notice: &Notice) -> bool {
+        self.run == notice.run && says(&self.about, &notice.what)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Notices as JSON, one event a line: the stable form for programs.
 
 use cog_base::Value;
+use cog_base::id::RunId;
 use cog_engine::{Notice, Sealed, What};
 use cog_gate::Wish;
 
@@ -72,6 +73,7 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
         What::Sleeping { step, ms } => {
             ("sleeping", vec![("step", step.as_str().into()), ("ms", (*ms).into())])
         }
+        What::Begun { step, child, workflow } => ("begun", begun(step, *child, workflow)),
         What::Started { .. }
         | What::Asked { .. }
         | What::Planned { .. }
@@ -87,6 +89,10 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
         | What::Sealed(_)
         | What::Stopped { .. } => return None,
     })
+}
+
+fn begun(step: &str, child: RunId, workflow: &str) -> Pairs {
+    vec![("step", step.into()), ("child", child.into()), ("workflow", workflow.into())]
 }
 
 /// What somebody outside sent or did, and what is waited for.
@@ -146,6 +152,7 @@ fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
         | What::Settled { .. }
         | What::Fell { .. }
         | What::Sleeping { .. }
+        | What::Begun { .. }
         | What::Started { .. }
         | What::Asked { .. }
         | What::Planned { .. }
@@ -179,7 +186,7 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
                 ("candidates", candidates.clone()),
             ],
         ),
-        What::Parked { approvals, signals, paused } => {
+        What::Parked { approvals, signals, children, paused } => {
             let signal = |(step, name): &(String, String)| {
                 Value::map([("step", step.as_str()), ("signal", name.as_str())])
             };
@@ -188,6 +195,7 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
                 vec![
                     ("approvals", Value::list(approvals.iter().copied())),
                     ("signals", Value::list(signals.iter().map(signal))),
+                    ("children", Value::list(children.iter().copied())),
                     ("paused", paused.as_ref().map(|paused| paused.by.as_str()).into()),
                 ],
             )
@@ -200,6 +208,7 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
         | What::Retried { .. }
         | What::Fell { .. }
         | What::Sleeping { .. }
+        | What::Begun { .. }
         | What::Listening { .. }
         | What::Signalled { .. }
         | What::NotTaken { .. }

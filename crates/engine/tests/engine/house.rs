@@ -13,8 +13,10 @@ use cog_base::{Clock, Micros, Timestamp, Value};
 use cog_canon::{Canon, Source};
 use cog_engine::replay::{Replayed, is_decision, replay_decision};
 use cog_engine::{
-    Engine, Input, Notice, Output, Record, Resumption, Sealed, Settings, Start, Timer, What,
+    Engine, Input, Notice, Output, Parent, Placed, Record, Resumption, Sealed, Settings, Start,
+    Timer, What,
 };
+use cog_flow::{Flow, Opened};
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_gate::{AnyEffect, Cleared, Lapse};
 use cog_ledger::memory::{KeptLog, MemoryKeys, MemoryShelf};
@@ -96,6 +98,17 @@ impl House {
         self.start_with("", steps)
     }
 
+    /// Start a run of a workflow that runs others, each by its name.
+    pub(crate) fn start_family(&mut self, source: &str, others: &[(&str, &str)]) -> RunId {
+        let mut open = |_: &str, name: &str| {
+            let found = others.iter().find(|(known, _)| *known == name).ok_or("no such file")?;
+            Ok(Opened { id: name.into(), file: name.into(), text: found.1.into() })
+        };
+        let flow = cog_flow::parse(source, "test.yaml").unwrap();
+        let flow = flow.with_children("test.yaml", &mut open);
+        self.start_flow(flow.unwrap_or_else(|errors| panic!("{errors}")), source.to_owned())
+    }
+
     /// The same with a further line at the top of the file.
     pub(crate) fn start_with(&mut self, line: &str, steps: &str) -> RunId {
         let source = format!(
@@ -103,10 +116,14 @@ impl House {
              {line}\nsteps:\n{steps}"
         );
         let flow = cog_flow::parse(&source, "test.yaml").map_err(|errors| errors.to_string());
+        self.start_flow(flow.unwrap(), source)
+    }
+
+    fn start_flow(&mut self, flow: Flow, source: String) -> RunId {
         let run = RunId::new(self.clock.now(), &mut self.dice).unwrap();
         self.give(Input::Start(Box::new(Start {
             run,
-            flow: Arc::new(flow.unwrap()),
+            flow: Arc::new(flow),
             source,
             inputs: BTreeMap::new(),
             roots: BTreeMap::from([("out".to_owned(), Access::Write)]),
@@ -136,6 +153,11 @@ impl House {
                     }
                     Output::Probe { run, receipt, effect } => {
                         self.probes.push_back((run, receipt, effect));
+                    }
+                    Output::Place(place) => {
+                        let (parent, run) = (place.parent, place.run);
+                        let placed = Placed { base: String::new(), places: BTreeMap::new() };
+                        inputs.push_back(Input::Placed { parent, run, placed: Ok(placed) });
                     }
                     Output::Arm { timer, ms } => self.timers.push((timer, ms)),
                     Output::Notice(notice) => self.notices.push(notice),
@@ -253,13 +275,20 @@ impl House {
         let log = self.log();
         log.entries().for_each(|entry| self.engine.observe(entry));
         let mut runs: Vec<RunId> = log.entries().filter_map(|entry| entry.session()).collect();
+        runs.sort_unstable();
         runs.dedup();
         runs.iter().for_each(|run| self.engine.claim(&self.records(*run)));
-        for run in runs {
+        for run in runs.clone() {
             let records = self.records(run);
+            // Runs that a run began go on with it.
+            if is_child(&records) {
+                continue;
+            }
+            let others = runs.iter().filter(|it| **it != run).map(|it| self.records(*it));
+            let kin = others.filter(|it| is_child(it)).collect();
             let cancel = cancel.map(|who| (who.parse().unwrap(), "wrong supplier".to_owned()));
             if !records.iter().any(|record| record.entry.kind() == Kind::SessionSealed) {
-                self.give(Input::Resume(Box::new(Resumption { records, cancel })));
+                self.give(Input::Resume(Box::new(Resumption { records, kin, cancel })));
             }
         }
     }
@@ -267,7 +296,7 @@ impl House {
     /// The same process goes on with a run that stopped.
     pub(crate) fn resume(&mut self, run: RunId) {
         let records = self.records(run);
-        self.give(Input::Resume(Box::new(Resumption { records, cancel: None })));
+        self.give(Input::Resume(Box::new(Resumption { records, kin: Vec::new(), cancel: None })));
     }
 
     /// Whether each decision of the run comes out as it is recorded.
@@ -327,6 +356,11 @@ impl House {
         let history = cog_engine::replay::replay_run(&self.records(run)).unwrap();
         assert!(history.is_sealed(), "{:?}", self.story(run));
     }
+}
+
+/// Whether a run was begun by another.
+fn is_child(records: &[Record]) -> bool {
+    records.first().is_some_and(|first| Parent::of(&first.entry).is_some())
 }
 
 fn tenant() -> TenantId {

@@ -16,6 +16,7 @@ fn told(house: &House) -> Vec<String> {
         What::Settled { step, .. } => format!("settled {step}"),
         What::Planned { step, .. } => format!("planned {step}"),
         What::Fell { step, message } => format!("fell {step}: {message}"),
+        What::Begun { step, workflow, .. } => format!("begun {step} {workflow}"),
         What::Sleeping { step, ms } => format!("sleeping {step} {ms}"),
         What::Listening { step, signal } => format!("listening {step} {signal}"),
         What::Signalled { signal, .. } => format!("signalled {signal}"),

@@ -30,6 +30,7 @@ pub(super) const STEP: Shape = Shape {
         "approve",
         "sleep",
         "wait_for",
+        "run",
         "as",
         "retry",
         "timeout_ms",
@@ -41,7 +42,7 @@ pub(super) const STEP: Shape = Shape {
         "description",
     ],
 };
-const BODIES: [&str; 6] = ["uses", "steps", "choose", "approve", "sleep", "wait_for"];
+const BODIES: [&str; 7] = ["uses", "steps", "choose", "approve", "sleep", "wait_for", "run"];
 const HANDLER: Shape = Shape { what: "a handler", required: &["steps"], optional: &[] };
 const COMPUTE: &str = "compute";
 
@@ -169,6 +170,7 @@ impl Reader<'_, '_> {
             "choose" => self.choose(node, scope, inherited).map(Body::Choose),
             "approve" => self.approve(node, scope).map(Body::Approve),
             "wait_for" => self.wait_for(node, scope).map(Body::WaitFor),
+            "run" => self.child_run(node, scope).map(Body::Run),
             _ => self.sleep(node, scope).map(Body::Sleep),
         }
     }
@@ -200,7 +202,7 @@ impl Reader<'_, '_> {
             ("timeout_ms", effect, "an effect"),
             ("as", acts, "an effect, `steps` or `choose`"),
             ("subject", acts, "an effect, `steps` or `choose`"),
-            ("foreach", acts || compute, "`uses`, `steps` or `choose`"),
+            ("foreach", acts || compute || body == "run", "`uses`, `steps`, `choose` or `run`"),
         ];
         for (key, fine, goes_with) in rules {
             if !fine && fields.get(key).is_some() {
@@ -380,7 +382,8 @@ impl Body {
             | Self::Choose(_)
             | Self::Approve(_)
             | Self::Sleep(_)
-            | Self::WaitFor(_) => false,
+            | Self::WaitFor(_)
+            | Self::Run(_) => false,
         }
     }
 }

@@ -163,7 +163,7 @@ impl StepError {
     }
 }
 
-/// Something to do. Every `Perform`, `Choose`, `Ask` and `Arm` is answered by one event.
+/// Something to do. Every `Perform`, `Choose`, `Ask`, `StartRun` and `Arm` is answered by one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Put an effect before the gate and perform it. Answered by `Completed`, `Refused` or
@@ -230,9 +230,23 @@ pub enum Action {
         /// Milliseconds until `Due`; nothing for as long as it takes.
         timeout_ms: Option<u64>,
     },
-    /// Stop what the step is doing. A `Perform` is still answered, with what became of it;
-    /// a `Choose`, an `Ask`, an `Arm` and a `Listen` are not. A `Listen` is also stopped when
-    /// its signal came.
+    /// Begin another run. Answered by `Completed` with its outputs, `Refused` or `Failed` when it
+    /// ended; by `Completed` when it began, if nobody waits for it.
+    StartRun {
+        /// The step.
+        step: StepPath,
+        /// The workflow, by its name in [`Flow::children`](crate::Flow::children).
+        workflow: String,
+        /// Its inputs, as the file gives them.
+        inputs: Map,
+        /// Whether the step is over when that run is.
+        wait: bool,
+        /// Whether that run goes on when this one is cancelled.
+        outlives: bool,
+    },
+    /// Stop what the step is doing. A `Perform` and a `StartRun` are still answered, with what
+    /// became of it; a `Choose`, an `Ask`, an `Arm` and a `Listen` are not. A `Listen` is also
+    /// stopped when its signal came.
     Cancel {
         /// The step.
         step: StepPath,

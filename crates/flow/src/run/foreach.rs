@@ -159,7 +159,8 @@ impl Run {
                 | Body::Compute(_)
                 | Body::Approve(_)
                 | Body::Sleep(_)
-                | Body::WaitFor(_),
+                | Body::WaitFor(_)
+                | Body::Run(_),
                 output,
             ) => {
                 record.insert("output".to_owned(), output);

@@ -130,6 +130,7 @@ impl Run {
             Body::Approve(approve) => self.ask(id, approve, frame),
             Body::Sleep(ms) => self.sleep(id, ms, frame),
             Body::WaitFor(wait) => self.wait_for(id, wait, frame),
+            Body::Run(child) => self.start_run(id, child, frame),
         };
         if let Err(error) = begun {
             self.fail(id, error);

@@ -310,12 +310,12 @@ fn one_body_and_what_goes_with_it() {
             pay.yaml:5:5: the step `a` does nothing
              5 |   - { id: a }
                |     ^
-               = hint: give it one of `uses`, `steps`, `choose`, `approve`, `sleep`, `wait_for`
+               = hint: give it one of `uses`, `steps`, `choose`, `approve`, `sleep`, `wait_for`, `run`
 
             pay.yaml:6:45: the step `b` has `uses`, `sleep`
              6 |   - { id: b, uses: compute, with: { a: 1 }, sleep: { ms: 5 } }
                |                                             ^
-               = hint: a step has exactly one of `uses`, `steps`, `choose`, `approve`, `sleep`, `wait_for`
+               = hint: a step has exactly one of `uses`, `steps`, `choose`, `approve`, `sleep`, `wait_for`, `run`
 
             pay.yaml:7:27: `ms` must be an integer, this is a string
              7 |   - { id: c, sleep: { ms: 5s }, retry: { attempts: 2 }, foreach: [1] }
@@ -326,7 +326,7 @@ fn one_body_and_what_goes_with_it() {
              7 |   - { id: c, sleep: { ms: 5s }, retry: { attempts: 2 }, foreach: [1] }
                |                                 ^
 
-            pay.yaml:7:57: `foreach` means nothing here; it goes with `uses`, `steps` or `choose`
+            pay.yaml:7:57: `foreach` means nothing here; it goes with `uses`, `steps`, `choose` or `run`
              7 |   - { id: c, sleep: { ms: 5s }, retry: { attempts: 2 }, foreach: [1] }
                |                                                         ^
 

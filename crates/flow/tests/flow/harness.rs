@@ -145,6 +145,12 @@ fn line(action: &Action) -> String {
             Some(ms) => format!("listen {step} for {signal}, {ms}"),
             None => format!("listen {step} for {signal}"),
         },
+        Action::StartRun { step, workflow, inputs, wait, outlives } => {
+            let inputs = Value::Map(inputs.clone());
+            let wait = if *wait { "" } else { ", go on" };
+            let outlives = if *outlives { ", leave" } else { "" };
+            format!("run {step}: {workflow} {inputs}{wait}{outlives}")
+        }
         Action::Cancel { step } => format!("cancel {step}"),
         Action::Fell { step, error } => format!("fell {step} {}", error.code),
         Action::Finish { status, output, error } => {

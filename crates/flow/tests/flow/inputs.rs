@@ -117,3 +117,29 @@ fn inputs_that_are_wrong_are_all_named() {
     "#]]
     .assert_eq(&format!("{errors}\n"));
 }
+
+#[test]
+fn values_are_bound_by_kind_and_null_is_not_given() {
+    let flow = flow(
+        "name: x\ndomain: d\ninputs: { n: { type: integer, default: 3 }, s: { type: string, enum: [a, b] }, o: { type: object, required: false } }\nsteps: [ { id: a, uses: compute, with: { a: 1 } } ]",
+    );
+    let bind = |text: &str| {
+        let given = cog_base::json::parse(text).unwrap();
+        let bound = flow.bind_values(given.as_map().unwrap());
+        bound.map(|map| cog_base::Value::Map(map).to_string()).map_err(|error| error.to_string())
+    };
+    assert_eq!(bind(r#"{"s":"a"}"#).unwrap(), r#"{"n":3,"o":null,"s":"a"}"#);
+    assert_eq!(
+        bind(r#"{"s":"b","n":null,"o":{"x":1}}"#).unwrap(),
+        r#"{"n":3,"o":{"x":1},"s":"b"}"#
+    );
+    for (text, message) in [
+        ("{}", "the input `s` is missing"),
+        (r#"{"s":"c"}"#, "the input `s` is not one of"),
+        (r#"{"s":"a","n":"3"}"#, "the input `n` is not integer: it is string"),
+        (r#"{"s":"a","m":1}"#, "there is no input `m`"),
+    ] {
+        let error = bind(text).unwrap_err();
+        assert!(error.contains(message), "{error}");
+    }
+}

@@ -11,6 +11,7 @@
 mod bombs;
 mod bounds;
 mod cel;
+mod children;
 mod diagnostics;
 mod expressions;
 mod harness;

@@ -167,6 +167,7 @@ impl Answers {
                 Some(Event::Approved { step: step.clone(), by: vec!["user:a".into()] })
             }
             Action::Arm { timer, .. } => Some(Event::Due { timer: timer.clone() }),
+            Action::StartRun { step, .. } => Some(self.perform(step.clone())),
             Action::Listen { signal, .. } => {
                 let (id, from) = ("sig".to_owned(), "user:a".to_owned());
                 let payload = Value::from(7_u64);
@@ -232,6 +233,7 @@ fn play(text: &str, salt: u64, falls: bool, order: &[u8], stop_after: Option<usi
                 Action::Choose { .. }
                 | Action::Ask { .. }
                 | Action::Arm { .. }
+                | Action::StartRun { .. }
                 | Action::Listen { .. } => pending.push(action),
             }
         }
@@ -271,6 +273,7 @@ fn target(action: &Action) -> Option<&StepPath> {
         | Action::Choose { step, .. }
         | Action::Ask { step, .. }
         | Action::Listen { step, .. }
+        | Action::StartRun { step, .. }
         | Action::Cancel { step }
         | Action::Fell { step, .. } => Some(step),
         Action::Arm { timer, .. } => Some(timer),

@@ -86,6 +86,7 @@ impl Reading<'_> {
             Body::Approve(approve) => self.approve(approve, frame, path, release),
             Body::Sleep(ms) => self.sleep(ms, frame, path, release),
             Body::WaitFor(wait) => self.wait_for(wait, frame, path, release),
+            Body::Run(child) => self.child(child, frame, path, release),
         }
     }
 

@@ -166,7 +166,8 @@ fn record(step: &Step, stand: &Stand, item: Option<Value>) -> Option<Value> {
             | Body::Compute(_)
             | Body::Approve(_)
             | Body::Sleep(_)
-            | Body::WaitFor(_),
+            | Body::WaitFor(_)
+            | Body::Run(_),
             output,
         ) => drop(record.insert("output".to_owned(), output)),
     }

@@ -66,6 +66,8 @@ impl Reading<'_> {
                 | What::Timer { .. }
                 | What::Signal(_)
                 | What::Cancel
+                | What::ChildStarted(_)
+                | What::ChildEnded(_)
                 | What::Sealed(_)
                 | What::Other => {}
             }

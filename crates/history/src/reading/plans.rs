@@ -135,7 +135,8 @@ impl Reading<'_> {
             | Body::Choose(_)
             | Body::Approve(_)
             | Body::Sleep(_)
-            | Body::WaitFor(_) => false,
+            | Body::WaitFor(_)
+            | Body::Run(_) => false,
         })
     }
 }

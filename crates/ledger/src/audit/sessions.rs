@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use cog_base::id::{DenialId, ReceiptId, RunId};
 
+use super::children::Child;
 use super::{Findings, NAMED_MAX};
 use crate::entry::Entry;
 use crate::kind::{DISPOSITIONS, Kind};
@@ -13,24 +14,27 @@ use crate::session::Tally;
 /// All sessions of a log, and the receipts in them.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    is_pruned: bool,
-    sessions: HashMap<RunId, Session>,
+    pub(super) is_pruned: bool,
+    pub(super) sessions: HashMap<RunId, Session>,
     receipts: HashMap<ReceiptId, Receipt>,
     denials: HashSet<DenialId>,
     signals: HashSet<(RunId, String)>,
+    pub(super) children: HashMap<RunId, Child>,
     outcomes: [u64; 4],
     sealed: u64,
     not_followed: u64,
 }
 
 #[derive(Debug)]
-struct Session {
-    initiator: Option<String>,
+pub(super) struct Session {
+    pub(super) initiator: Option<String>,
     /// Absent when its start was pruned, so that its sums cannot be checked.
     tally: Option<Tally>,
     /// Whether it is held; nobody knows when its start was pruned and nothing was said since.
     is_paused: Option<bool>,
     is_sealed: bool,
+    /// The word of its seal.
+    pub(super) status: Option<String>,
 }
 
 #[derive(Debug)]
@@ -50,6 +54,7 @@ impl Sessions {
             receipts: HashMap::new(),
             denials: HashSet::new(),
             signals: HashSet::new(),
+            children: HashMap::new(),
             outcomes: [0; 4],
             sealed: 0,
             not_followed: 0,
@@ -63,6 +68,9 @@ impl Sessions {
             Kind::Denial => self.denial(entry, findings),
             Kind::Outcome => self.outcome(entry, findings),
             Kind::Signal => self.signal(entry, findings),
+            Kind::SessionStarted => self.descent(entry, findings),
+            Kind::ChildStarted => self.child_started(entry, findings),
+            Kind::ChildEnded => self.child_ended(entry, findings),
             Kind::Genesis
             | Kind::KeyRotated
             | Kind::CanonProposed
@@ -71,7 +79,6 @@ impl Sessions {
             | Kind::CanonActivated
             | Kind::Evidence
             | Kind::Promotion
-            | Kind::SessionStarted
             | Kind::PlanSelected
             | Kind::ApprovalRequested
             | Kind::ApprovalGranted
@@ -106,7 +113,8 @@ impl Sessions {
                 // A start that was pruned leaves sums that cannot be checked.
                 let tally = starts.then(Tally::default);
                 let is_paused = starts.then_some(false);
-                slot.insert(Session { initiator, tally, is_paused, is_sealed: false })
+                let (is_sealed, status) = (false, None);
+                slot.insert(Session { initiator, tally, is_paused, is_sealed, status })
             }
         };
         if session.is_sealed {
@@ -116,6 +124,7 @@ impl Sessions {
         session.hold(id, entry, findings);
         if entry.kind() == Kind::SessionSealed {
             session.is_sealed = true;
+            session.status = entry.text("status").map(str::to_owned);
             self.sealed = self.sealed.saturating_add(1);
             match session.tally.take() {
                 Some(tally) => check_seal(entry, id, &tally, findings),

@@ -268,6 +268,8 @@ fn acceptable(draft: &Draft) -> Result<(), EntryError> {
         | Kind::Signal
         | Kind::SessionPaused
         | Kind::SessionUnpaused
+        | Kind::ChildStarted
+        | Kind::ChildEnded
         | Kind::SessionSealed
         | Kind::BodiesErased
         | Kind::SegmentPruned => draft.check(),

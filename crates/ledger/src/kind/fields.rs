@@ -1,6 +1,6 @@
 //! The members of `data` for each kind of entry, as tables.
 
-use cog_base::id::{ApprovalId, DenialId, ProposalId, ReceiptId, SelectionId};
+use cog_base::id::{ApprovalId, DenialId, ProposalId, ReceiptId, RunId, SelectionId};
 use cog_base::json::Value;
 use cog_base::{Digest, Timestamp};
 
@@ -25,6 +25,8 @@ pub(super) enum Shape {
     Approval,
     Proposal,
     Selection,
+    Run,
+    Parent,
 }
 
 pub(super) struct Field {
@@ -66,6 +68,11 @@ impl Shape {
             Self::Approval => texts(|text| text.parse::<ApprovalId>().is_ok()),
             Self::Proposal => texts(|text| text.parse::<ProposalId>().is_ok()),
             Self::Selection => texts(|text| text.parse::<SelectionId>().is_ok()),
+            Self::Run => texts(|text| text.parse::<RunId>().is_ok()),
+            Self::Parent => {
+                value.get("session").is_some_and(|run| Self::Run.fits(run))
+                    && value.get("step").is_some_and(|step| Self::Text.fits(step))
+            }
         }
     }
 
@@ -87,6 +94,8 @@ impl Shape {
             Self::Approval => "an approval id (apr_…)",
             Self::Proposal => "a proposal id (prp_…)",
             Self::Selection => "a selection id (pln_…)",
+            Self::Run => "a run id (run_…)",
+            Self::Parent => "{session, step}",
         }
     }
 }
@@ -132,6 +141,8 @@ pub(super) const SESSION_STARTED: &[Field] = &[
     must("roots", Shape::Map),
     must("initiator", Shape::Text),
     may("canon", Shape::Digest),
+    may("children", Shape::Map),
+    may("parent", Shape::Parent),
 ];
 pub(super) const PLAN_SELECTED: &[Field] = &[
     must("id", Shape::Selection),
@@ -190,8 +201,22 @@ pub(super) const OUTCOME: &[Field] = &[
     may("code", Shape::Text),
 ];
 pub(super) const SIGNAL: &[Field] = &[must("signal", Shape::Text), must("name", Shape::Text)];
-pub(super) const SESSION_PAUSED: &[Field] = &[must("reason", Shape::Text)];
-pub(super) const SESSION_UNPAUSED: &[Field] = &[must("reason", Shape::Text)];
+pub(super) const SESSION_PAUSED: &[Field] = &[must("reason", Shape::Text), may("with", Shape::Run)];
+pub(super) const SESSION_UNPAUSED: &[Field] =
+    &[must("reason", Shape::Text), may("with", Shape::Run)];
+pub(super) const CHILD_STARTED: &[Field] = &[
+    must("session", Shape::Run),
+    must("step", Shape::Text),
+    must("workflow", Shape::Text),
+    must("definition", Shape::Digest),
+    must("inputs", Shape::Digest),
+];
+pub(super) const CHILD_ENDED: &[Field] = &[
+    must("session", Shape::Run),
+    must("step", Shape::Text),
+    must("status", Shape::Text),
+    must("output", Shape::Digest),
+];
 pub(super) const SESSION_SEALED: &[Field] = &[
     must("status", Shape::Text),
     must("entries", Shape::Count),

@@ -86,7 +86,7 @@ impl Desk {
                 Ok(()) => {
                     bound.insert(run);
                     engine.claim(&records);
-                    resumptions.push(Resumption { records, cancel: None });
+                    resumptions.push(Resumption { records, kin: Vec::new(), cancel: None });
                 }
                 Err(why) => house.tell(Told::Left { tenant, run, why }),
             }

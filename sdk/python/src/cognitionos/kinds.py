@@ -39,6 +39,10 @@ def _list(shape: _Shape) -> _Shape:
     return lambda value: isinstance(value, list) and all(map(shape, value))
 
 
+def _parent(value: Any) -> bool:
+    return isinstance(value, dict) and _id("run")(value.get("session")) and _text(value.get("step"))
+
+
 def _dispositions(value: Any) -> bool:
     return isinstance(value, dict) and all(is_count(value.get(word)) for word in DISPOSITIONS)
 
@@ -88,7 +92,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "roots": _object,
             "initiator": _text,
         },
-        {"canon": is_digest},
+        {"canon": is_digest, "children": _object, "parent": _parent},
     ),
     "plan.selected": (
         True,
@@ -132,8 +136,24 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
         {"code": _text},
     ),
     "signal": (True, {"signal": _text, "name": _text}, {}),
-    "session.paused": (True, {"reason": _text}, {}),
-    "session.unpaused": (True, {"reason": _text}, {}),
+    "session.paused": (True, {"reason": _text}, {"with": _id("run")}),
+    "session.unpaused": (True, {"reason": _text}, {"with": _id("run")}),
+    "child.started": (
+        True,
+        {
+            "session": _id("run"),
+            "step": _text,
+            "workflow": _text,
+            "definition": is_digest,
+            "inputs": is_digest,
+        },
+        {},
+    ),
+    "child.ended": (
+        True,
+        {"session": _id("run"), "step": _text, "status": _text, "output": is_digest},
+        {},
+    ),
     "session.sealed": (
         True,
         {

@@ -148,7 +148,7 @@ fn row(entry: &Entry) -> [String; 17] {
         Kind::Receipt => "allowed".to_owned(),
         Kind::Denial => "refused".to_owned(),
         Kind::Outcome => text("disposition"),
-        Kind::SessionSealed => text("status"),
+        Kind::SessionSealed | Kind::ChildEnded => text("status"),
         Kind::Genesis
         | Kind::KeyRotated
         | Kind::CanonProposed
@@ -163,6 +163,7 @@ fn row(entry: &Entry) -> [String; 17] {
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
         | Kind::SessionUnpaused
+        | Kind::ChildStarted
         | Kind::SessionPaused
         | Kind::Signal
         | Kind::BodiesErased

@@ -2,8 +2,10 @@
 //! neither go on nor be ended.
 
 use cog_base::id::RunId;
+use cog_engine::Record;
 use cog_engine::replay::replay_run;
 
+use crate::commands::run::family::kin;
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, told};
 
@@ -29,8 +31,14 @@ pub(super) fn refuse_what_is_needed(home: &Home, subject: &str) -> anyhow::Resul
 /// nothing.
 fn who_needs(home: &Home, subject: &str) -> anyhow::Result<Option<RunId>> {
     for run in home.scope()?.open_sessions().map_err(told)? {
-        let history = replay_run(&home.records(run)?);
-        if history.is_ok_and(|history| !history.is_sealed() && history.concerns(subject)) {
+        let records = home.records(run)?;
+        // What the others of its tree used counts with what it uses.
+        let mut tree = kin(home, run, &records)?;
+        tree.push(records);
+        let needs = |records: &Vec<Record>| {
+            replay_run(records).is_ok_and(|history| history.concerns(subject))
+        };
+        if tree.iter().any(needs) {
             return Ok(Some(run));
         }
     }

@@ -95,7 +95,7 @@ pub(crate) fn decide(
         return Err(Failure::advise(Exit::Conflict, message, "wait until that run ends or parks"));
     };
     let input = Input::Cancel { run, who: who.clone(), reason: reason.to_owned() };
-    match live.deliver(About::Cancel(who.clone()), input)? {
+    match live.deliver(run, About::Cancel(who.clone()), input)? {
         Said::Ended { status, before } if status == CANCELLED => Ok(Value::map([
             ("run", Value::from(run)),
             ("status", status.into()),

@@ -45,9 +45,9 @@ pub(super) fn report(
             }
             Exit::of_run(&sealed.status, sealed.error.as_ref())
         }
-        End::Parked { paused: Some(paused), so_far, .. } => {
+        End::Parked { paused: Some((held_run, paused)), so_far, .. } => {
             if !terminal.json {
-                held(run, paused, so_far, terminal);
+                held((run, *held_run), paused, so_far, terminal);
             }
             Exit::Waiting
         }
@@ -92,17 +92,17 @@ pub(super) fn report(
 }
 
 /// Somebody holds the run: nothing goes on before it is let go on.
-fn held(run: RunId, paused: &Intervention, so_far: &str, terminal: &Terminal) {
+fn held((run, held): (RunId, RunId), paused: &Intervention, so_far: &str, terminal: &Terminal) {
     let word = terminal.tint(Tone::Ask, "paused");
     let Intervention { by, reason } = paused;
     terminal.say(&format!("\n{word}  {run}\n{so_far}"));
     terminal.say(&format!("  by {}: {}", plain(by), plain(reason)));
-    terminal.say(&format!("  {}", unpause(run)));
+    terminal.say(&format!("  {}", unpause(held)));
     terminal.say(&format!("  cognitionos run --resume {run}"));
 }
 
-/// What a run waits for: requests, and steps with the names of their signals.
-type Waits<'a> = (&'a [Wanted], &'a [(String, String)]);
+/// What a run waits for: requests, and signals by the runs that wait for them.
+type Waits<'a> = (&'a [Wanted], &'a [(RunId, String)]);
 
 fn parked(run: RunId, (asked, signals): Waits<'_>, so_far: &str, terminal: &Terminal) {
     let what = match (asked, signals) {
@@ -121,9 +121,9 @@ fn parked(run: RunId, (asked, signals): Waits<'_>, so_far: &str, terminal: &Term
         let who = people.first().map_or("user:NAME", String::as_str);
         terminal.say(&format!("  cognitionos approvals approve {id} --as {who}"));
     }
-    let names: std::collections::BTreeSet<_> = signals.iter().map(|(_, name)| name).collect();
-    for name in names {
-        terminal.say(&format!("  {}", send(run, name)));
+    let names: std::collections::BTreeSet<_> = signals.iter().collect();
+    for (waits, name) in names {
+        terminal.say(&format!("  {}", send(*waits, name)));
     }
     terminal.say(&format!("  cognitionos run --resume {run}"));
 }

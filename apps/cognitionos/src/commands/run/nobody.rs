@@ -7,7 +7,8 @@ use cog_flow::{Approve, Block, Body, Flow, Handler, Position};
 
 use crate::failure::{Exit, Failure};
 
-/// Refuse a workflow with an `approve` step for which the canon knows too few people.
+/// Refuse a workflow with an `approve` step for which the canon knows too few people, in its own
+/// file or in one that it runs.
 ///
 /// # Errors
 /// Names the place, the step, whom it asks, and the role that may have been meant.
@@ -44,7 +45,8 @@ pub(super) fn check(
         );
         return Err(Failure::advise(Exit::BadInput, message, canon.whom(&groups)));
     }
-    Ok(())
+    let mut children = flow.children.values();
+    children.try_for_each(|child| check(&child.flow, &child.source, &child.flow.file, Some(canon)))
 }
 
 /// All questions of a block and of the blocks inside it.
@@ -56,7 +58,11 @@ fn gather<'f>(block: &'f Block, found: &mut Vec<(&'f str, &'f Approve)>) {
             Body::Choose(choose) => {
                 choose.plans.iter().for_each(|plan| gather(&plan.block, found));
             }
-            Body::Effect(_) | Body::Compute(_) | Body::Sleep(_) | Body::WaitFor(_) => {}
+            Body::Effect(_)
+            | Body::Compute(_)
+            | Body::Sleep(_)
+            | Body::WaitFor(_)
+            | Body::Run(_) => {}
         }
         for handler in [&step.on_refused, &step.on_error] {
             match handler {

@@ -30,6 +30,8 @@ pub(super) fn answers(home: &Home, record: &Record) -> anyhow::Result<Vec<String
         | Kind::Signal
         | Kind::SessionPaused
         | Kind::SessionUnpaused
+        | Kind::ChildStarted
+        | Kind::ChildEnded
         | Kind::SessionSealed
         | Kind::BodiesErased
         | Kind::SegmentPruned => return Ok(Vec::new()),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_engine::replay::replay_run;
-use cog_engine::{History, Intervention, NotUndone, Record};
+use cog_engine::{History, Intervention, NotUndone, Parent, Record};
 use cog_gate::approvals::{Approvals, Request};
 use cog_ledger::Kind;
 
@@ -54,6 +54,7 @@ pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Resu
     }
     let counts = Counts::of(records.iter().map(|record| record.entry.as_ref()));
     terminal.say(&counts.told());
+    family(&records, terminal);
     unsure(&records, terminal);
     fallen.tell(terminal);
     refusals(&records, terminal);
@@ -73,6 +74,10 @@ fn begun(run: RunId, started: &Record, terminal: &Terminal) {
         plain(entry.environment())
     ));
     terminal.say(&terminal.tint(Tone::Faint, &format!("  {run}")));
+    if let Some(parent) = Parent::of(entry) {
+        terminal.say(&format!("It was begun by {}, in its step `{}`.", parent.run, parent.step));
+        terminal.say(&format!("  cognitionos why {}", parent.run));
+    }
     let member = |name| started.body.as_ref().and_then(|body| body.get(name)?.as_map());
     for (name, words) in [("inputs", "With these inputs:"), ("places", "In these folders:")] {
         let lines = member(name).map(told::lines).unwrap_or_default();
@@ -81,6 +86,34 @@ fn begun(run: RunId, started: &Record, terminal: &Terminal) {
             lines.iter().for_each(|line| terminal.say(&format!("  {line}")));
         }
     }
+}
+
+/// The runs that it began, with how they stand as far as it has heard.
+fn family(records: &[Record], terminal: &Terminal) {
+    let children = children(records);
+    if children.is_empty() {
+        return;
+    }
+    terminal.say("\nIt began these runs:");
+    for (started, ended) in children.iter().take(LISTED_MAX) {
+        let stands = ended.map_or("open".to_owned(), |ended| text(ended, "status"));
+        let (step, workflow) = (text(started, "step"), text(started, "workflow"));
+        terminal
+            .say(&format!("  {} ({stands}): {workflow}, step `{step}`", text(started, "session")));
+    }
+    if children.len() > LISTED_MAX {
+        terminal.say(&format!("  … and {} more", children.len() - LISTED_MAX));
+    }
+    terminal.say("  cognitionos why RUN");
+}
+
+/// What begins each run that it began, and what it heard of its end.
+fn children(records: &[Record]) -> Vec<(&Record, Option<&Record>)> {
+    let of = |kind| records.iter().filter(move |it| it.entry.kind() == kind);
+    let end = |started: &Record| {
+        of(Kind::ChildEnded).find(|it| it.entry.text("session") == started.entry.text("session"))
+    };
+    of(Kind::ChildStarted).map(|started| (started, end(started))).collect()
 }
 
 fn ended(sealed: &Record, records: &[Record], terminal: &Terminal) {
@@ -191,6 +224,16 @@ fn refusals(records: &[Record], terminal: &Terminal) {
     }
 }
 
+fn child_json((started, ended): (&Record, Option<&Record>)) -> Value {
+    let status = ended.map_or("open".to_owned(), |ended| text(ended, "status"));
+    Value::map([
+        ("run", Value::from(text(started, "session"))),
+        ("step", text(started, "step").into()),
+        ("workflow", text(started, "workflow").into()),
+        ("status", status.into()),
+    ])
+}
+
 fn json(
     run: RunId,
     started: &Record,
@@ -210,6 +253,8 @@ fn json(
     vec![
         ("run", Value::from(run)),
         ("workflow", entry.data().get("workflow").cloned().into()),
+        ("parent", entry.data().get("parent").cloned().into()),
+        ("children", Value::list(children(records).into_iter().map(child_json))),
         ("initiator", entry.actor().into()),
         ("started", entry.at().into()),
         ("ended", sealed.map(|sealed| Value::from(sealed.entry.at())).into()),

@@ -55,8 +55,19 @@ class _Session:
     tally: Tally | None
     """Absent when its start was pruned, so that its sums cannot be checked."""
     is_sealed: bool = False
+    status: str | None = None
+    """The word of its seal."""
     is_paused: bool | None = None
     """Whether it is held; nobody knows when its start was pruned and nothing was said since."""
+
+
+@dataclass
+class _Child:
+    """A run that another began."""
+
+    parent: str | None
+    step: str
+    has_ended: bool = False
 
 
 @dataclass
@@ -78,6 +89,7 @@ class Sessions:
     _receipts: dict[str, _Receipt] = field(default_factory=dict)
     _denials: set[str] = field(default_factory=set)
     _signals: set[tuple[str, str]] = field(default_factory=set)
+    _children: dict[str, _Child] = field(default_factory=dict)
 
     def entry(self, entry: Entry) -> None:
         """Check an entry against its session and its receipt."""
@@ -89,6 +101,12 @@ class Sessions:
             self._outcome(entry)
         elif entry.kind == "signal":
             self._signal(entry)
+        elif entry.kind == "session.started":
+            self._descent(entry)
+        elif entry.kind == "child.started":
+            self._child_started(entry)
+        elif entry.kind == "child.ended":
+            self._child_ended(entry)
         if entry.session is not None:
             self._in_session(entry.session, entry)
 
@@ -132,6 +150,7 @@ class Sessions:
                 session.tally.add(entry)
             return
         session.is_sealed = True
+        session.status = entry.data["status"]
         if session.tally is None:
             self.not_followed += 1
         else:
@@ -189,6 +208,46 @@ class Sessions:
             message = f"the signal {name} was sent to {entry.session} before"
             self.findings.add(entry.seq, "signal.twice", message)
         self._signals.add(known)
+
+    def _child_started(self, entry: Entry) -> None:
+        name = entry.data["session"]
+        if name in self._children or name in self._sessions:
+            self.findings.add(entry.seq, "child.started_twice", f"{name} was begun before")
+        self._children[name] = _Child(entry.session, entry.data["step"])
+
+    def _descent(self, entry: Entry) -> None:
+        """A run that names a parent was begun by it, for the same person."""
+        add, seq, name = self.findings.add, entry.seq, entry.session or ""
+        named = entry.data.get("parent")
+        child = self._children.get(name)
+        if child is None:
+            if named is not None and not self.is_pruned:
+                add(seq, "child.not_asked", f"no run says before it that it begins {name}")
+            return
+        if named is None or (named["session"], named["step"]) != (child.parent, child.step):
+            add(seq, "child.other_parent", f"{name} names another parent than began it")
+        parent = self._sessions.get(child.parent or "")
+        began = parent.initiator if parent else None
+        if began is not None and began != entry.data["initiator"]:
+            add(seq, "child.other_initiator", f"{name} is begun for another than its parent")
+
+    def _child_ended(self, entry: Entry) -> None:
+        """What a run hears of the end of another is what its seal says, once."""
+        add, seq, name = self.findings.add, entry.seq, entry.data["session"]
+        child = self._children.get(name)
+        if child is not None:
+            if (child.parent, child.step) != (entry.session, entry.data["step"]):
+                add(seq, "child.other_parent", f"{name} was begun by another step or run")
+            if child.has_ended:
+                add(seq, "child.ended_twice", f"the end of {name} is told again")
+            child.has_ended = True
+        elif not self.is_pruned:
+            add(seq, "child.not_asked", f"no run began {name}")
+        session = self._sessions.get(name)
+        if session is None and self.is_pruned:
+            return
+        if (session.status if session else None) != entry.data["status"]:
+            add(seq, "child.end_wrong", f"the seal of {name} does not say that it ended so")
 
     def _outcome(self, entry: Entry) -> None:
         add, seq = self.findings.add, entry.seq

@@ -1,0 +1,148 @@
+//! Runs that begin others: their files, their folders and what performs their effects, and what
+//! belongs together when one of them is taken up again.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cog_base::id::RunId;
+use cog_canon::Canon;
+use cog_effect_file::RootBinding;
+use cog_engine::replay::replay_run;
+use cog_engine::{Parent, Place, Placed, Record};
+use cog_flow::{BoundRoot, Diagnostics, Flow, Opened};
+use cog_ledger::Kind;
+
+use super::{mismatch, read_text, standing};
+use crate::cli::RunArgs;
+use crate::folders;
+use crate::hands::{Adapters, Binder};
+use crate::home::Home;
+use crate::models;
+
+/// An open run that another began, to be taken up with it.
+pub(super) struct Other {
+    pub(super) run: RunId,
+    pub(super) roots: BTreeMap<String, RootBinding>,
+    pub(super) base: PathBuf,
+}
+
+/// The workflow with those that its steps run.
+pub(super) fn complete(flow: Flow, file: &Path) -> Result<Flow, Diagnostics> {
+    let id = folders::real(file).display().to_string();
+    let mut open = |around: &str, name: &str| {
+        let folder = Path::new(around).parent().unwrap_or(Path::new("/"));
+        let path = folders::real(&folder.join(name));
+        let text = read_text(&path)?;
+        let id = path.display().to_string();
+        Ok(Opened { file: id.clone(), id, text })
+    };
+    flow.with_children(&id, &mut open)
+}
+
+/// Where a root stands, apart from the data folder.
+pub(super) fn stand(root: &BoundRoot, path: &Path, data: &Path) -> anyhow::Result<RootBinding> {
+    let path = folders::real(path);
+    folders::keep_apart(&root.name, &path, data)?;
+    let write = root.access == cog_flow::Access::Write;
+    Ok(RootBinding { path, write, create: root.create })
+}
+
+/// What makes the adapters of the runs that runs begin.
+pub(super) fn binder(args: &RunArgs, data: &Path, canon: Option<Arc<Canon>>) -> Binder {
+    let (args, data) = (args.clone(), data.to_owned());
+    Box::new(move |place: &Place| {
+        let bound = bind(&args, &data, canon.as_deref(), place);
+        bound.map_err(|error| format!("{error:#}"))
+    })
+}
+
+fn bind(
+    args: &RunArgs,
+    data: &Path,
+    canon: Option<&Canon>,
+    place: &Place,
+) -> anyhow::Result<(Placed, Adapters)> {
+    let file = Path::new(&place.base).join(&place.workflow);
+    let base = folders::real(file.parent().unwrap_or(Path::new("/")));
+    let (mut roots, mut places) = (BTreeMap::new(), BTreeMap::new());
+    for root in &place.roots {
+        let binding = stand(root, &base.join(&root.path), data)?;
+        places.insert(root.name.clone(), folders::on_record(&binding.path)?);
+        roots.insert(root.name.clone(), binding);
+    }
+    let admitted = folders::admitted(&roots, &base, canon);
+    let adapters = models::adapters(args, &base, canon, place.run, &admitted)?;
+    Ok((Placed { base: folders::on_record(&base)?, places }, adapters))
+}
+
+/// The entries of all other runs of the tree of a run.
+pub(crate) fn kin(home: &Home, run: RunId, own: &[Record]) -> anyhow::Result<Vec<Vec<Record>>> {
+    let mut known = BTreeMap::from([(run, own.to_vec())]);
+    let mut top = run;
+    while let Some(parent) = parent(known.get(&top)) {
+        if known.insert(parent, home.records(parent)?).is_some() {
+            break;
+        }
+        top = parent;
+    }
+    let mut queue = vec![top];
+    while let Some(id) = queue.pop() {
+        let records = match known.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(home.records(id)?),
+        };
+        queue.extend(begun(Some(records)));
+    }
+    known.remove(&run);
+    Ok(known.into_values().collect())
+}
+
+fn parent(records: Option<&Vec<Record>>) -> Option<RunId> {
+    Parent::of(&records?.first()?.entry).map(|parent| parent.run)
+}
+
+fn begun(records: Option<&Vec<Record>>) -> Vec<RunId> {
+    let asked = records.into_iter().flatten();
+    let asked = asked.filter(|record| record.entry.kind() == Kind::ChildStarted);
+    asked.filter_map(|record| record.entry.text("session")?.parse().ok()).collect()
+}
+
+/// The open runs among `kin` that `run` began, and those that they began.
+pub(super) fn others(
+    run: RunId,
+    own: &Vec<Record>,
+    kin: &[Vec<Record>],
+    is_ending: bool,
+    data: &Path,
+) -> anyhow::Result<Vec<Other>> {
+    let mut others = Vec::new();
+    for records in below(own, kin) {
+        if records.last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
+            continue;
+        }
+        let history = replay_run(records).map_err(|error| mismatch(run, &error))?;
+        let (roots, base) = standing(&history, run, is_ending, data)?;
+        let id = history.origin().session;
+        others.push(Other { run: id, roots, base });
+    }
+    Ok(others)
+}
+
+/// The entries of those among `kin` that a run began, and of those that they began.
+pub(crate) fn below<'k>(own: &Vec<Record>, kin: &'k [Vec<Record>]) -> Vec<&'k Vec<Record>> {
+    let mut runs: BTreeSet<RunId> = begun(Some(own)).into_iter().collect();
+    let (mut found, mut left) = (Vec::new(), kin.iter().collect::<Vec<_>>());
+    while let Some(place) = left.iter().position(|records| is_of(records, &runs)) {
+        let records = left.swap_remove(place);
+        runs.extend(begun(Some(records)));
+        found.push(records);
+    }
+    found
+}
+
+fn is_of(records: &[Record], runs: &BTreeSet<RunId>) -> bool {
+    let run = records.first().and_then(|first| first.entry.session());
+    run.is_some_and(|run| runs.contains(&run))
+}

@@ -1,0 +1,26 @@
+//! Runs that a run begins.
+
+use super::Run;
+use super::cell::{CellId, FrameId, Phase};
+use super::event::{Action, StepError};
+use crate::definition::ChildCall;
+
+impl Run {
+    pub(super) fn start_run(
+        &mut self,
+        id: CellId,
+        child: &ChildCall,
+        frame: FrameId,
+    ) -> Result<(), StepError> {
+        let inputs = self.evaluate_members(&child.inputs, frame)?;
+        self.actions.push(Action::StartRun {
+            step: self.cells.get(id).path.clone(),
+            workflow: child.workflow.clone(),
+            inputs,
+            wait: child.wait,
+            outlives: child.outlives,
+        });
+        self.listen(id, Phase::Effect);
+        Ok(())
+    }
+}
