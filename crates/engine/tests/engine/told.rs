@@ -85,6 +85,6 @@ fn a_step_that_fails_by_itself_is_told_with_its_place() {
         "  - { id: a, uses: compute, with: { x: 1 } }\n\
          \x20 - { id: b, needs: [a], uses: compute, with: { y: \"${{ steps.a.output.z }}\" } }\n",
     );
-    let fell = "fell b: could not evaluate `steps.a.output.z` (line 7, column 56): there is no `z`";
+    let fell = "fell b: could not evaluate `steps.a.output.z` (line 7, column 57): there is no `z`";
     assert_eq!(told(&house), ["started", fell, "failed"]);
 }
