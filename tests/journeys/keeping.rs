@@ -195,14 +195,30 @@ fn old_entries_can_be_pruned_and_the_rest_still_proves_itself() {
     };
     prune("100").ends(2).says(&["whole segments of 256"]);
     prune("100000").ends(2);
-    let oldest = folder.entries("session.started")[0].get("session").unwrap().to_string();
+    let started = &folder.entries("session.started")[0];
+    let oldest = started.get("session").unwrap().to_string();
+    let first = started.get("seq").unwrap().to_string();
+    let receipt = text(&folder.entries("receipt")[0], &["data", "id"]).to_owned();
     prune("256").ends(0).says(&["entries 0 to 256 pruned"]);
     let left = folder.cog(&["ledger", "list", "--json", "--limit", "1000"]).ends(0).jsons();
     let across = left.iter().filter(|it| it.get("seq").unwrap().as_u64().unwrap() >= 256);
     let across = across.map(|it| it.get("session").unwrap().to_string()).next().unwrap();
     let replayed = folder.cog(&["replay", across.trim_matches('"')]).ends(0);
     assert!(replayed.out.contains("pruned") && !replayed.out.contains("differs"), "{replayed}");
-    folder.cog(&["replay", oldest.trim_matches('"')]).ends(2);
+    // What was pruned is not denied: who did it, why, and which entry says so.
+    let by = folder.entries("segment.pruned")[0].get("seq").unwrap().to_string();
+    let story = format!("by user:head-of-archive (entry {by}: after five years)");
+    for look in [&["ledger", "show"][..], &["ledger", "proof"], &["why"]] {
+        let gone = folder.cog(&[look, &[&first]].concat()).ends(2);
+        gone.says(&[&format!("entry {first} was pruned on"), &story, "bundles and proofs that"]);
+        folder.cog(&[look, &[&receipt]].concat()).ends(2).says(&["before entry 256", &story]);
+        let never = folder.cog(&[look, &["99999"]].concat()).ends(2);
+        assert!(!never.err.contains("pruned"), "{never}");
+    }
+    for look in ["replay", "why"] {
+        let gone = folder.cog(&[look, oldest.trim_matches('"')]).ends(2);
+        gone.says(&["there is no run", "before entry 256", &story]);
+    }
     folder.cog(&["replay", "--all"]).ends(0).says(&["are pruned and not recomputed"]);
     folder.cog(&["ledger", "verify"]).ends(0).says(&["(256 entries pruned before)"]);
     folder.cog(&["ledger", "verify", "--against", "head.txt"]).ends(0);

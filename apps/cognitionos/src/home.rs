@@ -3,6 +3,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program's edge looks at its data folder")]
 
+mod pruned;
+
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -232,7 +234,7 @@ impl Home {
     /// A run's entries with their bodies, oldest first.
     pub(crate) fn records(&self, run: RunId) -> anyhow::Result<Vec<Record>> {
         let records = records(&*self.scope()?, run)?;
-        if records.is_empty() { Err(unknown(run)) } else { Ok(records) }
+        if records.is_empty() { Err(self.unknown(run)?) } else { Ok(records) }
     }
 
     /// The number of the newest entry of a run of these kinds that `is` the one.
@@ -267,7 +269,13 @@ impl Home {
     pub(crate) fn knows(&self, run: RunId) -> anyhow::Result<()> {
         let one = Select { limit: 1, ..Select::session(run) };
         let found = self.scope()?.select(&one).map_err(told)?;
-        if found.is_empty() { Err(unknown(run)) } else { Ok(()) }
+        if found.is_empty() { Err(self.unknown(run)?) } else { Ok(()) }
+    }
+
+    /// There is no such run, or none any more.
+    fn unknown(&self, run: RunId) -> anyhow::Result<anyhow::Error> {
+        let message = format!("there is no run {run} in this ledger{}", self.pruned_perhaps()?);
+        Ok(Failure::advise(Exit::BadInput, message, given::RUNS))
     }
 
     /// Which bodies were erased, as entries say.
@@ -377,12 +385,6 @@ pub(crate) fn record(scope: &dyn TenantTx, entry: Entry) -> anyhow::Result<Recor
     let text = body.map(|body| String::from_utf8(body.bytes)).transpose()?;
     let body = text.map(|text| parse(&text)).transpose().context("a body is not JSON")?;
     Ok(Record { entry: Arc::new(entry), body })
-}
-
-/// There is no such run.
-fn unknown(run: RunId) -> anyhow::Error {
-    let message = format!("there is no run {run} in this ledger");
-    Failure::advise(Exit::BadInput, message, given::RUNS)
 }
 
 /// The files of a canon that is needed are not here.

@@ -253,10 +253,20 @@ pub(crate) fn named(home: &Home, id: &str) -> anyhow::Result<Vec<Entry>> {
             format!("cognitionos ledger list --run {run}"),
         ));
     }
-    let whole = if given::is_cut(id) { "; ids are given whole" } else { "" };
+    if let Ok(seq) = id.parse()
+        && let Some((message, by)) = home.pruned_entry(seq)?
+    {
+        let advice = format!("cognitionos ledger show {by}");
+        return Err(Failure::advise(Exit::BadInput, message, advice));
+    }
+    let why = match id.parse::<u64>() {
+        Ok(_) => String::new(),
+        Err(_) if given::is_cut(id) => "; ids are given whole".to_owned(),
+        Err(_) => home.pruned_perhaps()?,
+    };
     Err(Failure::advise(
         Exit::BadInput,
-        format!("there is no entry `{id}` in this ledger{whole}"),
+        format!("there is no entry `{id}` in this ledger{why}"),
         "cognitionos ledger list",
     ))
 }
