@@ -5,7 +5,7 @@
 mod sameness;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use cog_canon::{Canon, Standing};
 use cog_effect_file::RootBinding;
@@ -15,20 +15,23 @@ use self::sameness::{Shared, shared};
 use crate::failure::{Exit, Failure};
 
 /// The folder without symbolic links and `..`, also if its last parts are yet to be made.
+///
+/// Part by part, as the operating system would go: `..` leaves the folder that a link leads to,
+/// not the one it stands in, and a folder that will only be made.
 pub(crate) fn real(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut missing = Vec::new();
-    let mut there = absolute.as_path();
-    loop {
-        if let Ok(found) = std::fs::canonicalize(there) {
-            return missing.iter().rev().fold(found, |path, part| path.join(part));
+    let mut real = PathBuf::new();
+    for part in absolute.components() {
+        if part == Component::ParentDir {
+            real.pop();
+            continue;
         }
-        let (Some(parent), Some(name)) = (there.parent(), there.file_name()) else {
-            return absolute;
-        };
-        missing.push(name.to_owned());
-        there = parent;
+        real.push(part);
+        if let Ok(found) = std::fs::canonicalize(&real) {
+            real = found;
+        }
     }
+    real
 }
 
 /// The folder as the ledger keeps it: a text, so that it is found again.
@@ -110,10 +113,18 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("cog-folders-{}", std::process::id()));
         std::fs::create_dir_all(folder.join("a/b")).unwrap();
         std::os::unix::fs::symlink(folder.join("a"), folder.join("link")).unwrap();
+        std::os::unix::fs::symlink(folder.join("a/b"), folder.join("deep")).unwrap();
         let true_folder = std::fs::canonicalize(&folder).unwrap();
-        for (path, expected) in
-            [("link/b", "a/b"), ("link/new/er", "a/new/er"), ("a/../a/b", "a/b"), (".", "")]
-        {
+        for (path, expected) in [
+            ("link/b", "a/b"),
+            ("link/new/er", "a/new/er"),
+            ("a/../a/b", "a/b"),
+            (".", ""),
+            ("new/../a", "a"),
+            ("new/../link/er", "a/er"),
+            ("new/er/../../new", "new"),
+            ("deep/../new", "a/new"),
+        ] {
             assert_eq!(real(&folder.join(path)), true_folder.join(expected), "{path}");
         }
         for (root, data, apart) in [
@@ -121,6 +132,7 @@ mod tests {
             ("data-2", "data", true),
             ("data", "data", false),
             ("data/keys", "data", false),
+            ("new/../data", "data", false),
             (".", "data", false),
             ("link/b", "a", false),
         ] {
