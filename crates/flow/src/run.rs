@@ -228,7 +228,8 @@ impl Run {
         let cell = self.waiting("due", timer, &waits)?;
         match Wait::of(&self.cells.get(cell).phase) {
             Some(Wait::Asking) => {
-                let denied = step::denied("approval_expired", "nobody answered in time", None);
+                let denied =
+                    step::denied("approval_expired", "not enough people answered in time", None);
                 self.finish(cell, denied);
             }
             Some(Wait::Listening) => self.signal_is_late(cell),

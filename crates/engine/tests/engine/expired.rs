@@ -1,4 +1,4 @@
-//! Requests that nobody answers in time, or nobody could answer at all.
+//! Requests that too few people answer in time, or nobody could answer at all.
 
 use cog_base::id::RunId;
 
@@ -30,6 +30,23 @@ fn a_question_that_expired_refuses_its_step_and_is_not_put_again() {
     assert_eq!(house.story(run), REFUSED);
     let error = house.sealed(run).unwrap().error.as_ref().unwrap().to_string();
     assert!(error.contains("approval_expired") && error.contains("sign"), "{error}");
+    house.assert_replays(run);
+}
+
+/// One of two agreed: that is not nobody.
+#[test]
+fn a_question_that_too_few_answered_says_so() {
+    let mut house = House::new();
+    let step = step("role:finance\", \"user:ada", "").replace("message", "count: 2, message");
+    let run = house.start(&step);
+    house.answer(run, Ok(()));
+    house.later(MINUTE_MS + 1);
+    house.restart();
+    let story =
+        ["approval.requested", "approval.granted", "evidence timer", "session.sealed refused"];
+    assert_eq!(house.story(run), story);
+    let error = house.sealed(run).unwrap().error.as_ref().unwrap().to_string();
+    assert!(error.contains("not enough people answered in time"), "{error}");
     house.assert_replays(run);
 }
 

@@ -58,7 +58,7 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
-    /// The time of a timer came: a sleep is over, or nobody answered an approval in time.
+    /// The time of a timer came: a sleep is over, or not enough people answered an approval in time.
     Due {
         /// The step whose timer it is.
         timer: StepPath,

@@ -147,7 +147,8 @@ impl Reading<'_> {
                 self.awaited.insert(due);
                 self.due(due, release.at, Some(approve.expires_ms), path);
                 self.only_once(path, due, places);
-                let error = super::denied("approval_expired", "nobody answered in time", None);
+                let error =
+                    super::denied("approval_expired", "not enough people answered in time", None);
                 Raw::Fell(Fall::refused(due, path, Some(error)), None)
             }
             (_, None) => Raw::Open(vec![Pending { path: path.to_owned() }]),

@@ -103,6 +103,19 @@ fn a_step_that_asks_people_waits_for_enough_of_them() {
     );
 }
 
+/// The workflow sees the words of the engine, not only that a step was refused.
+#[test]
+fn what_too_few_answered_says_so() {
+    let goes_on = "message: m, expires_minutes: 1 }, on_refused: continue }";
+    let flow = SIGN.replace("message: m, expires_minutes: 1 } }", goes_on).replace(
+        "needs: [s],",
+        "needs: [s], if: \"${{ steps.s.error.reason == 'not enough people answered in time' }}\",",
+    );
+    let ask = "1 ask s q 2 action=approve\n2 yes q s user:cfo\n60000 timer s\n";
+    let receipt = "60000 receipt b 2\n60001 outcome 2 completed\n";
+    keeps(&flow, &format!("{ask}{receipt}60001 seal completed"));
+}
+
 #[test]
 fn a_receipt_rests_on_consents_to_itself_that_came_before() {
     let flow = "steps:
