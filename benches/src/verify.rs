@@ -1,5 +1,6 @@
 //! A bundle of many entries, checked as an outsider checks it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _};
 use std::path::Path;
@@ -101,8 +102,7 @@ fn make(path: &Path, count: u64) -> anyhow::Result<VerifierKey> {
         root: tail.checkpoint.root(),
         bodies: 0,
         canons: 0,
-        // The canon is a digest without files.
-        left_out: [Part::Bodies, Part::Canons].into(),
+        left_out: left_out(&shelf)?,
     };
     let mut file = BufWriter::with_capacity(CHUNK, File::create(path)?);
     let mut out = BundleWriter::begin(&mut file, &manifest)?;
@@ -121,6 +121,18 @@ fn make(path: &Path, count: u64) -> anyhow::Result<VerifierKey> {
     out.checkpoint(&tail.checkpoint, &key)?;
     out.end()?;
     Ok(key)
+}
+
+/// The canon is a digest without files, and no body is kept; the founding entries have none.
+fn left_out(shelf: &Spool) -> anyhow::Result<BTreeSet<Part>> {
+    let mut parts = BTreeSet::from([Part::Canons]);
+    for entry in shelf.entries() {
+        if entry?.commit().is_some() {
+            parts.insert(Part::Bodies);
+            break;
+        }
+    }
+    Ok(parts)
 }
 
 /// Append whole runs, each sealed a batch later, until there are exactly `count` entries.
