@@ -365,7 +365,10 @@ impl World {
         add(&|it| it.url = it.url.replace("***@", ""));
         add(&|it| it.program.1 = false);
         add(&|it| it.cost = 0);
-        ROOTS.iter().for_each(|root| add(&|it| it.root = (*root).into()));
+        // Another folder to run a program in is no other resource, and is not tried.
+        if self.action != "process.run" {
+            ROOTS.iter().for_each(|root| add(&|it| it.root = (*root).into()));
+        }
         ["reader", "oracle"].iter().for_each(|model| add(&|it| it.model = (*model).into()));
         (0..10).for_each(|cents| add(&|it| it.cents = cents));
         let root = self.root.clone();
