@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cog_base::Value;
 use cog_engine::Record;
+use cog_engine::recompute::Recompute;
 use cog_engine::replay::{Replayed, is_decision, replay_decision, replay_run};
 use cog_history::Rules;
 use cog_ledger::Kind;
@@ -165,6 +166,18 @@ impl World {
     fn everything_replays(&self, log: &KeptLog) -> Result<(), Broken> {
         let canon = Arc::clone(&self.scenario.canon);
         let canons = BTreeMap::from([(canon.digest(), canon)]);
+        let mut recompute = Recompute::default();
+        canons.iter().for_each(|(digest, canon)| recompute.canon(*digest, Arc::clone(canon)));
+        let mut records: Vec<_> = sessions(log).into_values().flatten().collect();
+        records.sort_by_key(|record| record.entry.seq());
+        records.into_iter().for_each(|record| recompute.record(record));
+        let recomputed = recompute.finish();
+        if let Some(finding) = recomputed.findings.kept().first() {
+            return Err(self.broken(&format!("recomputed, it comes out otherwise: {finding}")));
+        }
+        if recomputed.recomputed != recomputed.decisions {
+            return Err(self.broken("a decision cannot be recomputed"));
+        }
         for (run, records) in sessions(log) {
             let history = replay_run(&records)
                 .map_err(|error| self.broken(&format!("{run} does not replay: {error}")))?;

@@ -12,6 +12,7 @@ mod hands;
 mod home;
 mod kit;
 mod models;
+mod recheck;
 mod shared;
 mod system;
 mod terminal;

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
-        Ok(Command::Verify(request)) => match run(&request, &mut std::io::stdout().lock()) {
+        Ok(Command::Verify(request)) => match run(&request, None, &mut std::io::stdout().lock()) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::from(1),
             Err(error) if request.json => problem(&error),

@@ -7,7 +7,7 @@ use cog_base::words::counted;
 use cog_ledger::bundle::{Part, Verified};
 use cog_ledger::kind::{DISPOSITIONS, Kind};
 
-use crate::Request;
+use crate::{Decisions, Request};
 
 /// The most findings that are shown in words; the JSON report has all that were kept.
 const SHOWN_MAX: usize = 20;
@@ -22,7 +22,7 @@ Not proved
 
 /// The report for people.
 #[must_use]
-pub fn text(verified: &Verified, request: &Request) -> String {
+pub fn text(verified: &Verified, decisions: &Decisions, request: &Request) -> String {
     let mut out = String::new();
     let verdict = match verified.findings().total() {
         0 => "everything checked holds".to_owned(),
@@ -37,7 +37,9 @@ pub fn text(verified: &Verified, request: &Request) -> String {
     let _ = writeln!(out, "Signed by  {}\n", signer(verified));
     findings(verified, &mut out);
     checked(verified, &mut out);
+    recomputed(decisions, &mut out);
     out.push_str(NOT_PROVED);
+    unproved(decisions, &mut out);
     printable(&out)
 }
 
@@ -129,7 +131,53 @@ fn checked(verified: &Verified, out: &mut String) {
     if verified.compared > 0 {
         out.push_str("  that the log only grew between the two views that were compared\n");
     }
+}
+
+/// What came of making the decisions again, and of following the runs.
+fn recomputed(decisions: &Decisions, out: &mut String) {
+    if let Decisions::Recomputed(counts) = decisions {
+        let _ = writeln!(
+            out,
+            "  {} recomputed, by canon and record: {}",
+            counted(counts.recomputed, "decision", "decisions"),
+            match counts.differ {
+                1 => "1 differs".to_owned(),
+                differ => format!("{differ} differ"),
+            }
+        );
+        let _ = writeln!(
+            out,
+            "  {}, step by step from definition and inputs",
+            counted(counts.runs, "run", "runs")
+        );
+    }
     out.push('\n');
+}
+
+/// What of the decisions is not proved.
+fn unproved(decisions: &Decisions, out: &mut String) {
+    match decisions {
+        Decisions::No(why) => {
+            let _ = writeln!(out, "  that each decision is what the canon says of it:\n  {why}");
+        }
+        Decisions::Recomputed(counts) => {
+            let left = counts.all.saturating_sub(counts.recomputed);
+            if left > 0 {
+                let left = counted(left, "decision", "decisions");
+                let _ = writeln!(
+                    out,
+                    "  that {left} more are what the canon says: what they rest on is not here"
+                );
+            }
+            if counts.runs_unknown > 0 {
+                let runs = counted(counts.runs_unknown, "run", "runs");
+                let _ = writeln!(
+                    out,
+                    "  that {runs} more went by the definition: part of what they did is not here"
+                );
+            }
+        }
+    }
 }
 
 /// What is not here, and who says why.
@@ -165,7 +213,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// The report for programs.
 #[must_use]
-pub fn json(verified: &Verified) -> Value {
+pub fn json(verified: &Verified, decisions: &Decisions) -> Value {
     let (manifest, audited) = (&verified.manifest, &verified.audited);
     let kinds = audited.kinds.iter().map(|(kind, count)| (kind.as_str(), *count));
     let outcomes = DISPOSITIONS.iter().zip(audited.outcomes);
@@ -201,6 +249,7 @@ pub fn json(verified: &Verified) -> Value {
         ("left_out", Value::list(manifest.left_out.iter().map(|part| part.as_str()))),
         ("canons_in_force", Value::map(canons)),
         ("compared", verified.compared.into()),
+        ("decisions", decisions.to_value()),
         ("not_followed", audited.not_followed.into()),
         ("findings_total", verified.findings().total().into()),
         ("findings", Value::list(findings)),

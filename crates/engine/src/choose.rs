@@ -307,6 +307,41 @@ fn named(table: &Value) -> Value {
     Value::list(candidates)
 }
 
+/// Choose again among the candidates of a recorded selection: by the scores that are recorded, at
+/// the prices of the canon. What the estimates rest on is not looked at.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn chosen_again(data: &Map, body: &Value, canon: Option<&Canon>) -> Result<(), String> {
+    let table = body.get("candidates").cloned().unwrap_or(Value::Null);
+    if data.get("candidates") != Some(&named(&table)) {
+        return Err("its candidates are not those in its body".to_owned());
+    }
+    let prices = canon.map_or_else(no_weights, weights);
+    let mut scored = Vec::new();
+    for candidate in table.as_list().unwrap_or_default() {
+        let text = |name| candidate.get(name).and_then(Value::as_text).unwrap_or_default();
+        let Some(score) = candidate.get("score") else { continue };
+        let number = |name| {
+            let number = score.get(name)?;
+            number.as_u64().or_else(|| number.as_text()?.parse().ok())
+        };
+        let parts = number("cost_micros").zip(number("latency_ms")).zip(number("risk_loss_micros"));
+        let total = parts
+            .and_then(|((cost, ms), loss)| cog_optr::score(cost, ms, loss, &prices))
+            .filter(|total| number("total_micros") == Some(*total));
+        let total = total.ok_or_else(|| format!("`{}` has another score", text("plan")))?;
+        scored.push((total, text("digest").to_owned(), text("plan").to_owned()));
+    }
+    let best = scored.into_iter().min().map(|(.., plan)| plan);
+    let chosen = data.get("chosen").and_then(Value::as_text);
+    if best.as_deref() == chosen {
+        return Ok(());
+    }
+    let words = |plan: Option<&str>| plan.map_or("none".to_owned(), |plan| format!("`{plan}`"));
+    Err(format!("it chose {}, and the scores give {}", words(chosen), words(best.as_deref())))
+}
+
 fn digest(plan: &PlanSpec) -> Digest {
     let steps = plan.steps.iter().map(|step| {
         Value::map([

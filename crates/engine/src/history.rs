@@ -9,18 +9,18 @@ use std::sync::Arc;
 
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
-use cog_base::{Timestamp, Value};
+use cog_base::{Micros, Timestamp, Value};
 use cog_flow::{Action, Event, Flow, StepPath};
 use cog_gate::decision::read_record;
 use cog_gate::snapshot::Access;
-use cog_gate::{Consent, Effect, Intent, Origin, Report, Wish};
+use cog_gate::{Consent, Effect, Intent, Limits, Origin, Report, Wish};
 use cog_ledger::{Entry, Kind};
 
 use crate::active::{Active, State, Todo, Waits};
 use crate::children::Parent;
 use crate::notice::Intervention;
 use crate::settle::event_of;
-use crate::start::{facts, inputs_digest};
+use crate::start::{facts, folders, inputs_digest};
 use crate::steps::{read, refused, step_of, unasked, waits_for};
 
 /// An entry of a session with its body, if that was kept.
@@ -67,6 +67,19 @@ pub enum Mismatch {
         /// What was expected instead.
         message: String,
     },
+}
+
+impl Mismatch {
+    /// The entry it is about.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        match self {
+            Self::NoStart { seq }
+            | Self::NoBody { seq, .. }
+            | Self::Definition { seq, .. }
+            | Self::Unexpected { seq, .. } => *seq,
+        }
+    }
 }
 
 /// A run that is being rebuilt.
@@ -506,6 +519,17 @@ impl History {
     #[must_use]
     pub fn signals_awaited(&self) -> Vec<(String, String)> {
         self.active.signals_awaited()
+    }
+
+    /// What it may use.
+    pub(crate) fn limits(&self) -> Limits {
+        let budget = &self.active.flow.budget;
+        Limits {
+            cost: budget.cost_micros.map(Micros::new),
+            effects: budget.effects,
+            roots: self.roots.clone(),
+            folders: folders(&self.places, self.base()),
+        }
     }
 
     /// The workflow's name.

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod history;
 pub mod notice;
 pub mod pause;
+pub mod recompute;
 pub mod replay;
 pub mod resume;
 pub mod signals;

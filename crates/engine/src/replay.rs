@@ -7,8 +7,10 @@ use cog_base::id::ApprovalId;
 use cog_base::json::Canonical as _;
 use cog_base::{Digest, Value};
 use cog_canon::Canon;
+use cog_gate::Intent;
 use cog_gate::approvals::Approvals;
 use cog_gate::decision::{Decision, Verdict, decide, decide_by, read_record};
+use cog_gate::snapshot::Snapshot;
 use cog_ledger::{Entry, Kind};
 
 use crate::history::{History, Mismatch, Record};
@@ -64,43 +66,83 @@ pub fn is_decision(entry: &Entry) -> bool {
     matches!(kind, Kind::Receipt | Kind::Denial) || (kind == Kind::ApprovalRequested && by_gate)
 }
 
+/// A decision made again from what was recorded beside it.
+pub(crate) struct Again {
+    pub(crate) intent: Intent,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) decision: Decision,
+    /// The canon that the entry names.
+    pub(crate) canon: Option<Arc<Canon>>,
+}
+
+/// Why a decision cannot be made again.
+pub(crate) enum NotAgain {
+    /// What it takes is not here.
+    Absent(String),
+    /// It is here, and is no record of a decision.
+    Unread(String),
+    /// The snapshot is not the one that the entry names.
+    OtherSnapshot { recorded: String, found: String },
+}
+
 /// Recompute a recorded decision by the procedure and the canon it names.
 #[must_use]
 pub fn replay_decision(record: &Record, canons: &Canons) -> Replayed {
-    let cannot = |why: String| Replayed::CannotTell { why };
-    let entry = &record.entry;
-    let Some(body) = &record.body else {
-        return cannot("its record was erased or pruned".into());
-    };
-    let (intent, snapshot) = match read_record(body) {
-        Ok(read) => read,
-        Err(error) => return cannot(error.to_string()),
-    };
-    let named = entry.data().get("snapshot");
-    if named != Some(&snapshot.digest().into()) {
-        let recorded = named.map(ToString::to_string).unwrap_or_default();
-        return Replayed::Differs { recorded, found: snapshot.digest().to_string() };
-    }
-    let canon = match entry.canon() {
-        None => None,
-        Some(digest) => match canons.get(&digest) {
-            Some(canon) => Some(canon),
-            None => return cannot(format!("the canon {digest} is not here")),
-        },
-    };
-    let procedure = entry.data().get("procedure").and_then(Value::as_u64).unwrap_or(0);
-    match decide_by(procedure, &intent, &snapshot, canon.map(Arc::as_ref)) {
-        Ok(decision) => compare(entry, body, &decision),
-        Err(error) => cannot(error.to_string()),
+    match again(record, canons) {
+        Ok(made) => {
+            let body = record.body.as_ref().unwrap_or(&Value::Null);
+            compare(&record.entry, body, &made.decision)
+        }
+        Err(NotAgain::Absent(why) | NotAgain::Unread(why)) => Replayed::CannotTell { why },
+        Err(NotAgain::OtherSnapshot { recorded, found }) => Replayed::Differs { recorded, found },
     }
 }
 
-fn compare(entry: &Entry, body: &Value, decision: &Decision) -> Replayed {
+/// Make a recorded decision again.
+pub(crate) fn again(record: &Record, canons: &Canons) -> Result<Again, NotAgain> {
+    let entry = &record.entry;
+    let absent = |why: String| NotAgain::Absent(why);
+    let body =
+        record.body.as_ref().ok_or_else(|| absent("its record was erased or pruned".into()))?;
+    let read = read_record(body);
+    let (intent, snapshot) = read.map_err(|error| NotAgain::Unread(error.to_string()))?;
+    let named = entry.data().get("snapshot");
+    if named != Some(&snapshot.digest().into()) {
+        let recorded = named.map(ToString::to_string).unwrap_or_default();
+        return Err(NotAgain::OtherSnapshot { recorded, found: snapshot.digest().to_string() });
+    }
+    let canon = match entry.canon() {
+        None => None,
+        Some(digest) => {
+            let kept = canons.get(&digest).cloned();
+            Some(kept.ok_or_else(|| absent(format!("the canon {digest} is not here")))?)
+        }
+    };
+    let procedure = entry.data().get("procedure").and_then(Value::as_u64).unwrap_or(0);
+    let decide = |canon: Option<&Canon>| decide_by(procedure, &intent, &snapshot, canon);
+    let mut decision =
+        decide(canon.as_deref()).map_err(|error| NotAgain::Absent(error.to_string()))?;
+    // Where the files of the canon in force could not be read, it was a refusal for that.
+    if entry.kind() == Kind::Denial
+        && compare(entry, body, &decision) != Replayed::Same
+        && let Ok(without) = decide(None)
+        && compare(entry, body, &without) == Replayed::Same
+    {
+        decision = without;
+    }
+    Ok(Again { intent, snapshot, decision, canon })
+}
+
+pub(crate) fn compare(entry: &Entry, body: &Value, decision: &Decision) -> Replayed {
     let recorded_verdict = recorded_verdict(entry.kind());
     let found = decision.verdict.word();
     if recorded_verdict != found {
         let recorded = recorded_verdict.to_owned();
         return Replayed::Differs { recorded, found: found.to_owned() };
+    }
+    // A step that asks people has no trace.
+    if body.get("trace") == Some(&Value::Null) && entry.kind() == Kind::ApprovalRequested {
+        return Replayed::Same;
     }
     let recorded = body.at(&["trace", "checks"]).map(ToString::to_string).unwrap_or_default();
     let found = String::from_utf8_lossy(&decision.checks.canonical()).into_owned();

@@ -8,14 +8,13 @@ use cog_flow::StepPath;
 use cog_gate::decision::{decide, read_record};
 use cog_gate::door::effect_of;
 use cog_gate::effect::Redo;
-use cog_gate::{Actor, Effect, End, Intent, Limits};
+use cog_gate::{Actor, Effect, End, Intent};
 use cog_ledger::Kind;
 
 use crate::active::{Active, State};
 use crate::engine::{Engine, Output, Timer, Turn};
 use crate::history::{Armed, Charged, History, Mismatch, Record};
 use crate::replay::decide_again;
-use crate::start::folders;
 
 /// A run to go on with: its entries, oldest first.
 #[derive(Debug, Clone)]
@@ -137,13 +136,7 @@ impl Engine {
     /// Open the account of a run again, and count what it used.
     fn reopen(&mut self, history: &History) {
         let (tenant, id) = (history.origin().tenant, history.id());
-        let budget = &history.active.flow.budget;
-        let limits = Limits {
-            cost: budget.cost_micros.map(cog_base::Micros::new),
-            effects: budget.effects,
-            roots: history.roots.clone(),
-            folders: folders(&history.places, history.base()),
-        };
+        let limits = history.limits();
         match history.parent() {
             Some(parent) => self.gate.open_child(tenant, id, limits, parent.run),
             None => self.gate.open_session(tenant, id, limits),

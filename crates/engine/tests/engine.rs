@@ -27,6 +27,8 @@ mod lost;
 mod pause;
 #[path = "engine/pieces.rs"]
 mod pieces;
+#[path = "engine/recomputed.rs"]
+mod recomputed;
 #[path = "engine/rejected.rs"]
 mod rejected;
 #[path = "engine/signals.rs"]

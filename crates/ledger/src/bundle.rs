@@ -15,11 +15,13 @@
 
 mod head;
 mod lines;
+mod read;
 mod trust;
 mod verify;
 mod write;
 
 pub use head::{Head, read_head};
+pub use read::{Piece, read};
 pub use verify::{Check, Verified, verify};
 pub use write::BundleWriter;
 

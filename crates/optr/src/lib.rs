@@ -19,7 +19,7 @@ mod verdict;
 
 pub use constraints::{Constraints, Envelope, Used, Weights};
 pub use plan::{Admissible, Candidate, Risk, StepEstimate, UnknownRisk};
-pub use select::{Room, room, select};
+pub use select::{Room, room, score, select};
 pub use verdict::{Outcome, Selection, Verdict};
 
 /// Most candidates that one selection looks at. With more, all fall out.

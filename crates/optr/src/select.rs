@@ -147,6 +147,13 @@ fn expected_loss(steps: &[StepEstimate], weights: &Weights) -> Result<u64, Fault
     sum("expected loss", losses)
 }
 
+/// The score of a candidate whose cost in micros, latency and expected loss in micros are known;
+/// nothing when it is beyond 64 bits. The least wins, and a tie goes to the smaller digest.
+#[must_use]
+pub fn score(cost: u64, latency_ms: u64, risk_loss: u64, weights: &Weights) -> Option<u64> {
+    total(cost, latency_ms, risk_loss, weights).ok()
+}
+
 fn total(cost: u64, latency_ms: u64, risk_loss: u64, weights: &Weights) -> Result<u64, Fault> {
     // INVARIANT: a product of two u64 fits a u128, and so does the sum of three parts of
     // which two were divided.

@@ -1,7 +1,19 @@
-//! `verify`: the independent verifier, called from the one binary.
+//! `verify`: the independent verifier, called from the one binary; which also has what it takes to
+//! make decisions again.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::sync::Arc;
+
+use cog_base::Value;
+use cog_base::json::parse;
+use cog_ledger::audit::Findings;
+use cog_ledger::bundle::{BundleError, Piece, read};
+use verify::{Counts, Decisions, VerifyError, open_file};
 
 use crate::cli::VerifyArgs;
 use crate::failure::{Exit, Failure};
+use crate::recheck::Recheck;
 use crate::terminal::Terminal;
 
 pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -12,11 +24,49 @@ pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<E
         json: terminal.json,
     };
     let mut report = Vec::new();
-    let holds = verify::run(&request, &mut report).map_err(|error| {
+    let holds = verify::run(&request, Some(&recompute), &mut report).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
         let message = format!("{error}{}", cause.unwrap_or_default());
         Failure::advise(Exit::BadInput, message, error.advice())
     })?;
     terminal.raw(&report)?;
     Ok(if holds { Exit::Done } else { Exit::Failed })
+}
+
+/// Make the decisions of a verified bundle again.
+fn recompute(path: &Path, findings: &mut Findings) -> Result<Decisions, VerifyError> {
+    let open = || open_file(path).map_err(|error| VerifyError::File(path.to_owned(), error));
+    let (once, again) = (open()?, open()?);
+    if !once.metadata().is_ok_and(|about| about.is_file()) {
+        let why = "decisions were not recomputed, as the bundle came through a pipe: name a file";
+        return Ok(Decisions::No(why));
+    }
+    let (mut once, mut again) = (BufReader::new(once), BufReader::new(again));
+    let read = recheck(&mut once, &mut again, findings);
+    let counts = read.map_err(|error| VerifyError::Bundle(path.to_owned(), error))?;
+    Ok(Decisions::Recomputed(counts))
+}
+
+fn recheck(
+    once: &mut dyn BufRead,
+    again: &mut dyn BufRead,
+    findings: &mut Findings,
+) -> Result<Counts, BundleError> {
+    let mut recheck = Recheck::new();
+    read(once, again, &mut |piece| match piece {
+        Piece::Canon(canon) => recheck.files(canon),
+        Piece::Entry(entry, body) => {
+            recheck.record(Arc::new(*entry), body.as_deref().and_then(value))
+        }
+    })?;
+    let (found, counts) = recheck.finish();
+    for finding in found.kept() {
+        findings.add(finding.seq, finding.code, finding.message.clone());
+    }
+    Ok(counts)
+}
+
+/// A body; one that is no JSON is none that a decision can be made of.
+fn value(bytes: &[u8]) -> Option<Value> {
+    parse(std::str::from_utf8(bytes).ok()?).ok()
 }

@@ -11,6 +11,7 @@ use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId, Uuid};
 use cog_base::json::parse;
 use cog_base::{Clock, Micros, Timestamp, Value};
 use cog_canon::{Canon, Source};
+use cog_engine::recompute::{Recompute, Recomputed};
 use cog_engine::replay::{Replayed, is_decision, replay_decision};
 use cog_engine::{
     Engine, Input, Notice, Output, Parent, Placed, Record, Resumption, Sealed, Settings, Start,
@@ -305,6 +306,14 @@ impl House {
         for record in self.records(run).iter().filter(|it| is_decision(&it.entry)) {
             assert_eq!(replay_decision(record, &canons), Replayed::Same, "{:?}", record.entry);
         }
+    }
+
+    /// What recomputing these entries comes to.
+    pub(crate) fn recomputed(&self, records: &[Record]) -> Recomputed {
+        let mut recompute = Recompute::default();
+        recompute.canon(self.canon.digest(), Arc::clone(&self.canon));
+        records.iter().for_each(|record| recompute.record(record.clone()));
+        recompute.finish()
     }
 
     pub(crate) fn log(&self) -> KeptLog {

@@ -114,6 +114,8 @@ def as_json(verified: Verified) -> dict[str, Any]:
         "left_out": sorted(verified.manifest.left_out),
         "canons_in_force": dict(sorted(audit.canons.in_force.items())),
         "compared": verified.compared,
+        # Only `cognitionos verify` recomputes them.
+        "decisions": None,
         "not_followed": audit.not_followed,
         "findings_total": verified.findings_total,
         "findings": [
@@ -140,6 +142,7 @@ def as_text(verified: Verified) -> str:
         lines.append(f"left out   {left_out}, by whoever made the bundle")
     if verified.compared:
         lines.append(f"compared   with {verified.compared} earlier heads")
+    lines.append("decisions  not recomputed here; `cognitionos verify` does, from the same bundle")
     if audit.not_followed:
         lines.append(f"           {audit.not_followed} references lead into the pruned part")
     lines.extend(f"WRONG      {finding}" for finding in verified.findings)

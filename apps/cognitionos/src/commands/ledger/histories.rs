@@ -1,19 +1,31 @@
-//! The histories of all runs, held to what they must show.
+//! The decisions of all runs, made again, and their histories, held to what they must show.
 
-use cog_history::{Checker, Record, Rules};
+use std::sync::Arc;
+
+use cog_ledger::Entry;
 use cog_ledger::audit::Findings;
+use cog_store::Select;
+use verify::Counts;
 
-use crate::commands::replay::all_runs;
-use crate::home::Home;
+use crate::home::{Home, record};
+use crate::recheck::Recheck;
 
-/// What is wrong with the runs of a ledger that holds. Each is read by itself, so that memory is
-/// needed for the largest alone.
-pub(super) fn check(home: &Home) -> anyhow::Result<Findings> {
-    let mut checker = Checker::new(Rules::EMBEDDED);
-    for run in all_runs(home)? {
-        for record in home.records(run)? {
-            checker.record(Record { entry: record.entry, body: record.body });
-        }
+/// What is wrong with the runs of a ledger that holds, and how much was made again.
+pub(super) fn check(home: &Home) -> anyhow::Result<(Findings, Counts)> {
+    let mut recheck = Recheck::new();
+    for (digest, canon) in home.canons()? {
+        recheck.canon(digest, canon);
     }
-    Ok(checker.finish().findings)
+    let scope = home.scope()?;
+    let mut failed = None;
+    home.each(Select::default(), |entry: &Entry| {
+        if failed.is_some() || entry.session().is_none() {
+            return;
+        }
+        match record(scope.as_ref(), entry.clone()) {
+            Ok(record) => recheck.record(Arc::clone(&record.entry), record.body),
+            Err(error) => failed = Some(error),
+        }
+    })?;
+    failed.map_or_else(|| Ok(recheck.finish()), Err)
 }

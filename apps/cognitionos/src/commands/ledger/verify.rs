@@ -14,6 +14,8 @@ use cog_ledger::audit::{Finding, Findings};
 use cog_ledger::bundle::{Check, Verified, read_head};
 use cog_store_sqlite::Tables;
 
+use verify::Decisions;
+
 use super::advice::advice;
 use super::bundle::Contents;
 use super::empty;
@@ -26,6 +28,9 @@ use crate::terminal::{Terminal, Tone};
 /// The most findings that are told in words; `--json` has all that are kept.
 const TOLD_MAX: usize = 100;
 
+/// Why decisions were not made again.
+const DAMAGED: &str = "the ledger does not hold";
+
 /// What came of looking at the whole.
 pub(crate) struct Looked {
     /// What is wrong.
@@ -36,6 +41,8 @@ pub(crate) struct Looked {
     pub(crate) held: Option<Checkpoint>,
     /// What the verifier says of those.
     verified: Option<Verified>,
+    /// What came of making the decisions again.
+    decisions: Decisions,
     /// What to do, where that is better known than by the code of a finding.
     way_out: Option<String>,
 }
@@ -53,7 +60,8 @@ pub(super) fn verify(
     if terminal.json {
         terminal.emit(&json(&looked));
     } else if looked.findings.is_empty() {
-        looked.verified.iter().for_each(|verified| told_verdict(verified, terminal));
+        let verified = looked.verified.iter();
+        verified.for_each(|verified| told_verdict(verified, &looked.decisions, terminal));
     } else {
         told_findings(&looked, terminal);
     }
@@ -68,7 +76,8 @@ fn unopened(error: anyhow::Error) -> anyhow::Result<Looked> {
     findings.add(None, code, failure.message);
     // How to mend it is known better where it was met, unless it leads back here.
     let way_out = failure.advice.filter(|advice| !advice.contains("ledger verify"));
-    Ok(Looked { findings, size: 0, held: None, verified: None, way_out })
+    let decisions = Decisions::No(DAMAGED);
+    Ok(Looked { findings, size: 0, held: None, verified: None, decisions, way_out })
 }
 
 /// Look at the whole ledger.
@@ -103,11 +112,13 @@ pub(crate) fn look(home: &Home, against: &[Checkpoint]) -> anyhow::Result<Looked
             findings.add(finding.seq, finding.code, finding.message);
         }
     }
+    let mut decisions = Decisions::No(DAMAGED);
     // What the runs did is asked once it is sure what they recorded.
     if findings.is_empty() {
-        findings = histories::check(home)?;
+        let (found, counts) = histories::check(home)?;
+        (findings, decisions) = (found, Decisions::Recomputed(counts));
     }
-    Ok(Looked { findings, size, held: tables.held, verified, way_out: None })
+    Ok(Looked { findings, size, held: tables.held, verified, decisions, way_out: None })
 }
 
 /// What stands beside the entries of a folder, compared with them. In the database they are read
@@ -152,7 +163,7 @@ fn json(looked: &Looked) -> Value {
             ("advice", way_out.unwrap_or(advice(finding.code)).into()),
         ])
     });
-    let mut report = match looked.verified.as_ref().map(verify::json) {
+    let mut report = match looked.verified.as_ref().map(|it| verify::json(it, &looked.decisions)) {
         Some(Value::Map(report)) => report,
         _ => BTreeMap::new(),
     };
@@ -172,7 +183,7 @@ fn json(looked: &Looked) -> Value {
     Value::Map(report)
 }
 
-fn told_verdict(verified: &Verified, terminal: &Terminal) {
+fn told_verdict(verified: &Verified, decisions: &Decisions, terminal: &Terminal) {
     let pruned = match verified.manifest.from {
         0 => String::new(),
         from => format!(" ({} pruned before)", counted(from, "entry", "entries")),
@@ -184,6 +195,14 @@ fn told_verdict(verified: &Verified, terminal: &Terminal) {
         counted(verified.bodies, "body", "bodies"),
         counted(verified.canons, "version", "versions")
     ));
+    if let Decisions::Recomputed(counts) = decisions {
+        let made = counted(counts.recomputed, "decision", "decisions");
+        let left = match counts.all.saturating_sub(counts.recomputed) {
+            0 => String::new(),
+            left => format!("; of {left} more what they rest on is not here"),
+        };
+        terminal.say(&format!("  {made} recomputed, {} differ{left}", counts.differ));
+    }
     if verified.bodies_absent > 0 {
         let gone = counted(verified.bodies_absent, "body was", "bodies were");
         terminal.say(&format!("  {gone} erased, as entries say"));

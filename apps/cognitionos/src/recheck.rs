@@ -1,0 +1,63 @@
+//! What the entries of a log say, made again: every decision by its canon and record, and every run
+//! by its definition. One reader for the own ledger and for a bundle.
+
+use std::sync::Arc;
+
+use cog_base::{Digest, Value};
+use cog_canon::{Canon, Source};
+use cog_engine::Record;
+use cog_engine::recompute::Recompute;
+use cog_history::{Checker, Rules};
+use cog_ledger::Entry;
+use cog_ledger::audit::Findings;
+use cog_ledger::bundle::CanonFiles;
+use verify::Counts;
+
+/// A log as it comes, versions of canon before the entries that name them.
+pub(crate) struct Recheck {
+    recompute: Recompute,
+    histories: Checker,
+}
+
+impl Recheck {
+    pub(crate) fn new() -> Self {
+        Self { recompute: Recompute::default(), histories: Checker::new(Rules::EMBEDDED) }
+    }
+
+    /// Take a version of canon.
+    pub(crate) fn canon(&mut self, digest: Digest, canon: Arc<Canon>) {
+        self.recompute.canon(digest, canon);
+    }
+
+    /// Take the files of a version of canon. One that does not load was never in force.
+    pub(crate) fn files(&mut self, canon: CanonFiles) {
+        let files = canon.files.into_iter().map(|(path, text)| (path, text.into_bytes()));
+        if let Ok(loaded) = Canon::load(&Source::new(files)) {
+            self.canon(canon.digest, Arc::new(loaded));
+        }
+    }
+
+    /// Take the next entry with its body.
+    pub(crate) fn record(&mut self, entry: Arc<Entry>, body: Option<Value>) {
+        let record = cog_history::Record { entry: Arc::clone(&entry), body: body.clone() };
+        self.histories.record(record);
+        self.recompute.record(Record { entry, body });
+    }
+
+    /// What is wrong, and how much was made again.
+    pub(crate) fn finish(self) -> (Findings, Counts) {
+        let mut recomputed = self.recompute.finish();
+        let mut findings = std::mem::take(&mut recomputed.findings);
+        for finding in self.histories.finish().findings.kept() {
+            findings.add(finding.seq, finding.code, finding.message.clone());
+        }
+        let counts = Counts {
+            all: recomputed.decisions,
+            recomputed: recomputed.recomputed,
+            differ: recomputed.differ,
+            runs: recomputed.followed,
+            runs_unknown: recomputed.not_followed,
+        };
+        (findings, counts)
+    }
+}

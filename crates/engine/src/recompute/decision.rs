@@ -1,0 +1,234 @@
+//! One entry, recomputed.
+
+use std::sync::Arc;
+
+use cog_base::id::{ApprovalId, ReceiptId, RunId};
+use cog_base::json::Canonical as _;
+use cog_base::{Micros, Timestamp, Value};
+use cog_canon::Canon;
+use cog_gate::approvals::NotCounted;
+use cog_gate::decision::{Decision, Verdict};
+use cog_gate::door::effect_of;
+use cog_gate::snapshot::{Snapshot, TenantStatus};
+use cog_gate::{Effect as _, End, Intent, Report, Wish, World};
+use cog_ledger::{Entry, Kind};
+
+use super::{Recompute, counts};
+use crate::choose::chosen_again;
+use crate::history::Record;
+use crate::replay::{Again, NotAgain, Replayed, again, compare};
+
+impl Recompute {
+    pub(super) fn step(&mut self, run: RunId, record: &Record) {
+        let entry = &record.entry;
+        match entry.kind() {
+            Kind::Receipt | Kind::Denial | Kind::ApprovalRequested => self.decision(run, record),
+            Kind::PlanSelected => self.plan(record),
+            Kind::ApprovalGranted | Kind::ApprovalRejected => self.answer(entry),
+            Kind::Outcome => self.outcome(entry),
+            Kind::SessionStarted
+            | Kind::ChildStarted
+            | Kind::ChildEnded
+            | Kind::SessionPaused
+            | Kind::SessionUnpaused
+            | Kind::SessionSealed
+            | Kind::Signal
+            | Kind::Evidence
+            | Kind::Genesis
+            | Kind::KeyRotated
+            | Kind::CanonProposed
+            | Kind::CanonApproved
+            | Kind::CanonRejected
+            | Kind::CanonActivated
+            | Kind::Promotion
+            | Kind::BodiesErased
+            | Kind::SegmentPruned => {}
+        }
+    }
+
+    /// The tree of a run whose accounts cannot be counted any more.
+    fn lose_count(&mut self, run: RunId) {
+        self.uncounted.extend(self.roots.get(&run));
+    }
+
+    fn find(&mut self, entry: &Entry, code: &'static str, message: impl Into<String>) {
+        self.result.findings.add(Some(entry.seq()), code, message);
+    }
+
+    fn decision(&mut self, run: RunId, record: &Record) {
+        self.result.decisions = self.result.decisions.saturating_add(1);
+        let entry = &record.entry;
+        let Again { intent, snapshot, decision, canon } = match again(record, &self.canons) {
+            Ok(again) => again,
+            Err(why) => {
+                // Without it what is counted of the run is less than it was.
+                if entry.kind() == Kind::Receipt {
+                    self.lose_count(run);
+                }
+                return match why {
+                    NotAgain::Absent(_) => {}
+                    NotAgain::Unread(why) => self.find(entry, "decision.record", why),
+                    NotAgain::OtherSnapshot { .. } => {
+                        let message = "the snapshot beside it is not the one that it names";
+                        self.find(entry, "decision.record", message);
+                    }
+                };
+            }
+        };
+        self.result.recomputed = self.result.recomputed.saturating_add(1);
+        let before = self.result.findings.total();
+        if let Some(body) = &record.body
+            && let Replayed::Differs { recorded, found } = compare(entry, body, &decision)
+        {
+            let message = difference(body, &decision)
+                .unwrap_or_else(|| format!("recorded {recorded}, found {found}"));
+            self.find(entry, "decision.differs", message);
+        }
+        self.entry(entry, &intent, &snapshot, &decision);
+        self.snapshot(run, entry, &intent, &snapshot);
+        if self.result.findings.total() > before {
+            self.result.differ = self.result.differ.saturating_add(1);
+        }
+        if let Some(receipt) = receipt_of(entry) {
+            let footprint = effect_of(&intent).map(|it| it.footprint()).unwrap_or_default();
+            let canon = canon.as_deref();
+            self.gate.recount(receipt, &intent, &footprint, &decision, canon);
+        }
+    }
+
+    /// The entry says what its record says, and what comes out.
+    fn entry(&mut self, entry: &Entry, intent: &Intent, snapshot: &Snapshot, decision: &Decision) {
+        let origin = intent.origin();
+        let text = |name| entry.text(name).unwrap_or_default();
+        let texts = |name: &str| {
+            let list = entry.data().get(name).and_then(Value::as_list).unwrap_or_default();
+            list.iter().filter_map(Value::as_text).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let of_record = entry.tenant() == origin.tenant
+            && entry.session() == Some(origin.session)
+            && entry.domain() == origin.domain
+            && entry.environment() == origin.environment
+            && entry.actor() == intent.actor().as_str()
+            && entry.canon() == snapshot.canon
+            && entry.digest("intent") == Some(intent.digest())
+            && entry.digest("effect") == Some(intent.effect())
+            && text("action") == intent.action()
+            && text("resource") == intent.resource_text()
+            && text("step") == intent.step();
+        if !of_record {
+            let message = "it names another intent, canon, actor, action, resource, step or run \
+                           than the record beside it";
+            self.find(entry, "decision.entry", message);
+        }
+        let terms = &decision.terms;
+        let comes_out = match &decision.verdict {
+            Verdict::Allow => {
+                texts("rules") == terms.policies
+                    && texts("approvals") == terms.approvals
+                    && entry.count("reserve_micros") == Some(intent.cost().get())
+            }
+            Verdict::Refuse(name) => {
+                let failed = decision.failed();
+                let rule = failed.and_then(|check| check.rules.first());
+                text("check") == name.word()
+                    && failed.is_some_and(|check| text("code") == check.code)
+                    && entry.text("rule") == rule.map(|rule| rule.id.as_str())
+            }
+            Verdict::NeedsApproval(need) => {
+                let of = entry.data().get("need").and_then(|need| need.get("of")?.as_list());
+                let of: Vec<_> = of.unwrap_or_default().iter().filter_map(Value::as_text).collect();
+                let count = entry.data().get("need").and_then(|need| need.get("count")?.as_u64());
+                count == Some(need.count) && of == need.of
+            }
+            Verdict::Wait => true,
+        };
+        if !comes_out {
+            let message = "it names other rules, consents, people, costs or codes than come out";
+            self.find(entry, "decision.entry", message);
+        }
+    }
+
+    /// What the snapshot says of the run is what its entries show. What is wanted of a run as a
+    /// whole reads none of it.
+    fn snapshot(&mut self, run: RunId, entry: &Entry, intent: &Intent, snapshot: &Snapshot) {
+        let is_counted = self.roots.get(&run).is_some_and(|root| !self.uncounted.contains(root));
+        if !is_counted || Wish::of(intent.action()).is_some() {
+            return;
+        }
+        let world = World {
+            now: snapshot.now,
+            ledger_at: Timestamp::MIN,
+            tenant: TenantStatus::Active,
+            canon: None,
+            in_force: snapshot.canon,
+        };
+        let footprint = effect_of(intent).map(|it| it.footprint()).unwrap_or_default();
+        let shown = self.gate.snapshot(intent, &footprint, &world);
+        for (code, message) in counts::compare(snapshot, &shown) {
+            self.find(entry, code, message);
+        }
+    }
+
+    fn plan(&mut self, record: &Record) {
+        self.result.decisions = self.result.decisions.saturating_add(1);
+        let entry = &record.entry;
+        let canon = entry.canon().and_then(|digest| self.canons.get(&digest)).map(Arc::as_ref);
+        let is_here = canon.is_some() || entry.canon().is_none();
+        let Some(body) = record.body.as_ref().filter(|_| is_here) else { return };
+        self.result.recomputed = self.result.recomputed.saturating_add(1);
+        if let Err(message) = chosen_again(entry.data(), body, canon) {
+            self.result.differ = self.result.differ.saturating_add(1);
+            self.find(entry, "plan.differs", message);
+        }
+    }
+
+    /// Whoever answered was one of those who may, by the facts of the canon.
+    fn answer(&mut self, entry: &Entry) {
+        let canon: Option<&Canon> =
+            entry.canon().and_then(|digest| self.canons.get(&digest)).map(Arc::as_ref);
+        let id = entry.id().and_then(|id| id.parse::<ApprovalId>().ok());
+        let (Some(canon), Some(id), Ok(who)) = (canon, id, entry.actor().parse()) else { return };
+        let answered = self.gate.approvals().grant(id, &who, canon, entry.at());
+        if let Err(error @ (NotCounted::OwnRequest(_) | NotCounted::NotOfGroup { .. })) = answered {
+            self.find(entry, "approval.not_entitled", error.to_string());
+        }
+    }
+
+    fn outcome(&mut self, entry: &Entry) {
+        let session = entry.session();
+        let receipt = entry.text("receipt").and_then(|id| id.parse::<ReceiptId>().ok());
+        // For the accounts it matters what it cost, and whether it began.
+        let is_abandoned = entry.text("disposition") == Some("abandoned");
+        let end = if is_abandoned { End::Abandoned } else { End::Unknown };
+        let cost = Micros::new(entry.count("cost_micros").unwrap_or(0));
+        if let (Some(session), Some(receipt)) = (session, receipt) {
+            self.gate.resettle(session, receipt, &Report { end, cost, attempts: 0 });
+        }
+    }
+}
+
+/// The first check that comes out otherwise, in a few words.
+fn difference(body: &Value, decision: &Decision) -> Option<String> {
+    let recorded = body.at(&["trace", "checks"])?.as_list()?;
+    let text = |check: &Value, name| Some(check.get(name)?.as_text()?.to_owned());
+    let mut recorded = recorded.iter();
+    decision.checks.iter().find_map(|check| {
+        let before = recorded.next();
+        let code = before.and_then(|before| text(before, "code")).unwrap_or_default();
+        let is_same = before
+            .map(ToString::to_string)
+            .is_some_and(|before| before.as_bytes() == check.canonical());
+        let name = check.name.word();
+        (!is_same).then(|| {
+            if code == check.code {
+                format!("the check `{name}` reads or rests on something else than is recorded")
+            } else {
+                format!("the check `{name}` gives {}, recorded is {code}", check.code)
+            }
+        })
+    })
+}
+
+fn receipt_of(entry: &Entry) -> Option<ReceiptId> {
+    entry.text("id").filter(|_| entry.kind() == Kind::Receipt)?.parse().ok()
+}

@@ -1,0 +1,180 @@
+//! A log that its own key signs, and whose entries and records say something else than was decided:
+//! recomputing finds it.
+
+use cog_base::Value;
+use cog_base::json::parse;
+use cog_engine::Record;
+use cog_gate::decision::read_record;
+use cog_ledger::{Entry, Kind};
+
+use crate::house::House;
+
+/// A read, a large payment with the consent of finance, and a choice.
+const STEPS: &str = "  - { id: read, uses: file.read, with: { root: out, path: a } }
+  - id: pay
+    needs: [read]
+    uses: file.write
+    with: { root: out, path: bill, document: { amount_cents: 900 } }
+  - id: pick
+    needs: [pay]
+    choose:
+      goal: write
+      plans:
+        - id: cheap
+          expect: { cost_micros: 1, latency_ms: 1, risk: low }
+          steps: [{ id: write, uses: file.write, with: { root: out, path: c, text: x } }]
+        - id: dear
+          expect: { cost_micros: 9, latency_ms: 1, risk: low }
+          steps: [{ id: write, uses: file.write, with: { root: out, path: d, text: x } }]
+";
+
+fn honest() -> (House, Vec<Record>) {
+    let mut house = House::new();
+    let run = house.start_with("budget: { effects: 9 }", STEPS);
+    house.done("a");
+    house.answer(run, Ok(()));
+    house.done("paid");
+    house.done("written");
+    house.assert_replays(run);
+    let records = house.records(run);
+    (house, records)
+}
+
+/// The record with members of its entry's data or of its body changed.
+fn changed(record: &Record, change: impl Fn(&mut Value, &mut Option<Value>)) -> Record {
+    let mut entry = parse(std::str::from_utf8(record.entry.bytes()).unwrap()).unwrap();
+    let mut body = record.body.clone();
+    change(&mut entry, &mut body);
+    if let Some(body) = &body
+        && let Ok((_, snapshot)) = read_record(body)
+    {
+        *at(&mut entry, &["data", "snapshot"]) = snapshot.digest().into();
+    }
+    Record { entry: Entry::parse(&entry.canonical()).unwrap().into(), body }
+}
+
+fn at<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut Value {
+    path.iter().fold(value, |value, name| {
+        let Value::Map(members) = value else { panic!("{name} is in no object") };
+        members.get_mut(*name).unwrap()
+    })
+}
+
+fn remove(value: &mut Value, path: &[&str], name: &str) {
+    let Value::Map(members) = at(value, path) else { panic!("it is no object") };
+    members.remove(name);
+}
+
+/// The codes that come out when the last record of a kind is another.
+fn codes(
+    kind: Kind,
+    nth: usize,
+    change: impl Fn(&mut Value, &mut Option<Value>),
+) -> Vec<&'static str> {
+    let (house, mut records) = honest();
+    let of_kind = records.iter().enumerate().filter(|(_, it)| it.entry.kind() == kind);
+    let place = of_kind.map(|(place, _)| place).nth(nth).unwrap();
+    let record = records.get_mut(place).unwrap();
+    *record = changed(record, change);
+    found(&house, &records)
+}
+
+fn found(house: &House, records: &[Record]) -> Vec<&'static str> {
+    let recomputed = house.recomputed(records);
+    let codes = recomputed.findings.kept().iter().map(|finding| finding.code);
+    // What the change does to the rest of the run is told as well.
+    codes.filter(|code| *code != "run.differs").collect()
+}
+
+#[test]
+fn an_honest_run_comes_out_as_it_is_recorded() {
+    let (house, records) = honest();
+    let recomputed = house.recomputed(&records);
+    assert!(recomputed.findings.is_empty(), "{:?}", recomputed.findings.kept());
+    // Three receipts, a request for approval and a selection.
+    assert_eq!((recomputed.decisions, recomputed.recomputed, recomputed.differ), (5, 5, 0));
+    assert_eq!((recomputed.followed, recomputed.not_followed), (1, 0));
+}
+
+#[test]
+fn a_payment_whose_consent_was_taken_out_is_found() {
+    let (house, records) = honest();
+    let consent = [Kind::ApprovalRequested, Kind::ApprovalGranted];
+    let forge = |with_record: bool| -> Vec<Record> {
+        let kept = records.iter().filter(|it| !consent.contains(&it.entry.kind()));
+        let without = |record: &Record| {
+            changed(record, |entry, body| {
+                if entry.at(&["data", "approvals"]).is_some_and(|it| *it != Value::List(vec![])) {
+                    *at(entry, &["data", "approvals"]) = Value::List(vec![]);
+                    let body = body.as_mut().filter(|_| with_record);
+                    body.into_iter().for_each(|body| remove(body, &["snapshot"], "approvals"));
+                }
+            })
+        };
+        kept.map(without).collect()
+    };
+    // The entry alone, and the record beside it, too.
+    assert_eq!(found(&house, &forge(false)), ["decision.entry", "decision.consent"]);
+    assert_eq!(found(&house, &forge(true)), ["decision.differs", "decision.entry"]);
+}
+
+#[test]
+fn a_consent_by_somebody_who_is_not_of_the_role_is_found() {
+    let by_ada =
+        codes(Kind::ApprovalGranted, 0, |entry, _| *at(entry, &["actor"]) = "user:ada".into());
+    assert_eq!(by_ada, ["approval.not_entitled", "decision.consent"]);
+}
+
+#[test]
+fn counts_that_are_too_low_and_other_bounds_are_found() {
+    let none = |_: &mut Value, body: &mut Option<Value>| {
+        *at(body.as_mut().unwrap(), &["snapshot", "effects", "used"]) = 0_u64.into();
+    };
+    assert_eq!(codes(Kind::Receipt, 1, none), ["decision.differs", "decision.counts"]);
+    let read_only = |_: &mut Value, body: &mut Option<Value>| {
+        *at(body.as_mut().unwrap(), &["snapshot", "roots", "out"]) = "read".into();
+    };
+    assert_eq!(codes(Kind::Receipt, 0, read_only), ["decision.bounds"]);
+}
+
+#[test]
+fn an_entry_that_says_another_thing_than_its_record_is_found() {
+    for (name, said) in [("action", "file.delete"), ("resource", "Root::\"in\""), ("step", "pay.x")]
+    {
+        let other = |entry: &mut Value, _: &mut Option<Value>| {
+            *at(entry, &["data", name]) = said.into();
+        };
+        assert_eq!(codes(Kind::Receipt, 0, other), ["decision.entry"], "{name}");
+    }
+    let other_rule = |entry: &mut Value, _: &mut Option<Value>| {
+        *at(entry, &["data", "rules"]) = Value::list(["sim.write-small"]);
+    };
+    assert_eq!(codes(Kind::Receipt, 1, other_rule), ["decision.entry"]);
+}
+
+#[test]
+fn a_plan_that_is_not_the_best_and_a_score_that_is_none_are_found() {
+    let dear = |entry: &mut Value, _: &mut Option<Value>| {
+        *at(entry, &["data", "chosen"]) = "dear".into();
+    };
+    assert_eq!(codes(Kind::PlanSelected, 0, dear), ["plan.differs"]);
+    let cheaper = |_: &mut Value, body: &mut Option<Value>| {
+        let Value::List(candidates) = at(body.as_mut().unwrap(), &["candidates"]) else { panic!() };
+        *at(&mut candidates[1], &["score", "total_micros"]) = 0_u64.into();
+    };
+    assert_eq!(codes(Kind::PlanSelected, 0, cheaper), ["plan.differs"]);
+}
+
+#[test]
+fn what_is_not_here_is_counted_and_not_accused() {
+    let (house, mut records) = honest();
+    for record in &mut records {
+        if matches!(record.entry.kind(), Kind::Receipt | Kind::PlanSelected) {
+            record.body = None;
+        }
+    }
+    let recomputed = house.recomputed(&records);
+    assert!(recomputed.findings.is_empty(), "{:?}", recomputed.findings.kept());
+    assert_eq!((recomputed.decisions, recomputed.recomputed), (5, 1));
+    assert_eq!((recomputed.followed, recomputed.not_followed), (0, 1));
+}
