@@ -25,6 +25,7 @@ mod ending;
 mod errors;
 mod examples;
 mod files;
+mod forks;
 mod help;
 mod histories;
 mod json;

@@ -1,6 +1,7 @@
 //! The command line: what can be said.
 
 mod canon;
+pub(crate) mod checkpoints;
 mod groups;
 mod ledger;
 pub(crate) mod nodes;
@@ -88,6 +89,14 @@ Examples:
 Examples:
   cognitionos unpause run_01j… --reason 'the audit is over' --as user:cfo")]
     Unpause(HoldArgs),
+    /// Name places of runs, and go on from them.
+    #[command(subcommand)]
+    #[command(after_help = "\
+Examples:
+  cognitionos checkpoint create run_01j… before-payment --step pay
+  cognitionos checkpoint list
+  cognitionos checkpoint restore run_01j… before-payment --input limit=500")]
+    Checkpoint(checkpoints::CheckpointCommand),
     /// Look at the ledger, prove, verify and export it.
     #[command(subcommand)]
     #[command(after_help = "\
@@ -143,11 +152,11 @@ Examples:
 Examples:
   cognitionos run workflow.yaml --input folder=./inbox
   cognitionos run workflow.yaml --model http://127.0.0.1:11434/v1#llama3.2
-  cognitionos run --resume run_01j…
+  cognitionos run --fork run_01j… --from pay --input limit=500
   cognitionos run --cancel run_01j… --reason 'the supplier is gone' --as user:cfo")]
 pub(crate) struct RunArgs {
     /// The workflow file, YAML or JSON.
-    #[arg(required_unless_present_any = ["resume", "cancel"])]
+    #[arg(required_unless_present_any = ["resume", "cancel", "fork"])]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) begin: Beginning,
@@ -161,6 +170,18 @@ pub(crate) struct RunArgs {
     /// Go on with a run that was killed, or that waited, or was paused.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "input"])]
     pub(crate) resume: Option<String>,
+    /// Start a run from a place of another: what was over there stays as it was, the rest begins
+    /// anew, with other inputs if any are given.
+    #[arg(
+        long,
+        value_name = "RUN",
+        requires = "from",
+        conflicts_with_all = ["file", "resume", "cancel", "environment"]
+    )]
+    pub(crate) fork: Option<String>,
+    /// The step to start it from, as its path, or a checkpoint.
+    #[arg(long, value_name = "STEP|CHECKPOINT", requires = "fork")]
+    pub(crate) from: Option<String>,
     /// End a run that was killed, or that waits for approval: nothing more of it begins.
     #[arg(
         long,
@@ -181,7 +202,8 @@ pub(crate) struct RunArgs {
 Examples:
   cognitionos replay
   cognitionos replay run_01j…
-  cognitionos replay --all --canon canon-v2")]
+  cognitionos replay --all --canon canon-v2
+  cognitionos replay run_01j… --keep")]
 pub(crate) struct ReplayArgs {
     /// The run; by default the newest.
     pub(crate) run: Option<String>,
@@ -193,6 +215,17 @@ pub(crate) struct ReplayArgs {
     pub(crate) canon: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) at: nodes::At,
+    /// Keep what came of it, as an entry for each run.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// List what was kept, of the run or of all.
+    #[arg(long, conflicts_with_all = ["all", "canon", "keep"])]
+    pub(crate) list: bool,
+    /// Show what was kept under an id (rpl_…).
+    #[arg(long, value_name = "ID", conflicts_with_all = ["run", "all", "canon", "keep", "list"])]
+    pub(crate) show: Option<String>,
+    #[command(flatten)]
+    pub(crate) by: By,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod approvals;
 pub(crate) mod canon;
+pub(crate) mod checkpoint;
 pub(crate) mod database;
 pub(crate) mod doctor;
 pub(crate) mod ledger;

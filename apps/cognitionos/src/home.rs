@@ -16,6 +16,7 @@ use cog_base::id::{RunId, TenantId};
 use cog_base::json::parse;
 use cog_canon::{Canon, Source};
 use cog_engine::Record;
+use cog_engine::fork::gather;
 use cog_engine::replay::Canons;
 use cog_gate::change::ChangeControl;
 use cog_ledger::audit::Erasures;
@@ -233,7 +234,13 @@ impl Home {
 
     /// A run's entries with their bodies, oldest first.
     pub(crate) fn records(&self, run: RunId) -> anyhow::Result<Vec<Record>> {
-        let records = records(&*self.scope()?, run)?;
+        let records = records(&*self.scope()?, run, u64::MAX)?;
+        if records.is_empty() { Err(self.unknown(run)?) } else { Ok(records) }
+    }
+
+    /// A run's records behind those of the runs it was forked from: what it is rebuilt from.
+    pub(crate) fn history(&self, run: RunId) -> anyhow::Result<Vec<Record>> {
+        let records = history(&*self.scope()?, run)?;
         if records.is_empty() { Err(self.unknown(run)?) } else { Ok(records) }
     }
 
@@ -256,7 +263,7 @@ impl Home {
     /// When it has ended, whatever of it was erased since; and when a body is missing that no
     /// entry accounts for.
     pub(crate) fn open_records(&self, run: RunId) -> anyhow::Result<Vec<Record>> {
-        let records = self.records(run)?;
+        let records = self.history(run)?;
         if records.last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
             let message = format!("{run} has ended; a sealed run cannot go on");
             return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")));
@@ -371,11 +378,17 @@ impl Home {
     }
 }
 
-/// A run's entries with their bodies, oldest first; none when there is no such run.
-pub(crate) fn records(scope: &dyn TenantTx, run: RunId) -> anyhow::Result<Vec<Record>> {
+/// A run's records behind those of the runs it was forked from; none when there is no such run.
+pub(crate) fn history(scope: &dyn TenantTx, run: RunId) -> anyhow::Result<Vec<Record>> {
+    gather(run, u64::MAX, |run, until| records(scope, run, until))
+}
+
+/// A run's entries up to one, with their bodies, oldest first; none when there is no such run.
+fn records(scope: &dyn TenantTx, run: RunId, until: u64) -> anyhow::Result<Vec<Record>> {
     let mut entries = Vec::new();
     let mut take = |entry: &Entry| entries.push(entry.clone());
-    scope.each(Select::session(run), &mut take).map_err(told)?;
+    let select = Select { to: until.saturating_add(1), ..Select::session(run) };
+    scope.each(select, &mut take).map_err(told)?;
     entries.into_iter().map(|entry| record(scope, entry)).collect()
 }
 

@@ -37,6 +37,11 @@ impl Recheck {
         }
     }
 
+    /// Take note of an entry before any is taken: see [`Recompute::note`].
+    pub(crate) fn note(&mut self, entry: &Entry) {
+        self.recompute.note(entry);
+    }
+
     /// Take the next entry with its body.
     pub(crate) fn record(&mut self, entry: Arc<Entry>, body: Option<Value>) {
         let record = cog_history::Record { entry: Arc::clone(&entry), body: body.clone() };

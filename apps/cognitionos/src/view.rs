@@ -73,6 +73,8 @@ impl Counts {
                 | Kind::ChildStarted
                 | Kind::ChildEnded
                 | Kind::SessionSealed
+                | Kind::Checkpoint
+                | Kind::Replay
                 | Kind::BodiesErased
                 | Kind::SegmentPruned => {}
             }

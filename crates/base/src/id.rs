@@ -188,6 +188,10 @@ ids! {
     ProposalId = "prp";
     /// One selection among candidate plans.
     SelectionId = "pln";
+    /// A named place of a run.
+    CheckpointId = "chk";
+    /// A recomputation that was kept.
+    ReplayId = "rpl";
     /// Something that is asked of whoever owns a log.
     MailId = "msg";
 }

@@ -213,6 +213,25 @@ impl Active {
         }
     }
 
+    /// The run of another origin that goes on from here: what this one wanted, waited for and was
+    /// told is not its own. It knows the signals that came, and so takes none of them again.
+    pub(crate) fn renew(&mut self, origin: Origin) {
+        self.origin = origin;
+        self.wanted.clear();
+        self.open.clear();
+        self.asks.clear();
+        self.choices.clear();
+        self.sleeping.clear();
+        self.listening.clear();
+        self.children.clear();
+        self.detached.clear();
+        self.rejected.clear();
+        self.parent = None;
+        self.paused = None;
+        self.held_with = None;
+        self.tally = Tally::default();
+    }
+
     /// Note what the flow wants, without doing any of it. Cancelling what has not begun is
     /// answered here; the rest comes back in the order in which it is to be done. A run that
     /// goes on and a run that is rebuilt note the same.

@@ -28,6 +28,8 @@ use crate::start::Start;
 pub enum Input {
     /// Start a run.
     Start(Box<Start>),
+    /// Start a run from a place of another.
+    Fork(Box<crate::fork::Forking>),
     /// Go on with a run that a crash or a park left open.
     Resume(Box<crate::resume::Resumption>),
     /// The drafts of an [`Output::Append`] are durable, in their order.
@@ -342,6 +344,7 @@ impl Engine {
         let mut turn = Turn::default();
         match input {
             Input::Start(start) => self.begin(*start, None, &mut turn)?,
+            Input::Fork(forking) => self.fork(*forking, &mut turn)?,
             Input::Resume(resumption) => self.resume(*resumption, &mut turn)?,
             Input::Committed { ticket, entries } => self.committed(ticket, entries, &mut turn)?,
             Input::NotCommitted { ticket, message } => {

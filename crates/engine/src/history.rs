@@ -18,6 +18,7 @@ use cog_ledger::{Entry, Kind};
 
 use crate::active::{Active, State, Todo, Waits};
 use crate::children::Parent;
+use crate::fork::{Fork, Seen};
 use crate::notice::Intervention;
 use crate::settle::event_of;
 use crate::start::{facts, folders, inputs_digest};
@@ -40,6 +41,19 @@ pub enum Mismatch {
     NoStart {
         /// Where.
         seq: u64,
+    },
+    /// The run goes on from a place of another, and the entries of that one are gone.
+    #[error(
+        "entry {seq} goes on from entry {fork} of {session}, and that is not here: it was pruned, \
+         or is of another log"
+    )]
+    NoPast {
+        /// Where.
+        seq: u64,
+        /// The entry it goes on from.
+        fork: u64,
+        /// The run whose entry that is.
+        session: cog_base::id::RunId,
     },
     /// A body that is needed was erased or pruned.
     #[error("the body of entry {seq} ({kind}) is gone, and without it the run cannot be rebuilt")]
@@ -75,6 +89,7 @@ impl Mismatch {
     pub const fn seq(&self) -> u64 {
         match self {
             Self::NoStart { seq }
+            | Self::NoPast { seq, .. }
             | Self::NoBody { seq, .. }
             | Self::Definition { seq, .. }
             | Self::Unexpected { seq, .. } => *seq,
@@ -90,16 +105,19 @@ pub struct History {
     /// Each receipt and denial with its intent, in order.
     pub(crate) charged: Vec<Charged>,
     /// Timers armed and not due yet.
-    armed: BTreeMap<StepPath, Armed>,
+    pub(crate) armed: BTreeMap<StepPath, Armed>,
     pub(crate) sealed: bool,
-    intents: BTreeMap<ReceiptId, Intent>,
-    now: Timestamp,
+    pub(crate) intents: BTreeMap<ReceiptId, Intent>,
+    pub(crate) now: Timestamp,
+    /// The first entry, of the run it all began with, and the last one that was fed.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
     /// The last selection: its id.
-    selection: Option<Value>,
+    pub(crate) selection: Option<Value>,
     /// Whose data its effects hold so far.
     pub(crate) subjects: BTreeSet<String>,
     /// The steps that failed by themselves, and why.
-    fell: Vec<(StepPath, String)>,
+    pub(crate) fell: Vec<(StepPath, String)>,
 }
 
 /// A timer that was armed: when, and for how long.
@@ -116,15 +134,19 @@ pub(crate) enum Charged {
 }
 
 impl History {
-    /// Begin with the session's first entry.
+    /// Begin with the session's first entry. A run that goes on from that very entry has its
+    /// steps see something else.
     ///
     /// # Errors
     /// [`Mismatch`] when it does not start a session or its body is not what it names.
-    pub fn begin(record: &Record) -> Result<Self, Mismatch> {
+    pub(crate) fn begin(record: &Record, other: Option<Seen>) -> Result<Self, Mismatch> {
         let entry = &record.entry;
         let (seq, kind) = (entry.seq(), entry.kind());
         if kind != Kind::SessionStarted {
             return Err(Mismatch::NoStart { seq });
+        }
+        if let Some(Fork { session, seq: fork, .. }) = Fork::of(entry) {
+            return Err(Mismatch::NoPast { seq, fork, session });
         }
         let body = record.body.as_ref().ok_or(Mismatch::NoBody { seq, kind })?;
         let wrong = |message: &str| Mismatch::Definition { seq, message: message.to_owned() };
@@ -141,16 +163,14 @@ impl History {
             return Err(wrong("what its steps run is another"));
         }
         let inputs = body.get("inputs").and_then(Value::as_map).ok_or(wrong("no inputs"))?;
-        if data.get("inputs") != Some(&inputs_digest(inputs).into()) {
+        if entry.digest("inputs") != Some(inputs_digest(inputs)) {
             return Err(wrong("the digest of its inputs is another"));
         }
         let origin = origin(entry, &flow.name).ok_or(wrong("who started it is not said"))?;
         let flow = Arc::new(flow);
-        let (run, actions) = cog_flow::Run::start_as(
-            Arc::clone(&flow),
-            inputs.clone(),
-            facts(origin.session, &origin.initiator),
-        );
+        let (inputs, facts) =
+            other.unwrap_or_else(|| (inputs.clone(), facts(origin.session, &origin.initiator)));
+        let (run, actions) = cog_flow::Run::start_as(Arc::clone(&flow), inputs, facts);
         let mut active = Active::new(origin, flow, run);
         active.base = body.get("base").and_then(Value::as_text).unwrap_or_default().to_owned();
         active.parent = Parent::of(entry);
@@ -163,6 +183,8 @@ impl History {
             sealed: false,
             intents: BTreeMap::new(),
             now: entry.at(),
+            first: seq,
+            last: seq,
             selection: None,
             subjects: BTreeSet::new(),
             fell: Vec::new(),
@@ -176,9 +198,10 @@ impl History {
     ///
     /// # Errors
     /// [`Mismatch`] when it does not follow from what went before.
-    pub fn feed(&mut self, record: &Record) -> Result<(), Mismatch> {
+    pub(crate) fn feed(&mut self, record: &Record) -> Result<(), Mismatch> {
         let entry = &record.entry;
-        self.now = entry.at();
+        (self.now, self.last) = (entry.at(), entry.seq());
+        self.active.run.at(entry.seq());
         match entry.kind() {
             Kind::Receipt => self.begins(entry).and_then(|()| self.receipt(record))?,
             Kind::Denial => self.denial(record)?,
@@ -200,6 +223,8 @@ impl History {
             | Kind::CanonRejected
             | Kind::CanonActivated
             | Kind::Promotion
+            | Kind::Checkpoint
+            | Kind::Replay
             | Kind::BodiesErased
             | Kind::SegmentPruned => {
                 return Err(unexpected(entry, "no entry of this kind belongs to a session"));
@@ -563,7 +588,7 @@ impl History {
     }
 }
 
-fn origin(entry: &Entry, workflow: &str) -> Option<Origin> {
+pub(crate) fn origin(entry: &Entry, workflow: &str) -> Option<Origin> {
     let initiator = entry.data().get("initiator")?.as_text()?.parse().ok()?;
     Some(Origin {
         tenant: entry.tenant(),
@@ -575,7 +600,7 @@ fn origin(entry: &Entry, workflow: &str) -> Option<Origin> {
     })
 }
 
-fn roots(data: &Map) -> BTreeMap<String, Access> {
+pub(crate) fn roots(data: &Map) -> BTreeMap<String, Access> {
     let roots = data.get("roots").and_then(Value::as_map);
     let access = |(name, root): (&String, &Value)| {
         Some((name.clone(), Access::parse(root.get("access")?.as_text()?)?))
@@ -583,7 +608,7 @@ fn roots(data: &Map) -> BTreeMap<String, Access> {
     roots.into_iter().flatten().filter_map(access).collect()
 }
 
-fn places(body: &Value) -> BTreeMap<String, String> {
+pub(crate) fn places(body: &Value) -> BTreeMap<String, String> {
     let places = body.get("places").and_then(Value::as_map);
     let place =
         |(name, place): (&String, &Value)| Some((name.clone(), place.as_text()?.to_owned()));

@@ -10,6 +10,7 @@
 pub mod children;
 pub mod driver;
 pub mod engine;
+pub mod fork;
 pub mod history;
 pub mod notice;
 pub mod pause;
@@ -32,6 +33,7 @@ pub use active::Waits;
 pub use children::{CHILDREN_MAX, Parent, Place, Placed};
 pub use driver::{Driver, Hands, Inbox, Ledger};
 pub use engine::{Engine, Input, Output, Settings, Timer};
+pub use fork::{Fork, Forking};
 pub use history::{History, Mismatch, Record};
 pub use notice::{Intervention, Notice, Sealed, What};
 pub use resume::Resumption;

@@ -14,12 +14,13 @@ use cog_base::Digest;
 use cog_base::id::RunId;
 use cog_canon::Canon;
 use cog_gate::Gate;
-use cog_ledger::Kind;
 use cog_ledger::audit::Findings;
+use cog_ledger::{Entry, Kind};
 
 use crate::children::Parent;
-use crate::history::{History, Mismatch, Record};
-use crate::replay::{Canons, replay_run};
+use crate::fork::{Fork, gather};
+use crate::history::{Mismatch, Record};
+use crate::replay::{Canons, as_far, replay_run};
 
 /// What recomputing a log came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,9 @@ pub struct Recompute {
     canons: Canons,
     gate: Gate,
     runs: BTreeMap<RunId, Vec<Record>>,
+    /// Runs from which others go on later, and the entries of those of them that have ended.
+    forked: BTreeSet<RunId>,
+    kept: BTreeMap<RunId, Vec<Record>>,
     /// The run that began the tree of each open run.
     roots: BTreeMap<RunId, RunId>,
     /// Trees whose accounts are not known: of an entry what it takes is not here.
@@ -56,6 +60,12 @@ impl Recompute {
     /// Take a version of canon that decisions may name. It must come before them.
     pub fn canon(&mut self, digest: Digest, canon: Arc<Canon>) {
         self.canons.insert(digest, canon);
+    }
+
+    /// Take note of an entry before any is taken: of a run from which another goes on later the
+    /// entries are kept until the end. Without that such a run is one that is not followed.
+    pub fn note(&mut self, entry: &Entry) {
+        self.forked.extend(Fork::of(entry).map(|fork| fork.session));
     }
 
     /// Take the next entry of the log. Those of no run are passed over.
@@ -70,22 +80,29 @@ impl Recompute {
         self.runs.entry(run).or_default().push(record);
         if let Some(records) = is_over.then(|| self.runs.remove(&run)).flatten() {
             self.gate.close_session(run);
-            self.follow(&records);
+            self.follow(run, &records);
+            if self.forked.contains(&run) {
+                self.kept.insert(run, records);
+            }
         }
     }
 
     /// Recompute the runs that are not sealed as far as they go, and say what it all came to.
     #[must_use]
     pub fn finish(mut self) -> Recomputed {
-        for records in std::mem::take(&mut self.runs).into_values() {
-            self.follow(&records);
+        // A run may go on from one that is open as well.
+        let open: Vec<RunId> = self.runs.keys().copied().collect();
+        for run in open {
+            let records = self.runs.get(&run).cloned().unwrap_or_default();
+            self.follow(run, &records);
         }
         self.result
     }
 
     /// Open the account of a run, if it is known what it may use.
     fn begin(&mut self, run: RunId, record: &Record) {
-        let begun = History::begin(record).ok();
+        let begun = self.history(run, std::slice::from_ref(record));
+        let begun = as_far(&begun).ok().filter(|(_, why)| why.is_none()).map(|(begun, _)| begun);
         let parent = Parent::of(&record.entry).map(|parent| parent.run);
         let root = parent.and_then(|parent| self.roots.get(&parent).copied());
         // Of a run whose beginning, or that of the one that began it, was pruned.
@@ -103,12 +120,28 @@ impl Recompute {
         }
     }
 
+    /// The entries of a run behind those of the runs that it was forked from, as far as those are
+    /// here.
+    fn history(&self, run: RunId, own: &[Record]) -> Vec<Record> {
+        let read = |id: RunId, until: u64| {
+            let other = self.runs.get(&id).or_else(|| self.kept.get(&id));
+            let records = if id == run { own } else { other.map_or(&[][..], Vec::as_slice) };
+            let records = records.iter().filter(|record| record.entry.seq() <= until);
+            Ok::<_, std::convert::Infallible>(records.cloned().collect())
+        };
+        match gather(run, u64::MAX, read) {
+            Ok(records) => records,
+            Err(never) => match never {},
+        }
+    }
+
     /// Follow a run from its definition and inputs.
-    fn follow(&mut self, records: &[Record]) {
+    fn follow(&mut self, run: RunId, records: &[Record]) {
+        let records = self.history(run, records);
         let result = &mut self.result;
-        match replay_run(records) {
+        match replay_run(&records) {
             Ok(_) => result.followed = result.followed.saturating_add(1),
-            Err(Mismatch::NoBody { .. } | Mismatch::NoStart { .. }) => {
+            Err(Mismatch::NoBody { .. } | Mismatch::NoStart { .. } | Mismatch::NoPast { .. }) => {
                 result.not_followed = result.not_followed.saturating_add(1);
             }
             Err(other) => result.findings.add(Some(other.seq()), "run.differs", other.to_string()),

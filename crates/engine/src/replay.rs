@@ -13,6 +13,7 @@ use cog_gate::decision::{Decision, Verdict, decide, decide_by, read_record};
 use cog_gate::snapshot::Snapshot;
 use cog_ledger::{Entry, Kind};
 
+use crate::fork::{Fork, Seen, seen};
 use crate::history::{History, Mismatch, Record};
 
 /// What recomputing one decision gave.
@@ -196,26 +197,74 @@ pub fn impact(record: &Record, other: &Canon) -> Option<Flipped> {
     })
 }
 
-/// Rebuild a run from its entries and check that each follows from those before it.
+/// Rebuild a run from its entries and check that each follows from those before it. Those of a
+/// run that was forked come as [`crate::fork::gather`] gives them.
 ///
 /// # Errors
 /// [`Mismatch`] names the first entry that does not follow.
 pub fn replay_run(records: &[Record]) -> Result<History, Mismatch> {
-    let (first, rest) = records.split_first().ok_or(Mismatch::NoStart { seq: 0 })?;
-    let mut history = History::begin(first)?;
+    let (history, why) = as_far(records)?;
+    why.map_or(Ok(history), Err)
+}
+
+/// The same as far as it goes: the run as it stood there, and why it goes no further.
+///
+/// # Errors
+/// [`Mismatch`] when not even its beginning can be rebuilt.
+pub fn as_far(records: &[Record]) -> Result<(History, Option<Mismatch>), Mismatch> {
+    follow(records, None)
+}
+
+/// The same; what begins with the last of the records sees `then`.
+pub(crate) fn follow(
+    records: &[Record],
+    then: Option<Seen>,
+) -> Result<(History, Option<Mismatch>), Mismatch> {
+    let first = records.first().ok_or(Mismatch::NoStart { seq: 0 })?;
+    let behind = behind(records, 0, then.as_ref())?.map(|(seen, _)| seen);
+    let mut history = History::begin(first, behind)?;
+    let why = feed(&mut history, records, then.as_ref()).err();
+    Ok((history, why))
+}
+
+fn feed(history: &mut History, records: &[Record], then: Option<&Seen>) -> Result<(), Mismatch> {
     let mut approvals = Approvals::default();
-    for record in rest {
+    for (place, record) in records.iter().enumerate().skip(1) {
+        if Fork::of(&record.entry).is_some() {
+            history.forked(record)?;
+            approvals = Approvals::default();
+            continue;
+        }
+        if let Some((seen, by)) = behind(records, place, then)? {
+            history.see(seen, by)?;
+        }
         history.feed(record)?;
         approvals.observe(&record.entry);
         if matches!(record.entry.kind(), Kind::ApprovalGranted | Kind::ApprovalRejected) {
-            decide_again(&approvals, &record.entry, &mut history);
+            decide_again(&approvals, &record.entry, history);
         }
     }
-    Ok(history)
+    Ok(())
+}
+
+/// What is seen by what begins with a record, when a run goes on from there: of several, one
+/// from the very beginning of the other, the last. With it, the entry that says so.
+fn behind<'r>(
+    records: &'r [Record],
+    place: usize,
+    then: Option<&Seen>,
+) -> Result<Option<(Seen, &'r Entry)>, Mismatch> {
+    let after = records.get(place.saturating_add(1)..).unwrap_or_default();
+    let forks = after.iter().take_while(|record| Fork::of(&record.entry).is_some());
+    let (count, last) = (forks.clone().count(), forks.last());
+    if let Some(then) = then.filter(|_| count == after.len()) {
+        return Ok(records.last().map(|last| (then.clone(), last.entry.as_ref())));
+    }
+    last.map(|last| Ok((seen(last)?, last.entry.as_ref()))).transpose()
 }
 
 /// Hand the flow the verdict on a request, once it is decided.
-pub(crate) fn decide_again(approvals: &Approvals, entry: &Entry, history: &mut History) {
+fn decide_again(approvals: &Approvals, entry: &Entry, history: &mut History) {
     let id = entry.id().and_then(|id| id.parse::<ApprovalId>().ok());
     let request = id.and_then(|id| approvals.get(id));
     if let Some(request) = request.filter(|request| !request.is_open()) {

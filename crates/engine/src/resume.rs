@@ -13,10 +13,11 @@ use cog_ledger::Kind;
 
 use crate::active::{Active, State};
 use crate::engine::{Engine, Output, Timer, Turn};
+use crate::fork::own;
 use crate::history::{Armed, Charged, History, Mismatch, Record};
-use crate::replay::decide_again;
+use crate::replay::replay_run;
 
-/// A run to go on with: its entries, oldest first.
+/// A run to go on with: its entries, oldest first, behind those of the runs it was forked from.
 #[derive(Debug, Clone)]
 pub struct Resumption {
     /// The entries with their bodies.
@@ -47,15 +48,8 @@ impl Engine {
     /// # Errors
     /// [`Mismatch`] when the entries are not those of one run.
     pub fn rebuild(&mut self, records: &[Record]) -> Result<History, Mismatch> {
-        let (first, rest) = records.split_first().ok_or(Mismatch::NoStart { seq: 0 })?;
-        let mut history = History::begin(first)?;
-        for record in rest {
-            history.feed(record)?;
-            self.gate.observe(&record.entry);
-            if matches!(record.entry.kind(), Kind::ApprovalGranted | Kind::ApprovalRejected) {
-                decide_again(self.gate.approvals(), &record.entry, &mut history);
-            }
-        }
+        let history = replay_run(records)?;
+        own(records).iter().skip(1).for_each(|record| self.gate.observe(&record.entry));
         Ok(history)
     }
 
@@ -63,7 +57,7 @@ impl Engine {
     /// have been under way, and nobody may stand in its place before it is known what became of
     /// it. Whoever resumes several runs claims all of them first.
     pub fn claim(&mut self, records: &[Record]) {
-        let of = |kind| records.iter().filter(move |it| it.entry.kind() == kind);
+        let of = |kind| own(records).iter().filter(move |it| it.entry.kind() == kind);
         let settled: BTreeSet<_> = of(Kind::Outcome).filter_map(|it| it.entry.id()).collect();
         let is_open = |it: &&Record| it.entry.id().is_some_and(|id| !settled.contains(id));
         for record in of(Kind::Receipt).filter(is_open) {
@@ -81,7 +75,7 @@ impl Engine {
         resumption: Resumption,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
-        let session = resumption.records.first().and_then(|first| first.entry.session());
+        let session = own(&resumption.records).first().and_then(|first| first.entry.session());
         if session.is_some_and(|run| self.runs.contains_key(&run)) {
             return Ok(());
         }
@@ -92,7 +86,7 @@ impl Engine {
             all.map(|records| Ok::<_, Mismatch>((records, self.rebuild(records)?))).collect();
         let Ok(mut tree) = tree else { return Ok(()) };
         // A run began before those that it began.
-        tree.sort_by_key(|(records, _)| records.first().map(|first| first.entry.seq()));
+        tree.sort_by_key(|(records, _)| own(records).first().map(|first| first.entry.seq()));
         tree.iter().for_each(|(_, history)| self.reopen(history));
         let sealed: Vec<_> =
             tree.iter().filter(|(_, it)| it.sealed).map(|(_, it)| it.id()).collect();
@@ -153,7 +147,8 @@ impl Engine {
             Some((*receipt, step.clone(), history.intent_of(*receipt)?.clone()))
         });
         let lost = lost.collect();
-        let had_ms = records.first().map_or(0, |first| self.now().ms_since(first.entry.at()));
+        let began = own(records).first().map(|first| first.entry.at());
+        let had_ms = began.map_or(0, |at| self.now().ms_since(at));
         let timers = history.timers().map(|(step, armed)| (step.clone(), *armed)).collect();
         let mut active = history.active;
         self.forget_stale(&mut active);

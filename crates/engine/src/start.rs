@@ -15,6 +15,7 @@ use cog_ledger::{BodyDraft, Draft, Kind};
 use crate::active::{Active, Ending, Waits};
 use crate::children::Parent;
 use crate::engine::{Await, Engine, Output, Timer, Turn};
+use crate::fork::Fork;
 use crate::notice::{Sealed, What};
 
 /// The words of outcomes, in the order in which they are told.
@@ -76,7 +77,10 @@ impl Engine {
             initiator: start.initiator.clone(),
         };
         let (_, canon) = self.canon_for(&origin.domain);
-        let draft = started(&start, parent.as_ref(), &origin, canon);
+        let Start { flow, source, inputs, roots, places, base, .. } = &start;
+        let (source, inputs) = (Some(source.as_str()), inputs.clone());
+        let begun = Begun { flow, source, inputs, roots, places, parent: parent.as_ref() };
+        let draft = started(begun, base, &origin, None, canon);
         turn.append(origin.tenant, start.run, draft, Await::Started);
         let (tenant, limits) = (origin.tenant, start.limits());
         match &parent {
@@ -167,42 +171,57 @@ pub(crate) fn facts(run: RunId, initiator: &Actor) -> Map {
     Map::from([("id".into(), run.into()), ("initiator".into(), initiator.as_str().into())])
 }
 
+/// What the first entry of a run says of it.
+pub(crate) struct Begun<'a> {
+    pub(crate) flow: &'a Flow,
+    /// The text of the definition; nothing when the run before it has that.
+    pub(crate) source: Option<&'a str>,
+    pub(crate) inputs: Map,
+    pub(crate) roots: &'a BTreeMap<String, Access>,
+    pub(crate) places: &'a BTreeMap<String, String>,
+    /// Who began it, if a run did.
+    pub(crate) parent: Option<&'a Parent>,
+}
+
 /// The digest of the inputs of a run.
 pub(crate) fn inputs_digest(inputs: &Map) -> Digest {
     Digest::in_context("cognitionos/inputs/v1", &Value::Map(inputs.clone()).canonical())
 }
 
-fn started(
-    start: &Start,
-    parent: Option<&Parent>,
+pub(crate) fn started(
+    begun: Begun<'_>,
+    base: &str,
     origin: &Origin,
+    fork: Option<&Fork>,
     canon: Option<Digest>,
 ) -> Draft {
-    let inputs = Value::Map(start.inputs.clone());
-    let roots = start
-        .roots
-        .iter()
-        .map(|(name, access)| (name.as_str(), Value::map([("access", access.word())])));
+    let Begun { flow, source, inputs, roots, places, parent } = begun;
+    let access = |(name, access): (&'_ String, &'_ Access)| {
+        (name.clone(), Value::map([("access", access.word())]))
+    };
     let mut data = Map::from([
-        ("workflow".into(), start.flow.name.as_str().into()),
-        ("definition".into(), start.flow.digest.into()),
-        ("inputs".into(), inputs_digest(&start.inputs).into()),
-        ("roots".into(), Value::map(roots)),
-        ("initiator".into(), start.initiator.as_str().into()),
+        ("workflow".into(), flow.name.as_str().into()),
+        ("definition".into(), flow.digest.into()),
+        ("inputs".into(), inputs_digest(&inputs).into()),
+        ("roots".into(), Value::Map(roots.iter().map(access).collect())),
+        ("initiator".into(), origin.initiator.as_str().into()),
     ]);
-    if let Some(canon) = canon {
-        data.insert("canon".into(), canon.into());
-    }
-    let places = start.places.iter().map(|(name, place)| (name.as_str(), place.as_str()));
-    data.extend(parent.map(|parent| ("parent".into(), parent.to_value())));
-    data.extend(start.flow.children_digests().map(|all| ("children".into(), all)));
+    data.extend(canon.map(|canon| ("canon".to_owned(), canon.into())));
+    data.extend(fork.map(|fork| ("fork".to_owned(), fork.to_value())));
+    data.extend(parent.map(|parent| ("parent".to_owned(), parent.to_value())));
+    // A fork finds the definition, with those that it runs, where the run before it has it.
+    let own = source.map(|_| flow);
+    let digests = own.and_then(Flow::children_digests);
+    data.extend(digests.map(|all| ("children".to_owned(), all)));
+    let places = places.iter().map(|(name, place)| (name.as_str(), place.as_str()));
     let mut body = Map::from([
-        ("source".into(), start.source.as_str().into()),
-        ("inputs".into(), inputs),
+        ("inputs".into(), Value::Map(inputs)),
         ("places".into(), Value::map(places)),
-        ("base".into(), start.base.as_str().into()),
+        ("base".into(), base.into()),
     ]);
-    body.extend(start.flow.children_record().map(|all| ("children".into(), all)));
+    body.extend(source.map(|source| ("source".to_owned(), source.into())));
+    let children = own.and_then(Flow::children_record);
+    body.extend(children.map(|all| ("children".to_owned(), all)));
     let body = BodyDraft { subject: None, bytes: Value::Map(body).canonical() };
     draft(origin, Kind::SessionStarted, canon, data, Some(body))
 }

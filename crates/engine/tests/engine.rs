@@ -17,6 +17,8 @@ mod draining;
 mod entitled;
 #[path = "engine/expired.rs"]
 mod expired;
+#[path = "engine/fork.rs"]
+mod fork;
 #[path = "engine/house.rs"]
 mod house;
 #[path = "engine/in_hand.rs"]

@@ -67,6 +67,26 @@ impl Flow {
         })
     }
 
+    /// The same, where what was not given is as it was `before` in another run.
+    ///
+    /// # Errors
+    /// [`Diagnostics`], as `bind`.
+    pub fn bind_over(
+        &self,
+        given: &BTreeMap<String, String>,
+        before: &Map,
+    ) -> Result<Map, Diagnostics> {
+        let mut all = before.clone();
+        for (name, text) in given {
+            // What cannot be read is named with all else that is wrong.
+            match self.inputs.get(name).map(|spec| read(spec.kind, text)) {
+                Some(Ok(value)) => drop(all.insert(name.clone(), value)),
+                Some(Err(_)) | None => return self.bind(given),
+            }
+        }
+        self.bind_values(&all)
+    }
+
     /// As [`Flow::bind`], from values: what a parent run, an event or an API call gives.
     /// Null stands for an input that is not given.
     ///

@@ -21,6 +21,7 @@ mod child;
 mod choose;
 mod event;
 mod foreach;
+mod fork;
 mod signal;
 mod step;
 mod stop;
@@ -63,6 +64,8 @@ pub struct Run {
     signals: VecDeque<Signal>,
     /// Bytes that `compute` steps may still keep.
     computed_left: u64,
+    /// What the driver calls the moment: steps that begin are marked with it.
+    moment: u64,
     queue: VecDeque<Work>,
     actions: Vec<Action>,
     /// Steps that completed and can be undone, in the order in which they did.
@@ -108,6 +111,7 @@ impl Run {
             parked: 0,
             signals: VecDeque::new(),
             computed_left: MAX_COMPUTED_BYTES,
+            moment: 0,
             queue: VecDeque::new(),
             actions: Vec::new(),
             to_undo: Vec::new(),
@@ -180,6 +184,7 @@ impl Run {
             name: cell.step.name.as_deref().unwrap_or(&cell.step.id),
             status: cell.status,
             note: cell.note.as_deref(),
+            began: cell.began,
         })
     }
 

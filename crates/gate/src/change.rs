@@ -391,6 +391,8 @@ impl ChangeControl {
             | Kind::ChildStarted
             | Kind::ChildEnded
             | Kind::SessionSealed
+            | Kind::Checkpoint
+            | Kind::Replay
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
         }

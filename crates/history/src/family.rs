@@ -96,6 +96,8 @@ impl Families {
             | Kind::Signal
             | Kind::SessionPaused
             | Kind::SessionUnpaused
+            | Kind::Checkpoint
+            | Kind::Replay
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
         }

@@ -291,6 +291,8 @@ impl What {
             | Kind::Promotion
             | Kind::SessionPaused
             | Kind::SessionUnpaused
+            | Kind::Checkpoint
+            | Kind::Replay
             | Kind::BodiesErased
             | Kind::SegmentPruned => Self::Other,
         }

@@ -149,6 +149,7 @@ impl Audit {
             }
             Kind::SegmentPruned => self.segment_pruned(entry),
             Kind::Evidence | Kind::Outcome | Kind::Signal => self.canons.seen(entry),
+            Kind::Checkpoint | Kind::Replay => {}
             Kind::BodiesErased => self.erasures.erased(entry, &mut self.findings),
             Kind::SessionStarted
             | Kind::SessionPaused

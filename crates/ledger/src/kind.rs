@@ -84,6 +84,10 @@ kinds! {
     ChildEnded = "child.ended";
     /// A run ended; nothing follows in its session.
     SessionSealed = "session.sealed";
+    /// A place of a run has a name from here on: another run may go on from it.
+    Checkpoint = "checkpoint";
+    /// A run was recomputed, and what came of it is kept.
+    Replay = "replay";
     /// Bodies of one subject were erased; their commitments stay.
     BodiesErased = "bodies.erased";
     /// Old entries were removed; the subtree hashes stay.
@@ -163,6 +167,8 @@ impl Kind {
             | Self::CanonActivated
             | Self::Evidence
             | Self::Promotion
+            | Self::Checkpoint
+            | Self::Replay
             | Self::BodiesErased
             | Self::SegmentPruned => false,
         }
@@ -192,11 +198,18 @@ impl Kind {
             Self::ChildStarted => CHILD_STARTED,
             Self::ChildEnded => CHILD_ENDED,
             Self::SessionSealed => SESSION_SEALED,
+            Self::Checkpoint => CHECKPOINT,
+            Self::Replay => REPLAY,
             Self::BodiesErased => BODIES_ERASED,
             Self::SegmentPruned => SEGMENT_PRUNED,
         }
     }
 }
+
+/// What came of recomputing a run: the same, what is left of it the same, nothing to tell for its
+/// beginning is pruned, something otherwise, a body missing that nothing accounts for, or nothing
+/// that could be told.
+pub const REPLAYED: &[&str] = &["same", "erased", "pruned", "differs", "damaged", "unknown"];
 
 /// The format that a genesis entry names.
 pub const FORMAT: &str = "cognitionos-ledger/v1";

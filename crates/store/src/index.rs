@@ -57,6 +57,8 @@ pub const fn kind_code(kind: Kind) -> i64 {
         Kind::SessionUnpaused => 22,
         Kind::ChildStarted => 23,
         Kind::ChildEnded => 24,
+        Kind::Checkpoint => 25,
+        Kind::Replay => 26,
     }
 }
 

@@ -271,6 +271,17 @@ class House:
         data = {"session": session, "step": step, "status": status, "output": digest("output")}
         self.record("child.ended", data, session=parent, body_text="output")
 
+    def checkpoint(self, run: str, seq: int) -> None:
+        """Name a place of a run."""
+        data = {"id": self.new_id("chk"), "name": "here", "run": run, "seq": seq}
+        self.record("checkpoint", data, actor="user:cfo")
+
+    def replayed(self, run: str) -> None:
+        """Keep what came of recomputing a run."""
+        counts = {"entries": 3, "decisions": 1, "findings": digest("findings")}
+        data = {"id": self.new_id("rpl"), "run": run, "result": "same", **counts}
+        self.record("replay", data, actor="user:cfo")
+
     def seal(self, session: str, **wrong: Any) -> None:
         """End a run."""
         sums = {name: value for name, value in self._sums[session].items() if name != "leaves"}

@@ -202,6 +202,31 @@ def a_run_that_is_not_held_is_let_go_on(house: House) -> None:
     house.pause(house.start(), False)
 
 
+@audit("fork.unknown")
+def a_run_goes_on_from_no_entry_of_the_other(house: House) -> None:
+    session = house.start()
+    house.start(fork={"session": session, "seq": len(house.entries)})
+
+
+@audit("fork.other_definition")
+def a_run_goes_on_by_another_definition(house: House) -> None:
+    session = house.start()
+    fork = {"session": session, "seq": len(house.entries) - 1}
+    house.start(fork=fork, definition=digest("another"))
+
+
+@audit("checkpoint.unknown", "checkpoint.twice")
+def a_checkpoint_names_no_entry_of_its_run_and_has_the_name_of_another(house: House) -> None:
+    session = house.start()
+    house.checkpoint(session, len(house.entries) - 1)
+    house.checkpoint(session, len(house.entries))
+
+
+@audit("replay.unknown")
+def what_was_recomputed_is_no_run(house: House) -> None:
+    house.replayed(house.new_id("run"))
+
+
 @audit("denial.outcome", "outcome.without_receipt")
 def what_was_refused_is_done(house: House) -> None:
     session = house.start()

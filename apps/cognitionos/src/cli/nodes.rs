@@ -45,6 +45,14 @@ pub(crate) struct Asking {
     pub(crate) at: At,
 }
 
+impl Asking {
+    /// The data folder, and nobody to ask.
+    pub(crate) fn folder() -> Self {
+        let shared = Shared { database_url: None, master_key_file: PathBuf::new() };
+        Self { timeout: 0, at: At { tenant: None, shared } }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -64,7 +64,7 @@ fn read(home: &Home) -> anyhow::Result<Requests> {
         let waiting = approvals.waiting().filter(|request| request.session == session);
         let waiting: Vec<_> = waiting.map(|request| request.id).collect();
         if !waiting.is_empty() {
-            withdrawn.extend(given_up(&home.records(session)?, waiting));
+            withdrawn.extend(given_up(&home.history(session)?, waiting));
         }
     }
     Ok(Requests { approvals, withdrawn })

@@ -172,6 +172,8 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         | Kind::ChildStarted
         | Kind::ChildEnded
         | Kind::SessionSealed
+        | Kind::Checkpoint
+        | Kind::Replay
         | Kind::BodiesErased
         | Kind::SegmentPruned => Tone::Faint,
     };
@@ -188,6 +190,8 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         Kind::SessionSealed => text("status").to_owned(),
         Kind::ChildStarted => format!("{} {} {}", text("step"), text("workflow"), text("session")),
         Kind::ChildEnded => format!("{} {} {}", text("step"), text("status"), text("session")),
+        Kind::Checkpoint => format!("{} of {}", text("name"), text("run")),
+        Kind::Replay => format!("{}: {}", text("run"), text("result")),
         Kind::PlanSelected => format!("{} -> {}", text("step"), text("chosen")),
         Kind::CanonActivated => text("digest").to_owned(),
         Kind::CanonProposed => format!("{} {}", text("digest"), text("note")).trim_end().to_owned(),

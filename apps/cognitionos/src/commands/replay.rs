@@ -1,5 +1,7 @@
 //! `replay`: recompute runs and decisions from the ledger; with another canon, the impact.
 
+mod kept;
+
 use std::collections::BTreeSet;
 
 use cog_base::Value;
@@ -11,6 +13,7 @@ use cog_engine::history::Mismatch;
 use cog_engine::replay::{
     Canons, Flipped, Replayed, impact, is_decision, replay_decision, replay_run,
 };
+use cog_gate::Actor;
 use cog_ledger::Kind;
 use cog_store::Select;
 
@@ -26,11 +29,23 @@ pub(crate) fn replay(
     common: &Common,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let home = Home::at(&args.at, || Home::read(&common.data))?;
+    let who = given::actor(&args.by.actor)?;
+    let open = || if args.keep { Home::change(&common.data) } else { Home::read(&common.data) };
+    let home = Home::at(&args.at, open)?;
+    if args.list {
+        return kept::list(&home, args.run.as_deref(), terminal);
+    }
+    if let Some(id) = &args.show {
+        return kept::show(&home, id, terminal);
+    }
+    if args.keep {
+        home.folder()?;
+    }
+    let keeper = args.keep.then_some(&who);
     let runs = runs(args, &home)?;
     if let Some(dir) = &args.canon {
         let (_, other) = canon_dir::load(dir)?;
-        return show_impact(&home, &runs, &other, terminal);
+        return show_impact(&home, &runs, &other, keeper, terminal);
     }
     let canons = home.canons()?;
     let mut holds = true;
@@ -43,9 +58,13 @@ pub(crate) fn replay(
             terminal.note("there is no run to recompute");
         }
     }
+    let mut came = Vec::new();
     for run in runs {
-        holds &= replay_one(&home, run, &canons, terminal)?;
+        let one = replay_one(&home, run, &canons, terminal)?;
+        holds &= matches!(one.result, "same" | "erased" | "pruned");
+        came.push(one);
     }
+    keeper.map_or(Ok(()), |who| kept::keep(&home, &came, who, terminal))?;
     Ok(if holds { Exit::Done } else { Exit::Failed })
 }
 
@@ -76,24 +95,28 @@ fn replay_one(
     run: RunId,
     canons: &Canons,
     terminal: &Terminal,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<kept::Came> {
     let records = home.records(run)?;
     let begins = records.first().is_some_and(|it| it.entry.kind() == Kind::SessionStarted);
     if !begins && home.scope()?.pruned().map_err(told)?.entries > 0 {
-        told_pruned(run, terminal);
-        return Ok(true);
+        return Ok(told_pruned(run, &records, terminal));
     }
-    let trace = replay_run(&records);
+    let past = home.history(run)?;
+    let trace = replay_run(&past);
+    let is_cut = matches!(trace, Err(Mismatch::NoPast { .. }));
+    if is_cut && home.scope()?.pruned().map_err(told)?.entries > 0 {
+        return Ok(told_pruned(run, &records, terminal));
+    }
     let decisions = records.iter().filter(|record| is_decision(&record.entry));
     let replayed = decisions.map(|record| (record, replay_decision(record, canons))).collect();
-    let one = One { run, trace: trace.map(drop), replayed, absent: absent(home, &records)? };
+    let one = One { run, trace: trace.map(drop), replayed, absent: absent(home, &past)? };
     let entries = records.len() as u64;
     if terminal.json {
         terminal.emit(&one.json(entries));
     } else {
         one.say(&records, terminal);
     }
-    Ok(matches!(one.result(), Came::Same | Came::Erased))
+    Ok(one.came(entries))
 }
 
 /// The entries whose bodies are not here, each with the entry that says that it was erased.
@@ -172,6 +195,31 @@ impl One<'_> {
             Came::Same
         } else {
             Came::Erased
+        }
+    }
+
+    /// What is kept of it: which entries, and why, without what they say.
+    fn came(&self, entries: u64) -> kept::Came {
+        let mismatch =
+            self.trace.as_ref().err().map(|why| Value::map([("trace", why.to_string())]));
+        let differing = self.replayed.iter().filter(|(_, it)| *it != Replayed::Same);
+        let differing = differing.map(|(record, it)| {
+            let word = match it {
+                Replayed::Same => "same",
+                Replayed::Differs { .. } => "differs",
+                Replayed::CannotTell { .. } => "unknown",
+            };
+            let id = record.entry.id();
+            let entry = ("entry", Value::from(record.entry.seq()));
+            Value::map([entry, ("id", id.into()), ("result", word.into())])
+        });
+        kept::Came {
+            run: self.run,
+            result: self.result().word(),
+            entries,
+            decisions: self.replayed.len() as u64,
+            canon: None,
+            findings: Value::list(mismatch.into_iter().chain(differing)),
         }
     }
 
@@ -264,7 +312,7 @@ impl One<'_> {
 }
 
 /// A run whose beginning is gone cannot be recomputed, and nothing is wrong with that.
-fn told_pruned(run: RunId, terminal: &Terminal) {
+fn told_pruned(run: RunId, records: &[Record], terminal: &Terminal) -> kept::Came {
     if terminal.json {
         terminal.emit(&Value::map([
             ("run", Value::from(run)),
@@ -275,6 +323,8 @@ fn told_pruned(run: RunId, terminal: &Terminal) {
         let word = terminal.tint(Tone::Ask, "pruned");
         terminal.say(&format!("{word}  {run}: its beginning is pruned, so it is not recomputed"));
     }
+    let (entries, findings) = (records.len() as u64, Value::list(Vec::<Value>::new()));
+    kept::Came { run, result: "pruned", entries, decisions: 0, canon: None, findings }
 }
 
 fn words(replayed: &Replayed) -> String {
@@ -300,12 +350,15 @@ pub(crate) fn show_impact(
     home: &Home,
     runs: &[RunId],
     other: &Canon,
+    keeper: Option<&Actor>,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let (mut decisions, mut unknown, mut flipped) = (0_u64, 0_u64, Vec::new());
-    let mut others = BTreeSet::new();
+    let (mut others, mut came) = (BTreeSet::new(), Vec::new());
     for run in runs {
+        let (before, first, mut entries) = (decisions, flipped.len(), 0);
         for record in home.records(*run)? {
+            entries += 1;
             if !is_decision(&record.entry) {
                 continue;
             }
@@ -317,10 +370,24 @@ pub(crate) fn show_impact(
             unknown += u64::from(record.body.is_none());
             flipped.extend(impact(&record, other));
         }
+        let flips = flipped.get(first..).unwrap_or_default();
+        let findings = flips.iter().map(|it| {
+            let (id, after) = (it.id.as_str().into(), it.after.as_str().into());
+            Value::map([("entry", Value::from(it.seq)), ("id", id), ("result", after)])
+        });
+        came.push(kept::Came {
+            run: *run,
+            result: if flips.is_empty() { "same" } else { "differs" },
+            entries,
+            decisions: decisions - before,
+            canon: Some(other.digest()),
+            findings: Value::list(findings),
+        });
     }
     if decisions == 0 && !others.is_empty() {
         return Err(of_another_domain(other, &others));
     }
+    keeper.map_or(Ok(()), |who| kept::keep(home, &came, who, terminal))?;
     if terminal.json {
         terminal.emit(&Value::map([
             ("canon", Value::from(other.digest())),

@@ -8,6 +8,7 @@ mod cancel;
 mod canon;
 mod end;
 pub(crate) mod family;
+pub(crate) mod fork;
 mod nobody;
 mod nodes;
 mod signals;
@@ -23,11 +24,13 @@ use cog_base::id::{ApprovalId, RunId};
 use cog_base::json::Map;
 use cog_canon::Canon;
 use cog_effect_file::RootBinding;
+use cog_engine::fork::own;
 use cog_engine::history::Mismatch;
 use cog_engine::replay::replay_run;
 use cog_engine::{
     Driver, Engine, History, Input, Record, Resumption, Sealed, Settings, Start, Waits, What,
 };
+use cog_flow::{BoundRoot, Flow};
 use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::{Access, TenantStatus};
@@ -58,6 +61,9 @@ use crate::view::{Counts, View};
 const TURN_MS: u64 = 250;
 /// The largest workflow file, in bytes.
 const WORKFLOW_BYTES_MAX: u64 = 1 << 20;
+
+/// What to name.
+const NOTHING_NAMED: &str = "name a workflow file, or a run with --resume, --fork or --cancel";
 
 /// What a run needs to begin or to go on.
 pub(crate) struct Plan {
@@ -119,15 +125,11 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     };
     args.record.iter().try_for_each(|record| folders::keep_out(record, &common.data))?;
     let cancel = args.reason.clone().map(|reason| (actor.clone(), reason));
-    let plan = match (fresh, args.resume.as_ref().or(args.cancel.as_ref())) {
-        (Some(fresh), _) => fresh,
-        (None, Some(run)) => prepare_resume(&home, run, cancel, common)?,
-        (None, None) => {
-            return Err(Failure::told(
-                Exit::BadInput,
-                "name a workflow file, or a run with --resume or --cancel",
-            ));
-        }
+    let plan = match (fresh, args.resume.as_ref().or(args.cancel.as_ref()), &args.fork) {
+        (Some(fresh), ..) => fresh,
+        (None, Some(run), _) => prepare_resume(&home, run, cancel, common)?,
+        (None, None, Some(run)) => fork::prepare(&home, run, args, common, &actor, terminal)?,
+        (None, None, None) => return Err(Failure::told(Exit::BadInput, NOTHING_NAMED)),
     };
     // Ending a run takes no effect, and so no clock.
     if args.cancel.is_none() {
@@ -225,7 +227,6 @@ pub(crate) fn prepare(
     let flow = cog_flow::parse(&source, &file.display().to_string());
     let flow = flow.and_then(|flow| family::complete(flow, file)).map_err(misread)?;
     let given = given_inputs(args, &flow)?;
-    let bad = |errors: &dyn std::fmt::Display| Failure::told(Exit::BadInput, errors);
     let inputs = flow.bind(&given).map_err(|errors| {
         let missing = flow.inputs.iter().find(|(name, input)| {
             input.required && input.default.is_none() && !given.contains_key(*name)
@@ -245,20 +246,11 @@ pub(crate) fn prepare(
     let base = file.parent().filter(|base| !base.as_os_str().is_empty());
     let base = base.unwrap_or_else(|| Path::new(".")).to_owned();
     let environment = args.environment.as_deref().unwrap_or(&flow.environment).to_owned();
-    let bound = flow.roots(&inputs, &environment).map_err(|errors| bad(&errors))?;
-    let (mut access, mut places, mut roots) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let mut named = BTreeMap::new();
-    for root in bound {
-        let by = namer(&root.path, &given, &inputs);
-        // A folder given on the command line is meant from where the person stands.
-        let is_given = matches!(by, Named::Given { .. });
-        let path = if is_given { PathBuf::from(&root.path) } else { base.join(&root.path) };
-        named.insert(root.name.clone(), by);
-        let binding = family::stand(&root, &path, &common.data)?;
-        access.insert(root.name.clone(), if binding.write { Access::Write } else { Access::Read });
-        places.insert(root.name.clone(), folders::on_record(&binding.path)?);
-        roots.insert(root.name, binding);
-    }
+    let bound = bound_roots(&flow, &inputs, &environment)?;
+    let by = |root: &BoundRoot| (root.name.clone(), namer(&root.path, &given, &inputs));
+    let named: BTreeMap<String, Named> = bound.iter().map(by).collect();
+    let stands = |root: &BoundRoot| stands(root, &base, named.get(&root.name));
+    let Folders { access, places, roots } = Folders::bind(bound, stands, common)?;
     let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
     let (domain, flow) = (flow.domain.clone(), Arc::new(flow));
     let start = Start {
@@ -288,10 +280,7 @@ fn namer(path: &str, given: &BTreeMap<String, String>, inputs: &Map) -> Named {
 }
 
 /// The inputs that are given, each once.
-fn given_inputs(
-    args: &Beginning,
-    flow: &cog_flow::Flow,
-) -> anyhow::Result<BTreeMap<String, String>> {
+fn given_inputs(args: &Beginning, flow: &Flow) -> anyhow::Result<BTreeMap<String, String>> {
     let mut given = BTreeMap::new();
     for input in &args.input {
         let (name, value) = input.split_once('=').ok_or_else(|| {
@@ -328,6 +317,43 @@ fn misread(errors: cog_flow::Diagnostics) -> anyhow::Error {
         "mend these places; docs/guide/workflow.md says what can stand there",
         places.collect(),
     )
+}
+
+/// The folders that a workflow names with these inputs.
+fn bound_roots(flow: &Flow, inputs: &Map, environment: &str) -> anyhow::Result<Vec<BoundRoot>> {
+    flow.roots(inputs, environment).map_err(|errors| Failure::told(Exit::BadInput, errors))
+}
+
+/// Where a folder stands. One given on the command line is meant from where the person stands.
+fn stands(root: &BoundRoot, base: &Path, named: Option<&Named>) -> PathBuf {
+    let is_given = matches!(named, Some(Named::Given { .. }));
+    if is_given { PathBuf::from(&root.path) } else { base.join(&root.path) }
+}
+
+/// The folders of a run: what it may do there, where they stand, and how they are opened.
+struct Folders {
+    access: BTreeMap<String, Access>,
+    places: BTreeMap<String, String>,
+    roots: BTreeMap<String, RootBinding>,
+}
+
+impl Folders {
+    fn bind(
+        bound: Vec<BoundRoot>,
+        stands: impl Fn(&BoundRoot) -> PathBuf,
+        common: &Common,
+    ) -> anyhow::Result<Self> {
+        let (access, places, roots) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut folders = Self { access, places, roots };
+        for root in bound {
+            let binding = family::stand(&root, &stands(&root), &common.data)?;
+            let access = if binding.write { Access::Write } else { Access::Read };
+            folders.access.insert(root.name.clone(), access);
+            folders.places.insert(root.name.clone(), folders::on_record(&binding.path)?);
+            folders.roots.insert(root.name, binding);
+        }
+        Ok(folders)
+    }
 }
 
 fn read_workflow(file: &Path) -> anyhow::Result<String> {
@@ -378,14 +404,15 @@ fn prepare_resume(
     common: &Common,
 ) -> anyhow::Result<Plan> {
     let run = given::run(run)?;
-    let records = home.open_records(run)?;
-    let history = replay_run(&records).map_err(|error| mismatch(run, &error))?;
-    let kin = family::kin(home, run, &records)?;
+    let past = home.open_records(run)?;
+    let records = own(&past);
+    let history = replay_run(&past).map_err(|error| mismatch(run, &error))?;
+    let kin = family::kin(home, run, &past)?;
     for records in &kin {
         home.complete(records)?;
         replay_run(records).map_err(|error| mismatch(run, &error))?;
     }
-    let others = family::others(run, &records, &kin, cancel.is_some(), &common.data)?;
+    let others = family::others(run, &past, &kin, cancel.is_some(), &common.data)?;
     let first = records.first().map(|first| &first.entry);
     let text = |of: fn(&cog_ledger::Entry) -> &str| first.map(|it| of(it).to_owned());
     let domain = text(cog_ledger::Entry::domain).unwrap_or_default();
@@ -393,7 +420,7 @@ fn prepare_resume(
     let (roots, base) = standing(&history, run, cancel.is_some(), &common.data)?;
     let counts = Counts::of(records.iter().map(|record: &Record| record.entry.as_ref()));
     let ending = cancel.as_ref().map(|(who, reason)| Ending::of(&history, who, reason));
-    let input = Input::Resume(Box::new(Resumption { records, kin, cancel }));
+    let input = Input::Resume(Box::new(Resumption { records: past, kin, cancel }));
     let named = BTreeMap::new();
     Ok(Plan { run, input, domain, environment, roots, named, base, others, counts, ending })
 }

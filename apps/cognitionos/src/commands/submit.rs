@@ -22,7 +22,7 @@ use crate::cli::nodes::SubmitArgs;
 use crate::commands::run::prepare;
 use crate::failure::{Exit, Failure};
 use crate::given;
-use crate::home::{record, records, told};
+use crate::home::{history, record, told};
 use crate::shared::{open, tenant};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::{Terminal, Tone, plain};
@@ -193,7 +193,7 @@ fn wait(
             // What goes on has a new entry before long: only a run that is still is rebuilt.
             let is_still = newest.replace(session.last) == Some(session.last);
             if is_still && !is_rebuilt {
-                let history = replay_run(&records(&*scope, run)?).ok();
+                let history = replay_run(&history(&*scope, run)?).ok();
                 if let Some(waits) = history.and_then(|history| history.waits()) {
                     return Ok(parked(run, &waits, terminal));
                 }

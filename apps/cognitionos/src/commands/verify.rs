@@ -9,6 +9,7 @@ use cog_base::Value;
 use cog_base::json::parse;
 use cog_ledger::audit::Findings;
 use cog_ledger::bundle::{BundleError, Piece, read};
+use cog_ledger::{Entry, Kind};
 use verify::{Counts, Decisions, VerifyError, open_file};
 
 use crate::cli::VerifyArgs;
@@ -36,23 +37,32 @@ pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<E
 /// Make the decisions of a verified bundle again.
 fn recompute(path: &Path, findings: &mut Findings) -> Result<Decisions, VerifyError> {
     let open = || open_file(path).map_err(|error| VerifyError::File(path.to_owned(), error));
-    let (once, again) = (open()?, open()?);
+    let (first, once, again) = (open()?, open()?, open()?);
     if !once.metadata().is_ok_and(|about| about.is_file()) {
         let why = "decisions were not recomputed, as the bundle came through a pipe: name a file";
         return Ok(Decisions::No(why));
     }
+    let failed = |error| VerifyError::Bundle(path.to_owned(), error);
+    let mut starts = Vec::new();
+    // The bodies are not needed for it, and so none are looked for.
+    read(&mut BufReader::new(first), &mut std::io::empty(), &mut |piece| match piece {
+        Piece::Entry(entry, _) if entry.kind() == Kind::SessionStarted => starts.push(entry),
+        Piece::Entry(..) | Piece::Canon(_) => {}
+    })
+    .map_err(failed)?;
     let (mut once, mut again) = (BufReader::new(once), BufReader::new(again));
-    let read = recheck(&mut once, &mut again, findings);
-    let counts = read.map_err(|error| VerifyError::Bundle(path.to_owned(), error))?;
+    let counts = recheck(&starts, &mut once, &mut again, findings).map_err(failed)?;
     Ok(Decisions::Recomputed(counts))
 }
 
 fn recheck(
+    starts: &[Box<Entry>],
     once: &mut dyn BufRead,
     again: &mut dyn BufRead,
     findings: &mut Findings,
 ) -> Result<Counts, BundleError> {
     let mut recheck = Recheck::new();
+    starts.iter().for_each(|entry| recheck.note(entry));
     read(once, again, &mut |piece| match piece {
         Piece::Canon(canon) => recheck.files(canon),
         Piece::Entry(entry, body) => {

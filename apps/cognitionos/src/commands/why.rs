@@ -114,6 +114,8 @@ fn tell(record: &Record, about: Option<&Record>, beside: &[String], terminal: &T
         | Kind::ChildStarted
         | Kind::ChildEnded
         | Kind::SessionSealed
+        | Kind::Checkpoint
+        | Kind::Replay
         | Kind::BodiesErased
         | Kind::SegmentPruned => {
             let (seq, kind) = (entry.seq(), entry.kind());

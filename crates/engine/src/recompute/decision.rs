@@ -41,6 +41,8 @@ impl Recompute {
             | Kind::CanonRejected
             | Kind::CanonActivated
             | Kind::Promotion
+            | Kind::Checkpoint
+            | Kind::Replay
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
         }

@@ -11,8 +11,9 @@ use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId, Uuid};
 use cog_base::json::parse;
 use cog_base::{Clock, Micros, Timestamp, Value};
 use cog_canon::{Canon, Source};
+use cog_engine::fork::{Forking, gather, place};
 use cog_engine::recompute::{Recompute, Recomputed};
-use cog_engine::replay::{Replayed, is_decision, replay_decision};
+use cog_engine::replay::{Replayed, as_far, is_decision, replay_decision};
 use cog_engine::{
     Engine, Input, Notice, Output, Parent, Placed, Record, Resumption, Sealed, Settings, Start,
     Timer, What,
@@ -124,9 +125,9 @@ impl House {
         let run = RunId::new(self.clock.now(), &mut self.dice).unwrap();
         self.give(Input::Start(Box::new(Start {
             run,
+            inputs: flow.bind(&BTreeMap::new()).unwrap(),
             flow: Arc::new(flow),
             source,
-            inputs: BTreeMap::new(),
             roots: BTreeMap::from([("out".to_owned(), Access::Write)]),
             places: BTreeMap::new(),
             base: String::new(),
@@ -278,14 +279,14 @@ impl House {
         let mut runs: Vec<RunId> = log.entries().filter_map(|entry| entry.session()).collect();
         runs.sort_unstable();
         runs.dedup();
-        runs.iter().for_each(|run| self.engine.claim(&self.records(*run)));
+        runs.iter().for_each(|run| self.engine.claim(&self.history(*run)));
         for run in runs.clone() {
-            let records = self.records(run);
+            let records = self.history(run);
             // Runs that a run began go on with it.
             if is_child(&records) {
                 continue;
             }
-            let others = runs.iter().filter(|it| **it != run).map(|it| self.records(*it));
+            let others = runs.iter().filter(|it| **it != run).map(|it| self.history(*it));
             let kin = others.filter(|it| is_child(it)).collect();
             let cancel = cancel.map(|who| (who.parse().unwrap(), "wrong supplier".to_owned()));
             if !records.iter().any(|record| record.entry.kind() == Kind::SessionSealed) {
@@ -312,6 +313,7 @@ impl House {
     pub(crate) fn recomputed(&self, records: &[Record]) -> Recomputed {
         let mut recompute = Recompute::default();
         recompute.canon(self.canon.digest(), Arc::clone(&self.canon));
+        records.iter().for_each(|record| recompute.note(&record.entry));
         records.iter().for_each(|record| recompute.record(record.clone()));
         recompute.finish()
     }
@@ -330,6 +332,38 @@ impl House {
             body: sealed.body.as_ref().and_then(|sealed| body(&sealed.bytes)),
         })
         .collect()
+    }
+
+    /// The same behind those of the runs it was forked from.
+    pub(crate) fn history(&self, run: RunId) -> Vec<Record> {
+        let read = |run, until| {
+            let records = self.records(run).into_iter();
+            Ok::<_, ()>(records.take_while(|it| it.entry.seq() <= until).collect())
+        };
+        gather(run, u64::MAX, read).unwrap()
+    }
+
+    /// Start a run from a place of another, with other inputs.
+    pub(crate) fn fork(&mut self, parent: RunId, from: &str, inputs: &[(&str, &str)]) -> RunId {
+        let past = self.history(parent);
+        let (history, _) = as_far(&past).unwrap();
+        let fork = place(&past, &history, from).unwrap();
+        let run = RunId::new(self.clock.now(), &mut self.dice).unwrap();
+        let given = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let given = inputs.iter().map(given).collect();
+        let before = history.inputs().as_map().unwrap();
+        let inputs = history.flow().bind_over(&given, before).unwrap();
+        self.give(Input::Fork(Box::new(Forking {
+            run,
+            past: past.into_iter().take_while(|it| it.entry.seq() <= fork.seq).collect(),
+            fork,
+            inputs,
+            roots: history.roots().clone(),
+            places: history.places().clone(),
+            base: history.base().to_owned(),
+            initiator: "user:operator".parse().unwrap(),
+        })));
+        run
     }
 
     /// The kinds of a run's entries after its first, with the disposition, code or status.
@@ -362,7 +396,7 @@ impl House {
 
     /// The run's entries give the very same run again.
     pub(crate) fn assert_replays(&self, run: RunId) {
-        let history = cog_engine::replay::replay_run(&self.records(run)).unwrap();
+        let history = cog_engine::replay::replay_run(&self.history(run)).unwrap();
         assert!(history.is_sealed(), "{:?}", self.story(run));
     }
 }

@@ -158,6 +158,7 @@ impl Cell {
             note: None,
             cancelled: false,
             choice: None,
+            began: None,
         }
     }
 }

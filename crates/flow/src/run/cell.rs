@@ -32,6 +32,8 @@ pub(super) struct Cell {
     /// Whether what it does is being stopped: its end counts for nothing.
     pub(super) cancelled: bool,
     pub(super) choice: Option<Box<Choice>>,
+    /// The moment at which it began.
+    pub(super) began: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]

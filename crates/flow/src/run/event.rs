@@ -405,6 +405,8 @@ pub struct StepView<'r> {
     pub status: StepStatus,
     /// Why, where there is something to say.
     pub note: Option<&'r str>,
+    /// The moment at which it began, as the driver calls it; nothing before it has.
+    pub began: Option<u64>,
 }
 
 /// An event that answers nothing: the step is unknown, is over, or waits for something

@@ -92,6 +92,7 @@ impl Run {
         }
         let step = Arc::clone(&cell.step);
         let (frame, role) = (cell.frame, cell.role);
+        self.cells.get_mut(id).began = Some(self.moment);
         let Role::Whole { .. } = role else { return self.begin(id, &step) };
         match self.condition(&step, frame) {
             Ok(true) => {}
@@ -111,7 +112,7 @@ impl Run {
     }
 
     /// Does what the body says.
-    fn begin(&mut self, id: CellId, step: &Arc<Step>) {
+    pub(super) fn begin(&mut self, id: CellId, step: &Arc<Step>) {
         let frame = self.cells.get(id).frame;
         let begun = match &step.body {
             Body::Effect(call) => self.perform(id, step, call, frame),

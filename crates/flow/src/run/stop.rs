@@ -87,7 +87,7 @@ impl Run {
     }
 
     /// A cell with nothing under way is over without having come to anything.
-    fn drop_cell(&mut self, id: CellId, note: &str) {
+    pub(super) fn drop_cell(&mut self, id: CellId, note: &str) {
         self.unlisten(id);
         let cell = self.cells.get_mut(id);
         cell.cancelled = true;

@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 
 use cog_base::id::{DenialId, ReceiptId, RunId};
+use cog_base::{Digest, Value};
 
 use super::children::Child;
 use super::{Findings, NAMED_MAX};
@@ -18,6 +19,7 @@ pub(super) struct Sessions {
     pub(super) sessions: HashMap<RunId, Session>,
     receipts: HashMap<ReceiptId, Receipt>,
     denials: HashSet<DenialId>,
+    checkpoints: HashSet<(RunId, String)>,
     signals: HashSet<(RunId, String)>,
     pub(super) children: HashMap<RunId, Child>,
     outcomes: [u64; 4],
@@ -28,6 +30,10 @@ pub(super) struct Sessions {
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) initiator: Option<String>,
+    /// What it follows, and where; nobody knows when its start was pruned.
+    scope: Option<Scope>,
+    /// Its entries, by which others may say that they go on from there.
+    seqs: Vec<u64>,
     /// Absent when its start was pruned, so that its sums cannot be checked.
     tally: Option<Tally>,
     /// Whether it is held; nobody knows when its start was pruned and nothing was said since.
@@ -35,6 +41,14 @@ pub(super) struct Session {
     is_sealed: bool,
     /// The word of its seal.
     pub(super) status: Option<String>,
+}
+
+/// Definition, domain and environment of a run.
+type Scope = (Option<Digest>, String, String);
+
+fn scope_of(entry: &Entry) -> Scope {
+    let digest = entry.digest("definition");
+    (digest, entry.domain().to_owned(), entry.environment().to_owned())
 }
 
 #[derive(Debug)]
@@ -53,6 +67,7 @@ impl Sessions {
             sessions: HashMap::new(),
             receipts: HashMap::new(),
             denials: HashSet::new(),
+            checkpoints: HashSet::new(),
             signals: HashSet::new(),
             children: HashMap::new(),
             outcomes: [0; 4],
@@ -71,6 +86,8 @@ impl Sessions {
             Kind::SessionStarted => self.descent(entry, findings),
             Kind::ChildStarted => self.child_started(entry, findings),
             Kind::ChildEnded => self.child_ended(entry, findings),
+            Kind::Checkpoint => self.checkpoint(entry, findings),
+            Kind::Replay => self.replay(entry, findings),
             Kind::Genesis
             | Kind::KeyRotated
             | Kind::CanonProposed
@@ -97,6 +114,9 @@ impl Sessions {
     fn in_session(&mut self, id: RunId, entry: &Entry, findings: &mut Findings) {
         let seq = Some(entry.seq());
         let starts = entry.kind() == Kind::SessionStarted;
+        if starts {
+            self.forked(entry, findings);
+        }
         let session = match self.sessions.entry(id) {
             Slot::Occupied(slot) => {
                 if starts {
@@ -113,10 +133,12 @@ impl Sessions {
                 // A start that was pruned leaves sums that cannot be checked.
                 let tally = starts.then(Tally::default);
                 let is_paused = starts.then_some(false);
+                let (scope, seqs) = (starts.then(|| scope_of(entry)), Vec::new());
                 let (is_sealed, status) = (false, None);
-                slot.insert(Session { initiator, tally, is_paused, is_sealed, status })
+                slot.insert(Session { initiator, scope, seqs, tally, is_paused, is_sealed, status })
             }
         };
+        session.seqs.push(entry.seq());
         if session.is_sealed {
             let message = format!("it follows the seal of {id}, which ended the session");
             findings.add(seq, "session.after_seal", message);
@@ -132,6 +154,66 @@ impl Sessions {
             }
         } else if let Some(tally) = &mut session.tally {
             tally.add(entry);
+        }
+    }
+
+    /// A checkpoint names an earlier entry of its run, and no two of a run have one name.
+    fn checkpoint(&mut self, entry: &Entry, findings: &mut Findings) {
+        let run = entry.text("run").and_then(|id| id.parse::<RunId>().ok());
+        let (Some(run), Some(seq), Some(name)) = (run, entry.count("seq"), entry.text("name"))
+        else {
+            return;
+        };
+        let is_its = |session: &Session| session.seqs.binary_search(&seq).is_ok();
+        if !self.sessions.get(&run).is_some_and(is_its) {
+            if self.is_pruned {
+                self.not_followed = self.not_followed.saturating_add(1);
+            } else {
+                let message = format!("it names entry {seq}, which is none of {run}");
+                findings.add(Some(entry.seq()), "checkpoint.unknown", message);
+            }
+        }
+        if !self.checkpoints.insert((run, name.to_owned())) {
+            let message = format!("{run} had a checkpoint `{name}` before");
+            findings.add(Some(entry.seq()), "checkpoint.twice", message);
+        }
+    }
+
+    /// What was recomputed is a run of the log.
+    fn replay(&mut self, entry: &Entry, findings: &mut Findings) {
+        let run = entry.text("run").and_then(|id| id.parse::<RunId>().ok());
+        let Some(run) = run.filter(|run| !self.sessions.contains_key(run)) else { return };
+        if self.is_pruned {
+            self.not_followed = self.not_followed.saturating_add(1);
+        } else {
+            let message = format!("{run}, which it is about, has not started");
+            findings.add(Some(entry.seq()), "replay.unknown", message);
+        }
+    }
+
+    /// A run goes on from an entry of another that is there before it, and by the same definition,
+    /// in the same domain and environment.
+    fn forked(&mut self, entry: &Entry, findings: &mut Findings) {
+        let Some(fork) = entry.data().get("fork") else { return };
+        let session = fork.get("session").and_then(Value::as_text);
+        let session = session.and_then(|id| id.parse::<RunId>().ok());
+        let (Some(id), Some(seq)) = (session, fork.get("seq").and_then(Value::as_u64)) else {
+            return;
+        };
+        let parent = self.sessions.get(&id);
+        let Some(parent) = parent.filter(|it| it.seqs.binary_search(&seq).is_ok()) else {
+            if self.is_pruned {
+                self.not_followed = self.not_followed.saturating_add(1);
+            } else {
+                let message = format!("it goes on from entry {seq}, which is none of {id}");
+                findings.add(Some(entry.seq()), "fork.unknown", message);
+            }
+            return;
+        };
+        if parent.scope.as_ref().is_some_and(|scope| *scope != scope_of(entry)) {
+            let message =
+                format!("it goes on from {id}, and is not of the same definition and environment");
+            findings.add(Some(entry.seq()), "fork.other_definition", message);
         }
     }
 

@@ -271,6 +271,8 @@ fn acceptable(draft: &Draft) -> Result<(), EntryError> {
         | Kind::ChildStarted
         | Kind::ChildEnded
         | Kind::SessionSealed
+        | Kind::Checkpoint
+        | Kind::Replay
         | Kind::BodiesErased
         | Kind::SegmentPruned => draft.check(),
     }

@@ -1,10 +1,12 @@
 //! The members of `data` for each kind of entry, as tables.
 
-use cog_base::id::{ApprovalId, DenialId, ProposalId, ReceiptId, RunId, SelectionId};
+use cog_base::id::{
+    ApprovalId, CheckpointId, DenialId, ProposalId, ReceiptId, ReplayId, RunId, SelectionId,
+};
 use cog_base::json::Value;
 use cog_base::{Digest, Timestamp};
 
-use super::{DISPOSITIONS, FORMAT};
+use super::{DISPOSITIONS, FORMAT, REPLAYED};
 
 /// The type of a member of `data`.
 #[derive(Clone, Copy)]
@@ -20,12 +22,15 @@ pub(super) enum Shape {
     Texts,
     Seqs,
     Maps,
+    Fork,
+    Run,
+    Checkpoint,
+    Replay,
     Receipt,
     Denial,
     Approval,
     Proposal,
     Selection,
-    Run,
     Parent,
 }
 
@@ -63,12 +68,19 @@ impl Shape {
             Self::Texts => all(value, |item| item.as_text().is_some()),
             Self::Seqs => all(value, |item| item.as_u64().is_some()),
             Self::Maps => all(value, |item| item.as_map().is_some()),
+            Self::Fork => {
+                let session = value.get("session").and_then(Value::as_text);
+                session.is_some_and(|text| text.parse::<RunId>().is_ok())
+                    && value.get("seq").and_then(Value::as_u64).is_some()
+            }
+            Self::Run => texts(|text| text.parse::<RunId>().is_ok()),
+            Self::Checkpoint => texts(|text| text.parse::<CheckpointId>().is_ok()),
+            Self::Replay => texts(|text| text.parse::<ReplayId>().is_ok()),
             Self::Receipt => texts(|text| text.parse::<ReceiptId>().is_ok()),
             Self::Denial => texts(|text| text.parse::<DenialId>().is_ok()),
             Self::Approval => texts(|text| text.parse::<ApprovalId>().is_ok()),
             Self::Proposal => texts(|text| text.parse::<ProposalId>().is_ok()),
             Self::Selection => texts(|text| text.parse::<SelectionId>().is_ok()),
-            Self::Run => texts(|text| text.parse::<RunId>().is_ok()),
             Self::Parent => {
                 value.get("session").is_some_and(|run| Self::Run.fits(run))
                     && value.get("step").is_some_and(|step| Self::Text.fits(step))
@@ -89,12 +101,15 @@ impl Shape {
             Self::Texts => "a list of texts",
             Self::Seqs => "a list of sequence numbers",
             Self::Maps => "a list of objects",
+            Self::Fork => "{session, seq}: a run id (run_…) and a sequence number",
+            Self::Run => "a run id (run_…)",
+            Self::Checkpoint => "a checkpoint id (chk_…)",
+            Self::Replay => "a replay id (rpl_…)",
             Self::Receipt => "a receipt id (rcp_…)",
             Self::Denial => "a denial id (dny_…)",
             Self::Approval => "an approval id (apr_…)",
             Self::Proposal => "a proposal id (prp_…)",
             Self::Selection => "a selection id (pln_…)",
-            Self::Run => "a run id (run_…)",
             Self::Parent => "{session, step}",
         }
     }
@@ -143,6 +158,7 @@ pub(super) const SESSION_STARTED: &[Field] = &[
     may("canon", Shape::Digest),
     may("children", Shape::Map),
     may("parent", Shape::Parent),
+    may("fork", Shape::Fork),
 ];
 pub(super) const PLAN_SELECTED: &[Field] = &[
     must("id", Shape::Selection),
@@ -225,6 +241,22 @@ pub(super) const SESSION_SEALED: &[Field] = &[
     must("outcomes", Shape::Counts),
     must("spent_micros", Shape::Count),
     must("trace", Shape::Digest),
+];
+pub(super) const CHECKPOINT: &[Field] = &[
+    must("id", Shape::Checkpoint),
+    must("name", Shape::Text),
+    must("run", Shape::Run),
+    must("seq", Shape::Count),
+    may("step", Shape::Text),
+];
+pub(super) const REPLAY: &[Field] = &[
+    must("id", Shape::Replay),
+    must("run", Shape::Run),
+    must("result", Shape::Word(REPLAYED)),
+    must("entries", Shape::Count),
+    must("decisions", Shape::Count),
+    must("findings", Shape::Digest),
+    may("canon", Shape::Digest),
 ];
 pub(super) const BODIES_ERASED: &[Field] =
     &[must("subject", Shape::Digest), must("bodies", Shape::Count), may("entries", Shape::Seqs)];

@@ -82,6 +82,23 @@ fn an_outcome_needs_its_receipt_and_comes_once() {
     assert_eq!(found, [""; 0], "a run that is ended is undone, paused or not");
 
     let found = audit(|house, session| {
+        let seq = house.plan(session, "sepa").seq();
+        house.fork(session, seq, "definition");
+        house.fork(session, seq, "another");
+        house.fork(session, seq + 1, "definition");
+    });
+    assert_eq!(found, ["fork.other_definition", "fork.unknown"]);
+
+    let found = audit(|house, session| {
+        let seq = house.plan(session, "sepa").seq();
+        house.checkpoint(session, seq);
+        house.checkpoint(session, seq + 5);
+        house.replayed(session);
+        house.replayed(cog_base::id::RunId::from_uuid(cog_base::id::Uuid::from_u128(1)));
+    });
+    assert_eq!(found, ["checkpoint.unknown", "checkpoint.twice", "replay.unknown"]);
+
+    let found = audit(|house, session| {
         let denial = house.deny(session);
         house.outcome(session, ReceiptId::from_uuid(denial.uuid()), "completed");
     });

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use cog_base::digest::Digest;
 use cog_base::entropy::{Entropy, SeededEntropy};
-use cog_base::id::{ApprovalId, DenialId, ProposalId, ReceiptId, RunId, SelectionId, TenantId};
+use cog_base::id::{
+    ApprovalId, CheckpointId, DenialId, ProposalId, ReceiptId, ReplayId, RunId, SelectionId,
+    TenantId,
+};
 use cog_base::json::{Map, Value};
 use cog_base::{Timestamp, time};
 use cog_ledger::bundle::{BundleWriter, CanonFiles, Manifest, Part};
@@ -203,6 +206,44 @@ impl House {
         session
     }
 
+    /// A run goes on from an entry of another.
+    pub(crate) fn fork(&mut self, parent: RunId, seq: u64, definition: &str) {
+        let session = RunId::new(self.now, &mut self.entropy).unwrap();
+        let act = self.act(Kind::SessionStarted, "user:clerk", Some(session));
+        let fork = Value::map([("session", Value::from(parent)), ("seq", seq.into())]);
+        let start = [
+            ("workflow", "pay".into()),
+            ("definition", digest(definition)),
+            ("inputs", digest("inputs")),
+            ("roots", Value::Map(Map::new())),
+            ("initiator", "user:clerk".into()),
+            ("fork", fork),
+        ];
+        self.record(Act { body: Some("definition"), ..act }, data(start));
+    }
+
+    /// A place of a run has a name from here on, always the same.
+    pub(crate) fn checkpoint(&mut self, run: RunId, seq: u64) {
+        let id = CheckpointId::new(self.now, &mut self.entropy).unwrap();
+        let act = self.act(Kind::Checkpoint, "user:cfo", None);
+        let name = ("name", "here".into());
+        self.record(act, data([("id", id.into()), name, ("run", run.into()), ("seq", seq.into())]));
+    }
+
+    pub(crate) fn replayed(&mut self, run: RunId) {
+        let id = ReplayId::new(self.now, &mut self.entropy).unwrap();
+        let act = self.act(Kind::Replay, "user:cfo", None);
+        let replay = [
+            ("id", id.into()),
+            ("run", run.into()),
+            ("result", "same".into()),
+            ("entries", Value::from(3_u64)),
+            ("decisions", Value::from(1_u64)),
+            ("findings", digest("findings")),
+        ];
+        self.record(act, data(replay));
+    }
+
     pub(crate) fn plan(&mut self, session: RunId, chosen: &str) -> Arc<Entry> {
         let id = SelectionId::new(self.now, &mut self.entropy).unwrap();
         let act = self.act(Kind::PlanSelected, "service:engine", Some(session));
@@ -377,7 +418,10 @@ impl House {
         self.signal(session, "evt-1");
         self.pause(session, true);
         self.pause(session, false);
+        let seq = self.plan(session, "sepa").seq();
         self.seal(session);
+        self.checkpoint(session, seq);
+        self.replayed(session);
         session
     }
 

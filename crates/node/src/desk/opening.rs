@@ -8,6 +8,7 @@ use cog_base::Digest;
 use cog_base::id::{RunId, TenantId};
 use cog_base::json::parse;
 use cog_canon::{Canon, Source};
+use cog_engine::fork::gather;
 use cog_engine::replay::replay_run;
 use cog_engine::{Driver, Engine, History, Record, Resumption, Settings};
 use cog_gate::change::ChangeControl;
@@ -72,7 +73,8 @@ impl Desk {
         }
         let (mut resumptions, mut bound) = (Vec::new(), HashSet::new());
         for run in scope.open_sessions()? {
-            let records = records(scope.as_ref(), run)?;
+            let read = |run, until| records(scope.as_ref(), run, until);
+            let records = gather(run, u64::MAX, read)?;
             let ready = replay_run(&records).map_err(|error| error.to_string());
             let bind = |history: History| -> Result<Result<(), String>, StoreError> {
                 let canon = in_force(house, scope.as_ref(), &change, &history.flow().domain)?;
@@ -184,9 +186,11 @@ pub(super) fn in_force(
     change.in_force(domain).map_or(Ok(None), |digest| canon(house, scope, digest))
 }
 
-fn records(scope: &dyn TenantTx, run: RunId) -> Result<Vec<Record>, StoreError> {
+/// The records of a run up to an entry.
+fn records(scope: &dyn TenantTx, run: RunId, until: u64) -> Result<Vec<Record>, StoreError> {
     let mut entries = Vec::new();
-    scope.each(Select::session(run), &mut |entry| entries.push(entry.clone()))?;
+    let select = Select { to: until.saturating_add(1), ..Select::session(run) };
+    scope.each(select, &mut |entry| entries.push(entry.clone()))?;
     let record = |entry: Entry| {
         let body = scope.body(entry.seq())?.and_then(|body| String::from_utf8(body.bytes).ok());
         let body = body.and_then(|text| parse(&text).ok());

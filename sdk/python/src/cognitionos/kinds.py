@@ -51,6 +51,12 @@ def _need(value: Any) -> bool:
     return isinstance(value, dict) and is_count(value.get("count")) and _texts(value.get("of"))
 
 
+def _fork(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return _id("run")(value.get("session")) and is_count(value.get("seq"))
+
+
 _texts = _list(_text)
 _counts = _list(is_count)
 
@@ -92,7 +98,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "roots": _object,
             "initiator": _text,
         },
-        {"canon": is_digest, "children": _object, "parent": _parent},
+        {"canon": is_digest, "children": _object, "parent": _parent, "fork": _fork},
     ),
     "plan.selected": (
         True,
@@ -171,6 +177,23 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
         False,
         {"subject": is_digest, "bodies": is_count},
         {"entries": _counts},
+    ),
+    "checkpoint": (
+        False,
+        {"id": _id("chk"), "name": _text, "run": _id("run"), "seq": is_count},
+        {"step": _text},
+    ),
+    "replay": (
+        False,
+        {
+            "id": _id("rpl"),
+            "run": _id("run"),
+            "result": _word("same", "erased", "pruned", "differs", "damaged", "unknown"),
+            "entries": is_count,
+            "decisions": is_count,
+            "findings": is_digest,
+        },
+        {"canon": is_digest},
     ),
     "segment.pruned": (
         False,

@@ -166,6 +166,8 @@ fn row(entry: &Entry) -> [String; 17] {
         | Kind::ChildStarted
         | Kind::SessionPaused
         | Kind::Signal
+        | Kind::Checkpoint
+        | Kind::Replay
         | Kind::BodiesErased
         | Kind::SegmentPruned => String::new(),
     };

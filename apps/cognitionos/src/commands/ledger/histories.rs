@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use cog_ledger::Entry;
 use cog_ledger::audit::Findings;
+use cog_ledger::{Entry, Kind};
 use cog_store::Select;
 use verify::Counts;
 
@@ -16,6 +16,8 @@ pub(super) fn check(home: &Home) -> anyhow::Result<(Findings, Counts)> {
     for (digest, canon) in home.canons()? {
         recheck.canon(digest, canon);
     }
+    let starts = Select { kinds: vec![Kind::SessionStarted], ..Select::default() };
+    home.each(starts, |entry| recheck.note(entry))?;
     let scope = home.scope()?;
     let mut failed = None;
     home.each(Select::default(), |entry: &Entry| {

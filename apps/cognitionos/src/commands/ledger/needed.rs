@@ -31,7 +31,7 @@ pub(super) fn refuse_what_is_needed(home: &Home, subject: &str) -> anyhow::Resul
 /// nothing.
 fn who_needs(home: &Home, subject: &str) -> anyhow::Result<Option<RunId>> {
     for run in home.scope()?.open_sessions().map_err(told)? {
-        let records = home.records(run)?;
+        let records = home.history(run)?;
         // What the others of its tree used counts with what it uses.
         let mut tree = kin(home, run, &records)?;
         tree.push(records);

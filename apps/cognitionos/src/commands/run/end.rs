@@ -39,7 +39,7 @@ pub(super) fn report(
                 for line in sealed_lines(terminal, run, sealed, file) {
                     terminal.say(&line);
                 }
-                for line in undone_lines(&home.records(run)?, sealed.error.as_ref()) {
+                for line in undone_lines(&home.history(run)?, sealed.error.as_ref()) {
                     terminal.say(&format!("  {line}"));
                 }
             }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use cog_base::id::RunId;
 use cog_canon::Canon;
 use cog_effect_file::RootBinding;
+use cog_engine::fork::own;
 use cog_engine::replay::replay_run;
 use cog_engine::{Parent, Place, Placed, Record};
 use cog_flow::{BoundRoot, Diagnostics, Flow, Opened};
@@ -78,11 +79,11 @@ fn bind(
 }
 
 /// The entries of all other runs of the tree of a run.
-pub(crate) fn kin(home: &Home, run: RunId, own: &[Record]) -> anyhow::Result<Vec<Vec<Record>>> {
-    let mut known = BTreeMap::from([(run, own.to_vec())]);
+pub(crate) fn kin(home: &Home, run: RunId, records: &[Record]) -> anyhow::Result<Vec<Vec<Record>>> {
+    let mut known = BTreeMap::from([(run, records.to_vec())]);
     let mut top = run;
     while let Some(parent) = parent(known.get(&top)) {
-        if known.insert(parent, home.records(parent)?).is_some() {
+        if known.insert(parent, home.history(parent)?).is_some() {
             break;
         }
         top = parent;
@@ -91,7 +92,7 @@ pub(crate) fn kin(home: &Home, run: RunId, own: &[Record]) -> anyhow::Result<Vec
     while let Some(id) = queue.pop() {
         let records = match known.entry(id) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(home.records(id)?),
+            Entry::Vacant(place) => place.insert(home.history(id)?),
         };
         queue.extend(begun(Some(records)));
     }
@@ -100,11 +101,11 @@ pub(crate) fn kin(home: &Home, run: RunId, own: &[Record]) -> anyhow::Result<Vec
 }
 
 fn parent(records: Option<&Vec<Record>>) -> Option<RunId> {
-    Parent::of(&records?.first()?.entry).map(|parent| parent.run)
+    Parent::of(&own(records?).first()?.entry).map(|parent| parent.run)
 }
 
 fn begun(records: Option<&Vec<Record>>) -> Vec<RunId> {
-    let asked = records.into_iter().flatten();
+    let asked = records.into_iter().flat_map(|records| own(records));
     let asked = asked.filter(|record| record.entry.kind() == Kind::ChildStarted);
     asked.filter_map(|record| record.entry.text("session")?.parse().ok()).collect()
 }
@@ -112,13 +113,13 @@ fn begun(records: Option<&Vec<Record>>) -> Vec<RunId> {
 /// The open runs among `kin` that `run` began, and those that they began.
 pub(super) fn others(
     run: RunId,
-    own: &Vec<Record>,
+    records: &Vec<Record>,
     kin: &[Vec<Record>],
     is_ending: bool,
     data: &Path,
 ) -> anyhow::Result<Vec<Other>> {
     let mut others = Vec::new();
-    for records in below(own, kin) {
+    for records in below(records, kin) {
         if records.last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
             continue;
         }
@@ -131,8 +132,8 @@ pub(super) fn others(
 }
 
 /// The entries of those among `kin` that a run began, and of those that they began.
-pub(crate) fn below<'k>(own: &Vec<Record>, kin: &'k [Vec<Record>]) -> Vec<&'k Vec<Record>> {
-    let mut runs: BTreeSet<RunId> = begun(Some(own)).into_iter().collect();
+pub(crate) fn below<'k>(records: &Vec<Record>, kin: &'k [Vec<Record>]) -> Vec<&'k Vec<Record>> {
+    let mut runs: BTreeSet<RunId> = begun(Some(records)).into_iter().collect();
     let (mut found, mut left) = (Vec::new(), kin.iter().collect::<Vec<_>>());
     while let Some(place) = left.iter().position(|records| is_of(records, &runs)) {
         let records = left.swap_remove(place);
@@ -143,6 +144,6 @@ pub(crate) fn below<'k>(own: &Vec<Record>, kin: &'k [Vec<Record>]) -> Vec<&'k Ve
 }
 
 fn is_of(records: &[Record], runs: &BTreeSet<RunId>) -> bool {
-    let run = records.first().and_then(|first| first.entry.session());
+    let run = own(records).first().and_then(|first| first.entry.session());
     run.is_some_and(|run| runs.contains(&run))
 }

@@ -53,7 +53,7 @@ pub(super) fn cancel(
         let message = format!("{run} has ended; a sealed run cannot go on");
         return Err(Failure::advise(Exit::Conflict, message, why));
     }
-    replay_run(&records).map_err(|error| {
+    replay_run(&home.history(run)?).map_err(|error| {
         let message = format!("{run} cannot be resumed: {error}");
         Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
     })?;

@@ -33,6 +33,8 @@ pub(super) fn answers(home: &Home, record: &Record) -> anyhow::Result<Vec<String
         | Kind::ChildStarted
         | Kind::ChildEnded
         | Kind::SessionSealed
+        | Kind::Checkpoint
+        | Kind::Replay
         | Kind::BodiesErased
         | Kind::SegmentPruned => return Ok(Vec::new()),
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use cog_base::Value;
 use cog_base::id::RunId;
+use cog_engine::fork::{Fork, own};
 use cog_engine::replay::replay_run;
 use cog_engine::{History, Intervention, NotUndone, Parent, Record};
 use cog_gate::approvals::{Approvals, Request};
@@ -21,26 +22,27 @@ use crate::view::undone::{not_undone, undone_lines};
 const LISTED_MAX: usize = 50;
 
 pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Result<()> {
-    let records = home.records(run)?;
+    let past = home.history(run)?;
+    let records = own(&past);
     let Some(started) = records.first() else { return Ok(()) };
     let sealed = records.last().filter(|last| last.entry.kind() == Kind::SessionSealed);
     let mut approvals = Approvals::default();
     records.iter().for_each(|record| approvals.observe(&record.entry));
-    let history = replay_run(&records).ok();
+    let history = replay_run(&past).ok();
     // What the run has given up since is not waited for.
     let waits = history.as_ref().map(History::waits_for);
     let is_waited_for =
         |request: &&Request| waits.as_ref().is_none_or(|ids| ids.contains(&request.id));
-    let fallen = Fallen::of(&records, sealed, history.as_ref());
+    let fallen = Fallen::of(records, sealed, history.as_ref());
     let waiting: Vec<String> = match sealed {
         Some(_) => Vec::new(),
         None => approvals.waiting().filter(is_waited_for).map(|it| it.id.to_string()).collect(),
     };
     if terminal.json {
-        let told = json(run, started, sealed, &waiting, &records);
+        let told = json(run, started, sealed, &waiting, &past);
         let open = history.as_ref().filter(|_| sealed.is_none());
         terminal.emit(&Value::map(told.into_iter().chain([
-            ("cancelled", cancelled(&records).as_ref().map(waits::intervention).into()),
+            ("cancelled", cancelled(records).as_ref().map(waits::intervention).into()),
             ("signals", Value::list(open.map(waits::signals).unwrap_or_default())),
             ("paused", open.and_then(History::paused).map(waits::intervention).into()),
             ("failed", fallen.json()),
@@ -49,15 +51,15 @@ pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Resu
     }
     begun(run, started, terminal);
     match sealed {
-        Some(sealed) => ended(sealed, &records, terminal),
-        None => open(run, &records, &waiting, history.as_ref(), terminal),
+        Some(sealed) => ended(sealed, &past, terminal),
+        None => open(run, records, &waiting, history.as_ref(), terminal),
     }
     let counts = Counts::of(records.iter().map(|record| record.entry.as_ref()));
     terminal.say(&counts.told());
-    family(&records, terminal);
-    unsure(&records, terminal);
+    family(records, terminal);
+    unsure(records, terminal);
     fallen.tell(terminal);
-    refusals(&records, terminal);
+    refusals(records, terminal);
     let look = format!("  every entry: cognitionos ledger list --run {run}");
     terminal.say(&terminal.tint(Tone::Faint, &look));
     Ok(())
@@ -77,6 +79,10 @@ fn begun(run: RunId, started: &Record, terminal: &Terminal) {
     if let Some(parent) = Parent::of(entry) {
         terminal.say(&format!("It was begun by {}, in its step `{}`.", parent.run, parent.step));
         terminal.say(&format!("  cognitionos why {}", parent.run));
+    }
+    if let Some(Fork { session, seq, step }) = Fork::of(entry) {
+        let step = step.map(|step| format!(", where `{}` began", plain(&step))).unwrap_or_default();
+        terminal.say(&format!("It goes on from entry {seq} of {session}{step}."));
     }
     let member = |name| started.body.as_ref().and_then(|body| body.get(name)?.as_map());
     for (name, words) in [("inputs", "With these inputs:"), ("places", "In these folders:")] {
@@ -116,11 +122,11 @@ fn children(records: &[Record]) -> Vec<(&Record, Option<&Record>)> {
     of(Kind::ChildStarted).map(|started| (started, end(started))).collect()
 }
 
-fn ended(sealed: &Record, records: &[Record], terminal: &Terminal) {
+fn ended(sealed: &Record, past: &[Record], terminal: &Terminal) {
     let status = text(sealed, "status");
     let tone = if status == "completed" { Tone::Good } else { Tone::Bad };
     let status = terminal.tint(tone, &status);
-    let by = cancelled(records).map(|it| format!(", by {}", plain(&it.by)));
+    let by = cancelled(own(past)).map(|it| format!(", by {}", plain(&it.by)));
     let by = by.unwrap_or_default();
     terminal.say(&format!("\nIt ended as {status} on {}{by}.", sealed.entry.at()));
     let body = sealed.body.as_ref();
@@ -130,7 +136,7 @@ fn ended(sealed: &Record, records: &[Record], terminal: &Terminal) {
         let step = part("step").map_or_else(String::new, |step| format!("step `{step}`: "));
         terminal.say(&format!("Because: {step}{}", told::timed(&why)));
     }
-    for line in undone_lines(records, error) {
+    for line in undone_lines(past, error) {
         terminal.say(&format!("  {line}"));
     }
     let output = body.and_then(|body| body.get("output")?.as_map());
@@ -239,14 +245,14 @@ fn json(
     started: &Record,
     sealed: Option<&Record>,
     waiting: &[String],
-    records: &[Record],
+    past: &[Record],
 ) -> Vec<(&'static str, Value)> {
-    let entry = &started.entry;
+    let (entry, records) = (&started.entry, own(past));
     let denials = records.iter().filter(|record| record.entry.kind() == Kind::Denial);
     let denials = denials.filter_map(|record| record.entry.id().map(Value::from));
     let status = sealed.and_then(|sealed| sealed.entry.data().get("status").cloned());
     let error = sealed.and_then(|sealed| sealed.body.as_ref()?.get("error"));
-    let not_undone = sealed.map(|_| not_undone(records, error)).unwrap_or_default();
+    let not_undone = sealed.map(|_| not_undone(past, error)).unwrap_or_default();
     let not_undone = not_undone.into_iter().map(|NotUndone { step, why }| {
         Value::map([("step", Value::from(step)), ("why", why.into())])
     });

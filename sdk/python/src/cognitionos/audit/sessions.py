@@ -54,11 +54,20 @@ class _Session:
     initiator: str | None
     tally: Tally | None
     """Absent when its start was pruned, so that its sums cannot be checked."""
+    scope: tuple[str, str, str] | None = None
+    """Definition, domain and environment; nobody knows them when its start was pruned."""
+    seqs: set[int] = field(default_factory=set)
+    """Its entries, by which others may say that they go on from there."""
     is_sealed: bool = False
     status: str | None = None
     """The word of its seal."""
     is_paused: bool | None = None
     """Whether it is held; nobody knows when its start was pruned and nothing was said since."""
+
+
+def _scope(entry: Entry) -> tuple[str, str, str]:
+    """What a run follows, and where."""
+    return entry.data["definition"], entry.domain, entry.environment
 
 
 @dataclass
@@ -90,6 +99,7 @@ class Sessions:
     _denials: set[str] = field(default_factory=set)
     _signals: set[tuple[str, str]] = field(default_factory=set)
     _children: dict[str, _Child] = field(default_factory=dict)
+    _checkpoints: set[tuple[str, str]] = field(default_factory=set)
 
     def entry(self, entry: Entry) -> None:
         """Check an entry against its session and its receipt."""
@@ -107,6 +117,10 @@ class Sessions:
             self._child_started(entry)
         elif entry.kind == "child.ended":
             self._child_ended(entry)
+        elif entry.kind == "checkpoint":
+            self._checkpoint(entry)
+        elif entry.kind == "replay":
+            self._replay(entry)
         if entry.session is not None:
             self._in_session(entry.session, entry)
 
@@ -137,11 +151,14 @@ class Sessions:
 
     def _in_session(self, name: str, entry: Entry) -> None:
         add, seq = self.findings.add, entry.seq
+        if entry.kind == "session.started":
+            self._forked(entry)
         session = self._sessions.get(name)
         if session is None:
             session = self._sessions[name] = self._begin(name, entry)
         elif entry.kind == "session.started":
             add(seq, "session.started_twice", f"{name} starts again")
+        session.seqs.add(seq)
         if session.is_sealed:
             add(seq, "session.after_seal", f"it follows the seal of {name}, which ended it")
         self._hold(name, session, entry)
@@ -162,7 +179,21 @@ class Sessions:
             if not self.is_pruned:
                 self.findings.add(entry.seq, "session.not_started", f"{name} has not started")
             return _Session(None, None)
-        return _Session(entry.data["initiator"], Tally(), is_paused=False)
+        return _Session(entry.data["initiator"], Tally(), _scope(entry), is_paused=False)
+
+    def _forked(self, entry: Entry) -> None:
+        """A run goes on from an earlier entry of another, by the same definition."""
+        fork = entry.data.get("fork")
+        if fork is None:
+            return
+        name, seq = fork["session"], fork["seq"]
+        parent = self._sessions.get(name)
+        if parent is None or seq not in parent.seqs:
+            message = f"it goes on from entry {seq}, which is none of {name}"
+            self._unknown(entry, "fork.unknown", message)
+        elif parent.scope is not None and parent.scope != _scope(entry):
+            message = f"it goes on from {name}, and is not of the same definition and environment"
+            self.findings.add(entry.seq, "fork.other_definition", message)
 
     def _hold(self, name: str, session: _Session, entry: Entry) -> None:
         """Nothing new of a held run begins; ending a run ends that."""
@@ -248,6 +279,30 @@ class Sessions:
             return
         if (session.status if session else None) != entry.data["status"]:
             add(seq, "child.end_wrong", f"the seal of {name} does not say that it ended so")
+
+    def _checkpoint(self, entry: Entry) -> None:
+        run, seq, name = entry.data["run"], entry.data["seq"], entry.data["name"]
+        session = self._sessions.get(run)
+        if session is None or seq not in session.seqs:
+            message = f"it names entry {seq}, which is none of {run}"
+            self._unknown(entry, "checkpoint.unknown", message)
+        if (run, name) in self._checkpoints:
+            message = f"{run} had a checkpoint `{name}` before"
+            self.findings.add(entry.seq, "checkpoint.twice", message)
+        self._checkpoints.add((run, name))
+
+    def _replay(self, entry: Entry) -> None:
+        run = entry.data["run"]
+        if run not in self._sessions:
+            message = f"{run}, which it is about, has not started"
+            self._unknown(entry, "replay.unknown", message)
+
+    def _unknown(self, entry: Entry, code: str, message: str) -> None:
+        """What is referred to is not there; it may have been pruned."""
+        if self.is_pruned:
+            self.not_followed += 1
+        else:
+            self.findings.add(entry.seq, code, message)
 
     def _outcome(self, entry: Entry) -> None:
         add, seq = self.findings.add, entry.seq

@@ -1,0 +1,297 @@
+//! A run that goes on from a place of another.
+//!
+//! Its history up to there is the other's by reference: what was over stays as it was recorded,
+//! what was not begins anew, under the canon of today and with the inputs it was given. Receipts,
+//! consents and refusals of the other run are history and give no right to anything; what it
+//! spent is not charged again, and what it did is not this run's to undo.
+
+use std::collections::BTreeMap;
+
+use cog_base::Value;
+use cog_base::entropy::NoEntropy;
+use cog_base::id::RunId;
+use cog_base::json::Map;
+use cog_flow::StepPath;
+use cog_gate::snapshot::Access;
+use cog_gate::{Actor, Limits, Origin};
+use cog_ledger::{Entry, Kind};
+
+use crate::engine::{Await, Engine, Output, Turn};
+use crate::history::{History, Mismatch, Record, no_body, origin, places, roots, unexpected};
+use crate::notice::What;
+use crate::replay::follow;
+use crate::start::{Begun, facts, folders, inputs_digest, started};
+
+/// Where a run goes on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// The run whose history it takes over.
+    pub session: RunId,
+    /// The last entry of that history.
+    pub seq: u64,
+    /// The step, or the checkpoint, by which the place was named.
+    pub step: Option<String>,
+}
+
+impl Fork {
+    /// Where the run that an entry starts goes on from; nothing when it begins by itself.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Option<Self> {
+        let fork = entry.data().get("fork").filter(|_| entry.kind() == Kind::SessionStarted)?;
+        let text = |name: &str| fork.get(name).and_then(Value::as_text);
+        Some(Self {
+            session: text("session")?.parse().ok()?,
+            seq: fork.get("seq")?.as_u64()?,
+            step: text("step").map(str::to_owned),
+        })
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        let mut fork = Map::from([
+            ("session".to_owned(), Value::from(self.session)),
+            ("seq".to_owned(), self.seq.into()),
+        ]);
+        if let Some(step) = &self.step {
+            fork.insert("step".to_owned(), step.as_str().into());
+        }
+        Value::Map(fork)
+    }
+}
+
+/// A run to start from a place of another.
+#[derive(Debug, Clone)]
+pub struct Forking {
+    /// Its id.
+    pub run: RunId,
+    /// Where it goes on from.
+    pub fork: Fork,
+    /// The history it takes over: the entries up to there, as [`gather`] gives them.
+    pub past: Vec<Record>,
+    /// What begins anew sees these inputs.
+    pub inputs: Map,
+    /// Its roots and what it may do there.
+    pub roots: BTreeMap<String, Access>,
+    /// Where the roots stand on this machine.
+    pub places: BTreeMap<String, String>,
+    /// The folder of the workflow file.
+    pub base: String,
+    /// Who starts it.
+    pub initiator: Actor,
+}
+
+/// The entries of a run behind those of the runs that it was forked from, each up to where it
+/// was. `read` gives the entries of a run up to one, that one included.
+///
+/// # Errors
+/// Those of `read`.
+pub fn gather<E>(
+    run: RunId,
+    until: u64,
+    mut read: impl FnMut(RunId, u64) -> Result<Vec<Record>, E>,
+) -> Result<Vec<Record>, E> {
+    let mut parts = vec![read(run, until)?];
+    // The entries named grow ever older, so that this comes to an end.
+    while let Some(first) = parts.last().and_then(|part| part.first())
+        && let Some(fork) = Fork::of(&first.entry).filter(|fork| fork.seq < first.entry.seq())
+    {
+        parts.push(read(fork.session, fork.seq)?);
+    }
+    parts.reverse();
+    Ok(parts.concat())
+}
+
+/// The entries of the run itself, without those of the runs it was forked from.
+#[must_use]
+pub fn own(records: &[Record]) -> &[Record] {
+    let begins = records.iter().rposition(|it| it.entry.kind() == Kind::SessionStarted);
+    records.get(begins.unwrap_or(0)..).unwrap_or_default()
+}
+
+/// Why nothing can go on from a place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlace {
+    /// The step has not begun, and never will where it was skipped.
+    #[error("the step `{0}` has not begun")]
+    NotBegun(String),
+    /// It stands in a `foreach`, and so there are several.
+    #[error("the step `{step}` stands inside a foreach; name the item, as in `{example}`")]
+    Several {
+        /// The step.
+        step: String,
+        /// One of those it could be.
+        example: String,
+    },
+    /// There is no such step, and no such checkpoint.
+    #[error("there is no step and no checkpoint `{0}`")]
+    Unknown(String),
+    /// The run was being ended there.
+    #[error("the run was being ended when `{0}` began")]
+    Ending(String),
+}
+
+/// The place of a run that `from` names: a step, from before which a run goes on.
+///
+/// # Errors
+/// [`NoPlace`] when there is none.
+pub fn place(records: &[Record], history: &History, from: &str) -> Result<Fork, NoPlace> {
+    let found = history.begun().find(|(path, _)| path.as_str() == from);
+    let seq = found.map(|(_, seq)| seq).ok_or_else(|| history.no_place(from))?;
+    if from.split('.').any(|level| level == "on_cancel") {
+        return Err(NoPlace::Ending(from.to_owned()));
+    }
+    let record = records.iter().find(|record| record.entry.seq() == seq);
+    let session = record.and_then(|record| record.entry.session());
+    let session = session.ok_or_else(|| NoPlace::Unknown(from.to_owned()))?;
+    Ok(Fork { session, seq, step: Some(from.to_owned()) })
+}
+
+/// A path without the items of each `foreach`.
+fn without_items(path: &str) -> String {
+    let levels = path.split('.').map(|level| level.split('[').next().unwrap_or_default());
+    levels.collect::<Vec<_>>().join(".")
+}
+
+/// What begins from somewhere on sees: inputs, and what stands under `run`.
+pub(crate) type Seen = (Map, Map);
+
+/// What a fork sees, from its first entry.
+pub(crate) fn seen(record: &Record) -> Result<Seen, Mismatch> {
+    let entry = &record.entry;
+    let body = record.body.as_ref().ok_or(no_body(entry))?;
+    let inputs = body.get("inputs").and_then(Value::as_map);
+    let inputs = inputs.filter(|it| entry.digest("inputs") == Some(inputs_digest(it)));
+    let inputs = inputs.ok_or_else(|| unexpected(entry, "the digest of its inputs is another"))?;
+    let who = entry.text("initiator").and_then(|who| who.parse::<Actor>().ok());
+    let (Some(run), Some(who)) = (entry.session(), who) else {
+        return Err(unexpected(entry, "who started it is not said"));
+    };
+    Ok((inputs.clone(), facts(run, &who)))
+}
+
+impl History {
+    /// What begins from here on sees this. A run goes on from no place at which it was over.
+    pub(crate) fn see(&mut self, (inputs, facts): Seen, by: &Entry) -> Result<(), Mismatch> {
+        if self.is_over() {
+            return Err(unexpected(by, "the run was over there, or was being ended"));
+        }
+        self.active.run.see(inputs, facts);
+        Ok(())
+    }
+
+    /// The first entry of the run that goes on from here.
+    pub(crate) fn forked(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let entry = &record.entry;
+        let (last, before) = (self.last, self.active.origin.session);
+        let fork = Fork::of(entry).filter(|fork| (fork.session, fork.seq) == (before, last));
+        if fork.is_none() {
+            let message = format!("it goes on from another place than entry {last} of {before}");
+            return Err(unexpected(entry, &message));
+        }
+        if entry.digest("definition") != Some(self.active.flow.digest) {
+            return Err(unexpected(entry, "it follows another definition than the run before it"));
+        }
+        let body = record.body.as_ref().ok_or(no_body(entry))?;
+        let origin = origin(entry, &self.active.flow.name)
+            .ok_or_else(|| unexpected(entry, "who started it is not said"))?;
+        self.active.base = body.get("base").and_then(Value::as_text).unwrap_or_default().to_owned();
+        (self.roots, self.places) = (roots(entry.data()), places(body));
+        (self.now, self.last) = (entry.at(), entry.seq());
+        self.active.run.at(entry.seq());
+        let actions = self.renew(origin);
+        self.active.tally.add(entry);
+        self.take(actions);
+        Ok(())
+    }
+
+    /// Leave to the run before what is its own: receipts, accounts, what it waited for.
+    fn renew(&mut self, origin: Origin) -> Vec<cog_flow::Action> {
+        self.active.renew(origin);
+        self.armed.clear();
+        self.charged.clear();
+        self.intents.clear();
+        self.selection = None;
+        self.fell.clear();
+        self.active.run.begin_again()
+    }
+
+    /// The steps that have begun, each with the entry because of which it did: a run that is
+    /// forked from a step goes on behind that one. In the order of the file.
+    pub fn begun(&self) -> impl Iterator<Item = (&StepPath, u64)> {
+        let begun = self.active.run.steps().filter_map(|step| Some((step.path, step.began?)));
+        begun.map(|(path, seq)| (path, if seq == 0 { self.first } else { seq }))
+    }
+
+    fn no_place(&self, from: &str) -> NoPlace {
+        let step = from.to_owned();
+        if self.active.run.steps().any(|it| it.path.as_str() == from) {
+            return NoPlace::NotBegun(step);
+        }
+        let mut paths = self.begun().map(|(path, _)| path.as_str());
+        match paths.find(|path| without_items(path) == from) {
+            Some(path) => NoPlace::Several { step, example: path.to_owned() },
+            None => NoPlace::Unknown(step),
+        }
+    }
+
+    /// Whether the run is over, or is being ended: nothing goes on from there.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.active.run.is_ending() || self.active.cancelled.is_some()
+    }
+
+    /// The inputs that its steps see.
+    #[must_use]
+    pub fn inputs(&self) -> &Value {
+        self.active.run.inputs()
+    }
+}
+
+impl Engine {
+    /// Start a run from a place of another.
+    pub(crate) fn fork(&mut self, forking: Forking, turn: &mut Turn) -> Result<(), NoEntropy> {
+        let Forking { run, fork, past, inputs, roots, places, base, initiator } = forking;
+        let seen = (inputs.clone(), facts(run, &initiator));
+        let mut history = match follow(&past, Some(seen)) {
+            Ok((history, None)) if history.last == fork.seq => history,
+            Ok((_, why)) => {
+                let why = why.map_or("its history is not that one".to_owned(), |it| it.to_string());
+                turn.tell(run, What::Stopped { message: why });
+                return Ok(());
+            }
+            Err(why) => {
+                turn.tell(run, What::Stopped { message: why.to_string() });
+                return Ok(());
+            }
+        };
+        let origin = Origin { session: run, initiator, ..history.active.origin.clone() };
+        let flow = history.flow();
+        let (_, canon) = self.canon_for(&origin.domain);
+        let begun = Begun {
+            flow: &flow,
+            source: None,
+            inputs,
+            roots: &roots,
+            places: &places,
+            parent: None,
+        };
+        let draft = started(begun, &base, &origin, Some(&fork), canon);
+        turn.append(origin.tenant, run, draft, Await::Started);
+        self.gate.open_session(
+            origin.tenant,
+            run,
+            Limits {
+                cost: flow.budget.cost_micros.map(cog_base::Micros::new),
+                effects: flow.budget.effects,
+                roots,
+                folders: folders(&places, &base),
+            },
+        );
+        let actions = history.renew(origin);
+        history.active.base = base;
+        self.runs.insert(run, history.active);
+        if let Some((timer, ms)) = self.budget_timer(run, 0) {
+            turn.output(Output::Arm { timer, ms });
+        }
+        self.act(run, actions, turn)
+    }
+}

@@ -1,0 +1,136 @@
+//! Runs that go on from a place of another.
+
+use std::time::{Duration, Instant};
+
+use cog_base::Value;
+
+use crate::program::{Folder, text};
+
+const FLOW: &str = r#"
+name: pages
+domain: forks
+inputs: { who: { type: string, default: ada } }
+roots: { pages: { path: ./out/pages, access: write, create: true } }
+steps:
+  - { id: a, uses: file.write, with: { root: pages, path: "${{ inputs.who }}-a", text: one } }
+  - { id: nap, needs: [a], sleep: { ms: 2000 } }
+  - { id: b, needs: [nap], uses: file.write, with: { root: pages, path: "${{ inputs.who }}-b", mode: replace, text: two } }
+  - id: each
+    needs: [b]
+    foreach: [1, 2]
+    steps: [ { id: one, uses: compute, with: { it: "${{ item }}" } } ]
+  - { id: c, if: "${{ inputs.who == 'nobody' }}", uses: compute, with: { it: x } }
+outputs: { b: "${{ steps.b.output.path }}" }
+"#;
+
+const SCHEMA: &str = "entity User;\nentity Root;\n\
+    action \"file.write\" appliesTo { principal: [User], resource: [Root], context: {} };\n";
+const POLICY: &str =
+    "@id(\"all\")\n@reason(\"It is about forks.\")\npermit (principal, action, resource);\n";
+const CANON: &str = "name = \"forks\"\ndomain = \"forks\"\n[change]\napprovals = 1\n\
+    approvers = [\"user:operator\"]\n[roots]\n\"*\" = { within = [\".\"] }\n";
+const FACTS: &str = r#"[{"uid": {"type": "User", "id": "operator"}, "attrs": {}, "parents": []}]"#;
+
+/// A folder with a run that is over.
+fn over(name: &str) -> (Folder, String) {
+    let folder = Folder::new(name);
+    folder.write("canon/canon.toml", CANON);
+    folder.write("canon/schema.cedarschema", SCHEMA);
+    folder.write("canon/policies/all.cedar", POLICY);
+    folder.write("canon/facts/people.json", FACTS);
+    folder.write("workflow.yaml", FLOW);
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(0).id("run");
+    (folder, run)
+}
+
+fn names(folder: &Folder) -> Vec<String> {
+    folder.files("out/pages").into_iter().map(|(name, _)| name).collect()
+}
+
+#[test]
+fn a_run_goes_on_from_a_step_of_another_with_other_inputs() {
+    let (folder, parent) = over("forks");
+    // The file is not needed any more: the definition is the one on record.
+    folder.write("workflow.yaml", "");
+    let fork = ["run", "--fork", &parent, "--from", "b", "--input", "who=eve"];
+    let run = folder.cog(&fork).ends(0).says(&["b: eve-b", &parent]).id("run");
+    assert_eq!(names(&folder), ["ada-a", "ada-b", "eve-b"], "`a` was not done again");
+    let started = folder.entries("session.started");
+    let told = |name| started[1].at(&["data", "fork", name]).cloned();
+    assert_eq!(told("session"), Some(parent.as_str().into()));
+    assert_eq!(told("step"), Some("b".into()));
+    folder.cog(&["why", &run]).ends(0).says(&["goes on from entry", &parent]);
+    folder.holds();
+}
+
+#[test]
+fn a_fork_that_is_killed_goes_on() {
+    let (folder, parent) = over("forks-killed");
+    let mut child =
+        folder.start(&["run", "--fork", &parent, "--from", "nap", "--input", "who=eve"]);
+    let until = Instant::now() + Duration::from_secs(60);
+    while folder.entries("session.started").len() < 2 {
+        assert!(Instant::now() < until, "the fork did not begin");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let run = text(&folder.entries("session.started")[1], &["session"]).to_owned();
+    assert_eq!(names(&folder), ["ada-a", "ada-b"]);
+    folder.cog(&["run", "--resume", &run]).ends(0).says(&["b: eve-b"]);
+    assert_eq!(names(&folder), ["ada-a", "ada-b", "eve-b"]);
+    folder.holds();
+}
+
+#[test]
+fn a_place_that_is_none_is_told_with_those_that_are() {
+    let (folder, parent) = over("forks-nowhere");
+    let before = folder.entries("session.started").len();
+    let fork = |from: &str| folder.cog(&["run", "--fork", &parent, "--from", from]).ends(2);
+    fork("bb").says(&["there is no step and no checkpoint `bb`", "a, nap, b, each"]);
+    fork("each.one").says(&["stands inside a foreach", "`each[0].one`"]);
+    folder.cog(&["run", "--fork", &parent]).ends(2).says(&["--from"]);
+    let unknown = "run_01m7ynaym0f2nb3em082cedjs9";
+    folder.cog(&["run", "--fork", unknown, "--from", "a"]).ends(2).says(&["there is no run"]);
+    let input = ["run", "--fork", &parent, "--from", "a", "--input", "whom=x"];
+    folder.cog(&input).ends(2).says(&["there is no input `whom`"]);
+    assert_eq!(folder.entries("session.started").len(), before, "nothing was recorded");
+    let begins = |it: &Value| it.at(&["data", "fork"]).is_none();
+    assert!(folder.entries("session.started").iter().all(begins));
+}
+
+#[test]
+fn a_named_place_is_gone_on_from_and_a_recomputation_is_kept() {
+    let (folder, parent) = over("forks-named");
+    folder.cog(&["checkpoint", "list"]).ends(0).says(&["there is no checkpoint"]);
+    let create = |rest: &[&str]| folder.cog(&[&["checkpoint", "create", &parent], rest].concat());
+    create(&["here"]).ends(7).says(&["is over", "--step STEP, which is one of: a, nap, b"]);
+    create(&["Here", "--step", "b"]).ends(2).says(&["a-z first"]);
+    let made = create(&["before-b", "--step", "b", "--as", "user:cfo"]).ends(0);
+    made.says(&["chk_", "`before-b` is entry", "cognitionos checkpoint restore"]);
+    create(&["before-b", "--step", "a"]).ends(7).says(&["has a checkpoint `before-b` already"]);
+    let listed = folder.cog(&["checkpoint", "list", &parent, "--json"]).ends(0).json();
+    let listed = listed.as_list().unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(text(&listed[0], &["by"]), "user:cfo");
+    folder.cog(&["ledger", "list"]).ends(0).says(&["checkpoint", "before-b of run_"]);
+    let restore = ["checkpoint", "restore", &parent, "before-b", "--input", "who=eve"];
+    folder.cog(&restore).ends(0).says(&["b: eve-b"]);
+    assert_eq!(names(&folder), ["ada-a", "ada-b", "eve-b"]);
+
+    folder.cog(&["replay", "--list"]).ends(0).says(&["no recomputation is kept"]);
+    folder.cog(&["replay", &parent]).ends(0);
+    assert!(folder.entries("replay").is_empty(), "replay stores nothing by itself");
+    folder.cog(&["replay", "--all", "--keep"]).ends(0).says(&["kept as rpl_"]);
+    let kept = folder.cog(&["replay", "--list", "--json"]).ends(0).json();
+    assert_eq!(kept.as_list().unwrap().len(), 2);
+    let of = folder.cog(&["replay", "--list", &parent, "--json"]).ends(0).json();
+    let of = of.as_list().unwrap();
+    assert_eq!((of.len(), text(&of[0], &["result"])), (1, "same"));
+    let show = ["replay", "--show", text(&of[0], &["id"])];
+    folder.cog(&show).ends(0).says(&["nothing came out otherwise", "same"]);
+    folder.cog(&["replay", "--show", "rpl_01m7ynaym0f2nb3em082cedjs9"]).ends(2);
+    folder.cog(&["replay", &parent, "--canon", "canon", "--keep"]).ends(0);
+    assert!(folder.entries("replay")[2].at(&["data", "canon"]).is_some());
+    folder.holds();
+}
