@@ -53,6 +53,8 @@ pub(crate) struct Account {
     parent: Option<RunId>,
     /// How many sessions it began, and those in turn.
     children: u64,
+    /// How many of the sessions that it began itself have an account.
+    kept: u64,
     /// Its session is sealed; it stays for those that it began.
     is_closed: bool,
     effects: u64,
@@ -80,7 +82,18 @@ impl Book {
         parent: Option<RunId>,
     ) {
         self.each(parent, |account| account.children = account.children.saturating_add(1));
-        self.accounts.insert(session, Account::new(tenant, limits, parent));
+        let mut account = Account::new(tenant, limits, parent);
+        match self.accounts.get(&session) {
+            Some(earlier) => account.kept = earlier.kept,
+            None => self.keep(parent, |kept| kept.saturating_add(1)),
+        }
+        self.accounts.insert(session, account);
+    }
+
+    fn keep(&mut self, parent: Option<RunId>, change: impl FnOnce(u64) -> u64) {
+        if let Some(account) = parent.and_then(|parent| self.accounts.get_mut(&parent)) {
+            account.kept = change(account.kept);
+        }
     }
 
     /// Close an account, and those above that were kept for it alone.
@@ -90,12 +103,12 @@ impl Book {
             account.is_closed = true;
         }
         while let Some(id) = next {
-            let is_needed = self.accounts.values().any(|account| account.parent == Some(id));
-            let is_closed = self.accounts.get(&id).is_some_and(|account| account.is_closed);
-            if is_needed || !is_closed {
+            let is_done = |account: &Account| account.is_closed && account.kept == 0;
+            if !self.accounts.get(&id).is_some_and(is_done) {
                 return;
             }
             next = self.accounts.remove(&id).and_then(|account| account.parent);
+            self.keep(next, |kept| kept.saturating_sub(1));
         }
     }
 
@@ -214,6 +227,7 @@ impl Account {
             limits,
             parent,
             children: 0,
+            kept: 0,
             is_closed: false,
             effects: 0,
             spent: Micros::ZERO,
