@@ -429,8 +429,8 @@ pub struct RunSite {
     pub workflow: String,
     /// Where it stands.
     pub place: Place,
-    /// Where each input is given.
-    pub inputs: BTreeMap<String, Place>,
+    /// Where each input is given, and its value where that is the same in every run.
+    pub inputs: BTreeMap<String, (Place, Option<Value>)>,
 }
 
 /// A place in a file, as a message shows it.

@@ -268,10 +268,16 @@ fn found(kind: Kind, value: &Value) -> String {
         (None, None, Some(items)) if items.len() > bounds::MODEL_MESSAGES_MAX => {
             items.len().to_string()
         }
-        (None, None, _) => format!("{} {}", article(value.kind()), value.kind()),
+        (None, None, _) => describe(value),
     }
 }
 
-fn article(word: &str) -> &'static str {
-    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+/// What a value is, in words: `an integer`.
+pub(crate) fn describe(value: &Value) -> String {
+    if *value == Value::Null {
+        return "null".to_owned();
+    }
+    let kind = value.kind();
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {kind}")
 }

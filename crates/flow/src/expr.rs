@@ -11,6 +11,7 @@
 //! `sum` over a list of integers.
 
 mod compile;
+mod constant;
 mod eval;
 mod functions;
 mod meter;
@@ -25,6 +26,8 @@ use std::sync::Arc;
 use cog_base::Value;
 
 use crate::diagnostic::Position;
+use constant::Known;
+use eval::Fault;
 use functions::Function;
 
 /// A compiled expression: cheap to clone, evaluated as often as wanted.
@@ -35,6 +38,8 @@ struct Compiled {
     source: String,
     root: Expr,
     references: Vec<Reference>,
+    /// What it comes to in every run, where that is known.
+    constant: Option<Value>,
     origin: Origin,
 }
 
@@ -61,6 +66,11 @@ impl Program {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.0.source
+    }
+
+    /// What the expression comes to whatever a run is like, where its text says that.
+    pub(crate) fn constant(&self) -> Option<&Value> {
+        self.0.constant.as_ref()
     }
 
     /// What the expression reads from outside, in the order of the text.
@@ -115,8 +125,40 @@ pub(crate) struct CompileError {
 /// Compiles the text between `${{` and `}}`.
 pub(crate) fn compile(source: &str, origin: Origin) -> Result<Program, CompileError> {
     let (root, references) = compile::compile(source)?;
+    let constant = match constant::judge(&root, source.len()) {
+        Known::Nothing => None,
+        Known::Value(value) => Some(value),
+        Known::Never(fault) => return Err(never(source, &fault)),
+    };
     let source = source.to_owned();
-    Ok(Program(Arc::new(Compiled { source, root, references, origin })))
+    Ok(Program(Arc::new(Compiled { source, root, references, constant, origin })))
+}
+
+fn never(source: &str, fault: &Fault) -> CompileError {
+    let hint = match fault {
+        Fault::NoOverload("+", kinds) if kinds.contains("string") => {
+            Some("`string(…)` makes text of a number".to_owned())
+        }
+        Fault::NoOverload(..)
+        | Fault::NoMember(_)
+        | Fault::NotAnObject(..)
+        | Fault::NoItem(_)
+        | Fault::BadIndex(..)
+        | Fault::Needed(..)
+        | Fault::DivisionByZero
+        | Fault::Overflow
+        | Fault::DuplicateKey(_)
+        | Fault::NotANumber
+        | Fault::OutOfText
+        | Fault::TooMuchWork
+        | Fault::TooLarge
+        | Fault::TooDeep
+        | Fault::NoStep(_)
+        | Fault::NoItemBound
+        | Fault::Said(_) => None,
+    };
+    let at = source.len() - source.trim_start().len();
+    CompileError { at, message: format!("this has no value in any run: {fault}"), hint }
 }
 
 /// A part of an expression.

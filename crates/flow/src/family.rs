@@ -8,6 +8,8 @@ use cog_base::{Digest, Value};
 
 use crate::definition::{Flow, Place, RunSite};
 use crate::diagnostic::{self, Diagnostic, Diagnostics};
+use crate::effect::describe;
+use crate::input::is_of_kind;
 use crate::limits::{MAX_FAMILY, MAX_FAMILY_DEPTH};
 use crate::parse::parse;
 use crate::suggest;
@@ -187,11 +189,22 @@ impl Loading<'_, '_> {
 
     /// What a step gives must be what the file takes.
     fn check_inputs(&mut self, parent: &Flow, site: &RunSite, child: &Flow) {
-        for (name, place) in &site.inputs {
-            if !child.inputs.contains_key(name) {
+        for (name, (place, value)) in &site.inputs {
+            let Some(input) = child.inputs.get(name) else {
                 let message = format!("`{}` has no input `{name}`", site.workflow);
                 let hint = suggest::hint(name, child.inputs.keys().map(String::as_str));
                 self.faults.push(fault(parent, place, message, hint));
+                continue;
+            };
+            // Null stands for an input that is not given.
+            let value = value.as_ref().filter(|value| **value != Value::Null);
+            if let Some(wrong) = value.filter(|value| !is_of_kind(input.kind, value)) {
+                let (workflow, wanted) = (&site.workflow, input.kind.as_str());
+                let message = format!(
+                    "the input `{name}` of `{workflow}` is of type {wanted}, this is {}",
+                    describe(wrong)
+                );
+                self.faults.push(fault(parent, place, message, input.description.clone()));
             }
         }
         for (name, input) in &child.inputs {

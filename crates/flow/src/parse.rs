@@ -11,10 +11,11 @@ mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cog_base::Digest;
+use cog_base::{Digest, Value};
 
 use crate::definition::{Access, Budget, Flow, RunSite};
 use crate::diagnostic::{Diagnostics, Reports};
+use crate::effect::describe;
 use crate::fields::{self, Fields, Shape};
 use crate::limits::MAX_FILE_BYTES;
 use crate::source::Source;
@@ -151,7 +152,33 @@ impl Reader<'_, '_> {
     /// A value that is text, with expressions or without.
     fn text_template(&mut self, node: &Node, what: &str, scope: &Scope<'_>) -> Template {
         fields::text(node, what, self.reports);
-        self.template(node, scope)
+        let template = self.template(node, scope);
+        self.comes_to(node, &template, (what, "a string"), |value| {
+            value.as_text().is_some() || value.as_int().is_some()
+        });
+        template
+    }
+
+    /// Reports an expression that comes to what does not fit, whatever a run is like. Values
+    /// without expressions are looked at where they are read.
+    fn comes_to(
+        &mut self,
+        node: &Node,
+        template: &Template,
+        (what, wanted): (&str, &str),
+        fits: impl FnOnce(&Value) -> bool,
+    ) {
+        let known = template.known().filter(|_| template.plain().is_none());
+        if let Some(value) = known.filter(|value| !fits(value)) {
+            let found = value.as_int().map_or_else(|| describe(&value), |it| it.to_string());
+            let message = format!("`{what}` must be {wanted}, this always comes to {found}");
+            let hint = match wanted {
+                "true or false" => Some("compare it with something: `… == …`"),
+                "a list" => Some("a list is written `[a, b]`"),
+                _ => None,
+            };
+            self.reports.with_hint(node.at, message, hint.map(str::to_owned));
+        }
     }
 
     /// A value that is a whole number or an expression.
@@ -168,6 +195,11 @@ impl Reader<'_, '_> {
         }
         if let Template::Text(_) = template {
             fields::wrong(node, what, "an integer or one expression", self.reports);
+        } else {
+            let wanted = format!("an integer from {} to {}", bounds.0, bounds.1);
+            self.comes_to(node, &template, (what, &wanted), |value| {
+                value.as_int().is_some_and(|it| (bounds.0..=bounds.1).contains(&it))
+            });
         }
         template
     }

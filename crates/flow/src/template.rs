@@ -3,6 +3,7 @@
 //! Text that is exactly one `${{ … }}` has the value of the expression, with its kind.
 //! Other text has its expressions put into it as text. `$${{` writes a plain `${{`.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use cog_base::Value;
 use cog_base::json::{Json, Map};
 
 use crate::diagnostic::Reports;
+use crate::effect::describe;
 use crate::expr::{self, Bindings, EvalError, Origin, Program, is_within, weight};
 use crate::limits::{MAX_RESULT_BYTES, MAX_VALUE_BYTES, MAX_VALUE_DEPTH};
 use crate::tree::{Kind, Node};
@@ -67,6 +69,23 @@ impl Template {
         if let Self::Plain(value) = self { Some(value) } else { None }
     }
 
+    /// The value it has in every run, if the file alone says it.
+    pub(crate) fn known(&self) -> Option<Value> {
+        Some(match self {
+            Self::Plain(value) => value.clone(),
+            Self::Expression(program) => program.constant()?.clone(),
+            // What can stand within text was checked when it was read.
+            Self::Text(pieces) => {
+                pieces.iter().map(Piece::known).collect::<Option<String>>()?.into()
+            }
+            Self::List(items) => Json::List(items.iter().map(Self::known).collect::<Option<_>>()?),
+            Self::Object(members) => {
+                let members = members.iter().map(|(key, one)| Some((key.clone(), one.known()?)));
+                Json::Map(members.collect::<Option<_>>()?)
+            }
+        })
+    }
+
     /// The value under these bindings.
     ///
     /// # Errors
@@ -118,6 +137,25 @@ impl Template {
     }
 }
 
+impl Piece {
+    fn known(&self) -> Option<String> {
+        match self {
+            Self::Plain(plain) => Some(plain.clone()),
+            Self::Expression(program) => as_piece(program.constant()?).map(Cow::into_owned),
+        }
+    }
+}
+
+/// How a value is put into text; nothing for what cannot stand there.
+fn as_piece(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Json::Text(inner) => Some(Cow::Borrowed(inner)),
+        Json::Int(number) => Some(Cow::Owned(number.get().to_string())),
+        Json::Bool(truth) => Some(Cow::Owned(truth.to_string())),
+        Json::Null | Json::Float(_) | Json::List(_) | Json::Map(_) => None,
+    }
+}
+
 /// The values of an object's members.
 pub(crate) fn evaluate_map(
     members: &BTreeMap<String, Template>,
@@ -162,15 +200,11 @@ fn push_value(
     bindings: &dyn Bindings,
 ) -> Result<(), TemplateError> {
     let value = program.evaluate(bindings)?;
-    match &*value {
-        Json::Text(inner) => text.push_str(inner),
-        Json::Int(number) => text.push_str(&number.get().to_string()),
-        Json::Bool(truth) => text.push_str(&truth.to_string()),
-        Json::Null | Json::Float(_) | Json::List(_) | Json::Map(_) => {
-            let expression = program.source().trim().to_owned();
-            return Err(TemplateError::NotText { expression, kind: value.kind() });
-        }
-    }
+    let piece = as_piece(&value).ok_or_else(|| TemplateError::NotText {
+        expression: program.source().trim().to_owned(),
+        kind: value.kind(),
+    })?;
+    text.push_str(&piece);
     Ok(())
 }
 
@@ -257,7 +291,11 @@ fn read_text(at: usize, text: &str, reports: &mut Reports<'_>) -> Template {
         rest = inside.get(length + 2..).unwrap_or("");
     }
     plain.push_str(rest);
-    finish_text(pieces, plain)
+    let text = finish_text(pieces, plain);
+    if let Template::Text(pieces) = &text {
+        check_pieces(pieces, reports);
+    }
+    text
 }
 
 fn finish_text(mut pieces: Vec<Piece>, plain: String) -> Template {
@@ -270,6 +308,19 @@ fn finish_text(mut pieces: Vec<Piece>, plain: String) -> Template {
         pieces.push(Piece::Plain(plain));
     }
     Template::Text(pieces)
+}
+
+/// Reports what never can stand within text.
+fn check_pieces(pieces: &[Piece], reports: &mut Reports<'_>) {
+    for piece in pieces {
+        let Piece::Expression(program) = piece else { continue };
+        let Some(value) = program.constant().filter(|value| as_piece(value).is_none()) else {
+            continue;
+        };
+        let message = format!("{} cannot stand within text", describe(value));
+        let blank = program.source().len() - program.source().trim_start().len();
+        reports.error(program.origin().byte(blank), message);
+    }
 }
 
 /// The byte of the file at which `what` comes next.

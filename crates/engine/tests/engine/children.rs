@@ -172,7 +172,7 @@ fn a_run_that_fails_makes_its_step_fail_and_handlers_apply() {
     let mut house = House::new();
     let main = MAIN.replace(
         "inputs: { name: a } } }",
-        "inputs: { name: \"${{ 7 }}\" } }, on_error: continue }",
+        "inputs: { name: \"${{ size(run.id) }}\" } }, on_error: continue }",
     );
     let run = family(
         &mut house,

@@ -106,7 +106,7 @@ impl Program {
     /// leaves 53 bits, or when it exceeds the limits of [`crate::limits`].
     pub fn evaluate<'e>(&'e self, bindings: &'e dyn Bindings) -> Result<Cow<'e, Value>, EvalError> {
         let meter = Meter::new();
-        let scope = Scope { bindings, meter: &meter, local: None };
+        let scope = Scope::outermost(bindings, &meter);
         let fail =
             |fault| EvalError { text: self.0.source.clone(), place: self.0.origin.position, fault };
         let value = eval(&self.0.root, scope).map_err(fail)?;
@@ -126,6 +126,12 @@ pub(super) struct Scope<'e, 'm> {
     bindings: &'e dyn Bindings,
     pub(super) meter: &'m Meter,
     local: Option<&'e Local<'e>>,
+}
+
+impl<'e, 'm> Scope<'e, 'm> {
+    pub(super) const fn outermost(bindings: &'e dyn Bindings, meter: &'m Meter) -> Self {
+        Self { bindings, meter, local: None }
+    }
 }
 
 /// The variable of a macro and those of the macros around it.

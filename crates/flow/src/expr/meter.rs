@@ -6,7 +6,7 @@ use cog_base::Value;
 use cog_base::json::Json;
 
 use super::eval::Fault;
-use crate::limits::{MAX_OPERATIONS, MAX_WORK_BYTES};
+use crate::limits::{MAX_OPERATIONS, MAX_WORK_BYTES, WORK_PER_BYTE};
 
 /// Counts down; what is over the budget is a [`Fault`], never a long wait.
 pub(super) struct Meter {
@@ -17,6 +17,12 @@ pub(super) struct Meter {
 impl Meter {
     pub(super) const fn new() -> Self {
         Self { operations: Cell::new(MAX_OPERATIONS), bytes: Cell::new(MAX_WORK_BYTES) }
+    }
+
+    /// For what is computed before a run, of an expression of so many bytes.
+    pub(super) fn for_text(bytes: usize) -> Self {
+        let most = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(WORK_PER_BYTE);
+        Self { operations: Cell::new(most), bytes: Cell::new(most) }
     }
 
     pub(super) fn operation(&self) -> Result<(), Fault> {

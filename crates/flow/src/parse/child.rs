@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use cog_base::Value;
+
 use super::Reader;
 use super::scope::Scope;
 use crate::definition::{ChildCall, Place, RunSite};
 use crate::fields::{self, Fields, Shape};
 use crate::limits::MAX_WORKFLOW_BYTES;
 use crate::suggest;
+use crate::template::Template;
 use crate::tree::Node;
 
 const RUN: Shape =
@@ -28,8 +31,8 @@ impl Reader<'_, '_> {
             None => false,
         };
         let (workflow, place) = named?;
-        let inputs_at = given.map(|node| self.given_at(node)).unwrap_or_default();
-        self.runs.push(RunSite { workflow: workflow.clone(), place, inputs: inputs_at });
+        let given = given.map(|node| self.given(node, &inputs)).unwrap_or_default();
+        self.runs.push(RunSite { workflow: workflow.clone(), place, inputs: given });
         Some(ChildCall { workflow, inputs, wait, outlives })
     }
 
@@ -58,11 +61,17 @@ impl Reader<'_, '_> {
         Place { at, line: line.chars().take(160).collect() }
     }
 
-    /// Where each input is given.
-    fn given_at(&mut self, node: &Node) -> BTreeMap<String, Place> {
+    /// Where each input is given, and what is known of its value.
+    fn given(
+        &mut self,
+        node: &Node,
+        inputs: &BTreeMap<String, Template>,
+    ) -> BTreeMap<String, (Place, Option<Value>)> {
         let keys = fields::members(node, "inputs", self.reports);
-        let keys: Vec<_> = keys.iter().map(|(key, _)| (key.name.clone(), key.at)).collect();
-        keys.into_iter().map(|(name, at)| (name, self.place(at))).collect()
+        let known = |name: &str| inputs.get(name).and_then(Template::known);
+        keys.iter()
+            .map(|(key, _)| (key.name.clone(), (self.place(key.at), known(&key.name))))
+            .collect()
     }
 
     fn outlives(&mut self, node: &Node) -> Option<bool> {

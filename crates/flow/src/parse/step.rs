@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cog_base::Value;
+
 use super::Reader;
 use super::block::Inherited;
 use super::scope::Scope;
@@ -126,6 +128,9 @@ impl Reader<'_, '_> {
             let message = "`if` must be one expression, this is text with expressions in it";
             let hint = "put the whole condition into one `${{ … }}`".to_owned();
             self.reports.with_hint(node.at, message, hint);
+        } else {
+            let wanted = ("if", "true or false");
+            self.comes_to(node, &template, wanted, |value| value.as_bool().is_some());
         }
         self.check(&template, scope);
         Some(template)
@@ -136,6 +141,8 @@ impl Reader<'_, '_> {
         let text = matches!(items, Template::Text(_) | Template::Object(_));
         if text || items.plain().is_some_and(|value| value.as_list().is_none()) {
             fields::wrong(node, "foreach", "a list or one expression", self.reports);
+        } else {
+            self.comes_to(node, &items, ("foreach", "a list"), |value| value.as_list().is_some());
         }
         let max_parallel = fields.get("max_parallel").and_then(|node| {
             fields::integer(node, "max_parallel", (1, i64::from(MAX_PARALLEL)), self.reports)
@@ -276,13 +283,16 @@ impl Reader<'_, '_> {
             }
         }
         for (key, node) in entries {
-            let value = with.get(&key.name).and_then(Template::plain);
-            let Some(value) = value.filter(|_| !matches!(node.kind, Kind::Broken)) else {
-                continue;
+            // Of what is broken there is nothing, and it was reported.
+            let broken = |template: &Template| {
+                matches!(node.kind, Kind::Broken | Kind::Text(_))
+                    && template.plain() == Some(&Value::Null)
             };
-            if let Err(error) = operation.check_value(&key.name, value) {
+            let template = with.get(&key.name).filter(|template| !broken(template));
+            let Some(value) = template.and_then(Template::known) else { continue };
+            if let Err(error) = operation.check_value(&key.name, &value) {
                 self.reports.error(node.at, error.to_string());
-            } else if let (true, Kind::Text(root)) = (key.name == "root", &node.kind) {
+            } else if let (true, Some(root)) = (key.name == "root", value.as_text()) {
                 self.check_root(operation, node.at, root);
             }
         }

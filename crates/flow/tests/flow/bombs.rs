@@ -69,6 +69,16 @@ fn bombs_are_refused() {
     }
 }
 
+#[test]
+fn what_takes_much_to_work_out_is_left_to_the_run() {
+    let list = format!("[{}]", ["0"; 40].join(","));
+    let all = format!("{list}.map(a, {list}.map(b, {list}.map(c, a + b + c)))");
+    let text = expression(&format!("{all} + 'a'"));
+    let mut world = World::start(&text);
+    world.expect(&["fell a expression", "finish failed: a expression"]);
+    assert!(parse(&expression("[0].map(a, a) + 'a'"), "small.yaml").is_err());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 

@@ -69,7 +69,7 @@ fn the_most_that_the_gate_takes_is_fine() {
     check_steps(
         "
 - { id: a, uses: http.request, with: { url: \"https://a.example/\", timeout_ms: 600000, bytes_max: 8388608, method: POST } }
-- { id: b, uses: http.request, with: { url: \"${{ 'https://' + run.id }}\", timeout_ms: \"${{ 700000 }}\" } }
+- { id: b, uses: http.request, with: { url: \"${{ 'https://' + run.id }}\", timeout_ms: \"${{ 600000 }}\" } }
 - { id: c, uses: process.run, with: { program: cat, timeout_ms: 3600000, memory_bytes_max: 17179869184, output_bytes_max: 8388608 } }
 - { id: d, uses: model.chat, with: { model: m, messages: [ { role: user, content: hi } ], tokens_max: 131072, temperature_milli: 2000 } }",
         expect!["fine\n"],

@@ -17,6 +17,12 @@ fn ours(expression: &str) -> Result<Value, String> {
     let text = format!(
         "name: x\ndomain: d\ninputs: {{ v: {{ type: object }} }}\nsteps:\n  - id: a\n    uses: compute\n    with:\n      r: |-\n        ${{{{ {expression} }}}}\noutputs: {{ r: \"${{{{ steps.a.output.r }}}}\" }}\n"
     );
+    // What is the same in every run is judged before there is one.
+    if let Err(errors) = cog_flow::parse(&text, "test.yaml") {
+        let [error] = errors.list() else { panic!("{errors}") };
+        assert!(error.message.starts_with("this has no value in any run: "), "{error}");
+        return Err(error.to_string());
+    }
     let world = World::start_with(&text, &[("v", VALUES)]);
     match world.actions.last() {
         Some(Action::Finish { output, error: None, .. }) => Ok(output.get("r").cloned().unwrap()),

@@ -135,11 +135,13 @@ fn what_is_wrong_with_the_files_is_told_before_anything_runs() {
     let cycle = TWO.replace("sleep: { ms: 1 }", "run: { workflow: two.yaml }");
     let strange = ONE.replace("domain: d", "domain: e");
     let inputs = MAIN.replace("n: 1", "m: 1");
+    let kinds = MAIN.replace("n: 1", "n: \"${{ 'one' + '!' }}\"");
     let all = [
         told(&[("main.yaml", MAIN)]),
         told(&[("main.yaml", MAIN), ("sub/one.yaml", ONE), ("sub/two.yaml", &cycle)]),
         told(&[("main.yaml", MAIN), ("sub/one.yaml", &strange), ("sub/two.yaml", TWO)]),
         told(&[("main.yaml", &inputs), ("sub/one.yaml", ONE), ("sub/two.yaml", TWO)]),
+        told(&[("main.yaml", &kinds), ("sub/one.yaml", ONE), ("sub/two.yaml", TWO)]),
         told(&[("main.yaml", MAIN), ("sub/one.yaml", ONE), ("sub/two.yaml", "name: two")]),
     ];
     expect![[r#"
@@ -166,6 +168,10 @@ fn what_is_wrong_with_the_files_is_told_before_anything_runs() {
         main.yaml:3:36: `./sub/one.yaml` needs the input `n`
          3 | steps: [ { id: a, run: { workflow: ./sub/one.yaml, inputs: { m: 1 } } } ]
            |                                    ^
+        ---
+        main.yaml:3:62: the input `n` of `./sub/one.yaml` is of type integer, this is a string
+         3 | steps: [ { id: a, run: { workflow: ./sub/one.yaml, inputs: { n: "${{ 'one' + '!' }}" } } } ]
+           |                                                              ^
         ---
         sub/two.yaml:1:1: a workflow needs `domain`
          1 | name: two

@@ -127,3 +127,100 @@ outputs: { i: \"${{ steps.inner.output }}\", ok: \"${{ steps['list-all'].output 
         "#]],
     );
 }
+
+#[test]
+fn what_is_wrong_in_every_run_is_told_before_one() {
+    check_steps(
+        "
+- { id: a, if: \"5\", uses: compute, with: { a: 1 } }
+- { id: b, if: \"${{ 'yes' }}\", foreach: \"${{ 5 }}\", uses: compute, with: { a: \"${{ 'a' + 1 }}\" } }
+- { id: c, if: \"${{ null }}\", uses: file.read, with: { root: \"${{ 'inn' }}\", path: \"${{ 2 + 3 }}\" } }
+- { id: d, sleep: { ms: \"${{ 5 - 6 }}\" } }
+- { id: e, sleep: { ms: \"${{ '5s' }}\" } }
+- { id: f, approve: { by: [\"user:ada\"], message: \"${{ [1] }}\" } }
+- { id: g, needs: [a], uses: compute, with: { a: \"n ${{ steps.a.output.a + size(5) }} ${{ {'k': 1}.l }}\", b: \"x ${{ [1] }}\" } }
+- { id: h, uses: file.write, with: { root: in, path: \"${{ null }}\", document: \"${{ [1] }}\", mode: \"${{ 'app' + 'end' }}\" } }",
+        expect![[r#"
+            pay.yaml:5:18: `if` must be true or false, this always comes to 5
+             5 |   - { id: a, if: "5", uses: compute, with: { a: 1 } }
+               |                  ^
+               = hint: compare it with something: `… == …`
+
+            pay.yaml:6:18: `if` must be true or false, this always comes to a string
+             6 |   - { id: b, if: "${{ 'yes' }}", foreach: "${{ 5 }}", uses: compute, with: { a: "${{ 'a' + 1 }}" } }
+               |                  ^
+               = hint: compare it with something: `… == …`
+
+            pay.yaml:6:43: `foreach` must be a list, this always comes to 5
+             6 |   - { id: b, if: "${{ 'yes' }}", foreach: "${{ 5 }}", uses: compute, with: { a: "${{ 'a' + 1 }}" } }
+               |                                           ^
+               = hint: a list is written `[a, b]`
+
+            pay.yaml:6:86: this has no value in any run: `+` does not work on string and integer
+             6 |   - { id: b, if: "${{ 'yes' }}", foreach: "${{ 5 }}", uses: compute, with: { a: "${{ 'a' + 1 }}" } }
+               |                                                                                      ^
+               = hint: `string(…)` makes text of a number
+
+            pay.yaml:7:18: `if` must be true or false, this always comes to null
+             7 |   - { id: c, if: "${{ null }}", uses: file.read, with: { root: "${{ 'inn' }}", path: "${{ 2 + 3 }}" } }
+               |                  ^
+               = hint: compare it with something: `… == …`
+
+            pay.yaml:7:64: there is no root `inn`
+             7 |   - { id: c, if: "${{ null }}", uses: file.read, with: { root: "${{ 'inn' }}", path: "${{ 2 + 3 }}" } }
+               |                                                                ^
+               = hint: did you mean `in`?
+
+            pay.yaml:7:86: `path` of `file.read` takes a string, not an integer
+             7 |   - { id: c, if: "${{ null }}", uses: file.read, with: { root: "${{ 'inn' }}", path: "${{ 2 + 3 }}" } }
+               |                                                                                      ^
+
+            pay.yaml:8:27: `ms` must be an integer from 0 to 31622400000, this always comes to -1
+             8 |   - { id: d, sleep: { ms: "${{ 5 - 6 }}" } }
+               |                           ^
+
+            pay.yaml:9:27: `ms` must be an integer from 0 to 31622400000, this always comes to a string
+             9 |   - { id: e, sleep: { ms: "${{ '5s' }}" } }
+               |                           ^
+
+            pay.yaml:10:52: `message` must be a string, this always comes to a list
+             10 |   - { id: f, approve: { by: ["user:ada"], message: "${{ [1] }}" } }
+                |                                                    ^
+
+            pay.yaml:11:59: this has no value in any run: `size` does not work on integer
+             11 |   - { id: g, needs: [a], uses: compute, with: { a: "n ${{ steps.a.output.a + size(5) }} ${{ {'k': 1}.l }}", b: "x ${{ [1] }}" } }
+                |                                                           ^
+
+            pay.yaml:11:119: a list cannot stand within text
+             11 |   - { id: g, needs: [a], uses: compute, with: { a: "n ${{ steps.a.output.a + size(5) }} ${{ {'k': 1}.l }}", b: "x ${{ [1] }}" } }
+                |                                                                                                                       ^
+
+            pay.yaml:12:56: `path` of `file.write` takes a string, not null
+             12 |   - { id: h, uses: file.write, with: { root: in, path: "${{ null }}", document: "${{ [1] }}", mode: "${{ 'app' + 'end' }}" } }
+                |                                                        ^
+
+            pay.yaml:12:81: `document` of `file.write` takes an object, not a list
+             12 |   - { id: h, uses: file.write, with: { root: in, path: "${{ null }}", document: "${{ [1] }}", mode: "${{ 'app' + 'end' }}" } }
+                |                                                                                 ^
+
+            pay.yaml:12:101: `mode` of `file.write` takes one of `create`, `replace`, not `append`
+             12 |   - { id: h, uses: file.write, with: { root: in, path: "${{ null }}", document: "${{ [1] }}", mode: "${{ 'app' + 'end' }}" } }
+                |                                                                                                     ^
+        "#]],
+    );
+}
+
+#[test]
+fn what_may_have_a_value_in_a_run_is_left_to_it() {
+    check_steps(
+        "
+- { id: a, if: \"1 < 2\", foreach: \"${{ [1].map(n, n + 1) }}\", uses: compute, with: { a: \"${{ item }} ${{ 1 }}\" } }
+- { id: b, if: \"run.id == 'x' || 'a' + 1 == ''\", uses: compute, with: { a: \"${{ run.id == 'x' ? 1 : 1 / 0 }}\" } }
+- { id: c, uses: compute, with: { a: \"${{ fail('not today') }}\", b: \"${{ [].map(n, n / 0) }}\" } }
+- { id: d, needs: [c], uses: compute, with: { a: \"${{ steps.c.output.a.filter(n, n / 0 > 1) }}\" } }
+- { id: e, uses: file.read, with: { root: \"${{ 'i' + 'n' }}\", path: \"${{ 5 }} ${{ run.id }}\" } }
+- { id: f, sleep: { ms: \"${{ 60 * 1000 }}\" } }
+- { id: g, approve: { by: [\"user:ada\"], message: \"${{ 5 }}\" } }",
+        expect![["fine\n"]],
+    );
+}
