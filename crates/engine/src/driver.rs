@@ -1,7 +1,5 @@
 //! Drives an engine with real threads: one takes inputs in turn, others commit and perform.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -13,8 +11,9 @@ use cog_gate::{AnyEffect, Cleared};
 use cog_ledger::{Draft, Durable, Entry};
 
 use crate::children::Place;
-use crate::engine::{Engine, Input, Output, Timer};
-use crate::notice::Notice;
+use crate::engine::{Engine, Input, Output};
+use crate::notice::{Notice, What};
+use crate::timers::Timers;
 
 /// The most inputs of one turn, so that timers and onlookers are not kept waiting.
 const INPUTS_PER_TURN_MAX: usize = 1_024;
@@ -97,6 +96,15 @@ impl std::fmt::Debug for Inbox {
     }
 }
 
+/// A run that left memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dormant {
+    /// The run.
+    pub run: RunId,
+    /// When it has to be resumed; nothing when only somebody outside brings it on.
+    pub wake: Option<Timestamp>,
+}
+
 /// An engine with its hands and its ledger.
 pub struct Driver {
     engine: Engine,
@@ -105,7 +113,7 @@ pub struct Driver {
     ledger: Box<dyn Ledger>,
     hands: Box<dyn Hands>,
     clock: Arc<dyn Clock>,
-    timers: BinaryHeap<Reverse<(Timestamp, Timer)>>,
+    timers: Timers,
     /// What this turn appends and has not handed over yet, in order.
     appends: Vec<Append>,
 }
@@ -120,7 +128,7 @@ impl Driver {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (sender, inputs) = channel();
-        let (inbox, timers) = (Inbox::of(sender), BinaryHeap::new());
+        let (inbox, timers) = (Inbox::of(sender), Timers::default());
         Self { engine, inputs, inbox, ledger, hands, clock, timers, appends: Vec::new() }
     }
 
@@ -191,7 +199,20 @@ impl Driver {
     /// When the next timer is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        self.timers.next()
+    }
+
+    /// Let a run leave memory of which nothing is under way, and that only time or somebody
+    /// outside brings on ([`Engine::dormant`]). Says when its next timer would have been due; who
+    /// calls has it resumed by then. Nothing when the run stays, as something of it goes on.
+    pub fn forget(&mut self, run: RunId) -> Option<Dormant> {
+        self.engine.forget(run).then(|| Dormant { run, wake: self.timers.drop_run(run) })
+    }
+
+    /// When the next timer of a run is due.
+    #[must_use]
+    pub fn wake_of(&self, run: RunId) -> Option<Timestamp> {
+        self.timers.next_of(run)
     }
 
     /// Hand over what was appended so far, at once, so that it shares commits.
@@ -222,9 +243,14 @@ impl Driver {
                 }
                 Output::Place(place) => self.hands.place(*place, self.inbox()),
                 Output::Arm { timer, ms } => {
-                    self.timers.push(Reverse((self.clock.now().plus_ms(ms), timer)));
+                    self.timers.arm(self.clock.now().plus_ms(ms), timer);
                 }
-                Output::Notice(notice) => notices.push(notice),
+                Output::Notice(notice) => {
+                    if matches!(notice.what, What::Sealed(_) | What::Stopped { .. }) {
+                        self.timers.drop_run(notice.run);
+                    }
+                    notices.push(notice);
+                }
             }
         }
         Ok(())
@@ -232,17 +258,15 @@ impl Driver {
 
     fn ring(&mut self, notices: &mut Vec<Notice>) -> Result<(), NoEntropy> {
         let now = self.clock.now();
-        while self.timers.peek().is_some_and(|Reverse((at, _))| *at <= now) {
-            if let Some(Reverse((_, timer))) = self.timers.pop() {
-                self.take(Input::Due(timer), notices)?;
-            }
+        while let Some(timer) = self.timers.take_due(now) {
+            self.take(Input::Due(timer), notices)?;
         }
         Ok(())
     }
 
     fn nap_ms(&self) -> u64 {
         let now = self.clock.now();
-        let next = self.timers.peek().map(|Reverse((at, _))| at.ms_since(now) + 1);
+        let next = self.timers.next().map(|at| at.ms_since(now) + 1);
         next.unwrap_or(NAP_MS_MAX).min(NAP_MS_MAX)
     }
 }

@@ -23,15 +23,17 @@ pub mod start;
 mod active;
 mod cancel;
 mod choose;
+mod dormant;
 mod prospects;
 mod retry;
 mod settle;
 mod steps;
+mod timers;
 mod undone;
 
 pub use active::Waits;
 pub use children::{CHILDREN_MAX, Parent, Place, Placed};
-pub use driver::{Driver, Hands, Inbox, Ledger};
+pub use driver::{Dormant, Driver, Hands, Inbox, Ledger};
 pub use engine::{Engine, Input, Output, Settings, Timer};
 pub use fork::{Fork, Forking};
 pub use history::{History, Mismatch, Record};

@@ -1,0 +1,45 @@
+//! Runs that leave memory: nothing of them is under way, and only time or somebody outside
+//! brings them on. What they are is in the ledger, and they come back as after a restart.
+
+use cog_base::id::RunId;
+
+use crate::active::{Active, State};
+use crate::engine::Engine;
+
+impl Active {
+    /// Whether nothing is under way, nothing is left to be asked, and no other run is bound up
+    /// with it.
+    fn is_dormant(&self) -> bool {
+        let is_settled = self.open.is_empty() && self.probes.is_empty() && self.delayed.is_empty();
+        let is_written = self.appends == 0 && self.answers.is_empty() && self.queued.is_empty();
+        let is_alone =
+            self.parent.is_none() && self.children.is_empty() && self.detached.is_empty();
+        let is_asked = self.choices.is_empty()
+            && self.wanted.values().all(|it| matches!(it.state, State::Approval(_)))
+            && self.asks.values().all(|ask| ask.approval.is_some());
+        let waits = !self.wanted.is_empty()
+            || !self.asks.is_empty()
+            || !self.sleeping.is_empty()
+            || !self.listening.is_empty()
+            || self.paused.is_some();
+        self.end.is_none() && is_settled && is_written && is_alone && is_asked && waits
+    }
+}
+
+impl Engine {
+    /// The runs of which nothing is under way, and that only time or somebody outside brings on.
+    pub fn dormant(&self) -> impl Iterator<Item = RunId> {
+        self.runs.iter().filter(|(_, active)| active.is_dormant()).map(|(id, _)| *id)
+    }
+
+    /// Let a run leave memory that is dormant. It comes back with [`crate::Input::Resume`]; until
+    /// then nothing that is said to it is heard. Says whether it left.
+    pub(crate) fn forget(&mut self, run: RunId) -> bool {
+        let is_dormant = self.runs.get(&run).is_some_and(Active::is_dormant);
+        if is_dormant {
+            self.runs.remove(&run);
+            self.gate.close_session(run);
+        }
+        is_dormant
+    }
+}
