@@ -23,6 +23,7 @@ mod keep;
 mod link;
 mod mailing;
 mod owning;
+mod parking;
 mod pool;
 mod reading;
 mod schema;

@@ -29,7 +29,7 @@ const REMOVE: &str = "DELETE FROM mail WHERE tenant = $1 AND id = ANY ($2)";
 const REFUSE: &str = "UPDATE mail SET refused = $3 WHERE tenant = $1 AND id = $2";
 const OWNER: &str = "SELECT coalesce(node, 'nobody'), fence FROM owner WHERE tenant = $1";
 /// Also keeps the tenant from changing hands until the end of the transaction.
-const OWNER_KEPT: &str =
+pub(crate) const OWNER_KEPT: &str =
     "SELECT coalesce(node, 'nobody'), fence FROM owner WHERE tenant = $1 FOR SHARE";
 const DELIVERY: &str = "SELECT refused FROM mail WHERE tenant = $1 AND id = $2";
 
@@ -107,7 +107,7 @@ impl PostgresStore {
 
     /// See that a claim is still the last one on its tenant. What this node believes of it
     /// stays as it is: the next renewal tells whom it concerns.
-    fn check(&self, link: &mut Link, claim: &Claim, sql: &str) -> Result<(), Stop> {
+    pub(crate) fn check(&self, link: &mut Link, claim: &Claim, sql: &str) -> Result<(), Stop> {
         let rows = link.query(sql, &[&Id::from(claim.tenant)])?;
         let (owner, fence): (&str, i64) =
             rows.first().map_or(("nobody", -1), |row| (row.get(0), row.get(1)));

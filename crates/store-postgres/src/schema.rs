@@ -27,7 +27,7 @@ macro_rules! migrations {
 
 /// All migrations; the first has number 1.
 const MIGRATIONS: &[Migration] =
-    migrations!["0001_ledger", "0002_ownership", "0003_mail", "0004_cursors"];
+    migrations!["0001_ledger", "0002_ownership", "0003_mail", "0004_cursors", "0005_parked"];
 /// Whoever migrates holds this lock ("COG" and a digit).
 const LOCK: i64 = 0x434F_4731;
 const CONTEXT: &str = "cognitionos/postgres-migration/v1";

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use cog_base::id::{MailId, TenantId};
+use cog_base::Timestamp;
+use cog_base::id::{MailId, RunId, TenantId};
 use cog_store::{
-    After, Claim, Delivery, Except, Mail, Posted, Renewed, RequestKey, Shared, StoreError, Wakeups,
+    After, Claim, Delivery, Except, Mail, Parked, Posted, Renewed, RequestKey, Shared, StoreError,
+    Wakeups,
 };
 
 use crate::PostgresStore;
@@ -63,5 +65,26 @@ impl Shared for PostgresStore {
 
     fn delivery(&self, tenant: TenantId, id: MailId) -> Result<Option<Delivery>, StoreError> {
         self.how_it_stands(tenant, id)
+    }
+
+    fn park(&self, claim: &Claim, parked: &[Parked]) -> Result<(), StoreError> {
+        self.note_parked(claim, parked)
+    }
+
+    fn unpark(
+        &self,
+        claim: &Claim,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<RunId>, StoreError> {
+        self.take_due(claim, until, limit)
+    }
+
+    fn next_wake(&self, tenant: TenantId) -> Result<Option<Timestamp>, StoreError> {
+        self.first_wake(tenant)
+    }
+
+    fn awake(&self, tenant: TenantId) -> Result<Vec<RunId>, StoreError> {
+        self.not_parked(tenant)
     }
 }

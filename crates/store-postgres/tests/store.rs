@@ -20,6 +20,8 @@ mod mail;
 mod migrations;
 #[path = "store/owning.rs"]
 mod owning;
+#[path = "store/parking.rs"]
+mod parking;
 #[path = "store/place.rs"]
 mod place;
 #[path = "store/rights.rs"]

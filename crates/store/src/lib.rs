@@ -29,7 +29,7 @@ pub use memory::MemoryStore;
 pub use scope::{Cut, Erasable, Erased, Files, Keep, OpenBody, Pruned, Session, Store, TenantTx};
 pub use select::{PAGE_MAX, Select};
 pub use shared::{
-    After, Claim, Delivery, Except, MAIL_MAX, Mail, Posted, Renewed, RequestKey, Shared, Wakeup,
-    Wakeups,
+    After, Claim, Delivery, Except, MAIL_MAX, Mail, Parked, Posted, Renewed, RequestKey, Shared,
+    Wakeup, Wakeups,
 };
 pub use tree::{Tree, frontier};

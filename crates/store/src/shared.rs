@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use cog_base::Digest;
 use cog_base::id::{MailId, RunId, TenantId};
+use cog_base::{Digest, Timestamp};
 
 use crate::{Keep, StoreError};
 
@@ -113,6 +113,15 @@ pub struct Except<'a> {
     pub kind: Option<&'a str>,
 }
 
+/// A run that nobody has in memory: only time or somebody outside brings it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parked {
+    /// The run.
+    pub run: RunId,
+    /// When it goes on by itself; nothing when it does not.
+    pub wake: Option<Timestamp>,
+}
+
 /// The most mail that is read at once.
 pub const MAIL_MAX: u32 = 256;
 
@@ -195,4 +204,33 @@ pub trait Shared: Keep {
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     fn delivery(&self, tenant: TenantId, id: MailId) -> Result<Option<Delivery>, StoreError>;
+
+    /// Note that nobody has these runs in memory. It is a hint for who has the tenant next, not
+    /// part of the log: whatever is recorded of a run takes it back.
+    ///
+    /// # Errors
+    /// [`StoreError::Owned`] when the tenant has changed hands since the claim, and another
+    /// when it cannot be noted; the runs are then had in memory by who has the tenant next.
+    fn park(&self, claim: &Claim, parked: &[Parked]) -> Result<(), StoreError>;
+
+    /// Up to `limit` parked runs that go on by themselves by `until`, the first due first. They
+    /// are parked no more.
+    ///
+    /// # Errors
+    /// [`StoreError::Owned`] when the tenant has changed hands since the claim, and another
+    /// when it cannot be asked.
+    fn unpark(&self, claim: &Claim, until: Timestamp, limit: u32)
+    -> Result<Vec<RunId>, StoreError>;
+
+    /// When the first parked run goes on by itself; nothing when none does.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be asked.
+    fn next_wake(&self, tenant: TenantId) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The open runs that are not parked, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn awake(&self, tenant: TenantId) -> Result<Vec<RunId>, StoreError>;
 }

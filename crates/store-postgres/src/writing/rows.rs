@@ -31,7 +31,7 @@ const SESSIONS: &str = "
         $6::boolean[], $7::text[])
     ON CONFLICT (tenant, id) DO UPDATE SET last = excluded.last,
         entries = s.entries + excluded.entries, started = s.started OR excluded.started,
-        status = coalesce(excluded.status, s.status)";
+        status = coalesce(excluded.status, s.status), parked = false, wake = NULL";
 const KEYS: &str = "
     INSERT INTO subject_key (tenant, no, subject, wrapped)
     SELECT $1, * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[])";

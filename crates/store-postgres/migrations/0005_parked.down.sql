@@ -1,0 +1,2 @@
+DROP INDEX session_awake, session_wake;
+ALTER TABLE session DROP wake, DROP parked;
