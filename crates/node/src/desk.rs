@@ -2,6 +2,7 @@
 //! mail, and removes mail when the log says what came of it. It may wait for the store.
 
 mod opening;
+mod parking;
 mod post;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -9,9 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 
+use cog_base::Timestamp;
 use cog_base::id::{MailId, RunId, TenantId};
+use cog_engine::Dormant;
 use cog_gate::change::ChangeControl;
-use cog_store::{Claim, StoreError};
+use cog_store::{Claim, Parked, StoreError};
 
 use crate::hands::Careful;
 use crate::keeper::Event;
@@ -42,6 +45,10 @@ pub(crate) enum Paper {
     },
     /// Fewer runs of a tenant are open than were.
     Room(TenantId),
+    /// These runs have left memory.
+    Dormant(TenantId, Vec<Dormant>),
+    /// This mail is for runs that have left memory.
+    Back(TenantId, Vec<MailId>),
     /// Let a tenant go when what began is settled.
     Drain(TenantId),
     /// Let a tenant go at once.
@@ -69,6 +76,12 @@ struct Office {
     begun: HashSet<RunId>,
     /// Runs whose adapters are bound.
     bound: HashSet<RunId>,
+    /// Runs that have left memory, of which the store does not know it yet.
+    leaving: Vec<Parked>,
+    /// Runs that are due, and are not in memory again yet.
+    waking: Vec<RunId>,
+    /// When the first run that has left memory goes on by itself.
+    next_wake: Option<Timestamp>,
     /// How often somebody had called when the mail was last looked at.
     calls: i64,
     /// Runs to start that the engine has not taken in yet.
@@ -125,6 +138,13 @@ impl Desk {
                         }
                     }
                     self.settle(tenant, ids, noes);
+                }
+                Paper::Dormant(tenant, left) => self.have_left(tenant, left),
+                Paper::Back(tenant, ids) => {
+                    if let Some(office) = self.offices.get_mut(&tenant) {
+                        ids.iter().for_each(|id| drop(office.in_hand.remove(id)));
+                        self.look(tenant);
+                    }
                 }
                 Paper::Drain(tenant) => {
                     if let Some(office) = self.offices.get_mut(&tenant) {
@@ -201,6 +221,8 @@ impl Desk {
 
     /// Finish what was left, and give back who is idle.
     fn look_after(&mut self, tenant: TenantId) {
+        self.keep_parked(tenant);
+        self.wake_due(tenant);
         let Some(office) = self.offices.get_mut(&tenant) else { return };
         let open = office.open.load(Ordering::Acquire);
         if std::mem::take(&mut office.is_behind) {
@@ -208,6 +230,7 @@ impl Desk {
         }
         let is_idle =
             open == 0 && office.in_hand.is_empty() && !office.is_full.load(Ordering::Acquire);
+        let is_idle = is_idle && office.leaving.is_empty() && office.next_wake.is_none();
         office.idle_beats = if is_idle { office.idle_beats + 1 } else { 0 };
         // What waited in the engine for something else may be settled by now.
         office.beats = (office.beats + 1) % AGAIN_BEATS;

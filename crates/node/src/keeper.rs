@@ -324,6 +324,6 @@ fn rest_ms(times: u32) -> u64 {
     REST_MS.saturating_mul(2_u64.saturating_pow(doublings)).min(REST_MS_MAX)
 }
 
-fn ms(time: Duration) -> u64 {
+pub(crate) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

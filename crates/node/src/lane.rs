@@ -1,21 +1,22 @@
 //! A thread that drives the engines of many tenants. It waits for none of them, and never for
 //! the store.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use cog_base::Timestamp;
-use cog_base::id::{MailId, TenantId};
+use cog_base::id::{MailId, RunId, TenantId};
 use cog_canon::Canon;
-use cog_engine::{Driver, Input, Resumption, What};
+use cog_engine::{Dormant, Driver, Input, Resumption, What};
 use cog_ledger::Entry;
 
 use crate::asked::Asked;
 use crate::desk::Paper;
 use crate::hands::Careful;
+use crate::keeper::ms;
 use crate::node::House;
 use crate::told::Told;
 
@@ -28,6 +29,10 @@ const ORDERS_PER_TURN_MAX: usize = 4_096;
 pub(crate) enum Order {
     /// Drive the engine of a tenant.
     Begin(Box<Seat>, Vec<Resumption>),
+    /// Go on with runs that had left memory.
+    Resume(TenantId, Vec<Resumption>),
+    /// The desk knows which runs have left memory, and says nothing more to them.
+    Left(TenantId, HashSet<RunId>),
     /// There is an input for a tenant.
     Ready(TenantId),
     /// These inputs came by mail.
@@ -55,6 +60,10 @@ pub(crate) struct Seat {
     /// Whether an order to turn to it is on its way.
     pub(crate) is_called: Arc<AtomicBool>,
     due: Option<Timestamp>,
+    /// The runs that were dormant when the claims were last renewed.
+    dormant: HashSet<RunId>,
+    /// The runs that have left memory, which the desk has not heard yet.
+    leaving: HashSet<RunId>,
     /// Mail whose inputs the engine has not taken in yet.
     delivered: Vec<MailId>,
     asked: Asked,
@@ -68,10 +77,61 @@ impl Seat {
         hands: Careful,
         is_called: Arc<AtomicBool>,
     ) -> Self {
-        let (open, is_full) = (Arc::default(), Arc::default());
-        let (due, delivered, is_draining) = (None, Vec::new(), false);
-        let asked = Asked::default();
-        Self { tenant, driver, hands, open, is_full, is_called, due, delivered, asked, is_draining }
+        Self {
+            tenant,
+            driver,
+            hands,
+            open: Arc::default(),
+            is_full: Arc::default(),
+            is_called,
+            due: None,
+            dormant: HashSet::new(),
+            leaving: HashSet::new(),
+            delivered: Vec::new(),
+            asked: Asked::default(),
+            is_draining: false,
+        }
+    }
+}
+
+impl Seat {
+    /// Have those runs leave memory that have been dormant for a beat and do not go on by
+    /// themselves soon.
+    fn forget_dormant(&mut self, soon: Timestamp) -> Vec<Dormant> {
+        let dormant: HashSet<RunId> = self.driver.engine().dormant().collect();
+        let before = std::mem::take(&mut self.dormant);
+        let (old, new): (Vec<RunId>, Vec<RunId>) =
+            dormant.into_iter().partition(|run| before.contains(run));
+        self.dormant = new.into_iter().collect();
+        let mut left = Vec::new();
+        for run in old {
+            if self.driver.wake_of(run).is_some_and(|wake| wake < soon) {
+                self.dormant.insert(run);
+            } else if let Some(dormant) = self.driver.forget(run) {
+                left.push(dormant);
+                self.leaving.insert(run);
+            }
+        }
+        left
+    }
+
+    /// Whether an input is for a run that has left memory, which the desk did not know.
+    fn has_left(&self, input: &Input) -> bool {
+        !self.leaving.is_empty() && run_of(input).is_some_and(|run| self.leaving.contains(&run))
+    }
+}
+
+/// The run in memory that something from outside is said to.
+const fn run_of(input: &Input) -> Option<RunId> {
+    if let Input::Answer { run, .. }
+    | Input::Signal { run, .. }
+    | Input::Pause { run, .. }
+    | Input::Unpause { run, .. }
+    | Input::Cancel { run, .. } = input
+    {
+        Some(*run)
+    } else {
+        None
     }
 }
 
@@ -156,6 +216,12 @@ impl Lane {
             Order::Deliver(tenant, post) => {
                 let Some(seat) = self.seats.get_mut(&tenant) else { return };
                 let inbox = seat.driver.inbox();
+                let (post, back): (Vec<_>, Vec<_>) =
+                    post.into_iter().partition(|(_, input)| !seat.has_left(input));
+                if !back.is_empty() {
+                    let back = back.into_iter().map(|(id, _)| id).collect();
+                    let _ = self.desk.send(Paper::Back(tenant, back));
+                }
                 for (id, input) in post {
                     seat.delivered.push(id);
                     seat.asked.of(id, &input);
@@ -168,7 +234,30 @@ impl Lane {
                 seat.driver.engine_mut().know(canon);
                 seat.driver.engine_mut().observe(&entry);
             }
-            Order::Renewed => self.seats.values().for_each(|seat| seat.hands.go_on()),
+            Order::Resume(tenant, resumptions) => {
+                let Some(seat) = self.seats.get_mut(&tenant) else { return };
+                let inbox = seat.driver.inbox();
+                for resumption in resumptions {
+                    inbox.send(Input::Resume(Box::new(resumption)));
+                }
+                self.ready.insert(tenant);
+            }
+            Order::Left(tenant, runs) => {
+                if let Some(seat) = self.seats.get_mut(&tenant) {
+                    seat.leaving.retain(|run| !runs.contains(run));
+                }
+            }
+            Order::Renewed => {
+                let soon = self.house.clock.now().plus_ms(ms(self.house.settings.stay));
+                for seat in self.seats.values_mut() {
+                    seat.hands.go_on();
+                    let left = seat.forget_dormant(soon);
+                    if !left.is_empty() {
+                        let _ = self.desk.send(Paper::Dormant(seat.tenant, left));
+                        self.ready.insert(seat.tenant);
+                    }
+                }
+            }
             Order::Drain(tenant) => match self.seats.get_mut(&tenant) {
                 Some(seat) => {
                     seat.driver.engine_mut().drain();

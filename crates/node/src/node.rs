@@ -35,27 +35,37 @@ pub struct Settings {
     pub lease: Duration,
     /// The most tenants of one node.
     pub tenants_max: u32,
-    /// The most runs of one tenant that are open at once; more requests wait in the store.
+    /// The most runs of one tenant that are in memory at once; more requests wait in the store.
     pub runs_max: usize,
     /// Pairs of threads that work on tenants.
     pub lanes: usize,
+    /// A run that only time or somebody outside brings on leaves memory, unless it goes on by
+    /// itself within this time.
+    pub stay: Duration,
     /// How long a node that stops waits for effects that are under way.
     pub grace: Duration,
 }
 
 impl Settings {
     /// A node whose claims last so long, with two lanes, for at most 1,024 tenants of at most
-    /// 1,024 open runs, which waits for effects for 30 seconds when it stops.
+    /// 1,024 runs in memory, which waits for effects for 30 seconds when it stops. Runs that wait
+    /// for longer than ten seconds leave memory.
     #[must_use]
     pub fn new(engine: &str, lease: Duration) -> Self {
         let (tenants_max, runs_max, lanes) = (1_024, 1_024, 2);
-        let grace = Duration::from_secs(30);
-        Self { engine: engine.to_owned(), lease, tenants_max, runs_max, lanes, grace }
+        let (stay, grace) = (Duration::from_secs(10), Duration::from_secs(30));
+        Self { engine: engine.to_owned(), lease, tenants_max, runs_max, lanes, stay, grace }
     }
 
     /// How often claims are renewed.
     pub(crate) fn beat(&self) -> Duration {
         self.lease / BEATS_PER_LEASE
+    }
+
+    /// Runs come back so long before they go on by themselves: half of what they would have
+    /// stayed for, so that none leaves again, and several beats, so that none is late.
+    pub(crate) fn early(&self) -> Duration {
+        self.stay / 2
     }
 }
 

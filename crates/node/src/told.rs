@@ -17,7 +17,7 @@ pub enum Told {
     Opened {
         /// Whose.
         tenant: TenantId,
-        /// How many open runs it goes on with.
+        /// How many runs it goes on with: those that are open and not parked.
         runs: usize,
     },
     /// Another node has taken a tenant. Nothing that is under way for it here counts.
@@ -45,6 +45,13 @@ pub enum Told {
         run: RunId,
         /// Why.
         why: String,
+    },
+    /// Runs have left memory, as only time or somebody outside brings them on.
+    Parked {
+        /// Whose.
+        tenant: TenantId,
+        /// How many.
+        runs: usize,
     },
     /// Nothing comes of some mail.
     Refused {

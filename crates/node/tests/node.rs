@@ -17,6 +17,8 @@
 mod asking;
 #[path = "node/changing.rs"]
 mod changing;
+#[path = "node/parking.rs"]
+mod parking;
 #[path = "node/people.rs"]
 mod people;
 #[path = "node/town.rs"]

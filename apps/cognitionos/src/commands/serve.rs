@@ -108,6 +108,10 @@ fn show(terminal: &Terminal, told: &Told) {
             let members = [about(tenant), ("run", (*run).into()), ("why", why.as_str().into())];
             say(terminal, "left", &format!("{run}: {}", plain(why)), &members);
         }
+        Told::Parked { tenant, runs } => {
+            let members = [about(tenant), ("runs", (*runs as u64).into())];
+            say(terminal, "parked", &format!("{tenant}, {runs} runs that wait"), &members);
+        }
         Told::Refused { tenant, mail, why } => {
             let members = [about(tenant), ("mail", (*mail).into()), ("why", why.as_str().into())];
             say(terminal, "refused", &format!("{mail}: {}", plain(why)), &members);

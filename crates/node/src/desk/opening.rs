@@ -71,28 +71,20 @@ impl Desk {
                 engine.know(canon);
             }
         }
-        let (mut resumptions, mut bound) = (Vec::new(), HashSet::new());
-        for run in scope.open_sessions()? {
-            let read = |run, until| records(scope.as_ref(), run, until);
-            let records = gather(run, u64::MAX, read)?;
-            let ready = replay_run(&records).map_err(|error| error.to_string());
-            let bind = |history: History| -> Result<Result<(), String>, StoreError> {
-                let canon = in_force(house, scope.as_ref(), &change, &history.flow().domain)?;
-                Ok(self.bind_again(tenant, run, &history, canon.as_deref()))
-            };
-            let ready = match ready {
-                Ok(history) => bind(history)?,
-                Err(why) => Err(why),
-            };
-            match ready {
-                Ok(()) => {
+        let mut bound = HashSet::new();
+        let mut resumptions = Vec::new();
+        // Those that nobody has in memory come when they are due, or when somebody asks for them.
+        for run in house.store.awake(tenant)? {
+            match self.again(tenant, scope.as_ref(), &change, run)? {
+                Ok(resumption) => {
                     bound.insert(run);
-                    engine.claim(&records);
-                    resumptions.push(Resumption { records, kin: Vec::new(), cancel: None });
+                    engine.claim(&resumption.records);
+                    resumptions.push(resumption);
                 }
                 Err(why) => house.tell(Told::Left { tenant, run, why }),
             }
         }
+        let next_wake = house.store.next_wake(tenant)?;
         let hands = Careful::new(house.kit.hands(tenant), Arc::clone(lease));
         let seat = self.seat(tenant, engine, &hands);
         let office = Office {
@@ -105,6 +97,9 @@ impl Desk {
             noes: Default::default(),
             begun: HashSet::new(),
             bound,
+            leaving: Vec::new(),
+            waking: Vec::new(),
+            next_wake,
             calls: claim.calls,
             coming: HashSet::new(),
             is_full: Arc::clone(&seat.is_full),
@@ -129,6 +124,25 @@ impl Desk {
             }
         });
         Seat::new(tenant, driver, hands.clone(), is_called)
+    }
+
+    /// A run as the log has it, with its adapters bound; or why it cannot go on.
+    pub(super) fn again(
+        &self,
+        tenant: TenantId,
+        scope: &dyn TenantTx,
+        change: &ChangeControl,
+        run: RunId,
+    ) -> Result<Result<Resumption, String>, StoreError> {
+        let read = |run, until| records(scope, run, until);
+        let records = gather(run, u64::MAX, read)?;
+        let history = match replay_run(&records) {
+            Ok(history) => history,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let canon = in_force(&self.house, scope, change, &history.flow().domain)?;
+        let bound = self.bind_again(tenant, run, &history, canon.as_deref());
+        Ok(bound.map(|()| Resumption { records, kin: Vec::new(), cancel: None }))
     }
 
     /// Bind the adapters of a run that another life of an engine began.

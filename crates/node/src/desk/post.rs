@@ -206,17 +206,22 @@ impl Desk {
         })
     }
 
-    /// Whether the engine has a run; else why nothing can be asked of it.
+    /// Whether the engine has a run, or can have it back; else why nothing can be asked of it.
     fn has(
-        &self,
+        &mut self,
         tenant: TenantId,
         scope: &dyn TenantTx,
         run: RunId,
     ) -> Result<Result<(), String>, StoreError> {
+        if let Err(why) = open_run(scope, run)? {
+            return Ok(Err(why));
+        }
         let office = self.offices.get(&tenant);
-        let is_here = office.is_some_and(|office| office.bound.contains(&run));
-        let not_here = || format!("{run} is not open here: this node does not go on with it");
-        Ok(open_run(scope, run)?.and_then(|()| is_here.then_some(()).ok_or_else(not_here)))
+        if office.is_some_and(|office| office.bound.contains(&run)) {
+            return Ok(Ok(()));
+        }
+        let woken = self.wake(tenant, scope, run)?;
+        Ok(woken.map_err(|why| format!("{run} cannot go on here: {why}")))
     }
 
     /// A run to start, with its adapters bound; or why it cannot be.

@@ -239,7 +239,7 @@ fn what_is_asked_of_a_run_that_no_engine_has_is_refused_with_the_reason() {
     house.node.stop();
     town.world.is_bare.store(true, Ordering::Relaxed);
     let house = town.node("two");
-    let not_here = format!("{left} is not open here: this node does not go on with it");
+    let not_here = format!("{left} cannot go on here: there are no folders");
     assert_eq!(cancel(left), not_here);
     let who = "user:head-of-archive".parse().unwrap();
     let answer = Request::Answer { run: left, approval, who, verdict: Ok(()) };
