@@ -60,6 +60,9 @@ fn a_run_goes_on_from_a_step_of_another_with_other_inputs() {
     assert_eq!(told("session"), Some(parent.as_str().into()));
     assert_eq!(told("step"), Some("b".into()));
     folder.cog(&["why", &run]).ends(0).says(&["goes on from entry", &parent]);
+    let verified = folder.cog(&["ledger", "verify", "--json"]).ends(0).json();
+    let runs = |name: &str| verified.at(&["decisions", name]).and_then(Value::as_u64);
+    assert_eq!((runs("runs"), runs("runs_unknown")), (Some(2), Some(0)), "{verified}");
     folder.holds();
 }
 

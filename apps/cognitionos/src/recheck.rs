@@ -40,6 +40,7 @@ impl Recheck {
     /// Take note of an entry before any is taken: see [`Recompute::note`].
     pub(crate) fn note(&mut self, entry: &Entry) {
         self.recompute.note(entry);
+        self.histories.note(entry);
     }
 
     /// Take the next entry with its body.
@@ -53,15 +54,17 @@ impl Recheck {
     pub(crate) fn finish(self) -> (Findings, Counts) {
         let mut recomputed = self.recompute.finish();
         let mut findings = std::mem::take(&mut recomputed.findings);
-        for finding in self.histories.finish().findings.kept() {
+        let histories = self.histories.finish();
+        for finding in histories.findings.kept() {
             findings.add(finding.seq, finding.code, finding.message.clone());
         }
         let counts = Counts {
             all: recomputed.decisions,
             recomputed: recomputed.recomputed,
             differ: recomputed.differ,
-            runs: recomputed.followed,
-            runs_unknown: recomputed.not_followed,
+            // Both follow a run, or it was not followed.
+            runs: recomputed.followed.min(histories.followed),
+            runs_unknown: recomputed.not_followed.max(histories.not_followed),
         };
         (findings, counts)
     }

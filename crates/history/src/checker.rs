@@ -12,6 +12,7 @@ use crate::account;
 use crate::consent;
 use crate::family::Families;
 use crate::lease::Held;
+use crate::lineage::{self, Fork, Known};
 use crate::log::{Log, What};
 use crate::property::Property;
 use crate::reading;
@@ -63,12 +64,17 @@ pub struct Checker {
     families: Families,
     runs: BTreeMap<RunId, Vec<Record>>,
     sealed: BTreeSet<RunId>,
+    /// Runs from which others go on, and the entries of those of them that are sealed.
+    forked: BTreeSet<RunId>,
+    kept: BTreeMap<RunId, Vec<Record>>,
     report: Report,
 }
 
 /// Check a log from its first entry to its last.
 pub fn check(records: impl IntoIterator<Item = Record>, rules: Rules) -> Report {
+    let records: Vec<Record> = records.into_iter().collect();
     let mut checker = Checker::new(rules);
+    records.iter().for_each(|record| checker.note(&record.entry));
     records.into_iter().for_each(|record| checker.record(record));
     checker.finish()
 }
@@ -83,8 +89,16 @@ impl Checker {
             families: Families::default(),
             runs: BTreeMap::new(),
             sealed: BTreeSet::new(),
+            forked: BTreeSet::new(),
+            kept: BTreeMap::new(),
             report: Report::default(),
         }
+    }
+
+    /// Take note of an entry before any is taken: of a run from which another goes on later the
+    /// entries are kept until the end. Without that such a run is one that is not followed.
+    pub fn note(&mut self, entry: &Entry) {
+        self.forked.extend(Fork::of(entry).map(|fork| fork.session));
     }
 
     /// Take the next entry. Those of no run are passed over.
@@ -107,8 +121,9 @@ impl Checker {
         self.runs.entry(run).or_default().push(record);
         if kind == Kind::SessionSealed {
             self.sealed.insert(run);
-            if let Some(records) = self.runs.remove(&run) {
-                check_run(&records, self.rules, &mut self.report);
+            self.check(run);
+            if let Some(records) = self.runs.remove(&run).filter(|_| self.forked.contains(&run)) {
+                self.kept.insert(run, records);
             }
         }
     }
@@ -116,15 +131,20 @@ impl Checker {
     /// Check the runs that are not sealed as far as they go, and say what it all came to.
     #[must_use]
     pub fn finish(mut self) -> Report {
-        for records in std::mem::take(&mut self.runs).into_values() {
-            check_run(&records, self.rules, &mut self.report);
-        }
+        let open: Vec<RunId> = self.runs.keys().copied().collect();
+        open.into_iter().for_each(|run| self.check(run));
         self.families.check(&mut self.report);
         self.report
     }
+
+    fn check(&mut self, run: RunId) {
+        let Some(records) = self.runs.get(&run) else { return };
+        let known = Known { open: &self.runs, sealed: &self.kept };
+        check_run(records, &known, self.rules, &mut self.report);
+    }
 }
 
-fn check_run(records: &[Record], rules: Rules, report: &mut Report) {
+fn check_run(records: &[Record], known: &Known<'_>, rules: Rules, report: &mut Report) {
     let log = Log::read(records);
     let starts = |event: &crate::log::Event| matches!(event.what, What::Started { .. });
     let begins = log.events.first().is_some_and(starts);
@@ -139,12 +159,15 @@ fn check_run(records: &[Record], rules: Rules, report: &mut Report) {
     seal::outcomes(&log, report);
     seal::sums(&log, report);
     consent::check(&log, report);
-    match reading::Source::read(records.first(), report) {
-        Some(source) => {
-            report.followed = report.followed.saturating_add(1);
-            account::check(&log, &source.flow, report);
-            reading::check(&log, source, rules.clock_back_ms, report);
-        }
-        None => report.not_followed = report.not_followed.saturating_add(1),
-    }
+    lineage::authority(records, known, report);
+    let parts = lineage::parts(records, known, report);
+    let source = parts.as_ref().and_then(|parts| reading::Source::read(parts, report));
+    let Some((parts, source)) = parts.zip(source) else {
+        report.not_followed = report.not_followed.saturating_add(1);
+        return;
+    };
+    report.followed = report.followed.saturating_add(1);
+    account::check(&log, &source.flow, report);
+    let whole = (parts.len() > 1).then(|| Log::read(parts.iter().copied().flatten()));
+    reading::check(whole.as_ref().unwrap_or(&log), source, rules.clock_back_ms, report);
 }

@@ -10,6 +10,7 @@ use cog_flow::Budget;
 use cog_ledger::{Entry, Kind};
 
 use crate::checker::Record;
+use crate::lineage::Fork;
 use crate::property::Property;
 use crate::report::Report;
 
@@ -44,9 +45,10 @@ impl Families {
         let entry = &record.entry;
         let Some(run) = entry.session() else { return };
         let (kind, data) = (entry.kind(), entry.data());
-        if kind == Kind::SessionStarted
-            && (data.contains_key("children") || data.contains_key("parent"))
-        {
+        let begins = data.contains_key("children") || data.contains_key("parent");
+        // One that goes on from such a run has its definition, and begins the rest of them.
+        let goes_on = Fork::of(entry).is_some_and(|fork| self.runs.contains(&fork.session));
+        if kind == Kind::SessionStarted && (begins || goes_on) {
             self.runs.insert(run);
         }
         // What a decision rests on is of no concern here, and may be large.
@@ -123,10 +125,12 @@ impl Families {
                 format!("{run} was not asked for by the run that it names, for the same person")
             });
         }
+        let before = Fork::of(entry).and_then(|fork| self.members.get(&fork.session));
+        let budget = flow.map(|flow| flow.budget).or(before.map(|before| before.budget));
         let member = self.members.entry(run).or_default();
         member.started = true;
         member.initiator = initiator;
-        member.budget = flow.map(|flow| flow.budget).unwrap_or_default();
+        member.budget = budget.unwrap_or_default();
     }
 
     fn asked(&mut self, run: RunId, entry: &Entry, report: &mut Report) {

@@ -14,6 +14,7 @@ mod checker;
 mod consent;
 mod family;
 mod lease;
+mod lineage;
 mod log;
 mod property;
 mod reading;

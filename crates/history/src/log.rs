@@ -139,9 +139,9 @@ pub(crate) struct Request {
 }
 
 impl Log {
-    pub(crate) fn read(records: &[Record]) -> Self {
+    pub(crate) fn read<'r>(records: impl IntoIterator<Item = &'r Record>) -> Self {
         let mut log = Self::default();
-        for (place, record) in records.iter().enumerate() {
+        for (place, record) in records.into_iter().enumerate() {
             let entry = &record.entry;
             let what = What::read(entry, record.body.as_ref());
             log.index(place, &what);

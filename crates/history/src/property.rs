@@ -113,6 +113,12 @@ properties! {
     ChildEnd = "history.child.end",
         "What a run hears of the end of one that it began is what the seal before it says, once.",
         "guide: run; entries: child.ended";
+    Fork = "history.fork",
+        "A run goes on from an entry of another that was not over, before it, of the same definition, domain and environment.",
+        "guide: going on from a place; entries: session.started";
+    Inherited = "history.inherited",
+        "No receipt and no consent of a run is used by one that goes on from it.",
+        "INV-04; INV-11; guide: going on from a place";
     Lease = "history.lease",
         "No two open receipts touch the same thing when one of them writes it.", "INV-10";
 }

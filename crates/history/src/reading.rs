@@ -13,6 +13,7 @@ mod each;
 mod effect;
 mod plans;
 mod scope;
+mod source;
 mod stand;
 mod undo;
 mod waits;
@@ -20,58 +21,17 @@ mod waits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use cog_base::Value;
 use cog_base::json::Map;
-use cog_base::{Digest, Value};
-use cog_flow::Flow;
-use cog_ledger::Kind;
 
 use crate::account::is_undoing;
-use crate::checker::Record;
 use crate::log::{Log, What, is_within};
 use crate::property::Property;
 use crate::report::Report;
-use scope::Scope;
-use stand::{Fall, Pending, Release};
+use scope::{Scope, Sight};
+pub(crate) use source::Source;
+use stand::{Fall, Pending, Raw, Release};
 use undo::Undoable;
-
-/// What a run follows: its definition, its inputs and what its expressions see of it.
-pub(crate) struct Source {
-    pub(crate) flow: Arc<Flow>,
-    inputs: Value,
-    facts: Value,
-    initiator: String,
-}
-
-impl Source {
-    /// Read from the first entry of a run; nothing when its body is gone or is not the one that
-    /// the entry names.
-    pub(crate) fn read(record: Option<&Record>, report: &mut Report) -> Option<Self> {
-        let entry = &record?.entry;
-        let body = record?.body.as_ref().filter(|_| entry.kind() == Kind::SessionStarted)?;
-        let source = body.get("source").and_then(Value::as_text)?;
-        let inputs = body.get("inputs").filter(|inputs| inputs.as_map().is_some())?.clone();
-        let flow = cog_flow::parse(source, "the kept definition").ok();
-        let flow = flow.and_then(|flow| flow.with_recorded(body.get("children")).ok());
-        let digest = Digest::in_context("cognitionos/inputs/v1", &inputs.canonical());
-        let same = flow.as_ref().map(|flow| flow.digest) == entry.digest("definition")
-            && flow.as_ref().and_then(Flow::children_digests).as_ref()
-                == entry.data().get("children")
-            && Some(digest) == entry.digest("inputs");
-        report.test(Property::Definition, same, entry.seq(), || {
-            "the definition or the inputs that are kept are not those that it names".to_owned()
-        });
-        let flow = flow.filter(|_| same)?;
-        let initiator = entry.text("initiator").unwrap_or_default().to_owned();
-        let facts = Value::map([
-            ("workflow", Value::from(flow.name.as_str())),
-            ("domain", flow.domain.as_str().into()),
-            ("environment", flow.environment.as_str().into()),
-            ("id", entry.session()?.into()),
-            ("initiator", initiator.as_str().into()),
-        ]);
-        Some(Self { flow: Arc::new(flow), inputs, facts, initiator })
-    }
-}
 
 /// A run that is being read.
 struct Reading<'l> {
@@ -122,7 +82,7 @@ pub(crate) fn check(log: &Log, source: Source, clock_back_ms: u64, report: &mut 
     }
 }
 
-impl Reading<'_> {
+impl<'l> Reading<'l> {
     fn run(&mut self) {
         let flow = Arc::clone(&self.source.flow);
         let release = Release { at: 0, by: Property::Step };
@@ -179,7 +139,9 @@ impl Reading<'_> {
             Some(_) => Some("failed"),
             None => {
                 let flow = Arc::clone(&self.source.flow);
-                match self.evaluate_all(&flow.outputs, frame) {
+                // They are what the run itself sees, whatever came before it.
+                match self.evaluate_all(&flow.outputs, Sight { frame, at: self.source.own().start })
+                {
                     Ok(_) => Some("completed"),
                     Err(scope::Gap::Fails(_)) => Some("failed"),
                     Err(scope::Gap::Unknown) => None,
@@ -246,15 +208,55 @@ impl Reading<'_> {
             for place in places {
                 let what = self.log.event(*place).map(|it| &it.what);
                 if let Some(What::Receipt(receipt)) = what {
-                    last = last.max(self.log.outcome(&receipt.id)?.0);
+                    let over = self.log.outcome(&receipt.id).map(|(at, _)| at);
+                    last = last.max(over.or(self.dropped(*place))?);
                 } else if let Some(What::ChildStarted(start)) = what
                     && self.is_waited_for(step)
                 {
-                    last = last.max(self.log.ended(&start.run)?.0);
+                    let over = self.log.ended(&start.run).map(|(at, _)| at);
+                    last = last.max(over.or(self.dropped(*place))?);
                 }
             }
         }
         Some(last)
+    }
+
+    /// Where what was under way with an entry is nothing that is waited for any more: it is that of
+    /// a run from which this one goes on.
+    fn dropped(&self, place: usize) -> Option<usize> {
+        self.source.next(self.source.whose(place)).map(|life| life.start)
+    }
+
+    /// What a step that waits for an entry came to. Where the run in which it began did not come
+    /// to its end, it begins anew in the one that goes on from there.
+    fn lived(
+        &mut self,
+        path: &str,
+        release: Release,
+        mut inside: impl FnMut(&mut Self, usize, Release) -> Raw,
+    ) -> Raw {
+        let (mut index, mut release) = (self.source.seen_by(release.at), release);
+        loop {
+            let raw = inside(self, index, release);
+            let Some(next) = self.source.next(index).map(|life| life.start) else { return raw };
+            if !matches!(raw, Raw::Open(_)) {
+                let places = self.log.begins.get(path).into_iter().flatten();
+                for place in places.filter(|place| **place >= next) {
+                    let message = format!("`{path}` begins again, although it was over before");
+                    self.report.broken(Property::Twice, self.log.seq(*place), message);
+                }
+                return raw;
+            }
+            release.at = next;
+            index = index.saturating_add(1);
+        }
+    }
+
+    /// Where something of a step begins in one of the runs.
+    fn begun_in(&self, index: usize, path: &str) -> &'l [usize] {
+        let log = self.log;
+        let places = log.begins.get(path).map(Vec::as_slice).unwrap_or_default();
+        self.source.life(index).places(places)
     }
 
     /// Entries of steps that were never to run, and timers for which nobody waited.
@@ -290,7 +292,9 @@ impl Reading<'_> {
     }
 
     /// A timer was due: not before its time, counted from the entry that armed it.
+    /// Where one run goes on from another that entry is its start at the earliest.
     fn due(&mut self, place: usize, armed: usize, ms: Option<u64>, name: &str) {
+        let armed = armed.max(self.source.life(self.source.whose(place)).start);
         let (seq, at) = (self.log.seq(place), self.log.at(place));
         let Some(ms) = ms.filter(|_| place > armed) else {
             let message = format!("the timer of `{name}` is due without having been armed");

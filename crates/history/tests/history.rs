@@ -12,6 +12,8 @@
 mod apart;
 #[path = "history/ends.rs"]
 mod ends;
+#[path = "history/forks.rs"]
+mod forks;
 #[path = "history/order.rs"]
 mod order;
 #[path = "history/told.rs"]

@@ -6,7 +6,7 @@ use cog_base::Value;
 use cog_flow::{Body, Handler, Step};
 
 use super::Reading;
-use super::scope::Gap;
+use super::scope::{Gap, Sight};
 use super::stand::{Fall, How, Pending, Raw, Release, Stand};
 use super::undo::Undoable;
 use crate::property::Property;
@@ -20,7 +20,7 @@ impl Reading<'_> {
         path: &str,
         release: Release,
     ) -> Stand {
-        match self.condition(step, frame) {
+        match self.condition(step, Sight { frame, at: release.at }) {
             Ok(true) => {}
             Ok(false) => {
                 self.barred.insert(path.to_owned(), Property::Condition);
@@ -46,9 +46,9 @@ impl Reading<'_> {
         }
     }
 
-    fn condition(&mut self, step: &Step, frame: usize) -> Result<bool, Gap> {
+    fn condition(&mut self, step: &Step, sight: Sight) -> Result<bool, Gap> {
         let Some(condition) = &step.condition else { return Ok(true) };
-        let value = self.evaluate(condition, frame)?;
+        let value = self.evaluate(condition, sight)?;
         let fails = || {
             let message = format!("`if` must be true or false, it came to {}", value.kind());
             Gap::Fails(super::failure("expression", &message))
@@ -65,8 +65,10 @@ impl Reading<'_> {
         release: Release,
     ) -> Raw {
         match &step.body {
-            Body::Effect(call) => self.effect(step, call, frame, path, release),
-            Body::Compute(with) => match self.evaluate_all(with, frame) {
+            Body::Effect(call) => self.lived(path, release, |it, life, release| {
+                it.effect((step, call), frame, path, (life, release))
+            }),
+            Body::Compute(with) => match self.evaluate_all(with, Sight { frame, at: release.at }) {
                 Ok(output) => Raw::Completed(release.at, Some(Value::Map(output))),
                 Err(Gap::Fails(error)) => {
                     Raw::Fell(Fall::failed(release.at, path, Some(error)), None)
@@ -83,10 +85,18 @@ impl Reading<'_> {
                 }
             }
             Body::Choose(choose) => self.choose(choose, frame, path, release),
-            Body::Approve(approve) => self.approve(approve, frame, path, release),
-            Body::Sleep(ms) => self.sleep(ms, frame, path, release),
-            Body::WaitFor(wait) => self.wait_for(wait, frame, path, release),
-            Body::Run(child) => self.child(child, frame, path, release),
+            Body::Approve(approve) => self.lived(path, release, |it, life, release| {
+                it.approve(approve, frame, path, (life, release))
+            }),
+            Body::Sleep(ms) => self.lived(path, release, |it, life, release| {
+                it.sleep(ms, frame, path, (life, release))
+            }),
+            Body::WaitFor(wait) => self.lived(path, release, |it, life, release| {
+                it.wait_for(wait, frame, path, (life, release))
+            }),
+            Body::Run(child) => self.lived(path, release, |it, life, release| {
+                it.child(child, frame, path, (life, release))
+            }),
         }
     }
 

@@ -4,7 +4,7 @@ use cog_base::{Digest, Value};
 use cog_flow::ChildCall;
 
 use super::Reading;
-use super::scope::Gap;
+use super::scope::{Gap, Sight};
 use super::stand::{Fall, Pending, Raw, Release};
 use crate::log::{ChildEnd, ChildStart, What};
 use crate::property::Property;
@@ -15,17 +15,17 @@ impl Reading<'_> {
         child: &ChildCall,
         frame: usize,
         path: &str,
-        release: Release,
+        (life, release): (usize, Release),
     ) -> Raw {
         self.claimed.insert(path.to_owned());
         if child.wait && !child.outlives {
             self.waiting.insert(path.to_owned());
         }
         let log = self.log;
-        let places = log.begins.get(path).map(Vec::as_slice).unwrap_or_default();
+        let (places, sight) = (self.begun_in(life, path), Sight { frame, at: release.at });
         self.begins(path, places, release);
         let Some(first) = places.first().copied() else {
-            return match self.evaluate_all(&child.inputs, frame) {
+            return match self.evaluate_all(&child.inputs, sight) {
                 Ok(_) => Raw::Open(vec![Pending { path: path.to_owned() }]),
                 Err(Gap::Fails(error)) => {
                     Raw::Fell(Fall::failed(release.at, path, Some(error)), None)
@@ -43,7 +43,7 @@ impl Reading<'_> {
                 Raw::Fell(Fall::failed(first, path, Some(error)), None)
             }
             Some(What::ChildStarted(start)) => {
-                self.asks(child, frame, (first, path), start);
+                self.asks(child, sight, (first, path), start);
                 if !child.wait {
                     let output = Value::map([("run", start.run.as_str())]);
                     return Raw::Completed(first, Some(output));
@@ -66,12 +66,12 @@ impl Reading<'_> {
     fn asks(
         &mut self,
         child: &ChildCall,
-        frame: usize,
+        sight: Sight,
         (place, path): (usize, &str),
         start: &ChildStart,
     ) {
         let seq = self.log.seq(place);
-        let given = self.evaluate_all(&child.inputs, frame);
+        let given = self.evaluate_all(&child.inputs, sight);
         let Some(named) = self.source.flow.children.get(&child.workflow) else {
             let message = format!("`{path}` begins a run of what was not read with the file");
             return self.report.broken(Property::Child, seq, message);

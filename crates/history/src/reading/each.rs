@@ -7,7 +7,7 @@ use cog_base::json::Map;
 use cog_flow::{Body, Foreach, Step};
 
 use super::Reading;
-use super::scope::{Gap, Level};
+use super::scope::{Gap, Level, Sight};
 use super::stand::{Fall, How, Pending, Raw, Release, Stand};
 use crate::property::Property;
 
@@ -31,7 +31,7 @@ impl Reading<'_> {
         path: &str,
         release: Release,
     ) -> Stand {
-        let values = match self.evaluate(&foreach.items, frame) {
+        let values = match self.evaluate(&foreach.items, Sight { frame, at: release.at }) {
             Ok(Value::List(values)) => values.into_iter().map(Some).collect(),
             Ok(other) => {
                 let message = format!("`foreach` must be a list, it came to {}", other.kind());

@@ -4,7 +4,7 @@ use cog_base::Value;
 use cog_flow::{EffectCall, Retry, Step};
 
 use super::Reading;
-use super::scope::Gap;
+use super::scope::{Gap, Sight};
 use super::stand::{Fall, Pending, Raw, Release};
 use crate::log::{End, Event, Outcome, What};
 use crate::property::Property;
@@ -12,15 +12,14 @@ use crate::property::Property;
 impl Reading<'_> {
     pub(super) fn effect(
         &mut self,
-        step: &Step,
-        call: &EffectCall,
+        (step, call): (&Step, &EffectCall),
         frame: usize,
         path: &str,
-        release: Release,
+        (life, release): (usize, Release),
     ) -> Raw {
         self.claimed.insert(path.to_owned());
         let log = self.log;
-        let places = log.begins.get(path).map(Vec::as_slice).unwrap_or_default();
+        let places = self.begun_in(life, path);
         if places.is_empty() {
             return self.without_entries(step, call, frame, path, release);
         }
@@ -36,7 +35,7 @@ impl Reading<'_> {
             });
             match &event.what {
                 What::Receipt(receipt) => {
-                    self.serves(step, call, path, (event, &receipt.action));
+                    self.serves((step, call), life, path, (event, &receipt.action));
                     let outcome = log.outcome(&receipt.id);
                     free = outcome.map(|(at, _)| at);
                     let Some((at, outcome)) = outcome else { continue };
@@ -56,7 +55,7 @@ impl Reading<'_> {
                     raw = Raw::Fell(Fall::failed(*place, path, Some(error)), None);
                 }
                 What::Requested(request) => {
-                    self.serves(step, call, path, (event, &request.action));
+                    self.serves((step, call), life, path, (event, &request.action));
                 }
                 What::Planned { .. }
                 | What::Started { .. }
@@ -78,12 +77,13 @@ impl Reading<'_> {
     /// A receipt or a request is for what the step says, and for whom.
     fn serves(
         &mut self,
-        step: &Step,
-        call: &EffectCall,
+        (step, call): (&Step, &EffectCall),
+        life: usize,
         path: &str,
         (event, action): (&Event, &str),
     ) {
-        let actor = step.actor.as_deref().unwrap_or(&self.source.initiator);
+        let initiator = &self.source.life(life).initiator;
+        let actor = step.actor.as_deref().unwrap_or(initiator);
         let same = action == call.operation.as_str() && event.actor == actor;
         self.report.test(Property::Step, same, event.seq, || {
             format!("`{path}` is not for `{action}` by `{}`", event.actor)
@@ -99,11 +99,12 @@ impl Reading<'_> {
         path: &str,
         release: Release,
     ) -> Raw {
-        let with = self.evaluate_all(&call.with, frame).and_then(|with| {
+        let sight = Sight { frame, at: release.at };
+        let with = self.evaluate_all(&call.with, sight).and_then(|with| {
             let fails = |message: String| Gap::Fails(super::failure("arguments", &message));
             call.operation.check(&with).map_err(|error| fails(error.to_string()))
         });
-        let subject = step.subject.as_ref().map(|subject| self.evaluate_text(subject, frame));
+        let subject = step.subject.as_ref().map(|subject| self.evaluate_text(subject, sight));
         match with.and(subject.unwrap_or(Ok(()))) {
             Ok(()) => Raw::Open(vec![Pending { path: path.to_owned() }]),
             Err(Gap::Fails(error)) => Raw::Fell(Fall::failed(release.at, path, Some(error)), None),

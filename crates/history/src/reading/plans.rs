@@ -7,7 +7,7 @@ use cog_flow::limits::MAX_REPLANS;
 use cog_flow::{Body, Choose, Template};
 
 use super::Reading;
-use super::scope::Gap;
+use super::scope::{Gap, Sight};
 use super::stand::{Fall, Pending, Raw, Release};
 use crate::log::What;
 use crate::property::Property;
@@ -26,7 +26,9 @@ impl Reading<'_> {
         let places = log.begins.get(path).map(Vec::as_slice).unwrap_or_default();
         self.begins(path, places, release);
         if places.is_empty() {
-            return self.without_selection(choose, frame, path, release);
+            return self.lived(path, release, |it, _, release| {
+                it.without_selection(choose, frame, path, release)
+            });
         }
         let mut last: Option<(Fall, Option<Value>)> = None;
         let mut fallen: BTreeSet<&str> = BTreeSet::new();
@@ -108,11 +110,12 @@ impl Reading<'_> {
         path: &str,
         release: Release,
     ) -> Raw {
-        let mut all = vec![self.evaluate_text(&choose.goal, frame)];
+        let sight = Sight { frame, at: release.at };
+        let mut all = vec![self.evaluate_text(&choose.goal, sight)];
         let numbers = choose.cost_micros.iter().chain(&choose.deadline_ms);
         let expected = choose.plans.iter().flat_map(|plan| [&plan.cost_micros, &plan.latency_ms]);
         for template in numbers.chain(expected) {
-            all.push(self.evaluate_number(template, frame).map(drop));
+            all.push(self.evaluate_number(template, sight).map(drop));
         }
         match all.into_iter().collect::<Result<(), Gap>>() {
             Err(Gap::Fails(error)) => Raw::Fell(Fall::failed(release.at, path, Some(error)), None),

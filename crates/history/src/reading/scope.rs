@@ -9,6 +9,7 @@ use cog_base::json::Map;
 use cog_flow::{Bindings, Block, StepFacts, Template};
 
 use super::Reading;
+use super::source::Life;
 use super::stand::Stand;
 
 /// A level of names.
@@ -24,6 +25,16 @@ pub(super) enum Level {
     Item { id: String, value: Option<Value>, index: u32, own: Option<Box<Stand>> },
 }
 
+/// From where expressions look: which steps are in sight, and which of the runs that go on from one
+/// another says what the inputs are.
+#[derive(Clone, Copy)]
+pub(super) struct Sight {
+    /// The level of names.
+    pub(super) frame: usize,
+    /// The place behind which what they are part of begins.
+    pub(super) at: usize,
+}
+
 /// Why a template has no value here.
 #[derive(Debug)]
 pub(super) enum Gap {
@@ -35,7 +46,7 @@ pub(super) enum Gap {
 
 struct View<'r, 'l> {
     reading: &'r Reading<'l>,
-    frame: usize,
+    sight: Sight,
     missed: Cell<bool>,
 }
 
@@ -44,7 +55,12 @@ const NULL: &Value = &Value::Null;
 impl View<'_, '_> {
     fn levels(&self) -> impl Iterator<Item = &Scope> {
         let frames = &self.reading.frames;
-        std::iter::successors(frames.get(self.frame), |scope| frames.get(scope.parent?))
+        std::iter::successors(frames.get(self.sight.frame), |scope| frames.get(scope.parent?))
+    }
+
+    fn seer(&self) -> &Life {
+        let source = &self.reading.source;
+        source.life(source.seen_by(self.sight.at))
     }
 
     fn known<'v>(&self, value: Option<&'v Value>) -> &'v Value {
@@ -57,11 +73,11 @@ impl View<'_, '_> {
 
 impl Bindings for View<'_, '_> {
     fn inputs(&self) -> &Value {
-        &self.reading.source.inputs
+        &self.seer().inputs
     }
 
     fn run(&self) -> &Value {
-        &self.reading.source.facts
+        &self.seer().facts
     }
 
     fn item(&self) -> Option<(&Value, u32)> {
@@ -106,11 +122,11 @@ impl Reading<'_> {
         }
     }
 
-    pub(super) fn evaluate(&self, template: &Template, frame: usize) -> Result<Value, Gap> {
+    pub(super) fn evaluate(&self, template: &Template, sight: Sight) -> Result<Value, Gap> {
         if let Some(plain) = template.plain() {
             return Ok(plain.clone());
         }
-        let view = View { reading: self, frame, missed: Cell::new(false) };
+        let view = View { reading: self, sight, missed: Cell::new(false) };
         let value = template.evaluate(&view);
         match value {
             _ if view.missed.get() => Err(Gap::Unknown),
@@ -122,17 +138,17 @@ impl Reading<'_> {
     pub(super) fn evaluate_all(
         &self,
         members: &BTreeMap<String, Template>,
-        frame: usize,
+        sight: Sight,
     ) -> Result<Map, Gap> {
         let mut values = Map::new();
         for (name, template) in members {
-            values.insert(name.clone(), self.evaluate(template, frame)?);
+            values.insert(name.clone(), self.evaluate(template, sight)?);
         }
         Ok(values)
     }
 
-    pub(super) fn evaluate_number(&self, template: &Template, frame: usize) -> Result<u64, Gap> {
-        let value = self.evaluate(template, frame)?;
+    pub(super) fn evaluate_number(&self, template: &Template, sight: Sight) -> Result<u64, Gap> {
+        let value = self.evaluate(template, sight)?;
         let fails = || {
             let message = format!("a number was wanted, it came to {}", value.kind());
             Gap::Fails(super::failure("expression", &message))
@@ -140,8 +156,8 @@ impl Reading<'_> {
         value.as_u64().ok_or_else(fails)
     }
 
-    pub(super) fn evaluate_text(&self, template: &Template, frame: usize) -> Result<(), Gap> {
-        let value = self.evaluate(template, frame)?;
+    pub(super) fn evaluate_text(&self, template: &Template, sight: Sight) -> Result<(), Gap> {
+        let value = self.evaluate(template, sight)?;
         if value.as_text().is_some() || value.as_int().is_some() {
             return Ok(());
         }

@@ -69,7 +69,10 @@ impl Reading<'_> {
 
     /// The last to complete first. What completed with the same entry comes as it was undone.
     fn in_turn(&mut self) -> Vec<Undoable> {
-        let all = std::mem::take(&mut self.undoable);
+        let mut all = std::mem::take(&mut self.undoable);
+        // What the run before it did is not this one's to undo.
+        let start = self.source.own().start;
+        all.retain(|one| start == 0 || one.at >= start);
         let (groups, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.is_group);
         let mut left: Vec<Undoable> = Vec::new();
         for one in others.into_iter().chain(groups) {

@@ -8,7 +8,7 @@ use cog_flow::limits::MAX_SLEEP_MS;
 use cog_flow::{Approve, Template, WaitFor};
 
 use super::Reading;
-use super::scope::Gap;
+use super::scope::{Gap, Sight};
 use super::stand::{Fall, Pending, Raw, Release};
 use crate::log::{Event, Request, What};
 use crate::property::Property;
@@ -20,9 +20,9 @@ impl Reading<'_> {
         ms: &Template,
         frame: usize,
         path: &str,
-        release: Release,
+        (life, release): (usize, Release),
     ) -> Raw {
-        let ms = match self.evaluate_number(ms, frame) {
+        let ms = match self.evaluate_number(ms, Sight { frame, at: release.at }) {
             Ok(ms) if ms > MAX_SLEEP_MS.unsigned_abs() => {
                 let error = super::failure("limit", "a sleep of more than 366 days");
                 return Raw::Fell(Fall::failed(release.at, path, Some(error)), None);
@@ -36,7 +36,7 @@ impl Reading<'_> {
                 return Raw::Unknown(release.at);
             }
         };
-        match self.timer(path) {
+        match self.timer(life, path) {
             Some(place) => {
                 self.due(place, release.at, Some(ms), path);
                 Raw::Completed(place, Some(Value::Map(Map::new())))
@@ -52,10 +52,11 @@ impl Reading<'_> {
         wait: &WaitFor,
         frame: usize,
         path: &str,
-        release: Release,
+        (life, release): (usize, Release),
     ) -> Raw {
-        let limit = wait.timeout_ms.as_ref().map(|ms| self.evaluate_number(ms, frame)).transpose();
-        let (limit, wanted) = match (limit, self.evaluate_all(&wait.matching, frame)) {
+        let sight = Sight { frame, at: release.at };
+        let limit = wait.timeout_ms.as_ref().map(|ms| self.evaluate_number(ms, sight)).transpose();
+        let (limit, wanted) = match (limit, self.evaluate_all(&wait.matching, sight)) {
             (Ok(Some(ms)), Ok(_)) if ms > MAX_SLEEP_MS.unsigned_abs() => {
                 let error = super::failure("limit", "a wait of more than 366 days");
                 return Raw::Fell(Fall::failed(release.at, path, Some(error)), None);
@@ -69,14 +70,19 @@ impl Reading<'_> {
                 return Raw::Unknown(release.at);
             }
         };
-        if let Some(place) = self.timer(path) {
+        if let Some(place) = self.timer(life, path) {
             self.due(place, release.at, limit, path);
             let message = format!("the signal `{}` did not come in time", wait.signal);
             let error = super::failure("timeout", &message);
             return Raw::Fell(Fall::failed(place, path, Some(error)), None);
         }
         let fitting = self.fitting(&wait.signal, &wanted);
+        let (later, goes_on) = (self.source.life(life).until, self.log.timers.contains_key(path));
         match fitting.as_slice() {
+            // Another step took it, or it came when another run went on from there.
+            [(place, _)] if later.is_some_and(|until| *place > until || goes_on) => {
+                Raw::Open(vec![Pending { path: path.to_owned() }])
+            }
             [] => Raw::Open(vec![Pending { path: path.to_owned() }]),
             [(place, output)] => Raw::Completed(release.at.max(*place), output.clone()),
             [(first, _), ..] => Raw::Unknown(release.at.max(*first)),
@@ -104,9 +110,9 @@ impl Reading<'_> {
         signals.collect()
     }
 
-    /// The first time that the timer of a step was due.
-    fn timer(&mut self, path: &str) -> Option<usize> {
-        let place = *self.log.timers.get(path)?.first()?;
+    /// The first time that the timer of a step was due in one of the runs.
+    fn timer(&mut self, life: usize, path: &str) -> Option<usize> {
+        let place = *self.source.life(life).places(self.log.timers.get(path)?).first()?;
         self.awaited.insert(place);
         Some(place)
     }
@@ -122,14 +128,14 @@ impl Reading<'_> {
         approve: &Approve,
         frame: usize,
         path: &str,
-        release: Release,
+        (life, release): (usize, Release),
     ) -> Raw {
         self.claimed.insert(path.to_owned());
         let log = self.log;
-        let places = log.begins.get(path).map(Vec::as_slice).unwrap_or_default();
+        let places = self.begun_in(life, path);
         self.begins(path, places, release);
         if places.is_empty()
-            && let Err(gap) = self.evaluate_text(&approve.message, frame)
+            && let Err(gap) = self.evaluate_text(&approve.message, Sight { frame, at: release.at })
         {
             return match gap {
                 Gap::Fails(error) => Raw::Fell(Fall::failed(release.at, path, Some(error)), None),
@@ -137,7 +143,8 @@ impl Reading<'_> {
             };
         }
         let decided = places.iter().filter_map(|place| self.decided(*place, places, path)).next();
-        let expired = log.timers.get(path).and_then(|places| places.first()).copied();
+        let due = log.timers.get(path).map(Vec::as_slice).unwrap_or_default();
+        let expired = self.source.life(life).places(due).first().copied();
         match (decided, expired) {
             (Some((at, raw)), due) if due.is_none_or(|due| at < due) => {
                 self.only_once(path, at, places);
@@ -186,7 +193,7 @@ impl Reading<'_> {
                 let error = super::denied("approval_rejected", reason, by);
                 return Some((*at, Raw::Fell(Fall::refused(*at, path, Some(error)), None)));
             }
-            if self.counts(request, event, answer) {
+            if self.counts((place, request), event, answer) {
                 people.insert(answer.actor.as_str());
             }
             if people.len() as u64 >= request.count {
@@ -197,9 +204,10 @@ impl Reading<'_> {
         None
     }
 
-    fn counts(&self, request: &Request, asked: &Event, answer: &Event) -> bool {
+    fn counts(&self, (place, request): (usize, &Request), asked: &Event, answer: &Event) -> bool {
         let who = answer.actor.as_str();
-        let other = who != self.source.initiator && who != asked.actor;
+        let initiator = &self.source.life(self.source.whose(place)).initiator;
+        let other = who != initiator && who != asked.actor;
         other && who.starts_with("user:") && answer.at <= request.expires
     }
 }

@@ -6,10 +6,12 @@
 //! 5 plan STEP PLAN|-                    5 timer NAME
 //! 5 ask STEP ID COUNT [name=value]...   6 yes|no ID WHO
 //! 5 signal NAME                         5 cancel
-//! 9 seal STATUS
+//! 9 seal STATUS                         7 fork SEQ [of=N] [who=TEXT] [as=WHO]
 //! ```
 //!
-//! The run begins at 0.
+//! The run begins at 0, with entry 1. Behind `fork` stand the entries of a run that goes on from
+//! an entry of the one before it, or of the N-th; `in=N` puts an entry into the N-th run. Where
+//! the workflow has inputs, they are `who`, which is `ada` in the first run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +39,8 @@ pub(crate) fn codes(steps: &str, story: &str) -> Vec<String> {
 pub(crate) fn keeps(steps: &str, story: &str) {
     let report = told(steps, story);
     assert!(report.holds(), "{story}\n{:#?}", report.findings.kept());
-    assert_eq!((report.followed, report.unsure), (1, 0), "{story}");
+    let runs = 1 + story.lines().filter(|line| line.contains(" fork ")).count() as u64;
+    assert_eq!((report.followed, report.unsure), (runs, 0), "{story}");
 }
 
 /// A story that breaks one property, perhaps among others.
@@ -57,25 +60,20 @@ pub(crate) fn records(steps: &str, story: &str) -> Vec<Record> {
         "name: test\ndomain: demo\nroots: {{ out: {{ path: out, access: write }} }}\n{steps}"
     );
     let flow = cog_flow::parse(&source, "test.yaml").map_err(|errors| errors.to_string()).unwrap();
-    let inputs = Value::Map(Map::new());
-    let start = Map::from([
-        ("workflow".into(), "test".into()),
-        ("definition".into(), flow.digest.into()),
-        ("inputs".into(), Digest::in_context("cognitionos/inputs/v1", &inputs.canonical()).into()),
-        ("roots".into(), Value::Map(Map::new())),
-        ("initiator".into(), "user:ada".into()),
-    ]);
-    let body = Value::map([("source", Value::from(source.as_str())), ("inputs", inputs)]);
-    let mut teller = Teller::default();
-    teller.add(0, Kind::SessionStarted, "user:ada", start, Some(body));
+    let (who, definition) = (flow.inputs.keys().next().map(|_| "ada"), flow.digest);
+    let mut teller = Teller { definition, tallies: vec![Tally::default()], records: Vec::new() };
+    let (start, mut body) = teller.start("user:ada", who);
+    body.insert("source".into(), source.as_str().into());
+    teller.add(1, 0, Kind::SessionStarted, "user:ada", start, Some(Value::Map(body)));
     story.lines().map(str::trim).filter(|line| !line.is_empty()).for_each(|line| teller.line(line));
     teller.records
 }
 
-#[derive(Default)]
 struct Teller {
+    definition: Digest,
     records: Vec<Record>,
-    tally: Tally,
+    /// Of each run.
+    tallies: Vec<Tally>,
 }
 
 fn uuid(name: &str) -> Uuid {
@@ -83,6 +81,11 @@ fn uuid(name: &str) -> Uuid {
     let bytes =
         digest.as_bytes()[..15].iter().fold(0_u128, |sum, byte| sum << 8 | u128::from(*byte));
     Uuid::from_u128(bytes)
+}
+
+/// The id of the first run, of the second, and so on.
+fn run_id(run: usize) -> RunId {
+    RunId::from_uuid(Uuid::from_u128(1 + run as u128))
 }
 
 fn digest(text: &str) -> Value {
@@ -99,8 +102,37 @@ impl Teller {
         let extra: Extra<'_> = words.iter().filter_map(|word| word.split_once('=')).collect();
         let words: Vec<&str> = words.iter().copied().filter(|word| !word.contains('=')).collect();
         let ms: u64 = words[0].parse().unwrap_or_else(|_| panic!("{line}: no time"));
+        if words[1] == "fork" {
+            self.tallies.push(Tally::default());
+        }
+        let run = extra.get("in").map_or(self.tallies.len(), |run| run.parse().unwrap());
         let (kind, actor, data, body) = self.entry(&words[1..], &extra, ms);
-        self.add(ms, kind, actor, data, body);
+        self.add(run, ms, kind, actor, data, body);
+    }
+
+    /// What the first entry of a run says, and its body.
+    fn start(&self, initiator: &str, who: Option<&str>) -> (Map, Map) {
+        let inputs =
+            Value::Map(who.map(|who| ("who".to_owned(), who.into())).into_iter().collect());
+        let digest = Digest::in_context("cognitionos/inputs/v1", &inputs.canonical());
+        let start = Map::from([
+            ("workflow".into(), "test".into()),
+            ("definition".into(), self.definition.into()),
+            ("inputs".into(), digest.into()),
+            ("roots".into(), Value::Map(Map::new())),
+            ("initiator".into(), initiator.into()),
+        ]);
+        (start, Map::from([("inputs".into(), inputs)]))
+    }
+
+    fn fork(&self, seq: &str, extra: &Extra<'_>, actor: &str) -> (Map, Map) {
+        let before = self.tallies.len() - 1;
+        let of = extra.get("of").map_or(before, |run| run.parse().unwrap());
+        let (mut start, body) = self.start(actor, extra.get("who").copied());
+        let seq = seq.parse::<u64>().unwrap();
+        let fork = Value::map([("session", text(run_id(of))), ("seq", seq.into())]);
+        start.insert("fork".into(), fork);
+        (start, body)
     }
 
     fn entry<'w>(
@@ -143,13 +175,18 @@ impl Teller {
                 (Kind::Signal, actor, data, Some(Value::map([("payload", payload)])))
             }
             ["seal", status] => {
-                let mut data = self.tally.seal(status);
+                let run = extra.get("in").map_or(self.tallies.len(), |run| run.parse().unwrap());
+                let mut data = self.tallies[run - 1].seal(status);
                 if let Some(spent) = extra.get("spent") {
                     data.insert("spent_micros".into(), spent.parse::<u64>().unwrap().into());
                 }
                 (Kind::SessionSealed, actor, data, None)
             }
             ["timer", name] => (Kind::Evidence, actor, note("timer", name), None),
+            ["fork", seq] => {
+                let (data, body) = self.fork(seq, extra, actor);
+                (Kind::SessionStarted, actor, data, Some(Value::Map(body)))
+            }
             ["cancel"] => (Kind::Evidence, actor, note("cancel", "enough"), None),
             ["invalid", step] => {
                 (Kind::Evidence, actor, note("step.invalid", &format!("{step}: no path")), None)
@@ -158,7 +195,15 @@ impl Teller {
         }
     }
 
-    fn add(&mut self, ms: u64, kind: Kind, actor: &str, data: Map, body: Option<Value>) {
+    fn add(
+        &mut self,
+        run: usize,
+        ms: u64,
+        kind: Kind,
+        actor: &str,
+        data: Map,
+        body: Option<Value>,
+    ) {
         let seq = self.records.len() as u64 + 1;
         let tenant = TenantId::from_uuid(Uuid::from_u128(1));
         let members = Map::from([
@@ -172,12 +217,12 @@ impl Teller {
             ("kind".into(), kind.as_str().into()),
             ("prev".into(), digest("before")),
             ("seq".into(), seq.into()),
-            ("session".into(), text(RunId::from_uuid(Uuid::from_u128(2)))),
+            ("session".into(), text(run_id(run))),
             ("tenant".into(), text(tenant)),
             ("v".into(), 1_u64.into()),
         ]);
         let entry = Entry::parse(&Value::Map(members).canonical()).expect("an entry");
-        self.tally.add(&entry);
+        self.tallies[run - 1].add(&entry);
         self.records.push(Record { entry: Arc::new(entry), body });
     }
 }
