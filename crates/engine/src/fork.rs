@@ -20,7 +20,7 @@ use crate::engine::{Await, Engine, Output, Turn};
 use crate::history::{History, Mismatch, Record, no_body, origin, places, roots, unexpected};
 use crate::notice::What;
 use crate::replay::follow;
-use crate::start::{Begun, facts, folders, inputs_digest, started};
+use crate::start::{BUDGET_TIMER, Begun, facts, folders, inputs_digest, started};
 
 /// Where a run goes on from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +145,13 @@ pub fn place(records: &[Record], history: &History, from: &str) -> Result<Fork, 
     Ok(Fork { session, seq, step: Some(from.to_owned()) })
 }
 
+/// Whether an entry ends its run, whatever the steps are about.
+fn is_end(entry: &Entry) -> bool {
+    let timer = entry.text("source") == Some("timer") && entry.text("note") == Some(BUDGET_TIMER);
+    let outside = timer || entry.text("source") == Some("cancel");
+    entry.kind() == Kind::SessionSealed || (entry.kind() == Kind::Evidence && outside)
+}
+
 /// A path without the items of each `foreach`.
 fn without_items(path: &str) -> String {
     let levels = path.split('.').map(|level| level.split('[').next().unwrap_or_default());
@@ -169,9 +176,15 @@ pub(crate) fn seen(record: &Record) -> Result<Seen, Mismatch> {
 }
 
 impl History {
-    /// What begins from here on sees this. A run goes on from no place at which it was over.
-    pub(crate) fn see(&mut self, (inputs, facts): Seen, by: &Entry) -> Result<(), Mismatch> {
-        if self.is_over() {
+    /// What begins because of `place`, or later, sees this. A run goes on from no place at which it
+    /// was over.
+    pub(crate) fn see(
+        &mut self,
+        (inputs, facts): Seen,
+        place: &Entry,
+        by: &Entry,
+    ) -> Result<(), Mismatch> {
+        if self.is_over() || is_end(place) {
             return Err(unexpected(by, "the run was over there, or was being ended"));
         }
         self.active.run.see(inputs, facts);
@@ -252,7 +265,9 @@ impl Engine {
         let Forking { run, fork, past, inputs, roots, places, base, initiator } = forking;
         let seen = (inputs.clone(), facts(run, &initiator));
         let mut history = match follow(&past, Some(seen)) {
-            Ok((history, None)) if history.last == fork.seq => history,
+            Ok((history, None)) if (history.id(), history.last) == (fork.session, fork.seq) => {
+                history
+            }
             Ok((_, why)) => {
                 let why = why.map_or("its history is not that one".to_owned(), |it| it.to_string());
                 turn.tell(run, What::Stopped { message: why });

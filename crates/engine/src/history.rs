@@ -107,9 +107,11 @@ impl History {
         }
         let origin = origin(entry, &flow.name).ok_or(wrong("who started it is not said"))?;
         let flow = Arc::new(flow);
-        let (inputs, facts) =
-            other.unwrap_or_else(|| (inputs.clone(), facts(origin.session, &origin.initiator)));
-        let (run, actions) = cog_flow::Run::start_as(Arc::clone(&flow), inputs, facts);
+        let own = || (inputs.clone(), facts(origin.session, &origin.initiator));
+        let (run, actions) = match other {
+            Some((inputs, facts)) => cog_flow::Run::start_over(Arc::clone(&flow), inputs, facts),
+            None => cog_flow::Run::start_as(Arc::clone(&flow), own().0, own().1),
+        };
         let mut active = Active::new(origin, flow, run);
         active.base = body.get("base").and_then(Value::as_text).unwrap_or_default().to_owned();
         active.parent = Parent::of(entry);

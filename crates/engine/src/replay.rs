@@ -236,7 +236,7 @@ fn feed(history: &mut History, records: &[Record], then: Option<&Seen>) -> Resul
             continue;
         }
         if let Some((seen, by)) = behind(records, place, then)? {
-            history.see(seen, by)?;
+            history.see(seen, &record.entry, by)?;
         }
         history.feed(record)?;
         approvals.observe(&record.entry);

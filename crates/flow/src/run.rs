@@ -70,6 +70,8 @@ pub struct Run {
     actions: Vec<Action>,
     /// Steps that completed and can be undone, in the order in which they did.
     to_undo: Vec<CellId>,
+    /// What completes now is what another run did, which this one goes on from.
+    takes_over: bool,
     /// Set once the steps are over and the run is being undone.
     undoing: Option<Undoing>,
     /// Why the run is being ended from outside.
@@ -96,12 +98,23 @@ impl Run {
     /// `initiator`. `workflow`, `domain` and `environment` are there always.
     #[must_use]
     pub fn start_as(flow: Arc<Flow>, inputs: Map, facts: Map) -> (Self, Vec<Action>) {
+        let mut run = Self::new(flow, inputs, facts);
+        let actions = run.open_root();
+        (run, actions)
+    }
+
+    fn open_root(&mut self) -> Vec<Action> {
+        let block = Arc::clone(&self.flow.steps);
+        self.open_frame(block, None, FrameKind::Root, None);
+        self.drain()
+    }
+
+    fn new(flow: Arc<Flow>, inputs: Map, facts: Map) -> Self {
         let mut run = facts;
         if let Json::Map(own) = flow.facts() {
             run.extend(own);
         }
-        let block = Arc::clone(&flow.steps);
-        let mut run = Self {
+        Self {
             flow,
             inputs: Json::Map(inputs),
             facts: Json::Map(run),
@@ -115,14 +128,12 @@ impl Run {
             queue: VecDeque::new(),
             actions: Vec::new(),
             to_undo: Vec::new(),
+            takes_over: false,
             undoing: None,
             ending: None,
             status: Status::Running,
             output: Json::Null,
-        };
-        run.open_frame(block, None, FrameKind::Root, None);
-        let actions = run.drain();
-        (run, actions)
+        }
     }
 
     /// Takes in what happened and says what to do next.

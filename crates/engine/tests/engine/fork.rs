@@ -2,9 +2,11 @@
 
 use cog_base::Value;
 use cog_base::id::RunId;
+use cog_base::json::Map;
 use cog_engine::fork::{Fork, NoPlace, place};
 use cog_engine::replay::as_far;
 use cog_gate::Effect;
+use cog_ledger::Kind;
 
 use crate::house::House;
 
@@ -194,6 +196,88 @@ fn a_fork_undoes_only_what_it_did() {
     house.assert_replays(run);
     house.cancel(parent);
     assert_eq!(house.under_way.len(), 1);
+}
+
+#[test]
+fn what_falls_at_once_stops_what_begins_anew_beside_it_and_the_run_ends_once() {
+    let mut house = House::new();
+    let parent = house.start_with(
+        WHO,
+        "
+  - { id: d, uses: file.write, with: { root: out, path: d, text: x } }
+  - { id: b, uses: file.write, with: { root: out, path: \"${{ inputs.who == 'eve' ? fail('not her') : 'b' }}\", text: x } }
+  - { id: nap, sleep: { ms: 1000 } }
+  - { id: ok, approve: { by: [\"role:finance\"], message: Go on? } }
+  - { id: x, uses: file.write, with: { root: out, path: x, text: x } }
+  - { id: e, needs: [d], uses: file.write, with: { root: out, path: e, text: x } }
+",
+    );
+    house.done("d is there");
+    let run = house.fork(parent, "e", &[("who", "eve")]);
+    assert_eq!(house.sealed(run).unwrap().status, "failed", "{:?}", house.story(run));
+    assert_eq!(house.story(run), ["session.sealed failed"]);
+    house.assert_replays(run);
+}
+
+#[test]
+fn what_falls_at_its_place_does_not_undo_what_the_parent_did() {
+    let mut house = House::new();
+    let undo =
+        "on_cancel: { steps: [ { id: undo, uses: file.delete, with: { root: out, path: a } } ] }";
+    let parent = house.start_with(
+        &format!("{WHO}\ncompensate_on: [failed]"),
+        &format!(
+            "
+  - id: a
+    uses: file.write
+    with: {{ root: out, path: a, text: x }}
+    {undo}
+  - {{ id: b, needs: [a], uses: file.write, with: {{ root: out, path: \"${{{{ inputs.who == 'eve' ? fail('not her') : 'b' }}}}\", text: x }} }}
+"
+        ),
+    );
+    house.done("a is there");
+    let effects = house.under_way.len();
+    let run = house.fork(parent, "b", &[("who", "eve")]);
+    assert_eq!(house.under_way.len(), effects, "nothing is undone");
+    assert_eq!(house.sealed(run).unwrap().status, "failed");
+    house.assert_replays(run);
+    // From the very start `a` is its own.
+    house.under_way.clear();
+    let run = house.fork(parent, "a", &[("who", "eve")]);
+    house.done("a is there again");
+    house.done("a is undone");
+    assert_eq!(house.sealed(run).unwrap().status, "failed");
+    house.assert_replays(run);
+}
+
+#[test]
+fn nothing_goes_on_from_where_a_run_was_ended() {
+    let mut house = House::new();
+    let parent = three(&mut house);
+    let cancelled = house.start(&THREE.replace("inputs.who", "run.initiator"));
+    house.cancel(cancelled);
+    house.under_way.clear();
+    let ended = |record: &&cog_engine::Record| {
+        let kind = record.entry.kind();
+        kind == Kind::SessionSealed || record.entry.text("source") == Some("cancel")
+    };
+    for (session, count) in [(parent, 1), (cancelled, 1)] {
+        let past = house.history(session);
+        let ends: Vec<u64> = past.iter().filter(ended).map(|it| it.entry.seq()).collect();
+        assert!(ends.len() >= count, "{ends:?}");
+        for seq in ends {
+            let fork = Fork { session, seq, step: None };
+            let run = house.fork_at(fork, past.clone(), Map::new());
+            assert!(house.is_stopped(run), "entry {seq}");
+            assert!(house.records(run).is_empty());
+        }
+    }
+    // The past that comes along is that of the run that is named.
+    let past = house.history(parent);
+    let fork = Fork { session: cancelled, seq: past[2].entry.seq(), step: None };
+    let run = house.fork_at(fork, past, Map::new());
+    assert!(house.is_stopped(run) && house.records(run).is_empty());
 }
 
 #[test]

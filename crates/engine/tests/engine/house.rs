@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId, Uuid};
-use cog_base::json::parse;
+use cog_base::json::{Map, parse};
 use cog_base::{Clock, Micros, Timestamp, Value};
 use cog_canon::{Canon, Source};
-use cog_engine::fork::{Forking, gather, place};
+use cog_engine::fork::{Fork, Forking, gather, place};
 use cog_engine::recompute::{Recompute, Recomputed};
 use cog_engine::replay::{Replayed, as_far, is_decision, replay_decision};
 use cog_engine::{
@@ -348,22 +348,33 @@ impl House {
         let past = self.history(parent);
         let (history, _) = as_far(&past).unwrap();
         let fork = place(&past, &history, from).unwrap();
-        let run = RunId::new(self.clock.now(), &mut self.dice).unwrap();
         let given = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let given = inputs.iter().map(given).collect();
         let before = history.inputs().as_map().unwrap();
         let inputs = history.flow().bind_over(&given, before).unwrap();
+        self.fork_at(fork, past, inputs)
+    }
+
+    /// The same, from an entry.
+    pub(crate) fn fork_at(&mut self, fork: Fork, past: Vec<Record>, inputs: Map) -> RunId {
+        let run = RunId::new(self.clock.now(), &mut self.dice).unwrap();
         self.give(Input::Fork(Box::new(Forking {
             run,
             past: past.into_iter().take_while(|it| it.entry.seq() <= fork.seq).collect(),
             fork,
             inputs,
-            roots: history.roots().clone(),
-            places: history.places().clone(),
-            base: history.base().to_owned(),
+            roots: BTreeMap::from([("out".to_owned(), Access::Write)]),
+            places: BTreeMap::new(),
+            base: String::new(),
             initiator: "user:operator".parse().unwrap(),
         })));
         run
+    }
+
+    /// Whether the engine went no further with a run.
+    pub(crate) fn is_stopped(&self, run: RunId) -> bool {
+        let stopped = |it: &Notice| it.run == run && matches!(it.what, What::Stopped { .. });
+        self.notices.iter().any(stopped)
     }
 
     /// The kinds of a run's entries after its first, with the disposition, code or status.

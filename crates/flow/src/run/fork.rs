@@ -6,8 +6,9 @@ use cog_base::Value;
 use cog_base::json::{Json, Map};
 
 use super::Run;
-use super::cell::{CellId, Phase};
+use super::cell::Phase;
 use super::event::{Action, StepStatus};
+use crate::definition::Flow;
 
 impl Run {
     /// What is fed from here on happens at this moment: see [`super::StepView::began`].
@@ -15,9 +16,21 @@ impl Run {
         self.moment = moment;
     }
 
+    /// As [`Run::start_as`], for a run that goes on from the very start of another: see
+    /// [`Run::begin_again`].
+    #[must_use]
+    pub fn start_over(flow: Arc<Flow>, inputs: Map, facts: Map) -> (Self, Vec<Action>) {
+        let mut run = Self::new(flow, inputs, facts);
+        run.takes_over = true;
+        let actions = run.open_root();
+        (run, actions)
+    }
+
     /// What begins from here on sees other inputs and other `facts`, as in [`Run::start_as`].
-    /// What is over keeps what it came to.
+    /// What is over keeps what it came to, and is not undone by this run: it was another's doing.
     pub fn see(&mut self, inputs: Map, facts: Map) {
+        self.takes_over = true;
+        self.to_undo.clear();
         let mut run = facts;
         if let Json::Map(own) = self.flow.facts() {
             run.extend(own);
@@ -27,13 +40,16 @@ impl Run {
     }
 
     /// Begins everything anew that waits for an event, by what the run sees now: in place of
-    /// the actions so far come those that it returns. Nothing that is over is undone by this
-    /// run: it was another's doing.
+    /// the actions so far come those that it returns.
     pub fn begin_again(&mut self) -> Vec<Action> {
-        self.to_undo.clear();
+        self.takes_over = false;
         self.actions.clear();
-        let open: Vec<CellId> = self.open.values().copied().collect();
-        for id in open {
+        let open: Vec<_> = self.open.iter().map(|(path, id)| (path.clone(), *id)).collect();
+        for (path, id) in open {
+            // One that begins anew and fails by itself stops those beside it.
+            if self.open.get(&path) != Some(&id) {
+                continue;
+            }
             if self.cells.get(id).cancelled {
                 self.drop_cell(id, "cancelled");
                 continue;

@@ -33,7 +33,8 @@ impl Run {
         let cell = self.cells.get(id);
         // The items of a `foreach` are undone, each by itself.
         let whole_loop = matches!(cell.role, Role::Whole { .. }) && cell.step.foreach.is_some();
-        if cell.step.on_cancel.is_none() || whole_loop || self.undoing.is_some() {
+        let is_ours = self.undoing.is_none() && !self.takes_over;
+        if cell.step.on_cancel.is_none() || whole_loop || !is_ours {
             return;
         }
         // What undoes a group that completed stands for what would undo the steps inside.
