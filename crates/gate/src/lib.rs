@@ -15,6 +15,7 @@ pub mod door;
 pub mod effect;
 pub mod explain;
 pub mod intent;
+pub mod runner;
 mod sessions;
 pub mod snapshot;
 
