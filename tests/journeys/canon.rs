@@ -290,3 +290,21 @@ fn evidence_is_promoted_only_by_entries_that_are_evidence() {
     assert!(promotion.to_string().contains(&format!("[{outcome}]")), "{promotion}");
     folder.holds();
 }
+
+#[test]
+fn evidence_of_a_run_that_is_not_over_is_not_promoted() {
+    let folder = Folder::example("evidence-open", "01-quickstart");
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(8).id("run");
+    let outcome = folder.entries("outcome")[0].get("seq").and_then(Value::as_u64).unwrap();
+    folder.copy("canon", "next");
+    folder.change("next/canon.toml", "[change]", "# the next\n[change]");
+    let propose = || {
+        let propose = ["canon", "propose", "next", "--as", "user:cfo", "--evidence"];
+        folder.cog(&[&propose[..], &[&outcome.to_string()]].concat())
+    };
+    propose().ends(4).says(&["evidence.not_sealed", &run, "not sealed"]);
+    assert!(folder.entries("canon.proposed").is_empty());
+    folder.cog(&["run", "--cancel", &run, "--reason", "to learn from it"]).ends(0);
+    propose().ends(0);
+    folder.holds();
+}

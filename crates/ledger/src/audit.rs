@@ -131,7 +131,9 @@ impl Audit {
             | Kind::CanonApproved
             | Kind::CanonRejected
             | Kind::CanonActivated
-            | Kind::Promotion => self.canons.change(entry, &mut self.findings),
+            | Kind::Promotion => {
+                self.canons.change(entry, &self.sessions, &mut self.findings);
+            }
             Kind::PlanSelected => plan_selected(entry, &mut self.findings),
             Kind::Receipt => {
                 self.canons.decided(entry, &mut self.findings);

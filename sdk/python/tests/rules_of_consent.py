@@ -239,6 +239,16 @@ def a_refusal_cited_as_evidence(house: House) -> None:
     house.activate(proposal)
 
 
+@audit("evidence.not_sealed")
+def evidence_of_a_run_that_is_not_over(house: House) -> None:
+    session = house.start()
+    house.outcome(session, house.receipt(session))
+    outcome = len(house.entries) - 1
+    house.propose("second", [outcome])
+    house.seal(session)
+    house.propose("third", [outcome])
+
+
 @audit("evidence.missing", "evidence.not_promoted")
 def evidence_that_was_not_promoted(house: House) -> None:
     seen = house.record("evidence", {"source": "x", "digest": digest("x")})

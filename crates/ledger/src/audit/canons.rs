@@ -1,10 +1,11 @@
 //! Canon: decisions under the version in force, and changes by change control alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use cog_base::id::ProposalId;
+use cog_base::id::{ProposalId, RunId};
 use cog_base::{Digest, Value};
 
+use super::sessions::Sessions;
 use super::{Findings, is_person};
 use crate::entry::Entry;
 use crate::kind::Kind;
@@ -16,8 +17,8 @@ pub(super) struct Canons {
     first: u64,
     in_force: BTreeMap<String, Digest>,
     proposals: HashMap<ProposalId, Proposal>,
-    /// The entries that can be evidence.
-    evidence: HashSet<u64>,
+    /// The entries that can be evidence, and the runs that they are of.
+    evidence: HashMap<u64, Option<RunId>>,
     not_followed: u64,
 }
 
@@ -39,7 +40,7 @@ impl Canons {
             first,
             in_force: BTreeMap::new(),
             proposals: HashMap::new(),
-            evidence: HashSet::new(),
+            evidence: HashMap::new(),
             not_followed: 0,
         }
     }
@@ -68,11 +69,11 @@ impl Canons {
 
     /// Take note of something observed or produced, which a proposal can cite.
     pub(super) fn seen(&mut self, entry: &Entry) {
-        self.evidence.insert(entry.seq());
+        self.evidence.insert(entry.seq(), entry.session());
     }
 
     /// Check a step of change control.
-    pub(super) fn change(&mut self, entry: &Entry, findings: &mut Findings) {
+    pub(super) fn change(&mut self, entry: &Entry, sessions: &Sessions, findings: &mut Findings) {
         if entry.kind() != Kind::CanonProposed && !is_person(entry.actor()) {
             let message =
                 format!("`{}` is no person, and people alone change canon", entry.actor());
@@ -85,7 +86,7 @@ impl Canons {
             return;
         };
         if entry.kind() == Kind::CanonProposed {
-            return self.proposed(id, entry, findings);
+            return self.proposed(id, entry, sessions, findings);
         }
         let seq = Some(entry.seq());
         let Some(proposal) = self.proposals.get_mut(&id) else {
@@ -108,14 +109,20 @@ impl Canons {
         }
     }
 
-    fn proposed(&mut self, id: ProposalId, entry: &Entry, findings: &mut Findings) {
+    fn proposed(
+        &mut self,
+        id: ProposalId,
+        entry: &Entry,
+        sessions: &Sessions,
+        findings: &mut Findings,
+    ) {
         let seq = entry.seq();
         let evidence = seqs(entry);
         if evidence.iter().any(|cited| *cited >= seq) {
             let message = "it cites evidence that is not in the log before it";
             findings.add(Some(seq), "evidence.missing", message);
         }
-        self.check_cited(seq, &evidence, findings);
+        self.check_cited(seq, &evidence, sessions, findings);
         let proposal = Proposal {
             domain: entry.domain().to_owned(),
             digest: entry.digest("digest"),
@@ -131,15 +138,29 @@ impl Canons {
         }
     }
 
-    /// What a proposal cites must be something observed or produced.
-    fn check_cited(&mut self, seq: u64, cited: &BTreeSet<u64>, findings: &mut Findings) {
+    /// What a proposal cites must be something observed or produced, in no run that is not over:
+    /// nobody knows yet what such a run comes to.
+    fn check_cited(
+        &mut self,
+        seq: u64,
+        cited: &BTreeSet<u64>,
+        sessions: &Sessions,
+        findings: &mut Findings,
+    ) {
         for cited in cited.range(..seq) {
             if *cited < self.first {
                 self.not_followed = self.not_followed.saturating_add(1);
-            } else if !self.evidence.contains(cited) {
+                continue;
+            }
+            let Some(run) = self.evidence.get(cited) else {
                 let message =
                     format!("it cites entry {cited}, which is neither evidence nor outcome");
                 findings.add(Some(seq), "evidence.not_evidence", message);
+                continue;
+            };
+            if let Some(run) = run.filter(|run| !sessions.is_sealed(run)) {
+                let message = format!("it cites entry {cited} of {run}, which is not sealed");
+                findings.add(Some(seq), "evidence.not_sealed", message);
             }
         }
     }

@@ -278,6 +278,11 @@ impl Sessions {
         receipt.disposition = disposition;
     }
 
+    /// Whether a run has ended.
+    pub(super) fn is_sealed(&self, run: &RunId) -> bool {
+        self.sessions.get(run).is_some_and(|session| session.is_sealed)
+    }
+
     /// Who started the run of an entry.
     pub(super) fn initiator(&self, entry: &Entry) -> Option<&str> {
         self.sessions.get(&entry.session()?)?.initiator.as_deref()

@@ -290,6 +290,15 @@ fn canon_changes_by_change_control_alone() {
     });
     assert_eq!(found, ["evidence.not_evidence"], "what founded the domain is no evidence");
 
+    let found = audit(|house, session| {
+        let receipt = house.receipt(session, "read", &[]);
+        let outcome = house.outcome(session, receipt, "completed").seq();
+        house.change_canon("name = \"second\"\n", "user:cfo", &[outcome]);
+        house.seal(session);
+        house.change_canon("name = \"third\"\n", "user:cfo", &[outcome]);
+    });
+    assert_eq!(found, ["evidence.not_sealed"], "evidence of a run that is not over, and then is");
+
     let found = audit(|house, _| {
         let evidence = house.evidence();
         let id = house.change_canon("name = \"second\"\n", "user:cfo", &[evidence]);

@@ -133,15 +133,29 @@ fn knows_actor(current: Option<&Canon>, who: &Actor) -> anyhow::Result<()> {
     ))
 }
 
-/// Evidence must be an entry of this ledger, and one that can be evidence.
+/// Evidence must be an entry of this ledger, one that can be evidence, and of no run that is open.
 fn knows_evidence(home: &Home, evidence: &[u64]) -> anyhow::Result<()> {
+    let scope = home.scope()?;
     for seq in evidence {
-        let entry = home.scope()?.entry(*seq).map_err(told)?;
-        let kind = entry.map(|entry| entry.kind());
-        if !matches!(kind, Some(Kind::Evidence | Kind::Outcome)) {
+        let entry = scope.entry(*seq).map_err(told)?;
+        let entry = entry.filter(|it| matches!(it.kind(), Kind::Evidence | Kind::Outcome));
+        let entry = entry.ok_or_else(|| {
             let message = format!("entry {seq} is no evidence: name an outcome or evidence entry");
             let listed = "cognitionos ledger list --kind outcome";
-            return Err(Failure::advise(Exit::BadInput, message, listed));
+            Failure::advise(Exit::BadInput, message, listed)
+        })?;
+        let Some(run) = entry.session() else { continue };
+        let session = scope.session(run).map_err(told)?;
+        if session.is_none_or(|session| session.status.is_none()) {
+            let message = format!(
+                "entry {seq} is of {run}, which is not sealed: nobody knows yet what it comes to"
+            );
+            return Err(Failure::coded(
+                Exit::Refused,
+                "evidence.not_sealed",
+                message,
+                home.brings_on(run),
+            ));
         }
     }
     Ok(())

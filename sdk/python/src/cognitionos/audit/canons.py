@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..entry import Entry
 from ..findings import Findings
 from ..values import is_person
+from .sessions import Sessions
 
 
 @dataclass
@@ -24,13 +25,14 @@ class _Proposal:
 class Canons:
     """The versions of canon along a log."""
 
-    def __init__(self, first: int, findings: Findings) -> None:
+    def __init__(self, first: int, sessions: Sessions, findings: Findings) -> None:
         self.not_followed = 0
         self.in_force: dict[str, str] = {}
         """The digest of the version in force, by domain."""
         self._first = first
         self._is_pruned = first > 0
-        self._evidence: set[int] = set()
+        self._evidence: dict[int, str | None] = {}
+        self._sessions = sessions
         self._findings = findings
         self._proposals: dict[str, _Proposal] = {}
 
@@ -49,7 +51,7 @@ class Canons:
 
     def seen(self, entry: Entry) -> None:
         """Take note of something observed or produced, which a proposal can cite."""
-        self._evidence.add(entry.seq)
+        self._evidence[entry.seq] = entry.session
 
     def change(self, entry: Entry) -> None:
         """Check a step of change control."""
@@ -79,13 +81,16 @@ class Canons:
         )
 
     def _check_cited(self, seq: int, evidence: set[int]) -> None:
-        """What a proposal cites must be something observed or produced."""
+        """What a proposal cites must be something observed or produced, in no open run."""
         for cited in sorted(evidence):
             if cited < self._first:
                 self.not_followed += 1
             elif cited < seq and cited not in self._evidence:
                 message = f"it cites entry {cited}, which is neither evidence nor outcome"
                 self._findings.add(seq, "evidence.not_evidence", message)
+            elif (run := self._evidence.get(cited)) and not self._sessions.is_sealed(run):
+                message = f"it cites entry {cited} of {run}, which is not sealed"
+                self._findings.add(seq, "evidence.not_sealed", message)
 
     def _step(self, entry: Entry) -> None:
         """Approval, rejection or promotion."""

@@ -45,7 +45,7 @@ class Audit:
         self.kinds: Counter[str] = Counter()
         self.sessions = Sessions(is_pruned, self.findings)
         self.approvals = Approvals(is_pruned, self.sessions, self.findings)
-        self.canons = Canons(first, self.findings)
+        self.canons = Canons(first, self.sessions, self.findings)
         self.erasures = Erasures(self.findings)
         self._next = first
         self._last: Entry | None = None

@@ -129,6 +129,11 @@ class Sessions:
         session = self._sessions.get(entry.session or "")
         return session.initiator if session else None
 
+    def is_sealed(self, name: str) -> bool:
+        """Whether a run has ended."""
+        session = self._sessions.get(name)
+        return session is not None and session.is_sealed
+
     def is_abandoned(self, receipt: str) -> bool:
         """Whether the effect under a receipt was never begun."""
         known = self._receipts.get(receipt)
