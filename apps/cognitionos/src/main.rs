@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
+use cog_engine::driver::contained;
 
 use crate::cli::{Cli, Command};
 use crate::failure::{Exit, Failure, explain};
@@ -43,7 +44,11 @@ fn main() -> ExitCode {
         Err(error) => return misused(&error),
     };
     let terminal = Terminal::new(&cli.common);
-    let exit = dispatch(&cli, &terminal).unwrap_or_else(|error| {
+    let done = contained(|| dispatch(&cli, &terminal)).unwrap_or_else(|said| {
+        let then = "cognitionos doctor, and tell whoever looks after this program what was said";
+        Err(Failure::internal(terminal::plain(&said), then))
+    });
+    let exit = done.unwrap_or_else(|error| {
         let told = explain(&error, &commanded());
         terminal.fail(&told);
         told.exit

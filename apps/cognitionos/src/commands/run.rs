@@ -493,7 +493,7 @@ fn drive(
     let (mut own, mut parked) = (None, BTreeMap::new());
     loop {
         let mut looks = false;
-        let notices = driver.turn(TURN_MS)?;
+        let notices = driver.turn(TURN_MS).map_err(|why| end::broken(plan.run, why, view))?;
         board.hear(driver, &notices);
         for notice in notices {
             view.show(&notice);
