@@ -39,7 +39,9 @@ impl Client {
         Self { hosts, transport: Transport::default() }
     }
 
-    /// Send a request, follow its redirects where `leads_on` agrees, read the answer.
+    /// Send a request, follow its redirects where `leads_on` agrees, read the answer. A redirect
+    /// that is not followed is the answer itself, where the request acts: the server has it and
+    /// said so, and sending it once more would be doing it twice.
     ///
     /// # Errors
     /// [`Trouble`] when there is no answer. An answer with any status is none.
@@ -69,35 +71,58 @@ impl Client {
         stage: &mut Stage,
     ) -> Result<Reply, Trouble> {
         let mut redirects = Vec::new();
+        let mut answered = None;
         for _ in 0..=REDIRECTS_MAX {
             *stage = if hop.acted { Stage::MayHaveActed } else { Stage::Nothing };
-            let reach = reach(&self.hosts, &hop.url).map_err(|failure| trouble(*stage, failure))?;
+            let reach = match reach(&self.hosts, &hop.url) {
+                Ok(reach) => reach,
+                Err(failure) => return no_further(answered, *stage, failure),
+            };
             let before = *stage;
             if !is_safe(&hop.method) {
                 *stage = Stage::MayHaveActed;
             }
             let sent = self.transport.send(&hop, reach, &exchange.idempotency_key).await;
-            let answer = sent.map_err(|stopped| {
-                let stage = if stopped.sent { *stage } else { before };
-                trouble(stage, stopped.failure)
-            })?;
+            let answer = match sent {
+                Ok(answer) => answer,
+                Err(stopped) if stopped.sent => return Err(trouble(*stage, stopped.failure)),
+                Err(stopped) => return no_further(answered, before, stopped.failure),
+            };
             let status = answer.status().as_u16();
             let Some(location) = location(&answer, status) else {
                 let reply = finish(answer, exchange.bytes_max, *stage).await?;
                 return Ok(Reply { redirects, ..reply });
             };
+            if *stage == Stage::MayHaveActed {
+                let headers = incoming(answer.headers());
+                let (body, redirects) = (Ok(Vec::new()), redirects.clone());
+                answered = Some(Reply { status, headers, body, redirects });
+            }
             // A server that sends the very request on has not done it.
             if matches!(status, 307 | 308) {
                 *stage = before;
             }
-            hop = hop.redirected(status, &location).map_err(|failure| trouble(*stage, failure))?;
+            hop = match hop.redirected(status, &location) {
+                Ok(hop) => hop,
+                Err(failure) => return no_further(answered, *stage, failure),
+            };
             let (method, url) = (hop.method.as_str(), hop.url.as_str());
-            leads_on(method, url, hop.body.is_some())
-                .map_err(|failure| trouble(*stage, failure))?;
+            if let Err(failure) = leads_on(method, url, hop.body.is_some()) {
+                return no_further(answered, *stage, failure);
+            }
             redirects.push(url.to_owned());
         }
         let message = format!("`{}` redirects more than {REDIRECTS_MAX} times", exchange.url);
-        Err(trouble(*stage, failure("http.redirect_refused", message)))
+        no_further(answered, *stage, failure("http.redirect_refused", message))
+    }
+}
+
+/// What comes of a request when it goes no further, and nothing of the next hop was sent. What a
+/// request that acts was answered is its answer then, unless the way there may open again.
+fn no_further(answered: Option<Reply>, stage: Stage, failure: Failure) -> Result<Reply, Trouble> {
+    match answered.filter(|_| !failure.transient) {
+        Some(reply) => Ok(Reply { body: Err(failure), ..reply }),
+        None => Err(trouble(stage, failure)),
     }
 }
 

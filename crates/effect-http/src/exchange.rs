@@ -32,7 +32,8 @@ pub struct Reply {
     pub status: u16,
     /// Some of its headers, in lower case.
     pub headers: BTreeMap<String, String>,
-    /// The body, or why it could not be read although the request had acted.
+    /// The body, or why it could not be read although the request had acted; of a redirect, why it
+    /// was not followed.
     pub body: Result<Vec<u8>, Failure>,
     /// The URLs that redirects led to, in order; the last one answered.
     pub redirects: Vec<String>,
@@ -59,7 +60,8 @@ impl Trouble {
 
 impl Reply {
     /// The output of `http.request`: `{status, headers, text, json?, redirects?}`. When the answer of a
-    /// request that acted could not be read, `text` is empty and `lost` holds the code.
+    /// request that acted could not be read, or led to where it may not go, `text` is empty and `lost`
+    /// holds the code.
     #[must_use]
     pub fn to_value(&self) -> Value {
         let headers = self.headers.iter().map(|(name, text)| (name.as_str(), text.as_str()));

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use cog_base::hosts::{Allowance, Hosts};
 use cog_gate::Failure;
 
+use crate::client::LeadsOn;
 use crate::{Client, Exchange, Reply, Trouble};
 
 use server::{Script, Server};
@@ -36,7 +37,11 @@ fn text(reply: &Reply) -> String {
 
 /// `failed code`, `unknown code`, or the status and text of the answer.
 async fn outcome(client: &Client, exchange: &Exchange) -> String {
-    match client.exchange(exchange, &anywhere).await {
+    outcome_of(client, exchange, &anywhere).await
+}
+
+async fn outcome_of(client: &Client, exchange: &Exchange, leads_on: &LeadsOn<'_>) -> String {
+    match client.exchange(exchange, leads_on).await {
         Ok(reply) => match &reply.body {
             Ok(_) => format!("{} {}", reply.status, text(&reply)),
             Err(failure) => format!("{} without body: {}", reply.status, failure.code),
@@ -224,9 +229,14 @@ async fn what_was_done_stays_done_when_the_way_to_the_result_is_barred() {
     assert_eq!(outcome(&client, &post(server.url("/see"))).await, "200 result");
     assert!(server.requests()[1].starts_with("GET /result "));
     let done = outcome(&client, &post(server.url("/done"))).await;
-    assert_eq!(done, "unknown http.host_not_allowed");
+    assert_eq!(done, "303 without body: http.host_not_allowed");
+    let before = server.requests().len();
     let sent_on = outcome(&client, &post(server.url("/do"))).await;
-    assert_eq!(sent_on, "failed http.host_not_allowed");
+    assert_eq!(sent_on, "307 without body: http.host_not_allowed");
+    assert_eq!(server.requests().len(), before + 1, "it was sent once");
+    // What changes nothing has failed, and may be sent again.
+    let asked = outcome(&client, &get(server.url("/do"))).await;
+    assert_eq!(asked, "failed http.host_not_allowed");
 }
 
 #[tokio::test]
@@ -315,9 +325,11 @@ async fn a_redirect_that_is_not_permitted_is_not_followed() {
     };
     assert_eq!(reach(get(server.url("/away"))).await, "failed http.barred");
     assert_eq!(reach(get(server.url("/in"))).await, "failed http.barred");
-    assert_eq!(reach(post(server.url("/away"))).await, "failed http.barred");
-    // It was done, and what came of it cannot be looked at.
-    assert_eq!(reach(post(server.url("/see"))).await, "unknown http.barred");
+    // The server has the request and answered it: that is what came of it.
+    for (path, status) in [("/away", 307), ("/in", 308), ("/see", 303)] {
+        let found = outcome_of(&client, &post(server.url(path)), &leads_on).await;
+        assert_eq!(found, format!("{status} without body: http.barred"), "{path}");
+    }
     assert_eq!(reach(get(server.url("/fine"))).await, format!("here [{:?}]", server.url("/open")));
     assert!(other.requests().is_empty());
 }

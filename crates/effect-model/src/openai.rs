@@ -138,6 +138,9 @@ impl OpenAi {
 
     fn read(&self, chat: &ModelChat, reply: &Reply) -> Result<Answer, Unanswered> {
         let bytes = reply.body.as_ref().map_err(|lost| {
+            if (300..400).contains(&reply.status) {
+                return unreachable(lost.clone(), false);
+            }
             let failure = failure("model.bad_answer", lost.message.clone(), lost.transient);
             Unanswered { failure, billed: true }
         })?;

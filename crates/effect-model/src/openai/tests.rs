@@ -147,6 +147,14 @@ fn a_status_says_whether_another_try_helps() {
 }
 
 #[test]
+fn a_server_that_sends_us_elsewhere_has_not_answered_and_bills_nothing() {
+    let lost = failure("http.host_not_allowed", "not on the list".into(), false);
+    let reply = Reply { body: Err(lost), ..reply(307, "") };
+    let unanswered = server("https://a.example/v1").read(&chat(false), &reply).unwrap_err();
+    assert_eq!((unanswered.failure.code.as_str(), unanswered.billed), ("model.unreachable", false));
+}
+
+#[test]
 fn a_complaint_is_shown_and_the_key_is_not() {
     let server = server("http://localhost:1/v1");
     let body = r#"{"error":{"message":"model `llama`\nnot found"}}"#;
