@@ -29,6 +29,8 @@ use crate::flip::search::{Known, Search};
 pub const EVALUATIONS_MAX: usize = 256;
 /// Most flips that are reported.
 pub const FLIPS_MAX: usize = 5;
+/// Most texts that are looked for of one part.
+pub(crate) const TEXTS_MAX: usize = 9;
 
 /// Kept back of the evaluations: whether the numbers that were found are edges.
 const BEYOND: usize = 2 * FLIPS_MAX;
@@ -84,6 +86,7 @@ impl Canon {
         drop_covered(&mut flips);
         flips.sort_by_key(Flip::rank);
         keep_nearest(&mut flips);
+        let mut flips = gathered(flips);
         flips.truncate(FLIPS_MAX);
         let cut = search.cut;
         search.grant(BEYOND);
@@ -103,6 +106,17 @@ impl Canon {
 fn keep_nearest(flips: &mut Vec<Flip>) {
     let mut seen = BTreeSet::new();
     flips.retain(|flip| seen.insert(flip.without_numbers()));
+}
+
+/// The flips, those that are the same but for one text as one.
+fn gathered(flips: Vec<Flip>) -> Vec<Flip> {
+    let mut kept: Vec<Flip> = Vec::new();
+    for flip in flips {
+        if !kept.iter_mut().any(|other| other.take_in(&flip)) {
+            kept.push(flip);
+        }
+    }
+    kept
 }
 
 /// Where any other text does, for no more consents, a certain one is no smaller a change.

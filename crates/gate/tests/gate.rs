@@ -25,6 +25,8 @@ mod hosts;
 mod house;
 #[path = "gate/minimal.rs"]
 mod minimal;
+#[path = "gate/named.rs"]
+mod named;
 #[path = "gate/procedure.rs"]
 mod procedure;
 #[path = "gate/records.rs"]

@@ -4,7 +4,11 @@ use std::fmt;
 
 use cog_base::json::{Map, Value};
 
+use crate::flip::TEXTS_MAX;
 use crate::flip::search::Permitted;
+
+/// How many texts are named besides the first where there are more than are looked for.
+const NAMED: usize = 4;
 
 /// A change of one part of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub enum Change {
         from: String,
         /// What it would have to be.
         to: String,
+        /// What would do as well, in place of `to`.
+        or: Vec<String>,
     },
     /// Any text but the present one and others that the policies mention.
     Other {
@@ -108,6 +114,24 @@ impl Flip {
         words.collect()
     }
 
+    /// Takes in another flip, if it is the same but for one text.
+    pub(super) fn take_in(&mut self, other: &Self) -> bool {
+        let shape = |flip: &Self| (flip.changes.len(), flip.besides, flip.approvals.clone());
+        if shape(self) != shape(other) {
+            return false;
+        }
+        let mut different = self.changes.iter_mut().zip(&other.changes).filter(|(a, b)| a != b);
+        let (Some((Change::Text { path, or, .. }, Change::Text { path: same, to, .. })), None) =
+            (different.next(), different.next())
+        else {
+            return false;
+        };
+        if path == same {
+            or.push(to.clone());
+        }
+        path == same
+    }
+
     /// Smallest first: fewest changes, fewest approvals, then by kind, distance and name.
     pub(super) fn rank(&self) -> (usize, usize, u8, u64, String) {
         let kind = self.changes.iter().map(Change::weight).max().unwrap_or(0);
@@ -119,6 +143,10 @@ impl Flip {
 impl Change {
     pub(super) fn number(path: &str, from: i64, to: i64) -> Self {
         Self::Number { path: path.to_owned(), from, to, alone: false }
+    }
+
+    pub(super) fn text(path: &str, from: &str, to: String) -> Self {
+        Self::Text { path: path.to_owned(), from: from.to_owned(), to, or: Vec::new() }
     }
 
     fn weight(&self) -> u8 {
@@ -157,7 +185,16 @@ impl fmt::Display for Change {
                 write!(f, "{path} were {bound}{to} (it is {from})")
             }
             Self::Other { path, from } => write!(f, "{path} were another (it is `{from}`)"),
-            Self::Text { path, from, to } => write!(f, "{path} were `{to}` (it is `{from}`)"),
+            Self::Text { path, from, to, or } if or.is_empty() => {
+                write!(f, "{path} were `{to}` (it is `{from}`)")
+            }
+            Self::Text { path, from, to, or } => {
+                let named = if or.len() < TEXTS_MAX - 1 { or.len() } else { NAMED };
+                let others: Vec<_> = or.iter().take(named).map(String::as_str).collect();
+                let more = if named < or.len() { " or others" } else { "" };
+                let others = others.join("`, `");
+                write!(f, "{path} were one of `{to}`, `{others}`{more} (it is `{from}`)")
+            }
             Self::Truth { path, from } => write!(f, "{path} were {} (it is {from})", !from),
             Self::Resource { kind, from, to } => {
                 write!(f, "it were about {kind} `{to}` (it is about `{from}`)")

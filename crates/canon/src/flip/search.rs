@@ -7,11 +7,11 @@ use cog_base::json::Integer;
 
 use crate::Canon;
 use crate::evaluate::{Evaluation, Judged, Request};
-use crate::flip::FLIPS_MAX;
 use crate::flip::amount::least;
 use crate::flip::change::{Change, Flip};
 use crate::flip::draft::{Draft, Part, attributes};
 use crate::flip::edges::{Edges, Reader};
+use crate::flip::{FLIPS_MAX, TEXTS_MAX};
 use crate::index::Candidate;
 use crate::policies::Side;
 
@@ -219,13 +219,13 @@ impl<'a, 's> Search<'a, 's> {
         Some((change, permitted))
     }
 
-    /// Everything of the request that could be changed, numbers last.
+    /// Everything of the request that could be changed. First what it is about and who asks: that
+    /// decides which policies it meets, and what they read of the rest. Numbers last.
     pub(super) fn parts(&self) -> Vec<Part> {
-        let mut parts = Vec::new();
+        let mut parts = vec![Part::Resource, Part::Principal];
         if let Some(action) = self.canon.actions.get(self.action) {
             attributes(&action.context, &self.draft.context, "", &mut parts);
         }
-        parts.extend([Part::Resource, Part::Principal]);
         let number = |part: &Part| matches!(part, Part::Number { .. });
         parts.sort_by_key(number);
         parts
@@ -259,6 +259,7 @@ impl<'a, 's> Search<'a, 's> {
         if number || of_context && !self.canon.can_help(part, &known.candidates, known) {
             return Vec::new();
         }
+        let most = if matches!(part, Part::Text { .. }) { TEXTS_MAX } else { FLIPS_MAX };
         let (mut found, mut free) = (Vec::new(), 0);
         for change in self.changes(known, part) {
             let canon = self.canon;
@@ -271,7 +272,7 @@ impl<'a, 's> Search<'a, 's> {
             free += usize::from(is_free);
             let any = is_free && matches!(change, Change::Other { .. });
             found.push((change, permitted));
-            if any || free == FLIPS_MAX {
+            if any || free == most {
                 break;
             }
         }
@@ -289,10 +290,9 @@ impl<'a, 's> Search<'a, 's> {
             }
             Part::Text { path, from } => {
                 let texts = self.edges(known, part).mentioned.1;
-                let (path, from) = (path.clone(), from.clone());
                 let any = Change::Other { path: path.clone(), from: from.clone() };
-                let text = |to| Change::Text { path: path.clone(), from: from.clone(), to };
-                let others = texts.into_iter().filter(|other| *other != from).map(text);
+                let text = |to| Change::text(path, from, to);
+                let others = texts.into_iter().filter(|other| other != from).map(text);
                 [any].into_iter().chain(others).collect()
             }
             Part::Truth { path, from } => vec![Change::Truth { path: path.clone(), from: *from }],

@@ -148,7 +148,7 @@ impl Wish {
         changes.push(Change::Other { path: "word".into(), from: word.into() });
         for to in WORDS.iter().filter(|other| **other != word) {
             let (from, to) = (word.to_owned(), (*to).to_owned());
-            changes.push(Change::Text { path: "word".into(), from, to });
+            changes.push(Change::Text { path: "word".into(), from, to, or: Vec::new() });
         }
         let from = self.context["dry"].as_bool().unwrap();
         changes.push(Change::Truth { path: "dry".into(), from });
@@ -269,6 +269,15 @@ fn check(kind: Kind) -> Tally {
 }
 
 fn really_permits(canon: &Canon, wish: &Wish, flip: &Flip, place: &str) {
+    for (which, change) in flip.changes.iter().enumerate() {
+        let Change::Text { path, from, or, .. } = change else { continue };
+        for to in or {
+            let (path, from, to) = (path.clone(), from.clone(), to.clone());
+            let mut as_well = flip.clone();
+            as_well.changes[which] = Change::Text { path, from, to, or: Vec::new() };
+            really_permits(canon, wish, &as_well, place);
+        }
+    }
     let changed = flip.changes.iter().fold(wish.clone(), |wish, change| wish.make(change));
     assert!(changed.permitted(canon), "does not permit: {flip:?}\n{place}");
     let asks = changed.with(|request| canon.evaluate(request).obligations.len());

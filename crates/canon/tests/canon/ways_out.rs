@@ -51,6 +51,33 @@ fn flips_are_said_in_words() {
     .assert_eq(&said(other, TWELVE));
 }
 
+#[test]
+fn texts_of_which_each_would_do_are_named_as_one_way_out() {
+    let known = |names: &str| {
+        format!(
+            "@id(\"a\") permit (principal, action, resource) when {{ context.args has document &&
+               context.args.document has country && [{names}].contains(context.args.document.country) }};"
+        )
+    };
+    expect![
+        "if args.document.country were one of `AT`, `BE`, `CH`, `DE`, `FR`, `IT`, `NL` (it is `KP`)"
+    ]
+    .assert_eq(&said(&known(r#""DE", "AT", "CH", "FR", "IT", "NL", "BE""#), TWELVE));
+    let many: Vec<_> = ('A'..='Z').map(|letter| format!("\"{letter}X\"")).collect();
+    expect![
+        "if args.document.country were one of `AX`, `BX`, `CX`, `DX`, `EX` or others (it is `KP`)"
+    ]
+    .assert_eq(&said(&known(&many.join(", ")), TWELVE));
+    let asked = known(r#""DE", "AT""#)
+        + "@id(\"b\") @approval(\"1 of role:board\") permit (principal, action, resource) when {
+          context.args has document && context.args.document has country &&
+          context.args.document.country == \"DE\" };";
+    expect![[r#"
+        if args.document.country were `AT` (it is `KP`)
+        if args.document.country were `DE` (it is `KP`), with the approval of 1 of role:board"#]]
+    .assert_eq(&said(&asked, TWELVE));
+}
+
 /// Who owes nobody anything pays nobody: only what makes sense is named.
 #[test]
 fn an_amount_below_nothing_is_no_way_out() {

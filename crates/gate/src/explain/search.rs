@@ -101,7 +101,29 @@ impl Search<'_> {
         };
         let found = if found.is_empty() { own } else { found };
         let spared = found.into_iter().map(|turns| self.spare(turns)).collect();
-        smallest(spared)
+        let mut sets = smallest(spared);
+        sets.iter_mut().for_each(|turns| self.vouch(turns));
+        sets
+    }
+
+    /// Drops of the texts that would do as well those that do not, all else considered.
+    fn vouch(&mut self, turns: &mut [Turn]) {
+        for place in 0..turns.len() {
+            let Some(Turn::Request(Change::Text { path, from, or, .. })) = turns.get(place) else {
+                continue;
+            };
+            let (path, from, mut or) = (path.clone(), from.clone(), or.clone());
+            or.retain(|to| {
+                let (path, from, to) = (path.clone(), from.clone(), to.clone());
+                let other = Turn::Request(Change::Text { path, from, to, or: Vec::new() });
+                let mut others = turns.to_vec();
+                others.splice(place..=place, [other]);
+                self.decide(&others).is_some_and(|(_, decision)| decision.failed().is_none())
+            });
+            if let Some(Turn::Request(Change::Text { or: all, .. })) = turns.get_mut(place) {
+                *all = or;
+            }
+        }
     }
 
     /// The sets with a change of the request, if they are smaller than `size`.

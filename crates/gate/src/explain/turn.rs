@@ -43,6 +43,8 @@ pub(super) enum Turn {
     Budget(u64),
     /// The workflow would declare a root.
     Declared { root: String, access: Access },
+    /// A program would run in another root.
+    WorkIn { from: String, to: String },
     /// The path would stay inside the root.
     Inside,
     /// The canon would let a root stand in a folder, or anywhere.
@@ -101,6 +103,9 @@ impl Turn {
         if matches!(self, Self::Environment(_)) {
             return Some("environment");
         }
+        if matches!(self, Self::WorkIn { .. }) {
+            return Some("args.root");
+        }
         let Self::Request(change) = self else { return None };
         match change {
             Change::Number { path, .. }
@@ -121,6 +126,7 @@ impl Turn {
             Self::Budget(_) => CheckName::Budget,
             Self::Environment(_)
             | Self::Declared { .. }
+            | Self::WorkIn { .. }
             | Self::Inside
             | Self::Admitted { .. }
             | Self::NoUser
@@ -158,6 +164,9 @@ impl Turn {
             }
             Self::Declared { root, access } => {
                 format!("the workflow declared the root `{root}` with access: {}", access.word())
+            }
+            Self::WorkIn { from, to } => {
+                format!("it ran in the root `{to}` (it runs in `{from}`)")
             }
             Self::Inside => format!("the path stayed inside the root `{name}`"),
             Self::Admitted { root, folder: Some(folder) } => {
@@ -200,6 +209,7 @@ impl Turn {
             Self::Request(change) => requested(change, intent, canon?),
             Self::Whole { path, to } => intent.changed(path, &(*to).into()),
             Self::Environment(name) => intent.changed("environment", &name.as_str().into()),
+            Self::WorkIn { to, .. } => intent.changed("args.root", &to.as_str().into()),
             Self::Inside => {
                 let path = intent.at("args.path")?.as_text()?;
                 intent.changed("args.path", &inside(path).into())
@@ -284,6 +294,7 @@ impl Turn {
             Self::Request(_)
             | Self::Whole { .. }
             | Self::Environment(_)
+            | Self::WorkIn { .. }
             | Self::Inside
             | Self::NoUser
             | Self::Https => {}

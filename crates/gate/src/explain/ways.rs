@@ -12,6 +12,9 @@ use crate::decision::{
 use crate::intent::Intent;
 use crate::snapshot::Access;
 
+/// Most other roots that are tried for a program.
+const ROOTS_MAX: usize = 8;
+
 /// The turns of which each mends the check or a part of it. For policies there are none here:
 /// the canon looks for those.
 pub(super) fn ways(check: &Check, case: &Case, made: &[Turn], canon: Option<&Canon>) -> Vec<Turn> {
@@ -33,14 +36,14 @@ pub(super) fn ways(check: &Check, case: &Case, made: &[Turn], canon: Option<&Can
             let less = less.filter(|less| made.iter().any(|it| it.is_of_same(less)));
             [Some(more), less].into_iter().flatten().collect()
         }
-        CheckName::Confinement => confinement(check, case, settings),
+        CheckName::Confinement => confinement(check, case, made, settings),
         CheckName::Canon => canon.map(|canon| limits(case, canon)).unwrap_or_default(),
         CheckName::Approval if check.code == "approval.nobody" => {
             let (count, of) = (check.read.number("count"), check.read.texts("of"));
             vec![Turn::People { count: count.unwrap_or(0), of: of.join(" or ") }]
         }
         CheckName::Approval => vec![Turn::Consented],
-        CheckName::Interference => vec![Turn::LeaseEnded],
+        CheckName::Interference => [vec![Turn::LeaseEnded], other_roots(case, made)].concat(),
         CheckName::Envelope => envelope(check, case, settings).into_iter().collect(),
         CheckName::Freshness => vec![Turn::Fresh],
     }
@@ -65,7 +68,12 @@ fn is_for_want_of_a_canon(check: &Check) -> bool {
     }
 }
 
-fn confinement(check: &Check, case: &Case, settings: Option<&Settings>) -> Vec<Turn> {
+fn confinement(
+    check: &Check,
+    case: &Case,
+    made: &[Turn],
+    settings: Option<&Settings>,
+) -> Vec<Turn> {
     let Case { intent, snapshot, .. } = case;
     let text = |path| intent.at(path).and_then(Value::as_text);
     let declared = |root: &str, access| Turn::Declared { root: root.to_owned(), access };
@@ -80,12 +88,13 @@ fn confinement(check: &Check, case: &Case, settings: Option<&Settings>) -> Vec<T
         }
         "path.leaves_root" => vec![Turn::Inside],
         "root.not_writable" => {
-            text("args.root").map(|root| declared(root, Access::Write)).into_iter().collect()
+            let declared = text("args.root").map(|root| declared(root, Access::Write));
+            declared.into_iter().chain(other_roots(case, made)).collect()
         }
         "root.elsewhere" | "root.not_in_canon" => {
             let root = intent.root().unwrap_or_default().to_owned();
             let folder = snapshot.folder.as_ref().map(|folder| folder.path.clone());
-            vec![Turn::Admitted { root, folder }]
+            [vec![Turn::Admitted { root, folder }], other_roots(case, made)].concat()
         }
         "program.not_allowed" | "program.network_not_allowed" => {
             vec![Turn::Program { network: wants_network(intent) }]
@@ -98,6 +107,25 @@ fn confinement(check: &Check, case: &Case, settings: Option<&Settings>) -> Vec<T
         | "host.private_address" => host(intent, settings.map(|settings| &settings.hosts)),
         _ => Vec::new(),
     }
+}
+
+/// The other roots that a program might run in. Of an effect on files the root is what it is
+/// about, and the canon looks for others. Where something was done for the root already, another
+/// makes that spare.
+fn other_roots(case: &Case, made: &[Turn]) -> Vec<Turn> {
+    let Case { intent, snapshot, .. } = case;
+    let of_root = |turn: &Turn| {
+        matches!(turn, Turn::WorkIn { .. } | Turn::Declared { .. } | Turn::Admitted { .. })
+    };
+    if made.iter().any(of_root) {
+        return Vec::new();
+    }
+    let root = intent.at("args.root").and_then(Value::as_text);
+    let Some(root) = root.filter(|_| intent.action() == "process.run") else { return Vec::new() };
+    let writable = snapshot.roots.iter().filter(|(_, access)| **access == Access::Write);
+    let others = writable.map(|(name, _)| name).filter(|name| *name != root);
+    let turn = |to: &String| Turn::WorkIn { from: root.to_owned(), to: to.clone() };
+    others.take(ROOTS_MAX).map(turn).collect()
 }
 
 /// What would let a request go out: another list, or https.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::ApprovalId;
-use cog_base::{Digest, Micros, Timestamp, Value};
+use cog_base::{Digest, Micros, Timestamp};
 use cog_canon::Canon;
 use cog_gate::decision::{Outcome, Verdict, decide};
 use cog_gate::explain::ways_out;
@@ -21,7 +21,7 @@ use crate::house::{CLERK, House, actor, canon_with, effect, noon};
 
 const ROOTS: [&str; 3] = ["payments", "notes", "drafts"];
 const STAGING: &str = "[environments]\nallow = [\"staging\"]\n\n[change]";
-const CENTS: &str = "args.document.amount_cents";
+pub(crate) const CENTS: &str = "args.document.amount_cents";
 pub(crate) const STRANGER: &str = "agent:stranger";
 /// Midnight, outside of the window for programs.
 pub(crate) const NIGHT_MS: u64 = 12 * 60 * 60 * 1_000;
@@ -225,7 +225,7 @@ impl World {
     }
 
     /// The ways out, and how many checks fail.
-    fn ways_out(&self) -> (Vec<String>, usize) {
+    pub(crate) fn ways_out(&self) -> (Vec<String>, usize) {
         let intent = self.intent();
         let (snapshot, canon) = (self.snapshot(&intent), Some(self.lists.canon()));
         let decision = decide(&intent, &snapshot, canon);
@@ -261,6 +261,8 @@ impl World {
         } else if part.starts_with("the workflow declared the root") {
             let access = if part.ends_with("write") { Access::Write } else { Access::Read };
             self.access.insert(quoted(1), access);
+        } else if part.starts_with("it ran in the root") {
+            self.root = quoted(1);
         } else if part.starts_with("the path stayed inside") {
             self.path = self.path.replace("../", "");
         } else if part.starts_with("the canon let the root") {
@@ -366,10 +368,7 @@ impl World {
         add(&|it| it.url = it.url.replace("***@", ""));
         add(&|it| it.program.1 = false);
         add(&|it| it.cost = 0);
-        // Another folder to run a program in is no other resource, and is not tried.
-        if self.action != "process.run" {
-            ROOTS.iter().for_each(|root| add(&|it| it.root = (*root).into()));
-        }
+        ROOTS.iter().for_each(|root| add(&|it| it.root = (*root).into()));
         ["reader", "oracle"].iter().for_each(|model| add(&|it| it.model = (*model).into()));
         (0..10).for_each(|cents| add(&|it| it.cents = cents));
         let root = self.root.clone();
@@ -475,8 +474,8 @@ fn fewest(world: &World) -> Option<usize> {
 }
 
 proptest! {
-    // The worlds are the same each time: of fresh ones, about one in two thousand has a smaller way
-    // out that the search, which is bounded, does not come to.
+    // The worlds are the same each time: the search is bounded, and of many thousands one may have a
+    // smaller way out that it does not come to.
     #![proptest_config(ProptestConfig {
         cases: 96,
         failure_persistence: None,
@@ -550,30 +549,4 @@ pub(crate) fn fine() -> World {
         is_current: true,
         lists: Lists { within: within.into(), ..Lists::default() },
     }
-}
-
-#[test]
-fn one_change_that_mends_several_checks_is_named_alone() {
-    let mut world = World { cents: 3, summed: 5, ..fine() };
-    world.lists.within.insert("payments".into(), vec!["/elsewhere".into()]);
-    world.held.push("payments".into());
-    let (flips, failing) = world.ways_out();
-    assert_eq!(failing, 3, "where the root stands, the limit and the lease");
-    assert_eq!(flips, ["if it were about Root `notes` (it is about `payments`)"]);
-}
-
-#[test]
-fn a_sum_takes_no_negative_amount() {
-    let world = World { cents: -1, ..fine() };
-    let intent = world.intent();
-    let decision = decide(&intent, &world.snapshot(&intent), Some(world.lists.canon()));
-    assert_eq!(decision.failed().unwrap().code, "canon.no_amount");
-    assert_eq!(
-        cog_gate::explain::reason(&decision, &intent),
-        "The policy `pay.small` limits the sum of args.document.amount_cents, and a negative \
-         number such as -1 would make room under the limit."
-    );
-    let expected = ["if args.document.amount_cents were at least 0 (it is -1)"];
-    assert_eq!(world.ways_out().0, expected);
-    assert_eq!(intent.at(CENTS), Some(&Value::from(-1_i64)));
 }
