@@ -390,3 +390,35 @@ fn a_redirect_leads_to_no_host_that_is_not_listed_and_takes_no_consent_along() {
     assert_eq!(led_on(agreed, "GET", "https://b.example/", false), own);
     assert_eq!(led_on(agreed, "GET", "https://a.example/", false), "followed");
 }
+
+#[test]
+fn a_policy_about_a_path_is_not_evaded_by_another_spelling_of_it() {
+    let forbid = r#"@id("not.admin") @reason("Not there.")
+        forbid (principal, action == Action::"http.request", resource)
+        when { context.args.url like "https://a.example/admin*" };"#;
+    let answer = |url: &str| {
+        let canon = canon_with(|path, text| match path {
+            "canon.toml" => text.replace(r#"["api.example.com"]"#, r#"["a.example"]"#),
+            "policies/effects.cedar" => format!("{text}\n{forbid}"),
+            _ => text.to_owned(),
+        });
+        let args = map(&format!(r#"{{"url":"{url}"}}"#));
+        let Ok(effect) = AnyEffect::from_args("http.request", &args) else { return "none".into() };
+        House::with(canon, ample()).answer(CLERK, effect)
+    };
+    for url in [
+        "https://a.example/admin/delete",
+        "https://a.example/./admin/delete",
+        "https://a.example/public/../admin/delete",
+        "https://a.example/public/%2e%2e/admin/delete",
+        "https://a.example/public/.%2E/admin/delete",
+        "https://a.example/%61dmin/delete",
+        "https://a.example/%61%64%6d%69%6E",
+        "https://A.Example:443/admin",
+        "https://a.example:0443/admin#public",
+    ] {
+        assert_eq!(answer(url), "refused canon canon.forbidden", "{url}");
+    }
+    assert_eq!(answer("https://a.example/%%36%31dmin"), "none");
+    assert_eq!(answer("https://a.example/public/admin"), "permitted");
+}

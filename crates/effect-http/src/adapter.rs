@@ -77,6 +77,10 @@ fn exchange(effect: &HttpRequest, receipt: ReceiptId) -> Result<Exchange, Failur
         let message = format!("`{}` does not lead to the host `{}`", effect.url, effect.host);
         return Err(failure("http.bad_url", message));
     }
+    if url.as_str() != effect.url {
+        let message = format!("`{}` was decided on, and `{url}` would be asked for", effect.url);
+        return Err(failure("http.bad_url", message));
+    }
     let mut headers = effect.headers.clone();
     let body = match &effect.body {
         HttpBody::Empty => None,
@@ -144,6 +148,10 @@ mod tests {
         check("https://b.example\\@a.example/", "a.example", "http.bad_url");
         check("http://0x7f.1/", "0x7f.1", "http.bad_url");
         check("http://127.1/", "127.1", "http.bad_url");
+        check("https://a.example", "a.example", "http.bad_url");
+        check("https://a.example/x/../y", "a.example", "http.bad_url");
+        check("https://a.example/%79", "a.example", "http.bad_url");
+        check("https://a.example:443/", "a.example", "http.bad_url");
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use cog_base::hosts::{Allowance, Barred, Hosts, Reach};
 use cog_base::place::{Place, URL_BYTES_MAX};
 use cog_gate::Failure;
+use cog_gate::effect::one_spelling;
 use reqwest::Url;
 
 use crate::exchange::failure;
@@ -63,7 +64,7 @@ pub(crate) fn reach(hosts: &Hosts, url: &Url) -> Result<Reach, Failure> {
     })
 }
 
-/// Read an absolute http or https URL without user, password or fragment.
+/// Read an absolute http or https URL without user or password, in its one spelling.
 pub(crate) fn parse(text: &str) -> Result<Url, Failure> {
     let bad = |remark: &str| {
         let shown: String = text.chars().take(200).collect();
@@ -72,15 +73,16 @@ pub(crate) fn parse(text: &str) -> Result<Url, Failure> {
     if text.len() > URL_BYTES_MAX {
         return Err(bad("is longer than 8,192 bytes"));
     }
-    let mut url = Url::parse(text).map_err(|error| bad(&format!("is not a URL: {error}")))?;
+    let url = Url::parse(text).map_err(|error| bad(&format!("is not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(bad("is neither http nor https"));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(bad("holds a user or password"));
     }
-    url.set_fragment(None);
-    Ok(url)
+    // What was decided on, and what a redirect is decided on, is what is asked for.
+    let spelled = one_spelling(url.as_str()).and_then(|url| Url::parse(&url).ok());
+    spelled.ok_or_else(|| bad("can be read in more than one way"))
 }
 
 /// Where a URL leads that was read in full.

@@ -9,12 +9,14 @@ mod file;
 mod http;
 mod model;
 mod process;
+mod url;
 
 pub use args::BadArgs;
 pub use file::{FileDelete, FileRead, FileWrite, WriteContent, WriteMode};
 pub use http::{HttpBody, HttpRequest};
 pub use model::{Message, ModelChat};
 pub use process::ProcessRun;
+pub use url::one_spelling;
 
 use std::collections::BTreeSet;
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use cog_base::Value;
 use cog_base::bounds::{HTTP_BYTES_MAX, HTTP_TIMEOUT_MS_MAX};
 use cog_base::json::Map;
-use cog_base::place::{Place, without_secrets};
+use cog_base::place::Place;
 
 use super::args::{Args, BadArgs};
+use super::url::one_spelling;
 use super::{Effect, Footprint, Redo, Resource};
 
 /// What a request may take when nothing is said.
@@ -21,8 +22,9 @@ const BYTES: u64 = 1 << 20;
 pub struct HttpRequest {
     /// `GET`, `POST`, …
     pub method: String,
-    /// An absolute `http` or `https` URL. One with a user or password is refused by the gate,
-    /// and they stand in it as `***`, so that no record keeps them.
+    /// An absolute `http` or `https` URL in its one spelling ([`one_spelling`]): what policies see
+    /// is what is sent. One with a user or password is refused by the gate, and they stand in it
+    /// as `***`, so that no record keeps them.
     pub url: String,
     /// The host in the URL, lower case; what policies allow.
     pub host: String,
@@ -54,10 +56,15 @@ impl HttpRequest {
     pub(super) fn from_args(args: &Map) -> Result<Self, BadArgs> {
         let known = ["method", "url", "host", "headers", "body", "json", "timeout_ms", "bytes_max"];
         let args = Args::new(Self::ACTION, &known, args)?;
-        let url = args.text("url")?;
-        let host = Place::of(&url).map(|place| place.host).ok_or_else(|| {
-            args.wrong("url", "an absolute http or https URL of one reading", &url_kind())
-        })?;
+        let wrong = || {
+            args.wrong(
+                "url",
+                "an absolute http or https URL of one reading",
+                &Value::from("another"),
+            )
+        };
+        let url = one_spelling(&args.text("url")?).ok_or_else(wrong)?;
+        let host = Place::of(&url).map(|place| place.host).ok_or_else(wrong)?;
         if let Some(given) = args.get("host").filter(|given| given.as_text() != Some(&host)) {
             return Err(args.wrong("host", "left out, or the host of the URL", given));
         }
@@ -73,7 +80,7 @@ impl HttpRequest {
         Ok(Self {
             method: method.to_ascii_uppercase(),
             host,
-            url: without_secrets(&url),
+            url,
             headers: args.texts("headers")?,
             body,
             timeout_ms: args.number("timeout_ms", TIMEOUT_MS, HTTP_TIMEOUT_MS_MAX)?,
@@ -84,10 +91,6 @@ impl HttpRequest {
     fn is_safe(&self) -> bool {
         matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
-}
-
-fn url_kind() -> Value {
-    Value::from("another")
 }
 
 impl Effect for HttpRequest {
