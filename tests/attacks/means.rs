@@ -1,10 +1,13 @@
 //! Spending twice: budgets, quotas, limits, leases and the blast radius of a run.
 
 use cog_base::{Micros, Value};
+use cog_gate::snapshot::Folder;
 use cog_gate::{AnyEffect, Limits};
 use cog_ledger::Kind;
 
-use crate::house::{CLERK, House, ample, canon_but, canon_with, chat, effect, get, pay, read};
+use crate::house::{
+    CLERK, House, ample, canon, canon_but, canon_with, chat, effect, get, pay, read,
+};
 
 /// The reserve of a question with so many tokens, in the order of the house's prices.
 fn cost_of(tokens: u64) -> u64 {
@@ -147,6 +150,22 @@ fn of_two_that_want_the_same_file_the_second_waits() {
     assert!(house.gate.close(house.origin.session, &settling));
     house.record(draft);
     assert_eq!(house.answer(CLERK, pay("acme", 2)), "permitted");
+}
+
+#[test]
+fn two_names_of_one_folder_do_not_let_two_effects_in() {
+    let stand = [("payments", "/srv/pages"), ("notes", "/srv/pages/notes")];
+    let folder = |(name, path): (&str, &str)| (name.to_owned(), Folder::new(path, "/srv"));
+    let limits = Limits { folders: stand.map(folder).into(), ..ample() };
+    let mut house = House::with(canon(), limits);
+    let write = |root: &str, path: &str| {
+        effect("file.write", &format!(r#"{{"root":"{root}","path":"{path}","text":"x"}}"#))
+    };
+    let _first = house.clear(write("notes", "acme.json"));
+    let held = "waits for file:payments/notes/acme.json";
+    assert_eq!(house.answer(CLERK, read("payments", "notes/acme.json")), held);
+    assert_eq!(house.answer(CLERK, read("payments", ".")), "waits for file:payments");
+    assert_eq!(house.answer(CLERK, read("payments", "acme.json")), "permitted");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use cog_ledger::Kind;
 use crate::active::{Active, State};
 use crate::engine::{Engine, Output, Timer, Turn};
 use crate::fork::own;
-use crate::history::{Armed, Charged, History, Mismatch, Record};
+use crate::history::{Armed, Charged, History, Mismatch, Record, places};
 use crate::replay::replay_run;
 
 /// A run to go on with: its entries, oldest first, behind those of the runs it was forked from.
@@ -57,6 +57,8 @@ impl Engine {
     /// have been under way, and nobody may stand in its place before it is known what became of
     /// it. Whoever resumes several runs claims all of them first.
     pub fn claim(&mut self, records: &[Record]) {
+        let body = own(records).first().and_then(|first| first.body.as_ref());
+        let folders = body.map(places).unwrap_or_default();
         let of = |kind| own(records).iter().filter(move |it| it.entry.kind() == kind);
         let settled: BTreeSet<_> = of(Kind::Outcome).filter_map(|it| it.entry.id()).collect();
         let is_open = |it: &&Record| it.entry.id().is_some_and(|id| !settled.contains(id));
@@ -65,7 +67,7 @@ impl Engine {
             let intent = record.body.as_ref().and_then(|body| read_record(body).ok());
             let effect = intent.and_then(|(intent, _)| effect_of(&intent));
             if let (Some(id), Some(effect)) = (id, effect) {
-                self.gate.claim(id, effect.footprint());
+                self.gate.claim(id, &effect.footprint(), &folders);
             }
         }
     }

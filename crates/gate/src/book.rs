@@ -198,6 +198,12 @@ impl Book {
         self.each(Some(session), |account| account.give_back(receipt));
     }
 
+    /// Where the roots of a session stand.
+    pub(crate) fn stands<'a>(&'a self, session: RunId) -> impl Fn(&str) -> Option<&'a str> + 'a {
+        let account = self.accounts.get(&session);
+        move |root| account?.folder(root).map(|folder| folder.path.as_str())
+    }
+
     pub(crate) fn account(&self, session: RunId) -> Option<&Account> {
         self.accounts.get(&session)
     }

@@ -3,6 +3,8 @@
 //! It is pure. Whoever drives it appends its drafts to the ledger and hands back the
 //! durable entries; the adapters perform what it clears.
 
+use std::collections::BTreeMap;
+
 use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId};
 use cog_base::json::{Canonical, Map, Object};
@@ -147,7 +149,7 @@ impl Gate {
             roots: account.map(|it| it.roots().clone()).unwrap_or_default(),
             folder: account.zip(intent.root()).and_then(|(it, root)| it.folder(root)).cloned(),
             approvals: self.approvals.for_intent(intent.digest()),
-            conflicts: self.leases.conflicts(footprint),
+            conflicts: self.leases.conflicts(footprint, &self.book.stands(origin.session)),
             spread: account
                 .map(|_| self.book.spread(origin.session, footprint))
                 .unwrap_or_default(),
@@ -231,7 +233,8 @@ impl Gate {
             scope: case.scope(),
         };
         self.charge(receipt, &case.intent, &case.footprint, decision, case.world.canon());
-        self.leases.hold(receipt, case.footprint);
+        let session = case.intent.origin().session;
+        self.leases.hold(receipt, &case.footprint, &self.book.stands(session));
         self.receipts.issue(receipt);
         self.approvals.spend(&decision.terms.approvals, receipt);
         Ok(Answer::Permitted(Box::new(Pending::new(question.effect, pass))))
@@ -367,9 +370,16 @@ impl Gate {
         Ok(cleared)
     }
 
-    /// Hold what a receipt of an earlier life touches, before its run goes on.
-    pub fn claim(&mut self, receipt: ReceiptId, footprint: Footprint) {
-        self.leases.hold(receipt, footprint);
+    /// Hold what a receipt of an earlier life touches, before its run goes on. `folders` says
+    /// where the roots of that run stand.
+    pub fn claim(
+        &mut self,
+        receipt: ReceiptId,
+        footprint: &Footprint,
+        folders: &BTreeMap<String, String>,
+    ) {
+        let stands = |root: &str| folders.get(root).map(String::as_str);
+        self.leases.hold(receipt, footprint, &stands);
     }
 
     /// A finished effect whose outcome is on its way into the ledger: its lease ends and its
@@ -391,7 +401,8 @@ impl Gate {
         canon: Option<&Canon>,
     ) {
         self.charge(receipt, intent, footprint, decision, canon);
-        self.leases.hold(receipt, footprint.clone());
+        let session = intent.origin().session;
+        self.leases.hold(receipt, footprint, &self.book.stands(session));
     }
 
     /// Count an earlier outcome of an open session again, after a restart. What an abandoned
