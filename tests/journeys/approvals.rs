@@ -38,6 +38,22 @@ fn only_who_may_can_approve_and_only_once() {
 }
 
 #[test]
+fn a_flag_that_says_nothing_of_what_is_done_ends_no_run() {
+    let (folder, run, _) = waiting("spare");
+    let entries = folder.entries("session.sealed").len();
+    for (command, flag) in [
+        (&["run", "--resume", &run, "--reason", "after the audit"][..], "--reason"),
+        (&["run", "workflow.yaml", "--reason", "after the audit"], "--reason"),
+        (&["run", "--resume", &run, "--environment", "staging"], "--environment"),
+        (&["run", "--fork", &run, "--from", "list", "--reason", "x"], "--reason"),
+    ] {
+        folder.cog(command).ends(2).says(&[flag, "says nothing of a run that"]);
+    }
+    assert_eq!(folder.entries("session.sealed").len(), entries);
+    folder.cog(&["run", "--resume", &run]).ends(8);
+}
+
+#[test]
 fn a_rejection_is_a_denial_with_its_reason() {
     let (folder, run, request) = waiting("reject");
     folder
