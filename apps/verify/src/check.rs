@@ -86,7 +86,7 @@ pub fn read_keys(given: &[String]) -> Result<Vec<VerifierKey>, VerifyError> {
             continue;
         }
         let file = read_small(Path::new(text))?;
-        let lines = file.lines().map(str::trim);
+        let lines = file.lines().map(|line| line.trim_matches([' ', '\t', '\r']));
         for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let key = line.parse().map_err(|error| VerifyError::Key(format!("{text}: {error}")))?;
             keys.push(key);

@@ -139,6 +139,7 @@ class BrokenRules(unittest.TestCase):
             manifest.replace(b'"from":0', b'"from":1') + b"\n",
             manifest.replace(b'"from":0', b'"from":00') + b"\n",
             manifest.replace(b'"size"', b'"sizes"') + b"\n",
+            manifest.replace(b'"origin"', b'"left_out":null,"origin"') + b"\n",
             canonical([1]) + b"\n",
         ):
             with self.subTest(start[:40]), self.assertRaises(BadInput):

@@ -67,6 +67,12 @@ class Command(unittest.TestCase):
         keys = self._file("log.key", f"# the log\n\n{self.key}\n".encode())
         self.assertEqual(self._run(self.bundle, "--key", keys)[0], 0)
 
+    def test_what_looks_like_a_comment_is_one(self) -> None:
+        for end in ("\u2028", "\x0b", "\x0c", "\x85", "\x1c", "\r"):
+            with self.subTest(end):
+                keys = self._file("log.key", f"# an old key{end}{self.key}{end}\n".encode())
+                self.assertEqual(self._run(self.bundle, "--key", keys)[0], 2)
+
     def test_json(self) -> None:
         code, text = self._run(self.bundle, "--key", self.key, "--json")
         report = json.loads(text)

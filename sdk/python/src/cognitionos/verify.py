@@ -79,7 +79,8 @@ def read_keys(text: str) -> list[VerifierKey]:
     with _open(text) as file:
         data = file.read(KEY_FILE_BYTES_MAX)
     try:
-        lines = [line.strip() for line in data.decode("utf-8").splitlines()]
+        # What ends a line in some editors only, does not begin a key here either.
+        lines = [line.strip(" \t\r") for line in data.decode("utf-8").split("\n")]
     except UnicodeDecodeError:
         raise BadInput(f"the key file `{text}` is not text") from None
     keys = [_key(line) for line in lines if line and not line.startswith("#")]

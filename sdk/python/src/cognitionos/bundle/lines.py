@@ -66,9 +66,11 @@ class Manifest:
             "bodies": is_count(members.get("bodies")),
             "canons": is_count(members.get("canons")),
         }
+        # Absent is one spelling of nothing, and null is none.
+        has_left_out = "left_out" in members
         left_out = members.pop("left_out", None)
         is_right = members.keys() == shapes.keys() and all(shapes.values())
-        is_right &= left_out is None or _is_left_out(left_out)
+        is_right &= not has_left_out or _is_left_out(left_out)
         if not is_right or root is None or not _adds_up(members):
             raise BadInput(f"this is not a bundle: its first line is no manifest of {FORMAT}")
         return cls(
