@@ -15,7 +15,6 @@ pub mod id;
 pub mod json;
 pub mod money;
 pub mod place;
-pub mod suggest;
 pub mod time;
 pub mod words;
 

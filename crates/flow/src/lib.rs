@@ -38,6 +38,7 @@ mod parse;
 mod path;
 mod run;
 mod source;
+mod suggest;
 mod template;
 mod tree;
 

@@ -17,8 +17,6 @@
 mod asking;
 #[path = "node/changing.rs"]
 mod changing;
-#[path = "node/panics.rs"]
-mod panics;
 #[path = "node/parking.rs"]
 mod parking;
 #[path = "node/people.rs"]

@@ -1,8 +1,10 @@
 //! "Did you mean": the nearest of the words that would have been right.
 
 /// The word of `known` that is most like `given`, if one is like it at all.
-#[must_use]
-pub fn nearest<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(
+    given: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Option<&'k str> {
     if given.chars().count() > 64 {
         return None;
     }
@@ -18,8 +20,7 @@ pub fn nearest<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Opt
 }
 
 /// The hint that goes with an unknown word: the nearest known one, else all of them.
-#[must_use]
-pub fn hint<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+pub(crate) fn hint<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     let known: Vec<&str> = known.into_iter().collect();
     if let Some(word) = nearest(given, known.iter().copied()) {
         return Some(format!("did you mean `{word}`?"));
@@ -28,8 +29,7 @@ pub fn hint<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option
 }
 
 /// `a`, `b` and so on, at most twelve of them.
-#[must_use]
-pub fn quoted(words: &[&str]) -> String {
+pub(crate) fn quoted(words: &[&str]) -> String {
     let mut list: Vec<String> = words.iter().take(12).map(|word| format!("`{word}`")).collect();
     if words.len() > 12 {
         list.push("…".to_owned());
