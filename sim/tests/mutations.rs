@@ -75,7 +75,8 @@ fn every_change_of_a_history_is_found() {
         }
     }
     let all: u64 = counts.values().map(|(tried, _)| tried).sum();
-    println!("{all} changes of {} kinds: {counts:#?}", counts.len());
+    println!("{counts:#?}");
+    println!("counted: {all} changes of histories, of {} kinds", counts.len());
     assert!(missed.is_empty(), "{} of {all} were not found: {missed:#?}", missed.len());
     let names = CHANGES.iter().map(|(name, _)| *name);
     let never: Vec<_> = names.filter(|name| !counts.contains_key(name)).collect();

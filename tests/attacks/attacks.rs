@@ -46,7 +46,7 @@ fn there_are_more_attacks_than_promised() {
     let not_compiling = compile::MUST_NOT_COMPILE.len();
     let all = at_run_time + not_compiling;
     println!(
-        "attacks: {not_compiling} that must not compile, {at_run_time} at run time \
+        "counted: attacks: {not_compiling} that must not compile, {at_run_time} at run time \
          ({owasp} of them on OWASP's lists), {all} in all"
     );
     assert!(not_compiling >= 14 && all >= 40);

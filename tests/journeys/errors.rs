@@ -41,7 +41,7 @@ fn what_is_given_wrongly_says_what_to_give() {
         (&["run", "w.yaml", "--imput", "a=b"], "'--imput'", "cognitionos run --help"),
         (&["run", "w.yaml", "--environment", "X!"], "named by a-z", "cognitionos run --help"),
         (&["run", "--cancel", RUN], "--reason", "cognitionos run --help"),
-        (&["ledger", "lst"], "'lst'", "cognitionos ledger --help"),
+        (&["ledger", "lst"], "'lst'", "cognitionos ledger list --help"),
         (&["ledger", "list", "--limit", "many"], "'many'", "cognitionos ledger list --help"),
         (&["ledger", "prune", "--reason", "x"], "--before", "cognitionos ledger prune --help"),
         (&["canon", "propose", "canon"], "--as", "cognitionos canon propose --help"),

@@ -150,6 +150,33 @@ fn what_is_no_file_is_refused_and_nobody_waits_for_it() {
     Answer::of(run.output().unwrap()).ends(0);
 }
 
+/// What one command says, another takes: a workflow and a bundle come through a pipe.
+#[test]
+fn a_dash_is_standard_input() {
+    let folder = Folder::example("dash", "01-quickstart");
+    let workflow = folder.read("workflow.yaml");
+    folder.piped(&["run", "-"], &workflow).ends(8).says(&["waiting for approval"]);
+    folder.piped(&["run", "-"], "name: x\nstps: []\n").ends(2).says(&["<stdin>:2:1"]);
+    folder.piped(&["run", "-"], "").ends(2).says(&["<stdin>"]);
+    folder.cog(&["ledger", "export", "-o", "all.cogbundle", "--key", "all.vkey"]).ends(0);
+    let bundle = folder.read("all.cogbundle");
+    let named = folder.cog(&["verify", "all.cogbundle", "--key", "all.vkey"]).ends(0);
+    let report = named.out.replace("all.cogbundle", "<stdin>");
+    for given in ["-", "/dev/stdin"] {
+        let answer = folder.piped(&["verify", given, "--key", "all.vkey"], &bundle).ends(0);
+        assert_eq!(answer.out.replace(given, "<stdin>"), report.replace(given, "<stdin>"));
+        let with = ["verify", "all.cogbundle", "--key", "all.vkey", "--against", given];
+        folder.piped(&with, &bundle).ends(0).says(&["only grew between the two views"]);
+    }
+    assert!(report.contains("recomputed, by canon and record"), "{report}");
+    let proof = folder.cog(&["ledger", "proof", "3"]).ends(0).out;
+    folder.piped(&["verify", "-", "--key", "all.vkey"], &proof).ends(0);
+    for other in ["", "text"] {
+        let answer = folder.piped(&["verify", "-", "--key", "all.vkey"], other).ends(2);
+        answer.says(&["could not check `<stdin>`"]);
+    }
+}
+
 #[test]
 fn a_bad_file_leaves_a_ledger_that_is_there_as_it_was() {
     let folder = Folder::example("bad-file-beside-a-ledger", "02-refusal-and-why");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::program::{Folder, program, workspace};
+use crate::program::{Folder, program, text, workspace};
 
 /// Every command by its words, found from the help itself.
 fn commands(folder: &Folder) -> Vec<Vec<String>> {
@@ -89,13 +89,15 @@ fn every_command_shows_how_it_is_used() {
 fn without_a_command_there_is_help_and_a_typo_gets_a_suggestion() {
     let folder = Folder::new("typos");
     folder.cog(&[]).ends(2).says(&["Usage: ", "Commands:", "Examples:"]);
-    for group in ["approvals", "ledger", "canon"] {
-        let answer = folder.cog(&[group]).ends(2);
-        answer.says(&[&format!("Usage: cognitionos {group}"), "Commands:", "Examples:"]);
-    }
+    let answer = folder.cog(&["database"]).ends(2);
+    answer.says(&["Usage: cognitionos database", "Commands:", "Examples:"]);
     for (typo, suggestion) in [
         (&["rum"][..], "'run'"),
         (&["ledgr", "list"], "'ledger'"),
+        (&["rnu", "w.yaml"], "try: cognitionos run --help"),
+        (&["wyh"], "try: cognitionos why --help"),
+        (&["ledger", "lsit"], "try: cognitionos ledger list --help"),
+        (&["run", "w.yaml", "--input", "a=1", "b=2"], "try: --input b=2; the flag is given once"),
         (&["ledger", "lst"], "'list'"),
         (&["canon", "porpose"], "'propose'"),
         (&["run", "w.yaml", "--imput", "a=b"], "'--input'"),
@@ -105,9 +107,34 @@ fn without_a_command_there_is_help_and_a_typo_gets_a_suggestion() {
     }
 }
 
+/// What is shown in a group comes without naming it, and goes with the flags of the list.
+#[test]
+fn a_group_without_a_command_lists() {
+    let folder = Folder::example("alone", "01-quickstart");
+    folder.cog(&["run", "workflow.yaml"]).ends(8);
+    for (alone, whole) in [
+        (&["approvals"][..], &["approvals", "list"][..]),
+        (&["ledger"], &["ledger", "list"]),
+        (&["canon"], &["canon", "list"]),
+        (&["checkpoint"], &["checkpoint", "list"]),
+        (&["approvals", "--json"], &["approvals", "list", "--json"]),
+        (&["ledger", "--kind", "denial"], &["ledger", "list", "--kind", "denial"]),
+        (&["--quiet", "ledger", "--last=3"], &["--quiet", "ledger", "list", "--last=3"]),
+    ] {
+        let expected = folder.cog(whole).ends(0);
+        assert_eq!(folder.cog(alone).ends(0).out, expected.out, "{alone:?}");
+    }
+    folder.cog(&["ledger", "--help"]).ends(0).says(&["Commands:"]);
+    folder.cog(&["ledger", "--frob"]).ends(2).says(&["--frob"]);
+}
+
 #[test]
 fn completions_know_the_commands() {
     let folder = Folder::new("completions");
+    let json = folder.cog(&["completions", "fish", "--json"]).ends(0).json();
+    let script = folder.cog(&["completions", "fish"]).ends(0).out;
+    assert_eq!(text(&json, &["shell"]), "fish");
+    assert_eq!(text(&json, &["script"]), script);
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = folder.cog(&["completions", shell]).ends(0).out;
         for word in ["approvals", "ledger", "checkpoint", "activate"] {

@@ -41,6 +41,16 @@ fn every_command_speaks_json() {
     for id in ids(&entries).into_iter().chain(["0", &run]) {
         json(&["why", id]).ends(0).json();
     }
+    for id in ids(&entries).into_iter().filter(|id| id.contains('_')) {
+        for command in [&["why"][..], &["ledger", "show"], &["ledger", "proof"]] {
+            let by_uuid = json(&[command, &[&uuid(id)]].concat()).ends(0);
+            assert_eq!(by_uuid.out, json(&[command, &[id]].concat()).ends(0).out);
+        }
+    }
+    for command in [&["why"][..], &["replay"], &["ledger", "list", "--run"], &["run", "--resume"]] {
+        let by_uuid = json(&[command, &[&uuid(&run)]].concat());
+        assert_eq!(by_uuid.out, json(&[command, &[&run]].concat()).out);
+    }
     let why = json(&["why", &request]).ends(0).json();
     let answers = why.get("further").and_then(Value::as_list).unwrap();
     assert_eq!(text(&answers[0], &["kind"]), "approval.granted");
@@ -67,6 +77,16 @@ fn every_command_speaks_json() {
     ] {
         assert_eq!(json(arguments).json().get("error").map(Value::kind), Some("string"));
     }
+}
+
+/// The id as a UUID.
+fn uuid(id: &str) -> String {
+    let letters = id.split_once('_').unwrap().1.bytes();
+    let bits = letters.fold(0, |bits: u128, letter| {
+        (bits << 5) | u128::from(cog_base::id::digit(letter).unwrap())
+    });
+    let hex = format!("{bits:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// One id of each kind.

@@ -101,7 +101,7 @@ fn a_run_that_is_killed_again_and_again_does_everything_once() {
     println!("fresh seed {fresh}");
     let (killed, unsure) = one_run(fresh.into(), ticks);
     println!(
-        "{} kills in {} runs, {} effects of which nobody could tell, programs {}",
+        "counted: {} kills in {} runs, {} effects of which nobody could tell, programs {}",
         kills + killed,
         runs + 1,
         unknown + unsure,

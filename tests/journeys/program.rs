@@ -1,5 +1,6 @@
 //! The program, built once, and a folder to use it in.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -211,6 +212,20 @@ impl Folder {
     }
 
     /// Start a command whose output is read while it goes on.
+    /// Run a command that is given a text through a pipe.
+    pub(crate) fn piped(&self, arguments: &[&str], text: &str) -> Answer {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        let text = text.to_owned();
+        // Who reads no further closes the pipe.
+        let writer = std::thread::spawn(move || drop(pipe.write_all(text.as_bytes())));
+        let answer = Answer::of(child.wait_with_output().unwrap());
+        writer.join().unwrap();
+        answer
+    }
+
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()

@@ -77,6 +77,14 @@ impl Stage {
 
     /// Runs a command to its end, showing what it prints, and counts its tests.
     pub(crate) fn run(self, command: &mut Command) -> anyhow::Result<Tally> {
+        self.run_and_keep(command).map(|(tally, _)| tally)
+    }
+
+    /// The same, and what its tests say that they counted.
+    pub(crate) fn run_and_keep(
+        self,
+        command: &mut Command,
+    ) -> anyhow::Result<(Tally, Vec<String>)> {
         let (reader, writer) = std::io::pipe().context("could not make a pipe")?;
         let both = writer.try_clone().context("could not make a pipe")?;
         let mut child = command
@@ -87,14 +95,19 @@ impl Stage {
         // The command holds our ends of the pipe, and would keep it open.
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         let (mut tally, mut ran) = (Tally::default(), 0);
+        let (mut said, mut kept) = (Said::default(), Vec::new());
         for line in BufReader::new(reader).split(b'\n') {
             let line = line.context("could not read what the command prints")?;
             let line = String::from_utf8_lossy(&line);
-            println!("{line}");
-            tally = tally.and(Tally::of_line(&plain(&line), &mut ran));
+            let bare = plain(&line);
+            if said.is_shown(&bare) {
+                println!("{line}");
+            }
+            kept.extend(bare.strip_prefix(COUNTED).map(str::to_owned));
+            tally = tally.and(Tally::of_line(&bare, &mut ran));
         }
         let success = child.wait().context("could not wait for the command")?.success();
-        Ok(self.end(tally.of_stage(success)))
+        Ok((self.end(tally.of_stage(success)), kept))
     }
 
     /// Reports the stage.
@@ -106,6 +119,28 @@ impl Stage {
         // A closed pipe shows when the next line is printed.
         let _ = std::io::stdout().flush();
         tally
+    }
+}
+
+/// How a line begins in which a test says how much it did: it is shown, and again at the end.
+const COUNTED: &str = "counted: ";
+
+/// What tests that passed printed, which cargo shows after them with `--show-output`: of that,
+/// only what they counted is shown here.
+#[derive(Default)]
+struct Said {
+    is_of_passed: bool,
+}
+
+impl Said {
+    fn is_shown(&mut self, line: &str) -> bool {
+        match line {
+            "successes:" => self.is_of_passed = true,
+            "failures:" => self.is_of_passed = false,
+            line if line.starts_with("test result: ") => self.is_of_passed = false,
+            _ => {}
+        }
+        !self.is_of_passed || line.starts_with(COUNTED)
     }
 }
 
@@ -154,6 +189,30 @@ mod tests {
         check(&["Ran 1 test in 0.4s", "FAILED (failures=1)"], 0, 1);
         check(&["Ran 9 tests in 1s", "FAILED (failures=1, errors=2)"], 6, 3);
         check(&["OK, nothing ran"], 0, 0);
+    }
+
+    #[test]
+    fn of_what_passed_only_what_was_counted_is_shown() {
+        let mut said = Said::default();
+        let lines = [
+            ("test a ... ok", true),
+            ("successes:", false),
+            ("---- a stdout ----", false),
+            ("chatter", false),
+            ("counted: 98 inclusion", true),
+            ("successes:", false),
+            ("    a", false),
+            ("failures:", true),
+            ("---- b stdout ----", true),
+            ("failures:", true),
+            ("test result: FAILED. 1 passed; 1 failed", true),
+            ("successes:", false),
+            ("test result: ok. 1 passed; 0 failed", true),
+            ("   Doc-tests cog_base", true),
+        ];
+        for (line, expected) in lines {
+            assert_eq!(said.is_shown(line), expected, "{line}");
+        }
     }
 
     #[test]

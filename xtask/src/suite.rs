@@ -21,7 +21,8 @@ pub(crate) enum Extent {
     Ci,
 }
 
-/// Runs every stage, also after one failed, and says at the end how many tests passed.
+/// Runs every stage, also after one failed, and says at the end what tests counted and
+/// how many passed.
 pub(crate) fn run(workspace: &Workspace, extent: Extent) -> anyhow::Result<bool> {
     need_component(workspace, "clippy")?;
     need_component(workspace, "fmt")?;
@@ -41,9 +42,11 @@ pub(crate) fn run(workspace: &Workspace, extent: Extent) -> anyhow::Result<bool>
     step("format", &["fmt", "--all", "--check"])?;
     step("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     let (services, started) = Services::start();
-    let mut tests = cargo(workspace, &["test", "--workspace", "--no-fail-fast"]);
+    let tests = ["test", "--workspace", "--no-fail-fast", "--", "--show-output"];
+    let mut tests = cargo(workspace, &tests);
     services.tell(&mut tests);
-    tally = tally.and(started).and(Stage::begin("tests").run(&mut tests)?);
+    let (tested, counted) = Stage::begin("tests").run_and_keep(&mut tests)?;
+    tally = tally.and(started).and(tested);
     drop(services);
     if extent != Extent::Quick {
         let mut doc = cargo(workspace, &["doc", "--workspace", "--no-deps"]);
@@ -55,6 +58,7 @@ pub(crate) fn run(workspace: &Workspace, extent: Extent) -> anyhow::Result<bool>
         let checks = ["deny", "check", "bans", "licenses", "sources"];
         tally = tally.and(Stage::begin("dependencies").run(&mut cargo(workspace, &checks))?);
     }
+    counted.iter().for_each(|line| println!("counted: {line}"));
     println!("{} passed, {} failed", tally.passed, tally.failed);
     Ok(tally.failed == 0)
 }

@@ -70,7 +70,7 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Explain a run, a receipt, a denial, an approval or an outcome in words.
     Why(WhyArgs),
-    /// List and answer requests for approval.
+    /// List and answer requests for approval. Without a command: list.
     #[command(subcommand)]
     #[command(after_help = "\
 Examples:
@@ -89,7 +89,7 @@ Examples:
 Examples:
   cognitionos unpause run_01j… --reason 'the audit is over' --as user:cfo")]
     Unpause(HoldArgs),
-    /// Name places of runs, and go on from them.
+    /// Name places of runs, and go on from them. Without a command: list.
     #[command(subcommand)]
     #[command(after_help = "\
 Examples:
@@ -97,7 +97,7 @@ Examples:
   cognitionos checkpoint list
   cognitionos checkpoint restore run_01j… before-payment --input limit=500")]
     Checkpoint(checkpoints::CheckpointCommand),
-    /// Look at the ledger, prove, verify and export it.
+    /// Look at the ledger, prove, verify and export it. Without a command: list.
     #[command(subcommand)]
     #[command(after_help = "\
 Examples:
@@ -107,7 +107,7 @@ Examples:
     Ledger(LedgerCommand),
     /// Check a bundle that somebody else exported. Needs no data folder and no network.
     Verify(VerifyArgs),
-    /// Check, test and change the canon.
+    /// Check, test and change the canon. Without a command: list.
     #[command(subcommand)]
     #[command(after_help = "\
 Examples:
@@ -155,7 +155,7 @@ Examples:
   cognitionos run --fork run_01j… --from pay --input limit=500
   cognitionos run --cancel run_01j… --reason 'the supplier is gone' --as user:cfo")]
 pub(crate) struct RunArgs {
-    /// The workflow file, YAML or JSON.
+    /// The workflow file, YAML or JSON; `-` is standard input.
     #[arg(required_unless_present_any = ["resume", "cancel", "fork"])]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
@@ -323,9 +323,10 @@ Examples:
 #[command(after_help = "\
 Examples:
   cognitionos verify ledger.cogbundle --key ledger.vkey
-  cognitionos verify ledger.cogbundle --key ledger.vkey --against head.txt")]
+  cognitionos verify ledger.cogbundle --key ledger.vkey --against head.txt
+  cognitionos verify - --key ledger.vkey < ledger.cogbundle")]
 pub(crate) struct VerifyArgs {
-    /// The bundle.
+    /// The bundle; `-` is standard input.
     pub(crate) bundle: PathBuf,
     /// The public key of the ledger: a file, or the key line itself.
     #[arg(long, required = true)]

@@ -44,6 +44,9 @@ impl Exit {
     }
 }
 
+/// The code of what is wrong with the program itself.
+const INTERNAL: &str = "internal";
+
 /// An error that a person can act on.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -83,6 +86,12 @@ impl Failure {
     ) -> anyhow::Error {
         let advice = Some(advice.to_string());
         Self { exit, code: None, message: message.to_string(), advice, places }.into()
+    }
+
+    /// The same for what is wrong with the program itself.
+    pub(crate) fn internal(said: impl fmt::Display, then: impl fmt::Display) -> anyhow::Error {
+        let message = format!("internal error: {said}");
+        Self::coded(Exit::Failed, INTERNAL, message, then)
     }
 
     /// The same for what has a code.

@@ -1,11 +1,9 @@
 //! What is given on the command line, read; or told what to write in its place.
 
-use std::fmt::Display;
 use std::io::Read as _;
 use std::path::Path;
-use std::str::FromStr;
 
-use cog_base::id::RunId;
+use cog_base::id::{Given, RunId};
 use cog_gate::Actor;
 
 use verify::open_file;
@@ -24,13 +22,12 @@ pub(crate) fn actor(text: &str) -> anyhow::Result<Actor> {
     })
 }
 
-/// An id, of which there is a list by the command `listed`.
+/// An id, in its own form or as a UUID, of which there is a list by the command `listed`.
 pub(crate) fn id<T>(text: &str, listed: &str) -> anyhow::Result<T>
 where
-    T: FromStr,
-    T::Err: Display,
+    T: Given,
 {
-    text.parse().map_err(|error| {
+    T::given(text).map_err(|error| {
         let whole = if is_cut(text) { "; ids are given whole" } else { "" };
         Failure::advise(Exit::BadInput, format!("{error}{whole}"), listed)
     })
@@ -39,6 +36,11 @@ where
 /// A run.
 pub(crate) fn run(text: &str) -> anyhow::Result<RunId> {
     id(text, RUNS)
+}
+
+/// What a file is called that `-` or a path names: `-` is standard input.
+pub(crate) fn name(file: &Path) -> String {
+    if file == Path::new("-") { "<stdin>".to_owned() } else { file.display().to_string() }
 }
 
 /// The bytes of a file, and of nothing that only looks like one.

@@ -11,6 +11,7 @@ mod given;
 mod hands;
 mod home;
 mod kit;
+mod misuse;
 mod models;
 mod recheck;
 mod shared;
@@ -20,11 +21,13 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
+use clap::CommandFactory as _;
+use cog_base::Value;
+use cog_engine::driver::contained;
 
 use crate::cli::{Cli, Command};
 use crate::failure::{Exit, Failure, explain};
+use crate::misuse::{commanded, misused, parsed};
 use crate::terminal::Terminal;
 
 /// What the engine allocates, the committer frees: an allocator that is good at that saves CPU
@@ -40,10 +43,17 @@ fn main() -> ExitCode {
     }
     let cli = match parsed() {
         Ok(cli) => cli,
-        Err(error) => return misused(&error),
+        Err(error) => {
+            let (terminal, exit) = misused(&error);
+            return ended(&terminal, exit);
+        }
     };
     let terminal = Terminal::new(&cli.common);
-    let exit = dispatch(&cli, &terminal).unwrap_or_else(|error| {
+    let done = contained(|| dispatch(&cli, &terminal)).unwrap_or_else(|said| {
+        let then = "cognitionos doctor, and tell whoever looks after this program what was said";
+        Err(Failure::internal(terminal::plain(&said), then))
+    });
+    let exit = done.unwrap_or_else(|error| {
         let told = explain(&error, &commanded());
         terminal.fail(&told);
         told.exit
@@ -60,68 +70,6 @@ fn ended(terminal: &Terminal, exit: Exit) -> ExitCode {
         }
         None => ExitCode::from(exit as u8),
     }
-}
-
-/// What was said, in words that keep to `--no-color` too when they are wrong or ask for help.
-fn parsed() -> Result<Cli, clap::Error> {
-    let plain = system::arguments().any(|argument| argument == "--no-color");
-    let colour = if plain { ColorChoice::Never } else { ColorChoice::Auto };
-    let matches = Cli::command().color(colour).try_get_matches()?;
-    Cli::from_arg_matches(&matches)
-}
-
-/// The command that was given, and its words: `cognitionos ledger list`.
-fn meant() -> (clap::Command, String) {
-    let mut command = Cli::command();
-    command.build();
-    let mut words = command.get_name().to_owned();
-    for word in system::arguments().skip(1) {
-        if let Some(inner) = command.find_subcommand(&word) {
-            command = inner.clone();
-            words = format!("{words} {}", command.get_name());
-        }
-    }
-    (command, words)
-}
-
-/// The words of the command that was given.
-fn commanded() -> String {
-    meant().1
-}
-
-/// What was said is not a command; or it asks for help, which is one.
-fn misused(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        return match error.print() {
-            Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
-                Terminal::for_words().complain(&format!("error: could not write: {why}"));
-                ExitCode::from(Exit::Failed as u8)
-            }
-            _ => ended(&Terminal::for_words(), Exit::Done),
-        };
-    }
-    let words = Terminal::for_words();
-    let asks_menu = matches!(
-        error.kind(),
-        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    );
-    let text = error.to_string();
-    let said = text.split("\n\nFor more information").next().unwrap_or_default();
-    let said = said.strip_prefix("error: ").unwrap_or(said);
-    // What a variable of the environment says need not be said again.
-    let data = system::arguments().any(|it| it == "--data" || it.starts_with("--data="));
-    let said = if data { said.to_owned() } else { said.replace(" --data <DIR>", "") };
-    if system::arguments().any(|argument| argument == "--json") {
-        let first = said.split("\n\n").next().unwrap_or_default().trim();
-        Terminal::for_json().fail(&explain(&Failure::told(Exit::BadInput, first), &commanded()));
-    } else if asks_menu {
-        // A variable of the environment that is set does not make it another question.
-        words.complain(&meant().0.render_help().to_string());
-    } else {
-        // What clap says in several lines is its own text, and is not set in as ours.
-        words.complain(&format!("error: {}\n\n  try: {} --help", said.trim_end(), commanded()));
-    }
-    ended(&words, Exit::BadInput)
 }
 
 fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -145,8 +93,24 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "cognitionos", &mut script);
-            terminal.raw(&script)?;
+            printed(&[("shell", &shell.to_string())], "script", &script, terminal)?;
             Ok(Exit::Done)
         }
     }
+}
+
+/// A file for somebody else to read: as it is, or with `--json` as the member `name`.
+fn printed(
+    about: &[(&str, &str)],
+    name: &str,
+    file: &[u8],
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    if !terminal.json {
+        return Ok(terminal.raw(file)?);
+    }
+    let text = String::from_utf8_lossy(file).into_owned();
+    let about = about.iter().map(|(name, value)| (*name, Value::from(*value)));
+    terminal.emit(&Value::map(about.chain([(name, text.into())])));
+    Ok(())
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cog_base::Entropy as _;
 use cog_base::cipher::Key;
-use cog_base::id::TenantId;
+use cog_base::id::{Given as _, TenantId};
 use cog_store::StoreError;
 use cog_store_postgres::{Options, PostgresStore};
 use verify::open_file;
@@ -78,7 +78,7 @@ pub(crate) fn whose(at: &At) -> anyhow::Result<Option<TenantId>> {
 
 /// The tenant that an argument names.
 pub(crate) fn tenant(text: &str) -> anyhow::Result<TenantId> {
-    text.parse().map_err(|error| {
+    TenantId::given(text).map_err(|error| {
         Failure::advise(Exit::BadInput, error, "cognitionos database new-tenant makes an id")
     })
 }

@@ -65,6 +65,11 @@ pub(crate) fn arguments() -> impl Iterator<Item = String> {
     std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())
 }
 
+/// The same as they were given.
+pub(crate) fn words() -> Vec<std::ffi::OsString> {
+    std::env::args_os().collect()
+}
+
 /// The program itself.
 pub(crate) fn program() -> std::io::Result<std::path::PathBuf> {
     std::env::current_exe()

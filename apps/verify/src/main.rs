@@ -17,7 +17,8 @@ Check an exported ledger offline, with nothing but the key you trust.
 
 Usage: cognitionos-verify BUNDLE --key KEY [--key KEY ...] [--against FILE] [--json]
 
-  BUNDLE          the exported file (.cogbundle), or what `ledger proof` printed
+  BUNDLE          the exported file (.cogbundle), or what `ledger proof` printed;
+                  `-` is standard input
   --key KEY       a verifier key (name+id+base64), or a file with such lines. Get it from
                   the operator by another way than the bundle
   --against FILE  a checkpoint, or another bundle of the same log: the longer of the two
@@ -78,7 +79,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String>
             "--key" => request.keys.push(value()?),
             "--against" => request.against = Some(value()?.into()),
             "--json" if inline.is_none() => request.json = true,
-            unknown if unknown.starts_with('-') => {
+            unknown if unknown.starts_with('-') && unknown != "-" => {
                 return Err(format!("unknown option `{argument}`"));
             }
             _ if bundle.is_none() => bundle = Some(argument.into()),

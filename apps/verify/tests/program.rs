@@ -8,7 +8,7 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::TenantId;
@@ -125,6 +125,24 @@ fn what_looks_like_a_comment_in_a_file_of_keys_is_one() {
     }
     std::fs::write(&key, format!("# the key\r\n\t{line} \r\n")).unwrap();
     assert_eq!(program(&[&bundle, "--key", &key]).0, 0);
+}
+
+#[test]
+fn a_bundle_comes_through_a_pipe_and_leaves_nothing_behind() {
+    let handout = Handout::new("piped", 5, "test");
+    let (bundle, key) = (handout.file("log.cogbundle"), handout.file("log.key"));
+    let temporary = handout.0.join("temporary");
+    std::fs::create_dir_all(&temporary).unwrap();
+    for given in ["-", "/dev/stdin"] {
+        let mut cat = Command::new("cat").arg(&bundle).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cognitionos-verify"));
+        command.args([given, "--key", &key]).env("TMPDIR", &temporary);
+        let output = command.stdin(cat.stdout.take().unwrap()).output().unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && out.contains("everything checked holds"), "{out}");
+        assert!(cat.wait().unwrap().success());
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    }
 }
 
 #[test]

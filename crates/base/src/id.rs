@@ -10,6 +10,10 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// How many letters follow the prefix.
 const LETTERS: usize = 26;
 
+/// How many letters a UUID has, and in which groups.
+const UUID_LETTERS: usize = 36;
+const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+
 /// A text that is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not an id like `{prefix}_01j…` (26 characters after the prefix)")]
@@ -49,6 +53,19 @@ impl Uuid {
     #[must_use]
     pub const fn as_u128(self) -> u128 {
         self.0
+    }
+
+    /// The id that this text spells as a UUID (RFC 9562, section 4): 32 hexadecimal digits of
+    /// either case, in groups of 8, 4, 4, 4 and 12.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut groups = text.split('-').map(str::len);
+        if text.len() != UUID_LETTERS || !GROUPS.iter().all(|len| groups.next() == Some(*len)) {
+            return None;
+        }
+        let mut digits = text.bytes().filter(|byte| *byte != b'-');
+        let digit = |byte: u8| char::from(byte).to_digit(16).map(u128::from);
+        digits.try_fold(0, |bits, byte| Some((bits << 4) | digit(byte)?)).map(Self)
     }
 
     fn parse(prefix: &'static str, text: &str) -> Result<Self, BadId> {
@@ -104,8 +121,23 @@ pub const fn digit(letter: u8) -> Option<u8> {
     }
 }
 
+/// An id of some kind, as somebody gives it.
+pub trait Given: Sized {
+    /// The id that a text names: in its own form, or as a UUID. Only for what people give: on
+    /// record an id has one spelling.
+    ///
+    /// # Errors
+    /// [`BadId`] when it is neither.
+    fn given(text: &str) -> Result<Self, BadId>;
+}
+
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {
+        /// How the ids of each kind with these bits are written.
+        pub fn spellings(uuid: Uuid) -> impl Iterator<Item = String> {
+            [$($prefix),*].into_iter().map(move |prefix| uuid.text(prefix))
+        }
+        $(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Uuid);
@@ -155,6 +187,12 @@ macro_rules! ids {
             }
         }
 
+        impl Given for $name {
+            fn given(text: &str) -> Result<Self, BadId> {
+                Uuid::from_text(text).map_or_else(|| text.parse(), |uuid| Ok(Self(uuid)))
+            }
+        }
+
         impl<F> From<$name> for Json<F> {
             fn from(id: $name) -> Self {
                 Self::Text(id.0.text($prefix))
@@ -199,6 +237,29 @@ ids! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_uuid_is_an_id_where_somebody_gives_it_and_not_on_record() {
+        let text = "019a0f3e-7b1c-7d2a-9f00-0123456789ab";
+        let run = RunId::given(text).unwrap();
+        assert_eq!(run.uuid().as_u128(), 0x019a_0f3e_7b1c_7d2a_9f00_0123_4567_89ab);
+        assert_eq!(RunId::given(&text.to_uppercase()), Ok(run));
+        assert_eq!(RunId::given(&run.to_string()), Ok(run));
+        assert!(spellings(run.uuid()).any(|spelling| spelling == run.to_string()));
+        assert!(text.parse::<RunId>().is_err());
+        for other in [
+            "",
+            "019a0f3e7b1c7d2a9f000123456789ab",
+            "019a0f3e-7b1c-7d2a-9f00-0123456789ag",
+            "019a0f3e-7b1c7-d2a-9f00-0123456789ab",
+            "019a0f3e-7b1c-7d2a-9f00-0123456789ab-",
+            "{19a0f3e-7b1c-7d2a-9f00-0123456789ab",
+            "+19a0f3e-7b1c-7d2a-9f00-0123456789ab",
+            "\u{e9}9a0f3e-7b1c-7d2a-9f00-0123456789a",
+        ] {
+            assert!(RunId::given(other).is_err(), "{other}");
+        }
+    }
 
     #[test]
     fn every_letter_has_its_value_and_no_other_has_one() {

@@ -1,5 +1,7 @@
 //! Drives an engine with real threads: one takes inputs in turn, others commit and perform.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -96,6 +98,33 @@ impl std::fmt::Debug for Inbox {
     }
 }
 
+/// Why an engine does nothing more. What it appended is in the ledger, and another engine goes on
+/// from there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// The source of randomness failed.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+    /// Something of ours panicked: the engine, the gate, the canon, or the hands that it was given.
+    /// Nobody knows in which state that left them.
+    #[error("internal error: {0}")]
+    Panicked(String),
+}
+
+/// Do something, and give what it panicked with as a text.
+///
+/// # Errors
+/// What was said when it panicked.
+pub fn contained<T>(act: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(act)).map_err(|said| said_of(said.as_ref()))
+}
+
+fn said_of(said: &(dyn Any + Send)) -> String {
+    let text = said.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| said.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "it panicked without a word".to_owned())
+}
+
 /// A run that left memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dormant {
@@ -116,6 +145,8 @@ pub struct Driver {
     timers: Timers,
     /// What this turn appends and has not handed over yet, in order.
     appends: Vec<Append>,
+    /// What the engine panicked with: it is not asked again.
+    panicked: Option<String>,
 }
 
 impl Driver {
@@ -129,7 +160,8 @@ impl Driver {
     ) -> Self {
         let (sender, inputs) = channel();
         let (inbox, timers) = (Inbox::of(sender), Timers::default());
-        Self { engine, inputs, inbox, ledger, hands, clock, timers, appends: Vec::new() }
+        let (appends, panicked) = (Vec::new(), None);
+        Self { engine, inputs, inbox, ledger, hands, clock, timers, appends, panicked }
     }
 
     /// Call `wake` after each input that is sent from now on: for a thread that drives many
@@ -164,15 +196,17 @@ impl Driver {
     /// Wait for something to happen, at most `wait_ms`, and do what it leads to.
     ///
     /// # Errors
-    /// [`NoEntropy`] when the source of randomness failed; nothing goes on then.
-    pub fn turn(&mut self, wait_ms: u64) -> Result<Vec<Notice>, NoEntropy> {
+    /// [`Broken`] when nothing goes on with this engine. It never panics.
+    pub fn turn(&mut self, wait_ms: u64) -> Result<Vec<Notice>, Broken> {
         let mut notices = Vec::new();
-        let wait = Duration::from_millis(self.nap_ms().min(wait_ms));
-        match self.inputs.recv_timeout(wait) {
-            Ok(input) => self.take(input, &mut notices)?,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-        }
-        self.sweep(&mut notices)?;
+        self.whole(|driver| {
+            let wait = Duration::from_millis(driver.nap_ms().min(wait_ms));
+            match driver.inputs.recv_timeout(wait) {
+                Ok(input) => driver.take(input, &mut notices)?,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+            driver.sweep_on(&mut notices)
+        })?;
         Ok(notices)
     }
 
@@ -180,8 +214,31 @@ impl Driver {
     /// should be called again.
     ///
     /// # Errors
-    /// [`NoEntropy`] when the source of randomness failed; nothing goes on then.
-    pub fn sweep(&mut self, notices: &mut Vec<Notice>) -> Result<bool, NoEntropy> {
+    /// [`Broken`] when nothing goes on with this engine. It never panics.
+    pub fn sweep(&mut self, notices: &mut Vec<Notice>) -> Result<bool, Broken> {
+        self.whole(|driver| driver.sweep_on(notices))
+    }
+
+    /// Act, and keep what panics inside. What was not handed over by then is never appended: of an
+    /// engine in the middle of something nothing may reach the ledger.
+    fn whole<T>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<T, NoEntropy>,
+    ) -> Result<T, Broken> {
+        if let Some(said) = &self.panicked {
+            return Err(Broken::Panicked(said.clone()));
+        }
+        match contained(|| act(self)) {
+            Ok(done) => Ok(done?),
+            Err(said) => {
+                self.appends.clear();
+                self.panicked = Some(said.clone());
+                Err(Broken::Panicked(said))
+            }
+        }
+    }
+
+    fn sweep_on(&mut self, notices: &mut Vec<Notice>) -> Result<bool, NoEntropy> {
         let mut taken = 1;
         while taken < INPUTS_PER_TURN_MAX {
             let Ok(input) = self.inputs.try_recv() else { break };

@@ -5,7 +5,7 @@ use cog_base::bounds;
 use cog_base::json::Map;
 use cog_base::place::Place;
 
-use crate::suggest;
+use cog_base::suggest;
 
 /// An effect of the closed catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -12,7 +12,7 @@ use crate::effect::describe;
 use crate::input::is_of_kind;
 use crate::limits::{MAX_FAMILY, MAX_FAMILY_DEPTH};
 use crate::parse::parse;
-use crate::suggest;
+use cog_base::suggest;
 
 /// What a digest of a workflow with those that it runs is made in.
 const CONTEXT: &str = "cognitionos/family/v1";

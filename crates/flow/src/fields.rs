@@ -4,8 +4,8 @@ use cog_base::Value;
 
 use crate::diagnostic::Reports;
 use crate::path::is_id;
-use crate::suggest;
 use crate::tree::{Key, Kind, Node};
+use cog_base::suggest;
 
 /// An object of the file whose keys are known to be right.
 pub(crate) struct Fields<'n> {

@@ -9,7 +9,7 @@ use crate::definition::{BoundRoot, Flow, InputKind, InputSpec};
 use crate::diagnostic::{self, Diagnostic, Diagnostics};
 use crate::expr::{Bindings, StepFacts, weight};
 use crate::limits::MAX_INPUT_BYTES;
-use crate::suggest;
+use cog_base::suggest;
 
 /// Whether a value may be that of an input of this kind.
 pub(crate) fn is_of_kind(kind: InputKind, value: &Value) -> bool {

@@ -38,7 +38,6 @@ mod parse;
 mod path;
 mod run;
 mod source;
-mod suggest;
 mod template;
 mod tree;
 

@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use cog_base::Timestamp;
 use cog_base::id::{MailId, RunId, TenantId};
 use cog_engine::Dormant;
+use cog_engine::driver::contained;
 use cog_gate::change::ChangeControl;
 use cog_store::{Claim, Parked, StoreError};
 
@@ -58,6 +59,24 @@ pub(crate) enum Paper {
     /// Some time has passed.
     Beat,
     Quit,
+}
+
+impl Paper {
+    /// Whom it is about; nobody when it is about all.
+    fn tenant(&self) -> Option<TenantId> {
+        match self {
+            Self::Open(claim, _) => Some(claim.tenant),
+            Self::Mail(tenant, _)
+            | Self::TakenIn { tenant, .. }
+            | Self::Room(tenant)
+            | Self::Dormant(tenant, _)
+            | Self::Back(tenant, _)
+            | Self::Drain(tenant)
+            | Self::Close(tenant)
+            | Self::Gone(tenant) => Some(*tenant),
+            Self::Beat | Self::Quit => None,
+        }
+    }
 }
 
 /// A tenant that is open.
@@ -121,47 +140,70 @@ impl Desk {
 
     pub(crate) fn run(mut self) {
         while let Ok(paper) = self.papers.recv() {
-            match paper {
-                Paper::Open(claim, lease) => self.open(claim, lease),
-                Paper::Mail(tenant, calls) => {
-                    if let Some(office) = self.offices.get_mut(&tenant) {
-                        office.calls = calls;
-                        self.look(tenant);
-                    }
-                }
-                Paper::Room(tenant) => self.look(tenant),
-                Paper::TakenIn { tenant, ids, noes } => {
-                    if let Some(office) = self.offices.get_mut(&tenant) {
-                        office.coming.retain(|id| !ids.contains(id));
-                        if office.is_full.load(Ordering::SeqCst) {
-                            self.look(tenant);
-                        }
-                    }
-                    self.settle(tenant, ids, noes);
-                }
-                Paper::Dormant(tenant, left) => self.have_left(tenant, left),
-                Paper::Back(tenant, ids) => {
-                    if let Some(office) = self.offices.get_mut(&tenant) {
-                        ids.iter().for_each(|id| drop(office.in_hand.remove(id)));
-                        self.look(tenant);
-                    }
-                }
-                Paper::Drain(tenant) => {
-                    if let Some(office) = self.offices.get_mut(&tenant) {
-                        office.is_draining = true;
-                    }
-                    self.close(tenant, Order::Drain(tenant));
-                }
-                Paper::Close(tenant) => {
-                    if let Some(office) = self.offices.get(&tenant) {
-                        office.lease.end();
-                    }
-                    self.close(tenant, Order::Drop(tenant));
-                }
-                Paper::Gone(tenant) => self.gone(tenant),
-                Paper::Beat => self.beat(),
-                Paper::Quit => return,
+            match paper.tenant() {
+                Some(tenant) => self.whole(tenant, |desk| desk.take(paper)),
+                None if matches!(paper, Paper::Quit) => return,
+                None => self.take(paper),
             }
+        }
+    }
+
+    /// Act for a tenant. When something panics, its engine goes, and only that.
+    fn whole(&mut self, tenant: TenantId, act: impl FnOnce(&mut Self)) {
+        let Err(why) = contained(|| act(self)) else { return };
+        self.house.tell(Told::Panicked { tenant, why });
+        match self.offices.get(&tenant) {
+            Some(office) => {
+                office.lease.end();
+                let _ = self.lane.send(Order::Drop(tenant));
+            }
+            // It was being opened, or was on its way out. What is under way is waited for.
+            None if self.closing.contains_key(&tenant) => {}
+            None => self.wound_up(tenant),
+        }
+    }
+
+    fn take(&mut self, paper: Paper) {
+        match paper {
+            Paper::Open(claim, lease) => self.open(claim, lease),
+            Paper::Mail(tenant, calls) => {
+                if let Some(office) = self.offices.get_mut(&tenant) {
+                    office.calls = calls;
+                    self.look(tenant);
+                }
+            }
+            Paper::Room(tenant) => self.look(tenant),
+            Paper::TakenIn { tenant, ids, noes } => {
+                if let Some(office) = self.offices.get_mut(&tenant) {
+                    office.coming.retain(|id| !ids.contains(id));
+                    if office.is_full.load(Ordering::SeqCst) {
+                        self.look(tenant);
+                    }
+                }
+                self.settle(tenant, ids, noes);
+            }
+            Paper::Dormant(tenant, left) => self.have_left(tenant, left),
+            Paper::Back(tenant, ids) => {
+                if let Some(office) = self.offices.get_mut(&tenant) {
+                    ids.iter().for_each(|id| drop(office.in_hand.remove(id)));
+                    self.look(tenant);
+                }
+            }
+            Paper::Drain(tenant) => {
+                if let Some(office) = self.offices.get_mut(&tenant) {
+                    office.is_draining = true;
+                }
+                self.close(tenant, Order::Drain(tenant));
+            }
+            Paper::Close(tenant) => {
+                if let Some(office) = self.offices.get(&tenant) {
+                    office.lease.end();
+                }
+                self.close(tenant, Order::Drop(tenant));
+            }
+            Paper::Gone(tenant) => self.gone(tenant),
+            Paper::Beat => self.beat(),
+            Paper::Quit => {}
         }
     }
 
@@ -184,7 +226,10 @@ impl Desk {
         // Whether the end could be read does not matter.
         drop(self.house.committer.head(tenant));
         for run in office.bound {
-            self.house.kit.unbind(tenant, run);
+            // A kit that panics over one run still hears of the others.
+            if let Err(why) = contained(|| self.house.kit.unbind(tenant, run)) {
+                self.house.tell(Told::Panicked { tenant, why });
+            }
         }
         if office.hands.under_way() == 0 {
             self.wound_up(tenant);
@@ -208,14 +253,14 @@ impl Desk {
         }
         for (claim, lease, beats) in std::mem::take(&mut self.unopened).into_values() {
             if beats == 0 {
-                self.open(claim, lease);
+                self.whole(claim.tenant, |desk| desk.open(claim, lease));
             } else {
                 self.unopened.insert(claim.tenant, (claim, lease, beats - 1));
             }
         }
         let tenants: Vec<TenantId> = self.offices.keys().copied().collect();
         for tenant in tenants {
-            self.look_after(tenant);
+            self.whole(tenant, |desk| desk.look_after(tenant));
         }
     }
 

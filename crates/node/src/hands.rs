@@ -1,7 +1,7 @@
 //! The hands of one life of a tenant's engine: they know what is under way, and begin nothing
 //! while the claim is in doubt.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cog_base::id::{ReceiptId, RunId};
@@ -21,6 +21,31 @@ struct Waiting {
 struct Inner {
     hands: Box<dyn Hands>,
     waiting: Vec<Waiting>,
+}
+
+/// Something under way: counted until it is answered, or forgotten.
+struct One {
+    under_way: Arc<AtomicUsize>,
+    counts: AtomicBool,
+}
+
+impl One {
+    fn of(under_way: &Arc<AtomicUsize>) -> Self {
+        under_way.fetch_add(1, Ordering::AcqRel);
+        Self { under_way: Arc::clone(under_way), counts: AtomicBool::new(true) }
+    }
+
+    fn is_over(&self) {
+        if self.counts.swap(false, Ordering::AcqRel) {
+            self.under_way.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        self.is_over();
+    }
 }
 
 /// Hands that count. Clones are the same ones.
@@ -51,9 +76,8 @@ impl Careful {
         }
         for waiting in std::mem::take(&mut inner.waiting) {
             let Waiting { run, cleared, timeout_ms, inbox } = waiting;
-            if self.lease.is_over() {
-                self.under_way.fetch_sub(1, Ordering::AcqRel);
-            } else {
+            // What is dropped here is counted down.
+            if !self.lease.is_over() {
                 inner.hands.perform(run, cleared, timeout_ms, inbox);
             }
         }
@@ -63,12 +87,12 @@ impl Careful {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Count what is about to begin, and count it down before its answer is sent.
+    /// Count what is about to begin, and count it down before its answer is sent, or when nobody
+    /// is left who could send one.
     fn counting(&self, inbox: Inbox) -> Inbox {
-        self.under_way.fetch_add(1, Ordering::AcqRel);
-        let under_way = Arc::clone(&self.under_way);
+        let one = One::of(&self.under_way);
         Inbox::new(move |input| {
-            under_way.fetch_sub(1, Ordering::AcqRel);
+            one.is_over();
             inbox.send(input);
         })
     }

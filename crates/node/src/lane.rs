@@ -10,6 +10,7 @@ use std::time::Duration;
 use cog_base::Timestamp;
 use cog_base::id::{MailId, RunId, TenantId};
 use cog_canon::Canon;
+use cog_engine::driver::{Broken, contained};
 use cog_engine::{Dormant, Driver, Input, Resumption, What};
 use cog_ledger::Entry;
 
@@ -46,6 +47,23 @@ pub(crate) enum Order {
     /// Let the tenant go at once.
     Drop(TenantId),
     Quit,
+}
+
+impl Order {
+    /// Whom it is about; nobody when it is about all.
+    fn tenant(&self) -> Option<TenantId> {
+        match self {
+            Self::Begin(seat, _) => Some(seat.tenant),
+            Self::Resume(tenant, _)
+            | Self::Left(tenant, _)
+            | Self::Ready(tenant)
+            | Self::Deliver(tenant, _)
+            | Self::Canon(tenant, ..)
+            | Self::Drain(tenant)
+            | Self::Drop(tenant) => Some(*tenant),
+            Self::Renewed | Self::Quit => None,
+        }
+    }
 }
 
 /// The engine of a tenant, with what is known of it.
@@ -164,19 +182,19 @@ impl Lane {
         loop {
             match self.orders.recv_timeout(self.nap()) {
                 Ok(Order::Quit) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(order) => self.take(order),
+                Ok(order) => self.follow(order),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             for _ in 1..ORDERS_PER_TURN_MAX {
                 match self.orders.try_recv() {
                     Ok(Order::Quit) => return,
-                    Ok(order) => self.take(order),
+                    Ok(order) => self.follow(order),
                     Err(_) => break,
                 }
             }
             self.ring();
             for tenant in std::mem::take(&mut self.ready) {
-                self.turn(tenant);
+                self.whole(tenant, |lane| lane.turn(tenant));
             }
         }
     }
@@ -199,6 +217,21 @@ impl Lane {
                 seat.due = None;
             }
             self.ready.insert(tenant);
+        }
+    }
+
+    fn follow(&mut self, order: Order) {
+        match order.tenant() {
+            Some(tenant) => self.whole(tenant, |lane| lane.take(order)),
+            None => self.take(order),
+        }
+    }
+
+    /// Act for a tenant. When something panics, its engine goes, and only that.
+    fn whole(&mut self, tenant: TenantId, act: impl FnOnce(&mut Self)) {
+        if let Err(why) = contained(|| act(self)) {
+            self.house.tell(Told::Panicked { tenant, why });
+            self.let_go(tenant);
         }
     }
 
@@ -248,14 +281,8 @@ impl Lane {
                 }
             }
             Order::Renewed => {
-                let soon = self.house.clock.now().plus_ms(ms(self.house.settings.stay));
-                for seat in self.seats.values_mut() {
-                    seat.hands.go_on();
-                    let left = seat.forget_dormant(soon);
-                    if !left.is_empty() {
-                        let _ = self.desk.send(Paper::Dormant(seat.tenant, left));
-                        self.ready.insert(seat.tenant);
-                    }
+                for tenant in self.seats.keys().copied().collect::<Vec<_>>() {
+                    self.whole(tenant, |lane| lane.renewed(tenant));
                 }
             }
             Order::Drain(tenant) => match self.seats.get_mut(&tenant) {
@@ -268,6 +295,17 @@ impl Lane {
             },
             Order::Drop(tenant) => self.let_go(tenant),
             Order::Quit => {}
+        }
+    }
+
+    fn renewed(&mut self, tenant: TenantId) {
+        let soon = self.house.clock.now().plus_ms(ms(self.house.settings.stay));
+        let Some(seat) = self.seats.get_mut(&tenant) else { return };
+        seat.hands.go_on();
+        let left = seat.forget_dormant(soon);
+        if !left.is_empty() {
+            let _ = self.desk.send(Paper::Dormant(tenant, left));
+            self.ready.insert(tenant);
         }
     }
 
@@ -319,7 +357,14 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
     }
     // Without randomness, or with a run that the ledger did not take, a new engine goes on from
     // what the ledger says.
-    let Ok(is_busy) = swept else { return Turned::Over };
+    let is_busy = match swept {
+        Ok(is_busy) => is_busy,
+        Err(Broken::NoEntropy(_)) => return Turned::Over,
+        Err(Broken::Panicked(why)) => {
+            house.tell(Told::Panicked { tenant, why });
+            return Turned::Over;
+        }
+    };
     if is_stopped {
         return Turned::Over;
     }

@@ -10,7 +10,7 @@ use cog_base::id::TenantId;
 use cog_base::{Clock, Digest, Entropy};
 use cog_canon::Canon;
 use cog_engine::Ledger;
-use cog_engine::driver::Reply;
+use cog_engine::driver::{Reply, contained};
 use cog_ledger::{AppendError, Draft, Writer};
 use cog_store::{Committer, Shared, StoreError, Wakeup};
 
@@ -97,7 +97,8 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn tell(&self, told: Told) {
-        (self.tell)(told);
+        // An onlooker that panics has not heard it, and harms nobody.
+        let _ = contained(|| (self.tell)(told));
     }
 
     /// Canons that were loaded. A version is the digest of its files, whoever's it is.

@@ -37,6 +37,14 @@ pub enum Told {
         /// Why.
         why: String,
     },
+    /// Something of ours panicked while it worked for a tenant. Its engine is dropped and the
+    /// tenant given back; nobody else hears of it.
+    Panicked {
+        /// Whose.
+        tenant: TenantId,
+        /// With what.
+        why: String,
+    },
     /// This node does not go on with a run, which stays open.
     Left {
         /// Whose.

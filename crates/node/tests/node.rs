@@ -17,6 +17,8 @@
 mod asking;
 #[path = "node/changing.rs"]
 mod changing;
+#[path = "node/panics.rs"]
+mod panics;
 #[path = "node/parking.rs"]
 mod parking;
 #[path = "node/people.rs"]

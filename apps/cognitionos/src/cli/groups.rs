@@ -45,7 +45,7 @@ pub(crate) struct Because {
 /// What a run begins with, beside its workflow file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Beginning {
-    /// An input of the workflow.
+    /// An input of the workflow. Given once for each.
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub(crate) input: Vec<String>,
     /// The canon folder, which founds a domain that has no canon yet; by default `canon` beside

@@ -59,7 +59,7 @@ Examples:
   cognitionos submit workflow.yaml --tenant ten_01j… --wait
   cognitionos submit workflow.yaml --tenant ten_01j… --key order-1029 --input order=1029")]
 pub(crate) struct SubmitArgs {
-    /// The workflow file, YAML or JSON.
+    /// The workflow file, YAML or JSON; `-` is standard input.
     pub(crate) file: PathBuf,
     /// Whose run it is: an id, such as `database new-tenant` makes.
     #[arg(long, value_name = "TENANT", env = "COGNITIONOS_TENANT")]

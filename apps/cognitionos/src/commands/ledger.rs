@@ -16,9 +16,9 @@ pub(crate) use advice::advice;
 pub(crate) use bundle::public_key;
 
 use cog_base::Value;
-use cog_base::id::RunId;
+use cog_base::id::{Given as _, RunId, Uuid, spellings};
 use cog_ledger::{Entry, Kind};
-use cog_store::{PAGE_MAX, Select};
+use cog_store::{PAGE_MAX, Select, TenantTx};
 
 use crate::cli::nodes::At;
 use crate::cli::{Common, LedgerCommand};
@@ -244,12 +244,14 @@ pub(crate) fn named(home: &Home, id: &str) -> anyhow::Result<Vec<Entry>> {
     let scope = home.scope()?;
     let entries = match id.parse::<u64>() {
         Ok(seq) => scope.entry(seq).map_err(told)?.into_iter().collect(),
-        Err(_) => scope.find(id).map_err(told)?,
+        Err(_) => found(scope.as_ref(), id)?,
     };
     if !entries.is_empty() {
         return Ok(entries);
     }
-    if let Ok(run) = id.parse::<RunId>() {
+    if let Ok(run) = RunId::given(id)
+        && (Uuid::from_text(id).is_none() || home.knows(run).is_ok())
+    {
         home.knows(run)?;
         return Err(Failure::advise(
             Exit::BadInput,
@@ -273,6 +275,16 @@ pub(crate) fn named(home: &Home, id: &str) -> anyhow::Result<Vec<Entry>> {
         format!("there is no entry `{id}` in this ledger{why}"),
         "cognitionos ledger list",
     ))
+}
+
+/// The entries with an id; a UUID is that of any kind.
+fn found(scope: &dyn TenantTx, id: &str) -> anyhow::Result<Vec<Entry>> {
+    let Some(uuid) = Uuid::from_text(id) else { return scope.find(id).map_err(told) };
+    let mut found = Vec::new();
+    for spelling in spellings(uuid) {
+        found.extend(scope.find(&spelling).map_err(told)?);
+    }
+    Ok(found)
 }
 
 /// JSON with a member on each line.

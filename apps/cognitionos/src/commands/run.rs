@@ -8,6 +8,7 @@ mod cancel;
 mod canon;
 mod end;
 pub(crate) mod family;
+mod file;
 pub(crate) mod fork;
 mod nobody;
 mod nodes;
@@ -15,7 +16,6 @@ mod signals;
 mod spare;
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,12 +36,12 @@ use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::{Access, TenantStatus};
 use tokio::runtime::Handle;
-use verify::open_file;
 
 use self::again::Named;
 use self::ask::Desk;
 use self::cancel::Ending;
 pub(crate) use self::cancel::decide as decide_cancel;
+use self::file::{misread, read_workflow};
 use self::signals::Signals;
 use crate::cli::{Beginning, Common, RunArgs};
 use crate::clock;
@@ -60,9 +60,6 @@ use crate::view::{Counts, View};
 
 /// How long one turn waits for something to happen, in milliseconds.
 const TURN_MS: u64 = 250;
-/// The largest workflow file, in bytes.
-const WORKFLOW_BYTES_MAX: u64 = 1 << 20;
-
 /// What to name.
 const NOTHING_NAMED: &str = "name a workflow file, or a run with --resume, --fork or --cancel";
 
@@ -144,7 +141,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     };
     let canon = bound.canon.as_deref();
     if let (Input::Start(start), Some(file)) = (&plan.input, &args.file) {
-        nobody::check(&start.flow, &start.source, &file.display().to_string(), canon)?;
+        nobody::check(&start.flow, &start.source, &given::name(file), canon)?;
     }
     if let Some(ending) = &plan.ending {
         ending.admit(&home, &mut engine(&home, true)?)?;
@@ -168,7 +165,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let server = listen(&common.data, &runtime, live, terminal);
     let left = std::collections::BTreeSet::new();
     let desk = Desk { home: &home, canon, terminal, signals: &signals, left };
-    let file = args.file.as_ref().map(|file| file.display().to_string());
+    let file = args.file.as_deref().map(given::name);
     let recorded = models::recorded(args, canon);
     let mut view = View::new(terminal, plan.counts, file.clone()).watching(recorded);
     let end = drive(&mut driver, plan, (&mut view, &mut board), desk);
@@ -227,7 +224,7 @@ pub(crate) fn prepare(
     actor: &Actor,
 ) -> anyhow::Result<Plan> {
     let source = read_workflow(file)?;
-    let flow = cog_flow::parse(&source, &file.display().to_string());
+    let flow = cog_flow::parse(&source, &given::name(file));
     let flow = flow.and_then(|flow| family::complete(flow, file)).map_err(misread)?;
     let given = given_inputs(args, &flow)?;
     let inputs = flow.bind(&given).map_err(|errors| {
@@ -303,25 +300,6 @@ fn given_inputs(args: &Beginning, flow: &Flow) -> anyhow::Result<BTreeMap<String
     Ok(given)
 }
 
-/// A workflow file with errors: as a drawing for people, and place by place for programs.
-fn misread(errors: cog_flow::Diagnostics) -> anyhow::Error {
-    let places = errors.list().iter().map(|it| {
-        cog_base::Value::map([
-            ("file", cog_base::Value::from(it.file.as_str())),
-            ("line", it.at.map(|at| u64::from(at.line)).into()),
-            ("column", it.at.map(|at| u64::from(at.column)).into()),
-            ("message", it.message.as_str().into()),
-            ("hint", it.hint.as_deref().into()),
-        ])
-    });
-    Failure::at(
-        Exit::BadInput,
-        format!("the workflow has errors\n\n{errors}"),
-        "mend these places; docs/guide/workflow.md says what can stand there",
-        places.collect(),
-    )
-}
-
 /// The folders that a workflow names with these inputs.
 fn bound_roots(flow: &Flow, inputs: &Map, environment: &str) -> anyhow::Result<Vec<BoundRoot>> {
     flow.roots(inputs, environment).map_err(|errors| Failure::told(Exit::BadInput, errors))
@@ -357,46 +335,6 @@ impl Folders {
         }
         Ok(folders)
     }
-}
-
-fn read_workflow(file: &Path) -> anyhow::Result<String> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Failure::advise(
-            Exit::BadInput,
-            format!("cannot read {}: {error}", file.display()),
-            "name a workflow file; examples/01-quickstart/workflow.yaml is one",
-        )
-    };
-    let bytes = read_bytes(file).map_err(|error| failed(&error))?;
-    if bytes.len() as u64 > WORKFLOW_BYTES_MAX {
-        let message = format!("{} is too large; a workflow has at most 1 MiB", file.display());
-        let advice = "keep what is large in files that steps read";
-        return Err(Failure::advise(Exit::BadInput, message, advice));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let message = format!("{}:{line}: what stands here is not UTF-8", file.display());
-        Failure::advise(Exit::BadInput, message, "save the file as UTF-8")
-    })
-}
-
-/// What stands in a workflow file that another names, or why it cannot be read. One that is too
-/// large is cut, and found to be too large as it is parsed.
-fn read_text(file: &Path) -> Result<String, String> {
-    let bytes = read_bytes(file)?;
-    String::from_utf8(bytes).map_err(|error| error.utf8_error().to_string())
-}
-
-fn read_bytes(file: &Path) -> Result<Vec<u8>, String> {
-    let opened = open_file(file).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    // What comes by a descriptor of this process need not end by itself.
-    opened
-        .take(WORKFLOW_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
-    Ok(bytes)
 }
 
 /// Rebuild an open run from the ledger, to go on with it or to end it.
@@ -496,7 +434,7 @@ fn drive(
     let (mut own, mut parked) = (None, BTreeMap::new());
     loop {
         let mut looks = false;
-        let notices = driver.turn(TURN_MS)?;
+        let notices = driver.turn(TURN_MS).map_err(|why| end::broken(plan.run, why, view))?;
         board.hear(driver, &notices);
         for notice in notices {
             view.show(&notice);

@@ -104,6 +104,14 @@ fn show(terminal: &Terminal, told: &Told) {
             let members = [about(tenant), ("why", why.as_str().into())];
             say(terminal, "stalled", &format!("{tenant}: {}", plain(why)), &members);
         }
+        Told::Panicked { tenant, why } => {
+            let members = [about(tenant), ("why", why.as_str().into())];
+            let words = format!(
+                "internal error in the engine of {tenant}, which is made anew: {}",
+                plain(why)
+            );
+            say(terminal, "panicked", &words, &members);
+        }
         Told::Left { tenant, run, why } => {
             let members = [about(tenant), ("run", (*run).into()), ("why", why.as_str().into())];
             say(terminal, "left", &format!("{run}: {}", plain(why)), &members);

@@ -6,7 +6,7 @@ mod plan;
 mod run;
 mod waits;
 
-use cog_base::id::RunId;
+use cog_base::id::{Given as _, RunId, Uuid};
 use cog_base::json::Map;
 use cog_base::words::{lasting, minor};
 use cog_base::{Micros, Value};
@@ -22,7 +22,9 @@ use crate::view::told::{self, deed};
 
 pub(crate) fn why(args: &WhyArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let home = Home::at(&args.at, || Home::read(&common.data))?;
-    if let Ok(run) = args.id.parse::<RunId>() {
+    if let Ok(run) = RunId::given(&args.id)
+        && (Uuid::from_text(&args.id).is_none() || home.knows(run).is_ok())
+    {
         run::tell(&home, run, terminal)?;
         return Ok(Exit::Done);
     }

@@ -324,7 +324,7 @@ fn compare(canon: &Canon, wish: &Wish, flips: &[Flip], place: &str, tally: &mut 
 #[expect(clippy::print_stdout, reason = "how much was tried is part of the result")]
 fn varied(tally: &Tally) {
     let Tally(seen) = tally;
-    println!("flips: {} canons, {} requests: {seen:?}", SETS, SETS * REQUESTS as u64);
+    println!("counted: {} requests under {SETS} canons, flipped: {seen:?}", SETS * REQUESTS as u64);
     let kinds = ["number", "text", "other", "truth", "resource", "principal", "pair", "permitted"];
     for kind in kinds {
         assert!(seen.get(kind).is_some_and(|count| *count >= 10), "{kind}: {seen:?}");

@@ -9,7 +9,7 @@ use cog_base::json::{Integer, Json};
 use super::functions::Function;
 use super::{CompileError, Expr, Macro, MacroCall, Operator, Part, Reference, Target};
 use crate::limits::{MAX_EXPRESSION_BYTES, MAX_EXPRESSION_DEPTH, MAX_MACRO_DEPTH};
-use crate::suggest;
+use cog_base::suggest;
 
 const ROOTS: [&str; 5] = ["inputs", "steps", "item", "index", "run"];
 

@@ -8,8 +8,8 @@ use super::scope::Scope;
 use crate::definition::Block;
 use crate::fields::{self, Fields};
 use crate::limits::MAX_STEPS;
-use crate::suggest;
 use crate::tree::{Kind, Node};
+use cog_base::suggest;
 
 /// Ids that are levels of a path already.
 pub(super) const RESERVED: [&str; 3] = ["on_cancel", "on_error", "on_refused"];

@@ -9,9 +9,9 @@ use super::scope::Scope;
 use crate::definition::{ChildCall, Place, RunSite};
 use crate::fields::{self, Fields, Shape};
 use crate::limits::MAX_WORKFLOW_BYTES;
-use crate::suggest;
 use crate::template::Template;
 use crate::tree::Node;
+use cog_base::suggest;
 
 const RUN: Shape =
     Shape { what: "`run`", required: &["workflow"], optional: &["inputs", "wait", "on_cancel"] };

@@ -11,9 +11,9 @@ use super::scope::Scope;
 use crate::definition::{Choose, Plan, Risk};
 use crate::fields::{self, Fields, Shape};
 use crate::limits::{MAX_PLANS, MAX_SLEEP_MS};
-use crate::suggest;
 use crate::template::Template;
 use crate::tree::{Kind, Node};
+use cog_base::suggest;
 
 const CHOOSE: Shape =
     Shape { what: "`choose`", required: &["goal", "plans"], optional: &["constraints"] };

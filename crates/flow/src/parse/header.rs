@@ -10,8 +10,8 @@ use super::scope::Scope;
 use crate::definition::{Access, Budget, InputKind, InputSpec, RootSpec, Undo};
 use crate::fields::{self, Fields, Shape};
 use crate::input;
-use crate::suggest;
 use crate::tree::Node;
+use cog_base::suggest;
 
 const INPUT: Shape = Shape {
     what: "an input",

@@ -4,8 +4,8 @@ use super::Reader;
 use crate::definition::Retry;
 use crate::fields::{self, Fields, Shape};
 use crate::limits::{MAX_ATTEMPTS, MAX_BACKOFF_MS, MAX_NEVER_ON};
-use crate::suggest;
 use crate::tree::Node;
+use cog_base::suggest;
 
 const RETRY: Shape = Shape {
     what: "`retry`",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::Reports;
 use crate::expr::{Program, Reference, Target};
-use crate::suggest;
+use cog_base::suggest;
 
 /// The facts of a run that expressions can read as `run.<name>`.
 pub(crate) const RUN_FACTS: [&str; 5] = ["id", "workflow", "domain", "environment", "initiator"];

@@ -13,9 +13,9 @@ use crate::effect::{ArgumentNames, Operation};
 use crate::fields::{self, Fields, Shape};
 use crate::limits::{DEFAULT_PARALLEL, MAX_PARALLEL, MAX_TIMEOUT_MS};
 use crate::path::is_id;
-use crate::suggest;
 use crate::template::{self, Template};
 use crate::tree::{Key, Kind, Node};
+use cog_base::suggest;
 
 pub(super) const STEP: Shape = Shape {
     what: "a step",

@@ -152,7 +152,11 @@ fn every_one_of_ten_thousand_changes_is_found() {
         println!("{count:6}  {name}");
     }
     let total: u64 = counts.values().sum();
-    println!("{total:6}  mutations, all found; 0 false alarms on {} intact bundles", targets.len());
+    let intact = targets.len();
+    println!(
+        "counted: {total} changes of bundles, of {} kinds, all found; 0 false alarms on {intact}",
+        counts.len()
+    );
     assert_eq!((total, counts.len()), (MUTATIONS, WAYS.len()));
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cog_base::cipher::Key;
@@ -50,6 +50,8 @@ pub(crate) struct World {
     marks: Mutex<BTreeMap<(RunId, String), Vec<ReceiptId>>>,
     /// How long an effect takes, in milliseconds.
     pub(crate) takes_ms: AtomicU64,
+    /// For whom the kit panics, and how often it did.
+    pub(crate) panics: Mutex<(Option<Panics>, u64)>,
     /// Whether nodes find none of the folders of runs.
     pub(crate) is_bare: AtomicBool,
 }
@@ -61,8 +63,30 @@ impl World {
     }
 }
 
+/// Where a kit panics, for one tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Panics {
+    /// On the thread that drives the engine.
+    Perform(TenantId),
+    /// On the thread that takes the mail.
+    Bind(TenantId),
+}
+
+impl World {
+    fn perhaps_panic(&self, here: Panics) {
+        let mut panics = self.panics.lock().unwrap_or_else(PoisonError::into_inner);
+        if panics.0 == Some(here) {
+            panics.1 += 1;
+            drop(panics);
+            panic!("injected");
+        }
+    }
+}
+
 /// Effects on the world of the town, each after a while on a thread of its own.
 struct Tools {
+    /// For whom these hands are, if they are hands.
+    tenant: Option<TenantId>,
     world: Arc<World>,
 }
 
@@ -77,6 +101,7 @@ fn written(path: &str) -> Value {
 impl Hands for Tools {
     fn perform(&self, run: RunId, cleared: Cleared<AnyEffect>, _: Option<u64>, inbox: Inbox) {
         let world = Arc::clone(&self.world);
+        self.tenant.into_iter().for_each(|tenant| world.perhaps_panic(Panics::Perform(tenant)));
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(world.takes_ms.load(Ordering::Relaxed)));
             let path = path(cleared.effect());
@@ -97,11 +122,12 @@ impl Hands for Tools {
 }
 
 impl Kit for Tools {
-    fn hands(&self, _: TenantId) -> Box<dyn Hands> {
-        Box::new(Tools { world: Arc::clone(&self.world) })
+    fn hands(&self, tenant: TenantId) -> Box<dyn Hands> {
+        Box::new(Tools { tenant: Some(tenant), world: Arc::clone(&self.world) })
     }
 
     fn bind(&self, ready: &Ready<'_>) -> Result<(), String> {
+        self.world.perhaps_panic(Panics::Bind(ready.tenant));
         if self.world.is_bare.load(Ordering::Relaxed) {
             return Err("there are no folders".to_owned());
         }
@@ -151,7 +177,7 @@ impl Town {
         let tell = Mutex::new(tell);
         let parts = Parts {
             store: Arc::new(open(&self.database, name)),
-            kit: Arc::new(Tools { world: Arc::clone(&self.world) }),
+            kit: Arc::new(Tools { tenant: None, world: Arc::clone(&self.world) }),
             clock: Arc::new(Now),
             entropy: Box::new(entropy),
             // A test that has seen enough does not listen any more.

@@ -9,6 +9,7 @@ use cog_effect_file::RootBinding;
 
 use crate::cli::{Beginning, RunArgs};
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::terminal::plain;
 
 /// What is said of who could answer in place of a recording: a server on the own machine.
@@ -75,7 +76,7 @@ pub(super) fn folders(
     let Some((name, root)) = roots.iter().find(missing) else { return Ok(()) };
     let path = root.path.display().to_string();
     let stands = if root.path.exists() { "is no folder" } else { "is not there" };
-    let file = args.file.as_deref().unwrap_or_else(|| Path::new("WORKFLOW")).display();
+    let file = given::name(args.file.as_deref().unwrap_or_else(|| Path::new("WORKFLOW")));
     let other = |input: &str| {
         let more = format!("--input {input}=DIR, where DIR is a folder that is there");
         again(args, Some(input), &more)

@@ -3,14 +3,15 @@
 use cog_base::id::RunId;
 use cog_base::words::counted;
 use cog_engine::Intervention;
+use cog_engine::driver::Broken;
 
 use super::{End, Wanted};
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::terminal::{Terminal, Tone, plain};
-use crate::view::sealed_lines;
 use crate::view::told::{send, unpause};
 use crate::view::undone::undone_lines;
+use crate::view::{View, sealed_lines};
 
 /// Tell how a run of the workflow `file` ended, and say how the program does. Where a recording
 /// answered for a model, `live` is the command that asks one.
@@ -89,6 +90,18 @@ pub(super) fn report(
         look_closer(run, terminal);
     }
     Ok(exit)
+}
+
+/// The engine of a run does nothing more. What it recorded is whole, and another goes on from there.
+pub(super) fn broken(run: RunId, broken: Broken, view: &mut View<'_>) -> anyhow::Error {
+    view.clear();
+    match broken {
+        Broken::NoEntropy(error) => error.into(),
+        Broken::Panicked(said) => {
+            let again = format!("cognitionos run --resume {run}");
+            Failure::internal(format!("{} ({run} stopped)", plain(&said)), again)
+        }
+    }
 }
 
 /// Somebody holds the run: nothing goes on before it is let go on.

@@ -15,7 +15,8 @@ use cog_engine::{Parent, Place, Placed, Record};
 use cog_flow::{BoundRoot, Diagnostics, Flow, Opened};
 use cog_ledger::Kind;
 
-use super::{mismatch, read_text, standing};
+use super::file::read_text;
+use super::{mismatch, standing};
 use crate::cli::RunArgs;
 use crate::folders;
 use crate::hands::{Adapters, Binder};

@@ -1,10 +1,8 @@
 //! "Did you mean": the nearest of the words that would have been right.
 
 /// The word of `known` that is most like `given`, if one is like it at all.
-pub(crate) fn nearest<'k>(
-    given: &str,
-    known: impl IntoIterator<Item = &'k str>,
-) -> Option<&'k str> {
+#[must_use]
+pub fn nearest<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     if given.chars().count() > 64 {
         return None;
     }
@@ -20,7 +18,8 @@ pub(crate) fn nearest<'k>(
 }
 
 /// The hint that goes with an unknown word: the nearest known one, else all of them.
-pub(crate) fn hint<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+#[must_use]
+pub fn hint<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     let known: Vec<&str> = known.into_iter().collect();
     if let Some(word) = nearest(given, known.iter().copied()) {
         return Some(format!("did you mean `{word}`?"));
@@ -29,7 +28,8 @@ pub(crate) fn hint<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) ->
 }
 
 /// `a`, `b` and so on, at most twelve of them.
-pub(crate) fn quoted(words: &[&str]) -> String {
+#[must_use]
+pub fn quoted(words: &[&str]) -> String {
     let mut list: Vec<String> = words.iter().take(12).map(|word| format!("`{word}`")).collect();
     if words.len() > 12 {
         list.push("…".to_owned());
