@@ -28,6 +28,7 @@ mod files;
 mod forks;
 mod help;
 mod histories;
+mod index;
 mod json;
 mod keeping;
 mod kills;
