@@ -180,7 +180,14 @@ fn tables_can_be_read_by_others() {
     let folder = desk("tables");
     let all = folder.cog(&["ledger", "list", "--json"]).ends(0).jsons();
     let json = folder.cog(&["ledger", "export", "--format", "json", "-o", "-"]).ends(0).out;
-    assert_eq!(parse(&json).unwrap().as_list().unwrap(), all);
+    let exported = parse(&json).unwrap();
+    let exported = exported.as_list().unwrap();
+    let bare = exported.iter().map(|item| {
+        let mut members = item.as_map().unwrap().clone();
+        members.remove("why");
+        Value::Map(members)
+    });
+    assert_eq!(bare.collect::<Vec<_>>(), all);
     folder.cog(&["ledger", "export", "--format", "csv", "-o", "all.csv"]).ends(0);
     let rows = rows(&folder.read("all.csv"));
     assert_eq!(rows.len(), all.len() + 1);
@@ -195,6 +202,64 @@ fn tables_can_be_read_by_others() {
     assert!(!folder.read("bare.cogbundle").contains("{\"body\""));
     folder.cog(&["verify", "bare.cogbundle", "--key", "k.vkey"]).ends(0);
     folder.cog(&["ledger", "export", "-o", "no/such/folder/x"]).ends(1).says(&["no/such/folder"]);
+}
+
+/// An auditor reads why something was refused without a tool for bundles.
+#[test]
+fn tables_say_why() {
+    let folder = desk("tables-why");
+    let denial = text(&folder.entries("denial")[0], &["data", "id"]).to_owned();
+    let why = folder.cog(&["why", &denial, "--json"]).ends(0).json();
+    let trace = why.get("record").unwrap().get("trace").unwrap();
+    let (reason, flip) = (text(trace, &["reason"]), trace.get("flips").unwrap().as_list().unwrap());
+    let export = |flags: &[&str]| folder.cog(&[&["ledger", "export", "-o", "-"], flags].concat());
+    let rows = rows(&export(&["--format", "csv", "--kind", "receipt,denial"]).ends(0).out);
+    let column = |name| rows[0].iter().position(|it| it == name).unwrap();
+    let kinds = rows[1..].iter().map(|row| row[column("kind")].as_str());
+    assert!(kinds.into_iter().all(|kind| ["receipt", "denial"].contains(&kind)));
+    let refused = rows.iter().find(|row| row[column("kind")] == "denial").unwrap();
+    assert_eq!(refused[column("reason")], reason);
+    assert!(refused[column("flips")].starts_with(flip[0].as_text().unwrap()));
+    let json = parse(&export(&["--format", "json", "--kind", "denial"]).ends(0).out).unwrap();
+    let item = &json.as_list().unwrap()[0];
+    assert_eq!((text(item, &["why", "reason"]), item.get("record")), (reason, None));
+    let whole = ["--format", "json", "--kind", "denial", "--with-bodies"];
+    let json = parse(&export(&whole).ends(0).out).unwrap();
+    assert_eq!(json.as_list().unwrap()[0].get("record"), why.get("record"));
+    let bare = export(&["--format", "csv", "--no-bodies"]).ends(0).out;
+    assert!(!bare.contains(reason), "{bare}");
+    for (flags, advice) in [
+        (&["--kind", "denial"][..], "--kind with --format json or csv"),
+        (&["--with-bodies"], "--format json"),
+        (&["--format", "csv", "--with-bodies"], "--format json"),
+        (&["--format", "json", "--with-bodies", "--no-bodies"], "one of the two"),
+        (&["--format", "json", "--kind", "refusal"], "one of genesis"),
+    ] {
+        export(flags).ends(2).says(&[advice]);
+    }
+}
+
+/// What somebody writes into the ledger is no formula for whoever opens the table.
+#[test]
+fn no_cell_of_a_table_is_run() {
+    let folder = Folder::example("tables-formula", "01-quickstart");
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(8).id("run");
+    let reasons = ["=1+1", "+1", "-1", "@sum(a1)", "\t=1", "\r=1", "a,\"b\"\n=2"];
+    for reason in reasons {
+        let because = format!("--reason={reason}");
+        folder.cog(&["pause", &run, &because]).ends(0);
+        folder.cog(&["unpause", &run, "--reason", "go on"]).ends(0);
+    }
+    let csv = folder.cog(&["ledger", "export", "--format", "csv", "-o", "-"]).ends(0).out;
+    let rows = rows(&csv);
+    for cell in rows.iter().flatten() {
+        assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell}");
+    }
+    let at = rows[0].iter().position(|name| name == "reason").unwrap();
+    for reason in reasons {
+        let is_it = |cell: &str| cell == reason || cell.strip_prefix('\'') == Some(reason);
+        assert!(rows.iter().any(|row| is_it(&row[at])), "{reason}");
+    }
 }
 
 /// RFC 4180, read by the letter.

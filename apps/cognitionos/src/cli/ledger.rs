@@ -10,7 +10,7 @@ use super::nodes::At;
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
     /// List entries, newest last.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger list
   cognitionos ledger list --run run_01j… --kind denial
@@ -19,9 +19,9 @@ Examples:
         /// Only entries of this run.
         #[arg(long)]
         run: Option<String>,
-        /// Only entries of this kind, such as `denial`.
-        #[arg(long)]
-        kind: Option<String>,
+        /// Only entries of this kind, such as `denial`; several with commas between them.
+        #[arg(long, value_delimiter = ',')]
+        kind: Vec<String>,
         /// The newest so many, the newest last: what is shown without `--from` and `--limit`.
         #[arg(long, value_name = "N", default_value_t = 100, conflicts_with_all = ["from", "limit"])]
         last: usize,
@@ -35,7 +35,7 @@ Examples:
         at: At,
     },
     /// List entries as the CloudEvents that are sent out, oldest first.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger events --json
   cognitionos ledger events --type 'workflow.#' --from 100 --json")]
@@ -54,7 +54,7 @@ Examples:
         at: At,
     },
     /// Show one entry with its body.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger show 12
   cognitionos ledger show rcp_01j…")]
@@ -65,7 +65,7 @@ Examples:
         at: At,
     },
     /// Check every entry, hash, signature and rule of the whole ledger.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger verify
   cognitionos ledger verify --against head.txt")]
@@ -77,10 +77,10 @@ Examples:
         at: At,
     },
     /// Export the ledger: a bundle that an outsider can check, or a table.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger export -o ledger.cogbundle --key ledger.vkey
-  cognitionos ledger export --format csv -o ledger.csv
+  cognitionos ledger export --format csv --kind receipt,denial -o decisions.csv
   cognitionos ledger export --no-bodies -o -")]
     Export {
         /// Where to; `-` for standard output.
@@ -99,6 +99,12 @@ Examples:
         /// whoever checks the bundle finds each of them.
         #[arg(long)]
         incomplete: bool,
+        /// Only entries of this kind, such as `receipt,denial`; not of a bundle, which has all.
+        #[arg(long, value_delimiter = ',')]
+        kind: Vec<String>,
+        /// In JSON, the whole body of each entry, too: what was proposed and what came out.
+        #[arg(long)]
+        with_bodies: bool,
         /// Write the public key that checks it into this file.
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
@@ -106,7 +112,7 @@ Examples:
         at: At,
     },
     /// Prove that an entry is in the ledger (C2SP tlog-proof).
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger proof 12
   cognitionos ledger proof rcp_01j…")]
@@ -117,7 +123,7 @@ Examples:
         at: At,
     },
     /// Print the newest signed head (C2SP tlog-checkpoint).
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger checkpoint > head.txt")]
     Checkpoint {
@@ -125,7 +131,7 @@ Examples:
         at: At,
     },
     /// Print the public key that checks this ledger.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger key > ledger.vkey")]
     Key {
@@ -133,7 +139,7 @@ Examples:
         at: At,
     },
     /// Change to a new signing key.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger rotate --as user:cfo")]
     Rotate {
@@ -141,7 +147,7 @@ Examples:
         by: By,
     },
     /// Destroy the key of a person's data. Every proof stays valid.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger erase northwind --as user:cfo")]
     Erase {
@@ -151,7 +157,7 @@ Examples:
         by: By,
     },
     /// Go on with an older copy of the ledger that was put back on purpose.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger accept-restore --as user:operator")]
     AcceptRestore {
@@ -159,7 +165,7 @@ Examples:
         by: By,
     },
     /// Drop entries before a number; their subtree hashes and a signed head stay.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger prune --before 1024 --reason 'kept for five years' --as user:cfo")]
     Prune {

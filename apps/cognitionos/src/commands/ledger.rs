@@ -38,7 +38,7 @@ pub(crate) fn ledger(
     match command {
         LedgerCommand::List { run, kind, last, from, limit, at } => {
             let home = read(at)?;
-            let mut select = select(&home, run.as_deref(), kind.as_deref())?;
+            let mut select = select(&home, run.as_deref(), kind)?;
             select.newest_first = from.is_none() && limit.is_none();
             select.from = from.unwrap_or(0);
             select.limit = if select.newest_first { *last } else { limit.unwrap_or(100) };
@@ -52,14 +52,25 @@ pub(crate) fn ledger(
             let home = Home::at(at, || Home::look(data));
             verify::verify(home, against.as_deref(), terminal)
         }
-        LedgerCommand::Export { output, format, no_bodies, no_canons, incomplete, key, at } => {
+        LedgerCommand::Export {
+            output,
+            format,
+            no_bodies,
+            no_canons,
+            incomplete,
+            kind,
+            with_bodies,
+            key,
+            at,
+        } => {
             for file in [Some(output), key.as_ref()].into_iter().flatten() {
                 folders::keep_out(file, data)?;
             }
             let home = read(at)?;
             let without =
                 bundle::Without { bodies: *no_bodies, canons: *no_canons, missing: *incomplete };
-            let wanted = export::Wanted { output, format: *format, without };
+            let (kinds, with_bodies) = (kinds(kind)?, *with_bodies);
+            let wanted = export::Wanted { output, format: *format, without, kinds, with_bodies };
             export::export(&home, &wanted, key.as_deref(), terminal)
         }
         LedgerCommand::Proof { id, at } => proof::proof(&read(at)?, id, terminal),
@@ -93,14 +104,19 @@ fn empty() -> anyhow::Error {
     )
 }
 
-fn select(home: &Home, run: Option<&str>, kind: Option<&str>) -> anyhow::Result<Select> {
-    let kinds = match kind {
-        Some(kind) => vec![kind.parse::<Kind>().map_err(|error| {
+/// The kinds with these names.
+fn kinds(names: &[String]) -> anyhow::Result<Vec<Kind>> {
+    let kind = |name: &String| {
+        name.trim().parse::<Kind>().map_err(|error| {
             let kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
             Failure::advise(Exit::BadInput, error, format!("one of {}", kinds.join(", ")))
-        })?],
-        None => Vec::new(),
+        })
     };
+    names.iter().map(kind).collect()
+}
+
+fn select(home: &Home, run: Option<&str>, names: &[String]) -> anyhow::Result<Select> {
+    let kinds = kinds(names)?;
     let session = run.map(given::run).transpose()?;
     if let Some(run) = session {
         home.knows(run)?;

@@ -6,16 +6,16 @@
     reason = "the program's edge writes the files it is asked for"
 )]
 
+mod table;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use cog_base::Value;
-use cog_ledger::{Entry, Kind};
-use cog_store::Select;
+use cog_ledger::Kind;
 
 use super::bundle::{Without, bundle, public_key};
-use super::value;
 use crate::cli::Format;
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
@@ -26,6 +26,31 @@ pub(super) struct Wanted<'a> {
     pub(super) output: &'a Path,
     pub(super) format: Format,
     pub(super) without: Without,
+    /// Only entries of these kinds; of all when there are none. Not of a bundle.
+    pub(super) kinds: Vec<Kind>,
+    /// Whether entries in JSON come with their whole bodies.
+    pub(super) with_bodies: bool,
+}
+
+impl Wanted<'_> {
+    /// Refuse what this format cannot have.
+    fn check(&self) -> anyhow::Result<()> {
+        let flag = match self.format {
+            Format::Bundle if !self.kinds.is_empty() => "--kind",
+            Format::Bundle | Format::Csv if self.with_bodies => "--with-bodies",
+            Format::Json if self.with_bodies && self.without.bodies => "--no-bodies",
+            Format::Bundle | Format::Json | Format::Csv => return Ok(()),
+        };
+        let (message, advice) = match flag {
+            "--kind" => {
+                let message = "a bundle holds every entry: what is left out could not be proved";
+                (message, "--kind with --format json or csv")
+            }
+            "--with-bodies" => ("only JSON can be made to hold whole bodies", "--format json"),
+            _ => ("--with-bodies and --no-bodies say the opposite", "one of the two"),
+        };
+        Err(Failure::advise(Exit::BadInput, message, advice))
+    }
 }
 
 pub(super) fn export(
@@ -34,6 +59,7 @@ pub(super) fn export(
     key: Option<&Path>,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
+    wanted.check()?;
     let to_stdout = wanted.output == Path::new("-");
     if to_stdout {
         let mut bytes = Vec::new();
@@ -92,119 +118,7 @@ fn write_file(home: &Home, wanted: &Wanted<'_>, path: &Path) -> anyhow::Result<(
 fn write(home: &Home, wanted: &Wanted<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
     match wanted.format {
         Format::Bundle => bundle(home, wanted.without, out),
-        Format::Json => json(home, out),
-        Format::Csv => csv(home, out),
-    }
-}
-
-fn json(home: &Home, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut separator = "[\n";
-    let mut failed = None;
-    home.each(Select::default(), |entry| {
-        let written = value(entry).and_then(|value| Ok(write!(out, "{separator}{value}")?));
-        failed = failed.take().or(written.err());
-        separator = ",\n";
-    })?;
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(writeln!(out, "{}", if separator == "[\n" { "[]" } else { "\n]" })?),
-    }
-}
-
-/// The columns an auditor asks for; RFC 4180, and nothing that a spreadsheet would run.
-fn csv(home: &Home, out: &mut dyn Write) -> anyhow::Result<()> {
-    let columns = [
-        "seq",
-        "at",
-        "kind",
-        "actor",
-        "domain",
-        "environment",
-        "run",
-        "step",
-        "action",
-        "resource",
-        "id",
-        "verdict",
-        "code",
-        "rule",
-        "cost_micros",
-        "canon",
-        "leaf",
-    ];
-    writeln!(out, "{}\r", columns.join(","))?;
-    let mut failed = None;
-    home.each(Select::default(), |entry| {
-        let row = row(entry).iter().map(|cell| field(cell)).collect::<Vec<_>>().join(",");
-        failed = failed.take().or(writeln!(out, "{row}\r").err());
-    })?;
-    failed.map_or(Ok(()), |error| Err(error.into()))
-}
-
-fn row(entry: &Entry) -> [String; 17] {
-    let data = entry.data();
-    let text = |name: &str| data.get(name).and_then(Value::as_text).unwrap_or_default().to_owned();
-    let verdict = match entry.kind() {
-        Kind::Receipt => "allowed".to_owned(),
-        Kind::Denial => "refused".to_owned(),
-        Kind::Outcome => text("disposition"),
-        Kind::SessionSealed | Kind::ChildEnded => text("status"),
-        Kind::Genesis
-        | Kind::KeyRotated
-        | Kind::CanonProposed
-        | Kind::CanonApproved
-        | Kind::CanonRejected
-        | Kind::CanonActivated
-        | Kind::Evidence
-        | Kind::Promotion
-        | Kind::SessionStarted
-        | Kind::PlanSelected
-        | Kind::ApprovalRequested
-        | Kind::ApprovalGranted
-        | Kind::ApprovalRejected
-        | Kind::SessionUnpaused
-        | Kind::ChildStarted
-        | Kind::SessionPaused
-        | Kind::Signal
-        | Kind::Checkpoint
-        | Kind::Replay
-        | Kind::BodiesErased
-        | Kind::SegmentPruned => String::new(),
-    };
-    let rules = data.get("rules").and_then(Value::as_list).unwrap_or_default();
-    let rules: Vec<_> = rules.iter().filter_map(Value::as_text).collect();
-    let rule = if rules.is_empty() { text("rule") } else { rules.join(" ") };
-    let cost = data.get("cost_micros").and_then(Value::as_u64);
-    [
-        entry.seq().to_string(),
-        entry.at().to_string(),
-        entry.kind().as_str().to_owned(),
-        entry.actor().to_owned(),
-        entry.domain().to_owned(),
-        entry.environment().to_owned(),
-        entry.session().map(|session| session.to_string()).unwrap_or_default(),
-        text("step"),
-        text("action"),
-        text("resource"),
-        entry.id().unwrap_or_default().to_owned(),
-        verdict,
-        text("code"),
-        rule,
-        cost.map(|cost| cost.to_string()).unwrap_or_default(),
-        entry.canon().map(|canon| canon.to_string()).unwrap_or_default(),
-        entry.leaf().to_string(),
-    ]
-}
-
-fn field(cell: &str) -> String {
-    let cell = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{cell}")
-    } else {
-        cell.to_owned()
-    };
-    if cell.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", cell.replace('"', "\"\""))
-    } else {
-        cell
+        Format::Json => table::json(home, wanted, out),
+        Format::Csv => table::csv(home, wanted, out),
     }
 }
