@@ -76,6 +76,8 @@ fn every_command_shows_how_it_is_used() {
         let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
         let help = folder.cog(&arguments).ends(0).out;
         let command = format!("  cognitionos {}", words.join(" "));
+        let (first, usage) = (help.find("Examples:"), help.find("Usage: "));
+        assert!(first < usage, "{words:?} does not begin with examples");
         let shown = help.lines().skip_while(|line| *line != "Examples:").skip(1);
         let shown: Vec<&str> = shown.take_while(|line| line.starts_with("  ")).collect();
         assert!((1..=4).contains(&shown.len()), "{words:?} shows {shown:?}");
@@ -126,6 +128,33 @@ fn a_group_without_a_command_lists() {
     }
     folder.cog(&["ledger", "--help"]).ends(0).says(&["Commands:"]);
     folder.cog(&["ledger", "--frob"]).ends(2).says(&["--frob"]);
+}
+
+/// Every command has a page, which a reader of manuals takes.
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = Folder::new("man");
+    let mut read = 0;
+    for words in commands(&folder) {
+        let arguments: Vec<&str> =
+            std::iter::once("man").chain(words.iter().map(String::as_str)).collect();
+        let page = folder.cog(&arguments).ends(0).out;
+        let name = [&["cognitionos".to_owned()], &words[..]].concat().join("-");
+        for part in [&format!(".TH {}", name.to_uppercase()), ".SH SYNOPSIS", "Examples:"] {
+            assert!(page.contains(part), "{name} has no {part}\n{page}");
+        }
+        folder.write("page.1", &page);
+        let groff = ["-man", "-Tutf8", "-ww", "-z", "page.1"];
+        let read_by = Command::new("groff").args(groff).current_dir(folder.path("")).output();
+        // A machine without it has nobody who reads this.
+        let Ok(read_by) = read_by else { continue };
+        assert!(read_by.status.success(), "{name}");
+        read += 1;
+    }
+    println!("{read} pages read by groff");
+    let json = folder.cog(&["man", "run", "--json"]).ends(0).json();
+    assert_eq!(text(&json, &["command"]), "cognitionos-run");
+    folder.cog(&["man", "frob"]).ends(2).says(&["no command `frob`"]);
 }
 
 #[test]

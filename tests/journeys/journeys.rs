@@ -18,6 +18,7 @@ mod approvals;
 mod canon;
 mod children;
 mod codes;
+mod config;
 mod control;
 mod damage;
 mod docs;

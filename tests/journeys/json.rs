@@ -63,6 +63,7 @@ fn every_command_speaks_json() {
         &["ledger", "proof", "3"],
         &["ledger", "checkpoint"],
         &["ledger", "key"],
+        &["config", "explain"],
         &["canon", "list"],
         &["canon", "impact", "canon"],
         &["ledger", "rotate", "--as", "user:cfo"],

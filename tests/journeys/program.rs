@@ -202,7 +202,7 @@ impl Folder {
         for name in ["COGNITIONOS_ACTOR", "COGNITIONOS_APPROVER", "NO_COLOR", "OPENAI_API_KEY"] {
             command.env_remove(name);
         }
-        command.env("COGNITIONOS_DATA", "data");
+        command.env("COGNITIONOS_DATA", "data").env("XDG_CONFIG_HOME", self.path("config"));
         command
     }
 
@@ -211,7 +211,6 @@ impl Folder {
         Answer::of(self.command(arguments).output().unwrap())
     }
 
-    /// Start a command whose output is read while it goes on.
     /// Run a command that is given a text through a pipe.
     pub(crate) fn piped(&self, arguments: &[&str], text: &str) -> Answer {
         let mut command = self.command(arguments);
@@ -226,6 +225,7 @@ impl Folder {
         answer
     }
 
+    /// Start a command whose output is read while it goes on.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()

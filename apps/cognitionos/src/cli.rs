@@ -8,23 +8,24 @@ pub(crate) mod nodes;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Command as Clap, CommandFactory as _, Parser, Subcommand};
 
 pub(crate) use self::canon::CanonCommand;
 pub(crate) use self::groups::Beginning;
 use self::groups::{Answerer, Because, By, reason};
 pub(crate) use self::ledger::{Format, LedgerCommand};
+use crate::config;
 
 /// Runs agents and workflows so that nothing takes effect without a receipt.
 #[derive(Debug, Parser)]
 #[command(name = "cognitionos", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   cognitionos run examples/01-quickstart/workflow.yaml
   cognitionos approvals list
   cognitionos why dny_01j…
-  cognitionos ledger verify
-
+  cognitionos ledger verify")]
+#[command(after_help = "\
 Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 not authenticated, 4 refused by policy, \
 5 limit or quota, 6 timeout, 7 conflict, 8 waiting for approval or a signal, or paused, \
 130 interrupted, 143 ended by SIGTERM.")]
@@ -33,6 +34,34 @@ pub(crate) struct Cli {
     pub(crate) common: Common,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// How help reads: what it is, how it is used by example, and then all there is.
+const HELP: &str = "\
+{about-with-newline}
+{before-help}{usage-heading} {usage}
+
+{all-args}{after-help}";
+
+/// The description of the whole command line, with what files set as defaults.
+pub(crate) fn command() -> Clap {
+    dressed(Cli::command())
+}
+
+fn dressed(command: Clap) -> Clap {
+    let command = command.help_template(HELP).mut_args(|argument| {
+        match argument.get_env().and_then(config::says) {
+            // What is not shown of the environment is not shown of a file.
+            Some(value) => {
+                let is_secret = argument.is_hide_env_values_set();
+                argument.default_value(value).required(false).hide_default_value(is_secret)
+            }
+            None => argument,
+        }
+    });
+    let names: Vec<String> =
+        command.get_subcommands().map(|inner| inner.get_name().to_owned()).collect();
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, dressed))
 }
 
 /// What every command understands.
@@ -72,7 +101,7 @@ pub(crate) enum Command {
     Why(WhyArgs),
     /// List and answer requests for approval. Without a command: list.
     #[command(subcommand)]
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos approvals list
   cognitionos approvals approve apr_01j… --as user:cfo")]
@@ -80,18 +109,18 @@ Examples:
     /// Send a run a message that one of its steps waits for.
     Signal(SignalArgs),
     /// Hold a run: nothing new of it begins, what is under way comes to its end.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos pause run_01j… --reason 'the supplier is under audit' --as user:cfo")]
     Pause(HoldArgs),
     /// Let a run go on that was held.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos unpause run_01j… --reason 'the audit is over' --as user:cfo")]
     Unpause(HoldArgs),
     /// Name places of runs, and go on from them. Without a command: list.
     #[command(subcommand)]
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos checkpoint create run_01j… before-payment --step pay
   cognitionos checkpoint list
@@ -99,7 +128,7 @@ Examples:
     Checkpoint(checkpoints::CheckpointCommand),
     /// Look at the ledger, prove, verify and export it. Without a command: list.
     #[command(subcommand)]
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos ledger list
   cognitionos ledger verify
@@ -109,7 +138,7 @@ Examples:
     Verify(VerifyArgs),
     /// Check, test and change the canon. Without a command: list.
     #[command(subcommand)]
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos canon check canon
   cognitionos canon diff active canon
@@ -121,13 +150,13 @@ Examples:
     Serve(nodes::ServeArgs),
     /// Prepare and check the database that nodes share.
     #[command(subcommand)]
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos database prepare --application cog_nodes
   cognitionos database audit")]
     Database(nodes::DatabaseCommand),
     /// Check this machine and the data folder.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos doctor
   cognitionos doctor --deep --data .cognitionos")]
@@ -136,8 +165,24 @@ Examples:
         #[arg(long)]
         deep: bool,
     },
+    /// See what is set, and what says it.
+    #[command(subcommand)]
+    #[command(before_help = "\
+Examples:
+  cognitionos config explain
+  cognitionos config explain --json")]
+    Config(ConfigCommand),
+    /// Print the manual page of the program or of a command.
+    #[command(before_help = "\
+Examples:
+  cognitionos man > cognitionos.1
+  cognitionos man ledger export > cognitionos-ledger-export.1")]
+    Man {
+        /// The words of a command; without any, the program.
+        command: Vec<String>,
+    },
     /// Print a completion script for a shell.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos completions bash > cognitionos.bash
   cognitionos completions fish > cognitionos.fish")]
@@ -147,8 +192,18 @@ Examples:
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print each setting with its value and where that comes from.
+    #[command(before_help = "\
+Examples:
+  cognitionos config explain
+  cognitionos config explain --json")]
+    Explain,
+}
+
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   cognitionos run workflow.yaml --input folder=./inbox
   cognitionos run workflow.yaml --model http://127.0.0.1:11434/v1#llama3.2
@@ -198,7 +253,7 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   cognitionos replay
   cognitionos replay run_01j…
@@ -229,7 +284,7 @@ pub(crate) struct ReplayArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   cognitionos why run_01j…
   cognitionos why dny_01j…
@@ -243,7 +298,7 @@ pub(crate) struct WhyArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   cognitionos signal run_01j… payment --payload '{\"order\": 7}' --id evt_1029
   cognitionos signal run_01j… go --as user:clerk")]
@@ -283,7 +338,7 @@ pub(crate) struct HoldArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ApprovalsCommand {
     /// List what waits for an answer.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos approvals list
   cognitionos approvals list --json")]
@@ -292,7 +347,7 @@ Examples:
         at: nodes::At,
     },
     /// Say yes.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos approvals approve apr_01j… --as user:cfo")]
     Approve {
@@ -304,7 +359,7 @@ Examples:
         asking: nodes::Asking,
     },
     /// Say no.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos approvals reject apr_01j… --as user:cfo --reason 'not this month'")]
     Reject {
@@ -320,7 +375,7 @@ Examples:
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   cognitionos verify ledger.cogbundle --key ledger.vkey
   cognitionos verify ledger.cogbundle --key ledger.vkey --against head.txt

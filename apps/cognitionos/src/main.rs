@@ -4,6 +4,7 @@ mod canon_dir;
 mod cli;
 mod clock;
 mod commands;
+mod config;
 mod control;
 mod failure;
 mod folders;
@@ -11,6 +12,7 @@ mod given;
 mod hands;
 mod home;
 mod kit;
+mod manual;
 mod misuse;
 mod models;
 mod recheck;
@@ -21,11 +23,10 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
 use cog_base::Value;
 use cog_engine::driver::contained;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ConfigCommand};
 use crate::failure::{Exit, Failure, explain};
 use crate::misuse::{commanded, misused, parsed};
 use crate::terminal::Terminal;
@@ -41,6 +42,8 @@ fn main() -> ExitCode {
     if system::arguments().nth(1).as_deref() == Some(cog_effect_process::ARGUMENT) {
         return cog_effect_process::enter();
     }
+    // Help is to be had although a file of settings is broken.
+    let config = config::load();
     let cli = match parsed() {
         Ok(cli) => cli,
         Err(error) => {
@@ -49,10 +52,12 @@ fn main() -> ExitCode {
         }
     };
     let terminal = Terminal::new(&cli.common);
-    let done = contained(|| dispatch(&cli, &terminal)).unwrap_or_else(|said| {
-        let then = "cognitionos doctor, and tell whoever looks after this program what was said";
-        Err(Failure::internal(terminal::plain(&said), then))
-    });
+    let done =
+        contained(|| config.and_then(|()| dispatch(&cli, &terminal))).unwrap_or_else(|said| {
+            let then =
+                "cognitionos doctor, and tell whoever looks after this program what was said";
+            Err(Failure::internal(terminal::plain(&said), then))
+        });
     let exit = done.unwrap_or_else(|error| {
         let told = explain(&error, &commanded());
         terminal.fail(&told);
@@ -90,9 +95,15 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Serve(args) => commands::serve::serve(args, terminal),
         Command::Database(command) => commands::database::database(command, terminal),
         Command::Doctor { deep } => commands::doctor::doctor(*deep, common, terminal),
+        Command::Config(ConfigCommand::Explain) => Ok(config::explain(&common.data, terminal)),
+        Command::Man { command } => {
+            let (name, page) = manual::page(command)?;
+            printed(&[("command", &name)], "page", &page, terminal)?;
+            Ok(Exit::Done)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "cognitionos", &mut script);
+            clap_complete::generate(*shell, &mut cli::command(), "cognitionos", &mut script);
             printed(&[("shell", &shell.to_string())], "script", &script, terminal)?;
             Ok(Exit::Done)
         }

@@ -1,10 +1,10 @@
 //! Reading the command line, and telling what is wrong with it.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ColorChoice, Command, CommandFactory as _, FromArgMatches as _};
+use clap::{ColorChoice, Command, FromArgMatches as _};
 use cog_base::suggest::nearest;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, command};
 use crate::failure::{Exit, Failure, explain};
 use crate::system;
 use crate::terminal::Terminal;
@@ -16,7 +16,7 @@ const ALONE: &str = "list";
 pub(crate) fn parsed() -> Result<Cli, clap::Error> {
     let plain = system::arguments().any(|argument| argument == "--no-color");
     let colour = if plain { ColorChoice::Never } else { ColorChoice::Auto };
-    let read = |words| Cli::command().color(colour).try_get_matches_from(words);
+    let read = |words| command().color(colour).try_get_matches_from(words);
     let matches = read(system::words()).or_else(|error| match listing(&error) {
         Some(place) => {
             let mut words = system::words();
@@ -36,7 +36,7 @@ fn listing(error: &clap::Error) -> Option<usize> {
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
             | ErrorKind::UnknownArgument
     );
-    let command = Cli::command();
+    let command = command();
     let lists = |word: &String| {
         command.find_subcommand(word).is_some_and(|group| group.find_subcommand(ALONE).is_some())
     };
@@ -48,7 +48,7 @@ fn listing(error: &clap::Error) -> Option<usize> {
 
 /// The command that was given, and its words: `cognitionos ledger list`.
 fn meant() -> (Command, String) {
-    let mut command = Cli::command();
+    let mut command = command();
     command.build();
     let mut words = command.get_name().to_owned();
     for word in system::arguments().skip(1) {

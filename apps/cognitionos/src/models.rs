@@ -24,6 +24,7 @@ use cog_effect_process::{ProcessAdapter, WorkFolder};
 use verify::open_file;
 
 use crate::cli::RunArgs;
+use crate::config::{MODEL_API_KEY_FILE, OPENAI_API_KEY_FILE, setting};
 use crate::failure::{Exit, Failure};
 use crate::hands::Adapters;
 use crate::system::{env, program};
@@ -151,22 +152,44 @@ fn live(named: &str) -> anyhow::Result<Provider> {
     if model.trim().is_empty() {
         return Err(bad(&"it names no model"));
     }
-    let key = api_key(url);
+    let key = api_key(url)?;
     if is_openai(url) && key.is_none() {
         return Err(Failure::advise(
             Exit::BadInput,
             format!("`--model {named}` needs a key, and {OPENAI_KEY} is not set"),
-            format!("export {OPENAI_KEY}=…, with a key from platform.openai.com"),
+            format!(
+                "export {OPENAI_KEY}=…, with a key from platform.openai.com; or {OPENAI_KEY}_FILE=FILE"
+            ),
         ));
     }
     let server = OpenAi::new(url, model, key).map_err(|error| bad(&error))?;
     Ok(Provider::OpenAi(Arc::new(server)))
 }
 
-/// OpenAI's key goes to OpenAI alone; another server gets the one that is meant for it.
-fn api_key(url: &str) -> Option<Secret> {
-    let name = if is_openai(url) { OPENAI_KEY } else { "COGNITIONOS_MODEL_API_KEY" };
-    env(name).filter(|key| !key.trim().is_empty()).map(|key| Secret::new(&key))
+/// OpenAI's key goes to OpenAI alone; another server gets the one that is meant for it. Each may
+/// stand in a file that is named in its place.
+fn api_key(url: &str) -> anyhow::Result<Option<Secret>> {
+    let (name, file) = if is_openai(url) {
+        (OPENAI_KEY, OPENAI_API_KEY_FILE)
+    } else {
+        ("COGNITIONOS_MODEL_API_KEY", MODEL_API_KEY_FILE)
+    };
+    let key = match (env(name), setting(file)) {
+        (Some(key), _) => key,
+        (None, Some(path)) => {
+            open_file(Path::new(&path)).and_then(std::io::read_to_string).map_err(|error| {
+                let message = format!("cannot read {path}, which {file} names: {error}");
+                Failure::advise(
+                    Exit::BadInput,
+                    message,
+                    "name a file that holds nothing but the key",
+                )
+            })?
+        }
+        (None, None) => return Ok(None),
+    };
+    let key = key.trim();
+    Ok((!key.is_empty()).then(|| Secret::new(key)))
 }
 
 /// What the canon says answers for a model.
@@ -176,7 +199,7 @@ fn configured(name: &str, model: &Model, base: &Path) -> anyhow::Result<Provider
         return Ok(Provider::Cassette(Arc::new(cassette(&path)?)));
     }
     let url = model.base_url.as_deref().unwrap_or(OPENAI_URL);
-    let server = OpenAi::new(url, model.model.as_deref().unwrap_or(name), api_key(url)).map_err(
+    let server = OpenAi::new(url, model.model.as_deref().unwrap_or(name), api_key(url)?).map_err(
         |error| {
             let message = format!("model `{name}`: {error}");
             let advice =

@@ -19,9 +19,10 @@ use cog_store_postgres::{Options, PostgresStore};
 use verify::open_file;
 
 use crate::cli::nodes::{At, Shared};
+use crate::config::{DATABASE_URL_FILE, setting};
 use crate::failure::{Exit, Failure};
 use crate::home::told;
-use crate::system::{SystemEntropy, env};
+use crate::system::SystemEntropy;
 
 /// How long a node has a tenant without renewing its claim: others take over from a dead node
 /// within this time and a little more.
@@ -37,7 +38,7 @@ pub(crate) fn url(shared: &Shared) -> anyhow::Result<String> {
     if let Some(url) = &shared.database_url {
         return Ok(url.clone());
     }
-    let Some(file) = env("COGNITIONOS_DATABASE_URL_FILE") else {
+    let Some(file) = setting(DATABASE_URL_FILE) else {
         return Err(Failure::advise(
             Exit::BadInput,
             "which database is not said",

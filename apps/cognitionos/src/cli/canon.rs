@@ -9,7 +9,7 @@ use super::groups::{Because, Changer};
 #[derive(Debug, Subcommand)]
 pub(crate) enum CanonCommand {
     /// Load a canon folder and say what is in it, or what is wrong with it.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos canon check
   cognitionos canon check canon-v2")]
@@ -19,7 +19,7 @@ Examples:
         dir: PathBuf,
     },
     /// Run a canon's own tests.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos canon test canon-v2")]
     Test {
@@ -28,7 +28,7 @@ Examples:
         dir: PathBuf,
     },
     /// Show how two canons differ, line by line.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos canon diff active canon-v2
   cognitionos canon diff canon-v1 canon-v2")]
@@ -39,7 +39,7 @@ Examples:
         to: String,
     },
     /// Show which recorded verdicts another canon would change.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos canon impact canon-v2")]
     Impact {
@@ -47,7 +47,7 @@ Examples:
         dir: PathBuf,
     },
     /// Propose a canon for its domain.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos canon propose canon-v2 --as user:head-of-lab
   cognitionos canon propose canon-v2 --as user:cfo --evidence 12 --note 'new rotor'")]
@@ -64,7 +64,7 @@ Examples:
         note: Option<String>,
     },
     /// Approve a proposal.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos canon approve prp_01j… --as user:controller")]
     Approve {
@@ -74,7 +74,7 @@ Examples:
         by: Changer,
     },
     /// Reject a proposal.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos canon reject prp_01j… --as user:controller --reason 'too wide'")]
     Reject {
@@ -86,7 +86,7 @@ Examples:
         by: Changer,
     },
     /// Put an approved proposal in force.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos canon activate prp_01j… --as user:head-of-lab")]
     Activate {
@@ -96,7 +96,7 @@ Examples:
         by: Changer,
     },
     /// List canons in force and proposals.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos canon list")]
     List,

@@ -7,13 +7,13 @@ use super::groups::By;
 #[derive(Debug, Subcommand)]
 pub(crate) enum CheckpointCommand {
     /// Give a place of a run a name: where it stands now, or where a step began.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos checkpoint create run_01j… before-payment --step pay
   cognitionos checkpoint create run_01j… here --as user:cfo")]
     Create(CreateArgs),
     /// List the checkpoints, of one run or of all.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos checkpoint list
   cognitionos checkpoint list run_01j… --json")]
@@ -22,7 +22,7 @@ Examples:
         run: Option<String>,
     },
     /// Start a run that goes on from a checkpoint: the same as `run --fork RUN --from NAME`.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos checkpoint restore run_01j… before-payment
   cognitionos checkpoint restore run_01j… before-payment --input limit=500")]

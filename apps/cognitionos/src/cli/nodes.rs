@@ -54,7 +54,7 @@ impl Asking {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   cognitionos submit workflow.yaml --tenant ten_01j… --wait
   cognitionos submit workflow.yaml --tenant ten_01j… --key order-1029 --input order=1029")]
@@ -77,7 +77,7 @@ pub(crate) struct SubmitArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   cognitionos serve --database-url postgres://cog_nodes@db/cognitionos
   cognitionos serve --node one --json")]
@@ -102,7 +102,7 @@ pub(crate) enum Role {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DatabaseCommand {
     /// Bring the tables to this release, as their owner, and make the master key if there is none.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos database prepare --application cog_nodes")]
     Prepare {
@@ -113,12 +113,12 @@ Examples:
         application: String,
     },
     /// Print an id for a new tenant.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos database new-tenant")]
     NewTenant,
     /// Check every entry, link and rule of the logs, and that each receipt has one outcome.
-    #[command(after_help = "\
+    #[command(before_help = "\
 Examples:
   cognitionos database audit
   cognitionos database audit --tenant ten_01j… --json")]

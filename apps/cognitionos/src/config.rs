@@ -1,0 +1,269 @@
+//! What is set for every command: by a file of the project, of the user or of the machine, by the
+//! environment, or by default. A flag goes before all of them.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use cog_base::Value;
+use cog_base::suggest::hint;
+use toml::Table;
+use verify::open_file;
+
+use crate::failure::{Exit, Failure};
+use crate::system::{arguments, env};
+use crate::terminal::{Terminal, Tone, plain};
+
+/// Something that can be set.
+struct Key {
+    name: &'static str,
+    env: &'static str,
+    kind: Kind,
+    /// Who a person is, what is secret, and where records go, no file of a project says: such a
+    /// file comes from others.
+    is_personal: bool,
+    default: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A word as it stands.
+    Text,
+    /// A file or a folder, from where the file stands that says it.
+    Path,
+    /// A word that is never shown.
+    Secret,
+}
+
+const fn key(name: &'static str, env: &'static str, kind: Kind, is_personal: bool) -> Key {
+    Key { name, env, kind, is_personal, default: None }
+}
+
+/// Everything that can be set.
+const KEYS: [Key; 9] = [
+    Key { default: Some(".cognitionos"), ..key("data", "COGNITIONOS_DATA", Kind::Path, false) },
+    Key { default: Some("user:operator"), ..key("actor", "COGNITIONOS_ACTOR", Kind::Text, true) },
+    key("approver", "COGNITIONOS_APPROVER", Kind::Text, true),
+    key("tenant", "COGNITIONOS_TENANT", Kind::Text, false),
+    key("database_url", "COGNITIONOS_DATABASE_URL", Kind::Secret, true),
+    key("database_url_file", DATABASE_URL_FILE, Kind::Path, true),
+    Key {
+        default: Some("master.key"),
+        ..key("master_key_file", "COGNITIONOS_MASTER_KEY_FILE", Kind::Path, false)
+    },
+    key("model_api_key_file", MODEL_API_KEY_FILE, Kind::Path, true),
+    key("openai_api_key_file", OPENAI_API_KEY_FILE, Kind::Path, true),
+];
+
+/// The file that holds the address of the database.
+pub(crate) const DATABASE_URL_FILE: &str = "COGNITIONOS_DATABASE_URL_FILE";
+/// The file that holds the key of a model server that is not OpenAI's.
+pub(crate) const MODEL_API_KEY_FILE: &str = "COGNITIONOS_MODEL_API_KEY_FILE";
+/// The file that holds OpenAI's key.
+pub(crate) const OPENAI_API_KEY_FILE: &str = "OPENAI_API_KEY_FILE";
+
+/// The file of a project, in the working folder.
+const PROJECT: &str = "cognitionos.toml";
+/// The file of the machine.
+const MACHINE: &str = "/etc/cognitionos/config.toml";
+
+/// What files say, for each key that any of them has.
+#[derive(Debug, Default)]
+pub(crate) struct Config {
+    set: Vec<Set>,
+}
+
+/// A value that a file gives.
+#[derive(Debug)]
+struct Set {
+    env: &'static str,
+    value: String,
+    /// The file and the line.
+    place: String,
+}
+
+static LOADED: OnceLock<Config> = OnceLock::new();
+
+/// Read the files, once; the nearer one goes first.
+///
+/// # Errors
+/// A file that cannot be read, or that says something that cannot be set.
+pub(crate) fn load() -> anyhow::Result<()> {
+    let mut config = Config::default();
+    for (file, is_project) in files() {
+        let text = match open_file(&file).and_then(std::io::read_to_string) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", file.display());
+                let advice = "let it be a text file that may be read, or move it away";
+                return Err(Failure::advise(Exit::BadInput, message, advice));
+            }
+        };
+        config.read(&file, &text, is_project)?;
+    }
+    // The first is the only one.
+    let _ = LOADED.set(config);
+    Ok(())
+}
+
+fn files() -> Vec<(PathBuf, bool)> {
+    let home = || env("HOME").map(|home| Path::new(&home).join(".config"));
+    // A relative folder is to be ignored (XDG Base Directory Specification).
+    let own = env("XDG_CONFIG_HOME").map(PathBuf::from).filter(|it| it.is_absolute());
+    let own = own.or_else(home).map(|folder| (folder.join("cognitionos/config.toml"), false));
+    let project = (PathBuf::from(PROJECT), true);
+    std::iter::once(project).chain(own).chain([(PathBuf::from(MACHINE), false)]).collect()
+}
+
+/// What a file says of this variable of the environment, which goes before it.
+pub(crate) fn says(variable: &OsStr) -> Option<&'static str> {
+    let set = LOADED.get()?.set.iter().find(|set| variable == set.env)?;
+    Some(&set.value)
+}
+
+/// A variable of the environment, or what a file says in its place.
+pub(crate) fn setting(variable: &str) -> Option<String> {
+    env(variable).or_else(|| says(OsStr::new(variable)).map(str::to_owned))
+}
+
+impl Config {
+    fn read(&mut self, file: &Path, text: &str, is_project: bool) -> anyhow::Result<()> {
+        let shown = file.display();
+        let line_of = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| line_of(span.start));
+            let message = format!("{shown}:{line}: {}", error.message());
+            Failure::advise(Exit::BadInput, message, "write it as NAME = \"VALUE\" in TOML")
+        })?;
+        for (name, value) in &table {
+            let line = text.lines().position(|line| line.trim_start().starts_with(name.as_str()));
+            let place = format!("{shown}:{}", line.unwrap_or_default() + 1);
+            let bad = |message: String, advice: String| {
+                Failure::advise(Exit::BadInput, format!("{place}: {message}"), advice)
+            };
+            let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+                let hint = hint(name, KEYS.iter().map(|key| key.name)).unwrap_or_default();
+                let shown = plain(name);
+                return Err(bad(format!("`{shown}` is nothing that can be set"), hint));
+            };
+            if is_project && key.is_personal {
+                let own = "your own file, ~/.config/cognitionos/config.toml";
+                let message = format!("`{name}` is not for a file that a project brings along");
+                return Err(bad(message, format!("set it in {own}, or as {}", key.env)));
+            }
+            let Some(value) = value.as_str().filter(|value| !value.trim().is_empty()) else {
+                return Err(bad(format!("`{name}` is a text"), format!("{name} = \"…\"")));
+            };
+            if self.set.iter().all(|set| set.env != key.env) {
+                self.set.push(Set { env: key.env, value: key.resolved(value, file), place });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Key {
+    /// A path is meant from the folder of the file that says it.
+    fn resolved(&self, value: &str, file: &Path) -> String {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        match (self.kind, folder) {
+            (Kind::Path, Some(folder)) => folder.join(value).display().to_string(),
+            (Kind::Text | Kind::Path | Kind::Secret, _) => value.to_owned(),
+        }
+    }
+
+    /// What holds, and where it comes from.
+    fn now(&self, flags: &[(&str, String)]) -> (Option<String>, String) {
+        if let Some((_, value)) = flags.iter().find(|(name, _)| *name == self.name) {
+            return (Some(value.clone()), format!("flag --{}", self.name));
+        }
+        if let Some(value) = env(self.env) {
+            return (Some(value), format!("environment {}", self.env));
+        }
+        let set = LOADED.get().and_then(|config| config.set.iter().find(|it| it.env == self.env));
+        match (set, self.default) {
+            (Some(set), _) => (Some(set.value.clone()), set.place.clone()),
+            (None, Some(default)) => (Some(default.to_owned()), "default".to_owned()),
+            (None, None) => (None, "not set".to_owned()),
+        }
+    }
+}
+
+/// `config explain`: each setting, its value, and what says it.
+pub(crate) fn explain(data: &Path, terminal: &Terminal) -> Exit {
+    let is_flag = arguments().any(|word| word == "--data" || word.starts_with("--data="));
+    let flags = is_flag.then(|| ("data", data.display().to_string()));
+    let flags: Vec<_> = flags.into_iter().collect();
+    let mut all = Vec::new();
+    for key in &KEYS {
+        let (value, source) = key.now(&flags);
+        let hidden = key.kind == Kind::Secret && value.is_some();
+        let value = if hidden { None } else { value };
+        if terminal.json {
+            all.push(Value::map([
+                ("name", Value::from(key.name)),
+                ("value", value.into()),
+                ("hidden", hidden.into()),
+                ("source", source.into()),
+                ("environment", key.env.into()),
+            ]));
+            continue;
+        }
+        let shown = value.map_or(if hidden { "(hidden)" } else { "-" }.to_owned(), |it| plain(&it));
+        let source = terminal.tint(Tone::Faint, &plain(&source));
+        terminal.say(&format!("{:<20} {shown:<24} {source}", key.name));
+    }
+    if terminal.json {
+        terminal.emit(&Value::list(all));
+    }
+    Exit::Done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, is_project: bool) -> Result<Vec<(&'static str, String, String)>, String> {
+        let mut config = Config::default();
+        let file = Path::new(if is_project { PROJECT } else { "/home/ann/config.toml" });
+        let read = config.read(file, text, is_project);
+        let set = config.set.into_iter().map(|set| (set.env, set.value, set.place)).collect();
+        read.map(|()| set).map_err(|error| {
+            let advice = error.downcast_ref::<Failure>().and_then(|it| it.advice.clone());
+            format!("{error} / {}", advice.unwrap_or_default())
+        })
+    }
+
+    #[test]
+    fn a_file_sets_what_can_be_set_and_paths_are_meant_from_it() {
+        let set = read("# mine\nactor = \"user:ann\"\ndata = \"logs\"\n", false).unwrap();
+        let (actor, data) = (set.first().unwrap(), set.get(1).unwrap());
+        assert_eq!(actor.1, "user:ann");
+        assert_eq!(actor.2, "/home/ann/config.toml:2");
+        assert_eq!((data.0, data.1.as_str()), ("COGNITIONOS_DATA", "/home/ann/logs"));
+        assert_eq!(read("data = \"logs\"", true).unwrap().first().unwrap().1, "logs");
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_refused_with_its_place() {
+        for (text, is_project, expected) in [
+            (
+                "\nacter = \"x\"",
+                false,
+                "/home/ann/config.toml:2: `acter` is nothing that can be set / did you mean `actor`?",
+            ),
+            ("data = 5", true, "cognitionos.toml:1: `data` is a text / data = \"…\""),
+            ("data = \"\"", true, "cognitionos.toml:1: `data` is a text / data = \"…\""),
+            (
+                "actor = \"user:cfo\"",
+                true,
+                "cognitionos.toml:1: `actor` is not for a file that a project brings along / set it in your own file, ~/.config/cognitionos/config.toml, or as COGNITIONOS_ACTOR",
+            ),
+        ] {
+            assert_eq!(read(text, is_project).unwrap_err(), expected);
+        }
+        let broken = read("data = \"a\"\ndata = \"b\"\n", true).unwrap_err();
+        assert!(broken.starts_with("cognitionos.toml:2: "), "{broken}");
+    }
+}

@@ -1,0 +1,90 @@
+//! Settings: of flags, environment, files and defaults the nearer one counts, and each is told with
+//! where it comes from.
+
+use cog_base::Value;
+
+use crate::program::{Answer, Folder, text};
+
+fn without_data(folder: &Folder, arguments: &[&str]) -> Answer {
+    Answer::of(folder.command(arguments).env_remove("COGNITIONOS_DATA").output().unwrap())
+}
+
+/// Value and source of a setting.
+fn explained(answer: &Answer, name: &str) -> (String, String) {
+    let all = answer.json();
+    let it = all.as_list().unwrap().iter().find(|it| text(it, &["name"]) == name).unwrap();
+    let value = it.get("value").and_then(Value::as_text).unwrap_or("-").to_owned();
+    (value, text(it, &["source"]).to_owned())
+}
+
+#[test]
+fn the_nearer_setting_counts() {
+    let folder = Folder::example("config", "02-refusal-and-why");
+    let explain = ["config", "explain", "--json"];
+    let own = folder.path("config/cognitionos/config.toml").display().to_string();
+    let pair = |value: &str, source: &str| (value.to_owned(), source.to_owned());
+    let data = |arguments: &[&str]| {
+        let answer = without_data(&folder, &[arguments, &explain].concat()).ends(0);
+        explained(&answer, "data")
+    };
+    assert_eq!(data(&[]), pair(".cognitionos", "default"));
+    folder.write(
+        "config/cognitionos/config.toml",
+        "# mine\ndata = \"/tmp/own\"\nactor = \"user:ann\"\n",
+    );
+    assert_eq!(data(&[]), pair("/tmp/own", &format!("{own}:2")));
+    folder.write("cognitionos.toml", "data = \"of-the-project\"\n");
+    assert_eq!(data(&[]), pair("of-the-project", "cognitionos.toml:1"));
+    let by_environment = folder.cog(&explain).ends(0);
+    assert_eq!(explained(&by_environment, "data"), pair("data", "environment COGNITIONOS_DATA"));
+    assert_eq!(data(&["--data", "here"]), pair("here", "flag --data"));
+    // And what is told is what holds.
+    without_data(&folder, &["run", "workflow.yaml"]).ends(0);
+    assert!(folder.has("of-the-project/ledger.db") && !folder.has("data"));
+    let list = without_data(&folder, &["ledger", "--kind", "session.started", "--json"]).ends(0);
+    assert_eq!(text(&list.jsons()[0], &["actor"]), "user:ann");
+    folder.cog(&["config", "explain"]).ends(0).says(&["data", "user:ann", &own, "not set"]);
+}
+
+#[test]
+fn a_setting_that_is_none_is_refused_and_help_is_there_all_the_same() {
+    let folder = Folder::new("config-bad");
+    for (text, says, advice) in [
+        (
+            "dta = \"x\"",
+            "cognitionos.toml:1: `dta` is nothing that can be set",
+            "did you mean `data`?",
+        ),
+        ("\ndata = 5", "cognitionos.toml:2: `data` is a text", "data = "),
+        ("data", "cognitionos.toml:1: ", "in TOML"),
+        ("actor = \"user:cfo\"", "`actor` is not for a file that a project", "COGNITIONOS_ACTOR"),
+        ("approver = \"user:cfo\"", "`approver` is not for a file", "COGNITIONOS_APPROVER"),
+    ] {
+        folder.write("cognitionos.toml", text);
+        for command in [&["ledger"][..], &["config", "explain"], &["doctor"]] {
+            folder.cog(command).ends(2).says(&[says, advice]);
+        }
+        folder.cog(&["run", "--help"]).ends(0).says(&["Usage: "]);
+        assert!(!folder.has("data"));
+    }
+}
+
+/// A secret in a file of settings is in no help, manual or explanation.
+#[test]
+fn a_secret_is_not_shown() {
+    let folder = Folder::new("config-secret");
+    let url = "postgres://cog:hunter2@db/cognitionos";
+    folder.write("config/cognitionos/config.toml", &format!("database_url = \"{url}\"\n"));
+    for command in [
+        &["config", "explain"][..],
+        &["config", "explain", "--json"],
+        &["serve", "--help"],
+        &["man", "serve"],
+        &["completions", "zsh"],
+        &["ledger"],
+    ] {
+        let answer = folder.cog(command);
+        assert!(!format!("{answer}").contains("hunter2"), "{answer}");
+    }
+    folder.cog(&["config", "explain"]).ends(0).says(&["(hidden)"]);
+}
