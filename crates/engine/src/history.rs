@@ -5,26 +5,27 @@
 //! proof that the run is the one its definition and inputs describe.
 
 mod mismatch;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
-use cog_base::{Micros, Timestamp, Value};
-use cog_flow::{Action, Event, Flow, StepPath};
+use cog_base::{Timestamp, Value};
+use cog_flow::{Action, Event, StepPath};
 use cog_gate::decision::read_record;
 use cog_gate::snapshot::Access;
-use cog_gate::{Consent, Effect, Intent, Limits, Origin, Report, Wish};
+use cog_gate::{Consent, Effect, Intent, Origin, Report, Wish};
 use cog_ledger::{Entry, Kind};
 
 pub use self::mismatch::Mismatch;
-use crate::active::{Active, State, Todo, Waits};
+use crate::active::{Active, State, Todo};
 use crate::children::Parent;
 use crate::fork::{Fork, Seen};
 use crate::notice::Intervention;
 use crate::settle::event_of;
-use crate::start::{facts, folders, inputs_digest};
+use crate::start::{facts, inputs_digest};
 use crate::steps::{read, refused, step_of, unasked, waits_for};
 
 /// An entry of a session with its body, if that was kept.
@@ -416,116 +417,6 @@ impl History {
                 Todo::Fell(step, error) => self.fell.push((step, error.message)),
             }
         }
-    }
-
-    /// The timers that somebody still waits for.
-    pub(crate) fn timers(&self) -> impl Iterator<Item = (&StepPath, &Armed)> {
-        self.armed.iter().filter(|(step, _)| {
-            let asked = self.active.asks.get(*step).is_some_and(|ask| ask.approval.is_some());
-            let listens = self.active.listening.contains_key(*step);
-            asked || listens || self.active.sleeping.contains(*step)
-        })
-    }
-
-    pub(crate) fn intent_of(&self, receipt: ReceiptId) -> Option<&Intent> {
-        self.intents.get(&receipt)
-    }
-
-    /// The steps that failed by themselves, in order, each with why: an expression that could
-    /// not be evaluated, arguments that make no effect. What failed of an effect says its outcome.
-    pub fn fell(&self) -> impl Iterator<Item = (&StepPath, &str)> {
-        self.fell.iter().map(|(step, message)| (step, message.as_str()))
-    }
-
-    /// How the run ended, if it has: status and output.
-    #[must_use]
-    pub fn end(&self) -> Option<(&str, &Value)> {
-        self.active.end.as_ref().map(|end| (end.status.as_str(), &end.output))
-    }
-
-    /// Whether an effect, a choice or a question that it wanted so far holds data of `subject`.
-    /// While the run is open they must be kept: without them it can neither go on nor be ended.
-    #[must_use]
-    pub fn concerns(&self, subject: &str) -> bool {
-        self.subjects.contains(subject)
-    }
-
-    /// Whether the session is sealed.
-    #[must_use]
-    pub fn is_sealed(&self) -> bool {
-        self.sealed
-    }
-
-    /// Where it comes from.
-    #[must_use]
-    pub fn origin(&self) -> &Origin {
-        &self.active.origin
-    }
-
-    /// Who has ended it, if somebody has.
-    #[must_use]
-    pub fn cancelled(&self) -> Option<&Intervention> {
-        self.active.cancelled.as_ref()
-    }
-
-    /// What it waits for, when after its last entry nothing but somebody outside can bring it on.
-    #[must_use]
-    pub fn waits(&self) -> Option<Waits> {
-        let is_still = self.active.is_paused() || self.active.undone().is_empty();
-        self.active.waits().filter(|_| is_still && self.active.end.is_none())
-    }
-
-    /// The requests that it waits for. An answer to any other counts for nothing.
-    #[must_use]
-    pub fn waits_for(&self) -> Vec<ApprovalId> {
-        self.active.waits_for()
-    }
-
-    /// The steps that wait for a signal, each with its name.
-    #[must_use]
-    pub fn signals_awaited(&self) -> Vec<(String, String)> {
-        self.active.signals_awaited()
-    }
-
-    /// What it may use.
-    pub(crate) fn limits(&self) -> Limits {
-        let budget = &self.active.flow.budget;
-        Limits {
-            cost: budget.cost_micros.map(Micros::new),
-            effects: budget.effects,
-            roots: self.roots.clone(),
-            folders: folders(&self.places, self.base()),
-        }
-    }
-
-    /// The workflow's name.
-    #[must_use]
-    pub fn workflow(&self) -> &str {
-        &self.active.origin.workflow
-    }
-
-    /// Where the roots stood when the run began.
-    #[must_use]
-    pub fn places(&self) -> &BTreeMap<String, String> {
-        &self.places
-    }
-
-    /// The folder of the workflow file.
-    #[must_use]
-    pub fn base(&self) -> &str {
-        &self.active.base
-    }
-
-    /// The definition.
-    #[must_use]
-    pub fn flow(&self) -> Arc<Flow> {
-        Arc::clone(&self.active.flow)
-    }
-
-    /// The roots and what the run may do there.
-    #[must_use]
-    pub fn roots(&self) -> &BTreeMap<String, Access> {
-        &self.roots
     }
 }
 
