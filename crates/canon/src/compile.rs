@@ -46,6 +46,7 @@ impl Canon {
         names::check_actions(&settings, &settings_text, &actions)?;
         let facts = Facts::load(source, &schema)?;
         let (rules, mut warnings) = policies::load(source, &schema)?;
+        warnings.extend(names::unheard_of(&schema_text, &actions));
         warnings.extend(names::astray(&settings, &settings_text, &actions));
         warnings.extend(names::strangers(source, &actions, &facts, &rules)?);
         check_people(source, &settings, &rules, &facts)?;

@@ -48,6 +48,11 @@ impl Attribute {
         &self.shape
     }
 
+    /// Whether it must be there.
+    pub(crate) const fn is_required(&self) -> bool {
+        self.required
+    }
+
     /// Whether a policy reads it.
     pub(crate) const fn is_read(&self) -> bool {
         self.read

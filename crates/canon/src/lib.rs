@@ -36,7 +36,7 @@ pub use compile::Canon;
 pub use error::CanonError;
 pub use evaluate::{Evaluation, Request, Ruling};
 pub use flip::{Change, Flip, WaysOut};
-pub use names::EFFECTS;
+pub use names::{CONTEXT, EFFECTS, arguments};
 pub use obligation::{Duty, Obligation};
 pub use policies::{PolicyNote, Side};
 pub use roots::{RootRule, RootRules, Standing};

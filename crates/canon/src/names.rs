@@ -10,11 +10,91 @@ use crate::facts::Facts;
 use crate::nearest::nearest;
 use crate::policies::Rules;
 use crate::settings::{AMOUNT_PATHS, Settings};
-use crate::source::{SETTINGS, Source};
+use crate::source::{SCHEMA, SETTINGS, Source};
 
 /// The effects there are. The catalogue is closed: who performs them holds it against this list.
 pub const EFFECTS: [&str; 6] =
     ["file.delete", "file.read", "file.write", "http.request", "model.chat", "process.run"];
+
+/// What the context of every effect has.
+pub const CONTEXT: [&str; 8] =
+    ["args", "cost_micros", "domain", "environment", "initiator", "risk", "step", "workflow"];
+
+/// The arguments of an effect, as they stand in `args` of its context; none of another action.
+#[must_use]
+pub fn arguments(action: &str) -> &'static [&'static str] {
+    match action {
+        "file.read" | "file.delete" => &["path", "root"],
+        "file.write" => &["document", "mode", "path", "root", "text"],
+        "http.request" => {
+            &["body", "bytes_max", "headers", "host", "json", "method", "timeout_ms", "url"]
+        }
+        "model.chat" => &["json", "messages", "model", "temperature_milli", "tokens_max"],
+        "process.run" => &[
+            "args",
+            "env",
+            "memory_bytes_max",
+            "network",
+            "output_bytes_max",
+            "program",
+            "root",
+            "stdin",
+            "timeout_ms",
+        ],
+        _ => &[],
+    }
+}
+
+/// Attributes that the schema gives an effect and that no such effect has, as warnings: what is
+/// required refuses every one of them, and what is not is never there.
+pub(crate) fn unheard_of(text: &str, actions: &Actions) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    for action in EFFECTS {
+        let Some(shape) = actions.get(action) else { continue };
+        found.extend(strange(text, action, "", &shape.context, &CONTEXT));
+        if let Some(Shape::Record(args)) = shape.context.get("args").map(Attribute::shape) {
+            found.extend(strange(text, action, "args.", args, arguments(action)));
+        }
+    }
+    found.into_iter().map(|(_, warning)| warning).collect()
+}
+
+/// The attributes of a record that are not among the known ones: where each stands, and a warning.
+fn strange(
+    text: &str,
+    action: &str,
+    prefix: &str,
+    record: &Record,
+    known: &[&str],
+) -> Vec<(usize, String)> {
+    let odd = record.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+    let warn = |(name, attribute): (&String, &Attribute)| {
+        let from = text.find(action).unwrap_or(0);
+        let byte = from + text.get(from..).and_then(|rest| word(rest, name)).unwrap_or(0);
+        let what = format!("no `{action}` has `{prefix}{name}` in its context");
+        let then = if attribute.is_required() {
+            "with it every one is refused"
+        } else {
+            "a policy never finds it there"
+        };
+        let hint = match nearest(name, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{prefix}{meant}`? {then}"),
+            None => format!("take it out: {then}. There are {}", known.join(", ")),
+        };
+        (byte, CanonError::at_byte(SCHEMA, text, byte, what).hint(hint).to_string())
+    };
+    odd.map(warn).collect()
+}
+
+/// Where a name stands as a word of its own.
+fn word(text: &str, name: &str) -> Option<usize> {
+    let of_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    text.match_indices(name).map(|(at, _)| at).find(|at| {
+        let (before, rest) = text.split_at(*at);
+        let after = rest.get(name.len()..).unwrap_or_default();
+        !before.ends_with(of_name) && !after.starts_with(of_name)
+    })
+}
 
 /// Each action that the settings name is an effect or in the schema: what is misspelt under
 /// `envelope.forbidden` would forbid nothing.

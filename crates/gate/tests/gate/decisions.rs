@@ -1,8 +1,10 @@
 //! The table of decisions: for each case the checks that do not pass, as
 //! `check outcome code`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use cog_base::Micros;
 use cog_gate::decision::{Decision, Outcome, decide};
 use cog_gate::explain::{reason, ways_out};
 use cog_gate::snapshot::{Snapshot, TenantStatus};
@@ -259,6 +261,35 @@ fn the_canon_knows_the_effects_that_there_are() {
     let mut ours = cog_gate::AnyEffect::ACTIONS.to_vec();
     ours.sort_unstable();
     assert_eq!(ours, cog_canon::EFFECTS);
+}
+
+/// A schema is held against these names, so that one that no effect has is told.
+#[test]
+fn the_canon_knows_what_the_context_of_each_effect_has() {
+    let place = r#""root":"notes","path":"a""#;
+    let all = [
+        ("file.read", format!("{{{place}}}")),
+        ("file.delete", format!("{{{place}}}")),
+        ("file.write", format!(r#"{{{place},"text":"a"}}"#)),
+        ("file.write", format!(r#"{{{place},"document":{{}}}}"#)),
+        ("http.request", r#"{"method":"POST","url":"https://a.example/","body":"a"}"#.to_owned()),
+        ("http.request", r#"{"method":"POST","url":"https://a.example/","json":1}"#.to_owned()),
+        ("process.run", r#"{"program":"sort","root":"notes","stdin":"a"}"#.to_owned()),
+        ("model.chat", r#"{"model":"reader","messages":[]}"#.to_owned()),
+    ];
+    let house = House::new();
+    let mut args: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (action, given) in &all {
+        let effect = effect(action, given);
+        let intent = Intent::new(&house.origin, "s", actor(CLERK), &effect, Micros::ZERO, "low");
+        assert!(intent.context().keys().eq(cog_canon::CONTEXT), "{action}");
+        let own = intent.context()["args"].as_map().unwrap().keys().cloned();
+        args.entry(action).or_default().extend(own);
+    }
+    for (action, args) in &args {
+        assert!(args.iter().eq(cog_canon::arguments(action)), "{action}: {args:?}");
+    }
+    assert!(args.keys().eq(&cog_canon::EFFECTS));
 }
 
 #[test]
