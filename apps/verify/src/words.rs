@@ -26,6 +26,11 @@ pub fn text(verified: &Verified, decisions: &Decisions, request: &Request) -> St
     let mut out = String::new();
     let verdict = match verified.findings().total() {
         0 => "everything checked holds".to_owned(),
+        _ if verified.findings().has("bundle.newer") => {
+            "made by a later release, and this verifier is too old for it: check it with the \
+             verifier of that release before you rely on it"
+                .to_owned()
+        }
         count => format!("{}; do not rely on this bundle", counted(count, "finding", "findings")),
     };
     // INVARIANT: writing into a String cannot fail.

@@ -174,6 +174,12 @@ pub enum BundleError {
     /// The file does not begin as a bundle.
     #[error("this is not a bundle: its first line is no manifest of {FORMAT}")]
     NotABundle,
+    /// It is of a format that came later.
+    #[error(
+        "this bundle is of the format {0}, and this verifier reads {FORMAT}: it is too old for \
+         it; take the verifier of the release that made the bundle, or of a later one"
+    )]
+    Newer(String),
     /// Reading failed.
     #[error("could not read the bundle after line {line}")]
     Read {

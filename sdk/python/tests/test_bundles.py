@@ -126,6 +126,25 @@ class BrokenRules(unittest.TestCase):
         )
         self.assertEqual((len(verified.findings), verified.findings_total), (1_000, 1_101))
 
+    def test_what_a_later_release_made_is_not_called_wrong(self) -> None:
+        house = House(11)
+        house.start()
+        bundle = house.bundle()
+        trusted = [VerifierKey.parse(house.keys[0].line)]
+        for old, new, code in (
+            (b'"kind":"session.started"', b'"kind":"session.moved"', "bundle.newer"),
+            (b'"v":1}', b'"v":2}', "bundle.newer"),
+            (b'"kind":"session.started"', b'"kind":"Session?"', "bundle.line"),
+            (b'"v":1}', b'"v":0}', "bundle.line"),
+        ):
+            with self.subTest(new):
+                assert old in bundle
+                verified = verify_bundle(io.BytesIO(bundle.replace(old, new, 1)), trusted)
+                self.assertEqual(verified.findings[0].code, code)
+        later = bundle.replace(b"cognitionos-bundle/v1", b"cognitionos-bundle/v2", 1)
+        with self.assertRaisesRegex(BadInput, "it is too old for it"):
+            verify_bundle(io.BytesIO(later), trusted)
+
     def test_what_is_no_bundle(self) -> None:
         manifest = House(10).bundle().split(b"\n")[0]
         for start in (

@@ -21,8 +21,7 @@ pub struct Head {
 /// [`BundleError`] when it cannot be read or is no bundle.
 pub fn read_head(input: &mut dyn BufRead) -> Result<Head, BundleError> {
     let mut lines = Lines::new(input);
-    let first = lines.next()?.and_then(Result::ok).and_then(manifest);
-    let manifest = first.as_ref().and_then(Manifest::from_map).ok_or(BundleError::NotABundle)?;
+    let manifest = manifest(lines.next()?)?;
     let mut checkpoint = None;
     while let Some(line) = lines.next()? {
         let Ok(line) = line else { break };

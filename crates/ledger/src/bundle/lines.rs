@@ -5,13 +5,14 @@ use std::io::{BufRead, Read};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cog_base::Digest;
-use cog_base::json::{Map, Value};
+use cog_base::json::Value;
 
-use super::{BundleError, CanonFiles, LINE_BYTES_MAX};
+use super::{BundleError, CanonFiles, LINE_BYTES_MAX, Manifest};
 use crate::canonical::read_map;
 use crate::checkpoint::Checkpoint;
 use crate::entry::Entry;
 use crate::hasher::Hasher;
+use crate::kind::Kind;
 use crate::note::VerifierKey;
 
 /// A line after the manifest.
@@ -75,12 +76,57 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Read a line after the manifest.
-pub(super) fn parse(line: &[u8]) -> Result<Line, String> {
-    if let Some(entry) = line.strip_prefix(b"{\"entry\":") {
-        let entry = entry.strip_suffix(b"}").ok_or("it does not end in `}`")?;
-        return Entry::parse(entry).map(|entry| Line::Entry(Box::new(entry))).map_err(explain);
+/// Why a line cannot be read.
+pub(super) enum BadLine {
+    /// It is no line of a bundle.
+    Wrong(String),
+    /// It is in order as far as can be told, and of a release that this one does not know.
+    Newer(String),
+}
+
+impl BadLine {
+    /// The code of the finding, and what it says.
+    pub(super) fn finding(self) -> (&'static str, String) {
+        match self {
+            Self::Wrong(what) => ("bundle.line", what),
+            Self::Newer(what) => ("bundle.newer", what),
+        }
     }
+}
+
+/// Read a line after the manifest.
+pub(super) fn parse(line: &[u8]) -> Result<Line, BadLine> {
+    let Some(entry) = line.strip_prefix(b"{\"entry\":") else {
+        return other(line).map_err(BadLine::Wrong);
+    };
+    let unended = || BadLine::Wrong("it does not end in `}`".into());
+    let entry = entry.strip_suffix(b"}").ok_or_else(unended)?;
+    Entry::parse(entry).map(|entry| Line::Entry(Box::new(entry))).map_err(|error| {
+        newer(entry).map_or_else(|| BadLine::Wrong(explain(error)), BadLine::Newer)
+    })
+}
+
+/// What an entry is that a later release may have made: of a later version, or of a kind that
+/// nobody knows here.
+fn newer(entry: &[u8]) -> Option<String> {
+    let members = read_map(entry).ok()?;
+    let text = |name: &str| members.get(name).and_then(Value::as_text);
+    let version = members.get("v").and_then(Value::as_u64)?;
+    let kind = text("kind")?;
+    let is_word = !kind.is_empty()
+        && kind.bytes().all(|letter| letter.is_ascii_lowercase() || b"._".contains(&letter));
+    let what = if version > 1 {
+        format!("it is an entry of version {version}")
+    } else if is_word && kind.parse::<Kind>().is_err() {
+        format!("it is an entry of kind `{kind}`")
+    } else {
+        return None;
+    };
+    let engine = text("engine").unwrap_or_default();
+    Some(format!("{what}, which this verifier does not know, and of the release `{engine}`"))
+}
+
+fn other(line: &[u8]) -> Result<Line, String> {
     let mut map = read_map(line).map_err(explain)?;
     let (name, value) = map.pop_first().filter(|_| map.is_empty()).ok_or("it is not one member")?;
     match name.as_str() {
@@ -100,11 +146,19 @@ pub(super) fn parse(line: &[u8]) -> Result<Line, String> {
     .ok_or_else(|| format!("its `{name}` does not have the form of one"))
 }
 
-/// The manifest's members.
-pub(super) fn manifest(line: &[u8]) -> Option<Map> {
-    read_map(line)
-        .ok()
-        .filter(|map| map.get("bundle").and_then(Value::as_text) == Some(super::FORMAT))
+/// The first line.
+pub(super) fn manifest(line: Option<Result<&[u8], String>>) -> Result<Manifest, BundleError> {
+    let map = line.and_then(Result::ok).and_then(|line| read_map(line).ok());
+    let map = map.ok_or(BundleError::NotABundle)?;
+    let format = map.get("bundle").and_then(Value::as_text).unwrap_or_default();
+    if format == super::FORMAT {
+        return Manifest::from_map(&map).ok_or(BundleError::NotABundle);
+    }
+    let version = format.strip_prefix(super::FORMAT.trim_end_matches('1'));
+    Err(match version.and_then(|number| number.parse::<u32>().ok()) {
+        Some(2..) => BundleError::Newer(format.to_owned()),
+        Some(_) | None => BundleError::NotABundle,
+    })
 }
 
 fn subtrees(value: &Value) -> Option<Vec<Digest>> {

@@ -5,7 +5,7 @@ use std::io::BufRead;
 
 use cog_base::Digest;
 
-use super::lines::{Body, Line, Lines, manifest, parse};
+use super::lines::{BadLine, Body, Line, Lines, manifest, parse};
 use super::trust::Trust;
 use super::{BundleError, CanonFiles, Manifest, Part};
 use crate::audit::{Audit, Audited, Findings};
@@ -75,16 +75,15 @@ impl Verified {
 /// [`BundleError`] when it cannot be read, or is no bundle at all.
 pub fn verify(input: &mut dyn BufRead, check: &Check<'_>) -> Result<Verified, BundleError> {
     let mut lines = Lines::new(input);
-    let first = lines.next()?.and_then(Result::ok).and_then(manifest);
-    let manifest = first.as_ref().and_then(Manifest::from_map).ok_or(BundleError::NotABundle)?;
+    let manifest = manifest(lines.next()?)?;
     let mut reading = Reading::new(manifest, check);
     while let Some(line) = lines.next()? {
-        let line = line.and_then(parse);
-        let line = match line {
+        let line = match line.map_err(BadLine::Wrong).and_then(parse) {
             Ok(line) => line,
-            Err(what) => {
+            Err(bad) => {
+                let (code, what) = bad.finding();
                 let message = format!("line {}: {what}", lines.count());
-                reading.audit.findings().add(None, "bundle.line", message);
+                reading.audit.findings().add(None, code, message);
                 break;
             }
         };

@@ -1,6 +1,6 @@
 //! Intact bundles hold, whole and pruned, whichever rightful key the verifier brings.
 
-use cog_ledger::bundle::{Check, Verified, verify};
+use cog_ledger::bundle::{self, Check, Verified, verify};
 use cog_ledger::{Checkpoint, Kind, VerifierKey};
 
 use crate::house::House;
@@ -28,6 +28,32 @@ fn an_intact_bundle_holds_under_every_key_that_was_in_force() {
         assert_eq!(verified.canons, 2);
         assert_eq!(verified.bodies_absent, 0);
     }
+}
+
+#[test]
+fn what_a_later_release_made_is_not_called_wrong() {
+    let mut house = House::honest(12);
+    let keys = house.keys();
+    let bundle = String::from_utf8(house.bundle()).unwrap();
+    let first = |from: &str, to: &str| {
+        assert!(bundle.contains(from), "{from}");
+        let verified = check(bundle.replacen(from, to, 1).as_bytes(), &keys, &[]);
+        codes(&verified)[0]
+    };
+    let kind = r#""kind":"session.started""#;
+    assert_eq!(first(kind, r#""kind":"session.moved""#), "bundle.newer");
+    assert_eq!(first(r#""v":1}"#, r#""v":2}"#), "bundle.newer");
+    assert_eq!(first(kind, r#""kind":"Session?""#), "bundle.line");
+    assert_eq!(first(r#""v":1}"#, r#""v":0}"#), "bundle.line");
+
+    let opened = |format: &str| {
+        let bundle = bundle.replacen(bundle::FORMAT, format, 1);
+        verify(&mut bundle.as_bytes(), &Check::default()).unwrap_err().to_string()
+    };
+    let later = opened("cognitionos-bundle/v2");
+    assert!(later.contains("it is too old for it"), "{later}");
+    assert!(opened("cognitionos-bundle/v0").starts_with("this is not a bundle"));
+    assert!(opened("other-bundle/v2").starts_with("this is not a bundle"));
 }
 
 #[test]

@@ -150,6 +150,8 @@ def as_text(verified: Verified) -> str:
     if verified.findings_total > len(verified.findings):
         lines.append(f"           and {verified.findings_total - len(verified.findings)} more")
     wrong = f"does not hold: {verified.findings_total} findings"
+    if any(finding.code == "bundle.newer" for finding in verified.findings):
+        wrong = "is of a later release, and this verifier is too old for it"
     lines.append("the bundle holds" if verified.holds else f"the bundle {wrong}")
     return _printable("\n".join(lines))
 

@@ -14,7 +14,7 @@ from ..findings import FINDINGS_MAX, Finding, Findings
 from ..merkle import EMPTY_ROOT, Tree
 from ..note import VerifierKey
 from ..values import show_digest
-from .lines import Body, CanonFiles, End, Line, LineReader, Manifest, Subtrees, parse
+from .lines import Body, CanonFiles, End, Line, LineReader, Manifest, Newer, Subtrees, parse
 from .trust import Trust
 
 _ORDER = (VerifierKey, CanonFiles, Subtrees, Entry, Body, Checkpoint, End)
@@ -90,7 +90,8 @@ def verify_bundle(
                 break
             reading.line(read, lines)
     except Refused as refused:
-        reading.find("bundle.line", f"line {lines.count}: {refused}")
+        code = "bundle.newer" if isinstance(refused, Newer) else "bundle.line"
+        reading.find(code, f"line {lines.count}: {refused}")
     return reading.finish(lines.count)
 
 

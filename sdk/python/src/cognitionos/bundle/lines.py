@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -11,6 +12,7 @@ from ..canonical import read_map, write
 from ..checkpoint import Checkpoint
 from ..entry import Entry
 from ..errors import BadInput, Refused
+from ..kinds import KINDS
 from ..note import VerifierKey
 from ..values import (
     digest_in_context,
@@ -66,6 +68,11 @@ class Manifest:
             "bodies": is_count(members.get("bodies")),
             "canons": is_count(members.get("canons")),
         }
+        if _is_later(members.get("bundle")):
+            raise BadInput(
+                f"this bundle is of the format {members['bundle']}, and this verifier reads "
+                f"{FORMAT}: it is too old for it; take that of the release that made the bundle"
+            )
         # Absent is one spelling of nothing, and null is none.
         has_left_out = "left_out" in members
         left_out = members.pop("left_out", None)
@@ -84,6 +91,11 @@ class Manifest:
             members["canons"],
             frozenset(left_out or ()),
         )
+
+
+def _is_later(name: object) -> bool:
+    number = name.removeprefix(FORMAT[:-1]) if isinstance(name, str) else ""
+    return bool(re.fullmatch("0*(?:[2-9]|[1-9][0-9]{1,8})", number))
 
 
 def _is_left_out(words: object) -> bool:
@@ -171,7 +183,11 @@ class LineReader:
 def parse(line: bytes) -> Line:
     """Read a line after the manifest; `Refused` says what is wrong with it."""
     if line.startswith(b'{"entry":') and line.endswith(b"}"):
-        return Entry.parse(line[len(b'{"entry":') : -1])
+        entry = line[len(b'{"entry":') : -1]
+        try:
+            return Entry.parse(entry)
+        except Refused as refused:
+            raise _newer(entry) or refused from None
     members = read_map(line)
     if len(members) != 1:
         raise Refused("it is not one member")
@@ -186,6 +202,29 @@ def parse(line: bytes) -> Line:
     if parsed is None:
         raise Refused(f"no bundle has a line `{name[:40]}` like this")
     return parsed
+
+
+class Newer(Refused):
+    """Refused because it is of a later release, as far as can be told."""
+
+
+def _newer(entry: bytes) -> Newer | None:
+    """What an entry is that a later release may have made; nothing of any other."""
+    try:
+        members = read_map(entry)
+    except Refused:
+        return None
+    version, kind, engine = members.get("v"), members.get("kind"), members.get("engine")
+    if type(version) is not int or version < 0 or not isinstance(kind, str):
+        return None
+    if version > 1:
+        what = f"it is an entry of version {version}"
+    elif re.fullmatch("[a-z._]+", kind) and kind not in KINDS:
+        what = f"it is an entry of kind `{kind}`"
+    else:
+        return None
+    release = engine if isinstance(engine, str) else ""
+    return Newer(f"{what}, which this verifier does not know, and of the release `{release}`")
 
 
 def _has_exactly(value: Any, *names: str) -> bool:
