@@ -48,6 +48,19 @@ fn a_change_takes_a_proposal_and_somebody_else() {
 }
 
 #[test]
+fn what_no_policy_permits_says_what_to_do() {
+    let folder = Folder::example("no-permit", "06-change-the-canon");
+    let run = folder.cog(&["run", "workflow.yaml", "--canon", "canon-v1"]).ends(0);
+    let todo = "What to do: if it should be permitted, write a policy that permits `file.write`";
+    let why = folder.cog(&["why", &run.id("dny")]).ends(0);
+    why.says(&[todo, "cognitionos canon check FOLDER, and cognitionos canon propose FOLDER"]);
+
+    folder.change("canon-v1/schema.cedarschema", "path: String", "path: String, paht?: String");
+    let odd = "no `file.write` has `args.paht` in its context";
+    folder.cog(&["canon", "check", "canon-v1"]).ends(0).says(&[odd, "did you mean `args.path`?"]);
+}
+
+#[test]
 fn a_proposal_says_why() {
     let folder = laboratory("proposal-note");
     let because = "the rotor is worn out";

@@ -174,6 +174,7 @@ fn decision(record: &Record, terminal: &Terminal, verdict: &str) -> Vec<String> 
     }
     let trace = body.at(&["trace", "checks"]).and_then(Value::as_list).unwrap_or_default();
     lines.extend(rules(trace, entry.kind()));
+    lines.extend(to_do(trace, &text(record, "action")));
     let flips = body.at(&["trace", "flips"]).and_then(Value::as_list).unwrap_or_default();
     for flip in flips.iter().filter_map(Value::as_text) {
         lines.push(format!("It would be permitted {}.", plain(flip)));
@@ -228,6 +229,25 @@ fn rules(trace: &[Value], kind: Kind) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What to do where no policy says it: because none permits, or one could not be evaluated.
+fn to_do(trace: &[Value], action: &str) -> Option<String> {
+    let check = trace.iter().find(|check| check.get("check") == Some(&"canon".into()))?;
+    let first = match check.get("code").and_then(Value::as_text)? {
+        "canon.no_permit" => format!(
+            "if it should be permitted, write a policy that permits `{action}` into the folder of \
+             the canon"
+        ),
+        "canon.error" => "mend the policy that the check below names, in the folder of the canon: \
+                          ask with `has` for what may be missing, and keep sums within 64 bits"
+            .to_owned(),
+        _ => return None,
+    };
+    Some(format!(
+        "  What to do: {first}. Then: cognitionos canon check FOLDER, and cognitionos canon propose \
+         FOLDER"
+    ))
 }
 
 fn check_line(check: &Value, kind: Kind, terminal: &Terminal) -> String {
@@ -360,4 +380,20 @@ fn outcome(record: &Record, about: Option<&Record>) -> Vec<String> {
         told.extend(told::lines(output).into_iter().map(|line| format!("  {line}")));
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_could_not_be_evaluated_is_to_be_mended() {
+        let said = |code: &str| {
+            let check = Value::map([("check", "canon"), ("outcome", "fail"), ("code", code)]);
+            to_do(&[check], "file.write").unwrap_or_default()
+        };
+        assert!(said("canon.error").starts_with("  What to do: mend the policy"));
+        assert!(said("canon.no_permit").contains("permits `file.write`"));
+        assert_eq!(said("canon.forbidden"), "");
+    }
 }
