@@ -22,6 +22,7 @@ mod config;
 mod control;
 mod damage;
 mod docs;
+mod dry;
 mod ending;
 mod errors;
 mod examples;

@@ -86,6 +86,9 @@ pub(crate) struct Common {
     /// Never use colour. The variable NO_COLOR does the same.
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
+    /// For programs that read words: no colour, nothing redrawn, and tabs between columns.
+    #[arg(long, global = true, conflicts_with = "json")]
+    pub(crate) plain: bool,
     /// Never ask; what needs an answer waits or fails.
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
@@ -215,6 +218,10 @@ pub(crate) struct RunArgs {
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) begin: Beginning,
+    /// Say what the run would be permitted, refused and asked before its first effect. Nothing is
+    /// recorded and nothing is done.
+    #[arg(long, short = 'n', conflicts_with_all = ["resume", "fork", "cancel", "record"])]
+    pub(crate) dry_run: bool,
     /// Ask a live model instead of the recording: BASE_URL#MODEL of any OpenAI-compatible
     /// server, or openai:MODEL with the key in OPENAI_API_KEY.
     #[arg(long, value_name = "MODEL")]

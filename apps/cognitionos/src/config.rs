@@ -211,8 +211,10 @@ pub(crate) fn explain(data: &Path, terminal: &Terminal) -> Exit {
             continue;
         }
         let shown = value.map_or(if hidden { "(hidden)" } else { "-" }.to_owned(), |it| plain(&it));
-        let source = terminal.tint(Tone::Faint, &plain(&source));
-        terminal.say(&format!("{:<20} {shown:<24} {source}", key.name));
+        let source = plain(&source);
+        terminal.say(&terminal.columns(&[key.name, &shown, &source], || {
+            format!("{:<20} {shown:<24} {}", key.name, terminal.tint(Tone::Faint, &source))
+        }));
     }
     if terminal.json {
         terminal.emit(&Value::list(all));

@@ -32,7 +32,7 @@ use crate::shared::{self, whose};
 use crate::system::{SystemClock, SystemEntropy};
 
 /// What entries name as the program that wrote them.
-const ENGINE: &str = concat!("cognitionos/", env!("CARGO_PKG_VERSION"));
+pub(crate) const ENGINE: &str = concat!("cognitionos/", env!("CARGO_PKG_VERSION"));
 
 /// How many of the newest entries are looked at before anything is written: the start of a run
 /// must stay quick.

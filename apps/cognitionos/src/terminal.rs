@@ -20,6 +20,8 @@ pub(crate) struct Terminal {
     pub(crate) json: bool,
     /// Only what was asked for.
     pub(crate) quiet: bool,
+    /// Columns are for programs: a tab between them, and nothing that lines them up.
+    pub(crate) plain: bool,
     /// A person may be asked.
     pub(crate) interactive: bool,
     /// The status line may be redrawn in place.
@@ -49,10 +51,11 @@ pub(crate) enum Tone {
 impl Terminal {
     pub(crate) fn new(common: &Common) -> Self {
         let terminal = is_terminal();
-        let wanted = !common.no_color && !is_plain();
+        let wanted = !common.no_color && !common.plain && !is_plain();
         Self {
             json: common.json,
             quiet: common.quiet,
+            plain: common.plain,
             interactive: is_interactive() && !common.no_input && !common.json,
             live: terminal && wanted && !common.json && !common.quiet,
             colour: terminal && wanted,
@@ -71,6 +74,7 @@ impl Terminal {
         Self {
             json: false,
             quiet: true,
+            plain: false,
             interactive: false,
             live: false,
             colour: false,
@@ -90,6 +94,11 @@ impl Terminal {
             Tone::Strong => STRONG,
         };
         format!("{mark}{text}{END}")
+    }
+
+    /// Columns as they were asked for: lined up as in `aligned`, or for programs.
+    pub(crate) fn columns(&self, cells: &[&str], aligned: impl FnOnce() -> String) -> String {
+        if self.plain { cells.join("\t") } else { aligned() }
     }
 
     /// A line of the answer. When nobody reads any more (`| head`), the rest is not said; that

@@ -296,14 +296,17 @@ impl<'a> View<'a> {
     }
 
     fn line(&self, tone: Tone, word: &str, step: &str, what: &str, id: &str) -> String {
-        let word = self.terminal.tint(tone, &format!("{word:<7}"));
-        let id = if id.is_empty() {
-            String::new()
-        } else {
-            format!("  {}", self.terminal.tint(Tone::Faint, id))
-        };
         // What is done on what may name what a model said: it stays on its line.
-        format!("  {word} {:<24} {}{id}", plain(step), plain(what)).trim_end().to_owned()
+        let (step, what) = (plain(step), plain(what));
+        self.terminal.columns(&[word, &step, &what, id], || {
+            let word = self.terminal.tint(tone, &format!("{word:<7}"));
+            let id = if id.is_empty() {
+                String::new()
+            } else {
+                format!("  {}", self.terminal.tint(Tone::Faint, id))
+            };
+            format!("  {word} {step:<24} {what}{id}").trim_end().to_owned()
+        })
     }
 
     fn refused(

@@ -197,6 +197,7 @@ fn restore(args: &RestoreArgs, common: &Common, terminal: &Terminal) -> anyhow::
     let args = RunArgs {
         file: None,
         begin,
+        dry_run: false,
         model: None,
         record: None,
         resume: None,

@@ -224,13 +224,16 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         | Kind::SessionUnpaused
         | Kind::SegmentPruned => text("reason").to_owned(),
     };
-    let kind = terminal.tint(tone, &format!("{:<18}", entry.kind().as_str()));
-    let run = entry.session().map(|run| run.to_string());
-    let ids = [entry.id().map(str::to_owned), run].into_iter().flatten();
-    let ids: String = ids.map(|id| format!("  {}", terminal.tint(Tone::Faint, &id))).collect();
-    let (seq, at) = (entry.seq(), entry.at());
-    let line = format!("{seq:>6}  {at}  {kind} {:<16} {}", entry.actor(), plain(&about));
-    format!("{}{ids}", line.trim_end())
+    let run = entry.session().map(|run| run.to_string()).unwrap_or_default();
+    let (seq, at, about) = (entry.seq().to_string(), entry.at().to_string(), plain(&about));
+    let (kind, actor, id) = (entry.kind().as_str(), entry.actor(), entry.id().unwrap_or_default());
+    terminal.columns(&[&seq, &at, kind, actor, &about, id, &run], || {
+        let kind = terminal.tint(tone, &format!("{kind:<18}"));
+        let ids = [id, &run].into_iter().filter(|id| !id.is_empty());
+        let ids: String = ids.map(|id| format!("  {}", terminal.tint(Tone::Faint, id))).collect();
+        let line = format!("{seq:>6}  {at}  {kind} {actor:<16} {about}");
+        format!("{}{ids}", line.trim_end())
+    })
 }
 
 fn show(home: &Home, id: &str, terminal: &Terminal) -> anyhow::Result<Exit> {

@@ -6,6 +6,7 @@ mod again;
 mod ask;
 mod cancel;
 mod canon;
+mod dry;
 mod end;
 pub(crate) mod family;
 mod file;
@@ -115,9 +116,22 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     if let Some(exit) = cancel::elsewhere(args, &actor, &common.data, terminal)? {
         return Ok(exit);
     }
+    if let (true, Some(file)) = (args.dry_run, &args.file) {
+        return dry::preview(file, args, common, &actor, terminal);
+    }
+    here(args, &actor, common, terminal)
+}
+
+/// A run on the data folder.
+fn here(
+    args: &RunArgs,
+    actor: &Actor,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
     // A workflow file is read and checked before anything is opened or written.
     let fresh =
-        args.file.as_ref().map(|file| prepare(file, &args.begin, common, &actor)).transpose()?;
+        args.file.as_ref().map(|file| prepare(file, &args.begin, common, actor)).transpose()?;
     let home = match &fresh {
         Some(_) => Home::write(&common.data)?,
         None => Home::change(&common.data)?,
@@ -128,7 +142,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let plan = match (fresh, args.resume.as_ref().or(args.cancel.as_ref()), &args.fork) {
         (Some(fresh), ..) => fresh,
         (None, Some(run), _) => prepare_resume(&home, run, cancel, common)?,
-        (None, None, Some(run)) => fork::prepare(&home, run, args, common, &actor, terminal)?,
+        (None, None, Some(run)) => fork::prepare(&home, run, args, common, actor, terminal)?,
         (None, None, None) => return Err(Failure::told(Exit::BadInput, NOTHING_NAMED)),
     };
     // Ending a run takes no effect, and so no clock.
@@ -151,7 +165,7 @@ pub(crate) fn run(args: &RunArgs, common: &Common, terminal: &Terminal) -> anyho
     let workers = workers(args, &plan, &roots, &bound, &common.data)?;
     let advice = format!("go on with: cognitionos run --resume {}", plan.run);
     let signals = Signals::watch(&workers, advice).context("cannot listen to signals")?;
-    bound.found(&home, &plan.environment, &actor, terminal)?;
+    bound.found(&home, &plan.environment, actor, terminal)?;
     let committer = home.committer()?;
     let ledger = Box::new(Committed(committer.clone()));
     let engine = engine(&home, plan.ending.is_some())?;

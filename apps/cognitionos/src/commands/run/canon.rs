@@ -7,6 +7,7 @@ use cog_base::Digest;
 use cog_base::words::counted;
 use cog_canon::{Canon, Source};
 use cog_gate::Actor;
+use cog_ledger::Draft;
 use cog_store::StoreError;
 
 use super::Plan;
@@ -35,6 +36,17 @@ impl Bound {
         Self { canon: Some(Arc::new(canon)), new: None }
     }
 
+    /// What puts the first canon of a domain in force, for it to be recorded.
+    pub(super) fn foundation(
+        &self,
+        home: &Home,
+        environment: &str,
+        actor: &Actor,
+    ) -> anyhow::Result<Option<Draft>> {
+        let (Some(canon), Some(_)) = (&self.canon, &self.new) else { return Ok(None) };
+        Ok(Some(home.change_control()?.found(canon, environment, actor)?))
+    }
+
     /// Put the first canon of a domain in force; nothing to do for any other. It is recorded
     /// when everything else that a run needs is there.
     pub(super) fn found(
@@ -46,8 +58,7 @@ impl Bound {
     ) -> anyhow::Result<()> {
         let (Some(canon), Some(source)) = (&self.canon, &self.new) else { return Ok(()) };
         home.keep_canon(source, canon.digest())?;
-        let draft = home.change_control()?.found(canon, environment, actor)?;
-        home.append(vec![draft])?;
+        home.append(self.foundation(home, environment, actor)?.into_iter().collect())?;
         terminal.note(&format!(
             "canon {} founds the domain `{}` ({})",
             plain(canon.name()),
