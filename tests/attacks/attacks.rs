@@ -4,6 +4,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "tests fail by panicking"
@@ -13,6 +14,10 @@ mod change;
 mod compile;
 mod consent;
 mod door;
+#[expect(dead_code, reason = "the tests of the engine need more of it")]
+#[path = "../../crates/engine/tests/engine/house.rs"]
+mod engine;
+mod forks;
 #[path = "../../crates/gate/tests/gate/house.rs"]
 mod house;
 mod means;
@@ -25,10 +30,11 @@ mod words;
 
 /// The files of attacks at run time. Each test in them is one, but for the controls, which
 /// show that the same house lets through what is allowed.
-const AT_RUN_TIME: [&str; 10] = [
+const AT_RUN_TIME: [&str; 11] = [
     include_str!("change.rs"),
     include_str!("consent.rs"),
     include_str!("door.rs"),
+    include_str!("forks.rs"),
     include_str!("means.rs"),
     include_str!("places.rs"),
     include_str!("runner.rs"),

@@ -1,9 +1,11 @@
 //! A run that goes on from a place of another.
 //!
 //! Its history up to there is the other's by reference: what was over stays as it was recorded,
-//! what was not begins anew, under the canon of today and with the inputs it was given. Receipts,
-//! consents and refusals of the other run are history and give no right to anything; what it
-//! spent is not charged again, and what it did is not this run's to undo.
+//! what was not begins anew, under the canon of today and with the inputs it was given. Receipts
+//! and refusals of the other run are history and give no right to anything; nor do the consents
+//! that people gave there: whoever was asked is asked again ([`cog_flow::Run::begin_again`]). What
+//! it did counts in the account ([`Carried`](cog_gate::Carried)), but for the money it spent, and is
+//! not this run's to undo.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +13,16 @@ use cog_base::Value;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
 use cog_base::json::Map;
-use cog_flow::StepPath;
+use cog_flow::{KeptConsent, StepPath};
 use cog_gate::snapshot::Access;
-use cog_gate::{Actor, Limits, Origin};
+use cog_gate::{Actor, Carried, Limits, Origin};
 use cog_ledger::{Entry, Kind};
 
+use crate::carried::of_record;
 use crate::engine::{Await, Engine, Output, Turn};
 use crate::history::{History, Mismatch, Record, no_body, origin, places, roots, unexpected};
 use crate::notice::What;
-use crate::replay::follow;
+use crate::replay::{as_far, follow};
 use crate::start::{BUDGET_TIMER, Begun, facts, folders, inputs_digest, started};
 
 /// Where a run goes on from.
@@ -67,6 +70,9 @@ pub struct Forking {
     pub fork: Fork,
     /// The history it takes over: the entries up to there, as [`gather`] gives them.
     pub past: Vec<Record>,
+    /// The entries of the other runs of the tree of the one it goes on from: what they did by then
+    /// counts in its account.
+    pub kin: Vec<Vec<Record>>,
     /// What begins anew sees these inputs.
     pub inputs: Map,
     /// Its roots and what it may do there.
@@ -127,6 +133,9 @@ pub enum NoPlace {
     /// The run was being ended there.
     #[error("the run was being ended when `{0}` began")]
     Ending(String),
+    /// Consent was given, or would have been asked for, inside a step that is over there.
+    #[error("{}", kept_consent(.0))]
+    Consent(KeptConsent),
 }
 
 /// The place of a run that `from` names: a step, from before which a run goes on.
@@ -143,6 +152,23 @@ pub fn place(records: &[Record], history: &History, from: &str) -> Result<Fork, 
     let session = record.and_then(|record| record.entry.session());
     let session = session.ok_or_else(|| NoPlace::Unknown(from.to_owned()))?;
     Ok(Fork { session, seq, step: Some(from.to_owned()) })
+}
+
+fn kept_consent(KeptConsent { asked, around }: &KeptConsent) -> String {
+    format!(
+        "people are asked at `{asked}`, `{around}` is over there, and no run takes over the \
+         consent of people; it can go on from `{around}`"
+    )
+}
+
+/// Whether a run can go on from the last of these records, as [`gather`] gives them: not where a
+/// consent would be taken over that cannot be asked for again.
+///
+/// # Errors
+/// [`NoPlace::Consent`] names the step to go on from instead.
+pub fn is_free(past: &[Record]) -> Result<(), NoPlace> {
+    let kept = as_far(past).ok().and_then(|(history, _)| history.active.run.kept_consent());
+    kept.map_or(Ok(()), |kept| Err(NoPlace::Consent(kept)))
 }
 
 /// Whether an entry ends its run, whatever the steps are about.
@@ -203,6 +229,10 @@ impl History {
         if entry.digest("definition") != Some(self.active.flow.digest) {
             return Err(unexpected(entry, "it follows another definition than the run before it"));
         }
+        if let Some(kept) = self.active.run.kept_consent() {
+            return Err(unexpected(entry, &kept_consent(&kept)));
+        }
+        self.carried = of_record(record)?;
         let body = record.body.as_ref().ok_or(no_body(entry))?;
         let origin = origin(entry, &self.active.flow.name)
             .ok_or_else(|| unexpected(entry, "who started it is not said"))?;
@@ -262,22 +292,14 @@ impl History {
 impl Engine {
     /// Start a run from a place of another.
     pub(crate) fn fork(&mut self, forking: Forking, turn: &mut Turn) -> Result<(), NoEntropy> {
-        let Forking { run, fork, past, inputs, roots, places, base, initiator } = forking;
-        let seen = (inputs.clone(), facts(run, &initiator));
-        let mut history = match follow(&past, Some(seen)) {
-            Ok((history, None)) if (history.id(), history.last) == (fork.session, fork.seq) => {
-                history
-            }
-            Ok((_, why)) => {
-                let why = why.map_or("its history is not that one".to_owned(), |it| it.to_string());
-                turn.tell(run, What::Stopped { message: why });
-                return Ok(());
-            }
-            Err(why) => {
-                turn.tell(run, What::Stopped { message: why.to_string() });
+        let (mut history, carried) = match self.going_on(&forking) {
+            Ok(both) => both,
+            Err(message) => {
+                turn.tell(forking.run, What::Stopped { message });
                 return Ok(());
             }
         };
+        let Forking { run, fork, inputs, roots, places, base, initiator, .. } = forking;
         let origin = Origin { session: run, initiator, ..history.active.origin.clone() };
         let flow = history.flow();
         let (_, canon) = self.canon_for(&origin.domain);
@@ -288,8 +310,9 @@ impl Engine {
             roots: &roots,
             places: &places,
             parent: None,
+            fork: Some((&fork, &carried)),
         };
-        let draft = started(begun, &base, &origin, Some(&fork), canon);
+        let draft = started(begun, &base, &origin, canon);
         turn.append(origin.tenant, run, draft, Await::Started);
         self.gate.open_session(
             origin.tenant,
@@ -301,6 +324,7 @@ impl Engine {
                 folders: folders(&places, &base),
             },
         );
+        self.gate.carry(run, carried);
         let actions = history.renew(origin);
         history.active.base = base;
         self.runs.insert(run, history.active);
@@ -308,5 +332,23 @@ impl Engine {
             turn.output(Output::Arm { timer, ms });
         }
         self.act(run, actions, turn)
+    }
+
+    /// The run as it stood at the place, and what was done by then; why nothing goes on from there.
+    fn going_on(&self, forking: &Forking) -> Result<(History, Carried), String> {
+        let Forking { run, fork, past, kin, inputs, initiator, .. } = forking;
+        let seen = (inputs.clone(), facts(*run, initiator));
+        let (history, why) = follow(past, Some(seen)).map_err(|why| why.to_string())?;
+        if let Some(why) = why {
+            return Err(why.to_string());
+        }
+        if (history.id(), history.last) != (fork.session, fork.seq) {
+            return Err("its history is not that one".to_owned());
+        }
+        if let Some(kept) = history.active.run.kept_consent() {
+            return Err(kept_consent(&kept));
+        }
+        let carried = self.carried(fork, past, kin).map_err(|why| why.to_string())?;
+        Ok((history, carried))
     }
 }

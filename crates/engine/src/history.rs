@@ -16,7 +16,7 @@ use cog_base::{Timestamp, Value};
 use cog_flow::{Action, Event, StepPath};
 use cog_gate::decision::read_record;
 use cog_gate::snapshot::Access;
-use cog_gate::{Consent, Effect, Intent, Origin, Report, Wish};
+use cog_gate::{Carried, Consent, Effect, Intent, Origin, Report, Wish};
 use cog_ledger::{Entry, Kind};
 
 pub use self::mismatch::Mismatch;
@@ -42,7 +42,9 @@ pub struct History {
     pub(crate) active: Active,
     pub(crate) roots: BTreeMap<String, Access>,
     pub(crate) places: BTreeMap<String, String>,
-    /// Each receipt and denial with its intent, in order.
+    /// What it began with in its account: what was done before it.
+    pub(crate) carried: Carried,
+    /// Each receipt and outcome, in order.
     pub(crate) charged: Vec<Charged>,
     /// Timers armed and not due yet.
     pub(crate) armed: BTreeMap<StepPath, Armed>,
@@ -69,7 +71,7 @@ pub(crate) struct Armed {
 
 /// A receipt or an outcome to count again.
 pub(crate) enum Charged {
-    Receipt(ReceiptId, Box<Intent>, Box<Value>, Option<cog_base::Digest>),
+    Receipt(ReceiptId, Box<Value>, Option<cog_base::Digest>),
     Outcome(ReceiptId, Report),
 }
 
@@ -120,6 +122,7 @@ impl History {
             active,
             roots: roots(data),
             places: places(body),
+            carried: Carried::default(),
             charged: Vec::new(),
             armed: BTreeMap::new(),
             sealed: false,
@@ -215,9 +218,8 @@ impl History {
             wanted.state = State::Open;
         }
         self.active.open.insert(id, step);
-        self.intents.insert(id, intent.clone());
-        let canon = entry.canon();
-        self.charged.push(Charged::Receipt(id, Box::new(intent), Box::new(body.clone()), canon));
+        self.intents.insert(id, intent);
+        self.charged.push(Charged::Receipt(id, Box::new(body.clone()), entry.canon()));
         Ok(())
     }
 

@@ -22,6 +22,7 @@ pub mod start;
 
 mod active;
 mod cancel;
+mod carried;
 mod choose;
 mod dormant;
 mod prospects;

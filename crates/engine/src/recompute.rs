@@ -13,7 +13,7 @@ use std::sync::Arc;
 use cog_base::Digest;
 use cog_base::id::RunId;
 use cog_canon::Canon;
-use cog_gate::Gate;
+use cog_gate::{Carried, Gate};
 use cog_ledger::audit::Findings;
 use cog_ledger::{Entry, Kind};
 
@@ -49,6 +49,9 @@ pub struct Recompute {
     /// Runs from which others go on later, and the entries of those of them that have ended.
     forked: BTreeSet<RunId>,
     kept: BTreeMap<RunId, Vec<Record>>,
+    /// The places from which runs go on, and what the tree there had done by then, where that is
+    /// known.
+    places: BTreeMap<(RunId, u64), Option<Carried>>,
     /// The run that began the tree of each open run.
     roots: BTreeMap<RunId, RunId>,
     /// Trees whose accounts are not known: of an entry what it takes is not here.
@@ -65,7 +68,10 @@ impl Recompute {
     /// Take note of an entry before any is taken: of a run from which another goes on later the
     /// entries are kept until the end. Without that such a run is one that is not followed.
     pub fn note(&mut self, entry: &Entry) {
-        self.forked.extend(Fork::of(entry).map(|fork| fork.session));
+        if let Some(fork) = Fork::of(entry) {
+            self.forked.insert(fork.session);
+            self.places.insert((fork.session, fork.seq), None);
+        }
     }
 
     /// Take the next entry of the log. Those of no run are passed over.
@@ -77,6 +83,10 @@ impl Recompute {
         }
         self.step(run, &record);
         self.gate.observe(&record.entry);
+        let is_counted = self.is_counted(run);
+        if let Some(place) = self.places.get_mut(&(run, record.entry.seq())) {
+            *place = is_counted.then(|| self.gate.carried(run));
+        }
         self.runs.entry(run).or_default().push(record);
         if let Some(records) = is_over.then(|| self.runs.remove(&run)).flatten() {
             self.gate.close_session(run);
@@ -115,9 +125,26 @@ impl Recompute {
                 Some(parent) => self.gate.open_child(tenant, run, limits, parent),
                 None => self.gate.open_session(tenant, run, limits),
             }
+            self.carried(record, &begun.carried);
+            self.gate.carry(run, begun.carried);
         } else {
             self.uncounted.insert(root);
         }
+    }
+
+    /// A run that goes on from a place of another begins with all that was done by then.
+    fn carried(&mut self, record: &Record, carried: &Carried) {
+        let place = Fork::of(&record.entry).map(|fork| (fork.session, fork.seq));
+        let shown = place.and_then(|place| self.places.get(&place)).and_then(Option::as_ref);
+        if shown.is_some_and(|shown| !carried.covers(shown)) {
+            let message = "less is said to have been done before it than entries show";
+            self.result.findings.add(Some(record.entry.seq()), "fork.counts", message.to_owned());
+        }
+    }
+
+    /// Whether the accounts of the tree of a run are known.
+    fn is_counted(&self, run: RunId) -> bool {
+        self.roots.get(&run).is_some_and(|root| !self.uncounted.contains(root))
     }
 
     /// The entries of a run behind those of the runs that it was forked from, as far as those are

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ReceiptId, RunId};
 use cog_flow::StepPath;
-use cog_gate::decision::{decide, read_record};
+use cog_gate::decision::read_record;
 use cog_gate::door::effect_of;
 use cog_gate::effect::Redo;
 use cog_gate::{Actor, Effect, End, Intent};
 use cog_ledger::Kind;
 
 use crate::active::{Active, State};
+use crate::carried::recount;
 use crate::engine::{Engine, Output, Timer, Turn};
 use crate::fork::own;
 use crate::history::{Armed, Charged, History, Mismatch, Record, places};
@@ -137,6 +138,7 @@ impl Engine {
             Some(parent) => self.gate.open_child(tenant, id, limits, parent.run),
             None => self.gate.open_session(tenant, id, limits),
         }
+        self.gate.carry(id, history.carried.clone());
         self.recount(history);
     }
 
@@ -222,13 +224,8 @@ impl Engine {
                 Charged::Outcome(receipt, report) => {
                     self.gate.resettle(session, *receipt, report);
                 }
-                Charged::Receipt(receipt, intent, record, canon) => {
-                    let canon = canon.and_then(|digest| self.canons.get(&digest).cloned());
-                    let Ok((_, snapshot)) = read_record(record) else { continue };
-                    let decision = decide(intent, &snapshot, canon.as_deref());
-                    let footprint = effect_of(intent).map(|it| it.footprint()).unwrap_or_default();
-                    let canon = canon.as_deref();
-                    self.gate.recount(*receipt, intent, &footprint, &decision, canon);
+                Charged::Receipt(receipt, record, canon) => {
+                    recount(&mut self.gate, &self.canons, *receipt, (record, *canon));
                 }
             }
         }

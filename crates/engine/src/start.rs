@@ -9,10 +9,11 @@ use cog_base::json::Map;
 use cog_base::{Digest, Micros, Value};
 use cog_flow::Flow;
 use cog_gate::snapshot::{Access, Folder};
-use cog_gate::{Actor, Limits, Origin};
+use cog_gate::{Actor, Carried, Limits, Origin};
 use cog_ledger::{BodyDraft, Draft, Kind};
 
 use crate::active::{Active, Ending, Waits};
+use crate::carried;
 use crate::children::Parent;
 use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::fork::Fork;
@@ -79,8 +80,9 @@ impl Engine {
         let (_, canon) = self.canon_for(&origin.domain);
         let Start { flow, source, inputs, roots, places, base, .. } = &start;
         let (source, inputs) = (Some(source.as_str()), inputs.clone());
-        let begun = Begun { flow, source, inputs, roots, places, parent: parent.as_ref() };
-        let draft = started(begun, base, &origin, None, canon);
+        let begun =
+            Begun { flow, source, inputs, roots, places, parent: parent.as_ref(), fork: None };
+        let draft = started(begun, base, &origin, canon);
         turn.append(origin.tenant, start.run, draft, Await::Started);
         let (tenant, limits) = (origin.tenant, start.limits());
         match &parent {
@@ -181,6 +183,8 @@ pub(crate) struct Begun<'a> {
     pub(crate) places: &'a BTreeMap<String, String>,
     /// Who began it, if a run did.
     pub(crate) parent: Option<&'a Parent>,
+    /// Where it goes on from, and what was done before it, if it goes on from a run.
+    pub(crate) fork: Option<(&'a Fork, &'a Carried)>,
 }
 
 /// The digest of the inputs of a run.
@@ -192,10 +196,9 @@ pub(crate) fn started(
     begun: Begun<'_>,
     base: &str,
     origin: &Origin,
-    fork: Option<&Fork>,
     canon: Option<Digest>,
 ) -> Draft {
-    let Begun { flow, source, inputs, roots, places, parent } = begun;
+    let Begun { flow, source, inputs, roots, places, parent, fork } = begun;
     let access = |(name, access): (&'_ String, &'_ Access)| {
         (name.clone(), Value::map([("access", access.word())]))
     };
@@ -207,7 +210,7 @@ pub(crate) fn started(
         ("initiator".into(), origin.initiator.as_str().into()),
     ]);
     data.extend(canon.map(|canon| ("canon".to_owned(), canon.into())));
-    data.extend(fork.map(|fork| ("fork".to_owned(), fork.to_value())));
+    data.extend(fork.map(|(fork, _)| ("fork".to_owned(), fork.to_value())));
     data.extend(parent.map(|parent| ("parent".to_owned(), parent.to_value())));
     // A fork finds the definition, with those that it runs, where the run before it has it.
     let own = source.map(|_| flow);
@@ -222,6 +225,8 @@ pub(crate) fn started(
     body.extend(source.map(|source| ("source".to_owned(), source.into())));
     let children = own.and_then(Flow::children_record);
     body.extend(children.map(|all| ("children".to_owned(), all)));
+    let carried = fork.map(|(_, carried)| (carried::MEMBER.to_owned(), carried.to_value()));
+    body.extend(carried);
     let body = BodyDraft { subject: None, bytes: Value::Map(body).canonical() };
     draft(origin, Kind::SessionStarted, canon, data, Some(body))
 }

@@ -7,6 +7,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "engine/asked.rs"]
+mod asked;
 #[path = "engine/cancel.rs"]
 mod cancel;
 #[path = "engine/children.rs"]

@@ -26,6 +26,7 @@
 
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod asks;
 mod definition;
 mod diagnostic;
 mod effect;

@@ -44,6 +44,7 @@ pub use event::{
     Action, BadSignal, Constraints, Event, Expect, OutOfOrder, PlanSpec, PlanStep, Signal, Status,
     StepError, StepStatus, StepView,
 };
+pub use fork::KeptConsent;
 use step::Outcome;
 use undo::Undoing;
 use view::View;

@@ -4,6 +4,8 @@
 //! settled with the outcome, so that the sum of what is spent and reserved never passes
 //! the limit.
 
+mod carried;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::Micros;
@@ -12,6 +14,8 @@ use cog_base::id::{ReceiptId, RunId, TenantId};
 use crate::effect::Footprint;
 use crate::intent::Intent;
 use crate::snapshot::{Access, Allowance, Folder, Spread};
+
+pub use carried::Carried;
 
 /// What a run may use, fixed at its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -335,15 +339,16 @@ impl Account {
         let Some(Open { charge, .. }) = self.open.remove(&receipt) else { return };
         self.effects = self.effects.saturating_sub(1);
         self.amount = self.amount.saturating_sub(charge.amount);
-        for policy in &charge.limited {
-            if let Some(count) = self.by_policy.get_mut(policy) {
-                *count = count.saturating_sub(1);
-            }
-        }
-        for (key, value) in &charge.sums {
-            if let Some(sum) = self.sums.get_mut(key) {
-                *sum = sum.saturating_sub(*value);
-            }
+        take_off(&mut self.by_policy, charge.limited.iter().map(|policy| (policy, 1)));
+        take_off(&mut self.sums, charge.sums.iter().map(|(key, value)| (key, *value)));
+    }
+}
+
+/// Take from each of these counts what is given with it.
+fn take_off<'c>(counts: &mut BTreeMap<String, u64>, less: impl Iterator<Item = (&'c String, u64)>) {
+    for (name, value) in less {
+        if let Some(count) = counts.get_mut(name) {
+            *count = count.saturating_sub(value);
         }
     }
 }

@@ -30,7 +30,7 @@ mod redact;
 mod world;
 
 pub use adapter::{Adapter, Found, Work};
-pub use book::{Limits, Used};
+pub use book::{Carried, Limits, Used};
 pub use consent::Consent;
 pub use counterfoil::{Counterfoil, Lapse};
 pub use door::{Cleared, End, Failure, Pending, Performed, Permit, Report, Settled, Settling};

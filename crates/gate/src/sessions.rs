@@ -3,7 +3,7 @@
 use cog_base::Micros;
 use cog_base::id::{RunId, TenantId};
 
-use crate::book::{Account, Limits, Used};
+use crate::book::{Account, Carried, Limits, Used};
 use crate::gate::Gate;
 
 impl Gate {
@@ -17,6 +17,18 @@ impl Gate {
     /// that one may use bounds both.
     pub fn open_child(&mut self, tenant: TenantId, session: RunId, limits: Limits, parent: RunId) {
         self.book.open(tenant, session, limits, Some(parent));
+    }
+
+    /// What a session that goes on from this one, as it stands now, begins with.
+    #[must_use]
+    pub fn carried(&self, session: RunId) -> Carried {
+        self.book.carried(session)
+    }
+
+    /// Have a session whose account was just opened begin with what was used before it: limits of
+    /// the canon count what a run goes on from as what it does itself.
+    pub fn carry(&mut self, session: RunId, carried: Carried) {
+        self.book.carry(session, carried);
     }
 
     /// Whether `session` was begun by `above`, or by one that was.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use cog_flow::Flow;
 
+use crate::checker::Record;
 use crate::log::{End, Event, Log, What};
 use crate::property::Property;
 use crate::report::Report;
@@ -20,10 +21,23 @@ struct Account<'l> {
     reserved: BTreeMap<&'l str, u64>,
 }
 
-/// Effects, cost and minutes stay within the budget, at every receipt.
-pub(crate) fn check(log: &Log, flow: &Flow, report: &mut Report) {
+/// How many effects the runs had done that a run goes on from. What was under way there begins
+/// anew.
+pub(crate) fn kept(parts: &[&[Record]]) -> u64 {
+    let done = |part: &&[Record]| {
+        let log = Log::read(*part);
+        let mut account = Account::default();
+        log.events.iter().for_each(|event| account.follow(event));
+        account.effects.saturating_sub(account.reserved.len() as u64)
+    };
+    parts.iter().map(done).fold(0, u64::saturating_add)
+}
+
+/// Effects, cost and minutes stay within the budget, at every receipt. Effects of the runs that it
+/// goes on from, which are `kept`, count.
+pub(crate) fn check(log: &Log, kept: u64, flow: &Flow, report: &mut Report) {
     let budget = &flow.budget;
-    let mut account = Account::default();
+    let mut account = Account { effects: kept, ..Account::default() };
     let end = log.events.first().zip(budget.minutes);
     let end = end.map(|(start, minutes)| start.at.plus_ms(minutes.saturating_mul(60_000)));
     let end = end.map(|end| end.plus_ms(RECORDED_LATE_MS));

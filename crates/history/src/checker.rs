@@ -167,7 +167,8 @@ fn check_run(records: &[Record], known: &Known<'_>, rules: Rules, report: &mut R
         return;
     };
     report.followed = report.followed.saturating_add(1);
-    account::check(&log, &source.flow, report);
+    let before = parts.split_last().map(|(_, before)| before).unwrap_or_default();
+    account::check(&log, account::kept(before), &source.flow, report);
     let whole = (parts.len() > 1).then(|| Log::read(parts.iter().copied().flatten()));
     reading::check(whole.as_ref().unwrap_or(&log), source, rules.clock_back_ms, report);
 }

@@ -21,6 +21,8 @@ pub(crate) struct Families {
     runs: BTreeSet<RunId>,
     noted: Vec<Record>,
     members: BTreeMap<RunId, Member>,
+    /// The places from which runs go on, and how many effects had been done by then.
+    places: BTreeMap<(RunId, u64), u64>,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +65,22 @@ impl Families {
     pub(crate) fn check(mut self, report: &mut Report) {
         let mut noted = std::mem::take(&mut self.noted);
         noted.sort_by_key(|record| record.entry.seq());
-        noted.iter().for_each(|record| self.follow(record, report));
+        let forks = noted.iter().filter_map(|record| Fork::of(&record.entry));
+        self.places.extend(forks.map(|fork| ((fork.session, fork.seq), 0)));
+        for record in &noted {
+            self.follow(record, report);
+            self.keep(&record.entry);
+        }
+    }
+
+    /// Whoever goes on from here begins with the effects that were done by now.
+    fn keep(&mut self, entry: &Entry) {
+        let Some(run) = entry.session() else { return };
+        if let Some(place) = self.places.get_mut(&(run, entry.seq()))
+            && let Some(member) = self.members.get(&run)
+        {
+            *place = member.effects.saturating_sub(member.reserved.len() as u64);
+        }
     }
 
     fn follow(&mut self, record: &Record, report: &mut Report) {
@@ -127,8 +144,11 @@ impl Families {
         }
         let before = Fork::of(entry).and_then(|fork| self.members.get(&fork.session));
         let budget = flow.map(|flow| flow.budget).or(before.map(|before| before.budget));
+        let kept = Fork::of(entry).and_then(|fork| self.places.get(&(fork.session, fork.seq)));
+        let kept = kept.copied().unwrap_or_default();
         let member = self.members.entry(run).or_default();
         member.started = true;
+        member.effects = member.effects.saturating_add(kept);
         member.initiator = initiator;
         member.budget = budget.unwrap_or_default();
     }

@@ -75,7 +75,8 @@ properties! {
     Early = "history.early",
         "A timer is not due before its time.", "guide: retry; guide: wait_for";
     Effects = "history.effects",
-        "No more effects than the budget has.", "guide: budget";
+        "No more effects than the budget has, with those of the runs that it goes on from.",
+        "guide: budget";
     Cost = "history.cost",
         "What is spent and reserved stays within the budget.", "guide: budget; INV-10";
     Minutes = "history.minutes",

@@ -6,6 +6,7 @@
 //! is over with the entry that ended it. Where a step should have begun and no entry says that
 //! it did, the run waits for it, unless something stopped it.
 
+mod anew;
 mod block;
 mod body;
 mod child;
@@ -30,7 +31,7 @@ use crate::property::Property;
 use crate::report::Report;
 use scope::{Scope, Sight};
 pub(crate) use source::Source;
-use stand::{Fall, Pending, Raw, Release};
+use stand::{Fall, Pending, Release};
 use undo::Undoable;
 
 /// A run that is being read.
@@ -49,6 +50,9 @@ struct Reading<'l> {
     /// Paths inside which nothing may begin, and why.
     barred: BTreeMap<String, Property>,
     undoable: Vec<Undoable>,
+    /// By step, behind which place it may begin in each of the runs because of the steps that it
+    /// needs and that begin anew.
+    holds: BTreeMap<String, Vec<Option<usize>>>,
     /// Something could not be told: what is missing may be missing rightly.
     unsure: bool,
 }
@@ -73,6 +77,7 @@ pub(crate) fn check(log: &Log, source: Source, clock_back_ms: u64, report: &mut 
         awaited: BTreeSet::new(),
         barred: BTreeMap::new(),
         undoable: Vec::new(),
+        holds: BTreeMap::new(),
         unsure: false,
     };
     reading.run();
@@ -225,31 +230,6 @@ impl<'l> Reading<'l> {
     /// a run from which this one goes on.
     fn dropped(&self, place: usize) -> Option<usize> {
         self.source.next(self.source.whose(place)).map(|life| life.start)
-    }
-
-    /// What a step that waits for an entry came to. Where the run in which it began did not come
-    /// to its end, it begins anew in the one that goes on from there.
-    fn lived(
-        &mut self,
-        path: &str,
-        release: Release,
-        mut inside: impl FnMut(&mut Self, usize, Release) -> Raw,
-    ) -> Raw {
-        let (mut index, mut release) = (self.source.seen_by(release.at), release);
-        loop {
-            let raw = inside(self, index, release);
-            let Some(next) = self.source.next(index).map(|life| life.start) else { return raw };
-            if !matches!(raw, Raw::Open(_)) {
-                let places = self.log.begins.get(path).into_iter().flatten();
-                for place in places.filter(|place| **place >= next) {
-                    let message = format!("`{path}` begins again, although it was over before");
-                    self.report.broken(Property::Twice, self.log.seq(*place), message);
-                }
-                return raw;
-            }
-            release.at = next;
-            index = index.saturating_add(1);
-        }
     }
 
     /// Where something of a step begins in one of the runs.

@@ -10,6 +10,8 @@
 
 #[path = "history/apart.rs"]
 mod apart;
+#[path = "history/asked.rs"]
+mod asked;
 #[path = "history/ends.rs"]
 mod ends;
 #[path = "history/forks.rs"]

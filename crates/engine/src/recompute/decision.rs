@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Canonical as _;
-use cog_base::{Micros, Timestamp, Value};
+use cog_base::{Timestamp, Value};
 use cog_canon::Canon;
 use cog_gate::approvals::NotCounted;
 use cog_gate::decision::{Decision, Verdict};
 use cog_gate::door::effect_of;
 use cog_gate::snapshot::{Snapshot, TenantStatus};
-use cog_gate::{Effect as _, End, Intent, Report, Wish, World};
+use cog_gate::{Effect as _, Intent, Wish, World};
 use cog_ledger::{Entry, Kind};
 
 use super::{Recompute, counts};
+use crate::carried::settled;
 use crate::choose::chosen_again;
 use crate::history::Record;
 use crate::replay::{Again, NotAgain, Replayed, again, compare};
@@ -153,8 +154,7 @@ impl Recompute {
     /// What the snapshot says of the run is what its entries show. What is wanted of a run as a
     /// whole reads none of it.
     fn snapshot(&mut self, run: RunId, entry: &Entry, intent: &Intent, snapshot: &Snapshot) {
-        let is_counted = self.roots.get(&run).is_some_and(|root| !self.uncounted.contains(root));
-        if !is_counted || Wish::of(intent.action()).is_some() {
+        if !self.is_counted(run) || Wish::of(intent.action()).is_some() {
             return;
         }
         let world = World {
@@ -197,14 +197,8 @@ impl Recompute {
     }
 
     fn outcome(&mut self, entry: &Entry) {
-        let session = entry.session();
-        let receipt = entry.text("receipt").and_then(|id| id.parse::<ReceiptId>().ok());
-        // For the accounts it matters what it cost, and whether it began.
-        let is_abandoned = entry.text("disposition") == Some("abandoned");
-        let end = if is_abandoned { End::Abandoned } else { End::Unknown };
-        let cost = Micros::new(entry.count("cost_micros").unwrap_or(0));
-        if let (Some(session), Some(receipt)) = (session, receipt) {
-            self.gate.resettle(session, receipt, &Report { end, cost, attempts: 0 });
+        if let Some((session, receipt, report)) = settled(entry) {
+            self.gate.resettle(session, receipt, &report);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! becomes of them, and timers until a test says that they are due.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -61,6 +61,8 @@ pub(crate) struct House {
     pub(crate) no_space: bool,
     writer: RefCell<Writer<MemoryShelf>>,
     canon: Arc<Canon>,
+    /// Those that were in force before.
+    earlier: Vec<Arc<Canon>>,
     dice: SeededEntropy,
     lives: u64,
     clock: Noon,
@@ -68,8 +70,12 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn new() -> Self {
-        let files = CANON.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
-        let canon = Arc::new(Canon::load(&Source::new(files)).unwrap());
+        Self::under(|_, text| text.to_owned())
+    }
+
+    /// A house whose canon is the one of the simulation, with what is changed in each file.
+    pub(crate) fn under(change: impl Fn(&str, &str) -> String) -> Self {
+        let canon = canon_with(change);
         let keys = Box::new(MemoryKeys::default());
         let clock = Noon::default();
         let mut house = Self {
@@ -83,6 +89,7 @@ impl House {
             no_space: false,
             writer: RefCell::new(Writer::new(MemoryShelf::default(), keys, "cognitionos/test")),
             canon,
+            earlier: Vec::new(),
             dice: SeededEntropy::new(7),
             lives: 1,
             clock,
@@ -93,6 +100,20 @@ impl House {
         let Input::Committed { entries, .. } = founded else { panic!("the canon is not in force") };
         entries.iter().for_each(|entry| house.engine.observe(entry));
         house
+    }
+
+    /// Another canon is in force from here on.
+    pub(crate) fn enact(&mut self, change: impl Fn(&str, &str) -> String) {
+        let canon = canon_with(change);
+        self.earlier.push(std::mem::replace(&mut self.canon, Arc::clone(&canon)));
+        let cfo = "user:cfo".parse().unwrap();
+        // The first of a log: what was in force before is nothing to it.
+        let none = cog_gate::change::ChangeControl::default();
+        let draft = none.found(&canon, "production", &cfo).unwrap();
+        self.engine.know(canon);
+        let enacted = self.append(0, vec![(tenant(), draft)]);
+        let Input::Committed { entries, .. } = enacted else { panic!("it is not in force") };
+        entries.iter().for_each(|entry| self.engine.observe(entry));
     }
 
     /// Start a run of these steps, with a root `out`.
@@ -312,7 +333,9 @@ impl House {
     /// What recomputing these entries comes to.
     pub(crate) fn recomputed(&self, records: &[Record]) -> Recomputed {
         let mut recompute = Recompute::default();
-        recompute.canon(self.canon.digest(), Arc::clone(&self.canon));
+        for canon in self.earlier.iter().chain([&self.canon]) {
+            recompute.canon(canon.digest(), Arc::clone(canon));
+        }
         records.iter().for_each(|record| recompute.note(&record.entry));
         records.iter().for_each(|record| recompute.record(record.clone()));
         recompute.finish()
@@ -334,6 +357,22 @@ impl House {
         .collect()
     }
 
+    /// Everything is decided as it is recorded, by what is recorded.
+    pub(crate) fn assert_recomputes(&self) {
+        let recomputed = self.recomputed(&self.everything());
+        assert!(recomputed.findings.kept().is_empty(), "{:?}", recomputed.findings);
+        assert_eq!(recomputed.not_followed, 0);
+    }
+
+    /// The entries of all runs, in the order of the log.
+    pub(crate) fn everything(&self) -> Vec<Record> {
+        let runs: BTreeSet<RunId> =
+            self.log().entries().filter_map(|entry| entry.session()).collect();
+        let mut all: Vec<Record> = runs.into_iter().flat_map(|run| self.records(run)).collect();
+        all.sort_by_key(|record| record.entry.seq());
+        all
+    }
+
     /// The same behind those of the runs it was forked from.
     pub(crate) fn history(&self, run: RunId) -> Vec<Record> {
         let read = |run, until| {
@@ -345,6 +384,17 @@ impl House {
 
     /// Start a run from a place of another, with other inputs.
     pub(crate) fn fork(&mut self, parent: RunId, from: &str, inputs: &[(&str, &str)]) -> RunId {
+        self.fork_by("user:operator", parent, from, inputs)
+    }
+
+    /// The same by somebody.
+    pub(crate) fn fork_by(
+        &mut self,
+        who: &str,
+        parent: RunId,
+        from: &str,
+        inputs: &[(&str, &str)],
+    ) -> RunId {
         let past = self.history(parent);
         let (history, _) = as_far(&past).unwrap();
         let fork = place(&past, &history, from).unwrap();
@@ -352,23 +402,43 @@ impl House {
         let given = inputs.iter().map(given).collect();
         let before = history.inputs().as_map().unwrap();
         let inputs = history.flow().bind_over(&given, before).unwrap();
-        self.fork_at(fork, past, inputs)
+        self.fork_at_by(who, fork, past, inputs)
     }
 
     /// The same, from an entry.
     pub(crate) fn fork_at(&mut self, fork: Fork, past: Vec<Record>, inputs: Map) -> RunId {
+        self.fork_at_by("user:operator", fork, past, inputs)
+    }
+
+    fn fork_at_by(&mut self, who: &str, fork: Fork, past: Vec<Record>, inputs: Map) -> RunId {
         let run = RunId::new(self.clock.now(), &mut self.dice).unwrap();
         self.give(Input::Fork(Box::new(Forking {
             run,
+            kin: self.kin(fork.session),
             past: past.into_iter().take_while(|it| it.entry.seq() <= fork.seq).collect(),
             fork,
             inputs,
             roots: BTreeMap::from([("out".to_owned(), Access::Write)]),
             places: BTreeMap::new(),
             base: String::new(),
-            initiator: "user:operator".parse().unwrap(),
+            initiator: who.parse().unwrap(),
         })));
         run
+    }
+
+    /// The entries of the other runs of the tree of a run.
+    fn kin(&self, run: RunId) -> Vec<Vec<Record>> {
+        let log = self.log();
+        let all: BTreeSet<RunId> = log.entries().filter_map(|entry| entry.session()).collect();
+        let top = |mut run: RunId| {
+            while let Some(parent) = self.records(run).first().and_then(|it| Parent::of(&it.entry))
+            {
+                run = parent.run;
+            }
+            run
+        };
+        let others = all.into_iter().filter(|it| *it != run && top(*it) == top(run));
+        others.map(|it| self.history(it)).collect()
     }
 
     /// Whether the engine went no further with a run.
@@ -410,6 +480,11 @@ impl House {
         let history = cog_engine::replay::replay_run(&self.history(run)).unwrap();
         assert!(history.is_sealed(), "{:?}", self.story(run));
     }
+}
+
+fn canon_with(change: impl Fn(&str, &str) -> String) -> Arc<Canon> {
+    let files = CANON.map(|(path, text)| (path.to_owned(), change(path, text).into_bytes()));
+    Arc::new(Canon::load(&Source::new(files)).unwrap())
 }
 
 /// Whether a run was begun by another.

@@ -73,6 +73,10 @@ impl<T> Arena<T> {
         self.0.get_mut(id.0).expect("an id without an entry")
     }
 
+    pub(super) fn ids(&self) -> impl Iterator<Item = Id<T>> + use<T> {
+        (0..self.0.len()).map(|position| Id(position, PhantomData))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter()
     }

@@ -159,6 +159,7 @@ impl Cell {
             cancelled: false,
             choice: None,
             began: None,
+            held: false,
         }
     }
 }

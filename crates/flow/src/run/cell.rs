@@ -34,6 +34,9 @@ pub(super) struct Cell {
     pub(super) choice: Option<Box<Choice>>,
     /// The moment at which it began.
     pub(super) began: Option<u64>,
+    /// It has begun, or is over, and what needs it or stands inside waits for steps that it
+    /// needs and that begin anew.
+    pub(super) held: bool,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -86,6 +86,9 @@ impl Run {
 
     /// The steps it needs are done: decides whether it runs, and for what.
     pub(super) fn start_cell(&mut self, id: CellId) {
+        if std::mem::take(&mut self.cells.get_mut(id).held) {
+            return self.let_go(id);
+        }
         let cell = self.cells.get(id);
         if !matches!(cell.phase, Phase::Waiting) {
             return;
@@ -105,7 +108,7 @@ impl Run {
         }
     }
 
-    fn condition(&self, step: &Step, frame: FrameId) -> Result<bool, StepError> {
+    pub(super) fn condition(&self, step: &Step, frame: FrameId) -> Result<bool, StepError> {
         let Some(condition) = &step.condition else { return Ok(true) };
         let value = self.evaluate(condition, frame)?;
         value.as_bool().ok_or_else(|| wrong_kind("`if`", "true or false", &value))

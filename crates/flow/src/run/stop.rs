@@ -56,7 +56,7 @@ impl Run {
         }
     }
 
-    fn cancel(&mut self, id: CellId) {
+    pub(super) fn cancel(&mut self, id: CellId) {
         let cell = self.cells.get_mut(id);
         if cell.cancelled {
             return;

@@ -37,8 +37,15 @@ impl Reading<'_> {
         let frame = self.open(parent, level);
         for step in in_order(block) {
             let path = join(prefix, &step.id);
-            let stand = match self.released(block, step, frame, release) {
-                Ok(release) => self.step(step, frame, &path, release),
+            self.note_holds(step, frame, prefix);
+            let stand = match self.released(block, step, (frame, prefix), release) {
+                Ok(release) => {
+                    let stand = self.step(step, frame, &path, release);
+                    self.kept(step, &path, &stand);
+                    self.spans(step, &path, &stand);
+                    self.held_back(&path, release.by);
+                    self.anew(block, step, (frame, &path), stand, release.by)
+                }
                 Err(by) => {
                     self.barred.insert(path, by);
                     Stand::new(How::Waiting, None, None)
@@ -54,7 +61,7 @@ impl Reading<'_> {
         &self,
         block: &Block,
         step: &Step,
-        frame: usize,
+        (frame, prefix): (usize, &str),
         release: Release,
     ) -> Result<Release, Property> {
         let kind = |id: &String| block.steps.iter().find(|step| step.id == *id);
@@ -64,13 +71,20 @@ impl Reading<'_> {
         };
         let one = step.needs.len() == 1 && step.needs.iter().filter_map(kind).all(is_single);
         let by = if one { Property::Needs } else { Property::Join };
-        let mut latest = release;
-        for id in &step.needs {
-            let stand = self.stand(frame, id).filter(|stand| stand.fall.is_none());
-            let over = stand.and_then(|stand| stand.over).ok_or(by)?;
-            latest = Release { at: latest.at.max(over), by };
-        }
-        Ok(latest)
+        // In the first run in which all of them are over: in another they may begin anew.
+        let lives = self.source.lives();
+        let at = (0..lives).find_map(|life| {
+            let mut needs = step.needs.iter();
+            let all = needs.try_fold(release.at, |latest, id| {
+                Some(latest.max(self.over_in(frame, (prefix, id), life)?))
+            });
+            let at = all?.max(self.hold(prefix, life)?);
+            let seen_by = self.source.seen_by(at);
+            let start = self.source.life(life).start;
+            (seen_by <= life).then(|| if seen_by < life { at.max(start) } else { at })
+        });
+        let at = at.ok_or(by)?;
+        Ok(if step.needs.is_empty() { Release { at, ..release } } else { Release { at, by } })
     }
 
     pub(super) fn stand(&self, frame: usize, id: &str) -> Option<&Stand> {
@@ -82,6 +96,8 @@ impl Reading<'_> {
 
     /// What the steps came to together.
     fn end(&mut self, frame: usize, prefix: &str, release: Release) -> Over {
+        let life = self.ended_in(frame);
+        self.settle(frame, life);
         let stands = self.stands(frame);
         let falls = stands.iter().filter_map(|(_, stand)| stand.fall.clone());
         let fall = falls.min_by_key(|fall| fall.at);
@@ -97,6 +113,34 @@ impl Reading<'_> {
             .iter()
             .try_fold(release.at, |last, (_, stand)| stand.over.map(|over| last.max(over)));
         Over { frame, over: last, fall: None, pending, steps: self.gather(frame) }
+    }
+
+    /// The first of the runs in which the steps of a level are over, or stopped by a fall; the last
+    /// where they are in none.
+    fn ended_in(&self, frame: usize) -> usize {
+        let stands = self.stands(frame);
+        let until = |life: usize| self.source.life(life).until.unwrap_or(usize::MAX);
+        let is_by = |life: usize, at: Option<usize>| at.is_some_and(|at| at <= until(life));
+        let last = self.source.lives().saturating_sub(1);
+        let ended = (0..last).find(|life| {
+            let mut all = stands.iter().map(|(_, stand)| stand.in_life(*life));
+            let fell = all.clone().any(|it| is_by(*life, it.fall.as_ref().map(|fall| fall.at)));
+            fell || all.all(|it| is_by(*life, it.over))
+        });
+        ended.unwrap_or(last)
+    }
+
+    /// What a step with others inside came to is not told where its `if` was read again, because it
+    /// waited for a step that began anew.
+    fn spans(&mut self, step: &Step, path: &str, stand: &Stand) {
+        let inner = matches!(step.body, Body::Group(_) | Body::Choose(_)) || step.foreach.is_some();
+        let is_held = (1..self.source.lives()).any(|life| {
+            let start = self.source.life(life).start;
+            let goes_on = stand.over.is_none_or(|over| over >= start);
+            let began = stand.begun.is_some_and(|begun| begun < start);
+            goes_on && began && self.hold(path, life).is_none_or(|hold| hold >= start)
+        });
+        self.unsure |= inner && is_held && step.condition.is_some();
     }
 
     fn stands(&self, frame: usize) -> Vec<(String, Stand)> {

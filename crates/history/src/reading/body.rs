@@ -6,6 +6,7 @@ use cog_base::Value;
 use cog_flow::{Body, Handler, Step};
 
 use super::Reading;
+use super::anew::Waiter;
 use super::scope::{Gap, Sight};
 use super::stand::{Fall, How, Pending, Raw, Release, Stand};
 use super::undo::Undoable;
@@ -46,7 +47,20 @@ impl Reading<'_> {
         }
     }
 
-    fn condition(&mut self, step: &Step, sight: Sight) -> Result<bool, Gap> {
+    /// What was over when another run went on from there keeps no consent.
+    pub(super) fn kept(&mut self, step: &Step, path: &str, stand: &Stand) {
+        let Some(over) = stand.over else { return };
+        self.keeps_no_consent(path, over, path.ends_with(']'));
+        let by_run = matches!(step.body, Body::Run(_)) && stand.how == How::Completed;
+        let next = self.source.next(self.source.whose(over)).map(|life| life.start);
+        if let Some(next) = next.filter(|_| by_run && self.source.flow.asks_people(step)) {
+            let message =
+                format!("it takes over the consent that was given in the run of `{path}`");
+            self.report.broken(Property::Inherited, self.log.seq(next), message);
+        }
+    }
+
+    pub(super) fn condition(&mut self, step: &Step, sight: Sight) -> Result<bool, Gap> {
         let Some(condition) = &step.condition else { return Ok(true) };
         let value = self.evaluate(condition, sight)?;
         let fails = || {
@@ -64,8 +78,10 @@ impl Reading<'_> {
         path: &str,
         release: Release,
     ) -> Raw {
+        let stays = !matches!(step.body, Body::Approve(_));
+        let waiter = Waiter { step: Some(step), frame, stays };
         match &step.body {
-            Body::Effect(call) => self.lived(path, release, |it, life, release| {
+            Body::Effect(call) => self.lived(path, release, &waiter, |it, life, release| {
                 it.effect((step, call), frame, path, (life, release))
             }),
             Body::Compute(with) => match self.evaluate_all(with, Sight { frame, at: release.at }) {
@@ -85,16 +101,16 @@ impl Reading<'_> {
                 }
             }
             Body::Choose(choose) => self.choose(choose, frame, path, release),
-            Body::Approve(approve) => self.lived(path, release, |it, life, release| {
+            Body::Approve(approve) => self.lived(path, release, &waiter, |it, life, release| {
                 it.approve(approve, frame, path, (life, release))
             }),
-            Body::Sleep(ms) => self.lived(path, release, |it, life, release| {
+            Body::Sleep(ms) => self.lived(path, release, &waiter, |it, life, release| {
                 it.sleep(ms, frame, path, (life, release))
             }),
-            Body::WaitFor(wait) => self.lived(path, release, |it, life, release| {
+            Body::WaitFor(wait) => self.lived(path, release, &waiter, |it, life, release| {
                 it.wait_for(wait, frame, path, (life, release))
             }),
-            Body::Run(child) => self.lived(path, release, |it, life, release| {
+            Body::Run(child) => self.lived(path, release, &waiter, |it, life, release| {
                 it.child(child, frame, path, (life, release))
             }),
         }
@@ -139,6 +155,7 @@ impl Reading<'_> {
         release: Release,
         (fall, output): (Fall, Option<Value>),
     ) -> Stand {
+        self.keeps_no_consent(path, fall.at, path.ends_with(']'));
         let how = if fall.refused { How::Refused } else { How::Failed };
         let error = if fall.step == path { fall.error.clone() } else { fall.located() };
         let mut stand = Stand::new(how, Some(release.at), Some(fall.at));

@@ -78,6 +78,8 @@ impl Reading<'_> {
         let path = format!("{path}[{index}]");
         let raw = self.body(step, frame, &path, release);
         let stand = self.conclude(step, frame, &path, release, raw);
+        self.kept(step, &path, &stand);
+        self.held_back(&path, Property::Needs);
         self.note(frame, &step.id, stand.clone());
         let record = record(step, &stand, value);
         (stand, record)

@@ -7,6 +7,7 @@ use cog_flow::limits::MAX_REPLANS;
 use cog_flow::{Body, Choose, Template};
 
 use super::Reading;
+use super::anew::Waiter;
 use super::scope::{Gap, Sight};
 use super::stand::{Fall, Pending, Raw, Release};
 use crate::log::What;
@@ -26,7 +27,8 @@ impl Reading<'_> {
         let places = log.begins.get(path).map(Vec::as_slice).unwrap_or_default();
         self.begins(path, places, release);
         if places.is_empty() {
-            return self.lived(path, release, |it, _, release| {
+            let waiter = Waiter { step: None, frame, stays: true };
+            return self.lived(path, release, &waiter, |it, _, release| {
                 it.without_selection(choose, frame, path, release)
             });
         }
@@ -66,6 +68,7 @@ impl Reading<'_> {
                     return Raw::Completed(over, output);
                 }
                 (Some(over), Some(fall)) => {
+                    self.keeps_no_consent(&prefix, over, true);
                     fallen.insert(&plan.id);
                     last = Some((Fall { at: over, ..fall }, output));
                 }

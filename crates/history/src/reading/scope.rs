@@ -99,6 +99,7 @@ impl Bindings for View<'_, '_> {
             self.missed.set(true);
             return Some(StepFacts { status: "waiting", output: NULL, error: NULL });
         };
+        let stand = stand.in_life(self.reading.source.seen_by(self.sight.at));
         Some(StepFacts {
             status: stand.how.word(),
             output: self.known(stand.output.as_ref()),

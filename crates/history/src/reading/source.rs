@@ -72,6 +72,11 @@ impl Source {
         self.later.get(index)
     }
 
+    /// How many runs there are: the run itself and those that it goes on from.
+    pub(super) fn lives(&self) -> usize {
+        self.later.len().saturating_add(1)
+    }
+
     /// The run itself, behind those that it goes on from.
     pub(super) fn own(&self) -> &Life {
         self.later.last().unwrap_or(&self.first)

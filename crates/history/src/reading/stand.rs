@@ -51,6 +51,9 @@ pub(super) struct Stand {
     /// The fall that nothing handled.
     pub(super) fall: Option<Fall>,
     pub(super) pending: Vec<Pending>,
+    /// How it stands in the runs that go on from another and in which it begins anew, by their
+    /// index.
+    pub(super) later: Vec<(usize, Stand)>,
 }
 
 /// A step that was to begin or to end, and of which no entry says so.
@@ -85,7 +88,13 @@ pub(super) enum Raw {
 impl Stand {
     pub(super) fn new(how: How, begun: Option<usize>, over: Option<usize>) -> Self {
         let (output, error) = (Some(Value::Null), Some(Value::Null));
-        Self { how, begun, over, output, error, fall: None, pending: Vec::new() }
+        Self { how, begun, over, output, error, fall: None, pending: Vec::new(), later: Vec::new() }
+    }
+
+    /// How it stands in one of the runs.
+    pub(super) fn in_life(&self, life: usize) -> &Self {
+        let later = self.later.iter().rev().find(|(from, _)| *from <= life);
+        later.map_or(self, |(_, stand)| stand)
     }
 
     /// `{status, output, error}`; nothing where a part cannot be told.

@@ -171,7 +171,12 @@ impl Reading<'_> {
     }
 
     /// How the request at a place was decided, while no other had taken its place.
-    fn decided(&self, place: usize, places: &[usize], path: &str) -> Option<(usize, Raw)> {
+    pub(super) fn decided(
+        &self,
+        place: usize,
+        places: &[usize],
+        path: &str,
+    ) -> Option<(usize, Raw)> {
         let event = self.log.event(place)?;
         if let What::Invalid { .. } = &event.what {
             let reason = "no canon is in force, so that nobody is entitled to answer";

@@ -11,6 +11,7 @@ use cog_engine::replay::as_far;
 use cog_engine::{History, Input, Record};
 use cog_gate::Actor;
 
+use super::family::kin;
 use super::{Folders, Plan, bound_roots, given_inputs, namer, stands};
 use crate::cli::{Common, RunArgs};
 use crate::commands::checkpoint::{Checkpoint, checkpoints};
@@ -44,7 +45,19 @@ pub(crate) fn find(home: &Home, run: RunId, from: &str) -> anyhow::Result<Found>
         Ok(fork) => fork,
         Err(none) => named(home, &past, from)?.ok_or_else(|| told(run, &none, &history))?,
     };
-    let past = past.into_iter().take_while(|record| record.entry.seq() <= fork.seq).collect();
+    let past = past.into_iter().take_while(|record| record.entry.seq() <= fork.seq);
+    let past: Vec<Record> = past.collect();
+    if let Err(none) = fork::is_free(&past) {
+        let message = format!("nothing can go on from there in {run}: {none}");
+        let advice = match none {
+            NoPlace::Consent(kept) => format!("--from {}", kept.around),
+            NoPlace::NotBegun(_)
+            | NoPlace::Several { .. }
+            | NoPlace::Unknown(_)
+            | NoPlace::Ending(_) => format!("cognitionos why {run}"),
+        };
+        return Err(Failure::advise(Exit::BadInput, message, advice));
+    }
     Ok(Found { history, past, fork })
 }
 
@@ -110,12 +123,14 @@ pub(super) fn prepare(
     let Folders { access, places, roots } = Folders::bind(bound, place, common)?;
     let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
     let Fork { session, seq, .. } = &fork;
+    let kin = kin(home, *session, &home.history(*session)?)?;
     let kept = counted(past.len() as u64, "entry", "entries");
     terminal.note(&format!("goes on from entry {seq} of {session}; {kept} before it are kept"));
     let forking = Forking {
         run,
         fork,
         past,
+        kin,
         inputs,
         roots: access,
         places,
