@@ -30,7 +30,8 @@ fn only_who_may_can_approve_and_only_once() {
     let reject = ["approvals", "reject", &request, "--as", "user:controller", "--reason", "late"];
     folder.cog(&reject).ends(4);
     folder.cog(&["run", "--resume", &run]).ends(0);
-    approve("user:cfo").ends(2).says(&["no open run waits"]);
+    let over = approve("user:cfo").ends(7);
+    over.says(&["has ended", "user:cfo approved it on", "cognitionos why apr_"]);
     let receipts = folder.entries("receipt");
     let resting = receipts.iter().filter(|it| it.to_string().contains(&request)).count();
     assert_eq!(resting, 1, "one receipt rests on the approval");

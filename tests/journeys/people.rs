@@ -102,7 +102,7 @@ fn people_end_runs_of_nodes() {
     let cancel = |who| office.cog(&["run", "--cancel", &run, "--reason", "gone", "--as", who]);
     cancel("user:head-of-archive").ends(4).says(&["may not end", "cognitionos why dny_"]);
     cancel("user:operator").ends(0).says(&["cancelled", "checkpoint:"]);
-    cancel("user:operator").ends(7).says(&["a sealed run cannot go on"]);
+    cancel("user:operator").ends(7).says(&["has ended, ", "; a sealed run cannot go on"]);
     office.cog(&["approvals", "list"]).ends(0).says(&["nothing waits"]);
     let (other, _) = office.waiting();
     let events = ["run", "--cancel", &other, "--reason", "gone", "--json"];

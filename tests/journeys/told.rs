@@ -157,3 +157,39 @@ fn without_a_canon_that_is_the_reason() {
     let denial = text(&folder.entries("denial")[0], &["data", "id"]).to_owned();
     folder.cog(&["why", &denial]).ends(0).says(&["Why: No canon is in force"]);
 }
+
+/// Whoever is no engineer reads what an entry says, also where it is no decision.
+#[test]
+fn every_entry_is_told_in_a_sentence() {
+    let folder = Folder::example("told-plainly", "01-quickstart");
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(8).id("run");
+    folder.cog(&["pause", &run, "--reason", "audit", "--as", "user:operator"]).ends(0);
+    folder.cog(&["unpause", &run, "--reason", "over", "--as", "user:operator"]).ends(0);
+    folder.cog(&["checkpoint", "create", &run, "here", "--as", "user:operator"]).ends(0);
+    folder.cog(&["replay", &run, "--keep", "--as", "user:operator"]).ends(0);
+    for (kind, says) in [
+        ("genesis", &["This ledger began on"][..]),
+        ("canon.activated", &["user:operator put the canon sha256:", "as the first of its domain"]),
+        ("session.started", &["user:operator began ", &run, "of the workflow"]),
+        ("session.paused", &["user:operator held ", &run, "audit. Nothing new of it begins"]),
+        ("session.unpaused", &["user:operator let ", &run, "go on"]),
+        ("checkpoint", &["user:operator named a place of ", "`here`", "checkpoint restore run_"]),
+        ("replay", &["user:operator had ", "recomputed on", "same"]),
+    ] {
+        let entry = folder.entries(kind).remove(0);
+        let seq = entry.get("seq").and_then(cog_base::Value::as_u64).unwrap().to_string();
+        folder.cog(&["why", &seq]).ends(0).says(says);
+    }
+}
+
+/// The first run of a domain founds its canon, which an agent cannot.
+#[test]
+fn an_agent_that_runs_first_is_told_that_a_person_founds_the_canon() {
+    let folder = Folder::example("told-founding", "02-refusal-and-why");
+    for flags in [&["--as", "agent:travel-desk"][..], &["--as", "agent:travel-desk", "-n"]] {
+        let answer = folder.cog(&[&["run", "workflow.yaml"], flags].concat()).ends(4);
+        answer.says(&["founds its canon, and agent:travel-desk is no person", "--as user:NAME"]);
+    }
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
+    folder.cog(&["run", "workflow.yaml", "--as", "agent:travel-desk"]).ends(0);
+}

@@ -275,8 +275,6 @@ pub(crate) struct ReplayArgs {
     /// Another canon folder: show which verdicts it would change.
     #[arg(long, value_name = "DIR")]
     pub(crate) canon: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) at: nodes::At,
     /// Keep what came of it, as an entry for each run.
     #[arg(long)]
     pub(crate) keep: bool,
@@ -288,6 +286,8 @@ pub(crate) struct ReplayArgs {
     pub(crate) show: Option<String>,
     #[command(flatten)]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) at: nodes::At,
 }
 
 #[derive(Debug, Args)]

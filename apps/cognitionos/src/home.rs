@@ -264,8 +264,10 @@ impl Home {
     /// entry accounts for.
     pub(crate) fn open_records(&self, run: RunId) -> anyhow::Result<Vec<Record>> {
         let records = self.history(run)?;
-        if records.last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
-            let message = format!("{run} has ended; a sealed run cannot go on");
+        let last = records.last().map(|last| &last.entry);
+        if let Some(seal) = last.filter(|last| last.kind() == Kind::SessionSealed) {
+            let status = seal.text("status").unwrap_or_default();
+            let message = format!("{run} has ended, {status}; a sealed run cannot go on");
             return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")));
         }
         self.complete(&records)?;

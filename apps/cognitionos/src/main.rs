@@ -70,7 +70,10 @@ fn main() -> ExitCode {
 fn ended(terminal: &Terminal, exit: Exit) -> ExitCode {
     match terminal.unsaid() {
         Some(why) => {
-            terminal.complain(&format!("error: could not write to standard output: {why}"));
+            terminal.complain(&format!(
+                "error: could not write to standard output: {why}\n  try: give it another place; what was \
+                 done is on record: cognitionos ledger list"
+            ));
             ExitCode::from(if exit == Exit::Done { Exit::Failed as u8 } else { exit as u8 })
         }
         None => ExitCode::from(exit as u8),

@@ -219,6 +219,26 @@ fn still_takes(id: ApprovalId, document: &Value, terminal: &Terminal) -> bool {
     missing > 0
 }
 
+/// Why a request that no open run waits for takes no answer.
+fn over(home: &Home, id: ApprovalId) -> anyhow::Result<anyhow::Error> {
+    let entries = home.scope()?.find(&id.to_string()).map_err(told)?;
+    let Some(asked) = entries.iter().find(|it| it.kind() == Kind::ApprovalRequested) else {
+        let message = format!("no open run waits for {id}");
+        return Ok(Failure::advise(Exit::BadInput, message, LIST));
+    };
+    let did = |kind, did| {
+        let of = entries.iter().filter(move |entry| entry.kind() == kind);
+        of.map(move |entry| format!("{} {did} on {}", entry.actor(), entry.at()))
+    };
+    let answers = did(Kind::ApprovalGranted, "approved it");
+    let answers = answers.chain(did(Kind::ApprovalRejected, "said no"));
+    let answers = answers.collect::<Vec<_>>().join(", ");
+    let answers = if answers.is_empty() { "nobody answered".to_owned() } else { answers };
+    let run = asked.session().map(|run| run.to_string()).unwrap_or_default();
+    let message = format!("no open run waits for {id} any more, {run} has ended: {answers}");
+    Ok(Failure::advise(Exit::Conflict, message, format!("cognitionos why {id}")))
+}
+
 /// Take an answer to a request, and say in a document what came of it.
 pub(crate) fn decide(
     way: &Way<'_>,
@@ -228,10 +248,7 @@ pub(crate) fn decide(
 ) -> anyhow::Result<Value> {
     let home = way.home();
     let Requests { approvals, withdrawn } = read(home)?;
-    let request = approvals.get(id).ok_or_else(|| {
-        let message = format!("no open run waits for {id}");
-        Failure::advise(Exit::BadInput, message, LIST)
-    })?;
+    let Some(request) = approvals.get(id) else { return Err(over(home, id)?) };
     if let Some(why) = withdrawn.get(&id) {
         return Err(Failure::advise(
             Exit::Conflict,

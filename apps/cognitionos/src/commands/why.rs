@@ -2,6 +2,7 @@
 
 mod failed;
 mod people;
+mod plainly;
 mod plan;
 mod run;
 mod waits;
@@ -120,8 +121,7 @@ fn tell(record: &Record, about: Option<&Record>, beside: &[String], terminal: &T
         | Kind::Replay
         | Kind::BodiesErased
         | Kind::SegmentPruned => {
-            let (seq, kind) = (entry.seq(), entry.kind());
-            let what = format!("Entry {seq} is `{kind}` by {} on {}.", entry.actor(), entry.at());
+            let what = plainly::sentence(record);
             let data = told::lines(entry.data()).into_iter().map(|line| format!("  {line}"));
             std::iter::once(what).chain(data).collect()
         }

@@ -72,7 +72,7 @@ pub(super) fn erase(
     if erasable.entries.is_empty() {
         let message = format!("nothing is kept about {subject:?}");
         let advice = "name whom a workflow's `subject` names, as it stands in its file";
-        return Err(Failure::advise(Exit::Failed, message, advice));
+        return Err(Failure::advise(Exit::BadInput, message, advice));
     }
     // Recorded first: whatever happens after, the ledger says why bodies are missing. What a
     // crash leaves is found by `ledger verify`, and erased by erasing again.

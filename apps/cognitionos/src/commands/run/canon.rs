@@ -44,6 +44,15 @@ impl Bound {
         actor: &Actor,
     ) -> anyhow::Result<Option<Draft>> {
         let (Some(canon), Some(_)) = (&self.canon, &self.new) else { return Ok(None) };
+        if !actor.as_str().starts_with("user:") {
+            let message = format!(
+                "the first run of the domain `{}` founds its canon, and {actor} is no person: agents \
+                 and services may propose a canon, not put one in force",
+                canon.domain()
+            );
+            let advice = "run it once with --as user:NAME, and from then on as before";
+            return Err(Failure::advise(Exit::Refused, message, advice));
+        }
         Ok(Some(home.change_control()?.found(canon, environment, actor)?))
     }
 

@@ -37,13 +37,16 @@ pub(crate) fn find(home: &Home, run: RunId, from: &str) -> anyhow::Result<Found>
     let past = home.history(run)?;
     home.complete(&past)?;
     // What of it was erased since matters only behind the place.
-    let (history, _) = as_far(&past).map_err(|error| {
+    let (history, broken) = as_far(&past).map_err(|error| {
         let message = format!("nothing can go on from {run}: {error}");
         Failure::advise(Exit::Failed, message, "begin anew: cognitionos run WORKFLOW")
     })?;
     let fork = match fork::place(&past, &history, from) {
         Ok(fork) => fork,
-        Err(none) => named(home, &past, from)?.ok_or_else(|| told(run, &none, &history))?,
+        Err(none) => named(home, &past, from)?.ok_or_else(|| {
+            let broken = broken.as_ref().map(ToString::to_string);
+            told(run, &none, &history, broken.as_deref())
+        })?,
     };
     let past = past.into_iter().take_while(|record| record.entry.seq() <= fork.seq);
     let past: Vec<Record> = past.collect();
@@ -72,15 +75,21 @@ fn named(home: &Home, past: &[Record], from: &str) -> anyhow::Result<Option<Fork
     Ok(meant.map(|it| Fork { session: it.run, seq: it.seq, step: Some(it.name) }))
 }
 
-fn told(run: RunId, none: &NoPlace, history: &History) -> anyhow::Error {
+fn told(run: RunId, none: &NoPlace, history: &History, broken: Option<&str>) -> anyhow::Error {
     let mut places: Vec<_> = history.begun().map(|(path, _)| path.to_string()).collect();
     let more = places.len().saturating_sub(NAMED_MAX);
     places.truncate(NAMED_MAX);
     if more > 0 {
         places.push(format!("and {more} more"));
     }
-    let message = format!("nothing can go on from there in {run}: {none}");
-    let advice = format!("--from one of: {}", places.join(", "));
+    let mut message = format!("nothing can go on from there in {run}: {none}");
+    if let Some(why) = broken {
+        message = format!("{message}; the run can be followed only so far: {why}");
+    }
+    let advice = match places.is_empty() {
+        true => "begin anew: cognitionos run WORKFLOW".to_owned(),
+        false => format!("one of its steps: {}", places.join(", ")),
+    };
     Failure::advise(Exit::BadInput, message, advice)
 }
 
@@ -125,7 +134,7 @@ pub(super) fn prepare(
     let Fork { session, seq, .. } = &fork;
     let kin = kin(home, *session, &home.history(*session)?)?;
     let kept = counted(past.len() as u64, "entry", "entries");
-    terminal.note(&format!("goes on from entry {seq} of {session}; {kept} before it are kept"));
+    terminal.note(&format!("goes on from entry {seq} of {session}, and keeps {kept} before it"));
     let forking = Forking {
         run,
         fork,

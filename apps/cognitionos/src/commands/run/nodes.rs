@@ -49,8 +49,10 @@ pub(super) fn cancel(
     let home = Home::at(&asking.at, || Err(Failure::told(Exit::BadInput, "no database is named")))?;
     let records = home.records(run)?;
     let why = format!("cognitionos why {run}");
-    if records.last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
-        let message = format!("{run} has ended; a sealed run cannot go on");
+    let last = records.last().map(|last| &last.entry);
+    if let Some(seal) = last.filter(|last| last.kind() == Kind::SessionSealed) {
+        let status = seal.text("status").unwrap_or_default();
+        let message = format!("{run} has ended, {status}; a sealed run cannot go on");
         return Err(Failure::advise(Exit::Conflict, message, why));
     }
     replay_run(&home.history(run)?).map_err(|error| {

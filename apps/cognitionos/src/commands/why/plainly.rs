@@ -1,0 +1,155 @@
+//! Entries that are no decision, in a sentence that needs no page to be read.
+
+use cog_base::Value;
+use cog_base::words::counted;
+use cog_engine::Record;
+use cog_ledger::Kind;
+
+use super::text;
+use crate::terminal::plain;
+
+/// What happened, who did it and when.
+pub(super) fn sentence(record: &Record) -> String {
+    let entry = &record.entry;
+    let (who, at, domain) = (entry.actor(), entry.at(), entry.domain());
+    let said = |name| plain(&text(record, name));
+    let short = |name| said(name).chars().take(DIGEST_CHARS).collect::<String>();
+    let number = |name| entry.data().get(name).and_then(Value::as_u64).unwrap_or_default();
+    let numbers = |name: &str| {
+        let list = entry.data().get(name).and_then(Value::as_list).unwrap_or_default();
+        let list = list.iter().filter_map(Value::as_u64).map(|seq| seq.to_string());
+        list.collect::<Vec<_>>().join(", ")
+    };
+    match entry.kind() {
+        Kind::Genesis => format!("This ledger began on {at}, under the name {}.", said("origin")),
+        Kind::KeyRotated => format!("{who} gave the ledger a new signing key on {at}."),
+        Kind::CanonProposed => {
+            format!("{who} proposed another canon for `{domain}` on {at}: {}.", short("digest"))
+        }
+        Kind::CanonApproved => {
+            format!("{who} agreed on {at} to the canon that {} proposes.", said("proposal"))
+        }
+        Kind::CanonRejected => format!(
+            "{who} rejected {}, which proposes another canon, on {at}: {}",
+            said("proposal"),
+            said("reason")
+        ),
+        Kind::CanonActivated => {
+            let how = match text(record, "proposal") {
+                none if none.is_empty() => "as the first of its domain".to_owned(),
+                proposal => format!("as {} proposed it", plain(&proposal)),
+            };
+            let digest = short("digest");
+            format!("{who} put the canon {digest} in force for `{domain}` on {at}, {how}.")
+        }
+        Kind::Evidence => format!("Kept as evidence on {at}, by {who}, from `{}`.", said("source")),
+        Kind::Promotion => format!(
+            "{who} made {} evidence for {} on {at}.",
+            entries(&numbers("evidence")),
+            said("proposal")
+        ),
+        Kind::Replay => {
+            format!("{who} had {} recomputed on {at}: {}.", said("run"), said("result"))
+        }
+        Kind::BodiesErased => {
+            let bodies = counted(number("bodies"), "body", "bodies");
+            format!("{who} erased {bodies} of one subject on {at}. Every proof stays valid.")
+        }
+        Kind::SegmentPruned => {
+            let (from, to) = (number("from"), number("to"));
+            format!(
+                "{who} dropped the entries from {from} to before {to} on {at}: {}.",
+                said("reason")
+            )
+        }
+        Kind::SessionStarted
+        | Kind::SessionPaused
+        | Kind::SessionUnpaused
+        | Kind::ChildStarted
+        | Kind::ChildEnded
+        | Kind::SessionSealed
+        | Kind::Checkpoint
+        | Kind::PlanSelected
+        | Kind::Receipt
+        | Kind::Denial
+        | Kind::ApprovalRequested
+        | Kind::ApprovalGranted
+        | Kind::ApprovalRejected
+        | Kind::Outcome
+        | Kind::Signal => of_run(record),
+    }
+}
+
+/// The same of what happened in a run.
+fn of_run(record: &Record) -> String {
+    let entry = &record.entry;
+    let (who, at) = (entry.actor(), entry.at());
+    let said = |name| plain(&text(record, name));
+    let run = entry.session().map(|run| run.to_string()).unwrap_or_default();
+    let number = |name| entry.data().get(name).and_then(Value::as_u64).unwrap_or_default();
+    match entry.kind() {
+        Kind::SessionStarted => {
+            format!(
+                "{} began {run}, of the workflow {}, on {at}.",
+                said("initiator"),
+                said("workflow")
+            )
+        }
+        Kind::SessionPaused => format!(
+            "{who} held {run} on {at}: {}. Nothing new of it begins before somebody lets it go on.",
+            said("reason")
+        ),
+        Kind::SessionUnpaused => format!("{who} let {run} go on on {at}: {}.", said("reason")),
+        Kind::ChildStarted => format!(
+            "The step {} of {run} began {}, of the workflow {}, on {at}.",
+            said("step"),
+            said("session"),
+            said("workflow")
+        ),
+        Kind::ChildEnded => format!(
+            "{}, which the step {} of {run} began, ended on {at}: {}.",
+            said("session"),
+            said("step"),
+            said("status")
+        ),
+        Kind::SessionSealed => {
+            let receipts = counted(number("receipts"), "receipt", "receipts");
+            let denials = counted(number("denials"), "denial", "denials");
+            format!("{run} ended on {at}: {}, with {receipts} and {denials}.", said("status"))
+        }
+        Kind::Checkpoint => format!(
+            "{who} named a place of {} `{}` on {at}: entry {}. Another run can go on from there: \
+             cognitionos checkpoint restore {0} {1}",
+            said("run"),
+            said("name"),
+            number("seq")
+        ),
+        Kind::Genesis
+        | Kind::KeyRotated
+        | Kind::CanonProposed
+        | Kind::CanonApproved
+        | Kind::CanonRejected
+        | Kind::CanonActivated
+        | Kind::Evidence
+        | Kind::Promotion
+        | Kind::Replay
+        | Kind::BodiesErased
+        | Kind::SegmentPruned
+        | Kind::PlanSelected
+        | Kind::Receipt
+        | Kind::Denial
+        | Kind::ApprovalRequested
+        | Kind::ApprovalGranted
+        | Kind::ApprovalRejected
+        | Kind::Outcome
+        | Kind::Signal => format!("{who} recorded `{}` on {at}.", entry.kind()),
+    }
+}
+
+/// How much of a digest is told: its kind and twelve digits.
+const DIGEST_CHARS: usize = 19;
+
+fn entries(numbers: &str) -> String {
+    let word = if numbers.contains(',') { "entries" } else { "entry" };
+    format!("{word} {numbers}")
+}
