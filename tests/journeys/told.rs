@@ -193,3 +193,23 @@ fn an_agent_that_runs_first_is_told_that_a_person_founds_the_canon() {
     folder.cog(&["run", "workflow.yaml"]).ends(0);
     folder.cog(&["run", "workflow.yaml", "--as", "agent:travel-desk"]).ends(0);
 }
+
+/// A command that is told is about the folder of the command that tells it.
+#[test]
+fn commands_that_are_told_name_the_folder_that_was_named() {
+    let folder = Folder::example("told-folder", "01-quickstart");
+    let data = ["--data", "another folder"];
+    let cog = |arguments: &[&str]| folder.cog(&[arguments, &data].concat());
+    let run = cog(&["run", "workflow.yaml"]).ends(8);
+    let (run, request) = (run.id("run"), run.id("apr"));
+    let answer = cog(&["approvals", "approve", &request, "--as", "user:cfo"]).ends(0);
+    let resume = format!("cognitionos --data 'another folder' run --resume {run}");
+    assert!(format!("{answer}").contains(&resume), "{answer}");
+    let end = cog(&["run", "--resume", &run]).ends(0);
+    end.says(&[&format!("cognitionos --data 'another folder' ledger list --run {run}")]);
+    let error = cog(&["run", "--resume", &run]).ends(7);
+    error.says(&[&format!("try: cognitionos --data 'another folder' why {run}")]);
+    // What names nothing on the command line holds for the next command by itself.
+    let other = folder.cog(&["run", "workflow.yaml"]);
+    assert!(!format!("{other}").contains("--data"), "{other}");
+}

@@ -1,7 +1,10 @@
 //! What is set for every command: by a file of the project, of the user or of the machine, by the
 //! environment, or by default. A flag goes before all of them.
 
+#![expect(clippy::disallowed_methods, reason = "the program's edge looks for its own files")]
+
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -11,8 +14,8 @@ use toml::Table;
 use verify::open_file;
 
 use crate::failure::{Exit, Failure};
-use crate::system::{arguments, env};
-use crate::terminal::{Terminal, Tone, plain};
+use crate::system::env;
+use crate::terminal::{Terminal, Tone, is_located, plain};
 
 /// Something that can be set.
 struct Key {
@@ -93,7 +96,13 @@ pub(crate) fn load() -> anyhow::Result<()> {
     for (file, is_project) in files() {
         let text = match open_file(&file).and_then(std::io::read_to_string) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            // In a folder that may not be entered there is nothing of ours.
+            Err(error)
+                if error.kind() == ErrorKind::PermissionDenied && file.metadata().is_err() =>
+            {
+                continue;
+            }
             Err(error) => {
                 let message = format!("cannot read {}: {error}", file.display());
                 let advice = "let it be a text file that may be read, or move it away";
@@ -192,8 +201,7 @@ impl Key {
 
 /// `config explain`: each setting, its value, and what says it.
 pub(crate) fn explain(data: &Path, terminal: &Terminal) -> Exit {
-    let is_flag = arguments().any(|word| word == "--data" || word.starts_with("--data="));
-    let flags = is_flag.then(|| ("data", data.display().to_string()));
+    let flags = is_located().then(|| ("data", data.display().to_string()));
     let flags: Vec<_> = flags.into_iter().collect();
     let mut all = Vec::new();
     for key in &KEYS {

@@ -59,7 +59,8 @@ fn main() -> ExitCode {
             Err(Failure::internal(terminal::plain(&said), then))
         });
     let exit = done.unwrap_or_else(|error| {
-        let told = explain(&error, &commanded());
+        let mut told = explain(&error, &commanded());
+        told.advice = terminal.located(&told.advice);
         terminal.fail(&told);
         told.exit
     });

@@ -7,7 +7,7 @@ use cog_base::suggest::nearest;
 use crate::cli::{Cli, command};
 use crate::failure::{Exit, Failure, explain};
 use crate::system;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, is_located};
 
 /// What a group of commands does that is given without one, if it can.
 const ALONE: &str = "list";
@@ -86,8 +86,7 @@ pub(crate) fn misused(error: &clap::Error) -> (Terminal, Exit) {
     let said = text.split("\n\nFor more information").next().unwrap_or_default();
     let said = said.strip_prefix("error: ").unwrap_or(said);
     // What a variable of the environment says need not be said again.
-    let data = system::arguments().any(|it| it == "--data" || it.starts_with("--data="));
-    let said = if data { said.to_owned() } else { said.replace(" --data <DIR>", "") };
+    let said = if is_located() { said.to_owned() } else { said.replace(" --data <DIR>", "") };
     let (command, name) = meant();
     let better = better(error, &command);
     let advice = better.as_ref().map_or_else(

@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program's edge looks for folders")]
 
-mod again;
+pub(crate) mod again;
 mod ask;
 mod cancel;
 mod canon;
@@ -164,6 +164,7 @@ fn here(
     again::folders(&roots, &plan.named, args)?;
     let workers = workers(args, &plan, &roots, &bound, &common.data)?;
     let advice = format!("go on with: cognitionos run --resume {}", plan.run);
+    let advice = terminal.located(&advice);
     let signals = Signals::watch(&workers, advice).context("cannot listen to signals")?;
     bound.found(&home, &plan.environment, actor, terminal)?;
     let committer = home.committer()?;

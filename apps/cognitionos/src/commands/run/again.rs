@@ -55,7 +55,7 @@ pub(super) fn live(args: &RunArgs) -> String {
 }
 
 /// A word as a shell takes it for one.
-fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "_./:=@%+,-".contains(c);
     if !text.is_empty() && text.chars().all(safe) {
         return text.to_owned();

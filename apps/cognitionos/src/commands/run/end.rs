@@ -85,6 +85,7 @@ pub(super) fn report(
             terminal.say(&format!("  checkpoint: {entries}, root {}", root.short()));
         }
         if let Some(live) = live {
+            let live = terminal.located(live);
             terminal.say(&format!("  models: answers came from a recording; live: {live}"));
         }
         look_closer(run, terminal);
@@ -155,7 +156,8 @@ fn left(home: &Home, run: RunId, exit: Exit, so_far: &str, terminal: &Terminal) 
     let word = terminal.tint(Tone::Ask, word);
     terminal.complain(&format!("\n{word}  {run}\n{so_far}"));
     if began {
-        terminal.complain(&format!("  go on with: cognitionos run --resume {run}"));
+        let again = format!("  go on with: cognitionos run --resume {run}");
+        terminal.complain(&terminal.located(&again));
     } else {
         terminal.complain("  nothing of it had begun");
     }
