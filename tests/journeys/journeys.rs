@@ -15,6 +15,7 @@
 )]
 
 mod approvals;
+mod asked_again;
 mod canon;
 mod children;
 mod codes;

@@ -3,7 +3,7 @@
 use cog_base::id::{CheckpointId, RunId};
 use cog_base::json::Map;
 use cog_base::{Clock as _, Value};
-use cog_engine::fork::own;
+use cog_engine::fork::{is_free, own};
 use cog_engine::replay::as_far;
 use cog_ledger::{Draft, Entry, Kind};
 use cog_store::Select;
@@ -115,6 +115,11 @@ fn stands(home: &Home, run: RunId, name: &str) -> anyhow::Result<u64> {
         );
         return Err(Failure::advise(Exit::Conflict, message, advice));
     }
+    is_free(&past).map_err(|none| {
+        let message = format!("nothing could go on from where {run} stands: {none}");
+        let advice = format!("cognitionos checkpoint create {run} {name} --step STEP");
+        Failure::advise(Exit::Conflict, message, advice)
+    })?;
     Ok(own(&past).last().map_or(0, |last| last.entry.seq()))
 }
 
