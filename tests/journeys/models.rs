@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use cog_base::Value;
 use cog_base::json::parse_loose;
 
-use crate::program::{Answer, Folder};
+use crate::program::{Answer, Folder, text};
 
 /// A server of the OpenAI protocol that answers with the number of words of the question.
 struct Server {
@@ -139,7 +139,7 @@ outputs:
 "#;
 
 const CANON: &str = "name = \"counting\"\ndomain = \"counting\"\n[change]\napprovals = 1\n\
-    approvers = [\"user:operator\"]\n[models.counter]\nprovider = \"cassette\"\n\
+    approvers = [\"user:operator\"]\n[models.counter]\nprovider = \"cassette\"\nreplaceable = true\n\
     input_micros_per_million = 1_000_000\noutput_micros_per_million = 2_000_000\n\
     [roots]\n\"*\" = { within = [\".\"] }\n";
 
@@ -176,6 +176,36 @@ fn a_live_model_answers_and_is_paid_for() {
     run.says(&["counts: 3 words, 4 words", "$0.00008 spent"]);
     assert_eq!(server.asked(), 2);
     assert!(server.heard.lock().unwrap().iter().all(|body| body.contains("\"counter\"")));
+    folder.holds();
+}
+
+#[test]
+fn another_server_answers_only_where_the_canon_says_so() {
+    let server = Server::start(0);
+    let at = format!("http://127.0.0.1:{}", server.port);
+    let with = |name: &str, replaceable: &str| {
+        let folder = counting(name);
+        folder.write("canon/canon.toml", &CANON.replace("replaceable = true\n", replaceable));
+        let run = folder.cog(&["run", "workflow.yaml", "--model", &server.model()]);
+        (folder, run)
+    };
+    for (name, replaceable) in [
+        ("not-said", String::new()),
+        ("said-not", "replaceable = false\n".to_owned()),
+        ("other-port", "replaceable = [\"http://127.0.0.1:1\"]\n".to_owned()),
+        ("other-scheme", format!("replaceable = [\"{}\"]\n", at.replace("http:", "https:"))),
+    ] {
+        let (folder, run) = with(name, &replaceable);
+        run.ends(4).says(&["in place of none of its models: counter", "replaceable = [\"http"]);
+        assert_eq!(folder.entries("session.started").len(), 0);
+    }
+    assert_eq!(server.asked(), 0, "not a word left");
+    let (folder, run) = with("said", &format!("replaceable = [\"{at}/v1\"]\n"));
+    run.ends(0);
+    // Who answered is in the ledger.
+    let outcomes = folder.entries("outcome");
+    let last = text(outcomes.last().unwrap(), &["data", "receipt"]).to_owned();
+    folder.cog(&["why", &last, "--json"]).ends(0).says(&["served_by", &at]);
     folder.holds();
 }
 

@@ -62,12 +62,26 @@ pub(crate) fn bound(
 /// The models that a recording answers for, as resources.
 pub(crate) fn recorded(args: &RunArgs, canon: Option<&Canon>) -> BTreeSet<String> {
     let models = canon.map(|canon| &canon.settings().models).into_iter().flatten();
-    let models = models.filter(|(_, model)| args.model.is_none() && is_recorded(model));
+    let live = args.model.as_deref().and_then(server);
+    let models = models.filter(|(_, model)| is_recorded(model) && !may_be_replaced(model, live));
     models.map(|(name, _)| format!("Model::\"{name}\"")).collect()
 }
 
 fn is_recorded(model: &Model) -> bool {
     model.provider == "cassette"
+}
+
+/// Whether the canon lets the server at `live` answer for a model.
+fn may_be_replaced(model: &Model, live: Option<(&str, &str)>) -> bool {
+    live.is_some_and(|(url, _)| model.replaceable.admits(url))
+}
+
+/// Where `--model` says that a model is, and what it is called there.
+fn server(named: &str) -> Option<(&str, &str)> {
+    match named.strip_prefix("openai:") {
+        Some(model) => Some((OPENAI_URL, model)),
+        None => named.split_once('#'),
+    }
 }
 
 fn with(
@@ -104,7 +118,11 @@ fn with(
 
 fn models(args: &RunArgs, base: &Path, canon: Option<&Canon>) -> anyhow::Result<ModelAdapter> {
     let live = args.model.as_deref().map(live).transpose()?;
-    let adapter = ModelAdapter::new(providers(live.as_ref(), base, canon)?);
+    let named = args.model.as_deref().and_then(server);
+    if let (Some((url, _)), Some(canon)) = (named, canon) {
+        admit(url, canon)?;
+    }
+    let adapter = ModelAdapter::new(providers(live.as_ref().zip(named), base, canon)?);
     let Some(path) = &args.record else { return Ok(adapter) };
     let known = if path.exists() { cassette(path)?.requests() } else { BTreeSet::new() };
     let opened = OpenOptions::new().append(true).create(true).open(path);
@@ -118,9 +136,26 @@ fn models(args: &RunArgs, base: &Path, canon: Option<&Canon>) -> anyhow::Result<
     Ok(adapter.recording(Arc::new(Tape(Mutex::new(file))), known))
 }
 
+/// Whether the server at `url` may answer for any model: what no model of the canon lets in would
+/// be asked nothing.
+fn admit(url: &str, canon: &Canon) -> anyhow::Result<()> {
+    let models = &canon.settings().models;
+    if models.is_empty() || models.values().any(|model| model.replaceable.admits(url)) {
+        return Ok(());
+    }
+    let names: Vec<&str> = models.keys().map(String::as_str).collect();
+    let names = names.join(", ");
+    let message = format!("the canon lets `{url}` answer in place of none of its models: {names}");
+    let advice = format!(
+        "run without --model, or have `replaceable = [\"{url}\"]` put into a [models] entry of \
+         canon.toml: cognitionos canon propose DIR"
+    );
+    Err(Failure::advise(Exit::Refused, message, advice))
+}
+
 /// Who answers for each model of the canon.
 fn providers(
-    live: Option<&Provider>,
+    live: Option<(&Provider, (&str, &str))>,
     base: &Path,
     canon: Option<&Canon>,
 ) -> anyhow::Result<BTreeMap<String, Provider>> {
@@ -128,8 +163,8 @@ fn providers(
     let models = canon.map(|canon| &canon.settings().models).into_iter().flatten();
     for (name, model) in models {
         let provider = match live {
-            Some(live) => live.clone(),
-            None => configured(name, model, base)?,
+            Some((live, named)) if may_be_replaced(model, Some(named)) => live.clone(),
+            Some(_) | None => configured(name, model, base)?,
         };
         providers.insert(name.clone(), provider);
     }
@@ -145,10 +180,7 @@ fn live(named: &str) -> anyhow::Result<Provider> {
             "--model http://127.0.0.1:11434/v1#llama3.2, or --model openai:gpt-4o-mini",
         )
     };
-    let (url, model) = match named.strip_prefix("openai:") {
-        Some(model) => (OPENAI_URL, model),
-        None => named.split_once('#').ok_or_else(|| bad(&"no #MODEL after the URL"))?,
-    };
+    let (url, model) = server(named).ok_or_else(|| bad(&"no #MODEL after the URL"))?;
     if model.trim().is_empty() {
         return Err(bad(&"it names no model"));
     }

@@ -125,12 +125,48 @@ pub struct Model {
     pub base_url: Option<String>,
     /// The name that the server knows it by; its name in canon if there is none.
     pub model: Option<String>,
+    /// Whether whoever starts a run may have another server answer in its place.
+    #[serde(default)]
+    pub replaceable: Replaceable,
     /// The price of a million input tokens, in millionths of a dollar.
     #[serde(default)]
     pub input_micros_per_million: u64,
     /// The price of a million output tokens, in millionths of a dollar.
     #[serde(default)]
     pub output_micros_per_million: u64,
+}
+
+/// By which servers a model may be replaced for a run.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Replaceable {
+    /// By any, or by none.
+    Any(bool),
+    /// By those at these places: scheme, host and port.
+    By(Vec<String>),
+}
+
+impl Default for Replaceable {
+    fn default() -> Self {
+        Self::Any(false)
+    }
+}
+
+impl Replaceable {
+    /// Whether the server at `url` may answer.
+    #[must_use]
+    pub fn admits(&self, url: &str) -> bool {
+        let Some(place) = Place::of(url) else { return false };
+        let is_it = |named: &String| {
+            Place::of(named).is_some_and(|named| {
+                (named.secure, &named.host, named.port) == (place.secure, &place.host, place.port)
+            })
+        };
+        match self {
+            Self::Any(any) => *any,
+            Self::By(places) => places.iter().any(is_it),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -258,6 +294,12 @@ impl File {
             {
                 let what = format!("`{url}`, where model `{name}` is served, is no URL");
                 return wrong(url, what, "write it in full, such as \"http://127.0.0.1:8080/v1\"");
+            }
+            if let Replaceable::By(places) = &model.replaceable
+                && let Some(url) = places.iter().find(|url| Place::of(url).is_none())
+            {
+                let what = format!("`{url}`, which may stand in for model `{name}`, is no URL");
+                return wrong(url, what, "write it in full, such as \"http://127.0.0.1:11434\"");
             }
             if model.model.as_deref() == Some("") {
                 let what = format!("model `{name}` has an empty name at its server");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cog_base::id::{ReceiptId, RunId};
-use cog_base::{Digest, Micros};
+use cog_base::{Digest, Micros, Value};
 use cog_gate::effect::ModelChat;
 use cog_gate::{Adapter, Cleared, Effect as _, Failure, Found, Performed, Work};
 
@@ -21,6 +21,16 @@ pub enum Provider {
     Cassette(Arc<Cassette>),
     /// A server.
     OpenAi(Arc<OpenAi>),
+}
+
+impl Provider {
+    /// What is recorded of who answered a question.
+    fn served(&self, chat: &ModelChat) -> Value {
+        match self {
+            Self::Cassette(cassette) => cassette.served(&request_key(chat)),
+            Self::OpenAi(server) => server.served(),
+        }
+    }
 }
 
 /// Takes what live models answered, one cassette line at a time. It reports its own
@@ -100,12 +110,17 @@ impl ModelAdapter {
         }
     }
 
-    fn output(&self, chat: &ModelChat, answer: &Answer) -> Result<cog_base::Value, Failure> {
-        let recorded = matches!(self.providers.get(&chat.model), Some(Provider::Cassette(_)));
+    fn output(&self, chat: &ModelChat, answer: &Answer) -> Result<Value, Failure> {
+        let provider = self.providers.get(&chat.model);
+        let recorded = matches!(provider, Some(Provider::Cassette(_)));
         // A recording says the same each time.
-        answer
+        let mut output = answer
             .output(chat)
-            .map_err(|failure| Failure { transient: failure.transient && !recorded, ..failure })
+            .map_err(|failure| Failure { transient: failure.transient && !recorded, ..failure })?;
+        if let (Value::Map(output), Some(provider)) = (&mut output, provider) {
+            output.insert("served_by".into(), provider.served(chat));
+        }
+        Ok(output)
     }
 
     fn record(&self, chat: &ModelChat, answer: &Answer) {

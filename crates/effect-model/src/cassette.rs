@@ -16,6 +16,8 @@ pub const LINE_BYTES_MAX: usize = 8 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cassette {
     answers: BTreeMap<Digest, Answer>,
+    /// Of the whole file, as `sha256sum` shows it.
+    digest: Option<Digest>,
     /// The file that there should have been.
     absent: Option<String>,
 }
@@ -83,13 +85,13 @@ impl Cassette {
                 return Err(CassetteError::Twice { line, request });
             }
         }
-        Ok(Self { answers, absent: None })
+        Ok(Self { answers, digest: Some(Digest::of(&[text.as_bytes()])), absent: None })
     }
 
     /// A cassette whose file, `name`, is not there: it has no answers.
     #[must_use]
     pub fn absent(name: &str) -> Self {
-        Self { answers: BTreeMap::new(), absent: Some(name.to_owned()) }
+        Self { absent: Some(name.to_owned()), ..Self::default() }
     }
 
     /// Why there is no answer to the question `request` about `model`, and what to do.
@@ -104,6 +106,13 @@ impl Cassette {
                  a live model with `--model`, or record an answer under this key"
             ),
         }
+    }
+
+    /// What is recorded of who answered: which file, and which line of it.
+    pub(crate) fn served(&self, request: &Digest) -> Value {
+        let recording = self.digest.map(|digest| ("recording", Value::from(digest)));
+        let parts = [("provider", Value::from("cassette")), ("request", (*request).into())];
+        Value::map(parts.into_iter().chain(recording))
     }
 
     /// The recorded answer to a question.
@@ -186,7 +195,8 @@ mod tests {
         let cassette = Cassette::parse(&line("a", OUTPUT)).unwrap();
         let answer = cassette.answer(&key("a")).unwrap();
         let again = Cassette::parse(&Cassette::line(key("a"), answer, "again")).unwrap();
-        assert_eq!(again, cassette);
+        assert_eq!(again.answer(&key("a")), Some(answer));
+        assert_eq!(again.requests(), cassette.requests());
     }
 
     #[test]

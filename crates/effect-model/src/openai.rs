@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cog_base::Value;
 use cog_base::id::ReceiptId;
 use cog_base::json::{Integer, Loose, parse_loose};
 use cog_effect_http::{BadEndpoint, Client, Exchange, Reply, Trouble, endpoint};
@@ -176,6 +177,15 @@ impl OpenAi {
             .unwrap_or(text);
         let message = format!("{} answered {status}: {}", self.place(), shown(complaint));
         failure(code, message, transient)
+    }
+
+    /// What is recorded of who answered: where it was asked, and for which model.
+    pub(crate) fn served(&self) -> Value {
+        Value::map([
+            ("provider", Value::from("openai")),
+            ("base_url", self.base_url.as_str().into()),
+            ("model", self.model.as_str().into()),
+        ])
     }
 
     fn place(&self) -> String {

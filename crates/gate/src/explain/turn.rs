@@ -331,6 +331,7 @@ impl Listing<'_> {
                     model: None,
                     input_micros_per_million: 0,
                     output_micros_per_million: 0,
+                    replaceable: Default::default(),
                 };
                 settings.models.insert(name.to_owned(), model);
             }
