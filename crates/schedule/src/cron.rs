@@ -50,7 +50,7 @@ impl Cron {
         }
         let parse = |timezone: &str| {
             cronexpr::parse_crontab(&format!("{fields} {timezone}"))
-                .map_err(|error| bad(first_line(&error.to_string())))
+                .map_err(|error| bad(reason(&error.to_string())))
         };
         let hours = fields.split_whitespace().nth(1).unwrap_or_default();
         Ok(Self {
@@ -117,6 +117,7 @@ impl Cron {
     }
 }
 
-fn first_line(message: &str) -> String {
-    message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+/// What the parser says behind the drawing of the place.
+fn reason(message: &str) -> String {
+    message.rsplit("^ ").next().unwrap_or_default().trim().to_owned()
 }

@@ -2,9 +2,9 @@
 //!
 //! A [`Schedule`] is a pure function of time. The next time follows from the definition and
 //! from what was looked at last, never from the run before; so nothing that fails breaks a
-//! chain. [`Schedule::due`] says what has become due since the last look, what was missed for
-//! too long, and where the next look begins; [`Overlap::decide`] says what to do when the run
-//! before is not over. Whoever drives it hands in the time and records what was fired.
+//! chain. [`Schedule::decide`] says what to do about the times that came since the last look: start a
+//! run, or leave them out because they were missed for too long or the run before is not over.
+//! Whoever drives it hands in the time and records what was decided.
 //!
 //! ```
 //! use cog_base::Timestamp;
@@ -22,15 +22,15 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod cron;
-mod due;
+mod decide;
 mod overlap;
 mod read;
 mod rule;
 mod schedule;
 
 pub use cron::Cron;
-pub use due::{Due, FIRES_PER_LOOK_MAX, Fire, MISSED_COUNT_MAX};
-pub use overlap::{BUFFER_MAX, Overlap, Start};
+pub use decide::{Decided, Fire, LEFT_OUT_MAX, Past, Why};
+pub use overlap::Overlap;
 pub use read::BadSchedule;
 pub use rule::{BadRule, EVERY_MS_MIN, Rule};
 pub use schedule::{CATCH_UP_MS_MAX, JITTER_MS_MAX, Schedule};

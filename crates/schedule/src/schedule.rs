@@ -2,7 +2,7 @@
 
 use cog_base::{Digest, Timestamp};
 
-use crate::due::Fire;
+use crate::decide::Fire;
 use crate::overlap::Overlap;
 use crate::rule::Rule;
 
