@@ -344,6 +344,21 @@ fn an_older_copy_is_accepted_only_if_it_is_whole() {
         "every entry of it holds",
         "9 entries",
     ]);
+    // Without the mark nobody can tell how old a copy is.
+    for gone in [true, false] {
+        put_back("SELECT 1");
+        std::fs::remove_file(folder.path("data/keys/high-water")).unwrap();
+        if !gone {
+            folder.write("data/keys/high-water", "");
+        }
+        for command in [&["run", "workflow.yaml"][..], &["ledger", "verify"], &["doctor"]] {
+            folder.cog(command).ends(1).says(&["accept-restore"]);
+        }
+        folder.cog(&["run", "workflow.yaml"]).ends(1).says(&["store.no_mark"]);
+        folder.cog(&accept).ends(0).says(&["a copy of 20 entries", "nobody knows"]);
+        folder.cog(&["run", "workflow.yaml"]).ends(0);
+        folder.holds();
+    }
 }
 
 #[test]

@@ -442,6 +442,8 @@ pub(crate) fn code(error: &StoreError) -> Option<&'static str> {
         Some("key.other")
     } else if matches!(error, StoreError::RolledBack { .. }) {
         Some("store.rolled_back")
+    } else if matches!(error, StoreError::NoMark { .. }) {
+        Some("store.no_mark")
     } else {
         None
     }

@@ -170,8 +170,7 @@ fn made(db: &Connection, findings: &mut Findings) -> Result<(), StoreError> {
     match schema::differing(db) {
         Ok(names) => {
             for name in names {
-                let what = format!("the table or index `{name}` is missing, or not as it was made");
-                findings.add(None, "store.schema", what);
+                findings.add(None, "store.schema", schema::not_as_made(&name));
             }
             Ok(())
         }

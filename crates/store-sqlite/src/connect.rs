@@ -61,6 +61,10 @@ fn open(folder: &Folder, flags: OpenFlags) -> Result<Connection, StoreError> {
     db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // The write-ahead log stays as it is when a connection closes: it was grown on purpose.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(cannot)?;
+    // Ours has neither, and somebody else's must not act.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).map_err(cannot)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false).map_err(cannot)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(cannot)?;
     set(&db, "trusted_schema", 0)?;
     set(&db, "cell_size_check", 1)?;
     set(&db, "temp_store", 2)?;

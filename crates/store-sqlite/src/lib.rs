@@ -62,13 +62,14 @@ pub enum Mode {
     ReadOnly,
 }
 
-/// A log that was found shorter than it had been, and was accepted so.
+/// A log that was found shorter than it had been, or of which nobody knows how long it had been,
+/// and was accepted so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restored {
     /// Whose log.
     pub tenant: TenantId,
-    /// How many entries are known to have been committed.
-    pub was: u64,
+    /// How many entries are known to have been committed; nothing when its mark is gone.
+    pub was: Option<u64>,
     /// How many there are.
     pub now: u64,
 }
@@ -106,8 +107,8 @@ impl SqliteStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Open the store in `folder` for reading although logs are shorter than they had been, and
-    /// say which: to see whether what was put back is whole before it is accepted.
+    /// Open the store in `folder` for reading although logs are shorter than they had been or
+    /// have no mark, and say which: to see whether what was put back is whole before it is accepted.
     ///
     /// # Errors
     /// [`StoreError`] as [`SqliteStore::open`].
@@ -124,8 +125,8 @@ impl SqliteStore {
         check::schema(self)
     }
 
-    /// Accept that logs in `folder` are shorter than they had been, because an old backup
-    /// was restored on purpose, so that it can be opened again. Returns which; the caller
+    /// Accept that logs in `folder` are shorter than they had been or have no mark, because an old
+    /// backup was restored on purpose, so that it can be opened again. Returns which; the caller
     /// tells the user and records it.
     ///
     /// # Errors

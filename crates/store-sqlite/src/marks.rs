@@ -2,19 +2,21 @@
 //! that a database that went back in time is noticed.
 //!
 //! One line of 64 bytes for each log, overwritten in place: the tenant, the size in 20
-//! digits, and a check value. Marks are written after the commit and not synced with it: a
-//! power cut may leave them behind the truth, never ahead of it.
+//! digits, and a check value. The line of a log is made and synced before its first entry, so
+//! that a log without one is damage. From then on marks are written after the commit and not
+//! synced with it: a power cut may leave them behind the truth, never ahead of it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cog_base::Digest;
 use cog_base::id::TenantId;
 use cog_store::StoreError;
 
 use crate::error::on_path;
+use crate::folder::sync_folder;
 
 const LINE_BYTES: usize = 64;
 const CONTEXT: &str = "cognitionos/high-water/v1";
@@ -23,6 +25,7 @@ const CONTEXT: &str = "cognitionos/high-water/v1";
 #[derive(Debug)]
 pub(crate) struct Marks {
     file: File,
+    path: PathBuf,
     /// Which line is whose.
     lines: HashMap<TenantId, u64>,
 }
@@ -35,7 +38,20 @@ impl Marks {
             OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = opened.map_err(on_path("open", path))?;
         let lines = known.into_iter().map(|(tenant, mark)| (tenant, mark.line)).collect();
-        Ok(Self { file, lines })
+        Ok(Self { file, path: path.to_owned(), lines })
+    }
+
+    /// Make the line of a log that has none, durably: nothing of it may be kept before.
+    pub(crate) fn begin(&mut self, tenant: TenantId) -> Result<(), StoreError> {
+        if self.lines.contains_key(&tenant) {
+            return Ok(());
+        }
+        let made = self.raise(tenant, 0).and_then(|()| self.file.sync_all());
+        if let Err(error) = made {
+            self.lines.remove(&tenant);
+            return Err(on_path("write", &self.path)(error));
+        }
+        self.path.parent().map_or(Ok(()), sync_folder)
     }
 
     /// Note that a log has so many entries.

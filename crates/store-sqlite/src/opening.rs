@@ -29,8 +29,9 @@ pub(crate) fn for_writing(
     wal::grow(&folder)?;
     let db = connect::for_writing(&folder)?;
     schema::check(&db, &folder.database())?;
-    if let Some(Restored { tenant, was, now }) = shorter(&db, &folder)?.pop() {
-        return Err(StoreError::RolledBack { tenant, was, now });
+    unmodified(&db)?;
+    if let Some(log) = shorter(&db, &folder)?.pop() {
+        return Err(went_back(&folder, log));
     }
     schema::bring_up(&db)?;
     wal::count_pages(&db);
@@ -53,12 +54,21 @@ pub(crate) fn for_writing(
 pub(crate) fn for_reading(folder: Folder) -> Result<Inner, StoreError> {
     let (inner, mut behind) = for_looking(folder)?;
     match behind.pop() {
-        Some(Restored { tenant, was, now }) => Err(StoreError::RolledBack { tenant, was, now }),
+        Some(log) => Err(went_back(&inner.folder, log)),
         None => Ok(inner),
     }
 }
 
-/// Open for reading, also when logs are shorter than they had been: those that are.
+fn went_back(folder: &Folder, log: Restored) -> StoreError {
+    let Restored { tenant, was, now } = log;
+    match was {
+        Some(was) => StoreError::RolledBack { tenant, was, now },
+        None => StoreError::NoMark { tenant, now, path: folder.high_water() },
+    }
+}
+
+/// Open for reading, also when logs are shorter than they had been or have no mark: those that
+/// are.
 pub(crate) fn for_looking(folder: Folder) -> Result<(Inner, Vec<Restored>), StoreError> {
     if !folder.has_database() {
         return Err(StoreError::Missing { folder: folder.path().to_owned() });
@@ -117,14 +127,29 @@ fn make_database(folder: &Folder, entropy: &mut dyn Entropy) -> Result<Key, Stor
     Ok(master)
 }
 
-/// The logs that are shorter than they had been.
+/// Refuse to write into tables that are not made as ours are: what somebody added could act.
+fn unmodified(db: &Connection) -> Result<(), StoreError> {
+    match schema::differing(db)?.first() {
+        Some(name) => Err(StoreError::corrupt(schema::not_as_made(name))),
+        None => Ok(()),
+    }
+}
+
+/// The logs that are shorter than they had been, or have no mark.
 fn shorter(db: &Connection, folder: &Folder) -> Result<Vec<Restored>, StoreError> {
     // The marks first: they are raised after each commit, so none is ahead of what is read next.
     let marks = marks::read(&folder.high_water())?;
     let sizes: std::collections::BTreeMap<_, _> = tenants(db)?.into_iter().collect();
-    let shorter = marks.into_iter().filter_map(|(tenant, mark)| {
-        let now = sizes.get(&tenant).copied().unwrap_or(0);
-        (now < mark.size).then_some(Restored { tenant, was: mark.size, now })
+    let behind = marks.iter().filter_map(|(tenant, mark)| {
+        let now = sizes.get(tenant).copied().unwrap_or(0);
+        (now < mark.size).then_some(Restored { tenant: *tenant, was: Some(mark.size), now })
     });
-    Ok(shorter.collect())
+    let mut shorter: Vec<_> = behind.collect();
+    if sizes.keys().any(|tenant| !marks.contains_key(tenant)) {
+        // A log may have begun since; its line was made before.
+        let marks = marks::read(&folder.high_water())?;
+        let unmarked = sizes.iter().filter(|(tenant, _)| !marks.contains_key(tenant));
+        shorter.extend(unmarked.map(|(&tenant, &now)| Restored { tenant, was: None, now }));
+    }
+    Ok(shorter)
 }

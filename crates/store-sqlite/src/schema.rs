@@ -146,7 +146,8 @@ pub(crate) fn create(db: &Connection) -> Result<(), StoreError> {
     db.pragma_update(None, "journal_mode", "wal").map_err(cannot)
 }
 
-/// The names of tables and indexes that are missing, were added, or are not made as ours are.
+/// The names of tables, indexes, views and triggers that are missing, were added, or are not made
+/// as ours are.
 pub(crate) fn differing(db: &Connection) -> Result<Vec<String>, StoreError> {
     let cannot = |error| failed("read which tables there are", error);
     let ours = Connection::open_in_memory().map_err(cannot)?;
@@ -157,6 +158,13 @@ pub(crate) fn differing(db: &Connection) -> Result<Vec<String>, StoreError> {
     let (ours, kept) = (made(&ours)?, made(db)?);
     let names = ours.keys().chain(kept.keys().filter(|name| !ours.contains_key(*name)));
     Ok(names.filter(|name| ours.get(*name) != kept.get(*name)).cloned().collect())
+}
+
+/// What is said of one of those.
+pub(crate) fn not_as_made(name: &str) -> String {
+    format!(
+        "the table, index, view or trigger `{name}` was added, is missing or is not as it was made"
+    )
 }
 
 /// What the database is made of, by name.

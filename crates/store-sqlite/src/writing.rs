@@ -90,7 +90,7 @@ impl Writing {
         if let Some(checkpointer) = &mut self.checkpointer {
             checkpointer.between_commits(self.pages, &self.db);
         }
-        let result = self.write(batches);
+        let result = self.begin_marks(batches).and_then(|()| self.write(batches));
         if result.is_err() {
             self.forget();
         }
@@ -103,6 +103,11 @@ impl Writing {
             let _ = self.marks.raise(batch.tenant, size);
         }
         Ok(())
+    }
+
+    /// A log that has entries and no mark would be taken for one that went back in time.
+    fn begin_marks(&mut self, batches: &[SealedBatch]) -> Result<(), StoreError> {
+        batches.iter().try_for_each(|batch| self.marks.begin(batch.tenant))
     }
 
     /// Drop what is remembered of the database; it is read again when needed.

@@ -66,6 +66,18 @@ pub enum StoreError {
         /// How many there are.
         now: u64,
     },
+    /// The log has entries and nothing says how long it is known to have been.
+    #[error(
+        "the log of {tenant} has {now} entries and `{}` does not say how many it had: the mark was removed, or the folder was put together from copies", path.display()
+    )]
+    NoMark {
+        /// Whose log.
+        tenant: TenantId,
+        /// How many entries there are.
+        now: u64,
+        /// The file of marks.
+        path: PathBuf,
+    },
     /// A batch does not begin where the log ends. Nothing of it was kept.
     #[error("a batch begins at {first} where the log of {tenant} has {size} entries")]
     HeadMoved {
@@ -216,6 +228,7 @@ impl StoreError {
             | Self::NoMasterKey { .. }
             | Self::OtherKeyFile { .. }
             | Self::RolledBack { .. }
+            | Self::NoMark { .. }
             | Self::HeadMoved { .. }
             | Self::Owned { .. }
             | Self::Overtaken { .. }
@@ -256,6 +269,7 @@ impl StoreError {
                  head will see that history was lost."
                     .into()
             }
+            Self::NoMark { path, .. } => mark_again(path),
             Self::HeadMoved { .. } => {
                 "Only one writer may append to a log; read its end again.".into()
             }
@@ -303,6 +317,16 @@ impl StoreError {
             }
         }
     }
+}
+
+/// What to do when the mark of a log is gone.
+fn mark_again(path: &Path) -> String {
+    format!(
+        "Put the file back from the newest copy of this folder: cp COPY/keys/high-water '{}'. If \
+         there is none, and what is here is the newest that you have: cognitionos ledger \
+         accept-restore, which looks whether all of it holds and makes the mark.",
+        path.display()
+    )
 }
 
 /// What to do when the key file is not the one that it was.

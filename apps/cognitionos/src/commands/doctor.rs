@@ -143,16 +143,10 @@ fn data(common: &Common) -> Finding {
 fn ledger(deep: bool, common: &Common) -> Vec<Finding> {
     let home = common.data.exists().then(|| Home::look(&common.data).ok()).flatten();
     let Some(home) = home else { return Vec::new() };
-    let mut found = match looked(&home, deep) {
+    match looked(&home, deep) {
         Ok(found) => found,
         Err(error) => vec![Finding::failed("ledger", "it cannot be looked at", &error)],
-    };
-    if !found.is_empty() && !common.data.join("keys").join("high-water").exists() {
-        let what = "keys/high-water is gone: an older copy that is put back would not be noticed; \
-                    the next run makes it anew";
-        found.push(Finding::new("ledger", State::Warned, what));
     }
-    found
 }
 
 fn looked(home: &Home, deep: bool) -> anyhow::Result<Vec<Finding>> {

@@ -144,3 +144,41 @@ fn a_changed_byte_anywhere_is_noticed_or_harmless() {
         }
     }
 }
+
+#[test]
+fn what_somebody_added_to_the_database_does_not_act_and_nothing_is_written_beside_it() {
+    for sql in [
+        "CREATE TRIGGER t AFTER INSERT ON body BEGIN DELETE FROM body WHERE place = new.place; END",
+        "CREATE VIEW v AS SELECT * FROM entry",
+        "CREATE TABLE theirs (a)",
+        "CREATE INDEX theirs ON entry (kind)",
+        "ALTER TABLE entry RENAME TO kept; CREATE VIEW entry AS SELECT * FROM kept",
+        "DROP INDEX session_open",
+    ] {
+        let folder = Folder::new();
+        let mut house = House::at(&folder);
+        house.append(tenant(1), [with_body(evidence("1"), None, body(9))]);
+        drop(house);
+        folder.database().execute_batch(sql).unwrap();
+        let error = folder.try_open(Mode::ReadWrite).err().unwrap();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{sql}: {error}");
+        assert!(error.advice().contains("ledger verify"), "{sql}");
+        // Who looks is told, and is shown nothing that a view makes up.
+        let reader = folder.try_open(Mode::ReadOnly).unwrap();
+        assert!(reader.check_schema().unwrap().has("store.schema"), "{sql}");
+        let entries = reader.scope(tenant(1)).and_then(|scope| scope.select(&Select::default()));
+        assert_eq!(entries.is_err(), sql.contains("VIEW entry"), "{sql}");
+    }
+}
+
+#[test]
+fn a_trigger_that_is_added_while_the_store_is_open_does_not_act() {
+    let folder = Folder::new();
+    let mut house = House::at(&folder);
+    house.append(tenant(1), [evidence("1")]);
+    let sql =
+        "CREATE TRIGGER t AFTER INSERT ON body BEGIN DELETE FROM body WHERE place = new.place; END";
+    folder.database().execute_batch(sql).unwrap();
+    house.append(tenant(1), [with_body(evidence("2"), None, body(9))]);
+    assert_eq!(house.scope(tenant(1)).body(2).unwrap().unwrap().bytes, body(9));
+}

@@ -266,9 +266,10 @@ fn a_row_that_was_true_once_cannot_be_put_back() {
     let opening = [started(run(1)), receipt(run(1), 1), started(run(2)), canon_activated("one")];
     house.append(tenant(1), opening);
     house.reopen();
-    let keep = "CREATE TABLE old_session AS SELECT * FROM session;
-         CREATE TABLE old_log AS SELECT * FROM log;";
-    folder.database().execute_batch(keep).unwrap();
+    let attach = format!("ATTACH '{}' AS old;", folder.beside("old.db").display());
+    let keep = "CREATE TABLE old.old_session AS SELECT * FROM session;
+         CREATE TABLE old.old_log AS SELECT * FROM log;";
+    folder.database().execute_batch(&format!("{attach} {keep}")).unwrap();
     house.append(tenant(1), [outcome(run(1), 1), receipt(run(1), 2), canon_activated("two")]);
     house.append(tenant(1), [sealed(run(2), "completed")]);
     drop(house);
@@ -279,10 +280,7 @@ fn a_row_that_was_true_once_cannot_be_put_back() {
         format!("UPDATE session {rows} AND o.id = (SELECT id FROM old_session LIMIT 1)"),
         "UPDATE log SET state = (SELECT state FROM old_log)".to_owned(),
     ] {
-        let database = folder.database();
-        let changed = database.execute_batch(&format!("SAVEPOINT change; {sql};"));
-        changed.and_then(|()| database.execute_batch("RELEASE change")).unwrap();
-        drop(database);
+        folder.database().execute_batch(&format!("{attach} {sql};")).unwrap();
         let store = folder.store();
         let select = Select::session(run(1));
         let read = store.scope(tenant(1)).and_then(|scope| scope.select(&select));

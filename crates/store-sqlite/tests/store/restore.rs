@@ -65,7 +65,7 @@ fn an_old_backup_is_refused_until_it_is_accepted() {
         assert!(error.advice().contains("accept"));
     }
     let accepted = SqliteStore::accept_restore(&folder.data("")).unwrap();
-    let restored = |number, was, now| Restored { tenant: tenant(number), was, now };
+    let restored = |number, was, now| Restored { tenant: tenant(number), was: Some(was), now };
     assert_eq!(accepted, [restored(2, 5, 3), restored(3, 3, 0)]);
     assert!(SqliteStore::accept_restore(&folder.data("")).unwrap().is_empty());
     let mut house = House::at(&folder);
@@ -111,4 +111,48 @@ fn a_damaged_mark_is_not_passed_over() {
     std::fs::write(&path, marks).unwrap();
     let error = folder.try_open(Mode::ReadWrite).err().unwrap();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn a_log_without_its_mark_is_refused_until_it_is_accepted() {
+    let folder = Folder::new();
+    let mut house = House::at(&folder);
+    [1, 2].into_iter().for_each(|number| grow(&mut house, number));
+    drop(house);
+    let path = folder.data("keys/high-water");
+    let whole = std::fs::read(&path).unwrap();
+    for marks in [None, Some(&whole[..0]), Some(&whole[..64])] {
+        std::fs::remove_file(&path).unwrap();
+        if let Some(marks) = marks {
+            std::fs::write(&path, marks).unwrap();
+        }
+        for mode in [Mode::ReadWrite, Mode::ReadOnly] {
+            let error = folder.try_open(mode).err().unwrap();
+            assert!(matches!(error, StoreError::NoMark { now: 3, .. }), "{error}");
+            assert!(error.advice().contains("accept-restore"));
+        }
+        let accepted = SqliteStore::accept_restore(&folder.data("")).unwrap();
+        assert!(accepted.iter().all(|log| log.was.is_none() && log.now == 3), "{accepted:?}");
+        assert_eq!(accepted.len(), if marks.is_some_and(|it| !it.is_empty()) { 1 } else { 2 });
+        assert_eq!(std::fs::read(&path).unwrap().len(), whole.len());
+        drop(folder.store());
+    }
+}
+
+#[test]
+fn a_log_has_its_mark_before_its_first_entry() {
+    let folder = Folder::new();
+    let store = folder.store();
+    store.limit_bytes(1).unwrap();
+    let keys = store.signing_keys().unwrap();
+    let mut writer = cog_ledger::Writer::new(store.shelf().unwrap(), keys, "test");
+    let mut entropy = cog_base::entropy::SeededEntropy::new(3);
+    let now = cog_base::Timestamp::from_micros(1 << 60);
+    let drafts = vec![(tenant(1), with_body(evidence("1"), None, body(1 << 20)))];
+    assert!(writer.append(drafts, now, &mut entropy).is_err());
+    drop(writer);
+    assert!(store.scope(tenant(1)).unwrap().tail().unwrap().is_none());
+    assert_eq!(std::fs::read(folder.data("keys/high-water")).unwrap().len(), 64);
+    drop(store);
+    grow(&mut House::at(&folder), 1);
 }

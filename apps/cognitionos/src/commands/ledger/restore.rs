@@ -29,9 +29,9 @@ pub(super) fn accept(dir: &Path, who: &str, terminal: &Terminal) -> anyhow::Resu
     let mut said = Vec::new();
     for log in &restored {
         let home = Home::write(dir)?;
-        let lost = log.was.saturating_sub(log.now);
+        let lost = log.was.map(|was| was.saturating_sub(log.now));
         let now = counted(log.now, "entry", "entries");
-        let note = format!("a copy of {now} was put back where {} had been", log.was);
+        let note = format!("a copy of {now} was put back where {} had been", had_been(log));
         let data = Map::from([
             ("source".into(), "restore".into()),
             ("digest".into(), Digest::of(&[note.as_bytes()]).into()),
@@ -47,10 +47,14 @@ pub(super) fn accept(dir: &Path, who: &str, terminal: &Terminal) -> anyhow::Resu
         ]));
         if !terminal.json {
             terminal.say(&note);
-            let lost = counted(lost, "entry that is", "entries that are");
-            terminal.say(&format!(
-                "every entry of it holds; it is {lost} behind what is known to have been here"
-            ));
+            let behind = lost.map_or_else(
+                || "how far it is behind what had been here, nobody knows".to_owned(),
+                |lost| {
+                    let lost = counted(lost, "entry", "entries");
+                    format!("it is {lost} behind what is known to have been here")
+                },
+            );
+            terminal.say(&format!("every entry of it holds; {behind}"));
         }
     }
     if terminal.json {
@@ -59,6 +63,11 @@ pub(super) fn accept(dir: &Path, who: &str, terminal: &Terminal) -> anyhow::Resu
         terminal.note("nothing was restored: the ledger is as long as it was");
     }
     Ok(Exit::Done)
+}
+
+/// How many entries had been there, as far as it is known.
+fn had_been(log: &Restored) -> String {
+    log.was.map_or_else(|| "an unknown number".to_owned(), |was| was.to_string())
 }
 
 /// Refuse what is no older copy of the log, or is damaged.
@@ -70,7 +79,7 @@ fn intact(home: &Home, log: &Restored) -> anyhow::Result<()> {
             format!(
                 "{} had {} here and this folder has none of its entries: that is no older copy of it",
                 log.tenant,
-                counted(log.was, "entry", "entries")
+                counted(log.was.unwrap_or_default(), "entry", "entries")
             ),
             "put a copy of the folder in place that has them, or begin anew in another with --data",
         ));
@@ -85,7 +94,7 @@ fn intact(home: &Home, log: &Restored) -> anyhow::Result<()> {
             "the copy of {} that was put back where {} had been is damaged, and is not accepted: \
              {place}{} ({}). What holds: {}",
             counted(log.now, "entry", "entries"),
-            log.was,
+            had_been(log),
             first.message,
             counted(looked.findings.total(), "finding", "findings"),
             holds(&looked)
