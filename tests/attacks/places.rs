@@ -282,6 +282,34 @@ fn owasp_asi05_a_program_that_is_not_listed_does_not_run() {
 }
 
 #[test]
+fn owasp_asi05_a_listed_program_is_lent_no_variable_that_the_canon_does_not_name() {
+    let answer = |house: &mut House, env: &str| {
+        house.answer(CLERK, effect("process.run", &format!(r#"{{"program":"sort","env":{env}}}"#)))
+    };
+    let refused = "refused confinement program.env_not_allowed";
+    for env in [r#"{"LANG":"C"}"#, r#"{"BASH_ENV":"x"}"#, r#"{"":"x"}"#, r#"{"LANG=C;A":"x"}"#] {
+        assert_eq!(answer(&mut House::new(), env), refused, "{env}");
+    }
+    let never = "refused confinement program.env_never_allowed";
+    let listed = |path: &str, text: &str| match path {
+        "canon.toml" => text.replace(r#"["sort"]"#, r#"[{ program = "sort", env = ["LANG"] }]"#),
+        _ => text.to_owned(),
+    };
+    let mut house = House::with(canon_with(listed), ample());
+    for env in
+        [r#"{"LD_PRELOAD":"x.so"}"#, r#"{"LANG":"C","LD_AUDIT":"x"}"#, r#"{"GLIBC_TUNABLES":"x"}"#]
+    {
+        assert_eq!(answer(&mut house, env), never, "{env}");
+    }
+    for env in [r#"{"lang":"C"}"#, r#"{"LANG ":"C"}"#, r#"{"LANG":"C","PATH":"/workspace"}"#] {
+        assert_eq!(answer(&mut house, env), refused, "{env}");
+    }
+    for env in [r#"{"LANG":"C"}"#, "{}"] {
+        assert!(answer(&mut house, env).starts_with("permitted"), "{env}");
+    }
+}
+
+#[test]
 fn owasp_asi05_a_listed_program_gets_no_network_that_the_canon_does_not_give() {
     let run = effect("process.run", r#"{"program":"sort","network":true}"#);
     let refused = "refused confinement program.network_not_allowed";

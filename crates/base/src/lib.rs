@@ -15,6 +15,7 @@ pub mod id;
 pub mod json;
 pub mod money;
 pub mod place;
+pub mod process;
 pub mod suggest;
 pub mod time;
 pub mod words;

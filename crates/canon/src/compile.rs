@@ -48,6 +48,7 @@ impl Canon {
         let (rules, mut warnings) = policies::load(source, &schema)?;
         warnings.extend(names::unheard_of(&schema_text, &actions));
         warnings.extend(names::astray(&settings, &settings_text, &actions));
+        warnings.extend(names::steering(&settings, &settings_text));
         warnings.extend(names::strangers(source, &actions, &facts, &rules)?);
         check_people(source, &settings, &rules, &facts)?;
         let (index, reads) = Index::new(&rules, &actions, &facts.entities);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use cedar_policy::EntityUid;
+use cog_base::process::is_steering;
 
 use crate::conform::{Actions, Attribute, Record, Shape};
 use crate::error::CanonError;
@@ -20,7 +21,8 @@ pub const EFFECTS: [&str; 6] =
 pub const CONTEXT: [&str; 8] =
     ["args", "cost_micros", "domain", "environment", "initiator", "risk", "step", "workflow"];
 
-/// The arguments of an effect, as they stand in `args` of its context; none of another action.
+/// The arguments of an effect, as policies see them in `args` of its context (`line` of a program is
+/// its `args` as one text); none of another action.
 #[must_use]
 pub fn arguments(action: &str) -> &'static [&'static str] {
     match action {
@@ -33,6 +35,7 @@ pub fn arguments(action: &str) -> &'static [&'static str] {
         "process.run" => &[
             "args",
             "env",
+            "line",
             "memory_bytes_max",
             "network",
             "output_bytes_max",
@@ -137,6 +140,22 @@ pub(crate) fn astray(settings: &Settings, text: &str, actions: &Actions) -> Vec<
         CanonError::at_byte(SETTINGS, text, byte, what).hint(hint).to_string()
     };
     lost.map(warn).collect()
+}
+
+/// Variables that have a program run what the workflow wants, as warnings: to list one is to let
+/// the workflow choose the code.
+pub(crate) fn steering(settings: &Settings, text: &str) -> Vec<String> {
+    let lent = settings.programs.iter();
+    let lent = lent.flat_map(|(program, lent)| lent.env.iter().map(move |name| (program, name)));
+    let warn = |(program, name): (&String, &String)| {
+        let byte = text.find(&format!("\"{name}\"")).unwrap_or(0);
+        let what = format!(
+            "`{name}` can have `{program}` run code, or reach places, of the workflow's choice"
+        );
+        let hint = "leave it out unless a policy pins what it is set to: `context.args.env`";
+        CanonError::at_byte(SETTINGS, text, byte, what).hint(hint).to_string()
+    };
+    lent.filter(|(_, name)| is_steering(name)).map(warn).collect()
 }
 
 fn has(record: &Record, path: &str) -> bool {

@@ -14,6 +14,7 @@ use crate::obligation::can_consent;
 use crate::roots::RootRules;
 use crate::runs::RunRule;
 use crate::source::SETTINGS;
+pub use lists::Program;
 use lists::{Allowed, HostLine, ProgramLine};
 
 /// The risk classes, from the least to the most harm.
@@ -55,8 +56,8 @@ pub struct Settings {
     pub hosts: Hosts,
     /// Where the roots of runs may stand.
     pub roots: RootRules,
-    /// The programs that may be run, and whether each may be lent the network.
-    pub programs: BTreeMap<String, bool>,
+    /// The programs that may be run, and what each may be lent.
+    pub programs: BTreeMap<String, Program>,
 }
 
 /// What time and risk are worth when plans are compared.

@@ -13,7 +13,7 @@ mod trace;
 
 pub use checks::amount_of;
 pub(crate) use checks::{Broken, broken, evaluate, sum_key};
-pub(crate) use confine::{lacks_of, wants_network};
+pub(crate) use confine::{lacks_of, variables, wants_network};
 pub(crate) use supposed::Supposed;
 pub(crate) use trace::Refused;
 pub use trace::{Fact, Seen};

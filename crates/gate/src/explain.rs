@@ -169,6 +169,15 @@ fn outside(check: &Check, intent: &Intent) -> Option<String> {
         "program.network_not_allowed" => {
             format!("The canon lists the program `{name}` without the network.")
         }
+        "program.env_not_allowed" => format!(
+            "The canon does not let the program `{name}` be lent the variable {}.",
+            check.read.texts("variables").join(", ")
+        ),
+        "program.env_never_allowed" => format!(
+            "The loader of programs hears {}: it would run other code than `{name}`, and no canon \
+             can allow it.",
+            check.read.texts("variables").first().map_or("a variable", String::as_str)
+        ),
         "model.unknown" => format!("The canon does not list the model `{name}`."),
         "environment.not_listed" => format!(
             "The canon does not govern the environment `{}`.",

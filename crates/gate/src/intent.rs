@@ -243,6 +243,18 @@ impl Intent {
         &self.context
     }
 
+    /// The context as policies see it. The arguments of a program stand there as one text besides
+    /// (`args.line`), in their order and with repeats: of a list Cedar makes a set.
+    pub(crate) fn shown(&self) -> Cow<'_, Map> {
+        let words = self.at("args.args").filter(|_| self.action() == "process.run");
+        let Some(line) = words.map(Value::to_string) else { return Cow::Borrowed(&self.context) };
+        let mut context = self.context.clone();
+        if let Some(Value::Map(args)) = context.get_mut("args") {
+            args.insert("line".into(), line.into());
+        }
+        Cow::Owned(context)
+    }
+
     /// The value of a path into the context, such as `args.document.amount_cents`.
     #[must_use]
     pub fn at(&self, path: &str) -> Option<&Value> {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use cog_base::hosts::Allowance;
 use cog_base::place::{HTTP_PORT, HTTPS_PORT};
+use cog_base::process::is_for_the_loader;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -35,11 +36,13 @@ impl Allowed<HostLine> {
 }
 
 impl Allowed<ProgramLine> {
-    /// The programs, and whether each may use the network.
-    pub(super) fn programs(self) -> BTreeMap<String, bool> {
-        let mut programs = BTreeMap::new();
-        for ProgramLine { program, network } in self.allow {
-            *programs.entry(program).or_default() |= network;
+    /// The programs. What one of several lines for a program allows is allowed.
+    pub(super) fn programs(self) -> BTreeMap<String, Program> {
+        let mut programs = BTreeMap::<String, Program>::new();
+        for ProgramLine { program, lent } in self.allow {
+            let known = programs.entry(program).or_default();
+            known.network |= lent.network;
+            known.env.extend(lent.env);
         }
         programs
     }
@@ -62,7 +65,16 @@ struct HostTable {
 /// A line of `[programs]`: `"program"`, or a table.
 pub(super) struct ProgramLine {
     program: String,
-    network: bool,
+    lent: Program,
+}
+
+/// What a program that may be run may be lent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// Whether it may use the network.
+    pub network: bool,
+    /// The variables of its environment that may be set.
+    pub env: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -71,6 +83,8 @@ struct ProgramTable {
     program: String,
     #[serde(default)]
     network: bool,
+    #[serde(default)]
+    env: BTreeSet<String>,
 }
 
 /// What stands in a list as a text or as a table.
@@ -112,15 +126,30 @@ impl Line for HostLine {
 
 impl Line for ProgramLine {
     type Table = ProgramTable;
-    const SHAPES: &'static str = "\"program\" or { program = …, network = … }";
+    const SHAPES: &'static str = "\"program\" or { program = …, network = …, env = […] }";
 
     fn of_text(text: &str) -> Result<Self, String> {
-        Ok(Self { program: text.to_owned(), network: false })
+        Ok(Self { program: text.to_owned(), lent: Program::default() })
     }
 
     fn of_table(table: ProgramTable) -> Result<Self, String> {
-        Ok(Self { program: table.program, network: table.network })
+        let ProgramTable { program, network, env } = table;
+        env.iter().try_for_each(|name| check_variable(name))?;
+        Ok(Self { program, lent: Program { network, env } })
     }
+}
+
+/// A variable by its very name, as there are no wildcards. Those that the loader of programs hears
+/// have other code run in the program that is listed.
+fn check_variable(name: &str) -> Result<(), String> {
+    if is_for_the_loader(name) {
+        return Err(format!("the loader of programs hears `{name}`: it is allowed to nobody"));
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err(format!("`{name}` is not the name of a variable, such as LANG"));
+    }
+    Ok(())
 }
 
 /// Host and port. An IPv6 address has brackets when a port follows.
@@ -299,7 +328,33 @@ mod tests {
             r#"allow = ["sort", { program = "curl", network = true }, { program = "cat" }]"#,
         );
         let expected = [("sort", false), ("curl", true), ("cat", false)];
-        let expected = expected.map(|(name, network)| (name.to_owned(), network));
+        let expected = expected
+            .map(|(name, network)| (name.to_owned(), Program { network, env: BTreeSet::new() }));
         assert_eq!(read.unwrap().programs(), expected.into());
+    }
+
+    #[test]
+    fn a_program_is_lent_the_variables_that_are_named_and_never_those_of_the_loader() {
+        let read = |list: &str| {
+            let read = toml::from_str::<Allowed<ProgramLine>>(&format!("allow = [{list}]"));
+            read.map(Allowed::programs).map_err(|error| error.message().to_owned())
+        };
+        let both =
+            r#"{ program = "sort", env = ["LANG"] }, { program = "sort", env = ["LC_ALL"] }"#;
+        let lent = read(both).unwrap().remove("sort").unwrap();
+        assert_eq!(lent.env, ["LANG", "LC_ALL"].map(str::to_owned).into());
+        assert!(!lent.network);
+        for (name, expected) in [
+            ("LD_PRELOAD", "allowed to nobody"),
+            ("LD_LIBRARY_PATH", "allowed to nobody"),
+            ("LD_", "allowed to nobody"),
+            ("GLIBC_TUNABLES", "allowed to nobody"),
+            ("", "not the name of a variable"),
+            ("A=LD_PRELOAD", "not the name of a variable"),
+            ("LC_*", "not the name of a variable"),
+        ] {
+            let error = read(&format!("{{ program = \"sort\", env = [{name:?}] }}")).unwrap_err();
+            assert!(error.contains(expected), "{name}: {error}");
+        }
     }
 }

@@ -4,7 +4,8 @@
 use cog_base::Value;
 use cog_base::hosts::{Barred, Hosts, Lacks};
 use cog_base::place::{AddressKind, HTTP_PORT, HTTPS_PORT, Place};
-use cog_canon::Settings;
+use cog_base::process::is_for_the_loader;
+use cog_canon::{Program, Settings};
 
 use super::checks::seen;
 use super::{Fact, Seen};
@@ -32,8 +33,8 @@ pub(super) fn confine(
         "Root" => confine_file(intent.action(), name, text("args.path"), snapshot),
         "Host" => confine_host(name, text("args.url"), settings.map(|it| &it.hosts)),
         "Program" => {
-            let network = settings.and_then(|it| it.programs.get(name)).copied();
-            confine_program(intent, name, network, snapshot)
+            let lent = settings.and_then(|it| it.programs.get(name));
+            confine_program(intent, name, lent, snapshot)
         }
         "Model" => {
             let known = settings.is_some_and(|it| it.models.contains_key(name));
@@ -120,18 +121,43 @@ pub(crate) fn lacks_of(place: &Place, hosts: Option<&Hosts>) -> Lacks {
 fn confine_program(
     intent: &Intent,
     name: &str,
-    network: Option<bool>,
+    lent: Option<&Program>,
     snapshot: &Snapshot,
 ) -> (bool, &'static str, Seen) {
     let root = intent.at("args.root").and_then(Value::as_text);
     let held = root.is_none_or(|root| snapshot.roots.get(root) == Some(&Access::Write));
-    let code = match network {
-        None => "program.not_allowed",
-        Some(false) if wants_network(intent) => "program.network_not_allowed",
-        Some(_) if !held => "root.not_writable",
-        Some(_) => "program.allowed",
+    let about = || seen([("program", name.into())]);
+    let Some(lent) = lent else { return (false, "program.not_allowed", about()) };
+    let stray = stray_variables(intent, lent);
+    let code = match stray.first() {
+        _ if wants_network(intent) && !lent.network => "program.network_not_allowed",
+        Some(name) if is_for_the_loader(name) => "program.env_never_allowed",
+        Some(_) => "program.env_not_allowed",
+        None if !held => "root.not_writable",
+        None => "program.allowed",
     };
-    (code == "program.allowed", code, seen([("program", name.into())]))
+    let read = match code {
+        "program.env_never_allowed" | "program.env_not_allowed" => {
+            seen([("program", name.into()), ("variables", Fact::Texts(stray))])
+        }
+        _ => about(),
+    };
+    (code == "program.allowed", code, read)
+}
+
+/// The variables that the canon does not let the program be lent, those of the loader first.
+fn stray_variables(intent: &Intent, lent: &Program) -> Vec<String> {
+    let stray =
+        variables(intent).filter(|name| !lent.env.contains(*name) || is_for_the_loader(name));
+    let mut stray: Vec<_> = stray.map(str::to_owned).collect();
+    stray.sort_by_key(|name| !is_for_the_loader(name));
+    stray
+}
+
+/// The names of the variables that a program would be lent, in order.
+pub(crate) fn variables(intent: &Intent) -> impl Iterator<Item = &str> {
+    let env = intent.at("args.env").and_then(Value::as_map);
+    env.into_iter().flat_map(|env| env.keys().map(String::as_str))
 }
 
 /// Whether a program asks for the network: whatever is not a plain no does.

@@ -128,11 +128,12 @@ impl Search<'_> {
 
     /// The sets with a change of the request, if they are smaller than `size`.
     fn requested(&mut self, canon: &Canon, size: usize) -> Vec<Vec<Turn>> {
+        let context = self.intent.shown();
         let request = Request {
             principal: self.intent.actor().as_str(),
             action: self.intent.action(),
             resource: self.intent.resource(),
-            context: self.intent.context(),
+            context: &context,
         };
         let turns = |changes: &[Change]| changes.iter().cloned().map(Turn::Request).collect();
         let mut besides = |changes: &[Change]| {

@@ -1,16 +1,16 @@
 //! One thing that could be otherwise: what it is in words, and how it would be decided then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::hosts::{Allowance, Hosts};
 use cog_base::place::{HTTP_PORT, Place};
 use cog_base::{Micros, Timestamp, Value};
 use cog_canon::{
-    Canon, Change, ChangeRule, Envelope, Interference, Model, Optr, RootRules, RunRule, Settings,
-    Window,
+    Canon, Change, ChangeRule, Envelope, Interference, Model, Optr, Program, RootRules, RunRule,
+    Settings, Window,
 };
 
-use crate::decision::{CheckName, Supposed};
+use crate::decision::{CheckName, Supposed, variables};
 use crate::intent::Intent;
 use crate::snapshot::{Access, Snapshot, TenantStatus};
 
@@ -55,8 +55,10 @@ pub(super) enum Turn {
     Https,
     /// The canon would list the host, with these terms.
     Host { allowance: Allowance, terms: String },
-    /// The canon would list the program.
-    Program { network: bool },
+    /// The canon would list the program, with these terms.
+    Program { network: bool, env: BTreeSet<String> },
+    /// The program would not be lent these variables.
+    Unset(Vec<String>),
     /// The canon would list the model.
     Model,
     /// A canon that permits it would be in force.
@@ -133,6 +135,7 @@ impl Turn {
             | Self::Https
             | Self::Host { .. }
             | Self::Program { .. }
+            | Self::Unset(_)
             | Self::Model => CheckName::Confinement,
             Self::Request(_)
             | Self::Whole { .. }
@@ -181,10 +184,15 @@ impl Turn {
                 let with = if terms.is_empty() { "" } else { " with " };
                 format!("the canon listed the host `{name}`{with}{terms}")
             }
-            Self::Program { network } => {
-                let with = if *network { " with network = true" } else { "" };
-                format!("the canon listed the program `{name}`{with}")
+            Self::Program { network, env } => {
+                let network = network.then(|| "network = true".to_owned());
+                let names: Vec<_> = env.iter().map(|name| format!("{name:?}")).collect();
+                let env = (!env.is_empty()).then(|| format!("env = [{}]", names.join(", ")));
+                let terms: Vec<_> = [network, env].into_iter().flatten().collect();
+                let with = if terms.is_empty() { "" } else { " with " };
+                format!("the canon listed the program `{name}`{with}{}", terms.join(", "))
             }
+            Self::Unset(names) => format!("args.env set no {}", names.join(", ")),
             Self::Model => format!("the canon listed the model `{name}`"),
             Self::Canon => "a canon that permits it were in force".into(),
             Self::Raised { words, .. } => words.clone(),
@@ -222,6 +230,11 @@ impl Turn {
                 intent.changed("args.url", &format!("{scheme}://{place}{tail}").into())
             }
             Self::Https => intent.changed("args.url", &secured(url()?)?.into()),
+            Self::Unset(names) => {
+                let mut env = intent.at("args.env")?.as_map()?.clone();
+                env.retain(|name, _| !names.contains(name));
+                intent.changed("args.env", &env.into())
+            }
             Self::Begun
             | Self::People { .. }
             | Self::Known
@@ -272,7 +285,10 @@ impl Turn {
             }
             Self::Admitted { root, folder } => list(Listing::Root(root, folder.as_deref()))?,
             Self::Host { allowance, .. } => list(Listing::Host(allowance.clone()))?,
-            Self::Program { network } => list(Listing::Program(name, *network))?,
+            Self::Program { network, env } => {
+                let lent = Program { network: *network, env: env.clone() };
+                list(Listing::Program(name, lent))?;
+            }
             Self::Model => list(Listing::Model(name))?,
             Self::Canon => {
                 supposed.settings = Some(Box::new(free(intent)));
@@ -297,6 +313,7 @@ impl Turn {
             | Self::WorkIn { .. }
             | Self::Inside
             | Self::NoUser
+            | Self::Unset(_)
             | Self::Https => {}
         }
         Some(())
@@ -307,7 +324,7 @@ impl Turn {
 enum Listing<'a> {
     Root(&'a str, Option<&'a str>),
     Host(Allowance),
-    Program(&'a str, bool),
+    Program(&'a str, Program),
     Model(&'a str),
 }
 
@@ -321,8 +338,8 @@ impl Listing<'_> {
             Self::Host(allowance) => {
                 settings.hosts = std::mem::take(&mut settings.hosts).with(allowance);
             }
-            Self::Program(name, network) => {
-                settings.programs.insert(name.to_owned(), network);
+            Self::Program(name, lent) => {
+                settings.programs.insert(name.to_owned(), lent);
             }
             Self::Model(name) => {
                 let model = Model {
@@ -361,7 +378,9 @@ fn free(intent: &Intent) -> Settings {
     let url = intent.at("args.url").and_then(Value::as_text);
     let root = intent.root().map(|root| Listing::Root(root, None));
     let host = url.and_then(Place::of).map(|place| Listing::Host(allowance(&place)));
-    let others = [Listing::Program(name, true), Listing::Model(name)];
+    let env = variables(intent).map(str::to_owned).collect();
+    let lent = Program { network: true, env };
+    let others = [Listing::Program(name, lent), Listing::Model(name)];
     let all = root.into_iter().chain(host).chain(others);
     all.for_each(|listing| listing.add_to(&mut settings));
     settings

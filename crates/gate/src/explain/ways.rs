@@ -3,11 +3,12 @@
 use cog_base::Value;
 use cog_base::hosts::Hosts;
 use cog_base::place::Place;
+use cog_base::process::is_for_the_loader;
 use cog_canon::{Canon, Change, Duty, Settings};
 
 use super::turn::{Case, Turn, allowance, secured};
 use crate::decision::{
-    Broken, Check, CheckName, broken, evaluate, lacks_of, sum_key, wants_network,
+    Broken, Check, CheckName, broken, evaluate, lacks_of, sum_key, variables, wants_network,
 };
 use crate::intent::Intent;
 use crate::snapshot::Access;
@@ -96,9 +97,9 @@ fn confinement(
             let folder = snapshot.folder.as_ref().map(|folder| folder.path.clone());
             [vec![Turn::Admitted { root, folder }], other_roots(case, made)].concat()
         }
-        "program.not_allowed" | "program.network_not_allowed" => {
-            vec![Turn::Program { network: wants_network(intent) }]
-        }
+        "program.not_allowed" | "program.network_not_allowed" => vec![listed(intent)],
+        "program.env_not_allowed" => vec![listed(intent), unset(check)],
+        "program.env_never_allowed" => vec![unset(check)],
         "model.unknown" => vec![Turn::Model],
         "host.user_in_url" => vec![Turn::NoUser],
         "host.not_allowed"
@@ -126,6 +127,20 @@ fn other_roots(case: &Case, made: &[Turn]) -> Vec<Turn> {
     let others = writable.map(|(name, _)| name).filter(|name| *name != root);
     let turn = |to: &String| Turn::WorkIn { from: root.to_owned(), to: to.clone() };
     others.take(ROOTS_MAX).map(turn).collect()
+}
+
+/// The program, listed with what it asks for.
+fn listed(intent: &Intent) -> Turn {
+    let env = variables(intent).filter(|name| !is_for_the_loader(name)).map(str::to_owned);
+    Turn::Program { network: wants_network(intent), env: env.collect() }
+}
+
+/// Without the variables that it may not be lent; first those that it can never be.
+fn unset(check: &Check) -> Turn {
+    let stray = check.read.texts("variables").iter();
+    let never = check.code == "program.env_never_allowed";
+    let named = stray.filter(|name| !never || is_for_the_loader(name)).cloned();
+    Turn::Unset(named.collect())
 }
 
 /// What would let a request go out: another list, or https.

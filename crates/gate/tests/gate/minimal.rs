@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::ApprovalId;
-use cog_base::{Digest, Micros, Timestamp};
+use cog_base::{Digest, Micros, Timestamp, Value};
 use cog_canon::Canon;
 use cog_gate::decision::{Outcome, Verdict, decide};
 use cog_gate::explain::ways_out;
@@ -53,6 +53,8 @@ pub(crate) struct Lists {
     pub(crate) within: BTreeMap<String, Vec<String>>,
     pub(crate) hosts: Vec<String>,
     pub(crate) programs: Vec<(String, bool)>,
+    /// The variables that each of them may be lent.
+    pub(crate) env: BTreeSet<String>,
     pub(crate) models: BTreeSet<String>,
     /// Whether it governs another environment alone.
     pub(crate) is_for_staging: bool,
@@ -80,10 +82,11 @@ impl Lists {
         let roots: String = within
             .map(|(root, it)| format!("{root} = {{ within = [{}] }}\n", quoted(it)))
             .collect();
-        let programs = self
-            .programs
-            .iter()
-            .map(|(program, network)| format!("{{ program = {program:?}, network = {network} }}"));
+        let env = quoted(&Vec::from_iter(self.env.iter().cloned()));
+        let env = if env.is_empty() { String::new() } else { format!(", env = [{env}]") };
+        let programs = self.programs.iter().map(|(program, network)| {
+            format!("{{ program = {program:?}, network = {network}{env} }}")
+        });
         let programs = programs.collect::<Vec<_>>().join(", ");
         let models = self.models.iter();
         let models: String =
@@ -132,6 +135,7 @@ pub(crate) struct World {
     pub(crate) cost: u64,
     pub(crate) url: String,
     pub(crate) program: (String, bool),
+    pub(crate) env: Vec<&'static str>,
     pub(crate) model: String,
     pub(crate) tenant: TenantStatus,
     pub(crate) entitled: bool,
@@ -163,7 +167,10 @@ impl World {
             ),
             "http.request" => format!(r#"{{"url":"{url}"}}"#),
             "process.run" => {
-                format!(r#"{{"program":"{program}","root":"{root}","network":{network}}}"#)
+                let env = Value::map(self.env.iter().map(|name| (*name, "x")));
+                format!(
+                    r#"{{"program":"{program}","root":"{root}","network":{network},"env":{env}}}"#
+                )
             }
             _ => format!(r#"{{"model":"{model}","messages":[]}}"#),
         };
@@ -275,7 +282,9 @@ impl World {
         } else if part.starts_with("the URL held no user") {
             self.url = self.url.replace("***@", "");
         } else if part.starts_with("the canon listed the program") {
-            self.lists.programs.push((quoted(1), part.ends_with("network = true")));
+            self.lists.programs.push((quoted(1), part.contains("network = true")));
+            let env = part.split_once("env = [").map(|(_, names)| names.split('"'));
+            self.lists.env.extend(env.into_iter().flatten().skip(1).step_by(2).map(str::to_owned));
         } else if part.starts_with("the canon listed the model") {
             self.lists.models.insert(quoted(1));
         } else if part.starts_with("it were about") {
@@ -311,6 +320,8 @@ impl World {
             self.path = "another".into();
         } else if part.starts_with("args.network were") {
             self.program.1 = !self.program.1;
+        } else if let Some(names) = after("args.env set no ") {
+            self.env.retain(|name| !names.split(", ").any(|unset| unset == *name));
         } else if part.starts_with("the policy") {
             self.raise(part);
         } else if part.starts_with("it were asked again") {
@@ -367,6 +378,8 @@ impl World {
         add(&|it| it.lists.models.extend(["oracle".to_owned()]));
         add(&|it| it.url = it.url.replace("***@", ""));
         add(&|it| it.program.1 = false);
+        add(&|it| it.env.clear());
+        add(&|it| it.lists.env.extend(["LANG".to_owned()]));
         add(&|it| it.cost = 0);
         ROOTS.iter().for_each(|root| add(&|it| it.root = (*root).into()));
         ["reader", "oracle"].iter().for_each(|model| add(&|it| it.model = (*model).into()));
@@ -447,12 +460,15 @@ prop_compose! {
             within: within.collect(),
             hosts: if listed & 1 > 0 { vec!["\"a.example\"".into()] } else { Vec::new() },
             programs: if listed & 2 > 0 { vec![("sort".into(), false)] } else { Vec::new() },
+            env: BTreeSet::new(),
             models: (listed & 4 > 0).then(|| "oracle".to_owned()).into_iter().collect(),
             is_for_staging: false,
             limits: Vec::new(),
         };
         let mut world = World {
             who: who.into(), action, root, path, cents, cost, url, program, model, tenant, entitled,
+            // Money is nothing to a program: what it moves says which variables it is lent.
+            env: [&[][..], &[], &["LANG"], &["LD_X", "LANG"], &["LD_X"]][moved as usize].to_vec(),
             effects, budget, access: access.collect(),
             held: held.map(|(root, _)| (*root).to_owned()).collect(),
             is_new, resources, moved, receipts, summed, is_deleted: is_deleted == 0, rejected: None,
@@ -530,6 +546,7 @@ pub(crate) fn fine() -> World {
         cost: 0,
         url: "https://a.example/".into(),
         program: ("sort".into(), false),
+        env: Vec::new(),
         model: "reader".into(),
         tenant: TenantStatus::Active,
         entitled: true,
