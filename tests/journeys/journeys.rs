@@ -20,6 +20,7 @@ mod canon;
 mod children;
 mod codes;
 mod config;
+mod confined;
 mod control;
 mod damage;
 mod docs;

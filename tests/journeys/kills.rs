@@ -87,7 +87,7 @@ impl Chance {
 
 #[test]
 fn a_run_that_is_killed_again_and_again_does_everything_once() {
-    let ticks = has_sandbox();
+    let ticks = has_sandbox("kills-doctor");
     let (mut kills, mut unknown, mut runs) = (0, 0, 0);
     for seed in 1.. {
         let (killed, unsure) = one_run(seed, ticks);
@@ -111,8 +111,8 @@ fn a_run_that_is_killed_again_and_again_does_everything_once() {
 
 /// Whether programs can be run here. A kernel may lack what it takes; a sandbox that is
 /// built and then does not run `true` is ours to mend.
-fn has_sandbox() -> bool {
-    let doctor = Folder::new("kills-doctor").cog(&["doctor"]);
+pub(crate) fn has_sandbox(name: &str) -> bool {
+    let doctor = Folder::new(name).cog(&["doctor"]);
     for broken in ["could not run", "helper ended"] {
         assert!(!doctor.out.contains(broken), "{doctor}");
     }

@@ -74,7 +74,7 @@ fn no_command_writes_over_the_ledger_or_its_keys() {
 }
 
 /// The program behind a mount of `from` at `to`, in a namespace of its own.
-fn behind_a_mount(folder: &Folder, from: &str, to: &str, arguments: &[&str]) -> Answer {
+pub(crate) fn behind_a_mount(folder: &Folder, from: &str, to: &str, arguments: &[&str]) -> Answer {
     let whole = ["-Urm", "sh", "-c", "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"", "sh"];
     let cog = folder.command(arguments);
     let mut command = Command::new("unshare");

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the program's edge looks at real folders")]
 
 mod sameness;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -11,7 +12,7 @@ use cog_canon::{Canon, Standing};
 use cog_effect_file::RootBinding;
 use cog_gate::snapshot::Folder;
 
-use self::sameness::{Shared, shared};
+pub(crate) use self::secrets::Secrets;
 use crate::failure::{Exit, Failure};
 
 /// The folder without symbolic links and `..`, also if its last parts are yet to be made.
@@ -51,27 +52,9 @@ pub(crate) fn is_there(path: &Path) -> bool {
     path.is_dir() && real(path) == path
 }
 
-/// Refuse a root that shares anything with the data folder: what holds the ledger and its
-/// keys is not within the reach of an effect, whatever a workflow or a canon says.
-pub(crate) fn keep_apart(name: &str, root: &Path, data: &Path) -> Result<(), anyhow::Error> {
-    let (root, data) = (real(root), real(data));
-    let how = match shared(&root, &data) {
-        _ if root.starts_with(&data) => "stands in",
-        _ if data.starts_with(&root) => "holds",
-        Some(Shared::StandsIn) => "is mounted from",
-        Some(Shared::Holds) => "holds, by a mount,",
-        None => return Ok(()),
-    };
-    Err(Failure::advise(
-        Exit::Refused,
-        format!(
-            "the root `{name}` ({}) {how} the data folder {}: no effect may reach the ledger and \
-             its keys",
-            root.display(),
-            data.display()
-        ),
-        "give the root another folder, or keep the data elsewhere with --data",
-    ))
+/// Whether a folder is yet to be made at this very path, and not behind a link.
+pub(crate) fn is_due(root: &RootBinding) -> bool {
+    root.create && !root.path.exists() && real(&root.path) == root.path
 }
 
 /// Refuse to write a file into the data folder: the program alone keeps what is there.
@@ -136,7 +119,8 @@ mod tests {
             (".", "data", false),
             ("link/b", "a", false),
         ] {
-            let kept = keep_apart("r", &folder.join(root), &folder.join(data));
+            let secrets = Secrets::of_folder(&folder.join(data));
+            let kept = secrets.keep_apart("r", &folder.join(root));
             assert_eq!(kept.is_ok(), apart, "{root} {data}");
         }
         for (file, out) in [("data/keys/master.key", false), ("data", false), ("data.bundle", true)]

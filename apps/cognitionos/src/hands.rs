@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// One adapter for each kind of effect.
 pub(crate) struct Adapters {
-    pub(crate) file: FileAdapter,
+    pub(crate) file: Arc<FileAdapter>,
     pub(crate) http: HttpAdapter,
     pub(crate) process: ProcessAdapter,
     pub(crate) model: ModelAdapter,

@@ -14,15 +14,15 @@ use cog_gate::{AnyEffect, Cleared, Found, Lapse};
 use cog_node::{Kit, Ready};
 use tokio::runtime::Handle;
 
-use crate::folders;
+use crate::folders::{self, Secrets};
 use crate::hands::{Adapters, perform, probe};
 use crate::models;
 
 /// Adapters by tenant and run.
 pub(crate) struct Toolbox {
     runtime: Handle,
-    /// The file of the master key: no root may hold it.
-    master_key: PathBuf,
+    /// What no root may hold and no program may see.
+    secrets: Secrets,
     bound: Arc<Mutex<Bound>>,
 }
 
@@ -31,8 +31,7 @@ type Bound = HashMap<(TenantId, RunId), Arc<Adapters>>;
 
 impl Toolbox {
     pub(crate) fn new(runtime: Handle, master_key: &Path) -> Self {
-        let (master_key, bound) = (folders::real(master_key), Arc::default());
-        Self { runtime, master_key, bound }
+        Self { runtime, secrets: Secrets::of_node(master_key), bound: Arc::default() }
     }
 }
 
@@ -54,9 +53,7 @@ impl Kit for Toolbox {
             if path.is_relative() || folders::real(&path) != path {
                 return Err(format!("the root `{name}` does not stand at {}", root.path));
             }
-            if self.master_key.starts_with(&path) {
-                return Err(format!("the root `{name}` ({}) holds the master key", root.path));
-            }
+            self.secrets.keep_apart(name, &path).map_err(|error| error.to_string())?;
             if !root.create && !path.is_dir() {
                 return Err(format!("the folder {} of the root `{name}` is not here", root.path));
             }
@@ -65,7 +62,7 @@ impl Kit for Toolbox {
         }
         let base = Path::new(ready.base);
         let roots = folders::admitted(&roots, base, ready.canon);
-        let adapters = models::bound(base, ready.canon, ready.run, &roots);
+        let adapters = models::bound(base, ready.canon, ready.run, &roots, &self.secrets);
         let adapters = adapters.map_err(|error| error.to_string())?;
         lock(&self.bound).insert((ready.tenant, ready.run), Arc::new(adapters));
         Ok(())

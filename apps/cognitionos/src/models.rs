@@ -12,7 +12,6 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context as _;
 use cog_base::id::RunId;
 use cog_canon::{Canon, Model};
 use cog_effect_file::{BindError, FileAdapter, RootBinding};
@@ -26,6 +25,7 @@ use verify::open_file;
 use crate::cli::RunArgs;
 use crate::config::{MODEL_API_KEY_FILE, OPENAI_API_KEY_FILE, setting};
 use crate::failure::{Exit, Failure};
+use crate::folders::Secrets;
 use crate::hands::Adapters;
 use crate::system::{env, program};
 
@@ -45,8 +45,9 @@ pub(crate) fn adapters(
     canon: Option<&Canon>,
     run: RunId,
     roots: &BTreeMap<String, RootBinding>,
+    secrets: &Secrets,
 ) -> anyhow::Result<Adapters> {
-    with(models(args, base, canon)?, canon, run, roots)
+    with(models(args, base, canon)?, canon, run, roots, secrets)
 }
 
 /// Make the adapters of a run as its canon has them: nobody is there to say otherwise.
@@ -55,8 +56,9 @@ pub(crate) fn bound(
     canon: Option<&Canon>,
     run: RunId,
     roots: &BTreeMap<String, RootBinding>,
+    secrets: &Secrets,
 ) -> anyhow::Result<Adapters> {
-    with(ModelAdapter::new(providers(None, base, canon)?), canon, run, roots)
+    with(ModelAdapter::new(providers(None, base, canon)?), canon, run, roots, secrets)
 }
 
 /// The models that a recording answers for, as resources.
@@ -89,11 +91,16 @@ fn with(
     canon: Option<&Canon>,
     run: RunId,
     roots: &BTreeMap<String, RootBinding>,
+    secrets: &Secrets,
 ) -> anyhow::Result<Adapters> {
-    let file = FileAdapter::new();
+    let kept = secrets.clone();
+    // Of a root that is made while its run goes on.
+    let admit = move |name: &str, root: &Path| {
+        kept.keep_apart(name, root).map_err(|error| error.to_string())
+    };
+    let file = FileAdapter::new(Arc::new(admit));
     file.bind(run, roots).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-        let message = format!("{error}{}", cause.unwrap_or_default());
+        let message = error.told();
         if matches!(error, BindError::Moved { .. }) {
             return Failure::advise(Exit::Refused, message, format!("{PUT_BACK} {run}"));
         }
@@ -106,13 +113,13 @@ fn with(
         Failure::advise(Exit::BadInput, message, advice)
     })?;
     let hosts = canon.map(|canon| canon.settings().hosts.clone()).unwrap_or_default();
-    let process = ProcessAdapter::new(program()?);
-    let mut folders = BTreeMap::new();
-    for (name, root) in roots {
-        let folder = file.lend(run, name).context("cannot lend the folder of a root")?;
-        folders.insert(name.clone(), WorkFolder::new(folder, root.write));
-    }
-    process.bind(run, folders);
+    let (file, kept) = (Arc::new(file), secrets.clone());
+    let lender = Arc::clone(&file);
+    let lend = move |run: RunId, root: &str| {
+        lender.lend(run, root).map(|(folder, write)| WorkFolder::new(folder, write))
+    };
+    let hidden = move || kept.keep_hidden();
+    let process = ProcessAdapter::new(program()?, Arc::new(lend), Arc::new(hidden));
     Ok(Adapters { file, http: HttpAdapter::new(hosts), process, model })
 }
 

@@ -9,31 +9,34 @@ use cog_base::{Micros, Value};
 use cog_gate::effect::{FileDelete, FileRead, FileWrite, WriteMode};
 use cog_gate::{Adapter, Cleared, Effect, Failure, Found, Performed, Work};
 
+use crate::bound::{Admit, Bound};
 use crate::error::failure;
 use crate::path::Place;
 use crate::read::{content_if_any, read_inside};
 use crate::root::{BindError, Root, RootBinding};
 use crate::write::{Change, Write, delete_inside, deleted, discard, write_inside, written};
 
-type Roots = BTreeMap<String, Arc<Root>>;
+type Roots = BTreeMap<String, Arc<Bound>>;
 
 /// Reads, writes and deletes files inside the roots of the runs that were bound.
-#[derive(Debug, Default)]
 pub struct FileAdapter {
     bound: Mutex<BTreeMap<RunId, Roots>>,
+    admit: Admit,
 }
 
 impl FileAdapter {
-    /// An adapter without any root.
+    /// An adapter without any root. `admit` is asked before a folder is opened or made after its
+    /// run began; before that, whoever binds the run asks.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(admit: Admit) -> Self {
+        Self { bound: Mutex::default(), admit }
     }
 
-    /// Open the roots of a run. They replace the ones it had.
+    /// Open the roots of a run, and make none: one that may be missing is made by the first effect
+    /// that writes in it. They replace the ones it had.
     ///
     /// # Errors
-    /// [`BindError`] when a folder cannot be made or opened, does not stand at its path but
+    /// [`BindError`] when a folder cannot be opened, does not stand at its path but
     /// behind a link, or the kernel cannot confine paths to it. Then the run has the roots it
     /// had before.
     pub fn bind(
@@ -42,21 +45,26 @@ impl FileAdapter {
         roots: &BTreeMap<String, RootBinding>,
     ) -> Result<(), BindError> {
         let open = |(name, binding): (&String, &RootBinding)| {
-            Ok((name.clone(), Arc::new(Root::open(name, binding)?)))
+            Ok((name.clone(), Arc::new(Bound::new(name, binding, &self.admit)?)))
         };
         let roots = roots.iter().map(open).collect::<Result<Roots, BindError>>()?;
         self.bound().insert(session, roots);
         Ok(())
     }
 
-    /// The open folder of a root, for an adapter that hands it to programs: the very folder that
-    /// files are written to.
+    /// The open folder of a root, for an adapter that hands it to a program that has its receipt,
+    /// and whether it may be changed: the very folder that files are written to. It is made if it
+    /// is yet to be made.
     ///
     /// # Errors
-    /// [`std::io::Error`] when the root is not open, or the process has too many files open.
-    pub fn lend(&self, session: RunId, name: &str) -> std::io::Result<OwnedFd> {
-        let root = self.root(session, name);
-        root.map_err(|failure| std::io::Error::other(failure.message))?.lend()
+    /// [`Failure`] when the run has no such root, its folder cannot be opened, or the process has
+    /// too many files open.
+    pub fn lend(&self, session: RunId, name: &str) -> Result<(OwnedFd, bool), Failure> {
+        let bound = self.root(session, name)?;
+        let folder = bound.made()?.lend().map_err(|error| {
+            failure("file.io", format!("could not lend the folder of root `{name}`: {error}"))
+        })?;
+        Ok((folder, bound.may_write()))
     }
 
     /// Close the roots of a run that has ended.
@@ -69,7 +77,7 @@ impl FileAdapter {
         self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn root(&self, session: RunId, name: &str) -> Result<Arc<Root>, Failure> {
+    pub(crate) fn root(&self, session: RunId, name: &str) -> Result<Arc<Bound>, Failure> {
         let bound = self.bound();
         let roots = bound.get(&session).ok_or_else(|| {
             failure("file.not_bound", format!("the roots of {session} are not open"))
@@ -85,7 +93,13 @@ impl FileAdapter {
     async fn read(&self, cleared: Cleared<FileRead>) -> Performed<FileRead> {
         let effect = cleared.effect().clone();
         let work = match self.root(cleared.session(), &effect.root) {
-            Ok(root) => blocking(move || read_inside(&root, &effect.path)).await,
+            Ok(root) => {
+                blocking(move || match root.there()? {
+                    Some(root) => read_inside(&root, &effect.path),
+                    None => root.read_absent(&effect.path),
+                })
+                .await
+            }
             Err(failure) => Err(failure),
         };
         report(cleared, work.map(Change::Done))
@@ -97,6 +111,8 @@ impl FileAdapter {
         let work = match self.root(cleared.session(), &effect.root) {
             Ok(root) => {
                 blocking(move || {
+                    Place::parse(&effect.path)?;
+                    let root = root.made()?;
                     let bytes = effect.content.bytes();
                     let (path, mode) = (effect.path.as_str(), effect.mode);
                     write_inside(&root, &Write { path, bytes: &bytes, mode, receipt })
@@ -111,21 +127,31 @@ impl FileAdapter {
     async fn delete(&self, cleared: Cleared<FileDelete>) -> Performed<FileDelete> {
         let effect = cleared.effect().clone();
         let work = match self.root(cleared.session(), &effect.root) {
-            Ok(root) => blocking(move || delete_inside(&root, &effect.path)).await,
+            Ok(root) => {
+                blocking(move || match root.there()? {
+                    Some(root) => delete_inside(&root, &effect.path),
+                    None => absent(&effect.path, false.into()).map(Change::Done),
+                })
+                .await
+            }
             Err(failure) => Err(failure),
         };
         report(cleared, work)
     }
 
-    /// Look with `look` in a root of the run. When it is not open nobody can tell.
+    /// Look with `look` in a root of the run, or say what follows from there being no folder yet.
+    /// When the run has no such root nobody can tell.
     async fn probe_root(
         &self,
         session: RunId,
         name: &str,
-        look: impl FnOnce(&Root) -> Result<Found, Failure> + Send + 'static,
+        look: impl FnOnce(Option<&Root>) -> Result<Found, Failure> + Send + 'static,
     ) -> Found {
         match self.root(session, name) {
-            Ok(root) => blocking(move || look(&root)).await.unwrap_or(Found::CannotTell),
+            Ok(root) => {
+                let look = move || look(root.there()?.as_deref());
+                blocking(look).await.unwrap_or(Found::CannotTell)
+            }
             Err(_) => Found::CannotTell,
         }
     }
@@ -167,7 +193,7 @@ impl Adapter<FileWrite> for FileAdapter {
         receipt: ReceiptId,
     ) -> Work<'a, Found> {
         let wanted = effect.clone();
-        let look = move |root: &Root| probe_write(root, &wanted, receipt);
+        let look = move |root: Option<&Root>| probe_write(root, &wanted, receipt);
         Box::pin(self.probe_root(session, &effect.root, look))
     }
 }
@@ -185,12 +211,19 @@ impl Adapter<FileDelete> for FileAdapter {
         _receipt: ReceiptId,
     ) -> Work<'a, Found> {
         let path = effect.path.clone();
-        Box::pin(self.probe_root(session, &effect.root, move |root| probe_delete(root, &path)))
+        Box::pin(self.probe_root(session, &effect.root, move |root: Option<&Root>| {
+            probe_delete(root, &path)
+        }))
     }
 }
 
-fn probe_write(root: &Root, wanted: &FileWrite, receipt: ReceiptId) -> Result<Found, Failure> {
+fn probe_write(
+    root: Option<&Root>,
+    wanted: &FileWrite,
+    receipt: ReceiptId,
+) -> Result<Found, Failure> {
     let place = Place::parse(&wanted.path)?;
+    let Some(root) = root else { return Ok(Found::NotDone) };
     discard(root, &place, receipt);
     let bytes = wanted.content.bytes();
     Ok(match content_if_any(root, &place)? {
@@ -200,8 +233,14 @@ fn probe_write(root: &Root, wanted: &FileWrite, receipt: ReceiptId) -> Result<Fo
     })
 }
 
-fn probe_delete(root: &Root, path: &str) -> Result<Found, Failure> {
+/// What deleting comes to where there is no folder.
+fn absent(path: &str, existed: Value) -> Result<Value, Failure> {
+    Ok(deleted(&Place::parse(path)?, existed))
+}
+
+fn probe_delete(root: Option<&Root>, path: &str) -> Result<Found, Failure> {
     let place = Place::parse(path)?;
+    let Some(root) = root else { return Ok(Found::Done(absent(path, Value::Null)?)) };
     Ok(match root.look(&place) {
         Ok(_) => Found::NotDone,
         Err(rustix::io::Errno::NOENT) => Found::Done(deleted(&place, Value::Null)),

@@ -23,11 +23,7 @@ pub(crate) fn read_inside(root: &Root, path: &str) -> Result<Value, Failure> {
         root.open_to_read(&place).map_err(|errno| root.failure("read", &place, errno))?;
     if kind(&stat) == FileType::Directory {
         let entries = list(root, &place, &found)?;
-        return Ok(Value::map([
-            ("path", Value::from(place.text())),
-            ("kind", "folder".into()),
-            ("entries", entries),
-        ]));
+        return Ok(listed(&place, entries));
     }
     let bytes = content(root, &place, &found)?;
     let count = bytes.len() as u64;
@@ -42,6 +38,15 @@ pub(crate) fn read_inside(root: &Root, path: &str) -> Result<Value, Failure> {
         ("bytes", count.into()),
         ("text", text.into()),
     ]))
+}
+
+/// The output of `file.read` for a folder.
+pub(crate) fn listed(place: &Place, entries: Value) -> Value {
+    Value::map([
+        ("path", Value::from(place.text())),
+        ("kind", "folder".into()),
+        ("entries", entries),
+    ])
 }
 
 /// The bytes of an open file, up to the limit.

@@ -6,7 +6,7 @@ use cog_gate::Failure;
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{
     CWD, FileType, FsWord, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, Stat, fstat, fstatfs,
-    mkdirat, openat2,
+    fsync, mkdirat, openat2,
 };
 use rustix::io::Errno;
 
@@ -41,7 +41,7 @@ pub struct RootBinding {
     pub path: PathBuf,
     /// Whether the run may write and delete in it.
     pub write: bool,
-    /// Whether it is made when it is missing, with what leads to it.
+    /// Whether it may be missing: the first effect that writes in it makes it, with what leads to it.
     pub create: bool,
 }
 
@@ -82,6 +82,18 @@ pub enum BindError {
 }
 
 impl BindError {
+    /// Whether nothing at all stands there.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::Open { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+
+    /// What happened, with its cause, in one line.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let cause = std::error::Error::source(self).map(|cause| format!(": {cause}"));
+        format!("{self}{}", cause.unwrap_or_default())
+    }
+
     /// The stable code: `file.unsupported_kernel`, `file.root_moved` or `file.bad_root`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -102,10 +114,11 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    pub(crate) fn open(name: &str, binding: &RootBinding) -> Result<Self, BindError> {
+    /// Open the folder; `make` it when it is missing.
+    pub(crate) fn open(name: &str, binding: &RootBinding, make: bool) -> Result<Self, BindError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL;
         let (root, path) = (name.to_owned(), binding.path.clone());
-        match open_real(&path, flags, binding.create) {
+        match open_real(&path, flags, make) {
             Ok(folder) if is_of_the_kernel(&folder) => Err(BindError::OfTheKernel { root, path }),
             Ok(folder) => Ok(Self { name: root, folder, write: binding.write }),
             // The first call tells whether the kernel can do it at all; a container's filter
@@ -155,7 +168,7 @@ impl Root {
 
     /// What was tried, for messages.
     pub(crate) fn tried(&self, verb: &str, place: &Place) -> String {
-        format!("{verb} `{}` in root `{}`", place.text(), self.name)
+        tried(verb, place, &self.name)
     }
 
     // Without O_NOFOLLOW: with it, O_PATH would open a link itself instead of refusing it.
@@ -163,6 +176,11 @@ impl Root {
         let found = retry(|| openat2(&self.folder, place.text(), flags, Mode::empty(), BENEATH))?;
         if is_of_the_kernel(&found) { Err(Errno::NXIO) } else { Ok(found) }
     }
+}
+
+/// What was tried in the root of this name, for messages.
+pub(crate) fn tried(verb: &str, place: &Place, root: &str) -> String {
+    format!("{verb} `{}` in root `{root}`", place.text())
 }
 
 fn is_of_the_kernel(file: &OwnedFd) -> bool {
@@ -186,10 +204,22 @@ fn open_real(path: &Path, flags: OFlags, create: bool) -> Result<OwnedFd, Errno>
             let parent =
                 open_real(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, true)?;
             match mkdirat(&parent, name, Mode::from(0o777)) {
-                Ok(()) | Err(Errno::EXIST) => open(parent.as_fd(), Path::new(name)),
-                Err(errno) => Err(errno),
+                Ok(()) => sync_names(&parent)?,
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno),
             }
+            open(parent.as_fd(), Path::new(name))
         }
         (opened, _) => opened,
+    }
+}
+
+/// Make the names in a folder durable. One that may be passed and not read cannot be synced.
+fn sync_names(folder: &OwnedFd) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL;
+    match retry(|| openat2(folder, ".", flags, Mode::empty(), BENEATH)) {
+        Ok(readable) => retry(|| fsync(&readable)),
+        Err(Errno::ACCESS) => Ok(()),
+        Err(errno) => Err(errno),
     }
 }

@@ -7,11 +7,13 @@
 )]
 
 mod attacks;
+mod making;
 mod reading;
 mod writing;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cog_base::entropy::SeededEntropy;
@@ -20,6 +22,7 @@ use cog_base::{Timestamp, Value};
 use cog_gate::Failure;
 use cog_gate::effect::WriteMode;
 
+use crate::FileAdapter;
 use crate::read::read_inside;
 use crate::root::{Root, RootBinding};
 use crate::write::{Change, Write, delete_inside, write_inside};
@@ -38,7 +41,7 @@ impl Bench {
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(folder.join("outside")).unwrap();
         std::fs::write(folder.join("outside/secret.txt"), "secret").unwrap();
-        let root = Root::open("box", &binding(&folder.join("root"), true)).unwrap();
+        let root = Root::open("box", &binding(&folder.join("root"), true), true).unwrap();
         Self { folder, root }
     }
 
@@ -97,6 +100,11 @@ impl Drop for Bench {
 
 fn binding(path: &Path, write: bool) -> RootBinding {
     RootBinding { path: path.to_owned(), write, create: true }
+}
+
+/// An adapter that may open any folder at any time.
+fn adapter() -> FileAdapter {
+    FileAdapter::new(Arc::new(|_, _| Ok(())))
 }
 
 fn receipt(seed: u64) -> ReceiptId {

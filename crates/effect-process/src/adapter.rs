@@ -1,8 +1,7 @@
 //! The adapter of `process.run`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use cog_base::Micros;
 use cog_base::id::{ReceiptId, RunId};
@@ -12,57 +11,48 @@ use cog_gate::{Adapter, Cleared, Failure, Found, Performed, Work};
 use crate::folder::WorkFolder;
 use crate::sandbox::{Sandbox, failure};
 
-type Folders = BTreeMap<String, Arc<WorkFolder>>;
+/// Lends the folder of a root of a run to a program that has its receipt.
+pub type Lend = Arc<dyn Fn(RunId, &str) -> Result<WorkFolder, Failure> + Send + Sync>;
+
+/// Says whether nothing that no program may read lies in what every program sees
+/// ([`crate::shown`]). An error says what does.
+pub type Hidden = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Runs programs in the sandbox, inside the roots of the runs that were bound.
-#[derive(Debug)]
 pub struct ProcessAdapter {
     sandbox: Sandbox,
-    bound: Mutex<BTreeMap<RunId, Folders>>,
+    lend: Lend,
+    hidden: Hidden,
 }
 
 impl ProcessAdapter {
-    /// An adapter that enters the sandbox through `helper`: the absolute path of the
-    /// product's own binary.
+    /// An adapter that enters the sandbox through `helper`: the absolute path of the product's own
+    /// binary. Before each program `hidden` is asked, and then, for one with a root, `lend`.
     #[must_use]
-    pub fn new(helper: PathBuf) -> Self {
-        Self { sandbox: Sandbox::new(helper), bound: Mutex::default() }
+    pub fn new(helper: PathBuf, lend: Lend, hidden: Hidden) -> Self {
+        Self { sandbox: Sandbox::new(helper), lend, hidden }
     }
 
-    /// Lend these folders, by the names of their roots, to the programs of a run. They
-    /// replace the ones it had.
-    pub fn bind(&self, session: RunId, folders: BTreeMap<String, WorkFolder>) {
-        let folders = folders.into_iter().map(|(name, folder)| (name, Arc::new(folder)));
-        self.bound().insert(session, folders.collect());
-    }
-
-    /// Close the folders of a run that has ended.
-    pub fn unbind(&self, session: RunId) {
-        self.bound().remove(&session);
-    }
-
-    fn bound(&self) -> MutexGuard<'_, BTreeMap<RunId, Folders>> {
-        // A panic elsewhere cannot leave the map half changed.
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn folder(
+    /// What a program needs before it starts. It waits for the disk.
+    async fn prepare(
         &self,
         session: RunId,
-        name: Option<&str>,
-    ) -> Result<Option<Arc<WorkFolder>>, Failure> {
-        let Some(name) = name else { return Ok(None) };
-        let bound = self.bound();
-        let folder = bound.get(&session).and_then(|folders| folders.get(name)).cloned();
-        folder.map(Some).ok_or_else(|| {
-            failure("process.unknown_root", format!("{session} has no open root `{name}`"))
+        root: Option<String>,
+    ) -> Result<Option<WorkFolder>, Failure> {
+        let (lend, hidden) = (Arc::clone(&self.lend), Arc::clone(&self.hidden));
+        let prepared = tokio::task::spawn_blocking(move || {
+            hidden().map_err(|why| failure("process.keys_shown", why))?;
+            root.map(|root| lend(session, &root)).transpose()
+        });
+        prepared.await.unwrap_or_else(|stopped| {
+            Err(failure("process.not_started", format!("it was stopped: {stopped}")))
         })
     }
 
     async fn run(&self, cleared: Cleared<ProcessRun>) -> Performed<ProcessRun> {
         let (effect, receipt) = (cleared.effect(), cleared.idempotency_key());
-        let ran = match self.folder(cleared.session(), effect.root.as_deref()) {
-            Ok(folder) => self.sandbox.run(effect, folder.as_deref(), receipt).await,
+        let ran = match self.prepare(cleared.session(), effect.root.clone()).await {
+            Ok(folder) => self.sandbox.run(effect, folder.as_ref(), receipt).await,
             Err(failure) => Err(failure),
         };
         match ran {
@@ -90,28 +80,45 @@ impl Adapter<ProcessRun> for ProcessAdapter {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use cog_base::Timestamp;
     use cog_base::entropy::SeededEntropy;
     use nix::fcntl::OFlag;
     use nix::sys::stat::Mode;
 
-    #[test]
-    fn a_root_is_lent_to_its_run_until_it_ends() {
-        let run = |seed| RunId::new(Timestamp::default(), &mut SeededEntropy::new(seed)).unwrap();
-        let adapter = ProcessAdapter::new("/nowhere".into());
-        let code = |session, name| match adapter.folder(session, name) {
-            Ok(folder) => folder.map_or("none", |_| "folder").to_owned(),
-            Err(failure) => failure.code,
+    #[tokio::test]
+    async fn nothing_is_lent_while_something_shows_that_no_program_may_see() {
+        let run = RunId::new(Timestamp::default(), &mut SeededEntropy::new(1)).unwrap();
+        let lent = Arc::new(AtomicUsize::new(0));
+        let adapter = |hidden: Hidden| {
+            let lent = Arc::clone(&lent);
+            let lend = Arc::new(move |_: RunId, name: &str| {
+                lent.fetch_add(1, Ordering::Relaxed);
+                let root = nix::fcntl::open("/", OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+                match name {
+                    "box" => Ok(WorkFolder::new(root, false)),
+                    other => Err(failure("file.unknown_root", other.to_owned())),
+                }
+            });
+            ProcessAdapter::new("/nowhere".into(), lend, hidden)
         };
-        let root = nix::fcntl::open("/", OFlag::O_DIRECTORY, Mode::empty()).unwrap();
-        let folder = WorkFolder::new(root, false);
-        adapter.bind(run(1), [("box".to_owned(), folder)].into());
-        assert_eq!(code(run(1), Some("box")), "folder");
-        assert_eq!(code(run(1), None), "none");
-        assert_eq!(code(run(1), Some("other")), "process.unknown_root");
-        assert_eq!(code(run(2), Some("box")), "process.unknown_root");
-        adapter.unbind(run(1));
-        assert_eq!(code(run(1), Some("box")), "process.unknown_root");
+        let word = async |adapter: &ProcessAdapter, name: Option<&str>| match adapter
+            .prepare(run, name.map(str::to_owned))
+            .await
+        {
+            Ok(folder) => folder.map_or("none", |_| "folder").to_owned(),
+            Err(failure) => format!("{}: {}", failure.code, failure.message),
+        };
+        let closed = adapter(Arc::new(|| Err("the keys are in /usr".into())));
+        for name in [None, Some("box")] {
+            assert_eq!(word(&closed, name).await, "process.keys_shown: the keys are in /usr");
+        }
+        assert_eq!(lent.load(Ordering::Relaxed), 0);
+        let open = adapter(Arc::new(|| Ok(())));
+        assert_eq!(word(&open, None).await, "none");
+        assert_eq!(word(&open, Some("box")).await, "folder");
+        assert_eq!(word(&open, Some("other")).await, "file.unknown_root: other");
     }
 }

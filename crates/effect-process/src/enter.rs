@@ -13,6 +13,8 @@ mod outer;
 mod rules;
 mod view;
 
+pub use view::shown;
+
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use crate::spec::Access;
 
-/// A folder that is open from the start of a run, so that nobody can put another in its
-/// place.
+/// A folder that is open, so that nobody can put another in its place.
 #[derive(Debug)]
 pub struct WorkFolder {
     folder: OwnedFd,

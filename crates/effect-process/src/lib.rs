@@ -27,8 +27,8 @@ mod folder;
 mod sandbox;
 mod spec;
 
-pub use adapter::ProcessAdapter;
-pub use enter::enter;
+pub use adapter::{Hidden, Lend, ProcessAdapter};
+pub use enter::{enter, shown};
 pub use folder::WorkFolder;
 pub use sandbox::Sandbox;
 pub use spec::ARGUMENT;

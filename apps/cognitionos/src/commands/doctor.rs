@@ -20,6 +20,7 @@ use super::ledger::{advice, verify};
 use crate::cli::Common;
 use crate::clock;
 use crate::failure::{Exit, Failure};
+use crate::folders::Secrets;
 use crate::home::{Home, no_canon, told};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::{Terminal, Tone};
@@ -77,7 +78,7 @@ impl From<bool> for State {
 
 pub(crate) fn doctor(deep: bool, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let findings = std::iter::once(data(common)).chain(ledger(deep, common));
-    let findings = findings.chain([sandbox(), randomness()]).chain(behind(common));
+    let findings = findings.chain([sandbox(common), randomness()]).chain(behind(common));
     let findings: Vec<Finding> = findings.chain(open_to_others(common)).collect();
     let good = findings.iter().all(|finding| finding.state != State::Bad);
     if terminal.json {
@@ -241,8 +242,9 @@ fn open_to_others(common: &Common) -> Vec<Finding> {
 }
 
 /// Run `true` in the sandbox: what works there works for process effects.
-fn sandbox() -> Finding {
-    let (good, what) = match try_sandbox() {
+fn sandbox(common: &Common) -> Finding {
+    let hidden = || Secrets::of_folder(&common.data).keep_hidden().map_err(anyhow::Error::msg);
+    let (good, what) = match hidden().and_then(|()| try_sandbox()) {
         Ok(()) => (true, "programs can be run in it".to_owned()),
         Err(lack) => (false, format!("process.run will fail: {lack}")),
     };

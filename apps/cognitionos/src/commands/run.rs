@@ -50,7 +50,7 @@ use crate::commands::approvals::people;
 use crate::control::live::{Live, Switchboard};
 use crate::control::server::Server;
 use crate::failure::{Exit, Failure};
-use crate::folders;
+use crate::folders::{self, Secrets};
 use crate::given;
 use crate::hands::{Committed, Workers};
 use crate::home::Home;
@@ -220,13 +220,14 @@ fn workers(
     data: &Path,
 ) -> anyhow::Result<Workers> {
     let canon = bound.canon.as_deref();
-    let adapters = models::adapters(args, &plan.base, canon, plan.run, roots)?;
+    let secrets = Secrets::of_folder(data);
+    let adapters = models::adapters(args, &plan.base, canon, plan.run, roots, &secrets)?;
     let binder = family::binder(args, data, bound.canon.clone());
     let workers = Workers::new(binder).context("cannot start the workers")?;
     workers.bind(plan.run, adapters);
     for family::Other { run, roots, base } in &plan.others {
         let roots = folders::admitted(roots, base, canon);
-        workers.bind(*run, models::adapters(args, base, canon, *run, &roots)?);
+        workers.bind(*run, models::adapters(args, base, canon, *run, &roots, &secrets)?);
     }
     Ok(workers)
 }
@@ -394,18 +395,20 @@ fn standing(
     is_ending: bool,
     data: &Path,
 ) -> anyhow::Result<(BTreeMap<String, RootBinding>, PathBuf)> {
+    let secrets = Secrets::of_folder(data);
     for (name, path) in history.places() {
-        folders::keep_apart(name, Path::new(path), data)?;
+        secrets.keep_apart(name, Path::new(path))?;
     }
     let flow = history.flow();
     let roots = history.places().iter().map(|(name, path)| {
         let write = history.roots().get(name) == Some(&Access::Write);
-        // What the workflow has made when it is missing is made again.
+        // What the workflow has made when it is missing is made again by what writes there.
         let create = flow.roots.iter().any(|root| root.name == *name && root.create);
         (name.clone(), RootBinding { path: PathBuf::from(path), write, create })
     });
     // A run can be ended although a folder is gone: what was done there nobody can tell.
-    let roots = roots.filter(|(_, root)| !is_ending || folders::is_there(&root.path));
+    let is_left = |root: &RootBinding| folders::is_there(&root.path) || folders::is_due(root);
+    let roots = roots.filter(|(_, root)| !is_ending || is_left(root));
     let roots: BTreeMap<String, RootBinding> = roots.collect();
     if let Some((name, root)) = roots.iter().find(|(_, it)| !it.create && !it.path.is_dir()) {
         let message = format!("the folder {} of the root `{name}` is gone", root.path.display());

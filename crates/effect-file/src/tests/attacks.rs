@@ -100,7 +100,7 @@ fn a_device_or_a_socket_is_not_opened() {
     let bench = Bench::new();
     let _socket = std::os::unix::net::UnixListener::bind(bench.inside("socket")).unwrap();
     assert_eq!(code(bench.read("socket")), "file.not_a_file");
-    let devices = Root::open("dev", &binding(Path::new("/dev"), true)).unwrap();
+    let devices = Root::open("dev", &binding(Path::new("/dev"), true), false).unwrap();
     assert_eq!(code(read_inside(&devices, "zero")), "file.not_a_file");
     assert_eq!(code(read_inside(&devices, "tty")), "file.not_a_file");
     assert_eq!(code(delete_inside(&devices, "zero").map(output)), "file.not_a_file");
@@ -123,7 +123,7 @@ fn a_root_behind_a_link_is_not_opened_and_not_made() {
     let bench = Bench::new();
     let open = |path: &str| {
         let path = bench.folder.join(path);
-        match Root::open("box", &binding(&path, true)) {
+        match Root::open("box", &binding(&path, true), true) {
             Ok(_) => "open",
             Err(error) => error.code(),
         }
@@ -158,7 +158,7 @@ fn a_root_that_is_swapped_for_a_link_while_it_is_opened_is_itself_or_none() {
             if opened > 500 && refused > 500 {
                 break;
             }
-            match Root::open("box", &binding(&root, true)) {
+            match Root::open("box", &binding(&root, true), true) {
                 Ok(root) => {
                     opened += 1;
                     assert_eq!(code(read_inside(&root, "secret.txt")), "file.not_found");
@@ -213,7 +213,7 @@ fn a_folder_that_is_swapped_for_a_link_during_2000_writes_lets_none_out() {
 #[test]
 fn an_unknown_root_and_an_unbound_run_are_refused() {
     let bench = Bench::new();
-    let files = crate::FileAdapter::new();
+    let files = adapter();
     let root = |session, name| files.root(session, name).map(|_| ()).unwrap_err().code;
     assert_eq!(root(run(1), "box"), "file.not_bound");
     files.bind(run(1), &roots(&bench, true)).unwrap();
@@ -228,7 +228,7 @@ fn a_root_that_is_missing_or_no_folder_cannot_be_bound() {
     let bench = Bench::new();
     let open = |path: PathBuf, create| {
         let binding = RootBinding { path, write: false, create };
-        Root::open("box", &binding).map(|_| ()).unwrap_err().to_string()
+        Root::open("box", &binding, create).map(|_| ()).unwrap_err().to_string()
     };
     assert!(open(bench.outside("none"), false).starts_with("could not open the folder"));
     assert!(open(bench.outside("secret.txt"), false).starts_with("could not open the folder"));
@@ -237,11 +237,11 @@ fn a_root_that_is_missing_or_no_folder_cannot_be_bound() {
 
 #[test]
 fn what_the_kernel_shows_is_no_file_wherever_it_is_mounted() {
-    let root = Root::open("all", &binding(Path::new("/"), false)).unwrap();
+    let root = Root::open("all", &binding(Path::new("/"), false), false).unwrap();
     for path in ["proc/version", "proc/1/comm", "sys/kernel"] {
         let read = read_inside(&root, path);
         assert_eq!(code(read), "file.not_a_file", "{path}");
     }
-    let of_kernel = Root::open("proc", &binding(Path::new("/proc/1"), false)).unwrap_err();
+    let of_kernel = Root::open("proc", &binding(Path::new("/proc/1"), false), false).unwrap_err();
     assert_eq!(of_kernel.code(), "file.bad_root");
 }

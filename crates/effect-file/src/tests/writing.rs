@@ -6,7 +6,6 @@ use cog_gate::effect::{FileDelete, FileWrite, WriteContent};
 use cog_gate::{Adapter, Found};
 
 use super::*;
-use crate::FileAdapter;
 
 fn wanted(path: &str, text: &str, mode: WriteMode) -> FileWrite {
     let content = WriteContent::Text(text.into());
@@ -83,7 +82,7 @@ fn two_creates_of_one_file_have_one_winner() {
 fn a_root_that_was_lent_for_reading_is_not_changed() {
     let mut bench = Bench::new();
     bench.put("a.txt", "old");
-    bench.root = Root::open("box", &binding(&bench.folder.join("root"), false)).unwrap();
+    bench.root = Root::open("box", &binding(&bench.folder.join("root"), false), false).unwrap();
     assert_eq!(bench.create("b.txt"), "file.read_only_root");
     assert_eq!(bench.create("a/b.txt"), "file.read_only_root");
     assert_eq!(code(bench.delete("a.txt")), "file.read_only_root");
@@ -126,7 +125,7 @@ fn a_disk_that_is_full_is_named() {
 #[tokio::test]
 async fn a_probe_tells_done_from_not_done() {
     let bench = Bench::new();
-    let files = FileAdapter::new();
+    let files = adapter();
     files.bind(run(1), &roots(&bench, true)).unwrap();
     bench.put("same", "new");
     bench.put("other", "old");
@@ -147,7 +146,7 @@ async fn a_probe_tells_done_from_not_done() {
 #[tokio::test]
 async fn a_probe_of_a_delete_looks_whether_the_file_is_gone() {
     let bench = Bench::new();
-    let files = FileAdapter::new();
+    let files = adapter();
     files.bind(run(1), &roots(&bench, true)).unwrap();
     bench.put("here", "");
     let probe = async |path: &str| {
@@ -162,7 +161,7 @@ async fn a_probe_of_a_delete_looks_whether_the_file_is_gone() {
 #[tokio::test]
 async fn a_probe_looks_in_the_root_of_its_own_run() {
     let (bench, other) = (Bench::new(), Bench::new());
-    let files = FileAdapter::new();
+    let files = adapter();
     bench.put("same", "new");
     let effect = wanted("same", "new", WriteMode::Create);
     let probe = async |seed| word(&files.probe(&effect, run(seed), receipt(1)).await);
@@ -177,7 +176,7 @@ async fn a_probe_looks_in_the_root_of_its_own_run() {
 #[tokio::test]
 async fn a_probe_removes_what_its_receipt_left_behind_and_nothing_else() {
     let bench = Bench::new();
-    let files = FileAdapter::new();
+    let files = adapter();
     files.bind(run(1), &roots(&bench, true)).unwrap();
     bench.put("below/kept", "old");
     let left = |seed| format!("below/{}", crate::path::temporary_name(receipt(seed)));

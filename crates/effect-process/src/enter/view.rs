@@ -39,6 +39,12 @@ const NETWORK_SETTINGS: [&str; 9] = [
 ];
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
+/// What of the machine a program sees besides its root: files and folders with all in them, and
+/// what a link among them leads to. Whether each of them is there is not said.
+pub fn shown() -> impl Iterator<Item = &'static str> {
+    SYSTEM.into_iter().chain(SETTINGS).chain(NETWORK_SETTINGS)
+}
+
 /// Make the view and enter it. The working folder is the one that is lent.
 pub(crate) fn build(spec: &Outer, helper: &Path) -> Result<(), Refusal> {
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;

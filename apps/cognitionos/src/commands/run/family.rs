@@ -18,7 +18,7 @@ use cog_ledger::Kind;
 use super::file::read_text;
 use super::{mismatch, standing};
 use crate::cli::RunArgs;
-use crate::folders;
+use crate::folders::{self, Secrets};
 use crate::hands::{Adapters, Binder};
 use crate::home::Home;
 use crate::models;
@@ -46,7 +46,7 @@ pub(super) fn complete(flow: Flow, file: &Path) -> Result<Flow, Diagnostics> {
 /// Where a root stands, apart from the data folder.
 pub(super) fn stand(root: &BoundRoot, path: &Path, data: &Path) -> anyhow::Result<RootBinding> {
     let path = folders::real(path);
-    folders::keep_apart(&root.name, &path, data)?;
+    Secrets::of_folder(data).keep_apart(&root.name, &path)?;
     let write = root.access == cog_flow::Access::Write;
     Ok(RootBinding { path, write, create: root.create })
 }
@@ -75,7 +75,8 @@ fn bind(
         roots.insert(root.name.clone(), binding);
     }
     let admitted = folders::admitted(&roots, &base, canon);
-    let adapters = models::adapters(args, &base, canon, place.run, &admitted)?;
+    let adapters =
+        models::adapters(args, &base, canon, place.run, &admitted, &Secrets::of_folder(data))?;
     Ok((Placed { base: folders::on_record(&base)?, places }, adapters))
 }
 
