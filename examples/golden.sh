@@ -103,7 +103,7 @@ run_03() {
 run_04() {
   "$examples/04-survives-kill-9/demo.sh" 2>/dev/null |
     sed -E -e 's/with [0-9]+ of/with <some> of/' \
-      -e 's/[0-9]+ (entries|bodies|receipts|abandoned)/<some> \1/g'
+      -e 's/[0-9]+ (entries|bodies|receipts|abandoned|decisions)/<some> \1/g'
 }
 
 run_05() { "$examples/05-verify-someone-elses-ledger/demo.sh" 2>/dev/null; }
