@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cog_base::Value;
+use cog_base::id::RunId;
 use cog_engine::Record;
 use cog_engine::recompute::Recompute;
 use cog_engine::replay::{Replayed, is_decision, replay_decision, replay_run};
@@ -12,6 +13,7 @@ use cog_ledger::Kind;
 use cog_ledger::audit::Audit;
 use cog_ledger::memory::KeptLog;
 
+use crate::forks::history;
 use crate::world::{MAY_END, Summary, World, sessions};
 
 /// An invariant that does not hold, and the seed that shows it.
@@ -35,10 +37,14 @@ impl World {
         self.every_run_is_sealed(&log)?;
         self.every_effect_has_one_receipt_and_one_outcome(&log)?;
         self.nothing_was_done_twice()?;
+        self.each_effect_is_of_its_own_run(&log)?;
         self.only_who_may_ends_a_run(&log)?;
         self.everything_replays(&log)?;
         // It shares no code with what ran them.
         let report = cog_history::check(self.records(), self.rules());
+        if report.not_followed > 0 {
+            return Err(self.broken("the history checker cannot follow a run"));
+        }
         if let Some(finding) = report.findings.kept().first() {
             return Err(self.broken(&format!("the history checker finds {finding}")));
         }
@@ -46,6 +52,7 @@ impl World {
         Ok(Summary {
             entries: log.entries.len() as u64,
             receipts: receipts as u64,
+            forks: log.entries().filter(|entry| entry.data().contains_key("fork")).count() as u64,
             faults: self.counts.faults + self.disk.faults(),
             ..self.counts
         })
@@ -122,6 +129,28 @@ impl World {
         }
     }
 
+    /// A run that goes on from another does what it does itself: under its own receipts, whose
+    /// outcomes are its own, and to what bears its id.
+    fn each_effect_is_of_its_own_run(&self, log: &KeptLog) -> Result<(), Broken> {
+        let mut receipts: BTreeMap<&str, Option<RunId>> = BTreeMap::new();
+        for entry in log.entries() {
+            let id = entry.id().unwrap_or_default();
+            if entry.kind() == Kind::Receipt {
+                receipts.insert(id, entry.session());
+            } else if entry.kind() == Kind::Outcome && receipts.get(id) != Some(&entry.session()) {
+                return Err(self.broken(&format!("{id} has its outcome in another run")));
+            }
+        }
+        for (receipt, target) in &self.outside.targets {
+            let run = receipts.get(receipt.to_string().as_str()).copied().flatten();
+            let own = run.map(|run| run.to_string()).unwrap_or_default();
+            if target.contains("run_") && !target.contains(&own) {
+                return Err(self.broken(&format!("{receipt} of {own} acted on {target}")));
+            }
+        }
+        Ok(())
+    }
+
     /// A post goes to an address of its own: two posts to one mean that an effect was
     /// repeated behind the ledger's back.
     fn nothing_was_done_twice(&self) -> Result<(), Broken> {
@@ -170,16 +199,21 @@ impl World {
         canons.iter().for_each(|(digest, canon)| recompute.canon(*digest, Arc::clone(canon)));
         let mut records: Vec<_> = sessions(log).into_values().flatten().collect();
         records.sort_by_key(|record| record.entry.seq());
+        records.iter().for_each(|record| recompute.note(&record.entry));
         records.into_iter().for_each(|record| recompute.record(record));
         let recomputed = recompute.finish();
         if let Some(finding) = recomputed.findings.kept().first() {
             return Err(self.broken(&format!("recomputed, it comes out otherwise: {finding}")));
         }
+        if recomputed.not_followed > 0 {
+            return Err(self.broken("a run cannot be followed"));
+        }
         if recomputed.recomputed != recomputed.decisions {
             return Err(self.broken("a decision cannot be recomputed"));
         }
-        for (run, records) in sessions(log) {
-            let history = replay_run(&records)
+        let sessions = sessions(log);
+        for (run, records) in &sessions {
+            let history = replay_run(&history(&sessions, *run))
                 .map_err(|error| self.broken(&format!("{run} does not replay: {error}")))?;
             let spent: u64 = records
                 .iter()

@@ -8,6 +8,7 @@
 
 mod check;
 mod disk;
+mod forks;
 mod outside;
 mod scenario;
 mod world;

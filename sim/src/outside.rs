@@ -15,6 +15,8 @@ pub(crate) struct Outside {
     pub(crate) done: BTreeMap<ReceiptId, u64>,
     /// Posts that took place, by what they said.
     pub(crate) posts: BTreeMap<String, u64>,
+    /// What each receipt's effect was done to: a path or an address.
+    pub(crate) targets: BTreeMap<ReceiptId, String>,
     /// Effects that began without a durable receipt: there must be none.
     pub(crate) unauthorised: BTreeSet<ReceiptId>,
 }
@@ -56,6 +58,7 @@ impl Outside {
         let times = self.done.entry(cleared.idempotency_key()).or_default();
         // What changes nothing may be done again after an attempt that was lost.
         *times = if cleared.effect().redo() == Redo::Safe { 1 } else { *times + 1 };
+        self.targets.insert(cleared.idempotency_key(), target(cleared.effect()));
         match cleared.effect() {
             AnyEffect::FileWrite(write) => {
                 let path = format!("{}/{}", write.root, write.path);
@@ -109,6 +112,17 @@ impl Outside {
             | AnyEffect::ProcessRun(_)
             | AnyEffect::ModelChat(_) => Found::CannotTell,
         }
+    }
+}
+
+/// A path or an address; nothing where there is neither.
+fn target(effect: &AnyEffect) -> String {
+    match effect {
+        AnyEffect::FileWrite(write) => write.path.clone(),
+        AnyEffect::FileDelete(delete) => delete.path.clone(),
+        AnyEffect::FileRead(read) => read.path.clone(),
+        AnyEffect::HttpRequest(request) => request.url.clone(),
+        AnyEffect::ProcessRun(_) | AnyEffect::ModelChat(_) => String::new(),
     }
 }
 

@@ -12,7 +12,7 @@ use cog_flow::{Flow, Opened};
 use cog_gate::snapshot::Access;
 
 /// The flows that worlds draw from, by file name.
-pub const FLOWS: [(&str, &str); 8] = [
+pub const FLOWS: [(&str, &str); 9] = [
     ("chain.yaml", include_str!("../flows/chain.yaml")),
     ("fan-out.yaml", include_str!("../flows/fan-out.yaml")),
     ("approval.yaml", include_str!("../flows/approval.yaml")),
@@ -21,6 +21,7 @@ pub const FLOWS: [(&str, &str); 8] = [
     ("saga.yaml", include_str!("../flows/saga.yaml")),
     ("signals.yaml", include_str!("../flows/signals.yaml")),
     ("family.yaml", include_str!("../flows/family.yaml")),
+    ("inputs.yaml", include_str!("../flows/inputs.yaml")),
 ];
 
 /// The flows that those run.
@@ -91,7 +92,7 @@ impl Scenario {
                 run,
                 flow: Arc::clone(flow),
                 source: (*source).to_owned(),
-                inputs: BTreeMap::new(),
+                inputs: flow.bind(&BTreeMap::new()).expect("the defaults"),
                 roots: BTreeMap::from([root]),
                 places: BTreeMap::new(),
                 base: String::new(),

@@ -8,6 +8,7 @@ use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
 use cog_base::json::parse;
 use cog_base::{Clock, Timestamp, Value};
+use cog_engine::fork::own;
 use cog_engine::{
     Engine, Input, Notice, Output, Parent, Placed, Record, Resumption, Sent, Settings, Timer, What,
 };
@@ -19,6 +20,7 @@ use cog_ledger::{Draft, Kind, Writer};
 
 use crate::check::Broken;
 use crate::disk::{Disk, DiskKeys, DiskShelf};
+use crate::forks::history;
 use crate::outside::{Fate, Outside};
 use crate::scenario::Scenario;
 
@@ -51,6 +53,8 @@ pub struct Faults {
     pub pause: u64,
     /// Somebody ends a run, at any event or as it is resumed.
     pub cancel: u64,
+    /// A run goes on from a place of another, at any event.
+    pub fork: u64,
 }
 
 /// What a world went through.
@@ -68,6 +72,8 @@ pub struct Summary {
     pub receipts: u64,
     /// Runs started.
     pub runs: u64,
+    /// Runs that went on from a place of another.
+    pub forks: u64,
 }
 
 impl Summary {
@@ -81,6 +87,7 @@ impl Summary {
             entries: self.entries + other.entries,
             receipts: self.receipts + other.receipts,
             runs: self.runs + other.runs,
+            forks: self.forks + other.forks,
         }
     }
 }
@@ -121,6 +128,8 @@ pub struct World {
     to_start: Vec<cog_engine::Start>,
     /// Runs that runs began.
     born: Vec<RunId>,
+    /// Runs that were to go on from others: those whose first entry was lost never were.
+    pub(crate) forks: Vec<RunId>,
     pub(crate) counts: Summary,
     /// By how much the clock was set back, all in all.
     pub(crate) clock_back_ms: u64,
@@ -141,6 +150,7 @@ impl World {
             clock: 30 + dice.below(100),
             pause: 100 + dice.below(400),
             cancel: 100 + dice.below(400),
+            fork: 10 + dice.below(150),
         };
         Self::with_faults(seed, faults)
     }
@@ -171,6 +181,7 @@ impl World {
             under_way: Vec::new(),
             to_start,
             born: Vec::new(),
+            forks: Vec::new(),
             counts,
             clock_back_ms: 0,
             lives: 1,
@@ -215,8 +226,18 @@ impl World {
         self.boot()
     }
 
-    fn actor(&self, text: &str) -> Result<Actor, Broken> {
+    pub(crate) fn actor(&self, text: &str) -> Result<Actor, Broken> {
         text.parse().map_err(|_| self.broken("bad actor"))
+    }
+
+    /// A number below another.
+    pub(crate) fn roll(&mut self, below: u64) -> u64 {
+        self.dice.below(below)
+    }
+
+    pub(crate) fn new_run(&mut self) -> Result<RunId, Broken> {
+        let id = RunId::new(self.clock.now(), &mut self.dice);
+        id.map_err(|error| self.broken(&error.to_string()))
     }
 
     fn one_in(&mut self, rate: u64) -> bool {
@@ -240,11 +261,16 @@ impl World {
         if self.one_in(self.faults.pause) {
             self.pause()?;
         }
+        if self.may_fork() && self.dice.below(self.faults.fork) == 0 {
+            self.fork()?;
+        }
         let choices = self.under_way.len() as u64
             + u64::from(!self.commits.is_empty())
             + u64::from(!self.to_start.is_empty());
         if choices == 0 {
-            return Ok(false);
+            // Runs go on from those that are over, too.
+            let forks = self.may_fork() && self.dice.below(4) > 0;
+            return if forks { self.fork().map(|()| true) } else { Ok(false) };
         }
         let choice = self.dice.below(choices);
         if let Ok(place) = usize::try_from(choice)
@@ -293,7 +319,8 @@ impl World {
 
     /// One of the runs, those that runs began among them.
     fn some_run(&mut self) -> Option<RunId> {
-        let all = self.scenario.all.iter().map(|start| start.run).chain(self.born.iter().copied());
+        let others = self.born.iter().chain(&self.forks).copied();
+        let all = self.scenario.all.iter().map(|start| start.run).chain(others);
         let all: Vec<_> = all.collect();
         let place = usize::try_from(self.dice.below(all.len() as u64)).ok()?;
         all.get(place).copied()
@@ -409,7 +436,7 @@ impl World {
         }
     }
 
-    fn handle(&mut self, input: Input) -> Result<(), Broken> {
+    pub(crate) fn handle(&mut self, input: Input) -> Result<(), Broken> {
         let outputs = self.engine.handle(input);
         for output in outputs.map_err(|error| self.broken(&error.to_string()))? {
             match output {
@@ -439,6 +466,9 @@ impl World {
                 }
                 Output::Notice(Notice { what: What::Begun { child, .. }, .. }) => {
                     self.born.push(child);
+                }
+                Output::Notice(Notice { run, what: What::Stopped { message } }) => {
+                    return Err(self.broken(&format!("{run} is stopped: {message}")));
                 }
                 Output::Notice(_) => {}
             }
@@ -474,10 +504,14 @@ impl World {
         let waiting: Vec<_> = self.to_start.iter().map(|start| start.run).collect();
         let again: Vec<_> = lost.filter(|start| !waiting.contains(&start.run)).cloned().collect();
         self.to_start.extend(again);
-        sessions.values().for_each(|records| self.engine.claim(records));
+        for records in sessions.values() {
+            self.engine.claim(records);
+        }
+        let sessions: BTreeMap<_, _> =
+            sessions.keys().map(|run| (*run, history(&sessions, *run))).collect();
         for mut tree in trees(sessions) {
             let is_sealed = |records: &Vec<Record>| {
-                records.iter().any(|it| it.entry.kind() == Kind::SessionSealed)
+                own(records).iter().any(|it| it.entry.kind() == Kind::SessionSealed)
             };
             if !tree.iter().all(is_sealed) {
                 let records = tree.remove(0);
@@ -512,10 +546,10 @@ pub(crate) fn sessions(log: &KeptLog) -> BTreeMap<RunId, Vec<Record>> {
 /// The runs with those that they began, each behind the one that began it.
 fn trees(sessions: BTreeMap<RunId, Vec<Record>>) -> Vec<Vec<Vec<Record>>> {
     let mut all: Vec<_> = sessions.into_iter().collect();
-    all.sort_by_key(|(_, records)| records.first().map(|first| first.entry.seq()));
+    all.sort_by_key(|(_, records)| own(records).first().map(|first| first.entry.seq()));
     let mut trees: Vec<(Vec<RunId>, Vec<Vec<Record>>)> = Vec::new();
     for (run, records) in all {
-        let parent = records.first().and_then(|first| Parent::of(&first.entry));
+        let parent = own(&records).first().and_then(|first| Parent::of(&first.entry));
         let above = parent.and_then(|it| trees.iter_mut().find(|(runs, _)| runs.contains(&it.run)));
         match above {
             Some((runs, tree)) => {

@@ -14,12 +14,14 @@
 
 #[path = "mutations/changes.rs"]
 mod changes;
+#[path = "mutations/forked.rs"]
+mod forked;
 #[path = "mutations/tape.rs"]
 mod tape;
 
 use std::collections::BTreeMap;
 
-use changes::CHANGES;
+use changes::{CHANGES, Change};
 use cog_base::entropy::SeededEntropy;
 use cog_history::{Rules, check};
 use cog_sim::{Faults, World};
@@ -40,20 +42,31 @@ const FAULTS: Faults = Faults {
     clock: u64::MAX,
     cancel: 40,
     pause: 40,
+    fork: 80,
 };
 
 #[test]
 fn every_change_of_a_history_is_found() {
+    println!("{}", changed(CHANGES, Tape::without_forks));
+}
+
+#[test]
+fn every_change_of_a_run_that_goes_on_from_another_is_found() {
+    println!("{}", changed(forked::CHANGES, Tape::clone));
+}
+
+/// Make each change in the histories of worlds, and see that it is found. How often, and by what.
+fn changed(changes: &[(&'static str, Change)], of: fn(&Tape) -> Tape) -> String {
     let mut counts: BTreeMap<&str, (u64, BTreeMap<&str, u64>)> = BTreeMap::new();
     let mut missed = Vec::new();
     for seed in 0..WORLDS {
         let mut world = World::with_faults(seed, FAULTS);
         world.run_until_quiet().expect("the world comes to rest");
-        let mut tape = Tape::read(&world.records());
+        let mut tape = of(&Tape::read(&world.records()));
         tape.seal_anew();
         let unchanged = check(tape.records(), Rules::STRICT);
         assert!(unchanged.holds(), "seed {seed}: {:?}", unchanged.findings.kept());
-        for (name, change) in CHANGES {
+        for (name, change) in changes {
             if counts.get(name).is_some_and(|(tried, _)| *tried >= EACH_MAX) {
                 continue;
             }
@@ -75,10 +88,9 @@ fn every_change_of_a_history_is_found() {
         }
     }
     let all: u64 = counts.values().map(|(tried, _)| tried).sum();
-    println!("{counts:#?}");
-    println!("counted: {all} changes of histories, of {} kinds", counts.len());
     assert!(missed.is_empty(), "{} of {all} were not found: {missed:#?}", missed.len());
-    let names = CHANGES.iter().map(|(name, _)| *name);
+    let names = changes.iter().map(|(name, _)| *name);
     let never: Vec<_> = names.filter(|name| !counts.contains_key(name)).collect();
     assert!(never.is_empty(), "changes that were never made: {never:?}");
+    format!("{counts:#?}\ncounted: {all} changes of histories, of {} kinds", counts.len())
 }

@@ -19,9 +19,9 @@ fn run(mut seeds: impl Iterator<Item = u64>) -> Result<Summary, Broken> {
 
 /// What was executed, and what went wrong meanwhile.
 fn told(total: &Summary) -> String {
-    let Summary { events, faults, crashes, entries, receipts, runs, .. } = total;
+    let Summary { events, faults, crashes, entries, receipts, runs, forks } = total;
     format!(
-        "{runs} executions, {faults} faults, {crashes} crashes, {receipts} receipts, \
+        "{runs} executions, {forks} forks of them, {faults} faults, {crashes} crashes, {receipts} receipts, \
          {entries} entries, {events} events"
     )
 }
@@ -31,6 +31,7 @@ fn fixed_seeds_keep_every_invariant() {
     let total = run(0..FIXED).expect("every invariant holds");
     println!("counted: {FIXED} simulated worlds of fixed seeds: {}", told(&total));
     assert!(total.crashes > FIXED / 2, "the worlds crash: {total:?}");
+    assert!(total.forks > FIXED, "runs go on from others: {total:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use cog_ledger::Kind;
 use crate::tape::{Line, Tape};
 
 /// Changes a history, if it has what the change is about.
-type Change = fn(&mut Tape, &mut SeededEntropy) -> Option<()>;
+pub(crate) type Change = fn(&mut Tape, &mut SeededEntropy) -> Option<()>;
 
 /// Every change by its name.
 pub(crate) const CHANGES: &[(&str, Change)] = &[
@@ -53,7 +53,7 @@ pub(crate) const CHANGES: &[(&str, Change)] = &[
     ("another definition is kept", other_definition),
 ];
 
-fn pick<T: Copy>(all: &[T], dice: &mut SeededEntropy) -> Option<T> {
+pub(crate) fn pick<T: Copy>(all: &[T], dice: &mut SeededEntropy) -> Option<T> {
     if all.is_empty() {
         return None;
     }
@@ -75,7 +75,11 @@ fn status(tape: &Tape, run: &str) -> String {
 }
 
 /// Receipts, with the places of their outcomes of this disposition.
-fn pairs(tape: &Tape, disposition: &str, is: impl Fn(&Line) -> bool) -> Vec<(usize, usize)> {
+pub(crate) fn pairs(
+    tape: &Tape,
+    disposition: &str,
+    is: impl Fn(&Line) -> bool,
+) -> Vec<(usize, usize)> {
     let receipts = tape.places(|line| line.kind == Kind::Receipt && is(line));
     let pair = |receipt: usize| Some((receipt, tape.outcome(receipt, disposition)?));
     receipts.into_iter().filter_map(pair).collect()
@@ -130,7 +134,7 @@ fn receipt_lost(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
 }
 
 /// The receipt and its outcome once more behind them, under another id.
-fn again(tape: &mut Tape, (receipt, outcome): (usize, usize)) {
+pub(crate) fn again(tape: &mut Tape, (receipt, outcome): (usize, usize)) {
     let (mut first, mut second) = (tape.lines[receipt].clone(), tape.lines[outcome].clone());
     let id = other_id(first.text("id"));
     first.set("id", id.as_str());

@@ -13,6 +13,8 @@ use cog_ledger::{Entry, Kind};
 #[derive(Clone)]
 pub(crate) struct Line {
     pub(crate) run: String,
+    /// Its place in the log of the world, by which forks name it.
+    pub(crate) seq: u64,
     pub(crate) kind: Kind,
     pub(crate) members: Map,
     pub(crate) body: Option<Value>,
@@ -29,7 +31,8 @@ impl Line {
         let text = std::str::from_utf8(record.entry.bytes()).unwrap();
         let members: Map = parse(text).unwrap().as_map().unwrap().clone();
         let run = record.entry.session().unwrap().to_string();
-        Self { run, kind: record.entry.kind(), members, body: record.body.clone() }
+        let (seq, kind) = (record.entry.seq(), record.entry.kind());
+        Self { run, seq, kind, members, body: record.body.clone() }
     }
 
     pub(crate) fn data(&self) -> &Map {
@@ -45,6 +48,17 @@ impl Line {
         data.insert(name.to_owned(), value.into());
     }
 
+    /// The run and the entry that this one goes on from.
+    pub(crate) fn fork(&self) -> Option<(&str, u64)> {
+        let fork = self.data().get("fork").filter(|_| self.kind == Kind::SessionStarted)?;
+        Some((fork.get("session")?.as_text()?, fork.get("seq")?.as_u64()?))
+    }
+
+    pub(crate) fn set_fork(&mut self, session: &str, seq: u64) {
+        let fork = Value::map([("session", Value::from(session)), ("seq", seq.into())]);
+        self.set("fork", fork);
+    }
+
     pub(crate) fn at(&self) -> Value {
         self.members["at"].clone()
     }
@@ -57,6 +71,20 @@ impl Line {
 impl Tape {
     pub(crate) fn read(records: &[Record]) -> Self {
         Self { lines: records.iter().map(Line::read).collect() }
+    }
+
+    /// The same without the runs that go on from others, and what those began.
+    pub(crate) fn without_forks(&self) -> Self {
+        let mut gone: Vec<String> = Vec::new();
+        for line in self.lines.iter().filter(|line| line.kind == Kind::SessionStarted) {
+            let parent = line.data().get("parent").and_then(|it| it.get("session")?.as_text());
+            let inside = parent.is_some_and(|parent| gone.iter().any(|run| run == parent));
+            if line.fork().is_some() || inside {
+                gone.push(line.run.clone());
+            }
+        }
+        let lines = self.lines.iter().filter(|line| !gone.contains(&line.run)).cloned();
+        Self { lines: lines.collect() }
     }
 
     /// Put the line at `from` before the one at `to`, at the time of what then stands before it.
@@ -96,7 +124,14 @@ impl Tape {
     }
 
     fn entry(&self, place: usize) -> Entry {
-        let mut members = self.lines[place].members.clone();
+        let mut line = self.lines[place].clone();
+        if let Some((session, seq)) = line.fork() {
+            // Where it stands now; what is gone has no place.
+            let now = self.lines.iter().position(|other| other.seq == seq);
+            let (session, seq) = (session.to_owned(), now.map_or(0, |now| now as u64 + 1));
+            line.set_fork(&session, seq);
+        }
+        let mut members = line.members;
         members.insert("seq".into(), Value::from(place as u64 + 1));
         Entry::parse(&Value::Map(members).canonical()).expect("a changed entry is still one")
     }
