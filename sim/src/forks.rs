@@ -1,13 +1,13 @@
 //! Runs that go on from a place of another, which is over, open or under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_engine::fork::{Fork, Forking, NoPlace, gather, own, place};
 use cog_engine::replay::as_far;
-use cog_engine::{History, Input, Record};
+use cog_engine::{History, Input, Parent, Record};
 use cog_flow::InputKind;
 
 use crate::check::Broken;
@@ -33,12 +33,14 @@ impl World {
         }
         let Some(fork) = self.place(&past, &history)? else { return Ok(()) };
         let inputs = self.inputs(&history);
+        let kin = kin(&sessions, fork.session);
         let run = self.new_run()?;
         self.forks.push(run);
         let forking = Forking {
             run,
             past: past.into_iter().take_while(|it| it.entry.seq() <= fork.seq).collect(),
             fork,
+            kin,
             inputs,
             roots: history.roots().clone(),
             places: BTreeMap::new(),
@@ -110,4 +112,26 @@ pub(crate) fn history(sessions: &BTreeMap<RunId, Vec<Record>>, run: RunId) -> Ve
         Ok(records) => records,
         Err(never) => match never {},
     }
+}
+
+/// The other runs of the tree that a run is of.
+fn kin(sessions: &BTreeMap<RunId, Vec<Record>>, run: RunId) -> Vec<Vec<Record>> {
+    let parent = |records: &Vec<Record>| {
+        let first = own(records).first()?;
+        Some((first.entry.session()?, Parent::of(&first.entry)?.run))
+    };
+    let ties: Vec<(RunId, RunId)> = sessions.values().filter_map(parent).collect();
+    let mut tree = BTreeSet::from([run]);
+    loop {
+        let met =
+            ties.iter().filter(|(child, parent)| tree.contains(child) || tree.contains(parent));
+        let grown: BTreeSet<RunId> =
+            met.flat_map(|(child, parent)| [*child, *parent]).chain([run]).collect();
+        if grown.len() == tree.len() {
+            break;
+        }
+        tree = grown;
+    }
+    tree.remove(&run);
+    tree.iter().filter_map(|id| sessions.get(id).cloned()).collect()
 }

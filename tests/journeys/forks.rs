@@ -66,19 +66,48 @@ fn a_run_goes_on_from_a_step_of_another_with_other_inputs() {
     folder.holds();
 }
 
-#[test]
-fn a_fork_that_is_killed_goes_on() {
-    let (folder, parent) = over("forks-killed");
-    let mut child =
-        folder.start(&["run", "--fork", &parent, "--from", "nap", "--input", "who=eve"]);
+/// A fork that was killed soon after it began.
+fn killed(folder: &Folder, parent: &str) -> String {
+    let before = folder.entries("session.started").len();
+    let mut child = folder.start(&["run", "--fork", parent, "--from", "nap", "--input", "who=eve"]);
     let until = Instant::now() + Duration::from_secs(60);
-    while folder.entries("session.started").len() < 2 {
+    while folder.entries("session.started").len() == before {
         assert!(Instant::now() < until, "the fork did not begin");
         std::thread::sleep(Duration::from_millis(20));
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let run = text(&folder.entries("session.started")[1], &["session"]).to_owned();
+    text(&folder.entries("session.started")[before], &["session"]).to_owned()
+}
+
+#[test]
+fn what_an_open_fork_goes_on_from_is_not_pruned() {
+    let (folder, parent) = over("forks-pruned");
+    let many = FLOW.split("steps:").next().unwrap().to_owned()
+        + "steps:\n  - id: page\n    foreach: \"${{ [0,1,2,3,4,5,6,7,8,9,10,11,12] }}\"\n    \
+           max_parallel: 1\n    steps:\n      - id: line\n        \
+           foreach: \"${{ [0,1,2,3,4,5,6,7,8,9] }}\"\n        uses: file.write\n        \
+           with: { root: pages, path: \"${{ string(item) }}\", mode: replace, text: x }\n";
+    folder.write("many.yaml", &many);
+    folder.cog(&["run", "many.yaml"]).ends(0);
+    let run = killed(&folder, &parent);
+    let prune = ["ledger", "prune", "--before", "256", "--reason", "old", "--as", "user:operator"];
+    let why = format!("{run} is open and goes on from {parent}, which began with entry");
+    let resume = format!("cognitionos run --resume {run}");
+    folder.cog(&prune).ends(7).says(&["nothing can be pruned", &why, &resume]);
+    folder.cog(&["run", "--resume", &run]).ends(0).says(&["b: eve-b"]);
+    folder.holds();
+    folder.cog(&prune).ends(0).says(&["entries 0 to 256 pruned"]);
+    // What is left of it is its own; what it went on from is gone, and nothing is accused.
+    folder.cog(&["ledger", "verify"]).ends(0);
+    let again = folder.cog(&["run", "--fork", &run, "--from", "b"]);
+    again.ends(1).says(&["nothing can go on from", "try: "]);
+}
+
+#[test]
+fn a_fork_that_is_killed_goes_on() {
+    let (folder, parent) = over("forks-killed");
+    let run = killed(&folder, &parent);
     assert_eq!(names(&folder), ["ada-a", "ada-b"]);
     folder.cog(&["run", "--resume", &run]).ends(0).says(&["b: eve-b"]);
     assert_eq!(names(&folder), ["ada-a", "ada-b", "eve-b"]);

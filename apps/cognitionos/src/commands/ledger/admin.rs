@@ -4,6 +4,7 @@ use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::words::counted;
 use cog_base::{Digest, Value};
+use cog_engine::fork::Fork;
 use cog_gate::Actor;
 use cog_ledger::{Draft, Kind};
 use cog_store::Keep as _;
@@ -114,7 +115,8 @@ pub(super) fn prune(
     declare_pruning(home, before, reason, &who)?;
     let from = home.scope()?.pruned().map_err(told)?.entries;
     let blocking = blocking(home, from, before)?;
-    let cut = home.folder()?.prune_entries(home.tenant, before).map_err(told)?;
+    let most = kept_for(home)?.map_or(before, |kept| before.min(kept.first));
+    let cut = home.folder()?.prune_entries(home.tenant, most).map_err(told)?;
     if terminal.json {
         terminal.emit(&Value::map([("from", cut.from), ("to", cut.to), ("removed", cut.removed)]));
     } else {
@@ -134,12 +136,21 @@ pub(super) fn prune(
 /// An open run that something which was to be pruned is kept for.
 struct Blocking {
     run: RunId,
+    /// The run it goes on from, where that began before it.
+    parent: Option<RunId>,
     first: u64,
 }
 
 impl Blocking {
     fn why(&self) -> String {
-        format!("{} is open, began with entry {}, and needs what follows", self.run, self.first)
+        let (run, first) = (self.run, self.first);
+        match self.parent {
+            None => format!("{run} is open, began with entry {first}, and needs what follows"),
+            Some(parent) => format!(
+                "{run} is open and goes on from {parent}, which began with entry {first}: it needs \
+                 what follows"
+            ),
+        }
     }
 
     fn refused(&self) -> anyhow::Error {
@@ -154,21 +165,42 @@ impl Blocking {
     }
 }
 
-/// The oldest open run, if it keeps a whole segment from being pruned.
+/// The open run that needs the oldest entries: its own, or those of a run that it goes on from.
+fn kept_for(home: &Home) -> anyhow::Result<Option<Blocking>> {
+    let scope = home.scope()?;
+    let mut kept: Option<Blocking> = None;
+    for run in scope.open_sessions().map_err(told)? {
+        let (mut id, mut before) = (run, u64::MAX);
+        while let Some(session) = scope.session(id).map_err(told)?.filter(|it| it.first < before) {
+            before = session.first;
+            if kept.as_ref().is_none_or(|kept| before < kept.first) {
+                let parent = Some(id).filter(|id| *id != run);
+                kept = Some(Blocking { run, parent, first: before });
+            }
+            let Some(fork) = scope.entry(before).map_err(told)?.as_ref().and_then(Fork::of) else {
+                break;
+            };
+            id = fork.session;
+        }
+    }
+    Ok(kept)
+}
+
+/// The open run that keeps a whole segment from being pruned, if one does.
 fn blocking(home: &Home, from: u64, before: u64) -> anyhow::Result<Option<Blocking>> {
     let scope = home.scope()?;
-    let Some(run) = scope.open_sessions().map_err(told)?.first().copied() else { return Ok(None) };
-    let Some(session) = scope.session(run).map_err(told)? else { return Ok(None) };
-    let first = session.first;
+    let Some(kept) = kept_for(home)? else { return Ok(None) };
+    let first = kept.first;
     let whole = |end: u64| end - end % SEGMENT;
     let wanted = whole(before.min(scope.tail().map_err(told)?.map_or(0, |it| it.frontier.size())));
-    Ok((wanted > from && whole(first.min(before)) < wanted).then_some(Blocking { run, first }))
+    Ok((wanted > from && whole(first.min(before)) < wanted).then_some(kept))
 }
 
 /// Record what is about to be pruned. Whatever happens after, the ledger says why entries are
 /// missing; a pruning that is cut short is finished when the folder is opened next.
 fn declare_pruning(home: &Home, before: u64, reason: &str, who: &Actor) -> anyhow::Result<()> {
-    let cut = home.folder()?.prunable(home.tenant, before).map_err(told)?;
+    let most = kept_for(home)?.map_or(before, |kept| before.min(kept.first));
+    let cut = home.folder()?.prunable(home.tenant, most).map_err(told)?;
     if cut.is_empty() {
         return Err(match blocking(home, cut.start, before)? {
             Some(blocking) => blocking.refused(),
