@@ -27,19 +27,25 @@ impl Active {
 }
 
 impl Engine {
+    /// A run that has begun others stays, with those that they begin: their accounts count in
+    /// its own, also when they are over.
+    fn may_leave(&self, run: RunId, active: &Active) -> bool {
+        active.is_dormant() && self.gate.descendants(run) == 0
+    }
+
     /// The runs of which nothing is under way, and that only time or somebody outside brings on.
     pub fn dormant(&self) -> impl Iterator<Item = RunId> {
-        self.runs.iter().filter(|(_, active)| active.is_dormant()).map(|(id, _)| *id)
+        self.runs.iter().filter(|(id, active)| self.may_leave(**id, active)).map(|(id, _)| *id)
     }
 
     /// Let a run leave memory that is dormant. It comes back with [`crate::Input::Resume`]; until
     /// then nothing that is said to it is heard. Says whether it left.
     pub(crate) fn forget(&mut self, run: RunId) -> bool {
-        let is_dormant = self.runs.get(&run).is_some_and(Active::is_dormant);
-        if is_dormant {
+        let leaves = self.runs.get(&run).is_some_and(|active| self.may_leave(run, active));
+        if leaves {
             self.runs.remove(&run);
             self.gate.close_session(run);
         }
-        is_dormant
+        leaves
     }
 }

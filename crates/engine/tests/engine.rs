@@ -13,6 +13,8 @@ mod asked;
 mod cancel;
 #[path = "engine/children.rs"]
 mod children;
+#[path = "engine/dormant.rs"]
+mod dormant;
 #[path = "engine/draining.rs"]
 mod draining;
 #[path = "engine/entitled.rs"]
