@@ -17,7 +17,8 @@ fn only_who_may_can_approve_and_only_once() {
     let before = folder.entries("approval.granted").len();
     approve("agent:clerk").ends(4).says(&["asked for this"]);
     approve("user:operator").ends(4).says(&["started the run"]);
-    approve("user:nobody").ends(4).says(&["it takes role:finance"]);
+    approve("user:nobody").ends(4).says(&["it takes role:finance", "cognitionos why dny_"]);
+    approve("user:nobody").ends(4);
     approve("role:finance").ends(2);
     approve("cfo").ends(2);
     approve("").ends(2);
@@ -32,6 +33,26 @@ fn only_who_may_can_approve_and_only_once() {
     folder.cog(&["run", "--resume", &run]).ends(0);
     let over = approve("user:cfo").ends(7);
     over.says(&["has ended", "user:cfo approved it on", "cognitionos why apr_"]);
+    // Each of these is on record, once for each person and reason.
+    let denials = folder.entries("denial");
+    let refused = denials.iter().filter(|it| text(it, &["data", "action"]) == "approval.answer");
+    let codes: Vec<_> =
+        refused.clone().map(|it| [text(it, &["actor"]), text(it, &["data", "code"])]).collect();
+    assert_eq!(
+        codes,
+        [
+            ["agent:clerk", "approval.own_request"],
+            ["user:operator", "approval.own_request"],
+            ["user:nobody", "approval.not_entitled"],
+            ["user:cfo", "approval.answered"],
+            ["user:controller", "approval.answered"],
+            ["user:cfo", "approval.unknown"],
+        ]
+    );
+    for denial in refused {
+        let why = folder.cog(&["why", text(denial, &["data", "id"])]).ends(0);
+        why.says(&["wanted to answer", &request, "was refused", "Why: "]);
+    }
     let receipts = folder.entries("receipt");
     let resting = receipts.iter().filter(|it| it.to_string().contains(&request)).count();
     assert_eq!(resting, 1, "one receipt rests on the approval");
@@ -69,7 +90,7 @@ fn a_rejection_is_a_denial_with_its_reason() {
     // A no is an answer: no other way to pay the same is taken or asked for.
     reject(&request).ends(0).says(&["paid: 8"]);
     let denials = folder.entries("denial");
-    assert_eq!(denials.len(), 4);
+    assert_eq!(denials.len(), 5, "the last one is of the answer that did not count");
     let last = denials.last().unwrap();
     assert_eq!(text(last, &["data", "code"]), "approval.rejected");
     folder.cog(&["why", text(last, &["data", "id"])]).ends(0).says(&["was refused"]);

@@ -44,6 +44,29 @@ fn a_change_takes_a_proposal_and_somebody_else() {
 
     let run = folder.cog(&["run", "workflow.yaml"]).ends(0);
     run.says(&["ordered: gloves, centrifuge-rotor", "refused: solvent-waste-tank"]);
+    let denials = folder.entries("denial");
+    let refused = denials.iter().filter(|it| text(it, &["data", "action"]).starts_with("canon."));
+    let refused: Vec<_> = refused
+        .map(|it| {
+            [text(it, &["actor"]), text(it, &["data", "action"]), text(it, &["data", "code"])]
+        })
+        .collect();
+    let (head, nobody) = ("user:head-of-lab", "user:nobody");
+    assert_eq!(
+        refused,
+        [
+            [nobody, "canon.propose", "identity.unknown"],
+            [head, "canon.propose", "change.none"],
+            [head, "canon.activate", "change.not_approved"],
+            [nobody, "canon.approve", "identity.unknown"],
+            ["user:operator", "canon.approve", "change.not_entitled"],
+            ["user:controller", "canon.approve", "change.approved_before"],
+            [nobody, "canon.activate", "identity.unknown"],
+            [head, "canon.activate", "change.closed"],
+            ["user:controller", "canon.approve", "change.closed"],
+        ]
+    );
+    folder.cog(&["why", text(&denials[denials.len() - 1], &["data", "id"])]).ends(0);
     folder.holds();
 }
 
@@ -242,7 +265,7 @@ fn a_canon_whose_tests_fail_never_binds() {
     let propose = ["canon", "propose", "canon-v2", "--as", "user:head-of-lab"];
     folder.cog(&propose).ends(2).says(&["1 of its tests fails"]);
     let other = ["run", "workflow.yaml", "--canon", "canon-v2", "--data", "other"];
-    folder.cog(&other).ends(2).says(&["tests fail"]);
+    folder.cog(&other).ends(4).says(&["tests fail"]);
     assert!(!folder.has("out/centrifuge-rotor.json"));
 }
 
@@ -259,9 +282,22 @@ fn a_canon_that_does_not_load_is_told_by_file_and_refuses_all() {
         folder.copy("canon-v2", name);
         folder.change(&format!("{name}/{file}"), from, to);
         folder.cog(&["canon", "check", name]).ends(2).says(&[words]);
-        folder.cog(&["run", "workflow.yaml", "--canon", name]).ends(2).says(&[words]);
+        let run = folder.cog(&["run", "workflow.yaml", "--canon", name]).ends(4);
+        run.says(&[words, "canon.not_loaded", "cognitionos why dny_"]);
     }
+    folder.copy("canon-v2", "wrong");
+    folder.change("wrong/tests/orders.yaml", "expect: refuse", "expect: permit");
+    let run = folder.cog(&["run", "workflow.yaml", "--canon", "wrong"]).ends(4);
+    run.says(&["canon.tests_failed"]);
     assert!(!folder.has("out"), "something took effect");
+    // What was refused stands there once for each reason, and no run was begun.
+    let denials = folder.entries("denial");
+    let codes: Vec<&str> = denials.iter().map(|it| text(it, &["data", "code"])).collect();
+    assert_eq!(codes, ["canon.not_loaded", "canon.tests_failed"]);
+    let why = folder.cog(&["why", text(&denials[0], &["data", "id"])]).ends(0);
+    why.says(&["start a run of", "was refused", "does not load", "policies/orders.cedar"]);
+    assert!(folder.entries("session.started").is_empty());
+    folder.cog(&["ledger", "verify"]).ends(0);
 }
 
 #[test]
@@ -315,7 +351,9 @@ fn evidence_of_a_run_that_is_not_over_is_not_promoted() {
         let propose = ["canon", "propose", "next", "--as", "user:cfo", "--evidence"];
         folder.cog(&[&propose[..], &[&outcome.to_string()]].concat())
     };
-    propose().ends(4).says(&["evidence.not_sealed", &run, "not sealed"]);
+    propose().ends(4).says(&["evidence.not_sealed", &run, "not sealed", "why dny_"]);
+    let denials = folder.entries("denial");
+    assert_eq!(text(denials.last().unwrap(), &["data", "code"]), "evidence.not_sealed");
     assert!(folder.entries("canon.proposed").is_empty());
     folder.cog(&["run", "--cancel", &run, "--reason", "to learn from it"]).ends(0);
     propose().ends(0);

@@ -88,6 +88,23 @@ fn a_run_under_way_goes_on_at_once_when_another_process_answers() {
     approved.says(&["approved by user:cfo, entry ", "it is under way and goes on"]);
     running.until("listening");
     approve("user:cfo").ends(4).says(&["already answered"]);
+    // By the engine itself, in the run, once for each person and reason.
+    approve("user:nobody").ends(4).says(&["cognitionos why dny_"]);
+    let codes = || {
+        let denials = folder.entries("denial");
+        let codes = denials.iter().map(|it| {
+            assert_eq!(text(it, &["session"]), run, "{it}");
+            [text(it, &["actor"]).to_owned(), text(it, &["data", "code"]).to_owned()].join(" ")
+        });
+        codes.collect::<Vec<_>>()
+    };
+    let denied = [
+        "user:nobody approval.not_entitled",
+        "user:operator approval.own_request",
+        "user:cfo approval.answered",
+        "user:nobody approval.answered",
+    ];
+    assert_eq!(codes(), denied);
 
     let signal = |more: &[&str]| folder.cog(&[&["signal", &run, "paid"], more].concat());
     folder.cog(&["signal", &run, "owed"]).ends(7).says(&["its steps wait for paid"]);

@@ -10,14 +10,18 @@ const APPROVAL: &str = "apr_01m7yb4r66fdgag2kbjnj5dg9w";
 const PROPOSAL: &str = "prp_01m7yb4r66fdgag2kbjnj5dg9w";
 const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
-/// `error: …` first, `  try: …` last and once.
+/// `error: …` first, `  try: …` last and once, with the commands that it consists of.
 fn well_formed(arguments: &[&str], answer: &Answer) {
     let tries = answer.err.lines().filter(|line| line.starts_with("  try: ")).count();
     let error = answer.err.lines().find(|line| !line.starts_with("no canon"));
     assert!(error.is_some_and(|line| line.starts_with("error: ")), "{arguments:?}\n{answer}");
     assert_eq!(tries, 1, "{arguments:?}\n{answer}");
-    let last = answer.err.lines().last().unwrap();
-    assert!(last.len() > "  try: ".len() && last.starts_with("  try: "), "{arguments:?}\n{answer}");
+    let mut lines = answer.err.lines().skip_while(|line| !line.starts_with("  try: "));
+    assert!(
+        lines.next().is_some_and(|line| line.len() > "  try: ".len()),
+        "{arguments:?}\n{answer}"
+    );
+    assert!(lines.all(|line| line.starts_with("    cognitionos ")), "{arguments:?}\n{answer}");
 }
 
 /// An error that ends with this code, says this and advises that.

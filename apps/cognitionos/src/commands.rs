@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod ledger;
 pub(crate) mod owner;
 pub(crate) mod pause;
+pub(crate) mod refused;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod serve;

@@ -141,7 +141,9 @@ impl<'a> View<'a> {
                 counts.receipts += 1;
                 self.asked_recording |= self.recorded.contains(resource);
             }
-            What::Refused { .. } | What::NotGranted { .. } => counts.denials += 1,
+            What::Refused { .. }
+            | What::NotGranted { .. }
+            | What::NotCounted { denial: Some(_), .. } => counts.denials += 1,
             What::Settled { cost, .. } => {
                 counts.settled += 1;
                 counts.spent = counts.spent.saturating_add(cost.get());
@@ -159,7 +161,7 @@ impl<'a> View<'a> {
             | What::NotPaused { .. }
             | What::Signalled { .. }
             | What::NotTaken { .. }
-            | What::NotCounted { .. }
+            | What::NotCounted { denial: None, .. }
             | What::EndsAlready { .. }
             | What::Parked { .. }
             | What::Sealed(_)
@@ -275,7 +277,7 @@ impl<'a> View<'a> {
                 let what = ends_already(cancelled.as_ref());
                 vec![self.line(Tone::Ask, "ending", "run", &what, "")]
             }
-            What::NotCounted { approval, message } => {
+            What::NotCounted { approval, message, .. } => {
                 vec![self.line(Tone::Bad, "no", &approval.to_string(), message, "")]
             }
             What::Started { .. }

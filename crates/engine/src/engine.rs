@@ -357,7 +357,7 @@ impl Engine {
             }
             Input::Due(timer) => self.due(timer, &mut turn)?,
             Input::Answer { run, approval, who, verdict } => {
-                self.answer(run, approval, &who, verdict, &mut turn);
+                self.answer(run, approval, &who, verdict, &mut turn)?;
             }
             Input::Pause { run, who, reason } => {
                 self.hold_run(run, true, (who, reason), &mut turn)?;

@@ -16,7 +16,7 @@ use cog_base::{Timestamp, Value};
 use cog_flow::{Action, Event, StepPath};
 use cog_gate::decision::read_record;
 use cog_gate::snapshot::Access;
-use cog_gate::{Carried, Consent, Effect, Intent, Origin, Report, Wish};
+use cog_gate::{Carried, Consent, Effect, Intent, Origin, Report, Wish, act};
 use cog_ledger::{Entry, Kind};
 
 pub use self::mismatch::Mismatch;
@@ -225,8 +225,8 @@ impl History {
 
     fn denial(&mut self, record: &Record) -> Result<(), Mismatch> {
         let entry = &record.entry;
-        if entry.text("action").and_then(Wish::of).is_some() {
-            // Somebody may not end or hold the run: the flow never heard of it.
+        if entry.text("action").and_then(Wish::of).is_some() || act::is_refused(entry) {
+            // Somebody may not end or hold the run, or answer: the flow never heard of it.
             return Ok(());
         }
         if let Some(selection) = entry.data().get("selection") {

@@ -182,6 +182,8 @@ pub enum What {
         approval: ApprovalId,
         /// Why.
         message: String,
+        /// The denial, which is durable; nothing when the same was on record.
+        denial: Option<DenialId>,
     },
     /// Somebody may not end the run, hold it or let it go on: it stands as before, and the
     /// denial is durable.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use cog_base::Digest;
 use cog_base::id::RunId;
 use cog_canon::Canon;
-use cog_gate::{Carried, Gate};
+use cog_gate::{Carried, Gate, act};
 use cog_ledger::audit::Findings;
 use cog_ledger::{Entry, Kind};
 
@@ -74,9 +74,15 @@ impl Recompute {
         }
     }
 
-    /// Take the next entry of the log. Those of no run are passed over.
+    /// Take the next entry of the log. Those of no run are passed over, but for the refusal of what
+    /// people do about approvals, canon and ledger.
     pub fn record(&mut self, record: Record) {
-        let Some(run) = record.entry.session() else { return };
+        let Some(run) = record.entry.session() else {
+            if act::is_refused(&record.entry) {
+                self.act(&record);
+            }
+            return;
+        };
         let is_over = record.entry.kind() == Kind::SessionSealed;
         if !self.runs.contains_key(&run) {
             self.begin(run, &record);

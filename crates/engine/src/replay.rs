@@ -7,10 +7,10 @@ use cog_base::id::ApprovalId;
 use cog_base::json::Canonical as _;
 use cog_base::{Digest, Value};
 use cog_canon::Canon;
-use cog_gate::Intent;
 use cog_gate::approvals::Approvals;
 use cog_gate::decision::{Decision, Verdict, decide, decide_by, read_record};
 use cog_gate::snapshot::Snapshot;
+use cog_gate::{Intent, act};
 use cog_ledger::{Entry, Kind};
 
 use crate::fork::{Fork, Seen, seen};
@@ -89,6 +89,19 @@ pub(crate) enum NotAgain {
 /// Recompute a recorded decision by the procedure and the canon it names.
 #[must_use]
 pub fn replay_decision(record: &Record, canons: &Canons) -> Replayed {
+    if act::is_refused(&record.entry) {
+        return match judge_again(record, canons) {
+            Ok(None) => Replayed::Same,
+            Ok(Some(found)) => {
+                let recorded = record.entry.text("code").unwrap_or_default().to_owned();
+                Replayed::Differs { recorded, found }
+            }
+            Err(NotAgain::Absent(why) | NotAgain::Unread(why)) => Replayed::CannotTell { why },
+            Err(NotAgain::OtherSnapshot { recorded, found }) => {
+                Replayed::Differs { recorded, found }
+            }
+        };
+    }
     match again(record, canons) {
         Ok(made) => {
             let body = record.body.as_ref().unwrap_or(&Value::Null);
@@ -97,6 +110,19 @@ pub fn replay_decision(record: &Record, canons: &Canons) -> Replayed {
         Err(NotAgain::Absent(why) | NotAgain::Unread(why)) => Replayed::CannotTell { why },
         Err(NotAgain::OtherSnapshot { recorded, found }) => Replayed::Differs { recorded, found },
     }
+}
+
+/// Judge a recorded refusal of an act again. Gives what comes out, when it is something else.
+pub(crate) fn judge_again(record: &Record, canons: &Canons) -> Result<Option<String>, NotAgain> {
+    let entry = &record.entry;
+    let absent = |why: String| NotAgain::Absent(why);
+    let body =
+        record.body.as_ref().ok_or_else(|| absent("its record was erased or pruned".into()))?;
+    let canon = entry.canon().map(|digest| {
+        canons.get(&digest).ok_or_else(|| absent(format!("the canon {digest} is not here")))
+    });
+    let canon = canon.transpose()?.map(Arc::as_ref);
+    act::differs(entry, body, canon).map_err(|error| NotAgain::Unread(error.to_string()))
 }
 
 /// Make a recorded decision again.

@@ -3,9 +3,10 @@
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_flow::{Event, StepError, StepPath};
-use cog_gate::approvals::NotCounted;
+use cog_gate::act::{Act, Facts};
 use cog_gate::{
-    Actor, AnyEffect, Effect, End, Found, Gate, Intent, Pending, Performed, Report, Settling,
+    Actor, AnyEffect, Effect, End, Found, Gate, Intent, Origin, Pending, Performed, Report,
+    Settling,
 };
 use cog_ledger::{Draft, Durable, Entry, Kind};
 
@@ -239,7 +240,8 @@ impl Engine {
         self.settle(id, step, draft, settling, turn)
     }
 
-    /// Put somebody's answer on its way into the ledger. It counts when it is there.
+    /// Put somebody's answer on its way into the ledger. It counts when it is there. One that does
+    /// not count is a denial in the run, once for each person and reason.
     pub(crate) fn answer(
         &mut self,
         id: RunId,
@@ -247,35 +249,67 @@ impl Engine {
         who: &Actor,
         verdict: Result<(), String>,
         turn: &mut Turn,
-    ) {
-        let Some(active) = self.runs.get(&id) else { return };
+    ) -> Result<(), NoEntropy> {
+        let Some(active) = self.runs.get(&id) else { return Ok(()) };
         // A run that has ended takes no more entries but its seal.
         if active.end.is_some() || active.answers.contains(&(approval, who.clone())) {
-            return;
+            return Ok(());
         }
-        let (canon, _) = self.canon_for(&active.origin.domain);
-        let Some(canon) = canon else { return };
+        let origin = active.origin.clone();
+        let verdict = verdict.as_ref().copied().map_err(String::as_str);
+        if self.refuse_answer(&origin, approval, who, verdict, turn)? {
+            return Ok(());
+        }
+        let (canon, _) = self.canon_for(&origin.domain);
+        let (Some(canon), now) = (canon, self.ledger_now()) else { return Ok(()) };
         let approvals = self.gate.approvals();
-        let now = self.ledger_now();
         let draft = match verdict {
             Ok(()) => approvals.grant(approval, who, &canon, now),
-            Err(reason) => approvals.reject(approval, who, &reason, &canon, now),
+            Err(reason) => approvals.reject(approval, who, reason, &canon, now),
         };
-        let Some(active) = self.runs.get_mut(&id) else { return };
-        // An answer to what the run has given up since would be kept and change nothing.
-        let waits = waits_for(active, approval).is_some();
-        let counts = |draft| if waits { Ok(draft) } else { Err(NotCounted::Withdrawn(approval)) };
-        match draft.and_then(counts) {
-            Ok(draft) => {
-                active.answers.insert((approval, who.clone()));
-                let then = Await::Answered(approval, who.clone());
-                turn.append(active.origin.tenant, id, draft, then);
-            }
-            Err(reason) => {
-                active.parked = false;
-                turn.tell(id, What::NotCounted { approval, message: reason.to_string() });
-            }
+        if let (Ok(draft), Some(active)) = (draft, self.runs.get_mut(&id)) {
+            active.answers.insert((approval, who.clone()));
+            let then = Await::Answered(approval, who.clone());
+            turn.append(origin.tenant, id, draft, then);
         }
+        Ok(())
+    }
+
+    /// Refuse an answer that does not count, on the record. Says whether it does not.
+    fn refuse_answer(
+        &mut self,
+        origin: &Origin,
+        approval: ApprovalId,
+        who: &Actor,
+        verdict: Result<(), &str>,
+        turn: &mut Turn,
+    ) -> Result<bool, NoEntropy> {
+        let (id, now) = (origin.session, self.ledger_now());
+        let (canon, _) = self.canon_for(&origin.domain);
+        let canon = canon.as_deref();
+        let request = self.gate.approvals().get(approval).filter(|it| it.session == id).cloned();
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(false) };
+        // An answer to what the run has given up since would be kept and change nothing.
+        let is_answered = request.as_ref().is_some_and(|request| !request.is_open());
+        let waits = is_answered || waits_for(active, approval).is_some();
+        let facts = Facts::Answer { request: request.map(Box::new), waits, is_seen: true };
+        let (place, of) = ((origin.tenant, Some(id)), (&*origin.domain, &*origin.environment));
+        let act = Act::answer(place, of, approval, who, verdict, canon);
+        let entropy = self.entropy.as_mut();
+        let Some(refused) = self.gate.refuse_answer(&act, &facts, now, canon, entropy)? else {
+            return Ok(false);
+        };
+        active.parked = false;
+        let (denial, draft) = refused.denial.unzip();
+        let told = What::NotCounted { approval, message: refused.no.reason, denial };
+        match draft {
+            Some(draft) => {
+                turn.append(origin.tenant, id, draft, Await::Nothing);
+                turn.tell_behind(id, told);
+            }
+            None => turn.tell(id, told),
+        }
+        Ok(true)
     }
 
     pub(crate) fn answer_is_durable(

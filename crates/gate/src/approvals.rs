@@ -8,6 +8,7 @@ use cog_base::{Digest, Timestamp, Value};
 use cog_canon::Canon;
 use cog_ledger::{Draft, Entry, Kind};
 
+use crate::act::{OnRecord, Same};
 use crate::consent::Consent;
 use crate::decision::Need;
 use crate::intent::Actor;
@@ -95,10 +96,29 @@ pub enum NotCounted {
     CanonChanged,
 }
 
+impl NotCounted {
+    /// A stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "approval.unknown",
+            Self::Answered => "approval.answered",
+            Self::AgreedBefore { .. } => "approval.agreed_before",
+            Self::Expired(_) | Self::StepExpired(_) => "approval.expired",
+            Self::Withdrawn(_) => "approval.withdrawn",
+            Self::OwnRequest(_) => "approval.own_request",
+            Self::NotOfGroup { .. } => "approval.not_entitled",
+            Self::CanonChanged => "approval.canon_changed",
+        }
+    }
+}
+
 /// All requests of the open sessions.
 #[derive(Debug, Default)]
 pub struct Approvals {
     requests: BTreeMap<ApprovalId, Request>,
+    /// The refusals of answers that are on record.
+    refused: OnRecord,
 }
 
 impl Approvals {
@@ -200,38 +220,26 @@ impl Approvals {
         now: Timestamp,
     ) -> Result<&Request, NotCounted> {
         let request = self.get(id).ok_or_else(|| NotCounted::Unknown(id.to_string()))?;
-        let name = who.as_str();
-        if !request.is_open() {
-            return Err(NotCounted::Answered);
-        }
-        if request.granted.contains(name) {
-            let (who, of) = (name.to_owned(), request.need.of.join(" or "));
-            return Err(NotCounted::AgreedBefore { who, more: request.missing(), of });
-        }
-        if request.is_expired(now) {
-            let expired =
-                if request.is_step() { NotCounted::StepExpired } else { NotCounted::Expired };
-            return Err(expired(request.expires));
-        }
-        if request.canon != canon.digest() {
-            return Err(NotCounted::CanonChanged);
-        }
-        if name == request.actor || name == request.initiator {
-            return Err(NotCounted::OwnRequest(name.to_owned()));
-        }
-        // Consent is for people: what an agent says is evidence, whatever role it is in.
-        let is_person = name.starts_with("user:");
-        if !is_person || !request.need.of.iter().any(|group| canon.is_member(name, group)) {
-            let of = request.need.of.join(" or ");
-            return Err(NotCounted::NotOfGroup { who: name.to_owned(), of });
-        }
+        request.answerable(who, canon, now)?;
         Ok(request)
+    }
+
+    /// Whether the same refusal of an answer is on record.
+    #[must_use]
+    pub fn has_refused(&self, same: &Same) -> bool {
+        self.refused.has(same)
+    }
+
+    /// Take note of a refusal that is about to be recorded. Says whether the same was there.
+    pub(crate) fn refuse(&mut self, same: Same) -> bool {
+        self.refused.insert(same)
     }
 
     /// Take note of an entry of the ledger; others than approvals, and receipts that rest on
     /// them, change nothing.
     pub fn observe(&mut self, entry: &Entry) {
         self.follow(entry);
+        self.refused.observe(entry);
         let asks = entry.kind() == Kind::ApprovalRequested;
         if !asks && !matches!(entry.kind(), Kind::ApprovalGranted | Kind::ApprovalRejected) {
             return;
@@ -258,7 +266,9 @@ impl Approvals {
 
     /// Forget a sealed session's requests.
     pub fn forget(&mut self, session: RunId) {
-        self.requests.retain(|_, request| request.session != session);
+        let ended = self.requests.extract_if(.., |_, request| request.session == session);
+        let ended: BTreeSet<String> = ended.map(|(id, _)| Request::resource_of(id)).collect();
+        self.refused.forget(&ended);
     }
 }
 
@@ -285,6 +295,100 @@ impl Request {
     #[must_use]
     pub fn is_step(&self) -> bool {
         self.action == Consent::ACTION
+    }
+
+    /// As a refusal of an answer names it.
+    #[must_use]
+    pub fn resource_of(id: ApprovalId) -> String {
+        format!("Approval::\"{id}\"")
+    }
+
+    /// Whether somebody's answer would count.
+    ///
+    /// # Errors
+    /// [`NotCounted`] says why it would not.
+    pub fn answerable(&self, who: &Actor, canon: &Canon, now: Timestamp) -> Result<(), NotCounted> {
+        let name = who.as_str();
+        if !self.is_open() {
+            return Err(NotCounted::Answered);
+        }
+        if self.granted.contains(name) {
+            let (who, of) = (name.to_owned(), self.need.of.join(" or "));
+            return Err(NotCounted::AgreedBefore { who, more: self.missing(), of });
+        }
+        if self.is_expired(now) {
+            let expired =
+                if self.is_step() { NotCounted::StepExpired } else { NotCounted::Expired };
+            return Err(expired(self.expires));
+        }
+        if self.canon != canon.digest() {
+            return Err(NotCounted::CanonChanged);
+        }
+        if name == self.actor || name == self.initiator {
+            return Err(NotCounted::OwnRequest(name.to_owned()));
+        }
+        // Consent is for people: what an agent says is evidence, whatever role it is in.
+        if !who.is_person() || !self.need.of.iter().any(|group| canon.is_member(name, group)) {
+            let of = self.need.of.join(" or ");
+            return Err(NotCounted::NotOfGroup { who: name.to_owned(), of });
+        }
+        Ok(())
+    }
+
+    /// The domain and the environment of its run.
+    #[must_use]
+    pub fn place(&self) -> (&str, &str) {
+        (&self.domain, &self.environment)
+    }
+
+    /// The record of it beside a refusal.
+    pub(crate) fn value(&self) -> Value {
+        let need = [("count", Value::from(self.need.count)), ("of", texts(&self.need.of))];
+        let no = self.rejected.as_ref().map(|(by, _)| by.as_str());
+        Value::map([
+            ("id", Value::from(self.id)),
+            ("session", self.session.into()),
+            ("intent", self.intent.into()),
+            ("canon", self.canon.into()),
+            ("step", self.step.as_str().into()),
+            ("action", self.action.as_str().into()),
+            ("resource", self.resource.as_str().into()),
+            ("actor", self.actor.as_str().into()),
+            ("initiator", self.initiator.as_str().into()),
+            ("need", Value::map(need)),
+            ("expires", self.expires.into()),
+            ("granted", texts(&self.granted)),
+            ("rejected_by", no.into()),
+        ])
+    }
+
+    /// The request in such a record. Where it was made is not part of it.
+    pub(crate) fn from_value(value: &Value) -> Option<Self> {
+        let text = |name: &str| value.get(name).and_then(Value::as_text);
+        let of = value.at(&["need", "of"])?.as_list()?.iter().filter_map(Value::as_text);
+        let need = Need {
+            count: value.at(&["need", "count"])?.as_u64()?,
+            of: of.map(str::to_owned).collect(),
+        };
+        let granted = value.get("granted")?.as_list()?.iter().filter_map(Value::as_text);
+        Some(Self {
+            id: text("id")?.parse().ok()?,
+            session: text("session")?.parse().ok()?,
+            intent: text("intent")?.parse().ok()?,
+            canon: text("canon")?.parse().ok()?,
+            step: text("step")?.to_owned(),
+            action: text("action")?.to_owned(),
+            resource: text("resource")?.to_owned(),
+            actor: text("actor")?.to_owned(),
+            initiator: text("initiator")?.to_owned(),
+            need,
+            expires: text("expires")?.parse().ok()?,
+            granted: granted.map(str::to_owned).collect(),
+            rejected: text("rejected_by").map(|by| (by.to_owned(), String::new())),
+            domain: String::new(),
+            environment: String::new(),
+            used_by: None,
+        })
     }
 
     fn approval(&self) -> Approval {
@@ -340,4 +444,8 @@ impl Request {
             used_by: None,
         })
     }
+}
+
+fn texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> Value {
+    Value::list(texts.into_iter().map(String::as_str))
 }

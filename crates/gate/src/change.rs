@@ -145,6 +145,24 @@ pub enum NotChanged {
     },
 }
 
+impl NotChanged {
+    /// A stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InForce(_) => "change.in_force",
+            Self::Unknown(_) => "change.unknown",
+            Self::Closed { .. } => "change.closed",
+            Self::BaseMoved(_) => "change.stale",
+            Self::NoChange => "change.none",
+            Self::Rule(_) => "change.not_approved",
+            Self::Twice(_) => "change.approved_before",
+            Self::NotAPerson(_) => "change.not_a_person",
+            Self::NotOfGroup { .. } => "change.not_entitled",
+        }
+    }
+}
+
 /// Which canon is in force in each domain, and what is proposed.
 #[derive(Debug, Default)]
 pub struct ChangeControl {
@@ -154,6 +172,13 @@ pub struct ChangeControl {
 }
 
 impl ChangeControl {
+    /// One that knows of one domain and one proposal.
+    pub(crate) fn of(domain: &str, in_force: Option<Digest>, proposal: Proposal) -> Self {
+        let in_force = in_force.map(|digest| (domain.to_owned(), (digest, None)));
+        let proposals = BTreeMap::from([(proposal.id, proposal)]);
+        Self { in_force: in_force.into_iter().collect(), proposals }
+    }
+
     /// The version in force in a domain.
     #[must_use]
     pub fn in_force(&self, domain: &str) -> Option<Digest> {
@@ -406,6 +431,51 @@ fn person(who: &Actor) -> Result<(), NotChanged> {
 }
 
 impl Proposal {
+    /// As a refusal names it.
+    #[must_use]
+    pub fn resource_of(id: ProposalId) -> String {
+        format!("Proposal::\"{id}\"")
+    }
+
+    /// The record of it beside a refusal.
+    pub(crate) fn value(&self) -> Value {
+        let state = match &self.state {
+            ProposalState::Open => "open",
+            ProposalState::Activated => "activated",
+            ProposalState::Rejected { .. } => "rejected",
+        };
+        Value::map([
+            ("id", Value::from(self.id)),
+            ("domain", self.domain.as_str().into()),
+            ("digest", self.digest.into()),
+            ("base", self.base.into()),
+            ("by", self.by.as_str().into()),
+            ("approved_by", Value::list(self.approved_by.iter().map(String::as_str))),
+            ("state", state.into()),
+        ])
+    }
+
+    /// The proposal in such a record, as far as it matters for what may be done with it.
+    pub(crate) fn from_value(value: &Value) -> Option<Self> {
+        let text = |name: &str| value.get(name).and_then(Value::as_text);
+        let approved = value.get("approved_by")?.as_list()?.iter().filter_map(Value::as_text);
+        Some(Self {
+            id: text("id")?.parse().ok()?,
+            domain: text("domain")?.to_owned(),
+            environment: String::new(),
+            digest: text("digest")?.parse().ok()?,
+            base: text("base").and_then(|base| base.parse().ok()),
+            by: text("by")?.to_owned(),
+            approved_by: approved.map(str::to_owned).collect(),
+            evidence: Vec::new(),
+            state: match text("state")? {
+                "open" => ProposalState::Open,
+                "activated" => ProposalState::Activated,
+                _ => ProposalState::Rejected { by: String::new(), reason: String::new() },
+            },
+        })
+    }
+
     fn from_entry(id: ProposalId, entry: &Entry) -> Option<Self> {
         let data = entry.data();
         let digest = |name| data.get(name)?.as_text()?.parse().ok();

@@ -12,6 +12,7 @@ use cog_base::{Digest, Micros, Timestamp, Value};
 use cog_canon::Canon;
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 
+use crate::act::{Act, Facts, NotTaken};
 use crate::approvals::{APPROVAL_LIFE_MS, Approvals};
 use crate::book::{Book, Charge};
 use crate::consent::Consent;
@@ -319,6 +320,27 @@ impl Gate {
         let case = Case { intent, snapshot, footprint, subject, world };
         let is_refused = matches!(decision.verdict, Verdict::Refuse(_));
         is_refused.then(|| case.refuse(decision, &|_| None, entropy)).transpose()
+    }
+
+    /// Why somebody's answer does not count as things stand, if it does not, with the entry that says
+    /// so: none when the same of the same person is on record.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] when no id can be drawn.
+    pub fn refuse_answer(
+        &mut self,
+        act: &Act,
+        facts: &Facts,
+        now: Timestamp,
+        canon: Option<&Canon>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Option<NotTaken>, NoEntropy> {
+        let Some(no) = act.judge(facts, now, canon) else { return Ok(None) };
+        if self.approvals.refuse(act.same(&no)) {
+            return Ok(Some(NotTaken { no, denial: None }));
+        }
+        let denial = Some(act.refuse(&no, facts, now, entropy)?);
+        Ok(Some(NotTaken { no, denial }))
     }
 
     /// Keep money for another attempt under a receipt, besides what it cost so far. Says

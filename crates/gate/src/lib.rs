@@ -7,6 +7,7 @@
 
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod act;
 pub mod adapter;
 pub mod approvals;
 pub mod change;

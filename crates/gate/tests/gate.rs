@@ -10,6 +10,8 @@
 
 #[path = "gate/accounts.rs"]
 mod accounts;
+#[path = "gate/acts.rs"]
+mod acts;
 #[path = "gate/consents.rs"]
 mod consents;
 #[path = "gate/decisions.rs"]

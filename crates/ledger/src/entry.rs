@@ -12,7 +12,7 @@ use cog_base::{Digest, Timestamp};
 
 use crate::body::BodyDraft;
 use crate::canonical::{self, NotCanonical};
-use crate::kind::{BadData, Kind};
+use crate::kind::{ACTS, BadData, Kind};
 use crate::merkle;
 
 pub use prepared::Prepared;
@@ -125,7 +125,7 @@ impl Draft {
         check_actor(&self.actor)?;
         check_name("domain", &self.domain)?;
         check_name("environment", &self.environment)?;
-        check_session(self.kind, self.session)?;
+        check_session(self.kind, self.session, &self.data)?;
         Ok(self.kind.check(&self.data)?)
     }
 }
@@ -168,7 +168,7 @@ impl Entry {
         check_name("domain", &self.domain)?;
         check_name("environment", &self.environment)?;
         check_name("engine", &self.engine)?;
-        check_session(self.kind, self.session)?;
+        check_session(self.kind, self.session, &self.data)?;
         if self.prev.is_none() != (self.seq == 0) {
             let expected = "there except in the first entry of a log";
             return Err(EntryError::Member { member: "prev", expected });
@@ -384,8 +384,11 @@ fn check_name(member: &'static str, name: &str) -> Result<(), EntryError> {
     Ok(())
 }
 
-fn check_session(kind: Kind, session: Option<RunId>) -> Result<(), EntryError> {
-    if kind.in_session() && session.is_none() {
+fn check_session(kind: Kind, session: Option<RunId>, data: &Map) -> Result<(), EntryError> {
+    let action = data.get("action").and_then(Value::as_text);
+    // What people do about approvals, canon and ledger may concern no run.
+    let is_act = kind == Kind::Denial && action.is_some_and(|action| ACTS.contains(&action));
+    if kind.in_session() && session.is_none() && !is_act {
         let expected = "there: entries of this kind belong to a run";
         return Err(EntryError::Member { member: "session", expected });
     }

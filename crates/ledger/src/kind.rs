@@ -141,7 +141,8 @@ impl Kind {
         Ok(())
     }
 
-    /// Whether entries of this kind belong to a session, and so must name it.
+    /// Whether entries of this kind belong to a session, and so must name it; but for the denials of
+    /// [`ACTS`].
     #[must_use]
     pub const fn in_session(self) -> bool {
         match self {
@@ -217,6 +218,20 @@ pub const FORMAT: &str = "cognitionos-ledger/v1";
 /// The context of a session's trace digest: SHA-256 over the leaf hashes of its entries, in
 /// order, without the seal.
 pub const TRACE_CONTEXT: &str = "cognitionos/trace/v1";
+
+/// What people do about approvals, the canon and the ledger, by the action in the denial of it. What
+/// is refused of these may concern no run; any other denial belongs to one.
+pub const ACTS: &[&str] = &[
+    "approval.answer",
+    "canon.propose",
+    "canon.approve",
+    "canon.reject",
+    "canon.activate",
+    "ledger.rotate",
+    "ledger.erase",
+    "ledger.prune",
+    "run.start",
+];
 
 /// How an effect can have ended: `completed`, `failed` (the effect answered no), `abandoned`
 /// (it was never begun), `unknown` (it was begun and nobody knows).

@@ -66,7 +66,7 @@ impl Asked {
         if matches!(notice.what, What::Sealed(_)) {
             return self.waiting.retain(|one| one.run != run);
         }
-        if let What::NotCounted { approval, message } = &notice.what {
+        if let What::NotCounted { approval, message, .. } = &notice.what {
             // Of answers that count the log says so, which goes before this.
             let about = About::Answer(*approval);
             let theirs = |one: &mut One| one.run == run && one.about == about;

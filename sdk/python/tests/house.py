@@ -222,7 +222,7 @@ class House:
         data = {"receipt": receipt, "disposition": how, "cost_micros": 150, "attempts": 1}
         self.record("outcome", data, session=session, body_text="IBAN DE02 1203 0000")
 
-    def deny(self, session: str, **more: Any) -> str:
+    def deny(self, session: str | None, **more: Any) -> str:
         """Refuse an effect; gives the denial's id."""
         checked = {"effect": digest("args"), "check": "canon", "code": "no-permit"}
         data = {**self.effect("dny", "injected"), **checked, **more.pop("data", {})}
@@ -317,6 +317,8 @@ class House:
         self.outcome(session, self.receipt(session))
         self.deny(session)
         self.deny(session, canon=None)
+        # What people do about approvals, canon and ledger may concern no run.
+        self.deny(None, data={"action": "canon.approve"})
         approval = self.ask(session, "large", ["user:cfo", "user:ceo"], 2)
         self.answer(session, approval, "large", "user:cfo")
         self.answer(session, approval, "large", "user:ceo")

@@ -53,6 +53,11 @@ def an_entry_of_another_tenant(house: House) -> None:
 # Sessions, receipts, outcomes, seals.
 
 
+@audit("bundle.end", "bundle.line", "head.missing", "manifest.wrong")
+def an_effect_refused_outside_of_any_run(house: House) -> None:
+    house.deny(None)
+
+
 @audit("session.not_started")
 def a_session_that_never_started(house: House) -> None:
     house.deny(house.new_id("run"))

@@ -8,13 +8,15 @@ use cog_canon::Canon;
 use cog_engine::replay::replay_run;
 use cog_engine::{Input, Intervention, Record};
 use cog_gate::Actor;
+use cog_gate::act::{Act, Facts};
 use cog_gate::approvals::{Approvals, NotCounted, Request};
-use cog_ledger::{Entry, Kind};
+use cog_ledger::{Draft, Entry, Kind};
 use cog_store::Select;
 
 use crate::cli::nodes::Asking;
 use crate::cli::{ApprovalsCommand, Common};
 use crate::commands::owner::Answered;
+use crate::commands::refused::{earlier, explained, record};
 use crate::control::live::{About, Gone, Said};
 use crate::control::request as asked;
 use crate::control::{self, Way, goes_on};
@@ -247,7 +249,45 @@ pub(crate) fn decide(
     verdict: Result<(), &String>,
 ) -> anyhow::Result<Value> {
     let home = way.home();
-    let Requests { approvals, withdrawn } = read(home)?;
+    let requests = read(home)?;
+    let (request, canon, draft) =
+        admitted(home, &requests, (id, who), verdict).map_err(|error| {
+            let answer = (id, who, verdict.map_err(String::as_str));
+            explained(error, refused(way, &requests, answer))
+        })?;
+    let run = request.session;
+    let own = verdict.map_err(Clone::clone);
+    let seq = if let Some(owner) = way.owner() {
+        let (approval, who) = (id, who.clone());
+        match owner.ask(&cog_node::Request::Answer { run, approval, who, verdict: own })? {
+            Answered::Done(seq) => seq,
+            Answered::Refused(why) => return Err(Failure::advise(Exit::Refused, why, LIST)),
+        }
+    } else if let Some(live) = way.live(run) {
+        let input = Input::Answer { run, approval: id, who: who.clone(), verdict: own };
+        heard(home, live.deliver(run, About::Answer(id, who.clone()), input), request, who)?
+    } else {
+        way.append(vec![draft])?
+    };
+    let word = if verdict.is_ok() { "approved" } else { "rejected" };
+    let said = [
+        ("id", Value::from(id)),
+        ("verdict", word.into()),
+        ("by", who.as_str().into()),
+        ("entry", seq.into()),
+        ("run", run.into()),
+        ("under_way", (way.owner().is_some() || way.live(run).is_some()).into()),
+    ];
+    Ok(Value::map(said.into_iter().chain(still(request, &canon, who, verdict.is_ok()))))
+}
+
+/// The request that an answer is to, the canon that counts, and the entry of the answer.
+fn admitted<'r>(
+    home: &Home,
+    Requests { approvals, withdrawn }: &'r Requests,
+    (id, who): (ApprovalId, &Actor),
+    verdict: Result<(), &String>,
+) -> anyhow::Result<(&'r Request, Canon, Draft)> {
     let Some(request) = approvals.get(id) else { return Err(over(home, id)?) };
     if let Some(why) = withdrawn.get(&id) {
         return Err(Failure::advise(
@@ -287,30 +327,50 @@ pub(crate) fn decide(
         Err(reason) => approvals.reject(id, who, reason, &canon, now),
     };
     let draft = draft.map_err(|error| not_counted(home, &error, request, &canon))?;
-    let run = request.session;
-    let own = verdict.map_err(Clone::clone);
-    let seq = if let Some(owner) = way.owner() {
-        let (approval, who) = (id, who.clone());
-        match owner.ask(&cog_node::Request::Answer { run, approval, who, verdict: own })? {
-            Answered::Done(seq) => seq,
-            Answered::Refused(why) => return Err(Failure::advise(Exit::Refused, why, LIST)),
-        }
-    } else if let Some(live) = way.live(run) {
-        let input = Input::Answer { run, approval: id, who: who.clone(), verdict: own };
-        heard(home, live.deliver(run, About::Answer(id, who.clone()), input), request, who)?
-    } else {
-        way.append(vec![draft])?
+    Ok((request, canon, draft))
+}
+
+/// Have it recorded that an answer does not count: by whoever has the run in hand, else here. Gives
+/// the id of the denial, if it is one.
+fn refused(
+    way: &Way<'_>,
+    Requests { approvals, withdrawn }: &Requests,
+    (id, who, verdict): (ApprovalId, &Actor, Result<(), &str>),
+) -> anyhow::Result<Option<String>> {
+    let home = way.home();
+    let request = approvals.get(id);
+    let is_seen = match request {
+        Some(request) => body(home, request)?.as_ref().and_then(args).is_some(),
+        None => true,
     };
-    let word = if verdict.is_ok() { "approved" } else { "rejected" };
-    let said = [
-        ("id", Value::from(id)),
-        ("verdict", word.into()),
-        ("by", who.as_str().into()),
-        ("entry", seq.into()),
-        ("run", run.into()),
-        ("under_way", (way.owner().is_some() || way.live(run).is_some()).into()),
-    ];
-    Ok(Value::map(said.into_iter().chain(still(request, &canon, who, verdict.is_ok()))))
+    let run = request.map(|request| request.session);
+    let (domain, environment) = request.map_or(("ledger", "any"), Request::place);
+    // Where it cannot be read, nobody's answer counts.
+    let in_force = home.change_control()?.in_force(domain);
+    let canon = in_force.and_then(|digest| home.canon(digest).ok().flatten());
+    let waits = request.is_some() && !withdrawn.contains_key(&id);
+    let facts = Facts::Answer { request: request.cloned().map(Box::new), waits, is_seen };
+    let place = (home.tenant, run);
+    let mut act = Act::answer(place, (domain, environment), id, who, verdict, canon.as_ref());
+    let own = verdict.map_err(str::to_owned);
+    let told = run.filter(|_| is_seen || verdict.is_err());
+    if let (Some(run), Some(owner)) = (told, way.owner()) {
+        let (approval, who) = (id, who.clone());
+        owner.ask(&cog_node::Request::Answer { run, approval, who, verdict: own })?;
+    } else if way.owner().is_some() {
+        // No run has it, and no node is asked about it.
+        return Ok(None);
+    } else if let Some((run, live)) = told.and_then(|run| Some((run, way.live(run)?))) {
+        let input = Input::Answer { run, approval: id, who: who.clone(), verdict: own };
+        live.deliver(run, About::Answer(id, who.clone()), input)?;
+    } else {
+        // What the run does not know of itself stands beside it while somebody has it in hand.
+        act.session = run.filter(|run| way.live(*run).is_none());
+        let append = |draft: Draft| way.append(vec![draft]).map(drop);
+        return record(home, &act, &facts, canon.as_ref(), &append);
+    }
+    let no = act.judge(&facts, now(home)?, canon.as_ref());
+    no.map_or(Ok(None), |no| earlier(home, &act, &act.same(&no)))
 }
 
 /// How many more people it takes after `who`, of whom, and who they could be.

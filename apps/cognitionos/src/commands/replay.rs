@@ -14,6 +14,7 @@ use cog_engine::replay::{
     Canons, Flipped, Replayed, impact, is_decision, replay_decision, replay_run,
 };
 use cog_gate::Actor;
+use cog_gate::act::is_refused;
 use cog_ledger::Kind;
 use cog_store::Select;
 
@@ -359,7 +360,8 @@ pub(crate) fn show_impact(
         let (before, first, mut entries) = (decisions, flipped.len(), 0);
         for record in home.records(*run)? {
             entries += 1;
-            if !is_decision(&record.entry) {
+            // What people do no policy decides.
+            if !is_decision(&record.entry) || is_refused(&record.entry) {
                 continue;
             }
             if record.entry.domain() != other.domain() {

@@ -151,7 +151,7 @@ fn here(
     }
     let bound = match &plan.ending {
         Some(_) => cancel::canon(&home, &plan.domain, terminal)?,
-        None => canon::bind(&home, &plan, args, terminal)?,
+        None => canon::bind(&home, &plan, (args, Some(actor)), terminal)?,
     };
     let canon = bound.canon.as_deref();
     if let (Input::Start(start), Some(file)) = (&plan.input, &args.file) {

@@ -98,9 +98,13 @@ fn begun(step: &str, child: RunId, workflow: &str) -> Pairs {
 /// What somebody outside sent or did, and what is waited for.
 fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
     Some(match what {
-        What::NotCounted { approval, message } => (
+        What::NotCounted { approval, message, denial } => (
             "not_counted",
-            vec![("approval", (*approval).into()), ("message", message.as_str().into())],
+            vec![
+                ("approval", (*approval).into()),
+                ("message", message.as_str().into()),
+                ("denial", (*denial).into()),
+            ],
         ),
         What::NotGranted { wish, who, denial, code, reason, flips } => (
             match wish {

@@ -25,6 +25,15 @@ pub(crate) fn deed(action: &str, resource: &str) -> String {
         "run.cancel" => "end the run",
         "run.pause" => "hold the run",
         "run.unpause" => "let go on the run",
+        "run.start" => "start a run of",
+        "approval.answer" => "answer",
+        "canon.propose" => "put forward the canon",
+        "canon.approve" => "approve",
+        "canon.reject" => "reject",
+        "canon.activate" => "activate",
+        "ledger.rotate" => "rotate the key of",
+        "ledger.erase" => "erase from",
+        "ledger.prune" => "prune",
         other => other,
     };
     let name = resource.split_once("::").map_or(resource, |(_, name)| name);

@@ -6,6 +6,7 @@ use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Canonical as _;
 use cog_base::{Timestamp, Value};
 use cog_canon::Canon;
+use cog_gate::act;
 use cog_gate::approvals::NotCounted;
 use cog_gate::decision::{Decision, Verdict};
 use cog_gate::door::effect_of;
@@ -17,7 +18,7 @@ use super::{Recompute, counts};
 use crate::carried::settled;
 use crate::choose::chosen_again;
 use crate::history::Record;
-use crate::replay::{Again, NotAgain, Replayed, again, compare};
+use crate::replay::{Again, NotAgain, Replayed, again, compare, judge_again};
 
 impl Recompute {
     pub(super) fn step(&mut self, run: RunId, record: &Record) {
@@ -58,7 +59,33 @@ impl Recompute {
         self.result.findings.add(Some(entry.seq()), code, message);
     }
 
+    /// Judge a recorded refusal of an act again.
+    pub(super) fn act(&mut self, record: &Record) {
+        self.result.decisions = self.result.decisions.saturating_add(1);
+        let said = match judge_again(record, &self.canons) {
+            Err(NotAgain::Absent(_)) => return,
+            Ok(None) => None,
+            Ok(Some(found)) => {
+                let code = record.entry.text("code").unwrap_or_default();
+                Some(("decision.differs", format!("recorded {code}, found {found}")))
+            }
+            Err(NotAgain::Unread(why)) => Some(("decision.record", why)),
+            Err(NotAgain::OtherSnapshot { .. }) => {
+                let message = "the snapshot beside it is not the one that it names";
+                Some(("decision.record", message.to_owned()))
+            }
+        };
+        self.result.recomputed = self.result.recomputed.saturating_add(1);
+        if let Some((code, message)) = said {
+            self.result.differ = self.result.differ.saturating_add(1);
+            self.find(&record.entry, code, message);
+        }
+    }
+
     fn decision(&mut self, run: RunId, record: &Record) {
+        if act::is_refused(&record.entry) {
+            return self.act(record);
+        }
         self.result.decisions = self.result.decisions.saturating_add(1);
         let entry = &record.entry;
         let Again { intent, snapshot, decision, canon } = match again(record, &self.canons) {

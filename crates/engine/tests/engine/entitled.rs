@@ -2,7 +2,7 @@
 //! the record, and the run goes on.
 
 use cog_base::id::RunId;
-use cog_engine::What;
+use cog_engine::{Input, What};
 use cog_ledger::Kind;
 
 use crate::house::House;
@@ -168,4 +168,39 @@ fn an_answer_to_what_was_given_up_does_not_count() {
     house.done("written");
     assert!(!house.story(run).contains(&"approval.granted".to_owned()));
     house.assert_replays(run);
+}
+
+/// Who may not answer, and what is no answer any more: told each time, on record once.
+#[test]
+fn an_answer_that_does_not_count_is_on_record_once_and_the_run_waits_on() {
+    let mut house = House::new();
+    let run = house.start("  - { id: a, approve: { by: [\"role:finance\"], message: m } }\n");
+    let [(_, approval)] = house.asked().try_into().unwrap();
+    let answer = |house: &mut House, who: &str, verdict: Result<(), String>| {
+        house.give(Input::Answer { run, approval, who: who.parse().unwrap(), verdict });
+    };
+    let who = ["user:operator", "agent:clerk", "user:nobody"];
+    let denials = [
+        "denial approval.own_request",
+        "denial approval.not_entitled",
+        "denial approval.not_entitled",
+    ];
+    for _ in 0..2 {
+        for _ in 0..2 {
+            who.iter().for_each(|who| answer(&mut house, who, Ok(())));
+            answer(&mut house, "user:nobody", Err("no".to_owned()));
+        }
+        house.restart();
+    }
+    assert_eq!(house.story(run), [&["approval.requested"][..], &denials].concat());
+    let told = house.notices.iter().filter_map(|notice| {
+        let What::NotCounted { denial, .. } = &notice.what else { return None };
+        Some(denial.is_some())
+    });
+    let told: Vec<bool> = told.collect();
+    assert_eq!((told.len(), told.iter().filter(|it| **it).count()), (16, 3), "{told:?}");
+    house.answer(run, Ok(()));
+    assert_eq!(house.sealed(run).unwrap().denials, 3);
+    house.assert_replays(run);
+    house.assert_decisions_replay(run);
 }

@@ -4,9 +4,10 @@ use cog_base::Value;
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::parse;
 use cog_ledger::audit::Audit;
-use cog_ledger::{Entry, Kind};
+use cog_ledger::kind::ACTS;
+use cog_ledger::{Draft, Entry, Kind};
 
-use crate::house::{Act, House, data, digest};
+use crate::house::{Act, DOMAIN, House, data, digest};
 
 /// Let a house with a canon and a running session do something; say what the audit finds.
 fn audit(act: impl FnOnce(&mut House, cog_base::id::RunId)) -> Vec<&'static str> {
@@ -261,6 +262,33 @@ fn decisions_are_made_under_the_canon_in_force() {
         house.deny(session);
     });
     assert_eq!(found, ["canon.not_in_force"; 3]);
+}
+
+#[test]
+fn only_what_people_do_is_refused_outside_of_any_run() {
+    let refused = |action: &str| {
+        let mut house = House::new(1);
+        house.found_canon("name = \"first\"\n");
+        let (_, mut denial) = house.denial_data();
+        denial.insert("action".to_owned(), action.into());
+        let draft = Draft {
+            kind: Kind::Denial,
+            actor: "user:eve".to_owned(),
+            domain: DOMAIN.to_owned(),
+            environment: "any".to_owned(),
+            session: None,
+            canon: house.canon,
+            data: denial,
+            body: None,
+        };
+        let drafts = vec![(house.tenant, draft)];
+        let appended = house.writer.append(drafts, house.now.plus_ms(9), &mut house.entropy);
+        appended.map(|_| codes(&mut house))
+    };
+    for action in ACTS {
+        assert_eq!(refused(action).unwrap(), Vec::<&str>::new(), "{action}");
+    }
+    assert!(refused("file.write").is_err(), "the refusal of an effect is one of a run");
 }
 
 #[test]

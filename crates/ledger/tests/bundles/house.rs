@@ -304,7 +304,7 @@ impl House {
         self.record(Act { body: Some("IBAN DE02 1203 0000"), ..act }, data(outcome))
     }
 
-    pub(crate) fn deny(&mut self, session: RunId) -> DenialId {
+    pub(crate) fn denial_data(&mut self) -> (DenialId, Map) {
         let id = DenialId::new(self.now, &mut self.entropy).unwrap();
         let denial = [
             ("id", id.into()),
@@ -318,8 +318,13 @@ impl House {
             ("procedure", Value::from(1_u64)),
             ("snapshot", digest("snapshot")),
         ];
+        (id, data(denial))
+    }
+
+    pub(crate) fn deny(&mut self, session: RunId) -> DenialId {
+        let (id, denial) = self.denial_data();
         let act = self.act(Kind::Denial, "agent:clerk", Some(session));
-        self.record(act, data(denial));
+        self.record(act, denial);
         id
     }
 

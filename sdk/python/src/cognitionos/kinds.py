@@ -15,6 +15,18 @@ LEDGER_FORMAT = "cognitionos-ledger/v1"
 """The format that a genesis entry names."""
 DISPOSITIONS = ("completed", "failed", "abandoned", "unknown")
 """How an effect can have ended."""
+ACTS = (
+    "approval.answer",
+    "canon.propose",
+    "canon.approve",
+    "canon.reject",
+    "canon.activate",
+    "ledger.rotate",
+    "ledger.erase",
+    "ledger.prune",
+    "run.start",
+)
+"""What people do about approvals, canon and ledger: what is refused of it may concern no run."""
 
 _Shape = Callable[[Any], bool]
 
@@ -211,7 +223,8 @@ def check(kind: object, data: Mapping[str, Any], has_session: bool) -> None:
     if not isinstance(kind, str) or kind not in _KINDS:
         raise Refused(f"`{str(kind)[:40]}` is not a kind of entry")
     in_session, required, optional = _KINDS[kind]
-    if in_session and not has_session:
+    is_act = kind == "denial" and data.get("action") in ACTS
+    if in_session and not has_session and not is_act:
         raise Refused(f"an entry of kind `{kind}` belongs to a run and must name it")
     for name, shape in required.items():
         if name not in data or not shape(data[name]):

@@ -7,11 +7,13 @@ use cog_base::words::counted;
 use cog_base::{Clock as _, Digest, Value};
 use cog_canon::Canon;
 use cog_gate::Actor;
+use cog_gate::act::{Facts, Put};
 use cog_gate::change::{ChangeControl, NotChanged, Proposal, Standing};
 use cog_ledger::{Draft, Kind};
 
 use super::warn;
 use crate::canon_dir;
+use crate::commands::refused::{act, cited, explained, put, record};
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
@@ -28,6 +30,14 @@ pub(super) enum Deed<'a> {
 }
 
 impl Deed<'_> {
+    const fn action(&self) -> &'static str {
+        match self {
+            Self::Approve => "canon.approve",
+            Self::Reject { .. } => "canon.reject",
+            Self::Activate => "canon.activate",
+        }
+    }
+
     const fn done(&self) -> &'static str {
         match self {
             Self::Approve => "approved",
@@ -53,6 +63,7 @@ impl Deed<'_> {
     }
 }
 
+/// Put a version forward. What is refused of it is on record, but for what names no canon at all.
 pub(super) fn propose(
     dir: &Path,
     actor: &str,
@@ -62,6 +73,53 @@ pub(super) fn propose(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let who = given::actor(actor)?;
+    let proposed = put_forward(dir, &who, evidence, note, data, terminal);
+    proposed.map_err(|error| {
+        let denial = not_put_forward(dir, &who, evidence, data);
+        explained(error, denial)
+    })
+}
+
+/// Record that a version is not put forward, if that is a refusal.
+fn not_put_forward(
+    dir: &Path,
+    who: &Actor,
+    evidence: &[u64],
+    data: &Path,
+) -> anyhow::Result<Option<String>> {
+    if !canon_dir::is_canon(dir) {
+        return Ok(None);
+    }
+    let loaded = canon_dir::load(dir).map(|(_, canon)| canon).map_err(|error| error.to_string());
+    let home = Home::write(data)?;
+    let domain = loaded.as_ref().ok().map(|canon| canon.domain().to_owned());
+    let in_force = domain.as_deref().map(|it| home.change_control().map(|all| all.in_force(it)));
+    let in_force = in_force.transpose()?.flatten();
+    let current = in_force.and_then(|digest| home.canon(digest).ok().flatten());
+    let put = Put {
+        in_force,
+        evidence: cited(&home, evidence)?,
+        ..put(loaded.as_ref().map_err(String::as_str))
+    };
+    let name = put.digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
+    let resource = format!("Canon::\"{name}\"");
+    let domain = domain.unwrap_or_else(|| "ledger".to_owned());
+    let mut act = act(home.tenant, &domain, who, "canon.propose", resource);
+    act.canon = current.as_ref().map(Canon::digest);
+    act.args.insert("folder".into(), dir.display().to_string().into());
+    act.args.insert("evidence".into(), Value::list(evidence.iter().copied()));
+    let append = |draft| home.append(vec![draft]).map(drop);
+    record(&home, &act, &Facts::Put(put), current.as_ref(), &append)
+}
+
+fn put_forward(
+    dir: &Path,
+    who: &Actor,
+    evidence: &[u64],
+    note: Option<&str>,
+    data: &Path,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
     let (source, canon) = canon_dir::load(dir)?;
     let report = canon.test();
     if !report.failed.is_empty() {
@@ -83,7 +141,7 @@ pub(super) fn propose(
     let not = |error| refused(error, None, None);
     if in_force.is_none() {
         home.keep_canon(&source, canon.digest())?;
-        let draft = change.found(&canon, environment, &who).map_err(not)?;
+        let draft = change.found(&canon, environment, who).map_err(not)?;
         home.append(vec![draft])?;
         if terminal.json {
             terminal.emit(&Value::map([
@@ -97,9 +155,9 @@ pub(super) fn propose(
         return Ok(Exit::Done);
     }
     let current = in_force.map(|digest| home.canon(digest)).transpose()?.flatten();
-    knows_actor(current.as_ref(), &who)?;
+    knows_actor(current.as_ref(), who)?;
     let id = ProposalId::new(SystemClock.now(), &mut SystemEntropy::new())?;
-    let mut draft = change.propose(id, &canon, environment, &who, evidence).map_err(not)?;
+    let mut draft = change.propose(id, &canon, environment, who, evidence).map_err(not)?;
     draft.data.extend(note.map(|note| ("note".to_owned(), note.into())));
     home.keep_canon(&source, canon.digest())?;
     home.append(vec![draft])?;
@@ -172,12 +230,48 @@ pub(super) fn change(
     let id: ProposalId = given::id(id, LIST)?;
     let who = given::actor(actor)?;
     let home = Home::change(data)?;
+    changed(&deed, id, &who, &home, terminal)
+        .map_err(|error| explained(error, not_changed(&deed, id, &who, &home)))
+}
+
+/// Record that nothing is done with a proposal, if that is a refusal.
+fn not_changed(
+    deed: &Deed<'_>,
+    id: ProposalId,
+    who: &Actor,
+    home: &Home,
+) -> anyhow::Result<Option<String>> {
+    let change = home.change_control()?;
+    let proposal = change.proposal(id);
+    let domain = proposal.map_or("ledger", |proposal| proposal.domain.as_str());
+    let in_force = change.in_force(domain);
+    let current = in_force.and_then(|digest| home.canon(digest).ok().flatten());
+    let proposed = proposal.and_then(|proposal| home.canon(proposal.digest).ok().flatten());
+    let is_sound = proposed.is_some_and(|canon| canon.test().failed.is_empty());
+    let proposal = proposal.cloned().map(Box::new);
+    let facts = Facts::Change { in_force, proposal, is_sound };
+    let mut act = act(home.tenant, domain, who, deed.action(), Proposal::resource_of(id));
+    act.canon = current.as_ref().map(Canon::digest);
+    if let Deed::Reject { reason } = deed {
+        act.args.insert("reason".into(), (*reason).into());
+    }
+    let append = |draft| home.append(vec![draft]).map(drop);
+    record(home, &act, &facts, current.as_ref(), &append)
+}
+
+fn changed(
+    deed: &Deed<'_>,
+    id: ProposalId,
+    who: &Actor,
+    home: &Home,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
     let change = home.change_control()?;
     let unknown = || refused(NotChanged::Unknown(id), None, None);
     let proposal = change.proposal(id).ok_or_else(unknown)?;
-    let (current, proposed) = canons(&home, &change, proposal)?;
-    knows_actor(Some(&current), &who)?;
-    let drafts = deed.drafts(&change, id, &who, &current);
+    let (current, proposed) = canons(home, &change, proposal)?;
+    knows_actor(Some(&current), who)?;
+    let drafts = deed.drafts(&change, id, who, &current);
     let drafts = drafts.map_err(|error| refused(error, Some(proposal), Some(&current)))?;
     let sound = proposed.is_some_and(|canon| canon.test().failed.is_empty());
     if !sound && !matches!(deed, Deed::Reject { .. }) {

@@ -38,7 +38,7 @@ pub(super) fn draft(kind: Kind, who: &Actor, data: Map) -> Draft {
 pub(super) fn rotate(home: &Home, who: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
     let who = given::actor(who)?;
     home.scope()?.tail().map_err(told)?.ok_or_else(empty)?;
-    entitled(home, &who, "rotate the key")?;
+    entitled(home, &who, ("ledger.rotate", "rotate the key"))?;
     let committer = home.committer()?;
     let note = Map::from([
         ("source".into(), "key.rotation".into()),
@@ -67,7 +67,7 @@ pub(super) fn erase(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let who = given::actor(who)?;
-    entitled(home, &who, "erase")?;
+    entitled(home, &who, ("ledger.erase", "erase"))?;
     super::needed::refuse_what_is_needed(home, subject)?;
     let erasable = home.folder()?.erasable(home.tenant, subject).map_err(told)?;
     if erasable.entries.is_empty() {
@@ -111,7 +111,7 @@ pub(super) fn prune(
         let message = format!("the ledger has {entries}");
         return Err(Failure::advise(Exit::BadInput, message, "--before N, with N at most that"));
     }
-    entitled(home, &who, "prune")?;
+    entitled(home, &who, ("ledger.prune", "prune"))?;
     declare_pruning(home, before, reason, &who)?;
     let from = home.scope()?.pruned().map_err(told)?.entries;
     let blocking = blocking(home, from, before)?;

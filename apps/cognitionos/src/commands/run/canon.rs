@@ -6,7 +6,9 @@ use std::sync::Arc;
 use cog_base::Digest;
 use cog_base::words::counted;
 use cog_canon::{Canon, Source};
+use cog_engine::Input;
 use cog_gate::Actor;
+use cog_gate::act::{Facts, Put};
 use cog_ledger::Draft;
 use cog_store::StoreError;
 
@@ -14,9 +16,13 @@ use super::Plan;
 use crate::canon_dir;
 use crate::cli::RunArgs;
 use crate::commands::canon::warn;
+use crate::commands::refused::{act, explained, put, record};
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, no_canon, told};
 use crate::terminal::{Terminal, Tone, plain};
+
+/// What to do about a canon that does not load.
+const MEND: &str = "mend the file at that place; docs/guide/canon.md says what can stand there";
 
 /// What decides.
 pub(super) struct Bound {
@@ -44,14 +50,8 @@ impl Bound {
         actor: &Actor,
     ) -> anyhow::Result<Option<Draft>> {
         let (Some(canon), Some(_)) = (&self.canon, &self.new) else { return Ok(None) };
-        if !actor.as_str().starts_with("user:") {
-            let message = format!(
-                "the first run of the domain `{}` founds its canon, and {actor} is no person: agents \
-                 and services may propose a canon, not put one in force",
-                canon.domain()
-            );
-            let advice = "run it once with --as user:NAME, and from then on as before";
-            return Err(Failure::advise(Exit::Refused, message, advice));
+        if !actor.is_person() {
+            return Err(no_founder(canon, actor));
         }
         Ok(Some(home.change_control()?.found(canon, environment, actor)?))
     }
@@ -84,7 +84,7 @@ impl Bound {
 pub(super) fn bind(
     home: &Home,
     plan: &Plan,
-    args: &RunArgs,
+    (args, actor): (&RunArgs, Option<&Actor>),
     terminal: &Terminal,
 ) -> anyhow::Result<Bound> {
     let change = home.change_control()?;
@@ -101,7 +101,15 @@ pub(super) fn bind(
         };
         return in_force_as_kept(home, digest);
     };
-    let (source, canon) = canon_dir::load(&dir)?;
+    let (source, canon) = canon_dir::load(&dir).map_err(|error| {
+        if !canon_dir::is_canon(&dir) {
+            return error;
+        }
+        let message = error.to_string();
+        let put = put(Err(&message));
+        let error = Failure::coded(Exit::Refused, "canon.not_loaded", message, MEND);
+        not_begun(home, plan, actor, Put { in_force, ..put }, error)
+    })?;
     if canon.domain() != plan.domain {
         let message = format!(
             "the canon in {} is for the domain `{}`, the workflow belongs to `{}`",
@@ -138,8 +146,29 @@ pub(super) fn bind(
             ),
             format!("cognitionos canon propose {} --as user:NAME", dir.display()),
         )),
-        None => founding(source, canon, &dir, terminal),
+        None => {
+            let put = put(Ok(&canon));
+            founding(source, canon, (&dir, actor), terminal)
+                .map_err(|error| not_begun(home, plan, actor, put, error))
+        }
     }
+}
+
+/// A run that is refused before it begins, on the record if somebody is named: what should bind it
+/// does not hold.
+fn not_begun(
+    home: &Home,
+    plan: &Plan,
+    actor: Option<&Actor>,
+    put: Put,
+    error: anyhow::Error,
+) -> anyhow::Error {
+    let (Input::Start(start), Some(actor)) = (&plan.input, actor) else { return error };
+    let resource = format!("Workflow::\"{}\"", start.flow.name);
+    let mut act = act(home.tenant, &plan.domain, actor, "run.start", resource);
+    act.environment.clone_from(&plan.environment);
+    let append = |draft| home.append(vec![draft]).map(drop);
+    explained(error, record(home, &act, &Facts::Put(put), None, &append))
 }
 
 /// Put the files of the version in force back if they are gone or changed. Their digest was
@@ -177,7 +206,7 @@ fn in_force_as_kept(home: &Home, digest: Digest) -> anyhow::Result<Bound> {
 fn founding(
     source: Source,
     canon: Canon,
-    dir: &Path,
+    (dir, actor): (&Path, Option<&Actor>),
     terminal: &Terminal,
 ) -> anyhow::Result<Bound> {
     let report = canon.test();
@@ -186,11 +215,25 @@ fn founding(
     if failed > 0 {
         let fail = "of the canon's tests fail";
         let fail = counted(failed as u64, "of the canon's tests fails", fail);
-        return Err(Failure::advise(
-            Exit::BadInput,
+        return Err(Failure::coded(
+            Exit::Refused,
+            "canon.tests_failed",
             format!("{fail}, so it cannot be put in force"),
             format!("cognitionos canon test {}", dir.display()),
         ));
     }
+    if let Some(actor) = actor.filter(|actor| !actor.is_person()) {
+        return Err(no_founder(&canon, actor));
+    }
     Ok(Bound { canon: Some(Arc::new(canon)), new: Some(source) })
+}
+
+fn no_founder(canon: &Canon, actor: &Actor) -> anyhow::Error {
+    let message = format!(
+        "the first run of the domain `{}` founds its canon, and {actor} is no person: agents and \
+         services may propose a canon, not put one in force",
+        canon.domain()
+    );
+    let advice = "run it once with --as user:NAME, and from then on as before";
+    Failure::advise(Exit::Refused, message, advice)
 }

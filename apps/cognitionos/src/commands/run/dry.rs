@@ -41,7 +41,7 @@ pub(super) fn preview(
 ) -> anyhow::Result<Exit> {
     let plan = prepare(file, &args.begin, common, actor)?;
     let (home, _scratch) = opened(&common.data)?;
-    let bound = canon::bind(&home, &plan, args, terminal)?;
+    let bound = canon::bind(&home, &plan, (args, None), terminal)?;
     let canon = bound.canon.as_deref();
     if let Input::Start(start) = &plan.input {
         nobody::check(&start.flow, &start.source, &given::name(file), canon)?;
