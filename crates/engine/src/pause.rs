@@ -31,6 +31,10 @@ impl Active {
         if self.end.is_some() {
             return Err("it has ended");
         }
+        // What undoes it needs receipts.
+        if pauses && self.is_being_ended() {
+            return Err("it is being ended");
+        }
         match (pauses, self.is_paused()) {
             (true, true) => Err("it is paused already"),
             (false, false) => Err("it is not paused"),

@@ -144,6 +144,20 @@ fn a_run_is_held_once_and_one_that_ended_is_not() {
 }
 
 #[test]
+fn a_run_that_is_being_ended_is_not_held() {
+    let mut house = House::new();
+    let run = house.start(TWO);
+    let (who, reason) = ("user:ada".parse().unwrap(), "not needed".to_owned());
+    house.give(Input::Cancel { run, who, reason });
+    hold(&mut house, run, true);
+    let told = house.notices.iter().any(|notice| {
+        matches!(&notice.what, What::NotPaused { message, .. } if message == "it is being ended")
+    });
+    assert!(told);
+    assert!(!house.story(run).iter().any(|line| line.starts_with("session.paused")));
+}
+
+#[test]
 fn only_who_may_end_a_run_may_hold_it_and_let_it_go_on() {
     for who in ["user:cfo", "agent:clerk", "user:nobody", "service:engine"] {
         let mut house = House::new();
