@@ -247,8 +247,11 @@ fn owasp_api7_one_private_address_opens_no_other() {
     let unlisted = "refused confinement host.not_allowed";
     check("http://localhost:18080/", unlisted);
     check("http://127.0.0.2:18080/", unlisted);
-    check("http://2130706433:18080/", unlisted);
-    check("http://0x7f.1:18080/", unlisted);
+    // The listed address, in another spelling: what is sent is what is listed.
+    check("http://2130706433:18080/", "permitted");
+    check("http://0x7f.1:18080/", "permitted");
+    check("http://2130706434:18080/", unlisted);
+    check("http://0x7f.2:18080/", unlisted);
     check("http://[::ffff:127.0.0.1]:18080/", unlisted);
     check("http://169.254.169.254/latest/meta-data/", unlisted);
 }

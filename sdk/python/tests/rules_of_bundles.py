@@ -146,6 +146,15 @@ def a_line_that_no_bundle_has() -> Case:
     return _resealed(house, lines)
 
 
+@whole("bundle.newer", "bundle.end", "head.missing", "manifest.wrong", "manifest.wrong")
+def an_entry_of_a_kind_that_came_later() -> Case:
+    house, lines = _lines()
+    started, moved = b'"kind":"session.started"', b'"kind":"session.moved"'
+    place = next(at for at, line in enumerate(lines) if started in line)
+    lines[place] = lines[place].replace(started, moved)
+    return _resealed(house, lines)
+
+
 @whole("bundle.line", "bundle.end")
 def a_last_line_that_is_cut() -> Case:
     house, lines = _lines()
