@@ -117,6 +117,7 @@ impl Kernel {
             base: String::new(),
             initiator: "user:operator".parse()?,
             environment: Some("production".to_owned()),
+            firing: None,
         })));
         Ok(run)
     }

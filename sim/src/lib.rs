@@ -11,6 +11,7 @@ mod disk;
 mod forks;
 mod outside;
 mod scenario;
+mod schedule;
 mod world;
 
 pub use check::Broken;

@@ -98,6 +98,7 @@ impl Scenario {
                 base: String::new(),
                 initiator: "user:operator".parse().expect("an actor"),
                 environment: Some("production".to_owned()),
+                firing: None,
             });
         }
         self.all.clone()

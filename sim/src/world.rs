@@ -23,6 +23,7 @@ use crate::disk::{Disk, DiskKeys, DiskShelf};
 use crate::forks::history;
 use crate::outside::{Fate, Outside};
 use crate::scenario::Scenario;
+use crate::schedule;
 
 /// The most events of one world: beyond it the world is stuck.
 const EVENTS_MAX: u64 = 20_000;
@@ -220,7 +221,10 @@ impl World {
         let draft = draft.map_err(|error| self.broken(&error.to_string()))?;
         self.disk.heal();
         let now = self.clock.now();
-        let appended = self.writer.append(vec![(self.tenant, draft)], now, &mut self.dice);
+        let schedules = schedule::settings(&self.scenario.all, &who);
+        let drafts = std::iter::once(draft).chain(schedules);
+        let drafts = drafts.map(|draft| (self.tenant, draft)).collect();
+        let appended = self.writer.append(drafts, now, &mut self.dice);
         appended.map_err(|error| self.broken(&error.to_string()))?;
         self.disk.fail_again(self.faults.commit);
         self.boot()
@@ -279,7 +283,9 @@ impl World {
             let event = self.under_way.swap_remove(place);
             self.happen(event)?;
         } else if self.commits.is_empty() || self.dice.below(4) == 0 && !self.to_start.is_empty() {
-            if let Some(start) = self.to_start.pop() {
+            if let Some(mut start) = self.to_start.pop() {
+                let log = self.disk.log(self.tenant).unwrap_or_default();
+                start.firing = schedule::firing(&log, &start, self.clock.now());
                 // Some signals come before anybody waits for them.
                 let (run, name) = (start.run, "payment".to_owned());
                 if self.dice.below(3) == 0 {

@@ -42,6 +42,7 @@ mod nodes;
 mod people;
 mod program;
 mod roots;
+mod schedules;
 mod signals;
 mod terminal;
 mod told;

@@ -5,6 +5,7 @@ pub(crate) mod checkpoints;
 mod groups;
 mod ledger;
 pub(crate) mod nodes;
+pub(crate) mod schedules;
 
 use std::path::PathBuf;
 
@@ -12,7 +13,8 @@ use clap::{Args, Command as Clap, CommandFactory as _, Parser, Subcommand};
 
 pub(crate) use self::canon::CanonCommand;
 pub(crate) use self::groups::Beginning;
-use self::groups::{Answerer, Because, By, reason};
+pub(crate) use self::groups::By;
+use self::groups::{Answerer, Because, reason};
 pub(crate) use self::ledger::{Format, LedgerCommand};
 use crate::config;
 
@@ -129,6 +131,14 @@ Examples:
   cognitionos checkpoint list
   cognitionos checkpoint restore run_01j… before-payment --input limit=500")]
     Checkpoint(checkpoints::CheckpointCommand),
+    /// Start workflows at the times that their files say. Without a command: list.
+    #[command(subcommand)]
+    #[command(before_help = "\
+Examples:
+  cognitionos schedules set report.yaml
+  cognitionos schedules next
+  cognitionos schedules run")]
+    Schedules(schedules::SchedulesCommand),
     /// Look at the ledger, prove, verify and export it. Without a command: list.
     #[command(subcommand)]
     #[command(before_help = "\

@@ -88,6 +88,11 @@ impl Terminal {
         }
     }
 
+    /// The same where nobody sits who could be asked.
+    pub(crate) fn alone(&self) -> Self {
+        Self { interactive: false, live: false, ..self.clone() }
+    }
+
     /// A word in its colour, if the stream that it goes to has colours.
     #[expect(clippy::unused_self, reason = "whoever tints text has somebody to say it to")]
     pub(crate) fn tint(&self, tone: Tone, text: &str) -> String {

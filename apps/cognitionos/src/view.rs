@@ -75,6 +75,9 @@ impl Counts {
                 | Kind::SessionSealed
                 | Kind::Checkpoint
                 | Kind::Replay
+                | Kind::ScheduleSet
+                | Kind::ScheduleRemoved
+                | Kind::ScheduleFired
                 | Kind::BodiesErased
                 | Kind::SegmentPruned => {}
             }

@@ -265,6 +265,7 @@ impl Engine {
             base: placed.base,
             initiator: origin.initiator,
             environment: Some(origin.environment),
+            firing: None,
         };
         self.begin(start, Some(Parent { run: id, step }), turn)?;
         match event {

@@ -435,7 +435,10 @@ impl Engine {
             self.gate.observe(&entry);
             if let Some(active) = self.runs.get_mut(&run) {
                 active.appends -= 1;
-                active.tally.add(&entry);
+                // The time of a schedule that it is started for stands before it.
+                if entry.session() == Some(run) {
+                    active.tally.add(&entry);
+                }
             }
             self.durable(run, then, &entry, turn)?;
             told.into_iter().for_each(|what| turn.tell(run, what));

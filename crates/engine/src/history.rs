@@ -170,6 +170,9 @@ impl History {
             | Kind::Promotion
             | Kind::Checkpoint
             | Kind::Replay
+            | Kind::ScheduleSet
+            | Kind::ScheduleRemoved
+            | Kind::ScheduleFired
             | Kind::BodiesErased
             | Kind::SegmentPruned => {
                 return Err(unexpected(entry, "no entry of this kind belongs to a session"));

@@ -19,6 +19,7 @@ pub mod replay;
 pub mod resume;
 pub mod signals;
 pub mod start;
+pub mod timetable;
 
 mod active;
 mod cancel;
@@ -42,4 +43,5 @@ pub use notice::{Intervention, Notice, Sealed, What};
 pub use resume::Resumption;
 pub use signals::Sent;
 pub use start::Start;
+pub use timetable::{Firing, Timetable};
 pub use undone::NotUndone;

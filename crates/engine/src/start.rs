@@ -18,6 +18,7 @@ use crate::children::Parent;
 use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::fork::Fork;
 use crate::notice::{Sealed, What};
+use crate::timetable::Firing;
 
 /// The words of outcomes, in the order in which they are told.
 const DISPOSITIONS: [&str; 4] = ["completed", "failed", "abandoned", "unknown"];
@@ -48,6 +49,8 @@ pub struct Start {
     pub initiator: Actor,
     /// The environment, if not the one the flow names.
     pub environment: Option<String>,
+    /// The time of a schedule that it is started for.
+    pub firing: Option<Firing>,
 }
 
 impl Start {
@@ -78,6 +81,11 @@ impl Engine {
             initiator: start.initiator.clone(),
         };
         let (_, canon) = self.canon_for(&origin.domain);
+        // The time is decided with the start of the run, or neither is.
+        if let Some(firing) = &start.firing {
+            let fired = firing.started(&origin);
+            turn.append(origin.tenant, start.run, fired, Await::Nothing);
+        }
         let Start { flow, source, inputs, roots, places, base, .. } = &start;
         let (source, inputs) = (Some(source.as_str()), inputs.clone());
         let begun =

@@ -37,6 +37,8 @@ mod pieces;
 mod recomputed;
 #[path = "engine/rejected.rs"]
 mod rejected;
+#[path = "engine/schedules.rs"]
+mod schedules;
 #[path = "engine/signals.rs"]
 mod signals;
 #[path = "engine/subjects.rs"]

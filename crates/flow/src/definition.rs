@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use cog_base::json::Map;
 use cog_base::{Digest, Value};
+use cog_schedule::Schedule;
 
 use crate::diagnostic::Position;
 use crate::effect::Operation;
@@ -28,6 +30,8 @@ pub struct Flow {
     pub roots: Vec<RootSpec>,
     /// The bounds of the whole run.
     pub budget: Budget,
+    /// When it is started, once somebody sets these.
+    pub schedules: Vec<Scheduled>,
     /// The steps of the outermost level.
     pub steps: Arc<Block>,
     /// How a run that does not complete is undone.
@@ -55,6 +59,15 @@ impl Flow {
     pub fn to_value(&self) -> Value {
         self.definition.clone()
     }
+}
+
+/// A schedule of a workflow, and what each run that it starts is given.
+#[derive(Clone, Debug)]
+pub struct Scheduled {
+    /// When.
+    pub schedule: Schedule,
+    /// Its inputs, of the types that the workflow has for them.
+    pub inputs: Map,
 }
 
 /// How a run that does not complete is undone: the `on_cancel` of each step that completed,

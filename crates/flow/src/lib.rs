@@ -44,8 +44,8 @@ mod tree;
 
 pub use definition::{
     Access, Approve, Block, Body, BoundRoot, Budget, ChildCall, Choose, EffectCall, Flow, Foreach,
-    Handler, InputKind, InputSpec, Place, Plan, Retry, Risk, RootSpec, RunSite, Step, Undo,
-    WaitFor,
+    Handler, InputKind, InputSpec, Place, Plan, Retry, Risk, RootSpec, RunSite, Scheduled, Step,
+    Undo, WaitFor,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Position};
 pub use effect::{ArgumentError, Operation};

@@ -71,3 +71,5 @@ pub const MAX_PLANS: usize = 32;
 pub const MAX_TIMEOUT_MS: i64 = 86_400_000;
 /// Milliseconds of the longest `sleep` and the longest approval: 366 days.
 pub const MAX_SLEEP_MS: i64 = 366 * 86_400_000;
+/// Schedules in one workflow file.
+pub const MAX_SCHEDULES: usize = 32;

@@ -4,6 +4,7 @@ mod block;
 mod child;
 mod choose;
 mod header;
+mod on;
 mod retry;
 mod scope;
 mod step;
@@ -32,6 +33,7 @@ const FLOW: Shape = Shape {
         "inputs",
         "roots",
         "budget",
+        "on",
         "outputs",
         "on_cancel",
         "compensate_on",
@@ -85,6 +87,7 @@ impl Reader<'_, '_> {
         let inputs = fields.get("inputs").map(|node| self.inputs(node)).unwrap_or_default();
         let roots = fields.get("roots").map(|node| self.roots(node)).unwrap_or_default();
         let budget = fields.get("budget").map_or(Budget::default(), |node| self.budget(node));
+        let schedules = fields.get("on").map(|node| self.on(node, &inputs)).unwrap_or_default();
         let outside = Scope::outside();
         let (steps, ids) = self.block(fields.get("steps")?, &outside, None, "`steps`");
         let all = outside.within(&ids, ids.clone(), None);
@@ -103,6 +106,7 @@ impl Reader<'_, '_> {
             inputs,
             roots,
             budget,
+            schedules,
             steps,
             undo,
             outputs,

@@ -418,6 +418,9 @@ impl ChangeControl {
             | Kind::SessionSealed
             | Kind::Checkpoint
             | Kind::Replay
+            | Kind::ScheduleSet
+            | Kind::ScheduleRemoved
+            | Kind::ScheduleFired
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
         }

@@ -117,6 +117,9 @@ impl Families {
             | Kind::SessionUnpaused
             | Kind::Checkpoint
             | Kind::Replay
+            | Kind::ScheduleSet
+            | Kind::ScheduleRemoved
+            | Kind::ScheduleFired
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
         }

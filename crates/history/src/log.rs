@@ -293,6 +293,9 @@ impl What {
             | Kind::SessionUnpaused
             | Kind::Checkpoint
             | Kind::Replay
+            | Kind::ScheduleSet
+            | Kind::ScheduleRemoved
+            | Kind::ScheduleFired
             | Kind::BodiesErased
             | Kind::SegmentPruned => Self::Other,
         }

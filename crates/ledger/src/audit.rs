@@ -9,6 +9,7 @@ mod canons;
 mod children;
 mod erasures;
 mod finding;
+mod schedules;
 mod sessions;
 
 pub use erasures::Erasures;
@@ -25,6 +26,7 @@ use crate::note::VerifierKey;
 
 use approvals::Approvals;
 use canons::Canons;
+use schedules::Schedules;
 use sessions::Sessions;
 
 /// The most open receipts that are named.
@@ -45,6 +47,7 @@ pub struct Audit {
     approvals: Approvals,
     canons: Canons,
     erasures: Erasures,
+    schedules: Schedules,
 }
 
 /// A key that an entry puts in force.
@@ -115,6 +118,7 @@ impl Audit {
             approvals: Approvals::new(from > 0),
             canons: Canons::new(from),
             erasures: Erasures::default(),
+            schedules: Schedules::new(from > 0),
         }
     }
 
@@ -124,6 +128,7 @@ impl Audit {
         let count = self.kinds.entry(entry.kind()).or_default();
         *count = count.saturating_add(1);
         self.sessions.entry(entry, &mut self.findings);
+        self.schedules.entry(entry, &mut self.findings);
         match entry.kind() {
             Kind::Genesis => self.genesis(entry),
             Kind::KeyRotated => self.key_rotated(entry),
@@ -151,7 +156,11 @@ impl Audit {
             }
             Kind::SegmentPruned => self.segment_pruned(entry),
             Kind::Evidence | Kind::Outcome | Kind::Signal => self.canons.seen(entry),
-            Kind::Checkpoint | Kind::Replay => {}
+            Kind::Checkpoint
+            | Kind::Replay
+            | Kind::ScheduleSet
+            | Kind::ScheduleRemoved
+            | Kind::ScheduleFired => {}
             Kind::BodiesErased => self.erasures.erased(entry, &mut self.findings),
             Kind::SessionStarted
             | Kind::SessionPaused
@@ -185,6 +194,7 @@ impl Audit {
         if self.next == 0 {
             self.findings.add(None, "log.empty", "the log has no entries, not even a genesis");
         }
+        self.schedules.finish(&mut self.findings);
         let (open_receipts, open_receipts_named) = self.sessions.open();
         Audited {
             tenant: self.tenant,
@@ -199,7 +209,8 @@ impl Audit {
             open_receipts_named,
             not_followed: self.sessions.not_followed()
                 + self.approvals.not_followed()
-                + self.canons.not_followed(),
+                + self.canons.not_followed()
+                + self.schedules.not_followed(),
             canons: self.canons.in_force(),
             findings: self.findings,
         }

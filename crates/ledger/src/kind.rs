@@ -88,6 +88,12 @@ kinds! {
     Checkpoint = "checkpoint";
     /// A run was recomputed, and what came of it is kept.
     Replay = "replay";
+    /// Runs of a workflow are started at times from here on.
+    ScheduleSet = "schedule.set";
+    /// None are any more.
+    ScheduleRemoved = "schedule.removed";
+    /// A time of a schedule was decided: a run is started, or none is.
+    ScheduleFired = "schedule.fired";
     /// Bodies of one subject were erased; their commitments stay.
     BodiesErased = "bodies.erased";
     /// Old entries were removed; the subtree hashes stay.
@@ -170,6 +176,9 @@ impl Kind {
             | Self::Promotion
             | Self::Checkpoint
             | Self::Replay
+            | Self::ScheduleSet
+            | Self::ScheduleRemoved
+            | Self::ScheduleFired
             | Self::BodiesErased
             | Self::SegmentPruned => false,
         }
@@ -201,6 +210,9 @@ impl Kind {
             Self::SessionSealed => SESSION_SEALED,
             Self::Checkpoint => CHECKPOINT,
             Self::Replay => REPLAY,
+            Self::ScheduleSet => SCHEDULE_SET,
+            Self::ScheduleRemoved => SCHEDULE_REMOVED,
+            Self::ScheduleFired => SCHEDULE_FIRED,
             Self::BodiesErased => BODIES_ERASED,
             Self::SegmentPruned => SEGMENT_PRUNED,
         }
@@ -211,6 +223,10 @@ impl Kind {
 /// beginning is pruned, something otherwise, a body missing that nothing accounts for, or nothing
 /// that could be told.
 pub const REPLAYED: &[&str] = &["same", "erased", "pruned", "differs", "damaged", "unknown"];
+
+/// Why no run is started for a time of a schedule: the run before was not over, nobody looked
+/// before it was too late, or it could not be started.
+pub const LEFT_OUT: &[&str] = &["overlap", "missed", "not_started"];
 
 /// The format that a genesis entry names.
 pub const FORMAT: &str = "cognitionos-ledger/v1";

@@ -5,8 +5,10 @@ use cog_base::Value;
 use cog_base::id::RunId;
 use cog_base::json::parse;
 use cog_engine::Sent;
+use cog_engine::timetable::digest;
 use cog_gate::{Actor, Wish};
 use cog_ledger::{Entry, Kind};
+use cog_schedule::Schedule;
 use cog_store::{Select, StoreError, TenantTx};
 
 use crate::request::Request;
@@ -36,6 +38,21 @@ pub enum Came {
 /// [`StoreError`] when it cannot be read.
 pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, StoreError> {
     let entry = match request {
+        Request::Schedule { when, wanted, seen } => {
+            // The entry has every default written out.
+            let schedule = Schedule::from_value(when, &[]);
+            let when = schedule.map_or_else(|_| when.clone(), |schedule| schedule.to_value());
+            let (digest, who) = (digest(&when, wanted.to_value()), wanted.initiator.as_str());
+            newest(scope, (None, *seen), Kind::ScheduleSet, |entry| {
+                Ok(entry.digest("digest") == Some(digest) && entry.actor() == who)
+            })?
+        }
+        Request::Unschedule { schedule, who, seen } => {
+            newest(scope, (None, *seen), Kind::ScheduleRemoved, |entry| {
+                let is_it = entry.text("schedule") == Some(schedule);
+                Ok(is_it && entry.actor() == who.as_str())
+            })?
+        }
         Request::Found { .. } => None,
         Request::Start(wanted) => {
             return Ok(scope.session(wanted.run)?.map(|session| Came::Done(session.first)));
@@ -45,11 +62,11 @@ pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, 
             let is_it = |it: &Entry| answer.contains(&it.kind()) && it.actor() == who.as_str();
             scope.find(&approval.to_string())?.into_iter().find(is_it)
         }
-        Request::Cancel { run, .. } => newest(scope, (*run, 0), Kind::Evidence, |entry| {
+        Request::Cancel { run, .. } => newest(scope, (Some(*run), 0), Kind::Evidence, |entry| {
             Ok(entry.text("source") == Some("cancel"))
         })?,
         Request::Signal { run, sent } => {
-            newest(scope, (*run, 0), Kind::Signal, |entry| is_signal(scope, entry, sent))?
+            newest(scope, (Some(*run), 0), Kind::Signal, |entry| is_signal(scope, entry, sent))?
         }
         Request::Hold { run, pauses, who, reason, seen } => {
             let wish = if *pauses { Wish::Pause } else { Wish::Unpause };
@@ -57,7 +74,7 @@ pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, 
                 return Ok(Some(Came::Refused { denial: Box::new(denial), why }));
             }
             let kind = if *pauses { Kind::SessionPaused } else { Kind::SessionUnpaused };
-            newest(scope, (*run, *seen), kind, |entry| {
+            newest(scope, (Some(*run), *seen), kind, |entry| {
                 // Of a long reason the entry has the beginning.
                 let kept = entry.text("reason").unwrap_or_default();
                 Ok(entry.actor() == who.as_str() && reason.starts_with(kept))
@@ -74,11 +91,11 @@ pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, 
 /// [`StoreError`] when it cannot be read.
 pub fn denied(
     scope: &dyn TenantTx,
-    since: (RunId, u64),
+    (run, seen): (RunId, u64),
     wish: Wish,
     who: &Actor,
 ) -> Result<Option<(Entry, String)>, StoreError> {
-    let denial = newest(scope, since, Kind::Denial, |entry| {
+    let denial = newest(scope, (Some(run), seen), Kind::Denial, |entry| {
         Ok(entry.text("action") == Some(wish.action()) && entry.actor() == who.as_str())
     })?;
     let Some(denial) = denial else { return Ok(None) };
@@ -88,15 +105,15 @@ pub fn denied(
     Ok(Some((denial, why)))
 }
 
-/// The newest entry of a kind and a run, from a number on, that is the one.
+/// The newest entry of a kind, and of a run if one is named, from a number on, that is the one.
 fn newest(
     scope: &dyn TenantTx,
-    (run, from): (RunId, u64),
+    (session, from): (Option<RunId>, u64),
     kind: Kind,
     mut is_it: impl FnMut(&Entry) -> Result<bool, StoreError>,
 ) -> Result<Option<Entry>, StoreError> {
     let (kinds, newest_first, limit) = (vec![kind], true, PAGE);
-    let mut select = Select { from, kinds, newest_first, limit, ..Select::session(run) };
+    let mut select = Select { session, from, kinds, newest_first, limit, ..Select::default() };
     loop {
         let page = scope.select(&select)?;
         let Some(last) = page.last() else { return Ok(None) };

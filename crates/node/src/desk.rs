@@ -4,6 +4,7 @@
 mod opening;
 mod parking;
 mod post;
+mod times;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use crate::lease::Lease;
 use crate::node::House;
 use crate::request::Request;
 use crate::told::Told;
+
+use times::Times;
 
 pub(crate) use opening::told;
 
@@ -101,6 +104,8 @@ struct Office {
     waking: Vec<RunId>,
     /// When the first run that has left memory goes on by itself.
     next_wake: Option<Timestamp>,
+    /// What is started at times.
+    times: Times,
     /// How often somebody had called when the mail was last looked at.
     calls: i64,
     /// Runs to start that the engine has not taken in yet.
@@ -113,6 +118,17 @@ struct Office {
     is_draining: bool,
     beats: u32,
     idle_beats: u32,
+}
+
+impl Office {
+    /// Whether one more run may be open. When not, the lane calls as soon as one has ended.
+    fn has_room(&self, max: usize) -> bool {
+        // Set before it is counted, as a run that ends then calls.
+        self.is_full.store(true, Ordering::SeqCst);
+        let is_full = self.open.load(Ordering::SeqCst) + self.coming.len() >= max;
+        self.is_full.store(is_full, Ordering::SeqCst);
+        !is_full
+    }
 }
 
 pub(crate) struct Desk {
@@ -273,8 +289,12 @@ impl Desk {
         if std::mem::take(&mut office.is_behind) {
             return self.look(tenant);
         }
-        let is_idle =
-            open == 0 && office.in_hand.is_empty() && !office.is_full.load(Ordering::Acquire);
+        let keeps = self.keep_times(tenant);
+        let Some(office) = self.offices.get_mut(&tenant) else { return };
+        // What could not be decided now is decided with the next beat.
+        let has_times = keeps.unwrap_or(true);
+        let is_idle = !has_times && open == 0 && office.in_hand.is_empty();
+        let is_idle = is_idle && !office.is_full.load(Ordering::Acquire);
         let is_idle = is_idle && office.leaving.is_empty() && office.next_wake.is_none();
         office.idle_beats = if is_idle { office.idle_beats + 1 } else { 0 };
         // What waited in the engine for something else may be settled by now.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cog_base::id::{ApprovalId, MailId, RunId, TenantId};
+use cog_base::id::{ApprovalId, MailId, RunId, TenantId, Uuid};
 use cog_base::json::{Map, parse};
 use cog_base::{Digest, Value};
 use cog_engine::Sent;
@@ -18,6 +18,8 @@ const CANCEL: &str = "cancel";
 const SIGNAL: &str = "signal";
 const PAUSE: &str = "pause";
 const UNPAUSE: &str = "unpause";
+const SCHEDULE: &str = "schedule";
+const UNSCHEDULE: &str = "unschedule";
 const CONTEXT: &str = "cognitionos/request/v1";
 /// The most bytes of a reason: it stands in an entry with other things.
 const REASON_BYTES_MAX: usize = 4_096;
@@ -77,6 +79,24 @@ pub enum Request {
         reason: String,
         /// How many entries the log had when it was asked for: of what stands there already
         /// nothing came of this.
+        seen: u64,
+    },
+    /// Start runs at times, in place of what the schedule of that id started before.
+    Schedule {
+        /// When, as [`cog_schedule::Schedule::to_value`] writes it.
+        when: Value,
+        /// What; its id means nothing.
+        wanted: Box<Wanted>,
+        /// As of [`Request::Hold`].
+        seen: u64,
+    },
+    /// Start nothing any more by a schedule.
+    Unschedule {
+        /// Its id.
+        schedule: String,
+        /// Who removes it.
+        who: Actor,
+        /// As of [`Request::Hold`].
         seen: u64,
     },
 }
@@ -145,7 +165,7 @@ impl Request {
     #[must_use]
     pub fn mail(&self, id: MailId) -> Mail {
         let (kind, run, members) = match self {
-            Self::Start(wanted) => (START, Some(wanted.run), wanted.members()),
+            Self::Start(wanted) => (START, Some(wanted.run), wanted.to_value()),
             Self::Found { files, environment, who } => {
                 let members = [
                     ("files", texts(files)),
@@ -176,6 +196,15 @@ impl Request {
                     ("seen", (*seen).into()),
                 ];
                 (if *pauses { PAUSE } else { UNPAUSE }, Some(*run), Value::map(members))
+            }
+            Self::Schedule { when, wanted, seen } => {
+                let (when, seen) = (("when", when.clone()), ("seen", (*seen).into()));
+                (SCHEDULE, None, Value::map([when, ("wanted", wanted.to_value()), seen]))
+            }
+            Self::Unschedule { schedule, who, seen } => {
+                let members = [("schedule", Value::from(schedule.as_str()))];
+                let more = [("who", who.as_str().into()), ("seen", (*seen).into())];
+                (UNSCHEDULE, None, Value::map(members.into_iter().chain(more)))
             }
         };
         Mail { id, kind: kind.to_owned(), run, payload: members.canonical() }
@@ -215,9 +244,19 @@ impl Request {
             kind @ (PAUSE | UNPAUSE) => {
                 let (who, reason) = (actor_of(&value, "who")?, text_of(&value, "reason")?);
                 let reason = sized("reason", reason, (0, REASON_BYTES_MAX))?;
-                let seen = value.get("seen").and_then(Value::as_u64);
-                let seen = seen.ok_or(BadRequest::Member("seen"))?;
-                Ok(Self::Hold { run: run?, pauses: kind == PAUSE, who, reason, seen })
+                let (pauses, seen) = (kind == PAUSE, seen_of(&value)?);
+                Ok(Self::Hold { run: run?, pauses, who, reason, seen })
+            }
+            SCHEDULE => {
+                let member = |name| value.get(name).ok_or(BadRequest::Member(name));
+                let wanted = Box::new(Wanted::read(Wanted::no_run(), member("wanted")?)?);
+                Ok(Self::Schedule { when: member("when")?.clone(), wanted, seen: seen_of(&value)? })
+            }
+            UNSCHEDULE => {
+                let schedule = text_of(&value, "schedule")?;
+                let schedule = sized("schedule", schedule, (1, NAME_BYTES_MAX))?;
+                let (who, seen) = (actor_of(&value, "who")?, seen_of(&value)?);
+                Ok(Self::Unschedule { schedule, who, seen })
             }
             other => Err(BadRequest::Kind(other.to_owned())),
         }
@@ -225,7 +264,15 @@ impl Request {
 }
 
 impl Wanted {
-    fn members(&self) -> Value {
+    /// What stands for the id of a run in what is run again and again.
+    #[must_use]
+    pub const fn no_run() -> RunId {
+        RunId::from_uuid(Uuid::from_u128(0))
+    }
+
+    /// What is run, without its id.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
         Value::map([
             ("source", Value::from(self.source.as_str())),
             ("given", texts(&self.given)),
@@ -236,7 +283,11 @@ impl Wanted {
         ])
     }
 
-    fn read(run: RunId, value: &Value) -> Result<Self, BadRequest> {
+    /// A run of this id, as [`Wanted::to_value`] wrote it.
+    ///
+    /// # Errors
+    /// [`BadRequest`] when a later release wrote it.
+    pub fn read(run: RunId, value: &Value) -> Result<Self, BadRequest> {
         let named = value.get("environment").and_then(Value::as_text);
         let places = texts_of(value, "places")?;
         for place in places.values() {
@@ -308,6 +359,10 @@ fn texts_of(value: &Value, name: &'static str) -> Result<BTreeMap<String, String
     let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_text()?.to_owned()));
     let texts: Option<BTreeMap<String, String>> = members.iter().map(text).collect();
     texts.ok_or(BadRequest::Member(name))
+}
+
+fn seen_of(value: &Value) -> Result<u64, BadRequest> {
+    value.get("seen").and_then(Value::as_u64).ok_or(BadRequest::Member("seen"))
 }
 
 fn actor_of(value: &Value, name: &'static str) -> Result<Actor, BadRequest> {

@@ -1,5 +1,6 @@
 //! What onlookers of a node are told. It carries no authority: the logs do.
 
+use cog_base::Timestamp;
 use cog_base::id::{MailId, RunId, TenantId};
 use cog_engine::Notice;
 
@@ -69,6 +70,17 @@ pub enum Told {
         mail: MailId,
         /// Why.
         why: String,
+    },
+    /// Times of a schedule were decided.
+    Fired {
+        /// Whose.
+        tenant: TenantId,
+        /// The schedule.
+        schedule: String,
+        /// The time, or the last of those that were left out.
+        at: Timestamp,
+        /// The run that began; else why none did.
+        run: Result<RunId, String>,
     },
     /// Something happened in a run.
     Run {

@@ -23,5 +23,7 @@ mod panics;
 mod parking;
 #[path = "node/people.rs"]
 mod people;
+#[path = "node/times.rs"]
+mod times;
 #[path = "node/town.rs"]
 mod town;

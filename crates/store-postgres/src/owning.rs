@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cog_base::Timestamp;
 use cog_base::id::TenantId;
 use cog_store::{After, Claim, Renewed, StoreError};
 use tokio_postgres::Row;
@@ -70,6 +71,7 @@ pub(crate) const RENEW: &str = own_in_order!(
     "UPDATE owner SET until = clock_timestamp() + $4::bigint * interval '1 microsecond'
     FROM own WHERE owner.tenant = own.tenant RETURNING owner.tenant, calls"
 );
+const TIME: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 const NEXT_END: &str = "
     SELECT (extract(epoch FROM min(until) - clock_timestamp()) * 1000)::bigint
     FROM owner WHERE wanted AND node IS DISTINCT FROM $1 AND isfinite(until)";
@@ -169,6 +171,13 @@ impl Owning {
         let rows = pool.query("look when claims end", NEXT_END, &[&self.node])?;
         let ms = rows.first().and_then(|row| row.get::<_, Option<i64>>(0));
         Ok(ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))))
+    }
+
+    /// The time of the database.
+    pub(crate) fn time(&self, pool: &Pool) -> Result<Timestamp, StoreError> {
+        let rows = pool.query("read the time of the database", TIME, &[])?;
+        let micros = rows.first().map_or(0, |row| row.get(0));
+        Ok(Timestamp::from_micros(micros))
     }
 
     fn hold(&self, rows: &[Row]) -> Vec<Claim> {

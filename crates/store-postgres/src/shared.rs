@@ -16,6 +16,10 @@ impl Shared for PostgresStore {
         self.inner.owning.node()
     }
 
+    fn time(&self) -> Result<Timestamp, StoreError> {
+        self.inner.owning.time(&self.inner.pool)
+    }
+
     fn claim_waiting(&self, limit: u32, except: &[TenantId]) -> Result<Vec<Claim>, StoreError> {
         let claims = self.inner.owning.claim_waiting(&self.inner.pool, i64::from(limit), except)?;
         self.inner.writing().fresh.extend(claims.iter().map(|claim| claim.tenant));

@@ -59,6 +59,9 @@ pub const fn kind_code(kind: Kind) -> i64 {
         Kind::ChildEnded => 24,
         Kind::Checkpoint => 25,
         Kind::Replay => 26,
+        Kind::ScheduleSet => 27,
+        Kind::ScheduleRemoved => 28,
+        Kind::ScheduleFired => 29,
     }
 }
 

@@ -131,6 +131,12 @@ pub trait Shared: Keep {
     /// What this life of the node is called among the others.
     fn node(&self) -> &str;
 
+    /// The time of the store, which is the same for all nodes.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be asked.
+    fn time(&self) -> Result<Timestamp, StoreError>;
+
     /// Claim up to `limit` tenants that have work and no owner, the longest waiting first,
     /// but none of `except`. Nodes that do so at once get different ones.
     ///

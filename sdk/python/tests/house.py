@@ -310,6 +310,21 @@ class House:
         data = {"subject": digest("ada"), "bodies": len(entries), "entries": list(entries)}
         self.record("bodies.erased", {**data, **wrong}, actor="user:cfo")
 
+    def schedule(self, kind: str, **data: Any) -> None:
+        """Set or remove a schedule, or decide one of its times."""
+        self.record(f"schedule.{kind}", {"schedule": "nightly", **data}, actor="user:cfo")
+
+    def schedule_set(self) -> None:
+        """Have runs started at times."""
+        when = {"id": "nightly", "cron": "@daily"}
+        self.schedule("set", workflow="pay", when=when, digest=digest("nightly"))
+
+    def fired(self, day: int) -> None:
+        """A run is started on a day."""
+        run = self.new_id("run")
+        self.schedule("fired", at=f"2026-11-{day}T00:00:00.000000Z", run=run)
+        self.seal(self.start(run))
+
     def session(self) -> str:
         """A run with a bit of everything."""
         session = self.start()
@@ -341,6 +356,11 @@ class House:
         """The whole life of a small ledger; `last` is the intent under way at its end."""
         house = cls(seed)
         house.session()
+        house.schedule_set()
+        house.fired(21)
+        left_out = {"skipped": "missed", "times": 3}
+        house.schedule("fired", at="2026-11-24T00:00:00.000000Z", **left_out)
+        house.schedule("removed")
         house.rotate()
         house.change_canon("second")
         house.session()

@@ -232,6 +232,24 @@ def what_was_recomputed_is_no_run(house: House) -> None:
     house.replayed(house.new_id("run"))
 
 
+@audit("schedule.not_set", "schedule.fired_twice", "schedule.not_set")
+def a_schedule_that_is_not_set_is_removed_and_one_fires_twice(house: House) -> None:
+    house.schedule("removed")
+    house.schedule_set()
+    house.fired(22)
+    house.fired(22)
+    house.schedule("removed")
+    house.fired(23)
+
+
+@audit("schedule.not_begun", "schedule.not_begun")
+def a_run_that_a_schedule_starts_does_not_begin(house: House) -> None:
+    house.schedule_set()
+    house.schedule("fired", at="2026-11-21T00:00:00.000000Z", run=house.new_id("run"))
+    house.start()
+    house.schedule("fired", at="2026-11-22T00:00:00.000000Z", run=house.new_id("run"))
+
+
 @audit("denial.outcome", "outcome.without_receipt")
 def what_was_refused_is_done(house: House) -> None:
     session = house.start()

@@ -33,7 +33,7 @@ class Honest(unittest.TestCase):
             report = self._holds(house.bundle(), key.line)
             self.assertEqual(report["signer"], house.keys[-1].line)
             self.assertEqual(report["outcomes"], dict.fromkeys(report["outcomes"], 3))
-            self.assertEqual((report["sessions_started"], report["sessions_sealed"]), (7, 6))
+            self.assertEqual((report["sessions_started"], report["sessions_sealed"]), (8, 7))
             self.assertEqual((report["open_receipts"], report["canons"]), (1, 2))
             # One body was erased: the proofs stay.
             self.assertEqual((report["bodies"], report["bodies_absent"]), (len(house.bodies), 2))

@@ -63,7 +63,7 @@ pub(crate) struct Beginning {
 const ENVIRONMENT_BYTES_MAX: usize = 64;
 
 /// The name of an environment, as a workflow file may say it.
-fn environment(text: &str) -> Result<String, String> {
+pub(super) fn environment(text: &str) -> Result<String, String> {
     let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
     let letter = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
     if starts && text.chars().all(letter) && text.len() <= ENVIRONMENT_BYTES_MAX {

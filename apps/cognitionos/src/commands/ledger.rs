@@ -166,9 +166,9 @@ fn value(entry: &Entry) -> anyhow::Result<Value> {
     Ok(cog_base::json::parse(std::str::from_utf8(entry.bytes())?)?)
 }
 
-fn line(entry: &Entry, terminal: &Terminal) -> String {
-    let text = |name: &str| entry.data().get(name).and_then(Value::as_text).unwrap_or_default();
-    let tone = match entry.kind() {
+/// How what an entry says is coloured.
+fn tone(entry: &Entry) -> Tone {
+    match entry.kind() {
         Kind::Receipt => Tone::Good,
         Kind::Denial | Kind::ApprovalRejected | Kind::CanonRejected => Tone::Bad,
         Kind::ApprovalRequested | Kind::ApprovalGranted => Tone::Ask,
@@ -190,9 +190,16 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         | Kind::SessionSealed
         | Kind::Checkpoint
         | Kind::Replay
+        | Kind::ScheduleSet
+        | Kind::ScheduleRemoved
+        | Kind::ScheduleFired
         | Kind::BodiesErased
         | Kind::SegmentPruned => Tone::Faint,
-    };
+    }
+}
+
+fn line(entry: &Entry, terminal: &Terminal) -> String {
+    let text = |name: &str| entry.data().get(name).and_then(Value::as_text).unwrap_or_default();
     let about = match entry.kind() {
         Kind::Receipt | Kind::ApprovalRequested => {
             format!("{} {} on {}", text("step"), text("action"), text("resource"))
@@ -208,6 +215,12 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         Kind::ChildEnded => format!("{} {} {}", text("step"), text("status"), text("session")),
         Kind::Checkpoint => format!("{} of {}", text("name"), text("run")),
         Kind::Replay => format!("{}: {}", text("run"), text("result")),
+        Kind::ScheduleSet => format!("{} of {}", text("schedule"), text("workflow")),
+        Kind::ScheduleRemoved => text("schedule").to_owned(),
+        Kind::ScheduleFired => {
+            let came = entry.text("run").or(entry.text("skipped")).unwrap_or_default();
+            format!("{} {}: {came}", text("schedule"), text("at"))
+        }
         Kind::PlanSelected => format!("{} -> {}", text("step"), text("chosen")),
         Kind::CanonActivated => text("digest").to_owned(),
         Kind::CanonProposed => format!("{} {}", text("digest"), text("note")).trim_end().to_owned(),
@@ -228,7 +241,7 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
     let (seq, at, about) = (entry.seq().to_string(), entry.at().to_string(), plain(&about));
     let (kind, actor, id) = (entry.kind().as_str(), entry.actor(), entry.id().unwrap_or_default());
     terminal.columns(&[&seq, &at, kind, actor, &about, id, &run], || {
-        let kind = terminal.tint(tone, &format!("{kind:<18}"));
+        let kind = terminal.tint(tone(entry), &format!("{kind:<18}"));
         let ids = [id, &run].into_iter().filter(|id| !id.is_empty());
         let ids: String = ids.map(|id| format!("  {}", terminal.tint(Tone::Faint, id))).collect();
         let line = format!("{seq:>6}  {at}  {kind} {actor:<16} {about}");

@@ -13,6 +13,7 @@ mod file;
 pub(crate) mod fork;
 mod nobody;
 mod nodes;
+pub(crate) mod scheduled;
 mod signals;
 mod spare;
 
@@ -145,20 +146,32 @@ fn here(
         (None, None, Some(run)) => fork::prepare(&home, run, args, common, actor, terminal)?,
         (None, None, None) => return Err(Failure::told(Exit::BadInput, NOTHING_NAMED)),
     };
+    go(&home, plan, args, common, terminal)
+}
+
+/// Bring a run on as far as it goes by itself, and say how it stands then.
+fn go(
+    home: &Home,
+    plan: Plan,
+    args: &RunArgs,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let actor = given::actor(&args.begin.by.actor)?;
     // Ending a run takes no effect, and so no clock.
     if args.cancel.is_none() {
-        clock::look(&home, &common.data, terminal)?;
+        clock::look(home, &common.data, terminal)?;
     }
     let bound = match &plan.ending {
-        Some(_) => cancel::canon(&home, &plan.domain, terminal)?,
-        None => canon::bind(&home, &plan, (args, Some(actor)), terminal)?,
+        Some(_) => cancel::canon(home, &plan.domain, terminal)?,
+        None => canon::bind(home, &plan, (args, Some(&actor)), terminal)?,
     };
     let canon = bound.canon.as_deref();
     if let (Input::Start(start), Some(file)) = (&plan.input, &args.file) {
         nobody::check(&start.flow, &start.source, &given::name(file), canon)?;
     }
     if let Some(ending) = &plan.ending {
-        ending.admit(&home, &mut engine(&home, true)?)?;
+        ending.admit(home, &mut engine(home, true)?)?;
     }
     let roots = folders::admitted(&plan.roots, &plan.base, canon);
     again::folders(&roots, &plan.named, args)?;
@@ -166,10 +179,10 @@ fn here(
     let advice = format!("go on with: cognitionos run --resume {}", plan.run);
     let advice = terminal.located(&advice);
     let signals = Signals::watch(&workers, advice).context("cannot listen to signals")?;
-    bound.found(&home, &plan.environment, actor, terminal)?;
+    bound.found(home, &plan.environment, &actor, terminal)?;
     let committer = home.committer()?;
     let ledger = Box::new(Committed(committer.clone()));
-    let engine = engine(&home, plan.ending.is_some())?;
+    let engine = engine(home, plan.ending.is_some())?;
     let runtime = workers.runtime();
     let mut driver = Driver::new(engine, ledger, Box::new(workers), Arc::new(SystemClock));
     let run = plan.run;
@@ -179,7 +192,7 @@ fn here(
     let (mut board, live) = Switchboard::of(&driver, own, committer.clone(), is_asking);
     let server = listen(&common.data, &runtime, live, terminal);
     let left = std::collections::BTreeSet::new();
-    let desk = Desk { home: &home, canon, terminal, signals: &signals, left };
+    let desk = Desk { home, canon, terminal, signals: &signals, left };
     let file = args.file.as_deref().map(given::name);
     let recorded = models::recorded(args, canon);
     let mut view = View::new(terminal, plan.counts, file.clone()).watching(recorded);
@@ -194,7 +207,7 @@ fn here(
     clock::keep(&common.data);
     // A run that goes on was told when it began.
     let live = (view.asked_recording() && args.file.is_some()).then(|| again::live(args));
-    let exit = end::report(&home, run, end?, (file.as_deref(), live.as_deref()), terminal)?;
+    let exit = end::report(home, run, end?, (file.as_deref(), live.as_deref()), terminal)?;
     // Who wanted the run ended has what was asked for.
     let is_meant = args.cancel.is_some() && exit == Exit::Interrupted;
     Ok(if is_meant { Exit::Done } else { exit })
@@ -279,6 +292,7 @@ pub(crate) fn prepare(
         base: folders::on_record(&folders::real(&base))?,
         initiator: actor.clone(),
         environment: args.environment.clone(),
+        firing: None,
     };
     let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
     let others = Vec::new();

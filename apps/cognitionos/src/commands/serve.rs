@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cog_base::Value;
-use cog_base::id::TenantId;
+use cog_base::id::{RunId, TenantId};
+use cog_base::{Timestamp, Value};
 use cog_engine::What;
 use cog_node::{Node, Parts, Settings, Told};
 use cog_store::Shared as _;
@@ -58,7 +58,7 @@ pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exi
 }
 
 /// Hears of SIGTERM and Ctrl-C.
-fn ends(runtime: &tokio::runtime::Runtime) -> std::io::Result<Receiver<()>> {
+pub(crate) fn ends(runtime: &tokio::runtime::Runtime) -> std::io::Result<Receiver<()>> {
     let (end, ends) = channel();
     let _inside = runtime.enter();
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
@@ -80,6 +80,24 @@ fn say(terminal: &Terminal, event: &str, words: &str, members: &[(&str, Value)])
     } else if !terminal.quiet {
         terminal.say(&format!("{event:<9} {words}"));
     }
+}
+
+/// A time of a schedule, and the run that was started for it, or why none was.
+fn fired(
+    terminal: &Terminal,
+    tenant: (&'static str, Value),
+    (schedule, at): (&str, Timestamp),
+    run: Result<RunId, &str>,
+) {
+    let came = run.map_or_else(plain, |run| run.to_string());
+    let members = [
+        tenant,
+        ("schedule", schedule.into()),
+        ("at", at.into()),
+        ("run", run.ok().into()),
+        ("skipped", run.err().into()),
+    ];
+    say(terminal, "fired", &format!("{} {at}: {came}", plain(schedule)), &members);
 }
 
 fn show(terminal: &Terminal, told: &Told) {
@@ -123,6 +141,10 @@ fn show(terminal: &Terminal, told: &Told) {
         Told::Refused { tenant, mail, why } => {
             let members = [about(tenant), ("mail", (*mail).into()), ("why", why.as_str().into())];
             say(terminal, "refused", &format!("{mail}: {}", plain(why)), &members);
+        }
+        Told::Fired { tenant, schedule, at, run } => {
+            let came = run.as_ref().copied().map_err(String::as_str);
+            fired(terminal, about(tenant), (schedule, *at), came);
         }
         Told::Run { tenant, notice } => {
             let run = notice.run;

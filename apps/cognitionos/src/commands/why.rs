@@ -119,6 +119,9 @@ fn tell(record: &Record, about: Option<&Record>, beside: &[String], terminal: &T
         | Kind::SessionSealed
         | Kind::Checkpoint
         | Kind::Replay
+        | Kind::ScheduleSet
+        | Kind::ScheduleRemoved
+        | Kind::ScheduleFired
         | Kind::BodiesErased
         | Kind::SegmentPruned => {
             let what = plainly::sentence(record);

@@ -45,6 +45,9 @@ impl Recompute {
             | Kind::Promotion
             | Kind::Checkpoint
             | Kind::Replay
+            | Kind::ScheduleSet
+            | Kind::ScheduleRemoved
+            | Kind::ScheduleFired
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
         }

@@ -15,8 +15,8 @@ use cog_engine::fork::{Fork, Forking, gather, place};
 use cog_engine::recompute::{Recompute, Recomputed};
 use cog_engine::replay::{Replayed, as_far, is_decision, replay_decision};
 use cog_engine::{
-    Engine, Input, Notice, Output, Parent, Placed, Record, Resumption, Sealed, Settings, Start,
-    Timer, What,
+    Engine, Firing, Input, Notice, Output, Parent, Placed, Record, Resumption, Sealed, Settings,
+    Start, Timer, What,
 };
 use cog_flow::{Flow, Opened};
 use cog_gate::snapshot::{Access, TenantStatus};
@@ -56,7 +56,9 @@ pub(crate) struct House {
     pub(crate) notices: Vec<Notice>,
     /// Appends wait for [`House::release`].
     pub(crate) hold: bool,
-    held: VecDeque<(u64, Vec<(TenantId, cog_ledger::Draft)>)>,
+    pub(crate) held: VecDeque<(u64, Vec<(TenantId, cog_ledger::Draft)>)>,
+    /// The time of a schedule that the next run is started for.
+    pub(crate) firing: Option<Firing>,
     /// The next append fails.
     pub(crate) no_space: bool,
     writer: RefCell<Writer<MemoryShelf>>,
@@ -86,6 +88,7 @@ impl House {
             notices: Vec::new(),
             hold: false,
             held: VecDeque::new(),
+            firing: None,
             no_space: false,
             writer: RefCell::new(Writer::new(MemoryShelf::default(), keys, "cognitionos/test")),
             canon,
@@ -144,6 +147,7 @@ impl House {
 
     fn start_flow(&mut self, flow: Flow, source: String) -> RunId {
         let run = RunId::new(self.clock.now(), &mut self.dice).unwrap();
+        let firing = self.firing.take();
         self.give(Input::Start(Box::new(Start {
             run,
             inputs: flow.bind(&BTreeMap::new()).unwrap(),
@@ -154,6 +158,7 @@ impl House {
             base: String::new(),
             initiator: "user:operator".parse().unwrap(),
             environment: None,
+            firing,
         })));
         run
     }
@@ -229,6 +234,15 @@ impl House {
     pub(crate) fn lose(&mut self, lapse: Lapse) {
         let lost = self.next().cleared.counterfoil().lost(lapse);
         self.give(Input::Performed(Box::new(lost)));
+    }
+
+    /// An entry of no run is recorded.
+    pub(crate) fn record(&mut self, draft: cog_ledger::Draft) {
+        self.append(0, vec![(tenant(), draft)]);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Every timer is due. How long they were armed for.

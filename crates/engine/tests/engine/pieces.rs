@@ -65,6 +65,7 @@ fn start(number: u128) -> Input {
         base: String::new(),
         initiator: "user:ada".parse().unwrap(),
         environment: None,
+        firing: None,
     }))
 }
 

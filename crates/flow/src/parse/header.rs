@@ -73,7 +73,7 @@ impl Reader<'_, '_> {
     }
 
     /// Reports a value that is not of the kind of its input.
-    fn typed(&mut self, name: &str, kind: InputKind, node: &Node) {
+    pub(super) fn typed(&mut self, name: &str, kind: InputKind, node: &Node) {
         let value = fields::plain_value(node);
         if !input::is_of_kind(kind, &value) {
             let wanted = match kind {

@@ -17,6 +17,7 @@ mod expressions;
 mod harness;
 mod inputs;
 mod properties;
+mod schedules;
 mod semantics;
 mod signals;
 mod undo;

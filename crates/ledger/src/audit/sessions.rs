@@ -103,6 +103,9 @@ impl Sessions {
             | Kind::SessionPaused
             | Kind::SessionUnpaused
             | Kind::SessionSealed
+            | Kind::ScheduleSet
+            | Kind::ScheduleRemoved
+            | Kind::ScheduleFired
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
         }

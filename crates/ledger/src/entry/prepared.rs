@@ -273,6 +273,9 @@ fn acceptable(draft: &Draft) -> Result<(), EntryError> {
         | Kind::SessionSealed
         | Kind::Checkpoint
         | Kind::Replay
+        | Kind::ScheduleSet
+        | Kind::ScheduleRemoved
+        | Kind::ScheduleFired
         | Kind::BodiesErased
         | Kind::SegmentPruned => draft.check(),
     }

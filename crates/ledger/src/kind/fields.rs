@@ -6,7 +6,7 @@ use cog_base::id::{
 use cog_base::json::Value;
 use cog_base::{Digest, Timestamp};
 
-use super::{DISPOSITIONS, FORMAT, REPLAYED};
+use super::{DISPOSITIONS, FORMAT, LEFT_OUT, REPLAYED};
 
 /// The type of a member of `data`.
 #[derive(Clone, Copy)]
@@ -257,6 +257,21 @@ pub(super) const REPLAY: &[Field] = &[
     must("decisions", Shape::Count),
     must("findings", Shape::Digest),
     may("canon", Shape::Digest),
+];
+pub(super) const SCHEDULE_SET: &[Field] = &[
+    must("schedule", Shape::Text),
+    must("workflow", Shape::Text),
+    must("when", Shape::Map),
+    must("digest", Shape::Digest),
+];
+pub(super) const SCHEDULE_REMOVED: &[Field] = &[must("schedule", Shape::Text)];
+pub(super) const SCHEDULE_FIRED: &[Field] = &[
+    must("schedule", Shape::Text),
+    must("at", Shape::Time),
+    may("run", Shape::Run),
+    may("skipped", Shape::Word(LEFT_OUT)),
+    may("times", Shape::Count),
+    may("reason", Shape::Text),
 ];
 pub(super) const BODIES_ERASED: &[Field] =
     &[must("subject", Shape::Digest), must("bodies", Shape::Count), may("entries", Shape::Seqs)];

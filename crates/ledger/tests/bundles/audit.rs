@@ -107,6 +107,26 @@ fn an_outcome_needs_its_receipt_and_comes_once() {
 }
 
 #[test]
+fn what_a_schedule_starts_was_set_begins_and_counts_once() {
+    let found = audit(|house, _| {
+        house.schedule(Kind::ScheduleRemoved, []);
+        house.schedule_set();
+        house.fired(21, true);
+        house.fired(21, true);
+        house.schedule(Kind::ScheduleRemoved, []);
+        house.fired(22, true);
+    });
+    assert_eq!(found, ["schedule.not_set", "schedule.fired_twice", "schedule.not_set"]);
+    let found = audit(|house, _| {
+        house.schedule_set();
+        house.fired(21, false);
+        house.start();
+        house.fired(22, false);
+    });
+    assert_eq!(found, ["schedule.not_begun", "schedule.not_begun"]);
+}
+
+#[test]
 fn ids_are_given_once() {
     let found = audit(|house, session| {
         let (_, receipt) = house.receipt_data("pay", &[]);

@@ -194,6 +194,11 @@ impl House {
 
     pub(crate) fn start(&mut self) -> RunId {
         let session = RunId::new(self.now, &mut self.entropy).unwrap();
+        self.start_as(session);
+        session
+    }
+
+    fn start_as(&mut self, session: RunId) {
         let act = self.act(Kind::SessionStarted, "user:clerk", Some(session));
         let start = [
             ("workflow", "pay".into()),
@@ -203,7 +208,31 @@ impl House {
             ("initiator", "user:clerk".into()),
         ];
         self.record(Act { body: Some("definition"), ..act }, data(start));
-        session
+    }
+
+    /// An entry about a schedule, always the same.
+    pub(crate) fn schedule<const N: usize>(&mut self, kind: Kind, more: [(&str, Value); N]) {
+        let act = self.act(kind, "user:cfo", None);
+        let mut members = data(more);
+        members.insert("schedule".into(), "nightly".into());
+        self.record(act, members);
+    }
+
+    pub(crate) fn schedule_set(&mut self) {
+        let when = Value::map([("id", "nightly"), ("cron", "@daily")]);
+        let set = [("workflow", "pay".into()), ("when", when), ("digest", digest("nightly"))];
+        self.schedule(Kind::ScheduleSet, set);
+    }
+
+    /// A time of it came, and a run is said to be started; whether it `begins` is another matter.
+    pub(crate) fn fired(&mut self, day: u8, begins: bool) {
+        let session = RunId::new(self.now, &mut self.entropy).unwrap();
+        let at = format!("2026-11-{day}T00:00:00.000000Z");
+        self.schedule(Kind::ScheduleFired, [("at", at.into()), ("run", session.into())]);
+        if begins {
+            self.start_as(session);
+            self.seal(session);
+        }
     }
 
     /// A run goes on from an entry of another.
@@ -427,6 +456,7 @@ impl House {
         self.seal(session);
         self.checkpoint(session, seq);
         self.replayed(session);
+        self.schedule_set();
         session
     }
 
@@ -443,6 +473,11 @@ impl House {
         house.rotate();
         house.change_canon("name = \"second\"\n", "user:cfo", &[evidence]);
         house.honest_session();
+        house.fired(21, true);
+        let at = ("at", "2026-11-24T00:00:00.000000Z".into());
+        let left_out = [at, ("skipped", "missed".into()), ("times", 3_u64.into())];
+        house.schedule(Kind::ScheduleFired, left_out);
+        house.schedule(Kind::ScheduleRemoved, []);
         let kept_from = house.log().entries.len() as u64;
         house.honest_session();
         house.prune(kept_from);

@@ -16,6 +16,7 @@ use cog_gate::snapshot::{Access, TenantStatus};
 use cog_ledger::{Entry, Kind};
 use cog_store::{Claim, Select, StoreError, TenantTx};
 
+use super::times::Times;
 use super::{AGAIN_BEATS, Desk, Office};
 use crate::hands::Careful;
 use crate::kit::{Ready, Root};
@@ -100,6 +101,7 @@ impl Desk {
             leaving: Vec::new(),
             waking: Vec::new(),
             next_wake,
+            times: Times::read(scope.as_ref())?,
             calls: claim.calls,
             coming: HashSet::new(),
             is_full: Arc::clone(&seat.is_full),

@@ -16,7 +16,7 @@ use cog_engine::{Input, Start};
 use cog_gate::Actor;
 use cog_gate::change::NotChanged;
 use cog_gate::snapshot::Access;
-use cog_ledger::AppendError;
+use cog_ledger::{AppendError, Draft, Durable, Entry};
 use cog_store::{Except, Files, MAIL_MAX, Mail, StoreError, TenantTx};
 
 use super::Desk;
@@ -131,6 +131,14 @@ impl Desk {
                 scope = house.store.scope(tenant)?;
                 continue;
             }
+            if let Some(answer) = self.about_times(tenant, scope.as_ref(), &request)? {
+                match answer {
+                    Ok(()) => done.push(mail.id),
+                    Err(why) => self.refuse(tenant, mail.id, &why)?,
+                }
+                scope = house.store.scope(tenant)?;
+                continue;
+            }
             // Runs wait for their turn, in their order. What is asked of those that are open
             // does not wait with them: it may be what makes room.
             if !has_room && matches!(request, Request::Start(_)) {
@@ -154,7 +162,7 @@ impl Desk {
         Ok(has_room)
     }
 
-    fn deliver(&self, tenant: TenantId, post: Vec<(MailId, Input)>) {
+    pub(super) fn deliver(&self, tenant: TenantId, post: Vec<(MailId, Input)>) {
         if !post.is_empty() {
             let _ = self.lane.send(Order::Deliver(tenant, post));
         }
@@ -181,12 +189,9 @@ impl Desk {
                 if office.begun.contains(&wanted.run) {
                     return Ok(Sorted::NoRoom);
                 }
-                // Set before it is counted, as a run that ends then calls.
-                office.is_full.store(true, Ordering::SeqCst);
-                if office.open.load(Ordering::SeqCst) + office.coming.len() >= max {
+                if !office.has_room(max) {
                     return Ok(Sorted::NoRoom);
                 }
-                office.is_full.store(false, Ordering::SeqCst);
                 match self.start(tenant, scope, wanted)? {
                     Ok(start) => Sorted::Input(Box::new(Input::Start(Box::new(start)))),
                     Err(why) => Sorted::Refused(why),
@@ -202,7 +207,9 @@ impl Desk {
                 Err(_) if is_done(scope, request)? => Sorted::Done,
                 Err(why) => Sorted::Refused(why),
             },
-            Request::Found { .. } => Sorted::Done,
+            Request::Found { .. } | Request::Schedule { .. } | Request::Unschedule { .. } => {
+                Sorted::Done
+            }
         })
     }
 
@@ -225,7 +232,7 @@ impl Desk {
     }
 
     /// A run to start, with its adapters bound; or why it cannot be.
-    fn start(
+    pub(super) fn start(
         &mut self,
         tenant: TenantId,
         scope: &dyn TenantTx,
@@ -266,18 +273,12 @@ impl Desk {
             Err(error) => return Ok(Err(error.to_string())),
         };
         self.house.store.put_canon(tenant, canon.digest(), files)?;
-        let appended = self.house.committer.append_blocking(vec![(tenant, draft)]);
-        let appended = match appended {
+        let doing = "put the first canon of a domain in force";
+        let appended = match self.append(tenant, draft, doing)? {
             Ok(appended) => appended,
-            // It would not fit any better the next time.
-            Err(error) if matches!(*error, AppendError::Draft { .. }) => {
-                return Ok(Err(told(error.as_ref())));
-            }
-            Err(error) => {
-                let doing = "put the first canon of a domain in force";
-                return Err(StoreError::io(doing, told(error.as_ref())));
-            }
+            Err(why) => return Ok(Err(why)),
         };
+        let Some(office) = self.offices.get_mut(&tenant) else { return Ok(Ok(())) };
         self.house.remember(Arc::clone(&canon));
         for entry in appended {
             office.change.observe(&entry);
@@ -285,6 +286,23 @@ impl Desk {
             let _ = self.lane.send(order);
         }
         Ok(Ok(()))
+    }
+
+    /// Record something of no run; or why that could never be recorded.
+    pub(super) fn append(
+        &self,
+        tenant: TenantId,
+        draft: Draft,
+        doing: &str,
+    ) -> Result<Result<Vec<Durable<Entry>>, String>, StoreError> {
+        match self.house.committer.append_blocking(vec![(tenant, draft)]) {
+            Ok(appended) => Ok(Ok(appended)),
+            // It would not fit any better the next time.
+            Err(error) if matches!(*error, AppendError::Draft { .. }) => {
+                Ok(Err(told(error.as_ref())))
+            }
+            Err(error) => Err(StoreError::io(doing, told(error.as_ref()))),
+        }
     }
 
     /// Remove mail that the engine has taken in, when the log says what came of it, and refuse
@@ -354,7 +372,10 @@ fn is_done(scope: &dyn TenantTx, request: &Request) -> Result<bool, StoreError> 
 /// The open run that something is asked of.
 fn run_of(request: &Request) -> Option<RunId> {
     match request {
-        Request::Start(_) | Request::Found { .. } => None,
+        Request::Start(_)
+        | Request::Found { .. }
+        | Request::Schedule { .. }
+        | Request::Unschedule { .. } => None,
         Request::Answer { run, .. }
         | Request::Cancel { run, .. }
         | Request::Signal { run, .. }
@@ -365,7 +386,10 @@ fn run_of(request: &Request) -> Option<RunId> {
 /// What the engine is told of an open run.
 fn input(request: &Request) -> Option<Input> {
     Some(match request.clone() {
-        Request::Start(_) | Request::Found { .. } => return None,
+        Request::Start(_)
+        | Request::Found { .. }
+        | Request::Schedule { .. }
+        | Request::Unschedule { .. } => return None,
         Request::Answer { run, approval, who, verdict } => {
             Input::Answer { run, approval, who, verdict }
         }
@@ -415,6 +439,7 @@ fn read(wanted: &Wanted) -> Result<(Start, BTreeMap<String, Root>), String> {
         base: wanted.base.clone(),
         initiator: wanted.initiator.clone(),
         environment: wanted.environment.clone(),
+        firing: None,
     };
     Ok((start, roots))
 }

@@ -29,7 +29,7 @@ fn every_request_reads_back_from_its_mail() {
     };
     let who = actor("user:cfo");
     for request in [
-        Request::Start(Box::new(wanted)),
+        Request::Start(Box::new(wanted.clone())),
         Request::Found {
             files: [("canon.toml".to_owned(), "name = \"x\"".to_owned())].into(),
             environment: "development".into(),
@@ -40,7 +40,13 @@ fn every_request_reads_back_from_its_mail() {
         Request::Cancel { run, who: who.clone(), reason: "gone".into() },
         Request::Signal { run, sent: Box::new(sent("user:clerk")) },
         Request::Hold { run, pauses: true, who: who.clone(), reason: "audit".into(), seen: 7 },
-        Request::Hold { run, pauses: false, who, reason: "over".into(), seen: 0 },
+        Request::Hold { run, pauses: false, who: who.clone(), reason: "over".into(), seen: 0 },
+        Request::Schedule {
+            when: Value::map([("id", Value::from("nightly")), ("every_ms", 1_000_u64.into())]),
+            wanted: Box::new(Wanted { run: Wanted::no_run(), ..wanted }),
+            seen: 3,
+        },
+        Request::Unschedule { schedule: "nightly".into(), who, seen: 4 },
     ] {
         let mail = request.mail(MailId::from_uuid(Uuid::from_u128(9)));
         assert_eq!(Request::read(&mail), Ok(request));

@@ -185,6 +185,22 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
         },
         {},
     ),
+    "schedule.set": (
+        False,
+        {"schedule": _text, "workflow": _text, "when": _object, "digest": is_digest},
+        {},
+    ),
+    "schedule.removed": (False, {"schedule": _text}, {}),
+    "schedule.fired": (
+        False,
+        {"schedule": _text, "at": is_time},
+        {
+            "run": _id("run"),
+            "skipped": _word("overlap", "missed", "not_started"),
+            "times": is_count,
+            "reason": _text,
+        },
+    ),
     "bodies.erased": (
         False,
         {"subject": is_digest, "bodies": is_count},

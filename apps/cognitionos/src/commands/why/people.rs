@@ -35,6 +35,9 @@ pub(super) fn answers(home: &Home, record: &Record) -> anyhow::Result<Vec<String
         | Kind::SessionSealed
         | Kind::Checkpoint
         | Kind::Replay
+        | Kind::ScheduleSet
+        | Kind::ScheduleRemoved
+        | Kind::ScheduleFired
         | Kind::BodiesErased
         | Kind::SegmentPruned => return Ok(Vec::new()),
     }

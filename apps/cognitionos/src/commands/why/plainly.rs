@@ -62,6 +62,7 @@ pub(super) fn sentence(record: &Record) -> String {
                 said("reason")
             )
         }
+        Kind::ScheduleSet | Kind::ScheduleRemoved | Kind::ScheduleFired => of_a_schedule(record),
         Kind::SessionStarted
         | Kind::SessionPaused
         | Kind::SessionUnpaused
@@ -77,6 +78,25 @@ pub(super) fn sentence(record: &Record) -> String {
         | Kind::ApprovalRejected
         | Kind::Outcome
         | Kind::Signal => of_run(record),
+    }
+}
+
+/// The same of what a schedule is told, and of what it does.
+fn of_a_schedule(record: &Record) -> String {
+    let entry = &record.entry;
+    let (who, at) = (entry.actor(), entry.at());
+    let said = |name| plain(&text(record, name));
+    let (schedule, due) = (said("schedule"), said("at"));
+    if entry.kind() == Kind::ScheduleSet {
+        let workflow = said("workflow");
+        return format!("{who} set the schedule {schedule} on {at}; it starts {workflow}.");
+    }
+    if entry.kind() == Kind::ScheduleRemoved {
+        return format!("{who} removed the schedule {schedule} on {at}.");
+    }
+    match entry.text("run") {
+        Some(run) => format!("The schedule {schedule} started {} for {due}.", plain(run)),
+        None => format!("The schedule {schedule} started nothing for {due}: {}.", said("skipped")),
     }
 }
 
@@ -133,6 +153,9 @@ fn of_run(record: &Record) -> String {
         | Kind::Evidence
         | Kind::Promotion
         | Kind::Replay
+        | Kind::ScheduleSet
+        | Kind::ScheduleRemoved
+        | Kind::ScheduleFired
         | Kind::BodiesErased
         | Kind::SegmentPruned
         | Kind::PlanSelected

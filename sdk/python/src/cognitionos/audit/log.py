@@ -13,6 +13,7 @@ from ..values import read_digest, show_digest
 from .approvals import Approvals
 from .canons import Canons
 from .erasures import Erasures
+from .schedules import Schedules
 from .sessions import Sessions
 
 
@@ -47,6 +48,7 @@ class Audit:
         self.approvals = Approvals(is_pruned, self.sessions, self.findings)
         self.canons = Canons(first, self.sessions, self.findings)
         self.erasures = Erasures(self.findings)
+        self.schedules = Schedules(is_pruned, self.findings)
         self._next = first
         self._last: Entry | None = None
 
@@ -55,6 +57,7 @@ class Audit:
         self._check_place(entry)
         self.kinds[entry.kind] += 1
         self.sessions.entry(entry)
+        self.schedules.entry(entry)
         if entry.kind in ("receipt", "denial", "approval.requested"):
             self.canons.decided(entry)
         if entry.kind == "genesis":
@@ -78,11 +81,12 @@ class Audit:
         """Check what can only be known at the end."""
         if self._next == 0:
             self.findings.add(None, "log.empty", "the log has no entries, not even a genesis")
+        self.schedules.finish()
 
     @property
     def not_followed(self) -> int:
         """References to entries before the kept part, which could not be followed."""
-        parts = (self.sessions, self.approvals, self.canons)
+        parts = (self.sessions, self.approvals, self.canons, self.schedules)
         return sum(part.not_followed for part in parts)
 
     def _check_place(self, entry: Entry) -> None:

@@ -191,6 +191,9 @@ fn verdict(entry: &Entry, text: &dyn Fn(&str) -> String) -> String {
         | Kind::Signal
         | Kind::Checkpoint
         | Kind::Replay
+        | Kind::ScheduleSet
+        | Kind::ScheduleRemoved
+        | Kind::ScheduleFired
         | Kind::BodiesErased
         | Kind::SegmentPruned => String::new(),
     }

@@ -1,0 +1,77 @@
+//! The command line of schedules.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::groups::By;
+use super::nodes::{Asking, At};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchedulesCommand {
+    /// Start a workflow when its file says under `on`, as the file is now, until it is set again.
+    #[command(before_help = "\
+Examples:
+  cognitionos schedules set report.yaml
+  cognitionos schedules set report.yaml --as user:cfo --tenant ten_01j…")]
+    Set(Box<SetArgs>),
+    /// List what is started, when it is next, and what of it is not over.
+    #[command(before_help = "\
+Examples:
+  cognitionos schedules list
+  cognitionos schedules list --tenant ten_01j… --json")]
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// List the times that come next.
+    #[command(before_help = "\
+Examples:
+  cognitionos schedules next
+  cognitionos schedules next nightly --count 10")]
+    Next {
+        /// The id of a schedule; by default of all.
+        id: Option<String>,
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+        count: u64,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Start nothing more by a schedule. What it began goes on.
+    #[command(before_help = "\
+Examples:
+  cognitionos schedules remove nightly
+  cognitionos schedules remove nightly --as user:cfo --tenant ten_01j…")]
+    Remove {
+        /// The id of the schedule.
+        id: String,
+        #[command(flatten)]
+        by: By,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Keep to the schedules of the data folder, until SIGTERM or Ctrl-C. In a database nodes do.
+    #[command(before_help = "\
+Examples:
+  cognitionos schedules run
+  cognitionos schedules run --once --quiet")]
+    Run {
+        /// Do what is due now, and end.
+        #[arg(long)]
+        once: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetArgs {
+    /// The workflow file, YAML or JSON.
+    pub(crate) file: PathBuf,
+    /// The environment, if not the one the workflow names.
+    #[arg(long, value_name = "NAME", value_parser = super::groups::environment)]
+    pub(crate) environment: Option<String>,
+    #[command(flatten)]
+    pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}

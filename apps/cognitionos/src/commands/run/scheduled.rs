@@ -1,0 +1,156 @@
+//! Runs that schedules start: what is run is checked and kept when the schedule is set, and put
+//! together again when its time has come.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cog_base::id::RunId;
+use cog_base::json::Map;
+use cog_base::{Clock as _, Value};
+use cog_engine::{Firing, Input, Start};
+use cog_flow::{BoundRoot, Flow, Scheduled};
+use cog_gate::Actor;
+use cog_node::Wanted;
+
+use super::file::{misread, read_workflow};
+use super::{Folders, Plan, bound_roots, family, go};
+use crate::cli::nodes::Asking;
+use crate::cli::{Beginning, By, Common, RunArgs};
+use crate::failure::{Exit, Failure};
+use crate::folders;
+use crate::home::Home;
+use crate::system::{SystemClock, SystemEntropy};
+use crate::terminal::Terminal;
+use crate::view::Counts;
+
+/// A workflow file that may have schedules.
+pub(crate) struct File {
+    pub(crate) flow: Flow,
+    source: String,
+    base: PathBuf,
+}
+
+/// Read and check a workflow file.
+pub(crate) fn read(file: &Path) -> anyhow::Result<File> {
+    let source = read_workflow(file)?;
+    let flow = cog_flow::parse(&source, &file.display().to_string());
+    let flow = flow.and_then(|flow| family::complete(flow, file)).map_err(misread)?;
+    let base = file.parent().filter(|base| !base.as_os_str().is_empty());
+    let base = folders::real(base.unwrap_or_else(|| Path::new(".")));
+    Ok(File { flow, source, base })
+}
+
+impl File {
+    /// What each run of a schedule is. Folders that its inputs name are meant from where the file
+    /// stands.
+    pub(crate) fn wanted(
+        &self,
+        scheduled: &Scheduled,
+        environment: Option<&str>,
+        common: &Common,
+        who: &Actor,
+    ) -> anyhow::Result<Wanted> {
+        let Self { flow, source, base } = self;
+        let bad = |errors| Failure::told(Exit::BadInput, errors);
+        let inputs = flow.bind_values(&scheduled.inputs).map_err(bad)?;
+        let named = environment.unwrap_or(&flow.environment);
+        let bound = bound_roots(flow, &inputs, named)?;
+        let folders = Folders::bind(bound, |root| base.join(&root.path), common)?;
+        let given = scheduled.inputs.iter().map(|(name, value)| (name.clone(), text(value)));
+        Ok(Wanted {
+            run: Wanted::no_run(),
+            source: source.clone(),
+            given: given.collect(),
+            places: folders.places,
+            base: folders::on_record(base)?,
+            initiator: who.clone(),
+            environment: environment.map(str::to_owned),
+        })
+    }
+}
+
+/// A value as an input is given.
+fn text(value: &Value) -> String {
+    value.as_text().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Start a run for a time of a schedule, and bring it on as far as it goes by itself.
+pub(crate) fn start(
+    home: &Home,
+    wanted: &Wanted,
+    firing: Firing,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let plan = plan(wanted, firing, common)?;
+    go(home, plan, &args(&wanted.initiator), common, terminal)
+}
+
+/// Go on with a run, or end it for a reason.
+pub(crate) fn take_up(
+    run: RunId,
+    who: &Actor,
+    ending: Option<&str>,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let named = Some(run.to_string());
+    let args = match ending {
+        None => RunArgs { resume: named, ..args(who) },
+        Some(reason) => RunArgs { cancel: named, reason: Some(reason.to_owned()), ..args(who) },
+    };
+    super::run(&args, common, terminal)
+}
+
+/// The command line that nobody gave.
+fn args(who: &Actor) -> RunArgs {
+    let by = By { actor: who.as_str().to_owned() };
+    RunArgs {
+        file: None,
+        begin: Beginning { input: Vec::new(), canon: None, environment: None, by },
+        model: None,
+        record: None,
+        resume: None,
+        fork: None,
+        from: None,
+        cancel: None,
+        reason: None,
+        dry_run: false,
+        asking: Asking::folder(),
+    }
+}
+
+fn plan(wanted: &Wanted, firing: Firing, common: &Common) -> anyhow::Result<Plan> {
+    let base = PathBuf::from(&wanted.base);
+    // Only the folder of the file matters to those that it runs.
+    let file = base.join("workflow.yaml");
+    let flow = cog_flow::parse(&wanted.source, "the workflow of the schedule");
+    let flow = flow.and_then(|flow| family::complete(flow, &file)).map_err(misread)?;
+    let bad = |errors| Failure::told(Exit::BadInput, errors);
+    let inputs: Map = flow.bind(&wanted.given).map_err(bad)?;
+    let environment = wanted.environment.as_ref().unwrap_or(&flow.environment).clone();
+    let stands = |root: &BoundRoot| {
+        let place = wanted.places.get(&root.name);
+        place.map_or_else(|| base.join(&root.path), PathBuf::from)
+    };
+    let bound = bound_roots(&flow, &inputs, &environment)?;
+    let Folders { access, places, roots } = Folders::bind(bound, stands, common)?;
+    let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
+    let (domain, flow) = (flow.domain.clone(), Arc::new(flow));
+    let start = Start {
+        run,
+        flow: Arc::clone(&flow),
+        source: wanted.source.clone(),
+        inputs,
+        roots: access,
+        places,
+        base: wanted.base.clone(),
+        initiator: wanted.initiator.clone(),
+        environment: wanted.environment.clone(),
+        firing: Some(firing),
+    };
+    let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
+    let (named, others, ending) = (BTreeMap::new(), Vec::new(), None);
+    Ok(Plan { run, input, domain, environment, roots, named, base, others, counts, ending })
+}

@@ -1,0 +1,215 @@
+//! `schedules`: when workflows are started.
+
+mod firing;
+mod set;
+
+use cog_base::{Clock as _, Timestamp, Value};
+use cog_engine::Timetable;
+use cog_engine::timetable::Plan;
+use cog_gate::Actor;
+use cog_ledger::{Draft, Kind};
+use cog_node::Request;
+use cog_schedule::Rule;
+use cog_store::Select;
+
+use crate::cli::Common;
+use crate::cli::nodes::Asking;
+use crate::cli::schedules::SchedulesCommand;
+use crate::commands::owner::{Answered, Owner};
+use crate::failure::{Exit, Failure};
+use crate::given;
+use crate::home::{Home, told};
+use crate::system::SystemClock;
+use crate::terminal::{Terminal, Tone, plain};
+
+pub(crate) fn schedules(
+    command: &SchedulesCommand,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    match command {
+        SchedulesCommand::Set(args) => set::set(args, common, terminal),
+        SchedulesCommand::List { at } => {
+            list(&Home::at(at, || Home::read(&common.data))?, terminal)
+        }
+        SchedulesCommand::Next { id, count, at } => {
+            let home = Home::at(at, || Home::read(&common.data))?;
+            next(&home, id.as_deref(), *count, terminal)
+        }
+        SchedulesCommand::Remove { id, by, asking } => {
+            let who = given::actor(&by.actor)?;
+            let home = Home::at(&asking.at, || Home::change(&common.data))?;
+            remove(&home, (id, &who), asking, terminal)
+        }
+        SchedulesCommand::Run { once } => firing::run(*once, common, terminal),
+    }
+}
+
+/// The schedules of a ledger.
+fn timetable(home: &Home) -> anyhow::Result<Timetable> {
+    let mut timetable = Timetable::default();
+    let select = Select { kinds: Timetable::KINDS.into(), ..Select::default() };
+    home.each(select, |entry| timetable.observe(entry))?;
+    let ids: Vec<String> = timetable.plans().keys().cloned().collect();
+    for id in ids {
+        timetable.look_after(&id, |run| ended(home, run))?;
+    }
+    Ok(timetable)
+}
+
+/// When a run of a schedule ended, if it has. One that is not there any more was pruned.
+fn ended(home: &Home, run: cog_base::id::RunId) -> anyhow::Result<Option<Timestamp>> {
+    let scope = home.scope()?;
+    let Some(session) = scope.session(run).map_err(told)? else {
+        return Ok(Some(Timestamp::MIN));
+    };
+    if session.status.is_none() {
+        return Ok(None);
+    }
+    let seal = scope.entry(session.last).map_err(told)?;
+    Ok(Some(seal.map_or(Timestamp::MIN, |seal| seal.at())))
+}
+
+fn unknown(id: &str) -> anyhow::Error {
+    let message = format!("there is no schedule `{}`", plain(id));
+    Failure::advise(Exit::BadInput, message, "cognitionos schedules list")
+}
+
+/// Record what changes a schedule, or have its owner do that: the number of the entry.
+fn change(
+    home: &Home,
+    asking: &Asking,
+    draft: Draft,
+    request: impl FnOnce(u64) -> Request,
+) -> anyhow::Result<u64> {
+    if !home.is_of_nodes() {
+        let entries = home.append(vec![draft])?;
+        return Ok(entries.first().map_or(0, |entry| entry.seq()));
+    }
+    match Owner::of(home, asking)?.ask(&request(home.size()?))? {
+        Answered::Done(seq) => Ok(seq),
+        Answered::Refused(why) => {
+            Err(Failure::advise(Exit::Conflict, why, "cognitionos schedules list"))
+        }
+    }
+}
+
+/// Take a schedule out, by an entry: its number.
+fn take_out(home: &Home, plan: &Plan, who: &Actor, asking: &Asking) -> anyhow::Result<u64> {
+    let schedule = plan.schedule.id.clone();
+    let request = |seen| Request::Unschedule { schedule, who: who.clone(), seen };
+    change(home, asking, plan.removing(who), request)
+}
+
+fn remove(
+    home: &Home,
+    (id, who): (&str, &Actor),
+    asking: &Asking,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let timetable = timetable(home)?;
+    let plan = timetable.plans().get(id).ok_or_else(|| unknown(id))?;
+    let seq = take_out(home, plan, who, asking)?;
+    if terminal.json {
+        let members = [("schedule", Value::from(id)), ("stands", "removed".into())];
+        terminal.emit(&Value::map(members.into_iter().chain([("entry", seq.into())])));
+        return Ok(Exit::Done);
+    }
+    terminal.say(&format!("removed  {id}, entry {seq}"));
+    for run in plan.open() {
+        terminal.note(&format!("{run}, which it began, is not over"));
+    }
+    Ok(Exit::Done)
+}
+
+/// When a schedule starts something, in words.
+fn rule(plan: &Plan) -> String {
+    match &plan.schedule.rule {
+        Rule::Cron(_) => {
+            let when = plan.schedule.to_value();
+            let text = |name: &str| when.get(name).and_then(Value::as_text).unwrap_or_default();
+            format!("{} {}", plain(text("cron")), text("timezone"))
+        }
+        Rule::Every { ms, offset_ms: 0 } => format!("every {ms} ms"),
+        Rule::Every { ms, offset_ms } => format!("every {ms} ms, {offset_ms} ms later"),
+        Rule::At(at) => format!("once, at {at}"),
+    }
+}
+
+fn document(plan: &Plan) -> Value {
+    Value::map([
+        ("schedule", Value::from(plan.schedule.id.as_str())),
+        ("workflow", plan.workflow.as_str().into()),
+        ("when", plan.schedule.to_value()),
+        ("next", plan.next().map(|fire| fire.at).into()),
+        ("open", Value::list(plan.open().iter().map(|run| Value::from(*run)))),
+        ("by", plan.by.as_str().into()),
+        ("entry", plan.seq.into()),
+    ])
+}
+
+fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let timetable = timetable(home)?;
+    if terminal.json {
+        terminal.emit(&Value::list(timetable.plans().values().map(document)));
+        return Ok(Exit::Done);
+    }
+    if timetable.plans().is_empty() {
+        terminal
+            .note("there is no schedule; cognitionos schedules set WORKFLOW sets those of a file");
+    }
+    for (id, plan) in timetable.plans() {
+        let next = plan.next().map_or_else(|| "never again".to_owned(), |it| it.at.to_string());
+        terminal.say(&format!("{id}  {}, next {next}", plain(&plan.workflow)));
+        let overlap = plan.schedule.overlap.as_str();
+        let by = plain(plan.by.as_str());
+        let line = format!("  {}, overlap {overlap}, by {by}, entry {}", rule(plan), plan.seq);
+        terminal.say(&terminal.tint(Tone::Faint, &line));
+        for run in plan.open() {
+            terminal.say(&format!("  {run} is not over"));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn next(home: &Home, id: Option<&str>, count: u64, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let timetable = timetable(home)?;
+    if let Some(id) = id.filter(|id| !timetable.plans().contains_key(*id)) {
+        return Err(unknown(id));
+    }
+    let now = SystemClock.now();
+    let mut times = Vec::new();
+    for (name, plan) in timetable.plans().iter().filter(|(name, _)| id.is_none_or(|id| id == *name))
+    {
+        let mut cursor = now;
+        for _ in 0..count {
+            let Some(fire) = plan.schedule.next_after(cursor) else { break };
+            cursor = fire.nominal;
+            times.push((fire.at, name));
+        }
+    }
+    times.sort_unstable();
+    times.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+    if terminal.json {
+        let one = |(at, id): &(Timestamp, &String)| {
+            Value::map([("at", Value::from(*at)), ("schedule", id.as_str().into())])
+        };
+        terminal.emit(&Value::list(times.iter().map(one)));
+    } else {
+        times.iter().for_each(|(at, id)| terminal.say(&format!("{at}  {id}")));
+    }
+    Ok(Exit::Done)
+}
+
+/// How many times of schedules were decided by an entry, in words; nothing of other entries.
+fn left_out(draft: &Draft) -> Option<String> {
+    let data = |name: &str| draft.data.get(name);
+    let why =
+        data("skipped").and_then(Value::as_text).filter(|_| draft.kind == Kind::ScheduleFired)?;
+    let at = data("at").and_then(Value::as_text).unwrap_or_default();
+    let id = data("schedule").and_then(Value::as_text).unwrap_or_default();
+    Some(match data("times").and_then(Value::as_u64) {
+        Some(times @ 2..) => format!("{id} {why}: {times} times up to {at}"),
+        _ => format!("{id} {why}: {at}"),
+    })
+}

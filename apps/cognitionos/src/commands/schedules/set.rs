@@ -1,0 +1,130 @@
+//! `schedules set`: what a workflow file says of its schedules is what stands from then on.
+
+use std::collections::BTreeSet;
+
+use cog_base::Value;
+use cog_engine::Timetable;
+use cog_engine::timetable::{SCHEDULES_MAX, setting};
+use cog_flow::Scheduled;
+use cog_gate::Actor;
+use cog_node::Request;
+
+use super::{change, take_out, timetable};
+use crate::cli::Common;
+use crate::cli::schedules::SetArgs;
+use crate::commands::run::scheduled::{File, read};
+use crate::failure::{Exit, Failure};
+use crate::given;
+use crate::home::Home;
+use crate::terminal::{Terminal, plain};
+
+pub(super) fn set(args: &SetArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let who = given::actor(&args.by.actor)?;
+    let file = read(&args.file)?;
+    let name = args.file.display();
+    let of_nodes = args.asking.at.tenant.is_some();
+    if of_nodes && !file.flow.runs.is_empty() {
+        let message = "a workflow that runs others is not taken by nodes yet";
+        return Err(Failure::advise(Exit::BadInput, message, "set it in a data folder"));
+    }
+    let home = Home::at(&args.asking.at, || Home::write(&common.data))?;
+    let timetable = timetable(&home)?;
+    let ids: BTreeSet<&str> =
+        file.flow.schedules.iter().map(|it| it.schedule.id.as_str()).collect();
+    let is_old = |workflow: &str, id: &str| workflow == file.flow.name && !ids.contains(id);
+    let plans = timetable.plans();
+    let old: Vec<_> = plans.iter().filter(|(id, it)| is_old(&it.workflow, id)).collect();
+    if ids.is_empty() && old.is_empty() {
+        return Err(Failure::advise(
+            Exit::BadInput,
+            format!("{name} has no schedules"),
+            "on: { schedule: [{ id: nightly, cron: '0 3 * * *' }] } in the file; \
+             docs/guide/workflow.md says what else can stand there",
+        ));
+    }
+    admit(&timetable, &file, old.len())?;
+    let mut told = Vec::new();
+    for scheduled in &file.flow.schedules {
+        told.push(set_one(&home, &timetable, (&file, scheduled), &who, (args, common))?);
+    }
+    for (id, plan) in old {
+        let seq = take_out(&home, plan, &who, &args.asking)?;
+        told.push(Told { id: id.clone(), stands: "removed", entry: Some(seq) });
+    }
+    show(&home, &told, terminal)
+}
+
+/// What became of a schedule.
+struct Told {
+    id: String,
+    stands: &'static str,
+    entry: Option<u64>,
+}
+
+/// Refuse ids that other workflows have, and more schedules than there may be.
+fn admit(timetable: &Timetable, file: &File, fewer: usize) -> anyhow::Result<()> {
+    let plans = timetable.plans();
+    let mut ids = file.flow.schedules.iter().map(|it| it.schedule.id.as_str());
+    let of_others = |id: &&str| plans.get(*id).is_some_and(|it| it.workflow != file.flow.name);
+    if let Some((id, plan)) = ids.find(of_others).and_then(|id| plans.get_key_value(id)) {
+        let message = format!(
+            "the schedule `{id}` is of the workflow `{}`, and would be of `{}`",
+            plain(&plan.workflow),
+            file.flow.name
+        );
+        let advice = format!("give it another id, or: cognitionos schedules remove {id}");
+        return Err(Failure::advise(Exit::Conflict, message, advice));
+    }
+    let new = file.flow.schedules.iter().filter(|it| !plans.contains_key(&it.schedule.id));
+    if plans.len() + new.count() > SCHEDULES_MAX + fewer {
+        let message = format!("a ledger has at most {SCHEDULES_MAX} schedules");
+        return Err(Failure::advise(Exit::Limit, message, "cognitionos schedules remove ID"));
+    }
+    Ok(())
+}
+
+fn set_one(
+    home: &Home,
+    timetable: &Timetable,
+    (file, scheduled): (&File, &Scheduled),
+    who: &Actor,
+    (args, common): (&SetArgs, &Common),
+) -> anyhow::Result<Told> {
+    let schedule = &scheduled.schedule;
+    let id = schedule.id.clone();
+    let wanted = file.wanted(scheduled, args.environment.as_deref(), common, who)?;
+    if timetable.has(schedule, wanted.to_value(), who) {
+        return Ok(Told { id, stands: "unchanged", entry: None });
+    }
+    let environment = wanted.environment.as_ref().unwrap_or(&file.flow.environment);
+    let place = (file.flow.domain.as_str(), environment.as_str());
+    let draft = setting(schedule, (&file.flow.name, wanted.to_value()), place, who);
+    let when = schedule.to_value();
+    let request = |seen| Request::Schedule { when, wanted: Box::new(wanted.clone()), seen };
+    let entry = change(home, &args.asking, draft, request)?;
+    Ok(Told { id, stands: "set", entry: Some(entry) })
+}
+
+fn show(home: &Home, told: &[Told], terminal: &Terminal) -> anyhow::Result<Exit> {
+    let timetable = timetable(home)?;
+    let next = |id: &str| timetable.plans().get(id).and_then(|plan| plan.next()).map(|it| it.at);
+    if terminal.json {
+        terminal.emit(&Value::list(told.iter().map(|Told { id, stands, entry }| {
+            Value::map([
+                ("schedule", Value::from(id.as_str())),
+                ("stands", (*stands).into()),
+                ("next", next(id).into()),
+                ("entry", (*entry).into()),
+            ])
+        })));
+        return Ok(Exit::Done);
+    }
+    for Told { id, stands, .. } in told {
+        let next = next(id).map(|at| format!(", next {at}")).unwrap_or_default();
+        terminal.say(&format!("{stands:<9}  {id}{next}"));
+    }
+    if !home.is_of_nodes() {
+        terminal.note("what keeps to them: cognitionos schedules run");
+    }
+    Ok(Exit::Done)
+}

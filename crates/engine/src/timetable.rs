@@ -1,0 +1,266 @@
+//! The schedules of a tenant as its log tells them, and what is to be done about them at a time.
+//!
+//! Each time that a schedule names is decided once. `schedule.fired` and the first entry of the
+//! run that is started for it are one append, so there is nothing between a decision and what
+//! comes of it that a crash could lose: whoever reads the log goes on behind it.
+
+use std::collections::BTreeMap;
+
+use cog_base::id::RunId;
+use cog_base::{Digest, Timestamp, Value};
+use cog_gate::{Actor, Origin};
+use cog_ledger::{BodyDraft, Draft, Entry, Kind};
+use cog_schedule::{Decided, Fire, Overlap, Past, Schedule};
+
+use crate::start;
+
+/// The most schedules of one tenant.
+pub const SCHEDULES_MAX: usize = 1_000;
+/// The most runs of one schedule that are remembered as open.
+const OPEN_MAX: usize = 100;
+/// The longest reason that an entry has, in bytes.
+const REASON_BYTES_MAX: usize = 1_000;
+const CONTEXT: &str = "cognitionos/schedule/v1";
+
+/// The time of a schedule that a run is started for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Firing {
+    /// The schedule.
+    pub schedule: String,
+    /// The time that it names.
+    pub at: Timestamp,
+}
+
+/// The schedules of a tenant.
+#[derive(Debug, Default)]
+pub struct Timetable {
+    plans: BTreeMap<String, Plan>,
+    /// The last time of each that was decided, also of those that were removed since.
+    last: BTreeMap<String, Timestamp>,
+}
+
+/// Something that is started at times.
+#[derive(Debug)]
+pub struct Plan {
+    /// When.
+    pub schedule: Schedule,
+    /// The workflow that is run.
+    pub workflow: String,
+    /// Who set it: its runs are begun in their name.
+    pub by: Actor,
+    /// The entry that set it; its body has what is run.
+    pub seq: u64,
+    /// What it is bound to: when, and what is run.
+    pub digest: Digest,
+    domain: String,
+    environment: String,
+    cursor: Timestamp,
+    began: Option<Timestamp>,
+    ended: Option<Timestamp>,
+    /// Its runs that may not be over.
+    open: Vec<RunId>,
+    /// When there was nothing left to decide.
+    looked: Option<Timestamp>,
+}
+
+/// What a schedule is bound to: its times as [`Schedule::to_value`] writes them, and what is run.
+#[must_use]
+pub fn digest(when: &Value, wanted: Value) -> Digest {
+    Digest::in_context(CONTEXT, &content(when, wanted))
+}
+
+fn content(when: &Value, wanted: Value) -> Vec<u8> {
+    Value::map([("when", when.clone()), ("wanted", wanted)]).canonical()
+}
+
+/// The entry that sets a schedule: `wanted` is what is run, in the `domain` and `environment`.
+#[must_use]
+pub fn setting(
+    schedule: &Schedule,
+    (workflow, wanted): (&str, Value),
+    (domain, environment): (&str, &str),
+    who: &Actor,
+) -> Draft {
+    let when = schedule.to_value();
+    let bytes = content(&when, wanted);
+    let digest = Digest::in_context(CONTEXT, &bytes);
+    let data = [
+        ("schedule", Value::from(schedule.id.as_str())),
+        ("workflow", workflow.into()),
+        ("when", when),
+        ("digest", digest.into()),
+    ];
+    let mut draft = Draft::new(Kind::ScheduleSet, who.as_str(), domain, environment, data);
+    draft.body = Some(BodyDraft { subject: None, bytes });
+    draft
+}
+
+impl Timetable {
+    /// The kinds of entries that tell of schedules.
+    pub const KINDS: [Kind; 3] = [Kind::ScheduleSet, Kind::ScheduleRemoved, Kind::ScheduleFired];
+
+    /// Take note of an entry. All of [`Timetable::KINDS`] are fed, in order.
+    pub fn observe(&mut self, entry: &Entry) {
+        let Some(id) = entry.text("schedule") else { return };
+        if entry.kind() == Kind::ScheduleSet {
+            let before = self.plans.remove(id);
+            let last = self.last.get(id).copied().unwrap_or(Timestamp::MIN);
+            self.plans.extend(plan(entry, last, before).map(|plan| (id.to_owned(), plan)));
+        } else if entry.kind() == Kind::ScheduleRemoved {
+            self.plans.remove(id);
+        } else if entry.kind() == Kind::ScheduleFired {
+            let Some(at) = entry.text("at").and_then(|at| at.parse().ok()) else { return };
+            self.last.insert(id.to_owned(), at);
+            if let Some(plan) = self.plans.get_mut(id) {
+                plan.decided(at, entry);
+            }
+        }
+    }
+
+    /// The schedules by their ids.
+    #[must_use]
+    pub const fn plans(&self) -> &BTreeMap<String, Plan> {
+        &self.plans
+    }
+
+    /// Whether a schedule of this id is set just so.
+    #[must_use]
+    pub fn has(&self, schedule: &Schedule, wanted: Value, who: &Actor) -> bool {
+        let digest = digest(&schedule.to_value(), wanted);
+        self.plans.get(&schedule.id).is_some_and(|it| it.digest == digest && it.by == *who)
+    }
+
+    /// When the next time of any schedule comes.
+    #[must_use]
+    pub fn next(&self) -> Option<Timestamp> {
+        self.plans.values().filter_map(Plan::next).map(|fire| fire.at).min()
+    }
+
+    /// Forget the runs of a schedule that are over: `ended` says when.
+    ///
+    /// # Errors
+    /// What `ended` says.
+    pub fn look_after<E>(
+        &mut self,
+        id: &str,
+        mut ended: impl FnMut(RunId) -> Result<Option<Timestamp>, E>,
+    ) -> Result<(), E> {
+        let Some(plan) = self.plans.get_mut(id) else { return Ok(()) };
+        let mut open = Vec::new();
+        for run in &plan.open {
+            match ended(*run)? {
+                Some(at) => plan.ended = plan.ended.max(Some(at)),
+                None => open.push(*run),
+            }
+        }
+        plan.open = open;
+        Ok(())
+    }
+
+    /// What is to be done now about a schedule, before anything else of it. When it is recorded
+    /// and observed, the question is put again, until there is nothing.
+    #[must_use]
+    pub fn decide(&mut self, id: &str, now: Timestamp) -> Option<Decided> {
+        let plan = self.plans.get_mut(id)?;
+        let past = Past {
+            cursor: plan.cursor,
+            is_open: !plan.open.is_empty(),
+            began: plan.began,
+            ended: plan.ended,
+        };
+        let decided = plan.schedule.decide(&past, plan.looked.unwrap_or(now), now);
+        if decided.is_none() {
+            plan.looked = Some(now);
+        }
+        decided
+    }
+}
+
+fn plan(entry: &Entry, last: Timestamp, before: Option<Plan>) -> Option<Plan> {
+    let (began, ended, open) = before.map(|it| (it.began, it.ended, it.open)).unwrap_or_default();
+    Some(Plan {
+        schedule: Schedule::from_value(entry.data().get("when")?, &[]).ok()?,
+        workflow: entry.text("workflow")?.to_owned(),
+        by: entry.actor().parse().ok()?,
+        seq: entry.seq(),
+        digest: entry.digest("digest")?,
+        domain: entry.domain().to_owned(),
+        environment: entry.environment().to_owned(),
+        cursor: entry.at().max(last),
+        began,
+        ended,
+        open,
+        looked: None,
+    })
+}
+
+impl Plan {
+    /// The next time to be decided; nothing when there is none any more.
+    #[must_use]
+    pub fn next(&self) -> Option<Fire> {
+        self.schedule.next_after(self.cursor)
+    }
+
+    /// Its runs that may not be over.
+    #[must_use]
+    pub fn open(&self) -> &[RunId] {
+        &self.open
+    }
+
+    /// Times up to this one are decided.
+    fn decided(&mut self, at: Timestamp, entry: &Entry) {
+        self.cursor = self.cursor.max(at);
+        let Some(run) = entry.text("run").and_then(|run| run.parse().ok()) else { return };
+        self.began = Some(entry.at());
+        // But where all may run together, nothing was open when it was started.
+        if self.schedule.overlap != Overlap::AllowAll {
+            self.open.clear();
+        }
+        self.open.push(run);
+        if self.open.len() > OPEN_MAX {
+            self.open.remove(0);
+        }
+    }
+
+    /// The entry by which `who` removes it.
+    #[must_use]
+    pub fn removing(&self, who: &Actor) -> Draft {
+        self.draft(Kind::ScheduleRemoved, who, [])
+    }
+
+    /// The entry that leaves out so many times up to this one.
+    #[must_use]
+    pub fn leaving_out(&self, until: Timestamp, times: u64, why: &str) -> Draft {
+        let data = [("at", until.into()), ("skipped", why.into()), ("times", times.into())];
+        self.draft(Kind::ScheduleFired, &self.by, data)
+    }
+
+    /// The entry that says why no run could be started for a time.
+    #[must_use]
+    pub fn not_started(&self, at: Timestamp, reason: &str) -> Draft {
+        let end = reason.floor_char_boundary(REASON_BYTES_MAX);
+        let reason = reason.get(..end).unwrap_or_default();
+        let skipped = ("skipped", "not_started".into());
+        let data = [("at", at.into()), skipped, ("reason", reason.into())];
+        self.draft(Kind::ScheduleFired, &self.by, data)
+    }
+
+    fn draft<const N: usize>(&self, kind: Kind, who: &Actor, data: [(&str, Value); N]) -> Draft {
+        let id = [("schedule", Value::from(self.schedule.id.as_str()))];
+        let data = id.into_iter().chain(data);
+        Draft::new(kind, who.as_str(), &self.domain, &self.environment, data)
+    }
+}
+
+impl Firing {
+    /// The entry before the first one of the run that is started.
+    pub(crate) fn started(&self, origin: &Origin) -> Draft {
+        let data = [
+            ("schedule".to_owned(), Value::from(self.schedule.as_str())),
+            ("at".to_owned(), self.at.into()),
+            ("run".to_owned(), origin.session.into()),
+        ];
+        let draft = start::draft(origin, Kind::ScheduleFired, None, data.into(), None);
+        Draft { session: None, ..draft }
+    }
+}

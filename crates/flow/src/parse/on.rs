@@ -1,0 +1,137 @@
+//! When a workflow is started: `on`.
+
+use std::collections::BTreeMap;
+
+use cog_base::Value;
+use cog_base::json::Map;
+use cog_base::suggest;
+use cog_schedule::{BadRule, BadSchedule, Schedule};
+
+use super::Reader;
+use crate::definition::{InputSpec, Scheduled};
+use crate::fields::{self, Fields, Shape};
+use crate::limits::MAX_SCHEDULES;
+use crate::tree::Node;
+
+const ON: Shape = Shape { what: "`on`", required: &[], optional: &["schedule"] };
+const SCHEDULE: Shape = Shape {
+    what: "a schedule",
+    required: &["id"],
+    optional: &[
+        "cron",
+        "timezone",
+        "every_ms",
+        "offset_ms",
+        "at",
+        "jitter_ms",
+        "catch_up_minutes",
+        "overlap",
+        "from",
+        "until",
+        INPUTS,
+    ],
+};
+/// What a schedule has beside its times.
+const INPUTS: &str = "inputs";
+
+impl Reader<'_, '_> {
+    /// The schedules of a workflow with these inputs.
+    pub(super) fn on(
+        &mut self,
+        node: &Node,
+        inputs: &BTreeMap<String, InputSpec>,
+    ) -> Vec<Scheduled> {
+        let fields = Fields::open(node, &ON, self.reports);
+        let Some(list) = fields.and_then(|fields| fields.get("schedule")) else {
+            return Vec::new();
+        };
+        let nodes = fields::list(list, "schedule", self.reports);
+        if let Some(first) = nodes.get(MAX_SCHEDULES) {
+            let message = format!("a workflow has at most {MAX_SCHEDULES} schedules");
+            self.reports.error(first.at, message);
+        }
+        let mut all: Vec<Scheduled> = Vec::new();
+        for node in nodes.iter().take(MAX_SCHEDULES) {
+            let Some(one) = self.scheduled(node, inputs) else { continue };
+            if all.iter().any(|other| other.schedule.id == one.schedule.id) {
+                let message = format!("a second schedule `{}`", one.schedule.id);
+                self.reports.error(node.at, message);
+            }
+            all.push(one);
+        }
+        all
+    }
+
+    fn scheduled(
+        &mut self,
+        node: &Node,
+        inputs: &BTreeMap<String, InputSpec>,
+    ) -> Option<Scheduled> {
+        let fields = Fields::open(node, &SCHEDULE, self.reports)?;
+        fields::id(fields.get("id")?, "id", self.reports)?;
+        let given = self.scheduled_inputs(&fields, inputs);
+        // What is unknown was reported with its place.
+        let known = |name: &&&str| **name != INPUTS;
+        let known = SCHEDULE.required.iter().chain(SCHEDULE.optional).filter(known);
+        let members = known.filter_map(|name| Some((*name, fields.get(name)?.to_value())));
+        match Schedule::from_value(&Value::map(members), &[]) {
+            Ok(schedule) => Some(Scheduled { schedule, inputs: given }),
+            Err(error) => {
+                let member = about(&error);
+                let at = fields.get(member).map_or(fields.at, |member| member.at);
+                self.reports.error(at, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// What a run that a schedule starts is given. It starts without anybody who could give more.
+    fn scheduled_inputs(
+        &mut self,
+        fields: &Fields<'_>,
+        inputs: &BTreeMap<String, InputSpec>,
+    ) -> Map {
+        let mut given = Map::new();
+        if let Some(values) = fields.get(INPUTS) {
+            for (key, value) in fields::members(values, INPUTS, self.reports) {
+                let Some(spec) = inputs.get(&key.name) else {
+                    let hint = suggest::hint(&key.name, inputs.keys().map(String::as_str));
+                    let message = format!("there is no input `{}`", key.name);
+                    self.reports.with_hint(key.at, message, hint);
+                    continue;
+                };
+                self.typed(&key.name, spec.kind, value);
+                let plain = fields::plain_value(value);
+                if plain.to_string().contains("${{") {
+                    let message = format!("the value of `{}` holds an expression", key.name);
+                    self.reports.with_hint(value.at, message, "write the value itself".to_owned());
+                }
+                if !spec.allowed.is_empty() && !spec.allowed.contains(&plain) {
+                    let message = format!("the value of `{}` is not in its `enum`", key.name);
+                    self.reports.error(value.at, message);
+                }
+                given.insert(key.name.clone(), plain);
+            }
+        }
+        let missing = |(name, spec): &(&String, &InputSpec)| {
+            spec.required && spec.default.is_none() && !given.contains_key(*name)
+        };
+        if let Some((name, _)) = inputs.iter().find(missing) {
+            let message =
+                format!("a run of this schedule has no input `{name}`, which is required");
+            self.reports.with_hint(fields.at, message, format!("inputs: {{ {name}: … }}"));
+        }
+        given
+    }
+}
+
+/// The member that is wrong.
+fn about(error: &BadSchedule) -> &str {
+    match error {
+        BadSchedule::Field { field, .. } => field,
+        BadSchedule::Rule(BadRule::Cron { .. }) => "cron",
+        BadSchedule::Rule(BadRule::Timezone(_)) => "timezone",
+        BadSchedule::Rule(BadRule::TooOften(_)) => "every_ms",
+        BadSchedule::Rule(BadRule::Offset { .. }) => "offset_ms",
+    }
+}

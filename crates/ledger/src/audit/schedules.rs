@@ -1,0 +1,82 @@
+//! Schedules: what came due was set before, each of its times counts once, and the run that is
+//! started for it begins with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Findings;
+use crate::entry::Entry;
+use crate::kind::Kind;
+
+#[derive(Debug)]
+pub(super) struct Schedules {
+    /// Whether entries before the kept part may have set some.
+    is_pruned: bool,
+    set: BTreeSet<String>,
+    /// The last time of each that was decided. Times have one width, so they sort as text.
+    last: BTreeMap<String, String>,
+    /// The run that the entry before started, and that entry.
+    begins: Option<(u64, String)>,
+    not_followed: u64,
+}
+
+impl Schedules {
+    pub(super) fn new(is_pruned: bool) -> Self {
+        let (set, last) = Default::default();
+        Self { is_pruned, set, last, begins: None, not_followed: 0 }
+    }
+
+    pub(super) const fn not_followed(&self) -> u64 {
+        self.not_followed
+    }
+
+    pub(super) fn entry(&mut self, entry: &Entry, findings: &mut Findings) {
+        self.begun(Some(entry), findings);
+        let schedule = entry.text("schedule").unwrap_or_default();
+        if entry.kind() == Kind::ScheduleSet {
+            self.set.insert(schedule.to_owned());
+        } else if entry.kind() == Kind::ScheduleRemoved {
+            self.is_set(entry, findings);
+            self.set.remove(schedule);
+        } else if entry.kind() == Kind::ScheduleFired {
+            self.is_set(entry, findings);
+            let at = entry.text("at").unwrap_or_default();
+            let before = self.last.insert(schedule.to_owned(), at.to_owned());
+            if before.is_some_and(|before| before.as_str() >= at) {
+                let message = format!("{at} of the schedule `{schedule}` was decided before");
+                findings.add(Some(entry.seq()), "schedule.fired_twice", message);
+            }
+            self.begins = entry.text("run").map(|run| (entry.seq(), run.to_owned()));
+        }
+    }
+
+    /// Nothing follows.
+    pub(super) fn finish(&mut self, findings: &mut Findings) {
+        self.begun(None, findings);
+    }
+
+    /// The run that the entry before started begins in this one.
+    fn begun(&mut self, entry: Option<&Entry>, findings: &mut Findings) {
+        let Some((seq, run)) = self.begins.take() else { return };
+        let begins = |entry: &&Entry| {
+            let session = entry.session().map(|session| session.to_string());
+            entry.kind() == Kind::SessionStarted && session.as_deref() == Some(&run)
+        };
+        if entry.filter(begins).is_none() {
+            let message = format!("{run}, which it started, does not begin behind it");
+            findings.add(Some(seq), "schedule.not_begun", message);
+        }
+    }
+
+    fn is_set(&mut self, entry: &Entry, findings: &mut Findings) {
+        let schedule = entry.text("schedule").unwrap_or_default();
+        if self.set.contains(schedule) {
+            return;
+        }
+        if self.is_pruned {
+            self.not_followed += 1;
+        } else {
+            let message = format!("the schedule `{schedule}` was not set");
+            findings.add(Some(entry.seq()), "schedule.not_set", message);
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The schedules of a tenant that is open: its times are decided in its log, each once. A time
+//! and the start of its run are one append of the engine; what is left out the desk records by
+//! itself. Whoever owns the log next goes on behind what stands there.
+
+use std::collections::{HashMap, HashSet};
+
+use cog_base::id::{MailId, RunId, TenantId};
+use cog_base::json::parse;
+use cog_base::{Timestamp, Value};
+use cog_engine::timetable::{Plan, SCHEDULES_MAX, setting};
+use cog_engine::{Firing, Input, Timetable};
+use cog_gate::Actor;
+use cog_ledger::{Draft, Entry};
+use cog_schedule::{Decided, Schedule};
+use cog_store::{Select, StoreError, TenantTx};
+
+use super::Desk;
+use crate::came::{Came, came_of};
+use crate::request::{Request, Wanted, ask};
+use crate::told::Told;
+
+/// How far the clock of a node may be behind that of the store before it asks too late.
+const SKEW_MS: u64 = 5_000;
+/// The most entries that are made of the times of one tenant before others have their turn.
+const DEEDS_MAX: usize = 64;
+
+/// What is known of the schedules of a tenant.
+#[derive(Default)]
+pub(super) struct Times {
+    table: Timetable,
+    /// Up to where the log was read.
+    seen: u64,
+    /// Schedules whose next run the engine is about to begin.
+    starting: HashMap<String, RunId>,
+    /// Runs that the engine was asked to end.
+    ending: HashSet<RunId>,
+}
+
+impl Times {
+    /// What the log says.
+    pub(super) fn read(scope: &dyn TenantTx) -> Result<Self, StoreError> {
+        let mut times = Self::default();
+        times.catch_up(scope).map(|_| times)
+    }
+
+    /// Take note of what the log says by now. The entries about times that are new.
+    fn catch_up(&mut self, scope: &dyn TenantTx) -> Result<Vec<Entry>, StoreError> {
+        let to = scope.tail()?.map_or(0, |tail| tail.frontier.size());
+        let kinds = Timetable::KINDS.into();
+        let select = Select { kinds, from: self.seen, to, ..Select::default() };
+        let mut new = Vec::new();
+        scope.each(select, &mut |entry| new.push(entry.clone()))?;
+        self.seen = to;
+        for entry in &new {
+            self.table.observe(entry);
+            let run = entry.text("run").and_then(|run| run.parse::<RunId>().ok());
+            self.starting.retain(|_, starting| Some(*starting) != run);
+        }
+        let ids: Vec<String> = self.table.plans().keys().cloned().collect();
+        for id in ids {
+            self.table.look_after(&id, |run| ended(scope, run))?;
+        }
+        Ok(new)
+    }
+
+    /// The schedules that may have something to do at a time.
+    fn due(&self, now: Timestamp) -> Vec<String> {
+        let plans = self.table.plans().iter();
+        let due = plans.filter(|(_, plan)| plan.next().is_some_and(|it| it.at <= now));
+        due.map(|(id, _)| id.clone()).collect()
+    }
+}
+
+/// When a run ended, if it has. One that is not there any more was pruned.
+fn ended(scope: &dyn TenantTx, run: RunId) -> Result<Option<Timestamp>, StoreError> {
+    let Some(session) = scope.session(run)? else { return Ok(Some(Timestamp::MIN)) };
+    if session.status.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(scope.entry(session.last)?.map_or(Timestamp::MIN, |seal| seal.at())))
+}
+
+impl Desk {
+    /// Set or remove a schedule, if that is what is asked; else nothing.
+    pub(super) fn about_times(
+        &mut self,
+        tenant: TenantId,
+        scope: &dyn TenantTx,
+        request: &Request,
+    ) -> Result<Option<Result<(), String>>, StoreError> {
+        let Some(office) = self.offices.get(&tenant) else { return Ok(None) };
+        let table = &office.times.table;
+        let draft = if let Request::Schedule { when, wanted, .. } = request {
+            set(table, when, wanted)
+        } else if let Request::Unschedule { schedule, who, .. } = request {
+            let plan = table.plans().get(schedule);
+            let none = || format!("there is no schedule `{schedule}`");
+            plan.map(|plan| plan.removing(who)).ok_or_else(none)
+        } else {
+            return Ok(None);
+        };
+        if let Some(Came::Done(_)) = came_of(scope, request)? {
+            return Ok(Some(Ok(())));
+        }
+        let draft = match draft {
+            Ok(draft) => draft,
+            Err(why) => return Ok(Some(Err(why))),
+        };
+        let recorded = self.record(tenant, draft)?;
+        Ok(Some(recorded))
+    }
+
+    /// Decide the times that have come, and say whether there are any to come.
+    pub(super) fn keep_times(&mut self, tenant: TenantId) -> Result<bool, StoreError> {
+        let Some(office) = self.offices.get(&tenant) else { return Ok(false) };
+        let times = &office.times;
+        if office.is_draining || times.table.plans().is_empty() {
+            return Ok(!times.table.plans().is_empty());
+        }
+        let soon = self.house.clock.now().plus_ms(SKEW_MS);
+        if times.due(soon).is_empty() && times.starting.is_empty() {
+            return Ok(true);
+        }
+        let now = self.house.store.time()?;
+        self.catch_up(tenant)?;
+        let due = self.offices.get(&tenant).map(|it| it.times.due(now)).unwrap_or_default();
+        for id in due {
+            self.keep(tenant, &id, now)?;
+        }
+        Ok(true)
+    }
+
+    fn catch_up(&mut self, tenant: TenantId) -> Result<(), StoreError> {
+        let scope = self.house.store.scope(tenant)?;
+        let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
+        for entry in office.times.catch_up(scope.as_ref())? {
+            let Some(at) = entry.text("at").and_then(|at| at.parse().ok()) else { continue };
+            let schedule = entry.text("schedule").unwrap_or_default().to_owned();
+            let run = entry.text("run").and_then(|run| run.parse().ok());
+            let why = || {
+                let reason = entry.text("reason").or(entry.text("skipped"));
+                reason.unwrap_or_default().to_owned()
+            };
+            self.house.tell(Told::Fired { tenant, schedule, at, run: run.ok_or_else(why) });
+        }
+        Ok(())
+    }
+
+    /// Do what is to be done about a schedule, one thing after the other.
+    fn keep(&mut self, tenant: TenantId, id: &str, now: Timestamp) -> Result<(), StoreError> {
+        for _ in 0..DEEDS_MAX {
+            let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
+            let times = &mut office.times;
+            if times.starting.contains_key(id) {
+                return Ok(());
+            }
+            let decided = times.table.decide(id, now);
+            let Some(plan) = times.table.plans().get(id) else { return Ok(()) };
+            let draft = match decided {
+                None => return Ok(()),
+                Some(Decided::LeaveOut { until, times, why }) => {
+                    plan.leaving_out(until, times, why.as_str())
+                }
+                Some(Decided::EndOpen) => {
+                    let open = plan.open().iter().copied();
+                    let open = open.filter(|run| !times.ending.contains(run)).collect();
+                    let who = plan.by.clone();
+                    return self.end(tenant, id, open, &who);
+                }
+                Some(Decided::Start(at)) => {
+                    if !office.has_room(self.house.settings.runs_max) {
+                        return Ok(());
+                    }
+                    match self.begin(tenant, id, at)? {
+                        Ok(()) => return Ok(()),
+                        Err(draft) => *draft,
+                    }
+                }
+            };
+            if let Err(why) = self.record(tenant, draft)? {
+                return Err(StoreError::io("decide the times of a schedule", why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ask for the end of runs, by mail: some may have left memory.
+    fn end(
+        &mut self,
+        tenant: TenantId,
+        id: &str,
+        runs: Vec<RunId>,
+        who: &Actor,
+    ) -> Result<(), StoreError> {
+        let mut entropy = (self.house.entropy)();
+        for run in runs {
+            let mail = MailId::new(self.house.clock.now(), entropy.as_mut());
+            let mail = mail.map_err(|error| StoreError::io("draw the id of mail", error))?;
+            let reason = format!("the next start of the schedule `{id}` is due");
+            let request = Request::Cancel { run, who: who.clone(), reason };
+            ask(self.house.store.as_ref(), tenant, mail, &request, None)?;
+            if let Some(office) = self.offices.get_mut(&tenant) {
+                office.times.ending.insert(run);
+            }
+        }
+        Ok(())
+    }
+
+    /// Have the engine start a run for a time; or the entry that says why none can be.
+    fn begin(
+        &mut self,
+        tenant: TenantId,
+        id: &str,
+        at: Timestamp,
+    ) -> Result<Result<(), Box<Draft>>, StoreError> {
+        let mut entropy = (self.house.entropy)();
+        let run = RunId::new(self.house.clock.now(), entropy.as_mut());
+        let run = run.map_err(|error| StoreError::io("draw the id of a run", error))?;
+        let house = std::sync::Arc::clone(&self.house);
+        let scope = house.store.scope(tenant)?;
+        let Some(seq) = self.plan(tenant, id).map(|plan| plan.seq) else { return Ok(Ok(())) };
+        let started = match wanted(scope.as_ref(), seq, run)? {
+            Ok(wanted) => self.start(tenant, scope.as_ref(), &wanted)?,
+            Err(why) => Err(why),
+        };
+        let mut start = match started {
+            Ok(start) => start,
+            Err(why) => {
+                let draft = self.plan(tenant, id).map(|plan| plan.not_started(at, &why));
+                return Ok(draft.map_or(Ok(()), |draft| Err(Box::new(draft))));
+            }
+        };
+        start.firing = Some(Firing { schedule: id.to_owned(), at });
+        let mail = MailId::from_uuid(run.uuid());
+        if let Some(office) = self.offices.get_mut(&tenant) {
+            office.times.starting.insert(id.to_owned(), run);
+            office.coming.insert(mail);
+        }
+        self.deliver(tenant, vec![(mail, Input::Start(Box::new(start)))]);
+        Ok(Ok(()))
+    }
+
+    fn plan(&self, tenant: TenantId, id: &str) -> Option<&Plan> {
+        self.offices.get(&tenant)?.times.table.plans().get(id)
+    }
+
+    /// Record what is about a schedule, and take note of it; or why that could never be recorded.
+    fn record(&mut self, tenant: TenantId, draft: Draft) -> Result<Result<(), String>, StoreError> {
+        let recorded = self.append(tenant, draft, "record what is about a schedule")?;
+        if let Err(why) = recorded {
+            return Ok(Err(why));
+        }
+        self.catch_up(tenant)?;
+        Ok(Ok(()))
+    }
+}
+
+/// What a schedule runs, as a run of this id.
+fn wanted(
+    scope: &dyn TenantTx,
+    seq: u64,
+    run: RunId,
+) -> Result<Result<Wanted, String>, StoreError> {
+    let body = scope.body(seq)?.and_then(|body| String::from_utf8(body.bytes).ok());
+    let body = body.and_then(|text| parse(&text).ok());
+    let Some(wanted) = body.as_ref().and_then(|body| body.get("wanted")) else {
+        return Ok(Err("what it runs is not kept any more".to_owned()));
+    };
+    Ok(Wanted::read(run, wanted).map_err(|error| error.to_string()))
+}
+
+/// The entry that sets a schedule, or what is wrong with it.
+fn set(table: &Timetable, when: &Value, wanted: &Wanted) -> Result<Draft, String> {
+    let schedule = Schedule::from_value(when, &[]).map_err(|bad| bad.to_string())?;
+    let flow = cog_flow::parse(&wanted.source, "the workflow").map_err(|bad| bad.to_string())?;
+    flow.bind(&wanted.given).map_err(|bad| bad.to_string())?;
+    let known = table.plans().get(&schedule.id);
+    if known.is_none() && table.plans().len() >= SCHEDULES_MAX {
+        return Err(format!("a ledger has at most {SCHEDULES_MAX} schedules"));
+    }
+    if let Some(plan) = known.filter(|plan| plan.workflow != flow.name) {
+        return Err(format!(
+            "the schedule `{}` is of the workflow `{}`",
+            schedule.id, plan.workflow
+        ));
+    }
+    let environment = wanted.environment.as_ref().unwrap_or(&flow.environment);
+    let place = (flow.domain.as_str(), environment.as_str());
+    Ok(setting(&schedule, (&flow.name, wanted.to_value()), place, &wanted.initiator))
+}

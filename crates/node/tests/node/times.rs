@@ -1,0 +1,117 @@
+//! Schedules of a tenant: each of their times counts once, whoever owns the log.
+
+use std::time::Duration;
+
+use cog_base::{Timestamp, Value};
+use cog_ledger::{Entry, Kind};
+use cog_node::{Request, Told};
+
+use crate::asking::refusal;
+use crate::town::{Town, canon, tenant, wait, wanted};
+
+/// Every second, with these steps.
+fn tick(overlap: &str, steps: &str) -> Request {
+    let every = ("every_ms", 1_000_u64.into());
+    let when = Value::map([("id", Value::from("tick")), every, ("overlap", overlap.into())]);
+    Request::Schedule { when, wanted: Box::new(wanted(steps, "/srv/archive")), seen: 0 }
+}
+
+fn remove(id: &str) -> Request {
+    let who = "user:ada".parse().unwrap();
+    Request::Unschedule { schedule: id.to_owned(), who, seen: 0 }
+}
+
+fn fired(town: &Town) -> Vec<Entry> {
+    let entries = town.entries(tenant(1)).into_iter();
+    entries.filter(|entry| entry.kind() == Kind::ScheduleFired).collect()
+}
+
+/// How many times the entries decide: each second from the first to the last of them, once.
+fn seconds(fired: &[Entry]) -> i64 {
+    let at = |entry: &Entry| entry.text("at").unwrap().parse::<Timestamp>().unwrap().micros();
+    let mut sum = 0;
+    for pair in fired.windows(2) {
+        let [before, after] = pair else { panic!() };
+        let times = i64::try_from(after.count("times").unwrap_or(1)).unwrap();
+        assert_eq!(at(after) - at(before), times * 1_000_000, "{before:?} {after:?}");
+        sum += times;
+    }
+    sum
+}
+
+const NAP: &str = "  - { id: nap, sleep: { ms: 1 } }\n";
+
+#[test]
+fn each_time_is_fired_once_across_nodes_that_are_overtaken() {
+    let town = Town::new();
+    town.request(tenant(1), &canon());
+    let (one, two) = (town.node("one"), town.node("two"));
+    town.request(tenant(1), &tick("allow_all", NAP));
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(1_300));
+        let taken = "UPDATE cognitionos.owner SET node = 'dead', fence = fence + 1,
+            until = clock_timestamp() + interval '1500 milliseconds'";
+        town.database.statement(taken).unwrap();
+    }
+    wait("eight times have come", || fired(&town).len() >= 8);
+    town.request(tenant(1), &remove("tick"));
+    let nothing = town.request(tenant(1), &remove("tock"));
+    assert_eq!(refusal(&town, nothing), "there is no schedule `tock`");
+    town.wait_for_empty_mail();
+    let fired = fired(&town);
+    assert_eq!(seconds(&fired), fired.len() as i64 - 1);
+    for entry in &fired {
+        let run = entry.text("run").unwrap().parse().unwrap();
+        assert_eq!(town.end(tenant(1), run), "completed");
+    }
+    let starts = town.entries(tenant(1));
+    let starts = starts.iter().filter(|entry| entry.kind() == Kind::SessionStarted).count();
+    assert_eq!(starts, fired.len());
+    one.node.stop();
+    two.node.stop();
+    town.assert_whole(tenant(1));
+}
+
+#[test]
+fn what_overlaps_is_left_out_and_what_is_wrong_is_refused() {
+    let town = Town::new();
+    town.request(tenant(1), &canon());
+    let house = town.node("one");
+    let bad = town.request(tenant(1), &tick("sometimes", NAP));
+    assert!(refusal(&town, bad).contains("`overlap`"), "{}", refusal(&town, bad));
+    let waits = tick("skip", "  - { id: paid, wait_for: { signal: payment } }\n");
+    // Delivered twice, it is set once.
+    for _ in 0..2 {
+        town.request(tenant(1), &waits);
+        town.wait_for_empty_mail();
+    }
+    house.wait_for(|told| matches!(told, Told::Fired { run: Ok(_), .. }));
+    house.wait_for(|told| matches!(told, Told::Fired { run: Err(why), .. } if why == "overlap"));
+    house.node.stop();
+    let fired = fired(&town);
+    assert!(seconds(&fired) > 0);
+    assert_eq!(fired.iter().filter(|entry| entry.text("run").is_some()).count(), 1);
+    let sets = town.entries(tenant(1));
+    assert_eq!(sets.iter().filter(|entry| entry.kind() == Kind::ScheduleSet).count(), 1);
+    town.assert_whole(tenant(1));
+}
+
+#[test]
+fn the_run_before_is_ended_where_the_schedule_says_so() {
+    let town = Town::new();
+    town.request(tenant(1), &canon());
+    let house = town.node("one");
+    let waits = tick("cancel_other", "  - { id: paid, wait_for: { signal: payment } }\n");
+    town.request(tenant(1), &waits);
+    for _ in 0..2 {
+        house.wait_for(|told| matches!(told, Told::Fired { run: Ok(_), .. }));
+    }
+    town.request(tenant(1), &remove("tick"));
+    town.wait_for_empty_mail();
+    house.node.stop();
+    let fired = fired(&town);
+    let first = fired[0].text("run").unwrap().parse().unwrap();
+    assert_eq!(town.end(tenant(1), first), "cancelled");
+    assert!(seconds(&fired) > 0);
+    town.assert_whole(tenant(1));
+}

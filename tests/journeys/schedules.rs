@@ -1,0 +1,162 @@
+//! Schedules of a data folder, from the command line alone.
+
+use std::io::{BufRead as _, BufReader};
+
+use cog_base::json::parse;
+use cog_base::{Timestamp, Value};
+
+use crate::program::{Folder, text};
+
+const FLOW: &str = "
+name: report
+domain: demo
+inputs: { pages: { type: integer } }
+on:
+  schedule:
+    - { id: often, every_ms: 1000, overlap: SKIP, catch_up_minutes: 60, inputs: { pages: 3 } }
+steps:
+  - { id: nap, sleep: { ms: 100 } }
+  - { id: note, needs: [nap], uses: compute, with: { pages: \"${{ inputs.pages }}\" } }
+outputs: { pages: \"${{ steps.note.output.pages }}\" }
+";
+
+fn folder(name: &str, overlap: &str) -> Folder {
+    let folder = Folder::new(name);
+    folder.write("report.yaml", &FLOW.replace("SKIP", overlap));
+    folder
+}
+
+/// The times that were decided: microseconds, how many, and the run or why there is none.
+fn fired(folder: &Folder) -> Vec<(i64, u64, String)> {
+    let entries = folder.entries("schedule.fired").into_iter();
+    let one = |entry: Value| {
+        let data = entry.get("data").unwrap();
+        let at: Timestamp = text(data, &["at"]).parse().unwrap();
+        let came = data.get("run").or(data.get("skipped")).and_then(Value::as_text).unwrap();
+        let times = data.get("times").and_then(Value::as_u64).unwrap_or(1);
+        (at.micros(), times, came.to_owned())
+    };
+    entries.map(one).collect()
+}
+
+/// Each second from the first time to the last was decided, and once.
+fn assert_no_gap(fired: &[(i64, u64, String)]) {
+    for pair in fired.windows(2) {
+        let [(before, ..), (at, times, _)] = pair else { panic!() };
+        assert_eq!(at - before, i64::try_from(*times).unwrap() * 1_000_000, "{fired:?}");
+    }
+}
+
+/// How many lines it is listened to before an event has come.
+const LINES_MAX: usize = 100;
+
+/// Start it, read what it says until an event has come so often, and kill it.
+fn until(folder: &Folder, event: &str, mut times: usize) {
+    let mut keeper = folder.start(&["schedules", "run", "--json"]);
+    let lines = BufReader::new(keeper.stdout.take().unwrap()).lines();
+    for line in lines.map_while(Result::ok).take(LINES_MAX) {
+        let said = parse(&line).unwrap();
+        times -= usize::from(said.get("event").and_then(Value::as_text) == Some(event));
+        if times == 0 {
+            break;
+        }
+    }
+    keeper.kill().unwrap();
+    keeper.wait().unwrap();
+    assert_eq!(times, 0, "it ended, or said other things only, before it said {event}");
+}
+
+#[test]
+fn what_the_file_says_is_what_stands_from_then_on() {
+    let folder = folder("schedules-set", "skip");
+    folder.cog(&["schedules", "list"]).ends(2);
+    let set = ["schedules", "set", "report.yaml", "--as", "user:ada"];
+    folder.cog(&set).ends(0).says(&["set        often, next 2", "cognitionos schedules run"]);
+    folder.cog(&set).ends(0).says(&["unchanged  often"]);
+    folder.cog(&["schedules", "set", "report.yaml"]).ends(0).says(&["set        often"]);
+    assert_eq!(folder.entries("schedule.set").len(), 2, "another asks for it now");
+    let listed = folder.cog(&["schedules", "list", "--json"]).ends(0).json();
+    let listed = &listed.as_list().unwrap()[0];
+    assert_eq!(text(listed, &["workflow"]), "report");
+    assert_eq!(text(listed, &["when", "overlap"]), "skip");
+    folder.cog(&["schedules", "list"]).ends(0).says(&["often  report, next", "every 1000 ms"]);
+    let next = folder.cog(&["schedules", "next", "--count", "3", "--json"]).ends(0).json();
+    assert_eq!(next.as_list().unwrap().len(), 3);
+    folder.cog(&["schedules", "next", "seldom"]).ends(2).says(&["no schedule `seldom`"]);
+
+    folder
+        .write("other.yaml", &FLOW.replace("name: report", "name: other").replace("SKIP", "skip"));
+    let other = folder.cog(&["schedules", "set", "other.yaml"]).ends(7);
+    other.says(&["`often` is of the workflow `report`", "schedules remove often"]);
+    folder.change("report.yaml", "id: often", "id: seldom");
+    let seldom = ["set        seldom", "removed    often"];
+    folder.cog(&["schedules", "set", "report.yaml"]).ends(0).says(&seldom);
+    folder.cog(&["schedules", "remove", "seldom"]).ends(0).says(&["removed  seldom"]);
+    folder.cog(&["schedules", "remove", "seldom"]).ends(2).says(&["no schedule `seldom`"]);
+    folder.change("report.yaml", "pages: 3", "pages: many");
+    let wrong = folder.cog(&["schedules", "set", "report.yaml"]).ends(2);
+    wrong.says(&["report.yaml:7:", "`pages` must be an integer"]);
+    folder.write("plain.yaml", "name: x\ndomain: demo\nsteps: [{ id: nap, sleep: { ms: 1 } }]\n");
+    folder.cog(&["schedules", "set", "plain.yaml"]).ends(2).says(&["has no schedules"]);
+    folder.cog(&["ledger", "verify"]).ends(0);
+}
+
+#[test]
+fn each_time_is_decided_once_although_whoever_keeps_to_it_is_killed_again_and_again() {
+    let folder = folder("schedules-killed", "buffer_all");
+    folder.cog(&["schedules", "set", "report.yaml"]).ends(0);
+    // In the middle of a run, right behind one, right before one, and while nothing happens.
+    for (event, times) in [("due", 3), ("started", 2), ("sealed", 1), ("keeping", 1), ("due", 2)] {
+        until(&folder, event, times);
+    }
+    folder.cog(&["schedules", "run", "--once"]).ends(0);
+    let fired = fired(&folder);
+    assert!(fired.len() >= 5, "{fired:?}");
+    assert_no_gap(&fired);
+    let sealed = folder.entries("session.sealed");
+    for (_, _, run) in &fired {
+        assert!(run.starts_with("run_"), "within the time that is made up for: {fired:?}");
+        let seals = sealed.iter().filter(|seal| text(seal, &["session"]) == run);
+        let seals: Vec<_> = seals.map(|seal| text(seal, &["data", "status"])).collect();
+        assert_eq!(seals, ["completed"], "{run}");
+    }
+    assert_eq!(folder.entries("session.started").len(), fired.len());
+    folder.holds();
+}
+
+#[test]
+fn a_run_that_waits_for_somebody_is_in_the_way_until_it_is_over() {
+    let folder = folder("schedules-overlap", "skip");
+    folder.change("report.yaml", "sleep: { ms: 100 }", "wait_for: { signal: go }");
+    folder.cog(&["schedules", "set", "report.yaml"]).ends(0);
+    until(&folder, "left out", 2);
+    let (run, rest) = (fired(&folder)[0].2.clone(), fired(&folder)[1].2.clone());
+    assert!(run.starts_with("run_") && rest == "overlap", "{run} {rest}");
+    folder.cog(&["schedules", "list"]).ends(0).says(&[&format!("{run} is not over")]);
+    folder.cog(&["signal", &run, "go"]).ends(0);
+    // It is taken up, comes to its end, and the next one has its turn.
+    until(&folder, "sealed", 1);
+    assert_eq!(text(&folder.entries("session.sealed")[0], &["session"]), run);
+    assert_no_gap(&fired(&folder));
+}
+
+#[test]
+fn a_run_that_cannot_be_started_is_on_record_and_the_next_time_has_its_turn() {
+    let folder = folder("schedules-broken", "skip");
+    folder.change(
+        "report.yaml",
+        "steps:\n",
+        "steps:\n  - { id: sub, run: { workflow: sub.yaml } }\n",
+    );
+    folder.write("sub.yaml", "name: sub\ndomain: demo\nsteps: [{ id: nap, sleep: { ms: 1 } }]\n");
+    folder.cog(&["schedules", "set", "report.yaml"]).ends(0);
+    std::fs::remove_file(folder.path("sub.yaml")).unwrap();
+    until(&folder, "left out", 2);
+    let fired = fired(&folder);
+    assert!(fired.iter().all(|(.., came)| came == "not_started"), "{fired:?}");
+    let reason = folder.entries("schedule.fired");
+    let reason = text(&reason[0], &["data", "reason"]).to_owned();
+    assert!(reason.contains("sub.yaml"), "{reason}");
+    assert_no_gap(&fired);
+    folder.cog(&["ledger", "verify"]).ends(0);
+}
