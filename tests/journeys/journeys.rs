@@ -41,6 +41,7 @@ mod models;
 mod nodes;
 mod people;
 mod program;
+mod redrive;
 mod roots;
 mod schedules;
 mod signals;

@@ -5,6 +5,7 @@ pub(crate) mod checkpoints;
 mod groups;
 mod ledger;
 pub(crate) mod nodes;
+pub(crate) mod runs;
 pub(crate) mod schedules;
 
 use std::path::PathBuf;
@@ -131,6 +132,10 @@ Examples:
   cognitionos checkpoint list
   cognitionos checkpoint restore run_01j… before-payment --input limit=500")]
     Checkpoint(checkpoints::CheckpointCommand),
+    /// List runs and how they stand, the newest first.
+    Runs(runs::RunsArgs),
+    /// Start a run from the step that another one failed for.
+    Redrive(runs::RedriveArgs),
     /// Start workflows at the times that their files say. Without a command: list.
     #[command(subcommand)]
     #[command(before_help = "\

@@ -11,6 +11,7 @@ pub(crate) mod pause;
 pub(crate) mod refused;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod schedules;
 pub(crate) mod serve;
 pub(crate) mod signal;

@@ -128,8 +128,10 @@ fn better(error: &clap::Error, command: &Command) -> Option<Better> {
     };
     if let Some(given) = word(ContextKind::InvalidSubcommand) {
         let names = command.get_subcommands().map(Command::get_name);
-        let near = || nearest(&given, names).map(str::to_owned);
-        return word(ContextKind::SuggestedSubcommand).or_else(near).map(Better::Command);
+        let near = nearest(&given, names).map(str::to_owned);
+        // Clap compares without swaps of neighbours: `rnu` is `run` first, and then `runs`.
+        let like = || word(ContextKind::SuggestedSubcommand);
+        return near.or_else(like).map(Better::Command);
     }
     let given = word(ContextKind::InvalidArg)?;
     let takes = command.get_arguments().any(|argument| argument.get_long() == Some("input"));

@@ -1,0 +1,44 @@
+//! Runs that failed: they are listed, and started again from where they failed.
+
+use crate::program::{Folder, text};
+
+const FLOW: &str = "
+name: shares
+domain: demo
+inputs: { parts: { type: integer, default: 0 } }
+steps:
+  - { id: whole, uses: compute, with: { cents: 100 } }
+  - { id: nap, needs: [whole], sleep: { ms: 1 } }
+  - { id: share, needs: [nap], uses: compute, with: { cents: \"${{ steps.whole.output.cents / inputs.parts }}\" } }
+outputs: { cents: \"${{ steps.share.output.cents }}\" }
+";
+
+#[test]
+fn a_run_that_failed_is_listed_and_started_again_from_where_it_did() {
+    let folder = Folder::new("redrive");
+    folder.write("workflow.yaml", FLOW);
+    let well = folder.cog(&["run", "workflow.yaml", "--input", "parts=4"]).ends(0).id("run");
+    let failed = folder.cog(&["run", "workflow.yaml"]).ends(1).id("run");
+    let listed = folder.cog(&["runs", "--status", "failed", "--json"]).ends(0).json();
+    let listed = listed.as_list().unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(text(&listed[0], &["run"]), failed);
+    assert_eq!(text(&listed[0], &["error", "step"]), "share");
+    let all = folder.cog(&["runs"]).ends(0);
+    all.says(&["completed", &well, "failed", &format!("cognitionos redrive {failed}")]);
+    folder.cog(&["redrive", &well]).ends(7).says(&["has not failed: it is completed"]);
+
+    let again = folder.cog(&["redrive", &failed, "--input", "parts=5"]).ends(0);
+    let fork = again.says(&["goes on from entry", "cents: 20"]).id("run");
+    let starts = folder.entries("session.started");
+    let start = starts.iter().find(|start| text(start, &["session"]) == fork);
+    let start = start.unwrap();
+    assert_eq!(text(start, &["data", "fork", "session"]), failed);
+    let naps = folder.entries("evidence");
+    assert!(naps.iter().all(|nap| text(nap, &["session"]) != fork), "what was over stays so");
+    folder.cog(&["redrive", &failed]).ends(7).says(&[&format!("{fork} went on from {failed}")]);
+    folder.cog(&["runs", "--status", "failed"]).ends(0).says(&[&format!("{fork} went on from it")]);
+    folder.cog(&["redrive", &failed, "--again"]).ends(1);
+    assert_eq!(folder.cog(&["runs", "--last", "2", "--json"]).json().as_list().unwrap().len(), 2);
+    folder.holds();
+}
