@@ -97,6 +97,29 @@ fn a_step_that_waits_again_reads_its_condition_again() {
 }
 
 #[test]
+fn what_is_kept_waits_in_a_fork_of_a_fork_whose_question_is_open() {
+    let steps = format!(
+        "\n  - {ASK}\n  - {}\n  - {}\n",
+        write("w", "needs: [ok],"),
+        write("then", "needs: [w],")
+    );
+    let mut house = House::new();
+    let parent = house.start(&steps);
+    house.answer(parent, Ok(()));
+    to_the_end(&mut house, parent);
+    for verdict in [Ok(()), Err("no")] {
+        let first = house.fork(parent, "then", &[]);
+        let second = house.fork(first, "ok", &[]);
+        assert!(under_way(&house).is_empty());
+        let (who, reason) = ("user:ada".parse().unwrap(), "not needed".to_owned());
+        house.give(Input::Cancel { run: first, who, reason });
+        house.answer(second, verdict);
+        assert_eq!(under_way(&house), ["then"], "what it needs is over, by way of what was kept");
+        assert_eq!(to_the_end(&mut house, second), "completed");
+    }
+}
+
+#[test]
 fn an_open_question_is_asked_in_the_fork_alone_and_a_no_stays() {
     let mut house = House::new();
     let parent = house.start(&format!("\n  - {ASK}\n  - {}\n", write("w", "needs: [ok],")));

@@ -257,10 +257,12 @@ impl Run {
     /// Which steps of a block have begun and need one that begins anew.
     fn held(&self, block: &Block, first: CellId, around: bool) -> Vec<bool> {
         let phase = |position: usize| &self.cells.get(first.plus(position)).phase;
-        let waits = |position: &usize| matches!(phase(*position), Phase::Waiting);
+        // What is asked or done now begins anew as well, and in a fork of a fork steps that are over
+        // may need it.
+        let is_open = |position: &usize| !matches!(phase(*position), Phase::Done);
         let count = block.steps.len();
         let mut held = vec![around; count];
-        let mut left: Vec<usize> = (0..count).filter(waits).collect();
+        let mut left: Vec<usize> = (0..count).filter(is_open).collect();
         while let Some(position) = left.pop() {
             for dependent in block.dependents.get(position).into_iter().flatten() {
                 if let Some(known) = held.get_mut(*dependent).filter(|known| !**known) {
