@@ -4,7 +4,7 @@
 //! what was not begins anew, under the canon of today and with the inputs it was given. Receipts
 //! and refusals of the other run are history and give no right to anything; nor do the consents
 //! that people gave there: whoever was asked is asked again ([`cog_flow::Run::begin_again`]). What
-//! it did counts in the account ([`Carried`](cog_gate::Carried)), but for the money it spent, and is
+//! it did counts in the account ([`Carried`]), but for the money it spent, and is
 //! not this run's to undo.
 
 use std::collections::BTreeMap;
