@@ -1,4 +1,4 @@
-//! The chores of the house: `cargo xtask test`, `tidy`, `ci`, `bench`, `soak`.
+//! The chores of the house: `cargo xtask test`, `tidy`, `ci`, `bench`, `soak`, `dist`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -8,6 +8,7 @@
     reason = "a developer's tool: it reads the tree, starts cargo and talks to the terminal"
 )]
 
+mod dist;
 mod packages;
 mod python;
 mod services;
@@ -34,6 +35,9 @@ usage: cargo xtask COMMAND
   ci                 `test` on the committed Cargo.lock, and cargo-deny where it is installed
   bench [ARGS]       the benchmarks of package cog-bench, in release
   soak [ARGS]        the long simulation of package cog-sim, in release
+  dist [--out DIR]   the release: archive, bill of materials, provenance, assurance, digests.
+                     --programs DIR takes programs that are built, --allow-dirty a tree with
+                     what is not committed
 ";
 
 fn main() -> ExitCode {
@@ -58,6 +62,7 @@ fn run(words: &[&str]) -> anyhow::Result<bool> {
         ["tidy"] => tidy::run(&Workspace::load()?),
         ["bench", rest @ ..] => delegate("cog-bench", rest),
         ["soak", rest @ ..] => delegate("cog-sim", &[&["soak"], rest].concat()),
+        ["dist", rest @ ..] => dist::run(&Workspace::load()?, rest),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(true)

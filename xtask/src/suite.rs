@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+use crate::dist;
 use crate::python;
 use crate::services::Services;
 use crate::stage::{Stage, Tally, cargo};
@@ -53,6 +54,7 @@ pub(crate) fn run(workspace: &Workspace, extent: Extent) -> anyhow::Result<bool>
         doc.env("RUSTDOCFLAGS", "-D warnings");
         tally = tally.and(Stage::begin("documentation").run(&mut doc)?);
         tally = tally.and(python::run(workspace)?);
+        tally = tally.and(dist::check(workspace)?);
     }
     if extent == Extent::Ci && succeeds(&mut cargo(workspace, &["deny", "--version"])) {
         let checks = ["deny", "check", "bans", "licenses", "sources"];

@@ -13,6 +13,7 @@ mod rings;
 
 use std::fmt;
 
+pub(crate) use self::invariants::{invariants, tests};
 use crate::stage::{Stage, Tally};
 use crate::suite::Extent;
 use crate::workspace::Workspace;

@@ -10,6 +10,8 @@ use serde::Deserialize;
 pub(crate) struct Workspace {
     /// The root folder.
     pub(crate) root: PathBuf,
+    /// The folder that cargo builds in.
+    pub(crate) target: PathBuf,
     /// The packages of the workspace.
     pub(crate) packages: Vec<Package>,
     /// The files under version control and new ones that are not ignored, in order. Paths
@@ -56,6 +58,7 @@ pub(crate) struct File {
 #[derive(Deserialize)]
 struct Metadata {
     workspace_root: PathBuf,
+    target_directory: PathBuf,
     packages: Vec<RawPackage>,
 }
 
@@ -99,7 +102,7 @@ impl Workspace {
         let package = |raw| Package::read(&root, raw);
         let packages = metadata.packages.into_iter().map(package).collect::<anyhow::Result<_>>()?;
         let files = files(&root)?;
-        Ok(Self { root, packages, files })
+        Ok(Self { root, target: metadata.target_directory, packages, files })
     }
 
     /// The text of a file of the tree.
@@ -159,7 +162,8 @@ fn files(root: &Path) -> anyhow::Result<Vec<File>> {
     there.map(read).collect()
 }
 
-fn text_of(command: &mut Command) -> anyhow::Result<String> {
+/// What a command prints; an error when it does not end well.
+pub(crate) fn text_of(command: &mut Command) -> anyhow::Result<String> {
     let output = command.output().with_context(|| format!("could not start {command:?}"))?;
     if !output.status.success() {
         bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());

@@ -41,7 +41,7 @@ fn numbered(map: &str) -> Vec<Finding> {
 }
 
 /// The tests named in a text: `path/to/file.rs::name` or `path/to/file.py::name`.
-fn tests(text: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn tests(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let is_part = |letter: char| letter.is_alphanumeric() || "_-./:".contains(letter);
     text.split(move |letter| !is_part(letter)).filter_map(|word| {
         let (path, name) = word.split_once("::")?;
@@ -60,7 +60,7 @@ fn named<'a>(place: &str, page: &str, text: impl Fn(&str) -> Option<&'a str>) ->
 }
 
 /// The text of each invariant on one line, from its number on.
-fn invariants(map: &str) -> Vec<String> {
+pub(crate) fn invariants(map: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut inside = false;
     for line in map.lines() {
