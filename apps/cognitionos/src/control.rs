@@ -68,12 +68,15 @@ impl Way<'_> {
 
     /// Append what was decided about a run that is not under way here, and about those that it
     /// began; gives the number of the first entry.
-    pub(crate) fn append(&self, drafts: Vec<cog_ledger::Draft>) -> anyhow::Result<u64> {
+    pub(crate) fn append(&self, mut drafts: Vec<cog_ledger::Draft>) -> anyhow::Result<u64> {
         let entries = match self {
             Self::Own(home) => home.append(drafts)?,
             // A node records what it is asked for by itself.
             Self::Owner(owner) => owner.home().append(drafts)?,
-            Self::Running(home, live) => live.append(home.tenant, drafts)?,
+            Self::Running(home, live) => {
+                home.seal(&mut drafts)?;
+                live.append(home.tenant, drafts)?
+            }
         };
         Ok(entries.first().map_or(0, |entry| entry.seq()))
     }

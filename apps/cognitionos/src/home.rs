@@ -15,9 +15,9 @@ use cog_base::Digest;
 use cog_base::id::{RunId, TenantId};
 use cog_base::json::parse;
 use cog_canon::{Canon, Source};
-use cog_engine::Record;
 use cog_engine::fork::gather;
 use cog_engine::replay::Canons;
+use cog_engine::{Mismatch, Record};
 use cog_gate::change::ChangeControl;
 use cog_ledger::audit::Erasures;
 use cog_ledger::{Draft, Durable, Entry, Kind, Writer};
@@ -205,12 +205,26 @@ impl Home {
     }
 
     /// Append and wait until it is durable.
-    pub(crate) fn append(&self, drafts: Vec<Draft>) -> anyhow::Result<Vec<Durable<Entry>>> {
+    pub(crate) fn append(&self, mut drafts: Vec<Draft>) -> anyhow::Result<Vec<Durable<Entry>>> {
+        self.seal(&mut drafts)?;
         let committer = self.committer()?;
         let drafts = drafts.into_iter().map(|draft| (self.tenant, draft)).collect();
         let appended = committer.append_blocking(drafts);
         committer.shutdown();
         appended.map_err(|error| anyhow::Error::new(error).context("nothing was recorded"))
+    }
+
+    /// Have what is recorded of runs sealed under the keys of those whose data they hold.
+    pub(crate) fn seal(&self, drafts: &mut [Draft]) -> anyhow::Result<()> {
+        for draft in drafts.iter_mut().filter(|draft| draft.body.is_some()) {
+            let Some(run) = draft.session else { continue };
+            let scope = self.scope()?;
+            let Some(session) = scope.session(run).map_err(told)? else { continue };
+            let Some(entry) = scope.entry(session.first).map_err(told)? else { continue };
+            let body = record(&*scope, entry)?.body;
+            draft.about(body.as_ref().and_then(cog_engine::start::subject_in));
+        }
+        Ok(())
     }
 
     /// Which canon is in force where, and what is proposed.
@@ -307,6 +321,13 @@ impl Home {
             None => ("body.absent: missing, and no entry says that it was erased".to_owned(), true),
         };
         Ok(Some(gone))
+    }
+
+    /// Why a run cannot be followed to its end, and by which entry, where something was erased.
+    pub(crate) fn broken(&self, why: &Mismatch) -> anyhow::Result<String> {
+        let Mismatch::NoBody { seq, .. } = why else { return Ok(why.to_string()) };
+        let by = self.erasures()?.of(*seq);
+        Ok(by.map_or_else(|| why.to_string(), |by| format!("{why}: erased, as entry {by} says")))
     }
 
     /// Refuse records of which a body is missing that no entry accounts for.

@@ -288,9 +288,9 @@ impl Active {
                 self.listening.insert(step.clone(), signal);
                 Some(Todo::Listen(step, timeout_ms))
             }
-            Action::StartRun { step, workflow, inputs, wait, outlives } => {
+            Action::StartRun { step, workflow, inputs, wait, outlives, subject } => {
                 let (state, withdrawn) = (ChildState::New, false);
-                let child = Child { workflow, inputs, wait, outlives, state, withdrawn };
+                let child = Child { workflow, inputs, wait, outlives, subject, state, withdrawn };
                 self.children.insert(step.clone(), child);
                 Some(Todo::Child(step))
             }

@@ -33,7 +33,7 @@ impl Engine {
             return Ok(());
         }
         let origin = active.origin.clone();
-        if let Some(refusal) = self.refuse_of_run(&origin, Wish::Cancel, &who, &reason)? {
+        if let Some(refusal) = self.refuse_of_run((&origin, None), Wish::Cancel, &who, &reason)? {
             let Refusal { id: denial, code, reason, flips, draft, .. } = refusal;
             turn.append(origin.tenant, id, draft, Await::Nothing);
             let who = who.to_string();
@@ -58,14 +58,14 @@ impl Engine {
         self.end_detached(id, turn)
     }
 
-    /// The refusal, when `who` may not have what they wish of a run of this origin by the canon in
-    /// force. Nothing is recorded; whoever asks outside of a run appends its draft.
+    /// The refusal, when `who` may not have what they wish of a run of this origin, which holds data
+    /// of `subject`, by the canon in force. Nothing is recorded; whoever asks outside of a run appends its draft.
     ///
     /// # Errors
     /// [`NoEntropy`] when no id can be drawn.
     pub fn refuse_of_run(
         &mut self,
-        origin: &Origin,
+        (origin, subject): (&Origin, Option<&str>),
         wish: Wish,
         who: &Actor,
         reason: &str,
@@ -73,7 +73,7 @@ impl Engine {
         let (canon, in_force) = self.canon_for(&origin.domain);
         let world = self.world(canon.as_ref(), in_force);
         let effect = OfRun { run: origin.session, wish, reason: reason.to_owned() };
-        let (actor, subject) = (who.clone(), None);
+        let (actor, subject) = (who.clone(), subject.map(str::to_owned));
         let question = Question { origin, step: "", actor, effect, subject };
         self.gate.refuse_of_run(&question, &world, self.entropy.as_mut())
     }

@@ -66,6 +66,8 @@ pub(crate) struct Child {
     pub(crate) inputs: Map,
     pub(crate) wait: bool,
     pub(crate) outlives: bool,
+    /// Whose data it holds, where its own file does not say so.
+    pub(crate) subject: Option<String>,
     pub(crate) state: ChildState,
     /// The flow has cancelled the step.
     pub(crate) withdrawn: bool,
@@ -87,6 +89,14 @@ struct Birth {
     flow: Arc<Workflow>,
     inputs: Map,
     roots: Vec<BoundRoot>,
+}
+
+/// What a run hears of the end of one that it waits for.
+struct Told {
+    step: StepPath,
+    event: Event,
+    /// Whose data that one held.
+    subject: Option<String>,
 }
 
 impl Active {
@@ -130,13 +140,13 @@ impl Active {
     }
 
     /// What the flow hears of a run that ended; nothing when it does not wait for it.
-    fn has_ended(&mut self, run: RunId, end: &Ending) -> Option<(StepPath, Event)> {
+    fn has_ended(&mut self, run: RunId, end: &Ending) -> Option<Told> {
         let mut all = self.children.iter();
         let (step, _) = all.find(|(_, child)| child.state == ChildState::Begun(run))?;
         let step = step.clone();
         let child = self.children.remove(&step)?;
         let event = ended(&step, run, child.withdrawn, end);
-        Some((step, event))
+        Some(Told { step, event, subject: child.subject })
     }
 }
 
@@ -267,7 +277,7 @@ impl Engine {
             environment: Some(origin.environment),
             firing: None,
         };
-        self.begin(start, Some(Parent { run: id, step }), turn)?;
+        self.begin(start, Some((Parent { run: id, step }, child.subject)), turn)?;
         match event {
             Some(event) => self.tell_flow(id, event, turn),
             None => Ok(()),
@@ -288,14 +298,16 @@ impl Engine {
             return Ok(());
         }
         active.detached.remove(&run);
-        let Some((step, event)) = active.has_ended(run, &end) else { return Ok(()) };
+        let Some(Told { step, event, subject }) = active.has_ended(run, &end) else {
+            return Ok(());
+        };
         let data = Map::from([
             ("session".into(), run.into()),
             ("step".into(), (&step).into()),
             ("status".into(), end.status.as_str().into()),
             ("output".into(), output_digest(&end.output).into()),
         ]);
-        let body = BodyDraft { subject: None, bytes: end.to_value().canonical() };
+        let body = BodyDraft { subject, bytes: end.to_value().canonical() };
         let entry = draft(&active.origin, Kind::ChildEnded, None, data, Some(body));
         active.parked = false;
         turn.append(active.origin.tenant, parent, entry, Await::Nothing);
@@ -379,8 +391,8 @@ impl History {
             return Err(unexpected(entry, "its output is another than it names"));
         }
         match self.active.has_ended(id, &end) {
-            Some((at, event)) if at == step => {
-                self.apply(event);
+            Some(told) if told.step == step => {
+                self.apply(told.event);
                 Ok(())
             }
             Some(_) | None => Err(unexpected(entry, "the flow does not wait for that run there")),

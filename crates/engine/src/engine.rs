@@ -372,7 +372,12 @@ impl Engine {
     }
 
     fn finish(&mut self, turn: Turn) -> Vec<Output> {
-        let Turn { drafts, awaits, mut outputs, arms } = turn;
+        let Turn { mut drafts, awaits, mut outputs, arms } = turn;
+        for ((_, draft), (run, ..)) in drafts.iter_mut().zip(&awaits) {
+            if let Some(active) = self.runs.get(run) {
+                draft.about(active.run.subject_of());
+            }
+        }
         if drafts.is_empty() {
             outputs.extend(arms);
         } else {

@@ -23,7 +23,7 @@ use crate::engine::{Await, Engine, Output, Turn};
 use crate::history::{History, Mismatch, Record, no_body, origin, places, roots, unexpected};
 use crate::notice::What;
 use crate::replay::{as_far, follow};
-use crate::start::{BUDGET_TIMER, Begun, facts, folders, inputs_digest, started};
+use crate::start::{BUDGET_TIMER, Begun, facts, folders, inputs_digest, started, subject_in};
 
 /// Where a run goes on from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,7 +198,7 @@ pub(crate) fn seen(record: &Record) -> Result<Seen, Mismatch> {
     let (Some(run), Some(who)) = (entry.session(), who) else {
         return Err(unexpected(entry, "who started it is not said"));
     };
-    Ok((inputs.clone(), facts(run, &who)))
+    Ok((inputs.clone(), facts(run, &who, subject_in(body))))
 }
 
 impl History {
@@ -238,6 +238,7 @@ impl History {
             .ok_or_else(|| unexpected(entry, "who started it is not said"))?;
         self.active.base = body.get("base").and_then(Value::as_text).unwrap_or_default().to_owned();
         (self.roots, self.places) = (roots(entry.data()), places(body));
+        self.subjects.extend(subject_in(body).map(str::to_owned));
         (self.now, self.last) = (entry.at(), entry.seq());
         self.active.run.at(entry.seq());
         let actions = self.renew(origin);
@@ -307,6 +308,7 @@ impl Engine {
             flow: &flow,
             source: None,
             inputs,
+            subject: history.active.run.subject_of(),
             roots: &roots,
             places: &places,
             parent: None,
@@ -337,7 +339,7 @@ impl Engine {
     /// The run as it stood at the place, and what was done by then; why nothing goes on from there.
     fn going_on(&self, forking: &Forking) -> Result<(History, Carried), String> {
         let Forking { run, fork, past, kin, inputs, initiator, .. } = forking;
-        let seen = (inputs.clone(), facts(*run, initiator));
+        let seen = (inputs.clone(), facts(*run, initiator, None));
         let (history, why) = follow(past, Some(seen)).map_err(|why| why.to_string())?;
         if let Some(why) = why {
             return Err(why.to_string());

@@ -25,7 +25,7 @@ use crate::children::Parent;
 use crate::fork::{Fork, Seen};
 use crate::notice::Intervention;
 use crate::settle::event_of;
-use crate::start::{facts, inputs_digest};
+use crate::start::{facts, inputs_digest, subject_in};
 use crate::steps::{read, refused, step_of, unasked, waits_for};
 
 /// An entry of a session with its body, if that was kept.
@@ -110,10 +110,17 @@ impl History {
         }
         let origin = origin(entry, &flow.name).ok_or(wrong("who started it is not said"))?;
         let flow = Arc::new(flow);
-        let own = || (inputs.clone(), facts(origin.session, &origin.initiator));
+        let subject = subject_in(body);
         let (run, actions) = match other {
-            Some((inputs, facts)) => cog_flow::Run::start_over(Arc::clone(&flow), inputs, facts),
-            None => cog_flow::Run::start_as(Arc::clone(&flow), own().0, own().1),
+            Some((inputs, mut facts)) => {
+                let given = || subject.map(|subject| ("subject".to_owned(), subject.into()));
+                facts.extend(given().filter(|(name, _)| !facts.contains_key(name)));
+                cog_flow::Run::start_over(Arc::clone(&flow), inputs, facts)
+            }
+            None => {
+                let facts = facts(origin.session, &origin.initiator, subject);
+                cog_flow::Run::start_as(Arc::clone(&flow), inputs.clone(), facts)
+            }
         };
         let mut active = Active::new(origin, flow, run);
         active.base = body.get("base").and_then(Value::as_text).unwrap_or_default().to_owned();
@@ -135,6 +142,7 @@ impl History {
             fell: Vec::new(),
         };
         history.active.tally.add(entry);
+        history.subjects.extend(subject.map(str::to_owned));
         history.take(actions);
         Ok(history)
     }
@@ -400,10 +408,10 @@ impl History {
         let named = actions.iter().filter_map(|action| match action {
             Action::Perform { subject, .. }
             | Action::Choose { subject, .. }
+            | Action::StartRun { subject, .. }
             | Action::Ask { subject, .. } => subject.clone(),
             Action::Arm { .. }
             | Action::Listen { .. }
-            | Action::StartRun { .. }
             | Action::Cancel { .. }
             | Action::Fell { .. }
             | Action::Finish { .. } => None,

@@ -96,7 +96,7 @@ impl Engine {
         }
         let origin = active.origin.clone();
         let wish = if pauses { Wish::Pause } else { Wish::Unpause };
-        if let Some(refusal) = self.refuse_of_run(&origin, wish, &who, &reason)? {
+        if let Some(refusal) = self.refuse_of_run((&origin, None), wish, &who, &reason)? {
             let Refusal { id: denial, code, reason, flips, draft, .. } = refusal;
             turn.append(origin.tenant, id, draft, Await::Nothing);
             let who = who.to_string();

@@ -85,6 +85,7 @@ impl Active {
         let body = BodyDraft { subject: subject.clone(), bytes };
         let mut entry = draft(&self.origin, Kind::Signal, None, data, Some(body));
         entry.actor.clone_from(&signal.from);
+        entry.about(self.run.subject_of());
         entry
     }
 }

@@ -65,11 +65,12 @@ impl Start {
 }
 
 impl Engine {
-    /// Begin a run, of itself or by another.
+    /// Begin a run, of itself or by another, which says whose data it holds if its own file does
+    /// not.
     pub(crate) fn begin(
         &mut self,
         start: Start,
-        parent: Option<Parent>,
+        parent: Option<(Parent, Option<String>)>,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let origin = Origin {
@@ -86,10 +87,16 @@ impl Engine {
             let fired = firing.started(&origin);
             turn.append(origin.tenant, start.run, fired, Await::Nothing);
         }
+        let (parent, given) = parent.unzip();
+        let given = given.flatten();
+        let facts = facts(start.run, &start.initiator, given.as_deref());
+        let (run, actions) =
+            cog_flow::Run::start_as(Arc::clone(&start.flow), start.inputs.clone(), facts);
         let Start { flow, source, inputs, roots, places, base, .. } = &start;
         let (source, inputs) = (Some(source.as_str()), inputs.clone());
+        let (parent_of, subject) = (parent.as_ref(), run.subject_of());
         let begun =
-            Begun { flow, source, inputs, roots, places, parent: parent.as_ref(), fork: None };
+            Begun { flow, source, inputs, subject, roots, places, parent: parent_of, fork: None };
         let draft = started(begun, base, &origin, canon);
         turn.append(origin.tenant, start.run, draft, Await::Started);
         let (tenant, limits) = (origin.tenant, start.limits());
@@ -97,11 +104,6 @@ impl Engine {
             Some(parent) => self.gate.open_child(tenant, start.run, limits, parent.run),
             None => self.gate.open_session(tenant, start.run, limits),
         }
-        let (run, actions) = cog_flow::Run::start_as(
-            Arc::clone(&start.flow),
-            start.inputs.clone(),
-            facts(start.run, &start.initiator),
-        );
         let mut active = Active::new(origin, start.flow, run);
         (active.base, active.parent) = (start.base, parent);
         self.runs.insert(start.run, active);
@@ -176,9 +178,18 @@ pub(crate) fn folders(places: &BTreeMap<String, String>, base: &str) -> BTreeMap
     places.iter().map(|(name, path)| (name.clone(), Folder::new(path, base))).collect()
 }
 
-/// What expressions see as `run`.
-pub(crate) fn facts(run: RunId, initiator: &Actor) -> Map {
-    Map::from([("id".into(), run.into()), ("initiator".into(), initiator.as_str().into())])
+/// What expressions see as `run`, and whose data it holds where its file does not say so.
+pub(crate) fn facts(run: RunId, initiator: &Actor, subject: Option<&str>) -> Map {
+    let mut facts =
+        Map::from([("id".into(), run.into()), ("initiator".into(), initiator.as_str().into())]);
+    facts.extend(subject.map(|subject| ("subject".into(), subject.into())));
+    facts
+}
+
+/// Whose data a run holds, as the body of its first entry says.
+#[must_use]
+pub fn subject_in(body: &Value) -> Option<&str> {
+    body.get("subject").and_then(Value::as_text)
 }
 
 /// What the first entry of a run says of it.
@@ -187,6 +198,8 @@ pub(crate) struct Begun<'a> {
     /// The text of the definition; nothing when the run before it has that.
     pub(crate) source: Option<&'a str>,
     pub(crate) inputs: Map,
+    /// Whose data it holds.
+    pub(crate) subject: Option<&'a str>,
     pub(crate) roots: &'a BTreeMap<String, Access>,
     pub(crate) places: &'a BTreeMap<String, String>,
     /// Who began it, if a run did.
@@ -206,7 +219,7 @@ pub(crate) fn started(
     origin: &Origin,
     canon: Option<Digest>,
 ) -> Draft {
-    let Begun { flow, source, inputs, roots, places, parent, fork } = begun;
+    let Begun { flow, source, inputs, subject, roots, places, parent, fork } = begun;
     let access = |(name, access): (&'_ String, &'_ Access)| {
         (name.clone(), Value::map([("access", access.word())]))
     };
@@ -231,11 +244,13 @@ pub(crate) fn started(
         ("base".into(), base.into()),
     ]);
     body.extend(source.map(|source| ("source".to_owned(), source.into())));
+    body.extend(subject.map(|subject| ("subject".to_owned(), subject.into())));
     let children = own.and_then(Flow::children_record);
     body.extend(children.map(|all| ("children".to_owned(), all)));
     let carried = fork.map(|(_, carried)| (carried::MEMBER.to_owned(), carried.to_value()));
     body.extend(carried);
-    let body = BodyDraft { subject: None, bytes: Value::Map(body).canonical() };
+    let subject = subject.map(str::to_owned);
+    let body = BodyDraft { subject, bytes: Value::Map(body).canonical() };
     draft(origin, Kind::SessionStarted, canon, data, Some(body))
 }
 

@@ -26,6 +26,8 @@ pub struct Flow {
     pub description: Option<String>,
     /// The inputs by name.
     pub inputs: BTreeMap<String, InputSpec>,
+    /// Whose personal data a run holds, if the file says so ([`Flow::subject_of`]).
+    pub subject: Option<Template>,
     /// The folders the run may touch.
     pub roots: Vec<RootSpec>,
     /// The bounds of the whole run.
@@ -209,6 +211,26 @@ pub struct Block {
 }
 
 impl Block {
+    /// The first step in it that says whose data it holds.
+    pub(crate) fn names_subject(&self) -> Option<&str> {
+        self.steps.iter().find_map(|step| match (&step.subject, &step.body) {
+            (Some(_), _) => Some(step.id.as_str()),
+            (None, Body::Group(block)) => block.names_subject(),
+            (None, Body::Choose(choose)) => {
+                choose.plans.iter().find_map(|plan| plan.block.names_subject())
+            }
+            (
+                None,
+                Body::Effect(_)
+                | Body::Compute(_)
+                | Body::Approve(_)
+                | Body::Sleep(_)
+                | Body::WaitFor(_)
+                | Body::Run(_),
+            ) => None,
+        })
+    }
+
     /// Whether what its steps come to is kept until the end of the run.
     pub(crate) fn keeps(&self) -> bool {
         self.steps.iter().any(|step| step.keeps)

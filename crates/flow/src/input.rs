@@ -135,7 +135,35 @@ impl Flow {
         if size > MAX_INPUT_BYTES {
             faults.push(self.fault(format!("the inputs have {size} bytes, more than 1 MiB"), None));
         }
+        if faults.is_empty() {
+            faults.extend(self.subject_of(&inputs).err().map(|why| self.fault(why, None)));
+        }
         if faults.is_empty() { Ok(inputs) } else { Err(diagnostic::from_list(faults)) }
+    }
+
+    /// Whose personal data a run with these inputs holds, as its file says: what of it has no
+    /// subject of its own is sealed under the key of this one. Nothing when the file names nobody.
+    ///
+    /// # Errors
+    /// Why what the file says comes to no name.
+    pub fn subject_of(&self, inputs: &Map) -> Result<Option<String>, String> {
+        let Some(subject) = &self.subject else { return Ok(None) };
+        let bindings = InputsOnly { inputs: Json::Map(inputs.clone()), run: self.facts() };
+        let not = |why: &str| format!("the subject of the run {why}");
+        match subject.evaluate(&bindings) {
+            Ok(Json::Text(name)) if name.is_empty() => Err(not("is empty")),
+            Ok(Json::Text(name)) => Ok(Some(name)),
+            Ok(Json::Int(number)) => Ok(Some(number.get().to_string())),
+            Ok(other) => Err(not(&format!("is {}, and must be text", other.kind()))),
+            Err(error) => Err(not(&format!("cannot be told: {error}"))),
+        }
+    }
+
+    /// A step that says whose data it holds, in a workflow that does not say it of its runs: their
+    /// inputs and outputs stay when that is erased.
+    #[must_use]
+    pub fn half_sealed(&self) -> Option<&str> {
+        if self.subject.is_some() { None } else { self.steps.names_subject() }
     }
 
     fn fault(&self, message: String, hint: Option<String>) -> Diagnostic {

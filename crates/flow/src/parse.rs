@@ -30,6 +30,7 @@ const FLOW: Shape = Shape {
     optional: &[
         "description",
         "environment",
+        "subject",
         "inputs",
         "roots",
         "budget",
@@ -85,6 +86,8 @@ impl Reader<'_, '_> {
         let environment = self.id(&fields, "environment");
         let description = self.description(&fields);
         let inputs = fields.get("inputs").map(|node| self.inputs(node)).unwrap_or_default();
+        let subject = fields.get("subject");
+        let subject = subject.map(|node| self.text_template(node, "subject", &Scope::before()));
         let roots = fields.get("roots").map(|node| self.roots(node)).unwrap_or_default();
         let budget = fields.get("budget").map_or(Budget::default(), |node| self.budget(node));
         let schedules = fields.get("on").map(|node| self.on(node, &inputs)).unwrap_or_default();
@@ -104,6 +107,7 @@ impl Reader<'_, '_> {
             environment: environment.unwrap_or_else(|| "development".to_owned()),
             description,
             inputs,
+            subject,
             roots,
             budget,
             schedules,

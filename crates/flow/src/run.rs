@@ -55,6 +55,8 @@ pub struct Run {
     flow: Arc<Flow>,
     inputs: Value,
     facts: Value,
+    /// Whose data it holds, for all that has no subject of its own.
+    subject: Option<String>,
     frames: Arena<Frame>,
     cells: Arena<Cell>,
     /// The cells that wait for an event.
@@ -81,6 +83,17 @@ pub struct Run {
     output: Value,
 }
 
+/// Whose data a run holds, and what expressions see of the run.
+fn known(flow: &Flow, inputs: &Map, mut facts: Map) -> (Option<String>, Value) {
+    let given = facts.remove("subject").and_then(|it| it.as_text().map(str::to_owned));
+    if let Json::Map(own) = flow.facts() {
+        facts.extend(own);
+    }
+    // Inputs that were bound have one that can be told.
+    let own = flow.subject_of(inputs).ok().flatten();
+    (own.or(given), Json::Map(facts))
+}
+
 /// Something to do inside the machine.
 #[derive(Clone, Copy, Debug)]
 enum Work {
@@ -96,7 +109,8 @@ impl Run {
     }
 
     /// Starts a run whose expressions also see `facts` as `run.<name>`: `id` and
-    /// `initiator`. `workflow`, `domain` and `environment` are there always.
+    /// `initiator`. `workflow`, `domain` and `environment` are there always. The fact `subject` is
+    /// not shown: it says whose data the run holds where its file does not ([`Run::subject_of`]).
     #[must_use]
     pub fn start_as(flow: Arc<Flow>, inputs: Map, facts: Map) -> (Self, Vec<Action>) {
         let mut run = Self::new(flow, inputs, facts);
@@ -111,14 +125,12 @@ impl Run {
     }
 
     fn new(flow: Arc<Flow>, inputs: Map, facts: Map) -> Self {
-        let mut run = facts;
-        if let Json::Map(own) = flow.facts() {
-            run.extend(own);
-        }
+        let (subject, facts) = known(&flow, &inputs, facts);
         Self {
             flow,
             inputs: Json::Map(inputs),
-            facts: Json::Map(run),
+            facts,
+            subject,
             frames: Arena::new(),
             cells: Arena::new(),
             open: BTreeMap::new(),
@@ -215,6 +227,12 @@ impl Run {
     #[must_use]
     pub const fn flow(&self) -> &Arc<Flow> {
         &self.flow
+    }
+
+    /// Whose personal data the run holds, for all of it that has no subject of its own.
+    #[must_use]
+    pub fn subject_of(&self) -> Option<&str> {
+        self.subject.as_deref()
     }
 
     /// The cell of a step that waits for one of these answers.

@@ -120,6 +120,15 @@ impl Draft {
         }
     }
 
+    /// Say whose data the body holds, if there is one and it does not say so yet.
+    pub fn about(&mut self, subject: Option<&str>) {
+        if let Some(body) = &mut self.body
+            && body.subject.is_none()
+        {
+            body.subject = subject.map(str::to_owned);
+        }
+    }
+
     /// Check what can be checked before a place is known.
     fn check(&self) -> Result<(), EntryError> {
         check_actor(&self.actor)?;

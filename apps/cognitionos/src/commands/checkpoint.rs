@@ -105,11 +105,20 @@ fn create(args: &CreateArgs, common: &Common, terminal: &Terminal) -> anyhow::Re
 /// Where a run stands now, if another can go on from there.
 fn stands(home: &Home, run: RunId, name: &str) -> anyhow::Result<u64> {
     let past = home.history(run)?;
-    let (history, why) = as_far(&past).map_err(|error| Failure::told(Exit::Failed, error))?;
+    let (history, why) = match as_far(&past) {
+        Ok(both) => both,
+        Err(why) => {
+            let message = format!("nothing could go on from {run}: {}", home.broken(&why)?);
+            return Err(Failure::told(Exit::Failed, message));
+        }
+    };
     if why.is_some() || history.is_over() {
         let places: Vec<_> = history.begun().map(|(path, _)| path.to_string()).collect();
         let places = places.join(", ");
-        let message = format!("{run} is over, and nothing goes on from its end");
+        let message = match why {
+            Some(why) => format!("{run} cannot be followed to its end: {}", home.broken(&why)?),
+            None => format!("{run} is over, and nothing goes on from its end"),
+        };
         let advice = format!(
             "cognitionos checkpoint create {run} {name} --step STEP, which is one of: {places}"
         );

@@ -102,7 +102,9 @@ pub(crate) fn decide(
         };
     }
     let mut engine = engine(home, true)?;
-    if let Some(no) = engine.refuse_of_run(history.origin(), wish, who, reason)? {
+    if let Some(no) =
+        engine.refuse_of_run((history.origin(), history.subject()), wish, who, reason)?
+    {
         way.append(vec![no.draft])?;
         return Err(may_not(&no.id.to_string(), &no.reason));
     }

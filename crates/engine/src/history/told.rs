@@ -47,6 +47,12 @@ impl History {
         self.subjects.contains(subject)
     }
 
+    /// Whose data the run holds, for all of it that has no subject of its own.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.active.run.subject_of()
+    }
+
     /// Whether the session is sealed.
     #[must_use]
     pub fn is_sealed(&self) -> bool {

@@ -109,7 +109,9 @@ impl<'o> Scope<'o> {
                 Target::Run(name) if self.early && !EARLY_FACTS.contains(&name.as_str()) => {
                     let message = format!("`run.{name}` is not known before the run begins");
                     let known = suggest::quoted(&["run.workflow", "run.domain", "run.environment"]);
-                    let hint = format!("a path of a root may use `inputs` and {known}");
+                    let hint = format!(
+                        "the path of a root and `subject` of a workflow may use `inputs` and {known}"
+                    );
                     reports.with_hint(at, message, hint);
                 }
                 Target::Item | Target::Index if !self.levels().any(|level| level.item) => {

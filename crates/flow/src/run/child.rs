@@ -1,5 +1,7 @@
 //! Runs that a run begins.
 
+use std::sync::Arc;
+
 use super::Run;
 use super::cell::{CellId, FrameId, Phase};
 use super::event::{Action, StepError};
@@ -13,12 +15,15 @@ impl Run {
         frame: FrameId,
     ) -> Result<(), StepError> {
         let inputs = self.evaluate_members(&child.inputs, frame)?;
+        let step = Arc::clone(&self.cells.get(id).step);
+        let subject = self.subject(&step, frame)?;
         self.actions.push(Action::StartRun {
             step: self.cells.get(id).path.clone(),
             workflow: child.workflow.clone(),
             inputs,
             wait: child.wait,
             outlives: child.outlives,
+            subject,
         });
         self.listen(id, Phase::Effect);
         Ok(())

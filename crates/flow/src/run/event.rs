@@ -243,6 +243,8 @@ pub enum Action {
         wait: bool,
         /// Whether that run goes on when this one is cancelled.
         outlives: bool,
+        /// Whose personal data it holds, where its own file does not say so.
+        subject: Option<String>,
     },
     /// Stop what the step is doing. A `Perform` and a `StartRun` are still answered, with what
     /// became of it; a `Choose`, an `Ask`, an `Arm` and a `Listen` are not. A `Listen` is also

@@ -47,12 +47,10 @@ impl Run {
     pub fn see(&mut self, inputs: Map, facts: Map) {
         self.takes_over = true;
         self.to_undo.clear();
-        let mut run = facts;
-        if let Json::Map(own) = self.flow.facts() {
-            run.extend(own);
-        }
+        let (subject, facts) = super::known(&self.flow, &inputs, facts);
+        self.subject = subject.or(self.subject.take());
         self.inputs = Json::Map(inputs);
-        self.facts = Json::Map(run);
+        self.facts = facts;
     }
 
     /// A consent inside a step that is over: nothing goes on from here, because it would be

@@ -206,7 +206,7 @@ impl Run {
         Ok(())
     }
 
-    /// Whose data the output holds: what the step says, or the nearest step around it.
+    /// Whose data the output holds: what the step says, or the nearest step around it, or the run.
     pub(super) fn subject(&self, step: &Step, frame: FrameId) -> Result<Option<String>, StepError> {
         if let Some(subject) = &step.subject {
             return self.evaluate_text(subject, frame, "`subject`").map(Some);
@@ -222,7 +222,7 @@ impl Run {
             }
             inside = entry.parent;
         }
-        Ok(None)
+        Ok(self.subject.clone())
     }
 
     fn ask(&mut self, id: CellId, approve: &Approve, frame: FrameId) -> Result<(), StepError> {

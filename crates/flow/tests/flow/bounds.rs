@@ -105,12 +105,12 @@ steps:
             pay.yaml:5:23: `run.id` is not known before the run begins
              5 |   a: { path: "out/${{ run.id }}", access: read }
                |                       ^
-               = hint: a path of a root may use `inputs` and `run.workflow`, `run.domain`, `run.environment`
+               = hint: the path of a root and `subject` of a workflow may use `inputs` and `run.workflow`, `run.domain`, `run.environment`
 
             pay.yaml:6:46: `run.initiator` is not known before the run begins
              6 |   b: { path: "out/${{ run.environment }}/${{ run['initiator'] }}", access: read }
                |                                              ^
-               = hint: a path of a root may use `inputs` and `run.workflow`, `run.domain`, `run.environment`
+               = hint: the path of a root and `subject` of a workflow may use `inputs` and `run.workflow`, `run.domain`, `run.environment`
         "#]],
     );
 }

@@ -145,7 +145,7 @@ fn line(action: &Action) -> String {
             Some(ms) => format!("listen {step} for {signal}, {ms}"),
             None => format!("listen {step} for {signal}"),
         },
-        Action::StartRun { step, workflow, inputs, wait, outlives } => {
+        Action::StartRun { step, workflow, inputs, wait, outlives, .. } => {
             let inputs = Value::Map(inputs.clone());
             let wait = if *wait { "" } else { ", go on" };
             let outlives = if *outlives { ", leave" } else { "" };

@@ -143,3 +143,25 @@ fn values_are_bound_by_kind_and_null_is_not_given() {
         assert!(error.contains(message), "{error}");
     }
 }
+
+#[test]
+fn whose_data_a_run_holds_is_known_before_it_begins() {
+    let subject = |subject: &str, who: &str| {
+        let text = format!(
+            "name: test\ndomain: demo\nsubject: {subject}\ninputs: {{ who: {{ type: string, required: false }}, \
+             no: {{ type: integer, default: 7 }} }}\nsteps: [ {{ id: a, uses: compute, with: {{ a: 1 }} }} ]\n"
+        );
+        let flow = cog_flow::parse(&text, "test.yaml").map_err(|errors| errors.to_string())?;
+        let bound = flow.bind(&given(&[("who", who)][..usize::from(!who.is_empty())]));
+        let inputs = bound.map_err(|errors| errors.to_string())?;
+        flow.subject_of(&inputs)
+    };
+    assert_eq!(subject("\"person:${{ inputs.who }}\"", "ada"), Ok(Some("person:ada".to_owned())));
+    assert_eq!(subject("\"${{ inputs.no }}\"", "ada"), Ok(Some("7".to_owned())));
+    let null = subject("\"${{ inputs.who }}\"", "").unwrap_err();
+    assert!(null.contains("the subject of the run is null, and must be text"), "{null}");
+    let late = subject("\"${{ run.initiator }}\"", "ada").unwrap_err();
+    assert!(late.contains("`run.initiator` is not known before the run begins"), "{late}");
+    let step = subject("\"${{ steps.a.output }}\"", "ada").unwrap_err();
+    assert!(step.contains("`a`"), "{step}");
+}

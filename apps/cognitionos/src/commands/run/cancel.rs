@@ -22,14 +22,17 @@ use crate::terminal::{Terminal, Tone, plain};
 /// Somebody who wants a run to end.
 pub(super) struct Ending {
     origin: Origin,
+    /// Whose data the run holds.
+    subject: Option<String>,
     who: Actor,
     reason: String,
 }
 
 impl Ending {
     pub(super) fn of(history: &History, who: &Actor, reason: &str) -> Self {
-        let origin = history.origin().clone();
-        Self { origin, who: who.clone(), reason: reason.to_owned() }
+        let subject = history.subject().map(str::to_owned);
+        let (who, reason) = (who.clone(), reason.to_owned());
+        Self { origin: history.origin().clone(), subject, who, reason }
     }
 
     /// Refuse, on the record, to end the run for somebody who may not. The engine asks the very
@@ -38,8 +41,9 @@ impl Ending {
     /// # Errors
     /// A refusal that says who may.
     pub(super) fn admit(&self, home: &Home, engine: &mut Engine) -> anyhow::Result<()> {
-        let Self { origin, who, reason } = self;
-        let refusal = engine.refuse_of_run(origin, Wish::Cancel, who, reason)?;
+        let Self { origin, subject, who, reason } = self;
+        let about = (origin, subject.as_deref());
+        let refusal = engine.refuse_of_run(about, Wish::Cancel, who, reason)?;
         let Some(refusal) = refusal else { return Ok(()) };
         let Refusal { id, reason, draft, .. } = refusal;
         home.append(vec![draft])?;

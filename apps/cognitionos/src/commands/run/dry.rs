@@ -45,6 +45,12 @@ pub(super) fn preview(
     let canon = bound.canon.as_deref();
     if let Input::Start(start) = &plan.input {
         nobody::check(&start.flow, &start.source, &given::name(file), canon)?;
+        if let Some(step) = start.flow.half_sealed() {
+            terminal.note(&format!(
+                "the step `{step}` names a subject and the workflow does not: inputs and outputs of \
+                 a run can still be read when that subject was erased"
+            ));
+        }
     }
     let roots = folders::admitted(&plan.roots, &plan.base, canon);
     again::folders(&roots, &plan.named, args)?;

@@ -37,16 +37,21 @@ pub(crate) fn find(home: &Home, run: RunId, from: &str) -> anyhow::Result<Found>
     let past = home.history(run)?;
     home.complete(&past)?;
     // What of it was erased since matters only behind the place.
-    let (history, broken) = as_far(&past).map_err(|error| {
-        let message = format!("nothing can go on from {run}: {error}");
-        Failure::advise(Exit::Failed, message, "begin anew: cognitionos run WORKFLOW")
-    })?;
+    let (history, broken) = match as_far(&past) {
+        Ok(both) => both,
+        Err(error) => {
+            let message = format!("nothing can go on from {run}: {}", home.broken(&error)?);
+            let advice = "begin anew: cognitionos run WORKFLOW";
+            return Err(Failure::advise(Exit::Failed, message, advice));
+        }
+    };
     let fork = match fork::place(&past, &history, from) {
         Ok(fork) => fork,
-        Err(none) => named(home, &past, from)?.ok_or_else(|| {
-            let broken = broken.as_ref().map(ToString::to_string);
-            told(run, &none, &history, broken.as_deref())
-        })?,
+        Err(none) => {
+            let broken = broken.map(|why| home.broken(&why)).transpose()?;
+            let named = named(home, &past, from)?;
+            named.ok_or_else(|| told(run, &none, &history, broken.as_deref()))?
+        }
     };
     let past = past.into_iter().take_while(|record| record.entry.seq() <= fork.seq);
     let past: Vec<Record> = past.collect();
@@ -82,10 +87,13 @@ fn told(run: RunId, none: &NoPlace, history: &History, broken: Option<&str>) -> 
     if more > 0 {
         places.push(format!("and {more} more"));
     }
-    let mut message = format!("nothing can go on from there in {run}: {none}");
-    if let Some(why) = broken {
-        message = format!("{message}; the run can be followed only so far: {why}");
-    }
+    let message = match (broken, none) {
+        // Whether it has begun, and where, cannot be told any more.
+        (Some(why), NoPlace::NotBegun(step) | NoPlace::Unknown(step)) => {
+            format!("nothing can go on from `{step}` in {run}: it cannot be followed so far, {why}")
+        }
+        (_, none) => format!("nothing can go on from there in {run}: {none}"),
+    };
     let advice = match places.is_empty() {
         true => "begin anew: cognitionos run WORKFLOW".to_owned(),
         false => format!("one of its steps: {}", places.join(", ")),
