@@ -16,6 +16,7 @@ use cog_ledger::{AppendError, Draft, Durable, Entry, Prepared, Shelf, ShelfError
 
 use queue::{Job, Queue, Refused};
 use salts::Salts;
+pub use thread::Stepper;
 use thread::Worker;
 
 /// The most submissions in one commit.
@@ -36,6 +37,7 @@ pub type Submission = (Vec<(TenantId, Draft)>, Reply);
 
 /// A handle to the thread that appends. It can be cloned; the thread ends with
 /// [`Committer::shutdown`] or when the last handle is gone, after what waits is done.
+/// [`Committer::stepped`] has none, and its [`Stepper`] appends.
 #[derive(Clone)]
 pub struct Committer {
     inner: Arc<Inner>,
@@ -80,13 +82,38 @@ impl Committer {
         clock: Arc<dyn Clock>,
         entropy: Box<dyn Entropy>,
     ) -> Self {
-        let queue = Arc::new(Queue::default());
-        let counters = Arc::new(Counters::default());
-        let (for_thread, counts) = (Arc::clone(&queue), Arc::clone(&counters));
+        let (committer, worker) = Self::made(Queue::default(), writer, clock, entropy);
+        let thread = std::thread::spawn(move || worker.run());
+        *committer.inner.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        committer
+    }
+
+    /// The same without a thread: what is submitted is recorded when the [`Stepper`] is told to.
+    /// For whoever runs everything on one thread, as the simulator does. Nobody may wait for it
+    /// on that thread: [`Committer::append_blocking`], [`Committer::head`] and
+    /// [`Committer::rotate`] would wait for good.
+    #[must_use]
+    pub fn stepped(
+        writer: Writer<Box<dyn Shelf + Send>>,
+        clock: Arc<dyn Clock>,
+        entropy: Box<dyn Entropy>,
+    ) -> (Self, Stepper) {
+        let (committer, worker) = Self::made(Queue::stepped(), writer, clock, entropy);
+        (committer, Stepper::new(worker))
+    }
+
+    fn made(
+        queue: Queue,
+        writer: Writer<Box<dyn Shelf + Send>>,
+        clock: Arc<dyn Clock>,
+        entropy: Box<dyn Entropy>,
+    ) -> (Self, Worker) {
+        let (queue, counters) = (Arc::new(queue), Arc::new(Counters::default()));
+        let (for_worker, counts) = (Arc::clone(&queue), Arc::clone(&counters));
         let salts = Salts::new(entropy);
-        let worker = Worker::new(writer, clock, salts.clone(), for_thread, counts);
-        let thread = Mutex::new(Some(std::thread::spawn(move || worker.run())));
-        Self { inner: Arc::new(Inner { queue, salts, counters, thread }) }
+        let worker = Worker::new(writer, clock, salts.clone(), for_worker, counts);
+        let inner = Inner { queue, salts, counters, thread: Mutex::new(None) };
+        (Self { inner: Arc::new(inner) }, worker)
     }
 
     /// Record all of `drafts` or none, and call `reply` with the result. What is submitted
@@ -155,9 +182,13 @@ impl Committer {
     /// [`AppendError`], as [`Writer::rotate`].
     pub fn rotate(&self, tenant: TenantId) -> Result<Vec<Durable<Entry>>, Arc<AppendError>> {
         let (answer, wait) = mpsc::sync_channel(1);
-        let reply = Box::new(move |result| drop(answer.send(result)));
-        self.put([Job::Rotate { tenant, reply }]);
+        self.submit_rotation(tenant, Box::new(move |result| drop(answer.send(result))));
         wait.recv().unwrap_or_else(|_| Err(Arc::new(ended().into())))
+    }
+
+    /// As [`Committer::rotate`], and call `reply` with the result.
+    pub fn submit_rotation(&self, tenant: TenantId, reply: Reply) {
+        self.put([Job::Rotate { tenant, reply }]);
     }
 
     /// Record what sessions of `tenant` submit from here on, although an earlier append of them

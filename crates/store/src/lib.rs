@@ -21,7 +21,7 @@ pub mod vault;
 
 pub use committer::{
     Committer, DRAFTS_PER_BATCH_MAX, QUEUE_MAX, RETRIES_MAX, Reply, SUBMISSIONS_PER_BATCH_MAX,
-    Stats, Submission,
+    Stats, Stepper, Submission,
 };
 pub use cursors::{Cursor, CursorStep, Cursors, DeadLetter};
 pub use error::{Cause, StoreError};

@@ -75,6 +75,8 @@ pub(super) enum Turn {
 pub(super) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
+    /// Whether nobody waits: there is one thread, and it does everything.
+    is_stepped: bool,
 }
 
 #[derive(Default)]
@@ -84,6 +86,11 @@ struct State {
 }
 
 impl Queue {
+    /// One of which turns are taken with [`Queue::turn`] alone.
+    pub(super) fn stepped() -> Self {
+        Self { is_stepped: true, ..Self::default() }
+    }
+
     /// Add jobs in their order. The maximum is one of appends: of anything else there is little,
     /// and it has nobody who would ask again. Returns those that were not added, with the reason.
     pub(super) fn put(&self, jobs: impl IntoIterator<Item = Job>) -> Vec<(Job, ShelfError)> {
@@ -113,30 +120,13 @@ impl Queue {
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let mut batch = Batch::default();
-        while batch.submissions.len() < SUBMISSIONS_PER_BATCH_MAX {
-            match state.jobs.pop_front() {
-                Some(Job::Append { drafts, reply }) if fits(batch.drafts.len(), drafts.len()) => {
-                    batch.push(drafts, reply);
-                }
-                Some(Job::Refuse(refused)) if batch.is_empty() => return Turn::Refuse(refused),
-                Some(Job::Head { tenant, reply }) if batch.is_empty() => {
-                    return Turn::Head(tenant, reply);
-                }
-                Some(Job::Rotate { tenant, reply }) if batch.is_empty() => {
-                    return Turn::Rotate(tenant, reply);
-                }
-                Some(Job::Forgive { tenant }) if batch.is_empty() => {
-                    return Turn::Forgive(tenant);
-                }
-                Some(later) => {
-                    state.jobs.push_front(later);
-                    break;
-                }
-                None => break,
-            }
-        }
-        Turn::Commit(batch)
+        state.turn()
+    }
+
+    /// The next turn, if there is something to do.
+    pub(super) fn turn(&self) -> Option<Turn> {
+        let mut state = self.state();
+        if state.jobs.is_empty() { None } else { Some(state.turn()) }
     }
 
     /// Take no more jobs.
@@ -154,6 +144,9 @@ impl Queue {
 
     /// Let some time pass before a commit is tried again; less when the queue is closed.
     pub(super) fn pause(&self, time: Duration) {
+        if self.is_stepped {
+            return;
+        }
         let state = self.state();
         let closed = |state: &mut State| !state.closed;
         drop(self.changed.wait_timeout_while(state, time, closed));
@@ -161,6 +154,36 @@ impl Queue {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// As many appends as one commit may have, or one other job.
+    fn turn(&mut self) -> Turn {
+        let mut batch = Batch::default();
+        while batch.submissions.len() < SUBMISSIONS_PER_BATCH_MAX {
+            match self.jobs.pop_front() {
+                Some(Job::Append { drafts, reply }) if fits(batch.drafts.len(), drafts.len()) => {
+                    batch.push(drafts, reply);
+                }
+                Some(Job::Refuse(refused)) if batch.is_empty() => return Turn::Refuse(refused),
+                Some(Job::Head { tenant, reply }) if batch.is_empty() => {
+                    return Turn::Head(tenant, reply);
+                }
+                Some(Job::Rotate { tenant, reply }) if batch.is_empty() => {
+                    return Turn::Rotate(tenant, reply);
+                }
+                Some(Job::Forgive { tenant }) if batch.is_empty() => {
+                    return Turn::Forgive(tenant);
+                }
+                Some(later) => {
+                    self.jobs.push_front(later);
+                    break;
+                }
+                None => break,
+            }
+        }
+        Turn::Commit(batch)
     }
 }
 

@@ -395,3 +395,35 @@ fn a_queue_that_is_full_takes_no_appends_and_everything_else() {
     assert_eq!(queue.put([refuse]).len(), 1);
     assert!(queue.put([head, rotate, Job::Forgive { tenant: TENANT }]).is_empty());
 }
+
+#[test]
+fn a_committer_without_a_thread_records_when_it_is_told_to() {
+    let store = MemoryStore::new();
+    let failures = Arc::new(AtomicU32::new(RETRIES_MAX));
+    let shelf = Box::new(Faulty { inner: store.shelf().unwrap(), failures, transient: true });
+    let writer =
+        Writer::<Box<dyn Shelf + Send>>::new(shelf, store.signing_keys().unwrap(), "test/1");
+    let entropy = Box::new(SeededEntropy::new(1));
+    let (committer, mut stepper) = Committer::stepped(writer, Arc::new(Stopped), entropy);
+    assert!(!stepper.step(), "nothing waits");
+    let (answer, answers) = mpsc::channel();
+    let reply = || -> super::Reply {
+        let answer = answer.clone();
+        Box::new(move |result| {
+            let _ = answer.send(result.map_or(0, |entries| entries.len()));
+        })
+    };
+    committer.submit(vec![(TENANT, evidence("one"))], reply());
+    committer.submit(vec![(TENANT, evidence("two"))], reply());
+    committer.submit_rotation(TENANT, reply());
+    assert!(answers.try_recv().is_err(), "nothing is recorded yet");
+    assert!(stepper.step());
+    assert_eq!(answers.try_iter().collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(committer.stats().retries, u64::from(RETRIES_MAX));
+    assert!(stepper.step(), "the key is changed in a turn of its own");
+    assert_eq!(answers.try_iter().collect::<Vec<_>>(), [1]);
+    assert!(!stepper.step());
+    drop(stepper);
+    committer.submit(vec![(TENANT, evidence("late"))], reply());
+    assert_eq!(answers.try_iter().collect::<Vec<_>>(), [0], "whoever submits is told it ended");
+}

@@ -43,6 +43,29 @@ pub(super) struct Worker {
     broken: HashSet<(TenantId, RunId)>,
 }
 
+/// Appends what was submitted to a committer without a thread
+/// ([`super::Committer::stepped`]). When it is dropped, what waits is answered with a failure.
+pub struct Stepper(Worker);
+
+impl Stepper {
+    pub(super) const fn new(worker: Worker) -> Self {
+        Self(worker)
+    }
+
+    /// Take one turn: a commit of what waits, or one other thing. Says whether there was one.
+    /// Replies are called before it returns.
+    pub fn step(&mut self) -> bool {
+        let turn = self.0.queue.0.turn();
+        turn.is_some_and(|turn| self.0.take(turn))
+    }
+}
+
+impl std::fmt::Debug for Stepper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stepper")
+    }
+}
+
 /// Closes the queue and answers what waits, whatever ends the thread.
 struct Closing(Arc<Queue>);
 
@@ -69,22 +92,31 @@ impl Worker {
 
     pub(super) fn run(mut self) {
         loop {
-            match self.queue.0.next() {
-                Turn::Commit(batch) => self.commit(batch),
-                Turn::Refuse(refused) => self.refuse(refused),
-                Turn::Head(tenant, reply) => {
-                    let head = self.writer.head(tenant);
-                    reply(head.map(|tail| tail.cloned()).map_err(Arc::new));
-                }
-                Turn::Rotate(tenant, reply) => {
-                    let now = self.clock.now();
-                    let result = self.writer.rotate(tenant, now, &mut self.entropy);
-                    reply(result.map_err(Arc::new));
-                }
-                Turn::Forgive(tenant) => self.broken.retain(|(whose, _)| *whose != tenant),
-                Turn::End => return,
+            let turn = self.queue.0.next();
+            if !self.take(turn) {
+                return;
             }
         }
+    }
+
+    /// Do what there is to do. Says whether more may come.
+    fn take(&mut self, turn: Turn) -> bool {
+        match turn {
+            Turn::Commit(batch) => self.commit(batch),
+            Turn::Refuse(refused) => self.refuse(refused),
+            Turn::Head(tenant, reply) => {
+                let head = self.writer.head(tenant);
+                reply(head.map(|tail| tail.cloned()).map_err(Arc::new));
+            }
+            Turn::Rotate(tenant, reply) => {
+                let now = self.clock.now();
+                let result = self.writer.rotate(tenant, now, &mut self.entropy);
+                reply(result.map_err(Arc::new));
+            }
+            Turn::Forgive(tenant) => self.broken.retain(|(whose, _)| *whose != tenant),
+            Turn::End => return false,
+        }
+        true
     }
 
     /// Record the batch, without what is not acceptable, and answer everybody.
