@@ -5,16 +5,20 @@ use std::sync::Arc;
 
 use cog_base::Value;
 use cog_base::id::RunId;
+use cog_base::json::parse;
 use cog_engine::Record;
 use cog_engine::recompute::Recompute;
 use cog_engine::replay::{Replayed, is_decision, replay_decision, replay_run};
 use cog_history::Rules;
-use cog_ledger::Kind;
 use cog_ledger::audit::Audit;
 use cog_ledger::memory::KeptLog;
+use cog_ledger::{Entry, Kind, SealedEntry};
 
+use crate::boot::sessions;
+use crate::common::Common;
+use crate::counts::Summary;
 use crate::forks::history;
-use crate::world::{MAY_END, Summary, World, sessions};
+use crate::house::{House, MAY_END};
 
 /// An invariant that does not hold, and the seed that shows it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,57 +30,78 @@ pub struct Broken {
     pub what: String,
 }
 
-impl World {
-    /// Check every invariant.
-    ///
-    /// # Errors
-    /// [`Broken`] names the first that does not hold.
-    pub fn check(&self) -> Result<Summary, Broken> {
-        let log = self.disk.log(self.tenant).ok_or_else(|| self.broken("there is no ledger"))?;
-        self.ledger_audits(&log)?;
-        self.every_run_is_sealed(&log)?;
-        self.every_effect_has_one_receipt_and_one_outcome(&log)?;
-        self.nothing_was_done_twice()?;
-        self.each_effect_is_of_its_own_run(&log)?;
-        self.only_who_may_ends_a_run(&log)?;
-        self.everything_replays(&log)?;
-        // It shares no code with what ran them.
-        let report = cog_history::check(self.records(), self.rules());
-        if report.not_followed > 0 {
-            return Err(self.broken("the history checker cannot follow a run"));
-        }
-        if let Some(finding) = report.findings.kept().first() {
-            return Err(self.broken(&format!("the history checker finds {finding}")));
-        }
-        let receipts = log.entries().filter(|entry| entry.kind() == Kind::Receipt).count();
+/// A tenant and what it left behind.
+struct Left<'a> {
+    seed: u64,
+    house: &'a House,
+    log: &'a KeptLog,
+    /// Its runs, with all of their bodies.
+    sessions: BTreeMap<RunId, Vec<Record>>,
+}
+
+impl House {
+    /// Check what holds of each tenant, and count what it has.
+    pub(crate) fn check(&self, common: &Common) -> Result<Summary, Broken> {
+        let log = common.disk.log(self.tenant);
+        let sessions = sessions(kept(&log));
+        let left = Left { seed: common.seed, house: self, log: &log, sessions };
+        left.check(Rules { clock_back_ms: common.clock_back_ms, ..Rules::STRICT })?;
+        let count = |is: &dyn Fn(&Entry) -> bool| log.entries().filter(|it| is(it)).count() as u64;
         Ok(Summary {
-            entries: log.entries.len() as u64,
-            receipts: receipts as u64,
-            forks: log.entries().filter(|entry| entry.data().contains_key("fork")).count() as u64,
-            faults: self.counts.faults + self.disk.faults(),
-            ..self.counts
+            entries: count(&|_| true),
+            receipts: count(&|entry| entry.kind() == Kind::Receipt),
+            forks: count(&|entry| entry.data().contains_key("fork")),
+            ..Summary::default()
         })
     }
 
-    /// The entries of all runs with their bodies, as the history checker takes them.
-    #[must_use]
-    pub fn records(&self) -> Vec<cog_history::Record> {
-        let log = self.disk.log(self.tenant).unwrap_or_default();
-        let mut records: Vec<_> = sessions(&log).into_values().flatten().collect();
-        records.sort_by_key(|record| record.entry.seq());
+    /// The entries of its runs with their bodies, as the history checker takes them.
+    pub(crate) fn told(&self, common: &Common) -> Vec<cog_history::Record> {
+        let records = kept(&common.disk.log(self.tenant)).into_iter();
+        records.map(|Record { entry, body }| cog_history::Record { entry, body }).collect()
+    }
+}
+
+/// The entries of runs with all of their bodies.
+fn kept(log: &KeptLog) -> Vec<Record> {
+    let of_runs = log.entries.iter().filter(|sealed| sealed.entry.session().is_some());
+    let record = |sealed: &SealedEntry| {
+        let text = sealed.body.as_ref().and_then(|body| std::str::from_utf8(&body.bytes).ok());
+        let body = text.and_then(|text| parse(text).ok());
+        Record { entry: Arc::clone(&sealed.entry), body }
+    };
+    of_runs.map(record).collect()
+}
+
+impl Left<'_> {
+    fn check(&self, rules: Rules) -> Result<(), Broken> {
+        self.ledger_audits()?;
+        self.every_run_is_sealed()?;
+        self.every_effect_has_one_receipt_and_one_outcome()?;
+        self.nothing_was_done_twice()?;
+        self.each_effect_is_of_its_own_run()?;
+        self.only_who_may_ends_a_run()?;
+        self.everything_replays()?;
+        // It shares no code with what ran them.
+        let records = kept(self.log).into_iter();
         let record = |Record { entry, body }| cog_history::Record { entry, body };
-        records.into_iter().map(record).collect()
+        let report = cog_history::check(records.map(record), rules);
+        if report.not_followed > 0 {
+            return Err(self.broken("the history checker cannot follow a run"));
+        }
+        match report.findings.kept().first() {
+            Some(finding) => Err(self.broken(&format!("the history checker finds {finding}"))),
+            None => Ok(()),
+        }
     }
 
-    /// What the history of this world is held to: its clock was set back by so much.
-    #[must_use]
-    pub const fn rules(&self) -> Rules {
-        Rules { clock_back_ms: self.clock_back_ms, ..Rules::STRICT }
+    fn broken(&self, what: &str) -> Broken {
+        Broken { seed: self.seed, what: format!("{}: {what}", self.house.tenant) }
     }
 
-    fn ledger_audits(&self, log: &KeptLog) -> Result<(), Broken> {
+    fn ledger_audits(&self) -> Result<(), Broken> {
         let mut audit = Audit::new(0);
-        for entry in log.entries() {
+        for entry in self.log.entries() {
             audit.entry(entry);
         }
         let audited = audit.finish();
@@ -86,12 +111,11 @@ impl World {
         }
     }
 
-    fn every_run_is_sealed(&self, log: &KeptLog) -> Result<(), Broken> {
-        let sessions = sessions(log);
-        if !self.scenario.all.iter().all(|start| sessions.contains_key(&start.run)) {
+    fn every_run_is_sealed(&self) -> Result<(), Broken> {
+        if !self.house.scenario.all.iter().all(|start| self.sessions.contains_key(&start.run)) {
             return Err(self.broken("a run was lost"));
         }
-        for (run, records) in sessions {
+        for (run, records) in &self.sessions {
             let seals = records.iter().filter(|it| it.entry.kind() == Kind::SessionSealed).count();
             let last = records.last().map(|it| it.entry.kind());
             if seals != 1 || last != Some(Kind::SessionSealed) {
@@ -101,12 +125,12 @@ impl World {
         Ok(())
     }
 
-    fn every_effect_has_one_receipt_and_one_outcome(&self, log: &KeptLog) -> Result<(), Broken> {
-        if let Some(receipt) = self.outside.unauthorised.first() {
+    fn every_effect_has_one_receipt_and_one_outcome(&self) -> Result<(), Broken> {
+        if let Some(receipt) = self.house.outside.unauthorised.first() {
             return Err(self.broken(&format!("{receipt} acted before it was durable")));
         }
         let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
-        for entry in log.entries() {
+        for entry in self.log.entries() {
             let id = entry.id().unwrap_or_default().to_owned();
             if entry.kind() == Kind::Receipt {
                 if outcomes.insert(id.clone(), 0).is_some() {
@@ -123,7 +147,7 @@ impl World {
             return Err(self.broken(&format!("{id} has {count} outcomes")));
         }
         let known = |id: &cog_base::id::ReceiptId| outcomes.contains_key(&id.to_string());
-        match self.outside.done.keys().find(|id| !known(id)) {
+        match self.house.outside.done.keys().find(|id| !known(id)) {
             Some(id) => Err(self.broken(&format!("{id} acted and is not in the ledger"))),
             None => Ok(()),
         }
@@ -131,9 +155,9 @@ impl World {
 
     /// A run that goes on from another does what it does itself: under its own receipts, whose
     /// outcomes are its own, and to what bears its id.
-    fn each_effect_is_of_its_own_run(&self, log: &KeptLog) -> Result<(), Broken> {
+    fn each_effect_is_of_its_own_run(&self) -> Result<(), Broken> {
         let mut receipts: BTreeMap<&str, Option<RunId>> = BTreeMap::new();
-        for entry in log.entries() {
+        for entry in self.log.entries() {
             let id = entry.id().unwrap_or_default();
             if entry.kind() == Kind::Receipt {
                 receipts.insert(id, entry.session());
@@ -141,7 +165,7 @@ impl World {
                 return Err(self.broken(&format!("{id} has its outcome in another run")));
             }
         }
-        for (receipt, target) in &self.outside.targets {
+        for (receipt, target) in &self.house.outside.targets {
             let run = receipts.get(receipt.to_string().as_str()).copied().flatten();
             let own = run.map(|run| run.to_string()).unwrap_or_default();
             if target.contains("run_") && !target.contains(&own) {
@@ -154,17 +178,19 @@ impl World {
     /// A post goes to an address of its own: two posts to one mean that an effect was
     /// repeated behind the ledger's back.
     fn nothing_was_done_twice(&self) -> Result<(), Broken> {
-        if let Some((receipt, times)) = self.outside.done.iter().find(|(_, times)| **times > 1) {
+        if let Some((receipt, times)) =
+            self.house.outside.done.iter().find(|(_, times)| **times > 1)
+        {
             return Err(self.broken(&format!("{receipt} was done {times} times")));
         }
-        match self.outside.posts.iter().find(|(_, times)| **times > 1) {
+        match self.house.outside.posts.iter().find(|(_, times)| **times > 1) {
             Some((url, times)) => Err(self.broken(&format!("{url} was posted {times} times"))),
             None => Ok(()),
         }
     }
 
-    fn only_who_may_ends_a_run(&self, log: &KeptLog) -> Result<(), Broken> {
-        for (run, records) in sessions(log) {
+    fn only_who_may_ends_a_run(&self) -> Result<(), Broken> {
+        for (run, records) in &self.sessions {
             let by = |source| {
                 let of = move |record: &&Record| record.entry.text("source") == Some(source);
                 records.iter().filter(of).map(|record| record.entry.actor()).collect::<Vec<_>>()
@@ -192,15 +218,14 @@ impl World {
         Ok(())
     }
 
-    fn everything_replays(&self, log: &KeptLog) -> Result<(), Broken> {
-        let canon = Arc::clone(&self.scenario.canon);
-        let canons = BTreeMap::from([(canon.digest(), canon)]);
+    fn everything_replays(&self) -> Result<(), Broken> {
+        let canons = self.house.scenario.canons();
         let mut recompute = Recompute::default();
         canons.iter().for_each(|(digest, canon)| recompute.canon(*digest, Arc::clone(canon)));
-        let mut records: Vec<_> = sessions(log).into_values().flatten().collect();
+        let mut records: Vec<_> = self.sessions.values().flatten().collect();
         records.sort_by_key(|record| record.entry.seq());
         records.iter().for_each(|record| recompute.note(&record.entry));
-        records.into_iter().for_each(|record| recompute.record(record));
+        records.into_iter().for_each(|record| recompute.record(record.clone()));
         let recomputed = recompute.finish();
         if let Some(finding) = recomputed.findings.kept().first() {
             return Err(self.broken(&format!("recomputed, it comes out otherwise: {finding}")));
@@ -211,9 +236,8 @@ impl World {
         if recomputed.recomputed != recomputed.decisions {
             return Err(self.broken("a decision cannot be recomputed"));
         }
-        let sessions = sessions(log);
-        for (run, records) in &sessions {
-            let history = replay_run(&history(&sessions, *run))
+        for (run, records) in &self.sessions {
+            let history = replay_run(&history(&self.sessions, *run))
                 .map_err(|error| self.broken(&format!("{run} does not replay: {error}")))?;
             let spent: u64 = records
                 .iter()

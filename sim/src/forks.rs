@@ -10,31 +10,35 @@ use cog_engine::replay::as_far;
 use cog_engine::{History, Input, Parent, Record};
 use cog_flow::InputKind;
 
+use crate::boot::sessions;
 use crate::check::Broken;
-use crate::world::{World, sessions};
+use crate::common::Common;
+use crate::house::House;
 
-/// The most runs of one world that go on from others.
-const FORKS_MAX: usize = 5;
+/// The most runs of one tenant that go on from others.
+const FORKS_MAX: usize = 2;
 
 /// What inputs are drawn from.
 const WORDS: [&str; 4] = ["one", "two", "three", "bad"];
 
-impl World {
+impl House {
     /// Somebody has a run go on from a place of one of those that the ledger has.
-    pub(crate) fn fork(&mut self) -> Result<(), Broken> {
-        let log = self.disk.log(self.tenant).unwrap_or_default();
-        let sessions = sessions(&log);
-        let runs: Vec<RunId> = sessions.keys().copied().collect();
-        let Some(parent) = self.drawn(&runs) else { return Ok(()) };
-        let past = history(&sessions, parent);
-        let (history, why) = as_far(&past).map_err(|why| self.broken(&why.to_string()))?;
-        if let Some(why) = why {
-            return Err(self.broken(&format!("{parent} is not rebuilt: {why}")));
+    pub(crate) fn fork(&mut self, common: &mut Common) -> Result<(), Broken> {
+        if !self.may_fork() {
+            return Ok(());
         }
-        let Some(fork) = self.place(&past, &history)? else { return Ok(()) };
-        let inputs = self.inputs(&history);
+        let sessions = sessions(self.records(common)?);
+        let runs: Vec<RunId> = sessions.keys().copied().collect();
+        let Some(parent) = common.drawn(&runs) else { return Ok(()) };
+        let past = history(&sessions, parent);
+        let (history, why) = as_far(&past).map_err(|why| common.broken(&why.to_string()))?;
+        if let Some(why) = why {
+            return Err(common.broken(&format!("{parent} is not rebuilt: {why}")));
+        }
+        let Some(fork) = place_of(common, &past, &history)? else { return Ok(()) };
+        let inputs = Self::inputs(common, &history);
         let kin = kin(&sessions, fork.session);
-        let run = self.new_run()?;
+        let run = common.new_run()?;
         self.forks.push(run);
         let forking = Forking {
             run,
@@ -45,59 +49,56 @@ impl World {
             roots: history.roots().clone(),
             places: BTreeMap::new(),
             base: String::new(),
-            initiator: self.actor("user:operator")?,
+            initiator: common.actor("user:operator")?,
         };
-        self.handle(Input::Fork(Box::new(forking)))
+        self.handle(common, Input::Fork(Box::new(forking)))
     }
 
-    /// Whether a world may have one more run that goes on from another.
+    /// Whether a tenant may have one more run that goes on from another.
     pub(crate) fn may_fork(&self) -> bool {
         self.forks.len() < FORKS_MAX
     }
 
-    /// Where a step began, or where the run stands.
-    fn place(&mut self, past: &[Record], history: &History) -> Result<Option<Fork>, Broken> {
-        let mut places: Vec<Option<String>> =
-            history.begun().map(|(path, _)| Some(path.to_string())).collect();
-        places.extend([const { None }; 2]);
-        match self.drawn(&places).flatten() {
-            Some(step) => match place(past, history, &step) {
-                Ok(fork) => Ok(Some(fork)),
-                Err(NoPlace::Ending(_)) => Ok(None),
-                Err(none) => Err(self.broken(&format!("{step} began, and is no place: {none}"))),
-            },
-            None if history.is_over() => Ok(None),
-            None => {
-                let last = own(past).last().map(|record| &record.entry);
-                let place = last.and_then(|last| Some((last.session()?, last.seq())));
-                Ok(place.map(|(session, seq)| Fork { session, seq, step: None }))
-            }
-        }
-    }
-
     /// The inputs of the run before it, or some others.
-    fn inputs(&mut self, history: &History) -> Map {
+    fn inputs(common: &mut Common, history: &History) -> Map {
         let mut inputs = history.inputs().as_map().cloned().unwrap_or_default();
         for (name, spec) in &history.flow().inputs {
-            if self.roll(2) == 0 {
+            if common.roll(2) == 0 {
                 continue;
             }
             let value = match spec.kind {
-                InputKind::String => self.drawn(&WORDS).map(Value::from),
-                InputKind::Integer => Some(self.roll(5).into()),
-                InputKind::Boolean => Some((self.roll(2) == 0).into()),
+                InputKind::String => common.drawn(&WORDS).map(Value::from),
+                InputKind::Integer => Some(common.roll(5).into()),
+                InputKind::Boolean => Some((common.roll(2) == 0).into()),
                 InputKind::List | InputKind::Object => None,
             };
             inputs.extend(value.map(|value| (name.clone(), value)));
         }
         inputs
     }
+}
 
-    fn drawn<T: Clone>(&mut self, all: &[T]) -> Option<T> {
-        if all.is_empty() {
-            return None;
+/// Where a step began, or where the run stands.
+fn place_of(
+    common: &mut Common,
+    past: &[Record],
+    history: &History,
+) -> Result<Option<Fork>, Broken> {
+    let mut places: Vec<Option<String>> =
+        history.begun().map(|(path, _)| Some(path.to_string())).collect();
+    places.extend([const { None }; 2]);
+    match common.drawn(&places).flatten() {
+        Some(step) => match place(past, history, &step) {
+            Ok(fork) => Ok(Some(fork)),
+            Err(NoPlace::Ending(_)) => Ok(None),
+            Err(none) => Err(common.broken(&format!("{step} began, and is no place: {none}"))),
+        },
+        None if history.is_over() => Ok(None),
+        None => {
+            let last = own(past).last().map(|record| &record.entry);
+            let place = last.and_then(|last| Some((last.session()?, last.seq())));
+            Ok(place.map(|(session, seq)| Fork { session, seq, step: None }))
         }
-        all.get(usize::try_from(self.roll(all.len() as u64)).ok()?).cloned()
     }
 }
 

@@ -1,22 +1,28 @@
 //! The whole kernel on one thread, from a seed, with a world that fails.
 //!
-//! Engine, gate and ledger are the very code of the program; clock, storage and adapters
-//! are simulated and lose, delay, repeat and crash. After each run [`World::check`] demands
-//! that every effect had exactly one receipt before it and one outcome after it, that
-//! nothing was done twice, that the ledger audits, and that everything replays. A seed
-//! that fails fails again.
+//! Engines, gate, ledger and the committer are the very code of the program, for several tenants
+//! that share a process; clock, storage and adapters are simulated and lose, delay, repeat and
+//! crash. After each run [`World::check`] demands that every effect had exactly one receipt
+//! before it and one outcome after it, that nothing was done twice, that the ledgers audit, that
+//! everything replays, and that no tenant saw anything of another. A seed that fails fails again.
 
+mod apart;
+mod boot;
 mod check;
+mod common;
+mod counts;
 mod disk;
 mod forks;
+mod house;
 mod outside;
 mod scenario;
 mod schedule;
 mod world;
 
 pub use check::Broken;
-pub use scenario::{FLOWS, Scenario};
-pub use world::{Faults, Summary, World};
+pub use counts::{Counts, Summary};
+pub use scenario::FLOWS;
+pub use world::{Faults, World};
 
 /// Run one seed to its end and check what it left behind.
 ///

@@ -1,4 +1,5 @@
-//! `cog-sim seed N` tells the story of one seed; `cog-sim soak [MINUTES]` runs fresh seeds.
+//! `cog-sim seed N` tells the story of one seed, `cog-sim seeds FIRST COUNT` runs some, and
+//! `cog-sim soak [MINUTES]` runs fresh ones.
 
 #![expect(
     clippy::print_stdout,
@@ -17,12 +18,13 @@ const MINUTES: u64 = 10;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let number = args.get(1).and_then(|text| text.parse::<u64>().ok());
-    let result = match (args.first().map(String::as_str), number) {
-        (Some("seed"), Some(seed)) => tell(seed),
-        (Some("soak"), minutes) => soak(minutes.unwrap_or(MINUTES)),
+    let number = |place| args.get(place).and_then(|text: &String| text.parse::<u64>().ok());
+    let result = match (args.first().map(String::as_str), number(1), number(2)) {
+        (Some("seed"), Some(seed), _) => tell(seed),
+        (Some("seeds"), Some(first), Some(count)) => all(first, count),
+        (Some("soak"), minutes, _) => soak(minutes.unwrap_or(MINUTES)),
         _ => {
-            println!("usage: cog-sim seed N | cog-sim soak [MINUTES]");
+            println!("usage: cog-sim seed N | seeds FIRST COUNT | soak [MINUTES]");
             return ExitCode::from(2);
         }
     };
@@ -43,7 +45,16 @@ fn tell(seed: u64) -> Result<(), Broken> {
         println!("{line}");
     }
     ran?;
-    println!("{:?}", world.check()?);
+    println!("{}", world.check()?);
+    Ok(())
+}
+
+fn all(first: u64, count: u64) -> Result<(), Broken> {
+    let mut total = Summary::default();
+    for seed in first..first.saturating_add(count) {
+        total = total.plus(run_seed(seed)?);
+    }
+    println!("{count} seeds from {first}: {total}");
     Ok(())
 }
 
@@ -56,6 +67,6 @@ fn soak(minutes: u64) -> Result<(), Broken> {
         total = total.plus(run_seed(first.wrapping_add(seeds))?);
         seeds += 1;
     }
-    println!("{seeds} seeds from {first}: {total:?}");
+    println!("{seeds} seeds from {first}: {total}");
     Ok(())
 }

@@ -17,6 +17,8 @@ pub(crate) struct Outside {
     pub(crate) posts: BTreeMap<String, u64>,
     /// What each receipt's effect was done to: a path or an address.
     pub(crate) targets: BTreeMap<ReceiptId, String>,
+    /// Everything that was asked of an adapter, in full.
+    pub(crate) calls: Vec<String>,
     /// Effects that began without a durable receipt: there must be none.
     pub(crate) unauthorised: BTreeSet<ReceiptId>,
 }
@@ -58,6 +60,7 @@ impl Outside {
         let times = self.done.entry(cleared.idempotency_key()).or_default();
         // What changes nothing may be done again after an attempt that was lost.
         *times = if cleared.effect().redo() == Redo::Safe { 1 } else { *times + 1 };
+        self.calls.push(format!("{:?}", cleared.effect()));
         self.targets.insert(cleared.idempotency_key(), target(cleared.effect()));
         match cleared.effect() {
             AnyEffect::FileWrite(write) => {

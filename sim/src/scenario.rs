@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use cog_base::Timestamp;
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::RunId;
+use cog_base::{Digest, Timestamp};
 use cog_canon::{Canon, Source};
 use cog_engine::Start;
 use cog_flow::{Flow, Opened};
 use cog_gate::snapshot::Access;
+use cog_store::Files;
 
 /// The flows that worlds draw from, by file name.
 pub const FLOWS: [(&str, &str); 9] = [
@@ -37,61 +38,91 @@ const CANON: [(&str, &str); 4] = [
     ("facts/people.json", include_str!("../canon/facts/people.json")),
 ];
 
-/// The most runs of one world.
-const RUNS_MAX: u64 = 5;
+/// The most runs of one tenant that are started from outside.
+const RUNS_MAX: u64 = 2;
+/// The most tenants of one world.
+pub(crate) const TENANTS_MAX: usize = 3;
+/// What stands for a word of each tenant's own, in flows and canons.
+const CANARY: &str = "CANARY";
 
-/// A canon and the runs to start under it.
-pub struct Scenario {
-    pub(crate) canon: Arc<Canon>,
+/// The canons and flows of one tenant, and the runs to start.
+pub(crate) struct Scenario {
+    kit: &'static Kit,
+    /// A word that stands in everything that the tenant has, and nowhere else.
+    pub(crate) canary: String,
     pub(crate) all: Vec<Start>,
 }
 
-/// What is the same in every world, read once.
+/// What a tenant has in every world, read once.
 struct Kit {
     canon: Arc<Canon>,
-    flows: Vec<(&'static str, Arc<Flow>)>,
+    files: Files,
+    flows: Vec<(String, Arc<Flow>)>,
 }
 
-static KIT: LazyLock<Kit> = LazyLock::new(Kit::read);
+static KITS: LazyLock<[Kit; TENANTS_MAX]> = LazyLock::new(|| std::array::from_fn(Kit::read));
+
+fn canary(number: usize) -> String {
+    format!("canary-of-{number}")
+}
 
 impl Kit {
     #[expect(clippy::expect_used, reason = "INVARIANT: the files are part of the program")]
-    fn read() -> Self {
-        let files = CANON.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
-        let canon = Canon::load(&Source::new(files)).expect("the simulation's canon loads");
+    fn read(number: usize) -> Self {
+        let canary = canary(number);
+        let own = |text: &str| text.replace(CANARY, &canary);
+        let files: Files =
+            CANON.iter().map(|(path, text)| ((*path).to_owned(), own(text))).collect();
+        let bytes = files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes()));
+        let canon = Canon::load(&Source::new(bytes)).expect("the simulation's canon loads");
         let flows = FLOWS.map(|(name, text)| {
-            let flow = cog_flow::parse(text, name).expect("the simulation's flows parse");
+            let text = own(text);
+            let flow = cog_flow::parse(&text, name).expect("the simulation's flows parse");
+            let mut open = |_: &str, name: &str| open(name, &canary);
             let flow = flow.with_children(name, &mut open).expect("and those that they run");
             (text, Arc::new(flow))
         });
-        Self { canon: Arc::new(canon), flows: flows.into() }
+        Self { canon: Arc::new(canon), files, flows: flows.into() }
     }
 }
 
 /// Opens a flow that another runs.
-fn open(_: &str, name: &str) -> Result<Opened, String> {
+fn open(name: &str, canary: &str) -> Result<Opened, String> {
     let found = CHILDREN.iter().find(|(known, _)| *known == name).ok_or("there is none")?;
-    Ok(Opened { id: name.to_owned(), file: name.to_owned(), text: found.1.to_owned() })
+    let text = found.1.replace(CANARY, canary);
+    Ok(Opened { id: name.to_owned(), file: name.to_owned(), text })
 }
 
 impl Scenario {
-    pub(crate) fn new() -> Self {
-        Self { canon: Arc::clone(&KIT.canon), all: Vec::new() }
+    #[expect(clippy::expect_used, reason = "INVARIANT: worlds have no more tenants than kits")]
+    pub(crate) fn new(number: usize) -> Self {
+        let kit = KITS.get(number).expect("a kit for each tenant");
+        Self { kit, canary: canary(number), all: Vec::new() }
     }
 
-    /// Draw the runs of this world.
+    /// The canon that the tenant begins with, and its files.
+    pub(crate) fn canon(&self) -> (&'static Arc<Canon>, &'static Files) {
+        (&self.kit.canon, &self.kit.files)
+    }
+
+    /// Every canon of the tenant.
+    pub(crate) fn canons(&self) -> BTreeMap<Digest, Arc<Canon>> {
+        BTreeMap::from([(self.kit.canon.digest(), Arc::clone(&self.kit.canon))])
+    }
+
+    /// Draw the runs of this tenant.
     #[expect(clippy::expect_used, reason = "INVARIANT: seeded randomness does not fail")]
     pub(crate) fn starts(&mut self, dice: &mut SeededEntropy, now: Timestamp) -> Vec<Start> {
         for _ in 0..=dice.below(RUNS_MAX) {
-            let place = dice.below(KIT.flows.len() as u64);
-            let drawn = usize::try_from(place).ok().and_then(|place| KIT.flows.get(place));
+            let place = dice.below(self.kit.flows.len() as u64);
+            let drawn = usize::try_from(place).ok().and_then(|place| self.kit.flows.get(place));
             let Some((source, flow)) = drawn else { continue };
             let run = RunId::new(now, dice).expect("an id");
             let root = ("out".to_owned(), Access::Write);
             self.all.push(Start {
                 run,
                 flow: Arc::clone(flow),
-                source: (*source).to_owned(),
+                source: source.clone(),
                 inputs: flow.bind(&BTreeMap::new()).expect("the defaults"),
                 roots: BTreeMap::from([root]),
                 places: BTreeMap::new(),

@@ -32,6 +32,9 @@ const WORLDS: u64 = 120;
 /// How often each change is made at most.
 const EACH_MAX: u64 = 20;
 
+/// How often each change was made, and what found it.
+type Counts = BTreeMap<&'static str, (u64, BTreeMap<&'static str, u64>)>;
+
 /// A clock that was set back hides how long something took, and so here it never is.
 const FAULTS: Faults = Faults {
     crash: 150,
@@ -43,6 +46,8 @@ const FAULTS: Faults = Faults {
     cancel: 40,
     pause: 40,
     fork: 80,
+    late: u64::MAX,
+    misdirected: u64::MAX,
 };
 
 #[test]
@@ -57,34 +62,13 @@ fn every_change_of_a_run_that_goes_on_from_another_is_found() {
 
 /// Make each change in the histories of worlds, and see that it is found. How often, and by what.
 fn changed(changes: &[(&'static str, Change)], of: fn(&Tape) -> Tape) -> String {
-    let mut counts: BTreeMap<&str, (u64, BTreeMap<&str, u64>)> = BTreeMap::new();
+    let mut counts = Counts::new();
     let mut missed = Vec::new();
     for seed in 0..WORLDS {
         let mut world = World::with_faults(seed, FAULTS);
         world.run_until_quiet().expect("the world comes to rest");
-        let mut tape = of(&Tape::read(&world.records()));
-        tape.seal_anew();
-        let unchanged = check(tape.records(), Rules::STRICT);
-        assert!(unchanged.holds(), "seed {seed}: {:?}", unchanged.findings.kept());
-        for (name, change) in changes {
-            if counts.get(name).is_some_and(|(tried, _)| *tried >= EACH_MAX) {
-                continue;
-            }
-            let mut dice = SeededEntropy::new(seed ^ 0xC4A);
-            let mut changed = tape.clone();
-            if change(&mut changed, &mut dice).is_none() {
-                continue;
-            }
-            changed.seal_anew();
-            let report = check(changed.records(), Rules::STRICT);
-            let (tried, codes) = counts.entry(name).or_default();
-            *tried += 1;
-            for code in report.findings.kept().iter().map(|finding| finding.code) {
-                *codes.entry(code).or_default() += 1;
-            }
-            if report.holds() {
-                missed.push(format!("seed {seed}: {name}"));
-            }
+        for records in world.records() {
+            change_each(seed, &of(&Tape::read(&records)), changes, (&mut counts, &mut missed));
         }
     }
     let all: u64 = counts.values().map(|(tried, _)| tried).sum();
@@ -93,4 +77,37 @@ fn changed(changes: &[(&'static str, Change)], of: fn(&Tape) -> Tape) -> String 
     let never: Vec<_> = names.filter(|name| !counts.contains_key(name)).collect();
     assert!(never.is_empty(), "changes that were never made: {never:?}");
     format!("{counts:#?}\ncounted: {all} changes of histories, of {} kinds", counts.len())
+}
+
+/// Make each change in one history, and see that it is found.
+fn change_each(
+    seed: u64,
+    tape: &Tape,
+    changes: &[(&'static str, Change)],
+    (counts, missed): (&mut Counts, &mut Vec<String>),
+) {
+    let mut tape = tape.clone();
+    tape.seal_anew();
+    let unchanged = check(tape.records(), Rules::STRICT);
+    assert!(unchanged.holds(), "seed {seed}: {:?}", unchanged.findings.kept());
+    for (name, change) in changes {
+        if counts.get(name).is_some_and(|(tried, _)| *tried >= EACH_MAX) {
+            continue;
+        }
+        let mut dice = SeededEntropy::new(seed ^ 0xC4A);
+        let mut changed = tape.clone();
+        if change(&mut changed, &mut dice).is_none() {
+            continue;
+        }
+        changed.seal_anew();
+        let report = check(changed.records(), Rules::STRICT);
+        let (tried, codes) = counts.entry(name).or_default();
+        *tried += 1;
+        for code in report.findings.kept().iter().map(|finding| finding.code) {
+            *codes.entry(code).or_default() += 1;
+        }
+        if report.holds() {
+            missed.push(format!("seed {seed}: {name}"));
+        }
+    }
 }

@@ -1,0 +1,306 @@
+//! One tenant of a world: its engine, what is under way for it, and the world that its effects
+//! act on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cog_base::Value;
+use cog_base::entropy::SeededEntropy;
+use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
+use cog_base::{Clock as _, Timestamp};
+use cog_engine::{Engine, Input, Notice, Output, Placed, Sent, Settings, Timer, What};
+use cog_flow::Signal;
+use cog_gate::snapshot::TenantStatus;
+use cog_gate::{Actor, AnyEffect, Cleared, Lapse};
+
+use crate::check::Broken;
+use crate::common::{Append, Common};
+use crate::outside::{Fate, Outside};
+use crate::scenario::Scenario;
+use crate::schedule;
+
+/// Who may end a run: who began it, and who is in the role that the canon names.
+pub(crate) const MAY_END: [&str; 2] = ["user:operator", "user:ada"];
+/// Who may not: who approves payments, an agent in that role, and nobody.
+const MAY_NOT_END: [&str; 3] = ["user:cfo", "agent:clerk", "user:nobody"];
+
+/// Something that comes to an engine.
+pub(crate) enum Event {
+    Effect { cleared: Box<Cleared<AnyEffect>> },
+    Probe { run: RunId, receipt: ReceiptId, effect: AnyEffect },
+    Timer { at: Timestamp, timer: Timer },
+    Answer { run: RunId, approval: ApprovalId },
+    Signal { run: RunId, name: String },
+    Unpause { run: RunId },
+    Place { place: Box<cog_engine::Place> },
+}
+
+/// One tenant.
+pub(crate) struct House {
+    pub(crate) number: usize,
+    pub(crate) tenant: TenantId,
+    pub(crate) scenario: Scenario,
+    pub(crate) outside: Outside,
+    pub(crate) engine: Engine,
+    pub(crate) under_way: Vec<Event>,
+    pub(crate) to_start: Vec<cog_engine::Start>,
+    /// Runs that runs began.
+    born: Vec<RunId>,
+    /// Runs that were to go on from others: those whose first entry was lost never were.
+    pub(crate) forks: Vec<RunId>,
+    /// Whether an append of its engine was not recorded, so that it goes no further.
+    pub(crate) is_spent: bool,
+}
+
+impl House {
+    pub(crate) fn new(common: &mut Common, number: usize, tenant: TenantId) -> Self {
+        let mut scenario = Scenario::new(number);
+        let to_start = scenario.starts(&mut common.dice, common.clock.now());
+        common.counts.runs += to_start.len() as u64;
+        Self {
+            number,
+            tenant,
+            scenario,
+            outside: Outside::default(),
+            engine: Self::engine(common, number, tenant),
+            under_way: Vec::new(),
+            to_start,
+            born: Vec::new(),
+            forks: Vec::new(),
+            is_spent: false,
+        }
+    }
+
+    pub(crate) fn engine(common: &Common, number: usize, tenant: TenantId) -> Engine {
+        let settings = Settings { tenant, status: TenantStatus::Active };
+        let seed = common.seed.wrapping_add(common.lives << 32).wrapping_add(number as u64);
+        let entropy = Box::new(SeededEntropy::new(seed.wrapping_mul(0x9E37)));
+        Engine::new(settings, Arc::new(common.clock.clone()), entropy)
+    }
+
+    /// Put the scenario's canon in force, and set the schedules.
+    pub(crate) fn found(&mut self, common: &mut Common) -> Result<(), Broken> {
+        let who = common.actor("user:cfo")?;
+        let (canon, files) = self.scenario.canon();
+        let kept = common.disk.store().put_canon(self.tenant, canon.digest(), files);
+        kept.map_err(|error| common.broken(&error.to_string()))?;
+        let draft = self.engine.change_control().found(canon, "production", &who);
+        let draft = draft.map_err(|error| common.broken(&error.to_string()))?;
+        let schedules = schedule::settings(&self.scenario.all, &who);
+        let drafts = std::iter::once(draft).chain(schedules).collect();
+        let appended = common.append(self.tenant, drafts);
+        appended.map(drop).map_err(|error| common.broken(&error))
+    }
+
+    /// Start the next of its runs.
+    pub(crate) fn start(&mut self, common: &mut Common) -> Result<(), Broken> {
+        let Some(mut start) = self.to_start.pop() else { return Ok(()) };
+        let log = common.disk.log(self.tenant);
+        start.firing = schedule::firing(&log, &start, common.clock.now());
+        // Some signals come before anybody waits for them.
+        let (run, name) = (start.run, "payment".to_owned());
+        if common.roll(3) == 0 {
+            self.under_way.push(Event::Signal { run, name });
+        }
+        self.handle(common, Input::Start(Box::new(start)))
+    }
+
+    /// Somebody holds one of the runs, if it is open.
+    pub(crate) fn pause(&mut self, common: &mut Common) -> Result<(), Broken> {
+        let Some(run) = self.some_run(common) else { return Ok(()) };
+        let who = Self::somebody(common)?;
+        self.handle(common, Input::Pause { run, who, reason: "not now".to_owned() })
+    }
+
+    /// Somebody ends one of the runs, if it is open.
+    pub(crate) fn cancel(&mut self, common: &mut Common) -> Result<(), Broken> {
+        let Some(run) = self.some_run(common) else { return Ok(()) };
+        let who = Self::somebody(common)?;
+        self.handle(common, Input::Cancel { run, who, reason: "not any more".to_owned() })
+    }
+
+    /// Something that somebody entitled could say to a run of this tenant, with its number.
+    pub(crate) fn of_its_own(
+        &mut self,
+        common: &mut Common,
+    ) -> Result<Option<(usize, Input)>, Broken> {
+        let Some(run) = self.some_run(common) else { return Ok(None) };
+        let who = common.actor("user:operator")?;
+        let asked = self.under_way.iter().find_map(|event| match event {
+            Event::Answer { run, approval } => Some((*run, *approval)),
+            Event::Effect { .. }
+            | Event::Probe { .. }
+            | Event::Timer { .. }
+            | Event::Signal { .. }
+            | Event::Unpause { .. }
+            | Event::Place { .. } => None,
+        });
+        let input = match (common.roll(4), asked) {
+            (0 | 1, Some((run, approval))) => {
+                let who = common.actor("user:cfo")?;
+                Input::Answer { run, approval, who, verdict: Ok(()) }
+            }
+            (0, None) => Input::Pause { run, who, reason: "not now".to_owned() },
+            (2, _) => {
+                let sent = self.sent(common, "payment".to_owned());
+                Input::Signal { run, sent: Box::new(sent) }
+            }
+            (_, _) => Input::Cancel { run, who, reason: "not any more".to_owned() },
+        };
+        Ok(Some((self.number, input)))
+    }
+
+    /// One of the runs, those that runs began among them.
+    fn some_run(&mut self, common: &mut Common) -> Option<RunId> {
+        let others = self.born.iter().chain(&self.forks).copied();
+        let all: Vec<_> = self.scenario.all.iter().map(|start| start.run).chain(others).collect();
+        common.drawn(&all)
+    }
+
+    /// Who wants to end a run: one time in two somebody who may not.
+    pub(crate) fn somebody(common: &mut Common) -> Result<Actor, Broken> {
+        let entitled = common.roll(2) == 0;
+        let people = if entitled { &MAY_END[..] } else { &MAY_NOT_END[..] };
+        let who = common.drawn(people).unwrap_or_default();
+        common.actor(who)
+    }
+
+    /// One of the things that are under way comes about.
+    pub(crate) fn happen(&mut self, common: &mut Common, place: usize) -> Result<(), Broken> {
+        match self.under_way.swap_remove(place) {
+            Event::Effect { cleared } => self.effect(common, *cleared),
+            Event::Probe { run, receipt, effect } => {
+                let found = self.outside.probe(&effect);
+                self.handle(common, Input::Probed { run, receipt, found })
+            }
+            Event::Timer { at, timer } => {
+                common.clock.reach(at);
+                self.handle(common, Input::Due(timer))
+            }
+            Event::Answer { run, approval } => {
+                let who = common.actor("user:cfo")?;
+                let no = common.roll(4) == 0;
+                let verdict = if no { Err("not this time".into()) } else { Ok(()) };
+                self.handle(common, Input::Answer { run, approval, who, verdict })
+            }
+            Event::Unpause { run } => {
+                for who in [Self::somebody(common)?, common.actor("user:operator")?] {
+                    let reason = "now".to_owned();
+                    self.handle(common, Input::Unpause { run, who, reason })?;
+                }
+                Ok(())
+            }
+            Event::Signal { run, name } => {
+                let sent = self.sent(common, name);
+                self.handle(common, Input::Signal { run, sent: Box::new(sent) })
+            }
+            Event::Place { place } => {
+                let placed = Placed { base: String::new(), places: BTreeMap::new() };
+                let (parent, run) = (place.parent, place.run);
+                self.handle(common, Input::Placed { parent, run, placed: Ok(placed) })
+            }
+        }
+    }
+
+    /// A signal: one that fits, one that does not, or one again.
+    fn sent(&self, common: &mut Common, name: String) -> Sent {
+        let part = common.drawn(&["one", "two", "three"]).unwrap_or("one");
+        let payload = Value::map([("part", part), ("said", &self.scenario.canary)]);
+        let (id, from) = (format!("{name}-{part}"), "user:shop".to_owned());
+        Sent { signal: Signal { id, name, from, payload }, subject: None }
+    }
+
+    fn effect(&mut self, common: &mut Common, cleared: Cleared<AnyEffect>) -> Result<(), Broken> {
+        self.authorised(common, &cleared);
+        if common.one_in(common.faults.crash) {
+            // The process dies before the effect, or after it and before anyone knows.
+            if common.roll(2) == 0 {
+                self.outside.act(&cleared);
+            }
+            common.is_dying = true;
+            return Ok(());
+        }
+        let (fate, name) = if common.one_in(common.faults.transient) {
+            (Fate::Transient, "effect.failed_in_passing")
+        } else if common.one_in(common.faults.failed) {
+            (Fate::Failed, "effect.failed")
+        } else if common.one_in(common.faults.unclear) {
+            if common.roll(2) == 0 {
+                common.counts.faults.add("effect.outlived");
+                self.outside.act(&cleared);
+                let lost = cleared.counterfoil().lost(Lapse::TimedOut);
+                return self.handle(common, Input::Performed(Box::new(lost)));
+            }
+            (Fate::Unclear, "effect.unclear")
+        } else {
+            (Fate::Done, "")
+        };
+        if fate != Fate::Done {
+            common.counts.faults.add(name);
+        }
+        let performed = self.outside.perform(cleared, fate);
+        self.handle(common, Input::Performed(Box::new(performed)))
+    }
+
+    fn authorised(&mut self, common: &Common, cleared: &Cleared<AnyEffect>) {
+        let receipt = cleared.idempotency_key();
+        if !common.disk.holds(self.tenant, &receipt.to_string()) {
+            self.outside.unauthorised.insert(receipt);
+        }
+    }
+
+    /// What was under way is lost. Some effects take place all the same, and nobody hears of them.
+    pub(crate) fn lose(&mut self, common: &mut Common) {
+        self.is_spent = false;
+        for event in std::mem::take(&mut self.under_way) {
+            if let Event::Effect { cleared } = event
+                && common.roll(4) == 0
+            {
+                self.authorised(common, &cleared);
+                self.outside.act(&cleared);
+            }
+        }
+    }
+
+    pub(crate) fn handle(&mut self, common: &mut Common, input: Input) -> Result<(), Broken> {
+        let outputs = self.engine.handle(input);
+        for output in outputs.map_err(|error| common.broken(&error.to_string()))? {
+            match output {
+                Output::Append { ticket, drafts } => {
+                    common.appends.push_back(Append { tenant: self.tenant, ticket, drafts });
+                }
+                Output::Perform { cleared, .. } => self.under_way.push(Event::Effect { cleared }),
+                Output::Probe { run, receipt, effect } => {
+                    self.under_way.push(Event::Probe { run, receipt, effect });
+                }
+                Output::Place(place) => self.under_way.push(Event::Place { place }),
+                Output::Arm { timer, ms } => {
+                    let at = common.clock.now().plus_ms(ms);
+                    self.under_way.push(Event::Timer { at, timer });
+                }
+                Output::Notice(notice) => self.hear(common, notice)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, common: &Common, Notice { run, what }: Notice) -> Result<(), Broken> {
+        if let What::Stopped { message } = &what
+            && !self.is_spent
+        {
+            return Err(common.broken(&format!("{run} is stopped: {message}")));
+        }
+        if let What::Begun { child, .. } = what {
+            self.born.push(child);
+        } else if let What::Parked { approvals, signals, paused, .. } = what {
+            self.under_way.extend(paused.map(|_| Event::Unpause { run }));
+            let answers = approvals.into_iter();
+            self.under_way.extend(answers.map(|approval| Event::Answer { run, approval }));
+            for (_, name) in signals {
+                let twice = [name.clone(), name].map(|name| Event::Signal { run, name });
+                self.under_way.extend(twice);
+            }
+        }
+        Ok(())
+    }
+}
