@@ -149,7 +149,7 @@ fn a_rejected_proposal_stays_rejected() {
     let current = house.canon.as_ref().unwrap();
     let no = house.changes.reject(id, &actor("user:cfo"), "too loose", current).unwrap();
     house.record(no);
-    let how = Standing::Rejected { by: "user:cfo".into(), reason: "too loose".into() };
+    let how = Standing::Rejected { by: "user:cfo".into() };
     let closed = NotChanged::Closed { id, how };
     assert_eq!(approve(&mut house, id, "user:cfo").unwrap_err(), closed);
     assert_eq!(activate(&mut house, id).unwrap_err(), closed);

@@ -89,7 +89,7 @@ fn a_proposal_says_why() {
     let because = "the rotor is worn out";
     let propose = ["canon", "propose", "canon-v2", "--as", "user:head-of-lab", "--note", because];
     let id = folder.cog(&propose).ends(0).id("prp");
-    assert_eq!(text(&folder.entries("canon.proposed")[0], &["data", "note"]), because);
+    assert!(!folder.entries("canon.proposed")[0].to_string().contains(because));
     folder.cog(&["ledger", "list"]).ends(0).says(&[because]);
     let reject = ["canon", "reject", &id, "--as", "user:controller", "--reason", "buy a new one"];
     folder.cog(&reject).ends(0);
@@ -149,7 +149,7 @@ fn a_rejected_proposal_is_closed_and_an_overtaken_one_too() {
     assert_eq!(["activated", "stale", "rejected"], [&second, &third, &again].map(|id| state(id)));
     let reject = ["canon", "reject", &third, "--reason", "late", "--as", "user:head-of-lab"];
     folder.cog(&reject).ends(0);
-    act("approve", &third, "user:controller").ends(2).says(&["rejected by user:head-of-lab: late"]);
+    act("approve", &third, "user:controller").ends(2).says(&["rejected by user:head-of-lab"]);
 
     let back = propose(&folder, "canon-v1", "user:head-of-lab");
     act("approve", &back, "user:controller").ends(0);

@@ -138,3 +138,135 @@ fn a_subject_that_is_no_name_starts_nothing() {
     run("customer=ada").ends(2).says(&["no step `greet`"]);
     assert!(!folder.has("data"));
 }
+
+const ASKS: &str = r#"
+name: asks
+domain: asks
+steps:
+  - { id: ask, approve: { by: ["user:boss"], message: "May it?" } }
+"#;
+const CANON: &str = "name = \"asks\"\ndomain = \"asks\"\n[change]\napprovals = 1\n\
+    approvers = [\"user:boss\", \"user:operator\"]\n[runs]\ncancel = [\"user:boss\"]\n";
+const SCHEMA: &str = "entity User;\nentity Root;\n\
+    action \"file.write\" appliesTo { principal: [User], resource: [Root], context: {} };\n";
+const POLICY: &str =
+    "@id(\"all\")\n@reason(\"It is about this.\")\npermit (principal, action, resource);\n";
+const FACTS: &str = r#"[{"uid": {"type": "User", "id": "boss"}, "attrs": {}, "parents": []},
+    {"uid": {"type": "User", "id": "operator"}, "attrs": {}, "parents": []}]"#;
+
+/// A folder with a canon and a run that asks.
+fn asks(name: &str) -> (Folder, String) {
+    let folder = Folder::new(name);
+    folder.write("workflow.yaml", ASKS);
+    folder.write("canon/canon.toml", CANON);
+    folder.write("canon/schema.cedarschema", SCHEMA);
+    folder.write("canon/policies/all.cedar", POLICY);
+    folder.write("canon/facts/people.json", FACTS);
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(8).id("run");
+    (folder, run)
+}
+
+/// The number of the only entry of a kind.
+fn seq(folder: &Folder, kind: &str) -> String {
+    let entries = folder.entries(kind);
+    assert_eq!(entries.len(), 1, "{kind}");
+    entries[0].get("seq").unwrap().to_string()
+}
+
+#[test]
+fn what_people_type_is_never_in_an_entry_and_can_be_erased() {
+    let (folder, run) = asks("privacy-words");
+    folder.cog(&["pause", &run, "--reason", "zanzibar is ill", "--as", "user:boss"]).ends(0);
+    folder.cog(&["unpause", &run, "--reason", "quetzal is well", "--as", "user:boss"]).ends(0);
+    let no = text(&folder.entries("approval.requested")[0], &["data", "id"]).to_owned();
+    let no = ["approvals", "reject", &no, "--reason", "ada-lovelace", "--as", "user:boss"];
+    folder.cog(&no).ends(0);
+    folder.cog(&["run", "--resume", &run]).ends(4);
+    let other = folder.cog(&["run", "workflow.yaml"]).ends(8).id("run");
+    folder.cog(&["run", "--cancel", &other, "--reason", "zanzibar quit"]).ends(0);
+    folder.change("canon/canon.toml", "approvals = 1\n", "approvals = 1 # more\n");
+    let note = ["canon", "propose", "canon", "--note", "quetzal asked", "--as", "user:operator"];
+    let proposal = folder.cog(&note).ends(0).id("prp");
+    let no = ["canon", "reject", &proposal, "--reason", "zanzibar said no", "--as", "user:boss"];
+    folder.cog(&no).ends(0);
+
+    let all = folder.cog(&["ledger", "list", "--json", "--limit", "1000"]).ends(0).out;
+    assert!(!WORDS.iter().any(|word| all.contains(word)), "{all}");
+    let listed = folder.cog(&["ledger", "list"]).ends(0);
+    let listed =
+        listed.says(&["zanzibar is ill", "quetzal is well", "ada-lovelace", "quetzal asked"]);
+    listed.says(&["zanzibar quit", "zanzibar said no"]);
+    folder.cog(&["why", &run]).ends(0).says(&["ada-lovelace"]);
+    folder.cog(&["why", &other]).ends(0).says(&["cancelled", "user:operator"]);
+    folder.cog(&["why", &proposal]).ends(0).says(&["zanzibar said no"]);
+    let csv = ["ledger", "export", "--format", "csv", "-o", "-"];
+    folder.cog(&csv).ends(0).says(&["zanzibar is ill", "quetzal asked", "ada-lovelace"]);
+    folder.holds();
+
+    let kinds = ["session.paused", "session.unpaused", "approval.rejected", "evidence"];
+    let mut erase: Vec<String> = vec!["ledger".into(), "erase".into()];
+    for kind in kinds.iter().chain(&["canon.proposed", "canon.rejected"]) {
+        erase.extend(["--entry".to_owned(), seq(&folder, kind)]);
+    }
+    // How a run ended says why it was refused or ended.
+    for seal in folder.entries("session.sealed") {
+        erase.extend(["--entry".to_owned(), seal.get("seq").unwrap().to_string()]);
+    }
+    erase.extend(["--reason", "they asked for it", "--as"].map(str::to_owned));
+    let by = |who: &str| {
+        let words: Vec<&str> = erase.iter().map(String::as_str).chain([who]).collect();
+        folder.cog(&words)
+    };
+    by("user:nobody").ends(4).says(&["user:nobody may not erase"]);
+    by("user:boss").ends(0).says(&["8 bodies erased"]);
+    by("user:boss").ends(2).says(&["nothing stands beside these entries"]);
+    assert_eq!(shown(&folder), 0);
+    assert_eq!(found(&folder, "data"), Vec::<String>::new());
+    let erasure = seq(&folder, "bodies.erased");
+    let gone = format!("erased, as entry {erasure} says");
+    let listed = folder.cog(&["ledger", "list"]).ends(0).says(&[&gone, "they asked for it"]);
+    assert!(!WORDS.iter().any(|word| listed.out.contains(word)), "{listed}");
+    for id in [&run, &other, &proposal, &seq(&folder, "session.paused")] {
+        folder.cog(&["why", id]).ends(0).says(&["erased"]);
+    }
+    folder.cog(&csv).ends(0);
+    folder.cog(&["ledger", "verify"]).ends(0).says(&["erased, as entries say"]);
+    folder.cog(&["ledger", "export", "-o", "b.cogbundle", "--key", "b.vkey"]).ends(0);
+    folder.cog(&["verify", "b.cogbundle", "--key", "b.vkey"]).ends(0);
+    let replayed = folder.cog(&["replay", &run, "--json"]).ends(0).json();
+    assert_eq!(text(&replayed, &["result"]), "erased");
+    assert_eq!(text(&folder.entries("bodies.erased")[0], &["data", "basis"]), "entries");
+}
+
+#[test]
+fn what_an_open_run_needs_is_not_erased_by_the_number_of_its_entry() {
+    let (folder, run) = asks("privacy-open");
+    folder.cog(&["pause", &run, "--reason", "zanzibar", "--as", "user:boss"]).ends(0);
+    let paused = seq(&folder, "session.paused");
+    let erase = |seq: &str| {
+        folder.cog(&["ledger", "erase", "--entry", seq, "--reason", "r", "--as", "user:boss"])
+    };
+    erase(&paused).ends(7).says(&[&run, "is open and needs what it holds of these entries"]);
+    erase("4711").ends(2).says(&["there is no entry 4711"]);
+    erase("0").ends(2).says(&["nothing stands beside"]);
+    folder.cog(&["ledger", "erase", "--entry", &paused, "--as", "user:boss"]).ends(2);
+    folder.cog(&["ledger", "erase", "ada", "--entry", &paused, "--reason", "r"]).ends(2);
+    assert!(folder.entries("bodies.erased").is_empty());
+    folder.cog(&["run", "--cancel", &run, "--reason", "over"]).ends(0);
+    erase(&paused).ends(0).says(&["1 body erased"]);
+}
+
+#[test]
+fn a_no_about_somebody_goes_with_the_data_of_that_person() {
+    let (folder, _) = asks("privacy-no");
+    folder.change("workflow.yaml", "  - { id: ask, approve", "  - id: part\n    subject: ada-lovelace\n    steps:\n      - { id: ask, on_refused: continue, approve");
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(8).id("run");
+    let asked = folder.entries("approval.requested");
+    let no = text(&asked[1], &["data", "id"]);
+    let no = ["approvals", "reject", no, "--reason", "zanzibar", "--as", "user:boss"];
+    folder.cog(&no).ends(0);
+    folder.cog(&["run", "--resume", &run]).ends(0);
+    folder.cog(&["ledger", "list"]).says(&["zanzibar"]);
+    folder.cog(&["ledger", "erase", "ada-lovelace", "--as", "user:boss"]).ends(0);
+    assert!(!folder.cog(&["ledger", "list"]).out.contains("zanzibar"));
+}

@@ -112,7 +112,8 @@ fn a_no_at_the_terminal_is_kept_with_its_reason() {
     let folder = Folder::example("typed-no", "01-quickstart");
     typed(&folder, "run workflow.yaml", "user:cfo\nn\nnot ordered\n").says(&["paid: 8"]).ends(0);
     let rejected = folder.entries("approval.rejected");
-    assert_eq!(text(&rejected[0], &["data", "reason"]), "not ordered");
+    let no = text(&rejected[0], &["data", "id"]);
+    folder.cog(&["why", no]).ends(0).says(&["user:cfo said no on", "not ordered"]);
     folder.holds();
 }
 

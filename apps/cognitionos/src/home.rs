@@ -16,7 +16,7 @@ use cog_base::id::{RunId, TenantId};
 use cog_base::json::parse;
 use cog_canon::{Canon, Source};
 use cog_engine::fork::gather;
-use cog_engine::replay::Canons;
+use cog_engine::replay::{Canons, replay_run};
 use cog_engine::{Mismatch, Record};
 use cog_gate::change::ChangeControl;
 use cog_ledger::audit::Erasures;
@@ -221,6 +221,11 @@ impl Home {
             let scope = self.scope()?;
             let Some(session) = scope.session(run).map_err(told)? else { continue };
             let Some(entry) = scope.entry(session.first).map_err(told)? else { continue };
+            if draft.kind == Kind::ApprovalRejected {
+                let request = draft.data.get("id").and_then(|id| id.as_text()?.parse().ok());
+                let history = replay_run(&history(&*scope, run)?).ok();
+                draft.about(request.and_then(|id| history.as_ref()?.subject_of(id)));
+            }
             let body = record(&*scope, entry)?.body;
             draft.about(body.as_ref().and_then(cog_engine::start::subject_in));
         }
@@ -330,6 +335,14 @@ impl Home {
         Ok(by.map_or_else(|| why.to_string(), |by| format!("{why}: erased, as entry {by} says")))
     }
 
+    /// What somebody typed about an entry, or that it is not here any more. Empty where there is none.
+    pub(crate) fn said(&self, record: &Record) -> anyhow::Result<String> {
+        if let Some(said) = record.said() {
+            return Ok(said.to_owned());
+        }
+        Ok(self.gone(record)?.map(|(why, _)| format!("({why})")).unwrap_or_default())
+    }
+
     /// Refuse records of which a body is missing that no entry accounts for.
     pub(crate) fn complete(&self, records: &[Record]) -> anyhow::Result<()> {
         let is_absent = |it: &&Record| it.body.is_none() && it.entry.commit().is_some();
@@ -399,6 +412,21 @@ impl Home {
     pub(crate) fn newest_run(&self) -> anyhow::Result<Option<RunId>> {
         Ok(self.scope()?.sessions(1).map_err(told)?.first().map(|session| session.id))
     }
+}
+
+/// Whether people type something about entries of this kind: a reason or a note, in the body.
+pub(crate) const fn is_said(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::CanonProposed
+            | Kind::CanonRejected
+            | Kind::ApprovalRejected
+            | Kind::SessionPaused
+            | Kind::SessionUnpaused
+            | Kind::Evidence
+            | Kind::BodiesErased
+            | Kind::SegmentPruned
+    )
 }
 
 /// A run's records behind those of the runs it was forked from; none when there is no such run.

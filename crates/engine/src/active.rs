@@ -52,7 +52,7 @@ pub(crate) struct Active {
     pub(crate) appends: u64,
     /// Answers on their way into the ledger: until they are there, outcomes queue up, so
     /// that the flow takes both in the order of the log.
-    pub(crate) answers: BTreeSet<(ApprovalId, Actor)>,
+    pub(crate) answers: BTreeMap<(ApprovalId, Actor), String>,
     pub(crate) queued: Vec<Later>,
     /// Failed attempts that are followed by another when their timer is due.
     pub(crate) delayed: BTreeMap<ReceiptId, Performed<AnyEffect>>,
@@ -199,7 +199,7 @@ impl Active {
             listening: BTreeMap::new(),
             signals: BTreeMap::new(),
             appends: 0,
-            answers: BTreeSet::new(),
+            answers: BTreeMap::new(),
             queued: Vec::new(),
             delayed: BTreeMap::new(),
             rejected: BTreeMap::new(),

@@ -9,6 +9,7 @@ use cog_ledger::Kind;
 use crate::active::Later;
 use crate::engine::{Await, Engine, Turn};
 use crate::notice::{Intervention, What};
+use crate::pause::REASON_CHARS_MAX;
 use crate::start::draft;
 use crate::steps::evidence;
 
@@ -43,15 +44,16 @@ impl Engine {
         }
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         // The flow hears the very words that the ledger keeps.
-        let data = evidence("cancel", &reason);
-        let reason = data.get("note").and_then(cog_base::Value::as_text).unwrap_or_default();
-        let reason = reason.to_owned();
+        let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         let Ok(actions) = active.run.apply(Event::Cancelled { reason: reason.clone() }) else {
             turn.tell(id, What::EndsAlready { cancelled: active.cancelled.clone() });
             return Ok(());
         };
-        active.cancelled = Some(Intervention { by: who.to_string(), reason });
-        let mut entry = draft(&active.origin, Kind::Evidence, None, data, None);
+        active.cancelled = Some(Intervention { by: who.to_string(), reason: reason.clone() });
+        let mut data = evidence("cancel", "");
+        data.remove("note");
+        let entry = draft(&active.origin, Kind::Evidence, None, data, None);
+        let mut entry = entry.saying("reason", &reason);
         entry.actor = who.as_str().to_owned();
         turn.append(active.origin.tenant, id, entry, Await::Nothing);
         self.act(id, actions, turn)?;

@@ -37,6 +37,21 @@ pub struct Record {
     pub body: Option<Value>,
 }
 
+impl Record {
+    /// What somebody typed about it, which stands in the body: a reason, or a note.
+    #[must_use]
+    pub fn said(&self) -> Option<&str> {
+        let said = |name| self.body.as_ref()?.get(name)?.as_text();
+        said("reason").or_else(|| said("note"))
+    }
+
+    /// The request that somebody says no to.
+    pub(crate) fn refused(&self) -> Option<ApprovalId> {
+        let is_no = self.entry.kind() == Kind::ApprovalRejected;
+        self.entry.id().filter(|_| is_no).and_then(|id| id.parse().ok())
+    }
+}
+
 /// A run that is being rebuilt.
 pub struct History {
     pub(crate) active: Active,
@@ -162,9 +177,9 @@ impl History {
             Kind::ApprovalGranted | Kind::ApprovalRejected => {}
             Kind::Outcome => self.outcome(record)?,
             Kind::PlanSelected => self.begins(entry).and_then(|()| self.planned(record))?,
-            Kind::Evidence => self.evidence(entry)?,
+            Kind::Evidence => self.evidence(record)?,
             Kind::Signal => self.signalled(record)?,
-            Kind::SessionPaused | Kind::SessionUnpaused => self.held(entry)?,
+            Kind::SessionPaused | Kind::SessionUnpaused => self.held(record)?,
             Kind::ChildStarted => self.begins(entry).and_then(|()| self.child_started(entry))?,
             Kind::ChildEnded => self.child_ended(record)?,
             Kind::SessionSealed => self.seal(entry)?,
@@ -329,7 +344,8 @@ impl History {
         Ok(())
     }
 
-    fn evidence(&mut self, entry: &Entry) -> Result<(), Mismatch> {
+    fn evidence(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let entry = &record.entry;
         let text = |name: &str| entry.data().get(name).and_then(Value::as_text).unwrap_or_default();
         let note = text("note").to_owned();
         match text("source") {
@@ -341,21 +357,26 @@ impl History {
                 event.into_iter().for_each(|event| self.apply(event));
             }
             "cancel" => {
-                let (by, reason) = (entry.actor().to_owned(), note.clone());
-                if let Ok(actions) = self.active.run.apply(Event::Cancelled { reason: note }) {
+                let reason = record.said().ok_or(no_body(entry))?.to_owned();
+                let by = entry.actor().to_owned();
+                let event = Event::Cancelled { reason: reason.clone() };
+                if let Ok(actions) = self.active.run.apply(event) {
                     self.active.cancelled = Some(Intervention { by, reason });
                     self.take(actions);
                 }
             }
-            "step.invalid" => self.invalid(&note),
+            "step.invalid" => {
+                let message = record.body.as_ref().and_then(|body| body.get("message"));
+                let message = message.and_then(Value::as_text).ok_or(no_body(entry))?;
+                self.invalid(&note, message);
+            }
             _ => {}
         }
         Ok(())
     }
 
     /// The step whose arguments made no effect failed when it was wanted.
-    fn invalid(&mut self, note: &str) {
-        let Some((step, message)) = note.split_once(": ") else { return };
+    fn invalid(&mut self, step: &str, message: &str) {
         let Ok(step) = step.parse::<StepPath>() else { return };
         if self.active.asks.remove(&step).is_some() {
             self.fell.push((step.clone(), message.to_owned()));

@@ -4,21 +4,19 @@
 //! Timers run on, and what they bring about waits with the rest. Ending a run ends the holding
 //! too: what undoes it needs receipts. Who may end a run may hold it and let it go on.
 
-use cog_base::Value;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
-use cog_base::json::Map;
 use cog_gate::{Actor, Refusal, Wish};
 use cog_ledger::{Draft, Entry, Kind};
 
 use crate::active::{Active, Later, State};
 use crate::engine::{Await, Engine, Turn};
-use crate::history::{History, Mismatch, unexpected};
+use crate::history::{History, Mismatch, Record, unexpected};
 use crate::notice::{Intervention, What};
 use crate::start::draft;
 
 /// The most of a reason that is kept, in characters.
-const REASON_CHARS_MAX: usize = 1_000;
+pub(crate) const REASON_CHARS_MAX: usize = 1_000;
 
 impl Active {
     /// Whether nothing new of it may begin.
@@ -46,9 +44,9 @@ impl Active {
     fn hold(&mut self, pauses: bool, who: &Actor, reason: &str, with: Option<RunId>) -> Draft {
         let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         let kind = if pauses { Kind::SessionPaused } else { Kind::SessionUnpaused };
-        let mut data = Map::from([("reason".into(), reason.as_str().into())]);
-        data.extend(with.map(|with| ("with".into(), with.into())));
-        let mut entry = draft(&self.origin, kind, None, data, None);
+        let data = with.map(|with| ("with".to_owned(), with.into())).into_iter().collect();
+        let mut entry = draft(&self.origin, kind, None, data, None).saying("reason", &reason);
+        entry.about(self.run.subject_of());
         entry.actor = who.as_str().to_owned();
         let by = who.as_str().to_owned();
         self.set_paused(pauses.then_some(Intervention { by, reason }), with);
@@ -173,13 +171,15 @@ impl History {
         self.active.paused.as_ref().filter(|_| self.active.is_paused())
     }
 
-    pub(crate) fn held(&mut self, entry: &Entry) -> Result<(), Mismatch> {
+    pub(crate) fn held(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let entry = &record.entry;
         let pauses = entry.kind() == Kind::SessionPaused;
         if pauses == self.active.is_paused() {
             return Err(unexpected(entry, "the run stands so already"));
         }
-        let text = |name: &str| entry.data().get(name).and_then(Value::as_text).unwrap_or_default();
-        let (by, reason) = (entry.actor().to_owned(), text("reason").to_owned());
+        // Nothing follows from why.
+        let reason = record.said().unwrap_or("(it was erased)").to_owned();
+        let by = entry.actor().to_owned();
         let with = entry.text("with").and_then(|run| run.parse().ok());
         self.active.set_paused(pauses.then_some(Intervention { by, reason }), with);
         Ok(())

@@ -14,7 +14,7 @@ use cog_gate::{Intent, act};
 use cog_ledger::{Entry, Kind};
 
 use crate::fork::{Fork, Seen, seen};
-use crate::history::{History, Mismatch, Record};
+use crate::history::{History, Mismatch, Record, no_body};
 
 /// What recomputing one decision gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -267,7 +267,7 @@ fn feed(history: &mut History, records: &[Record], then: Option<&Seen>) -> Resul
         history.feed(record)?;
         approvals.observe(&record.entry);
         if matches!(record.entry.kind(), Kind::ApprovalGranted | Kind::ApprovalRejected) {
-            decide_again(&approvals, &record.entry, history);
+            decide_again(&approvals, record, history)?;
         }
     }
     Ok(())
@@ -290,14 +290,22 @@ fn behind<'r>(
 }
 
 /// Hand the flow the verdict on a request, once it is decided.
-fn decide_again(approvals: &Approvals, entry: &Entry, history: &mut History) {
+fn decide_again(
+    approvals: &Approvals,
+    record: &Record,
+    history: &mut History,
+) -> Result<(), Mismatch> {
+    let entry = &record.entry;
     let id = entry.id().and_then(|id| id.parse::<ApprovalId>().ok());
     let request = id.and_then(|id| approvals.get(id));
     if let Some(request) = request.filter(|request| !request.is_open()) {
         let verdict = match &request.rejected {
-            Some(no) => Err(no.clone()),
+            // It was decided when that was said.
+            Some(_) if record.refused().is_none() => return Ok(()),
+            Some((by, _)) => Err((by.clone(), record.said().ok_or(no_body(entry))?.to_owned())),
             None => Ok(request.granted.iter().cloned().collect()),
         };
         history.decided(request.id, verdict);
     }
+    Ok(())
 }

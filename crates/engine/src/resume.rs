@@ -50,7 +50,12 @@ impl Engine {
     /// [`Mismatch`] when the entries are not those of one run.
     pub fn rebuild(&mut self, records: &[Record]) -> Result<History, Mismatch> {
         let history = replay_run(records)?;
-        own(records).iter().skip(1).for_each(|record| self.gate.observe(&record.entry));
+        for record in own(records).iter().skip(1) {
+            self.gate.observe(&record.entry);
+            if let (Some(id), Some(reason)) = (record.refused(), record.said()) {
+                self.gate.because(id, reason);
+            }
+        }
         Ok(history)
     }
 

@@ -15,7 +15,7 @@ use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::notice::What;
 use crate::retry::{again, delay_ms};
 use crate::start::draft;
-use crate::steps::{evidence, waits_for};
+use crate::steps::{evidence, subject_of, waits_for};
 
 impl Engine {
     /// A receipt is durable: its effect may begin.
@@ -252,7 +252,7 @@ impl Engine {
     ) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get(&id) else { return Ok(()) };
         // A run that has ended takes no more entries but its seal.
-        if active.end.is_some() || active.answers.contains(&(approval, who.clone())) {
+        if active.end.is_some() || active.answers.contains_key(&(approval, who.clone())) {
             return Ok(());
         }
         let origin = active.origin.clone();
@@ -267,8 +267,10 @@ impl Engine {
             Ok(()) => approvals.grant(approval, who, &canon, now),
             Err(reason) => approvals.reject(approval, who, reason, &canon, now),
         };
-        if let (Ok(draft), Some(active)) = (draft, self.runs.get_mut(&id)) {
-            active.answers.insert((approval, who.clone()));
+        if let (Ok(mut draft), Some(active)) = (draft, self.runs.get_mut(&id)) {
+            draft.about(subject_of(active, approval));
+            let reason = verdict.err().unwrap_or_default().to_owned();
+            active.answers.insert((approval, who.clone()), reason);
             let then = Await::Answered(approval, who.clone());
             turn.append(origin.tenant, id, draft, then);
         }
@@ -320,7 +322,9 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
-        active.answers.remove(&(approval, who));
+        if let Some(reason) = active.answers.remove(&(approval, who)) {
+            self.gate.because(approval, &reason);
+        }
         active.parked = false;
         self.go_on_after(id, approval, turn)?;
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };

@@ -214,9 +214,10 @@ impl Engine {
         if let Some(active) = self.runs.get_mut(&id) {
             active.wanted.remove(step);
             active.children.remove(step);
-            let note = format!("{step}: {message}");
-            let data = evidence("step.invalid", &note);
+            let data = evidence("step.invalid", &step.to_string());
             let draft = draft(&active.origin, Kind::Evidence, None, data, None);
+            // What the arguments were wrong in may be about a person.
+            let draft = draft.saying("message", message);
             turn.append(active.origin.tenant, id, draft, Await::Nothing);
             let (step, message) = (step.to_string(), message.to_owned());
             turn.tell_behind(id, What::Fell { step, message });
@@ -275,8 +276,9 @@ impl Engine {
     fn nobody_to_ask(&mut self, id: RunId, step: &StepPath, turn: &mut Turn) -> Event {
         if let Some(active) = self.runs.get_mut(&id) {
             active.asks.remove(step);
-            let data = evidence("step.invalid", &format!("{step}: {NOBODY}"));
+            let data = evidence("step.invalid", &step.to_string());
             let draft = draft(&active.origin, Kind::Evidence, None, data, None);
+            let draft = draft.saying("message", NOBODY);
             turn.append(active.origin.tenant, id, draft, Await::Nothing);
         }
         unasked(step)
@@ -364,7 +366,6 @@ pub(crate) fn refused(step: &StepPath, denial: &str, code: &str, reason: &str) -
 /// The data of an evidence entry about the run itself.
 pub(crate) fn evidence(source: &str, note: &str) -> Map {
     let digest = Digest::in_context("cognitionos/evidence/v1", note.as_bytes());
-    let note: String = note.chars().take(1_000).collect();
     Map::from([
         ("source".into(), source.into()),
         ("digest".into(), digest.into()),
@@ -377,6 +378,14 @@ pub(crate) fn waits_for(active: &Active, approval: ApprovalId) -> Option<StepPat
     let effect = active.wanted.iter().find(|(_, it)| it.state == State::Approval(approval));
     let ask = active.asks.iter().find(|(_, ask)| ask.approval == Some(approval));
     effect.map(|(step, _)| step.clone()).or_else(|| ask.map(|(step, _)| step.clone()))
+}
+
+/// Whose data it is about what a request asks for.
+pub(crate) fn subject_of(active: &Active, approval: ApprovalId) -> Option<&str> {
+    let step = waits_for(active, approval);
+    let effect = step.as_ref().and_then(|step| active.wanted.get(step)?.subject.as_deref());
+    let ask = step.as_ref().and_then(|step| active.asks.get(step)?.subject.as_deref());
+    effect.or(ask).or(active.run.subject_of())
 }
 
 /// The step that an entry serves.

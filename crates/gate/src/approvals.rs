@@ -193,7 +193,7 @@ impl Approvals {
         now: Timestamp,
     ) -> Result<Draft, NotCounted> {
         let request = self.answerable(id, who, canon, now)?;
-        Ok(request.draft(Kind::ApprovalGranted, who, None))
+        Ok(request.draft(Kind::ApprovalGranted, who))
     }
 
     /// The draft of `who`'s no.
@@ -209,7 +209,7 @@ impl Approvals {
         now: Timestamp,
     ) -> Result<Draft, NotCounted> {
         let request = self.answerable(id, who, canon, now)?;
-        Ok(request.draft(Kind::ApprovalRejected, who, Some(reason)))
+        Ok(request.draft(Kind::ApprovalRejected, who).saying("reason", reason))
     }
 
     fn answerable(
@@ -259,8 +259,14 @@ impl Approvals {
                 request.granted.insert(entry.actor().to_owned());
             }
         } else if entry.kind() == Kind::ApprovalRejected {
-            let reason = entry.data().get("reason").and_then(Value::as_text).unwrap_or_default();
-            request.rejected = Some((entry.actor().to_owned(), reason.to_owned()));
+            request.rejected = Some((entry.actor().to_owned(), String::new()));
+        }
+    }
+
+    /// Why somebody said no: it stands beside the entry, where it can be erased.
+    pub fn because(&mut self, id: ApprovalId, words: &str) {
+        if let Some((_, reason)) = self.requests.get_mut(&id).and_then(|it| it.rejected.as_mut()) {
+            words.clone_into(reason);
         }
     }
 
@@ -402,12 +408,9 @@ impl Request {
         }
     }
 
-    fn draft(&self, kind: Kind, who: &Actor, reason: Option<&str>) -> Draft {
-        let mut data =
+    fn draft(&self, kind: Kind, who: &Actor) -> Draft {
+        let data =
             Map::from([("id".into(), self.id.into()), ("intent".into(), self.intent.into())]);
-        if let Some(reason) = reason {
-            data.insert("reason".into(), reason.into());
-        }
         Draft {
             kind,
             actor: who.as_str().to_owned(),

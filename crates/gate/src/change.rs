@@ -45,8 +45,6 @@ pub enum ProposalState {
     Rejected {
         /// Who.
         by: String,
-        /// Why.
-        reason: String,
     },
 }
 
@@ -76,12 +74,10 @@ pub enum Standing {
     Rejected {
         /// Who.
         by: String,
-        /// Why.
-        reason: String,
     },
 }
 
-/// What is said of a proposal: `was rejected by user:cfo: too wide`.
+/// What is said of a proposal: `was rejected by user:cfo`.
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let short = |digest: &Option<Digest>| digest.map_or("none".into(), |it| it.short());
@@ -98,7 +94,7 @@ impl fmt::Display for Standing {
                 write!(f, "was activated, and {} is in force since", short(by))?;
                 proposal.map_or(Ok(()), |proposal| write!(f, " by {proposal}"))
             }
-            Self::Rejected { by, reason } => write!(f, "was rejected by {by}: {reason}"),
+            Self::Rejected { by } => write!(f, "was rejected by {by}"),
         }
     }
 }
@@ -213,9 +209,7 @@ impl ChangeControl {
                 Some(id) if id == proposal.id => Standing::InForce,
                 other => Standing::Superseded { by: digest, proposal: other },
             },
-            ProposalState::Rejected { by, reason } => {
-                Standing::Rejected { by: by.clone(), reason: reason.clone() }
-            }
+            ProposalState::Rejected { by } => Standing::Rejected { by: by.clone() },
         }
     }
 
@@ -299,12 +293,8 @@ impl ChangeControl {
         current: &Canon,
     ) -> Result<Draft, NotChanged> {
         let proposal = self.open(id, who, current)?;
-        let data = [
-            ("proposal", Value::from(id)),
-            ("digest", proposal.digest.into()),
-            ("reason", reason.into()),
-        ];
-        Ok(proposal.draft(Kind::CanonRejected, who, data))
+        let data = [("proposal", Value::from(id)), ("digest", proposal.digest.into())];
+        Ok(proposal.draft(Kind::CanonRejected, who, data).saying("reason", reason))
     }
 
     /// The drafts that put an approved proposal in force, with the promotion of the
@@ -385,9 +375,7 @@ impl ChangeControl {
             }
             Kind::CanonRejected => {
                 if let Some(proposal) = id.and_then(|id| self.proposals.get_mut(&id)) {
-                    let reason = text("reason").unwrap_or_default().to_owned();
-                    let by = entry.actor().to_owned();
-                    proposal.state = ProposalState::Rejected { by, reason };
+                    proposal.state = ProposalState::Rejected { by: entry.actor().to_owned() };
                 }
             }
             Kind::CanonActivated => {
@@ -474,7 +462,7 @@ impl Proposal {
             state: match text("state")? {
                 "open" => ProposalState::Open,
                 "activated" => ProposalState::Activated,
-                _ => ProposalState::Rejected { by: String::new(), reason: String::new() },
+                _ => ProposalState::Rejected { by: String::new() },
             },
         })
     }

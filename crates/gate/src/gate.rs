@@ -370,6 +370,11 @@ impl Gate {
         self.approvals.observe(entry);
     }
 
+    /// Why somebody said no to a request.
+    pub fn because(&mut self, approval: ApprovalId, reason: &str) {
+        self.approvals.because(approval, reason);
+    }
+
     /// Clear a permit: from here on its receipt is used. The time is that of the ledger's
     /// last entry when the clock stands behind it.
     ///

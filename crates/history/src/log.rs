@@ -46,11 +46,11 @@ pub(crate) enum What {
     Planned { step: String, chosen: Option<String>, reason: Option<Value> },
     Requested(Request),
     Granted { request: String, intent: Option<Digest> },
-    Rejected { request: String, reason: String },
+    Rejected { request: String, reason: Option<String> },
     Timer { name: String },
     Signal(Signal),
     Cancel,
-    Invalid { step: String, message: String },
+    Invalid { step: String, message: Option<String> },
     ChildStarted(ChildStart),
     ChildEnded(ChildEnd),
     Sealed(Map),
@@ -261,9 +261,9 @@ impl What {
                 Self::Granted { request: text("id"), intent: entry.digest("intent") }
             }
             Kind::ApprovalRejected => {
-                Self::Rejected { request: text("id"), reason: text("reason") }
+                Self::Rejected { request: text("id"), reason: said(body, "reason") }
             }
-            Kind::Evidence => evidence(entry),
+            Kind::Evidence => evidence(entry, body),
             Kind::Signal => Self::Signal(Signal {
                 id: text("signal"),
                 name: text("name"),
@@ -302,17 +302,17 @@ impl What {
     }
 }
 
-fn evidence(entry: &Entry) -> What {
+/// What the body says, as text.
+fn said(body: Option<&Value>, name: &str) -> Option<String> {
+    body?.get(name)?.as_text().map(str::to_owned)
+}
+
+fn evidence(entry: &Entry, body: Option<&Value>) -> What {
     let note = entry.text("note").unwrap_or_default();
     match entry.text("source").unwrap_or_default() {
         "timer" => What::Timer { name: note.to_owned() },
         "cancel" => What::Cancel,
-        "step.invalid" => match note.split_once(": ") {
-            Some((step, message)) => {
-                What::Invalid { step: step.to_owned(), message: message.to_owned() }
-            }
-            None => What::Other,
-        },
+        "step.invalid" => What::Invalid { step: note.to_owned(), message: said(body, "message") },
         _ => What::Other,
     }
 }

@@ -120,6 +120,14 @@ impl Draft {
         }
     }
 
+    /// The same with what somebody typed: in the body, which can be erased, and never in the entry.
+    #[must_use]
+    pub fn saying(mut self, name: &str, words: &str) -> Self {
+        let bytes = Value::map([(name, words)]).canonical();
+        self.body = Some(BodyDraft { subject: None, bytes });
+        self
+    }
+
     /// Say whose data the body holds, if there is one and it does not say so yet.
     pub fn about(&mut self, subject: Option<&str>) {
         if let Some(body) = &mut self.body

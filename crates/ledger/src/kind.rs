@@ -94,7 +94,7 @@ kinds! {
     ScheduleRemoved = "schedule.removed";
     /// A time of a schedule was decided: a run is started, or none is.
     ScheduleFired = "schedule.fired";
-    /// Bodies of one subject were erased; their commitments stay.
+    /// Bodies were erased, of one subject or of the entries that it names; their commitments stay.
     BodiesErased = "bodies.erased";
     /// Old entries were removed; the subtree hashes stay.
     SegmentPruned = "segment.pruned";
@@ -227,6 +227,10 @@ pub const REPLAYED: &[&str] = &["same", "erased", "pruned", "differs", "damaged"
 /// Why no run is started for a time of a schedule: the run before was not over, nobody looked
 /// before it was too late, or it could not be started.
 pub const LEFT_OUT: &[&str] = &["overlap", "missed", "not_started"];
+
+/// Why bodies are erased that no subject names: somebody named the entries, or they were kept for as
+/// long as the canon of their domain says.
+pub const ERASED_FOR: &[&str] = &["entries", "retention"];
 
 /// The format that a genesis entry names.
 pub const FORMAT: &str = "cognitionos-ledger/v1";

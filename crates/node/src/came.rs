@@ -75,8 +75,10 @@ pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, 
             }
             let kind = if *pauses { Kind::SessionPaused } else { Kind::SessionUnpaused };
             newest(scope, (Some(*run), *seen), kind, |entry| {
-                // Of a long reason the entry has the beginning.
-                let kept = entry.text("reason").unwrap_or_default();
+                // Of a long reason the beginning is kept.
+                let body = body(scope, entry)?;
+                let kept = body.as_ref().and_then(|body| body.get("reason")?.as_text());
+                let kept = kept.unwrap_or_default();
                 Ok(entry.actor() == who.as_str() && reason.starts_with(kept))
             })?
         }

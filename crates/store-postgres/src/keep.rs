@@ -28,6 +28,11 @@ const SEALED: &str = "SELECT seq FROM body WHERE tenant = $1 AND key IN (
 const REMOVE_SEALED: &str = "WITH gone AS (DELETE FROM body WHERE tenant = $1 AND seq IN (
         SELECT seq FROM body WHERE tenant = $1 AND key = $2 LIMIT $3) RETURNING 1)
     SELECT count(*) FROM gone";
+const KEPT: &str = "SELECT seq, octet_length(sealed) FROM body
+    WHERE tenant = $1 AND seq >= $2 AND seq < $3 ORDER BY seq";
+const REMOVE: &str = "WITH gone AS (
+        DELETE FROM body WHERE tenant = $1 AND seq = ANY ($2) RETURNING 1)
+    SELECT count(*) FROM gone";
 const MARKS: &str = "SELECT size, bodies_from, entries_from, (
         SELECT min(first) FROM session WHERE tenant = $1 AND status IS NULL)
     FROM log WHERE tenant = $1";
@@ -92,6 +97,29 @@ impl Keep for PostgresStore {
         let remove = |link: &mut Link| Ok(count(link, REMOVE_SEALED, &[&id, &no, &limit])?);
         while self.inner.pool.write("remove the bodies of a subject", tenant, remove)? > 0 {}
         Ok(Erased { subject: name, bodies })
+    }
+
+    fn bodies(&self, tenant: TenantId, range: Range<u64>) -> Result<Vec<(u64, u64)>, StoreError> {
+        let (id, from, to) = (Id::from(tenant), place(range.start), place(range.end));
+        self.inner.pool.write("find the bodies of a log", tenant, |link| {
+            let rows = link.query(KEPT, &[&id, &from, &to])?;
+            let kept = |row: &tokio_postgres::Row| {
+                (number(row.get(0)), number(row.get::<_, i32>(1).into()))
+            };
+            Ok(rows.iter().map(kept).collect())
+        })
+    }
+
+    fn erase_bodies(&self, tenant: TenantId, entries: &[u64]) -> Result<u64, StoreError> {
+        let (id, mut removed) = (Id::from(tenant), 0);
+        for some in entries.chunks(ROWS_MAX as usize) {
+            let places: Vec<i64> = some.iter().map(|seq| place(*seq)).collect();
+            removed += self
+                .inner
+                .pool
+                .write("remove bodies", tenant, |link| Ok(count(link, REMOVE, &[&id, &places])?))?;
+        }
+        Ok(removed)
     }
 
     fn prune_bodies(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError> {

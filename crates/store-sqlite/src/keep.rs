@@ -80,6 +80,40 @@ impl Keep for SqliteStore {
         Ok(Erased { subject: name, bodies })
     }
 
+    fn bodies(
+        &self,
+        tenant: TenantId,
+        range: ops::Range<u64>,
+    ) -> Result<Vec<(u64, u64)>, StoreError> {
+        let mut writing = self.inner().writing()?;
+        let Some(log) = writing.extent(tenant)? else { return Ok(Vec::new()) };
+        let places = Range::of(log.no);
+        let cannot = |error| failed("find the bodies of a log", error);
+        let mut find = writing
+            .db
+            .prepare_cached(
+                "SELECT place, length(sealed) FROM body WHERE place >= ?1 AND place < ?2
+                 ORDER BY place",
+            )
+            .map_err(cannot)?;
+        let span = [places.place(range.start), places.place(range.end)];
+        find.query_map(span, |row| Ok((places.seq(row.get(0)?), row.get::<_, u32>(1)?.into())))
+            .and_then(Iterator::collect)
+            .map_err(cannot)
+    }
+
+    fn erase_bodies(&self, tenant: TenantId, entries: &[u64]) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        for some in entries.chunks(ROWS_MAX as usize) {
+            let mut writing = self.inner().writing()?;
+            let Some(log) = writing.extent(tenant)? else { return Ok(0) };
+            writing.is_touched = true;
+            removed += remove_bodies(&writing.db, Range::of(log.no), some)?;
+        }
+        self.wipe()?;
+        Ok(removed)
+    }
+
     fn prune_bodies(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError> {
         let Some(log) = self.inner().writing()?.extent(tenant)? else { return Ok(nothing()) };
         let from = log.pruned.bodies;
@@ -168,6 +202,20 @@ fn remove_bodies_of(writing: &Writing, key: i64) -> Result<usize, StoreError> {
     );
     let removed = removed.and_then(|count| tx.commit().map(|()| count));
     removed.map_err(|error| failed("remove the bodies of a subject", error))
+}
+
+fn remove_bodies(db: &Connection, range: Range, entries: &[u64]) -> Result<u64, StoreError> {
+    let cannot = |error| failed("remove bodies", error);
+    let tx = begin(db)?;
+    let mut removed = 0;
+    {
+        let mut remove = tx.prepare_cached("DELETE FROM body WHERE place = ?1").map_err(cannot)?;
+        for seq in entries {
+            removed += remove.execute([range.place(*seq)]).map_err(cannot)? as u64;
+        }
+    }
+    tx.commit().map_err(cannot)?;
+    Ok(removed)
 }
 
 fn prune_some_bodies(tx: &Transaction<'_>, log: &mut Log, to: u64) -> Result<u64, StoreError> {

@@ -95,6 +95,14 @@ impl Keep for MemoryStore {
         Ok(Erased { subject: Digest::in_context(SUBJECT_CONTEXT, subject.as_bytes()), bodies })
     }
 
+    fn bodies(&self, tenant: TenantId, range: Range<u64>) -> Result<Vec<(u64, u64)>, StoreError> {
+        Ok(self.state().logs.get(&tenant).map_or_else(Vec::new, |log| log.kept(range)))
+    }
+
+    fn erase_bodies(&self, tenant: TenantId, entries: &[u64]) -> Result<u64, StoreError> {
+        Ok(self.change(tenant, |log| log.erase_bodies(entries)))
+    }
+
     fn prune_bodies(&self, tenant: TenantId, before: u64) -> Result<Cut, StoreError> {
         Ok(self.change(tenant, |log| log.prune_bodies(before)))
     }

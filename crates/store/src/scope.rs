@@ -175,6 +175,19 @@ pub trait Keep: Cursors {
     /// [`StoreError`] when it cannot be done; then it is not done.
     fn erase(&self, tenant: TenantId, subject: &str) -> Result<Erased, StoreError>;
 
+    /// The entries of a range that have a body, in order, each with the bytes that it takes.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn bodies(&self, tenant: TenantId, range: Range<u64>) -> Result<Vec<(u64, u64)>, StoreError>;
+
+    /// Destroy the bodies of these entries, whosever they are, and say how many there were. Every
+    /// proof stays valid.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be done in full; what is done stays done.
+    fn erase_bodies(&self, tenant: TenantId, entries: &[u64]) -> Result<u64, StoreError>;
+
     /// Destroy the bodies of the entries before `seq`.
     ///
     /// # Errors

@@ -239,9 +239,10 @@ class House:
 
     def answer(self, session: str, name: str, intent: str, who: str, **more: Any) -> None:
         """Consent, or withhold it when `reason` is given."""
-        reason = {"reason": more.pop("reason")} if "reason" in more else {}
+        reason = more.pop("reason", None)
         kind = "approval.rejected" if reason else "approval.granted"
-        data = {"id": name, "intent": digest(intent), **reason}
+        data = {"id": name, "intent": digest(intent)}
+        more.update({"body_text": reason} if reason else {})
         self.record(kind, data, session=session, actor=who, **more)
 
     def signal(self, session: str, name: str) -> None:
@@ -252,7 +253,7 @@ class House:
     def pause(self, session: str, pauses: bool = True) -> None:
         """Hold a run, or let it go on."""
         kind = "session.paused" if pauses else "session.unpaused"
-        self.record(kind, {"reason": "look"}, session=session, actor="user:cfo")
+        self.record(kind, {}, session=session, actor="user:cfo", body_text="look")
 
     def begin(self, parent: str, session: str, step: str = "sub") -> None:
         """A run asks for another."""
@@ -300,7 +301,7 @@ class House:
     def prune(self, end: int, **wrong: Any) -> None:
         """Say that all before `end` is removed."""
         edge = shown(root(self.leaves[:end]))
-        data = {"from": 0, "to": end, "root": edge, "reason": "retention"}
+        data = {"from": 0, "to": end, "root": edge}
         self.record("segment.pruned", {**data, **wrong}, actor="service:ledger")
 
     def erase(self, *entries: int, **wrong: Any) -> None:

@@ -218,7 +218,7 @@ def a_canon_proposed_for_another_domain(house: House) -> None:
 @audit("canon.closed", "canon.closed", "canon.not_approved")
 def a_canon_that_was_rejected(house: House) -> None:
     proposal = house.propose("second")
-    house.record("canon.rejected", {**proposal, "reason": "no"}, actor="user:cfo")
+    house.record("canon.rejected", proposal, actor="user:cfo")
     promoted = {"proposal": proposal["proposal"], "evidence": []}
     house.record("promotion", promoted, actor="user:cfo")
     house.activate(proposal)

@@ -72,6 +72,7 @@ macro_rules! conformance {
             bodies: erasing_is_of_one_tenant,
             bodies: an_erased_subject_may_come_back,
             bodies: erasing_leaves_every_proof_valid,
+            bodies: those_of_entries_are_listed_and_erased,
             bodies: pruning_takes_the_old_ones,
             proofs: every_entry_is_included,
             proofs: the_log_only_grew_between_any_two_heads,

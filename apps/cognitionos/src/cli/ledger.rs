@@ -146,13 +146,22 @@ Examples:
         #[command(flatten)]
         by: By,
     },
-    /// Destroy the key of a person's data. Every proof stays valid.
+    /// Destroy the key of a person's data, or what stands beside entries. Every proof stays valid.
     #[command(before_help = "\
 Examples:
-  cognitionos ledger erase northwind --as user:cfo")]
+  cognitionos ledger erase northwind --as user:cfo
+  cognitionos ledger erase --entry 12 --entry 40 --reason 'it names a patient' --as user:cfo")]
     Erase {
         /// Whose data.
-        subject: String,
+        #[arg(required_unless_present = "entry", conflicts_with = "entry")]
+        subject: Option<String>,
+        /// The body of this entry, such as a reason that somebody typed. May be given several
+        /// times.
+        #[arg(long, value_name = "N", requires = "reason")]
+        entry: Vec<u64>,
+        /// Why.
+        #[arg(long, value_name = "TEXT", value_parser = super::groups::reason)]
+        reason: Option<String>,
         #[command(flatten)]
         by: By,
     },

@@ -3,6 +3,7 @@
 mod admin;
 mod advice;
 mod bundle;
+mod erase;
 mod events;
 mod export;
 mod histories;
@@ -25,7 +26,7 @@ use crate::cli::{Common, LedgerCommand};
 use crate::failure::{Exit, Failure};
 use crate::folders;
 use crate::given;
-use crate::home::{Home, told};
+use crate::home::{Home, is_said, told};
 use crate::terminal::{Terminal, Tone, escaped, plain};
 
 pub(crate) fn ledger(
@@ -85,8 +86,13 @@ pub(crate) fn ledger(
             proof::print(&format!("{key}\n"), "key", terminal)
         }
         LedgerCommand::Rotate { by } => admin::rotate(&Home::change(data)?, &by.actor, terminal),
-        LedgerCommand::Erase { subject, by } => {
-            admin::erase(&Home::change(data)?, subject, &by.actor, terminal)
+        LedgerCommand::Erase { subject, entry, reason, by } => {
+            let home = Home::change(data)?;
+            let wanted = match subject {
+                Some(subject) => erase::Wanted::Subject(subject),
+                None => erase::Wanted::Entries(entry.iter().copied().collect()),
+            };
+            erase::erase(&home, &wanted, reason.as_deref(), &by.actor, terminal)
         }
         LedgerCommand::AcceptRestore { by } => restore::accept(data, &by.actor, terminal),
         LedgerCommand::Prune { before, because, by } => {
@@ -136,7 +142,7 @@ fn list(home: &Home, select: &Select, terminal: &Terminal) -> anyhow::Result<Exi
         if select.newest_first {
             newest.extend(entries);
         } else {
-            entries.iter().try_for_each(|entry| listed(entry, terminal))?;
+            entries.iter().try_for_each(|entry| listed(home, entry, terminal))?;
         }
     }
     let more = home.scope()?.select(&Select { limit: 1, ..page }).map_err(told)?;
@@ -145,18 +151,22 @@ fn list(home: &Home, select: &Select, terminal: &Terminal) -> anyhow::Result<Exi
     if cut && select.newest_first {
         terminal.note("there are older ones: --last N shows more, --from 0 the oldest");
     }
-    newest.iter().rev().try_for_each(|entry| listed(entry, terminal))?;
+    newest.iter().rev().try_for_each(|entry| listed(home, entry, terminal))?;
     if cut && !select.newest_first {
         terminal.note("there are more: --limit N shows them");
     }
     Ok(Exit::Done)
 }
 
-fn listed(entry: &Entry, terminal: &Terminal) -> anyhow::Result<()> {
+fn listed(home: &Home, entry: &Entry, terminal: &Terminal) -> anyhow::Result<()> {
     if terminal.json {
         terminal.emit(&value(entry)?);
     } else {
-        terminal.say(&line(entry, terminal));
+        // One that is damaged is listed all the same; `show` says what is wrong with it.
+        let record = Some(entry).filter(|it| is_said(it.kind()) && it.commit().is_some());
+        let record = record.and_then(|entry| home.record(entry.clone()).ok());
+        let said = record.map(|record| home.said(&record)).transpose()?.unwrap_or_default();
+        terminal.say(&line(entry, &said, terminal));
     }
     Ok(())
 }
@@ -198,7 +208,8 @@ fn tone(entry: &Entry) -> Tone {
     }
 }
 
-fn line(entry: &Entry, terminal: &Terminal) -> String {
+/// What an entry says on one line; `said` is what somebody typed about it.
+fn line(entry: &Entry, said: &str, terminal: &Terminal) -> String {
     let text = |name: &str| entry.data().get(name).and_then(Value::as_text).unwrap_or_default();
     let about = match entry.kind() {
         Kind::Receipt | Kind::ApprovalRequested => {
@@ -223,19 +234,20 @@ fn line(entry: &Entry, terminal: &Terminal) -> String {
         }
         Kind::PlanSelected => format!("{} -> {}", text("step"), text("chosen")),
         Kind::CanonActivated => text("digest").to_owned(),
-        Kind::CanonProposed => format!("{} {}", text("digest"), text("note")).trim_end().to_owned(),
+        Kind::CanonProposed => format!("{} {said}", text("digest")).trim_end().to_owned(),
         Kind::Genesis
         | Kind::KeyRotated
         | Kind::CanonApproved
-        | Kind::Evidence
         | Kind::Promotion
-        | Kind::ApprovalGranted
-        | Kind::BodiesErased => text("note").to_owned(),
-        Kind::CanonRejected
+        | Kind::ApprovalGranted => String::new(),
+        Kind::Evidence if said.is_empty() => text("note").to_owned(),
+        Kind::Evidence
+        | Kind::BodiesErased
+        | Kind::CanonRejected
         | Kind::ApprovalRejected
         | Kind::SessionPaused
         | Kind::SessionUnpaused
-        | Kind::SegmentPruned => text("reason").to_owned(),
+        | Kind::SegmentPruned => said.to_owned(),
     };
     let run = entry.session().map(|run| run.to_string()).unwrap_or_default();
     let (seq, at, about) = (entry.seq().to_string(), entry.at().to_string(), plain(&about));

@@ -48,7 +48,8 @@ pub(crate) fn why(args: &WhyArgs, common: &Common, terminal: &Terminal) -> anyho
         let about = if alone { receipt_of(&home, record)? } else { None };
         let mut beside = people::answers(&home, record)?;
         beside.extend(plan::in_the_way(&home, record)?);
-        tell(record, about.as_ref(), &beside, terminal);
+        let said = plain(&home.said(record)?);
+        tell((record, &said), about.as_ref(), &beside, terminal);
         if let Some((why, _)) = gone {
             terminal.say(&format!("  its record: {why}"));
         }
@@ -89,7 +90,12 @@ fn receipt_of(home: &Home, outcome: &Record) -> anyhow::Result<Option<Record>> {
 
 /// Tell an entry; of an outcome that is told by itself, also what it is the outcome of. `beside`
 /// is what other entries say of it.
-fn tell(record: &Record, about: Option<&Record>, beside: &[String], terminal: &Terminal) {
+fn tell(
+    (record, said): (&Record, &str),
+    about: Option<&Record>,
+    beside: &[String],
+    terminal: &Terminal,
+) {
     let entry = &record.entry;
     let told = match entry.kind() {
         Kind::Receipt => decision(record, terminal, "was allowed"),
@@ -97,8 +103,7 @@ fn tell(record: &Record, about: Option<&Record>, beside: &[String], terminal: &T
         Kind::ApprovalRequested => decision(record, terminal, "needs people to agree"),
         Kind::ApprovalGranted => vec![format!("{} approved it on {}.", entry.actor(), entry.at())],
         Kind::ApprovalRejected => {
-            let reason = text(record, "reason");
-            vec![format!("{} said no on {}: {reason}", entry.actor(), entry.at())]
+            vec![format!("{} said no on {}: {said}", entry.actor(), entry.at())]
         }
         Kind::Outcome => outcome(record, about),
         Kind::PlanSelected => plan::tell(record),
@@ -124,7 +129,7 @@ fn tell(record: &Record, about: Option<&Record>, beside: &[String], terminal: &T
         | Kind::ScheduleFired
         | Kind::BodiesErased
         | Kind::SegmentPruned => {
-            let what = plainly::sentence(record);
+            let what = plainly::sentence(record, said);
             let data = told::lines(entry.data()).into_iter().map(|line| format!("  {line}"));
             std::iter::once(what).chain(data).collect()
         }

@@ -21,15 +21,14 @@ impl Home {
                 by = Some(entry.clone());
             }
         })?;
-        let words = |by: Entry| {
-            let message = format!(
-                "entry {seq} was pruned {}. Its hash stays in the tree; the entry and a proof of \
-                 it are in bundles and proofs that were made before",
-                story(&by)
-            );
-            (message, by.seq())
-        };
-        Ok(by.map(words))
+        let Some(by) = by else { return Ok(None) };
+        let number = by.seq();
+        let message = format!(
+            "entry {seq} was pruned {}. Its hash stays in the tree; the entry and a proof of \
+             it are in bundles and proofs that were made before",
+            self.story(by)?
+        );
+        Ok(Some((message, number)))
     }
 
     /// What to add where something is not found by its id: that it may be among what was pruned.
@@ -39,19 +38,20 @@ impl Home {
         let before = scope.pruned().map_err(told)?.entries;
         let newest = scope.select(&Select::newest(Kind::SegmentPruned)).map_err(told)?;
         let Some(by) = newest.first().filter(|_| before > 0) else { return Ok(String::new()) };
-        let story = story(by);
+        let story = self.story(by.clone())?;
         Ok(format!("; what was recorded of runs before entry {before} was pruned {story}"))
+    }
+
+    /// When, by whom and why something was pruned, and which entry says so.
+    fn story(&self, pruning: Entry) -> anyhow::Result<String> {
+        let record = self.record(pruning)?;
+        let (said, entry) = (self.said(&record)?, &record.entry);
+        let (at, actor, seq) = (entry.at(), entry.actor(), entry.seq());
+        Ok(format!("on {at} by {actor} (entry {seq}: {})", plain(&said)))
     }
 }
 
 /// The first entry that a pruning leaves.
 fn end(pruning: &Entry) -> u64 {
     pruning.data().get("to").and_then(Value::as_u64).unwrap_or_default()
-}
-
-/// When, by whom and why something was pruned, and which entry says so.
-fn story(pruning: &Entry) -> String {
-    let reason = pruning.data().get("reason").and_then(Value::as_text).unwrap_or_default();
-    let (at, actor, seq) = (pruning.at(), pruning.actor(), pruning.seq());
-    format!("on {at} by {actor} (entry {seq}: {})", plain(reason))
 }

@@ -13,6 +13,7 @@ use super::{Armed, History};
 use crate::active::Waits;
 use crate::notice::Intervention;
 use crate::start::folders;
+use crate::steps::subject_of;
 
 impl History {
     /// The timers that somebody still waits for.
@@ -51,6 +52,12 @@ impl History {
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.active.run.subject_of()
+    }
+
+    /// Whose data it is about what a request of the run asks for.
+    #[must_use]
+    pub fn subject_of(&self, request: ApprovalId) -> Option<&str> {
+        subject_of(&self.active, request)
     }
 
     /// Whether the session is sealed.

@@ -39,8 +39,8 @@ impl Reading<'_> {
         }
         match log.event(first).map(|event| &event.what) {
             Some(What::Invalid { message, .. }) => {
-                let error = super::failure("step.invalid", message);
-                Raw::Fell(Fall::failed(first, path, Some(error)), None)
+                let error = message.as_deref().map(|it| super::failure("step.invalid", it));
+                Raw::Fell(Fall::failed(first, path, error), None)
             }
             Some(What::ChildStarted(start)) => {
                 self.asks(child, sight, (first, path), start);

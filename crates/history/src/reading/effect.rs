@@ -51,8 +51,8 @@ impl Reading<'_> {
                 }
                 What::Invalid { message, .. } => {
                     free = None;
-                    let error = super::failure("step.invalid", message);
-                    raw = Raw::Fell(Fall::failed(*place, path, Some(error)), None);
+                    let error = message.as_deref().map(|it| super::failure("step.invalid", it));
+                    raw = Raw::Fell(Fall::failed(*place, path, error), None);
                 }
                 What::Requested(request) => {
                     self.serves((step, call), life, path, (event, &request.action));

@@ -195,8 +195,9 @@ impl Reading<'_> {
             let answer = self.log.event(*at)?;
             if let What::Rejected { reason, .. } = &answer.what {
                 let by = Some(answer.actor.as_str());
-                let error = super::denied("approval_rejected", reason, by);
-                return Some((*at, Raw::Fell(Fall::refused(*at, path, Some(error)), None)));
+                let error = reason.as_deref();
+                let error = error.map(|why| super::denied("approval_rejected", why, by));
+                return Some((*at, Raw::Fell(Fall::refused(*at, path, error), None)));
             }
             if self.counts((place, request), event, answer) {
                 people.insert(answer.actor.as_str());

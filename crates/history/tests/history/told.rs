@@ -160,9 +160,8 @@ impl Teller {
             }
             ["yes", id, step, who] => (Kind::ApprovalGranted, who, answer(id, step), None),
             ["no", id, step, who] => {
-                let mut data = answer(id, step);
-                data.insert("reason".into(), "not this time".into());
-                (Kind::ApprovalRejected, who, data, None)
+                let body = Value::map([("reason", "not this time")]);
+                (Kind::ApprovalRejected, who, answer(id, step), Some(body))
             }
             ["plan", step, plan] => {
                 let body = Value::map([("reason", "none is admissible")]);
@@ -189,7 +188,8 @@ impl Teller {
             }
             ["cancel"] => (Kind::Evidence, actor, note("cancel", "enough"), None),
             ["invalid", step] => {
-                (Kind::Evidence, actor, note("step.invalid", &format!("{step}: no path")), None)
+                let body = Value::map([("message", "no path")]);
+                (Kind::Evidence, actor, note("step.invalid", step), Some(body))
             }
             _ => panic!("what is {words:?}?"),
         }

@@ -21,6 +21,12 @@ pub struct Erasures {
 impl Erasures {
     pub(super) fn erased(&mut self, entry: &Entry, findings: &mut Findings) {
         let bodies = entry.count("bodies").unwrap_or(0);
+        let (has_basis, has) =
+            (entry.text("basis").is_some(), |name| entry.data().contains_key(name));
+        if has_basis == has("subject") || (has_basis && !has("entries")) {
+            let message = "it says neither whose bodies went, nor which ones and on what basis";
+            findings.add(Some(entry.seq()), "erasure.wrong", message);
+        }
         let Some(named) = entry.data().get("entries").and_then(Value::as_list) else {
             self.unnamed = self.unnamed.saturating_add(bodies);
             self.last_unnamed = entry.seq();

@@ -6,7 +6,7 @@ use cog_base::id::{
 use cog_base::json::Value;
 use cog_base::{Digest, Timestamp};
 
-use super::{DISPOSITIONS, FORMAT, LEFT_OUT, REPLAYED};
+use super::{DISPOSITIONS, ERASED_FOR, FORMAT, LEFT_OUT, REPLAYED};
 
 /// The type of a member of `data`.
 #[derive(Clone, Copy)]
@@ -130,15 +130,11 @@ pub(super) const CANON_PROPOSED: &[Field] = &[
     must("digest", Shape::Digest),
     may("base", Shape::Digest),
     may("evidence", Shape::Seqs),
-    may("note", Shape::Text),
 ];
 pub(super) const CANON_APPROVED: &[Field] =
     &[must("proposal", Shape::Proposal), must("digest", Shape::Digest)];
-pub(super) const CANON_REJECTED: &[Field] = &[
-    must("proposal", Shape::Proposal),
-    must("digest", Shape::Digest),
-    must("reason", Shape::Text),
-];
+pub(super) const CANON_REJECTED: &[Field] =
+    &[must("proposal", Shape::Proposal), must("digest", Shape::Digest)];
 pub(super) const CANON_ACTIVATED: &[Field] = &[
     must("digest", Shape::Digest),
     must("basis", Shape::Word(&["genesis", "change"])),
@@ -208,7 +204,7 @@ pub(super) const APPROVAL_REQUESTED: &[Field] = &[
 pub(super) const APPROVAL_GRANTED: &[Field] =
     &[must("id", Shape::Approval), must("intent", Shape::Digest)];
 pub(super) const APPROVAL_REJECTED: &[Field] =
-    &[must("id", Shape::Approval), must("intent", Shape::Digest), must("reason", Shape::Text)];
+    &[must("id", Shape::Approval), must("intent", Shape::Digest)];
 pub(super) const OUTCOME: &[Field] = &[
     must("receipt", Shape::Receipt),
     must("disposition", Shape::Word(DISPOSITIONS)),
@@ -217,9 +213,8 @@ pub(super) const OUTCOME: &[Field] = &[
     may("code", Shape::Text),
 ];
 pub(super) const SIGNAL: &[Field] = &[must("signal", Shape::Text), must("name", Shape::Text)];
-pub(super) const SESSION_PAUSED: &[Field] = &[must("reason", Shape::Text), may("with", Shape::Run)];
-pub(super) const SESSION_UNPAUSED: &[Field] =
-    &[must("reason", Shape::Text), may("with", Shape::Run)];
+pub(super) const SESSION_PAUSED: &[Field] = &[may("with", Shape::Run)];
+pub(super) const SESSION_UNPAUSED: &[Field] = &[may("with", Shape::Run)];
 pub(super) const CHILD_STARTED: &[Field] = &[
     must("session", Shape::Run),
     must("step", Shape::Text),
@@ -273,11 +268,11 @@ pub(super) const SCHEDULE_FIRED: &[Field] = &[
     may("times", Shape::Count),
     may("reason", Shape::Text),
 ];
-pub(super) const BODIES_ERASED: &[Field] =
-    &[must("subject", Shape::Digest), must("bodies", Shape::Count), may("entries", Shape::Seqs)];
-pub(super) const SEGMENT_PRUNED: &[Field] = &[
-    must("from", Shape::Count),
-    must("to", Shape::Count),
-    must("root", Shape::Digest),
-    must("reason", Shape::Text),
+pub(super) const BODIES_ERASED: &[Field] = &[
+    must("bodies", Shape::Count),
+    may("subject", Shape::Digest),
+    may("basis", Shape::Word(ERASED_FOR)),
+    may("entries", Shape::Seqs),
 ];
+pub(super) const SEGMENT_PRUNED: &[Field] =
+    &[must("from", Shape::Count), must("to", Shape::Count), must("root", Shape::Digest)];

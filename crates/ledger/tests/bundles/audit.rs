@@ -261,7 +261,7 @@ fn only_those_named_approve_and_each_once_and_not_after_a_no() {
         house.grant(session, id, "pay", "user:cfo");
         house.grant(session, id, "pay", "user:cfo");
         let act = house.act(Kind::ApprovalRejected, "user:ceo", Some(session));
-        let no = [("id", id.into()), ("intent", digest("pay")), ("reason", "no".into())];
+        let no = [("id", id.into()), ("intent", digest("pay"))];
         house.record(act, data(no));
         house.grant(session, id, "pay", "user:ceo");
         house.receipt(session, "pay", &[id]);

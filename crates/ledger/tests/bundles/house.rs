@@ -397,7 +397,7 @@ impl House {
     pub(crate) fn pause(&mut self, session: RunId, pauses: bool) {
         let kind = if pauses { Kind::SessionPaused } else { Kind::SessionUnpaused };
         let act = self.act(kind, "user:cfo", Some(session));
-        self.record(act, data([("reason", "look".into())]));
+        self.record(act, data([]));
     }
 
     pub(crate) fn seal_data(&self, session: RunId) -> Map {
@@ -424,12 +424,7 @@ impl House {
     pub(crate) fn prune(&mut self, to: u64) {
         let root = frontier(self.log(), to).root();
         let act = self.act(Kind::SegmentPruned, "service:ledger", None);
-        let pruned = [
-            ("from", Value::from(0_u64)),
-            ("to", Value::from(to)),
-            ("root", root.into()),
-            ("reason", "retention".into()),
-        ];
+        let pruned = [("from", Value::from(0_u64)), ("to", Value::from(to)), ("root", root.into())];
         self.record(act, data(pruned));
     }
 

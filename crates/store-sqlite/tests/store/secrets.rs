@@ -58,6 +58,12 @@ fn an_erased_key_is_in_no_file_any_more() {
     house.store().erase(tenant(1), "person:ada").unwrap();
     assert!(traces.iter().all(|trace| !contain(&files(&folder), trace)));
     house.append(tenant(1), [evidence("after")]);
+    let written = house.append(tenant(1), [with_body(evidence("2"), None, SECRET.to_vec())]);
+    house.reopen();
+    let sealed = read("SELECT sealed FROM body");
+    assert!(contain(&files(&folder), &sealed));
+    house.store().erase_bodies(tenant(1), &[written[0].seq()]).unwrap();
+    assert!(!contain(&files(&folder), &sealed));
     let tail = house.writer().shelf().tail(tenant(1)).unwrap().unwrap();
-    assert_eq!(tail.frontier.size(), 22);
+    assert_eq!(tail.frontier.size(), 23);
 }

@@ -79,6 +79,15 @@ impl Log {
         (before - self.bodies.len()) as u64
     }
 
+    pub(super) fn kept(&self, range: Range<u64>) -> Vec<(u64, u64)> {
+        let kept = self.bodies.iter().filter(|(seq, _)| range.contains(seq));
+        kept.map(|(seq, (_, body))| (*seq, body.bytes.len() as u64)).collect()
+    }
+
+    pub(super) fn erase_bodies(&mut self, entries: &[u64]) -> u64 {
+        entries.iter().filter(|seq| self.bodies.remove(seq).is_some()).count() as u64
+    }
+
     pub(super) fn prune_bodies(&mut self, before: u64) -> Cut {
         let from = self.pruned.bodies;
         let to = before.min(self.size()).max(from);

@@ -90,10 +90,10 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
     "canon.proposed": (
         False,
         _PROPOSAL,
-        {"base": is_digest, "evidence": _counts, "note": _text},
+        {"base": is_digest, "evidence": _counts},
     ),
     "canon.approved": (False, _PROPOSAL, {}),
-    "canon.rejected": (False, {**_PROPOSAL, "reason": _text}, {}),
+    "canon.rejected": (False, _PROPOSAL, {}),
     "canon.activated": (
         False,
         {"digest": is_digest, "basis": _word("genesis", "change")},
@@ -142,7 +142,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
         {},
     ),
     "approval.granted": (True, _ANSWER, {}),
-    "approval.rejected": (True, {**_ANSWER, "reason": _text}, {}),
+    "approval.rejected": (True, _ANSWER, {}),
     "outcome": (
         True,
         {
@@ -154,8 +154,8 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
         {"code": _text},
     ),
     "signal": (True, {"signal": _text, "name": _text}, {}),
-    "session.paused": (True, {"reason": _text}, {"with": _id("run")}),
-    "session.unpaused": (True, {"reason": _text}, {"with": _id("run")}),
+    "session.paused": (True, {}, {"with": _id("run")}),
+    "session.unpaused": (True, {}, {"with": _id("run")}),
     "child.started": (
         True,
         {
@@ -203,8 +203,12 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
     ),
     "bodies.erased": (
         False,
-        {"subject": is_digest, "bodies": is_count},
-        {"entries": _counts},
+        {"bodies": is_count},
+        {
+            "subject": is_digest,
+            "basis": _word("entries", "retention"),
+            "entries": _counts,
+        },
     ),
     "checkpoint": (
         False,
@@ -225,7 +229,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
     ),
     "segment.pruned": (
         False,
-        {"from": is_count, "to": is_count, "root": is_digest, "reason": _text},
+        {"from": is_count, "to": is_count, "root": is_digest},
         {},
     ),
 }

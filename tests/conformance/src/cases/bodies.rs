@@ -123,6 +123,32 @@ pub fn erasing_leaves_every_proof_valid(place: &dyn Place) {
     }
 }
 
+/// Those of the named entries go, whosever they are, and nobody else's.
+pub fn those_of_entries_are_listed_and_erased(place: &dyn Place) {
+    let mut house = House::at(place);
+    house.append(
+        tenant(1),
+        [about(None, 1), about(Some("user:ada"), 1), evidence("none"), about(None, 9)],
+    );
+    house.append(tenant(2), [about(None, 1)]);
+    let listed = |house: &House<'_>, number, range| -> Vec<u64> {
+        let kept = house.store().bodies(tenant(number), range).unwrap();
+        assert!(kept.iter().all(|(_, bytes)| *bytes > 0));
+        kept.into_iter().map(|(seq, _)| seq).collect()
+    };
+    assert_eq!(listed(&house, 1, 0..u64::MAX), [1, 2, 4]);
+    assert_eq!(listed(&house, 1, 2..4), [2]);
+    let before = house.entries(tenant(1));
+    assert_eq!(house.store().erase_bodies(tenant(1), &[1, 2, 3, 77]).unwrap(), 2);
+    assert_eq!(house.store().erase_bodies(tenant(1), &[1, 2]).unwrap(), 0);
+    assert_eq!(house.store().erase_bodies(tenant(3), &[1]).unwrap(), 0);
+    house.reopen();
+    assert_eq!((listed(&house, 1, 0..u64::MAX), present(&house, 1)), (vec![4], vec![4]));
+    assert_eq!(present(&house, 2), [1]);
+    assert_eq!(house.entries(tenant(1)), before);
+    assert_eq!(house.store().erase(tenant(1), "user:ada").unwrap().bodies, 0);
+}
+
 /// Those before the place go, whosever they are; entries stay.
 pub fn pruning_takes_the_old_ones(place: &dyn Place) {
     let mut house = House::at(place);

@@ -158,7 +158,9 @@ fn put_forward(
     knows_actor(current.as_ref(), who)?;
     let id = ProposalId::new(SystemClock.now(), &mut SystemEntropy::new())?;
     let mut draft = change.propose(id, &canon, environment, who, evidence).map_err(not)?;
-    draft.data.extend(note.map(|note| ("note".to_owned(), note.into())));
+    if let Some(note) = note {
+        draft = draft.saying("note", note);
+    }
     home.keep_canon(&source, canon.digest())?;
     home.append(vec![draft])?;
     if terminal.json {

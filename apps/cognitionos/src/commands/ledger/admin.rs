@@ -1,4 +1,4 @@
-//! Key rotation, erasure and pruning: each leaves an entry that says what was done.
+//! Key rotation and pruning: each leaves an entry that says what was done.
 
 use cog_base::id::RunId;
 use cog_base::json::Map;
@@ -16,8 +16,6 @@ use crate::given;
 use crate::home::{Home, told};
 use crate::terminal::Terminal;
 
-/// The most entries that one entry names as erased: they fit into its 65,535 bytes.
-const ERASED_NAMED_MAX: usize = 4_000;
 /// Entries are pruned by so many.
 const SEGMENT: u64 = 256;
 
@@ -55,43 +53,6 @@ pub(super) fn rotate(home: &Home, who: &str, terminal: &Terminal) -> anyhow::Res
     } else {
         terminal.say(&format!("new key: {key}"));
         terminal.note("give it to everyone who checks your bundles; the old one leads to it");
-    }
-    Ok(Exit::Done)
-}
-
-/// Destroy the key of somebody's data, on the record.
-pub(super) fn erase(
-    home: &Home,
-    subject: &str,
-    who: &str,
-    terminal: &Terminal,
-) -> anyhow::Result<Exit> {
-    let who = given::actor(who)?;
-    entitled(home, &who, ("ledger.erase", "erase"))?;
-    super::needed::refuse_what_is_needed(home, subject)?;
-    let erasable = home.folder()?.erasable(home.tenant, subject).map_err(told)?;
-    if erasable.entries.is_empty() {
-        let message = format!("nothing is kept about {subject:?}");
-        let advice = "name whom a workflow's `subject` names, as it stands in its file";
-        return Err(Failure::advise(Exit::BadInput, message, advice));
-    }
-    // Recorded first: whatever happens after, the ledger says why bodies are missing. What a
-    // crash leaves is found by `ledger verify`, and erased by erasing again.
-    let named = erasable.entries.chunks(ERASED_NAMED_MAX).map(|entries| {
-        let data = Map::from([
-            ("subject".into(), erasable.subject.into()),
-            ("bodies".into(), (entries.len() as u64).into()),
-            ("entries".into(), Value::list(entries.iter().copied())),
-        ]);
-        draft(Kind::BodiesErased, &who, data)
-    });
-    home.append(named.collect())?;
-    let erased = home.folder()?.erase(home.tenant, subject).map_err(told)?;
-    if terminal.json {
-        terminal.emit(&Value::map([("bodies", erased.bodies)]));
-    } else {
-        let bodies = counted(erased.bodies, "body", "bodies");
-        terminal.say(&format!("{bodies} erased; every proof stays valid"));
     }
     Ok(Exit::Done)
 }
@@ -217,9 +178,8 @@ fn declare_pruning(home: &Home, before: u64, reason: &str, who: &Actor) -> anyho
         ("from".into(), cut.start.into()),
         ("to".into(), cut.end.into()),
         ("root".into(), root.into()),
-        ("reason".into(), reason.into()),
     ]);
-    home.append(vec![draft(Kind::SegmentPruned, who, data)]).map(drop)
+    home.append(vec![draft(Kind::SegmentPruned, who, data).saying("reason", reason)]).map(drop)
 }
 
 #[cfg(test)]

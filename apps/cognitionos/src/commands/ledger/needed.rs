@@ -2,23 +2,28 @@
 //! neither go on nor be ended.
 
 use cog_base::id::RunId;
-use cog_engine::Record;
 use cog_engine::replay::replay_run;
+use cog_engine::{History, Record};
 
 use crate::commands::run::family::kin;
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, told};
 
-/// Refuse to erase what an open run needs.
+/// Refuse to erase `what` an open run needs: what `needs` says of it and of the runs of its tree, by
+/// their histories and records.
 ///
 /// # Errors
 /// A conflict that names the first such run, and what to do about it.
-pub(super) fn refuse_what_is_needed(home: &Home, subject: &str) -> anyhow::Result<()> {
-    let Some(run) = who_needs(home, subject)? else { return Ok(()) };
+pub(super) fn refuse_what_is_needed(
+    home: &Home,
+    what: &str,
+    needs: impl Fn(&History, &[Record]) -> bool,
+) -> anyhow::Result<()> {
+    let Some(run) = who_needs(home, needs)? else { return Ok(()) };
     Err(Failure::advise(
         Exit::Conflict,
         format!(
-            "{run} is open and needs what it holds of {subject:?}: erased, it could neither go \
+            "{run} is open and needs what it holds of {what}: erased, it could neither go \
              on nor be ended. Bring it to its end first"
         ),
         format!(
@@ -27,16 +32,18 @@ pub(super) fn refuse_what_is_needed(home: &Home, subject: &str) -> anyhow::Resul
     ))
 }
 
-/// The first open run that holds data of `subject`. One that cannot be rebuilt any more loses
-/// nothing.
-fn who_needs(home: &Home, subject: &str) -> anyhow::Result<Option<RunId>> {
+/// The first open run that needs it. One that cannot be rebuilt any more loses nothing.
+fn who_needs(
+    home: &Home,
+    needs: impl Fn(&History, &[Record]) -> bool,
+) -> anyhow::Result<Option<RunId>> {
     for run in home.scope()?.open_sessions().map_err(told)? {
         let records = home.history(run)?;
         // What the others of its tree used counts with what it uses.
         let mut tree = kin(home, run, &records)?;
         tree.push(records);
         let needs = |records: &Vec<Record>| {
-            replay_run(records).is_ok_and(|history| history.concerns(subject))
+            replay_run(records).is_ok_and(|history| needs(&history, records))
         };
         if tree.iter().any(needs) {
             return Ok(Some(run));

@@ -45,18 +45,25 @@ pub(super) fn answers(home: &Home, record: &Record) -> anyhow::Result<Vec<String
     for id in requests(record) {
         lines.push(format!("\nPeople were asked: cognitionos why {}", plain(&id)));
         let entries = home.scope()?.find(&id).map_err(told)?;
-        lines.extend(entries.iter().filter_map(said).map(|said| format!("  {said}")));
+        for entry in entries {
+            let said = said(home, &home.record(entry)?)?;
+            lines.extend(said.map(|said| format!("  {said}")));
+        }
     }
     Ok(lines)
 }
 
 /// The answers of the run to what a denial was asked for: who said no, and why.
-pub(super) fn said_no(denial: &Record, records: &[Record]) -> Vec<String> {
+pub(super) fn said_no(
+    home: &Home,
+    denial: &Record,
+    records: &[Record],
+) -> anyhow::Result<Vec<String>> {
     let ids = requests(denial);
     let is_no = |it: &&Record| it.entry.kind() == Kind::ApprovalRejected;
     let is_of = |it: &&Record| it.entry.id().is_some_and(|id| ids.iter().any(|asked| asked == id));
     let answers = records.iter().filter(is_no).filter(is_of);
-    answers.filter_map(|answer| said(&answer.entry)).collect()
+    answers.filter_map(|answer| said(home, answer).transpose()).collect()
 }
 
 /// The requests that a decision rests on, or looked at.
@@ -71,13 +78,16 @@ fn requests(record: &Record) -> Vec<String> {
 }
 
 /// An answer in words; nothing of what is none.
-fn said(entry: &Entry) -> Option<String> {
+fn said(home: &Home, record: &Record) -> anyhow::Result<Option<String>> {
+    let entry = &record.entry;
     let (who, at) = (plain(entry.actor()), entry.at());
     if entry.kind() == Kind::ApprovalGranted {
-        return Some(format!("{who} approved it on {at}."));
+        return Ok(Some(format!("{who} approved it on {at}.")));
     }
-    let reason = plain(entry.text("reason").unwrap_or_default());
-    (entry.kind() == Kind::ApprovalRejected).then(|| format!("{who} said no on {at}: {reason}"))
+    if entry.kind() != Kind::ApprovalRejected {
+        return Ok(None);
+    }
+    Ok(Some(format!("{who} said no on {at}: {}", plain(&home.said(record)?))))
 }
 
 /// That no answer counts any more, because the canon changed since the request.

@@ -8,8 +8,8 @@ use cog_ledger::Kind;
 use super::text;
 use crate::terminal::plain;
 
-/// What happened, who did it and when.
-pub(super) fn sentence(record: &Record) -> String {
+/// What happened, who did it and when; `why` is what somebody typed about it.
+pub(super) fn sentence(record: &Record, why: &str) -> String {
     let entry = &record.entry;
     let (who, at, domain) = (entry.actor(), entry.at(), entry.domain());
     let said = |name| plain(&text(record, name));
@@ -24,7 +24,11 @@ pub(super) fn sentence(record: &Record) -> String {
         Kind::Genesis => format!("This ledger began on {at}, under the name {}.", said("origin")),
         Kind::KeyRotated => format!("{who} gave the ledger a new signing key on {at}."),
         Kind::CanonProposed => {
-            format!("{who} proposed another canon for `{domain}` on {at}: {}.", short("digest"))
+            let why = if why.is_empty() { String::new() } else { format!(" {why}") };
+            format!(
+                "{who} proposed another canon for `{domain}` on {at}: {}.{why}",
+                short("digest")
+            )
         }
         Kind::CanonApproved => {
             format!("{who} agreed on {at} to the canon that {} proposes.", said("proposal"))
@@ -32,7 +36,7 @@ pub(super) fn sentence(record: &Record) -> String {
         Kind::CanonRejected => format!(
             "{who} rejected {}, which proposes another canon, on {at}: {}",
             said("proposal"),
-            said("reason")
+            why
         ),
         Kind::CanonActivated => {
             let how = match text(record, "proposal") {
@@ -42,7 +46,10 @@ pub(super) fn sentence(record: &Record) -> String {
             let digest = short("digest");
             format!("{who} put the canon {digest} in force for `{domain}` on {at}, {how}.")
         }
-        Kind::Evidence => format!("Kept as evidence on {at}, by {who}, from `{}`.", said("source")),
+        Kind::Evidence => {
+            let why = if why.is_empty() { String::new() } else { format!(" {why}") };
+            format!("Kept as evidence on {at}, by {who}, from `{}`.{why}", said("source"))
+        }
         Kind::Promotion => format!(
             "{who} made {} evidence for {} on {at}.",
             entries(&numbers("evidence")),
@@ -51,16 +58,10 @@ pub(super) fn sentence(record: &Record) -> String {
         Kind::Replay => {
             format!("{who} had {} recomputed on {at}: {}.", said("run"), said("result"))
         }
-        Kind::BodiesErased => {
-            let bodies = counted(number("bodies"), "body", "bodies");
-            format!("{who} erased {bodies} of one subject on {at}. Every proof stays valid.")
-        }
+        Kind::BodiesErased => erased(record, why),
         Kind::SegmentPruned => {
             let (from, to) = (number("from"), number("to"));
-            format!(
-                "{who} dropped the entries from {from} to before {to} on {at}: {}.",
-                said("reason")
-            )
+            format!("{who} dropped the entries from {from} to before {to} on {at}: {why}.")
         }
         Kind::ScheduleSet | Kind::ScheduleRemoved | Kind::ScheduleFired => of_a_schedule(record),
         Kind::SessionStarted
@@ -77,8 +78,22 @@ pub(super) fn sentence(record: &Record) -> String {
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
         | Kind::Outcome
-        | Kind::Signal => of_run(record),
+        | Kind::Signal => of_run(record, why),
     }
+}
+
+/// The same of an erasure.
+fn erased(record: &Record, why: &str) -> String {
+    let entry = &record.entry;
+    let (who, at) = (entry.actor(), entry.at());
+    let bodies = counted(entry.count("bodies").unwrap_or_default(), "body", "bodies");
+    let whose = match entry.text("basis") {
+        None => "of one subject",
+        Some("retention") => "that were kept for as long as the canon says,",
+        Some(_) => "beside the entries that it names",
+    };
+    let why = if why.is_empty() { String::new() } else { format!(" {why}.") };
+    format!("{who} erased {bodies} {whose} on {at}.{why} Every proof stays valid.")
 }
 
 /// The same of what a schedule is told, and of what it does.
@@ -101,7 +116,7 @@ fn of_a_schedule(record: &Record) -> String {
 }
 
 /// The same of what happened in a run.
-fn of_run(record: &Record) -> String {
+fn of_run(record: &Record, why: &str) -> String {
     let entry = &record.entry;
     let (who, at) = (entry.actor(), entry.at());
     let said = |name| plain(&text(record, name));
@@ -116,10 +131,9 @@ fn of_run(record: &Record) -> String {
             )
         }
         Kind::SessionPaused => format!(
-            "{who} held {run} on {at}: {}. Nothing new of it begins before somebody lets it go on.",
-            said("reason")
+            "{who} held {run} on {at}: {why}. Nothing new of it begins before somebody lets it go on."
         ),
-        Kind::SessionUnpaused => format!("{who} let {run} go on on {at}: {}.", said("reason")),
+        Kind::SessionUnpaused => format!("{who} let {run} go on on {at}: {why}."),
         Kind::ChildStarted => format!(
             "The step {} of {run} began {}, of the workflow {}, on {at}.",
             said("step"),

@@ -38,11 +38,13 @@ pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Resu
         Some(_) => Vec::new(),
         None => approvals.waiting().filter(is_waited_for).map(|it| it.id.to_string()).collect(),
     };
+    let cancelled = cancelled(home, records)?;
+    let cancelled = cancelled.as_ref();
     if terminal.json {
         let told = json(run, started, sealed, &waiting, &past);
         let open = history.as_ref().filter(|_| sealed.is_none());
         terminal.emit(&Value::map(told.into_iter().chain([
-            ("cancelled", cancelled(records).as_ref().map(waits::intervention).into()),
+            ("cancelled", cancelled.map(waits::intervention).into()),
             ("signals", Value::list(open.map(waits::signals).unwrap_or_default())),
             ("paused", open.and_then(History::paused).map(waits::intervention).into()),
             ("failed", fallen.json()),
@@ -51,15 +53,15 @@ pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Resu
     }
     begun(run, started, terminal);
     match sealed {
-        Some(sealed) => ended(sealed, &past, terminal),
-        None => open(run, records, &waiting, history.as_ref(), terminal),
+        Some(sealed) => ended((sealed, cancelled), &past, terminal),
+        None => open((run, cancelled), records, &waiting, history.as_ref(), terminal),
     }
     let counts = Counts::of(records.iter().map(|record| record.entry.as_ref()));
     terminal.say(&counts.told());
     family(records, terminal);
     unsure(records, terminal);
     fallen.tell(terminal);
-    refusals(records, terminal);
+    refusals(home, records, terminal)?;
     let look = format!("  every entry: cognitionos ledger list --run {run}");
     terminal.say(&terminal.tint(Tone::Faint, &look));
     Ok(())
@@ -122,11 +124,15 @@ fn children(records: &[Record]) -> Vec<(&Record, Option<&Record>)> {
     of(Kind::ChildStarted).map(|started| (started, end(started))).collect()
 }
 
-fn ended(sealed: &Record, past: &[Record], terminal: &Terminal) {
+fn ended(
+    (sealed, cancelled): (&Record, Option<&Intervention>),
+    past: &[Record],
+    terminal: &Terminal,
+) {
     let status = text(sealed, "status");
     let tone = if status == "completed" { Tone::Good } else { Tone::Bad };
     let status = terminal.tint(tone, &status);
-    let by = cancelled(own(past)).map(|it| format!(", by {}", plain(&it.by)));
+    let by = cancelled.map(|it| format!(", by {}", plain(&it.by)));
     let by = by.unwrap_or_default();
     terminal.say(&format!("\nIt ended as {status} on {}{by}.", sealed.entry.at()));
     let body = sealed.body.as_ref();
@@ -146,17 +152,17 @@ fn ended(sealed: &Record, past: &[Record], terminal: &Terminal) {
 }
 
 /// Who has ended the run and why, if somebody has: the entry says it, whatever was erased.
-fn cancelled(records: &[Record]) -> Option<Intervention> {
+fn cancelled(home: &Home, records: &[Record]) -> anyhow::Result<Option<Intervention>> {
     let is_end = |it: &&Record| {
         it.entry.kind() == Kind::Evidence && it.entry.text("source") == Some("cancel")
     };
-    let entry = &records.iter().find(is_end)?.entry;
-    let reason = entry.text("note").unwrap_or_default().to_owned();
-    Some(Intervention { by: entry.actor().to_owned(), reason })
+    let Some(record) = records.iter().find(is_end) else { return Ok(None) };
+    let (by, reason) = (record.entry.actor().to_owned(), home.said(record)?);
+    Ok(Some(Intervention { by, reason }))
 }
 
 fn open(
-    run: RunId,
+    (run, cancelled): (RunId, Option<&Intervention>),
     records: &[Record],
     waiting: &[String],
     history: Option<&History>,
@@ -165,8 +171,8 @@ fn open(
     let last = records.last().map(|last| last.entry.at().to_string()).unwrap_or_default();
     let word = terminal.tint(Tone::Ask, "open");
     terminal.say(&format!("\nIt is {word}; its last entry is of {last}."));
-    if let Some(Intervention { by, reason }) = cancelled(records) {
-        terminal.say(&format!("It is being cancelled, by {}: {}", plain(&by), plain(&reason)));
+    if let Some(Intervention { by, reason }) = cancelled {
+        terminal.say(&format!("It is being cancelled, by {}: {}", plain(by), plain(reason)));
     }
     if !waiting.is_empty() {
         terminal.say(&format!("It waits for the answer to {}.", waiting.join(", ")));
@@ -206,11 +212,11 @@ fn unsure(records: &[Record], terminal: &Terminal) {
     }
 }
 
-fn refusals(records: &[Record], terminal: &Terminal) {
+fn refusals(home: &Home, records: &[Record], terminal: &Terminal) -> anyhow::Result<()> {
     let denials: Vec<_> =
         records.iter().filter(|record| record.entry.kind() == Kind::Denial).collect();
     if denials.is_empty() {
-        return;
+        return Ok(());
     }
     terminal.say("\nWhat was refused:");
     for denial in denials.iter().take(LISTED_MAX) {
@@ -220,7 +226,7 @@ fn refusals(records: &[Record], terminal: &Terminal) {
         let why = denial.body.as_ref().and_then(|body| body.at(&["trace", "reason"]));
         let why = why.and_then(Value::as_text).map_or_else(|| text(denial, "code"), plain);
         terminal.say(&format!("    {why}"));
-        for answer in people::said_no(denial, records) {
+        for answer in people::said_no(home, denial, records)? {
             terminal.say(&format!("    {answer}"));
         }
         terminal.say(&format!("    cognitionos why {}", text(denial, "id")));
@@ -228,6 +234,7 @@ fn refusals(records: &[Record], terminal: &Terminal) {
     if denials.len() > LISTED_MAX {
         terminal.say(&format!("  … and {} more", denials.len() - LISTED_MAX));
     }
+    Ok(())
 }
 
 fn child_json((started, ended): (&Record, Option<&Record>)) -> Value {

@@ -22,6 +22,10 @@ class Erasures:
     def erased(self, entry: Entry) -> None:
         """An entry says that bodies were erased."""
         bodies, named = entry.data["bodies"], entry.data.get("entries")
+        has_basis = "basis" in entry.data
+        if has_basis == ("subject" in entry.data) or (has_basis and named is None):
+            message = "it says neither whose bodies went, nor which ones and on what basis"
+            self._findings.add(entry.seq, "erasure.wrong", message)
         if named is None:
             self._unnamed += bodies
             self._last_unnamed = entry.seq

@@ -10,7 +10,7 @@ use cog_store::Select;
 
 use super::super::value;
 use super::Wanted;
-use crate::home::{Home, record};
+use crate::home::{Home, is_said, record};
 
 /// The columns an auditor asks for. New ones come at the end.
 const COLUMNS: [&str; 22] = [
@@ -90,7 +90,8 @@ fn each(
         if failed.is_some() {
             return;
         }
-        let reads = wanted.with_bodies || (!wanted.without.bodies && is_decision(entry.kind()));
+        let says_why = is_decision(entry.kind()) || is_said(entry.kind());
+        let reads = wanted.with_bodies || (!wanted.without.bodies && says_why);
         let whole = if reads {
             record(&*scope, entry.clone())
         } else {
@@ -110,6 +111,8 @@ pub(super) fn json(home: &Home, wanted: &Wanted<'_>, out: &mut dyn Write) -> any
         if let Value::Map(members) = &mut item {
             let why = Explained::of(record).filter(|_| is_decision(record.entry.kind()));
             members.extend(why.map(|why| ("why".to_owned(), why.to_value())));
+            let said = record.said().filter(|_| is_said(record.entry.kind()));
+            members.extend(said.map(|said| ("said".to_owned(), said.into())));
             let body = record.body.clone().filter(|_| wanted.with_bodies);
             members.extend(body.map(|body| ("record".to_owned(), body)));
         }
@@ -133,6 +136,8 @@ fn row(record: &Record) -> [String; 22] {
     let entry: &Entry = &record.entry;
     let data = entry.data();
     let text = |name: &str| data.get(name).and_then(Value::as_text).unwrap_or_default().to_owned();
+    let beside = |name: &str| record.body.as_ref()?.get(name)?.as_text().map(str::to_owned);
+    let said = |name: &str| beside(name).unwrap_or_else(|| text(name));
     let why = Explained::of(record);
     let verdict = verdict(entry, &text);
     let rules = data.get("rules").and_then(Value::as_list).unwrap_or_default();
@@ -157,9 +162,9 @@ fn row(record: &Record) -> [String; 22] {
         cost.map(|cost| cost.to_string()).unwrap_or_default(),
         entry.canon().map(|canon| canon.to_string()).unwrap_or_default(),
         entry.leaf().to_string(),
-        why.as_ref().map_or_else(|| text("reason"), |why| why.reason.clone()),
+        why.as_ref().map_or_else(|| said("reason"), |why| why.reason.clone()),
         why.as_ref().map(|why| why.advice.join("; ")).unwrap_or_default(),
-        text("note"),
+        said("note"),
         text("digest"),
         why.map(|why| why.flips.join("; ")).unwrap_or_default(),
     ]

@@ -1,0 +1,139 @@
+//! Erasure: of somebody's data, or of what stands beside entries. It leaves an entry that says so.
+
+use std::collections::BTreeSet;
+
+use cog_base::Value;
+use cog_base::json::Map;
+use cog_base::words::counted;
+use cog_gate::Actor;
+use cog_ledger::{Draft, Kind};
+use cog_store::{Keep as _, Select};
+
+use super::admin::draft;
+use super::keeper::entitled;
+use super::needed::refuse_what_is_needed;
+use crate::failure::{Exit, Failure};
+use crate::given;
+use crate::home::{Home, told};
+use crate::terminal::Terminal;
+
+/// The most entries that one entry names as erased: they fit into its 65,535 bytes.
+const ERASED_NAMED_MAX: usize = 4_000;
+
+/// What somebody wants erased.
+pub(super) enum Wanted<'a> {
+    /// All that is sealed under this name.
+    Subject(&'a str),
+    /// The bodies of these entries.
+    Entries(BTreeSet<u64>),
+}
+
+/// Destroy the key of somebody's data, or the bodies of entries, on the record.
+pub(super) fn erase(
+    home: &Home,
+    wanted: &Wanted<'_>,
+    reason: Option<&str>,
+    who: &str,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let who = given::actor(who)?;
+    entitled(home, &who, ("ledger.erase", "erase"))?;
+    let store = home.folder()?;
+    let bodies = match wanted {
+        Wanted::Subject(subject) => {
+            refuse_what_is_needed(home, &format!("{subject:?}"), |history, _| {
+                history.concerns(subject)
+            })?;
+            let erasable = store.erasable(home.tenant, subject).map_err(told)?;
+            if erasable.entries.is_empty() {
+                let message = format!("nothing is kept about {subject:?}");
+                let advice = "name whom a workflow's `subject` names, as it stands in its file";
+                return Err(Failure::advise(Exit::BadInput, message, advice));
+            }
+            let whose = ("subject", Value::from(erasable.subject));
+            declare(home, &who, reason, whose, &erasable.entries)?;
+            store.erase(home.tenant, subject).map_err(told)?.bodies
+        }
+        Wanted::Entries(seqs) => {
+            let seqs = with_bodies(home, seqs)?;
+            declare(home, &who, reason, ("basis", "entries".into()), &seqs)?;
+            store.erase_bodies(home.tenant, &seqs).map_err(told)?
+        }
+    };
+    if terminal.json {
+        terminal.emit(&Value::map([("bodies", bodies)]));
+    } else {
+        let bodies = counted(bodies, "body", "bodies");
+        terminal.say(&format!("{bodies} erased; every proof stays valid"));
+    }
+    Ok(Exit::Done)
+}
+
+/// Record what is about to be erased. Whatever happens after, the ledger says why bodies are
+/// missing. What a crash leaves is found by `ledger verify`, and erased by erasing again.
+pub(super) fn declare(
+    home: &Home,
+    who: &Actor,
+    reason: Option<&str>,
+    why: (&str, Value),
+    entries: &[u64],
+) -> anyhow::Result<()> {
+    let named = entries.chunks(ERASED_NAMED_MAX).map(|entries| {
+        let data = Map::from([
+            (why.0.to_owned(), why.1.clone()),
+            ("bodies".into(), (entries.len() as u64).into()),
+            ("entries".into(), Value::list(entries.iter().copied())),
+        ]);
+        let entry = draft(Kind::BodiesErased, who, data);
+        match reason {
+            Some(reason) => entry.saying("reason", reason),
+            None => entry,
+        }
+    });
+    let named: Vec<Draft> = named.collect();
+    home.append(named).map(drop)
+}
+
+/// Those of the entries that have a body. All must be there, and nothing that is still needed.
+fn with_bodies(home: &Home, seqs: &BTreeSet<u64>) -> anyhow::Result<Vec<u64>> {
+    let scope = home.scope()?;
+    for seq in seqs {
+        let entry = scope.entry(*seq).map_err(told)?;
+        let Some(entry) = entry else {
+            let message = format!("there is no entry {seq} in this ledger");
+            return Err(Failure::advise(Exit::BadInput, message, "cognitionos ledger list"));
+        };
+        let id = entry.text("schedule").unwrap_or_default();
+        if entry.kind() == Kind::ScheduleSet && in_force(home, id)? == Some(*seq) {
+            return Err(Failure::advise(
+                Exit::Conflict,
+                format!("entry {seq} holds what the schedule `{id}` starts"),
+                format!("cognitionos schedules remove {id}"),
+            ));
+        }
+    }
+    drop(scope);
+    refuse_what_is_needed(home, "these entries", |_, records| {
+        records.iter().any(|record| seqs.contains(&record.entry.seq()))
+    })?;
+    let kept = home.folder()?.bodies(home.tenant, 0..u64::MAX).map_err(told)?;
+    let kept: Vec<u64> =
+        kept.into_iter().map(|(seq, _)| seq).filter(|seq| seqs.contains(seq)).collect();
+    if kept.is_empty() {
+        let message = "nothing stands beside these entries, or not any more";
+        return Err(Failure::advise(Exit::BadInput, message, "cognitionos ledger show N"));
+    }
+    Ok(kept)
+}
+
+/// The entry that says what a schedule starts now.
+fn in_force(home: &Home, id: &str) -> anyhow::Result<Option<u64>> {
+    let mut found = None;
+    let kinds = vec![Kind::ScheduleSet, Kind::ScheduleRemoved];
+    home.each(Select { kinds, ..Select::default() }, |entry| {
+        if entry.text("schedule") == Some(id) {
+            found = Some(entry.seq()).filter(|_| entry.kind() == Kind::ScheduleSet);
+        }
+    })?;
+    Ok(found)
+}
