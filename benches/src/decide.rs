@@ -135,6 +135,7 @@ fn snapshot(intent: &Intent, canon: &Canon) -> Snapshot {
         approvals: Vec::new(),
         conflicts: Default::default(),
         spread: Used::default(),
+        periods: Default::default(),
     }
 }
 

@@ -27,6 +27,7 @@ impl House {
         for entry in log.entries() {
             self.engine.observe(entry);
         }
+        log.entries().for_each(|entry| self.engine.recall_entry(entry));
         let known = |run: RunId| log.entries().any(|entry| entry.session() == Some(run));
         // A run whose first entry was lost never was; whoever wanted it starts it again.
         let lost = self.scenario.all.iter().filter(|start| !known(start.run));

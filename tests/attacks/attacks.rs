@@ -21,6 +21,7 @@ mod forks;
 #[path = "../../crates/gate/tests/gate/house.rs"]
 mod house;
 mod means;
+mod periods;
 mod places;
 mod runner;
 mod runs;

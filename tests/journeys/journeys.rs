@@ -40,6 +40,7 @@ mod ledger;
 mod models;
 mod nodes;
 mod people;
+mod periods;
 mod privacy;
 mod program;
 mod redrive;

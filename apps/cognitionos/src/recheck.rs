@@ -64,6 +64,7 @@ impl Recheck {
             differ: recomputed.differ,
             // Both follow a run, or it was not followed.
             runs: recomputed.followed.min(histories.followed),
+            periods_unknown: recomputed.partial,
             runs_unknown: recomputed.not_followed.max(histories.not_followed),
         };
         (findings, counts)

@@ -30,6 +30,9 @@ pub struct Counts {
     pub runs: u64,
     /// Runs of which that cannot be told.
     pub runs_unknown: u64,
+    /// Decisions on what a domain did in a period that began before what is here: that all of it was
+    /// counted cannot be told.
+    pub periods_unknown: u64,
 }
 
 /// Recomputes the decisions in a bundle that holds otherwise, and adds what is wrong.
@@ -50,6 +53,7 @@ impl Decisions {
             ("differ", counts.differ.into()),
             ("runs", counts.runs.into()),
             ("runs_unknown", counts.runs_unknown.into()),
+            ("periods_unknown", counts.periods_unknown.into()),
         ])
     }
 }

@@ -182,6 +182,14 @@ fn unproved(decisions: &Decisions, out: &mut String) {
                     "  that {runs} more went by the definition: part of what they did is not here"
                 );
             }
+            if counts.periods_unknown > 0 {
+                let made = counted(counts.periods_unknown, "decision", "decisions");
+                let _ = writeln!(
+                    out,
+                    "  that {made} counted all that their domain did in the period: it began before \
+                     what is here"
+                );
+            }
         }
     }
 }

@@ -69,6 +69,15 @@ impl Timestamp {
         let minute = seconds.rem_euclid(SECONDS_PER_DAY) / 60;
         (u8::try_from(weekday).unwrap_or(0), u16::try_from(minute).unwrap_or(0))
     }
+
+    /// For a person, to the minute: `2026-11-21 04:05 UTC`.
+    #[must_use]
+    pub fn to_minute(self) -> String {
+        self.with_text(|text| {
+            let (day, rest) = text.split_once('T').unwrap_or_default();
+            format!("{day} {} UTC", rest.get(..5).unwrap_or_default())
+        })
+    }
 }
 
 impl Timestamp {
@@ -140,7 +149,7 @@ impl Canonical for Timestamp {
 }
 
 /// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let of_era = shifted.rem_euclid(146_097);
@@ -153,7 +162,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 }
 
 /// The inverse, `days_from_civil`.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);

@@ -1,8 +1,9 @@
 //! From files to a canon that answers.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use cog_base::Digest;
+use cog_base::{Digest, Period};
 
 use crate::cases::{self, Case};
 use crate::conform::{self, Actions};
@@ -11,7 +12,7 @@ use crate::facts::Facts;
 use crate::flip::Hints;
 use crate::index::Index;
 use crate::names;
-use crate::obligation::Duty;
+use crate::obligation::{Duty, Obligation};
 use crate::policies::{self, Rules};
 use crate::settings::Settings;
 use crate::source::{SCHEMA, SETTINGS, Source};
@@ -20,6 +21,7 @@ use crate::source::{SCHEMA, SETTINGS, Source};
 /// one with another digest.
 pub struct Canon {
     digest: Digest,
+    periods: BTreeSet<Period>,
     settings: Settings,
     settings_text: String,
     schema_text: String,
@@ -57,7 +59,12 @@ impl Canon {
         }
         let cases = cases::load(source)?;
         let hints = Hints::new(&rules, &facts);
+        let limited = rules.iter().flat_map(|rule| &rule.obligations);
+        let limited = limited.filter_map(|obligation| obligation.duty.period());
+        let bounded = settings.envelope.periods().map(|(period, _)| period);
+        let periods = bounded.chain(limited).collect();
         Ok(Self {
+            periods,
             digest: source.digest(),
             settings,
             settings_text,
@@ -94,6 +101,18 @@ impl Canon {
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The periods in which it counts what its domain does, the shortest first.
+    #[must_use]
+    pub const fn periods(&self) -> &BTreeSet<Period> {
+        &self.periods
+    }
+
+    /// The limits of policies that count what the domain does in a period, with their policies.
+    pub fn counted(&self) -> impl Iterator<Item = &Obligation> {
+        let all = self.rules.iter().flat_map(|rule| &rule.obligations);
+        all.filter(|obligation| obligation.duty.period().is_some())
     }
 
     /// What is odd but no error, such as a policy that can never apply, or names

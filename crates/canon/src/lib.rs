@@ -41,7 +41,9 @@ pub use obligation::{Duty, Obligation};
 pub use policies::{PolicyNote, Side};
 pub use roots::{RootRule, RootRules, Standing};
 pub use runs::RunRule;
-pub use settings::{Envelope, Interference, Model, OnConflict, Optr, Program, RISKS, Settings};
+pub use settings::{
+    Bounds, Envelope, Interference, Model, OnConflict, Optr, Program, RISKS, Settings,
+};
 pub use source::Source;
 pub use window::Window;
 

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use cog_base::Period;
+
+use crate::nearest::nearest;
 use crate::window::Window;
 
 /// Most obligations of one kind on one policy.
@@ -31,17 +34,21 @@ pub enum Duty {
         /// Groups or people, any of whom counts.
         of: Vec<String>,
     },
-    /// `@limit("20 per run")`: the most receipts under this policy in one run.
+    /// `@limit("20 per run")` or `@limit("20 per day")`: the most receipts under this policy.
     Receipts {
         /// How many.
-        per_run: u64,
+        at_most: u64,
+        /// In which period of the domain; nothing means in one run.
+        per: Option<Period>,
     },
-    /// `@limit("sum args.document.amount_cents <= 1000000 per run")`.
+    /// `@limit("sum args.document.amount_cents <= 1000000 per run")`, or `per day`.
     Sum {
         /// Where the number stands in the context of each intent.
         path: String,
-        /// The most that all of one run may come to.
+        /// The most that all together may come to.
         at_most: u64,
+        /// In which period of the domain; nothing means in one run.
+        per: Option<Period>,
     },
     /// `@redact("output.iban, output.tax_id")`: removed before anyone sees the result.
     Redact {
@@ -53,6 +60,15 @@ pub enum Duty {
 }
 
 impl Duty {
+    /// The period in which it counts what a domain does, if it does that.
+    #[must_use]
+    pub const fn period(&self) -> Option<Period> {
+        match self {
+            Self::Receipts { per, .. } | Self::Sum { per, .. } => *per,
+            Self::Approval { .. } | Self::Redact { .. } | Self::Window(_) => None,
+        }
+    }
+
     /// The duties that an annotation states, or what is wrong with it. Several stand apart
     /// by `;`. Annotations that state no duty give none.
     pub(crate) fn parse(annotation: &str, value: &str) -> Result<Vec<Self>, String> {
@@ -94,17 +110,43 @@ pub(crate) fn can_consent(group: &str) -> bool {
 
 fn limit(text: &str) -> Result<Duty, String> {
     let form = || {
-        format!("`{text}` is not a limit like `20 per run` or `sum args.amount <= 1000 per run`")
+        format!("`{text}` is not a limit like `20 per run` or `sum args.amount <= 1000 per day`")
     };
-    let rule = text.strip_suffix("per run").ok_or_else(form)?.trim();
+    let (rule, span) = text.rsplit_once("per").ok_or_else(form)?;
+    let (rule, span) = (rule.trim(), span.trim());
+    if !span.chars().all(char::is_alphabetic) {
+        return Err(form());
+    }
+    let per = match span {
+        RUN => None,
+        _ => Some(Period::parse(span).ok_or_else(|| no_span(span))?),
+    };
     let Some(sum) = rule.strip_prefix("sum ") else {
-        let per_run = rule.parse().map_err(|_| form())?;
-        return Ok(Duty::Receipts { per_run });
+        let at_most = rule.parse().map_err(|_| form())?;
+        return Ok(Duty::Receipts { at_most, per });
     };
     let (path, most) = sum.split_once("<=").ok_or_else(form)?;
     let path = path.trim();
     let at_most = most.trim().parse().map_err(|_| form())?;
-    if is_path(path) { Ok(Duty::Sum { path: path.to_owned(), at_most }) } else { Err(form()) }
+    if is_path(path) { Ok(Duty::Sum { path: path.to_owned(), at_most, per }) } else { Err(form()) }
+}
+
+/// The word for what is counted in one run.
+const RUN: &str = "run";
+
+fn no_span(span: &str) -> String {
+    let known = || std::iter::once(RUN).chain(Period::ALL.map(Period::word));
+    let meant = nearest(span, known()).map(|meant| format!("; did you mean `per {meant}`?"));
+    let meant = meant.unwrap_or_default();
+    format!(
+        "nothing is counted `per {span}`: write per {}{meant}",
+        known().collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// What a limit counts in: `run` or a period.
+fn span(per: Option<Period>) -> &'static str {
+    per.map_or(RUN, Period::word)
 }
 
 fn redact(text: &str) -> Result<Duty, String> {
@@ -129,8 +171,10 @@ impl fmt::Display for Duty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Approval { count, of } => write!(f, "approval by {count} of {}", of.join(", ")),
-            Self::Receipts { per_run } => write!(f, "at most {per_run} per run"),
-            Self::Sum { path, at_most } => write!(f, "{path} at most {at_most} per run in sum"),
+            Self::Receipts { at_most, per } => write!(f, "at most {at_most} per {}", span(*per)),
+            Self::Sum { path, at_most, per } => {
+                write!(f, "{path} at most {at_most} per {} in sum", span(*per))
+            }
             Self::Redact { paths } => write!(f, "without {}", paths.join(", ")),
             Self::Window(window) => write!(f, "only {window}"),
         }
@@ -155,6 +199,8 @@ mod tests {
         check("approval", "2 of user:cfo, role:board", "approval by 2 of user:cfo, role:board");
         check("limit", "20 per run", "at most 20 per run");
         check("limit", "sum args.a_b <= 100 per run", "args.a_b at most 100 per run in sum");
+        check("limit", "20 per day", "at most 20 per day");
+        check("limit", "sum args.a_b <= 100 per month", "args.a_b at most 100 per month in sum");
         check(
             "limit",
             "2 per run; sum args.x <= 7 per run",
@@ -175,7 +221,8 @@ mod tests {
         refused("approval", "1 of agent:x", "1 of role:finance");
         refused("approval", "role:x", "1 of role:finance");
         refused("limit", "-1 per run", "20 per run");
-        refused("limit", "20 per day", "20 per run");
+        refused("limit", "20 per days", "did you mean `per day`?");
+        refused("limit", "20 per year", "write per run, hour, day, week, month");
         refused("limit", "sum a..b <= 3 per run", "20 per run");
         refused("redact", "iban", "output.iban");
         refused("window", "always", "mon-fri 08:00-18:00");

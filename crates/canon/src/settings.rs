@@ -4,6 +4,7 @@ mod lists;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cog_base::Period;
 use cog_base::hosts::Hosts;
 use cog_base::place::Place;
 use serde::Deserialize;
@@ -88,12 +89,82 @@ pub struct Envelope {
     pub forbidden: Vec<Vec<String>>,
     /// Where the amount of an effect stands in its context: the first path that is there.
     pub amount_paths: Vec<String>,
+    /// What all runs of the domain may do together in one hour.
+    pub per_hour: Option<Bounds>,
+    /// In one day.
+    pub per_day: Option<Bounds>,
+    /// In one week.
+    pub per_week: Option<Bounds>,
+    /// In one month.
+    pub per_month: Option<Bounds>,
+}
+
+/// The most that all runs of a domain may do together in one period. Nothing means no limit; one
+/// at least is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bounds {
+    /// Most effects.
+    pub effects_max: Option<u64>,
+    /// Most distinct resources that are written.
+    pub resources_max: Option<u64>,
+    /// Most money that is moved, in minor units.
+    pub amount_max: Option<u64>,
+    /// Most that it all may cost, in micros, spent or reserved.
+    pub cost_micros_max: Option<u64>,
+}
+
+impl Envelope {
+    /// What the types do not catch.
+    fn check(&self) -> Result<(), Wrong> {
+        if self.forbidden.iter().any(Vec::is_empty) {
+            let hint = "each set names the actions that one run may not do together";
+            return Err((
+                "forbidden".into(),
+                "a set of `envelope.forbidden` is empty".into(),
+                hint.into(),
+            ));
+        }
+        let is_unbounded = |(_, bounds): &(Period, &Bounds)| **bounds == Bounds::default();
+        if let Some((period, _)) = self.periods().find(is_unbounded) {
+            let key = format!("per_{period}");
+            let what = format!("`envelope.{key}` bounds nothing");
+            let hint = "give it effects_max, resources_max, amount_max or cost_micros_max, or leave it out";
+            return Err((key, what, hint.into()));
+        }
+        Ok(())
+    }
+
+    /// The bounds of the domain, the shortest period first.
+    pub fn periods(&self) -> impl Iterator<Item = (Period, &Bounds)> {
+        Period::ALL.into_iter().filter_map(|period| Some((period, self.bounds(period)?)))
+    }
+
+    /// The bounds of the domain in a period.
+    #[must_use]
+    pub const fn bounds(&self, period: Period) -> Option<&Bounds> {
+        match period {
+            Period::Hour => self.per_hour.as_ref(),
+            Period::Day => self.per_day.as_ref(),
+            Period::Week => self.per_week.as_ref(),
+            Period::Month => self.per_month.as_ref(),
+        }
+    }
 }
 
 impl Default for Envelope {
     fn default() -> Self {
         let amount_paths = AMOUNT_PATHS.map(str::to_owned).to_vec();
-        Self { resources_max: None, amount_max: None, forbidden: Vec::new(), amount_paths }
+        Self {
+            resources_max: None,
+            amount_max: None,
+            forbidden: Vec::new(),
+            amount_paths,
+            per_hour: None,
+            per_day: None,
+            per_week: None,
+            per_month: None,
+        }
     }
 }
 
@@ -316,11 +387,7 @@ impl File {
             let hint = "name folders such as \"out\", from the workflow file, or \"/srv/pay\"; \"/\" is every folder";
             return wrong(if within.is_empty() { name } else { within }, what, hint);
         }
-        if self.envelope.forbidden.iter().any(Vec::is_empty) {
-            let hint = "each set names the actions that one run may not do together";
-            return wrong("forbidden", "a set of `envelope.forbidden` is empty".into(), hint);
-        }
-        Ok(())
+        self.envelope.check()
     }
 
     fn settle(self) -> Settings {

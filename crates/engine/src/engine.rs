@@ -9,18 +9,17 @@ use std::sync::Arc;
 
 use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
-use cog_base::{Clock, Digest, Micros, Timestamp};
+use cog_base::{Clock, Digest, Timestamp};
 use cog_canon::Canon;
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::TenantStatus;
-use cog_gate::{
-    Actor, AnyEffect, Cleared, End, Found, Gate, Pending, Performed, Report, Settling, World,
-};
+use cog_gate::{Actor, AnyEffect, Cleared, Found, Gate, Pending, Performed, Settling, World};
 use cog_ledger::{Draft, Durable, Entry};
 
 use crate::active::{Active, Later};
 use crate::children::{Place, Placed};
 use crate::notice::{Notice, What};
+use crate::periods::{Enacted, enacted};
 use crate::start::Start;
 
 /// Something that happened outside.
@@ -200,6 +199,8 @@ pub struct Engine {
     pub(crate) settings: Settings,
     pub(crate) gate: Gate,
     pub(crate) change: ChangeControl,
+    /// The versions of canon of each domain, in the order in which they came to be in force.
+    pub(crate) enacted: BTreeMap<String, Vec<Enacted>>,
     pub(crate) canons: BTreeMap<Digest, Arc<Canon>>,
     pub(crate) runs: BTreeMap<RunId, Active>,
     /// Whether a step may wait for a lease: if not, nobody looks through all runs for one.
@@ -211,7 +212,7 @@ pub struct Engine {
     arming: BTreeMap<u64, Vec<Output>>,
     next_ticket: u64,
     pub(crate) is_draining: bool,
-    ledger_at: Timestamp,
+    pub(crate) ledger_at: Timestamp,
     clock: Arc<dyn Clock>,
     pub(crate) entropy: Box<dyn Entropy>,
 }
@@ -266,6 +267,7 @@ impl Engine {
             settings,
             gate: Gate::default(),
             change: ChangeControl::default(),
+            enacted: BTreeMap::new(),
             canons: BTreeMap::new(),
             runs: BTreeMap::new(),
             may_be_leased: false,
@@ -285,6 +287,9 @@ impl Engine {
     pub fn observe(&mut self, entry: &Entry) {
         self.ledger_at = self.ledger_at.max(entry.at());
         self.change.observe(entry);
+        if let Some(version) = enacted(entry) {
+            self.enacted.entry(entry.domain().to_owned()).or_default().push(version);
+        }
     }
 
     /// Make a version of canon known. It decides only if the ledger says it is in force.
@@ -502,8 +507,7 @@ impl Engine {
 
     /// Nothing is done under a receipt any more. Says whether a lease ended.
     pub(crate) fn free(&mut self, run: RunId, receipt: ReceiptId) -> bool {
-        let unused = Report { end: End::Abandoned, cost: Micros::ZERO, attempts: 0 };
-        self.gate.resettle(run, receipt, &unused)
+        self.gate.let_go(run, receipt)
     }
 }
 

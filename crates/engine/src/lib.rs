@@ -26,6 +26,7 @@ mod cancel;
 mod carried;
 mod choose;
 mod dormant;
+mod periods;
 mod prospects;
 mod retry;
 mod settle;

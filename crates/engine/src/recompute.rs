@@ -10,8 +10,8 @@ mod decision;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cog_base::Digest;
 use cog_base::id::RunId;
+use cog_base::{Digest, Timestamp};
 use cog_canon::Canon;
 use cog_gate::{Carried, Gate, act};
 use cog_ledger::audit::Findings;
@@ -33,6 +33,9 @@ pub struct Recomputed {
     pub recomputed: u64,
     /// Those of the recomputed that come out otherwise.
     pub differ: u64,
+    /// Decisions of which it cannot be told whether all is counted that their domain did in a period:
+    /// it began before what is here.
+    pub partial: u64,
     /// Runs whose entries follow from their definition and inputs.
     pub followed: u64,
     /// Runs of which that cannot be told: something of them is erased, pruned or left out.
@@ -56,6 +59,9 @@ pub struct Recompute {
     roots: BTreeMap<RunId, RunId>,
     /// Trees whose accounts are not known: of an entry what it takes is not here.
     uncounted: BTreeSet<RunId>,
+    /// The entry that is next, and from when on none is missing: nothing where all are here.
+    next: u64,
+    whole_since: Option<Timestamp>,
     result: Recomputed,
 }
 
@@ -77,6 +83,10 @@ impl Recompute {
     /// Take the next entry of the log. Those of no run are passed over, but for the refusal of what
     /// people do about approvals, canon and ledger.
     pub fn record(&mut self, record: Record) {
+        if record.entry.seq() != self.next {
+            self.whole_since = Some(record.entry.at());
+        }
+        self.next = record.entry.seq().saturating_add(1);
         let Some(run) = record.entry.session() else {
             if act::is_refused(&record.entry) {
                 self.act(&record);

@@ -5,6 +5,7 @@
 //! the limit.
 
 mod carried;
+mod domain;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,8 @@ use crate::intent::Intent;
 use crate::snapshot::{Access, Allowance, Folder, Spread};
 
 pub use carried::Carried;
+pub use domain::Counts;
+pub(crate) use domain::Domains;
 
 /// What a run may use, fixed at its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

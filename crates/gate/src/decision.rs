@@ -8,12 +8,14 @@ mod checks;
 mod confine;
 mod folder;
 mod people;
+mod period;
 mod supposed;
 mod trace;
 
 pub use checks::amount_of;
 pub(crate) use checks::{Broken, broken, evaluate, sum_key};
 pub(crate) use confine::{lacks_of, variables, wants_network};
+pub(crate) use period::{Over, over};
 pub(crate) use supposed::Supposed;
 pub(crate) use trace::Refused;
 pub use trace::{Fact, Seen};
@@ -21,7 +23,7 @@ pub use trace::{Fact, Seen};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use cog_base::Value;
+use cog_base::{Period, Value};
 use cog_canon::{Canon, PolicyNote};
 
 use crate::consent::Consent;
@@ -86,6 +88,19 @@ pub struct Terms {
     pub limited: Vec<String>,
     /// Policies that sum a value: `(policy, path)`.
     pub sums: Vec<(String, String)>,
+    /// Policies that do either over all runs of the domain.
+    pub counted: Vec<Counted>,
+}
+
+/// A limit of a policy over all runs of a domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The policy.
+    pub policy: String,
+    /// The period; one of them.
+    pub per: Period,
+    /// Where the value stands that it sums; nothing when it counts receipts.
+    pub path: Option<String>,
 }
 
 /// The checks, in the order in which they are made.

@@ -1,5 +1,6 @@
 //! A refusal in words, and the smallest changes that would turn it round.
 
+mod period;
 mod search;
 mod turn;
 mod ways;
@@ -15,13 +16,21 @@ use crate::gate::Refusal;
 use crate::intent::Intent;
 use crate::of_run::Wish;
 
+/// The codes of what a policy permits but for a limit.
+const LIMITED: [&str; 5] = [
+    "canon.limit",
+    "canon.window",
+    "canon.no_amount",
+    "canon.period_limit",
+    "canon.period_unknown",
+];
+
 /// Why an intent was refused, in a sentence for the person who asked.
 #[must_use]
 pub fn reason(decision: &Decision, intent: &Intent) -> String {
     let Some(check) = telling(decision) else { return "It was not refused.".into() };
     // What a policy says of itself is why it permits, where what it permits is over its limit.
-    let is_limited = matches!(check.code, "canon.limit" | "canon.window" | "canon.no_amount");
-    let rule = check.rules.first().filter(|_| !is_limited);
+    let rule = check.rules.first().filter(|_| !LIMITED.contains(&check.code));
     if let Some(reason) = rule.and_then(|rule| rule.reason.clone()) {
         return reason;
     }
@@ -84,6 +93,7 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
         "freshness.clock_behind" => "The clock stands behind the ledger's last entry.".into(),
         "freshness.canon_changed" => "The canon in force is another one.".into(),
         other => outside(check, intent)
+            .or_else(|| period::reason(check, intent))
             .or_else(|| of_people(check, intent))
             .unwrap_or_else(|| format!("The check {} said {other}.", check.name.word())),
     }

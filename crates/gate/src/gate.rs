@@ -14,7 +14,7 @@ use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 
 use crate::act::{Act, Facts, NotTaken};
 use crate::approvals::{APPROVAL_LIFE_MS, Approvals};
-use crate::book::{Book, Charge};
+use crate::book::{Book, Charge, Counts, Domains};
 use crate::consent::Consent;
 use crate::decision::{
     Decision, Need, PROCEDURE, Refused, Verdict, amount_of, decide, decide_effect, sum_key,
@@ -23,7 +23,7 @@ use crate::door::{
     Cleared, End, NotCleared, OpenReceipts, Pass, Pending, Performed, Permit, RECEIPT_LIFE_MS,
     Report, Scope, Settling,
 };
-use crate::effect::{AnyEffect, Effect, Footprint, Redo};
+use crate::effect::{AnyEffect, Effect, Footprint};
 use crate::explain::{Elsewhere, WaysOut, ways_out};
 use crate::intent::{Actor, Intent, Origin};
 use crate::lease::Leases;
@@ -96,19 +96,11 @@ pub struct Asked {
     pub draft: Option<Draft>,
 }
 
-/// An open receipt found in the ledger after a crash.
-#[derive(Debug)]
-pub struct Lost<E> {
-    effect: E,
-    receipt: ReceiptId,
-    scope: Scope,
-    reserve: Micros,
-}
-
 /// The gate of one tenant.
 #[derive(Debug, Default)]
 pub struct Gate {
     pub(crate) book: Book,
+    pub(crate) domains: Domains,
     leases: Leases,
     receipts: OpenReceipts,
     pub(crate) approvals: Approvals,
@@ -154,6 +146,7 @@ impl Gate {
             spread: account
                 .map(|_| self.book.spread(origin.session, footprint))
                 .unwrap_or_default(),
+            periods: self.tallies(intent, footprint, world),
         }
     }
 
@@ -218,11 +211,13 @@ impl Gate {
     ) -> Result<Answer<E>, NoEntropy> {
         let receipt = ReceiptId::new(case.snapshot.now, entropy)?;
         let expires = case.snapshot.now.plus_ms(RECEIPT_LIFE_MS);
+        let canon = case.world.canon();
+        let counts = self.counts(&case.intent, &case.footprint, decision, canon, case.snapshot.now);
         let pass = Pass {
             receipt,
             intent: case.intent.digest(),
             effect: case.intent.effect(),
-            draft: Some(case.receipt(receipt, expires, decision)),
+            draft: Some(case.receipt(receipt, expires, decision, counts.as_ref())),
             expires,
             reserve: case.intent.cost(),
             prices: case.world.canon().and_then(|canon| question.effect.prices(canon)),
@@ -233,7 +228,11 @@ impl Gate {
             spent: Micros::ZERO,
             scope: case.scope(),
         };
-        self.charge(receipt, &case.intent, &case.footprint, decision, case.world.canon());
+        self.charge(receipt, &case.intent, &case.footprint, decision, canon);
+        if let Some(counts) = counts {
+            let domain = &case.intent.origin().domain;
+            self.domains.count(receipt, domain, counts, case.intent.cost(), canon);
+        }
         let session = case.intent.origin().session;
         self.leases.hold(receipt, &case.footprint, &self.book.stands(session));
         self.receipts.issue(receipt);
@@ -349,25 +348,43 @@ impl Gate {
         let (receipt, reserve) = (performed.receipt(), performed.reserve());
         let cost = performed.report().cost.checked_add(reserve);
         let session = performed.session();
-        cost.is_some_and(|cost| self.book.reserve_again(session, receipt, cost))
+        let Some(cost) = cost.filter(|cost| self.domains.admits_again(receipt, *cost)) else {
+            return false;
+        };
+        let is_kept = self.book.reserve_again(session, receipt, cost);
+        if is_kept {
+            self.domains.settle(receipt, true, cost);
+        }
+        is_kept
     }
 
     /// Take back a permission whose receipt was not recorded: lease, reserve and consents are
     /// free again, and no permit comes of it. Says whether a lease ended.
+    ///
+    /// In the periods of its domain it counts until they are over or the ledger is read again, as
+    /// it may be in there.
     ///
     /// A failed append may have reached the log all the same. Before the session goes on, its
     /// entries must be read again; a receipt that is found there is settled as abandoned.
     pub fn withdraw<E: Effect>(&mut self, pending: Pending<E>) -> bool {
         let pass = pending.into_pass();
         self.receipts.close(pass.receipt);
-        let report = Report { end: End::Abandoned, cost: Micros::ZERO, attempts: 0 };
-        self.resettle(pass.scope.session, pass.receipt, &report)
+        self.let_go(pass.scope.session, pass.receipt)
+    }
+
+    /// Nothing is done under a receipt here any more, whatever the ledger will say of it: what it
+    /// holds of its run is free again. Says whether a lease ended.
+    pub fn let_go(&mut self, session: RunId, receipt: ReceiptId) -> bool {
+        self.approvals.give_back(receipt);
+        self.book.give_back(session, receipt);
+        self.leases.release(receipt)
     }
 
     /// Take note of a durable entry. Approvals count from here on.
     pub fn observe(&mut self, entry: &Entry) {
         self.ledger_at = self.ledger_at.max(entry.at());
         self.approvals.observe(entry);
+        self.domains.observe(entry);
     }
 
     /// Why somebody said no to a request.
@@ -435,59 +452,17 @@ impl Gate {
     /// Count an earlier outcome of an open session again, after a restart. What an abandoned
     /// receipt used up is good again. Says whether a lease ended.
     pub fn resettle(&mut self, session: RunId, receipt: ReceiptId, report: &Report) -> bool {
-        if report.end == End::Abandoned {
-            self.approvals.give_back(receipt);
-            self.book.give_back(session, receipt);
-        } else {
-            self.book.settle(session, receipt, report.cost);
+        let is_abandoned = report.end == End::Abandoned;
+        self.domains.settle(receipt, !is_abandoned, report.cost);
+        if is_abandoned {
+            return self.let_go(session, receipt);
         }
+        self.book.settle(session, receipt, report.cost);
         self.leases.release(receipt)
     }
-
-    /// An open receipt found in the ledger: it can be settled, never performed.
-    #[must_use]
-    pub fn lost<E: Effect>(
-        receipt: ReceiptId,
-        intent: &Intent,
-        effect: E,
-        canon: Option<Digest>,
-    ) -> Lost<E> {
-        Lost { effect, receipt, scope: scope_of(intent, canon), reserve: intent.cost() }
-    }
 }
 
-impl<E: Effect> Lost<E> {
-    /// What was authorised.
-    #[must_use]
-    pub fn effect(&self) -> &E {
-        &self.effect
-    }
-
-    /// The receipt's id: what the adapter is asked about.
-    #[must_use]
-    pub fn receipt(&self) -> ReceiptId {
-        self.receipt
-    }
-
-    /// What may be done about it.
-    #[must_use]
-    pub fn redo(&self) -> Redo {
-        self.effect.redo()
-    }
-
-    /// Settle it by what was found out. What nobody can tell costs the whole reserve.
-    pub fn settle(self, end: End) -> (Draft, Settling) {
-        let cost = match end {
-            End::Unknown => self.reserve,
-            End::Completed(_) | End::Failed(_) | End::Abandoned => Micros::ZERO,
-        };
-        let report = Report { end, cost, attempts: 1 };
-        let draft = report.draft(self.receipt, &self.scope, None);
-        (draft, Settling::new(self.receipt, self.scope.tenant, report))
-    }
-}
-
-fn scope_of(intent: &Intent, canon: Option<Digest>) -> Scope {
+pub(crate) fn scope_of(intent: &Intent, canon: Option<Digest>) -> Scope {
     let origin = intent.origin();
     Scope {
         tenant: origin.tenant,
@@ -541,13 +516,22 @@ impl Case<'_> {
         self.scope().draft(kind, data, Some(body))
     }
 
-    fn receipt(&self, id: ReceiptId, expires: Timestamp, decision: &Decision) -> Draft {
+    fn receipt(
+        &self,
+        id: ReceiptId,
+        expires: Timestamp,
+        decision: &Decision,
+        counts: Option<&Counts>,
+    ) -> Draft {
         let mut data = self.data(id.into());
         let texts = |list: &[String]| Value::list(list.iter().map(String::as_str));
         data.insert("expires".into(), expires.into());
         data.insert("reserve_micros".into(), self.intent.cost().into());
         data.insert("rules".into(), texts(&decision.terms.policies));
         data.insert("approvals".into(), texts(&decision.terms.approvals));
+        if let Some(counts) = counts {
+            counts.say(&mut data);
+        }
         self.draft(Kind::Receipt, data, decision)
     }
 

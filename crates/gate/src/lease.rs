@@ -63,7 +63,7 @@ fn clash<'a>(
 }
 
 /// A key by where it stands: `file:out/x` as `file:/srv/pages/x`.
-fn place<'a>(key: &'a str, stands: &Stands<'_>) -> Cow<'a, str> {
+pub(crate) fn place<'a>(key: &'a str, stands: &Stands<'_>) -> Cow<'a, str> {
     let Some(inside) = key.strip_prefix("file:") else { return Cow::Borrowed(key) };
     let (root, path) = inside.split_at(inside.find('/').unwrap_or(inside.len()));
     match stands(root) {

@@ -3,13 +3,18 @@
 //! The snapshot is kept with the decision and its digest is in the ledger entry, so that
 //! anyone can recompute the verdict.
 
+mod tally;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::id::ApprovalId;
 use cog_base::json::{Canonical, Object};
-use cog_base::{Digest, Micros, Timestamp, Value};
+use cog_base::{Digest, Micros, Period, Timestamp, Value};
 
 use crate::intent::BadRecord;
+
+pub use tally::Tally;
 
 /// Whether the tenant may act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +165,8 @@ pub struct Snapshot {
     pub conflicts: BTreeSet<Conflict>,
     /// What the session has done so far.
     pub spread: Spread,
+    /// What all runs of the domain used together, in each period in which the canon counts.
+    pub periods: BTreeMap<Period, Tally>,
 }
 
 impl Snapshot {
@@ -197,6 +204,7 @@ impl Snapshot {
         let folder =
             value.get("folder").map(|folder| Folder::from_value(folder).ok_or(bad("folder")));
         let spread = value.get("spread").map_or(Some(Spread::default()), Spread::from_value);
+        let periods = value.get("periods").map_or(Some(BTreeMap::new()), Tally::all_from_value);
         Ok(Self {
             now: now.ok_or(bad("now"))?,
             clock_behind_ms: value.get("clock_behind_ms").and_then(number).unwrap_or(0),
@@ -210,7 +218,21 @@ impl Snapshot {
             approvals: approvals.ok_or(bad("approvals"))?,
             conflicts: conflicts.ok_or(bad("conflicts"))?,
             spread: spread.ok_or(bad("spread"))?,
+            periods: periods.ok_or(bad("periods"))?,
         })
+    }
+
+    /// What is used of a period now: nothing of one that began since. Absent where nobody knows.
+    #[must_use]
+    pub fn tally(&self, period: Period) -> Option<Cow<'_, Tally>> {
+        let tally = self.periods.get(&period)?;
+        let start = period.start(self.now);
+        if tally.start >= start {
+            return Some(Cow::Borrowed(tally));
+        }
+        // Whatever is written is new in it, and no more than was wanted of both.
+        let adds = tally.adds;
+        Some(Cow::Owned(Tally { adds, ..Tally::new(start) }))
     }
 
     /// What is left of the run's money; nothing when there is no limit.
@@ -228,6 +250,9 @@ impl Canonical for Snapshot {
         let conflicts = (!self.conflicts.is_empty()).then_some(&self.conflicts);
         let roots = (!self.roots.is_empty()).then_some(&self.roots);
         let spread = (self.spread != Spread::default()).then_some(&self.spread);
+        let periods: BTreeMap<String, Tally> =
+            self.periods.iter().map(|(it, tally)| (it.word().to_owned(), tally.clone())).collect();
+        let periods = (!periods.is_empty()).then_some(&periods);
         Object::new(out)
             .put_some("approvals", approvals)
             .put("budget_micros", &self.budget)
@@ -238,6 +263,7 @@ impl Canonical for Snapshot {
             .put_some("entitled", self.entitled.as_ref())
             .put_some("folder", self.folder.as_ref())
             .put("now", &self.now)
+            .put_some("periods", periods)
             .put_some("roots", roots)
             .put_some("spread", spread)
             .put("tenant", self.tenant.word())

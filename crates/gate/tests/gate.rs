@@ -25,10 +25,14 @@ mod hosts;
 #[expect(dead_code, reason = "the attack suite lives in the same house")]
 #[path = "gate/house.rs"]
 mod house;
+#[path = "gate/lists.rs"]
+mod lists;
 #[path = "gate/minimal.rs"]
 mod minimal;
 #[path = "gate/named.rs"]
 mod named;
+#[path = "gate/periods.rs"]
+mod periods;
 #[path = "gate/procedure.rs"]
 mod procedure;
 #[path = "gate/records.rs"]

@@ -16,6 +16,7 @@ mod memory;
 mod scope;
 mod select;
 mod shared;
+mod since;
 mod tree;
 pub mod vault;
 
@@ -32,4 +33,5 @@ pub use shared::{
     After, Claim, Delivery, Except, MAIL_MAX, Mail, Parked, Posted, Renewed, RequestKey, Shared,
     Wakeup, Wakeups,
 };
+pub use since::first_since;
 pub use tree::{Tree, frontier};

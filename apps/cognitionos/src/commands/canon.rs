@@ -6,9 +6,9 @@ mod diff;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use cog_base::words::counted;
-use cog_base::{Digest, Value};
-use cog_canon::{Canon, TestReport};
+use cog_base::words::{counted, minor};
+use cog_base::{Digest, Micros, Value};
+use cog_canon::{Bounds, Canon, TestReport};
 use cog_ledger::Kind;
 use cog_store::Select;
 
@@ -63,6 +63,7 @@ fn check(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
             ("files", (source.files().len() as u64).into()),
             ("tests_passed", (report.passed as u64).into()),
             ("tests_failed", (report.failed.len() as u64).into()),
+            ("bounds", Value::list(bounds(&canon).iter().map(String::as_str))),
             ("warnings", Value::list(canon.warnings().iter().map(|it| Value::from(it.as_str())))),
         ]));
     } else {
@@ -70,10 +71,30 @@ fn check(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
         terminal.say(&format!("  {}", canon.digest()));
         let files = counted(source.files().len() as u64, "file", "files");
         terminal.say(&format!("  {files}, {}", tests(&report)));
+        bounds(&canon).iter().for_each(|bound| terminal.say(&format!("  {bound}")));
         told_failed(&report, terminal);
         warn(&canon, &report, terminal);
     }
     Ok(if report.failed.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// What all runs of the domain may do together in a period, by the canon.
+fn bounds(canon: &Canon) -> Vec<String> {
+    let periods = canon.settings().envelope.periods();
+    let words = periods.map(|(period, bounds)| {
+        let Bounds { effects_max, resources_max, amount_max, cost_micros_max } = *bounds;
+        let all = [
+            effects_max.map(|most| counted(most, "effect", "effects")),
+            resources_max.map(|most| counted(most, "resource", "resources")),
+            amount_max.map(|most| format!("amounts of {}", minor(most.into()))),
+            cost_micros_max.map(|most| format!("costs of {}", Micros::new(most))),
+        ];
+        let all: Vec<_> = all.into_iter().flatten().collect();
+        format!("per {period}, all runs together: at most {}", all.join(", "))
+    });
+    let limits = canon.counted();
+    let limits = limits.map(|it| format!("policy `{}`, all runs together: {}", it.policy, it.duty));
+    words.chain(limits).collect()
 }
 
 /// What is odd about a canon that loads.

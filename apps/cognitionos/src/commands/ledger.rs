@@ -8,6 +8,7 @@ mod events;
 mod export;
 mod histories;
 mod keeper;
+mod kept;
 mod needed;
 mod proof;
 mod restore;

@@ -434,9 +434,16 @@ fn standing(
     Ok((roots, PathBuf::from(history.base())))
 }
 
-/// An engine that knows what binds. One that is to end a run does without a canon that cannot
-/// be read.
+/// An engine that knows what binds, and what counts. One that is to end a run does without a canon
+/// that cannot be read.
 pub(crate) fn engine(home: &Home, is_ending: bool) -> anyhow::Result<Engine> {
+    let mut engine = knowing(home, is_ending)?;
+    engine.recall(home.scope()?.as_ref()).map_err(crate::home::told)?;
+    Ok(engine)
+}
+
+/// An engine that knows what binds.
+pub(crate) fn knowing(home: &Home, is_ending: bool) -> anyhow::Result<Engine> {
     let settings = Settings { tenant: home.tenant, status: TenantStatus::Active };
     let clock = Arc::new(SystemClock);
     let mut engine = Engine::new(settings, clock, Box::new(SystemEntropy::new()));

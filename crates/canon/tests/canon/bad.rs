@@ -159,6 +159,27 @@ fn settings_make_sense() {
     );
     settings(
         "[change]",
+        "[envelope.per_day]\n[change]",
+        expect![[r#"
+            canon.toml:5:11: `envelope.per_day` bounds nothing
+              hint: give it effects_max, resources_max, amount_max or cost_micros_max, or leave it out"#]],
+    );
+    settings(
+        "[change]",
+        "[envelope.per_year]\namount_max = 5\n[change]",
+        expect![
+            "canon.toml:5:11: unknown field `per_year`, expected one of `resources_max`, `amount_max`, `forbidden`, `amount_paths`, `per_hour`, `per_day`, `per_week`, `per_month`"
+        ],
+    );
+    settings(
+        "[change]",
+        "[envelope.per_day]\namount_most = 5\n[change]",
+        expect![
+            "canon.toml:6:1: unknown field `amount_most`, expected one of `effects_max`, `resources_max`, `amount_max`, `cost_micros_max`"
+        ],
+    );
+    settings(
+        "[change]",
         "[environments]\nallow = []\n[change]",
         expect![[r#"
         canon.toml:5:1: `environments.allow` is empty

@@ -88,42 +88,42 @@ fn limits_have_a_form() {
         "@limit(\"many per run\")",
         "permit",
         expect![
-            "policies/main.cedar:5:1: `many per run` is not a limit like `20 per run` or `sum args.amount <= 1000 per run`"
+            "policies/main.cedar:5:1: `many per run` is not a limit like `20 per run` or `sum args.amount <= 1000 per day`"
         ],
     );
     annotated(
-        "@limit(\"20 per day\")",
+        "@limit(\"x per day\")",
         "permit",
         expect![
-            "policies/main.cedar:5:1: `20 per day` is not a limit like `20 per run` or `sum args.amount <= 1000 per run`"
+            "policies/main.cedar:5:1: `x per day` is not a limit like `20 per run` or `sum args.amount <= 1000 per day`"
         ],
     );
     annotated(
         "@limit(\"sum args.x < 5 per run\")",
         "permit",
         expect![
-            "policies/main.cedar:5:1: `sum args.x < 5 per run` is not a limit like `20 per run` or `sum args.amount <= 1000 per run`"
+            "policies/main.cedar:5:1: `sum args.x < 5 per run` is not a limit like `20 per run` or `sum args.amount <= 1000 per day`"
         ],
     );
     annotated(
         "@limit(\"sum  <= 5 per run\")",
         "permit",
         expect![
-            "policies/main.cedar:5:1: `sum  <= 5 per run` is not a limit like `20 per run` or `sum args.amount <= 1000 per run`"
+            "policies/main.cedar:5:1: `sum  <= 5 per run` is not a limit like `20 per run` or `sum args.amount <= 1000 per day`"
         ],
     );
     annotated(
         "@limit(\"1 per run;\")",
         "permit",
         expect![
-            "policies/main.cedar:5:1: `` is not a limit like `20 per run` or `sum args.amount <= 1000 per run`"
+            "policies/main.cedar:5:1: `` is not a limit like `20 per run` or `sum args.amount <= 1000 per day`"
         ],
     );
     annotated(
         "@limit(\"99999999999999999999 per run\")",
         "permit",
         expect![
-            "policies/main.cedar:5:1: `99999999999999999999 per run` is not a limit like `20 per run` or `sum args.amount <= 1000 per run`"
+            "policies/main.cedar:5:1: `99999999999999999999 per run` is not a limit like `20 per run` or `sum args.amount <= 1000 per day`"
         ],
     );
 }
@@ -227,5 +227,24 @@ fn somebody_must_be_able_to_give_an_approval() {
         expect![[r#"
             policies/main.cedar:5:1: policy `bad` asks for approval by 2 of user:ada, user:ada, which nobody can give
               hint: the facts have 1 such people: add them to facts/"#]],
+    );
+}
+
+#[test]
+fn a_limit_counts_in_a_run_or_in_a_period() {
+    annotated("@limit(\"20 per day; sum args.x <= 5 per month\")", "permit", expect!["loaded"]);
+    annotated(
+        "@limit(\"20 per daay\")",
+        "permit",
+        expect![
+            "policies/main.cedar:5:1: nothing is counted `per daay`: write per run, hour, day, week, month; did you mean `per day`?"
+        ],
+    );
+    annotated(
+        "@limit(\"20 per year\")",
+        "permit",
+        expect![
+            "policies/main.cedar:5:1: nothing is counted `per year`: write per run, hour, day, week, month"
+        ],
     );
 }

@@ -238,6 +238,15 @@ fn a_difference_is_said_in_words() {
     );
     changed(
         SETTINGS,
+        "[change]",
+        "[envelope.per_day]\namount_max = 5\n[change]",
+        expect![[r#"
+            setting envelope.per_day.amount_max added: 5
+            and back:
+            setting envelope.per_day.amount_max removed, was 5"#]],
+    );
+    changed(
+        SETTINGS,
         "\"testing\"",
         "\"live\"",
         expect![[r#"

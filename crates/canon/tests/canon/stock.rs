@@ -123,8 +123,14 @@ fn asked(canon: &Canon, question: &Question, more: bool) -> Evaluation {
 
 fn answer(evaluation: &Evaluation) -> Answer {
     let limits = evaluation.obligations.iter().map(|it| match &it.duty {
-        Duty::Receipts { per_run } => format!("{}: at most {per_run} per run", it.policy),
-        Duty::Approval { .. } | Duty::Sum { .. } | Duty::Redact { .. } | Duty::Window(_) => {
+        Duty::Receipts { at_most, per: None } => {
+            format!("{}: at most {at_most} per run", it.policy)
+        }
+        Duty::Receipts { .. }
+        | Duty::Approval { .. }
+        | Duty::Sum { .. }
+        | Duty::Redact { .. }
+        | Duty::Window(_) => {
             panic!("no policy asks for {}", it.duty)
         }
     });

@@ -11,7 +11,7 @@ use cog_gate::approvals::NotCounted;
 use cog_gate::decision::{Decision, Verdict};
 use cog_gate::door::effect_of;
 use cog_gate::snapshot::{Snapshot, TenantStatus};
-use cog_gate::{Effect as _, Intent, Wish, World};
+use cog_gate::{Counts, Effect as _, Intent, Wish, World};
 use cog_ledger::{Entry, Kind};
 
 use super::{Recompute, counts};
@@ -24,7 +24,10 @@ impl Recompute {
     pub(super) fn step(&mut self, run: RunId, record: &Record) {
         let entry = &record.entry;
         match entry.kind() {
-            Kind::Receipt | Kind::Denial | Kind::ApprovalRequested => self.decision(run, record),
+            Kind::Receipt | Kind::Denial | Kind::ApprovalRequested => {
+                self.decision(run, record);
+                self.gate.recall(entry);
+            }
             Kind::PlanSelected => self.plan(record),
             Kind::ApprovalGranted | Kind::ApprovalRejected => self.answer(entry),
             Kind::Outcome => self.outcome(entry),
@@ -118,7 +121,8 @@ impl Recompute {
             self.find(entry, "decision.differs", message);
         }
         self.entry(entry, &intent, &snapshot, &decision);
-        self.snapshot(run, entry, &intent, &snapshot);
+        self.snapshot(run, entry, &intent, (&snapshot, canon.as_ref()));
+        self.charged(run, entry, &intent, (&snapshot, &decision, canon.as_ref()));
         if self.result.findings.total() > before {
             self.result.differ = self.result.differ.saturating_add(1);
         }
@@ -183,21 +187,60 @@ impl Recompute {
 
     /// What the snapshot says of the run is what its entries show. What is wanted of a run as a
     /// whole reads none of it.
-    fn snapshot(&mut self, run: RunId, entry: &Entry, intent: &Intent, snapshot: &Snapshot) {
-        if !self.is_counted(run) || Wish::of(intent.action()).is_some() {
+    fn snapshot(
+        &mut self,
+        run: RunId,
+        entry: &Entry,
+        intent: &Intent,
+        (snapshot, canon): (&Snapshot, Option<&Arc<Canon>>),
+    ) {
+        if Wish::of(intent.action()).is_some() {
             return;
         }
         let world = World {
             now: snapshot.now,
             ledger_at: Timestamp::MIN,
             tenant: TenantStatus::Active,
-            canon: None,
+            canon,
             in_force: snapshot.canon,
         };
         let footprint = effect_of(intent).map(|it| it.footprint()).unwrap_or_default();
         let shown = self.gate.snapshot(intent, &footprint, &world);
-        for (code, message) in counts::compare(snapshot, &shown) {
+        let is_counted = self.is_counted(run);
+        let of_run = is_counted.then(|| counts::compare(snapshot, &shown));
+        let of_domain = counts::compare_periods(snapshot, &shown, is_counted);
+        for (code, message) in of_run.into_iter().flatten().chain(of_domain) {
             self.find(entry, code, message);
+        }
+        let began = snapshot.periods.values().map(|tally| tally.start).min();
+        if began.is_some_and(|began| self.whole_since.is_some_and(|since| began < since)) {
+            self.result.partial = self.result.partial.saturating_add(1);
+        }
+    }
+
+    /// A receipt counts in the periods of its domain what comes out.
+    fn charged(
+        &mut self,
+        run: RunId,
+        entry: &Entry,
+        intent: &Intent,
+        (snapshot, decision, canon): (&Snapshot, &Decision, Option<&Arc<Canon>>),
+    ) {
+        if entry.kind() != Kind::Receipt {
+            return;
+        }
+        let footprint = effect_of(intent).map(|it| it.footprint()).unwrap_or_default();
+        let canon = canon.map(Arc::as_ref);
+        let found = self.gate.counts(intent, &footprint, decision, canon, snapshot.now);
+        let said = Counts::of_entry(entry);
+        let is_same = match (&said, &found) {
+            (Some(said), Some(found)) => said.is_same(found, self.is_counted(run)),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !is_same {
+            let message = "it counts otherwise in the periods of its domain than comes out";
+            self.find(entry, "decision.period", message);
         }
     }
 

@@ -311,6 +311,7 @@ impl House {
         self.timers.clear();
         let log = self.log();
         log.entries().for_each(|entry| self.engine.observe(entry));
+        log.entries().for_each(|entry| self.engine.recall_entry(entry));
         let mut runs: Vec<RunId> = log.entries().filter_map(|entry| entry.session()).collect();
         runs.sort_unstable();
         runs.dedup();

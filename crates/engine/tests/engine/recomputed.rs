@@ -178,3 +178,72 @@ fn what_is_not_here_is_counted_and_not_accused() {
     assert_eq!((recomputed.decisions, recomputed.recomputed), (5, 1));
     assert_eq!((recomputed.followed, recomputed.not_followed), (0, 1));
 }
+
+/// A domain that moves at most 900 a day, and has done so.
+fn bounded() -> (House, Vec<Record>) {
+    let mut house = House::under(|path, text| match path {
+        "canon.toml" => {
+            format!("{text}\n[envelope.per_day]\namount_max = 900\nresources_max = 9\n")
+        }
+        "policies/simulation.cedar" => text.replace(
+            "@id(\"sim.write-small\")",
+            "@id(\"sim.write-small\") @limit(\"9 per month\")",
+        ),
+        _ => text.to_owned(),
+    });
+    for name in ["a", "b"] {
+        house.start(&format!(
+            "  - {{ id: pay, uses: file.write, with: {{ root: out, path: {name}, document: {{ amount_cents: 450 }} }} }}"
+        ));
+        house.done("paid");
+    }
+    let records = house.everything();
+    (house, records)
+}
+
+#[test]
+fn a_count_of_a_period_that_is_too_low_is_found() {
+    let forged = |change: &dyn Fn(&mut Value, &mut Value)| {
+        let (house, mut records) = bounded();
+        assert!(house.recomputed(&records).findings.is_empty());
+        let last = records.iter_mut().rfind(|it| it.entry.kind() == Kind::Receipt).unwrap();
+        *last = changed(last, |entry, body| change(entry, body.as_mut().unwrap()));
+        found(&house, &records)
+    };
+    let snapshot = |path: [&'static str; 2], said: u64| {
+        move |_: &mut Value, body: &mut Value| {
+            *at(body, &["snapshot", "periods", path[0], path[1]]) = said.into();
+        }
+    };
+    for path in [["day", "amount"], ["day", "effects"], ["day", "resources"], ["month", "effects"]]
+    {
+        assert_eq!(forged(&snapshot(path, 0)), ["decision.period"], "{path:?}");
+    }
+    let other_day = |_: &mut Value, body: &mut Value| {
+        *at(body, &["snapshot", "periods", "day", "start"]) = "2026-11-25T00:00:00.000000Z".into();
+    };
+    assert_eq!(forged(&other_day), ["decision.period"]);
+    let of_policy = |_: &mut Value, body: &mut Value| {
+        remove(body, &["snapshot", "periods", "month"], "receipts_by_policy");
+    };
+    assert_eq!(forged(&of_policy), ["decision.period"]);
+    let silent = |_: &mut Value, body: &mut Value| remove(body, &["snapshot"], "periods");
+    let of_both = ["decision.period", "decision.period"];
+    assert_eq!(forged(&silent), [&["decision.differs", "decision.entry"], &of_both[..]].concat());
+    // What the receipt itself counts.
+    let less = |entry: &mut Value, _: &mut Value| {
+        *at(entry, &["data", "counts", "amount"]) = 1_u64.into();
+    };
+    assert_eq!(forged(&less), ["decision.period"]);
+    let nothing = |entry: &mut Value, _: &mut Value| remove(entry, &["data"], "counts");
+    assert_eq!(forged(&nothing), ["decision.period"]);
+}
+
+#[test]
+fn of_a_log_that_begins_within_a_period_that_is_said_and_nobody_accused() {
+    let (house, records) = bounded();
+    let second = records.iter().position(|it| it.entry.session() != records[0].entry.session());
+    let recomputed = house.recomputed(records.get(second.unwrap()..).unwrap());
+    assert!(recomputed.findings.is_empty(), "{:?}", recomputed.findings.kept());
+    assert_eq!(recomputed.partial, 1);
+}

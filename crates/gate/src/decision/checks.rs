@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use cog_base::Value;
+use cog_base::{Period, Value};
 use cog_canon::{Canon, Duty, Evaluation, Obligation, OnConflict, Request, Ruling, Settings};
 
 use super::confine::confine;
 use super::folder::misplaced;
 use super::people::answerable;
 use super::{
-    Check, CheckName, Decision, Fact, Need, Outcome, Rule, Seen, Supposed, Terms, Verdict,
+    Check, CheckName, Counted, Decision, Fact, Need, Outcome, Over, Rule, Seen, Supposed, Terms,
+    Verdict, over,
 };
 use crate::decision::CLOCK_BEHIND_MS_MAX;
 use crate::intent::Intent;
@@ -189,6 +190,17 @@ impl Case<'_> {
         check.outcome = Outcome::Fail;
         check.code = broken.code;
         let policy = broken.obligation.policy.as_str().into();
+        if let Some(over) = broken.over {
+            check.read = over.seen();
+            if let Seen::Facts(facts) = &mut check.read {
+                facts.push(("policy", policy));
+                if let Duty::Sum { path, .. } = &broken.obligation.duty {
+                    facts.push(("path", path.as_str().into()));
+                }
+                facts.sort_by_key(|(name, _)| *name);
+            }
+            return;
+        }
         check.read = match &broken.obligation.duty {
             Duty::Sum { path, .. } if broken.code == "canon.no_amount" => seen([
                 ("limit", Fact::Text(broken.limit)),
@@ -217,8 +229,14 @@ impl Case<'_> {
         for obligation in &evaluation.obligations {
             let policy = obligation.policy.clone();
             match &obligation.duty {
-                Duty::Receipts { .. } => terms.limited.push(policy),
-                Duty::Sum { path, .. } => terms.sums.push((policy, path.clone())),
+                Duty::Receipts { per: None, .. } => terms.limited.push(policy),
+                Duty::Sum { path, per: None, .. } => terms.sums.push((policy, path.clone())),
+                Duty::Receipts { per: Some(per), .. } => {
+                    terms.counted.push(Counted { policy, per: *per, path: None });
+                }
+                Duty::Sum { path, per: Some(per), .. } => {
+                    terms.counted.push(Counted { policy, per: *per, path: Some(path.clone()) });
+                }
                 Duty::Redact { paths } => terms.redact.extend(paths.iter().cloned()),
                 Duty::Approval { .. } | Duty::Window(_) => {}
             }
@@ -338,6 +356,12 @@ impl Case<'_> {
         } else {
             "envelope.within"
         };
+        if code == "envelope.within"
+            && let Some((code, over)) = over(settings, self.intent, self.snapshot)
+        {
+            let read = over.as_ref().map_or(Seen::Nothing, Over::seen);
+            return check(CheckName::Envelope, false, [code, code], read);
+        }
         let read = seen([
             ("amount", amount.into()),
             ("amount_max", envelope.amount_max.into()),
@@ -370,6 +394,8 @@ pub(crate) struct Broken<'a> {
     pub(crate) code: &'static str,
     /// In words.
     pub(crate) limit: String,
+    /// What is used and wanted, where it is a limit in a period.
+    pub(crate) over: Option<Over>,
 }
 
 /// The first limit or time window that is not kept.
@@ -379,40 +405,79 @@ pub(crate) fn broken<'a>(
     snapshot: &Snapshot,
     supposed: &Supposed,
 ) -> Option<Broken<'a>> {
-    let spread = &snapshot.spread;
     let mut all = evaluation.obligations.iter().filter_map(|obligation| {
-        let policy = &obligation.policy;
-        let (code, limit) = match &obligation.duty {
-            Duty::Receipts { per_run } => {
-                let given = spread.receipts_by_policy.get(policy).copied().unwrap_or(0);
-                (given >= *per_run).then(|| ("canon.limit", per_run.to_string()))
-            }
-            Duty::Sum { path, at_most } => {
-                let key = sum_key(policy, path);
-                let sum = spread.sums_by_policy.get(&key).copied().unwrap_or(0);
-                let limit = || format!("sum of {path} <= {at_most}");
-                match intent.at(path).and_then(Value::as_u64) {
-                    None => Some(("canon.no_amount", limit())),
-                    Some(more) => {
-                        let after = sum.checked_add(more);
-                        let within = after.is_some_and(|after| after <= *at_most);
-                        (!within).then(|| ("canon.limit", limit()))
-                    }
-                }
-            }
-            Duty::Window(window) => {
-                let (day, minute) = snapshot.now.weekday_and_minute();
-                (!window.contains(day, minute)).then(|| ("canon.window", window.to_string()))
-            }
-            Duty::Approval { .. } | Duty::Redact { .. } => None,
+        let (code, limit, over) = match obligation.duty.period() {
+            Some(period) => passed_in(period, obligation, intent, snapshot),
+            None => passed(obligation, intent, snapshot).map(|(code, limit)| (code, limit, None)),
         }?;
-        Some(Broken { obligation, code, limit })
+        Some(Broken { obligation, code, limit, over })
     });
     let is_raised = |it: &Broken<'_>| {
         let raised = &supposed.raised;
         !raised.is_empty() && raised.contains(&(it.obligation.policy.clone(), it.limit.clone()))
     };
     all.find(|it| it.code == "canon.no_amount" || !is_raised(it))
+}
+
+/// The code and the words of a limit of the run, or a time window, that is not kept.
+fn passed(
+    obligation: &Obligation,
+    intent: &Intent,
+    snapshot: &Snapshot,
+) -> Option<(&'static str, String)> {
+    let (policy, spread) = (&obligation.policy, &snapshot.spread);
+    match &obligation.duty {
+        Duty::Receipts { at_most, .. } => {
+            let given = spread.receipts_by_policy.get(policy).copied().unwrap_or(0);
+            (given >= *at_most).then(|| ("canon.limit", at_most.to_string()))
+        }
+        Duty::Sum { path, at_most, .. } => {
+            let sum = spread.sums_by_policy.get(&sum_key(policy, path)).copied().unwrap_or(0);
+            let limit = || format!("sum of {path} <= {at_most}");
+            match intent.at(path).and_then(Value::as_u64) {
+                None => Some(("canon.no_amount", limit())),
+                Some(more) => {
+                    let after = sum.checked_add(more);
+                    let within = after.is_some_and(|after| after <= *at_most);
+                    (!within).then(|| ("canon.limit", limit()))
+                }
+            }
+        }
+        Duty::Window(window) => {
+            let (day, minute) = snapshot.now.weekday_and_minute();
+            (!window.contains(day, minute)).then(|| ("canon.window", window.to_string()))
+        }
+        Duty::Approval { .. } | Duty::Redact { .. } => None,
+    }
+}
+
+/// The same of a limit in a period, with what is used of it.
+fn passed_in(
+    period: Period,
+    obligation: &Obligation,
+    intent: &Intent,
+    snapshot: &Snapshot,
+) -> Option<(&'static str, String, Option<Over>)> {
+    let limit = || obligation.duty.to_string();
+    let Some(tally) = snapshot.tally(period) else {
+        return Some(("canon.period_unknown", limit(), None));
+    };
+    let (policy, span) = (&obligation.policy, (period, tally.start));
+    let over = match &obligation.duty {
+        Duty::Receipts { at_most, .. } => {
+            let given = tally.receipts_by_policy.get(policy).copied().unwrap_or(0);
+            Over::of(span, given, 1, *at_most)
+        }
+        Duty::Sum { path, at_most, .. } => {
+            let sum = tally.sums_by_policy.get(&sum_key(policy, path)).copied().unwrap_or(0);
+            let Some(more) = intent.at(path).and_then(Value::as_u64) else {
+                return Some(("canon.no_amount", limit(), None));
+            };
+            Over::of(span, sum, more, *at_most)
+        }
+        Duty::Approval { .. } | Duty::Redact { .. } | Duty::Window(_) => None,
+    }?;
+    Some(("canon.period_limit", limit(), Some(over)))
 }
 
 /// The key of a policy's sum over a path.

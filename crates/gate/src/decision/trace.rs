@@ -49,6 +49,12 @@ impl Seen {
         if let Fact::Text(text) = self.fact(name)? { Some(text) } else { None }
     }
 
+    /// The moment of this name.
+    #[must_use]
+    pub fn time(&self, name: &str) -> Option<Timestamp> {
+        if let Fact::Time(time) = self.fact(name)? { Some(*time) } else { None }
+    }
+
     /// The texts of this name; none when there are none.
     #[must_use]
     pub fn texts(&self, name: &str) -> &[String] {

@@ -202,7 +202,11 @@ impl Search<'_> {
             (self.elsewhere)(&intent).unwrap_or_else(|| self.guess(&intent))
         };
         let mut case = Case { intent, snapshot, supposed: Supposed::default() };
-        turns.iter().try_for_each(|turn| turn.suppose(&mut case, self.canon))?;
+        // The hours of a day are those of the day on which it is asked.
+        let (after, others): (Vec<_>, Vec<_>) =
+            turns.iter().partition(|turn| matches!(turn, Turn::After(_)));
+        let mut all = after.into_iter().chain(others);
+        all.try_for_each(|turn| turn.suppose(&mut case, self.canon))?;
         Some(case)
     }
 

@@ -67,6 +67,8 @@ pub(super) enum Turn {
     Raised { policy: String, limit: String, words: String },
     /// It would be asked inside these windows.
     At(Vec<Window>),
+    /// It would be asked when a period of its domain has ended.
+    After(Timestamp),
     /// Those who said no would have said yes.
     Consented,
     /// The leases in the way would have ended.
@@ -92,7 +94,7 @@ impl Turn {
     pub(super) fn is_of_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Declared { root, .. }, Self::Declared { root: same, .. }) => root == same,
-            (Self::At(_), Self::At(_)) => true,
+            (Self::At(_), Self::At(_)) | (Self::After(_), Self::After(_)) => true,
             _ => self == other || self.path().is_some_and(|path| other.path() == Some(path)),
         }
     }
@@ -144,7 +146,7 @@ impl Turn {
             | Self::At(_) => CheckName::Canon,
             Self::Consented | Self::People { .. } => CheckName::Approval,
             Self::LeaseEnded => CheckName::Interference,
-            Self::Touched | Self::NotDone(_) => CheckName::Envelope,
+            Self::Touched | Self::NotDone(_) | Self::After(_) => CheckName::Envelope,
             Self::Fresh => CheckName::Freshness,
         }
     }
@@ -200,6 +202,7 @@ impl Turn {
                 let windows: Vec<_> = windows.iter().map(Window::to_string).collect();
                 format!("it were asked {}", windows.join(" and "))
             }
+            Self::After(end) => format!("it were asked from {} on", end.to_minute()),
             Self::Consented => "those who were asked approved it".into(),
             Self::LeaseEnded => "it were asked again when the lease has ended".into(),
             Self::Touched => "it touched only what the run has touched already".into(),
@@ -250,6 +253,7 @@ impl Turn {
             | Self::Canon
             | Self::Raised { .. }
             | Self::At(_)
+            | Self::After(_)
             | Self::Consented
             | Self::LeaseEnded
             | Self::Touched
@@ -298,6 +302,7 @@ impl Turn {
             Self::Raised { policy, limit, .. } => {
                 supposed.raised.insert((policy.clone(), limit.clone()));
             }
+            Self::After(end) => snapshot.now = snapshot.now.max(*end),
             Self::At(windows) => snapshot.now = next(snapshot.now, windows)?,
             Self::Consented => snapshot.approvals.retain(|approval| !approval.rejected),
             Self::LeaseEnded => snapshot.conflicts.clear(),

@@ -8,7 +8,8 @@ use cog_canon::{Canon, Change, Duty, Settings};
 
 use super::turn::{Case, Turn, allowance, secured};
 use crate::decision::{
-    Broken, Check, CheckName, broken, evaluate, lacks_of, sum_key, variables, wants_network,
+    Broken, Check, CheckName, Over, broken, evaluate, lacks_of, over, sum_key, variables,
+    wants_network,
 };
 use crate::intent::Intent;
 use crate::snapshot::Access;
@@ -45,6 +46,9 @@ pub(super) fn ways(check: &Check, case: &Case, made: &[Turn], canon: Option<&Can
         }
         CheckName::Approval => vec![Turn::Consented],
         CheckName::Interference => [vec![Turn::LeaseEnded], other_roots(case, made)].concat(),
+        CheckName::Envelope if check.read.time("ends").is_some() => {
+            settings.map(|settings| bounds(case, settings)).unwrap_or_default()
+        }
         CheckName::Envelope => envelope(check, case, settings).into_iter().collect(),
         CheckName::Freshness => vec![Turn::Fresh],
     }
@@ -163,21 +167,32 @@ fn host(intent: &Intent, hosts: Option<&Hosts>) -> Vec<Turn> {
 fn limits(case: &Case, canon: &Canon) -> Vec<Turn> {
     let Case { intent, snapshot, supposed } = case;
     let evaluation = evaluate(canon, intent);
-    let Some(Broken { obligation, code, limit }) = broken(&evaluation, intent, snapshot, supposed)
+    let Some(Broken { obligation, code, limit, over }) =
+        broken(&evaluation, intent, snapshot, supposed)
     else {
         return Vec::new();
     };
+    if let Some(over) = over {
+        let less = match &obligation.duty {
+            Duty::Sum { path, .. } => number(intent, path, over.left()),
+            Duty::Receipts { .. }
+            | Duty::Approval { .. }
+            | Duty::Redact { .. }
+            | Duty::Window(_) => None,
+        };
+        return [later(&over), less].into_iter().flatten().collect();
+    }
     let policy = obligation.policy.clone();
     let spread = &snapshot.spread;
     match &obligation.duty {
-        Duty::Receipts { per_run } => {
+        Duty::Receipts { at_most, .. } => {
             let given = spread.receipts_by_policy.get(&policy).copied().unwrap_or(0);
             let more = given.saturating_add(1);
             let words =
-                format!("the policy `{policy}` let {more} through per run (it lets {per_run})");
+                format!("the policy `{policy}` let {more} through per run (it lets {at_most})");
             vec![Turn::Raised { policy, limit, words }]
         }
-        Duty::Sum { path, at_most } => {
+        Duty::Sum { path, at_most, .. } => {
             let sum = spread.sums_by_policy.get(&sum_key(&policy, path)).copied().unwrap_or(0);
             let left = at_most.checked_sub(sum);
             let less = left.and_then(|left| number(intent, path, left));
@@ -194,6 +209,22 @@ fn limits(case: &Case, canon: &Canon) -> Vec<Turn> {
         Duty::Window(window) => vec![Turn::At(vec![window.clone()])],
         Duty::Approval { .. } | Duty::Redact { .. } => Vec::new(),
     }
+}
+
+/// What would keep the bounds of the domain: the next period, or a smaller amount.
+fn bounds(case: &Case, settings: &Settings) -> Vec<Turn> {
+    let Case { intent, snapshot, .. } = case;
+    let Some((code, Some(over))) = over(settings, intent, snapshot) else { return Vec::new() };
+    let paths = &settings.envelope.amount_paths;
+    let path = paths.iter().find(|path| intent.at(path).is_some());
+    let path = path.filter(|_| code == "envelope.period_amount");
+    let less = path.and_then(|path| number(intent, path, over.left()));
+    [later(&over), less].into_iter().flatten().collect()
+}
+
+/// The next period, where that has room for what is wanted.
+fn later(over: &Over) -> Option<Turn> {
+    (over.wanted <= over.limit).then(|| Turn::After(over.end()))
 }
 
 fn envelope(check: &Check, case: &Case, settings: Option<&Settings>) -> Option<Turn> {

@@ -1,128 +1,28 @@
 //! What is named where several checks fail is made, and decided again: it turns the refusal
 //! round, none of it can be left out, and no smaller set of changes would do.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::ApprovalId;
-use cog_base::{Digest, Micros, Timestamp, Value};
-use cog_canon::Canon;
+use cog_base::{Digest, Micros, Period, Timestamp, Value};
 use cog_gate::decision::{Outcome, Verdict, decide};
 use cog_gate::explain::ways_out;
 use cog_gate::snapshot::{
-    Access, Allowance, Approval, Conflict, Folder, Snapshot, Spread, TenantStatus,
+    Access, Allowance, Approval, Conflict, Folder, Snapshot, Spread, Tally, TenantStatus,
 };
 use cog_gate::{AnyEffect, Intent};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use crate::house::{CLERK, House, actor, canon_with, effect, noon};
+use crate::house::{CLERK, House, actor, effect, noon};
+use crate::lists::Lists;
 
 const ROOTS: [&str; 3] = ["payments", "notes", "drafts"];
-const STAGING: &str = "[environments]\nallow = [\"staging\"]\n\n[change]";
 pub(crate) const CENTS: &str = "args.document.amount_cents";
 pub(crate) const STRANGER: &str = "agent:stranger";
 /// Midnight, outside of the window for programs.
 pub(crate) const NIGHT_MS: u64 = 12 * 60 * 60 * 1_000;
-
-const POLICIES: &str = r#"
-@id("pay.small") @limit("3 per run; sum args.document.amount_cents <= 5 per run")
-permit (principal, action == Action::"file.write", resource == Root::"payments")
-when { context.args has document && context.args.document has amount_cents
-       && context.args.document.amount_cents <= 4 };
-@id("pay.large") @approval("2 of role:finance")
-permit (principal, action == Action::"file.write", resource == Root::"payments")
-when { context.args has document && context.args.document has amount_cents
-       && context.args.document.amount_cents > 4 && context.args.document.amount_cents <= 8 };
-@id("notes") permit (principal, action == Action::"file.write", resource == Root::"notes");
-@id("drafts") permit (principal == Agent::"clerk", action == Action::"file.write", resource == Root::"drafts")
-when { context.args.path == "draft.json" };
-@id("ask") permit (principal == Agent::"clerk", action == Action::"http.request", resource);
-@id("run") @window("mon-fri 08:00-18:00")
-permit (principal, action == Action::"process.run", resource);
-@id("model") @limit("2 per run") permit (principal, action == Action::"model.chat", resource)
-when { context.cost_micros <= 6 };
-"#;
-
-/// What a canon lists, besides the policies.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Lists {
-    pub(crate) knows_stranger: bool,
-    /// Where each root may stand.
-    pub(crate) within: BTreeMap<String, Vec<String>>,
-    pub(crate) hosts: Vec<String>,
-    pub(crate) programs: Vec<(String, bool)>,
-    /// The variables that each of them may be lent.
-    pub(crate) env: BTreeSet<String>,
-    pub(crate) models: BTreeSet<String>,
-    /// Whether it governs another environment alone.
-    pub(crate) is_for_staging: bool,
-    /// What is said of policies in place of what is.
-    pub(crate) limits: Vec<(String, String)>,
-}
-
-thread_local! {
-    static CANONS: RefCell<BTreeMap<Lists, &'static Canon>> = const { RefCell::new(BTreeMap::new()) };
-}
-
-impl Lists {
-    /// The canon that says so. Each is loaded once, and kept.
-    pub(crate) fn canon(&self) -> &'static Canon {
-        CANONS.with_borrow_mut(|canons| {
-            *canons.entry(self.clone()).or_insert_with(|| Box::leak(Box::new(self.load())))
-        })
-    }
-
-    fn load(&self) -> Canon {
-        let quoted = |names: &[String]| {
-            names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
-        };
-        let within = self.within.iter();
-        let roots: String = within
-            .map(|(root, it)| format!("{root} = {{ within = [{}] }}\n", quoted(it)))
-            .collect();
-        let env = quoted(&Vec::from_iter(self.env.iter().cloned()));
-        let env = if env.is_empty() { String::new() } else { format!(", env = [{env}]") };
-        let programs = self.programs.iter().map(|(program, network)| {
-            format!("{{ program = {program:?}, network = {network}{env} }}")
-        });
-        let programs = programs.collect::<Vec<_>>().join(", ");
-        let models = self.models.iter();
-        let models: String =
-            models.map(|model| format!("[models.{model}]\nprovider = \"cassette\"\n")).collect();
-        canon_with(|path, text| match path {
-            "canon.toml" => {
-                let environments = if self.is_for_staging { STAGING } else { "[change]" };
-                text.replace("[change]", environments)
-                    .replace("resources_max = 4", "resources_max = 2")
-                    .replace("amount_max = 1_000_000", "amount_max = 7")
-                    .replace(
-                        r#"["http.request", "file.delete"]"#,
-                        r#"["file.write", "file.delete"]"#,
-                    )
-                    .replace("\"wait\"", "\"refuse\"")
-                    .replace(
-                        r#"allow = ["api.example.com"]"#,
-                        &format!("allow = [{}]", self.hosts.join(", ")),
-                    )
-                    .replace(r#"allow = ["sort"]"#, &format!("allow = [{programs}]"))
-                    .replace("\"*\" = { within = [\"/\"] }", &roots)
-                    + &models
-            }
-            "policies/effects.cedar" => {
-                let said = |text: String, (from, to): &(String, String)| text.replace(from, to);
-                self.limits.iter().fold(POLICIES.to_owned(), said)
-            }
-            "facts/people.json" if self.knows_stranger => text.replacen(
-                '[',
-                r#"[{ "uid": { "type": "Agent", "id": "stranger" }, "attrs": {}, "parents": [] },"#,
-                1,
-            ),
-            _ => text.to_owned(),
-        })
-    }
-}
 
 /// Everything that a decision reads, in a form that is easily changed.
 #[derive(Clone, Debug)]
@@ -155,6 +55,12 @@ pub(crate) struct World {
     pub(crate) behind_ms: u64,
     pub(crate) now: Timestamp,
     pub(crate) is_current: bool,
+    /// What the domain did in the day on which it is asked: effects, what they moved, and what
+    /// models were asked.
+    pub(crate) today: (u64, u64, u64),
+    pub(crate) day: Timestamp,
+    /// Whether it is to be asked within the hours for programs.
+    pub(crate) in_hours: bool,
     pub(crate) lists: Lists,
 }
 
@@ -219,7 +125,15 @@ impl World {
                 receipts_by_policy: counts.into(),
                 sums_by_policy: sums.into(),
             },
+            periods: if self.lists.counts { self.periods() } else { BTreeMap::new() },
         }
+    }
+
+    fn periods(&self) -> BTreeMap<Period, Tally> {
+        let (effects, amount, asked) = self.today;
+        let receipts_by_policy = [("model".to_owned(), asked)].into();
+        let tally = Tally { effects, amount, receipts_by_policy, ..Tally::new(self.day) };
+        [(Period::Day, tally)].into()
     }
 
     fn verdict(&self) -> Verdict {
@@ -327,7 +241,11 @@ impl World {
         } else if part.starts_with("it were asked again") {
             self.held.clear();
         } else if part.starts_with("it were asked mon-fri") {
-            self.now = noon();
+            (self.in_hours, self.now) = (true, Period::Day.start(self.now).plus_ms(NIGHT_MS));
+        } else if part == format!("it were asked from {} on", Period::Day.end(self.day).to_minute())
+        {
+            let hours_ms = if self.in_hours { NIGHT_MS } else { 0 };
+            self.now = Period::Day.end(self.day).plus_ms(hours_ms);
         } else if part.starts_with("those who were asked") {
             self.rejected = None;
         } else if part.starts_with("it touched only") {
@@ -369,6 +287,7 @@ impl World {
         add(&|it| it.path = it.path.replace("../", ""));
         add(&|it| it.held.clear());
         add(&|it| it.now = noon());
+        add(&|it| it.now = Period::Day.end(it.day));
         add(&|it| it.rejected = None);
         add(&|it| it.is_new = false);
         add(&|it| it.is_deleted = false);
@@ -463,8 +382,10 @@ prop_compose! {
             env: BTreeSet::new(),
             models: (listed & 4 > 0).then(|| "oracle".to_owned()).into_iter().collect(),
             is_for_staging: false,
+            counts: false,
             limits: Vec::new(),
         };
+        let now = noon().plus_ms(if is_night { NIGHT_MS } else { 0 });
         let mut world = World {
             who: who.into(), action, root, path, cents, cost, url, program, model, tenant, entitled,
             // Money is nothing to a program: what it moves says which variables it is lent.
@@ -472,7 +393,8 @@ prop_compose! {
             effects, budget, access: access.collect(),
             held: held.map(|(root, _)| (*root).to_owned()).collect(),
             is_new, resources, moved, receipts, summed, is_deleted: is_deleted == 0, rejected: None,
-            behind_ms, now: noon().plus_ms(if is_night { NIGHT_MS } else { 0 }), is_current, lists,
+            behind_ms, now, is_current, today: (0, 0, 0), day: Period::Day.start(now),
+            in_hours: false, lists,
         };
         world.rejected = is_rejected.then(|| world.intent().digest());
         world
@@ -501,37 +423,72 @@ proptest! {
 
     #[test]
     fn what_is_named_is_the_smallest_of_all_that_would_do(world in worlds()) {
-        let (flips, failing) = world.ways_out();
-        prop_assert_eq!(failing > 0, world.is_refused());
-        prop_assert!(failing > 0 || flips.is_empty());
-        for flip in &flips {
-            let (parts, asks) = parts(flip);
-            let made = |but: Option<usize>| {
-                let mut changed = world.clone();
-                let kept = parts.iter().enumerate().filter(|(place, _)| Some(*place) != but);
-                kept.for_each(|(_, part)| changed.make(part));
-                changed
-            };
-            let verdict = made(None).verdict();
-            let is_asked = matches!(verdict, Verdict::NeedsApproval(_));
-            prop_assert!(verdict == Verdict::Allow || is_asked, "{}: {:?}", flip, verdict);
-            prop_assert!(asks == is_asked || flip.contains("those who were asked"), "{}", flip);
-            for (place, part) in parts.iter().enumerate() {
-                prop_assert!(made(Some(place)).is_refused(), "{}: {} is spare", flip, part);
-            }
+        smallest(&world)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 32,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(1),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn it_is_the_smallest_of_all_where_the_domain_did_its_share_of_the_day(world in busy()) {
+        smallest(&world)?;
+    }
+}
+
+prop_compose! {
+    fn busy()(mut world in worlds(), today in (2..6_u64, 0..8_u64, 1..5_u64), is_poor in 0..3_u8) -> World {
+        (world.lists.counts, world.today) = (true, today);
+        // Where much else is amiss, what the domain did is lost among it.
+        (world.tenant, world.entitled, world.behind_ms) = (TenantStatus::Active, true, 0);
+        (world.who, world.path) = (CLERK.into(), world.path.replace("../", ""));
+        world.access = ROOTS.map(|root| (root.to_owned(), Access::Write)).into();
+        world.rejected = None;
+        if is_poor > 0 {
+            (world.effects, world.budget) = ((0, 9), (0, 99));
         }
-        if let Some(first) = flips.first() {
-            let size = parts(first).0.len();
-            prop_assert!(flips.iter().all(|flip| parts(flip).0.len() == size), "{:?}", flips);
-            // Of an amount below nothing only zero is tried, and no more under another policy.
-            if size > 1 && world.cents >= 0 {
-                let fewest = fewest(&world).unwrap_or(usize::MAX);
-                prop_assert!(size <= fewest, "{:?}, but {} would do", flips, fewest);
-            }
-        } else if failing > 0 {
-            prop_assert_eq!(fewest(&world), None);
+        world
+    }
+}
+
+/// What a refusal names turns it round, none of it is spare, and no smaller set would do.
+fn smallest(world: &World) -> Result<(), TestCaseError> {
+    let (flips, failing) = world.ways_out();
+    prop_assert_eq!(failing > 0, world.is_refused());
+    prop_assert!(failing > 0 || flips.is_empty());
+    for flip in &flips {
+        let (parts, asks) = parts(flip);
+        let made = |but: Option<usize>| {
+            let mut changed = world.clone();
+            let kept = parts.iter().enumerate().filter(|(place, _)| Some(*place) != but);
+            kept.for_each(|(_, part)| changed.make(part));
+            changed
+        };
+        let verdict = made(None).verdict();
+        let is_asked = matches!(verdict, Verdict::NeedsApproval(_));
+        prop_assert!(verdict == Verdict::Allow || is_asked, "{}: {:?}", flip, verdict);
+        prop_assert!(asks == is_asked || flip.contains("those who were asked"), "{}", flip);
+        for (place, part) in parts.iter().enumerate() {
+            prop_assert!(made(Some(place)).is_refused(), "{}: {} is spare", flip, part);
         }
     }
+    if let Some(first) = flips.first() {
+        let size = parts(first).0.len();
+        prop_assert!(flips.iter().all(|flip| parts(flip).0.len() == size), "{:?}", flips);
+        // Of an amount below nothing only zero is tried, and no more under another policy.
+        if size > 1 && world.cents >= 0 {
+            let fewest = fewest(world).unwrap_or(usize::MAX);
+            prop_assert!(size <= fewest, "{:?}, but {} would do", flips, fewest);
+        }
+    } else if failing > 0 {
+        prop_assert_eq!(fewest(world), None);
+    }
+    Ok(())
 }
 
 /// A world in which nothing is amiss.
@@ -564,6 +521,9 @@ pub(crate) fn fine() -> World {
         behind_ms: 0,
         now: noon(),
         is_current: true,
+        today: (0, 0, 0),
+        day: Period::Day.start(noon()),
+        in_hours: false,
         lists: Lists { within: within.into(), ..Lists::default() },
     }
 }

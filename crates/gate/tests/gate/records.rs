@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::ApprovalId;
 use cog_base::json::{Canonical, Object, parse};
-use cog_base::{Digest, Micros, Timestamp, Value};
+use cog_base::{Digest, Micros, Period, Timestamp, Value};
 use cog_canon::Canon;
 use cog_gate::decision::{PROCEDURE, decide, decide_by, read_record};
 use cog_gate::snapshot::{
-    Access, Allowance, Approval, Conflict, Folder, Snapshot, Spread, TenantStatus,
+    Access, Allowance, Approval, Conflict, Folder, Snapshot, Spread, Tally, TenantStatus,
 };
 use cog_gate::{AnyEffect, Effect, Intent};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -81,6 +81,22 @@ fn spreads() -> impl Strategy<Value = Spread> {
     )
 }
 
+fn tally(period: Period, (spread, cost_micros): (Spread, u64)) -> (Period, Tally) {
+    let Spread { resources, adds, amount, receipts_by_policy, sums_by_policy, .. } = spread;
+    let (start, effects) = (period.start(noon()), resources / 2);
+    let tally = Tally {
+        start,
+        effects,
+        amount,
+        cost_micros,
+        resources,
+        adds,
+        receipts_by_policy,
+        sums_by_policy,
+    };
+    (period, tally)
+}
+
 fn named(numbers: BTreeMap<usize, u64>, ending: &str) -> BTreeMap<String, u64> {
     numbers.into_iter().map(|(it, number)| (format!("{}{ending}", POLICIES[it]), number)).collect()
 }
@@ -98,6 +114,7 @@ prop_compose! {
         approvals in vec(approval(), 0..3),
         conflicts in btree_set((0..2_u8, 0..2_u8), 0..2),
         spread in spreads(),
+        periods in btree_map(0..4_usize, (spreads(), any::<u64>()), 0..3),
         folder in option::of(0..3_usize),
         intent in intents(),
     ) -> (Intent, Snapshot) {
@@ -129,6 +146,7 @@ prop_compose! {
                 .map(|(key, holder)| Conflict { key: key.to_string(), holder: holder.to_string() })
                 .collect(),
             spread,
+            periods: periods.into_iter().map(|(it, used)| tally(Period::ALL[it], used)).collect(),
         };
         (intent, snapshot)
     }

@@ -19,6 +19,7 @@ pub(super) enum Shape {
     Map,
     Counts,
     Need,
+    Periods,
     Texts,
     Seqs,
     Maps,
@@ -65,6 +66,7 @@ impl Shape {
                 value.get("count").and_then(Value::as_u64).is_some()
                     && value.get("of").is_some_and(|of| Self::Texts.fits(of))
             }
+            Self::Periods => counted_in_periods(value),
             Self::Texts => all(value, |item| item.as_text().is_some()),
             Self::Seqs => all(value, |item| item.as_u64().is_some()),
             Self::Maps => all(value, |item| item.as_map().is_some()),
@@ -98,6 +100,7 @@ impl Shape {
             Self::Map => "an object",
             Self::Counts => "counts of completed, failed, abandoned and unknown",
             Self::Need => "{count, of: [actors]}",
+            Self::Periods => "{at, per: {day: {policies, sums}}, amount, writes}",
             Self::Texts => "a list of texts",
             Self::Seqs => "a list of sequence numbers",
             Self::Maps => "a list of objects",
@@ -113,6 +116,25 @@ impl Shape {
             Self::Parent => "{session, step}",
         }
     }
+}
+
+/// What a receipt counts in periods of its domain: when it was decided, and in each period the
+/// policies and sums it counts for; where that is bounded, an amount and digests of what is written.
+fn counted_in_periods(value: &Value) -> bool {
+    let is_amount = |amount: &Value| {
+        let large = |text: &str| text.parse().is_ok_and(|amount: u64| amount.to_string() == text);
+        amount.as_u64().is_some() || amount.as_text().is_some_and(large)
+    };
+    let limited = |limited: &Value| {
+        let sums = |sums: &Value| sums.as_map().is_some_and(|sums| sums.values().all(is_amount));
+        limited.as_map().is_some()
+            && limited.get("policies").is_none_or(|policies| Shape::Texts.fits(policies))
+            && limited.get("sums").is_none_or(sums)
+    };
+    value.get("at").is_some_and(|at| Shape::Time.fits(at))
+        && value.get("amount").is_none_or(is_amount)
+        && value.get("writes").is_none_or(|writes| all(writes, |key| Shape::Digest.fits(key)))
+        && value.get("per").and_then(Value::as_map).is_some_and(|per| per.values().all(limited))
 }
 
 fn all(value: &Value, fits: fn(&Value) -> bool) -> bool {
@@ -176,6 +198,7 @@ pub(super) const RECEIPT: &[Field] = &[
     must("snapshot", Shape::Digest),
     must("rules", Shape::Texts),
     must("approvals", Shape::Texts),
+    may("counts", Shape::Periods),
 ];
 pub(super) const DENIAL: &[Field] = &[
     must("id", Shape::Denial),

@@ -72,6 +72,7 @@ impl Desk {
                 engine.know(canon);
             }
         }
+        engine.recall(scope.as_ref())?;
         let mut bound = HashSet::new();
         let mut resumptions = Vec::new();
         // Those that nobody has in memory come when they are due, or when somebody asks for them.

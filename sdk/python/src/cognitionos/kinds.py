@@ -69,6 +69,34 @@ def _fork(value: Any) -> bool:
     return _id("run")(value.get("session")) and is_count(value.get("seq"))
 
 
+def _amount(value: Any) -> bool:
+    """A count, as text where it is beyond 53 bits."""
+    if is_count(value):
+        return True
+    is_text = isinstance(value, str) and value.isascii() and value.isdigit()
+    return is_text and str(int(value)) == value and int(value) < 1 << 64
+
+
+def _limited(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    sums = value.get("sums", {})
+    is_sums = isinstance(sums, dict) and all(map(_amount, sums.values()))
+    return is_sums and _texts(value.get("policies", []))
+
+
+def _periods(value: Any) -> bool:
+    """What a receipt counts in the periods of its domain."""
+    if not isinstance(value, dict) or not isinstance(value.get("per"), dict):
+        return False
+    return (
+        is_time(value.get("at"))
+        and _amount(value.get("amount", 0))
+        and _list(is_digest)(value.get("writes", []))
+        and all(map(_limited, value["per"].values()))
+    )
+
+
 _texts = _list(_text)
 _counts = _list(is_count)
 
@@ -129,7 +157,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "rules": _texts,
             "approvals": _texts,
         },
-        {},
+        {"counts": _periods},
     ),
     "denial": (
         True,

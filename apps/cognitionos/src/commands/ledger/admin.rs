@@ -1,23 +1,19 @@
 //! Key rotation and pruning: each leaves an entry that says what was done.
 
-use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::words::counted;
 use cog_base::{Digest, Value};
-use cog_engine::fork::Fork;
 use cog_gate::Actor;
 use cog_ledger::{Draft, Kind};
 use cog_store::Keep as _;
 
 use super::keeper::entitled;
+use super::kept::{blocking, kept_for};
 use super::{empty, public_key};
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
 use crate::terminal::Terminal;
-
-/// Entries are pruned by so many.
-const SEGMENT: u64 = 256;
 
 pub(super) fn draft(kind: Kind, who: &Actor, data: Map) -> Draft {
     Draft {
@@ -92,69 +88,6 @@ pub(super) fn prune(
         }
     }
     Ok(Exit::Done)
-}
-
-/// An open run that something which was to be pruned is kept for.
-struct Blocking {
-    run: RunId,
-    /// The run it goes on from, where that began before it.
-    parent: Option<RunId>,
-    first: u64,
-}
-
-impl Blocking {
-    fn why(&self) -> String {
-        let (run, first) = (self.run, self.first);
-        match self.parent {
-            None => format!("{run} is open, began with entry {first}, and needs what follows"),
-            Some(parent) => format!(
-                "{run} is open and goes on from {parent}, which began with entry {first}: it needs \
-                 what follows"
-            ),
-        }
-    }
-
-    fn refused(&self) -> anyhow::Error {
-        let run = self.run;
-        Failure::advise(
-            Exit::Conflict,
-            format!("nothing can be pruned: {}. Bring it to its end first", self.why()),
-            format!(
-                "cognitionos run --resume {run}\n  or: cognitionos run --cancel {run} --reason TEXT"
-            ),
-        )
-    }
-}
-
-/// The open run that needs the oldest entries: its own, or those of a run that it goes on from.
-fn kept_for(home: &Home) -> anyhow::Result<Option<Blocking>> {
-    let scope = home.scope()?;
-    let mut kept: Option<Blocking> = None;
-    for run in scope.open_sessions().map_err(told)? {
-        let (mut id, mut before) = (run, u64::MAX);
-        while let Some(session) = scope.session(id).map_err(told)?.filter(|it| it.first < before) {
-            before = session.first;
-            if kept.as_ref().is_none_or(|kept| before < kept.first) {
-                let parent = Some(id).filter(|id| *id != run);
-                kept = Some(Blocking { run, parent, first: before });
-            }
-            let Some(fork) = scope.entry(before).map_err(told)?.as_ref().and_then(Fork::of) else {
-                break;
-            };
-            id = fork.session;
-        }
-    }
-    Ok(kept)
-}
-
-/// The open run that keeps a whole segment from being pruned, if one does.
-fn blocking(home: &Home, from: u64, before: u64) -> anyhow::Result<Option<Blocking>> {
-    let scope = home.scope()?;
-    let Some(kept) = kept_for(home)? else { return Ok(None) };
-    let first = kept.first;
-    let whole = |end: u64| end - end % SEGMENT;
-    let wanted = whole(before.min(scope.tail().map_err(told)?.map_or(0, |it| it.frontier.size())));
-    Ok((wanted > from && whole(first.min(before)) < wanted).then_some(kept))
 }
 
 /// Record what is about to be pruned. Whatever happens after, the ledger says why entries are

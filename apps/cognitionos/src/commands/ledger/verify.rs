@@ -202,6 +202,13 @@ fn told_verdict(verified: &Verified, decisions: &Decisions, terminal: &Terminal)
             left => format!("; of {left} more what they rest on is not here"),
         };
         terminal.say(&format!("  {made} recomputed, {} differ{left}", counts.differ));
+        if counts.periods_unknown > 0 {
+            let made = counted(counts.periods_unknown, "decision", "decisions");
+            terminal.say(&format!(
+                "  of {made} the period of the domain began before what is here: whether all of it \
+                 was counted cannot be told"
+            ));
+        }
     }
     if verified.bodies_absent > 0 {
         let gone = counted(verified.bodies_absent, "body was", "bodies were");

@@ -1,0 +1,108 @@
+//! What is not pruned yet: entries that an open run needs, and those of periods of a domain that are
+//! not over.
+
+use cog_base::Timestamp;
+use cog_base::id::RunId;
+use cog_engine::fork::Fork;
+
+use crate::commands::run::knowing;
+use crate::failure::{Exit, Failure};
+use crate::home::{Home, told};
+
+/// Entries are pruned by so many.
+const SEGMENT: u64 = 256;
+
+/// What keeps entries from being pruned, from one on.
+pub(super) struct Kept {
+    pub(super) first: u64,
+    by: By,
+}
+
+enum By {
+    /// An open run, with the run it goes on from, where that began before it.
+    Run { run: RunId, parent: Option<RunId> },
+    /// A period that a canon in force counts in, since when.
+    Period { since: Timestamp },
+}
+
+impl Kept {
+    pub(super) fn why(&self) -> String {
+        let first = self.first;
+        match &self.by {
+            By::Run { run, parent: None } => {
+                format!("{run} is open, began with entry {first}, and needs what follows")
+            }
+            By::Run { run, parent: Some(parent) } => format!(
+                "{run} is open and goes on from {parent}, which began with entry {first}: it needs \
+                 what follows"
+            ),
+            By::Period { since } => format!(
+                "the canon in force counts what was done since {}, which is not over, from entry \
+                 {first} on",
+                since.to_minute()
+            ),
+        }
+    }
+
+    pub(super) fn refused(&self) -> anyhow::Error {
+        let message = format!("nothing can be pruned: {}", self.why());
+        match &self.by {
+            By::Run { run, .. } => Failure::advise(
+                Exit::Conflict,
+                format!("{message}. Bring it to its end first"),
+                format!(
+                    "cognitionos run --resume {run}\n  or: cognitionos run --cancel {run} --reason TEXT"
+                ),
+            ),
+            By::Period { .. } => Failure::advise(
+                Exit::Conflict,
+                message,
+                "prune again when the period is over, or earlier entries with a smaller --before",
+            ),
+        }
+    }
+}
+
+/// What needs the oldest entries.
+pub(super) fn kept_for(home: &Home) -> anyhow::Result<Option<Kept>> {
+    let kept = [kept_for_run(home)?, kept_for_period(home)?];
+    Ok(kept.into_iter().flatten().min_by_key(|kept| kept.first))
+}
+
+/// The period that is counted and began first.
+fn kept_for_period(home: &Home) -> anyhow::Result<Option<Kept>> {
+    let Some(since) = knowing(home, false)?.recalled_since() else { return Ok(None) };
+    let first = cog_store::first_since(home.scope()?.as_ref(), since).map_err(told)?;
+    Ok(Some(Kept { first, by: By::Period { since } }))
+}
+
+/// The open run that needs the oldest entries: its own, or those of a run that it goes on from.
+fn kept_for_run(home: &Home) -> anyhow::Result<Option<Kept>> {
+    let scope = home.scope()?;
+    let mut kept: Option<Kept> = None;
+    for run in scope.open_sessions().map_err(told)? {
+        let (mut id, mut before) = (run, u64::MAX);
+        while let Some(session) = scope.session(id).map_err(told)?.filter(|it| it.first < before) {
+            before = session.first;
+            if kept.as_ref().is_none_or(|kept| before < kept.first) {
+                let parent = Some(id).filter(|id| *id != run);
+                kept = Some(Kept { first: before, by: By::Run { run, parent } });
+            }
+            let Some(fork) = scope.entry(before).map_err(told)?.as_ref().and_then(Fork::of) else {
+                break;
+            };
+            id = fork.session;
+        }
+    }
+    Ok(kept)
+}
+
+/// What keeps a whole segment from being pruned, if anything does.
+pub(super) fn blocking(home: &Home, from: u64, before: u64) -> anyhow::Result<Option<Kept>> {
+    let scope = home.scope()?;
+    let Some(kept) = kept_for(home)? else { return Ok(None) };
+    let first = kept.first;
+    let whole = |end: u64| end - end % SEGMENT;
+    let wanted = whole(before.min(scope.tail().map_err(told)?.map_or(0, |it| it.frontier.size())));
+    Ok((wanted > from && whole(first.min(before)) < wanted).then_some(kept))
+}
