@@ -88,3 +88,48 @@ fn a_secret_is_not_shown() {
     }
     folder.cog(&["config", "explain"]).ends(0).says(&["(hidden)"]);
 }
+
+/// A setting that names a ledger in the database is no less than the flag that does.
+#[test]
+fn no_command_turns_to_the_folder_while_a_setting_names_a_ledger_in_the_database() {
+    let folder = Folder::example("config-tenant", "02-refusal-and-why");
+    let tenant = folder.cog(&["database", "new-tenant"]).ends(0).out.trim().to_owned();
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(0).id("run");
+    let before = folder.cog(&["ledger", "checkpoint"]).ends(0).out;
+    let commands: [&[&str]; 16] = [
+        &["run", "workflow.yaml"],
+        &["run", "workflow.yaml", "--dry-run"],
+        &["run", "--resume", &run],
+        &["run", "--fork", &run, "--from", "book"],
+        &["redrive", &run],
+        &["checkpoint", "list"],
+        &["checkpoint", "create", &run, "here"],
+        &["canon", "list"],
+        &["canon", "impact", "canon"],
+        &["canon", "propose", "canon", "--as", "user:ann"],
+        &["ledger", "rotate"],
+        &["ledger", "erase", "ann"],
+        &["ledger", "prune", "--before", "9", "--reason", "old"],
+        &["ledger", "accept-restore"],
+        &["doctor"],
+        &["schedules", "run", "--once"],
+    ];
+    for command in commands {
+        let output = folder.command(command).env("COGNITIONOS_TENANT", &tenant).output();
+        let refused = Answer::of(output.unwrap()).ends(2);
+        refused.says(&["names a ledger in the database", "unset COGNITIONOS_TENANT"]);
+    }
+    folder.write("config/cognitionos/config.toml", &format!("tenant = \"{tenant}\"\n"));
+    folder.cog(&["run", "workflow.yaml"]).ends(2).says(&["take `tenant` in ", "config.toml:1"]);
+    // An empty variable says nothing.
+    folder.write("config/cognitionos/config.toml", "");
+    let mut command = folder.command(&["run", "workflow.yaml", "--dry-run"]);
+    for name in ["TENANT", "ACTOR", "DATABASE_URL", "MASTER_KEY_FILE"] {
+        command.env(format!("COGNITIONOS_{name}"), "");
+    }
+    Answer::of(command.output().unwrap()).ends(0);
+    assert_eq!(folder.cog(&["ledger", "checkpoint"]).ends(0).out, before);
+    Answer::of(folder.command(&["runs"]).env("COGNITIONOS_DATA", "").output().unwrap())
+        .ends(2)
+        .says(&[".cognitionos"]);
+}

@@ -66,3 +66,27 @@ fn plain_words_have_columns() {
     assert!(settings.lines().all(|line| line.split('\t').count() == 3), "{settings}");
     folder.cog(&["ledger", "--plain", "--json"]).ends(2);
 }
+
+/// What runs that a run begins would do is said as well, and what cannot be foreseen is not denied.
+#[test]
+fn a_dry_run_looks_into_the_runs_that_a_run_begins() {
+    let folder = Folder::example("dry-children", "02-refusal-and-why");
+    let head = "name: go\ndomain: travel\nsteps:\n";
+    let twice = "  - { id: kids, foreach: [1, 2], run: { workflow: child.yaml } }\n";
+    folder.write("go.yaml", &format!("{head}{twice}"));
+    let child = folder.read("workflow.yaml").replacen("name: ", "name: child-of-", 1);
+    folder.write("child.yaml", &child);
+    let answer = folder.cog(&["run", "go.yaml", "-n"]).ends(0);
+    let answer = answer.says(&["permit  kids[0] > ", "permit  kids[1] > ", "would be performed"]);
+    assert!(!answer.to_string().contains("nothing would be performed"), "{answer}");
+    assert!(!folder.has("data"));
+    // A real run tells the sums of all of them.
+    let real = folder.cog(&["run", "go.yaml"]).ends(0);
+    real.says(&["with 2 runs that it began: ", "done    kids[1] > "]);
+    // A nap before the first effect.
+    let nap = "  - { id: nap, sleep: { ms: 3600000 } }\n";
+    folder.write("nap.yaml", &format!("{head}{nap}"));
+    folder.cog(&["run", "nap.yaml", "-n"]).ends(0).says(&["what comes then is not foreseen"]);
+    let last = folder.cog(&["run", "nap.yaml", "-n", "--json"]).ends(0).jsons().pop().unwrap();
+    assert_eq!(last.get("foreseen"), Some(&false.into()));
+}

@@ -18,6 +18,7 @@ pub(crate) use self::groups::By;
 use self::groups::{Answerer, Because, reason};
 pub(crate) use self::ledger::{Format, LedgerCommand};
 use crate::config;
+use crate::system;
 
 /// Runs agents and workflows so that nothing takes effect without a receipt.
 #[derive(Debug, Parser)]
@@ -53,7 +54,11 @@ pub(crate) fn command() -> Clap {
 
 fn dressed(command: Clap) -> Clap {
     let command = command.help_template(HELP).mut_args(|argument| {
-        match argument.get_env().and_then(config::says) {
+        // An empty variable is one that is not set.
+        let is_empty = argument.get_env().is_some_and(system::is_empty);
+        let file = argument.get_env().and_then(config::says);
+        let argument = if is_empty { argument.env(None::<&'static str>) } else { argument };
+        match file {
             // What is not shown of the environment is not shown of a file.
             Some(value) => {
                 let is_secret = argument.is_hide_env_values_set();

@@ -47,7 +47,7 @@ const KEYS: [Key; 9] = [
     Key { default: Some(".cognitionos"), ..key("data", "COGNITIONOS_DATA", Kind::Path, false) },
     Key { default: Some("user:operator"), ..key("actor", "COGNITIONOS_ACTOR", Kind::Text, true) },
     key("approver", "COGNITIONOS_APPROVER", Kind::Text, true),
-    key("tenant", "COGNITIONOS_TENANT", Kind::Text, false),
+    key("tenant", TENANT, Kind::Text, false),
     key("database_url", "COGNITIONOS_DATABASE_URL", Kind::Secret, true),
     key("database_url_file", DATABASE_URL_FILE, Kind::Path, true),
     Key {
@@ -58,6 +58,8 @@ const KEYS: [Key; 9] = [
     key("openai_api_key_file", OPENAI_API_KEY_FILE, Kind::Path, true),
 ];
 
+/// Whose ledger in the database commands are about.
+pub(crate) const TENANT: &str = "COGNITIONOS_TENANT";
 /// The file that holds the address of the database.
 pub(crate) const DATABASE_URL_FILE: &str = "COGNITIONOS_DATABASE_URL_FILE";
 /// The file that holds the key of a model server that is not OpenAI's.
@@ -134,6 +136,15 @@ pub(crate) fn says(variable: &OsStr) -> Option<&'static str> {
 /// A variable of the environment, or what a file says in its place.
 pub(crate) fn setting(variable: &str) -> Option<String> {
     env(variable).or_else(|| says(OsStr::new(variable)).map(str::to_owned))
+}
+
+/// What sets this variable, in words: the environment, or a line of a file.
+pub(crate) fn source(variable: &str) -> Option<String> {
+    if env(variable).is_some() {
+        return Some(variable.to_owned());
+    }
+    let set = LOADED.get()?.set.iter().find(|set| set.env == variable)?;
+    Some(format!("`{}` in {}", KEYS.iter().find(|key| key.env == variable)?.name, set.place))
 }
 
 impl Config {

@@ -28,7 +28,7 @@ use cog_store_sqlite::{Mode, SqliteStore};
 use crate::cli::nodes::At;
 use crate::failure::{Exit, Failure};
 use crate::given;
-use crate::shared::{self, whose};
+use crate::shared::{self, is_of_the_folder, whose};
 use crate::system::{SystemClock, SystemEntropy};
 
 /// What entries name as the program that wrote them.
@@ -167,7 +167,11 @@ impl Home {
     }
 
     /// Open the folder as it is.
+    ///
+    /// # Errors
+    /// Also when a setting says that commands are about a ledger in the database.
     pub(crate) fn open(dir: &Path, mode: Mode) -> anyhow::Result<Self> {
+        is_of_the_folder()?;
         // A folder that may not be looked into is not one that is empty.
         if let Err(error) = std::fs::read_dir(dir)
             && error.kind() == ErrorKind::PermissionDenied

@@ -19,7 +19,7 @@ use cog_store_postgres::{Options, PostgresStore};
 use verify::open_file;
 
 use crate::cli::nodes::{At, Shared};
-use crate::config::{DATABASE_URL_FILE, setting};
+use crate::config::{DATABASE_URL_FILE, TENANT, setting, source};
 use crate::failure::{Exit, Failure};
 use crate::home::told;
 use crate::system::SystemEntropy;
@@ -75,6 +75,25 @@ pub(crate) fn whose(at: &At) -> anyhow::Result<Option<TenantId>> {
         ));
     }
     at.tenant.as_deref().map(tenant).transpose()
+}
+
+/// Refuse to turn to the data folder while a setting names a ledger in the database: what is done
+/// there was meant for that ledger.
+///
+/// # Errors
+/// Says which setting, and how to go on without it.
+pub(crate) fn is_of_the_folder() -> anyhow::Result<()> {
+    let Some(place) = source(TENANT) else { return Ok(()) };
+    let way =
+        if place == TENANT { format!("unset {TENANT}") } else { format!("take {place} away") };
+    Err(Failure::advise(
+        Exit::BadInput,
+        format!("{place} names a ledger in the database, and this is done in a data folder alone"),
+        format!(
+            "{way}\nin the database: cognitionos submit, replay, why, approvals, signal, pause, \
+             runs, ledger, schedules, run --cancel"
+        ),
+    ))
 }
 
 /// The tenant that an argument names.

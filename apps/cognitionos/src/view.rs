@@ -5,7 +5,7 @@ mod event;
 pub(crate) mod told;
 pub(crate) mod undone;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::id::RunId;
 use cog_base::words::{counted, lasting};
@@ -29,6 +29,10 @@ pub(crate) struct View<'a> {
     recorded: BTreeSet<String>,
     /// Whether one of them was asked.
     asked_recording: bool,
+    /// The runs that it began, and these began, by the steps that did so.
+    begun: BTreeMap<RunId, String>,
+    /// What steps wait for, as it was told last.
+    waits: BTreeMap<(RunId, String), Vec<String>>,
 }
 
 /// What a run did so far.
@@ -101,7 +105,9 @@ impl Counts {
 impl<'a> View<'a> {
     /// A view of a run that did `counts` before.
     pub(crate) fn new(terminal: &'a Terminal, counts: Counts, file: Option<String>) -> Self {
-        Self { terminal, counts, file, recorded: BTreeSet::new(), asked_recording: false }
+        let (recorded, begun) = (BTreeSet::new(), BTreeMap::new());
+        let waits = BTreeMap::new();
+        Self { terminal, counts, file, recorded, asked_recording: false, begun, waits }
     }
 
     /// Look out for questions to these models, which a recording answers for.
@@ -118,11 +124,15 @@ impl<'a> View<'a> {
     /// Show what happened.
     pub(crate) fn show(&mut self, notice: &Notice) {
         self.count(&notice.what);
+        if let What::Begun { step, child, .. } = &notice.what {
+            let step = self.stepped(notice.run, step);
+            self.begun.insert(*child, step);
+        }
         if self.terminal.json {
             self.terminal.emit(&event(notice));
             return;
         }
-        if self.terminal.quiet {
+        if self.terminal.quiet || self.is_told(notice) {
             return;
         }
         self.terminal.status("");
@@ -181,7 +191,30 @@ impl<'a> View<'a> {
         self.terminal.tint(Tone::Faint, &self.totals())
     }
 
+    /// Whether it was told already that this step waits, for the same.
+    fn is_told(&mut self, notice: &Notice) -> bool {
+        let What::Waiting { step, keys } = &notice.what else { return false };
+        let before = self.waits.insert((notice.run, step.clone()), keys.clone());
+        before.as_ref() == Some(keys)
+    }
+
+    /// The counts of it and all the runs that it began, in words; nothing when it began none.
+    pub(crate) fn with_begun(&self) -> Option<String> {
+        let begun = self.begun.len() as u64;
+        let runs = counted(begun, "run that it began", "runs that it began");
+        (begun > 0).then(|| format!("  with {runs}: {}", self.totals().trim_start()))
+    }
+
+    /// A step, behind the steps that began its run.
+    fn stepped(&self, run: RunId, step: &str) -> String {
+        match self.begun.get(&run) {
+            Some(begun) => format!("{begun} > {step}"),
+            None => step.to_owned(),
+        }
+    }
+
     fn lines(&self, notice: &Notice) -> Vec<String> {
+        let at = |step: &str| self.stepped(notice.run, step);
         match &notice.what {
             What::Started { workflow } => {
                 let head = self.terminal.tint(Tone::Strong, &plain(workflow));
@@ -189,30 +222,34 @@ impl<'a> View<'a> {
             }
             What::Permitted { step, receipt, actor, action, resource } => {
                 let what = format!("{action} on {resource} by {actor}");
-                vec![self.line(Tone::Good, "permit", step, &what, &receipt.to_string())]
+                vec![self.line(Tone::Good, "permit", &at(step), &what, &receipt.to_string())]
             }
             What::Refused { step, denial, code, reason, flips } => {
-                self.refused(step, &denial.to_string(), code, reason, flips)
+                self.refused(&at(step), &denial.to_string(), code, reason, flips)
             }
             What::Asked { step, approval, need, about } => {
                 let of = need.of.join(" or ");
                 let what = format!("{about} — needs {} of {of}", need.count);
-                vec![self.line(Tone::Ask, "ask", step, &what, &approval.to_string())]
+                vec![self.line(Tone::Ask, "ask", &at(step), &what, &approval.to_string())]
             }
             What::Waiting { step, keys } => {
                 let what = format!("until nobody else holds {}", keys.join(", "));
-                vec![self.line(Tone::Faint, "wait", step, &what, "")]
+                vec![self.line(Tone::Faint, "wait", &at(step), &what, "")]
             }
             What::Retried { step, receipt, message } => {
-                vec![self.line(Tone::Ask, "retry", step, message, &receipt.to_string())]
+                vec![self.line(Tone::Ask, "retry", &at(step), message, &receipt.to_string())]
             }
-            What::Settled { step, receipt, disposition, message, cost } => {
-                self.settled(step, &receipt.to_string(), disposition, message.as_deref(), *cost)
-            }
+            What::Settled { step, receipt, disposition, message, cost } => self.settled(
+                &at(step),
+                &receipt.to_string(),
+                disposition,
+                message.as_deref(),
+                *cost,
+            ),
             What::Planned { step, selection, goal, chosen, candidates } => {
                 let what = format!("{}: {}", goal, chosen.as_deref().unwrap_or(NONE));
                 let id = selection.to_string();
-                let line = self.line(Tone::Strong, "plan", step, &what, &id);
+                let line = self.line(Tone::Strong, "plan", &at(step), &what, &id);
                 let candidates = candidates.as_list().unwrap_or_default().iter();
                 let candidates = candidates.map(candidate_line);
                 let faint = candidates.map(|it| self.terminal.tint(Tone::Faint, &it));
@@ -220,13 +257,13 @@ impl<'a> View<'a> {
             }
             What::Fell { step, message } => {
                 let message = placed(message, self.file.as_deref());
-                vec![self.line(Tone::Bad, "failed", step, &message, "")]
+                vec![self.line(Tone::Bad, "failed", &at(step), &message, "")]
             }
             What::Sleeping { step, ms } => {
-                vec![self.line(Tone::Faint, "sleep", step, &lasting(*ms), "")]
+                vec![self.line(Tone::Faint, "sleep", &at(step), &lasting(*ms), "")]
             }
             What::Begun { step, child, workflow } => {
-                vec![self.line(Tone::Strong, "run", step, workflow, &child.to_string())]
+                vec![self.line(Tone::Strong, "run", &at(step), workflow, &child.to_string())]
             }
             What::Listening { .. }
             | What::Signalled { .. }
@@ -235,7 +272,7 @@ impl<'a> View<'a> {
             | What::NotTaken { .. }
             | What::NotGranted { .. }
             | What::EndsAlready { .. }
-            | What::NotCounted { .. } => self.outside(&notice.what),
+            | What::NotCounted { .. } => self.outside(notice),
             What::Parked { .. } | What::Sealed(_) => Vec::new(),
             What::Stopped { message } => {
                 vec![self.line(Tone::Bad, "stopped", "", message, "")]
@@ -244,13 +281,13 @@ impl<'a> View<'a> {
     }
 
     /// What somebody outside sent or did, and what is waited for.
-    fn outside(&self, what: &What) -> Vec<String> {
-        match what {
+    fn outside(&self, notice: &Notice) -> Vec<String> {
+        match &notice.what {
             What::Listening { step, signal } => {
                 vec![self.line(
                     Tone::Faint,
                     "listen",
-                    step,
+                    &self.stepped(notice.run, step),
                     &format!("for the signal {signal}"),
                     "",
                 )]

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid, EvalResult, Schema};
-use cog_base::json;
+use cog_base::{Value, json};
 
 use crate::error::{CanonError, with_causes};
+use crate::hierarchy;
 use crate::nearest::nearest;
 use crate::obligation::PERSON;
 use crate::source::{SCHEMA, Source};
@@ -27,8 +28,12 @@ impl Facts {
     pub(crate) fn load(source: &Source, schema: &Schema) -> Result<Self, CanonError> {
         let mut entities = Entities::from_entities([], Some(schema))
             .map_err(|error| CanonError::in_file("facts", with_causes(&error)))?;
+        let mut files = Vec::new();
         for (file, text) in source.folder("facts/")? {
-            check_json(file, text)?;
+            files.push((file, text, check_json(file, text)?));
+        }
+        hierarchy::check(&files)?;
+        for (file, text, _) in files {
             entities = entities
                 .add_entities_from_json_str(text, Some(schema))
                 .map_err(|error| placed(CanonError::from_cedar(file, text, &error), text))?;
@@ -207,7 +212,7 @@ fn placed(error: CanonError, text: &str) -> CanonError {
 
 /// Cedar reads facts by a reader that says little about where; ours goes first, and also
 /// refuses keys that stand twice.
-fn check_json(file: &str, text: &str) -> Result<(), CanonError> {
+fn check_json(file: &str, text: &str) -> Result<Value, CanonError> {
     let value = json::parse(text).map_err(|error| {
         let what = error.to_string();
         match error {
@@ -218,7 +223,7 @@ fn check_json(file: &str, text: &str) -> Result<(), CanonError> {
         }
     })?;
     match value.as_list() {
-        Some(_) => Ok(()),
+        Some(_) => Ok(value),
         None => Err(CanonError::in_file(file, format!("expected a list, found {}", value.kind()))
             .hint("facts are Cedar entities: [{\"uid\": {\"type\": \"User\", \"id\": \"cfo\"}, \"attrs\": {}, \"parents\": []}]")),
     }

@@ -17,6 +17,7 @@ mod error;
 mod evaluate;
 mod facts;
 mod flip;
+mod hierarchy;
 mod index;
 mod names;
 mod nearest;
@@ -53,6 +54,7 @@ pub mod limits {
     pub use crate::conform::{ATTRIBUTES_MAX, TYPE_DEPTH_MAX};
     pub use crate::facts::FACTS_MAX;
     pub use crate::flip::{EVALUATIONS_MAX, FLIPS_MAX};
+    pub use crate::hierarchy::{GROUPS_DEEP_MAX, MEMBERSHIP_STEPS_MAX};
     pub use crate::obligation::OBLIGATIONS_MAX;
     pub use crate::policies::{ANNOTATION_MAX, POLICIES_MAX};
     pub use crate::source::{FILE_BYTES_MAX, FILES_MAX, SOURCE_BYTES_MAX};

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::folders::Secrets;
 use crate::home::{Home, no_canon, told};
+use crate::shared::is_of_the_folder;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::{Terminal, Tone};
 
@@ -77,6 +78,7 @@ impl From<bool> for State {
 }
 
 pub(crate) fn doctor(deep: bool, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
+    is_of_the_folder()?;
     let findings = std::iter::once(data(common)).chain(ledger(deep, common));
     let findings = findings.chain([sandbox(common), randomness()]).chain(behind(common));
     let findings: Vec<Finding> = findings.chain(open_to_others(common)).collect();

@@ -207,7 +207,9 @@ fn go(
     clock::keep(&common.data);
     // A run that goes on was told when it began.
     let live = (view.asked_recording() && args.file.is_some()).then(|| again::live(args));
-    let exit = end::report(home, run, end?, (file.as_deref(), live.as_deref()), terminal)?;
+    let begun = view.with_begun();
+    let told = (file.as_deref(), live.as_deref(), begun.as_deref());
+    let exit = end::report(home, run, end?, told, terminal)?;
     // Who wanted the run ended has what was asked for.
     let is_meant = args.cancel.is_some() && exit == Exit::Interrupted;
     Ok(if is_meant { Exit::Done } else { exit })

@@ -14,12 +14,14 @@ use super::verify::{holds, look};
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
+use crate::shared::is_of_the_folder;
 use crate::terminal::Terminal;
 
 /// Go on with an older copy. It must be whole. Whoever holds a later signed head will see that
 /// history was lost, and here stands that it was meant.
 pub(super) fn accept(dir: &Path, who: &str, terminal: &Terminal) -> anyhow::Result<Exit> {
     let who = given::actor(who)?;
+    is_of_the_folder()?;
     let (store, behind) = SqliteStore::look_behind(dir).map_err(told)?;
     for log in &behind {
         intact(&Home::of(store.clone(), log.tenant), log)?;

@@ -15,7 +15,7 @@ use cog_gate::{Actor, AnyEffect, Cleared};
 use cog_ledger::memory::{MemoryKeys, MemoryShelf};
 use cog_ledger::{Draft, Durable, Entry, Writer};
 
-use super::{again, canon, engine, nobody, prepare};
+use super::{again, canon, engine, family, nobody, prepare};
 use crate::cli::{Common, RunArgs};
 use crate::failure::{Exit, Failure};
 use crate::folders;
@@ -62,20 +62,28 @@ pub(super) fn preview(
         entries.iter().for_each(|entry| engine.observe(entry));
         bound.canon.iter().for_each(|canon| engine.know(Arc::clone(canon)));
     }
-    let held = Held::default();
+    let held = Held { data: common.data.clone(), ..Held::default() };
     let hands = Box::new(held.clone());
     let mut driver = Driver::new(engine, Box::new(ledger), hands, Arc::new(SystemClock));
     terminal.note("a dry run: nothing is recorded or performed, and its ids name nothing");
     let mut view = View::new(terminal, Counts::default(), Some(given::name(file)));
     driver.inbox().send(plan.input);
-    let exit = drive(&mut driver, &mut view)?;
-    tell(held.count(), exit, terminal);
-    Ok(exit)
+    let seen = drive(&mut driver, plan.run, &mut view)?;
+    tell(held.count(), &seen, terminal);
+    Ok(seen.exit)
 }
 
-/// Take turns until nothing goes on without an effect; how the program ends.
-fn drive(driver: &mut Driver, view: &mut View<'_>) -> anyhow::Result<Exit> {
-    let (mut exit, mut quiet) = (Exit::Done, 0);
+/// What is seen of a run before its first effect.
+struct Seen {
+    /// How the program ends.
+    exit: Exit,
+    /// Whether it came to its end.
+    is_over: bool,
+}
+
+/// Take turns until nothing goes on without an effect.
+fn drive(driver: &mut Driver, run: RunId, view: &mut View<'_>) -> anyhow::Result<Seen> {
+    let (mut seen, mut quiet) = (Seen { exit: Exit::Done, is_over: false }, 0);
     while quiet < QUIET_TURNS {
         let notices = driver.turn(TURN_MS)?;
         quiet = if notices.is_empty() { quiet + 1 } else { 0 };
@@ -84,30 +92,38 @@ fn drive(driver: &mut Driver, view: &mut View<'_>) -> anyhow::Result<Exit> {
             if let What::Stopped { message } = &notice.what {
                 return Err(Failure::told(Exit::Failed, message));
             }
-            if let What::Sealed(sealed) = &notice.what {
-                exit = Exit::of_run(&sealed.status, sealed.error.as_ref());
+            // A run that it began ends for itself.
+            if let (What::Sealed(sealed), true) = (&notice.what, notice.run == run) {
+                let exit = Exit::of_run(&sealed.status, sealed.error.as_ref());
+                seen = Seen { exit, is_over: true };
             } else if matches!(notice.what, What::Asked { .. } | What::Listening { .. }) {
-                exit = Exit::Waiting;
+                seen.exit = Exit::Waiting;
             }
         }
     }
     view.clear();
-    Ok(exit)
+    Ok(seen)
 }
 
-fn tell(held: usize, exit: Exit, terminal: &Terminal) {
+fn tell(held: usize, seen: &Seen, terminal: &Terminal) {
     if terminal.json {
         terminal.emit(&Value::map([
             ("event", Value::from("dry_run")),
             ("held", (held as u64).into()),
-            ("exit", u64::from(exit as u8).into()),
+            ("exit", u64::from(seen.exit as u8).into()),
+            ("foreseen", (held == 0 && seen.is_over).into()),
         ]));
         return;
     }
     let first = counted(held as u64, "effect would be performed", "effects would be performed");
-    terminal.say(&match held {
-        0 => "nothing would be performed".to_owned(),
-        _ => format!("{first}; what comes then depends on what comes of that"),
+    terminal.say(&match (held, seen.is_over) {
+        (0, true) => "nothing would be performed".to_owned(),
+        (0, false) => {
+            "nothing would be performed before what it waits for; what comes then is not \
+                       foreseen"
+                .to_owned()
+        }
+        (_, _) => format!("{first}; what comes then depends on what comes of that"),
     });
     terminal.say(&terminal.tint(Tone::Faint, "nothing was recorded and nothing was done"));
 }
@@ -158,20 +174,28 @@ impl Ledger for InMemory {
 
 /// What was cleared and is not performed: it is kept, so that nobody takes it for lost.
 #[derive(Clone, Default)]
-struct Held(Arc<Mutex<Vec<Cleared<AnyEffect>>>>);
+struct Held {
+    cleared: Arc<Mutex<Vec<Cleared<AnyEffect>>>>,
+    /// The data folder, which no root of a run that the run begins may share.
+    data: PathBuf,
+}
 
 impl Held {
     fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.cleared.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
 impl Hands for Held {
     fn perform(&self, _: RunId, cleared: Cleared<AnyEffect>, _: Option<u64>, _: Inbox) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(cleared);
+        self.cleared.lock().unwrap_or_else(PoisonError::into_inner).push(cleared);
     }
 
     fn probe(&self, _: RunId, _: ReceiptId, _: AnyEffect, _: Inbox) {}
 
-    fn place(&self, _: Place, _: Inbox) {}
+    fn place(&self, place: Place, inbox: Inbox) {
+        let placed = family::placed(&self.data, &place).map(|(placed, ..)| placed);
+        let placed = placed.map_err(|error| format!("{error:#}"));
+        inbox.send(Input::Placed { parent: place.parent, run: place.run, placed });
+    }
 }

@@ -14,12 +14,13 @@ use crate::view::undone::undone_lines;
 use crate::view::{View, sealed_lines};
 
 /// Tell how a run of the workflow `file` ended, and say how the program does. Where a recording
-/// answered for a model, `live` is the command that asks one.
+/// answered for a model, `live` is the command that asks one; `begun` tells the sums with all that it
+/// began.
 pub(super) fn report(
     home: &Home,
     run: RunId,
     end: End,
-    (file, live): (Option<&str>, Option<&str>),
+    (file, live, begun): (Option<&str>, Option<&str>, Option<&str>),
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let checkpoint = home.scope()?.checkpoint().map_err(crate::home::told)?;
@@ -40,6 +41,7 @@ pub(super) fn report(
                 for line in sealed_lines(terminal, run, sealed, file) {
                     terminal.say(&line);
                 }
+                begun.iter().for_each(|begun| terminal.say(begun));
                 for line in undone_lines(&home.history(run)?, sealed.error.as_ref()) {
                     terminal.say(&format!("  {line}"));
                 }

@@ -66,6 +66,21 @@ fn bind(
     canon: Option<&Canon>,
     place: &Place,
 ) -> anyhow::Result<(Placed, Adapters)> {
+    let (placed, roots, base) = placed(data, place)?;
+    let admitted = folders::admitted(&roots, &base, canon);
+    let adapters =
+        models::adapters(args, &base, canon, place.run, &admitted, &Secrets::of_folder(data))?;
+    Ok((placed, adapters))
+}
+
+/// Where the folders stand of a run that a run begins, and what its roots are bound to.
+///
+/// # Errors
+/// When a root may not stand there.
+pub(super) fn placed(
+    data: &Path,
+    place: &Place,
+) -> anyhow::Result<(Placed, BTreeMap<String, RootBinding>, PathBuf)> {
     let file = Path::new(&place.base).join(&place.workflow);
     let base = folders::real(file.parent().unwrap_or(Path::new("/")));
     let (mut roots, mut places) = (BTreeMap::new(), BTreeMap::new());
@@ -74,10 +89,7 @@ fn bind(
         places.insert(root.name.clone(), folders::on_record(&binding.path)?);
         roots.insert(root.name.clone(), binding);
     }
-    let admitted = folders::admitted(&roots, &base, canon);
-    let adapters =
-        models::adapters(args, &base, canon, place.run, &admitted, &Secrets::of_folder(data))?;
-    Ok((Placed { base: folders::on_record(&base)?, places }, adapters))
+    Ok((Placed { base: folders::on_record(&base)?, places }, roots, base))
 }
 
 /// The entries of all other runs of the tree of a run.

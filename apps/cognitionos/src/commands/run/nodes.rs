@@ -15,25 +15,26 @@ use crate::commands::owner::{Answered, Owner};
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
-use crate::system;
 use crate::terminal::Terminal;
 use crate::view::{Counts, View};
+use crate::{shared, system};
 
 /// Refuse to run anything here for the database: nodes do that.
 ///
 /// # Errors
-/// When the database is named on the command line.
+/// When the database is named, on the command line or by a setting.
 pub(super) fn is_of_the_folder() -> anyhow::Result<()> {
     let names = |argument: &str| {
         let name = argument.split_once('=').map_or(argument, |(name, _)| name);
         matches!(name, "--tenant" | "--database-url")
     };
     if !system::arguments().any(|argument| names(&argument)) {
-        return Ok(());
+        return shared::is_of_the_folder();
     }
     Err(Failure::advise(
         Exit::BadInput,
-        "of the runs in a database nodes have the doing: this command only ends one",
+        "this runs a workflow in the data folder: runs in a database are begun and brought on by \
+         nodes, and here only ended (--cancel)",
         "cognitionos submit WORKFLOW --tenant TENANT",
     ))
 }
@@ -78,7 +79,8 @@ pub(super) fn cancel(
     let sealed =
         sealed.ok_or_else(|| Failure::told(Exit::Failed, "the seal of the run is gone"))?;
     View::new(terminal, counts, None).show(&Notice { run, what: What::Sealed(sealed.clone()) });
-    let exit = end::report(&home, run, End::Sealed(Box::new(sealed)), (None, None), terminal)?;
+    let exit =
+        end::report(&home, run, End::Sealed(Box::new(sealed)), (None, None, None), terminal)?;
     // Who wanted the run ended has what was asked for.
     Ok(if exit == Exit::Interrupted { Exit::Done } else { exit })
 }
