@@ -58,7 +58,10 @@ fn a_run_that_is_started_again_and_again_moves_no_more_than_the_domain_may() {
         "The month ends",
         "args.document.amount_cents were at most 100 (it is 900)",
     ]);
-    folder.cog(&["ledger", "verify"]).ends(0).says(&["0 differ"]);
+    let verified = folder.cog(&["ledger", "verify", "--json"]).ends(0).json();
+    let counted = |name| verified.at(&["decisions", name]).and_then(Value::as_u64);
+    let all = ["recomputed", "differ", "periods_unknown"].map(counted);
+    assert_eq!(all, [Some(4), Some(0), Some(0)], "{verified}");
     folder.holds();
 }
 

@@ -80,13 +80,18 @@ impl Recompute {
         }
     }
 
+    /// Pass over the next entry of the log, one of no run: it is here, and nothing is missing.
+    pub fn pass(&mut self, entry: &Entry) {
+        if entry.seq() != self.next {
+            self.whole_since = Some(entry.at());
+        }
+        self.next = entry.seq().saturating_add(1);
+    }
+
     /// Take the next entry of the log. Those of no run are passed over, but for the refusal of what
     /// people do about approvals, canon and ledger.
     pub fn record(&mut self, record: Record) {
-        if record.entry.seq() != self.next {
-            self.whole_since = Some(record.entry.at());
-        }
-        self.next = record.entry.seq().saturating_add(1);
+        self.pass(&record.entry);
         let Some(run) = record.entry.session() else {
             if act::is_refused(&record.entry) {
                 self.act(&record);

@@ -91,8 +91,14 @@ impl<'a> House<'a> {
 
     /// Append to several logs in one commit.
     pub fn append_all(&mut self, drafts: Vec<(TenantId, Draft)>) -> Vec<Durable<Entry>> {
+        self.append_later(drafts, 0)
+    }
+
+    /// The same, so many milliseconds later.
+    pub fn append_later(&mut self, drafts: Vec<(TenantId, Draft)>, ms: u64) -> Vec<Durable<Entry>> {
         let mut entropy = self.entropy.clone();
-        let entries = self.writer().append(drafts, Stopped.now(), &mut entropy).unwrap();
+        let now = Stopped.now().plus_ms(ms);
+        let entries = self.writer().append(drafts, now, &mut entropy).unwrap();
         self.entropy = entropy;
         entries
     }

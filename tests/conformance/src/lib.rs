@@ -57,6 +57,7 @@ macro_rules! conformance {
             select: kinds,
             select: a_run_among_others,
             select: a_long_run_page_by_page,
+            select: where_a_time_begins,
             select: an_id_finds_what_belongs_together,
             select: any_conditions_together,
             select: a_page_has_a_maximum,

@@ -178,3 +178,29 @@ pub fn a_page_has_a_maximum(place: &dyn Place) {
     assert!(matches!(scope.checkpoints(0, PAGE_MAX + 1), Err(StoreError::TooMuch { .. })));
     assert!(scope.select(&Select { limit: 0, ..Select::default() }).unwrap().is_empty());
 }
+
+/// The first entry of a time, in a log of many, also where the beginning was pruned.
+pub fn where_a_time_begins(place: &dyn Place) {
+    let mut house = House::at(place);
+    let first = |house: &House<'_>, at| {
+        cog_store::first_since(house.scope(tenant(1)).as_ref(), at).unwrap()
+    };
+    for number in 0..4_u64 {
+        let mut drafts = vec![started(run(number))];
+        drafts.extend((0..126).map(|of| receipt(run(number), number * 1_000 + of)));
+        drafts.push(sealed(run(number), "completed"));
+        let drafts = drafts.into_iter().map(|draft| (tenant(1), draft)).collect();
+        house.append_later(drafts, number * 1_000);
+    }
+    let all = house.entries(tenant(1));
+    let expected = |at| all.iter().find(|entry| entry.at() >= at).map_or(513, Entry::seq);
+    let began = all[0].at();
+    let times = [0, 1, 1_000, 1_001, 3_000, 3_001].map(|ms| began.plus_ms(ms));
+    for at in times {
+        assert_eq!(first(&house, at), expected(at), "{at}");
+    }
+    house.store().prune_entries(tenant(1), 300).unwrap();
+    for at in times {
+        assert_eq!(first(&house, at), expected(at).max(256), "{at}");
+    }
+}

@@ -21,8 +21,11 @@ pub(super) fn check(home: &Home) -> anyhow::Result<(Findings, Counts)> {
     let scope = home.scope()?;
     let mut failed = None;
     home.each(Select::default(), |entry: &Entry| {
-        if failed.is_some() || entry.session().is_none() {
+        if failed.is_some() {
             return;
+        }
+        if entry.session().is_none() {
+            return recheck.pass(entry);
         }
         match record(scope.as_ref(), entry.clone()) {
             Ok(record) => recheck.record(Arc::clone(&record.entry), record.body),
