@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from house import House
+from primitives import digest
 
 
 def a_run_across_the_pruned_part() -> tuple[House, list[int]]:
@@ -29,4 +30,16 @@ def a_second_pruning_said_but_not_yet_done() -> tuple[House, list[int]]:
     return house, [0, once, twice]
 
 
-LOGS = [a_run_across_the_pruned_part, a_second_pruning_said_but_not_yet_done]
+def a_receipt_that_counts_in_periods() -> tuple[House, list[int]]:
+    """What it counts of a domain stands in its entry, large amounts as text."""
+    house = House(7)
+    session = house.start()
+    day = {"policies": ["pay.small"], "sums": {"pay.small args.x": "9007199254740992"}}
+    per = {"day": day, "month": {}}
+    counts = {"at": house.time(0), "amount": 900, "per": per, "writes": [digest("k")]}
+    house.outcome(session, house.receipt(session, data={"counts": counts}))
+    house.seal(session)
+    return house, [0]
+
+
+LOGS = [a_receipt_that_counts_in_periods, a_run_across_the_pruned_part, a_second_pruning_said_but_not_yet_done]

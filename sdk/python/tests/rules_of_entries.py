@@ -207,6 +207,23 @@ def a_run_that_is_not_held_is_let_go_on(house: House) -> None:
     house.pause(house.start(), False)
 
 
+def _counts(**wrong: object) -> Callable[[House], None]:
+    def receipt_with_counts(house: House) -> None:
+        counts = {"at": house.time(0), "per": {"day": {}}, **wrong}
+        house.receipt(house.start(), data={"counts": counts})
+
+    receipt_with_counts.__name__ = f"a_receipt_that_counts_{'_'.join(wrong)}_in_no_form"
+    return audit("bundle.end", "bundle.line", "head.missing", "manifest.wrong")(receipt_with_counts)
+
+
+_counts(at="today")
+_counts(amount="12a")
+_counts(per=["day"])
+_counts(per={"day": {"sums": {"x": -1}}})
+_counts(per={"day": {"policies": "x"}})
+_counts(writes=["a key"])
+
+
 @audit("fork.unknown")
 def a_run_goes_on_from_no_entry_of_the_other(house: House) -> None:
     session = house.start()
