@@ -42,4 +42,8 @@ def a_receipt_that_counts_in_periods() -> tuple[House, list[int]]:
     return house, [0]
 
 
-LOGS = [a_receipt_that_counts_in_periods, a_run_across_the_pruned_part, a_second_pruning_said_but_not_yet_done]
+LOGS = [
+    a_receipt_that_counts_in_periods,
+    a_run_across_the_pruned_part,
+    a_second_pruning_said_but_not_yet_done,
+]
