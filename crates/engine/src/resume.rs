@@ -83,11 +83,13 @@ impl Engine {
         resumption: Resumption,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
-        let session = own(&resumption.records).first().and_then(|first| first.entry.session());
-        if session.is_some_and(|run| self.runs.contains_key(&run)) {
+        let session = |records| own(records).first().and_then(|first| first.entry.session());
+        let Some(target) = session(&resumption.records) else { return Ok(()) };
+        // What it began goes on also when it is over itself, and so may be in memory without it.
+        let all = std::iter::once(&resumption.records).chain(&resumption.kin);
+        if all.filter_map(|it| session(it)).any(|run| self.runs.contains_key(&run)) {
             return Ok(());
         }
-        let Some(target) = session else { return Ok(()) };
         // The driver has rebuilt the runs before and shown what is wrong with them, if anything.
         let all = std::iter::once(&resumption.records).chain(&resumption.kin);
         let tree: Result<Vec<_>, _> =

@@ -1,7 +1,7 @@
 //! Runs that a run begins: one after the other in the log, one budget, one end.
 
 use cog_base::id::RunId;
-use cog_engine::{Input, What};
+use cog_engine::{Input, Resumption, What};
 use cog_ledger::Kind;
 
 use crate::house::House;
@@ -144,6 +144,33 @@ fn what_a_file_leaves_goes_on_when_its_run_is_ended() {
         assert_eq!(house.sealed(run).unwrap().status, "cancelled", "{more}");
         house.assert_replays(run);
     }
+}
+
+#[test]
+fn what_goes_on_behind_a_run_that_is_over_is_taken_up_once() {
+    let mut house = House::new();
+    let more = "inputs: { name: a }, wait: false, on_cancel: leave";
+    let main = MAIN.replace("inputs: { name: a }", more);
+    let run = family(&mut house, &main.replace("${{ steps.sub.output.said }}", "x"), SUB);
+    house.done("first");
+    let child = child(&house, 0);
+    house.done("one, or last");
+    house.done("the other");
+    assert!(house.sealed(run).is_some() && house.sealed(child).is_none());
+    house.restart();
+    let (records, kin) = (house.records(run), vec![house.records(child)]);
+    let resumption = Resumption { records, kin, cancel: None };
+    house.give(Input::Resume(Box::new(resumption.clone())));
+    let (of, receipt, _) = house.probes.pop_front().unwrap();
+    house.give(Input::Probed { run: of, receipt, found: cog_gate::Found::NotDone });
+    house.give(Input::Resume(Box::new(resumption)));
+    assert!(house.probes.is_empty(), "it is under way already");
+    while !house.under_way.is_empty() {
+        house.done("two");
+    }
+    let story = house.story(child);
+    assert_eq!(story.iter().filter(|it| it.starts_with("session.sealed")).count(), 1, "{story:?}");
+    house.assert_replays(child);
 }
 
 #[test]
