@@ -21,8 +21,14 @@ impl House {
 
     /// Start from what the disk holds.
     pub(crate) fn boot(&mut self, common: &mut Common) -> Result<(), Broken> {
+        if common.is_dying {
+            return Ok(());
+        }
+        // What was kept and not answered is in the log, too.
+        common.disk.settle().map_err(|what| common.broken(&what))?;
+        self.finish_pruning(common)?;
         self.engine = Self::engine(common, self.number, self.tenant);
-        self.engine.know(self.scenario.canon().0.clone());
+        self.scenario.canons().into_values().for_each(|canon| self.engine.know(canon));
         let log = common.disk.log(self.tenant);
         for entry in log.entries() {
             self.engine.observe(entry);
@@ -49,7 +55,12 @@ impl House {
             let who = Self::somebody(common)?;
             let cancel = is_ended.then(|| (who, "not any more".to_owned()));
             let resumption = Resumption { records, kin: tree, cancel };
+            let again = common.one_in(common.faults.repeat).then(|| resumption.clone());
             self.handle(common, Input::Resume(Box::new(resumption)))?;
+            if let Some(again) = again {
+                common.counts.faults.add("resumed.twice");
+                self.handle(common, Input::Resume(Box::new(again)))?;
+            }
         }
         Ok(())
     }

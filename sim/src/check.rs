@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cog_base::Value;
 use cog_base::id::RunId;
 use cog_base::json::parse;
+use cog_base::{Digest, Value};
+use cog_canon::Canon;
 use cog_engine::Record;
-use cog_engine::recompute::Recompute;
+use cog_engine::recompute::{Recompute, Recomputed};
 use cog_engine::replay::{Replayed, is_decision, replay_decision, replay_run};
 use cog_history::Rules;
-use cog_ledger::audit::Audit;
+use cog_ledger::audit::{Audit, Audited};
 use cog_ledger::memory::KeptLog;
 use cog_ledger::{Entry, Kind, SealedEntry};
 
@@ -46,6 +47,7 @@ impl House {
         let sessions = sessions(kept(&log));
         let left = Left { seed: common.seed, house: self, log: &log, sessions };
         left.check(Rules { clock_back_ms: common.clock_back_ms, ..Rules::STRICT })?;
+        self.compare(common, &log)?;
         let count = |is: &dyn Fn(&Entry) -> bool| log.entries().filter(|it| is(it)).count() as u64;
         Ok(Summary {
             entries: count(&|_| true),
@@ -71,6 +73,22 @@ fn kept(log: &KeptLog) -> Vec<Record> {
         Record { entry: Arc::clone(&sealed.entry), body }
     };
     of_runs.map(record).collect()
+}
+
+/// What the audit says of a whole log.
+pub(crate) fn audited(log: &KeptLog) -> Audited {
+    let mut audit = Audit::new(0);
+    log.entries().for_each(|entry| audit.entry(entry));
+    audit.finish()
+}
+
+/// What comes of making all decisions again from what is there.
+pub(crate) fn recomputed(records: &[Record], canons: &BTreeMap<Digest, Arc<Canon>>) -> Recomputed {
+    let mut recompute = Recompute::default();
+    canons.iter().for_each(|(digest, canon)| recompute.canon(*digest, Arc::clone(canon)));
+    records.iter().for_each(|record| recompute.note(&record.entry));
+    records.iter().for_each(|record| recompute.record(record.clone()));
+    recompute.finish()
 }
 
 impl Left<'_> {
@@ -100,12 +118,7 @@ impl Left<'_> {
     }
 
     fn ledger_audits(&self) -> Result<(), Broken> {
-        let mut audit = Audit::new(0);
-        for entry in self.log.entries() {
-            audit.entry(entry);
-        }
-        let audited = audit.finish();
-        match audited.findings.kept().first() {
+        match audited(self.log).findings.kept().first() {
             None => Ok(()),
             Some(finding) => Err(self.broken(&format!("the audit finds {finding:?}"))),
         }
@@ -220,13 +233,7 @@ impl Left<'_> {
 
     fn everything_replays(&self) -> Result<(), Broken> {
         let canons = self.house.scenario.canons();
-        let mut recompute = Recompute::default();
-        canons.iter().for_each(|(digest, canon)| recompute.canon(*digest, Arc::clone(canon)));
-        let mut records: Vec<_> = self.sessions.values().flatten().collect();
-        records.sort_by_key(|record| record.entry.seq());
-        records.iter().for_each(|record| recompute.note(&record.entry));
-        records.into_iter().for_each(|record| recompute.record(record.clone()));
-        let recomputed = recompute.finish();
+        let recomputed = recomputed(&kept(self.log), &canons);
         if let Some(finding) = recomputed.findings.kept().first() {
             return Err(self.broken(&format!("recomputed, it comes out otherwise: {finding}")));
         }

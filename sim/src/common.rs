@@ -79,13 +79,13 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    pub(crate) fn new(seed: u64, faults: Faults, start: Timestamp) -> Self {
+    pub(crate) fn new(seed: u64, faults: Faults, disk: Disk, start: Timestamp) -> Self {
         Self {
             seed,
             dice: SeededEntropy::new(seed ^ 0x5EED),
             faults,
             clock: SimClock::at(start),
-            disk: Disk::new(seed ^ 0xD15C, faults.commit),
+            disk,
             counts: Summary::default(),
             clock_back_ms: 0,
             lives: 1,
@@ -107,7 +107,9 @@ impl Common {
 
     /// Start from what the disk holds.
     pub(crate) fn go_up(&mut self) -> Result<(), Broken> {
+        self.disk.crash().map_err(|what| self.broken(&what))?;
         self.disk.settle().map_err(|what| self.broken(&what))?;
+        self.disk.ends_where_it_should().map_err(|what| self.broken(&what))?;
         let writer = self.disk.writer().map_err(|error| self.broken(&error.to_string()))?;
         let entropy = Box::new(SeededEntropy::new(self.seed.wrapping_mul(31) ^ self.lives));
         let clock = Arc::new(self.clock.clone());
@@ -130,6 +132,7 @@ impl Common {
             committer.submit(drafts, reply);
         }
         while stepper.step() {}
+        self.is_dying |= self.disk.is_torn();
         let mut replies = replies.lock().unwrap_or_else(PoisonError::into_inner);
         self.answers.append(&mut replies);
     }
@@ -145,6 +148,7 @@ impl Common {
         });
         submit(committer, reply);
         while stepper.step() {}
+        self.is_dying |= self.disk.is_torn();
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *slot, Err(String::new()))
     }
@@ -171,6 +175,13 @@ impl Common {
 
     pub(crate) fn one_in(&mut self, rate: u64) -> bool {
         self.counts.faults.of("crash") < CRASHES_MAX && self.dice.below(rate) == 0
+    }
+
+    /// Whether the process dies in the middle of what somebody does. It counts as a crash.
+    pub(crate) fn dies_here(&mut self) -> bool {
+        let dies = self.one_in(4);
+        self.is_dying |= dies;
+        dies
     }
 
     /// One of some.

@@ -53,6 +53,8 @@ pub struct Summary {
     pub events: u64,
     /// Faults injected, by their kind.
     pub faults: Counts,
+    /// What operators did, by its kind.
+    pub acts: Counts,
     /// Entries in the ledgers.
     pub entries: u64,
     /// Receipts in the ledgers.
@@ -63,6 +65,8 @@ pub struct Summary {
     pub forks: u64,
     /// Tenants.
     pub tenants: u64,
+    /// Worlds with the embedded store.
+    pub embedded: u64,
 }
 
 impl Summary {
@@ -72,23 +76,26 @@ impl Summary {
         Self {
             events: self.events + other.events,
             faults: self.faults.plus(other.faults),
+            acts: self.acts.plus(other.acts),
             entries: self.entries + other.entries,
             receipts: self.receipts + other.receipts,
             runs: self.runs + other.runs,
             forks: self.forks + other.forks,
             tenants: self.tenants + other.tenants,
+            embedded: self.embedded + other.embedded,
         }
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { events, faults, entries, receipts, runs, forks, tenants } = self;
-        let sum = faults.sum();
+        let Self { events, faults, acts, entries, receipts, runs, forks, tenants, embedded } = self;
+        let (sum, did) = (faults.sum(), acts.sum());
         write!(
             f,
-            "{runs} executions of {tenants} tenants, {forks} forks of them, {sum} faults ({faults}), \
-             {receipts} receipts, {entries} entries, {events} events"
+            "{runs} executions of {tenants} tenants, {forks} forks of them, {embedded} worlds on the \
+             embedded store, {sum} faults ({faults}), \
+             {did} acts of operators ({acts}), {receipts} receipts, {entries} entries, {events} events"
         )
     }
 }

@@ -1,5 +1,5 @@
-//! What survives a crash: a store that sometimes fails before or after it kept something, and
-//! beside it a copy of everything that it said it kept.
+//! What survives a crash: a store that sometimes fails before, while or after it keeps something,
+//! and beside it a copy of everything that it said it kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use cog_ledger::{Entry, Kind, SealedBatch, Shelf, ShelfError, Tail, Writer};
 use cog_store::{Keep, MemoryStore, Select, Store, StoreError, TenantTx};
 
 use crate::counts::Counts;
+use crate::place::Place;
 
 /// A store that keeps things for administrators too.
 pub(crate) trait Keeping: Store + Keep {}
@@ -28,6 +29,8 @@ pub(crate) struct Disk {
 
 struct Inner {
     store: Arc<dyn Keeping>,
+    /// Where the embedded store is; nothing for a store in memory.
+    place: Option<Place>,
     /// What was kept, as it was kept: nothing is erased or pruned here.
     logs: BTreeMap<TenantId, Arc<KeptLog>>,
     receipts: BTreeSet<(TenantId, String)>,
@@ -47,13 +50,25 @@ enum Luck {
     Passes,
     /// It is done, and nobody is told.
     Lost,
+    /// The power goes in the middle of it.
+    Torn,
 }
 
 impl Disk {
-    /// A disk that fails once in `rate` commits.
-    pub(crate) fn new(seed: u64, rate: u64) -> Self {
+    /// A disk that fails once in `rate` commits, with the embedded store or with one in memory.
+    ///
+    /// # Errors
+    /// Why there is no folder.
+    pub(crate) fn new(seed: u64, rate: u64, is_embedded: bool) -> Result<Self, String> {
+        let (store, place): (Arc<dyn Keeping>, _) = if is_embedded {
+            let (place, store) = Place::new(seed)?;
+            (Arc::new(store), Some(place))
+        } else {
+            (Arc::new(MemoryStore::new()), None)
+        };
         let inner = Inner {
-            store: Arc::new(MemoryStore::new()),
+            store,
+            place,
             logs: BTreeMap::new(),
             receipts: BTreeSet::new(),
             doubt: None,
@@ -61,7 +76,7 @@ impl Disk {
             dice: SeededEntropy::new(seed),
             faults: Counts::default(),
         };
-        Self { inner: Arc::new(Mutex::new(inner)) }
+        Ok(Self { inner: Arc::new(Mutex::new(inner)) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -115,11 +130,51 @@ impl Disk {
         self.lock().rate = 0;
     }
 
+    /// Whether the power is gone: nothing that happens from here on is kept.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.lock().place.as_ref().is_some_and(|place| place.torn.is_some())
+    }
+
+    /// The machine stops. What is on the disk is opened again; nobody else may hold the store.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn crash(&self) -> Result<(), String> {
+        let mut inner = self.lock();
+        let Inner { store, place, logs, dice, faults, .. } = &mut *inner;
+        let Some(place) = place else { return Ok(()) };
+        let image = place.left(logs, dice, faults)?;
+        *store = Arc::new(MemoryStore::new());
+        *store = Arc::new(place.open_again(&image, logs)?);
+        Ok(())
+    }
+
+    /// Whether every log ends where the last entry is that was acknowledged.
+    ///
+    /// # Errors
+    /// Where it ends instead.
+    pub(crate) fn ends_where_it_should(&self) -> Result<(), String> {
+        let inner = self.lock();
+        for (tenant, log) in &inner.logs {
+            let scope = inner.store.scope(*tenant).map_err(|error| error.to_string())?;
+            let tail = scope.tail().map_err(|error| error.to_string())?;
+            let end = tail.map(|tail| (tail.frontier.size(), tail.last_leaf));
+            let last = log.entries.last().map(|it| (log.entries.len() as u64, it.entry.leaf()));
+            if end != last {
+                return Err(format!("the log of {tenant} ends at {end:?}, not at {last:?}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Find out what became of the commit that is in doubt: kept for all tenants, or for none.
     ///
     /// # Errors
     /// What is there instead.
     pub(crate) fn settle(&self) -> Result<(), String> {
+        if self.is_torn() {
+            return Ok(());
+        }
         let mut inner = self.lock();
         let Some(batches) = inner.doubt.take() else { return Ok(()) };
         let mut kept = BTreeSet::new();
@@ -145,12 +200,14 @@ impl Disk {
 }
 
 impl Inner {
-    fn luck(&mut self, what: [&'static str; 3]) -> Luck {
+    fn luck(&mut self, what: [&'static str; 4]) -> Luck {
         let roll = if self.rate > 0 { self.dice.below(self.rate * 3) } else { u64::MAX };
         let (luck, name) = match (roll, what) {
             (0, [fails, ..]) => (Luck::Fails, fails),
-            (1, [_, passes, _]) => (Luck::Passes, passes),
-            (2, [.., lost]) => (Luck::Lost, lost),
+            (1, [_, passes, ..]) => (Luck::Passes, passes),
+            (2, [_, _, lost, _]) => (Luck::Lost, lost),
+            // A folder is what power can be lost in.
+            (3..=5, [.., torn]) if self.place.is_some() => (Luck::Torn, torn),
             (_, _) => return Luck::Fine,
         };
         self.faults.add(name);
@@ -199,14 +256,42 @@ struct DiskKeys {
     disk: Disk,
 }
 
+impl DiskShelf {
+    /// Commit, and keep what a disk has that loses its power meanwhile.
+    fn tear(&mut self, batches: &[SealedBatch]) -> Result<(), ShelfError> {
+        let image = |disk: &Disk| {
+            let inner = disk.lock();
+            inner.place.as_ref().map(|place| place.folder.image()).transpose()
+        };
+        let before = image(&self.disk).map_err(ShelfError::lasting)?;
+        self.shelf.commit(batches)?;
+        let after = image(&self.disk).map_err(ShelfError::lasting)?;
+        let mut inner = self.disk.lock();
+        let Inner { place, dice, doubt, .. } = &mut *inner;
+        if let (Some(place), Some(before), Some(after)) = (place, before, after) {
+            place.torn = Some(before.torn(&after, dice));
+        }
+        *doubt = Some(batches.to_vec());
+        Err(ShelfError::lasting("the power went"))
+    }
+}
+
 impl Shelf for DiskShelf {
     fn commit(&mut self, batches: &[SealedBatch]) -> Result<(), ShelfError> {
+        if self.disk.is_torn() {
+            return Err(ShelfError::lasting("the power is gone"));
+        }
         self.disk.settle().map_err(ShelfError::lasting)?;
-        let luck =
-            self.disk.lock().luck(["commit.failed", "commit.failed_in_passing", "commit.lost"]);
+        let luck = self.disk.lock().luck([
+            "commit.failed",
+            "commit.failed_in_passing",
+            "commit.lost",
+            "commit.torn",
+        ]);
         match luck {
             Luck::Fails => return Err(ShelfError::lasting("no space on the simulated disk")),
             Luck::Passes => return Err(ShelfError::transient("the simulated disk is busy")),
+            Luck::Torn => return self.tear(batches),
             Luck::Fine | Luck::Lost => {}
         }
         self.shelf.commit(batches)?;
@@ -232,11 +317,11 @@ impl KeyRing for DiskKeys {
         origin: &str,
         entropy: &mut dyn Entropy,
     ) -> Result<Box<dyn Signer>, SignError> {
-        let luck = self.disk.lock().luck(["key.not_made", "key.not_made", "key.lost"]);
+        let luck = self.disk.lock().luck(["key.not_made", "key.not_made", "key.lost", "key.lost"]);
         match luck {
             Luck::Fails | Luck::Passes => Err(SignError::Store("no key was made".into())),
             Luck::Fine => self.keys.create(tenant, origin, entropy),
-            Luck::Lost => {
+            Luck::Lost | Luck::Torn => {
                 self.keys.create(tenant, origin, entropy)?;
                 Err(SignError::Store("a key was made, and nobody was told".into()))
             }

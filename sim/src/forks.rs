@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_base::json::Map;
-use cog_engine::fork::{Fork, Forking, NoPlace, gather, own, place};
+use cog_engine::fork::{Fork, Forking, NoPlace, gather, is_free, own, place};
 use cog_engine::replay::as_far;
 use cog_engine::{History, Input, Parent, Record};
 use cog_flow::InputKind;
@@ -30,19 +30,45 @@ impl House {
         let sessions = sessions(self.records(common)?);
         let runs: Vec<RunId> = sessions.keys().copied().collect();
         let Some(parent) = common.drawn(&runs) else { return Ok(()) };
+        self.fork_from(common, parent, None)
+    }
+
+    /// A run goes on from a place of another: one that was named, or any.
+    pub(crate) fn fork_from(
+        &mut self,
+        common: &mut Common,
+        parent: RunId,
+        named: Option<Fork>,
+    ) -> Result<(), Broken> {
+        let sessions = sessions(self.records(common)?);
         let past = history(&sessions, parent);
-        let (history, why) = as_far(&past).map_err(|why| common.broken(&why.to_string()))?;
-        if let Some(why) = why {
+        // Where something was erased or pruned, it is followed up to there.
+        let is_whole = self.pruned == 0 && !past.iter().any(is_erased);
+        let (history, why) = match as_far(&past) {
+            Ok(both) => both,
+            Err(_) if !is_whole => return Ok(()),
+            Err(why) => return Err(common.broken(&why.to_string())),
+        };
+        if let Some(why) = why.filter(|_| is_whole) {
             return Err(common.broken(&format!("{parent} is not rebuilt: {why}")));
         }
-        let Some(fork) = place_of(common, &past, &history)? else { return Ok(()) };
+        let fork = match named {
+            Some(named) => Some(named),
+            None if is_whole => place_of(common, &past, &history)?,
+            None => place_of(common, &past, &history).unwrap_or_default(),
+        };
+        let Some(fork) = fork else { return Ok(()) };
+        let past: Vec<_> = past.into_iter().take_while(|it| it.entry.seq() <= fork.seq).collect();
+        if past.iter().any(is_erased) || is_free(&past).is_err() {
+            return Ok(());
+        }
         let inputs = Self::inputs(common, &history);
         let kin = kin(&sessions, fork.session);
         let run = common.new_run()?;
         self.forks.push(run);
         let forking = Forking {
             run,
-            past: past.into_iter().take_while(|it| it.entry.seq() <= fork.seq).collect(),
+            past,
             fork,
             kin,
             inputs,
@@ -78,8 +104,12 @@ impl House {
     }
 }
 
+fn is_erased(record: &Record) -> bool {
+    record.body.is_none() && record.entry.commit().is_some()
+}
+
 /// Where a step began, or where the run stands.
-fn place_of(
+pub(crate) fn place_of(
     common: &mut Common,
     past: &[Record],
     history: &History,
@@ -116,7 +146,7 @@ pub(crate) fn history(sessions: &BTreeMap<RunId, Vec<Record>>, run: RunId) -> Ve
 }
 
 /// The other runs of the tree that a run is of.
-fn kin(sessions: &BTreeMap<RunId, Vec<Record>>, run: RunId) -> Vec<Vec<Record>> {
+pub(crate) fn kin(sessions: &BTreeMap<RunId, Vec<Record>>, run: RunId) -> Vec<Vec<Record>> {
     let parent = |records: &Vec<Record>| {
         let first = own(records).first()?;
         Some((first.entry.session()?, Parent::of(&first.entry)?.run))

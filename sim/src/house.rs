@@ -1,7 +1,7 @@
 //! One tenant of a world: its engine, what is under way for it, and the world that its effects
 //! act on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cog_base::Value;
@@ -11,12 +11,12 @@ use cog_base::{Clock as _, Timestamp};
 use cog_engine::{Engine, Input, Notice, Output, Placed, Sent, Settings, Timer, What};
 use cog_flow::Signal;
 use cog_gate::snapshot::TenantStatus;
-use cog_gate::{Actor, AnyEffect, Cleared, Lapse};
+use cog_gate::{Actor, AnyEffect, Cleared, Lapse, Performed};
 
 use crate::check::Broken;
 use crate::common::{Append, Common};
 use crate::outside::{Fate, Outside};
-use crate::scenario::Scenario;
+use crate::scenario::{DOMAIN, ENVIRONMENT, Scenario};
 use crate::schedule;
 
 /// Who may end a run: who began it, and who is in the role that the canon names.
@@ -26,13 +26,59 @@ const MAY_NOT_END: [&str; 3] = ["user:cfo", "agent:clerk", "user:nobody"];
 
 /// Something that comes to an engine.
 pub(crate) enum Event {
-    Effect { cleared: Box<Cleared<AnyEffect>> },
-    Probe { run: RunId, receipt: ReceiptId, effect: AnyEffect },
-    Timer { at: Timestamp, timer: Timer },
-    Answer { run: RunId, approval: ApprovalId },
-    Signal { run: RunId, name: String },
-    Unpause { run: RunId },
-    Place { place: Box<cog_engine::Place> },
+    Effect {
+        cleared: Box<Cleared<AnyEffect>>,
+    },
+    Probe {
+        run: RunId,
+        receipt: ReceiptId,
+        effect: AnyEffect,
+    },
+    Timer {
+        at: Timestamp,
+        timer: Timer,
+    },
+    Answer {
+        run: RunId,
+        approval: ApprovalId,
+    },
+    Signal {
+        run: RunId,
+        name: String,
+    },
+    Unpause {
+        run: RunId,
+    },
+    Place {
+        place: Box<cog_engine::Place>,
+    },
+    /// A second report on an effect that was reported on.
+    Report {
+        performed: Box<Performed<AnyEffect>>,
+    },
+    /// A second answer to an append that was answered.
+    Told {
+        ticket: u64,
+    },
+}
+
+impl Event {
+    /// The same once more, where it can come twice.
+    fn again(&self) -> Option<Self> {
+        match self {
+            Self::Probe { run, receipt, effect } => {
+                Some(Self::Probe { run: *run, receipt: *receipt, effect: effect.clone() })
+            }
+            Self::Timer { at, timer } => Some(Self::Timer { at: *at, timer: timer.clone() }),
+            Self::Answer { run, approval } => Some(Self::Answer { run: *run, approval: *approval }),
+            Self::Signal { run, name } => Some(Self::Signal { run: *run, name: name.clone() }),
+            Self::Unpause { run } => Some(Self::Unpause { run: *run }),
+            Self::Place { place } => Some(Self::Place { place: place.clone() }),
+            Self::Told { ticket } => Some(Self::Told { ticket: *ticket }),
+            // A clearance is used once, and so is what an adapter says of it.
+            Self::Effect { .. } | Self::Report { .. } => None,
+        }
+    }
 }
 
 /// One tenant.
@@ -48,14 +94,19 @@ pub(crate) struct House {
     born: Vec<RunId>,
     /// Runs that were to go on from others: those whose first entry was lost never were.
     pub(crate) forks: Vec<RunId>,
-    /// Whether an append of its engine was not recorded, so that it goes no further.
+    /// Whether its engine goes no further: an append was not recorded, or what people were asked
+    /// has to be asked anew.
     pub(crate) is_spent: bool,
+    /// Entries whose bodies were erased.
+    pub(crate) erased: BTreeSet<u64>,
+    /// Entries of runs before this one were pruned.
+    pub(crate) pruned: u64,
 }
 
 impl House {
-    pub(crate) fn new(common: &mut Common, number: usize, tenant: TenantId) -> Self {
+    pub(crate) fn new(common: &mut Common, number: usize, tenant: TenantId, most: u64) -> Self {
         let mut scenario = Scenario::new(number);
-        let to_start = scenario.starts(&mut common.dice, common.clock.now());
+        let to_start = scenario.starts(&mut common.dice, common.clock.now(), most);
         common.counts.runs += to_start.len() as u64;
         Self {
             number,
@@ -68,6 +119,8 @@ impl House {
             born: Vec::new(),
             forks: Vec::new(),
             is_spent: false,
+            erased: BTreeSet::new(),
+            pruned: 0,
         }
     }
 
@@ -81,10 +134,11 @@ impl House {
     /// Put the scenario's canon in force, and set the schedules.
     pub(crate) fn found(&mut self, common: &mut Common) -> Result<(), Broken> {
         let who = common.actor("user:cfo")?;
-        let (canon, files) = self.scenario.canon();
+        let variants = self.scenario.variants();
+        let Some((canon, files)) = variants.first() else { return Ok(()) };
         let kept = common.disk.store().put_canon(self.tenant, canon.digest(), files);
         kept.map_err(|error| common.broken(&error.to_string()))?;
-        let draft = self.engine.change_control().found(canon, "production", &who);
+        let draft = self.engine.change_control().found(canon, ENVIRONMENT, &who);
         let draft = draft.map_err(|error| common.broken(&error.to_string()))?;
         let schedules = schedule::settings(&self.scenario.all, &who);
         let drafts = std::iter::once(draft).chain(schedules).collect();
@@ -133,7 +187,9 @@ impl House {
             | Event::Timer { .. }
             | Event::Signal { .. }
             | Event::Unpause { .. }
-            | Event::Place { .. } => None,
+            | Event::Place { .. }
+            | Event::Report { .. }
+            | Event::Told { .. } => None,
         });
         let input = match (common.roll(4), asked) {
             (0 | 1, Some((run, approval))) => {
@@ -167,7 +223,14 @@ impl House {
 
     /// One of the things that are under way comes about.
     pub(crate) fn happen(&mut self, common: &mut Common, place: usize) -> Result<(), Broken> {
-        match self.under_way.swap_remove(place) {
+        let event = self.under_way.swap_remove(place);
+        if common.one_in(common.faults.repeat)
+            && let Some(again) = event.again()
+        {
+            common.counts.faults.add("repeated");
+            self.under_way.push(again);
+        }
+        match event {
             Event::Effect { cleared } => self.effect(common, *cleared),
             Event::Probe { run, receipt, effect } => {
                 let found = self.outside.probe(&effect);
@@ -199,15 +262,26 @@ impl House {
                 let (parent, run) = (place.parent, place.run);
                 self.handle(common, Input::Placed { parent, run, placed: Ok(placed) })
             }
+            Event::Report { performed } => self.handle(common, Input::Performed(performed)),
+            Event::Told { ticket } => {
+                let input = if common.roll(2) == 0 {
+                    Input::Committed { ticket, entries: Vec::new() }
+                } else {
+                    Input::NotCommitted { ticket, message: "said again".to_owned() }
+                };
+                self.handle(common, input)
+            }
         }
     }
 
     /// A signal: one that fits, one that does not, or one again.
     fn sent(&self, common: &mut Common, name: String) -> Sent {
+        let subject = Some(common.drawn(&self.scenario.subjects()).unwrap_or_default());
+        let subject = subject.filter(|_| common.roll(2) == 0);
         let part = common.drawn(&["one", "two", "three"]).unwrap_or("one");
         let payload = Value::map([("part", part), ("said", &self.scenario.canary)]);
         let (id, from) = (format!("{name}-{part}"), "user:shop".to_owned());
-        Sent { signal: Signal { id, name, from, payload }, subject: None }
+        Sent { signal: Signal { id, name, from, payload }, subject }
     }
 
     fn effect(&mut self, common: &mut Common, cleared: Cleared<AnyEffect>) -> Result<(), Broken> {
@@ -237,6 +311,12 @@ impl House {
         };
         if fate != Fate::Done {
             common.counts.faults.add(name);
+        }
+        if common.one_in(common.faults.repeat) {
+            // Whoever waited for the adapter says that it is lost, and the adapter answers.
+            common.counts.faults.add("effect.reported_twice");
+            let performed = Box::new(cleared.counterfoil().lost(Lapse::Gone));
+            self.under_way.push(Event::Report { performed });
         }
         let performed = self.outside.perform(cleared, fate);
         self.handle(common, Input::Performed(Box::new(performed)))
@@ -289,6 +369,12 @@ impl House {
             && !self.is_spent
         {
             return Err(common.broken(&format!("{run} is stopped: {message}")));
+        }
+        if let What::NotCounted { approval, .. } = &what {
+            // Under another canon it is asked anew, by an engine that goes on from the log.
+            let asked = self.engine.gate().approvals().get(*approval).map(|it| it.canon);
+            self.is_spent |=
+                asked.is_some() && asked != self.engine.change_control().in_force(DOMAIN);
         }
         if let What::Begun { child, .. } = what {
             self.born.push(child);

@@ -12,24 +12,28 @@ mod check;
 mod common;
 mod counts;
 mod disk;
+mod folder;
 mod forks;
 mod house;
+mod operators;
 mod outside;
+mod place;
 mod scenario;
 mod schedule;
+mod stored;
 mod world;
 
 pub use check::Broken;
 pub use counts::{Counts, Summary};
 pub use scenario::FLOWS;
-pub use world::{Faults, World};
+pub use world::{Faults, Store, World};
 
 /// Run one seed to its end and check what it left behind.
 ///
 /// # Errors
 /// [`Broken`] names the invariant that does not hold.
 pub fn run_seed(seed: u64) -> Result<Summary, Broken> {
-    let mut world = World::seeded(seed);
+    let mut world = World::seeded(seed)?;
     world.run_until_quiet()?;
     world.check()
 }

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 
 /// The ledger that a seed leaves behind, then what is wrong with it, if anything.
 fn tell(seed: u64) -> Result<(), Broken> {
-    let mut world = World::seeded(seed);
+    let mut world = World::seeded(seed)?;
     let ran = world.run_until_quiet();
     for line in world.story() {
         println!("{line}");

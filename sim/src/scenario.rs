@@ -39,9 +39,17 @@ const CANON: [(&str, &str); 4] = [
 ];
 
 /// The most runs of one tenant that are started from outside.
-const RUNS_MAX: u64 = 2;
+pub(crate) const RUNS_MAX: u64 = 2;
+/// The most runs of a tenant that has many.
+pub(crate) const LONG_RUNS_MAX: u64 = 24;
+/// What the canons govern, and where the runs are.
+pub(crate) const DOMAIN: &str = "simulation";
+pub(crate) const ENVIRONMENT: &str = "production";
 /// The most tenants of one world.
 pub(crate) const TENANTS_MAX: usize = 3;
+/// What is otherwise in each canon: what needs an approval does not, or is refused.
+const VARIANTS: [(&str, &str); 3] =
+    [("> 500 ", "> 500 "), ("> 500 ", "> 1000 "), ("> 5000 ", "> 800 ")];
 /// What stands for a word of each tenant's own, in flows and canons.
 const CANARY: &str = "CANARY";
 
@@ -55,8 +63,8 @@ pub(crate) struct Scenario {
 
 /// What a tenant has in every world, read once.
 struct Kit {
-    canon: Arc<Canon>,
-    files: Files,
+    /// The one that it begins with, and what it may become.
+    canons: Vec<(Arc<Canon>, Files)>,
     flows: Vec<(String, Arc<Flow>)>,
 }
 
@@ -71,10 +79,14 @@ impl Kit {
     fn read(number: usize) -> Self {
         let canary = canary(number);
         let own = |text: &str| text.replace(CANARY, &canary);
-        let files: Files =
-            CANON.iter().map(|(path, text)| ((*path).to_owned(), own(text))).collect();
-        let bytes = files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes()));
-        let canon = Canon::load(&Source::new(bytes)).expect("the simulation's canon loads");
+        let canons = VARIANTS.map(|(is, becomes)| {
+            let own = |text: &str| own(&text.replace(is, becomes));
+            let files: Files =
+                CANON.iter().map(|(path, text)| ((*path).to_owned(), own(text))).collect();
+            let bytes = files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes()));
+            let canon = Canon::load(&Source::new(bytes)).expect("the simulation's canons load");
+            (Arc::new(canon), files)
+        });
         let flows = FLOWS.map(|(name, text)| {
             let text = own(text);
             let flow = cog_flow::parse(&text, name).expect("the simulation's flows parse");
@@ -82,7 +94,7 @@ impl Kit {
             let flow = flow.with_children(name, &mut open).expect("and those that they run");
             (text, Arc::new(flow))
         });
-        Self { canon: Arc::new(canon), files, flows: flows.into() }
+        Self { canons: canons.into(), flows: flows.into() }
     }
 }
 
@@ -100,20 +112,31 @@ impl Scenario {
         Self { kit, canary: canary(number), all: Vec::new() }
     }
 
-    /// The canon that the tenant begins with, and its files.
-    pub(crate) fn canon(&self) -> (&'static Arc<Canon>, &'static Files) {
-        (&self.kit.canon, &self.kit.files)
+    /// The canons of the tenant with their files; it begins with the first.
+    pub(crate) fn variants(&self) -> Vec<(Arc<Canon>, &'static Files)> {
+        self.kit.canons.iter().map(|(canon, files)| (Arc::clone(canon), files)).collect()
     }
 
     /// Every canon of the tenant.
     pub(crate) fn canons(&self) -> BTreeMap<Digest, Arc<Canon>> {
-        BTreeMap::from([(self.kit.canon.digest(), Arc::clone(&self.kit.canon))])
+        let canons = self.kit.canons.iter();
+        canons.map(|(canon, _)| (canon.digest(), Arc::clone(canon))).collect()
+    }
+
+    /// Whose data its runs hold.
+    pub(crate) fn subjects(&self) -> [String; 2] {
+        ["one", "two"].map(|person| format!("person-{person}-of-{}", self.canary))
     }
 
     /// Draw the runs of this tenant.
     #[expect(clippy::expect_used, reason = "INVARIANT: seeded randomness does not fail")]
-    pub(crate) fn starts(&mut self, dice: &mut SeededEntropy, now: Timestamp) -> Vec<Start> {
-        for _ in 0..=dice.below(RUNS_MAX) {
+    pub(crate) fn starts(
+        &mut self,
+        dice: &mut SeededEntropy,
+        now: Timestamp,
+        most: u64,
+    ) -> Vec<Start> {
+        for _ in 0..=dice.below(most) {
             let place = dice.below(self.kit.flows.len() as u64);
             let drawn = usize::try_from(place).ok().and_then(|place| self.kit.flows.get(place));
             let Some((source, flow)) = drawn else { continue };
@@ -128,7 +151,7 @@ impl Scenario {
                 places: BTreeMap::new(),
                 base: String::new(),
                 initiator: "user:operator".parse().expect("an actor"),
-                environment: Some("production".to_owned()),
+                environment: Some(ENVIRONMENT.to_owned()),
                 firing: None,
             });
         }

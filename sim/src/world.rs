@@ -9,9 +9,16 @@ use crate::apart;
 use crate::check::Broken;
 use crate::common::{Answer, CRASHES_MAX, Common};
 use crate::counts::Summary;
-use crate::house::House;
-use crate::scenario::TENANTS_MAX;
+use crate::disk::Disk;
+use crate::house::{Event, House};
+use crate::scenario::{LONG_RUNS_MAX, RUNS_MAX, TENANTS_MAX};
 
+/// One world in so many has a tenant with many runs: enough to prune.
+const LONG_ONE_IN: u64 = 32;
+/// How often operators come when everything has come to rest.
+const RESTS_MAX: u64 = 2;
+/// One world in so many has the embedded store.
+const EMBEDDED_ONE_IN: u64 = 12;
 /// The most events of one world: beyond it the world is stuck.
 const EVENTS_MAX: u64 = 20_000;
 
@@ -40,12 +47,27 @@ pub struct Faults {
     pub late: u64,
     /// What is meant for a tenant is told to another.
     pub misdirected: u64,
+    /// Something is told twice.
+    pub repeat: u64,
+    /// An operator does something to a ledger, at any event.
+    pub operate: u64,
+}
+
+/// Where the ledgers of a world are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// In memory, which is fast.
+    Memory,
+    /// In the embedded store, in a folder of its own.
+    Embedded,
 }
 
 /// The simulated program and its surroundings.
 pub struct World {
     pub(crate) common: Common,
     pub(crate) houses: Vec<House>,
+    /// How often everything has come to rest.
+    rests: u64,
 }
 
 /// What may happen next.
@@ -57,9 +79,20 @@ enum Next {
 }
 
 impl World {
-    /// A world whose whole story follows from `seed`.
-    #[must_use]
-    pub fn seeded(seed: u64) -> Self {
+    /// A world whose whole story follows from `seed`. One in some has the embedded store.
+    ///
+    /// # Errors
+    /// [`Broken`] when there is no folder for it.
+    pub fn seeded(seed: u64) -> Result<Self, Broken> {
+        let is_embedded = SeededEntropy::new(seed ^ 0xD15C).below(EMBEDDED_ONE_IN) == 0;
+        Self::seeded_on(seed, if is_embedded { Store::Embedded } else { Store::Memory })
+    }
+
+    /// A world whose whole story follows from `seed`, with this store.
+    ///
+    /// # Errors
+    /// [`Broken`] when there is no folder for it.
+    pub fn seeded_on(seed: u64, store: Store) -> Result<Self, Broken> {
         let mut dice = SeededEntropy::new(seed);
         let faults = Faults {
             crash: 20 + dice.below(200),
@@ -73,23 +106,32 @@ impl World {
             fork: 10 + dice.below(150),
             late: 2 + dice.below(30),
             misdirected: 20 + dice.below(200),
+            repeat: 5 + dice.below(60),
+            operate: 5 + dice.below(100),
         };
-        Self::with_faults(seed, faults)
+        Self::with_faults(seed, faults, store)
     }
 
     /// A world that fails as often as `faults` says.
-    #[must_use]
-    pub fn with_faults(seed: u64, faults: Faults) -> Self {
+    ///
+    /// # Errors
+    /// [`Broken`] when there is no folder for its store.
+    pub fn with_faults(seed: u64, faults: Faults, store: Store) -> Result<Self, Broken> {
         let start = Timestamp::from_micros(1_795_000_000_000_000);
-        let mut common = Common::new(seed, faults, start);
+        let disk = Disk::new(seed ^ 0xD15C, faults.commit, store == Store::Embedded);
+        let disk = disk.map_err(|what| Broken { seed, what })?;
+        let mut common = Common::new(seed, faults, disk, start);
+        common.counts.embedded = u64::from(store == Store::Embedded);
         let tenants = usize::try_from(2 + common.roll(2)).unwrap_or(2).min(TENANTS_MAX);
+        let is_long = common.roll(LONG_ONE_IN) == 0;
         let mut houses = Vec::new();
         for number in 0..tenants {
             let tenant = TenantId::from_uuid(Uuid::from_u128(7 + number as u128));
-            houses.push(House::new(&mut common, number, tenant));
+            let most = if is_long && number == 0 { LONG_RUNS_MAX } else { RUNS_MAX };
+            houses.push(House::new(&mut common, number, tenant, most));
         }
         common.counts.tenants = tenants as u64;
-        Self { common, houses }
+        Ok(Self { common, houses, rests: 0 })
     }
 
     /// Go on until nothing is under way, people have answered and every run has ended.
@@ -163,11 +205,13 @@ impl World {
             return Ok(true);
         }
         self.interfere()?;
+        if self.common.is_dying {
+            self.crash()?;
+        }
         let next = self.next();
         let went_on = match next {
             Some(next) => self.take(next).map(|()| true)?,
-            // Runs go on from those that are over, too.
-            None => self.fork_at_rest()?,
+            None => self.rest()?,
         };
         if self.common.is_dying {
             self.crash()?;
@@ -193,6 +237,9 @@ impl World {
         }
         if self.common.roll(faults.fork) == 0 {
             self.some().map_or(Ok(()), |(house, common)| house.fork(common))?;
+        }
+        if self.common.one_in(faults.operate) {
+            self.some().map_or(Ok(()), |(house, common)| house.operate(common))?;
         }
         if self.common.one_in(faults.misdirected) {
             self.misdirect()?;
@@ -266,7 +313,13 @@ impl World {
             return Ok(());
         };
         match appended {
-            Ok(entries) => house.handle(&mut self.common, Input::Committed { ticket, entries }),
+            Ok(entries) => {
+                if self.common.one_in(self.common.faults.repeat) {
+                    self.common.counts.faults.add("answer.repeated");
+                    house.under_way.push(Event::Told { ticket });
+                }
+                house.handle(&mut self.common, Input::Committed { ticket, entries })
+            }
             // What was submitted behind a lost append depends on it: the engine goes no further,
             // and the next one goes on from what the ledger says.
             Err(message) => {
@@ -288,15 +341,21 @@ impl World {
         common.clock.move_on(jump);
     }
 
-    fn fork_at_rest(&mut self) -> Result<bool, Broken> {
-        let mut forked = false;
-        for house in self.houses.iter_mut().filter(|house| house.may_fork()) {
-            if self.common.roll(2) > 0 {
+    /// Nothing goes on. Operators do something to what is over, and runs go on from it.
+    fn rest(&mut self) -> Result<bool, Broken> {
+        self.rests += 1;
+        let mut went_on = false;
+        for house in &mut self.houses {
+            if self.rests <= RESTS_MAX && self.common.one_in(self.common.faults.operate / 20 + 1) {
+                house.operate_on_what_is_over(&mut self.common)?;
+                went_on = true;
+            }
+            if !self.common.is_dying && house.may_fork() && self.common.roll(2) > 0 {
                 house.fork(&mut self.common)?;
-                forked = true;
+                went_on = true;
             }
         }
-        Ok(forked)
+        Ok(went_on)
     }
 
     /// The process dies: all that was in memory is gone. Another one starts.
@@ -318,9 +377,6 @@ impl World {
             self.common.lives += 1;
             house.lose(&mut self.common);
             self.common.forgive(house.tenant);
-            // What of it was kept and not answered is in the log that the next one reads.
-            let settled = self.common.disk.settle();
-            settled.map_err(|what| self.common.broken(&what))?;
             house.boot(&mut self.common)?;
         }
         Ok(())

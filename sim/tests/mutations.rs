@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use changes::{CHANGES, Change};
 use cog_base::entropy::SeededEntropy;
 use cog_history::{Rules, check};
-use cog_sim::{Faults, World};
+use cog_sim::{Faults, Store, World};
 use tape::Tape;
 
 /// Worlds whose histories are changed, each in every way that it allows.
@@ -48,6 +48,8 @@ const FAULTS: Faults = Faults {
     fork: 80,
     late: u64::MAX,
     misdirected: u64::MAX,
+    repeat: u64::MAX,
+    operate: u64::MAX,
 };
 
 #[test]
@@ -65,7 +67,7 @@ fn changed(changes: &[(&'static str, Change)], of: fn(&Tape) -> Tape) -> String 
     let mut counts = Counts::new();
     let mut missed = Vec::new();
     for seed in 0..WORLDS {
-        let mut world = World::with_faults(seed, FAULTS);
+        let mut world = World::with_faults(seed, FAULTS, Store::Memory).expect("a world");
         world.run_until_quiet().expect("the world comes to rest");
         for records in world.records() {
             change_each(seed, &of(&Tape::read(&records)), changes, (&mut counts, &mut missed));

@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::disallowed_methods,
+    clippy::expect_used,
     clippy::disallowed_types,
     reason = "fresh seeds come from the clock"
 )]
@@ -10,11 +11,59 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cog_sim::{Broken, Summary, World, run_seed};
 
-const FIXED: u64 = 1_500;
-const FRESH: u64 = 500;
+const FIXED: u64 = 1_200;
+const FRESH: u64 = 400;
 
-fn run(mut seeds: impl Iterator<Item = u64>) -> Result<Summary, Broken> {
-    seeds.try_fold(Summary::default(), |total, seed| Ok(total.plus(run_seed(seed)?)))
+/// What must go wrong in the fixed worlds.
+const FAULTS: [&str; 20] = [
+    "answer.late",
+    "answer.repeated",
+    "clock.jump",
+    "commit.failed",
+    "commit.failed_in_passing",
+    "commit.lost",
+    "commit.torn",
+    "crash",
+    "effect.failed",
+    "effect.failed_in_passing",
+    "effect.outlived",
+    "effect.reported_twice",
+    "effect.unclear",
+    "engine.dropped",
+    "marks.behind",
+    "misdirected",
+    "repeated",
+    "resumed.twice",
+    "store.rolled_back",
+    "tail.not_read",
+];
+/// What operators must do in them.
+const ACTS: [&str; 9] = [
+    "bodies.erased",
+    "canon.activated",
+    "canon.activated_beside",
+    "canon.decided",
+    "canon.proposed",
+    "checkpoint.created",
+    "checkpoint.restored",
+    "key.rotated",
+    "segment.pruned",
+];
+
+/// Run some seeds on two threads, each world on one of them.
+fn run(seeds: impl Iterator<Item = u64>) -> Result<Summary, Broken> {
+    let all: Vec<u64> = seeds.collect();
+    let (some, others) = all.split_at(all.len() / 2);
+    let fold = |seeds: &[u64]| {
+        let mut seeds = seeds.iter();
+        seeds.try_fold(Summary::default(), |total, seed| Ok(total.plus(run_seed(*seed)?)))
+    };
+    let both = std::thread::scope(|threads| {
+        let some = threads.spawn(|| fold(some));
+        (fold(others), some.join())
+    });
+    let (others, some) = (both.0, both.1.expect("no world panics"));
+    Ok(some?.plus(others?))
 }
 
 #[test]
@@ -23,6 +72,12 @@ fn fixed_seeds_keep_every_invariant() {
     println!("counted: {FIXED} simulated worlds of fixed seeds: {}", total);
     assert!(total.faults.of("crash") > FIXED / 2, "the worlds crash: {total}");
     assert!(total.forks > FIXED, "runs go on from others: {total}");
+    for fault in FAULTS {
+        assert!(total.faults.of(fault) > 0, "{fault} never happens: {total}");
+    }
+    for act in ACTS {
+        assert!(total.acts.of(act) > 0, "{act} is never done: {total}");
+    }
 }
 
 #[test]
@@ -39,7 +94,7 @@ fn fresh_seeds_keep_every_invariant() {
 fn runs_are_ended_and_strangers_are_refused() {
     let (mut ended, mut refused) = (0, 0);
     for seed in 0..200 {
-        let mut world = World::seeded(seed);
+        let mut world = World::seeded(seed).expect("a world");
         world.run_until_quiet().expect("it comes to rest");
         let story = world.story().join("\n");
         ended += story.matches(r#""source":"cancel""#).count();
