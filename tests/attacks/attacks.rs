@@ -11,6 +11,7 @@
 )]
 
 mod change;
+mod classes;
 mod compile;
 mod consent;
 mod door;
@@ -31,8 +32,9 @@ mod words;
 
 /// The files of attacks at run time. Each test in them is one, but for the controls, which
 /// show that the same house lets through what is allowed.
-const AT_RUN_TIME: [&str; 11] = [
+const AT_RUN_TIME: [&str; 12] = [
     include_str!("change.rs"),
+    include_str!("classes.rs"),
     include_str!("consent.rs"),
     include_str!("door.rs"),
     include_str!("forks.rs"),

@@ -212,6 +212,7 @@ fn without_randomness_nothing_is_issued_and_nothing_reserved() {
         actor: crate::house::actor(CLERK),
         effect: chat("hi", 100),
         subject: None,
+        sources: Default::default(),
     };
     assert!(house.gate.ask(question, &world, &mut Dry).is_err());
     assert_eq!(house.gate.budget_left(house.origin.session), before);

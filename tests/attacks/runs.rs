@@ -10,7 +10,8 @@ fn ends(house: &mut House, who: &str) -> String {
     let (run, reason) = (house.origin.session, "not any more".to_owned());
     let effect = OfRun { run, wish: Wish::Cancel, reason };
     let (origin, step, actor) = (&house.origin, "", actor(who));
-    let question = Question { origin, step, actor, effect, subject: None };
+    let question =
+        Question { origin, step, actor, effect, subject: None, sources: Default::default() };
     let ledger_at = house.now;
     let world = cog_gate::World {
         now: house.now,

@@ -3,6 +3,7 @@
 use cog_base::json::{Map, Value};
 
 use crate::Canon;
+use crate::data::DataRules;
 use crate::error::CanonError;
 use crate::evaluate::{Evaluation, Request, Ruling};
 use crate::nearest::nearest;
@@ -13,7 +14,8 @@ use crate::yaml::{self, Content, Node};
 /// Most cases of a canon.
 pub const CASES_MAX: usize = 10_000;
 
-const FIELDS: [&str; 7] = ["name", "principal", "action", "resource", "context", "expect", "rule"];
+const FIELDS: [&str; 8] =
+    ["name", "principal", "action", "resource", "context", "class", "expect", "rule"];
 
 /// What a case expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +174,7 @@ impl Case {
 }
 
 /// Read all test files.
-pub(crate) fn load(source: &Source) -> Result<Vec<Case>, CanonError> {
+pub(crate) fn load(source: &Source, data: Option<&DataRules>) -> Result<Vec<Case>, CanonError> {
     let mut cases = Vec::new();
     for (file, text) in source.folder("tests/")? {
         let node = yaml::parse(file, text)?;
@@ -183,7 +185,7 @@ pub(crate) fn load(source: &Source) -> Result<Vec<Case>, CanonError> {
             if cases.len() >= CASES_MAX {
                 return Err(item.wrong(file, format!("more than {CASES_MAX} cases")));
             }
-            cases.push(read(file, item)?);
+            cases.push(read(file, item, data)?);
         }
     }
     Ok(cases)
@@ -192,7 +194,7 @@ pub(crate) fn load(source: &Source) -> Result<Vec<Case>, CanonError> {
 const FORM: &str = "a case is {name, principal: \"agent:clerk\", action: file.write, \
     resource: {type: Root, id: payments}, context: {…}, expect: permit}";
 
-fn read(file: &str, item: &Node) -> Result<Case, CanonError> {
+fn read(file: &str, item: &Node, data: Option<&DataRules>) -> Result<Case, CanonError> {
     let Content::Map(members) = &item.content else {
         return Err(item.wrong(file, "a case is an object").hint(FORM));
     };
@@ -220,7 +222,7 @@ fn read(file: &str, item: &Node) -> Result<Case, CanonError> {
         principal: text(file, item, "principal")?,
         action: text(file, item, "action")?,
         resource: resource(file, item)?,
-        context: context(file, item)?,
+        context: context(file, item, data)?,
         expect,
         rule,
     })
@@ -241,10 +243,20 @@ fn resource(file: &str, item: &Node) -> Result<(String, String), CanonError> {
     Ok((text(file, node, "type")?, text(file, node, "id")?))
 }
 
-fn context(file: &str, item: &Node) -> Result<Map, CanonError> {
-    match item.get("context").map(|node| (node, node.to_value())) {
-        None => Ok(Map::new()),
-        Some((_, Value::Map(context))) => Ok(context),
-        Some((node, _)) => Err(node.wrong(file, "`context` must be an object")),
+fn context(file: &str, item: &Node, data: Option<&DataRules>) -> Result<Map, CanonError> {
+    let mut context = match item.get("context").map(|node| (node, node.to_value())) {
+        None => Map::new(),
+        Some((_, Value::Map(context))) => context,
+        Some((node, _)) => return Err(node.wrong(file, "`context` must be an object")),
+    };
+    if let Some(node) = item.get("class") {
+        let class = text(file, item, "class")?;
+        let Some(data) = data else {
+            let what = "the case has a class, and the canon declares none";
+            return Err(node.wrong(file, what).hint("declare them under [data] in canon.toml"));
+        };
+        data.known(&class).map_err(|(what, hint)| node.wrong(file, what).hint(hint))?;
+        context.extend(data.context(&class));
     }
+    Ok(context)
 }

@@ -48,16 +48,17 @@ impl Canon {
         names::check_actions(&settings, &settings_text, &actions)?;
         let facts = Facts::load(source, &schema)?;
         let (rules, mut warnings) = policies::load(source, &schema)?;
-        warnings.extend(names::unheard_of(&schema_text, &actions));
+        warnings.extend(names::unheard_of(&settings, &schema_text, &actions));
         warnings.extend(names::astray(&settings, &settings_text, &actions));
         warnings.extend(names::steering(&settings, &settings_text));
         warnings.extend(names::strangers(source, &actions, &facts, &rules)?);
         check_people(source, &settings, &rules, &facts)?;
+        check_classes(source, &settings, &rules)?;
         let (index, reads) = Index::new(&rules, &actions, &facts.entities);
         for (name, action) in &mut actions {
             reads.get(name).into_iter().for_each(|reads| action.mark(reads));
         }
-        let cases = cases::load(source)?;
+        let cases = cases::load(source, settings.data.as_ref())?;
         let hints = Hints::new(&rules, &facts);
         let limited = rules.iter().flat_map(|rule| &rule.obligations);
         let limited = limited.filter_map(|obligation| obligation.duty.period());
@@ -203,6 +204,28 @@ fn check_people(
     }
     Ok(())
 }
+
+/// A policy that lowers data to a class that there is not.
+fn check_classes(source: &Source, settings: &Settings, rules: &Rules) -> Result<(), CanonError> {
+    for rule in rules {
+        for obligation in &rule.obligations {
+            let Duty::Declassify { class } = &obligation.duty else { continue };
+            let known = match &settings.data {
+                Some(data) => data.known(class),
+                None => Err(("the canon declares no classes of data".to_owned(), NO_DATA.into())),
+            };
+            if let Err((what, hint)) = known {
+                let what = format!("policy `{}`: {what}", rule.note.id);
+                let (file, text) = (rule.file(), source.text(rule.file())?);
+                let byte = rule.byte_of("@declassify");
+                return Err(CanonError::at_byte(file, text, byte, what).hint(hint));
+            }
+        }
+    }
+    Ok(())
+}
+
+const NO_DATA: &str = "declare them in canon.toml: [data] classes = [\"public\", \"internal\"]";
 
 /// Where `word` stands behind the first `key`; the key, when it does not.
 fn place_in(text: &str, key: &str, word: &str) -> usize {

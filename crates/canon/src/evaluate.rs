@@ -63,9 +63,11 @@ impl Evaluation {
     pub fn consents(&self) -> Vec<String> {
         let consents = self.obligations.iter().filter_map(|it| match &it.duty {
             Duty::Approval { count, of } => Some(format!("{count} of {}", of.join(", "))),
-            Duty::Receipts { .. } | Duty::Sum { .. } | Duty::Redact { .. } | Duty::Window(_) => {
-                None
-            }
+            Duty::Receipts { .. }
+            | Duty::Sum { .. }
+            | Duty::Redact { .. }
+            | Duty::Window(_)
+            | Duty::Declassify { .. } => None,
         });
         consents.collect()
     }

@@ -21,6 +21,10 @@ pub const EFFECTS: [&str; 6] =
 pub const CONTEXT: [&str; 8] =
     ["args", "cost_micros", "domain", "environment", "initiator", "risk", "step", "workflow"];
 
+/// What it has besides where the canon declares classes of data: the class of what the effect is
+/// handed, and the set of that class and all below it.
+pub const DATA_CONTEXT: [&str; 2] = ["data_class", "data_classes"];
+
 /// The arguments of an effect, as policies see them in `args` of its context (`line` of a program is
 /// its `args` as one text); none of another action.
 #[must_use]
@@ -50,11 +54,13 @@ pub fn arguments(action: &str) -> &'static [&'static str] {
 
 /// Attributes that the schema gives an effect and that no such effect has, as warnings: what is
 /// required refuses every one of them, and what is not is never there.
-pub(crate) fn unheard_of(text: &str, actions: &Actions) -> Vec<String> {
+pub(crate) fn unheard_of(settings: &Settings, text: &str, actions: &Actions) -> Vec<String> {
+    let classed: &[&str] = if settings.data.is_some() { &DATA_CONTEXT } else { &[] };
+    let known: Vec<&str> = CONTEXT.iter().chain(classed).copied().collect();
     let mut found = BTreeSet::new();
     for action in EFFECTS {
         let Some(shape) = actions.get(action) else { continue };
-        found.extend(strange(text, action, "", &shape.context, &CONTEXT));
+        found.extend(strange(text, action, "", &shape.context, &known));
         if let Some(Shape::Record(args)) = shape.context.get("args").map(Attribute::shape) {
             found.extend(strange(text, action, "args.", args, arguments(action)));
         }

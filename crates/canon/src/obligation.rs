@@ -57,6 +57,12 @@ pub enum Duty {
     },
     /// `@window("mon-fri 08:00-18:00")`: when it may happen.
     Window(Window),
+    /// `@declassify("internal")`: what it gives is taken for data of this class from then on,
+    /// whatever it was made from.
+    Declassify {
+        /// The class.
+        class: String,
+    },
 }
 
 impl Duty {
@@ -65,7 +71,10 @@ impl Duty {
     pub const fn period(&self) -> Option<Period> {
         match self {
             Self::Receipts { per, .. } | Self::Sum { per, .. } => *per,
-            Self::Approval { .. } | Self::Redact { .. } | Self::Window(_) => None,
+            Self::Approval { .. }
+            | Self::Redact { .. }
+            | Self::Window(_)
+            | Self::Declassify { .. } => None,
         }
     }
 
@@ -77,6 +86,7 @@ impl Duty {
             "limit" => limit,
             "redact" => redact,
             "window" => |text| Window::parse(text).map(Self::Window),
+            "declassify" => declassify,
             _ => return Ok(Vec::new()),
         };
         let duties: Vec<_> =
@@ -158,6 +168,14 @@ fn redact(text: &str) -> Result<Duty, String> {
     Err(format!("`{text}` is not a list of paths like `output.iban, output.tax_id`"))
 }
 
+/// Which classes there are is known to the settings.
+fn declassify(text: &str) -> Result<Duty, String> {
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        return Err(format!("`{text}` is not one class like `internal`"));
+    }
+    Ok(Duty::Declassify { class: text.to_owned() })
+}
+
 fn is_path(path: &str) -> bool {
     let name = |name: &str| {
         !name.is_empty()
@@ -177,6 +195,7 @@ impl fmt::Display for Duty {
             }
             Self::Redact { paths } => write!(f, "without {}", paths.join(", ")),
             Self::Window(window) => write!(f, "only {window}"),
+            Self::Declassify { class } => write!(f, "giving {class} data"),
         }
     }
 }
@@ -208,6 +227,7 @@ mod tests {
         );
         check("redact", "output.iban, output.tax_id", "without output.iban, output.tax_id");
         check("window", "mon-fri 08:00-18:00", "only mon-fri 08:00-18:00 UTC");
+        check("declassify", "internal", "giving internal data");
         check("reason", "anything", "");
     }
 
@@ -226,5 +246,6 @@ mod tests {
         refused("limit", "sum a..b <= 3 per run", "20 per run");
         refused("redact", "iban", "output.iban");
         refused("window", "always", "mon-fri 08:00-18:00");
+        refused("declassify", "internal, public", "one class like `internal`");
     }
 }

@@ -20,8 +20,8 @@ pub const ANNOTATION_MAX: usize = 4_096;
 const ID_MAX: usize = 128;
 
 /// The annotations that a policy can have.
-const ANNOTATIONS: [&str; 8] =
-    ["id", "reason", "advice", "control", "approval", "limit", "redact", "window"];
+const ANNOTATIONS: [&str; 9] =
+    ["id", "reason", "advice", "control", "approval", "limit", "redact", "window", "declassify"];
 
 /// What people are told of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]

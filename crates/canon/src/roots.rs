@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// The name of the rule for roots that have none of their own.
-const ANY: &str = "*";
+pub(crate) const ANY: &str = "*";
 
 /// Where a root may stand.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -12,6 +12,9 @@ pub struct RootRule {
     /// Folders: absolute ones, and such as are meant from the folder of the workflow file. The
     /// root is one of them or inside one. `/` is every folder.
     pub within: Vec<String>,
+    /// The class of the data in it, which is the highest that may be written there.
+    #[serde(default)]
+    pub class: Option<String>,
 }
 
 /// What a canon says of a root.
@@ -54,8 +57,14 @@ impl RootRules {
         let rule = self.0.get(name).or_else(|| self.0.get(ANY));
         let mut within = rule.map(|rule| rule.within.clone()).unwrap_or_default();
         within.push(folder.to_owned());
-        self.0.insert(name.to_owned(), RootRule { within });
+        let class = rule.and_then(|rule| rule.class.clone());
+        self.0.insert(name.to_owned(), RootRule { within, class });
         self
+    }
+
+    /// The class of each root that has one, by its name.
+    pub(crate) fn classes(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.0.iter().filter_map(|(name, rule)| Some((name, rule.class.as_ref()?)))
     }
 
     /// The first entry that is no folder in its one spelling: the root and the entry.

@@ -10,6 +10,7 @@ use cog_base::place::Place;
 use serde::Deserialize;
 
 use crate::change::ChangeRule;
+use crate::data::{self, DataRules, DataTable, Mark, Marks, Wrong};
 use crate::error::CanonError;
 use crate::obligation::can_consent;
 use crate::roots::RootRules;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub roots: RootRules,
     /// The programs that may be run, and what each may be lent.
     pub programs: BTreeMap<String, Program>,
+    /// How confidential data is; nothing when the canon declares no classes.
+    pub data: Option<DataRules>,
 }
 
 /// What time and risk are worth when plans are compared.
@@ -206,6 +209,12 @@ pub struct Model {
     /// The price of a million output tokens, in millionths of a dollar.
     #[serde(default)]
     pub output_micros_per_million: u64,
+    /// The class of what it says, unless what it was asked is of a higher one.
+    #[serde(default)]
+    pub class: Option<String>,
+    /// The highest class of data that it may be sent.
+    #[serde(default)]
+    pub class_max: Option<String>,
 }
 
 /// By which servers a model may be replaced for a run.
@@ -282,6 +291,8 @@ struct File {
     hosts: Allowed<HostLine>,
     #[serde(default)]
     programs: Allowed<ProgramLine>,
+    #[serde(default)]
+    data: Option<DataTable>,
 }
 
 impl Settings {
@@ -316,8 +327,6 @@ fn plain(message: &str) -> String {
     ];
     words.iter().fold(message.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
 }
-
-type Wrong = (String, String, String);
 
 impl File {
     /// What the types do not catch: where, what, and the hint.
@@ -387,10 +396,29 @@ impl File {
             let hint = "name folders such as \"out\", from the workflow file, or \"/srv/pay\"; \"/\" is every folder";
             return wrong(if within.is_empty() { name } else { within }, what, hint);
         }
-        self.envelope.check()
+        self.envelope.check()?;
+        data::check(self.data.as_ref(), &self.marks())
+    }
+
+    /// What hosts, models, programs and roots are marked with.
+    fn marks(&self) -> Marks {
+        let mut marks = Marks::new();
+        let models = self.models.iter().map(|(name, model)| {
+            let (class, class_max) = (model.class.clone(), model.class_max.clone());
+            (("Model", name.clone()), Mark { class, class_max })
+        });
+        let roots = self.roots.classes().map(|(name, class)| {
+            (("Root", name.clone()), Mark { class: Some(class.clone()), class_max: None })
+        });
+        let listed = self.hosts.marks("Host").chain(self.programs.marks("Program"));
+        for (place, mark) in models.chain(roots).chain(listed) {
+            marks.entry(place).or_default().or_stricter(mark, self.data.as_ref());
+        }
+        marks
     }
 
     fn settle(self) -> Settings {
+        let marks = self.marks();
         Settings {
             name: self.name,
             domain: self.domain,
@@ -406,6 +434,7 @@ impl File {
             roots: self.roots,
             hosts: self.hosts.hosts(),
             programs: self.programs.programs(),
+            data: self.data.map(|table| table.settle(marks)),
         }
     }
 }

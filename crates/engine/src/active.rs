@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Map;
-use cog_base::{Digest, Value};
+use cog_base::{Digest, Sources, Value};
 use cog_flow::{Action, Event, Flow, Retry, Signal, StepError, StepPath};
 use cog_gate::decision::Need;
 use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
@@ -81,6 +81,10 @@ pub(crate) struct Wanted {
     pub(crate) retry: Retry,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) subject: Option<String>,
+    /// What the arguments came from.
+    pub(crate) sources: Sources,
+    /// The class that its open receipt takes for what comes of it.
+    pub(crate) lowers: Option<String>,
     pub(crate) state: State,
     /// The flow has cancelled it: what is under way is waited for, and nothing new begins.
     pub(crate) withdrawn: bool,
@@ -139,6 +143,8 @@ pub(crate) struct Question {
     pub(crate) expires_ms: u64,
     /// Whose personal data the message holds.
     pub(crate) subject: Option<String>,
+    /// What the message came from.
+    pub(crate) sources: Sources,
     /// The request, once it is made.
     pub(crate) approval: Option<ApprovalId>,
 }
@@ -156,27 +162,38 @@ pub struct Waits {
     pub paused: Option<Intervention>,
 }
 
+/// The class of what a run gave, as the body of its seal says.
+pub(crate) fn class_in(body: &Value) -> Option<String> {
+    body.get("class").and_then(Value::as_text).map(str::to_owned)
+}
+
 /// How a flow ended.
 #[derive(Clone)]
 pub(crate) struct Ending {
     pub(crate) status: String,
     pub(crate) output: Value,
     pub(crate) error: Option<Value>,
+    /// What output and error came from.
+    pub(crate) sources: Sources,
+    /// The class of that, once it is sealed under a canon that has classes.
+    pub(crate) class: Option<String>,
 }
 
 impl Ending {
-    /// As the body of a seal has it: `{output, error}`.
+    /// As the body of a seal has it: `{class, output, error}`.
     pub(crate) fn to_value(&self) -> Value {
         let mut body = Map::from([("output".into(), self.output.clone())]);
         if let Some(error) = &self.error {
             body.insert("error".into(), error.clone());
         }
+        body.extend(self.class.as_deref().map(|class| ("class".into(), class.into())));
         Value::Map(body)
     }
 
     pub(crate) fn read(status: &str, body: &Value) -> Self {
         let output = body.get("output").cloned().unwrap_or(Value::Null);
-        Self { status: status.to_owned(), output, error: body.get("error").cloned() }
+        let (error, class) = (body.get("error").cloned(), class_in(body));
+        Self { status: status.to_owned(), output, error, sources: Sources::default(), class }
     }
 }
 
@@ -260,11 +277,20 @@ impl Active {
 
     fn note(&mut self, action: Action) -> Option<Todo> {
         match action {
-            Action::Perform { step, uses, actor, with, retry, timeout_ms, subject } => {
+            Action::Perform { step, uses, actor, with, retry, timeout_ms, subject, sources } => {
                 let state = State::New;
-                let withdrawn = false;
-                let wanted =
-                    Wanted { uses, actor, with, retry, timeout_ms, subject, state, withdrawn };
+                let wanted = Wanted {
+                    uses,
+                    actor,
+                    with,
+                    retry,
+                    timeout_ms,
+                    subject,
+                    sources,
+                    lowers: None,
+                    state,
+                    withdrawn: false,
+                };
                 self.wanted.insert(step.clone(), wanted);
                 Some(Todo::Effect(step))
             }
@@ -274,9 +300,10 @@ impl Active {
                 self.choices.insert(place.clone(), choice);
                 Some(Todo::Choice(place))
             }
-            Action::Ask { step, by, count, message, expires_ms, subject } => {
+            Action::Ask { step, by, count, message, expires_ms, subject, sources } => {
                 let need = Need { count: count.into(), of: by };
-                let question = Question { need, message, expires_ms, subject, approval: None };
+                let approval = None;
+                let question = Question { need, message, expires_ms, subject, sources, approval };
                 self.asks.insert(step.clone(), question);
                 Some(Todo::Question(step, expires_ms))
             }
@@ -288,16 +315,18 @@ impl Active {
                 self.listening.insert(step.clone(), signal);
                 Some(Todo::Listen(step, timeout_ms))
             }
-            Action::StartRun { step, workflow, inputs, wait, outlives, subject } => {
+            Action::StartRun { step, workflow, inputs, sources, wait, outlives, subject } => {
                 let (state, withdrawn) = (ChildState::New, false);
-                let child = Child { workflow, inputs, wait, outlives, subject, state, withdrawn };
+                let child =
+                    Child { workflow, inputs, sources, wait, outlives, subject, state, withdrawn };
                 self.children.insert(step.clone(), child);
                 Some(Todo::Child(step))
             }
             Action::Cancel { .. } => None,
             Action::Fell { step, error } => Some(Todo::Fell(step, error)),
-            Action::Finish { status, output, error } => {
-                self.end = Some(Ending { status: status.as_str().to_owned(), output, error });
+            Action::Finish { status, output, error, sources } => {
+                let (status, class) = (status.as_str().to_owned(), None);
+                self.end = Some(Ending { status, output, error, sources, class });
                 None
             }
         }
@@ -354,6 +383,15 @@ impl Active {
             transient: false,
         };
         Some(Event::Failed { step: step.clone(), error })
+    }
+
+    /// What comes of an effect is over to the flow: it is of the class that its receipt takes it
+    /// for.
+    pub(crate) fn came_of(&mut self, step: &StepPath, event: &Event) {
+        let lowers = self.wanted.remove(step).and_then(|wanted| wanted.lowers);
+        if let (Some(class), Event::Completed { .. }) = (lowers, event) {
+            self.run.lower(step, &class);
+        }
     }
 
     /// Somebody said no to the effect that a step wants.

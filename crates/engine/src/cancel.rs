@@ -1,5 +1,6 @@
 //! A run that somebody ends from outside.
 
+use cog_base::Sources;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
 use cog_flow::Event;
@@ -76,7 +77,8 @@ impl Engine {
         let world = self.world(canon.as_ref(), in_force);
         let effect = OfRun { run: origin.session, wish, reason: reason.to_owned() };
         let (actor, subject) = (who.clone(), subject.map(str::to_owned));
-        let question = Question { origin, step: "", actor, effect, subject };
+        let sources = Sources::default();
+        let question = Question { origin, step: "", actor, effect, subject, sources };
         self.gate.refuse_of_run(&question, &world, self.entropy.as_mut())
     }
 }

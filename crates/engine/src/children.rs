@@ -10,16 +10,16 @@ use std::sync::Arc;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
 use cog_base::json::Map;
-use cog_base::{Digest, Value};
+use cog_base::{Digest, Sources, Value};
 use cog_flow::{BoundRoot, Child as Workflow, Event, StepError, StepPath};
 use cog_gate::snapshot::Access;
 use cog_ledger::{BodyDraft, Entry, Kind};
 
 use crate::active::{Active, Ending, Later};
 use crate::engine::{Await, Engine, Output, Turn};
-use crate::history::{History, Mismatch, Record, no_body, unexpected};
+use crate::history::{Claim, History, Mismatch, Record, no_body, unexpected};
 use crate::notice::What;
-use crate::start::{Start, draft, inputs_digest};
+use crate::start::{Classes, Handed, Start, classes_in, classes_value, draft, inputs_digest};
 use crate::steps::step_of;
 
 /// The most runs that a run begins, with those that they begin.
@@ -64,6 +64,8 @@ pub struct Placed {
 pub(crate) struct Child {
     pub(crate) workflow: String,
     pub(crate) inputs: Map,
+    /// What each of them came from.
+    pub(crate) sources: BTreeMap<String, Sources>,
     pub(crate) wait: bool,
     pub(crate) outlives: bool,
     /// Whose data it holds, where its own file does not say so.
@@ -145,6 +147,7 @@ impl Active {
         let (step, _) = all.find(|(_, child)| child.state == ChildState::Begun(run))?;
         let step = step.clone();
         let child = self.children.remove(&step)?;
+        self.run.raise(&step, end.class.as_deref());
         let event = ended(&step, run, child.withdrawn, end);
         Some(Told { step, event, subject: child.subject })
     }
@@ -238,6 +241,8 @@ impl Engine {
             return self.settle_down(id, turn);
         }
         let child = child.clone();
+        let classes = self.classes_of(id, &child);
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         let known = placed.and_then(|placed| Ok((active.birth(&child)?, placed)));
         let (birth, placed) = match known {
             Ok(known) => known,
@@ -246,13 +251,14 @@ impl Engine {
                 return self.tell_flow(id, event, turn);
             }
         };
-        let data = Map::from([
+        let mut data = Map::from([
             ("session".into(), run.into()),
             ("step".into(), (&step).into()),
             ("workflow".into(), child.workflow.as_str().into()),
             ("definition".into(), birth.flow.flow.family_digest().into()),
             ("inputs".into(), inputs_digest(&birth.inputs).into()),
         ]);
+        data.extend(classes_value(&classes).map(|all| ("classes".to_owned(), all)));
         let entry = draft(&active.origin, Kind::ChildStarted, None, data, None);
         let (tenant, origin) = (active.origin.tenant, active.origin.clone());
         active.parked = false;
@@ -277,11 +283,21 @@ impl Engine {
             environment: Some(origin.environment),
             firing: None,
         };
-        self.begin(start, Some((Parent { run: id, step }, child.subject)), turn)?;
+        let handed = Handed { subject: child.subject, classes };
+        self.begin(start, Some((Parent { run: id, step }, handed)), turn)?;
         match event {
             Some(event) => self.tell_flow(id, event, turn),
             None => Ok(()),
         }
+    }
+
+    /// Of which class each input is that a run hands to another, by the canon of its own domain; the
+    /// other may be of a domain that knows no such place.
+    fn classes_of(&self, id: RunId, child: &Child) -> Classes {
+        let domain = self.runs.get(&id).map(|active| active.origin.domain.as_str());
+        let class = |sources| self.class_of(domain.unwrap_or_default(), sources);
+        let classes = child.sources.iter();
+        classes.filter_map(|(name, sources)| Some((name.clone(), class(sources)?))).collect()
     }
 
     /// A run that another began is sealed: the parent hears of it, if it waits for it.
@@ -377,6 +393,11 @@ impl History {
         if !same {
             return Err(unexpected(entry, "the flow wants another run, or other inputs"));
         }
+        let classes = classes_in(entry.data());
+        self.claims.extend(wanted.sources.iter().map(|(name, sources)| {
+            let (class, sources) = (classes.get(name).cloned(), sources.clone());
+            Claim { seq: entry.seq(), class, sources }
+        }));
         let event = self.active.has_begun(&step, id);
         event.into_iter().for_each(|event| self.apply(event));
         Ok(())
@@ -425,7 +446,7 @@ impl Parent {
     }
 }
 
-fn run_of(entry: &Entry) -> Result<RunId, Mismatch> {
+pub(crate) fn run_of(entry: &Entry) -> Result<RunId, Mismatch> {
     let id = entry.text("session").and_then(|id| id.parse().ok());
     id.ok_or_else(|| unexpected(entry, "it names no run"))
 }

@@ -129,8 +129,8 @@ impl Engine {
             let Some(Ok((actor, effect))) = read_part(active, part) else { continue };
             let name = format!("{step}.{}.{}", plan.id, part.id);
             let origin = &active.origin;
-            let subject = part.subject.clone();
-            let question = Question { origin, step: &name, actor, effect, subject };
+            let (subject, sources) = (part.subject.clone(), part.sources.clone());
+            let question = Question { origin, step: &name, actor, effect, subject, sources };
             let decision = self.gate.preview(&question, &world);
             if !matches!(decision.verdict, Verdict::Refuse(_)) {
                 continue;
@@ -212,7 +212,8 @@ impl Engine {
         }
         let name = format!("{step}.{}.{}", plan.id, part.id);
         let origin = &active.origin;
-        let question = Question { origin, step: &name, actor, effect, subject: None };
+        let (subject, sources) = (None, part.sources.clone());
+        let question = Question { origin, step: &name, actor, effect, subject, sources };
         let intent = Gate::intent(&question, canon.map(Arc::as_ref));
         let (_, in_force) = self.canon_for(&origin.domain);
         let world = self.world(canon, in_force);

@@ -23,7 +23,9 @@ use crate::engine::{Await, Engine, Output, Turn};
 use crate::history::{History, Mismatch, Record, no_body, origin, places, roots, unexpected};
 use crate::notice::What;
 use crate::replay::{as_far, follow};
-use crate::start::{BUDGET_TIMER, Begun, facts, folders, inputs_digest, started, subject_in};
+use crate::start::{
+    BUDGET_TIMER, Begun, Classes, facts, folders, inputs_digest, started, subject_in,
+};
 
 /// Where a run goes on from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -308,6 +310,7 @@ impl Engine {
             flow: &flow,
             source: None,
             inputs,
+            classes: &Classes::new(),
             subject: history.active.run.subject_of(),
             roots: &roots,
             places: &places,

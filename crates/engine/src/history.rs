@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
-use cog_base::{Timestamp, Value};
+use cog_base::{Sources, Timestamp, Value};
 use cog_flow::{Action, Event, StepPath};
 use cog_gate::decision::read_record;
 use cog_gate::snapshot::Access;
@@ -20,13 +20,13 @@ use cog_gate::{Carried, Consent, Effect, Intent, Origin, Report, Wish, act};
 use cog_ledger::{Entry, Kind};
 
 pub use self::mismatch::Mismatch;
-use crate::active::{Active, State, Todo};
+use crate::active::{Active, State, Todo, class_in};
 use crate::children::Parent;
 use crate::fork::{Fork, Seen};
 use crate::notice::Intervention;
 use crate::settle::event_of;
-use crate::start::{facts, inputs_digest, subject_in};
-use crate::steps::{read, refused, step_of, unasked, waits_for};
+use crate::start::{classes_in, facts, inputs_digest, subject_in};
+use crate::steps::{lowers, read, refused, step_of, unasked, waits_for};
 
 /// An entry of a session with its body, if that was kept.
 #[derive(Debug, Clone)]
@@ -75,6 +75,15 @@ pub struct History {
     pub(crate) subjects: BTreeSet<String>,
     /// The steps that failed by themselves, and why.
     pub(crate) fell: Vec<(StepPath, String)>,
+    /// The classes that its entries say of what it hands to other runs and back.
+    pub(crate) claims: Vec<Claim>,
+}
+
+/// What an entry says of which class something is that came from these, if it says one.
+pub(crate) struct Claim {
+    pub(crate) seq: u64,
+    pub(crate) class: Option<String>,
+    pub(crate) sources: Sources,
 }
 
 /// A timer that was armed: when, and for how long.
@@ -126,15 +135,16 @@ impl History {
         let origin = origin(entry, &flow.name).ok_or(wrong("who started it is not said"))?;
         let flow = Arc::new(flow);
         let subject = subject_in(body);
+        let classes = classes_in(data);
         let (run, actions) = match other {
             Some((inputs, mut facts)) => {
                 let given = || subject.map(|subject| ("subject".to_owned(), subject.into()));
                 facts.extend(given().filter(|(name, _)| !facts.contains_key(name)));
-                cog_flow::Run::start_over(Arc::clone(&flow), inputs, facts)
+                cog_flow::Run::start_over(Arc::clone(&flow), inputs, facts, classes)
             }
             None => {
                 let facts = facts(origin.session, &origin.initiator, subject);
-                cog_flow::Run::start_as(Arc::clone(&flow), inputs.clone(), facts)
+                cog_flow::Run::start_classed(Arc::clone(&flow), inputs.clone(), facts, classes)
             }
         };
         let mut active = Active::new(origin, flow, run);
@@ -155,6 +165,7 @@ impl History {
             selection: None,
             subjects: BTreeSet::new(),
             fell: Vec::new(),
+            claims: Vec::new(),
         };
         history.active.tally.add(entry);
         history.subjects.extend(subject.map(str::to_owned));
@@ -182,7 +193,7 @@ impl History {
             Kind::SessionPaused | Kind::SessionUnpaused => self.held(record)?,
             Kind::ChildStarted => self.begins(entry).and_then(|()| self.child_started(entry))?,
             Kind::ChildEnded => self.child_ended(record)?,
-            Kind::SessionSealed => self.seal(entry)?,
+            Kind::SessionSealed => self.seal(record)?,
             Kind::SessionStarted
             | Kind::Genesis
             | Kind::KeyRotated
@@ -241,7 +252,9 @@ impl History {
             return Err(unexpected(entry, "its record is of another intent"));
         }
         if let Some(wanted) = self.active.wanted.get_mut(&step) {
+            came_from(record, &wanted.sources)?;
             wanted.state = State::Open;
+            wanted.lowers = lowers(entry.data());
         }
         self.active.open.insert(id, step);
         self.intents.insert(id, intent);
@@ -266,10 +279,13 @@ impl History {
         }
         let is_question = entry.text("action") == Some(Consent::ACTION);
         let step = if is_question { step_of(entry)? } else { self.fits(entry)? };
-        if is_question && self.active.asks.remove(&step).is_none() {
+        let ask = self.active.asks.remove(&step).filter(|_| is_question);
+        if is_question && ask.is_none() {
             return Err(unexpected(entry, "the flow does not ask people there"));
         }
-        self.active.wanted.remove(&step);
+        let wanted = self.active.wanted.remove(&step);
+        let sources = wanted.map(|it| it.sources).or(ask.map(|it| it.sources));
+        came_from(record, &sources.unwrap_or_default())?;
         let body = record.body.as_ref().ok_or(no_body(entry))?;
         let reason = body.at(&["trace", "reason"]).and_then(Value::as_text).unwrap_or_default();
         let code = entry.data().get("code").and_then(Value::as_text).unwrap_or_default();
@@ -284,6 +300,7 @@ impl History {
         let id = id.ok_or_else(|| unexpected(entry, "it has no approval id"))?;
         let step = step_of(entry)?;
         if let Some(ask) = self.active.asks.get_mut(&step) {
+            came_from(record, &ask.sources)?;
             ask.approval = Some(id);
             // A run that was held asks later than it wanted to.
             if let Some(armed) = self.armed.get_mut(&step) {
@@ -293,6 +310,7 @@ impl History {
         }
         let step = self.fits(entry)?;
         if let Some(wanted) = self.active.wanted.get_mut(&step) {
+            came_from(record, &wanted.sources)?;
             wanted.state = State::Approval(id);
         }
         Ok(())
@@ -310,7 +328,7 @@ impl History {
         self.charged.push(Charged::Outcome(id, report.clone()));
         match event_of(&step, &report) {
             Some(event) => {
-                self.active.wanted.remove(&step);
+                self.active.came_of(&step, &event);
                 self.apply(event);
             }
             None => {
@@ -391,13 +409,19 @@ impl History {
         }
     }
 
-    fn seal(&mut self, entry: &Entry) -> Result<(), Mismatch> {
-        let end = self.active.end.as_ref();
+    fn seal(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let entry = &record.entry;
+        let end = self.active.end.as_mut();
         let end = end.ok_or_else(|| unexpected(entry, "the run has not ended"))?;
         let tally = &self.active.tally;
         let same = entry.data().get("status").and_then(Value::as_text) == Some(&end.status)
             && entry.data().get("trace") == Some(&tally.trace().into());
         self.sealed = true;
+        end.class = record.body.as_ref().and_then(class_in);
+        if record.body.is_some() {
+            let (class, sources) = (end.class.clone(), end.sources.clone());
+            self.claims.push(Claim { seq: entry.seq(), class, sources });
+        }
         if same { Ok(()) } else { Err(unexpected(entry, "its status or trace is another")) }
     }
 
@@ -452,6 +476,15 @@ impl History {
             }
         }
     }
+}
+
+/// Whether the record of a decision says of its data that it came from what the flow says.
+fn came_from(record: &Record, sources: &Sources) -> Result<(), Mismatch> {
+    let said = record.body.as_ref().and_then(|body| body.at(&["intent", "data_from"]));
+    if said.is_none_or(|said| *said == sources.to_value()) {
+        return Ok(());
+    }
+    Err(unexpected(&record.entry, "its data came from something else by the definition"))
 }
 
 pub(crate) fn origin(entry: &Entry, workflow: &str) -> Option<Origin> {

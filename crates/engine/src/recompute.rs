@@ -19,8 +19,9 @@ use cog_ledger::{Entry, Kind};
 
 use crate::children::Parent;
 use crate::fork::{Fork, gather};
-use crate::history::{Mismatch, Record};
+use crate::history::{Claim, History, Mismatch, Record};
 use crate::replay::{Canons, as_far, replay_run};
+use crate::start::Classes;
 
 /// What recomputing a log came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +63,10 @@ pub struct Recompute {
     /// The entry that is next, and from when on none is missing: nothing where all are here.
     next: u64,
     whole_since: Option<Timestamp>,
+    /// The classes of what is handed to runs that have not begun yet.
+    handed: BTreeMap<RunId, Classes>,
+    /// The class of what a run gave, until the run that began it has heard of it.
+    given: BTreeMap<RunId, Option<String>>,
     result: Recomputed,
 }
 
@@ -183,12 +188,37 @@ impl Recompute {
         }
     }
 
+    /// What a run hands to another, or back, is of the class that some canon of its domain says, or
+    /// of a higher one.
+    fn claims(&mut self, history: &History, is_bound: bool) {
+        let domain = &history.origin().domain;
+        let of_domain = self.canons.values().filter(|canon| canon.domain() == *domain);
+        let rules: Vec<_> = of_domain.map(|canon| canon.settings().data.as_ref()).collect();
+        let none = !is_bound || rules.is_empty() || rules.contains(&None);
+        for Claim { seq, class, sources } in &history.claims {
+            let high = |class: &String| {
+                let mut rules = rules.iter().flatten();
+                rules.any(|rules| rules.rank(class) >= rules.rank(rules.class_of(sources)))
+            };
+            if !class.as_ref().map_or(none, high) {
+                let class = class.as_deref().unwrap_or("data of no class");
+                let message =
+                    format!("no canon of its domain takes what is handed over for {class}");
+                self.result.findings.add(Some(*seq), "data.class", message);
+            }
+        }
+    }
+
     /// Follow a run from its definition and inputs.
     fn follow(&mut self, run: RunId, records: &[Record]) {
         let records = self.history(run, records);
         let result = &mut self.result;
         match replay_run(&records) {
-            Ok(_) => result.followed = result.followed.saturating_add(1),
+            Ok(history) => {
+                result.followed = result.followed.saturating_add(1);
+                let is_bound = records.first().is_some_and(|first| first.entry.canon().is_some());
+                self.claims(&history, is_bound);
+            }
             Err(Mismatch::NoBody { .. } | Mismatch::NoStart { .. } | Mismatch::NoPast { .. }) => {
                 result.not_followed = result.not_followed.saturating_add(1);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cog_base::id::ApprovalId;
 use cog_base::json::Canonical as _;
-use cog_base::{Digest, Value};
+use cog_base::{Digest, Source, Sources, Value};
 use cog_canon::Canon;
 use cog_gate::approvals::Approvals;
 use cog_gate::decision::{Decision, Verdict, decide, decide_by, read_record};
@@ -145,6 +145,7 @@ pub(crate) fn again(record: &Record, canons: &Canons) -> Result<Again, NotAgain>
             Some(kept.ok_or_else(|| absent(format!("the canon {digest} is not here")))?)
         }
     };
+    misclassed(&intent, canon.as_deref()).map_or(Ok(()), |why| Err(NotAgain::Unread(why)))?;
     let procedure = entry.data().get("procedure").and_then(Value::as_u64).unwrap_or(0);
     let decide = |canon: Option<&Canon>| decide_by(procedure, &intent, &snapshot, canon);
     let mut decision =
@@ -158,6 +159,14 @@ pub(crate) fn again(record: &Record, canons: &Canons) -> Result<Again, NotAgain>
         decision = without;
     }
     Ok(Again { intent, snapshot, decision, canon })
+}
+
+/// Why the class of an intent is not that of what its record says that it came from.
+fn misclassed(intent: &Intent, canon: Option<&Canon>) -> Option<String> {
+    let rules = canon?.settings().data.as_ref()?;
+    let class = rules.class_of(intent.sources()?);
+    let said = intent.class().unwrap_or("no class");
+    (said != class).then(|| format!("its data is {class} by what it came from, recorded is {said}"))
 }
 
 pub(crate) fn compare(entry: &Entry, body: &Value, decision: &Decision) -> Replayed {
@@ -197,6 +206,14 @@ pub fn impact(record: &Record, other: &Canon) -> Option<Flipped> {
         approval.canon = other.digest();
     }
     snapshot.canon = Some(other.digest());
+    let intent = match &other.settings().data {
+        // What a record says no sources of is of the default class there.
+        Some(rules) => {
+            let unknown = || Sources::of(Source::Run(intent.origin().workflow.clone()), "");
+            intent.classed(rules, &intent.sources().cloned().unwrap_or_else(unknown))
+        }
+        None => intent,
+    };
     let decision = decide(&intent, &snapshot, Some(other));
     let after = decision.verdict.word();
     if before == after {

@@ -164,7 +164,7 @@ impl Engine {
         turn.append(active.origin.tenant, id, draft, then);
         match event {
             Some(event) => {
-                active.wanted.remove(step);
+                active.came_of(step, &event);
                 self.tell_flow(id, event, turn)?;
             }
             None => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
 use cog_base::json::Map;
-use cog_base::{Digest, Micros, Value};
+use cog_base::{Digest, Micros, Sources, Value};
 use cog_flow::Flow;
 use cog_gate::snapshot::{Access, Folder};
 use cog_gate::{Actor, Carried, Limits, Origin};
@@ -22,6 +22,9 @@ use crate::timetable::Firing;
 
 /// The words of outcomes, in the order in which they are told.
 const DISPOSITIONS: [&str; 4] = ["completed", "failed", "abandoned", "unknown"];
+
+/// A class that no canon has, and that so counts as the highest.
+const UNKNOWN_CLASS: &str = "?";
 
 /// The timer that ends a run whose time is over.
 pub(crate) const BUDGET_TIMER: &str = "budget";
@@ -66,11 +69,11 @@ impl Start {
 
 impl Engine {
     /// Begin a run, of itself or by another, which says whose data it holds if its own file does
-    /// not.
+    /// not, and of which class.
     pub(crate) fn begin(
         &mut self,
         start: Start,
-        parent: Option<(Parent, Option<String>)>,
+        parent: Option<(Parent, Handed)>,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let origin = Origin {
@@ -88,15 +91,28 @@ impl Engine {
             turn.append(origin.tenant, start.run, fired, Await::Nothing);
         }
         let (parent, given) = parent.unzip();
-        let given = given.flatten();
-        let facts = facts(start.run, &start.initiator, given.as_deref());
-        let (run, actions) =
-            cog_flow::Run::start_as(Arc::clone(&start.flow), start.inputs.clone(), facts);
+        let Handed { subject, classes } = given.unwrap_or_default();
+        let facts = facts(start.run, &start.initiator, subject.as_deref());
+        let (run, actions) = cog_flow::Run::start_classed(
+            Arc::clone(&start.flow),
+            start.inputs.clone(),
+            facts,
+            classes.clone(),
+        );
         let Start { flow, source, inputs, roots, places, base, .. } = &start;
         let (source, inputs) = (Some(source.as_str()), inputs.clone());
         let (parent_of, subject) = (parent.as_ref(), run.subject_of());
-        let begun =
-            Begun { flow, source, inputs, subject, roots, places, parent: parent_of, fork: None };
+        let begun = Begun {
+            flow,
+            source,
+            inputs,
+            classes: &classes,
+            subject,
+            roots,
+            places,
+            parent: parent_of,
+            fork: None,
+        };
         let draft = started(begun, base, &origin, canon);
         turn.append(origin.tenant, start.run, draft, Await::Started);
         let (tenant, limits) = (origin.tenant, start.limits());
@@ -127,11 +143,9 @@ impl Engine {
         if active.appends > 0 || turn.appends_for(id) || active.sealing {
             return Ok(());
         }
-        if let Some(end) = active.end.clone() {
+        if active.end.is_some() {
             if active.open.is_empty() && active.probes.is_empty() {
-                active.sealing = true;
-                let draft = sealed(active, &end);
-                turn.append(active.origin.tenant, id, draft, Await::Seal);
+                self.seal(id, turn);
             }
             return Ok(());
         }
@@ -143,6 +157,29 @@ impl Engine {
             turn.tell(id, What::Parked { approvals, signals, children, paused });
         }
         Ok(())
+    }
+
+    /// The class of what came from these, by the canon in force in a domain; nothing where it
+    /// declares none. By a canon that cannot be read it is of a class that nobody knows.
+    pub(crate) fn class_of(&self, domain: &str, sources: &Sources) -> Option<String> {
+        let (canon, in_force) = self.canon_for(domain);
+        let Some(canon) = canon else { return in_force.map(|_| UNKNOWN_CLASS.to_owned()) };
+        let rules = canon.settings().data.as_ref()?;
+        Some(rules.class_of(sources).to_owned())
+    }
+
+    /// Put the run's last entry on its way, with the class of what it gives.
+    fn seal(&mut self, id: RunId, turn: &mut Turn) {
+        let Some(active) = self.runs.get(&id) else { return };
+        let sources = active.end.as_ref().map(|end| &end.sources);
+        let class = sources.and_then(|it| self.class_of(&active.origin.domain, it));
+        let Some(active) = self.runs.get_mut(&id) else { return };
+        let Some(end) = &mut active.end else { return };
+        end.class = class;
+        let end = end.clone();
+        active.sealing = true;
+        let draft = sealed(active, &end);
+        turn.append(active.origin.tenant, id, draft, Await::Seal);
     }
 
     /// The run's last entry is durable: it is over.
@@ -178,6 +215,33 @@ pub(crate) fn folders(places: &BTreeMap<String, String>, base: &str) -> BTreeMap
     places.iter().map(|(name, path)| (name.clone(), Folder::new(path, base))).collect()
 }
 
+/// What a run hands to one that it begins, besides inputs.
+#[derive(Debug, Default)]
+pub(crate) struct Handed {
+    /// Whose data they are.
+    pub(crate) subject: Option<String>,
+    /// Of which class each of them is.
+    pub(crate) classes: Classes,
+}
+
+/// Classes of data by the names of inputs.
+pub(crate) type Classes = BTreeMap<String, String>;
+
+/// Where the entries that begin a run have them.
+const CLASSES: &str = "classes";
+
+/// As entries have them; nothing when there are none.
+pub(crate) fn classes_value(classes: &Classes) -> Option<Value> {
+    let all = classes.iter().map(|(name, class)| (name.as_str(), class.as_str()));
+    (!classes.is_empty()).then(|| Value::map(all))
+}
+
+/// Those that an entry says.
+pub(crate) fn classes_in(data: &Map) -> Classes {
+    let all = data.get(CLASSES).and_then(Value::as_map).into_iter().flatten();
+    all.filter_map(|(name, class)| Some((name.clone(), class.as_text()?.to_owned()))).collect()
+}
+
 /// What expressions see as `run`, and whose data it holds where its file does not say so.
 pub(crate) fn facts(run: RunId, initiator: &Actor, subject: Option<&str>) -> Map {
     let mut facts =
@@ -198,6 +262,8 @@ pub(crate) struct Begun<'a> {
     /// The text of the definition; nothing when the run before it has that.
     pub(crate) source: Option<&'a str>,
     pub(crate) inputs: Map,
+    /// Of which class of data each of them is, where a run handed them over.
+    pub(crate) classes: &'a Classes,
     /// Whose data it holds.
     pub(crate) subject: Option<&'a str>,
     pub(crate) roots: &'a BTreeMap<String, Access>,
@@ -219,7 +285,7 @@ pub(crate) fn started(
     origin: &Origin,
     canon: Option<Digest>,
 ) -> Draft {
-    let Begun { flow, source, inputs, subject, roots, places, parent, fork } = begun;
+    let Begun { flow, source, inputs, classes, subject, roots, places, parent, fork } = begun;
     let access = |(name, access): (&'_ String, &'_ Access)| {
         (name.clone(), Value::map([("access", access.word())]))
     };
@@ -232,6 +298,7 @@ pub(crate) fn started(
     ]);
     data.extend(canon.map(|canon| ("canon".to_owned(), canon.into())));
     data.extend(fork.map(|(fork, _)| ("fork".to_owned(), fork.to_value())));
+    data.extend(classes_value(classes).map(|all| (CLASSES.to_owned(), all)));
     data.extend(parent.map(|parent| ("parent".to_owned(), parent.to_value())));
     // A fork finds the definition, with those that it runs, where the run before it has it.
     let own = source.map(|_| flow);

@@ -141,9 +141,9 @@ impl Engine {
         let (canon, in_force) = self.canon_for(&active.origin.domain);
         let world = self.world(canon.as_ref(), in_force);
         let name = step.to_string();
-        let subject = wanted.subject.clone();
+        let (subject, sources) = (wanted.subject.clone(), wanted.sources.clone());
         let origin = &active.origin;
-        let question = cog_gate::Question { origin, step: &name, actor, effect, subject };
+        let question = cog_gate::Question { origin, step: &name, actor, effect, subject, sources };
         let answer = self.gate.ask(question, &world, self.entropy.as_mut())?;
         Ok(self.answered(id, step, answer, turn))
     }
@@ -163,6 +163,7 @@ impl Engine {
                 wanted.state = State::Open;
                 active.open.insert(pending.receipt(), step.clone());
                 let draft = pending.take_draft()?;
+                wanted.lowers = lowers(&draft.data);
                 turn.append(tenant, id, draft, Await::Receipt(pending));
                 None
             }
@@ -235,7 +236,7 @@ impl Engine {
     ) -> Result<Option<Event>, NoEntropy> {
         let Some(active) = self.runs.get(&id) else { return Ok(None) };
         let Some(ask) = active.asks.get(step).cloned() else { return Ok(None) };
-        let Question { need, message, expires_ms, subject, .. } = ask;
+        let Question { need, message, expires_ms, subject, sources, .. } = ask;
         let (canon, in_force) = self.canon_for(&active.origin.domain);
         if canon.is_none() {
             return Ok(Some(self.nobody_to_ask(id, step, turn)));
@@ -249,6 +250,7 @@ impl Engine {
             actor: active.origin.initiator.clone(),
             effect: Consent { step: name.clone(), message, need, expires_ms },
             subject,
+            sources,
         };
         let asked = match self.gate.consult(&question, &world, self.entropy.as_mut())? {
             Ok(asked) => asked,
@@ -332,6 +334,11 @@ impl Engine {
             Await::Seal => self.close(id, turn),
         }
     }
+}
+
+/// The class that a receipt takes for what comes of its effect.
+pub(crate) fn lowers(receipt: &Map) -> Option<String> {
+    receipt.get("declassify").and_then(Value::as_text).map(str::to_owned)
 }
 
 const NOBODY: &str = "no canon is in force, so that nobody is entitled to answer";

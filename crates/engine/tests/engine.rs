@@ -13,6 +13,8 @@ mod asked;
 mod cancel;
 #[path = "engine/children.rs"]
 mod children;
+#[path = "engine/classes.rs"]
+mod classes;
 #[path = "engine/dormant.rs"]
 mod dormant;
 #[path = "engine/draining.rs"]

@@ -97,6 +97,17 @@ pub struct InputSpec {
     pub allowed: Vec<Value>,
     /// What it is for.
     pub description: Option<String>,
+    /// The class of data that it is of at least.
+    pub label: Option<Label>,
+}
+
+/// A class of data that the file names. It can only raise what the canon says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The class, whose place among the others the canon knows.
+    pub class: String,
+    /// The byte of the file at which it stands: see [`Position::of`](crate::Position::of).
+    pub at: usize,
 }
 
 /// The kinds of inputs.
@@ -265,6 +276,8 @@ pub struct Step {
     pub(crate) keeps: bool,
     /// Whose personal data its outputs hold.
     pub subject: Option<Template>,
+    /// The class of data that it handles, and gives, at least.
+    pub label: Option<Label>,
 }
 
 /// A step for each item of a list.

@@ -109,6 +109,8 @@ pub(crate) struct Reference {
 pub(crate) enum Target {
     Step(String),
     Input(String),
+    /// All of them.
+    Inputs,
     Run(String),
     Item,
     Index,

@@ -34,6 +34,7 @@ mod expr;
 mod family;
 mod fields;
 mod input;
+mod labels;
 pub mod limits;
 mod parse;
 mod path;
@@ -44,8 +45,8 @@ mod tree;
 
 pub use definition::{
     Access, Approve, Block, Body, BoundRoot, Budget, ChildCall, Choose, EffectCall, Flow, Foreach,
-    Handler, InputKind, InputSpec, Place, Plan, Retry, Risk, RootSpec, RunSite, Scheduled, Step,
-    Undo, WaitFor,
+    Handler, InputKind, InputSpec, Label, Place, Plan, Retry, Risk, RootSpec, RunSite, Scheduled,
+    Step, Undo, WaitFor,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Position};
 pub use effect::{ArgumentError, Operation};

@@ -14,11 +14,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::{Digest, Value};
 
-use crate::definition::{Access, Budget, Flow, RunSite};
+use crate::definition::{Access, Budget, Flow, Label, RunSite};
 use crate::diagnostic::{Diagnostics, Reports};
 use crate::effect::describe;
 use crate::fields::{self, Fields, Shape};
 use crate::limits::MAX_FILE_BYTES;
+use crate::path::is_id;
 use crate::source::Source;
 use crate::template::{self, Template};
 use crate::tree::{self, Node};
@@ -126,6 +127,18 @@ impl Reader<'_, '_> {
     fn id(&mut self, fields: &Fields<'_>, name: &str) -> Option<String> {
         let node = fields.get(name)?;
         fields::id(node, name, self.reports).map(str::to_owned)
+    }
+
+    /// A class of data is never computed: what a model says must not choose it.
+    fn label(&mut self, fields: &Fields<'_>) -> Option<Label> {
+        let node = fields.get("class")?;
+        let class = fields::text(node, "class", self.reports)?;
+        if !is_id(class) {
+            let hint = "name one that the canon declares, without expressions: `class: personal`";
+            self.reports.with_hint(node.at, format!("`{class}` is no class"), hint.to_owned());
+            return None;
+        }
+        Some(Label { class: class.to_owned(), at: node.at })
     }
 
     fn description(&mut self, fields: &Fields<'_>) -> Option<String> {

@@ -23,6 +23,7 @@ mod event;
 mod foreach;
 mod fork;
 mod signal;
+mod sources;
 mod step;
 mod stop;
 mod undo;
@@ -54,6 +55,8 @@ use view::View;
 pub struct Run {
     flow: Arc<Flow>,
     inputs: Value,
+    /// The classes of data that inputs were handed over with.
+    classes: BTreeMap<String, String>,
     facts: Value,
     /// Whose data it holds, for all that has no subject of its own.
     subject: Option<String>,
@@ -113,7 +116,18 @@ impl Run {
     /// not shown: it says whose data the run holds where its file does not ([`Run::subject_of`]).
     #[must_use]
     pub fn start_as(flow: Arc<Flow>, inputs: Map, facts: Map) -> (Self, Vec<Action>) {
-        let mut run = Self::new(flow, inputs, facts);
+        Self::start_classed(flow, inputs, facts, BTreeMap::new())
+    }
+
+    /// The same, where inputs came from another run: with the class of data that each is of.
+    #[must_use]
+    pub fn start_classed(
+        flow: Arc<Flow>,
+        inputs: Map,
+        facts: Map,
+        classes: BTreeMap<String, String>,
+    ) -> (Self, Vec<Action>) {
+        let mut run = Self::new(flow, inputs, facts, classes);
         let actions = run.open_root();
         (run, actions)
     }
@@ -124,11 +138,12 @@ impl Run {
         self.drain()
     }
 
-    fn new(flow: Arc<Flow>, inputs: Map, facts: Map) -> Self {
+    fn new(flow: Arc<Flow>, inputs: Map, facts: Map, classes: BTreeMap<String, String>) -> Self {
         let (subject, facts) = known(&flow, &inputs, facts);
         Self {
             flow,
             inputs: Json::Map(inputs),
+            classes,
             facts,
             subject,
             frames: Arena::new(),
@@ -302,7 +317,8 @@ impl Run {
     fn conclude(&mut self, status: Status, error: Option<Value>) {
         self.status = status;
         let output = self.output.clone();
-        self.actions.push(Action::Finish { status, output, error });
+        let sources = self.answer_sources(status);
+        self.actions.push(Action::Finish { status, output, error, sources });
     }
 
     fn evaluate_outputs(&mut self) -> (Status, Option<Value>) {

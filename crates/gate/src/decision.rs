@@ -6,6 +6,7 @@
 
 mod checks;
 mod confine;
+mod data;
 mod folder;
 mod people;
 mod period;
@@ -15,6 +16,7 @@ mod trace;
 pub use checks::amount_of;
 pub(crate) use checks::{Broken, broken, evaluate, sum_key};
 pub(crate) use confine::{lacks_of, variables, wants_network};
+pub(crate) use data::{admits, receivers};
 pub(crate) use period::{Over, over};
 pub(crate) use supposed::Supposed;
 pub(crate) use trace::Refused;
@@ -84,6 +86,8 @@ pub struct Terms {
     pub approvals: Vec<String>,
     /// Paths of the output that nobody may see.
     pub redact: Vec<String>,
+    /// The class that what it gives is taken for, whatever it was made from.
+    pub declassify: Option<String>,
     /// Policies that count their receipts.
     pub limited: Vec<String>,
     /// Policies that sum a value: `(policy, path)`.
@@ -118,6 +122,9 @@ pub enum CheckName {
     Budget,
     /// The effect stays inside what the run and the canon declare.
     Confinement,
+    /// Nothing is handed data of a class that the canon does not let it have. Made where the canon
+    /// declares classes.
+    Data,
     /// The policies permit it.
     Canon,
     /// The people that must agree did.
@@ -131,7 +138,7 @@ pub enum CheckName {
 }
 
 impl CheckName {
-    /// Every check, in order.
+    /// Every check that is always made, in order.
     pub const ALL: [Self; 11] = [
         Self::Identity,
         Self::Tenant,
@@ -156,6 +163,7 @@ impl CheckName {
             Self::Quota => "quota",
             Self::Budget => "budget",
             Self::Confinement => "confinement",
+            Self::Data => "data",
             Self::Canon => "canon",
             Self::Approval => "approval",
             Self::Interference => "interference",

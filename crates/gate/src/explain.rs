@@ -95,8 +95,38 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
         other => outside(check, intent)
             .or_else(|| period::reason(check, intent))
             .or_else(|| of_people(check, intent))
+            .or_else(|| too_confidential(check, intent))
             .unwrap_or_else(|| format!("The check {} said {other}.", check.name.word())),
     }
+}
+
+/// Who would be handed what, and where that came from.
+fn too_confidential(check: &Check, intent: &Intent) -> Option<String> {
+    match check.code {
+        "data.above_root" | "data.above_host" | "data.above_program" | "data.above_model" => {}
+        "data.unclassed" => return Some("Nobody can tell what its arguments came from.".into()),
+        _ => return None,
+    }
+    let text = |name| check.read.text(name).unwrap_or_default();
+    let from = check.read.texts("from").first().and_then(|from| from.split_once(" by "));
+    let from = from.map_or_else(String::new, |(source, step)| {
+        let (kind, name) = source.split_once(':').unwrap_or((source, ""));
+        match kind {
+            "people" => format!(" (what people answered in the step `{step}`)"),
+            "labelled" => format!(" (so labelled by `{step}`)"),
+            "lowered" => format!(" (so lowered by the step `{step}`)"),
+            "input" => format!(" (from the input `{name}`)"),
+            _ => format!(" (from the {kind} `{name}`, by the step `{step}`)"),
+        }
+    });
+    Some(format!(
+        "The step `{}` would hand {} data{from} to the {} `{}`, which may have {} data at most.",
+        intent.step(),
+        text("class"),
+        text("type").to_lowercase(),
+        text("name"),
+        text("class_max"),
+    ))
 }
 
 /// What stands where a policy sums up amounts.

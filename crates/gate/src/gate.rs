@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId};
 use cog_base::json::{Canonical, Map, Object};
-use cog_base::{Digest, Micros, Timestamp, Value};
+use cog_base::{Digest, Micros, Sources, Timestamp, Value};
 use cog_canon::Canon;
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 
@@ -48,6 +48,8 @@ pub struct Question<'a, E> {
     pub effect: E,
     /// Whose personal data the outcome holds, if anybody's.
     pub subject: Option<String>,
+    /// What the arguments came from.
+    pub sources: Sources,
 }
 
 /// The gate's answer. A refusal is an answer, not an error.
@@ -115,14 +117,19 @@ impl Gate {
         &self.approvals
     }
 
-    /// The intent behind a question, with its worst-case cost and its risk.
+    /// The intent behind a question, with its worst-case cost, its risk and the class of its data.
     #[must_use]
     pub fn intent<E: Effect>(question: &Question<'_, E>, canon: Option<&Canon>) -> Intent {
         let effect = &question.effect;
         let prices = canon.and_then(|canon| effect.prices(canon));
         let cost = prices.map_or(Micros::ZERO, |prices| effect.cost_max(prices));
         let risk = canon.map_or("high", |canon| canon.settings().risk_of(effect.action()));
-        Intent::new(question.origin, question.step, question.actor.clone(), effect, cost, risk)
+        let actor = question.actor.clone();
+        let intent = Intent::new(question.origin, question.step, actor, effect, cost, risk);
+        match canon.and_then(|canon| canon.settings().data.as_ref()) {
+            Some(rules) => intent.classed(rules, &question.sources),
+            None => intent,
+        }
     }
 
     /// The snapshot that a decision about `intent` reads.
@@ -491,7 +498,7 @@ impl Case<'_> {
 
     /// The members that receipts, denials and requests share.
     fn data(&self, id: Value) -> Map {
-        Map::from([
+        let mut data = Map::from([
             ("id".into(), id),
             ("intent".into(), self.intent.digest().into()),
             ("action".into(), self.intent.action().into()),
@@ -499,7 +506,9 @@ impl Case<'_> {
             ("effect".into(), self.intent.effect().into()),
             ("step".into(), self.intent.step().into()),
             ("procedure".into(), PROCEDURE.into()),
-        ])
+        ]);
+        data.extend(self.intent.class().map(|class| ("data_class".to_owned(), class.into())));
+        data
     }
 
     /// Draft with the record beside it; the snapshot's digest goes into the entry.
@@ -532,6 +541,8 @@ impl Case<'_> {
         if let Some(counts) = counts {
             counts.say(&mut data);
         }
+        let lowered = decision.terms.declassify.as_deref();
+        data.extend(lowered.map(|class| ("declassify".to_owned(), class.into())));
         self.draft(Kind::Receipt, data, decision)
     }
 

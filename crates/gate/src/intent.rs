@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use cog_base::id::{RunId, TenantId};
 use cog_base::json::{Canonical, Map, Object};
-use cog_base::{Digest, Micros, Value};
+use cog_base::{Digest, Micros, Sources, Value};
+use cog_canon::DataRules;
 
 use crate::effect::{Effect, Resource, digest_of};
 use crate::snapshot::number;
@@ -90,6 +91,8 @@ pub struct Intent {
     effect: Digest,
     cost: Micros,
     context: Map,
+    /// What the arguments came from, where the canon declares classes of data.
+    sources: Option<Sources>,
     digest: Digest,
 }
 
@@ -145,13 +148,30 @@ impl Intent {
             effect: digest,
             cost,
             context,
+            sources: None,
         })
     }
 
+    /// The same with the class of what its arguments came from.
+    #[must_use]
+    pub fn classed(&self, rules: &DataRules, sources: &Sources) -> Self {
+        Self { sources: Some(sources.clone()), ..self.of_class(rules, rules.class_of(sources)) }
+    }
+
     fn assemble(parts: Parts) -> Self {
-        let Parts { origin, step, actor, action, resource, effect, cost, context } = parts;
-        let mut intent =
-            Self { digest: effect, origin, step, actor, action, resource, effect, cost, context };
+        let Parts { origin, step, actor, action, resource, effect, cost, context, sources } = parts;
+        let mut intent = Self {
+            digest: effect,
+            origin,
+            step,
+            actor,
+            action,
+            resource,
+            effect,
+            cost,
+            context,
+            sources,
+        };
         let mut bound = Vec::with_capacity(BOUND_BYTES);
         intent.write(false, &mut bound);
         intent.digest = Digest::in_context("cognitionos/intent/v1", &bound);
@@ -166,6 +186,11 @@ impl Intent {
             .put("actor", self.actor.as_str())
             .put_some("context", in_record.then_some(&self.context))
             .put("cost_micros", &self.cost)
+            .put_some("data_class", self.class())
+            .put_some(
+                "data_from",
+                self.sources.as_ref().filter(|_| in_record).map(Sources::to_value).as_ref(),
+            )
             .put_some("digest", in_record.then_some(&self.digest))
             .put("domain", &self.origin.domain)
             .put("effect", &self.effect)
@@ -237,6 +262,18 @@ impl Intent {
         self.cost
     }
 
+    /// The class of what it hands on; nothing where the canon declares none.
+    #[must_use]
+    pub fn class(&self) -> Option<&str> {
+        self.context.get("data_class").and_then(Value::as_text)
+    }
+
+    /// What its arguments came from; nothing where the canon declares no classes.
+    #[must_use]
+    pub fn sources(&self) -> Option<&Sources> {
+        self.sources.as_ref()
+    }
+
     /// What policies see.
     #[must_use]
     pub fn context(&self) -> &Map {
@@ -303,6 +340,7 @@ impl Intent {
             effect: text("effect")?.parse().map_err(|_| BadRecord { part: "effect" })?,
             cost: cost.map(Micros::new).ok_or(BadRecord { part: "cost_micros" })?,
             context: context.cloned().ok_or(BadRecord { part: "context" })?,
+            sources: sources(value)?,
         });
         if text("digest")? != intent.digest.to_string() {
             return Err(BadRecord { part: "digest" });
@@ -348,6 +386,15 @@ pub struct BadRecord {
     pub part: &'static str,
 }
 
+/// Where the data of a record came from, if that is on record.
+fn sources(value: &Value) -> Result<Option<Sources>, BadRecord> {
+    let bad = BadRecord { part: "data_from" };
+    let Some(from) = value.get("data_from") else {
+        return if value.get("data_class").is_some() { Err(bad) } else { Ok(None) };
+    };
+    Sources::from_value(from).map(Some).ok_or(bad)
+}
+
 struct Parts {
     origin: Origin,
     step: String,
@@ -357,4 +404,5 @@ struct Parts {
     effect: Digest,
     cost: Micros,
     context: Map,
+    sources: Option<Sources>,
 }

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use cog_canon::Canon;
+use cog_base::Value;
+use cog_canon::{Canon, DataRules};
 
 use crate::decision::{Verdict, decide};
 use crate::door::{Cleared, Failure};
@@ -37,6 +38,13 @@ impl Onward {
         let risk = canon.settings().risk_of(effect.action());
         let (actor, cost) = (intent.actor().clone(), intent.cost());
         let intent = Intent::new(intent.origin(), intent.step(), actor, effect, cost, risk);
+        let intent = match (&canon.settings().data, self.intent.sources()) {
+            (Some(rules), Some(sources)) => {
+                self.answers_no_higher(rules, &intent)?;
+                intent.classed(rules, sources)
+            }
+            (_, _) => intent,
+        };
         let decision = decide(&intent, snapshot, Some(canon));
         let why = match decision.verdict {
             Verdict::Allow => return Ok(()),
@@ -45,6 +53,21 @@ impl Onward {
             Verdict::Wait => "Another open effect holds what it touches.".to_owned(),
         };
         Err(not_permitted(&effect.url, &why))
+    }
+}
+
+impl Onward {
+    /// What comes of the request is taken for what the host that was asked gives: one that is led
+    /// to gives nothing of a higher class.
+    fn answers_no_higher(&self, rules: &DataRules, to: &Intent) -> Result<(), Failure> {
+        let class = |intent: &Intent| rules.class_at("Host", intent.resource().1).to_owned();
+        let (asked, led) = (class(&self.intent), class(to));
+        let known = self.intent.class().map_or(0, |class| rules.rank(class));
+        if rules.rank(&led) <= rules.rank(&asked).max(known) {
+            return Ok(());
+        }
+        let url = to.at("args.url").and_then(Value::as_text).unwrap_or_default();
+        Err(not_permitted(url, &format!("What comes from there is {led} data.")))
     }
 }
 

@@ -14,6 +14,8 @@ mod accounts;
 mod acts;
 #[path = "gate/consents.rs"]
 mod consents;
+#[path = "gate/data.rs"]
+mod data;
 #[path = "gate/decisions.rs"]
 mod decisions;
 #[path = "gate/environments.rs"]

@@ -6,6 +6,7 @@ pub(crate) mod again;
 mod ask;
 mod cancel;
 mod canon;
+mod classes;
 mod dry;
 mod end;
 pub(crate) mod family;
@@ -169,6 +170,7 @@ fn go(
     let canon = bound.canon.as_deref();
     if let (Input::Start(start), Some(file)) = (&plan.input, &args.file) {
         nobody::check(&start.flow, &start.source, &given::name(file), canon)?;
+        classes::check(&start.flow, &start.source, &given::name(file), canon)?;
     }
     if let Some(ending) = &plan.ending {
         ending.admit(home, &mut engine(home, true)?)?;

@@ -1,5 +1,6 @@
 //! `why`: the story of one id, in words that a person outside engineering understands.
 
+mod classes;
 mod failed;
 mod people;
 mod plainly;
@@ -200,6 +201,7 @@ fn decision(record: &Record, terminal: &Terminal, verdict: &str) -> Vec<String> 
     let args = body.at(&["intent", "context", "args"]).and_then(Value::as_map);
     let args = args.map(told::lines).unwrap_or_default();
     lines.extend(args.into_iter().map(|line| format!("  {line}")));
+    lines.extend(classes::of_record(body));
     lines.push("\nWhat was checked:".into());
     lines.extend(trace.iter().map(|check| check_line(check, entry.kind(), terminal)));
     lines.extend(basis(record));
@@ -275,6 +277,7 @@ fn check_line(check: &Value, kind: Kind, terminal: &Terminal) -> String {
         "quota" => "Has the run steps left?",
         "budget" => "Has the run money left?",
         "confinement" => "Does it stay where it belongs?",
+        "data" => "May it have such data?",
         "canon" => "Do the policies permit it?",
         "approval" => "Did the people agree who must?",
         "interference" => "Is nobody else at it?",
@@ -326,6 +329,13 @@ fn seen(check: &str, read: &Map) -> String {
         "approval" if read.contains_key("approvals") => {
             let ids = read.get("approvals").and_then(Value::as_list).unwrap_or_default();
             ids.iter().filter_map(Value::as_text).map(plain).collect::<Vec<_>>().join(", ")
+        }
+        "data" => {
+            let text = |name: &str| read.get(name).and_then(Value::as_text).map(plain);
+            let class = text("class").unwrap_or_default();
+            let to = text("type").zip(text("name"));
+            let to = to.map(|(kind, name)| format!(" for the {} {name}", kind.to_lowercase()));
+            format!("{class} data{}", to.unwrap_or_default())
         }
         "freshness" => match number("clock_behind_ms") {
             0 => String::new(),

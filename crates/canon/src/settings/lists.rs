@@ -11,6 +11,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::data::Mark;
+
 /// The longest name of a host, and of a part of one (RFC 1035).
 const NAME_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
@@ -29,6 +31,37 @@ impl<T> Default for Allowed<T> {
     }
 }
 
+impl<L: Marked> Allowed<L> {
+    /// What its lines are marked with, by the type that policies have for such a place.
+    pub(super) fn marks(
+        &self,
+        kind: &'static str,
+    ) -> impl Iterator<Item = ((&'static str, String), Mark)> {
+        self.allow.iter().map(move |line| {
+            let (name, mark) = line.mark();
+            ((kind, name.to_owned()), mark.clone())
+        })
+    }
+}
+
+/// What may have a class of data.
+pub(super) trait Marked {
+    /// Its name, and what it is marked with.
+    fn mark(&self) -> (&str, &Mark);
+}
+
+impl Marked for HostLine {
+    fn mark(&self) -> (&str, &Mark) {
+        (&self.0.host, &self.1)
+    }
+}
+
+impl Marked for ProgramLine {
+    fn mark(&self) -> (&str, &Mark) {
+        (&self.program, &self.mark)
+    }
+}
+
 impl Allowed<HostLine> {
     pub(super) fn hosts(self) -> cog_base::hosts::Hosts {
         self.allow.into_iter().map(|line| line.0).collect()
@@ -39,7 +72,7 @@ impl Allowed<ProgramLine> {
     /// The programs. What one of several lines for a program allows is allowed.
     pub(super) fn programs(self) -> BTreeMap<String, Program> {
         let mut programs = BTreeMap::<String, Program>::new();
-        for ProgramLine { program, lent } in self.allow {
+        for ProgramLine { program, lent, .. } in self.allow {
             let known = programs.entry(program).or_default();
             known.network |= lent.network;
             known.env.extend(lent.env);
@@ -49,7 +82,7 @@ impl Allowed<ProgramLine> {
 }
 
 /// A line of `[hosts]`: `"host"`, `"host:port"`, or a table.
-pub(super) struct HostLine(Allowance);
+pub(super) struct HostLine(Allowance, Mark);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,12 +93,15 @@ struct HostTable {
     private: bool,
     #[serde(default)]
     plain_http: bool,
+    class: Option<String>,
+    class_max: Option<String>,
 }
 
 /// A line of `[programs]`: `"program"`, or a table.
 pub(super) struct ProgramLine {
     program: String,
     lent: Program,
+    mark: Mark,
 }
 
 /// What a program that may be run may be lent.
@@ -85,6 +121,8 @@ struct ProgramTable {
     network: bool,
     #[serde(default)]
     env: BTreeSet<String>,
+    class: Option<String>,
+    class_max: Option<String>,
 }
 
 /// What stands in a list as a text or as a table.
@@ -109,18 +147,19 @@ impl Line for HostLine {
             })
             .transpose()?;
         check_host(host)?;
-        Ok(Self(Allowance::usual(host, port)))
+        Ok(Self(Allowance::usual(host, port), Mark::default()))
     }
 
     fn of_table(table: HostTable) -> Result<Self, String> {
-        let HostTable { host, ports, private, plain_http } = table;
+        let HostTable { host, ports, private, plain_http, class, class_max } = table;
         check_host(&host)?;
         let usual = if plain_http { vec![HTTP_PORT, HTTPS_PORT] } else { vec![HTTPS_PORT] };
         let ports = ports.unwrap_or_else(|| usual.into_iter().collect());
         if ports.is_empty() || ports.contains(&0) {
             return Err(format!("the ports of `{host}` are none, or one of them is 0"));
         }
-        Ok(Self(Allowance { host, ports, private, plain_http }))
+        let mark = Mark { class, class_max };
+        Ok(Self(Allowance { host, ports, private, plain_http }, mark))
     }
 }
 
@@ -129,13 +168,14 @@ impl Line for ProgramLine {
     const SHAPES: &'static str = "\"program\" or { program = …, network = …, env = […] }";
 
     fn of_text(text: &str) -> Result<Self, String> {
-        Ok(Self { program: text.to_owned(), lent: Program::default() })
+        Ok(Self { program: text.to_owned(), lent: Program::default(), mark: Mark::default() })
     }
 
     fn of_table(table: ProgramTable) -> Result<Self, String> {
-        let ProgramTable { program, network, env } = table;
+        let ProgramTable { program, network, env, class, class_max } = table;
         env.iter().try_for_each(|name| check_variable(name))?;
-        Ok(Self { program, lent: Program { network, env } })
+        let mark = Mark { class, class_max };
+        Ok(Self { program, lent: Program { network, env }, mark })
     }
 }
 

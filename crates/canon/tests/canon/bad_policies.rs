@@ -281,8 +281,8 @@ fn annotations_are_known() {
         "@banana(\"x\")",
         "permit",
         expect![[r#"
-        policies/main.cedar:5:1: unknown annotation `@banana`
-          hint: the annotations are @id, @reason, @advice, @control, @approval, @limit, @redact, @window"#]],
+            policies/main.cedar:5:1: unknown annotation `@banana`
+              hint: the annotations are @id, @reason, @advice, @control, @approval, @limit, @redact, @window, @declassify"#]],
     );
     annotated(
         "@Id(\"x\")",

@@ -15,10 +15,13 @@ use cog_gate::{Counts, Effect as _, Intent, Wish, World};
 use cog_ledger::{Entry, Kind};
 
 use super::{Recompute, counts};
+use crate::active::class_in;
 use crate::carried::settled;
+use crate::children::run_of;
 use crate::choose::chosen_again;
 use crate::history::Record;
 use crate::replay::{Again, NotAgain, Replayed, again, compare, judge_again};
+use crate::start::classes_in;
 
 impl Recompute {
     pub(super) fn step(&mut self, run: RunId, record: &Record) {
@@ -31,12 +34,18 @@ impl Recompute {
             Kind::PlanSelected => self.plan(record),
             Kind::ApprovalGranted | Kind::ApprovalRejected => self.answer(entry),
             Kind::Outcome => self.outcome(entry),
-            Kind::SessionStarted
-            | Kind::ChildStarted
-            | Kind::ChildEnded
-            | Kind::SessionPaused
+            Kind::ChildStarted => {
+                let classes = classes_in(entry.data());
+                self.handed.extend(run_of(entry).ok().map(|child| (child, classes)));
+            }
+            Kind::SessionStarted => self.handed_over(run, entry),
+            Kind::SessionSealed => {
+                let class = record.body.as_ref().map(class_in);
+                self.given.extend(class.filter(|_| self.is_child(run)).map(|class| (run, class)));
+            }
+            Kind::ChildEnded => self.handed_back(record),
+            Kind::SessionPaused
             | Kind::SessionUnpaused
-            | Kind::SessionSealed
             | Kind::Signal
             | Kind::Evidence
             | Kind::Genesis
@@ -54,6 +63,31 @@ impl Recompute {
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
         }
+    }
+
+    /// A run that another began knows of its inputs what that one said.
+    fn handed_over(&mut self, run: RunId, entry: &Entry) {
+        let handed = self.handed.remove(&run);
+        if handed.is_some_and(|handed| handed != classes_in(entry.data())) {
+            let message = "its inputs are of other classes than the run that began it says";
+            self.find(entry, "data.class", message);
+        }
+    }
+
+    /// What a run hears of another is of the class that the seal of that one says.
+    fn handed_back(&mut self, record: &Record) {
+        let child = run_of(&record.entry).ok();
+        let given = child.and_then(|child| self.given.remove(&child));
+        let (Some(given), Some(body)) = (given, &record.body) else { return };
+        if given != class_in(body) {
+            let message = "what the run gave is of another class than its seal says";
+            self.find(&record.entry, "data.class", message);
+        }
+    }
+
+    /// Whether a run began this one.
+    fn is_child(&self, run: RunId) -> bool {
+        self.roots.get(&run).is_some_and(|root| *root != run)
     }
 
     /// The tree of a run whose accounts cannot be counted any more.
@@ -151,6 +185,7 @@ impl Recompute {
             && entry.digest("effect") == Some(intent.effect())
             && text("action") == intent.action()
             && text("resource") == intent.resource_text()
+            && entry.text("data_class") == intent.class()
             && text("step") == intent.step();
         if !of_record {
             let message = "it names another intent, canon, actor, action, resource, step or run \
@@ -162,6 +197,7 @@ impl Recompute {
             Verdict::Allow => {
                 texts("rules") == terms.policies
                     && texts("approvals") == terms.approvals
+                    && entry.text("declassify") == terms.declassify.as_deref()
                     && entry.count("reserve_micros") == Some(intent.cost().get())
             }
             Verdict::Refuse(name) => {

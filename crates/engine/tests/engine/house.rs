@@ -203,7 +203,11 @@ impl House {
         self.hold = false;
     }
 
-    fn append(&mut self, ticket: u64, drafts: Vec<(TenantId, cog_ledger::Draft)>) -> Input {
+    pub(crate) fn append(
+        &mut self,
+        ticket: u64,
+        drafts: Vec<(TenantId, cog_ledger::Draft)>,
+    ) -> Input {
         if std::mem::take(&mut self.no_space) {
             return Input::NotCommitted { ticket, message: "no space".to_owned() };
         }

@@ -41,7 +41,7 @@ fn honest() -> (House, Vec<Record>) {
 }
 
 /// The record with members of its entry's data or of its body changed.
-fn changed(record: &Record, change: impl Fn(&mut Value, &mut Option<Value>)) -> Record {
+pub(crate) fn changed(record: &Record, change: impl Fn(&mut Value, &mut Option<Value>)) -> Record {
     let mut entry = parse(std::str::from_utf8(record.entry.bytes()).unwrap()).unwrap();
     let mut body = record.body.clone();
     change(&mut entry, &mut body);
@@ -53,14 +53,14 @@ fn changed(record: &Record, change: impl Fn(&mut Value, &mut Option<Value>)) -> 
     Record { entry: Entry::parse(&entry.canonical()).unwrap().into(), body }
 }
 
-fn at<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut Value {
+pub(crate) fn at<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut Value {
     path.iter().fold(value, |value, name| {
         let Value::Map(members) = value else { panic!("{name} is in no object") };
         members.get_mut(*name).unwrap()
     })
 }
 
-fn remove(value: &mut Value, path: &[&str], name: &str) {
+pub(crate) fn remove(value: &mut Value, path: &[&str], name: &str) {
     let Value::Map(members) = at(value, path) else { panic!("it is no object") };
     members.remove(name);
 }
@@ -79,7 +79,7 @@ fn codes(
     found(&house, &records)
 }
 
-fn found(house: &House, records: &[Record]) -> Vec<&'static str> {
+pub(crate) fn found(house: &House, records: &[Record]) -> Vec<&'static str> {
     let recomputed = house.recomputed(records);
     let codes = recomputed.findings.kept().iter().map(|finding| finding.code);
     // What the change does to the rest of the run is told as well.

@@ -204,7 +204,10 @@ impl Compiler<'_> {
             return Ok(Expr::Local(position));
         }
         match name {
-            "inputs" => Ok(Expr::Inputs),
+            "inputs" => {
+                self.reference(expr, Target::Inputs);
+                Ok(Expr::Inputs)
+            }
             "run" => Ok(Expr::Run),
             "item" => {
                 self.reference(expr, Target::Item);
@@ -276,18 +279,14 @@ impl Compiler<'_> {
             self.reference(operand, Target::Step(id.to_owned()));
             return Ok(Expr::Step(id.to_owned(), Some(part)));
         }
-        self.note_member(operand, field);
-        Ok(Expr::Select(self.boxed(operand, depth)?, field.to_owned()))
-    }
-
-    /// Notes `inputs.x` and `run.x`, whose members are known before the run.
-    fn note_member(&mut self, operand: &IdedExpr, field: &str) {
         if self.is_root(operand, "inputs") {
             self.reference(operand, Target::Input(field.to_owned()));
+            return Ok(Expr::Select(Box::new(Expr::Inputs), field.to_owned()));
         }
         if self.is_root(operand, "run") {
             self.reference(operand, Target::Run(field.to_owned()));
         }
+        Ok(Expr::Select(self.boxed(operand, depth)?, field.to_owned()))
     }
 
     fn index(

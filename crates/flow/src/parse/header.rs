@@ -16,7 +16,7 @@ use cog_base::suggest;
 const INPUT: Shape = Shape {
     what: "an input",
     required: &["type"],
-    optional: &["default", "required", "enum", "description"],
+    optional: &["default", "required", "enum", "class", "description"],
 };
 const ROOT: Shape =
     Shape { what: "a root", required: &["path", "access"], optional: &["create", "description"] };
@@ -69,7 +69,9 @@ impl Reader<'_, '_> {
             let message = format!("`{name}` is required, so its default is never used");
             self.reports.error(fields.key_at("required"), message);
         }
-        Some(InputSpec { kind, default, required, allowed, description: self.description(&fields) })
+        let label = self.label(&fields);
+        let description = self.description(&fields);
+        Some(InputSpec { kind, default, required, allowed, description, label })
     }
 
     /// Reports a value that is not of the kind of its input.

@@ -118,7 +118,11 @@ impl<'o> Scope<'o> {
                     let message = "`item` and `index` are bound only inside a `foreach`";
                     reports.with_hint(at, message, "its own `if` is decided before it".to_owned());
                 }
-                Target::Input(_) | Target::Run(_) | Target::Item | Target::Index => {}
+                Target::Input(_)
+                | Target::Inputs
+                | Target::Run(_)
+                | Target::Item
+                | Target::Index => {}
             }
         }
     }

@@ -40,6 +40,7 @@ pub(super) const STEP: Shape = Shape {
         "on_error",
         "on_cancel",
         "subject",
+        "class",
         "name",
         "description",
     ],
@@ -74,6 +75,7 @@ impl Reader<'_, '_> {
         let body = self.body(&fields, id, inner, inherited);
         let handler_scope = inner.with_itself(id);
         let subject = fields.get("subject").map(|node| self.text_template(node, "subject", inner));
+        let label = self.label(&fields);
         let on_cancel = fields.get("on_cancel");
         let on_cancel = on_cancel.map(|node| self.undo_steps(node, &handler_scope, inherited));
         let on_refused = self.handler(&fields, "on_refused", &handler_scope, inherited);
@@ -92,6 +94,7 @@ impl Reader<'_, '_> {
             on_error,
             on_cancel,
             subject,
+            label,
         }))
     }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use cog_base::Value;
 use cog_base::json::{Json, Map};
+use cog_base::{Sources, Value};
 
 use super::cell::{Cell, CellId, Fall, Frame, FrameId, FrameKind, Phase, Role};
 use super::event::StepStatus;
@@ -99,6 +99,7 @@ impl Run {
 
     fn end_group(&mut self, cell: CellId, frame: FrameId, fall: Option<Fall>) {
         let output = Value::map([("steps", self.gather(frame))]);
+        self.add_frame(cell, frame);
         if self.cells.get(cell).cancelled {
             return self.finish(cell, Outcome::Skipped("cancelled"));
         }
@@ -156,6 +157,7 @@ impl Cell {
             output: Json::Null,
             error: Json::Null,
             note: None,
+            sources: Sources::default(),
             cancelled: false,
             choice: None,
             began: None,

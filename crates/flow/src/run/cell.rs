@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use cog_base::Value;
 use cog_base::json::{Json, Map};
+use cog_base::{Sources, Value};
 
 use super::arena::Id;
 use super::event::StepStatus;
@@ -27,6 +27,8 @@ pub(super) struct Cell {
     pub(super) output: Value,
     pub(super) error: Value,
     pub(super) note: Option<String>,
+    /// What its output or its error came from.
+    pub(super) sources: Sources,
     /// Steps it needs that are not done.
     pub(super) open_needs: usize,
     /// Whether what it does is being stopped: its end counts for nothing.
@@ -90,6 +92,8 @@ pub(super) struct Listening {
 #[derive(Clone, Debug)]
 pub(super) struct Loop {
     pub(super) left: VecDeque<Value>,
+    /// What the items came from.
+    pub(super) sources: Sources,
     pub(super) next: u32,
     pub(super) open: BTreeSet<u32>,
     /// The cell of each item that was started.
@@ -168,6 +172,8 @@ pub(super) enum FrameKind {
     /// No steps: an item and its cell.
     Item {
         value: Value,
+        /// What the item came from.
+        sources: Sources,
         index: u32,
         cell: Option<CellId>,
     },

@@ -14,13 +14,19 @@ impl Run {
         child: &ChildCall,
         frame: FrameId,
     ) -> Result<(), StepError> {
+        let sources = self.handed(id, child.inputs.values());
+        self.cells.get_mut(id).sources = sources;
         let inputs = self.evaluate_members(&child.inputs, frame)?;
         let step = Arc::clone(&self.cells.get(id).step);
         let subject = self.subject(&step, frame)?;
+        let given = child.inputs.iter();
+        let sources = given.map(|(name, value)| (name.clone(), self.handed(id, [value])));
+        let sources = sources.collect();
         self.actions.push(Action::StartRun {
             step: self.cells.get(id).path.clone(),
             workflow: child.workflow.clone(),
             inputs,
+            sources,
             wait: child.wait,
             outlives: child.outlives,
             subject,

@@ -31,7 +31,7 @@ impl Run {
         let (attempt, fallen) = (choice.attempt, choice.fallen.clone());
         let definition = Arc::clone(&self.cells.get(id).step);
         let subject = self.subject(&definition, frame)?;
-        let plans = self.offers(choose, &fallen, frame, subject.as_deref())?;
+        let plans = self.offers(id, choose, &fallen, subject.as_deref())?;
         let goal = self.evaluate_text(&choose.goal, frame, "`goal`")?;
         let constraints = Constraints {
             cost_micros: self.optional_number(choose.cost_micros.as_ref(), frame)?,
@@ -53,9 +53,9 @@ impl Run {
 
     fn offers(
         &self,
+        id: CellId,
         choose: &Choose,
         fallen: &BTreeSet<usize>,
-        frame: FrameId,
         subject: Option<&str>,
     ) -> Result<Vec<PlanSpec>, StepError> {
         choose
@@ -63,17 +63,13 @@ impl Run {
             .iter()
             .enumerate()
             .filter(|(position, _)| !fallen.contains(position))
-            .map(|(_, plan)| self.offer(plan, frame, subject))
+            .map(|(_, plan)| self.offer(id, plan, subject))
             .collect()
     }
 
     /// A plan as it can be foreseen; `subject` is that of the choice.
-    fn offer(
-        &self,
-        plan: &Plan,
-        frame: FrameId,
-        subject: Option<&str>,
-    ) -> Result<PlanSpec, StepError> {
+    fn offer(&self, id: CellId, plan: &Plan, subject: Option<&str>) -> Result<PlanSpec, StepError> {
+        let frame = self.cells.get(id).frame;
         let expect = Expect {
             cost_micros: self.evaluate_number(&plan.cost_micros, frame, "`cost_micros`")?,
             latency_ms: self.evaluate_number(&plan.latency_ms, frame, "`latency_ms`")?,
@@ -89,6 +85,7 @@ impl Run {
                 actor: step.actor.clone(),
                 with: self.foreseen(plan, step, call, frame)?,
                 subject: self.foreseen_subject(plan, step, frame)?.or(subject.map(str::to_owned)),
+                sources: self.foreseen_sources(id, plan, step, call),
             });
         }
         Ok(PlanSpec { id: plan.id.clone(), expect, steps })
@@ -174,6 +171,7 @@ impl Run {
     /// The steps of the chosen plan are over.
     pub(super) fn end_plan(&mut self, id: CellId, frame: FrameId, fall: Option<Fall>) {
         let steps = self.gather(frame);
+        self.add_frame(id, frame);
         let cell = self.cells.get_mut(id);
         if cell.cancelled {
             return self.finish(id, Outcome::Skipped("cancelled"));
@@ -194,6 +192,7 @@ impl Run {
         }
         let around = cell.frame;
         if let Err(error) = self.select_plan(id, choose, around) {
+            self.shows_its_body(id, &definition);
             self.fail(id, error);
         }
     }

@@ -1,7 +1,9 @@
 //! What goes into the machine and what comes out of it.
 
-use cog_base::Value;
+use std::collections::BTreeMap;
+
 use cog_base::json::{Json, Map};
+use cog_base::{Sources, Value};
 
 use crate::definition::{Retry, Risk};
 use crate::limits::{MAX_SIGNAL_BYTES, MAX_SIGNAL_ID_BYTES};
@@ -183,6 +185,8 @@ pub enum Action {
         timeout_ms: Option<u64>,
         /// Whose personal data the output holds.
         subject: Option<String>,
+        /// What the arguments came from.
+        sources: Sources,
     },
     /// Select a plan. Answered by `Planned`.
     Choose {
@@ -213,6 +217,8 @@ pub enum Action {
         expires_ms: u64,
         /// Whose personal data the question holds.
         subject: Option<String>,
+        /// What the question came from.
+        sources: Sources,
     },
     /// Wait. Answered by `Due`.
     Arm {
@@ -239,6 +245,8 @@ pub enum Action {
         workflow: String,
         /// Its inputs, as the file gives them.
         inputs: Map,
+        /// What each of them came from.
+        sources: BTreeMap<String, Sources>,
         /// Whether the step is over when that run is.
         wait: bool,
         /// Whether that run goes on when this one is cancelled.
@@ -269,6 +277,8 @@ pub enum Action {
         output: Value,
         /// What ended it: `{step, code, message | reason, …}`; nothing when completed.
         error: Option<Value>,
+        /// What outputs and error came from.
+        sources: Sources,
     },
 }
 
@@ -318,6 +328,8 @@ pub struct PlanStep {
     pub with: Option<Map>,
     /// Whose personal data the arguments hold.
     pub subject: Option<String>,
+    /// What the arguments came from.
+    pub sources: Sources,
 }
 
 /// How a run stands.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use cog_base::Value;
 use cog_base::json::{Json, Map};
+use cog_base::{Sources, Value};
 
 use super::block::take;
 use super::cell::{Cell, CellId, Fall, Frame, FrameId, FrameKind, Loop, Phase, Role};
@@ -16,6 +16,8 @@ use crate::limits::{MAX_FOREACH_ITEMS, MAX_RUN_STEPS};
 
 impl Run {
     pub(super) fn begin_loop(&mut self, id: CellId, foreach: &Foreach, frame: FrameId) {
+        let sources = self.handed(id, [&foreach.items]);
+        self.cells.get_mut(id).sources = sources.clone();
         let items = match self.evaluate(&foreach.items, frame) {
             Ok(Json::List(items)) if items.len() <= MAX_FOREACH_ITEMS => items,
             Ok(Json::List(items)) => {
@@ -31,6 +33,7 @@ impl Run {
         let records = vec![Json::Null; items.len()];
         let state = Loop {
             left: VecDeque::from(items),
+            sources,
             next: 0,
             open: BTreeSet::new(),
             cells: Vec::new(),
@@ -79,18 +82,19 @@ impl Run {
             let index = state.next;
             state.next += 1;
             state.open.insert(index);
-            self.start_item(id, index, value);
+            let sources = state.sources.clone();
+            self.start_item(id, index, value, sources);
         }
     }
 
-    fn start_item(&mut self, whole: CellId, index: u32, value: Value) {
+    fn start_item(&mut self, whole: CellId, index: u32, value: Value, sources: Sources) {
         let (step, parent, path) = {
             let cell = self.cells.get(whole);
             (Arc::clone(&cell.step), cell.frame, cell.path.item(index))
         };
         let frame = self.frames.add(Frame {
             parent: Some(parent),
-            kind: FrameKind::Item { value, index, cell: None },
+            kind: FrameKind::Item { value, sources, index, cell: None },
             block: Arc::new(Block::default()),
             first: self.cells.next(),
             open: 0,
@@ -116,6 +120,8 @@ impl Run {
         fall: Option<Fall>,
     ) {
         let record = self.record(item);
+        let sources = self.cells.get(item).sources.clone();
+        self.cells.get_mut(whole).sources.add(&sources);
         let max_parallel =
             self.cells.get(whole).step.foreach.as_ref().map_or(1, |each| each.max_parallel);
         let Some(state) = self.loop_mut(whole) else { return };

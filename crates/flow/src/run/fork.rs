@@ -5,10 +5,11 @@
 //! begins anew and needs such a step waits for it, also where it needs it by way of steps that
 //! stay.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cog_base::Value;
 use cog_base::json::{Json, Map};
+use cog_base::{Sources, Value};
 
 use super::arena::Arena;
 use super::cell::{CellId, Fall, FrameId, FrameKind, Phase, Role};
@@ -32,11 +33,16 @@ impl Run {
         self.moment = moment;
     }
 
-    /// As [`Run::start_as`], for a run that goes on from the very start of another: see
+    /// As [`Run::start_classed`], for a run that goes on from the very start of another: see
     /// [`Run::begin_again`].
     #[must_use]
-    pub fn start_over(flow: Arc<Flow>, inputs: Map, facts: Map) -> (Self, Vec<Action>) {
-        let mut run = Self::new(flow, inputs, facts);
+    pub fn start_over(
+        flow: Arc<Flow>,
+        inputs: Map,
+        facts: Map,
+        classes: BTreeMap<String, String>,
+    ) -> (Self, Vec<Action>) {
+        let mut run = Self::new(flow, inputs, facts, classes);
         run.takes_over = true;
         let actions = run.open_root();
         (run, actions)
@@ -212,6 +218,7 @@ impl Run {
         let cell = self.cells.get_mut(id);
         (cell.phase, cell.status) = (Phase::Waiting, StepStatus::Waiting);
         (cell.output, cell.error) = (Json::Null, Json::Null);
+        cell.sources = Sources::default();
         (cell.note, cell.began, cell.cancelled) = (None, None, false);
         let frame = cell.frame;
         let entry = self.frames.get_mut(frame);
@@ -224,6 +231,7 @@ impl Run {
         self.enter(id, Phase::Waiting, StepStatus::Waiting);
         let cell = self.cells.get_mut(id);
         cell.began = None;
+        cell.sources = Sources::default();
         // It is offered for the first time, or for the same time again.
         if let Some(choice) = &mut cell.choice {
             choice.attempt = choice.attempt.saturating_sub(1);
@@ -324,6 +332,8 @@ impl Run {
                 Err(error) => {
                     let (path, error) = (self.cells.get(id).path.clone(), error.to_value());
                     let fall = Fall { refused: false, error, step: path };
+                    let shown = self.handed(id, &step.condition);
+                    self.cells.get_mut(id).sources.add(&shown);
                     return self.fall_frame(frame, fall);
                 }
             }

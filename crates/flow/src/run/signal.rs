@@ -1,6 +1,6 @@
 //! Signals: kept in the order in which they came, taken by the first step that fits.
 
-use cog_base::Value;
+use cog_base::{Source, Sources, Value};
 
 use super::Run;
 use super::cell::{CellId, FrameId, Listening, Phase};
@@ -17,6 +17,10 @@ impl Run {
         wait: &WaitFor,
         frame: FrameId,
     ) -> Result<(), StepError> {
+        let mut sources = self.labels(id);
+        let step = &self.cells.get(id).path;
+        sources.add(&Sources::of(Source::Signal(wait.signal.clone()), step));
+        self.cells.get_mut(id).sources = sources;
         let matching = self.evaluate_members(&wait.matching, frame)?;
         let timeout_ms = self.signal_timeout(wait, frame)?;
         let listening = Listening { signal: wait.signal.clone(), matching };

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cog_base::Value;
 use cog_base::json::{Json, Map};
+use cog_base::{Source, Sources, Value};
 
 use super::Run;
 use super::cell::{CellId, Fall, FrameId, FrameKind, Phase, Role};
 use super::event::{Action, StepError, StepStatus};
+use super::sources::got_from;
 use super::view::View;
 use crate::definition::{Approve, Body, EffectCall, Handler, Step};
 use crate::expr::weight;
@@ -100,7 +101,11 @@ impl Run {
         match self.condition(&step, frame) {
             Ok(true) => {}
             Ok(false) => return self.finish(id, Outcome::Skipped("its `if` is false")),
-            Err(error) => return self.fail(id, error),
+            Err(error) => {
+                let sources = self.handed(id, &step.condition);
+                self.cells.get_mut(id).sources = sources;
+                return self.fail(id, error);
+            }
         }
         match &step.foreach {
             Some(foreach) => self.begin_loop(id, foreach, frame),
@@ -117,10 +122,15 @@ impl Run {
     /// Does what the body says.
     pub(super) fn begin(&mut self, id: CellId, step: &Arc<Step>) {
         let frame = self.cells.get(id).frame;
+        self.cells.get_mut(id).sources = Sources::default();
         let begun = match &step.body {
             Body::Effect(call) => self.perform(id, step, call, frame),
             Body::Compute(with) => match self.compute(with, frame) {
-                Ok(output) => return self.finish(id, Outcome::Completed(output)),
+                Ok(output) => {
+                    let sources = self.handed(id, with.values());
+                    self.cells.get_mut(id).sources = sources;
+                    return self.finish(id, Outcome::Completed(output));
+                }
                 Err(error) => Err(error),
             },
             Body::Group(block) => {
@@ -137,6 +147,7 @@ impl Run {
             Body::Run(child) => self.start_run(id, child, frame),
         };
         if let Err(error) = begun {
+            self.shows_its_body(id, step);
             self.fail(id, error);
         }
     }
@@ -192,14 +203,20 @@ impl Run {
         let checked = call.operation.check(&with);
         checked.map_err(|error| StepError::new("arguments", error.to_string()))?;
         let subject = self.subject(step, frame)?;
+        let sources = self.handed(id, call.with.values());
+        let path = self.cells.get(id).path.clone();
+        let mut all = got_from(call.operation, &with, &path);
+        all.add(&sources);
+        self.cells.get_mut(id).sources = all;
         let action = Action::Perform {
-            step: self.cells.get(id).path.clone(),
+            step: path,
             uses: call.operation.as_str().to_owned(),
             actor: step.actor.clone(),
             with,
             retry: call.retry.clone(),
             timeout_ms: call.timeout_ms,
             subject,
+            sources,
         };
         self.actions.push(action);
         self.listen(id, Phase::Effect);
@@ -229,13 +246,19 @@ impl Run {
         let message = self.evaluate_text(&approve.message, frame, "`message`")?;
         let step = Arc::clone(&self.cells.get(id).step);
         let subject = self.subject(&step, frame)?;
+        let sources = self.handed(id, [&approve.message]);
+        let path = self.cells.get(id).path.clone();
+        let mut answer = self.labels(id);
+        answer.add(&Sources::of(Source::People, &path));
+        self.cells.get_mut(id).sources = answer;
         self.actions.push(Action::Ask {
-            step: self.cells.get(id).path.clone(),
+            step: path,
             by: approve.by.clone(),
             count: approve.count,
             message,
             expires_ms: approve.expires_ms,
             subject,
+            sources,
         });
         self.listen(id, Phase::Asking);
         Ok(())

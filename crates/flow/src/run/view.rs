@@ -3,7 +3,7 @@
 use cog_base::Value;
 
 use super::Run;
-use super::cell::{FrameId, FrameKind};
+use super::cell::{CellId, FrameId, FrameKind};
 use crate::expr::{Bindings, StepFacts};
 
 pub(super) struct View<'r> {
@@ -12,7 +12,7 @@ pub(super) struct View<'r> {
 }
 
 impl View<'_> {
-    fn frames(&self) -> impl Iterator<Item = FrameId> {
+    pub(super) fn frames(&self) -> impl Iterator<Item = FrameId> {
         std::iter::successors(Some(self.frame), |id| self.run.frames.get(*id).parent)
     }
 }
@@ -38,15 +38,21 @@ impl Bindings for View<'_> {
     }
 
     fn step(&self, id: &str) -> Option<StepFacts<'_>> {
-        let cell = self.frames().find_map(|frame| {
+        let cell = self.run.cells.get(self.cell(id)?);
+        Some(StepFacts { status: cell.status.as_str(), output: &cell.output, error: &cell.error })
+    }
+}
+
+impl View<'_> {
+    /// The step that is seen by this id.
+    pub(super) fn cell(&self, id: &str) -> Option<CellId> {
+        self.frames().find_map(|frame| {
             let frame = self.run.frames.get(frame);
             if let FrameKind::Item { cell: Some(cell), .. } = frame.kind {
                 // Inside its own handler an item is seen instead of the whole step.
                 return (self.run.cells.get(cell).step.id == id).then_some(cell);
             }
             frame.block.index.get(id).map(|position| frame.first.plus(*position))
-        })?;
-        let cell = self.run.cells.get(cell);
-        Some(StepFacts { status: cell.status.as_str(), output: &cell.output, error: &cell.error })
+        })
     }
 }

@@ -153,7 +153,7 @@ fn line(action: &Action) -> String {
         }
         Action::Cancel { step } => format!("cancel {step}"),
         Action::Fell { step, error } => format!("fell {step} {}", error.code),
-        Action::Finish { status, output, error } => {
+        Action::Finish { status, output, error, .. } => {
             let mut text = format!("finish {}", status.as_str());
             if !matches!(output, json::Json::Null)
                 && output.as_map().is_none_or(|map| !map.is_empty())

@@ -20,5 +20,6 @@ mod properties;
 mod schedules;
 mod semantics;
 mod signals;
+mod sources;
 mod undo;
 mod whole;

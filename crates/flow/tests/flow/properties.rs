@@ -294,7 +294,7 @@ proptest! {
         stop in prop::option::weighted(0.3, 0..8_usize),
     ) {
         let played = play(&text(&nodes), salt, true, &order, stop);
-        let Some(Action::Finish { status, output, error }) = &played.finish else { panic!() };
+        let Some(Action::Finish { status, output, error, .. }) = &played.finish else { panic!() };
         prop_assert_eq!(*status, played.run.status());
         prop_assert_eq!(*status == Status::Completed, error.is_none());
         prop_assert_eq!(output, &played.run.output());

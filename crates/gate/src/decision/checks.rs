@@ -1,4 +1,5 @@
-//! Procedure 1: eleven checks, all made, the first that does not pass decides.
+//! Procedure 1: eleven checks, and one of data where the canon declares classes of it. All are
+//! made, the first that does not pass decides.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +7,7 @@ use cog_base::{Period, Value};
 use cog_canon::{Canon, Duty, Evaluation, Obligation, OnConflict, Request, Ruling, Settings};
 
 use super::confine::confine;
+use super::data::data;
 use super::folder::misplaced;
 use super::people::answerable;
 use super::{
@@ -39,19 +41,16 @@ pub(super) fn decide_v1(
     let case = Case { intent, snapshot, canon, supposed, evaluation };
     let mut terms = case.terms();
     let (approval, need) = case.approval(&mut terms);
-    let checks = vec![
+    let mut checks = vec![
         case.identity(),
         case.tenant(),
         case.entitlement(),
         case.quota(),
         case.budget(),
         case.confinement(),
-        case.canon(),
-        approval,
-        case.interference(),
-        case.envelope(),
-        case.freshness(),
     ];
+    checks.extend(data(intent, case.settings()));
+    checks.extend([case.canon(), approval, case.interference(), case.envelope(), case.freshness()]);
     let verdict = verdict(&checks, need);
     Decision { verdict, checks, terms }
 }
@@ -211,6 +210,7 @@ impl Case<'_> {
             | Duty::Receipts { .. }
             | Duty::Window(_)
             | Duty::Approval { .. }
+            | Duty::Declassify { .. }
             | Duty::Redact { .. } => {
                 seen([("limit", Fact::Text(broken.limit)), ("policy", policy)])
             }
@@ -238,10 +238,17 @@ impl Case<'_> {
                     terms.counted.push(Counted { policy, per: *per, path: Some(path.clone()) });
                 }
                 Duty::Redact { paths } => terms.redact.extend(paths.iter().cloned()),
+                Duty::Declassify { class } => terms.declassify = self.stricter(&terms, class),
                 Duty::Approval { .. } | Duty::Window(_) => {}
             }
         }
         terms
+    }
+
+    /// Of two policies that lower what comes of an effect the stricter one holds.
+    fn stricter(&self, terms: &Terms, class: &String) -> Option<String> {
+        let rules = self.settings()?.data.as_ref()?;
+        terms.declassify.iter().chain([class]).max_by_key(|class| rules.rank(class)).cloned()
     }
 
     /// Whether the consents that every permitting policy asks for are there, and otherwise
@@ -252,9 +259,11 @@ impl Case<'_> {
         let duties = self.evaluation.iter().flat_map(|it| &it.obligations);
         let needs = duties.filter_map(|obligation| match &obligation.duty {
             Duty::Approval { count, of } => Some(Need { count: *count, of: of.clone() }),
-            Duty::Receipts { .. } | Duty::Sum { .. } | Duty::Redact { .. } | Duty::Window(_) => {
-                None
-            }
+            Duty::Receipts { .. }
+            | Duty::Sum { .. }
+            | Duty::Redact { .. }
+            | Duty::Declassify { .. }
+            | Duty::Window(_) => None,
         });
         let needs: Vec<_> = needs.collect();
         let valid: Vec<_> = self.valid_approvals().collect();
@@ -447,7 +456,7 @@ fn passed(
             let (day, minute) = snapshot.now.weekday_and_minute();
             (!window.contains(day, minute)).then(|| ("canon.window", window.to_string()))
         }
-        Duty::Approval { .. } | Duty::Redact { .. } => None,
+        Duty::Approval { .. } | Duty::Redact { .. } | Duty::Declassify { .. } => None,
     }
 }
 
@@ -475,7 +484,9 @@ fn passed_in(
             };
             Over::of(span, sum, more, *at_most)
         }
-        Duty::Approval { .. } | Duty::Redact { .. } | Duty::Window(_) => None,
+        Duty::Approval { .. } | Duty::Redact { .. } | Duty::Window(_) | Duty::Declassify { .. } => {
+            None
+        }
     }?;
     Some(("canon.period_limit", limit(), Some(over)))
 }

@@ -100,10 +100,26 @@ impl Search<'_> {
             Some(_) | None => Vec::new(),
         };
         let found = if found.is_empty() { own } else { found };
+        let found = if found.is_empty() { self.lowered() } else { found };
         let spared = found.into_iter().map(|turns| self.spare(turns)).collect();
         let mut sets = smallest(spared);
         sets.iter_mut().for_each(|turns| self.vouch(turns));
         sets
+    }
+
+    /// Where policies refuse data for its class: the nearest lower one that they do not.
+    fn lowered(&mut self) -> Vec<Vec<Turn>> {
+        let rules = self.canon.and_then(|canon| canon.settings().data.as_ref());
+        let (Some(rules), Some(from)) = (rules, self.intent.class()) else { return Vec::new() };
+        let below = rules.up_to(from).iter().rev().skip(1);
+        let below = below.map(|to| Turn::Classed { from: from.to_owned(), to: to.clone() });
+        for turn in below {
+            let sets = self.complete(vec![turn], STEPS_MAX);
+            if !sets.is_empty() {
+                return sets;
+            }
+        }
+        Vec::new()
     }
 
     /// Drops of the texts that would do as well those that do not, all else considered.

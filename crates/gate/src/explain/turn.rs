@@ -6,8 +6,8 @@ use cog_base::hosts::{Allowance, Hosts};
 use cog_base::place::{HTTP_PORT, Place};
 use cog_base::{Micros, Timestamp, Value};
 use cog_canon::{
-    Canon, Change, ChangeRule, Envelope, Interference, Model, Optr, Program, RootRules, RunRule,
-    Settings, Window,
+    Canon, Change, ChangeRule, DataRules, Envelope, Interference, Model, Optr, Program, RootRules,
+    RunRule, Settings, Window,
 };
 
 use crate::decision::{CheckName, Supposed, variables};
@@ -61,6 +61,10 @@ pub(super) enum Turn {
     Unset(Vec<String>),
     /// The canon would list the model.
     Model,
+    /// The canon would let a place have data of a class.
+    Entrusted { kind: &'static str, name: String, class: String },
+    /// What it hands on would be of a lower class.
+    Classed { from: String, to: String },
     /// A canon that permits it would be in force.
     Canon,
     /// A limit of a policy would leave room.
@@ -107,6 +111,9 @@ impl Turn {
         if matches!(self, Self::Environment(_)) {
             return Some("environment");
         }
+        if matches!(self, Self::Classed { .. }) {
+            return Some("data_class");
+        }
         if matches!(self, Self::WorkIn { .. }) {
             return Some("args.root");
         }
@@ -139,6 +146,7 @@ impl Turn {
             | Self::Program { .. }
             | Self::Unset(_)
             | Self::Model => CheckName::Confinement,
+            Self::Entrusted { .. } | Self::Classed { .. } => CheckName::Data,
             Self::Request(_)
             | Self::Whole { .. }
             | Self::Canon
@@ -196,6 +204,13 @@ impl Turn {
             }
             Self::Unset(names) => format!("args.env set no {}", names.join(", ")),
             Self::Model => format!("the canon listed the model `{name}`"),
+            Self::Entrusted { kind, name, class } => {
+                let kind = kind.to_lowercase();
+                format!("the canon let the {kind} `{name}` have {class} data")
+            }
+            Self::Classed { from, to } => {
+                format!("what it hands on were {to} data at most (it is {from})")
+            }
             Self::Canon => "a canon that permits it were in force".into(),
             Self::Raised { words, .. } => words.clone(),
             Self::At(windows) => {
@@ -238,6 +253,7 @@ impl Turn {
                 env.retain(|name, _| !names.contains(name));
                 intent.changed("args.env", &env.into())
             }
+            Self::Classed { to, .. } => Some(intent.of_class(rules(canon)?, to)),
             Self::Begun
             | Self::People { .. }
             | Self::Known
@@ -247,6 +263,7 @@ impl Turn {
             | Self::Budget(_)
             | Self::Declared { .. }
             | Self::Admitted { .. }
+            | Self::Entrusted { .. }
             | Self::Host { .. }
             | Self::Program { .. }
             | Self::Model
@@ -294,6 +311,7 @@ impl Turn {
                 list(Listing::Program(name, lent))?;
             }
             Self::Model => list(Listing::Model(name))?,
+            Self::Entrusted { kind, name, class } => list(Listing::Data(kind, name, class))?,
             Self::Canon => {
                 supposed.settings = Some(Box::new(free(intent)));
                 (supposed.knows, supposed.permits) = (true, true);
@@ -319,6 +337,7 @@ impl Turn {
             | Self::Inside
             | Self::NoUser
             | Self::Unset(_)
+            | Self::Classed { .. }
             | Self::Https => {}
         }
         Some(())
@@ -331,6 +350,7 @@ enum Listing<'a> {
     Host(Allowance),
     Program(&'a str, Program),
     Model(&'a str),
+    Data(&'static str, &'a str, &'a str),
 }
 
 impl Listing<'_> {
@@ -354,8 +374,14 @@ impl Listing<'_> {
                     input_micros_per_million: 0,
                     output_micros_per_million: 0,
                     replaceable: Default::default(),
+                    class: None,
+                    class_max: None,
                 };
                 settings.models.insert(name.to_owned(), model);
+            }
+            Self::Data(kind, name, class) => {
+                let rules = settings.data.take();
+                settings.data = rules.map(|rules| rules.admitting(kind, name, class));
             }
         }
     }
@@ -378,6 +404,7 @@ fn free(intent: &Intent) -> Settings {
         hosts: Hosts::default(),
         roots: RootRules::default(),
         programs: BTreeMap::new(),
+        data: None,
     };
     let (_, name) = intent.resource();
     let url = intent.at("args.url").and_then(Value::as_text);
@@ -397,10 +424,18 @@ pub(super) fn allowance(place: &Place) -> Allowance {
     Allowance { host: place.host.clone(), ports, private: true, plain_http: true }
 }
 
+fn rules(canon: Option<&Canon>) -> Option<&DataRules> {
+    canon?.settings().data.as_ref()
+}
+
 fn requested(change: &Change, intent: &Intent, canon: &Canon) -> Option<Intent> {
     match change {
         Change::Number { path, to, .. } => intent.changed(path, &(*to).into()),
+        Change::Text { path, to, .. } if path == "data_class" => {
+            Some(intent.of_class(rules(Some(canon))?, to))
+        }
         Change::Text { path, to, .. } => intent.changed(path, &to.as_str().into()),
+        Change::Other { path, .. } if path == "data_class" => None,
         Change::Other { path, .. } => intent.changed(path, &canon.unmentioned().into()),
         Change::Truth { path, from } => intent.changed(path, &(!from).into()),
         Change::Resource { to, .. } => intent.about(to),

@@ -8,13 +8,13 @@ use cog_canon::{Canon, Change, Duty, Settings};
 
 use super::turn::{Case, Turn, allowance, secured};
 use crate::decision::{
-    Broken, Check, CheckName, Over, broken, evaluate, lacks_of, over, sum_key, variables,
-    wants_network,
+    Broken, Check, CheckName, Over, admits, broken, evaluate, lacks_of, over, receivers, sum_key,
+    variables, wants_network,
 };
 use crate::intent::Intent;
 use crate::snapshot::Access;
 
-/// Most other roots that are tried for a program.
+/// Most other roots that are tried for a program, and other places for data.
 const ROOTS_MAX: usize = 8;
 
 /// The turns of which each mends the check or a part of it. For policies there are none here:
@@ -39,6 +39,7 @@ pub(super) fn ways(check: &Check, case: &Case, made: &[Turn], canon: Option<&Can
             [Some(more), less].into_iter().flatten().collect()
         }
         CheckName::Confinement => confinement(check, case, made, settings),
+        CheckName::Data => data(check, case, settings),
         CheckName::Canon => canon.map(|canon| limits(case, canon)).unwrap_or_default(),
         CheckName::Approval if check.code == "approval.nobody" => {
             let (count, of) = (check.read.number("count"), check.read.texts("of"));
@@ -68,6 +69,7 @@ fn is_for_want_of_a_canon(check: &Check) -> bool {
         | CheckName::Entitlement
         | CheckName::Quota
         | CheckName::Budget
+        | CheckName::Data
         | CheckName::Approval
         | CheckName::Interference => false,
     }
@@ -112,6 +114,42 @@ fn confinement(
         | "host.private_address" => host(intent, settings.map(|settings| &settings.hosts)),
         _ => Vec::new(),
     }
+}
+
+/// What would keep data from whom it is too confidential for: that the canon let it have it, that
+/// it were less confidential, or another place that may have it.
+fn data(check: &Check, case: &Case, settings: Option<&Settings>) -> Vec<Turn> {
+    let Case { intent, snapshot, .. } = case;
+    let rules = settings.and_then(|settings| settings.data.as_ref());
+    let (Some(rules), Some(settings), Some(class)) = (rules, settings, intent.class()) else {
+        return Vec::new();
+    };
+    let text = |name| check.read.text(name).unwrap_or_default();
+    let (name, from) = (text("name").to_owned(), class.to_owned());
+    let kind = receivers(intent).into_iter().map(|(kind, _)| kind).find(|it| *it == text("type"));
+    let Some(kind) = kind.and_then(kind_of) else { return Vec::new() };
+    let own = [
+        Turn::Entrusted { kind, name: name.clone(), class: from.clone() },
+        Turn::Classed { from: from.clone(), to: text("class_max").to_owned() },
+    ];
+    let others: Vec<&String> = match intent.resource().0 {
+        "Model" => settings.models.keys().collect(),
+        "Root" => {
+            let writable = snapshot.roots.iter().filter(|(_, it)| **it == Access::Write);
+            writable.map(|(root, _)| root).collect()
+        }
+        _ => Vec::new(),
+    };
+    let fits = |to: &&String| **to != name && admits(rules, &(kind, to.as_str()), &from);
+    let others = others.into_iter().filter(fits).take(ROOTS_MAX).map(|to| {
+        let (kind, from, to) = (kind.to_owned(), name.clone(), to.clone());
+        Turn::Request(Change::Resource { kind, from, to })
+    });
+    own.into_iter().chain(others).collect()
+}
+
+fn kind_of(kind: &str) -> Option<&'static str> {
+    ["Root", "Host", "Program", "Model"].into_iter().find(|it| *it == kind)
 }
 
 /// The other roots that a program might run in. Of an effect on files the root is what it is
@@ -177,6 +215,7 @@ fn limits(case: &Case, canon: &Canon) -> Vec<Turn> {
             Duty::Sum { path, .. } => number(intent, path, over.left()),
             Duty::Receipts { .. }
             | Duty::Approval { .. }
+            | Duty::Declassify { .. }
             | Duty::Redact { .. }
             | Duty::Window(_) => None,
         };
@@ -207,7 +246,7 @@ fn limits(case: &Case, canon: &Canon) -> Vec<Turn> {
             [less, raised].into_iter().flatten().collect()
         }
         Duty::Window(window) => vec![Turn::At(vec![window.clone()])],
-        Duty::Approval { .. } | Duty::Redact { .. } => Vec::new(),
+        Duty::Approval { .. } | Duty::Redact { .. } | Duty::Declassify { .. } => Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 use cog_base::json::Map;
 use cog_base::place::Place;
 use cog_base::{Micros, Value};
+use cog_canon::DataRules;
 
 use super::{Actor, Intent, Named, Parts};
 use crate::effect::digest_of;
@@ -55,6 +56,13 @@ impl Intent {
         Self::assemble(Parts { actor, ..self.parts() })
     }
 
+    /// The same, were what it hands on of another class.
+    pub(crate) fn of_class(&self, rules: &DataRules, class: &str) -> Self {
+        let mut parts = self.parts();
+        parts.context.extend(rules.context(class));
+        Self::assemble(parts)
+    }
+
     fn parts(&self) -> Parts {
         Parts {
             origin: self.origin.clone(),
@@ -65,6 +73,7 @@ impl Intent {
             effect: self.effect,
             cost: self.cost,
             context: self.context.clone(),
+            sources: self.sources.clone(),
         }
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn preview(house: &mut House, who: &str, effect: &AnyEffect) -> (Inte
         actor: actor(who),
         effect: effect.clone(),
         subject: None,
+        sources: house.sources.clone(),
     };
     let intent = Gate::intent(&question, canon);
     let snapshot = house.gate.snapshot(&intent, &effect.footprint(), &world);

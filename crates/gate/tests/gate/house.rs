@@ -77,6 +77,7 @@ pub(crate) struct House {
     pub(crate) in_force: Option<Digest>,
     pub(crate) origin: Origin,
     pub(crate) step: &'static str,
+    pub(crate) sources: cog_base::Sources,
     pub(crate) now: Timestamp,
     pub(crate) status: TenantStatus,
     pub(crate) entropy: SeededEntropy,
@@ -107,6 +108,7 @@ impl House {
             canon: Some(canon.into()),
             origin,
             step: "pay",
+            sources: Default::default(),
             now: noon(),
             status: TenantStatus::Active,
             entropy,
@@ -204,6 +206,7 @@ impl House {
             actor: actor(who),
             effect,
             subject: None,
+            sources: self.sources.clone(),
         };
         self.gate.ask(question, &world, &mut self.entropy).unwrap()
     }

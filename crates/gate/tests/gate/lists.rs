@@ -45,6 +45,8 @@ pub(crate) struct Lists {
     pub(crate) is_for_staging: bool,
     /// Whether it counts what the domain does in a day.
     pub(crate) counts: bool,
+    /// What may be handed which data, where there are classes of it.
+    pub(crate) data: Option<crate::data::Marks>,
     /// What is said of policies in place of what is.
     pub(crate) limits: Vec<(String, String)>,
 }
@@ -81,7 +83,8 @@ impl Lists {
         canon_with(|path, text| match path {
             "canon.toml" => {
                 let environments = if self.is_for_staging { STAGING } else { "[change]" };
-                text.replace("[change]", environments)
+                let text = text
+                    .replace("[change]", environments)
                     .replace("resources_max = 4", "resources_max = 2")
                     .replace("amount_max = 1_000_000", "amount_max = 7")
                     .replace(
@@ -96,7 +99,8 @@ impl Lists {
                     .replace(r#"allow = ["sort"]"#, &format!("allow = [{programs}]"))
                     .replace("\"*\" = { within = [\"/\"] }", &roots)
                     + &models
-                    + if self.counts { PER_DAY } else { "" }
+                    + if self.counts { PER_DAY } else { "" };
+                crate::data::marked(text, self.data.as_ref())
             }
             "policies/effects.cedar" => {
                 let said = |text: String, (from, to): &(String, String)| text.replace(from, to);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::ApprovalId;
-use cog_base::{Digest, Micros, Period, Timestamp, Value};
+use cog_base::{Digest, Micros, Period, Source, Sources, Timestamp, Value};
 use cog_gate::decision::{Outcome, Verdict, decide};
 use cog_gate::explain::ways_out;
 use cog_gate::snapshot::{
@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) program: (String, bool),
     pub(crate) env: Vec<&'static str>,
     pub(crate) model: String,
+    /// The class of what it hands on.
+    pub(crate) class: &'static str,
     pub(crate) tenant: TenantStatus,
     pub(crate) entitled: bool,
     pub(crate) effects: (u64, u64),
@@ -86,7 +88,10 @@ impl World {
     pub(crate) fn intent(&self) -> Intent {
         let house = house_origin();
         let cost = Micros::new(self.cost);
-        Intent::new(&house, "pay", actor(&self.who), &self.effect(), cost, "medium")
+        let intent = Intent::new(&house, "pay", actor(&self.who), &self.effect(), cost, "medium");
+        let rules = self.lists.data.as_ref().and(self.lists.canon().settings().data.as_ref());
+        let labelled = Source::Labelled(self.class.to_owned());
+        rules.map_or(intent.clone(), |rules| intent.classed(rules, &Sources::of(labelled, "it")))
     }
 
     /// The snapshot that a decision about an intent reads in this world.
@@ -168,6 +173,9 @@ impl World {
         let quoted = |place: usize| part.split('`').nth(place).unwrap_or_default().to_owned();
         let number = |text: &str| -> u64 { text.split(' ').next().unwrap().parse().unwrap() };
         let after = |before: &str| part.strip_prefix(before);
+        if self.make_data(part) {
+            return;
+        }
         if part == "the tenant were active" {
             self.tenant = TenantStatus::Active;
         } else if part.starts_with("the plan included") {
@@ -306,6 +314,7 @@ impl World {
         let root = self.root.clone();
         add(&|it| it.access.extend([(root.clone(), Access::Write)]));
         add(&|it| it.lists.within.entry(root.clone()).or_default().push(format!("/w/{root}")));
+        all.extend(self.other_data());
         all
     }
 }
@@ -354,7 +363,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn worlds()(
+    pub(crate) fn worlds()(
         (who, tenant, [entitled, is_rejected, is_current], behind_ms) in people(),
         (action, root, path, cents, cost, url, program, model) in requests(),
         effects in (0..4_u64, 2..5_u64), budget in (0..6_u64, 4..12_u64),
@@ -383,11 +392,13 @@ prop_compose! {
             models: (listed & 4 > 0).then(|| "oracle".to_owned()).into_iter().collect(),
             is_for_staging: false,
             counts: false,
+            data: None,
             limits: Vec::new(),
         };
         let now = noon().plus_ms(if is_night { NIGHT_MS } else { 0 });
         let mut world = World {
-            who: who.into(), action, root, path, cents, cost, url, program, model, tenant, entitled,
+            who: who.into(), action, root, path, cents, cost, url, program, model,
+            class: "public", tenant, entitled,
             // Money is nothing to a program: what it moves says which variables it is lent.
             env: [&[][..], &[], &["LANG"], &["LD_X", "LANG"], &["LD_X"]][moved as usize].to_vec(),
             effects, budget, access: access.collect(),
@@ -457,7 +468,7 @@ prop_compose! {
 }
 
 /// What a refusal names turns it round, none of it is spare, and no smaller set would do.
-fn smallest(world: &World) -> Result<(), TestCaseError> {
+pub(crate) fn smallest(world: &World) -> Result<(), TestCaseError> {
     let (flips, failing) = world.ways_out();
     prop_assert_eq!(failing > 0, world.is_refused());
     prop_assert!(failing > 0 || flips.is_empty());
@@ -505,6 +516,7 @@ pub(crate) fn fine() -> World {
         program: ("sort".into(), false),
         env: Vec::new(),
         model: "reader".into(),
+        class: "public",
         tenant: TenantStatus::Active,
         entitled: true,
         effects: (0, 9),

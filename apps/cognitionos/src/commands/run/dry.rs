@@ -15,7 +15,7 @@ use cog_gate::{Actor, AnyEffect, Cleared};
 use cog_ledger::memory::{MemoryKeys, MemoryShelf};
 use cog_ledger::{Draft, Durable, Entry, Writer};
 
-use super::{again, canon, engine, family, nobody, prepare};
+use super::{again, canon, classes, engine, family, nobody, prepare};
 use crate::cli::{Common, RunArgs};
 use crate::failure::{Exit, Failure};
 use crate::folders;
@@ -45,6 +45,7 @@ pub(super) fn preview(
     let canon = bound.canon.as_deref();
     if let Input::Start(start) = &plan.input {
         nobody::check(&start.flow, &start.source, &given::name(file), canon)?;
+        classes::check(&start.flow, &start.source, &given::name(file), canon)?;
         if let Some(step) = start.flow.half_sealed() {
             terminal.note(&format!(
                 "the step `{step}` names a subject and the workflow does not: inputs and outputs of \
