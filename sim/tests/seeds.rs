@@ -93,7 +93,7 @@ fn fresh_seeds_keep_every_invariant() {
 #[test]
 fn runs_are_ended_and_strangers_are_refused() {
     let (mut ended, mut refused) = (0, 0);
-    for seed in 0..200 {
+    for seed in 0..120 {
         let mut world = World::seeded(seed).expect("a world");
         world.run_until_quiet().expect("it comes to rest");
         let story = world.story().join("\n");
@@ -105,7 +105,8 @@ fn runs_are_ended_and_strangers_are_refused() {
 
 #[test]
 fn a_seed_tells_the_same_story_twice() {
-    for seed in [3, 77, 1_234] {
+    // The second has the embedded store, and loses its power.
+    for seed in [3, 44, 77, 1_234] {
         assert_eq!(run_seed(seed), run_seed(seed));
     }
 }
