@@ -270,3 +270,40 @@ fn a_no_about_somebody_goes_with_the_data_of_that_person() {
     folder.cog(&["ledger", "erase", "ada-lovelace", "--as", "user:boss"]).ends(0);
     assert!(!folder.cog(&["ledger", "list"]).out.contains("zanzibar"));
 }
+
+#[test]
+fn how_long_things_are_kept_is_told_and_nothing_goes_before() {
+    let folder = Folder::new("retention");
+    folder.write("workflow.yaml", ASKS);
+    folder.write("canon/canon.toml", &format!("{CANON}[retention]\nentries = \"7 weeks\"\n"));
+    folder.write("canon/schema.cedarschema", SCHEMA);
+    folder.write("canon/policies/all.cedar", POLICY);
+    folder.write("canon/facts/people.json", FACTS);
+    let wrong = folder.cog(&["run", "workflow.yaml"]).ends(4);
+    wrong.says(&["`7 weeks` is no length of time", "\"400 days\" or \"7 years\""]);
+    folder.change("canon/canon.toml", "7 weeks", "7 years");
+    let run = folder.cog(&["run", "workflow.yaml"]).ends(8).id("run");
+    folder.cog(&["run", "--cancel", &run, "--reason", "over"]).ends(0);
+    let told = folder.cog(&["ledger", "retention"]).ends(0);
+    told.says(&[
+        "asks  entries are kept 7 years, bodies as nobody says",
+        "0 entries are old enough",
+    ]);
+    let told = folder.cog(&["ledger", "retention", "--json"]).ends(0).json();
+    let asks = &told.as_list().unwrap()[0];
+    assert_eq!(asks.get("domain"), Some(&"asks".into()), "{told}");
+    assert_eq!(asks.get("due"), Some(&0_u64.into()));
+    assert!(asks.get("bytes").and_then(Value::as_u64).unwrap() > 1_000);
+    let before = folder.cog(&["ledger", "list", "--json"]).out;
+    folder.cog(&["ledger", "prune", "--expired", "--dry-run"]).ends(0).says(&["no whole segment"]);
+    folder.cog(&["ledger", "prune", "--expired", "--as", "user:boss"]).ends(0);
+    assert_eq!(folder.cog(&["ledger", "list", "--json"]).out, before);
+    let prune = |before: &str| {
+        folder.cog(&["ledger", "prune", "--before", before, "--reason", "r", "--as", "user:boss"])
+    };
+    prune("yesterday").ends(2).says(&["neither the number of an entry nor a time", "2026-01-31"]);
+    prune("2999-01-01").ends(2).says(&["whole segments of 256 entries"]);
+    folder.cog(&["ledger", "prune", "--before", "1", "--as", "user:boss"]).ends(2);
+    folder.cog(&["ledger", "prune", "--as", "user:boss"]).ends(2);
+    folder.holds();
+}

@@ -21,7 +21,7 @@ use cog_engine::{Mismatch, Record};
 use cog_gate::change::ChangeControl;
 use cog_ledger::audit::Erasures;
 use cog_ledger::{Draft, Durable, Entry, Kind, Writer};
-use cog_store::{Committer, Files, Keep as _, Select, Store as _, StoreError, TenantTx};
+use cog_store::{Committer, Files, Keep, Select, Store as _, StoreError, TenantTx};
 use cog_store_postgres::PostgresStore;
 use cog_store_sqlite::{Mode, SqliteStore};
 
@@ -77,6 +77,14 @@ impl Home {
                 Exit::BadInput,
                 "this is done in a data folder, and not in the database that nodes share",
             )),
+        }
+    }
+
+    /// What may be put into the store and taken out, wherever it is.
+    pub(crate) fn keep(&self) -> &dyn Keep {
+        match &self.store {
+            Stored::Folder(store) => store,
+            Stored::Database(store) => store,
         }
     }
 

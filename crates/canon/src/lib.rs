@@ -24,6 +24,7 @@ mod names;
 mod nearest;
 mod obligation;
 mod policies;
+mod retention;
 mod roots;
 mod runs;
 mod settings;
@@ -42,6 +43,7 @@ pub use flip::{Change, Flip, WaysOut};
 pub use names::{CONTEXT, DATA_CONTEXT, EFFECTS, arguments};
 pub use obligation::{Duty, Obligation};
 pub use policies::{PolicyNote, Side};
+pub use retention::{Length, Retention};
 pub use roots::{RootRule, RootRules, Standing};
 pub use runs::RunRule;
 pub use settings::{

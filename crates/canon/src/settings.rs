@@ -13,6 +13,7 @@ use crate::change::ChangeRule;
 use crate::data::{self, DataRules, DataTable, Mark, Marks, Wrong};
 use crate::error::CanonError;
 use crate::obligation::can_consent;
+use crate::retention::Retention;
 use crate::roots::RootRules;
 use crate::runs::RunRule;
 use crate::source::SETTINGS;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub environments: Option<BTreeSet<String>>,
     /// Who may end a run besides whoever began it.
     pub runs: RunRule,
+    /// How long what is recorded of runs is kept.
+    pub retention: Retention,
     /// The models that may be called, by name.
     pub models: BTreeMap<String, Model>,
     /// The hosts that may be reached, and how.
@@ -284,6 +287,8 @@ struct File {
     #[serde(default)]
     runs: RunRule,
     #[serde(default)]
+    retention: Retention,
+    #[serde(default)]
     models: BTreeMap<String, Model>,
     #[serde(default)]
     roots: RootRules,
@@ -430,6 +435,7 @@ impl File {
             interference: self.interference,
             environments: self.environments.map(|it| it.allow),
             runs: self.runs,
+            retention: self.retention,
             models: self.models,
             roots: self.roots,
             hosts: self.hosts.hosts(),

@@ -85,21 +85,12 @@ impl Keep for SqliteStore {
         tenant: TenantId,
         range: ops::Range<u64>,
     ) -> Result<Vec<(u64, u64)>, StoreError> {
-        let mut writing = self.inner().writing()?;
-        let Some(log) = writing.extent(tenant)? else { return Ok(Vec::new()) };
-        let places = Range::of(log.no);
-        let cannot = |error| failed("find the bodies of a log", error);
-        let mut find = writing
-            .db
-            .prepare_cached(
-                "SELECT place, length(sealed) FROM body WHERE place >= ?1 AND place < ?2
-                 ORDER BY place",
-            )
-            .map_err(cannot)?;
-        let span = [places.place(range.start), places.place(range.end)];
-        find.query_map(span, |row| Ok((places.seq(row.get(0)?), row.get::<_, u32>(1)?.into())))
-            .and_then(Iterator::collect)
-            .map_err(cannot)
+        let inner = self.inner();
+        let db = inner.readers.take(&inner.folder)?;
+        let log = Log::read(&db, &inner.vault, tenant)?;
+        let kept = log.map(|log| kept(&db, log.range(), range)).transpose()?;
+        inner.readers.give(db);
+        Ok(kept.unwrap_or_default())
     }
 
     fn erase_bodies(&self, tenant: TenantId, entries: &[u64]) -> Result<u64, StoreError> {
@@ -202,6 +193,25 @@ fn remove_bodies_of(writing: &Writing, key: i64) -> Result<usize, StoreError> {
     );
     let removed = removed.and_then(|count| tx.commit().map(|()| count));
     removed.map_err(|error| failed("remove the bodies of a subject", error))
+}
+
+/// The bodies of a range, each with the bytes that it takes.
+fn kept(
+    db: &Connection,
+    places: Range,
+    range: ops::Range<u64>,
+) -> Result<Vec<(u64, u64)>, StoreError> {
+    let cannot = |error| failed("find the bodies of a log", error);
+    let mut find = db
+        .prepare_cached(
+            "SELECT place, length(sealed) FROM body WHERE place >= ?1 AND place < ?2
+             ORDER BY place",
+        )
+        .map_err(cannot)?;
+    let span = [places.place(range.start), places.place(range.end)];
+    find.query_map(span, |row| Ok((places.seq(row.get(0)?), row.get::<_, u32>(1)?.into())))
+        .and_then(Iterator::collect)
+        .map_err(cannot)
 }
 
 fn remove_bodies(db: &Connection, range: Range, entries: &[u64]) -> Result<u64, StoreError> {

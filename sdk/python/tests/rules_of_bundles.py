@@ -313,11 +313,12 @@ def a_body_that_was_not_erased() -> Case:
     return Case(house.bundle(), [house.keys[0].line])
 
 
-@audit("erasure.wrong", "erasure.wrong", "erasure.wrong")
+@audit("erasure.wrong", "erasure.wrong", "erasure.wrong", "erasure.wrong")
 def erasures_that_cannot_be(house: House) -> None:
     house.erase(1, 1)
     house.erase(1, bodies=2)
     house.erase(99)
+    house.erase(1, basis="retention")
 
 
 @whole("canon.absent")

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
-use super::groups::{Because, By};
+use super::groups::By;
 use super::nodes::At;
 
 #[derive(Debug, Subcommand)]
@@ -173,16 +173,40 @@ Examples:
         #[command(flatten)]
         by: By,
     },
-    /// Drop entries before a number; their subtree hashes and a signed head stay.
+    /// Say how long each canon keeps what is recorded, what is here, and what may go.
     #[command(before_help = "\
 Examples:
-  cognitionos ledger prune --before 1024 --reason 'kept for five years' --as user:cfo")]
-    Prune {
-        /// The first entry that stays.
-        #[arg(long, value_name = "N")]
-        before: u64,
+  cognitionos ledger retention
+  cognitionos ledger retention --json")]
+    Retention {
         #[command(flatten)]
-        because: Because,
+        at: At,
+    },
+    /// Drop old entries; their subtree hashes and a signed head stay.
+    #[command(before_help = "\
+Examples:
+  cognitionos ledger prune --before 1024 --reason 'kept for five years' --as user:cfo
+  cognitionos ledger prune --before 2021-01-01 --reason 'kept for five years' --as user:cfo
+  cognitionos ledger prune --expired --dry-run
+  cognitionos ledger prune --expired --as user:cfo")]
+    Prune {
+        /// The first entry that stays, or the time of it (UTC).
+        #[arg(
+            long,
+            value_name = "N|TIME",
+            required_unless_present = "expired",
+            requires = "reason"
+        )]
+        before: Option<String>,
+        /// What no canon keeps any longer: whole segments of entries, and bodies.
+        #[arg(long, conflicts_with = "before")]
+        expired: bool,
+        /// Only say what would go.
+        #[arg(long, short = 'n', requires = "expired")]
+        dry_run: bool,
+        /// Why; it is kept in the ledger.
+        #[arg(long, value_name = "TEXT", value_parser = super::groups::reason)]
+        reason: Option<String>,
         #[command(flatten)]
         by: By,
     },

@@ -11,7 +11,9 @@ mod keeper;
 mod kept;
 mod needed;
 mod proof;
+mod prune;
 mod restore;
+mod retention;
 pub(crate) mod verify;
 
 pub(crate) use advice::advice;
@@ -88,16 +90,16 @@ pub(crate) fn ledger(
         }
         LedgerCommand::Rotate { by } => admin::rotate(&Home::change(data)?, &by.actor, terminal),
         LedgerCommand::Erase { subject, entry, reason, by } => {
+            let wanted = erase::Wanted::of(subject.as_deref(), entry);
             let home = Home::change(data)?;
-            let wanted = match subject {
-                Some(subject) => erase::Wanted::Subject(subject),
-                None => erase::Wanted::Entries(entry.iter().copied().collect()),
-            };
             erase::erase(&home, &wanted, reason.as_deref(), &by.actor, terminal)
         }
         LedgerCommand::AcceptRestore { by } => restore::accept(data, &by.actor, terminal),
-        LedgerCommand::Prune { before, because, by } => {
-            admin::prune(&Home::change(data)?, *before, &because.reason, &by.actor, terminal)
+        LedgerCommand::Retention { at } => retention::report(&read(at)?, terminal),
+        LedgerCommand::Prune { before, dry_run, reason, by, .. } => {
+            let wanted = prune::Wanted::of(before.as_deref(), *dry_run);
+            let home = Home::change(data)?;
+            prune::prune(&home, &wanted, reason.as_deref(), &by.actor, terminal)
         }
     }
 }

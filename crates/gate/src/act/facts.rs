@@ -35,6 +35,14 @@ pub enum Facts {
     Put(Put),
     /// Somebody rotates the key, erases or prunes. The canon says who may.
     Keep,
+    /// Somebody prunes: this is the youngest entry of the domain that would go. The canon says how
+    /// long it is kept.
+    Kept {
+        /// Its number.
+        seq: u64,
+        /// When it was recorded.
+        at: Timestamp,
+    },
 }
 
 /// A version that somebody puts forward.
@@ -86,6 +94,7 @@ impl Facts {
             }
             Self::Put(put) => put.judge(who, canon),
             Self::Keep => keep(who, canon),
+            Self::Kept { seq, at } => kept((*seq, *at), now, canon),
         }
     }
 }
@@ -161,6 +170,14 @@ fn keep(who: &Actor, canon: Option<&Canon>) -> Option<No> {
     (!(who.is_person() && is_one)).then(refused)
 }
 
+/// Whether an entry is too young to go.
+fn kept((seq, at): (u64, Timestamp), now: Timestamp, canon: Option<&Canon>) -> Option<No> {
+    let length = canon?.settings().retention.of_entries()?;
+    let until = length.after(at);
+    let reason = format!("Entry {seq} of {at} is kept for {length}, until {until}.");
+    (until > now).then(|| no("retention", "ledger.kept", reason, Vec::new()))
+}
+
 impl Put {
     fn judge(&self, who: &Actor, canon: Option<&Canon>) -> Option<No> {
         let said = |code, reason: String| Some(no("canon", code, reason, Vec::new()));
@@ -217,6 +234,11 @@ impl Facts {
             ]),
             Self::Put(put) => put.value(),
             Self::Keep => Value::map([("of", "keep")]),
+            Self::Kept { seq, at } => Value::map([
+                ("of", Value::from("kept")),
+                ("seq", (*seq).into()),
+                ("at", (*at).into()),
+            ]),
         }
     }
 
@@ -257,6 +279,10 @@ impl Facts {
                     .collect::<Option<_>>()?,
             })),
             "keep" => Some(Self::Keep),
+            "kept" => {
+                let at = value.get("at")?.as_text()?.parse().ok()?;
+                Some(Self::Kept { seq: value.get("seq")?.as_u64()?, at })
+            }
             _ => None,
         }
     }

@@ -6,8 +6,8 @@ use cog_base::hosts::{Allowance, Hosts};
 use cog_base::place::{HTTP_PORT, Place};
 use cog_base::{Micros, Timestamp, Value};
 use cog_canon::{
-    Canon, Change, ChangeRule, DataRules, Envelope, Interference, Model, Optr, Program, RootRules,
-    RunRule, Settings, Window,
+    Canon, Change, ChangeRule, DataRules, Envelope, Interference, Model, Optr, Program, Retention,
+    RootRules, RunRule, Settings, Window,
 };
 
 use crate::decision::{CheckName, Supposed, variables};
@@ -400,6 +400,7 @@ fn free(intent: &Intent) -> Settings {
         interference: Interference::default(),
         environments: None,
         runs: RunRule::default(),
+        retention: Retention::default(),
         models: BTreeMap::new(),
         hosts: Hosts::default(),
         roots: RootRules::default(),

@@ -1,8 +1,8 @@
 //! What people may not do about approvals, canon and ledger, as it is recorded and judged again.
 
-use cog_base::Value;
 use cog_base::id::ProposalId;
 use cog_base::json::parse;
+use cog_base::{Timestamp, Value};
 use cog_canon::Canon;
 
 use cog_gate::act::{Act, Cited, Facts, Put, differs, same_of};
@@ -205,4 +205,21 @@ fn of_what_names_nothing_one_refusal_is_enough_whatever_was_made_up() {
     };
     assert_eq!(unknown("user:eve", "Approval::\"a\""), unknown("user:eve", "Approval::\"b\""));
     assert_ne!(unknown("user:eve", "Approval::\"a\""), unknown("user:bob", "Approval::\"a\""));
+}
+
+#[test]
+fn what_the_canon_keeps_is_not_pruned_and_judged_the_same_from_its_record() {
+    let mut house = House::new();
+    let keeping = canon_but("[change]", "[retention]\nentries = \"30 days\"\n[change]");
+    let prune = act(&house, "user:chair", "ledger.prune", "Ledger::\"it\"");
+    let mut of_age = |days: i64| {
+        let at = Timestamp::from_micros(house.now.micros() - 86_400_000_000 * days);
+        refused(&mut house, &prune, &Facts::Kept { seq: 7, at }, Some(&keeping))
+    };
+    assert!(of_age(30).is_none());
+    let made = of_age(29).unwrap();
+    assert_eq!(made.0, "ledger.kept");
+    assert_same(made, Some(&keeping));
+    let kept = Facts::Kept { seq: 7, at: house.now };
+    assert_eq!(prune.judge(&kept, house.now, Some(&canon())), None, "nothing is said there");
 }

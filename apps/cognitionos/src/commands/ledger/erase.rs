@@ -28,6 +28,12 @@ pub(super) enum Wanted<'a> {
     Entries(BTreeSet<u64>),
 }
 
+impl<'a> Wanted<'a> {
+    pub(super) fn of(subject: Option<&'a str>, entries: &[u64]) -> Self {
+        subject.map_or_else(|| Self::Entries(entries.iter().copied().collect()), Self::Subject)
+    }
+}
+
 /// Destroy the key of somebody's data, or the bodies of entries, on the record.
 pub(super) fn erase(
     home: &Home,
@@ -51,12 +57,12 @@ pub(super) fn erase(
                 return Err(Failure::advise(Exit::BadInput, message, advice));
             }
             let whose = ("subject", Value::from(erasable.subject));
-            declare(home, &who, reason, whose, &erasable.entries)?;
+            declare(home, (&who, "ledger"), reason, whose, &erasable.entries)?;
             store.erase(home.tenant, subject).map_err(told)?.bodies
         }
         Wanted::Entries(seqs) => {
             let seqs = with_bodies(home, seqs)?;
-            declare(home, &who, reason, ("basis", "entries".into()), &seqs)?;
+            declare(home, (&who, "ledger"), reason, ("basis", "entries".into()), &seqs)?;
             store.erase_bodies(home.tenant, &seqs).map_err(told)?
         }
     };
@@ -73,7 +79,7 @@ pub(super) fn erase(
 /// missing. What a crash leaves is found by `ledger verify`, and erased by erasing again.
 pub(super) fn declare(
     home: &Home,
-    who: &Actor,
+    (who, domain): (&Actor, &str),
     reason: Option<&str>,
     why: (&str, Value),
     entries: &[u64],
@@ -84,7 +90,7 @@ pub(super) fn declare(
             ("bodies".into(), (entries.len() as u64).into()),
             ("entries".into(), Value::list(entries.iter().copied())),
         ]);
-        let entry = draft(Kind::BodiesErased, who, data);
+        let entry = Draft { domain: domain.to_owned(), ..draft(Kind::BodiesErased, who, data) };
         match reason {
             Some(reason) => entry.saying("reason", reason),
             None => entry,
