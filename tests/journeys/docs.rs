@@ -76,7 +76,7 @@ fn every_block_is_of_a_language_that_is_tried() {
 }
 
 /// The canon that the blocks of its page make.
-fn canon_of_the_guide(folder: &Folder) {
+pub(crate) fn canon_of_the_guide(folder: &Folder) {
     let files = [
         ("toml", "canon/canon.toml"),
         ("cedarschema", "canon/schema.cedarschema"),

@@ -18,6 +18,7 @@ mod approvals;
 mod asked_again;
 mod canon;
 mod children;
+mod classes;
 mod codes;
 mod config;
 mod confined;
