@@ -131,3 +131,18 @@ fn a_tree_of_runs_that_is_killed_goes_on_where_it_was() {
         folder.holds();
     }
 }
+
+#[test]
+fn runs_that_a_run_began_are_told_from_others() {
+    let folder = folder("children-told");
+    folder.write(
+        "parts/check.yaml",
+        "name: check\ndomain: demo\nsteps: [ { id: w, wait_for: { signal: go } } ]\n",
+    );
+    let run = folder.cog(&["run", "main.yaml"]).ends(8).id("run");
+    let runs = folder.cog(&["runs", "--json"]).ends(0).json();
+    let of = |it: &&Value| it.get("parent").and_then(Value::as_text) == Some(run.as_str());
+    assert_eq!(runs.as_list().unwrap().iter().filter(of).count(), 3);
+    folder.cog(&["runs"]).ends(0).says(&[&format!("begun by {run}, step order[0]")]);
+    folder.cog(&["why", &run]).ends(0).says(&["Runs that it began are open:"]);
+}

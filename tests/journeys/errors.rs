@@ -224,3 +224,46 @@ fn a_recording_that_is_not_there_is_named() {
     let run = folder.cog(&["run", "workflow.yaml"]).ends(1);
     run.says(&["recordings/reader.jsonl of model `reader` is not there", "--record"]);
 }
+
+/// What is lost is not told as done, and what a flag cannot do is not passed over.
+#[test]
+fn what_goes_wrong_at_the_edges_is_told() {
+    let folder = Folder::example("edges", "02-refusal-and-why");
+    let full = |arguments: &[&str]| {
+        let out = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        Answer::of(folder.command(arguments).stdout(out).output().unwrap())
+    };
+    let head = "name: go\ndomain: travel\nsteps:\n";
+    folder.write("wait.yaml", &format!("{head}  - {{ id: w, wait_for: {{ signal: go }} }}\n"));
+    full(&["run", "wait.yaml", "--json"]).ends(1);
+    // A limit is one to whoever started it.
+    let many = (0..10_001).map(|_| "0").collect::<Vec<_>>().join(",");
+    let each = "  - { id: a, foreach: \"${{ inputs.l }}\", uses: compute, with: { x: 1 } }\n";
+    let inputs = "name: go\ndomain: travel\ninputs: { l: { type: list } }\nsteps:\n";
+    folder.write("many.yaml", &format!("{inputs}{each}"));
+    folder.cog(&["run", "many.yaml", "--input", &format!("l=[{many}]")]).ends(5);
+    // A bundle is not lost to its own key.
+    let same = ["ledger", "export", "-o", "b", "--key", "./b"];
+    folder.cog(&same).ends(2).says(&["the key would be written over"]);
+    assert!(!folder.has("b"));
+    // The folder of a canon is all there is of it.
+    std::os::unix::fs::symlink("/etc/passwd", folder.path("canon/policies/z.cedar")).unwrap();
+    folder.cog(&["canon", "check", "canon"]).ends(2).says(&["z.cedar is a link out of the folder"]);
+    std::fs::remove_file(folder.path("canon/policies/z.cedar")).unwrap();
+    // Whoever wants to hear little hears all the same which canon decides.
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
+    folder.write("canon/policies/more.cedar", "@id(\"more\") forbid(principal, action, resource);");
+    let quiet = folder.cog(&["run", "workflow.yaml", "-q"]).ends(0);
+    quiet.says(&["is not the canon in force"]);
+    // Places of what only the canon can tell.
+    let asks = "  - { id: go, approve: { by: [\"user:nobody\"], message: go? } }\n";
+    folder.write("ask.yaml", &format!("{head}{asks}"));
+    let wrong = folder.cog(&["run", "ask.yaml", "--json"]).ends(2).json();
+    let place = &wrong.get("places").unwrap().as_list().unwrap()[0];
+    assert_eq!(place.get("line"), Some(&4_u64.into()), "{wrong}");
+    // A key in the address of a server is shown to nobody.
+    let url = "http://127.0.0.1:9/v1?key=sk-hidden#m";
+    let bad = folder.cog(&["run", "workflow.yaml", "--model", url]).ends(2);
+    let bad = bad.says(&["holds a query"]);
+    assert!(!bad.to_string().contains("sk-hidden"), "{bad}");
+}

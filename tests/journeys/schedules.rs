@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use cog_base::json::parse;
 use cog_base::{Timestamp, Value};
 
-use crate::program::{Folder, text};
+use crate::program::{Folder, id, text};
 
 const FLOW: &str = "
 name: report
@@ -73,8 +73,22 @@ fn what_the_file_says_is_what_stands_from_then_on() {
     let set = ["schedules", "set", "report.yaml", "--as", "user:ada"];
     folder.cog(&set).ends(0).says(&["set        often, next 2", "cognitionos schedules run"]);
     folder.cog(&set).ends(0).says(&["unchanged  often"]);
+    let no = folder.cog(&["schedules", "set", "report.yaml"]).ends(4);
+    let no = no.says(&["may not change the schedule `often`", "user:ada"]);
+    let denial = id(&no.err, "dny").unwrap();
+    folder.cog(&["schedules", "set", "report.yaml"]).ends(4).says(&[&denial]);
+    folder.cog(&["schedules", "remove", "often", "--as", "agent:clerk"]).ends(4);
+    let said = folder.cog(&["why", &denial]).ends(0);
+    said.says(&["change the schedule `often`", "It takes user:ada."]);
+    assert_eq!(folder.entries("denial").len(), 2, "the same is on record once");
+    folder.cog(&["schedules", "remove", "often", "--as", "user:ada"]).ends(0);
     folder.cog(&["schedules", "set", "report.yaml"]).ends(0).says(&["set        often"]);
     assert_eq!(folder.entries("schedule.set").len(), 2, "another asks for it now");
+    let never = folder.read("report.yaml").replace("name: report", "name: never");
+    let never =
+        never.replace("id: often", "id: leap").replace("every_ms: 1000", "cron: '0 0 30 2 *'");
+    folder.write("never.yaml", &never);
+    folder.cog(&["schedules", "set", "never.yaml"]).ends(2).says(&["`leap`", "never comes"]);
     let listed = folder.cog(&["schedules", "list", "--json"]).ends(0).json();
     let listed = &listed.as_list().unwrap()[0];
     assert_eq!(text(listed, &["workflow"]), "report");

@@ -43,7 +43,13 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Source> {
     let mut files = Vec::new();
     collect(dir, dir, 0, &mut files)?;
     let mut read = Vec::new();
+    let folder = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     for (name, path) in files {
+        if path.canonicalize().is_ok_and(|real| !real.starts_with(&folder)) {
+            let message = format!("{} is a link out of the folder of the canon", path.display());
+            let advice = "put the file itself there";
+            return Err(Failure::advise(Exit::BadInput, message, advice));
+        }
         let bytes = given::bytes(&path).map_err(|error| {
             let message = format!("cannot read {}: {error}", path.display());
             let advice = "let every file of the canon be a file that may be read";

@@ -36,7 +36,7 @@ impl Exit {
         match (status, code) {
             ("completed", _) => Self::Done,
             ("cancelled", _) => Self::Interrupted,
-            (_, "over_budget" | "budget.exceeded" | "quota.exceeded") => Self::Limit,
+            (_, "limit" | "over_budget" | "budget.exceeded" | "quota.exceeded") => Self::Limit,
             ("refused", _) => Self::Refused,
             (_, code) if code.ends_with("timeout") || code.ends_with("timed_out") => Self::Timeout,
             _ => Self::Failed,
@@ -213,6 +213,7 @@ mod tests {
             ("completed", "", Exit::Done),
             ("cancelled", "over_budget", Exit::Interrupted),
             ("failed", "over_budget", Exit::Limit),
+            ("failed", "limit", Exit::Limit),
             ("refused", "quota.exceeded", Exit::Limit),
             ("refused", "canon.forbid", Exit::Refused),
             ("failed", "effect.timeout", Exit::Timeout),

@@ -75,7 +75,8 @@ fn ended(terminal: &Terminal, exit: Exit) -> ExitCode {
                 "error: could not write to standard output: {why}\n  try: give it another place; what was \
                  done is on record: cognitionos ledger list"
             ));
-            ExitCode::from(if exit == Exit::Done { Exit::Failed as u8 } else { exit as u8 })
+            let was_done = matches!(exit, Exit::Done | Exit::Waiting);
+            ExitCode::from(if was_done { Exit::Failed as u8 } else { exit as u8 })
         }
         None => ExitCode::from(exit as u8),
     }

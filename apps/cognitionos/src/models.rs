@@ -183,7 +183,7 @@ fn live(named: &str) -> anyhow::Result<Provider> {
     let bad = |error: &dyn std::fmt::Display| {
         Failure::advise(
             Exit::BadInput,
-            format!("`--model {named}`: {error}"),
+            format!("`--model {}`: {error}", named.split('?').next().unwrap_or_default()),
             "--model http://127.0.0.1:11434/v1#llama3.2, or --model openai:gpt-4o-mini",
         )
     };

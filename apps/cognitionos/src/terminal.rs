@@ -157,6 +157,11 @@ impl Terminal {
         }
     }
 
+    /// What somebody has to know although little is to be said: it is told with `--quiet`, too.
+    pub(crate) fn warn(&self, line: &str) {
+        self.complain(&self.tint(Tone::Ask, &self.located(line)));
+    }
+
     /// An error.
     pub(crate) fn complain(&self, text: &str) {
         let _ = writeln!(std::io::stderr(), "{}", printable(text, self.error_colour));
@@ -206,8 +211,10 @@ impl Terminal {
 }
 
 /// The commands that are about a data folder, as they are told.
-const OF_A_FOLDER: [&str; 11] = [
+const OF_A_FOLDER: [&str; 13] = [
     "run ",
+    "redrive ",
+    "schedules ",
     "replay",
     "why ",
     "approvals ",

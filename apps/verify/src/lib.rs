@@ -14,7 +14,7 @@ pub use check::{Request, check, read_keys};
 pub use decisions::{Counts, Decisions, Recompute};
 pub use error::VerifyError;
 pub use file::open_file;
-pub use words::{json, text};
+pub use words::{json, printable, text};
 
 use std::io::Write;
 use std::path::Path;

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use cog_base::Value;
-use verify::{Request, VerifyError, run};
+use verify::{Request, VerifyError, printable, run};
 
 /// Bad usage or input: nothing is said about the bundle.
 const NO_VERDICT: u8 = 2;
@@ -35,8 +35,9 @@ Example: cognitionos-verify ledger.cogbundle --key ledger.key --against last-mon
 fn main() -> ExitCode {
     match parse(std::env::args().skip(1)) {
         Ok(Command::Help(text)) => {
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
+            let mut out = std::io::stdout();
+            let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            written.map_or(ExitCode::from(1), |()| ExitCode::SUCCESS)
         }
         Ok(Command::Verify(request)) => match run(&request, None, &mut std::io::stdout().lock()) {
             Ok(true) => ExitCode::SUCCESS,
@@ -128,6 +129,6 @@ fn report(message: &str, causes: Vec<Value>, advice: &str) -> ExitCode {
 }
 
 fn fail(message: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "cognitionos-verify: {message}");
+    let _ = writeln!(std::io::stderr(), "cognitionos-verify: {}", printable(message));
     ExitCode::from(NO_VERDICT)
 }

@@ -219,10 +219,18 @@ fn absent(verified: &Verified, out: &mut String) {
     }
 }
 
-/// Without the control characters that a hostile log could send to a terminal.
-pub(crate) fn printable(text: &str) -> String {
-    let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
+/// Without what a hostile log or key file could send to a terminal: control characters, and those
+/// that are not seen or turn the text round.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let shown = |c: char| if is_unseen(c) && c != '\n' { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
+}
+
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
 }
 
 /// The report for programs.

@@ -16,6 +16,9 @@ use crate::source::Source;
 pub const POLICIES_MAX: usize = 20_000;
 /// Most characters of an annotation.
 pub const ANNOTATION_MAX: usize = 4_096;
+/// How many policies are validated before it is looked whether any is wrong: of many wrong ones
+/// the first few are enough, and telling each takes time.
+const VALIDATED_TOGETHER: usize = 64;
 /// Most characters of an `@id`.
 const ID_MAX: usize = 128;
 
@@ -219,10 +222,25 @@ fn validate(
     files: &[(&str, &str)],
     schema: &Schema,
 ) -> Result<Vec<String>, CanonError> {
-    let policies = rules.values().map(|rule| rule.policy.clone());
-    let set = PolicySet::from_policies(policies)
+    let validator = Validator::new(schema.clone());
+    let mut warnings = Vec::new();
+    let all: Vec<&Rule> = rules.values().collect();
+    for some in all.chunks(VALIDATED_TOGETHER) {
+        warnings.extend(validate_some(some, rules, files, &validator)?);
+    }
+    warnings.sort();
+    Ok(warnings)
+}
+
+fn validate_some(
+    some: &[&Rule],
+    rules: &ById,
+    files: &[(&str, &str)],
+    validator: &Validator,
+) -> Result<Vec<String>, CanonError> {
+    let set = PolicySet::from_policies(some.iter().map(|rule| rule.policy.clone()))
         .map_err(|error| CanonError::in_file("policies", with_causes(&error)))?;
-    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
+    let result = validator.validate(&set, ValidationMode::Strict);
     let blame = |id: &PolicyId, found: &dyn miette::Diagnostic| {
         let rule = rules.get::<str>(id.as_ref());
         let file = rule.map_or("policies", |rule| rule.file.as_str());
@@ -246,6 +264,5 @@ fn validate(
         }
         warnings.push(found.to_string());
     }
-    warnings.sort();
     Ok(warnings)
 }

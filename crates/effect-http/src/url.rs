@@ -20,7 +20,7 @@ pub struct BadEndpoint {
 /// as somebody named it for this one purpose.
 ///
 /// # Errors
-/// [`BadEndpoint`] when `url` is not an absolute http or https URL, or holds a user.
+/// [`BadEndpoint`] when `url` is not an absolute http or https URL, or holds a user or a query.
 pub fn endpoint(url: &str) -> Result<Hosts, BadEndpoint> {
     let bad = || {
         let has_user = Url::parse(url).is_ok_and(|url| place(&url).is_some_and(|it| it.user));
@@ -31,6 +31,10 @@ pub fn endpoint(url: &str) -> Result<Hosts, BadEndpoint> {
         };
         BadEndpoint { why, url: url.chars().take(200).collect() }
     };
+    // What stands there is shown and recorded, and would come before the path of what is asked.
+    if let Some((before, _)) = url.split_once('?') {
+        return Err(BadEndpoint { why: "holds a query", url: before.chars().take(200).collect() });
+    }
     let place = parse(url).ok().and_then(|url| place(&url)).ok_or_else(bad)?;
     let allowance = Allowance {
         host: place.host,

@@ -6,8 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use cog_base::id::RunId;
+use cog_base::id::{RunId, TenantId};
+use cog_base::json::Map;
 use cog_base::{Digest, Timestamp, Value};
+use cog_canon::Canon;
+use cog_gate::act::{Act, Facts};
 use cog_gate::{Actor, Origin};
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 use cog_schedule::{Decided, Fire, Overlap, Past, Schedule};
@@ -220,6 +223,30 @@ impl Plan {
         if self.open.len() > OPEN_MAX {
             self.open.remove(0);
         }
+    }
+
+    /// What is decided before `who` sets it anew or removes it, and the facts to judge that by: who
+    /// set it may, and who may end any run. `canon` is the version in force in its domain.
+    #[must_use]
+    pub fn changing(&self, tenant: TenantId, who: &Actor, canon: Option<&Canon>) -> (Act, Facts) {
+        let act = Act {
+            tenant,
+            domain: self.domain.clone(),
+            environment: self.environment.clone(),
+            session: None,
+            canon: canon.map(Canon::digest),
+            actor: who.clone(),
+            action: "schedule.change",
+            resource: format!("Schedule::\"{}\"", self.schedule.id),
+            args: Map::new(),
+        };
+        (act, Facts::Schedule { by: self.by.clone() })
+    }
+
+    /// The domain that its runs are of.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
     }
 
     /// The entry by which `who` removes it.

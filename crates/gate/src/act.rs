@@ -1,4 +1,4 @@
-//! What people do about approvals, the canon and the ledger, and how a refusal of it is recorded.
+//! What people do about approvals, the canon, the ledger and schedules, and how a refusal of it is recorded.
 //!
 //! Such an act performs nothing: no permit can be made of it. What is judged is who acts and how
 //! things stand; a refusal is a `denial` like that of an effect, with the facts that it was judged

@@ -251,6 +251,7 @@ pub const ACTS: &[&str] = &[
     "ledger.erase",
     "ledger.prune",
     "run.start",
+    "schedule.change",
 ];
 
 /// How an effect can have ended: `completed`, `failed` (the effect answered no), `abandoned`

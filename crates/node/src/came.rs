@@ -6,10 +6,11 @@ use cog_base::id::RunId;
 use cog_base::json::parse;
 use cog_engine::Sent;
 use cog_engine::timetable::digest;
+use cog_gate::act::{LOOKED_AT_MAX, Same, same_of};
 use cog_gate::{Actor, Wish};
 use cog_ledger::{Entry, Kind};
 use cog_schedule::Schedule;
-use cog_store::{Select, StoreError, TenantTx};
+use cog_store::{PAGE_MAX, Select, StoreError, TenantTx};
 
 use crate::request::Request;
 
@@ -105,6 +106,28 @@ pub fn denied(
     let why = body.as_ref().and_then(|body| body.at(&["trace", "reason"])?.as_text());
     let why = why.or_else(|| denial.text("code")).unwrap_or_default().to_owned();
     Ok(Some((denial, why)))
+}
+
+/// The id of the denial that is on record of the same, among the newest.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn denied_before(
+    scope: &dyn TenantTx,
+    session: Option<RunId>,
+    same: &Same,
+) -> Result<Option<String>, StoreError> {
+    let (kinds, newest_first) = (vec![Kind::Denial], true);
+    let mut select = Select { kinds, newest_first, session, ..Select::default() };
+    for _ in 0..LOOKED_AT_MAX.div_ceil(PAGE_MAX) {
+        let page = scope.select(&select)?;
+        let Some(last) = page.last() else { return Ok(None) };
+        select = select.after(last);
+        if let Some(entry) = page.iter().find(|entry| same_of(entry).as_ref() == Some(same)) {
+            return Ok(entry.id().map(str::to_owned));
+        }
+    }
+    Ok(None)
 }
 
 /// The newest entry of a kind, and of a run if one is named, from a number on, that is the one.

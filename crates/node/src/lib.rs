@@ -27,7 +27,7 @@ mod node;
 mod request;
 mod told;
 
-pub use came::{Came, came_of, denied};
+pub use came::{Came, came_of, denied, denied_before};
 pub use kit::{Kit, Ready, Root};
 pub use node::{Node, Parts, Settings};
 pub use request::{BadRequest, Request, Wanted, ask};

@@ -190,7 +190,7 @@ Examples:
   cognitionos ledger prune --expired --dry-run
   cognitionos ledger prune --expired --as user:cfo")]
     Prune {
-        /// The first entry that stays, or the time of it (UTC).
+        /// The first entry that is to stay, or the time of it (UTC): whole segments of 256 go.
         #[arg(
             long,
             value_name = "N|TIME",

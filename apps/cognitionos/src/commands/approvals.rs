@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cog_base::id::ApprovalId;
+use cog_base::id::{ApprovalId, RunId};
 use cog_base::{Clock as _, Timestamp, Value};
 use cog_canon::Canon;
 use cog_engine::replay::replay_run;
@@ -94,7 +94,15 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
     // What was asked under a canon that is not in force any more is asked anew on resume.
     let current = |request: &&Request| change.domains().any(|(_, canon)| canon == request.canon);
     let is_wanted = |request: &&Request| !withdrawn.contains_key(&request.id);
-    let waiting: Vec<_> = approvals.waiting().filter(is_wanted).filter(current).collect();
+    let waiting = approvals.waiting().filter(is_wanted);
+    let (waiting, outdated): (Vec<_>, Vec<_>) = waiting.partition(current);
+    let again: BTreeSet<RunId> = outdated.iter().map(|request| request.session).collect();
+    for run in again {
+        let how = home.brings_on(run);
+        terminal.note(&format!(
+            "{run} asked under a canon that is not in force any more; it asks anew by {how}"
+        ));
+    }
     let now = now(home)?;
     if terminal.json {
         let waiting: Result<Vec<_>, _> =

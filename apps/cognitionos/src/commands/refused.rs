@@ -5,9 +5,9 @@ use cog_base::Clock as _;
 use cog_base::id::TenantId;
 use cog_canon::Canon;
 use cog_gate::Actor;
-use cog_gate::act::{Act, Cited, Facts, LOOKED_AT_MAX, Put, Same, same_of};
+use cog_gate::act::{Act, Cited, Facts, Put, Same};
 use cog_ledger::{Draft, Kind};
-use cog_store::{PAGE_MAX, Select};
+use cog_node::denied_before;
 
 use crate::failure::Failure;
 use crate::home::{Home, told};
@@ -64,18 +64,7 @@ pub(crate) fn record(
 
 /// The denial that says the same already.
 pub(crate) fn earlier(home: &Home, act: &Act, same: &Same) -> anyhow::Result<Option<String>> {
-    let (kinds, newest_first, session) = (vec![Kind::Denial], true, act.session);
-    let mut select = Select { kinds, newest_first, session, ..Select::default() };
-    let scope = home.scope()?;
-    for _ in 0..LOOKED_AT_MAX.div_ceil(PAGE_MAX) {
-        let page = scope.select(&select).map_err(told)?;
-        let Some(last) = page.last() else { return Ok(None) };
-        select = select.after(last);
-        if let Some(entry) = page.iter().find(|entry| same_of(entry).as_ref() == Some(same)) {
-            return Ok(entry.id().map(str::to_owned));
-        }
-    }
-    Ok(None)
+    denied_before(&*home.scope()?, act.session, same).map_err(told)
 }
 
 /// The error of what was refused, with where to read about it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cog_base::Value;
 use cog_base::id::RunId;
-use cog_engine::Record;
+use cog_engine::{Parent, Record};
 use cog_ledger::{Entry, Kind};
 use cog_store::Select;
 
@@ -27,6 +27,8 @@ struct Run {
     error: Option<(String, String)>,
     /// Runs that went on from it.
     forks: Vec<RunId>,
+    /// The run that began it, and in which step.
+    parent: Option<Parent>,
 }
 
 pub(crate) fn runs(args: &RunsArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -40,12 +42,16 @@ pub(crate) fn runs(args: &RunsArgs, common: &Common, terminal: &Terminal) -> any
         terminal.note("there is no such run");
     }
     for run in &found {
-        let Run { id, workflow, status, started, ended, error, forks } = run;
+        let Run { id, workflow, status, started, ended, error, forks, parent } = run;
         let tone = if status == "completed" { Tone::Good } else { Tone::Ask };
         let status_word = terminal.tint(tone, &format!("{status:<9}"));
         terminal.say(&format!("{status_word}  {id}  {}", plain(workflow)));
         let ended = ended.as_ref().map(|at| format!(", ended {at}")).unwrap_or_default();
         terminal.say(&terminal.tint(Tone::Faint, &format!("  started {started}{ended}")));
+        if let Some(Parent { run, step, .. }) = parent {
+            let line = format!("  begun by {run}, step {}", plain(&step.to_string()));
+            terminal.say(&terminal.tint(Tone::Faint, &line));
+        }
         if let Some((step, message)) = error {
             let step = if step.is_empty() { String::new() } else { format!("step {step}: ") };
             terminal.say(&format!("  {}{}", plain(&step), plain(message)));
@@ -71,6 +77,7 @@ fn document(run: &Run) -> Value {
         ("started", run.started.as_str().into()),
         ("ended", run.ended.as_deref().into()),
         ("error", error.unwrap_or(Value::Null)),
+        ("parent", run.parent.as_ref().map(|parent| parent.run).into()),
         ("forks", Value::list(run.forks.iter().map(|fork| Value::from(*fork)))),
     ])
 }
@@ -104,6 +111,7 @@ fn newest(home: &Home, status: Option<Status>, last: usize) -> anyhow::Result<Ve
             ended: seal.as_ref().map(|seal| seal.entry.at().to_string()),
             error: seal.as_ref().and_then(error),
             forks: forks.get(&id).cloned().unwrap_or_default(),
+            parent: Parent::of(&start),
         });
     }
     Ok(found)

@@ -16,6 +16,7 @@ use crate::cli::Common;
 use crate::cli::nodes::Asking;
 use crate::cli::schedules::SchedulesCommand;
 use crate::commands::owner::{Answered, Owner};
+use crate::commands::refused;
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
@@ -75,30 +76,58 @@ fn unknown(id: &str) -> anyhow::Error {
     Failure::advise(Exit::BadInput, message, "cognitionos schedules list")
 }
 
-/// Record what changes a schedule, or have its owner do that: the number of the entry.
+/// Record what changes a schedule, or have its owner do that: the number of the entry. What
+/// stands, if it was set before, `who` may have to leave as it is.
 fn change(
     home: &Home,
     asking: &Asking,
+    (stands, who): (Option<&Plan>, &Actor),
     draft: Draft,
     request: impl FnOnce(u64) -> Request,
 ) -> anyhow::Result<u64> {
     if !home.is_of_nodes() {
+        entitled(home, stands, who)?;
         let entries = home.append(vec![draft])?;
         return Ok(entries.first().map_or(0, |entry| entry.seq()));
     }
     match Owner::of(home, asking)?.ask(&request(home.size()?))? {
         Answered::Done(seq) => Ok(seq),
         Answered::Refused(why) => {
+            entitled(home, stands, who)?;
             Err(Failure::advise(Exit::Conflict, why, "cognitionos schedules list"))
         }
     }
+}
+
+/// Refuse, on the record, to change a schedule that somebody else set. In a database its owner has
+/// the refusal on record.
+///
+/// # Errors
+/// A refusal that says who may.
+fn entitled(home: &Home, stands: Option<&Plan>, who: &Actor) -> anyhow::Result<()> {
+    let Some(plan) = stands else { return Ok(()) };
+    let in_force = home.change_control()?.in_force(plan.domain());
+    let canon = in_force.map(|digest| home.canon(digest)).transpose()?.flatten();
+    let (act, facts) = plan.changing(home.tenant, who, canon.as_ref());
+    let no = act.judge(&facts, SystemClock.now(), canon.as_ref());
+    let Some(no) = no else { return Ok(()) };
+    let denial = if home.is_of_nodes() {
+        refused::earlier(home, &act, &act.same(&no))
+    } else {
+        let append = |draft| home.append(vec![draft]).map(drop);
+        refused::record(home, &act, &facts, canon.as_ref(), &append)
+    };
+    let id = plain(&plan.schedule.id);
+    let message = format!("{who} may not change the schedule `{id}`. {}", no.reason);
+    let advice = "say who does it with --as user:NAME";
+    Err(refused::explained(Failure::advise(Exit::Refused, message, advice), denial))
 }
 
 /// Take a schedule out, by an entry: its number.
 fn take_out(home: &Home, plan: &Plan, who: &Actor, asking: &Asking) -> anyhow::Result<u64> {
     let schedule = plan.schedule.id.clone();
     let request = |seen| Request::Unschedule { schedule, who: who.clone(), seen };
-    change(home, asking, plan.removing(who), request)
+    change(home, asking, (Some(plan), who), plan.removing(who), request)
 }
 
 fn remove(
@@ -197,6 +226,9 @@ fn next(home: &Home, id: Option<&str>, count: u64, terminal: &Terminal) -> anyho
         terminal.emit(&Value::list(times.iter().map(one)));
     } else {
         times.iter().for_each(|(at, id)| terminal.say(&format!("{at}  {id}")));
+        if times.is_empty() {
+            terminal.note("no time is to come: cognitionos schedules list");
+        }
     }
     Ok(Exit::Done)
 }

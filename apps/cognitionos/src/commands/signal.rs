@@ -69,7 +69,7 @@ pub(crate) fn decide(way: &Way<'_>, run: RunId, sent: &Sent) -> anyhow::Result<V
 fn read(args: &SignalArgs) -> anyhow::Result<Sent> {
     let from = given::actor(&args.by.actor)?;
     let payload = parse(&args.payload).map_err(|error| {
-        let message = format!("`--payload` is no JSON: {error}");
+        let message = format!("`--payload` is no JSON that can be kept: {error}");
         Failure::advise(Exit::BadInput, message, "--payload '{\"name\": 1}'; a text is '\"text\"'")
     })?;
     let id = args.id.clone().unwrap_or_else(|| SystemClock.now().to_string());

@@ -131,13 +131,10 @@ fn found(
     }
     if let Some(digest) = in_force {
         if digest != canon.digest() {
-            terminal.note(&terminal.tint(
-                Tone::Ask,
-                &format!(
-                    "the folder {} is not the canon in force ({}); the one in force decides",
-                    dir.display(),
-                    digest.short()
-                ),
+            terminal.warn(&format!(
+                "the folder {} is not the canon in force ({}); the one in force decides",
+                dir.display(),
+                digest.short()
             ));
         }
         return Ok(());

@@ -143,7 +143,7 @@ fn tell(
         entry.seq(),
         entry.seq()
     );
-    terminal.say(&terminal.tint(Tone::Faint, &at));
+    terminal.say(&terminal.tint(Tone::Faint, &terminal.located(&at)));
 }
 
 fn signal(record: &Record) -> Vec<String> {

@@ -34,6 +34,7 @@ pub(crate) fn deed(action: &str, resource: &str) -> String {
         "ledger.rotate" => "rotate the key of",
         "ledger.erase" => "erase from",
         "ledger.prune" => "prune",
+        "schedule.change" => "change the schedule",
         other => other,
     };
     let name = resource.split_once("::").map_or(resource, |(_, name)| name);

@@ -43,6 +43,11 @@ pub enum Facts {
         /// When it was recorded.
         at: Timestamp,
     },
+    /// Somebody sets a schedule anew, or removes it.
+    Schedule {
+        /// Who set it.
+        by: Actor,
+    },
 }
 
 /// A version that somebody puts forward.
@@ -95,6 +100,7 @@ impl Facts {
             Self::Put(put) => put.judge(who, canon),
             Self::Keep => keep(who, canon),
             Self::Kept { seq, at } => kept((*seq, *at), now, canon),
+            Self::Schedule { by } => schedule(by, who, canon),
         }
     }
 }
@@ -178,6 +184,16 @@ fn kept((seq, at): (u64, Timestamp), now: Timestamp, canon: Option<&Canon>) -> O
     (until > now).then(|| no("retention", "ledger.kept", reason, Vec::new()))
 }
 
+fn schedule(by: &Actor, who: &Actor, canon: Option<&Canon>) -> Option<No> {
+    if who == by || canon.is_some_and(|canon| canon.may_cancel(who.as_str())) {
+        return None;
+    }
+    let named = canon.map(|canon| canon.settings().runs.cancel.as_slice()).unwrap_or_default();
+    let may: Vec<String> = std::iter::once(by.to_string()).chain(named.iter().cloned()).collect();
+    let reason = format!("It takes {}.", may.join(" or "));
+    Some(no("identity", "schedule.not_entitled", reason, may))
+}
+
 impl Put {
     fn judge(&self, who: &Actor, canon: Option<&Canon>) -> Option<No> {
         let said = |code, reason: String| Some(no("canon", code, reason, Vec::new()));
@@ -239,6 +255,7 @@ impl Facts {
                 ("seq", (*seq).into()),
                 ("at", (*at).into()),
             ]),
+            Self::Schedule { by } => Value::map([("of", "schedule"), ("by", by.as_str())]),
         }
     }
 
@@ -283,6 +300,7 @@ impl Facts {
                 let at = value.get("at")?.as_text()?.parse().ok()?;
                 Some(Self::Kept { seq: value.get("seq")?.as_u64()?, at })
             }
+            "schedule" => Some(Self::Schedule { by: value.get("by")?.as_text()?.parse().ok()? }),
             _ => None,
         }
     }

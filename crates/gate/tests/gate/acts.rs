@@ -190,6 +190,21 @@ fn what_cannot_be_put_forward_or_kept_is_judged_the_same_from_its_record() {
         assert_eq!(made.0, "ledger.not_entitled", "{who}");
         assert_same(made, Some(&bound));
     }
+    for (who, by, is_refused) in [
+        ("user:ada", "user:ada", false),
+        ("user:ada", "user:nobody", true),
+        (CLERK, "user:ada", true),
+        ("user:chair", "user:ada", !bound.may_cancel("user:chair")),
+    ] {
+        let act = act(&house, who, "schedule.change", "Schedule::\"nightly\"");
+        let facts = Facts::Schedule { by: by.parse().unwrap() };
+        let made = refused(&mut house, &act, &facts, Some(&bound));
+        assert_eq!(made.is_some(), is_refused, "{who} {by}");
+        if let Some(made) = made {
+            assert_eq!(made.0, "schedule.not_entitled", "{who} {by}");
+            assert_same(made, Some(&bound));
+        }
+    }
     let act = keep("user:chair", &house);
     assert!(refused(&mut house, &act, &Facts::Keep, Some(&bound)).is_none());
     assert_eq!(house.audit(), Vec::<&str>::new());

@@ -15,7 +15,8 @@ use cog_schedule::{Decided, Schedule};
 use cog_store::{Select, StoreError, TenantTx};
 
 use super::Desk;
-use crate::came::{Came, came_of};
+use super::opening::in_force;
+use crate::came::{Came, came_of, denied_before};
 use crate::request::{Request, Wanted, ask};
 use crate::told::Told;
 
@@ -106,8 +107,42 @@ impl Desk {
             Ok(draft) => draft,
             Err(why) => return Ok(Some(Err(why))),
         };
+        if let Some(why) = self.refuse_change(tenant, scope, request)? {
+            return Ok(Some(Err(why)));
+        }
         let recorded = self.record(tenant, draft)?;
         Ok(Some(recorded))
+    }
+
+    /// Refuse, on the record, what somebody may not do about a schedule of somebody else: why.
+    fn refuse_change(
+        &self,
+        tenant: TenantId,
+        scope: &dyn TenantTx,
+        request: &Request,
+    ) -> Result<Option<String>, StoreError> {
+        let (id, who) = if let Request::Schedule { when, wanted, .. } = request {
+            (when.get("id").and_then(Value::as_text).unwrap_or_default(), &wanted.initiator)
+        } else if let Request::Unschedule { schedule, who, .. } = request {
+            (schedule.as_str(), who)
+        } else {
+            return Ok(None);
+        };
+        let (Some(office), Some(plan)) = (self.offices.get(&tenant), self.plan(tenant, id)) else {
+            return Ok(None);
+        };
+        let canon = in_force(&self.house, scope, &office.change, plan.domain())?;
+        let (act, facts) = plan.changing(tenant, who, canon.as_deref());
+        let now = self.house.clock.now();
+        let Some(no) = act.judge(&facts, now, canon.as_deref()) else { return Ok(None) };
+        if denied_before(scope, None, &act.same(&no))?.is_none() {
+            let drawn = act.refuse(&no, &facts, now, (self.house.entropy)().as_mut());
+            let (_, draft) = drawn.map_err(|error| StoreError::io("draw an id", error))?;
+            if let Err(why) = self.append(tenant, draft, "record a refusal")? {
+                return Ok(Some(why));
+            }
+        }
+        Ok(Some(no.reason))
     }
 
     /// Decide the times that have come, and say whether there are any to come.

@@ -17,7 +17,7 @@ fn tick(overlap: &str, steps: &str) -> Request {
 }
 
 fn remove(id: &str) -> Request {
-    let who = "user:ada".parse().unwrap();
+    let who = "user:operator".parse().unwrap();
     Request::Unschedule { schedule: id.to_owned(), who, seen: 0 }
 }
 
@@ -54,6 +54,14 @@ fn each_time_is_fired_once_across_nodes_that_are_overtaken() {
         town.database.statement(taken).unwrap();
     }
     wait("eight times have come", || fired(&town).len() >= 8);
+    let who = "user:eve".parse().unwrap();
+    let by_another = Request::Unschedule { schedule: "tick".to_owned(), who, seen: 0 };
+    let no = town.request(tenant(1), &by_another);
+    assert!(refusal(&town, no).starts_with("It takes user:operator"));
+    let no = town.request(tenant(1), &by_another);
+    assert!(refusal(&town, no).starts_with("It takes user:operator"));
+    let denials = town.entries(tenant(1)).into_iter().filter(|it| it.kind() == Kind::Denial);
+    assert_eq!(denials.count(), 1, "the same is on record once");
     town.request(tenant(1), &remove("tick"));
     let nothing = town.request(tenant(1), &remove("tock"));
     assert_eq!(refusal(&town, nothing), "there is no schedule `tock`");

@@ -25,6 +25,7 @@ ACTS = (
     "ledger.erase",
     "ledger.prune",
     "run.start",
+    "schedule.change",
 )
 """What people do about approvals, canon and ledger: what is refused of it may concern no run."""
 

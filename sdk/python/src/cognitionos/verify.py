@@ -26,6 +26,8 @@ from .values import show_digest
 __all__ = ["check", "main", "read_keys", "verify_bundle"]
 
 HOLDS, FINDINGS, BAD_INPUT = 0, 1, 2
+_UNSEEN = ("Cc", "Cf", "Zl", "Zp")
+"""Categories of characters that steer a terminal, are not seen, or turn text round."""
 KEY_FILE_BYTES_MAX = 1_000_000
 """The most bytes of a key file."""
 
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BadInput, OSError) as error:
         if given.json:
             print(json.dumps({"holds": False, "error": str(error)}))
-        print(f"error: {error}", file=sys.stderr)
+        print(_printable(f"error: {error}"), file=sys.stderr)
         return BAD_INPUT
     if given.json:
         print(json.dumps(as_json(verified), indent=2))
@@ -157,9 +159,9 @@ def as_text(verified: Verified) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without the control characters that a hostile log could send to a terminal."""
+    """Without what a hostile log or key file could send to a terminal, seen or not."""
     return "".join(
-        letter if letter == "\n" or unicodedata.category(letter) != "Cc" else "\ufffd"
+        letter if letter == "\n" or unicodedata.category(letter) not in _UNSEEN else "\ufffd"
         for letter in text
     )
 

@@ -60,6 +60,10 @@ pub(super) fn export(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     wanted.check()?;
+    if key.is_some_and(|key| is_same(key, wanted.output)) {
+        let message = "the key would be written over what is exported";
+        return Err(Failure::advise(Exit::BadInput, message, "--key FILE, another than --output"));
+    }
     let to_stdout = wanted.output == Path::new("-");
     if to_stdout {
         let mut bytes = Vec::new();
@@ -95,6 +99,17 @@ pub(super) fn export(
         }
     }
     Ok(Exit::Done)
+}
+
+/// Whether both name one file, as far as they are there.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| {
+        let folder =
+            path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        path.canonicalize().unwrap_or_else(|_| folder.join(path.file_name().unwrap_or_default()))
+    };
+    real(one) == real(other)
 }
 
 fn unwritten(path: &Path, error: anyhow::Error) -> anyhow::Error {

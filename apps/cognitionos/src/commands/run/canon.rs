@@ -132,7 +132,7 @@ pub(super) fn bind(
                 digest.short(),
                 dir.display()
             );
-            terminal.note(&terminal.tint(Tone::Ask, &message));
+            terminal.warn(&message);
             in_force_as_kept(home, digest)
         }
         Some(digest) => Err(Failure::advise(

@@ -14,11 +14,14 @@ const WORKFLOW_BYTES_MAX: u64 = 1 << 20;
 /// The text of the workflow file that is named; `-` is standard input.
 pub(super) fn read_workflow(file: &Path) -> anyhow::Result<String> {
     let failed = |error: &dyn std::fmt::Display| {
-        Failure::advise(
-            Exit::BadInput,
-            format!("cannot read {}: {error}", given::name(file)),
-            "name a workflow file; examples/01-quickstart/workflow.yaml is one",
-        )
+        let name = given::name(file);
+        let advice = match given::run(&name) {
+            Ok(run) => format!("it is the id of a run: cognitionos run --resume {run}"),
+            Err(_) => {
+                "name a workflow file; examples/01-quickstart/workflow.yaml is one".to_owned()
+            }
+        };
+        Failure::advise(Exit::BadInput, format!("cannot read {name}: {error}"), advice)
     };
     let path = if file == Path::new("-") { Path::new("/dev/stdin") } else { file };
     let bytes = read_bytes(path).map_err(|error| failed(&error))?;
@@ -31,9 +34,29 @@ pub(super) fn read_workflow(file: &Path) -> anyhow::Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let message = format!("{}:{line}: what stands here is not UTF-8", given::name(file));
-        Failure::advise(Exit::BadInput, message, "save the file as UTF-8")
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
+        let message = "what stands here is not UTF-8";
+        wrong_at(&given::name(file), (line, None), message, "save the file as UTF-8")
     })
+}
+
+/// What is wrong at one place of a workflow file, for people and for programs.
+pub(super) fn wrong_at(
+    file: &str,
+    (line, column): (u32, Option<u32>),
+    message: &str,
+    hint: &str,
+) -> anyhow::Error {
+    let place = cog_base::Value::map([
+        ("file", cog_base::Value::from(file)),
+        ("line", u64::from(line).into()),
+        ("column", column.map(u64::from).into()),
+        ("message", message.into()),
+        ("hint", hint.into()),
+    ]);
+    let column = column.map(|column| format!(":{column}")).unwrap_or_default();
+    let told = format!("{file}:{line}{column}: {message}");
+    Failure::at(Exit::BadInput, told, hint, vec![place])
 }
 
 /// What stands in a workflow file that another names, or why it cannot be read. One that is too

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cog_canon::Canon;
 use cog_flow::{Approve, Block, Body, Flow, Handler, Position};
 
-use crate::failure::{Exit, Failure};
+use super::file::wrong_at;
 
 /// Refuse a workflow with an `approve` step for which the canon knows too few people, in its own
 /// file or in one that it runs.
@@ -36,14 +36,12 @@ pub(super) fn check(
         };
         let at = Position::of(source, *at);
         let message = format!(
-            "{file}:{}:{}: the step `{step}` asks {count} of {}, and the canon of `{}` knows {have} \
-             such people: nobody could ever approve it",
-            at.line,
-            at.column,
+            "the step `{step}` asks {count} of {}, and the canon of `{}` knows {have} such people: \
+             nobody could ever approve it",
             by.join(" or "),
             canon.domain(),
         );
-        return Err(Failure::advise(Exit::BadInput, message, canon.whom(&groups)));
+        return Err(wrong_at(file, (at.line, Some(at.column)), &message, &canon.whom(&groups)));
     }
     let mut children = flow.children.values();
     children.try_for_each(|child| check(&child.flow, &child.source, &child.flow.file, Some(canon)))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cog_base::Value;
+use cog_base::{Clock as _, Value};
 use cog_engine::Timetable;
 use cog_engine::timetable::{SCHEDULES_MAX, setting};
 use cog_flow::Scheduled;
@@ -16,6 +16,7 @@ use crate::commands::run::scheduled::{File, read};
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::Home;
+use crate::system::SystemClock;
 use crate::terminal::{Terminal, plain};
 
 pub(super) fn set(args: &SetArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -96,12 +97,17 @@ fn set_one(
     if timetable.has(schedule, wanted.to_value(), who) {
         return Ok(Told { id, stands: "unchanged", entry: None });
     }
+    if schedule.next_after(SystemClock.now()).is_none() {
+        let message = format!("the schedule `{id}` of {} never comes", args.file.display());
+        let advice = "give it a time that is to come, or take it out of the file";
+        return Err(Failure::advise(Exit::BadInput, message, advice));
+    }
     let environment = wanted.environment.as_ref().unwrap_or(&file.flow.environment);
     let place = (file.flow.domain.as_str(), environment.as_str());
     let draft = setting(schedule, (&file.flow.name, wanted.to_value()), place, who);
     let when = schedule.to_value();
     let request = |seen| Request::Schedule { when, wanted: Box::new(wanted.clone()), seen };
-    let entry = change(home, &args.asking, draft, request)?;
+    let entry = change(home, &args.asking, (timetable.plans().get(&id), who), draft, request)?;
     Ok(Told { id, stands: "set", entry: Some(entry) })
 }
 

@@ -181,6 +181,12 @@ fn open(
     if let Some(history) = history {
         waits::tell(run, history, terminal);
     }
+    let open = children(records).into_iter().filter(|(_, ended)| ended.is_none());
+    let open: Vec<_> = open.map(|(started, _)| text(started, "session")).collect();
+    if !open.is_empty() {
+        terminal.say("Runs that it began are open:");
+    }
+    open.iter().take(LISTED_MAX).for_each(|run| terminal.say(&format!("  cognitionos why {run}")));
     terminal.say(&format!("  cognitionos run --resume {run}"));
 }
 

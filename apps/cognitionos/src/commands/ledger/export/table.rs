@@ -205,7 +205,13 @@ fn verdict(entry: &Entry, text: &dyn Fn(&str) -> String) -> String {
 }
 
 fn field(cell: &str) -> String {
-    let cell = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    // What a program of tables takes for a formula, also behind what is not seen.
+    let unseen = |c: char| {
+        c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+    };
+    let formula = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+    let is_formula = cell.trim_start_matches(unseen).starts_with(formula);
+    let cell = if is_formula || cell.starts_with(['\t', '\r', '\n']) {
         format!("'{cell}")
     } else {
         cell.to_owned()
@@ -214,5 +220,18 @@ fn field(cell: &str) -> String {
         format!("\"{}\"", cell.replace('"', "\"\""))
     } else {
         cell
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_a_formula_to_a_program_of_tables() {
+        for cell in ["=1", "\n=1", " =1", "\u{a0}@x", "\u{200b}+1", "\u{ff1d}1", "-1", "\t1"] {
+            assert!(field(cell).trim_start_matches('"').starts_with('\''), "{cell:?}");
+        }
+        assert_eq!(field("a=1"), "a=1");
     }
 }
