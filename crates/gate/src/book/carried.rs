@@ -79,7 +79,8 @@ impl Carried {
 impl Book {
     /// What a session that goes on from this one begins with: its effects and those of the
     /// sessions it began, and the rest of all of its tree, as limits of the canon count. What is
-    /// under way is not among it: it begins anew, and is counted then.
+    /// under way in it and below is not among it: that begins anew, and is counted then. What is
+    /// under way elsewhere in the tree does not.
     pub(crate) fn carried(&self, session: RunId) -> Carried {
         let Some((account, root)) = self.accounts.get(&session).zip(self.root(session)) else {
             return Carried::default();
@@ -92,7 +93,7 @@ impl Book {
             by_policy: root.by_policy.clone(),
             sums: root.sums.clone(),
         };
-        for open in root.open.values() {
+        for open in account.open.values() {
             carried.amount = carried.amount.saturating_sub(open.charge.amount);
             super::take_off(&mut carried.by_policy, open.charge.limited.iter().map(|it| (it, 1)));
             let sums = open.charge.sums.iter().map(|(name, sum)| (name, *sum));

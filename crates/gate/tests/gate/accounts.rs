@@ -1,13 +1,15 @@
 //! Whatever is asked and settled in whatever order: no budget is passed, no two open effects
 //! hold the same thing, and a ledger read from its start gives the same accounts.
 
+use cog_base::entropy::SeededEntropy;
+use cog_base::id::RunId;
 use cog_base::{Micros, Value};
 use cog_gate::effect::Footprint;
 use cog_gate::{Answer, AnyEffect, Effect, Limits, Performed};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::house::{House, ample, canon_but, chat, effect, pay, read};
+use crate::house::{House, ample, canon_but, chat, effect, noon, pay, read};
 
 const BUDGET: u64 = 2_000;
 const EFFECTS: u64 = 12;
@@ -155,4 +157,24 @@ fn what_was_permitted_and_not_recorded_gives_back_all_that_it_held() {
     assert_eq!(house.gate.used(session).amount, used);
     assert_eq!(house.answer("agent:clerk", pay("acme", 200_000)), "permitted");
     assert_eq!(house.audit(), Vec::<&str>::new());
+}
+
+/// What is under way in a run and below begins anew where another goes on from it, and is counted
+/// then; what is under way beside it does not.
+#[test]
+fn what_is_under_way_beside_a_run_is_carried_on_from_it() {
+    let mut house = House::new();
+    let top = house.origin.session;
+    let [one, other] =
+        [1, 2].map(|seed| RunId::new(noon(), &mut SeededEntropy::new(seed)).unwrap());
+    for child in [one, other] {
+        house.gate.open_child(house.origin.tenant, child, ample(), top);
+    }
+    house.origin.session = one;
+    let under_way = house.permit(pay("acme", 900));
+    for (run, expected) in [(top, 0), (one, 0), (other, 900)] {
+        let carried = house.gate.carried(run).to_value();
+        assert_eq!(carried.get("amount").and_then(Value::as_u64), Some(expected));
+    }
+    drop(under_way);
 }
