@@ -46,6 +46,7 @@ impl Canon {
         let schema_text = source.text(SCHEMA)?.to_owned();
         let (schema, mut actions) = conform::load(&schema_text)?;
         names::check_actions(&settings, &settings_text, &actions)?;
+        names::check_headers(&schema_text, &actions)?;
         let facts = Facts::load(source, &schema)?;
         let (rules, mut warnings) = policies::load(source, &schema)?;
         warnings.extend(names::unheard_of(&settings, &schema_text, &actions));

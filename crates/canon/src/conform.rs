@@ -4,6 +4,8 @@
 //! declare is left out, what it declares must be there and be of its type. What no policy
 //! reads is looked at and not handed on.
 
+mod size;
+
 use std::collections::{BTreeMap, HashMap};
 
 use cedar_policy::{EntityTypeName, EntityUid, Schema, SchemaFragment};
@@ -13,11 +15,12 @@ use cog_base::json::{self, Map, Value};
 use crate::condition::Reads;
 use crate::error::CanonError;
 use crate::facts::kind;
+use crate::nesting;
 use crate::source::SCHEMA;
 
 /// Deepest nesting of a context's type.
 pub const TYPE_DEPTH_MAX: usize = 32;
-/// Most attributes of all contexts together.
+/// Most attributes of all contexts and entity types together.
 pub const ATTRIBUTES_MAX: usize = 20_000;
 
 /// The type of a value.
@@ -82,16 +85,19 @@ pub(crate) type Actions = HashMap<String, ActionShape>;
 
 /// Read the schema.
 pub(crate) fn load(text: &str) -> Result<(Schema, Actions), CanonError> {
+    nesting::check(SCHEMA, text)?;
     let wrong = |error: &dyn miette::Diagnostic| CanonError::from_cedar(SCHEMA, text, error);
     let (fragment, _) =
         SchemaFragment::from_cedarschema_str(text).map_err(|error| wrong(&error))?;
+    let json = fragment.to_json_string().map_err(|error| wrong(&error))?;
+    let json =
+        json::parse(&json).map_err(|error| CanonError::in_file(SCHEMA, error.to_string()))?;
+    // Before Cedar writes each type out wherever it is named.
+    size::check(&json)?;
     let (schema, warnings) = Schema::from_cedarschema_str(text).map_err(|error| wrong(&error))?;
     if let Some(warning) = warnings.into_iter().next() {
         return Err(wrong(&warning));
     }
-    let json = fragment.to_json_string().map_err(|error| wrong(&error))?;
-    let json =
-        json::parse(&json).map_err(|error| CanonError::in_file(SCHEMA, error.to_string()))?;
     let types = Types::new(&json)?;
     let mut actions = Actions::new();
     for uid in schema.actions() {
@@ -107,7 +113,6 @@ pub(crate) fn load(text: &str) -> Result<(Schema, Actions), CanonError> {
         };
         actions.insert(name, shape);
     }
-    check_size(&actions)?;
     Ok((schema, actions))
 }
 
@@ -126,25 +131,6 @@ fn mark(table: &mut Record, reads: &Reads, all: bool) {
         attribute.read = all || below.is_some();
         attribute.shape.mark(below.unwrap_or(&nothing), all);
     }
-}
-
-fn check_size(actions: &Actions) -> Result<(), CanonError> {
-    fn size(record: &Record) -> usize {
-        record.values().map(|attribute| 1 + below(&attribute.shape)).sum()
-    }
-    fn below(shape: &Shape) -> usize {
-        match shape {
-            Shape::Long | Shape::Text | Shape::Bool => 0,
-            Shape::Set(of) => below(of),
-            Shape::Record(record) => size(record),
-        }
-    }
-    let total: usize = actions.values().map(|action| size(&action.context)).sum();
-    if total > ATTRIBUTES_MAX {
-        let what = format!("the contexts have {total} attributes, most {ATTRIBUTES_MAX}");
-        return Err(CanonError::in_file(SCHEMA, what));
-    }
-    Ok(())
 }
 
 /// The types of a schema in Cedar's JSON form.

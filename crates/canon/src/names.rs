@@ -68,6 +68,24 @@ pub(crate) fn unheard_of(settings: &Settings, text: &str, actions: &Actions) -> 
     found.into_iter().map(|(_, warning)| warning).collect()
 }
 
+/// Headers of a request that the schema names with capitals: they are decided on in lower case, so
+/// that a policy about one would never find it there.
+pub(crate) fn check_headers(text: &str, actions: &Actions) -> Result<(), CanonError> {
+    let Some(Shape::Record(args)) =
+        actions.get("http.request").and_then(|it| it.context.get("args")).map(Attribute::shape)
+    else {
+        return Ok(());
+    };
+    let Some(Shape::Record(headers)) = args.get("headers").map(Attribute::shape) else {
+        return Ok(());
+    };
+    let is_capital = |name: &&String| name.contains(|letter: char| letter.is_ascii_uppercase());
+    let Some(name) = headers.keys().find(is_capital) else { return Ok(()) };
+    let what = format!("the header `{name}` is decided on in lower case");
+    let hint = format!("write `{}`, here and in policies", name.to_ascii_lowercase());
+    Err(CanonError::at_byte(SCHEMA, text, text.find(name).unwrap_or(0), what).hint(hint))
+}
+
 /// The attributes of a record that are not among the known ones: where each stands, and a warning.
 fn strange(
     text: &str,

@@ -9,6 +9,7 @@ use cedar_policy::{
 
 use crate::error::{CanonError, with_causes};
 use crate::nearest::nearest;
+use crate::nesting;
 use crate::obligation::{Duty, Obligation};
 use crate::source::Source;
 
@@ -102,6 +103,7 @@ pub(crate) fn load(source: &Source, schema: &Schema) -> Result<(Rules, Vec<Strin
 }
 
 fn parse(file: &str, text: &str) -> Result<Vec<Rule>, CanonError> {
+    nesting::check(file, text)?;
     let set: PolicySet = text.parse().map_err(|errors: cedar_policy::ParseErrors| {
         let first = errors.iter().next();
         first.map_or_else(

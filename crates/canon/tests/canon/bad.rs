@@ -193,6 +193,31 @@ fn settings_make_sense() {
 }
 
 #[test]
+fn a_header_with_capitals_is_never_there() {
+    let request = "action \"http.request\" appliesTo { principal: [User], resource: [Root],\n  \
+                   context: { args: { headers?: { \"X-Act-As\"?: String } } } };";
+    check(
+        SCHEMA,
+        &format!("{PAYING}\n{request}"),
+        expect![[r#"
+        schema.cedarschema:18:35: the header `X-Act-As` is decided on in lower case
+          hint: write `x-act-as`, here and in policies"#]],
+    );
+}
+
+#[test]
+fn what_is_nested_too_deep_is_told_with_its_place() {
+    let deep = format!("type Deep = {}Long{};", "{a: ".repeat(500), "}".repeat(500));
+    check(
+        SCHEMA,
+        &format!("{PAYING}\n{deep}"),
+        expect![[r#"
+        schema.cedarschema:17:269: nested deeper than 64 brackets or 256 operators
+          hint: split it into policies of their own, or ask a set with `contains`"#]],
+    );
+}
+
+#[test]
 fn a_misspelt_action_does_not_switch_a_rule_off() {
     settings(
         "[change]",

@@ -28,7 +28,8 @@ pub struct HttpRequest {
     pub url: String,
     /// The host in the URL, lower case; what policies allow.
     pub host: String,
-    /// Headers to send.
+    /// Headers to send, by their names in lower case: a server reads `X-Act-As` and `x-act-as` as
+    /// one (RFC 9110, section 5.1), and so must policies.
     pub headers: BTreeMap<String, String>,
     /// What is sent.
     pub body: HttpBody,
@@ -81,7 +82,7 @@ impl HttpRequest {
             method: method.to_ascii_uppercase(),
             host,
             url,
-            headers: args.texts("headers")?,
+            headers: headers(&args)?,
             body,
             timeout_ms: args.number("timeout_ms", TIMEOUT_MS, HTTP_TIMEOUT_MS_MAX)?,
             bytes_max: args.number("bytes_max", BYTES, HTTP_BYTES_MAX)?,
@@ -91,6 +92,18 @@ impl HttpRequest {
     fn is_safe(&self) -> bool {
         matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
+}
+
+/// The headers by their one spelling. Two that are one header are refused.
+fn headers(args: &Args<'_>) -> Result<BTreeMap<String, String>, BadArgs> {
+    let mut headers = BTreeMap::new();
+    for (name, text) in args.texts("headers")? {
+        if headers.insert(name.to_ascii_lowercase(), text).is_some() {
+            let found = Value::from(name.as_str());
+            return Err(args.wrong("headers", "an object that names each header once", &found));
+        }
+    }
+    Ok(headers)
 }
 
 impl Effect for HttpRequest {
