@@ -3,12 +3,12 @@
 use cog_base::id::{RunId, TenantId};
 use cog_base::json::parse;
 use cog_base::{Digest, Micros, Timestamp, Value};
-use cog_gate::decision::{Need, read_record};
+use cog_gate::decision::{Need, decide, read_record};
 use cog_gate::door::{NotCleared, RECEIPT_LIFE_MS};
 use cog_gate::{Consent, Effect, End, Failure, Gate, Intent, Pending};
 use cog_ledger::{Draft, Kind};
 
-use crate::house::{CLERK, House, noon, pay, read, receipt_id};
+use crate::house::{CLERK, House, ample, chat, noon, pay, read, receipt_id};
 
 /// Record a receipt after `change`, and try to get a permit for it.
 fn is_granted(change: impl FnOnce(&House, &mut Draft)) -> bool {
@@ -186,7 +186,8 @@ fn a_receipt_that_was_settled_is_not_used() {
     let permit = house.permit(pay("acme", 100));
     let receipt = permit.receipt();
     let intent = last_intent(&mut house);
-    let lost = Gate::lost(receipt, &intent, permit.effect().clone(), house.in_force);
+    let effect = permit.effect().clone();
+    let lost = house.gate.lost(receipt, &intent, effect, house.in_force, None);
     let (draft, settling) = lost.settle(End::Abandoned);
     house.gate.close(house.origin.session, &settling);
     house.record(draft);
@@ -194,6 +195,32 @@ fn a_receipt_that_was_settled_is_not_used() {
     assert_eq!(reason, NotCleared::NotOpen { receipt });
     house.record(second);
     assert_eq!(house.audit(), ["outcome.twice"], "a second outcome does not go unseen");
+}
+
+/// A crash between an effect and its outcome takes nothing from what the canon hides.
+#[test]
+fn what_a_lost_effect_gave_is_redacted_all_the_same() {
+    let mut house = House::new();
+    let permit = house.permit(chat("who?", 9));
+    let (receipt, effect) = (permit.receipt(), permit.effect().clone());
+    let log = house.writer.shelf().log(house.origin.tenant).unwrap();
+    let record = parse(&String::from_utf8_lossy(&log.bodies().last().unwrap().1.bytes)).unwrap();
+    let (intent, snapshot) = read_record(&record).unwrap();
+    let canon = house.canon.clone();
+    let decision = decide(&intent, &snapshot, canon.as_deref());
+    // Another life.
+    house.gate = Gate::default();
+    house.gate.open_session(house.origin.tenant, house.origin.session, ample());
+    let footprint = effect.footprint();
+    house.gate.recount(receipt, &intent, &footprint, &decision, canon.as_deref());
+    let subject = Some("ann".to_owned());
+    let lost = house.gate.lost(receipt, &intent, effect, house.in_force, subject);
+    let output = Value::map([("secret", "sk-1"), ("text", "hello")]);
+    let (draft, _) = lost.settle(End::Completed(output));
+    let body = draft.body.unwrap();
+    let shown = String::from_utf8(body.bytes).unwrap();
+    assert!(!shown.contains("sk-1") && shown.contains("hello"), "{shown}");
+    assert_eq!(body.subject.as_deref(), Some("ann"));
 }
 
 #[test]

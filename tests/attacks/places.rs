@@ -422,6 +422,75 @@ fn a_redirect_leads_to_no_host_that_is_not_listed_and_takes_no_consent_along() {
     assert_eq!(led_on(agreed, "GET", "https://a.example/", false), "followed");
 }
 
+/// What a redirect of a permitted `POST` is told, when the policy of where it leads has this duty.
+fn led_on_to_pay(duty: &str, from: &str, url: &str) -> String {
+    let policies = format!(
+        r#"{duty}
+        permit (principal, action == Action::"http.request", resource)
+        when {{ context.args.url like "*/pay*" }};
+        @id("public") permit (principal, action == Action::"http.request", resource)
+        unless {{ context.args.url like "*/pay*" }};"#
+    );
+    let canon = canon_with(|path, text| match path {
+        "canon.toml" => text.replace(r#"["api.example.com"]"#, r#"["a.example"]"#),
+        "policies/effects.cedar" => policies.clone(),
+        _ => text.to_owned(),
+    });
+    let mut house = House::with(canon, ample());
+    let args = format!(r#"{{"method":"POST","url":"{from}","json":{{"amount_cents":900}}}}"#);
+    let AnyEffect::HttpRequest(post) = effect("http.request", &args) else { panic!("{args}") };
+    let cleared = house.clear(post);
+    match cleared.leads_on("POST", url, true) {
+        Ok(()) => "followed".to_owned(),
+        Err(failure) => failure.message.split_once("permitted: ").unwrap().1.to_owned(),
+    }
+}
+
+#[test]
+fn a_redirect_gets_past_no_duty_that_the_request_itself_would_have() {
+    let (out, within) = ("https://a.example/out", "https://a.example/out/pay");
+    let counted = "It counts under a limit that this request did not count under.";
+    let limit = r#"@id("pay") @limit("1 per run")"#;
+    let sum = r#"@id("pay") @limit("sum args.json.amount_cents <= 1000 per run")"#;
+    let redact = r#"@id("pay") @redact("output.text")"#;
+    let hidden = "Of its answer something is to be hidden that this request does not hide.";
+    for (duty, expected) in [(limit, counted), (sum, counted), (redact, hidden)] {
+        assert_eq!(led_on_to_pay(duty, out, within), expected);
+        // What it counts or hides already, it may.
+        let (from, on) = ("https://a.example/pay", "https://a.example/pay/1");
+        assert_eq!(led_on_to_pay(duty, from, on), "followed");
+    }
+    let free = r#"@id("pay")"#;
+    assert_eq!(led_on_to_pay(free, out, within), "followed");
+    let elsewhere = "It would act at a place that this request does not hold.";
+    assert_eq!(led_on_to_pay(free, out, "https://a.example/pay"), elsewhere);
+}
+
+/// A server reads `X-Act-As` and `x-act-as` as one header.
+#[test]
+fn a_policy_about_a_header_is_not_evaded_by_another_spelling_of_it() {
+    let forbid = r#"@id("not.as") @reason("Not as another.")
+        forbid (principal, action == Action::"http.request", resource)
+        when { context.args has headers && context.args.headers has "x-act-as" };"#;
+    let headers = "url: String, headers?: { \"x-act-as\"?: String }";
+    let canon = || {
+        canon_with(|path, text| match path {
+            "schema.cedarschema" => text.replace("url: String", headers),
+            "policies/effects.cedar" => format!("{text}\n{forbid}"),
+            _ => text.to_owned(),
+        })
+    };
+    for name in ["x-act-as", "X-Act-As", "X-ACT-AS"] {
+        let args =
+            format!(r#"{{"url":"https://api.example.com/","headers":{{"{name}":"admin"}}}}"#);
+        let mut house = House::with(canon(), ample());
+        let answer = house.answer(CLERK, effect("http.request", &args));
+        assert_eq!(answer, "refused canon canon.forbidden", "{name}");
+    }
+    let twice = map(r#"{"url":"https://api.example.com/","headers":{"x-a":"1","X-A":"2"}}"#);
+    assert!(AnyEffect::from_args("http.request", &twice).is_err());
+}
+
 #[test]
 fn a_policy_about_a_path_is_not_evaded_by_another_spelling_of_it() {
     let forbid = r#"@id("not.admin") @reason("Not there.")

@@ -87,7 +87,7 @@ fn when_the_answer_of_the_store_is_lost_the_receipt_is_settled_and_not_performed
     // After the restart the receipt is found open. It can be settled, never performed.
     writer.shelf().loses_answers = false;
     let (intent, _) = cog_gate::decision::read_record(&kept).unwrap();
-    let lost = Gate::lost(receipt, &intent, effect, house.in_force);
+    let lost = house.gate.lost(receipt, &intent, effect, house.in_force, None);
     let (draft, settling) = lost.settle(End::Abandoned);
     let entry = append(&mut house, &mut writer, draft).unwrap().remove(0);
     assert!(settling.settled(&entry).is_ok());

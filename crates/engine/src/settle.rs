@@ -5,8 +5,7 @@ use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_flow::{Event, StepError, StepPath};
 use cog_gate::act::{Act, Facts};
 use cog_gate::{
-    Actor, AnyEffect, Effect, End, Found, Gate, Intent, Origin, Pending, Performed, Report,
-    Settling,
+    Actor, AnyEffect, Effect, End, Found, Intent, Origin, Pending, Performed, Report, Settling,
 };
 use cog_ledger::{Draft, Durable, Entry, Kind};
 
@@ -236,7 +235,10 @@ impl Engine {
     ) -> Result<(), NoEntropy> {
         let Some(effect) = cog_gate::door::effect_of(intent) else { return Ok(()) };
         let (_, in_force) = self.canon_for(&intent.origin().domain);
-        let (draft, settling) = Gate::lost(receipt, intent, effect, in_force).settle(end);
+        let wanted = self.runs.get(&id).and_then(|active| active.wanted.get(step));
+        let subject = wanted.and_then(|wanted| wanted.subject.clone());
+        let lost = self.gate.lost(receipt, intent, effect, in_force, subject);
+        let (draft, settling) = lost.settle(end);
         self.settle(id, step, draft, settling, turn)
     }
 

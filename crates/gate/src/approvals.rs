@@ -349,7 +349,6 @@ impl Request {
 
     /// The record of it beside a refusal.
     pub(crate) fn value(&self) -> Value {
-        let need = [("count", Value::from(self.need.count)), ("of", texts(&self.need.of))];
         let no = self.rejected.as_ref().map(|(by, _)| by.as_str());
         Value::map([
             ("id", Value::from(self.id)),
@@ -361,7 +360,7 @@ impl Request {
             ("resource", self.resource.as_str().into()),
             ("actor", self.actor.as_str().into()),
             ("initiator", self.initiator.as_str().into()),
-            ("need", Value::map(need)),
+            ("need", self.need.to_value()),
             ("expires", self.expires.into()),
             ("granted", texts(&self.granted)),
             ("rejected_by", no.into()),

@@ -77,6 +77,15 @@ pub struct Need {
     pub of: Vec<String>,
 }
 
+impl Need {
+    /// As entries have it: `{count, of}`.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let of = Value::list(self.of.iter().map(String::as_str));
+        Value::map([("count", self.count.into()), ("of", of)])
+    }
+}
+
 /// What permitting policies ask of an allowed effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {

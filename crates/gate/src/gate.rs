@@ -106,6 +106,8 @@ pub struct Gate {
     leases: Leases,
     receipts: OpenReceipts,
     pub(crate) approvals: Approvals,
+    /// What of the outputs of receipts of an earlier life nobody may see.
+    pub(crate) redacted: BTreeMap<ReceiptId, Vec<String>>,
     /// The latest time that the ledger showed. A clock that is set back revives nothing.
     ledger_at: Timestamp,
 }
@@ -231,7 +233,13 @@ impl Gate {
             redact: decision.terms.redact.clone(),
             subject: question.subject,
             attempts: 0,
-            onward: Onward::of(&case.intent, &case.snapshot, case.world.canon),
+            onward: Onward::of(
+                &case.intent,
+                &case.footprint,
+                &case.snapshot,
+                &decision.terms,
+                case.world.canon,
+            ),
             spent: Micros::ZERO,
             scope: case.scope(),
         };
@@ -452,6 +460,9 @@ impl Gate {
         canon: Option<&Canon>,
     ) {
         self.charge(receipt, intent, footprint, decision, canon);
+        if !decision.terms.redact.is_empty() {
+            self.redacted.insert(receipt, decision.terms.redact.clone());
+        }
         let session = intent.origin().session;
         self.leases.hold(receipt, footprint, &self.book.stands(session));
     }
@@ -459,6 +470,7 @@ impl Gate {
     /// Count an earlier outcome of an open session again, after a restart. What an abandoned
     /// receipt used up is good again. Says whether a lease ended.
     pub fn resettle(&mut self, session: RunId, receipt: ReceiptId, report: &Report) -> bool {
+        self.redacted.remove(&receipt);
         let is_abandoned = report.end == End::Abandoned;
         self.domains.settle(receipt, !is_abandoned, report.cost);
         if is_abandoned {
@@ -554,8 +566,7 @@ impl Case<'_> {
         trace: &impl Canonical,
     ) -> Draft {
         let mut data = self.data(id.into());
-        let of = Value::list(need.of.iter().map(String::as_str));
-        data.insert("need".into(), Value::map([("count", need.count.into()), ("of", of)]));
+        data.insert("need".into(), need.to_value());
         data.insert("expires".into(), self.snapshot.now.plus_ms(expires_ms).into());
         data.insert("initiator".into(), self.intent.origin().initiator.as_str().into());
         self.draft(Kind::ApprovalRequested, data, trace)

@@ -75,10 +75,12 @@ pub(crate) fn place<'a>(key: &'a str, stands: &Stands<'_>) -> Cow<'a, str> {
 
 /// Whether two keys name the same thing or one contains the other.
 fn covers(one: &str, other: &str) -> bool {
-    let below = |inner: &str, outer: &str| {
-        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    below(one, other) || below(other, one)
+    is_below(one, other) || is_below(other, one)
+}
+
+/// Whether a key is another or within it.
+pub(crate) fn is_below(inner: &str, outer: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
