@@ -28,12 +28,13 @@ fn the_nearer_setting_counts() {
         explained(&answer, "data")
     };
     assert_eq!(data(&[]), pair(".cognitionos", "default"));
-    folder.write(
-        "config/cognitionos/config.toml",
-        "# mine\ndata = \"/tmp/own\"\nactor = \"user:ann\"\n",
-    );
-    assert_eq!(data(&[]), pair("/tmp/own", &format!("{own}:2")));
     folder.write("cognitionos.toml", "data = \"of-the-project\"\n");
+    assert_eq!(data(&[]), pair("of-the-project", "cognitionos.toml:1"));
+    let mine = "config/cognitionos/config.toml";
+    folder.write(mine, "# mine\ndata = \"/tmp/own\"\nactor = \"user:ann\"\n");
+    // A project does not move the ledger of who says where it is.
+    assert_eq!(data(&[]), pair("/tmp/own", &format!("{own}:2")));
+    folder.write(mine, "# mine\nactor = \"user:ann\"\n");
     assert_eq!(data(&[]), pair("of-the-project", "cognitionos.toml:1"));
     let by_environment = folder.cog(&explain).ends(0);
     assert_eq!(explained(&by_environment, "data"), pair("data", "environment COGNITIONOS_DATA"));
@@ -57,6 +58,9 @@ fn a_setting_that_is_none_is_refused_and_help_is_there_all_the_same() {
         ),
         ("\ndata = 5", "cognitionos.toml:2: `data` is a text", "data = "),
         ("data", "cognitionos.toml:1: ", "in TOML"),
+        ("data = \"/srv/other\"", "`data` of a project is a folder in it", "COGNITIONOS_DATA"),
+        ("data = \"a/../../b\"", "`data` of a project is a folder in it", "COGNITIONOS_DATA"),
+        ("master_key_file = \"k\"", "`master_key_file` is not for a file", "MASTER_KEY_FILE"),
         ("actor = \"user:cfo\"", "`actor` is not for a file that a project", "COGNITIONOS_ACTOR"),
         ("approver = \"user:cfo\"", "`approver` is not for a file", "COGNITIONOS_APPROVER"),
     ] {

@@ -127,6 +127,38 @@ fn the_kernels_own_files_are_no_files_of_a_root() {
     look("/etc", "hostname").ends(0);
 }
 
+/// Whatever names a file with a secret: what holds it is within the reach of no effect.
+#[test]
+fn no_root_holds_a_file_with_a_key() {
+    let folder = Folder::example("root-secret", "01-quickstart");
+    folder.write("kept/key", "sk-1");
+    folder.write("look.yaml", &LOOK.replace("PLACE", "./kept").replace("FILE", "key"));
+    let key = folder.path("kept/key").display().to_string();
+    let refused = ["no effect may reach the ledger and its keys"];
+    for name in [
+        "COGNITIONOS_MASTER_KEY_FILE",
+        "COGNITIONOS_DATABASE_URL_FILE",
+        "COGNITIONOS_MODEL_API_KEY_FILE",
+        "OPENAI_API_KEY_FILE",
+    ] {
+        let ran = folder.command(&["run", "look.yaml"]).env(name, &key).output().unwrap();
+        Answer::of(ran).ends(4).says(&refused);
+    }
+    let settings = "config/cognitionos/config.toml";
+    for name in ["master_key_file", "database_url_file", "model_api_key_file"] {
+        folder.write(settings, &format!("{name} = \"{key}\"\n"));
+        folder.cog(&["run", "look.yaml"]).ends(4).says(&refused);
+    }
+    // The settings themselves, where they hold a secret.
+    folder.write(settings, "database_url = \"postgres://ann:pw@localhost/x\"\n");
+    let place = folder.path("config").display().to_string();
+    let look = LOOK.replace("PLACE", &place).replace("FILE", "cognitionos/config.toml");
+    folder.write("look.yaml", &look);
+    folder.cog(&["run", "look.yaml"]).ends(4).says(&refused);
+    folder.write(settings, "actor = \"user:ann\"\n");
+    folder.cog(&["run", "look.yaml"]).ends(0);
+}
+
 #[test]
 fn a_folder_whose_name_is_no_text_is_refused_before_anything_is_done() {
     let folder = Folder::example("root-bytes", "01-quickstart");

@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
 use cog_base::Value;
@@ -34,6 +34,8 @@ enum Kind {
     Text,
     /// A file or a folder, from where the file stands that says it.
     Path,
+    /// A file that holds this, which no effect may reach; a path as any other.
+    SecretFile(&'static str),
     /// A word that is never shown.
     Secret,
 }
@@ -49,23 +51,32 @@ const KEYS: [Key; 9] = [
     key("approver", "COGNITIONOS_APPROVER", Kind::Text, true),
     key("tenant", TENANT, Kind::Text, false),
     key("database_url", "COGNITIONOS_DATABASE_URL", Kind::Secret, true),
-    key("database_url_file", DATABASE_URL_FILE, Kind::Path, true),
+    key(
+        "database_url_file",
+        DATABASE_URL_FILE,
+        Kind::SecretFile("the address of the database"),
+        true,
+    ),
     Key {
         default: Some("master.key"),
-        ..key("master_key_file", "COGNITIONOS_MASTER_KEY_FILE", Kind::Path, false)
+        ..key("master_key_file", MASTER_KEY_FILE, Kind::SecretFile("the master key"), true)
     },
-    key("model_api_key_file", MODEL_API_KEY_FILE, Kind::Path, true),
-    key("openai_api_key_file", OPENAI_API_KEY_FILE, Kind::Path, true),
+    key("model_api_key_file", MODEL_API_KEY_FILE, Kind::SecretFile(MODEL_KEY), true),
+    key("openai_api_key_file", OPENAI_API_KEY_FILE, Kind::SecretFile(MODEL_KEY), true),
 ];
 
 /// Whose ledger in the database commands are about.
 pub(crate) const TENANT: &str = "COGNITIONOS_TENANT";
+/// The file that holds the master key of nodes.
+pub(crate) const MASTER_KEY_FILE: &str = "COGNITIONOS_MASTER_KEY_FILE";
 /// The file that holds the address of the database.
 pub(crate) const DATABASE_URL_FILE: &str = "COGNITIONOS_DATABASE_URL_FILE";
 /// The file that holds the key of a model server that is not OpenAI's.
 pub(crate) const MODEL_API_KEY_FILE: &str = "COGNITIONOS_MODEL_API_KEY_FILE";
 /// The file that holds OpenAI's key.
 pub(crate) const OPENAI_API_KEY_FILE: &str = "OPENAI_API_KEY_FILE";
+
+const MODEL_KEY: &str = "the key of a model server";
 
 /// The file of a project, in the working folder.
 const PROJECT: &str = "cognitionos.toml";
@@ -83,6 +94,7 @@ pub(crate) struct Config {
 struct Set {
     env: &'static str,
     value: String,
+    file: PathBuf,
     /// The file and the line.
     place: String,
 }
@@ -123,8 +135,9 @@ fn files() -> Vec<(PathBuf, bool)> {
     // A relative folder is to be ignored (XDG Base Directory Specification).
     let own = env("XDG_CONFIG_HOME").map(PathBuf::from).filter(|it| it.is_absolute());
     let own = own.or_else(home).map(|folder| (folder.join("cognitionos/config.toml"), false));
-    let project = (PathBuf::from(PROJECT), true);
-    std::iter::once(project).chain(own).chain([(PathBuf::from(MACHINE), false)]).collect()
+    // A project comes from others: it does not turn round what its user or the machine say.
+    let others = [(PathBuf::from(MACHINE), false), (PathBuf::from(PROJECT), true)];
+    own.into_iter().chain(others).collect()
 }
 
 /// What a file says of this variable of the environment, which goes before it.
@@ -145,6 +158,19 @@ pub(crate) fn source(variable: &str) -> Option<String> {
     }
     let set = LOADED.get()?.set.iter().find(|set| set.env == variable)?;
     Some(format!("`{}` in {}", KEYS.iter().find(|key| key.env == variable)?.name, set.place))
+}
+
+/// The files that hold what is secret, as things are set, and what each is called.
+pub(crate) fn secret_files() -> Vec<(&'static str, PathBuf)> {
+    let named = KEYS.iter().filter_map(|key| {
+        let Kind::SecretFile(what) = key.kind else { return None };
+        Some((what, PathBuf::from(setting(key.env)?)))
+    });
+    let set = LOADED.get().map(|config| config.set.as_slice()).unwrap_or_default();
+    let is_secret =
+        |set: &&Set| KEYS.iter().any(|key| key.env == set.env && key.kind == Kind::Secret);
+    let written = set.iter().filter(is_secret);
+    named.chain(written.map(|set| ("the settings with a secret", set.file.clone()))).collect()
 }
 
 impl Config {
@@ -175,8 +201,16 @@ impl Config {
             let Some(value) = value.as_str().filter(|value| !value.trim().is_empty()) else {
                 return Err(bad(format!("`{name}` is a text"), format!("{name} = \"…\"")));
             };
+            let is_inside = Path::new(value)
+                .components()
+                .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+            if is_project && key.kind == Kind::Path && !is_inside {
+                let message = format!("`{name}` of a project is a folder in it");
+                return Err(bad(message, format!("name one below, or set {}", key.env)));
+            }
             if self.set.iter().all(|set| set.env != key.env) {
-                self.set.push(Set { env: key.env, value: key.resolved(value, file), place });
+                let (value, file) = (key.resolved(value, file), file.to_owned());
+                self.set.push(Set { env: key.env, value, file, place });
             }
         }
         Ok(())
@@ -188,8 +222,10 @@ impl Key {
     fn resolved(&self, value: &str, file: &Path) -> String {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         match (self.kind, folder) {
-            (Kind::Path, Some(folder)) => folder.join(value).display().to_string(),
-            (Kind::Text | Kind::Path | Kind::Secret, _) => value.to_owned(),
+            (Kind::Path | Kind::SecretFile(_), Some(folder)) => {
+                folder.join(value).display().to_string()
+            }
+            (Kind::Text | Kind::Path | Kind::SecretFile(_) | Kind::Secret, _) => value.to_owned(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::groups::Beginning;
+use crate::config::MASTER_KEY_FILE;
 
 /// Which database, and the key that seals what is in it.
 #[derive(Debug, Clone, Args)]
@@ -17,7 +18,7 @@ pub(crate) struct Shared {
     #[arg(
         long,
         value_name = "FILE",
-        env = "COGNITIONOS_MASTER_KEY_FILE",
+        env = MASTER_KEY_FILE,
         default_value = "master.key"
     )]
     pub(crate) master_key_file: PathBuf,

@@ -4,14 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::real;
 use super::sameness::{Shared, shared};
+use crate::config::secret_files;
 use crate::failure::{Exit, Failure};
-use crate::system::env;
-
-/// The files with keys that the environment names.
-const NAMED: [(&str, &str); 2] = [
-    ("COGNITIONOS_MASTER_KEY_FILE", "the master key"),
-    ("COGNITIONOS_DATABASE_URL_FILE", "the address of the database"),
-];
 
 /// Where the ledger and the keys are, and what each place is called.
 #[derive(Clone)]
@@ -20,7 +14,7 @@ pub(crate) struct Secrets(Vec<(&'static str, PathBuf)>);
 impl Secrets {
     /// Those of whoever keeps a data folder.
     pub(crate) fn of_folder(data: &Path) -> Self {
-        let mut secrets = Self::of_environment();
+        let mut secrets = Self(secret_files());
         // What is in it may be a link to another place.
         let keys = ["keys", "keys/master.key", "ledger.db"].map(|name| data.join(name));
         let links = keys.into_iter().filter(|path| !real(path).starts_with(real(data)));
@@ -31,15 +25,9 @@ impl Secrets {
 
     /// Those of a node.
     pub(crate) fn of_node(master_key: &Path) -> Self {
-        let mut secrets = Self::of_environment();
+        let mut secrets = Self(secret_files());
         secrets.0.insert(0, ("the master key", master_key.to_owned()));
         secrets
-    }
-
-    fn of_environment() -> Self {
-        let named =
-            NAMED.iter().filter_map(|(name, what)| Some((*what, PathBuf::from(env(name)?))));
-        Self(named.collect())
     }
 
     /// Refuse a root that shares anything with them: what holds the ledger and its keys is not
