@@ -4,7 +4,7 @@ use cog_base::id::ProposalId;
 use cog_base::{Digest, Value};
 use cog_canon::{Canon, ChangeRefusal};
 use cog_gate::change::{ChangeControl, NotChanged, Standing};
-use cog_ledger::Kind;
+use cog_ledger::{Draft, Kind};
 
 use crate::house::{CLERK, House, actor, canon, canon_but, canon_with};
 
@@ -211,4 +211,34 @@ fn an_activation_written_by_hand_is_found_by_the_audit_and_decides_nothing() {
     house.in_force = in_force(&house);
     let answer = house.answer(CLERK, crate::house::read("invoices", "a"));
     assert_eq!(answer, "refused freshness freshness.canon_changed");
+}
+
+/// Who holds the key of the log can sign an approval by anybody; the facts of the canon in force say
+/// who counts.
+#[test]
+fn an_approval_on_record_by_who_is_no_approver_is_found() {
+    let forged = |who: &str, activator: &str| {
+        let (mut house, id) = proposed("user:ada");
+        let data = || vec![("proposal", Value::from(id)), ("digest", looser().digest().into())];
+        let draft = |kind, who: &str, data: Vec<(&'static str, Value)>| {
+            Draft::new(kind, who, crate::house::DOMAIN, "production", data)
+        };
+        house.record(draft(Kind::CanonApproved, who, data()));
+        let activated = [("previous", canon().digest().into()), ("basis", Value::from("change"))];
+        let activated = data().into_iter().chain(activated).collect();
+        house.record(draft(Kind::CanonActivated, activator, activated));
+        let mut recompute = cog_engine::recompute::Recompute::default();
+        for canon in [canon(), looser()] {
+            recompute.canon(canon.digest(), canon.into());
+        }
+        for entry in house.entries() {
+            recompute.record(cog_engine::Record { entry, body: None });
+        }
+        let findings = recompute.finish().findings;
+        findings.kept().iter().map(|found| found.code).collect::<Vec<_>>()
+    };
+    assert_eq!(forged("user:chair", "user:chair"), Vec::<&str>::new());
+    let twice = ["canon.not_admitted", "canon.not_admitted"];
+    assert_eq!(forged("user:bob", "user:chair"), twice);
+    assert_eq!(forged("user:chair", "agent:clerk"), ["canon.not_admitted"]);
 }

@@ -301,6 +301,15 @@ impl History {
         let step = step_of(entry)?;
         if let Some(ask) = self.active.asks.get_mut(&step) {
             came_from(record, &ask.sources)?;
+            let (need, message) = (ask.need.clone(), ask.message.clone());
+            let (named, expires_ms) = (need.to_value(), ask.expires_ms);
+            let consent = Consent { step: step.to_string(), message, need, expires_ms };
+            let is_it = entry.digest("effect") == Some(consent.digest())
+                && entry.data().get("need") == Some(&named)
+                && entry.actor() == self.active.origin.initiator.as_str();
+            if !is_it {
+                return Err(unexpected(entry, "the flow asks other people, or another question"));
+            }
             ask.approval = Some(id);
             // A run that was held asks later than it wanted to.
             if let Some(armed) = self.armed.get_mut(&step) {
@@ -342,8 +351,12 @@ impl History {
     fn planned(&mut self, record: &Record) -> Result<(), Mismatch> {
         let entry = &record.entry;
         let step = step_of(entry)?;
-        if self.active.choices.remove(&step).is_none() {
+        let Some(choice) = self.active.choices.remove(&step) else {
             return Err(unexpected(entry, "the flow wants no choice there"));
+        };
+        let goal = record.body.as_ref().and_then(|body| body.get("goal"));
+        if goal.is_some_and(|goal| goal.as_text() != Some(&choice.goal)) {
+            return Err(unexpected(entry, "the flow has another goal there"));
         }
         let plan = entry.data().get("chosen").and_then(Value::as_text).map(str::to_owned);
         // Why there is none stands in the body; in the entry it did at first.
@@ -422,7 +435,11 @@ impl History {
             let (class, sources) = (end.class.clone(), end.sources.clone());
             self.claims.push(Claim { seq: entry.seq(), class, sources });
         }
-        if same { Ok(()) } else { Err(unexpected(entry, "its status or trace is another")) }
+        if !same {
+            return Err(unexpected(entry, "its status or trace is another"));
+        }
+        let is_told = record.body.as_ref().is_none_or(|body| *body == end.to_value());
+        if is_told { Ok(()) } else { Err(unexpected(entry, "its outputs or error are others")) }
     }
 
     /// The step of an entry, if the flow wants exactly this effect for it now.

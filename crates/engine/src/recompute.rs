@@ -4,6 +4,8 @@
 //! One reader for a ledger and a bundle: whoever has the entries with their bodies hands them in,
 //! in their order. [`replay`](crate::replay) is the same for one run, for a person.
 
+mod asked;
+mod changes;
 mod counts;
 mod decision;
 
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use cog_base::id::RunId;
 use cog_base::{Digest, Timestamp};
 use cog_canon::Canon;
+use cog_gate::change::ChangeControl;
 use cog_gate::{Carried, Gate, act};
 use cog_ledger::audit::Findings;
 use cog_ledger::{Entry, Kind};
@@ -48,6 +51,7 @@ pub struct Recomputed {
 #[derive(Default)]
 pub struct Recompute {
     canons: Canons,
+    changes: ChangeControl,
     gate: Gate,
     runs: BTreeMap<RunId, Vec<Record>>,
     /// Runs from which others go on later, and the entries of those of them that have ended.
@@ -101,6 +105,7 @@ impl Recompute {
             if act::is_refused(&record.entry) {
                 self.act(&record);
             }
+            self.change(&record.entry);
             return;
         };
         let is_over = record.entry.kind() == Kind::SessionSealed;

@@ -95,7 +95,7 @@ impl Recompute {
         self.uncounted.extend(self.roots.get(&run));
     }
 
-    fn find(&mut self, entry: &Entry, code: &'static str, message: impl Into<String>) {
+    pub(super) fn find(&mut self, entry: &Entry, code: &'static str, message: impl Into<String>) {
         self.result.findings.add(Some(entry.seq()), code, message);
     }
 
@@ -155,6 +155,7 @@ impl Recompute {
             self.find(entry, "decision.differs", message);
         }
         self.entry(entry, &intent, &snapshot, &decision);
+        self.asked(run, entry, &intent, &snapshot, canon.as_deref());
         self.snapshot(run, entry, &intent, (&snapshot, canon.as_ref()));
         self.charged(run, entry, &intent, (&snapshot, &decision, canon.as_ref()));
         if self.result.findings.total() > before {

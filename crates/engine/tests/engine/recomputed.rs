@@ -1,10 +1,12 @@
 //! A log that its own key signs, and whose entries and records say something else than was decided:
 //! recomputing finds it.
 
-use cog_base::Value;
-use cog_base::json::parse;
+use cog_base::json::{Canonical as _, parse};
+use cog_base::{Micros, Value};
 use cog_engine::Record;
+use cog_gate::Intent;
 use cog_gate::decision::read_record;
+use cog_gate::door::effect_of;
 use cog_ledger::{Entry, Kind};
 
 use crate::house::House;
@@ -163,6 +165,90 @@ fn a_plan_that_is_not_the_best_and_a_score_that_is_none_are_found() {
         *at(&mut candidates[1], &["score", "total_micros"]) = 0_u64.into();
     };
     assert_eq!(codes(Kind::PlanSelected, 0, cheaper), ["plan.differs"]);
+}
+
+/// The record of another risk or cost than canon and arguments come to, with all digests set right.
+#[test]
+fn a_risk_and_a_cost_that_nobody_comes_to_are_found() {
+    for (cost, risk) in [(0, "none"), (7, "medium")] {
+        let forged = |entry: &mut Value, body: &mut Option<Value>| {
+            let body = body.as_mut().unwrap();
+            let (intent, _) = read_record(body).unwrap();
+            let effect = effect_of(&intent).unwrap();
+            let (origin, actor) = (intent.origin().clone(), intent.actor().clone());
+            let cost = Micros::new(cost);
+            let intent = Intent::new(&origin, intent.step(), actor, &effect, cost, risk);
+            let text = String::from_utf8(intent.canonical()).unwrap();
+            *at(body, &["intent"]) = parse(&text).unwrap();
+            *at(entry, &["data", "intent"]) = intent.digest().into();
+            *at(entry, &["data", "reserve_micros"]) = cost.into();
+        };
+        let codes = codes(Kind::Receipt, 0, forged);
+        assert!(codes.contains(&"decision.intent"), "{risk}: {codes:?}");
+    }
+}
+
+#[test]
+fn a_decision_of_another_time_is_found() {
+    for time in ["2001-01-01T00:00:00.000000Z", "2090-01-01T00:00:00.000000Z"] {
+        let other = |_: &mut Value, body: &mut Option<Value>| {
+            *at(body.as_mut().unwrap(), &["snapshot", "now"]) = time.into();
+        };
+        let codes = codes(Kind::Receipt, 0, other);
+        assert!(codes.contains(&"decision.time"), "{time}: {codes:?}");
+    }
+}
+
+/// What a run came to, and what it asked, are what its definition says.
+fn differs(house: &House, records: &[Record]) -> Vec<String> {
+    let recomputed = house.recomputed(records);
+    let kept = recomputed.findings.kept().iter().filter(|found| found.code == "run.differs");
+    kept.map(|found| found.message.clone()).collect()
+}
+
+#[test]
+fn outputs_goals_and_questions_that_are_not_of_the_definition_are_found() {
+    let mut house = House::new();
+    let steps = "  - { id: ask, approve: { by: [\"role:finance\"], message: \"Pay 5?\" } }
+  - id: pick
+    needs: [ask]
+    choose:
+      goal: write
+      plans:
+        - id: only
+          expect: { cost_micros: 1, latency_ms: 1, risk: low }
+          steps: [{ id: write, uses: file.write, with: { root: out, path: c, text: x } }]
+";
+    let run = house.start_with("outputs: { paid: 5 }", steps);
+    house.answer(run, Ok(()));
+    house.done("written");
+    let honest = house.records(run);
+    assert_eq!(differs(&house, &honest), Vec::<String>::new());
+    let forge = |kind: Kind, change: &dyn Fn(&mut Value, &mut Option<Value>)| {
+        let change = |record: &Record| match record.entry.kind() == kind {
+            true => changed(record, change),
+            false => record.clone(),
+        };
+        let forged: Vec<Record> = honest.iter().map(change).collect();
+        differs(&house, &forged).join("; ")
+    };
+    let output = |_: &mut Value, body: &mut Option<Value>| {
+        *at(body.as_mut().unwrap(), &["output", "paid"]) = 9_u64.into();
+    };
+    assert!(forge(Kind::SessionSealed, &output).contains("outputs or error are others"));
+    let goal = |_: &mut Value, body: &mut Option<Value>| {
+        *at(body.as_mut().unwrap(), &["goal"]) = "another".into();
+    };
+    assert!(forge(Kind::PlanSelected, &goal).contains("has another goal"));
+    let asked = "asks other people, or another question";
+    let people = |entry: &mut Value, _: &mut Option<Value>| {
+        *at(entry, &["data", "need", "of"]) = Value::list(["user:intern"]);
+    };
+    assert!(forge(Kind::ApprovalRequested, &people).contains(asked));
+    let question = |entry: &mut Value, _: &mut Option<Value>| {
+        *at(entry, &["data", "effect"]) = cog_base::Digest::of(&[b"Lunch?"]).into();
+    };
+    assert!(forge(Kind::ApprovalRequested, &question).contains(asked));
 }
 
 #[test]

@@ -1,0 +1,57 @@
+//! What was asked for, made anew of its arguments and the canon: a record that names another resource,
+//! risk or cost than its arguments come to was not decided on what was done.
+
+use cog_base::id::RunId;
+use cog_canon::Canon;
+use cog_gate::door::{RECEIPT_LIFE_MS, effect_of};
+use cog_gate::snapshot::Snapshot;
+use cog_gate::{Gate, Intent, Question};
+use cog_ledger::{Entry, Kind};
+
+use super::Recompute;
+
+impl Recompute {
+    /// The record beside a decision is of what its arguments are, and of its time.
+    pub(super) fn asked(
+        &mut self,
+        run: RunId,
+        entry: &Entry,
+        intent: &Intent,
+        snapshot: &Snapshot,
+        canon: Option<&Canon>,
+    ) {
+        if !is_as_asked(intent, canon, entry.kind()) {
+            let message = "its record is of another resource, risk, cost or arguments than the \
+                           effect and the canon come to";
+            self.find(entry, "decision.intent", message);
+        }
+        let begun = self.runs.get(&run).and_then(|records| records.first());
+        let is_late = snapshot.now > entry.at();
+        let is_early = begun.is_some_and(|begun| snapshot.now < begun.entry.at());
+        let expires = snapshot.now.plus_ms(RECEIPT_LIFE_MS).to_string();
+        let is_receipt = entry.kind() == Kind::Receipt;
+        if is_late || is_early || (is_receipt && entry.text("expires") != Some(&expires)) {
+            let message = "it was decided before its run began, after it was written down, or for \
+                           another time than it is good for";
+            self.find(entry, "decision.time", message);
+        }
+    }
+}
+
+/// Whether an intent is the one that its own arguments make under the canon. Where the canon's files
+/// could not be read, it was refused without.
+fn is_as_asked(intent: &Intent, canon: Option<&Canon>, kind: Kind) -> bool {
+    let Some(effect) = effect_of(intent) else {
+        // A question to people, and what is wanted of a run, have no effect.
+        return !cog_canon::EFFECTS.contains(&intent.action());
+    };
+    let question = Question {
+        origin: intent.origin(),
+        step: intent.step(),
+        actor: intent.actor().clone(),
+        effect,
+        subject: None,
+    };
+    let is_it = |canon| Gate::intent(&question, canon) == *intent;
+    is_it(canon) || (kind == Kind::Denial && is_it(None))
+}
