@@ -18,7 +18,8 @@ mod meter;
 mod operators;
 
 pub use eval::{Bindings, EvalError, StepFacts};
-pub(crate) use meter::{is_within, weight};
+pub(crate) use meter::is_within;
+pub use meter::weight;
 
 use std::fmt;
 use std::sync::Arc;
@@ -153,6 +154,7 @@ fn never(source: &str, fault: &Fault) -> CompileError {
         | Fault::NotANumber
         | Fault::OutOfText
         | Fault::TooMuchWork
+        | Fault::TooMuchOfRun
         | Fault::TooLarge
         | Fault::TooDeep
         | Fault::NoStep(_)

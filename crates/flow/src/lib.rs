@@ -50,7 +50,7 @@ pub use definition::{
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Position};
 pub use effect::{ArgumentError, Operation};
-pub use expr::{Bindings, EvalError, Program, StepFacts};
+pub use expr::{Bindings, EvalError, Program, StepFacts, weight};
 pub use family::{Child, Open, Opened};
 pub use parse::parse;
 pub use path::{BadStepPath, StepPath};

@@ -27,6 +27,8 @@ pub const MAX_EXPRESSION_DEPTH: usize = 64;
 pub const MAX_MACRO_DEPTH: usize = 3;
 /// Operations that one evaluation may take.
 pub const MAX_OPERATIONS: u64 = 1_000_000;
+/// Operations that all evaluations of one run may take: some seconds of one core.
+pub const MAX_RUN_OPERATIONS: u64 = 100_000_000;
 /// Operations, and bytes built, for each byte of an expression that is evaluated before a run.
 pub const WORK_PER_BYTE: u64 = 16;
 /// Bytes that one evaluation may build on the way to its result.

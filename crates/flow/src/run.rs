@@ -29,6 +29,7 @@ mod stop;
 mod undo;
 mod view;
 
+use std::cell::Cell as StdCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ use cog_base::Value;
 use cog_base::json::{Json, Map};
 
 use crate::definition::Flow;
-use crate::limits::MAX_COMPUTED_BYTES;
+use crate::limits::{MAX_COMPUTED_BYTES, MAX_RUN_OPERATIONS};
 use crate::path::StepPath;
 use crate::template::evaluate_map;
 use arena::Arena;
@@ -70,6 +71,8 @@ pub struct Run {
     signals: VecDeque<Signal>,
     /// Bytes that `compute` steps may still keep.
     computed_left: u64,
+    /// What its expressions may still take.
+    operations_left: StdCell<u64>,
     /// What the driver calls the moment: steps that begin are marked with it.
     moment: u64,
     queue: VecDeque<Work>,
@@ -152,6 +155,7 @@ impl Run {
             parked: 0,
             signals: VecDeque::new(),
             computed_left: MAX_COMPUTED_BYTES,
+            operations_left: StdCell::new(MAX_RUN_OPERATIONS),
             moment: 0,
             queue: VecDeque::new(),
             actions: Vec::new(),

@@ -19,11 +19,14 @@ mod stand;
 mod undo;
 mod waits;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cog_base::Value;
 use cog_base::json::Map;
+use cog_flow::limits::{MAX_COMPUTED_BYTES, MAX_RUN_STEPS};
+use cog_flow::weight;
 
 use crate::account::is_undoing;
 use crate::log::{Log, What, is_within};
@@ -53,6 +56,11 @@ struct Reading<'l> {
     /// By step, behind which place it may begin in each of the runs because of the steps that it
     /// needs and that begin anew.
     holds: BTreeMap<String, Vec<Option<usize>>>,
+    /// What the expressions evaluated so far took.
+    operations: Cell<u64>,
+    /// The steps that were worked out, and the bytes of what they computed.
+    steps: usize,
+    computed: u64,
     /// Something could not be told: what is missing may be missing rightly.
     unsure: bool,
 }
@@ -78,6 +86,9 @@ pub(crate) fn check(log: &Log, source: Source, clock_back_ms: u64, report: &mut 
         barred: BTreeMap::new(),
         undoable: Vec::new(),
         holds: BTreeMap::new(),
+        operations: Cell::new(0),
+        steps: 0,
+        computed: 0,
         unsure: false,
     };
     reading.run();
@@ -107,6 +118,20 @@ impl<'l> Reading<'l> {
         let Some(ended) = ended else { return };
         self.undo(&flow, &ended, root.frame);
         self.status(&ended);
+    }
+
+    /// Count steps that the run opens. Which of them is the first that is too much is said by the
+    /// order in which the run got there, which is not known here.
+    fn opens(&mut self, steps: usize) {
+        self.steps = self.steps.saturating_add(steps);
+        self.unsure |= self.steps > MAX_RUN_STEPS;
+    }
+
+    /// Count what a step computed, likewise.
+    fn computes(&mut self, output: &Map) {
+        let bytes: u64 = output.values().map(weight).sum();
+        self.computed = self.computed.saturating_add(bytes);
+        self.unsure |= self.computed > MAX_COMPUTED_BYTES / 2;
     }
 
     /// Where somebody or the budget ended the run, while it was not over by itself.

@@ -21,6 +21,12 @@ pub trait Bindings {
     fn item(&self) -> Option<(&Value, u32)>;
     /// A step that is in sight.
     fn step(&self, id: &str) -> Option<StepFacts<'_>>;
+    /// The operations that the run has left.
+    fn operations_left(&self) -> u64 {
+        u64::MAX
+    }
+    /// So many operations were done.
+    fn took(&self, _operations: u64) {}
 }
 
 /// What `steps.<id>` shows.
@@ -84,6 +90,8 @@ pub(super) enum Fault {
     OutOfText,
     #[error("it takes too much work; compute it in several steps")]
     TooMuchWork,
+    #[error("the expressions of the run take too much work together; do it in several runs")]
+    TooMuchOfRun,
     #[error("the result is larger than 1 MiB")]
     TooLarge,
     #[error("the result is nested deeper than {MAX_VALUE_DEPTH} levels")]
@@ -105,11 +113,16 @@ impl Program {
     /// [`EvalError`] when something it reads is missing or of another kind, when a number
     /// leaves 53 bits, or when it exceeds the limits of [`crate::limits`].
     pub fn evaluate<'e>(&'e self, bindings: &'e dyn Bindings) -> Result<Cow<'e, Value>, EvalError> {
-        let meter = Meter::new();
+        let meter = Meter::of_run(bindings.operations_left());
         let scope = Scope::outermost(bindings, &meter);
         let fail =
             |fault| EvalError { text: self.0.source.clone(), place: self.0.origin.position, fault };
-        let value = eval(&self.0.root, scope).map_err(fail)?;
+        let value = eval(&self.0.root, scope);
+        bindings.took(meter.taken());
+        let value = value.map_err(|fault| match fault {
+            Fault::TooMuchWork if meter.is_short() => fail(Fault::TooMuchOfRun),
+            other => fail(other),
+        })?;
         if weight(&value) > MAX_RESULT_BYTES {
             return Err(fail(Fault::TooLarge));
         }

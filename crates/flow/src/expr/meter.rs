@@ -8,21 +8,34 @@ use cog_base::json::Json;
 use super::eval::Fault;
 use crate::limits::{MAX_OPERATIONS, MAX_WORK_BYTES, WORK_PER_BYTE};
 
-/// Counts down; what is over the budget is a [`Fault`], never a long wait.
+/// Counts down from what there was; what is over the budget is a [`Fault`], never a long wait.
 pub(super) struct Meter {
+    most: u64,
     operations: Cell<u64>,
     bytes: Cell<u64>,
 }
 
 impl Meter {
-    pub(super) const fn new() -> Self {
-        Self { operations: Cell::new(MAX_OPERATIONS), bytes: Cell::new(MAX_WORK_BYTES) }
+    /// For one evaluation, of a run that has so many operations left.
+    pub(super) fn of_run(left: u64) -> Self {
+        let most = left.min(MAX_OPERATIONS);
+        Self { most, operations: Cell::new(most), bytes: Cell::new(MAX_WORK_BYTES) }
+    }
+
+    /// The operations that were done.
+    pub(super) const fn taken(&self) -> u64 {
+        self.most.saturating_sub(self.operations.get())
+    }
+
+    /// Whether it began with less than one evaluation may take.
+    pub(super) const fn is_short(&self) -> bool {
+        self.most < MAX_OPERATIONS
     }
 
     /// For what is computed before a run, of an expression of so many bytes.
     pub(super) fn for_text(bytes: usize) -> Self {
         let most = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(WORK_PER_BYTE);
-        Self { operations: Cell::new(most), bytes: Cell::new(most) }
+        Self { most, operations: Cell::new(most), bytes: Cell::new(most) }
     }
 
     pub(super) fn operation(&self) -> Result<(), Fault> {
@@ -64,8 +77,9 @@ pub(crate) fn is_within(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// About the bytes a value takes in JSON.
-pub(crate) fn weight(value: &Value) -> u64 {
+/// About the bytes a value takes in JSON: what the limits on computed values count.
+#[must_use]
+pub fn weight(value: &Value) -> u64 {
     let length = |text: &str| text.len() as u64 + 3;
     match value {
         Json::Null | Json::Bool(_) => 5,

@@ -55,4 +55,38 @@ impl View<'_> {
             frame.block.index.get(id).map(|position| frame.first.plus(*position))
         })
     }
+
+    fn operations_left(&self) -> u64 {
+        self.run.operations_left.get()
+    }
+
+    fn took(&self, operations: u64) {
+        let left = &self.run.operations_left;
+        left.set(left.get().saturating_sub(operations));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Event, Run, Status};
+
+    /// What the expressions of a run may take together is bounded, whatever each of them takes.
+    #[test]
+    fn a_run_whose_expressions_take_too_much_together_fails() {
+        let source = "name: t\nsteps:\n  - { id: nap, sleep: 1 }\n  - id: all\n    needs: [nap]\n    \
+                      foreach: ${{ [1, 2, 3, 4, 5, 6, 7, 8] }}\n    uses: compute\n    \
+                      with: { x: \"${{ [item, 2, 3].map(a, a + 1).size() }}\" }\n";
+        for (left, expected) in [(10_000, Status::Completed), (60, Status::Failed)] {
+            let flow = Arc::new(crate::parse(source, "t.yaml").unwrap());
+            let (mut run, _) = Run::start(flow, Default::default());
+            run.operations_left.set(left);
+            let timer = run.open_steps().next().unwrap().clone();
+            let actions = run.apply(Event::Due { timer }).unwrap();
+            assert_eq!(run.status(), expected, "{actions:?}");
+            let told = format!("{actions:?}");
+            assert_eq!(told.contains("too much work together"), expected == Status::Failed);
+        }
+    }
 }

@@ -33,6 +33,7 @@ impl Reading<'_> {
         prefix: &str,
         release: Release,
     ) -> Over {
+        self.opens(block.steps.len());
         let level = Level::Steps { block: Arc::clone(block), stands: BTreeMap::new() };
         let frame = self.open(parent, level);
         for step in in_order(block) {

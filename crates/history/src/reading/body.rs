@@ -85,7 +85,10 @@ impl Reading<'_> {
                 it.effect((step, call), frame, path, (life, release))
             }),
             Body::Compute(with) => match self.evaluate_all(with, Sight { frame, at: release.at }) {
-                Ok(output) => Raw::Completed(release.at, Some(Value::Map(output))),
+                Ok(output) => {
+                    self.computes(&output);
+                    Raw::Completed(release.at, Some(Value::Map(output)))
+                }
                 Err(Gap::Fails(error)) => {
                     Raw::Fell(Fall::failed(release.at, path, Some(error)), None)
                 }

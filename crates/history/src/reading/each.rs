@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cog_base::Value;
 use cog_base::json::Map;
+use cog_flow::limits::MAX_FOREACH_ITEMS;
 use cog_flow::{Body, Foreach, Step};
 
 use super::Reading;
@@ -32,6 +33,11 @@ impl Reading<'_> {
         release: Release,
     ) -> Stand {
         let values = match self.evaluate(&foreach.items, Sight { frame, at: release.at }) {
+            Ok(Value::List(values)) if values.len() > MAX_FOREACH_ITEMS => {
+                let message = format!("{} items, more than {MAX_FOREACH_ITEMS}", values.len());
+                let fall = Fall::failed(release.at, path, Some(super::failure("limit", &message)));
+                return self.conclude(step, frame, path, release, Raw::Fell(fall, None));
+            }
             Ok(Value::List(values)) => values.into_iter().map(Some).collect(),
             Ok(other) => {
                 let message = format!("`foreach` must be a list, it came to {}", other.kind());
@@ -48,6 +54,7 @@ impl Reading<'_> {
                 vec![None; self.indices(path)]
             }
         };
+        self.opens(values.len());
         self.barred.insert(path.to_owned(), Property::Items);
         let mut items = Items { last: Some(release.at), ..Items::default() };
         for (index, value) in (0_u32..).zip(values) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use cog_base::Value;
 use cog_base::json::Map;
+use cog_flow::limits::MAX_RUN_OPERATIONS;
 use cog_flow::{Bindings, Block, StepFacts, Template};
 
 use super::Reading;
@@ -106,6 +107,11 @@ impl Bindings for View<'_, '_> {
             error: self.known(stand.error.as_ref()),
         })
     }
+
+    fn took(&self, operations: u64) {
+        let done = &self.reading.operations;
+        done.set(done.get().saturating_add(operations));
+    }
 }
 
 impl Reading<'_> {
@@ -126,6 +132,11 @@ impl Reading<'_> {
     pub(super) fn evaluate(&self, template: &Template, sight: Sight) -> Result<Value, Gap> {
         if let Some(plain) = template.plain() {
             return Ok(plain.clone());
+        }
+        // What the expressions of a run may take together is bounded. Here they are evaluated in
+        // another order, and some of them not as often.
+        if self.operations.get() > MAX_RUN_OPERATIONS / 4 {
+            return Err(Gap::Unknown);
         }
         let view = View { reading: self, sight, missed: Cell::new(false) };
         let value = template.evaluate(&view);
