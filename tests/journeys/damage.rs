@@ -382,3 +382,19 @@ fn what_keeps_entries_from_being_pruned_is_named() {
     folder.cog(&["run", "--cancel", &run, "--reason", "nobody answers"]);
     folder.cog(&prune).ends(0).says(&["entries 0 to 256 pruned"]);
 }
+
+/// A run that reaches a bound of its flow failed rightly, and its history says so.
+#[test]
+fn a_run_that_reached_a_bound_is_no_damage() {
+    let folder = Folder::example("bounds-hold", "01-quickstart");
+    let each = "name: bound\ndomain: accounts-payable\ninputs:\n  l: { type: array }\nsteps:\n  - id: all\n    \
+                foreach: ${{ inputs.l }}\n    uses: compute\n    with: { x: \"${{ item }}\" }\n";
+    folder.write("bound.yaml", each);
+    let list = |length: usize| format!("l=[{}]", vec!["0"; length].join(","));
+    folder.cog(&["run", "bound.yaml", "--input", &list(10_001)]).says(&["10001 items"]);
+    let text = format!("\"${{{{ ['{}', string(item)] }}}}\"", "a".repeat(900));
+    let heavy = each.replace("\"${{ item }}\"", &text.replace("string(item)", "string(item) + 'b'"));
+    folder.write("heavy.yaml", &heavy);
+    folder.cog(&["run", "heavy.yaml", "--input", &list(10)]).ends(0);
+    folder.holds();
+}

@@ -75,7 +75,7 @@ mod tests {
     /// What the expressions of a run may take together is bounded, whatever each of them takes.
     #[test]
     fn a_run_whose_expressions_take_too_much_together_fails() {
-        let source = "name: t\nsteps:\n  - { id: nap, sleep: 1 }\n  - id: all\n    needs: [nap]\n    \
+        let source = "name: t\ndomain: d\nsteps:\n  - { id: nap, sleep: { ms: 1 } }\n  - id: all\n    needs: [nap]\n    \
                       foreach: ${{ [1, 2, 3, 4, 5, 6, 7, 8] }}\n    uses: compute\n    \
                       with: { x: \"${{ [item, 2, 3].map(a, a + 1).size() }}\" }\n";
         for (left, expected) in [(10_000, Status::Completed), (60, Status::Failed)] {
