@@ -393,7 +393,8 @@ fn a_run_that_reached_a_bound_is_no_damage() {
     let list = |length: usize| format!("l=[{}]", vec!["0"; length].join(","));
     folder.cog(&["run", "bound.yaml", "--input", &list(10_001)]).says(&["10001 items"]);
     let text = format!("\"${{{{ ['{}', string(item)] }}}}\"", "a".repeat(900));
-    let heavy = each.replace("\"${{ item }}\"", &text.replace("string(item)", "string(item) + 'b'"));
+    let heavy =
+        each.replace("\"${{ item }}\"", &text.replace("string(item)", "string(item) + 'b'"));
     folder.write("heavy.yaml", &heavy);
     folder.cog(&["run", "heavy.yaml", "--input", &list(10)]).ends(0);
     folder.holds();

@@ -52,6 +52,8 @@ pub struct Recomputed {
 pub struct Recompute {
     canons: Canons,
     changes: ChangeControl,
+    /// When the log began, where its beginning is here.
+    begun: Option<Timestamp>,
     gate: Gate,
     runs: BTreeMap<RunId, Vec<Record>>,
     /// Runs from which others go on later, and the entries of those of them that have ended.
@@ -100,6 +102,9 @@ impl Recompute {
     /// Take the next entry of the log. Those of no run are passed over, but for the refusal of what
     /// people do about approvals, canon and ledger.
     pub fn record(&mut self, record: Record) {
+        if record.entry.kind() == Kind::Genesis {
+            self.begun = Some(record.entry.at());
+        }
         self.pass(&record.entry);
         let Some(run) = record.entry.session() else {
             if act::is_refused(&record.entry) {

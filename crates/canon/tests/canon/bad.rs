@@ -150,6 +150,10 @@ fn settings_make_sense() {
         canon.toml:6:13: model `reader` has the unknown provider `oracle`
           hint: use cassette or openai"#]],
     );
+}
+
+#[test]
+fn bounds_and_places_make_sense() {
     settings(
         "[change]",
         "[envelope]\nforbidden = [[]]\n[change]",

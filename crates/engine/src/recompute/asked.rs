@@ -1,7 +1,6 @@
 //! What was asked for, made anew of its arguments and the canon: a record that names another resource,
 //! risk or cost than its arguments come to was not decided on what was done.
 
-use cog_base::id::RunId;
 use cog_canon::Canon;
 use cog_gate::door::{RECEIPT_LIFE_MS, effect_of};
 use cog_gate::snapshot::Snapshot;
@@ -11,10 +10,10 @@ use cog_ledger::{Entry, Kind};
 use super::Recompute;
 
 impl Recompute {
-    /// The record beside a decision is of what its arguments are, and of its time.
+    /// The record beside a decision is of what its arguments are, and of its time. A decision is
+    /// older than its entry, and may be older than other entries of its run.
     pub(super) fn asked(
         &mut self,
-        run: RunId,
         entry: &Entry,
         intent: &Intent,
         snapshot: &Snapshot,
@@ -25,14 +24,12 @@ impl Recompute {
                            effect and the canon come to";
             self.find(entry, "decision.intent", message);
         }
-        let begun = self.runs.get(&run).and_then(|records| records.first());
-        let is_late = snapshot.now > entry.at();
-        let is_early = begun.is_some_and(|begun| snapshot.now < begun.entry.at());
+        let is_early = self.begun.is_some_and(|begun| snapshot.now < begun);
         let expires = snapshot.now.plus_ms(RECEIPT_LIFE_MS).to_string();
         let is_receipt = entry.kind() == Kind::Receipt;
-        if is_late || is_early || (is_receipt && entry.text("expires") != Some(&expires)) {
-            let message = "it was decided before its run began, after it was written down, or for \
-                           another time than it is good for";
+        if is_early || (is_receipt && entry.text("expires") != Some(&expires)) {
+            let message =
+                "it was decided before the log began, or for another time than it is good for";
             self.find(entry, "decision.time", message);
         }
     }
@@ -51,6 +48,7 @@ fn is_as_asked(intent: &Intent, canon: Option<&Canon>, kind: Kind) -> bool {
         actor: intent.actor().clone(),
         effect,
         subject: None,
+        sources: intent.sources().cloned().unwrap_or_default(),
     };
     let is_it = |canon| Gate::intent(&question, canon) == *intent;
     is_it(canon) || (kind == Kind::Denial && is_it(None))

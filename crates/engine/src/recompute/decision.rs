@@ -155,7 +155,7 @@ impl Recompute {
             self.find(entry, "decision.differs", message);
         }
         self.entry(entry, &intent, &snapshot, &decision);
-        self.asked(run, entry, &intent, &snapshot, canon.as_deref());
+        self.asked(entry, &intent, &snapshot, canon.as_deref());
         self.snapshot(run, entry, &intent, (&snapshot, canon.as_ref()));
         self.charged(run, entry, &intent, (&snapshot, &decision, canon.as_ref()));
         if self.result.findings.total() > before {

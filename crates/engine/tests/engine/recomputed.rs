@@ -197,6 +197,12 @@ fn a_decision_of_another_time_is_found() {
         let codes = codes(Kind::Receipt, 0, other);
         assert!(codes.contains(&"decision.time"), "{time}: {codes:?}");
     }
+    // A receipt that says what its record does, before there was a log.
+    let early = |entry: &mut Value, body: &mut Option<Value>| {
+        *at(body.as_mut().unwrap(), &["snapshot", "now"]) = "2001-01-01T00:00:00.000000Z".into();
+        *at(entry, &["data", "expires"]) = "2001-01-01T00:15:00.000000Z".into();
+    };
+    assert!(codes(Kind::Receipt, 0, early).contains(&"decision.time"));
 }
 
 /// What a run came to, and what it asked, are what its definition says.

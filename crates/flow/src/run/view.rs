@@ -41,6 +41,15 @@ impl Bindings for View<'_> {
         let cell = self.run.cells.get(self.cell(id)?);
         Some(StepFacts { status: cell.status.as_str(), output: &cell.output, error: &cell.error })
     }
+
+    fn operations_left(&self) -> u64 {
+        self.run.operations_left.get()
+    }
+
+    fn took(&self, operations: u64) {
+        let left = &self.run.operations_left;
+        left.set(left.get().saturating_sub(operations));
+    }
 }
 
 impl View<'_> {
@@ -54,15 +63,6 @@ impl View<'_> {
             }
             frame.block.index.get(id).map(|position| frame.first.plus(*position))
         })
-    }
-
-    fn operations_left(&self) -> u64 {
-        self.run.operations_left.get()
-    }
-
-    fn took(&self, operations: u64) {
-        let left = &self.run.operations_left;
-        left.set(left.get().saturating_sub(operations));
     }
 }
 
