@@ -61,7 +61,7 @@ pub mod limits {
     pub use crate::facts::FACTS_MAX;
     pub use crate::flip::{EVALUATIONS_MAX, FLIPS_MAX};
     pub use crate::hierarchy::{GROUPS_DEEP_MAX, MEMBERSHIP_STEPS_MAX};
-    pub use crate::nesting::{BRACKET, NESTING_MAX};
+    pub use crate::nesting::{BRACKETS_MAX, OPERATORS_MAX};
     pub use crate::obligation::OBLIGATIONS_MAX;
     pub use crate::policies::{ANNOTATION_MAX, POLICIES_MAX};
     pub use crate::source::{FILE_BYTES_MAX, FILES_MAX, SOURCE_BYTES_MAX};

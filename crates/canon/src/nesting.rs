@@ -6,46 +6,73 @@ use std::str::CharIndices;
 
 use crate::error::CanonError;
 
-/// Deepest nesting of a policy or a type, in operators in a row. A bracket and an `if` count for
-/// [`BRACKET`] of them.
-pub const NESTING_MAX: usize = 256;
+/// Deepest nesting of a policy or a type, in `&&` and `||` in a row.
+const LEVELS_MAX: usize = 1_024;
+/// What another operator counts for, in these.
+const OPERATOR: usize = 4;
 /// What a bracket and an `if` count for: each goes through the whole grammar.
-pub const BRACKET: usize = 4;
+const BRACKET: usize = 16;
+
+/// The most brackets and `if` within one another.
+pub const BRACKETS_MAX: usize = LEVELS_MAX / BRACKET;
+/// The most operators in a row, but for `&&` and `||`, of which there may be four times as many.
+pub const OPERATORS_MAX: usize = LEVELS_MAX / OPERATOR;
 
 /// Refuse what is nested too deep.
 pub(crate) fn check(file: &str, text: &str) -> Result<(), CanonError> {
     let Some(byte) = too_deep(text) else { return Ok(()) };
-    let brackets = NESTING_MAX / BRACKET;
-    let what = format!("nested deeper than {brackets} brackets or {NESTING_MAX} operators");
+    let what = format!("nested deeper than {BRACKETS_MAX} brackets or {OPERATORS_MAX} operators");
     Err(CanonError::at_byte(file, text, byte, what)
         .hint("split it into policies of their own, or ask a set with `contains`"))
 }
 
+/// What is chained in an open bracket so far.
+#[derive(Clone, Copy, Default)]
+struct Level {
+    /// The bracket itself, and `&&` and `||`.
+    links: usize,
+    /// The other operators since the last of these.
+    chain: usize,
+}
+
 /// Where a text gets too deep.
 fn too_deep(text: &str) -> Option<usize> {
-    // For each open bracket, what was chained in it so far.
-    let mut levels = vec![0_usize];
+    let mut levels = vec![Level::default()];
     let mut depth = 0_usize;
     let mut letters = text.char_indices();
     while let Some((byte, letter)) = letters.next() {
+        let top = levels.len() - 1;
+        let level = levels.get_mut(top)?;
         match letter {
             '"' => skip_text(&mut letters),
             '/' if text.get(byte..).is_some_and(|rest| rest.starts_with("//")) => {
                 letters.by_ref().find(|(_, letter)| *letter == '\n');
             }
             '(' | '[' | '{' => {
-                levels.push(BRACKET);
+                levels.push(Level { links: BRACKET, chain: 0 });
                 depth += BRACKET;
             }
-            ')' | ']' | '}' if levels.len() > 1 => depth -= levels.pop().unwrap_or(0),
-            ',' | ';' => depth -= levels.last_mut().map_or(0, std::mem::take),
+            ')' | ']' | '}' if top > 0 => {
+                depth -= level.links + level.chain;
+                levels.pop();
+            }
+            ',' | ';' => {
+                let bracket = if top > 0 { BRACKET } else { 0 };
+                depth -= level.links + level.chain - bracket;
+                *level = Level { links: bracket, chain: 0 };
+            }
+            '&' | '|' if text.get(..byte).is_some_and(|before| before.ends_with(letter)) => {
+                depth -= level.chain;
+                *level = Level { links: level.links + 1, chain: 0 };
+                depth += 1;
+            }
             _ => {
                 let weight = weight(text, byte, letter);
                 depth += weight;
-                levels.last_mut().into_iter().for_each(|level| *level += weight);
+                level.chain += weight;
             }
         }
-        if depth > NESTING_MAX {
+        if depth > LEVELS_MAX {
             return Some(byte);
         }
     }
@@ -66,14 +93,14 @@ fn skip_text(letters: &mut CharIndices<'_>) {
 fn weight(text: &str, byte: usize, letter: char) -> usize {
     let (before, rest) = text.split_at_checked(byte).unwrap_or(("", text));
     match letter {
-        '&' | '|' | '=' => usize::from(before.ends_with(letter)),
-        '.' | '+' | '-' | '*' | '!' | '<' | '>' => 1,
+        '=' if before.ends_with(letter) => OPERATOR,
+        '.' | '+' | '-' | '*' | '!' | '<' | '>' => OPERATOR,
         'h' | 'i' | 'l' | 'u' | 'w' => {
             let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
             let end = rest.find(|letter| !is_part(letter)).unwrap_or(rest.len());
             match rest.get(..end).filter(|_| !before.ends_with(is_part)) {
                 Some("if") => BRACKET,
-                Some("has" | "in" | "is" | "like" | "unless" | "when") => 1,
+                Some("has" | "in" | "is" | "like" | "unless" | "when") => OPERATOR,
                 _ => 0,
             }
         }
@@ -102,15 +129,18 @@ mod tests {
             format!("{}true{}", open.repeat(times), close.repeat(times))
         };
         // The braces of the condition, and `when`.
-        let (brackets, operators) = (NESTING_MAX / BRACKET - 2, NESTING_MAX - BRACKET - 1);
+        let (brackets, operators) = (BRACKETS_MAX - 2, OPERATORS_MAX - BRACKET / OPERATOR - 1);
         for (open, close) in [("(", ")"), ("[", "]"), ("{a: ", "}"), ("if true then ", " else 1")] {
             check(&around(open, close, brackets), true);
             check(&around(open, close, brackets + 1), false);
         }
-        for link in ["&& true", "|| true", "+ 1", ".a", "has a", "like \"a\"", "== 1", "in a"] {
+        check(&vec!["true"; 4 * operators].join(" && "), true);
+        check(&vec!["true"; 4 * operators + 2].join(" || "), false);
+        for link in ["+ 1", ".a", "has a", "like \"a\"", "== 1", "in a"] {
             check(&format!("context {}", vec![link; operators].join(" ")), true);
             check(&format!("context {}", vec![link; operators + 1].join(" ")), false);
         }
+        check(&vec!["context.a.b == 1"; 300].join(" && "), true);
         check(&format!("[{}].contains(1)", vec!["1"; 9_000].join(", ")), true);
         check(&format!("\"{}\\\"((\" == context.a", "(".repeat(9_000)), true);
         check(&format!("true // {}\n && true", "(".repeat(9_000)), true);
@@ -128,13 +158,13 @@ mod tests {
     /// A thread has a quarter of the stack of a program.
     #[test]
     fn what_passes_is_read_and_evaluated_on_the_stack_of_a_thread() {
-        let (brackets, operators) = (NESTING_MAX / BRACKET - 2, NESTING_MAX - BRACKET - 1);
+        let (brackets, operators) = (BRACKETS_MAX - 2, OPERATORS_MAX - BRACKET / OPERATOR - 1);
         for condition in [
             format!("{}true{}", "(".repeat(brackets), ")".repeat(brackets)),
             format!("{}true{}", "if true then ".repeat(brackets), " else false".repeat(brackets)),
             format!("[1] == {}1{}", "[".repeat(brackets - 1), "]".repeat(brackets - 1)),
             format!("{} == 1", vec!["1"; operators].join(" + ")),
-            vec!["true"; operators].join(" && "),
+            vec!["true"; 4 * operators].join(" && "),
         ] {
             let text = policy(&condition);
             assert_eq!(too_deep(&text), None);

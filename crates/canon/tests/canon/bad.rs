@@ -89,7 +89,7 @@ fn settings_are_toml_with_known_keys() {
         "[change]",
         "[chnage]",
         expect![
-            "canon.toml:5:2: unknown field `chnage`, expected one of `name`, `domain`, `change`, `risk`, `optr`, `actions`, `envelope`, `interference`, `environments`, `runs`, `models`, `roots`, `hosts`, `programs`, `data`"
+            "canon.toml:5:2: unknown field `chnage`, expected one of `name`, `domain`, `change`, `risk`, `optr`, `actions`, `envelope`, `interference`, `environments`, `runs`, `retention`, `models`, `roots`, `hosts`, `programs`, `data`"
         ],
     );
     settings(
