@@ -387,15 +387,12 @@ fn what_keeps_entries_from_being_pruned_is_named() {
 #[test]
 fn a_run_that_reached_a_bound_is_no_damage() {
     let folder = Folder::example("bounds-hold", "01-quickstart");
-    let each = "name: bound\ndomain: accounts-payable\ninputs:\n  l: { type: array }\nsteps:\n  - id: all\n    \
+    let each = "name: bound\ndomain: accounts-payable\ninputs:\n  l: { type: list }\nsteps:\n  - id: all\n    \
                 foreach: ${{ inputs.l }}\n    uses: compute\n    with: { x: \"${{ item }}\" }\n";
     folder.write("bound.yaml", each);
-    let list = |length: usize| format!("l=[{}]", vec!["0"; length].join(","));
-    folder.cog(&["run", "bound.yaml", "--input", &list(10_001)]).says(&["10001 items"]);
-    let text = format!("\"${{{{ ['{}', string(item)] }}}}\"", "a".repeat(900));
-    let heavy =
-        each.replace("\"${{ item }}\"", &text.replace("string(item)", "string(item) + 'b'"));
-    folder.write("heavy.yaml", &heavy);
-    folder.cog(&["run", "heavy.yaml", "--input", &list(10)]).ends(0);
+    for (length, code) in [(10_001, 5), (10, 0)] {
+        let list = format!("l=[{}]", vec!["0"; length].join(","));
+        folder.cog(&["run", "bound.yaml", "--input", &list]).ends(code);
+    }
     folder.holds();
 }

@@ -29,11 +29,15 @@ impl Recompute {
     fn not_admitted(&self, entry: &Entry, canon: &Canon) -> Option<NotChanged> {
         let id = entry.text("proposal")?.parse().ok()?;
         let who = entry.actor().parse().ok()?;
-        let error = match entry.kind() {
-            Kind::CanonApproved => self.changes.approve(id, &who, canon).err(),
-            Kind::CanonRejected => self.changes.reject(id, &who, "", canon).err(),
-            Kind::CanonActivated => self.changes.activate(id, &who, canon).err(),
-            _ => None,
+        let kind = entry.kind();
+        let error = if kind == Kind::CanonApproved {
+            self.changes.approve(id, &who, canon).err()
+        } else if kind == Kind::CanonRejected {
+            self.changes.reject(id, &who, "", canon).err()
+        } else if kind == Kind::CanonActivated {
+            self.changes.activate(id, &who, canon).err()
+        } else {
+            None
         };
         error.filter(|error| !matches!(error, NotChanged::Unknown(_)))
     }

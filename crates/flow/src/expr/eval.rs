@@ -119,9 +119,9 @@ impl Program {
             |fault| EvalError { text: self.0.source.clone(), place: self.0.origin.position, fault };
         let value = eval(&self.0.root, scope);
         bindings.took(meter.taken());
-        let value = value.map_err(|fault| match fault {
-            Fault::TooMuchWork if meter.is_short() => fail(Fault::TooMuchOfRun),
-            other => fail(other),
+        let value = value.map_err(|fault| {
+            let is_of_run = meter.is_short() && matches!(fault, Fault::TooMuchWork);
+            fail(if is_of_run { Fault::TooMuchOfRun } else { fault })
         })?;
         if weight(&value) > MAX_RESULT_BYTES {
             return Err(fail(Fault::TooLarge));
