@@ -359,7 +359,9 @@ fn an_entry_proves_itself_offline_and_nothing_else() {
 fn every_kind_has_one_word_and_refuses_what_is_missing() {
     for kind in Kind::ALL {
         assert_eq!(kind.as_str().parse(), Ok(*kind));
-        assert!(kind.check(&Map::new()).is_err(), "{kind}");
+        // Who held a run, or let it go on, is the actor; why stands in the body.
+        let is_bare = matches!(kind, Kind::SessionPaused | Kind::SessionUnpaused);
+        assert_eq!(kind.check(&Map::new()).is_ok(), is_bare, "{kind}");
     }
     assert!("receipts".parse::<Kind>().is_err());
 }

@@ -202,7 +202,12 @@ fn a_decision_of_another_time_is_found() {
         *at(body.as_mut().unwrap(), &["snapshot", "now"]) = "2001-01-01T00:00:00.000000Z".into();
         *at(entry, &["data", "expires"]) = "2001-01-01T00:15:00.000000Z".into();
     };
-    assert!(codes(Kind::Receipt, 0, early).contains(&"decision.time"));
+    let (house, mut records) = honest();
+    let place = records.iter().position(|it| it.entry.kind() == Kind::Receipt).unwrap();
+    records[place] = changed(&records[place], early);
+    let genesis = house.log().entries().next().unwrap().clone();
+    records.insert(0, Record { entry: genesis.into(), body: None });
+    assert!(found(&house, &records).contains(&"decision.time"));
 }
 
 /// What a run came to, and what it asked, are what its definition says.
