@@ -113,10 +113,21 @@ impl Drop for Folder {
     }
 }
 
+/// Where two sectors begin to differ.
+fn first_difference(one: &[u8], other: &[u8]) -> usize {
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
+}
+
 impl Image {
     /// The power goes while what is in `after` and not in this one is being written: some of it
     /// is there, and what is not is as it was, or garbage.
     pub(crate) fn torn(&self, after: &Self, dice: &mut SeededEntropy) -> Self {
+        let length = |image: &Self| image.0.get(MARKS).map_or(0, Vec::len);
+        if length(self) != length(after) {
+            // The mark of a new log is synced in between, and of that there is no image: what was
+            // written is there, and nobody heard of it.
+            return after.clone();
+        }
         let (mut torn, empty) = (after.clone(), Vec::new());
         let (old, new) = (self.0.get(LOG).unwrap_or(&empty), after.0.get(LOG).unwrap_or(&empty));
         let mut log = new.clone();
@@ -137,11 +148,16 @@ impl Image {
             if is_kept {
                 continue;
             }
-            sector.fill(0);
+            let old = old.filter(|old| old.len() == sector.len());
+            // What stood in the sector before the write is what it was: SQLite takes a disk to
+            // spare the bytes beside those that it writes (`SQLITE_IOCAP_POWERSAFE_OVERWRITE`).
+            let written = old.map_or(0, |old| first_difference(sector, old));
+            let (_, rest) = sector.split_at_mut(written);
+            rest.fill(0);
             if garbage && place == kept {
                 // Seeded randomness does not fail.
-                let _ = dice.fill(sector);
-            } else if let Some(old) = old.filter(|old| old.len() == sector.len()) {
+                let _ = dice.fill(rest);
+            } else if let Some(old) = old {
                 sector.copy_from_slice(old);
             }
         }
