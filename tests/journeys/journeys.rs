@@ -25,6 +25,7 @@ mod confined;
 mod control;
 mod damage;
 mod docs;
+mod domains;
 mod dry;
 mod ending;
 mod errors;

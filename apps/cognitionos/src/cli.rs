@@ -137,6 +137,8 @@ Examples:
   cognitionos checkpoint list
   cognitionos checkpoint restore run_01j… before-payment --input limit=500")]
     Checkpoint(checkpoints::CheckpointCommand),
+    /// List the governed domains, their canons, and what was done in each environment.
+    Domains(runs::DomainsArgs),
     /// List runs and how they stand, the newest first.
     Runs(runs::RunsArgs),
     /// Start a run from the step that another one failed for.

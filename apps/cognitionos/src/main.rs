@@ -93,6 +93,7 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Pause(args) => commands::pause::hold(args, true, common, terminal),
         Command::Unpause(args) => commands::pause::hold(args, false, common, terminal),
         Command::Checkpoint(command) => commands::checkpoint::checkpoint(command, common, terminal),
+        Command::Domains(args) => commands::domains::domains(args, common, terminal),
         Command::Runs(args) => commands::runs::runs(args, common, terminal),
         Command::Redrive(args) => commands::runs::redrive(args, common, terminal),
         Command::Schedules(command) => commands::schedules::schedules(command, common, terminal),

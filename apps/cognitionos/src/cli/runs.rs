@@ -22,6 +22,16 @@ pub(crate) struct RunsArgs {
     pub(crate) at: At,
 }
 
+#[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  cognitionos domains
+  cognitionos domains --json")]
+pub(crate) struct DomainsArgs {
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Status {
