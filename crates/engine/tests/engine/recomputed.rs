@@ -206,7 +206,7 @@ fn a_decision_of_another_time_is_found() {
     let place = records.iter().position(|it| it.entry.kind() == Kind::Receipt).unwrap();
     records[place] = changed(&records[place], early);
     let genesis = house.log().entries().next().unwrap().clone();
-    records.insert(0, Record { entry: genesis.into(), body: None });
+    records.insert(0, Record { entry: genesis, body: None });
     assert!(found(&house, &records).contains(&"decision.time"));
 }
 
