@@ -9,8 +9,8 @@
 //! | `….assurance.json` | each invariant with the tests that hold it, and their sources' digests |
 //! | `SHA256SUMS` | digests of all of them, as `sha256sum --check` reads |
 //!
-//! The same commit, toolchain and machine give the same bytes: nothing of a clock or a path is in
-//! them. Nothing is signed: the digests are for whoever releases to sign.
+//! No clock and no path of the machine is put into them. Nothing is signed: the digests are for
+//! whoever releases to sign.
 
 mod assurance;
 mod materials;
