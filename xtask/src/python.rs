@@ -15,26 +15,43 @@ const NEEDED_BY: &str = "the tests of the Python verifier";
 /// The one package that the verifier needs beyond the standard library.
 const NEEDS: &str = "cryptography";
 
-/// Runs them, if there is a Python package.
-pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<Tally> {
+/// Names the file in which the tests of the Rust verifier write down the bundles that they changed,
+/// for the Python verifier to judge.
+const CHANGES: &str = "COGNITIONOS_CHANGES";
+
+/// Has the tests of the Rust verifier write down their changed bundles.
+pub(crate) fn ask_for_changes(workspace: &Workspace, tests: &mut Command) {
+    let path = changes(workspace);
+    // What an earlier run wrote is not taken for what this one did.
+    let _ = std::fs::remove_file(&path);
+    tests.env(CHANGES, path);
+}
+
+fn changes(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("changes.jsonl")
+}
+
+/// Runs them, if there is a Python package, and gives what they counted.
+pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<(Tally, Vec<String>)> {
     let folder = workspace.root.join(FOLDER);
     if !folder.is_dir() {
-        return Ok(Tally::default());
+        return Ok((Tally::default(), Vec::new()));
     }
     let stage = Stage::begin("Python verifier");
     let python = match environment(&workspace.root) {
         Ok(python) => python,
         Err(error) => {
             println!("{error:#}");
-            return Ok(stage.end(Tally::default().of_stage(false)));
+            return Ok((stage.end(Tally::default().of_stage(false)), Vec::new()));
         }
     };
     let mut tests = Command::new(python);
     tests
         .current_dir(&folder)
         .env("PYTHONPATH", folder.join("src"))
+        .env(CHANGES, changes(workspace))
         .args(["-m", "unittest", "discover", "-s", "tests"]);
-    stage.run(&mut tests)
+    stage.run_and_keep(&mut tests)
 }
 
 /// A Python with what the verifier needs; made once under `target`.

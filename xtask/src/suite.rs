@@ -46,14 +46,19 @@ pub(crate) fn run(workspace: &Workspace, extent: Extent) -> anyhow::Result<bool>
     let tests = ["test", "--workspace", "--no-fail-fast", "--", "--show-output"];
     let mut tests = cargo(workspace, &tests);
     services.tell(&mut tests);
-    let (tested, counted) = Stage::begin("tests").run_and_keep(&mut tests)?;
+    if extent != Extent::Quick {
+        python::ask_for_changes(workspace, &mut tests);
+    }
+    let (tested, mut counted) = Stage::begin("tests").run_and_keep(&mut tests)?;
     tally = tally.and(started).and(tested);
     drop(services);
     if extent != Extent::Quick {
         let mut doc = cargo(workspace, &["doc", "--workspace", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-D warnings");
         tally = tally.and(Stage::begin("documentation").run(&mut doc)?);
-        tally = tally.and(python::run(workspace)?);
+        let (agreed, judged) = python::run(workspace)?;
+        counted.extend(judged);
+        tally = tally.and(agreed);
         tally = tally.and(dist::check(workspace)?);
     }
     if extent == Extent::Ci && succeeds(&mut cargo(workspace, &["deny", "--version"])) {

@@ -3,15 +3,22 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::disallowed_methods,
     clippy::indexing_slicing,
-    reason = "tests fail by panicking"
+    reason = "tests fail by panicking, and one writes down what it did where it is asked to"
 )]
 
 #[path = "bundles/audit.rs"]
 mod audit;
+#[path = "bundles/forge.rs"]
+mod forge;
 #[path = "bundles/house.rs"]
 mod house;
 #[path = "bundles/intact.rs"]
 mod intact;
 #[path = "bundles/tamper.rs"]
 mod tamper;
+#[path = "bundles/told.rs"]
+mod told;
+#[path = "bundles/ways.rs"]
+mod ways;

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,28 @@ class Report:
     json: dict[str, Any] | None
 
     def findings(self) -> list[tuple[str, int]]:
-        """Code and entry of each finding, sorted; -1 where it is about no entry."""
+        """Code and entry of each, as `pairs` gives them."""
         # Of what is no bundle it says why in a document of another kind.
         found = self.json.get("findings", []) if self.json else []
-        return sorted((one["code"], -1 if one["seq"] is None else one["seq"]) for one in found)
+        return pairs([one["code"], one["seq"]] for one in found)
+
+
+def pairs(findings: Iterable[list[Any]]) -> list[tuple[str, int]]:
+    """Code and entry of each finding, sorted; -1 where it is about no entry."""
+    found = ((one[0], one[1] if len(one) > 1 else None) for one in findings)
+    return sorted((code, -1 if seq is None else seq) for code, seq in found)
+
+
+def has_source() -> bool:
+    """Whether the source is here, and cargo to build it."""
+    return (ROOT / "apps" / "verify" / "Cargo.toml").is_file() and bool(shutil.which("cargo"))
+
+
+def test(package: str, target: str, name: str, told: Mapping[str, str]) -> None:
+    """Run one test of a package, which is told something by variables."""
+    command = ["cargo", "test", "--quiet", "--package", package, "--test", target, "--", name]
+    environment = os.environ | told
+    subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=True)
 
 
 @functools.cache
@@ -35,7 +53,7 @@ def program() -> str | None:
     """Where the program is: named in `COGNITIONOS_VERIFY`, or built from this source."""
     if named := os.environ.get("COGNITIONOS_VERIFY"):
         return named
-    if not (ROOT / "apps" / "verify" / "Cargo.toml").is_file() or not shutil.which("cargo"):
+    if not has_source():
         return None
     build = ["cargo", "build", "--quiet", "--package", "verify", "--message-format", "json"]
     done = subprocess.run(build, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)

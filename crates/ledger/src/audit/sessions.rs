@@ -1,7 +1,7 @@
 //! Sessions: receipts and their outcomes, and seals that add up.
 
 use std::collections::hash_map::Entry as Slot;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cog_base::id::{DenialId, ReceiptId, RunId};
 use cog_base::{Digest, Value};
@@ -33,7 +33,7 @@ pub(super) struct Session {
     /// What it follows, and where; nobody knows when its start was pruned.
     scope: Option<Scope>,
     /// Its entries, by which others may say that they go on from there.
-    seqs: Vec<u64>,
+    seqs: BTreeSet<u64>,
     /// Absent when its start was pruned, so that its sums cannot be checked.
     tally: Option<Tally>,
     /// Whether it is held; nobody knows when its start was pruned and nothing was said since.
@@ -136,12 +136,12 @@ impl Sessions {
                 // A start that was pruned leaves sums that cannot be checked.
                 let tally = starts.then(Tally::default);
                 let is_paused = starts.then_some(false);
-                let (scope, seqs) = (starts.then(|| scope_of(entry)), Vec::new());
+                let (scope, seqs) = (starts.then(|| scope_of(entry)), BTreeSet::new());
                 let (is_sealed, status) = (false, None);
                 slot.insert(Session { initiator, scope, seqs, tally, is_paused, is_sealed, status })
             }
         };
-        session.seqs.push(entry.seq());
+        session.seqs.insert(entry.seq());
         if session.is_sealed {
             let message = format!("it follows the seal of {id}, which ended the session");
             findings.add(seq, "session.after_seal", message);
@@ -167,7 +167,7 @@ impl Sessions {
         else {
             return;
         };
-        let is_its = |session: &Session| session.seqs.binary_search(&seq).is_ok();
+        let is_its = |session: &Session| session.seqs.contains(&seq);
         if !self.sessions.get(&run).is_some_and(is_its) {
             if self.is_pruned {
                 self.not_followed = self.not_followed.saturating_add(1);
@@ -204,7 +204,7 @@ impl Sessions {
             return;
         };
         let parent = self.sessions.get(&id);
-        let Some(parent) = parent.filter(|it| it.seqs.binary_search(&seq).is_ok()) else {
+        let Some(parent) = parent.filter(|it| it.seqs.contains(&seq)) else {
             if self.is_pruned {
                 self.not_followed = self.not_followed.saturating_add(1);
             } else {

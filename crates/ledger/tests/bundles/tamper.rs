@@ -3,180 +3,106 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use cog_base::entropy::SeededEntropy;
-use cog_base::json::parse;
-use cog_base::{Digest, Value};
-use cog_ledger::bundle::{CanonFiles, Check, verify};
-use cog_ledger::merkle::Frontier;
-use cog_ledger::note::Note;
-use cog_ledger::{Checkpoint, Entry, Kind, Signer as _, SigningKey, VerifierKey};
+use cog_ledger::bundle::{Check, verify};
+use cog_ledger::{Checkpoint, SigningKey, VerifierKey};
 
 use crate::house::House;
-use crate::intact::reseal;
+use crate::told::Told;
+use crate::ways::{Chance, WAYS};
 
 const MUTATIONS: u64 = 10_000;
 
 /// A bundle with what its verifier has from elsewhere.
-struct Target {
-    bundle: Vec<u8>,
-    trusted: Vec<VerifierKey>,
-    against: Vec<Checkpoint>,
+pub(crate) struct Target {
+    pub(crate) bundle: Vec<u8>,
+    pub(crate) trusted: Vec<VerifierKey>,
+    pub(crate) against: Vec<Checkpoint>,
     /// The same log with another last entry than `against`.
-    fork: Vec<u8>,
+    pub(crate) fork: Vec<u8>,
     /// The key of the genesis entry, handed over since.
-    old_key: SigningKey,
+    pub(crate) old_key: SigningKey,
 }
 
 impl Target {
-    fn is_found(&self, bundle: &[u8]) -> bool {
-        let check = Check { trusted: &self.trusted, against: &[] };
-        !verify(&mut &bundle[..], &check).is_ok_and(|verified| verified.holds())
+    /// What is said of a bundle: nothing when it is none, else each finding with its entry.
+    pub(crate) fn findings(&self, bundle: &[u8], compared: bool) -> Option<Vec<Finding>> {
+        let against = if compared { self.against.as_slice() } else { &[] };
+        let check = Check { trusted: &self.trusted, against };
+        let verified = verify(&mut &bundle[..], &check).ok()?;
+        let kept = verified.findings().kept().iter();
+        Some(kept.map(|finding| (finding.code, finding.seq)).collect())
     }
 
-    fn is_found_against(&self, bundle: &[u8]) -> bool {
-        let check = Check { trusted: &self.trusted, against: &self.against };
-        !verify(&mut &bundle[..], &check).is_ok_and(|verified| verified.holds())
-    }
-}
-
-type Lines = Vec<Vec<u8>>;
-
-fn lines(bundle: &[u8]) -> Lines {
-    let text = bundle.strip_suffix(b"\n").unwrap_or(bundle);
-    text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
-}
-
-fn joined(lines: &[Vec<u8>]) -> Vec<u8> {
-    lines.iter().flat_map(|line| line.iter().copied().chain([b'\n'])).collect()
-}
-
-/// With a last line that fits what is before it.
-fn resealed(lines: &[Vec<u8>]) -> Vec<u8> {
-    reseal(&String::from_utf8_lossy(&joined(lines))).into_bytes()
-}
-
-/// The places of the lines that begin so.
-fn places(lines: &[Vec<u8>], start: &str) -> Vec<usize> {
-    let starts = |place: &usize| lines[*place].starts_with(start.as_bytes());
-    (0..lines.len()).filter(starts).collect()
-}
-
-struct Chance(SeededEntropy);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.0.below(bound as u64)).unwrap()
-    }
-
-    fn pick(&mut self, places: &[usize]) -> usize {
-        places[self.below(places.len())]
-    }
-
-    fn of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
-        texts[self.below(texts.len())]
-    }
-
-    /// Change one byte of a line into another that can stand in it.
-    fn change(&mut self, line: &mut [u8]) {
-        let place = self.below(line.len());
-        loop {
-            let byte = b' ' + u8::try_from(self.below(95)).unwrap();
-            if byte != line[place] {
-                line[place] = byte;
-                return;
-            }
-        }
+    pub(crate) fn is_found(&self, bundle: &[u8]) -> bool {
+        self.findings(bundle, false).is_none_or(|findings| !findings.is_empty())
     }
 }
 
-/// A way to tamper: gives nothing when it happens to change nothing.
-type Way = fn(&Target, &mut Chance) -> Option<Vec<u8>>;
+pub(crate) type Finding = (&'static str, Option<u64>);
 
-const WAYS: &[(&str, Way)] = &[
-    ("bit flipped", bit_flipped),
-    ("byte replaced", byte_replaced),
-    ("byte removed", byte_removed),
-    ("byte inserted", byte_inserted),
-    ("line dropped", line_dropped),
-    ("line doubled", line_doubled),
-    ("lines swapped", lines_swapped),
-    ("tail cut", tail_cut),
-    ("line changed, end rewritten", line_changed),
-    ("signature doubled, end rewritten", signature_doubled),
-    ("entry dropped, numbers rewritten", entry_dropped),
-    ("entries swapped, numbers rewritten", entries_swapped),
-    ("tail of entries cut, all but the signature rewritten", entries_cut),
-    ("entry edited, all but the signature rewritten", entry_edited),
-    ("entry edited, all rewritten and signed by another key", resigned),
-    ("signed again by a key out of force", signed_by_old_key),
-    ("body changed, end rewritten", body_changed),
-    ("canon changed, end rewritten", canon_changed),
-    ("body dropped, numbers rewritten", body_dropped),
-    ("canon dropped, numbers rewritten", canon_dropped),
-    ("canon added that nobody names, numbers rewritten", canon_added),
-    ("part doubled, numbers rewritten", part_doubled),
-    ("part dropped, numbers rewritten", part_dropped),
-    ("parts reordered, end rewritten", parts_reordered),
-    ("keys replaced, end rewritten", keys_replaced),
-    ("cut off at a hand-over, numbers rewritten", cut_at_hand_over),
-    ("split view", split_view),
-];
+/// A change, and what is said of it.
+pub(crate) struct Change {
+    pub(crate) number: u64,
+    pub(crate) way: &'static str,
+    /// Which of the targets was changed.
+    pub(crate) target: usize,
+    /// Whether the verifier compares it with the head it has.
+    pub(crate) compared: bool,
+    pub(crate) bundle: Vec<u8>,
+    pub(crate) findings: Option<Vec<Finding>>,
+}
 
 #[test]
 fn every_one_of_ten_thousand_changes_is_found() {
     let targets: Vec<_> = (100..104).flat_map(targets).collect();
     for target in &targets {
-        assert!(!target.is_found(&target.bundle), "false alarm");
-        assert!(!target.is_found_against(&target.bundle), "false alarm");
-    }
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let work = |worker| -> Vec<&str> {
-        (worker..MUTATIONS).step_by(workers).map(|number| tamper(&targets, number)).collect()
-    };
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    std::thread::scope(|scope| {
-        let work = &work;
-        let first = 0..workers as u64;
-        let threads: Vec<_> = first.map(|worker| scope.spawn(move || work(worker))).collect();
-        for thread in threads {
-            thread
-                .join()
-                .unwrap()
-                .into_iter()
-                .for_each(|name| *counts.entry(name).or_default() += 1);
+        for compared in [false, true] {
+            assert_eq!(target.findings(&target.bundle, compared), Some(Vec::new()), "false alarm");
         }
+    }
+    let told = Told::of(&targets);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let work = |worker| {
+        let numbers = (worker..MUTATIONS).step_by(workers);
+        let tell = |change: Change| (change.way, told.as_ref().map(|told| told.line(&change)));
+        numbers.map(|number| tell(tamper(&targets, number))).collect::<Vec<_>>()
+    };
+    let changes: Vec<_> = std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> =
+            (0..workers as u64).map(|worker| scope.spawn(move || work(worker))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    changes.iter().for_each(|(way, _)| *counts.entry(way).or_default() += 1);
     for (name, count) in &counts {
         println!("{count:6}  {name}");
     }
-    let total: u64 = counts.values().sum();
-    let intact = targets.len();
+    let (total, intact) = (changes.len() as u64, targets.len());
     println!(
         "counted: {total} changes of bundles, of {} kinds, all found; 0 false alarms on {intact}",
         counts.len()
     );
     assert_eq!((total, counts.len()), (MUTATIONS, WAYS.len()));
+    if let Some(told) = told {
+        told.write(changes.into_iter().filter_map(|(_, line)| line));
+    }
 }
 
-/// The change of this number, and that it is found. Says which way it went.
-fn tamper(targets: &[Target], number: u64) -> &'static str {
-    let mut chance = Chance(SeededEntropy::new(number));
+/// The change of this number, which is found.
+fn tamper(targets: &[Target], number: u64) -> Change {
+    let mut chance = Chance::new(number);
     loop {
-        let target = &targets[chance.below(targets.len())];
-        let (name, way) = WAYS[chance.below(WAYS.len())];
-        let Some(bundle) = way(target, &mut chance).filter(|bundle| *bundle != target.bundle)
-        else {
-            continue;
-        };
-        let is_found = if name == "split view" {
-            target.is_found_against(&bundle)
-        } else {
-            target.is_found(&bundle)
-        };
-        assert!(is_found, "not found: {name}, number {number}");
-        return name;
+        let place = chance.below(targets.len());
+        let target = &targets[place];
+        let (way, tampered) = WAYS[chance.below(WAYS.len())];
+        let changed = tampered(target, &mut chance).filter(|bundle| *bundle != target.bundle);
+        let Some(bundle) = changed else { continue };
+        let compared = way == "split view";
+        let findings = target.findings(&bundle, compared);
+        let is_found = findings.as_ref().is_none_or(|findings| !findings.is_empty());
+        assert!(is_found, "not found: {way}, number {number}");
+        return Change { number, way, target: place, compared, bundle, findings };
     }
 }
 
@@ -196,335 +122,4 @@ fn targets(seed: u64) -> [Target; 2] {
         fork: fork.clone(),
         old_key: old_key.clone(),
     })
-}
-
-fn bit_flipped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut bundle = target.bundle.clone();
-    let place = chance.below(bundle.len());
-    bundle[place] ^= 1 << chance.below(8);
-    Some(bundle)
-}
-
-fn byte_replaced(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut bundle = target.bundle.clone();
-    chance.change(&mut bundle);
-    Some(bundle)
-}
-
-fn byte_removed(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut bundle = target.bundle.clone();
-    bundle.remove(chance.below(bundle.len()));
-    Some(bundle)
-}
-
-fn byte_inserted(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut bundle = target.bundle.clone();
-    let byte = u8::try_from(chance.below(256)).unwrap();
-    bundle.insert(chance.below(bundle.len() + 1), byte);
-    Some(bundle)
-}
-
-fn line_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    lines.remove(chance.below(lines.len()));
-    Some(joined(&lines))
-}
-
-fn line_doubled(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let line = lines[chance.below(lines.len())].clone();
-    lines.insert(chance.below(lines.len() + 1), line);
-    Some(joined(&lines))
-}
-
-fn lines_swapped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let (one, other) = (chance.below(lines.len()), chance.below(lines.len()));
-    lines.swap(one, other);
-    Some(joined(&lines))
-}
-
-fn tail_cut(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let keep = chance.below(target.bundle.len());
-    Some(target.bundle[..keep].to_vec())
-}
-
-/// Any line but the last.
-fn line_changed(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let place = chance.below(lines.len() - 1);
-    chance.change(&mut lines[place]);
-    Some(resealed(&lines))
-}
-
-/// A line of a signature stands twice under a head.
-fn signature_doubled(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let place = chance.pick(&places(&lines, "{\"checkpoint\":"));
-    let text = String::from_utf8(lines[place].clone()).unwrap();
-    let start = text.rfind('\u{2014}').unwrap();
-    let end = text.rfind("\"}").unwrap();
-    lines[place] = format!("{}{}", &text[..end], &text[start..]).into_bytes();
-    Some(resealed(&lines))
-}
-
-fn entry_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    lines.remove(chance.pick(&places(&lines, "{\"entry\":")));
-    Some(rewritten(lines, None))
-}
-
-fn entries_swapped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let entries = places(&lines, "{\"entry\":");
-    let place = chance.below(entries.len() - 1);
-    lines.swap(entries[place], entries[place + 1]);
-    Some(rewritten(lines, None))
-}
-
-fn entries_cut(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let entries = places(&lines, "{\"entry\":");
-    let cut = 1 + chance.below(8);
-    let keep = entries[entries.len() - cut];
-    lines.drain(keep..keep + cut);
-    // Bodies of entries that are gone would give it away at once.
-    let last = entry_at(&lines[keep - 1])?.seq();
-    lines.retain(|line| body_seq(line).is_none_or(|seq| seq <= last));
-    Some(rewritten(lines, None))
-}
-
-fn entry_edited(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    Some(rewritten(edited(target, chance)?, None))
-}
-
-fn resigned(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let name = target.trusted[0].name();
-    let key = SigningKey::new(name, &mut chance.0).unwrap();
-    Some(rewritten(edited(target, chance)?, Some(key)))
-}
-
-/// The key of the genesis entry signs again, although the log was handed over since.
-fn signed_by_old_key(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let lines = if chance.below(2) == 0 { edited(target, chance)? } else { lines(&target.bundle) };
-    Some(rewritten(lines, Some(target.old_key.clone())))
-}
-
-fn body_changed(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let place = chance.pick(&places(&lines, "{\"body\":"));
-    chance.change(&mut lines[place]);
-    Some(resealed(&lines))
-}
-
-fn canon_changed(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let place = chance.pick(&places(&lines, "{\"canon\":"));
-    chance.change(&mut lines[place]);
-    Some(resealed(&lines))
-}
-
-fn body_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let lines = lines(&target.bundle);
-    Some(dropped(&lines, chance.pick(&places(&lines, "{\"body\":"))))
-}
-
-fn canon_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let lines = lines(&target.bundle);
-    let place = chance.pick(&places(&lines, "{\"canon\":"));
-    Some(dropped(&lines, place))
-}
-
-/// Without one line, and with numbers that fit: nobody signs them.
-fn dropped(lines: &[Vec<u8>], place: usize) -> Vec<u8> {
-    let mut lines = lines.to_vec();
-    lines.remove(place);
-    counted(lines)
-}
-
-/// With numbers that fit.
-fn counted(mut lines: Lines) -> Vec<u8> {
-    let manifest = parse(std::str::from_utf8(&lines[0]).unwrap()).unwrap();
-    let mut manifest = manifest.as_map().unwrap().clone();
-    for (name, start) in [("bodies", "{\"body\":"), ("canons", "{\"canon\":")] {
-        let count = places(&lines, start).len() as u64;
-        manifest.insert(name.to_owned(), Value::from(count));
-    }
-    lines[0] = Value::Map(manifest).canonical();
-    resealed(&lines)
-}
-
-/// A version of canon that fits its digest, and that no entry names.
-fn canon_added(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let canons = places(&lines, "{\"canon\":");
-    let line = lines[chance.pick(&canons)].clone();
-    let canon = parse(std::str::from_utf8(&line).ok()?).ok()?;
-    let files = canon.at(&["canon", "files"])?.as_map()?.iter();
-    let files = files.map(|(path, text)| Some((path.clone(), format!("{}\n", text.as_text()?))));
-    let mut added =
-        CanonFiles { digest: Digest::of(&[]), files: files.collect::<Option<BTreeMap<_, _>>>()? };
-    added.digest = added.computed();
-    let files = added.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
-    let files = Value::map(files.map(|(path, text)| (path, Value::from(text))));
-    let added = Value::map([("digest", Value::from(added.digest)), ("files", files)]);
-    let added = Value::map([("canon", added)]).canonical();
-    // In the order that the digests have.
-    let place = canons.iter().copied().find(|place| lines[*place] > added);
-    lines.insert(place.unwrap_or(canons[canons.len() - 1] + 1), added);
-    Some(counted(lines))
-}
-
-/// A line that is there again, right behind itself.
-fn part_doubled(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let start = chance.of(&["{\"key\":", "{\"canon\":", "{\"subtrees\":", "{\"checkpoint\":"]);
-    let places = places(&lines, start);
-    let place = if places.is_empty() { return None } else { chance.pick(&places) };
-    lines.insert(place, lines[place].clone());
-    Some(counted(lines))
-}
-
-fn part_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let lines = lines(&target.bundle);
-    let start = chance.of(&["{\"key\":", "{\"subtrees\":", "{\"checkpoint\":"]);
-    let places = places(&lines, start);
-    (!places.is_empty()).then(|| dropped(&lines, chance.pick(&places)))
-}
-
-fn parts_reordered(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let places = places(&lines, chance.of(&["{\"key\":", "{\"canon\":", "{\"checkpoint\":"]));
-    let (one, other) = (chance.pick(&places), chance.pick(&places));
-    lines.swap(one, other);
-    Some(resealed(&lines))
-}
-
-/// All keys are gone, or a stranger's stands in the place of one.
-fn keys_replaced(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let keys = places(&lines, "{\"key\":");
-    if chance.below(2) == 0 {
-        lines.drain(keys[0]..keys[0] + keys.len());
-    } else {
-        let name = target.trusted[0].name();
-        let stranger = SigningKey::new(name, &mut chance.0).unwrap();
-        let line = Value::map([("key", stranger.public().to_string())]).canonical();
-        lines[chance.pick(&keys)] = line;
-    }
-    Some(resealed(&lines))
-}
-
-/// The log ends at a hand-over, under the head that the bundle has of it.
-fn cut_at_hand_over(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines = lines(&target.bundle);
-    let is_hand_over =
-        |place: &usize| entry_at(&lines[*place]).is_some_and(|it| it.kind() == Kind::KeyRotated);
-    let entries = places(&lines, "{\"entry\":");
-    let hand_overs: Vec<_> = entries.iter().copied().filter(is_hand_over).collect();
-    let number = chance.below(hand_overs.len());
-    let heads = places(&lines, "{\"checkpoint\":");
-    // Whoever has the bundle can take its heads and give them any place.
-    let head = lines[heads[number]].clone();
-    let last = heads[heads.len() - 1];
-    lines[last] = head;
-    if chance.below(2) == 0 {
-        lines.drain(heads[number]..last);
-    } else {
-        lines.drain(heads[number] + 1..last);
-    }
-    let (cut, end) = (hand_overs[number], entries[entries.len() - 1]);
-    let seq = entry_at(&lines[cut])?.seq();
-    lines.drain(cut + 1..=end);
-    lines.retain(|line| body_seq(line).is_none_or(|body| body <= seq));
-    let keys = places(&lines, "{\"key\":");
-    let kept = (number + 2).min(keys.len());
-    lines.drain(keys[0] + kept..keys[0] + keys.len());
-    Some(rewritten(lines, None))
-}
-
-fn split_view(target: &Target, _: &mut Chance) -> Option<Vec<u8>> {
-    assert!(!target.is_found(&target.fork), "alone, a fork looks like a log");
-    Some(target.fork.clone())
-}
-
-fn entry_at(line: &[u8]) -> Option<Entry> {
-    Entry::parse(line.strip_prefix(b"{\"entry\":")?.strip_suffix(b"}")?).ok()
-}
-
-fn body_seq(line: &[u8]) -> Option<u64> {
-    let value = parse(std::str::from_utf8(line).ok()?).ok()?;
-    value.at(&["body", "seq"])?.as_u64()
-}
-
-/// The lines with one entry that says something else, and every later link rewritten.
-fn edited(target: &Target, chance: &mut Chance) -> Option<Lines> {
-    let mut lines = lines(&target.bundle);
-    let entries = places(&lines, "{\"entry\":");
-    let edit = chance.below(entries.len());
-    let mut prev: Option<Digest> = None;
-    for (number, place) in entries.into_iter().enumerate() {
-        let entry = entry_at(&lines[place])?;
-        let Value::Map(mut members) = parse(std::str::from_utf8(entry.bytes()).ok()?).ok()? else {
-            return None;
-        };
-        if number == edit {
-            let actors = ["user:mallory", "agent:mallory", "service:mallory"];
-            members.insert("actor".to_owned(), actors[chance.below(3)].into());
-        }
-        if let Some(prev) = prev.filter(|_| number > edit) {
-            members.insert("prev".to_owned(), Value::from(prev));
-        }
-        let changed = Entry::parse(&Value::Map(members).canonical()).ok()?;
-        prev = Some(changed.leaf());
-        lines[place] = [b"{\"entry\":", changed.bytes(), b"}"].concat();
-    }
-    Some(lines)
-}
-
-/// With manifest, root and end that fit the entries; and a head that `key` signs, or else
-/// the old signature over what it did not sign.
-fn rewritten(mut lines: Lines, key: Option<SigningKey>) -> Vec<u8> {
-    let Value::Map(mut manifest) = parse(std::str::from_utf8(&lines[0]).unwrap()).unwrap() else {
-        panic!("the manifest is an object");
-    };
-    let entries = places(&lines, "{\"entry\":");
-    let from = manifest["from"].as_u64().unwrap();
-    let roots = places(&lines, "{\"subtrees\":").first().map_or_else(Vec::new, |place| {
-        let subtrees = parse(std::str::from_utf8(&lines[*place]).unwrap()).unwrap();
-        let roots = subtrees.get("subtrees").unwrap().as_list().unwrap();
-        roots.iter().map(|root| root.as_text().unwrap().parse().unwrap()).collect()
-    });
-    let mut frontier = Frontier::from_roots(from, roots).unwrap();
-    for place in &entries {
-        frontier.push(entry_at(&lines[*place]).unwrap().leaf(), |_, _, _| {});
-    }
-    let bodies = places(&lines, "{\"body\":").len() as u64;
-    for (name, value) in [
-        ("entries", Value::from(entries.len() as u64)),
-        ("size", Value::from(frontier.size())),
-        ("root", Value::from(frontier.root())),
-        ("bodies", Value::from(bodies)),
-    ] {
-        manifest.insert(name.to_owned(), value);
-    }
-    lines[0] = Value::Map(manifest).canonical();
-    let head = *places(&lines, "{\"checkpoint\":").last().unwrap();
-    let note = parse(std::str::from_utf8(&lines[head]).unwrap()).unwrap();
-    let old = Checkpoint::parse(note.get("checkpoint").unwrap().as_text().unwrap()).unwrap();
-    let note = match key {
-        Some(mut key) => {
-            let (size, root) = (frontier.size(), frontier.root());
-            Checkpoint::sign(old.origin(), size, root, &mut [&mut key]).unwrap().to_string()
-        }
-        None => {
-            let root = STANDARD.encode(frontier.root().as_bytes());
-            let text = format!("{}\n{}\n{root}\n", old.origin(), frontier.size());
-            let signatures = old.note().to_string();
-            let signatures = signatures.split_once("\n\n").unwrap().1;
-            Note::parse(&format!("{text}\n{signatures}")).unwrap().to_string()
-        }
-    };
-    lines[head] = Value::map([("checkpoint", note)]).canonical();
-    resealed(&lines)
 }
