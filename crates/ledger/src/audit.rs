@@ -171,6 +171,16 @@ impl Audit {
         }
     }
 
+    /// Take an entry of the pruned part that put a key in force, before any that is kept.
+    pub fn earlier(&mut self, entry: &Entry) {
+        self.check_tenant(entry);
+        if entry.kind() == Kind::Genesis {
+            self.genesis(entry);
+        } else if entry.kind() == Kind::KeyRotated {
+            self.key_rotated(entry);
+        }
+    }
+
     /// The keys put in force so far.
     #[must_use]
     pub fn keys(&self) -> &[KeyInForce] {
@@ -237,13 +247,17 @@ impl Audit {
                 self.findings.add(Some(seq), "time.backwards", message);
             }
         }
+        self.check_tenant(entry);
+        self.last = Some((entry.leaf(), entry.at()));
+        self.next = seq.saturating_add(1);
+    }
+
+    fn check_tenant(&mut self, entry: &Entry) {
         let tenant = *self.tenant.get_or_insert(entry.tenant());
         if entry.tenant() != tenant {
             let message = format!("it is of {}, in the log of {tenant}", entry.tenant());
-            self.findings.add(Some(seq), "tenant.mixed", message);
+            self.findings.add(Some(entry.seq()), "tenant.mixed", message);
         }
-        self.last = Some((entry.leaf(), entry.at()));
-        self.next = seq.saturating_add(1);
     }
 
     fn genesis(&mut self, entry: &Entry) {

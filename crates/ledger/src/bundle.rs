@@ -8,11 +8,13 @@
 //! | `{"key":"<verifier key>"}` | the keys that were in force in the kept part, in order, and no others. Trust never comes from here |
 //! | `{"canon":{"digest","files":{path:text}}}` | `canons`: versions that kept entries name, ascending by digest |
 //! | `{"subtrees":[digest]}` | 1 if `from` > 0: the right edge of the tree of the first `from` entries, the largest subtree first |
+//! | `{"earlier":{"entry","head","path"}}` | if `from` > 0: the genesis entry, without `head`, and each hand-over of the pruned part, in order |
 //! | `{"entry":<its canonical bytes>}` | `entries`, from `from` on |
 //! | `{"body":{"bytes":"<base64>","salt":"<base64>","seq"}}` | `bodies`, ascending |
 //! | `{"checkpoint":"<signed note>"}` | for each key rotation the head after it, signed by the key that hands over alone; then the head, signed by the key in force alone |
 //! | `{"end":{"digest","lines"}}` | 1: the digest of all bytes, and the number of lines, before it |
 
+mod earlier;
 mod head;
 mod lines;
 mod read;
@@ -20,6 +22,7 @@ mod trust;
 mod verify;
 mod write;
 
+pub use earlier::Earlier;
 pub use head::{Head, read_head};
 pub use read::{Piece, read};
 pub use verify::{Check, Verified, verify};

@@ -6,7 +6,7 @@ mod proof;
 
 pub use frontier::{BadFrontier, Frontier};
 pub use proof::{
-    Hashes, PATH_MAX, ProofError, consistency, inclusion, root, verify_consistency,
+    Hashes, PATH_MAX, ProofError, before, consistency, inclusion, root, verify_consistency,
     verify_inclusion,
 };
 

@@ -5,6 +5,7 @@ It shares nothing with the package under test.
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -15,6 +16,7 @@ from primitives import (
     canonical,
     checkpoint,
     digest,
+    inclusion,
     leaf,
     root,
     sealed_lines,
@@ -384,6 +386,18 @@ class House:
         signing = keys or (self.keys[-1],)
         return checkpoint(self.origin, size, root(self.leaves[:size]), *signing)
 
+    def earlier(self, first: int) -> list[bytes]:
+        """The lines of what put keys in force before `first`."""
+        lines = []
+        for seq, entry in enumerate(self.entries[:first]):
+            if seq == 0 or seq + 1 in self.handovers:
+                path = [shown(hash_) for hash_ in inclusion(self.leaves[:first], seq)]
+                line: dict[str, Any] = {"entry": json.loads(entry), "path": path}
+                if seq > 0:
+                    line["head"] = self.handovers[seq + 1]
+                lines.append(canonical({"earlier": line}))
+        return lines
+
     def bundle(self, first: int = 0, bodies: bool = True, **wrong: Any) -> bytes:
         """The log as a bundle; `wrong` replaces parts of it."""
         kept = {seq: body for seq, body in self.bodies.items() if bodies and seq >= first}
@@ -411,6 +425,7 @@ class House:
         if first:
             edge = wrong.get("subtrees", subtrees(self.leaves[:first]))
             lines.append(canonical({"subtrees": [shown(hash_) for hash_ in edge]}))
+            lines += wrong.get("earlier", self.earlier(first))
         lines += [b'{"entry":' + entry + b"}" for entry in self.entries[first:]]
         for seq, (salt, sealed) in kept.items():
             body = {"bytes": b64(sealed), "salt": b64(salt), "seq": seq}

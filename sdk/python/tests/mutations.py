@@ -281,7 +281,7 @@ def _part(target: Target, chance: random.Random, *sections: str) -> tuple[Lines,
 
 
 def _part_doubled(target: Target, chance: random.Random) -> bytes | None:
-    lines, found = _part(target, chance, "key", "canon", "subtrees", "checkpoint")
+    lines, found = _part(target, chance, "key", "canon", "subtrees", "earlier", "checkpoint")
     if not found:
         return None
     place = chance.choice(found)
@@ -290,7 +290,7 @@ def _part_doubled(target: Target, chance: random.Random) -> bytes | None:
 
 
 def _part_dropped(target: Target, chance: random.Random) -> bytes | None:
-    lines, found = _part(target, chance, "key", "subtrees", "checkpoint")
+    lines, found = _part(target, chance, "key", "subtrees", "earlier", "checkpoint")
     if not found:
         return None
     del lines[chance.choice(found)]

@@ -70,6 +70,18 @@ def subtrees(leaves: list[bytes]) -> list[bytes]:
     return roots
 
 
+def inclusion(leaves: list[bytes], index: int) -> list[bytes]:
+    """RFC 9162 section 2.1.3.1, by the definition."""
+    if len(leaves) == 1:
+        return []
+    k = 1
+    while k * 2 < len(leaves):
+        k *= 2
+    if index < k:
+        return [*inclusion(leaves[:k], index), root(leaves[k:])]
+    return [*inclusion(leaves[k:], index - k), root(leaves[:k])]
+
+
 class Key:
     """A signing key with its name."""
 

@@ -35,13 +35,24 @@ def a_part_is_missing_with_another_root() -> Case:
     return _pruned(house, 5)
 
 
-@whole("bundle.subtrees", "bundle.subtrees", "prune.unexplained", "rotation.unproven")
+@whole(
+    *["bundle.earlier"] * 3,
+    *["bundle.subtrees"] * 2,
+    "prune.unexplained",
+    "rotation.unproven",
+)
 def subtrees_that_do_not_fit() -> Case:
     house = House.honest(13)
     return _pruned(house, house.kept_from, subtrees=[])
 
 
-@whole("head.root", "manifest.wrong", "prune.unexplained", "rotation.unproven")
+@whole(
+    *["bundle.earlier"] * 3,
+    "head.root",
+    "manifest.wrong",
+    "prune.unexplained",
+    "rotation.unproven",
+)
 def subtrees_of_something_else() -> Case:
     house = House.honest(14)
     count = house.kept_from.bit_count()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cases import Case, audit, whole
@@ -120,17 +121,54 @@ def a_strangers_key() -> Case:
     return Case(House(8).bundle(), [House(9).keys[0].line])
 
 
-@whole("head.untrusted")
-def a_pruned_log_under_a_key_handed_over_before() -> Case:
+def _pruned(broken: Callable[[list[bytes]], list[bytes]]) -> Case:
     house = House.honest(10)
-    return Case(house.bundle(house.kept_from), [house.keys[0].line])
+    earlier = broken(house.earlier(house.kept_from))
+    return Case(house.bundle(house.kept_from, earlier=earlier), [house.keys[-1].line])
+
+
+@whole("bundle.earlier")
+def a_pruned_log_without_its_earlier_keys() -> Case:
+    return _pruned(lambda earlier: [])
+
+
+@whole("bundle.earlier", "bundle.earlier")
+def a_pruned_log_without_its_genesis() -> Case:
+    return _pruned(lambda earlier: earlier[1:])
+
+
+@whole("bundle.keys", "key.not_in_force")
+def a_pruned_log_without_an_earlier_hand_over() -> Case:
+    return _pruned(lambda earlier: earlier[:1])
+
+
+@whole("bundle.earlier")
+def a_pruned_log_with_an_earlier_hand_over_twice() -> Case:
+    return _pruned(lambda earlier: [*earlier, earlier[-1]])
+
+
+@whole("bundle.earlier", "bundle.keys", "key.not_in_force")
+def an_earlier_hand_over_of_another_log() -> Case:
+    def other(earlier: list[bytes]) -> list[bytes]:
+        house = House.honest(11)
+        return [earlier[0], house.earlier(house.kept_from)[1]]
+
+    return _pruned(other)
+
+
+@whole("rotation.unproven")
+def an_earlier_hand_over_that_the_old_key_did_not_sign() -> Case:
+    house = House.honest(10)
+    size = min(house.handovers)
+    house.handovers[size] = house.head(size)
+    return Case(house.bundle(house.kept_from), [house.keys[-1].line])
 
 
 @whole("head.untrusted")
 def a_pruned_log_without_a_hand_over_under_a_strangers_key() -> Case:
     house = House(13)
     house.prune(2)
-    return Case(house.bundle(2, keys=[]), [House(9).keys[0].line])
+    return Case(house.bundle(2), [House(9).keys[0].line])
 
 
 @whole("bundle.keys")

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use cog_base::Digest;
 use cog_base::json::Value;
 
-use super::{BundleError, CanonFiles, LINE_BYTES_MAX, Manifest};
+use super::{BundleError, CanonFiles, Earlier, LINE_BYTES_MAX, Manifest};
 use crate::canonical::read_map;
 use crate::checkpoint::Checkpoint;
 use crate::entry::Entry;
@@ -20,6 +20,7 @@ pub(super) enum Line {
     Key(VerifierKey),
     Canon(CanonFiles),
     Subtrees(Vec<Digest>),
+    Earlier(Box<Earlier>),
     Entry(Box<Entry>),
     Body(Body),
     Checkpoint(Box<Checkpoint>),
@@ -133,6 +134,7 @@ fn other(line: &[u8]) -> Result<Line, String> {
         "key" => value.as_text().and_then(|key| key.parse().ok()).map(Line::Key),
         "canon" => CanonFiles::from_value(&value).map(Line::Canon),
         "subtrees" => subtrees(&value).map(Line::Subtrees),
+        "earlier" => Earlier::from_value(&value).map(|it| Line::Earlier(Box::new(it))),
         "body" => body(&value).map(Line::Body),
         "checkpoint" => {
             let note = value.as_text().ok_or("it is no text")?;

@@ -37,7 +37,7 @@ impl Trust<'_> {
             findings.add(None, "head.signatures", message);
         }
         let Some(last) = self.chain.last() else {
-            // The keys were named before the kept part: only a key that was brought counts.
+            // No entry names a key, which was found: only one that was brought counts.
             return match head.verify(origin, self.trusted) {
                 Ok(key) => Some(key.clone()).filter(|_| are_handed_over),
                 Err(error) => {

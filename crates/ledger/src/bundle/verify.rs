@@ -7,7 +7,7 @@ use cog_base::Digest;
 
 use super::lines::{BadLine, Body, Line, Lines, manifest, parse};
 use super::trust::Trust;
-use super::{BundleError, CanonFiles, Manifest, Part};
+use super::{BundleError, CanonFiles, Earlier, Manifest, Part};
 use crate::audit::{Audit, Audited, Findings};
 use crate::body::commitment;
 use crate::checkpoint::Checkpoint;
@@ -102,6 +102,7 @@ enum Section {
     Keys,
     Canons,
     Subtrees,
+    Earlier,
     Entries,
     Bodies,
     Checkpoints,
@@ -123,6 +124,10 @@ struct Reading {
     /// The sizes at which the root is wanted, and the roots found.
     wanted: BTreeSet<u64>,
     roots: BTreeMap<u64, Digest>,
+    /// The last entry of the pruned part that is here.
+    last_earlier: Option<u64>,
+    /// The heads of its hand-overs.
+    earlier_heads: Vec<Checkpoint>,
     entries: u64,
     /// Commitments whose bodies have not come yet.
     commits: BTreeMap<u64, Digest>,
@@ -146,6 +151,8 @@ impl Reading {
             frontier,
             wanted: check.against.iter().map(Checkpoint::size).chain([manifest.from]).collect(),
             roots: BTreeMap::from([(0, empty_root())]),
+            last_earlier: None,
+            earlier_heads: Vec::new(),
             entries: 0,
             commits: BTreeMap::new(),
             bodies: 0,
@@ -165,6 +172,7 @@ impl Reading {
             Line::Key(_) => Section::Keys,
             Line::Canon(_) => Section::Canons,
             Line::Subtrees(_) => Section::Subtrees,
+            Line::Earlier(_) => Section::Earlier,
             Line::Entry(_) => Section::Entries,
             Line::Body(_) => Section::Bodies,
             Line::Checkpoint(_) => Section::Checkpoints,
@@ -179,6 +187,7 @@ impl Reading {
             Line::Key(key) => self.keys.push(key),
             Line::Canon(canon) => self.canon(&canon),
             Line::Subtrees(roots) => self.subtrees(roots),
+            Line::Earlier(earlier) => self.earlier(*earlier),
             Line::Entry(entry) => self.entry(&entry),
             Line::Body(body) => self.body(&body),
             Line::Checkpoint(checkpoint) => self.checkpoints.push(*checkpoint),
@@ -215,6 +224,25 @@ impl Reading {
                 self.frontier = Some(frontier);
             }
             _ => self.find(None, "bundle.subtrees", "the subtrees do not fit the pruned part"),
+        }
+    }
+
+    /// An entry of the pruned part is one of this log if it is in the tree of that part.
+    fn earlier(&mut self, earlier: Earlier) {
+        let seq = earlier.entry.seq();
+        let from = self.manifest.from;
+        let root = self.pruned_root().filter(|_| from > 0);
+        let root = root.and_then(|root| earlier.root_after(from, root));
+        let is_next = self.last_earlier.map_or(seq == 0, |last| last < seq);
+        self.last_earlier = self.last_earlier.max(Some(seq));
+        let Some(root) = root.filter(|_| is_next) else {
+            let message = "it is not in its place in the tree of the pruned part";
+            return self.find(Some(seq), "bundle.earlier", message);
+        };
+        self.audit.earlier(&earlier.entry);
+        if let Some(head) = earlier.head {
+            self.roots.insert(seq.saturating_add(1), root);
+            self.earlier_heads.push(head);
         }
     }
 
@@ -296,19 +324,26 @@ impl Reading {
             let message = "no entry says that the missing part was pruned, with its root";
             findings.add(None, "prune.unexplained", message);
         }
+        let is_from_genesis = audited.keys.first().is_some_and(|step| step.from.is_none());
+        if from > 0 && !is_from_genesis {
+            let message =
+                "the entry that began the log is not here: no key can be followed from it";
+            findings.add(None, "bundle.earlier", message);
+        }
+        let mut rotations = self.earlier_heads;
+        rotations.append(&mut self.checkpoints);
         let trust = Trust {
             trusted: check.trusted,
             chain: &audited.keys,
-            rotations: &self.checkpoints,
+            rotations: &rotations,
             roots: &self.roots,
         };
         let signer = head.as_ref().and_then(|head| trust.signer(&manifest.origin, head, findings));
-        let giver = audited.keys.first().and_then(|step| step.from.as_ref());
-        let signed = signer.as_ref().filter(|_| audited.keys.is_empty() && from > 0);
-        let in_force = giver.into_iter().chain(audited.keys.iter().map(|step| &step.key));
-        // Where no key is named and nobody is trusted, that was found.
-        let is_known = !audited.keys.is_empty() || from == 0 || signer.is_some();
-        if is_known && !self.keys.iter().eq(in_force.chain(signed)) {
+        // The last key of the pruned part is in force where the kept part begins.
+        let before = audited.keys.iter().filter(|step| step.seq < from).count();
+        let in_force = audited.keys.iter().skip(before.saturating_sub(1)).map(|step| &step.key);
+        let is_known = from == 0 || is_from_genesis;
+        if is_known && !self.keys.iter().eq(in_force) {
             let message = "the keys named in the bundle are not those of the log";
             findings.add(None, "bundle.keys", message);
         }
@@ -424,10 +459,7 @@ impl Known<'_> {
         for earlier in check.against {
             let (then, now) = (earlier.size(), self.manifest.size);
             let (code, message) = if let Err(error) = earlier.verify(&self.manifest.origin, &keys) {
-                let message = format!(
-                    "the head to compare with is not acceptable: {error}; if the key was rotated \
-                     since, trust the earlier one too"
-                );
+                let message = format!("the head to compare with is not acceptable: {error}");
                 ("against.untrusted", message)
             } else if then > now {
                 let message =

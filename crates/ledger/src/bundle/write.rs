@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cog_base::{Digest, Value};
 
-use super::{BundleError, CanonFiles, Manifest};
+use super::{BundleError, CanonFiles, Earlier, Manifest};
 use crate::checkpoint::Checkpoint;
 use crate::entry::Entry;
 use crate::hasher::Hasher;
@@ -30,6 +30,7 @@ enum Section {
     Keys,
     Canons,
     Subtrees,
+    Earlier,
     Entries,
     Bodies,
     Checkpoints,
@@ -98,6 +99,23 @@ impl<'a> BundleWriter<'a> {
         }
         self.enter(Section::Subtrees)?;
         self.value(&Value::map([("subtrees", Value::list(roots.iter().copied()))]))
+    }
+
+    /// Add an entry of the pruned part that put a key in force: the genesis, then each hand-over.
+    /// Of its head only the signature of the key that hands over goes in.
+    ///
+    /// # Errors
+    /// [`BundleError`] when it cannot be written, or does not come behind the subtrees.
+    pub fn earlier(&mut self, earlier: &Earlier) -> Result<(), BundleError> {
+        if self.section < Section::Subtrees {
+            return Err(BundleError::Misuse("earlier keys belong into a pruned bundle"));
+        }
+        self.enter(Section::Earlier)?;
+        let giver = earlier.entry.text("from").and_then(|key| key.parse().ok());
+        let alone = giver.and_then(|by| earlier.head.as_ref()?.signed_only_by(&by));
+        let value = earlier.to_value(alone.as_ref().or(earlier.head.as_ref()));
+        let value = value.ok_or(BundleError::Misuse("an entry that cannot be read"))?;
+        self.value(&Value::map([("earlier", value)]))
     }
 
     /// Add the next entry.

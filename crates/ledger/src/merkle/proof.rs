@@ -3,7 +3,7 @@
 
 use cog_base::Digest;
 
-use super::node_hash;
+use super::{Frontier, node_hash};
 
 /// The most hashes in an inclusion proof of a tree of 64-bit size; a consistency proof has
 /// at most one more.
@@ -171,6 +171,27 @@ pub fn verify_inclusion(
         last >>= 1;
     }
     last == 0 && hash == root
+}
+
+/// The right edge of the tree of the leaves before `index`, which is what stands to the left in a
+/// `path` that [`verify_inclusion`] accepts.
+#[must_use]
+pub fn before(index: u64, size: u64, path: &[Digest]) -> Option<Frontier> {
+    let (mut node, mut last) = (index, size.checked_sub(1)?);
+    let mut lefts = Vec::new();
+    for sibling in path {
+        if node & 1 == 1 || node == last {
+            lefts.push(*sibling);
+            while node & 1 == 0 && node != 0 {
+                node >>= 1;
+                last >>= 1;
+            }
+        }
+        node >>= 1;
+        last >>= 1;
+    }
+    lefts.reverse();
+    Frontier::from_roots(index, lefts).ok()
 }
 
 /// Whether `path` proves that the tree of `size` leaves with `root` has grown from that of

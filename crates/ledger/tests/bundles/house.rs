@@ -11,9 +11,9 @@ use cog_base::id::{
 };
 use cog_base::json::{Map, Value};
 use cog_base::{Timestamp, time};
-use cog_ledger::bundle::{BundleWriter, CanonFiles, Manifest, Part};
+use cog_ledger::bundle::{BundleWriter, CanonFiles, Earlier, Manifest, Part};
 use cog_ledger::memory::{KeptLog, MemoryShelf};
-use cog_ledger::merkle::Frontier;
+use cog_ledger::merkle::{Frontier, Hashes, inclusion};
 use cog_ledger::session::Tally;
 use cog_ledger::{
     BodyDraft, Checkpoint, Draft, Entry, KeyRing, Kind, SignError, Signer, SigningKey, VerifierKey,
@@ -540,6 +540,7 @@ impl House {
         canons.iter().for_each(|canon| writer.canon(canon).unwrap());
         if from > 0 {
             writer.subtrees(frontier(log, from).roots()).unwrap();
+            earlier(log, from).iter().for_each(|it| writer.earlier(it).unwrap());
         }
         let kept = || log.entries().skip(usize::try_from(from).unwrap());
         kept().for_each(|entry| writer.entry(entry).unwrap());
@@ -554,6 +555,34 @@ impl House {
         writer.end().unwrap();
         out
     }
+}
+
+struct Leaves<'a>(&'a KeptLog);
+
+impl Hashes for Leaves<'_> {
+    type Error = ();
+
+    fn leaf(&mut self, index: u64) -> Result<Option<Digest>, ()> {
+        let index = usize::try_from(index).unwrap();
+        Ok(self.0.entries().nth(index).map(|entry| entry.leaf()))
+    }
+
+    fn node(&mut self, _: u8, _: u64) -> Result<Option<Digest>, ()> {
+        Ok(None)
+    }
+}
+
+/// What put keys in force before `from`, each with its proof.
+fn earlier(log: &KeptLog, from: u64) -> Vec<Earlier> {
+    let of_keys = [Kind::Genesis, Kind::KeyRotated];
+    let entries = log.entries().filter(|it| it.seq() < from && of_keys.contains(&it.kind()));
+    let head = |entry: &Entry| log.checkpoints.iter().find(|it| it.size() == entry.seq() + 1);
+    let proven = |entry: &Arc<Entry>| Earlier {
+        entry: Entry::clone(entry),
+        path: inclusion(&mut Leaves(log), entry.seq(), from).unwrap(),
+        head: (entry.seq() > 0).then(|| head(entry).unwrap().clone()),
+    };
+    entries.map(proven).collect()
 }
 
 pub(crate) fn frontier(log: &KeptLog, size: u64) -> Frontier {

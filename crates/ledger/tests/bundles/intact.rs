@@ -72,14 +72,12 @@ fn a_pruned_bundle_holds_from_where_an_entry_says_it_was_pruned() {
     let keys = house.keys();
     let to = house.log().entries().find_map(|entry| entry.count("to")).unwrap();
     let pruned = house.bundle_from(to, true);
-    for key in &keys[1..] {
+    // The first key too, although the hand-over from it was pruned.
+    for key in &keys {
         let verified = check(&pruned, std::slice::from_ref(key), &[]);
         assert_eq!(codes(&verified), [""; 0], "{:?}", verified.findings().kept());
         assert!(verified.audited.not_followed > 0);
     }
-    // The hand-over from the first key was pruned, so that key alone proves nothing here.
-    let verified = check(&pruned, &keys[..1], &[]);
-    assert_eq!(codes(&verified), ["head.untrusted"]);
     // What nobody declared pruned is missing.
     let unexplained = house.bundle_from(to - 1, true);
     assert_eq!(codes(&check(&unexplained, &keys, &[])), ["prune.unexplained"]);
@@ -164,6 +162,42 @@ fn a_pruned_log_that_was_handed_over_since_is_compared_with_heads_of_before() {
         let verified = check(&pruned, std::slice::from_ref(key), std::slice::from_ref(&before));
         assert_eq!(codes(&verified), [""; 0]);
     }
+}
+
+#[test]
+fn a_head_of_the_pruned_part_is_one_that_cannot_be_compared() {
+    let mut house = House::new(12);
+    house.found_canon("name = \"first\"\n");
+    let before = house.head();
+    house.rotate();
+    let at_hand_over = house.head();
+    house.honest_session();
+    let kept_from = house.head().size();
+    house.prune(kept_from);
+    let (keys, pruned) = (house.keys(), house.bundle_from(kept_from, true));
+    for key in &keys {
+        let found = |head| codes(&check(&pruned, std::slice::from_ref(key), &[head]));
+        assert_eq!(found(before.clone()), ["against.pruned"]);
+        assert_eq!(found(at_hand_over.clone()), [""; 0]);
+    }
+}
+
+#[test]
+fn no_link_is_missing_in_the_keys_of_a_pruned_log() {
+    let mut house = House::honest(14);
+    let to = house.log().entries().find_map(|entry| entry.count("to")).unwrap();
+    let (keys, pruned) = (house.keys(), String::from_utf8(house.bundle_from(to, true)).unwrap());
+    let earlier: Vec<_> = pruned.lines().filter(|it| it.starts_with("{\"earlier\"")).collect();
+    let without = |gone: &[&str]| {
+        let kept = pruned.lines().filter(|line| !gone.contains(line));
+        let forged = reseal(&kept.collect::<Vec<_>>().join("\n"));
+        codes(&check(forged.as_bytes(), &keys, &[]))
+    };
+    let [genesis, hand_over] = earlier.as_slice() else { panic!("{}", earlier.len()) };
+    assert_eq!(without(&[]), [""; 0]);
+    assert_eq!(without(&[genesis, hand_over]), ["bundle.earlier"]);
+    assert_eq!(without(&[genesis]), ["bundle.earlier"; 2]);
+    assert_eq!(without(&[hand_over]), ["key.not_in_force", "bundle.keys"]);
 }
 
 #[test]

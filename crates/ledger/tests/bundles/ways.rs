@@ -241,7 +241,13 @@ fn canon_added(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
 /// A line that is there again, right behind itself.
 fn part_doubled(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
     let mut lines = lines(&target.bundle);
-    let start = chance.of(&["{\"key\":", "{\"canon\":", "{\"subtrees\":", "{\"checkpoint\":"]);
+    let start = chance.of(&[
+        "{\"key\":",
+        "{\"canon\":",
+        "{\"subtrees\":",
+        "{\"earlier\":",
+        "{\"checkpoint\":",
+    ]);
     let places = places(&lines, start);
     let place = if places.is_empty() { return None } else { chance.pick(&places) };
     lines.insert(place, lines[place].clone());
@@ -250,7 +256,7 @@ fn part_doubled(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
 
 fn part_dropped(target: &Target, chance: &mut Chance) -> Option<Vec<u8>> {
     let lines = lines(&target.bundle);
-    let start = chance.of(&["{\"key\":", "{\"subtrees\":", "{\"checkpoint\":"]);
+    let start = chance.of(&["{\"key\":", "{\"subtrees\":", "{\"earlier\":", "{\"checkpoint\":"]);
     let places = places(&lines, start);
     (!places.is_empty()).then(|| dropped(&lines, chance.pick(&places)))
 }

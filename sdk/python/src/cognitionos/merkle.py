@@ -80,6 +80,20 @@ def is_included(leaf: bytes, index: int, size: int, root: bytes, path: Sequence[
     return leaf == root
 
 
+def edge_before(index: int, size: int, path: Sequence[bytes]) -> list[bytes]:
+    """The subtrees before the leaf at `index`, the largest first, in a path `is_included` took."""
+    lefts = []
+    rest = list(path)
+    while size > 1 and rest:
+        sibling, left = rest.pop(), _split(size)
+        if index < left:
+            size = left
+        else:
+            lefts.append(sibling)
+            index, size = index - left, size - left
+    return lefts
+
+
 def is_consistent(
     earlier: int, earlier_root: bytes, size: int, root: bytes, path: Sequence[bytes]
 ) -> bool:

@@ -13,6 +13,8 @@ const KEYS: &str = "Put ledger.db and keys/ back from one and the same copy of t
     keys in the one are sealed with the key in the other";
 const VIEWS: &str = "Ask whoever keeps the other view which of the two is the older one, and \
     keep both: two that do not fit cannot both be this ledger";
+const PRUNED: &str = "Compare with a head from after the pruning: cognitionos ledger checkpoint. One from \
+    before can be compared with a bundle that was exported before";
 const RECORD: &str = "Nothing here can mend what is signed. Find out which program wrote these \
     entries; compare with an export or a head from an earlier visit: cognitionos ledger verify \
     --against FILE";
@@ -28,6 +30,8 @@ pub(crate) fn advice(code: &str) -> &'static str {
         CANON
     } else if code.starts_with("store.") || code.starts_with("head.") {
         RESTORE
+    } else if code == "against.pruned" {
+        PRUNED
     } else if code.starts_with("against.") {
         VIEWS
     } else {

@@ -5,10 +5,10 @@ use std::io::Write;
 
 use cog_base::Digest;
 use cog_ledger::audit::{Erasures, Findings};
-use cog_ledger::bundle::{BundleWriter, CanonFiles, Manifest, Part};
-use cog_ledger::merkle::Frontier;
+use cog_ledger::bundle::{BundleWriter, CanonFiles, Earlier, Manifest, Part};
+use cog_ledger::merkle::{Frontier, inclusion};
 use cog_ledger::{Checkpoint, Entry, Kind, VerifierKey};
-use cog_store::{Select, StoreError, frontier};
+use cog_store::{Select, StoreError, TenantTx, Tree, frontier};
 
 use super::empty;
 use crate::failure::{Exit, Failure};
@@ -31,6 +31,8 @@ pub(super) struct Contents {
     keys: Vec<VerifierKey>,
     canons: Vec<CanonFiles>,
     subtrees: Option<Frontier>,
+    /// What put keys in force before the kept part.
+    earlier: Vec<Earlier>,
     /// The heads at which a key was handed over, each with the key that did so.
     rotations: Vec<(Checkpoint, VerifierKey)>,
     with_body: Vec<u64>,
@@ -78,6 +80,7 @@ fn gather(home: &Home, without: Without) -> anyhow::Result<Contents> {
         keys: keys_since(&keys(home)?, &named.rotations),
         canons,
         subtrees: (from > 0).then(|| frontier(scope.as_ref(), from)).transpose()?,
+        earlier: earlier(scope.as_ref(), from)?,
         rotations: heads(home, named.rotations)?,
         with_body,
         left_out,
@@ -178,6 +181,7 @@ impl Contents {
             keys: Vec::new(),
             canons: Vec::new(),
             subtrees: None,
+            earlier: Vec::new(),
             rotations: Vec::new(),
             with_body: Vec::new(),
             left_out: BTreeSet::from([Part::Bodies, Part::Canons]),
@@ -205,6 +209,7 @@ impl Contents {
         }
         let Some(scope) = scope else { return Ok(contents) };
         contents.subtrees = (from > 0).then(|| frontier(scope.as_ref(), from)).transpose()?;
+        contents.earlier = earlier(scope.as_ref(), from)?;
         contents.rotations = heads(home, named.rotations)?;
         contents.left_out.remove(&Part::Canons);
         for digest in named.canons {
@@ -272,6 +277,9 @@ impl Contents {
         if let Some(subtrees) = &self.subtrees {
             writer.subtrees(subtrees.roots())?;
         }
+        for earlier in &self.earlier {
+            writer.earlier(earlier)?;
+        }
         let mut failed = None;
         entries(&mut |entry| {
             if failed.is_none() {
@@ -307,6 +315,26 @@ fn held_entries(home: &Home, size: u64, take: &mut dyn FnMut(&Entry)) -> anyhow:
     }
     let mut kept = |entry: Entry| take(&entry);
     home.folder()?.held_entries(home.tenant, size, &mut kept).map_err(told)
+}
+
+/// The entries before `from` that put keys in force, each with its proof.
+fn earlier(scope: &dyn TenantTx, from: u64) -> anyhow::Result<Vec<Earlier>> {
+    let kinds = vec![Kind::Genesis, Kind::KeyRotated];
+    let select = Select { to: from, kinds, ..Select::default() };
+    let mut found = Vec::new();
+    if from > 0 {
+        scope.each(select, &mut |entry| found.push(entry.clone())).map_err(told)?;
+    }
+    let proven = |entry: Entry| {
+        let path = inclusion(&mut Tree(scope), entry.seq(), from)
+            .map_err(|error| Failure::advise(Exit::Failed, error, "cognitionos ledger verify"))?;
+        let mut head = None;
+        if entry.kind() == Kind::KeyRotated {
+            head = scope.checkpoints(entry.seq() + 1, 1).map_err(told)?.pop();
+        }
+        Ok(Earlier { entry, path, head })
+    };
+    found.into_iter().map(proven).collect()
 }
 
 /// The signed heads after these hand-overs.

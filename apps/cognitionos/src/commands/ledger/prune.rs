@@ -184,25 +184,58 @@ mod tests {
     use std::path::Path;
 
     use clap::Parser as _;
+    use cog_ledger::bundle::Check;
     use cog_store_sqlite::Mode;
 
     use super::*;
     use crate::cli::Cli;
     use crate::commands::ledger::verify::look;
 
-    /// Nine runs of the archive, more than two segments of entries.
-    fn archive(data: &Path) {
+    /// Runs of the archive: nine are more than two segments of entries.
+    fn archive(data: &Path, runs: std::ops::Range<u64>) {
         let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/04-survives-kill-9");
         let file = format!("{example}/workflow.yaml");
-        let place = data.display().to_string();
-        for number in 0..9 {
-            let folder = format!("folder={place}-pages/{number}");
-            let words = ["cognitionos", "run", &file, "--data", &place, "--quiet"];
-            let inputs = ["--input", "pause_ms=0", "--input", &folder];
-            let cli = Cli::try_parse_from(words.iter().chain(&inputs)).unwrap();
-            let exit = crate::dispatch(&cli, &Terminal::new(&cli.common)).unwrap();
-            assert_eq!(exit, Exit::Done);
+        for number in runs {
+            let folder = format!("folder={}-pages/{number}", data.display());
+            command(data, &["run", &file, "--input", "pause_ms=0", "--input", &folder]);
         }
+    }
+
+    fn command(data: &Path, words: &[&str]) {
+        let place = data.display().to_string();
+        let more = ["--quiet", "--data", &place];
+        let words = ["cognitionos"].iter().chain(words).chain(&more);
+        let cli = Cli::try_parse_from(words).unwrap();
+        assert_eq!(crate::dispatch(&cli, &Terminal::new(&cli.common)).unwrap(), Exit::Done);
+    }
+
+    #[test]
+    fn an_old_key_leads_to_the_new_one_though_the_hand_over_was_pruned() {
+        let data = std::env::temp_dir().join(format!("cognitionos-handed-{}", std::process::id()));
+        archive(&data, 0..1);
+        let (old, head) = {
+            let home = Home::read(&data).unwrap();
+            let head = home.scope().unwrap().checkpoint().unwrap().unwrap();
+            (super::super::bundle::public_key(&home).unwrap(), head)
+        };
+        let head_of_archive = ["--as", "user:head-of-archive"];
+        command(&data, &[&["ledger", "rotate"][..], &head_of_archive].concat());
+        archive(&data, 1..5);
+        let cut = ["ledger", "prune", "--before", "256", "--reason", "after five years"];
+        command(&data, &[&cut[..], &head_of_archive].concat());
+        let home = Home::read(&data).unwrap();
+        assert_eq!(looked_at(&home), (256, true));
+        let mut bundle = Vec::new();
+        super::super::bundle::bundle(&home, super::super::bundle::Without::default(), &mut bundle)
+            .unwrap();
+        let check = Check { trusted: &[old], against: &[] };
+        let verified = cog_ledger::bundle::verify(&mut bundle.as_slice(), &check).unwrap();
+        assert!(verified.holds(), "{:?}", verified.findings().kept());
+        let found = look(&home, &[head]).unwrap().findings;
+        let codes: Vec<_> = found.kept().iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, ["against.pruned"]);
+        std::fs::remove_dir_all(&data).unwrap();
+        std::fs::remove_dir_all(format!("{}-pages", data.display())).unwrap();
     }
 
     /// How many entries are gone, and whether the rest proves itself.
@@ -214,7 +247,7 @@ mod tests {
     #[test]
     fn a_pruning_that_is_cut_short_is_explained_and_finished() {
         let data = std::env::temp_dir().join(format!("cognitionos-prune-{}", std::process::id()));
-        archive(&data);
+        archive(&data, 0..9);
         let who = given::actor("user:operator").unwrap();
         let declare = |before| {
             let home = Home::write(&data).unwrap();

@@ -77,6 +77,14 @@ class Audit:
         elif entry.kind.startswith("approval.") or entry.kind == "receipt":
             self.approvals.entry(entry)
 
+    def earlier(self, entry: Entry) -> None:
+        """Take an entry of the pruned part that put a key in force, before any that is kept."""
+        self._check_tenant(entry)
+        if entry.kind == "genesis":
+            self._genesis(entry)
+        else:
+            self._key_rotated(entry)
+
     def finish(self) -> None:
         """Check what can only be known at the end."""
         if self._next == 0:
@@ -102,11 +110,15 @@ class Audit:
             # Times have one width, so they sort as text.
             if entry.at < self._last.at:
                 add(seq, "time.backwards", f"its time {entry.at} is before the entry before")
-        self.tenant = self.tenant or entry.tenant
-        if entry.tenant != self.tenant:
-            add(seq, "tenant.mixed", f"it is of {entry.tenant}, in the log of {self.tenant}")
+        self._check_tenant(entry)
         self._last = entry
         self._next = seq + 1
+
+    def _check_tenant(self, entry: Entry) -> None:
+        self.tenant = self.tenant or entry.tenant
+        if entry.tenant != self.tenant:
+            message = f"it is of {entry.tenant}, in the log of {self.tenant}"
+            self.findings.add(entry.seq, "tenant.mixed", message)
 
     def _genesis(self, entry: Entry) -> None:
         self.origin = entry.data["origin"]

@@ -14,10 +14,10 @@ from ..findings import FINDINGS_MAX, Finding, Findings
 from ..merkle import EMPTY_ROOT, Tree
 from ..note import VerifierKey
 from ..values import show_digest
-from .lines import Body, CanonFiles, End, Line, LineReader, Manifest, Newer, Subtrees, parse
+from .lines import Body, CanonFiles, Earlier, End, Line, LineReader, Manifest, Newer, Subtrees, parse
 from .trust import Trust
 
-_ORDER = (VerifierKey, CanonFiles, Subtrees, Entry, Body, Checkpoint, End)
+_ORDER = (VerifierKey, CanonFiles, Subtrees, Earlier, Entry, Body, Checkpoint, End)
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,9 @@ class _Reading:
         self._canons_named: dict[str, int] = {}
         """The versions that entries name, and the first that does."""
         self._checkpoints: list[Checkpoint] = []
+        self._last_earlier = -1
+        self._earlier_heads: list[Checkpoint] = []
+        """The heads of hand-overs in the pruned part."""
         self._entries = self._bodies = self._canons = 0
         self._last_body = -1
 
@@ -142,6 +145,8 @@ class _Reading:
             self._canon(line)
         elif isinstance(line, Subtrees):
             self._subtrees(line)
+        elif isinstance(line, Earlier):
+            self._earlier(line)
         elif isinstance(line, Checkpoint):
             self._checkpoints.append(line)
         else:
@@ -171,6 +176,22 @@ class _Reading:
         else:
             self._tree = tree
             self._note_root(tree)
+
+    def _earlier(self, earlier: Earlier) -> None:
+        """An entry of the pruned part is one of this log if it is in the tree of that part."""
+        first, seq = self._manifest.first, earlier.entry.seq
+        root = self._roots.get(first) if first else None
+        after = earlier.root_after(first, root) if root else None
+        is_next = self._last_earlier < seq and (seq == 0 or self._last_earlier >= 0)
+        self._last_earlier = max(self._last_earlier, seq)
+        if after is None or not is_next:
+            message = "it is not in its place in the tree of the pruned part"
+            self.find("bundle.earlier", message, seq)
+            return
+        self._audit.earlier(earlier.entry)
+        if earlier.head is not None:
+            self._roots[seq + 1] = after
+            self._earlier_heads.append(earlier.head)
 
     def _entry(self, entry: Entry) -> None:
         self._entries += 1
@@ -226,7 +247,7 @@ class _Reading:
         canons_absent = self._check_absent()
         self._check_pruned()
         signer = self._signer(head) if head else None
-        self._check_keys(signer)
+        self._check_keys()
         for earlier in self._against:
             self._compare(earlier, signer)
         findings: Findings = self._audit.findings
@@ -317,18 +338,16 @@ class _Reading:
                 message = "no entry says that the missing part was pruned, with its root"
                 self.find("prune.unexplained", message)
 
-    def _check_keys(self, signer: VerifierKey | None) -> None:
+    def _check_keys(self) -> None:
         """The keys here are those that were in force in the kept part, in order."""
-        named = self._audit.keys
-        in_force = [step.key for step in named]
-        if named and named[0].giver is not None:
-            in_force.insert(0, named[0].giver)
-        if not named and self._manifest.first > 0:
-            if signer is None:
-                # Nobody is trusted, and that was found.
-                return
-            in_force = [signer]
-        if self._keys != in_force:
+        first, named = self._manifest.first, self._audit.keys
+        if first > 0 and not (named and named[0].giver is None):
+            message = "the entry that began the log is not here: no key can be followed from it"
+            self.find("bundle.earlier", message)
+            return
+        # The last key of the pruned part is in force where the kept part begins.
+        before = sum(step.seq < first for step in named)
+        if self._keys != [step.key for step in named[max(before - 1, 0) :]]:
             message = "the keys named in the bundle are not those of the log"
             self.find("bundle.keys", message)
 
@@ -337,7 +356,7 @@ class _Reading:
             self._manifest.origin,
             self._trusted,
             self._audit.keys,
-            self._checkpoints,
+            [*self._earlier_heads, *self._checkpoints],
             self._roots,
         )
         return trust.signer(head, self._audit.findings)

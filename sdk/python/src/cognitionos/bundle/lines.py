@@ -13,6 +13,7 @@ from ..checkpoint import Checkpoint
 from ..entry import Entry
 from ..errors import BadInput, Refused
 from ..kinds import KINDS
+from ..merkle import Tree, edge_before, is_included
 from ..note import VerifierKey
 from ..values import (
     digest_in_context,
@@ -131,6 +132,26 @@ class Subtrees:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """An entry of the pruned part that put a key in force, and its proof."""
+
+    entry: Entry
+    path: tuple[bytes, ...]
+    """From the leaf to the root over the pruned part."""
+    head: Checkpoint | None
+    """Of a hand-over the head just after it."""
+
+    def root_after(self, first: int, root: bytes) -> bytes | None:
+        """The root just after the entry, if it is in the tree of `first` entries with `root`."""
+        leaf, seq = self.entry.leaf, self.entry.seq
+        if not is_included(leaf, seq, first, root, self.path):
+            return None
+        tree = Tree(seq, edge_before(seq, first, self.path))
+        tree.add(leaf)
+        return tree.root()
+
+
+@dataclass(frozen=True)
 class Body:
     """What an entry commits to, with the salt of the commitment."""
 
@@ -151,7 +172,7 @@ class End:
     lines: int
 
 
-Line = VerifierKey | CanonFiles | Subtrees | Entry | Body | Checkpoint | End
+Line = VerifierKey | CanonFiles | Subtrees | Earlier | Entry | Body | Checkpoint | End
 
 
 class LineReader:
@@ -196,7 +217,13 @@ def parse(line: bytes) -> Line:
         return VerifierKey.parse(value)
     if name == "checkpoint" and isinstance(value, str):
         return Checkpoint.parse(value)
-    line_of = {"canon": _canon, "subtrees": _subtrees, "body": _body, "end": _end}
+    line_of = {
+        "canon": _canon,
+        "subtrees": _subtrees,
+        "earlier": _earlier,
+        "body": _body,
+        "end": _end,
+    }
     read = line_of.get(name)
     parsed = read(value) if read else None
     if parsed is None:
@@ -244,6 +271,25 @@ def _subtrees(value: Any) -> Subtrees | None:
     roots = [read_digest(root) for root in value] if isinstance(value, list) else [None]
     known = tuple(root for root in roots if root is not None)
     return Subtrees(known) if len(known) == len(roots) else None
+
+
+def _earlier(value: Any) -> Earlier | None:
+    names = ["entry", "path"]
+    if isinstance(value, dict) and "head" in value:
+        names.append("head")
+    if not _has_exactly(value, *names) or not isinstance(value["path"], list):
+        return None
+    path = [read_digest(hash_) for hash_ in value["path"]]
+    known = tuple(hash_ for hash_ in path if hash_ is not None)
+    # A line is canonical, and so is each part of it.
+    entry = Entry.parse(write(value["entry"]))
+    is_hand_over = entry.kind == "key.rotated"
+    is_known = is_hand_over or (entry.kind == "genesis" and entry.seq == 0)
+    if not is_known or is_hand_over != ("head" in value) or len(known) != len(path):
+        return None
+    if is_hand_over and not isinstance(value["head"], str):
+        return None
+    return Earlier(entry, known, Checkpoint.parse(value["head"]) if is_hand_over else None)
 
 
 def _body(value: Any) -> Body | None:

@@ -42,7 +42,7 @@ class Trust:
             message = "a head here bears other signatures than one"
             findings.add(None, "head.signatures", message)
         if not self._chain:
-            # The keys were named before the kept part: only one that was brought counts.
+            # No entry names a key, which was found: only one that was brought counts.
             try:
                 key = head.verify(self._origin, self._trusted)
             except Refused as error:
