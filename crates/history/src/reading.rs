@@ -210,12 +210,12 @@ impl<'l> Reading<'l> {
         });
     }
 
-    /// Nothing begins inside `path` behind the entry that stopped it, but what undoes.
+    /// Nothing begins inside `path` behind the entry that stopped it, but what undoes and what
+    /// handles that.
     fn stop(&mut self, path: &str, at: usize, property: Property) {
         let log = self.log;
         for (step, places) in log.within(path) {
-            let rest = step.get(path.len()..).unwrap_or_default();
-            if is_undoing(rest) {
+            if goes_on(path, step) {
                 continue;
             }
             let late = places.iter().find(|place| **place > at).copied();
@@ -232,7 +232,7 @@ impl<'l> Reading<'l> {
     fn closed_by(&self, path: &str, at: usize) -> Option<usize> {
         let mut last = at;
         for (step, places) in self.log.within(path) {
-            if is_undoing(step.get(path.len()..).unwrap_or_default()) {
+            if goes_on(path, step) {
                 continue;
             }
             for place in places {
@@ -333,4 +333,15 @@ fn failure(code: &str, message: &str) -> Value {
         ("message", message.into()),
         ("transient", false.into()),
     ])
+}
+
+/// Whether a step inside `path` is none of those that end when what is at `path` is stopped: it
+/// undoes, or handles that very fall.
+fn goes_on(path: &str, step: &str) -> bool {
+    let inside = step.get(path.len()..).unwrap_or_default();
+    let handles = ["on_error", "on_refused"].into_iter().any(|word| {
+        let rest = inside.strip_prefix('.').and_then(|rest| rest.strip_prefix(word));
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    });
+    is_undoing(inside) || handles
 }

@@ -174,6 +174,30 @@ fn handlers_run_for_what_they_handle() {
 }
 
 #[test]
+fn a_handler_of_a_group_runs_when_all_in_it_is_over() {
+    let group = "steps: [ { id: a, uses: file.read, with: { root: out, path: a } }, { id: c, uses: file.read, with: { root: out, path: c } } ]";
+    let handler = "steps: [ { id: h, uses: file.read, with: { root: out, path: h } } ]";
+    for word in ["on_error", "on_refused"] {
+        let flow = format!("steps:\n  - {{ id: g, {group}, {word}: {{ {handler} }} }}\n");
+        let begun = if word == "on_error" {
+            "1 receipt g.a 1\n1 receipt g.c 2\n2 outcome 1 failed\n3 outcome 2 completed"
+        } else {
+            "1 receipt g.a 1\n1 denial g.c\n3 outcome 1 completed"
+        };
+        let rest = "4 outcome 9 completed\n4 seal completed";
+        keeps(&flow, &format!("{begun}\n3 receipt g.{word}.h 9\n{rest}"));
+        // Not while something in it is under way, and nothing of it begins once it is stopped.
+        let early = "1 receipt g.a 1\n1 receipt g.c 2\n2 outcome 1 failed\n2 receipt g.on_error.h 9\n3 outcome 2 completed";
+        if word == "on_error" {
+            breaks(&flow, &format!("{early}\n{rest}"), "history.handler");
+            let late =
+                "1 receipt g.a 1\n2 outcome 1 failed\n2 receipt g.c 2\n3 outcome 2 completed";
+            breaks(&flow, &format!("{late}\n3 receipt g.on_error.h 9\n{rest}"), "history.stopped");
+        }
+    }
+}
+
+#[test]
 fn items_run_in_their_order_and_no_more_at_once_than_granted() {
     let flow = "steps:
   - { id: e, foreach: \"${{ ['x', 'y', 'z'] }}\", max_parallel: 2, uses: file.read, with: { root: out, path: \"${{ item }}\" } }
