@@ -13,7 +13,7 @@ use cog_gate::snapshot::Access;
 use cog_store::Files;
 
 /// The flows that worlds draw from, by file name.
-pub const FLOWS: [(&str, &str); 9] = [
+pub const FLOWS: [(&str, &str); 10] = [
     ("chain.yaml", include_str!("../flows/chain.yaml")),
     ("fan-out.yaml", include_str!("../flows/fan-out.yaml")),
     ("approval.yaml", include_str!("../flows/approval.yaml")),
@@ -23,6 +23,7 @@ pub const FLOWS: [(&str, &str); 9] = [
     ("signals.yaml", include_str!("../flows/signals.yaml")),
     ("family.yaml", include_str!("../flows/family.yaml")),
     ("inputs.yaml", include_str!("../flows/inputs.yaml")),
+    ("handled.yaml", include_str!("../flows/handled.yaml")),
 ];
 
 /// The flows that those run.

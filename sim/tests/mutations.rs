@@ -14,6 +14,8 @@
 
 #[path = "mutations/changes.rs"]
 mod changes;
+#[path = "mutations/erased.rs"]
+mod erased;
 #[path = "mutations/forked.rs"]
 mod forked;
 #[path = "mutations/tape.rs"]

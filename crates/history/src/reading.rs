@@ -63,6 +63,9 @@ struct Reading<'l> {
     computed: u64,
     /// Something could not be told: what is missing may be missing rightly.
     unsure: bool,
+    /// The first place behind which it is not known where something was over: what it released
+    /// began there or later, and perhaps in a later one of the runs.
+    vague: Option<usize>,
 }
 
 /// How the steps of a run ended, before it was undone.
@@ -90,6 +93,7 @@ pub(crate) fn check(log: &Log, source: Source, clock_back_ms: u64, report: &mut 
         steps: 0,
         computed: 0,
         unsure: false,
+        vague: None,
     };
     reading.run();
     reading.unclaimed();
@@ -251,6 +255,16 @@ impl<'l> Reading<'l> {
         Some(last)
     }
 
+    /// Whether what is said to be at a place may have been behind it.
+    fn is_vague(&self, at: usize) -> bool {
+        self.vague.is_some_and(|vague| vague <= at)
+    }
+
+    /// The same, and perhaps in a later one of the runs.
+    fn is_of_any(&self, at: usize) -> bool {
+        self.is_vague(at) && self.source.next(self.source.seen_by(at)).is_some()
+    }
+
     /// Where what was under way with an entry is nothing that is waited for any more: it is that of
     /// a run from which this one goes on.
     fn dropped(&self, place: usize) -> Option<usize> {
@@ -272,7 +286,7 @@ impl<'l> Reading<'l> {
             let by = around.next_back().map(|(_, property)| *property);
             let undoing = is_undoing(step).then_some(Property::UndoCause);
             let property = by.or(undoing).unwrap_or(Property::Step);
-            if by.is_none() && self.unsure && self.is_defined(step) {
+            if (by.is_none() || undoing.is_some()) && self.unsure && self.is_defined(step) {
                 continue;
             }
             for place in places {

@@ -14,6 +14,8 @@ mod apart;
 mod asked;
 #[path = "history/ends.rs"]
 mod ends;
+#[path = "history/erased.rs"]
+mod erased;
 #[path = "history/forks.rs"]
 mod forks;
 #[path = "history/order.rs"]

@@ -35,7 +35,13 @@ impl Reading<'_> {
         loop {
             let raw = inside(self, index, release);
             let Some(mut next) = self.source.next(index).map(|life| life.start) else { return raw };
-            if !matches!(raw, Raw::Open(_)) {
+            // Of what cannot be told it was open if it is in the run that goes on from there.
+            let is_open = match raw {
+                Raw::Open(_) => true,
+                Raw::Unknown(_) => self.is_later(path, next),
+                Raw::Completed(..) | Raw::Skipped(_) | Raw::Fell(..) => false,
+            };
+            if !is_open {
                 if waiter.stays {
                     self.only_before(path, next);
                 }
@@ -59,6 +65,13 @@ impl Reading<'_> {
                 }
             }
         }
+    }
+
+    /// Whether something of a step is in the runs behind a place.
+    fn is_later(&self, path: &str, next: usize) -> bool {
+        let log = self.log;
+        let mut places = log.begins.get(path).into_iter().chain(log.timers.get(path)).flatten();
+        places.any(|place| *place >= next)
     }
 
     /// A step that was over does not begin again.
@@ -200,6 +213,10 @@ impl Reading<'_> {
     /// No consent that was given inside what is over is taken over by a run that goes on from
     /// there. `itself`: the step is an item, and asks.
     pub(super) fn keeps_no_consent(&mut self, path: &str, at: usize, itself: bool) {
+        // Perhaps it was not over there.
+        if self.is_vague(at) {
+            return;
+        }
         let Some(next) = self.source.next(self.source.whose(at)).map(|life| life.start) else {
             return;
         };

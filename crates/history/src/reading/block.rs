@@ -20,6 +20,9 @@ pub(super) struct Over {
     /// The first fall that nothing handled.
     pub(super) fall: Option<Fall>,
     pub(super) pending: Vec<Pending>,
+    /// Of something inside nobody can tell what it came to: it may have fallen, and where all
+    /// was over is the least that is known.
+    pub(super) unknown: bool,
     /// `{id: {status, output, error}}`; nothing where a part cannot be told.
     pub(super) steps: Option<Value>,
 }
@@ -102,18 +105,24 @@ impl Reading<'_> {
         let stands = self.stands(frame);
         let falls = stands.iter().filter_map(|(_, stand)| stand.fall.clone());
         let fall = falls.min_by_key(|fall| fall.at);
+        let unknown = stands.iter().any(|(_, stand)| stand.is_unknown());
         if let Some(fall) = fall {
-            self.stop(prefix, fall.at, Property::Stopped);
+            if !fall.vague {
+                self.stop(prefix, fall.at, Property::Stopped);
+            }
             self.stop_stands(frame, fall.at);
             let over = self.closed_by(prefix, fall.at);
-            let steps = self.gather(frame);
-            return Over { frame, over, fall: Some(fall), pending: Vec::new(), steps };
+            let steps = self.gather(frame).filter(|_| !fall.vague);
+            return Over { frame, over, fall: Some(fall), pending: Vec::new(), unknown, steps };
         }
         let pending = stands.iter().flat_map(|(_, stand)| stand.pending.clone()).collect();
         let last = stands
             .iter()
             .try_fold(release.at, |last, (_, stand)| stand.over.map(|over| last.max(over)));
-        Over { frame, over: last, fall: None, pending, steps: self.gather(frame) }
+        let least =
+            || stands.iter().filter_map(|(_, stand)| stand.over).fold(release.at, usize::max);
+        let over = last.or_else(|| unknown.then(least));
+        Over { frame, over, fall: None, pending, unknown, steps: self.gather(frame) }
     }
 
     /// The first of the runs in which the steps of a level are over, or stopped by a fall; the last

@@ -98,6 +98,7 @@ impl Reading<'_> {
                 let inside = self.block(block, Some(frame), path, release);
                 let output = inside.steps.map(|steps| Value::map([("steps", steps)]));
                 match (inside.over, inside.fall) {
+                    (Some(over), None) if inside.unknown => Raw::Unknown(over),
                     (None, _) => Raw::Open(pending(inside.pending, path)),
                     (Some(over), None) => Raw::Completed(over, output),
                     (Some(over), Some(fall)) => Raw::Fell(Fall { at: over, ..fall }, output),
@@ -129,24 +130,37 @@ impl Reading<'_> {
         raw: Raw,
     ) -> Stand {
         let begun = Some(release.at);
+        let is_known = !matches!(raw, Raw::Unknown(_));
         for (handler, word) in [(&step.on_error, "on_error"), (&step.on_refused, "on_refused")] {
-            if matches!(handler, Handler::Steps(_)) {
+            if matches!(handler, Handler::Steps(_)) && is_known {
                 self.barred.insert(format!("{path}.{word}"), Property::Handler);
             }
         }
         match raw {
             Raw::Completed(at, output) => {
-                self.undoable(step, frame, path, release.at, at);
+                self.undoable(step, frame, path, (release.at, at), false);
                 Stand { output, ..Stand::new(How::Completed, begun, Some(at)) }
             }
             Raw::Skipped(at) => Stand::new(How::Skipped, begun, Some(at)),
             Raw::Open(pending) => Stand { pending, ..Stand::new(How::Running, begun, None) },
             Raw::Unknown(at) => {
-                self.unsure = true;
-                let stand = Stand::new(How::Running, begun, Some(at));
-                Stand { output: None, error: None, ..stand }
+                self.unknown(step, at);
+                self.undoable(step, frame, path, (release.at, at), true);
+                Stand::unknown(begun, at)
             }
-            Raw::Fell(fall, output) => self.fell(step, frame, path, release, (fall, output)),
+            Raw::Fell(fall, output) => {
+                let vague = fall.at == release.at && fall.step == path && self.is_vague(fall.at);
+                let fall = Fall { vague: fall.vague || vague, ..fall };
+                self.fell(step, frame, path, release, (fall, output))
+            }
+        }
+    }
+
+    /// Nobody can tell what a step came to. What is computed is over where it began.
+    pub(super) fn unknown(&mut self, step: &Step, at: usize) {
+        self.unsure = true;
+        if !matches!(step.body, Body::Compute(_)) {
+            self.vague = Some(self.vague.map_or(at, |vague| vague.min(at)));
         }
     }
 
@@ -176,6 +190,9 @@ impl Reading<'_> {
                 let release = Release { at: fall.at, by: Property::Handler };
                 let prefix = format!("{path}.{word}");
                 let inside = self.block(block, Some(frame), &prefix, release);
+                if let (Some(over), true, None) = (inside.over, inside.unknown, &inside.fall) {
+                    return Stand::unknown(stand.begun, over);
+                }
                 let pending = match inside.over {
                     Some(_) => Vec::new(),
                     None => pending(inside.pending, &prefix),
@@ -186,20 +203,19 @@ impl Reading<'_> {
         }
     }
 
-    /// A step completed, and says how it is undone.
+    /// A step completed, perhaps, and says how it is undone.
     pub(super) fn undoable(
         &mut self,
         step: &Arc<Step>,
         frame: usize,
         path: &str,
-        begun: usize,
-        at: usize,
+        (begun, at): (usize, usize),
+        perhaps: bool,
     ) {
         if step.on_cancel.is_some() {
             let is_effect = matches!(step.body, Body::Effect(_));
             let is_group = matches!(step.body, Body::Group(_));
             let (path, step) = (path.to_owned(), Arc::clone(step));
-            let perhaps = false;
             let one = Undoable { step, path, frame, begun, at, is_effect, is_group, perhaps };
             self.undoable.push(one);
         }

@@ -21,6 +21,8 @@ struct Items {
     falls: Vec<Fall>,
     pending: Vec<Pending>,
     last: Option<usize>,
+    /// Nobody can tell what one came to.
+    unknown: bool,
 }
 
 impl Reading<'_> {
@@ -96,12 +98,19 @@ impl Reading<'_> {
     fn all(&mut self, step: &Step, path: &str, release: Release, items: Items) -> Stand {
         let begun = Some(release.at);
         if let Some(fall) = items.falls.into_iter().min_by_key(|fall| fall.at) {
-            self.stop(path, fall.at, Property::Stopped);
+            if !fall.vague {
+                self.stop(path, fall.at, Property::Stopped);
+            }
             let how = if fall.refused { How::Refused } else { How::Failed };
             let over = self.closed_by(path, fall.at);
             let error = fall.located();
             let fall = over.map(|at| Fall { at, ..fall });
             return Stand { error, fall, ..Stand::new(how, begun, over) };
+        }
+        if items.unknown {
+            self.unknown(step, release.at);
+            let ends = items.ends.iter().flatten().copied();
+            return Stand::unknown(begun, ends.fold(release.at, usize::max));
         }
         let records = items.records.into_iter().collect::<Option<Vec<_>>>().map(Value::List);
         match items.last.filter(|_| items.pending.is_empty()) {
@@ -146,6 +155,7 @@ impl Items {
     }
 
     fn take(&mut self, (stand, record): (Stand, Option<Value>)) {
+        self.unknown |= stand.is_unknown();
         self.ends.push(stand.over);
         self.last = self.last.zip(stand.over).map(|(last, over)| last.max(over));
         self.records.push(record);

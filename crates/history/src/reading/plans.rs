@@ -62,7 +62,11 @@ impl Reading<'_> {
             let output = inside.steps.map(|steps| {
                 Value::map([("plan", Value::from(plan.id.as_str())), ("steps", steps)])
             });
-            match (inside.over, inside.fall) {
+            // Perhaps it fell, if another is selected behind it.
+            let perhaps = inside.unknown && places.len() > attempt.saturating_add(1);
+            let fell = || perhaps.then(|| Fall::failed(*place, path, None));
+            match (inside.over, inside.fall.or_else(fell)) {
+                (Some(over), None) if inside.unknown => return Raw::Unknown(over),
                 (Some(over), None) => {
                     self.chosen(path, *place, places);
                     return Raw::Completed(over, output);

@@ -61,6 +61,9 @@ impl View<'_, '_> {
 
     fn seer(&self) -> &Life {
         let source = &self.reading.source;
+        if self.reading.is_of_any(self.sight.at) {
+            self.missed.set(true);
+        }
         source.life(source.seen_by(self.sight.at))
     }
 
@@ -100,6 +103,9 @@ impl Bindings for View<'_, '_> {
             self.missed.set(true);
             return Some(StepFacts { status: "waiting", output: NULL, error: NULL });
         };
+        if !stand.later.is_empty() && self.reading.is_of_any(self.sight.at) {
+            self.missed.set(true);
+        }
         let stand = stand.in_life(self.reading.source.seen_by(self.sight.at));
         Some(StepFacts {
             status: stand.how.word(),

@@ -70,6 +70,8 @@ pub(super) struct Fall {
     pub(super) error: Option<Value>,
     /// The innermost step it came from.
     pub(super) step: String,
+    /// It fell by itself, and it is not known where it began.
+    pub(super) vague: bool,
 }
 
 /// What the body of a step came to, before its handlers have their say.
@@ -81,7 +83,7 @@ pub(super) enum Raw {
     Fell(Fall, Option<Value>),
     /// It is not over.
     Open(Vec<Pending>),
-    /// Nobody can tell.
+    /// Nobody can tell, but that it was not over before this place.
     Unknown(usize),
 }
 
@@ -89,6 +91,15 @@ impl Stand {
     pub(super) fn new(how: How, begun: Option<usize>, over: Option<usize>) -> Self {
         let (output, error) = (Some(Value::Null), Some(Value::Null));
         Self { how, begun, over, output, error, fall: None, pending: Vec::new(), later: Vec::new() }
+    }
+
+    /// Of which nobody can tell what it came to, and when.
+    pub(super) fn unknown(begun: Option<usize>, at: usize) -> Self {
+        Self { output: None, error: None, ..Self::new(How::Running, begun, Some(at)) }
+    }
+
+    pub(super) const fn is_unknown(&self) -> bool {
+        self.output.is_none() && self.error.is_none()
     }
 
     /// How it stands in one of the runs.
@@ -109,11 +120,11 @@ impl Stand {
 
 impl Fall {
     pub(super) fn failed(at: usize, step: &str, error: Option<Value>) -> Self {
-        Self { at, refused: false, error, step: step.to_owned() }
+        Self { at, refused: false, error, step: step.to_owned(), vague: false }
     }
 
     pub(super) fn refused(at: usize, step: &str, error: Option<Value>) -> Self {
-        Self { at, refused: true, error, step: step.to_owned() }
+        Self { at, refused: true, error, step: step.to_owned(), vague: false }
     }
 
     /// Whether people said no: no other plan is a way round them.

@@ -82,12 +82,15 @@ impl Reading<'_> {
             }
             left.push(one);
         }
+        let is_vague = left.iter().any(|one| self.is_vague(one.at));
         let first = |one: &Undoable| {
             let prefix = format!("{}.on_cancel", one.path);
             let places = self.log.within(&prefix).filter_map(|(_, places)| places.first().copied());
             places.min().unwrap_or(usize::MAX)
         };
-        left.sort_by_key(|one| (std::cmp::Reverse(one.at), first(one)));
+        // Where it is not known when they completed, nothing is said of their order.
+        let completed = |one: &Undoable| if is_vague { 0 } else { one.at };
+        left.sort_by_key(|one| (std::cmp::Reverse(completed(one)), first(one)));
         left
     }
 }

@@ -11,7 +11,8 @@
 //!
 //! The run begins at 0, with entry 1. Behind `fork` stand the entries of a run that goes on from
 //! an entry of the one before it, or of the N-th; `in=N` puts an entry into the N-th run. Where
-//! the workflow has inputs, they are `who`, which is `ada` in the first run.
+//! the workflow has inputs, they are `who`, which is `ada` in the first run. Of a line with
+//! `gone=yes` the body was erased.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -107,7 +108,7 @@ impl Teller {
         }
         let run = extra.get("in").map_or(self.tallies.len(), |run| run.parse().unwrap());
         let (kind, actor, data, body) = self.entry(&words[1..], &extra, ms);
-        self.add(run, ms, kind, actor, data, body);
+        self.add(run, ms, kind, actor, data, body.filter(|_| !extra.contains_key("gone")));
     }
 
     /// What the first entry of a run says, and its body.
