@@ -8,6 +8,7 @@ mod asked;
 mod changes;
 mod counts;
 mod decision;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use cog_ledger::{Entry, Kind};
 use crate::children::Parent;
 use crate::fork::{Fork, gather};
 use crate::history::{Claim, History, Mismatch, Record};
+use crate::recompute::times::Times;
 use crate::replay::{Canons, as_far, replay_run};
 use crate::start::Classes;
 
@@ -52,8 +54,7 @@ pub struct Recomputed {
 pub struct Recompute {
     canons: Canons,
     changes: ChangeControl,
-    /// When the log began, where its beginning is here.
-    begun: Option<Timestamp>,
+    times: Times,
     gate: Gate,
     runs: BTreeMap<RunId, Vec<Record>>,
     /// Runs from which others go on later, and the entries of those of them that have ended.
@@ -102,11 +103,9 @@ impl Recompute {
     /// Take the next entry of the log. Those of no run are passed over, but for the refusal of what
     /// people do about approvals, canon and ledger.
     pub fn record(&mut self, record: Record) {
-        if record.entry.kind() == Kind::Genesis {
-            self.begun = Some(record.entry.at());
-        }
         self.pass(&record.entry);
         let Some(run) = record.entry.session() else {
+            self.times.entry(None, &record.entry);
             if act::is_refused(&record.entry) {
                 self.act(&record);
             }
@@ -118,6 +117,7 @@ impl Recompute {
             self.begin(run, &record);
         }
         self.step(run, &record);
+        self.times.entry(self.roots.get(&run).copied(), &record.entry);
         self.gate.observe(&record.entry);
         let is_counted = self.is_counted(run);
         if let Some(place) = self.places.get_mut(&(run, record.entry.seq())) {

@@ -1,35 +1,42 @@
 //! What was asked for, made anew of its arguments and the canon: a record that names another resource,
-//! risk or cost than its arguments come to was not decided on what was done.
+//! risk or cost than its arguments come to was not decided on what was done. And whether it was decided
+//! when it says.
 
+use cog_base::id::RunId;
 use cog_canon::Canon;
-use cog_gate::door::{RECEIPT_LIFE_MS, effect_of};
+use cog_gate::door::RECEIPT_LIFE_MS;
 use cog_gate::snapshot::Snapshot;
-use cog_gate::{Gate, Intent, Question};
+use cog_gate::{AnyEffect, Gate, Intent, Question};
 use cog_ledger::{Entry, Kind};
 
 use super::Recompute;
 
 impl Recompute {
-    /// The record beside a decision is of what its arguments are, and of its time. A decision is
-    /// older than its entry, and may be older than other entries of its run.
+    /// The record beside a decision is of what its arguments are.
     pub(super) fn asked(
         &mut self,
         entry: &Entry,
         intent: &Intent,
-        snapshot: &Snapshot,
+        effect: Option<AnyEffect>,
         canon: Option<&Canon>,
     ) {
-        if !is_as_asked(intent, canon, entry.kind()) {
+        if !is_as_asked(intent, effect, canon, entry.kind()) {
             let message = "its record is of another resource, risk, cost or arguments than the \
                            effect and the canon come to";
             self.find(entry, "decision.intent", message);
         }
-        let is_early = self.begun.is_some_and(|begun| snapshot.now < begun);
+    }
+
+    /// It was made when it says, and its receipt is good for as long as one is.
+    pub(super) fn time(&mut self, run: RunId, entry: &Entry, snapshot: &Snapshot) {
+        let root = self.roots.get(&run).copied();
         let expires = snapshot.now.plus_ms(RECEIPT_LIFE_MS).to_string();
         let is_receipt = entry.kind() == Kind::Receipt;
-        if is_early || (is_receipt && entry.text("expires") != Some(&expires)) {
-            let message =
-                "it was decided before the log began, or for another time than it is good for";
+        if !self.times.fit(root, entry, snapshot)
+            || (is_receipt && entry.text("expires") != Some(&expires))
+        {
+            let message = "it was decided before what it rests on or after its own entry, or for \
+                           another time than it is good for";
             self.find(entry, "decision.time", message);
         }
     }
@@ -37,8 +44,13 @@ impl Recompute {
 
 /// Whether an intent is the one that its own arguments make under the canon. Where the canon's files
 /// could not be read, it was refused without.
-fn is_as_asked(intent: &Intent, canon: Option<&Canon>, kind: Kind) -> bool {
-    let Some(effect) = effect_of(intent) else {
+fn is_as_asked(
+    intent: &Intent,
+    effect: Option<AnyEffect>,
+    canon: Option<&Canon>,
+    kind: Kind,
+) -> bool {
+    let Some(effect) = effect else {
         // A question to people, and what is wanted of a run, have no effect.
         return !cog_canon::EFFECTS.contains(&intent.action());
     };

@@ -10,8 +10,9 @@ use cog_gate::act;
 use cog_gate::approvals::NotCounted;
 use cog_gate::decision::{Decision, Verdict};
 use cog_gate::door::effect_of;
+use cog_gate::effect::Footprint;
 use cog_gate::snapshot::{Snapshot, TenantStatus};
-use cog_gate::{Counts, Effect as _, Intent, Wish, World};
+use cog_gate::{Counts, Effect, Intent, Wish, World};
 use cog_ledger::{Entry, Kind};
 
 use super::{Recompute, counts};
@@ -22,6 +23,16 @@ use crate::choose::chosen_again;
 use crate::history::Record;
 use crate::replay::{Again, NotAgain, Replayed, again, compare, judge_again};
 use crate::start::classes_in;
+
+/// A decision that was made again.
+struct Made<'a> {
+    run: RunId,
+    entry: &'a Entry,
+    intent: &'a Intent,
+    /// What its effect reads and writes.
+    footprint: &'a Footprint,
+    canon: Option<&'a Arc<Canon>>,
+}
 
 impl Recompute {
     pub(super) fn step(&mut self, run: RunId, record: &Record) {
@@ -155,16 +166,19 @@ impl Recompute {
             self.find(entry, "decision.differs", message);
         }
         self.entry(entry, &intent, &snapshot, &decision);
-        self.asked(entry, &intent, &snapshot, canon.as_deref());
-        self.snapshot(run, entry, &intent, (&snapshot, canon.as_ref()));
-        self.charged(run, entry, &intent, (&snapshot, &decision, canon.as_ref()));
+        let effect = effect_of(&intent);
+        let footprint = effect.as_ref().map(Effect::footprint).unwrap_or_default();
+        self.asked(entry, &intent, effect, canon.as_deref());
+        self.time(run, entry, &snapshot);
+        let made =
+            Made { run, entry, intent: &intent, footprint: &footprint, canon: canon.as_ref() };
+        self.snapshot(&made, &snapshot);
+        self.charged(&made, &decision, snapshot.now);
         if self.result.findings.total() > before {
             self.result.differ = self.result.differ.saturating_add(1);
         }
         if let Some(receipt) = receipt_of(entry) {
-            let footprint = effect_of(&intent).map(|it| it.footprint()).unwrap_or_default();
-            let canon = canon.as_deref();
-            self.gate.recount(receipt, &intent, &footprint, &decision, canon);
+            self.gate.recount(receipt, &intent, &footprint, &decision, canon.as_deref());
         }
     }
 
@@ -224,13 +238,8 @@ impl Recompute {
 
     /// What the snapshot says of the run is what its entries show. What is wanted of a run as a
     /// whole reads none of it.
-    fn snapshot(
-        &mut self,
-        run: RunId,
-        entry: &Entry,
-        intent: &Intent,
-        (snapshot, canon): (&Snapshot, Option<&Arc<Canon>>),
-    ) {
+    fn snapshot(&mut self, made: &Made<'_>, snapshot: &Snapshot) {
+        let Made { run, entry, intent, footprint, canon } = *made;
         if Wish::of(intent.action()).is_some() {
             return;
         }
@@ -241,8 +250,7 @@ impl Recompute {
             canon,
             in_force: snapshot.canon,
         };
-        let footprint = effect_of(intent).map(|it| it.footprint()).unwrap_or_default();
-        let shown = self.gate.snapshot(intent, &footprint, &world);
+        let shown = self.gate.snapshot(intent, footprint, &world);
         let is_counted = self.is_counted(run);
         let of_run = is_counted.then(|| counts::compare(snapshot, &shown));
         let of_domain = counts::compare_periods(snapshot, &shown, is_counted);
@@ -256,19 +264,13 @@ impl Recompute {
     }
 
     /// A receipt counts in the periods of its domain what comes out.
-    fn charged(
-        &mut self,
-        run: RunId,
-        entry: &Entry,
-        intent: &Intent,
-        (snapshot, decision, canon): (&Snapshot, &Decision, Option<&Arc<Canon>>),
-    ) {
+    fn charged(&mut self, made: &Made<'_>, decision: &Decision, now: Timestamp) {
+        let Made { run, entry, intent, footprint, canon } = *made;
         if entry.kind() != Kind::Receipt {
             return;
         }
-        let footprint = effect_of(intent).map(|it| it.footprint()).unwrap_or_default();
         let canon = canon.map(Arc::as_ref);
-        let found = self.gate.counts(intent, &footprint, decision, canon, snapshot.now);
+        let found = self.gate.counts(intent, footprint, decision, canon, now);
         let said = Counts::of_entry(entry);
         let is_same = match (&said, &found) {
             (Some(said), Some(found)) => said.is_same(found, self.is_counted(run)),

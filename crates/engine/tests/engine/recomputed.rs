@@ -2,11 +2,11 @@
 //! recomputing finds it.
 
 use cog_base::json::{Canonical as _, parse};
-use cog_base::{Micros, Value};
+use cog_base::{Micros, Timestamp, Value};
 use cog_engine::Record;
 use cog_gate::Intent;
 use cog_gate::decision::read_record;
-use cog_gate::door::effect_of;
+use cog_gate::door::{RECEIPT_LIFE_MS, effect_of};
 use cog_ledger::{Entry, Kind};
 
 use crate::house::House;
@@ -208,6 +208,36 @@ fn a_decision_of_another_time_is_found() {
     let genesis = house.log().entries().next().unwrap().clone();
     records.insert(0, Record { entry: genesis, body: None });
     assert!(found(&house, &records).contains(&"decision.time"));
+}
+
+/// A receipt and its record that say together that it was decided earlier or later than it was.
+#[test]
+fn a_decision_is_not_dated_before_what_it_rests_on_or_after_its_entry() {
+    let (house, records) = honest();
+    let dated = |nth: usize, from: usize, ms: i64| {
+        let mut records = records.clone();
+        let of = |kind| {
+            let of_kind = records.iter().enumerate().filter(move |(_, it)| it.entry.kind() == kind);
+            of_kind.map(|(place, _)| place).collect::<Vec<_>>()
+        };
+        let (place, from) = (of(Kind::Receipt)[nth], records[from].entry.at());
+        let now = Timestamp::from_micros(from.micros() + 1_000 * ms);
+        records[place] = changed(&records[place], |entry, body| {
+            *at(body.as_mut().unwrap(), &["snapshot", "now"]) = now.to_string().into();
+            *at(entry, &["data", "expires"]) = now.plus_ms(RECEIPT_LIFE_MS).to_string().into();
+        });
+        found(&house, &records).contains(&"decision.time")
+    };
+    let first = |kind| records.iter().position(|it| it.entry.kind() == kind).unwrap();
+    let receipts: Vec<_> =
+        (0..records.len()).filter(|place| records[*place].entry.kind() == Kind::Receipt).collect();
+    // The second has the consent of people, the third comes after the second is over.
+    for (nth, before) in [(1, first(Kind::ApprovalGranted)), (2, receipts[1])] {
+        assert!(!dated(nth, before, -5_000), "{nth}");
+        assert!(dated(nth, before, -5_001), "{nth}");
+    }
+    assert!(!dated(2, receipts[2], 5_000));
+    assert!(dated(2, receipts[2], 5_001));
 }
 
 /// What a run came to, and what it asked, are what its definition says.

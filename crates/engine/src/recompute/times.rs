@@ -1,0 +1,88 @@
+//! When a decision was made, as far as the log shows it.
+//!
+//! A decision is older than its entry by as long as the store took to record it, and by then other
+//! entries may have been recorded, also of its own run. So it is not held against the entry before it,
+//! but against what whoever decided knew: receipts that had come to their end, and the answers of people
+//! that it names.
+
+use std::collections::BTreeMap;
+
+use cog_base::Timestamp;
+use cog_base::id::{ApprovalId, ReceiptId, RunId};
+use cog_gate::decision::CLOCK_BEHIND_MS_MAX;
+use cog_gate::snapshot::Snapshot;
+use cog_ledger::{Entry, Kind};
+
+/// What the log shows of the time.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    /// When the log began, where its beginning is here.
+    begun: Option<Timestamp>,
+    /// When each receipt that has no outcome yet was recorded.
+    open: BTreeMap<ReceiptId, Timestamp>,
+    /// When the newest receipt that has one was recorded, by the run that began the tree.
+    settled: BTreeMap<RunId, Timestamp>,
+    /// When people first answered a request.
+    answered: BTreeMap<ApprovalId, Timestamp>,
+}
+
+impl Times {
+    /// Take the next entry, of a run in the tree that `root` began.
+    pub(super) fn entry(&mut self, root: Option<RunId>, entry: &Entry) {
+        let receipt = |name| entry.text(name).and_then(|id| id.parse::<ReceiptId>().ok());
+        match entry.kind() {
+            Kind::Genesis => self.begun = Some(entry.at()),
+            Kind::Receipt => self.open.extend(receipt("id").map(|id| (id, entry.at()))),
+            Kind::Outcome => {
+                // An effect begins when its receipt is durable, and time never goes back along a log.
+                let given = receipt("receipt").and_then(|id| self.open.remove(&id));
+                if let Some((root, given)) = root.zip(given) {
+                    let newest = self.settled.entry(root).or_insert(given);
+                    *newest = given.max(*newest);
+                }
+            }
+            Kind::ApprovalGranted | Kind::ApprovalRejected => {
+                if let Some(id) = entry.id().and_then(|id| id.parse().ok()) {
+                    self.answered.entry(id).or_insert(entry.at());
+                }
+            }
+            Kind::Denial
+            | Kind::PlanSelected
+            | Kind::ApprovalRequested
+            | Kind::ChildStarted
+            | Kind::ChildEnded
+            | Kind::SessionStarted
+            | Kind::SessionSealed
+            | Kind::SessionPaused
+            | Kind::SessionUnpaused
+            | Kind::Signal
+            | Kind::Evidence
+            | Kind::KeyRotated
+            | Kind::CanonProposed
+            | Kind::CanonApproved
+            | Kind::CanonRejected
+            | Kind::CanonActivated
+            | Kind::Promotion
+            | Kind::Checkpoint
+            | Kind::Replay
+            | Kind::ScheduleSet
+            | Kind::ScheduleRemoved
+            | Kind::ScheduleFired
+            | Kind::BodiesErased
+            | Kind::SegmentPruned => {}
+        }
+    }
+
+    /// Whether a decision that `entry` records can have been made at the time that its snapshot says.
+    /// The clock may have been set back by as much as the gate lets pass.
+    pub(super) fn fit(&self, root: Option<RunId>, entry: &Entry, snapshot: &Snapshot) -> bool {
+        let answers = snapshot.approvals.iter().filter(|it| it.rejected || !it.by.is_empty());
+        let answered = answers.filter_map(|it| self.answered.get(&it.id));
+        let settled = root.and_then(|root| self.settled.get(&root));
+        let known = answered.chain(settled).max().copied();
+        let now = snapshot.now.plus_ms(CLOCK_BEHIND_MS_MAX);
+        self.begun.is_none_or(|begun| begun <= snapshot.now)
+            && known.is_none_or(|known| known <= now)
+            && snapshot.now <= entry.at().plus_ms(CLOCK_BEHIND_MS_MAX)
+    }
+}
