@@ -104,7 +104,8 @@ fn make(workspace: &Workspace, wanted: &Wanted) -> anyhow::Result<Vec<PathBuf>> 
     let archive = out(".tar.gz");
     pack(&wanted.folder, &name, &materials, &archive)?;
     let programs = PROGRAMS.map(|(program, _)| stage.join("bin").join(program));
-    let statement = provenance::statement(&materials, &subjects(&archive, &programs)?);
+    let (subjects, given) = (subjects(&archive, &programs)?, wanted.programs.is_some());
+    let statement = provenance::statement(&materials, &subjects, given);
     fs::remove_dir_all(&stage).context("could not remove what was packed")?;
     let documents = [
         (out(".sbom.cdx.json"), sbom::document(&materials)),
