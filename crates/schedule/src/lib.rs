@@ -31,6 +31,6 @@ mod schedule;
 pub use cron::Cron;
 pub use decide::{Decided, Fire, LEFT_OUT_MAX, Past, Why};
 pub use overlap::Overlap;
-pub use read::BadSchedule;
+pub use read::{BadSchedule, FIELDS};
 pub use rule::{BadRule, EVERY_MS_MIN, Rule};
 pub use schedule::{CATCH_UP_MS_MAX, JITTER_MS_MAX, Schedule};

@@ -7,7 +7,8 @@ use crate::overlap::Overlap;
 use crate::rule::{BadRule, Rule};
 use crate::schedule::{CATCH_UP_MS_MAX, JITTER_MS_MAX, Schedule};
 
-const FIELDS: [&str; 11] = [
+/// The members of a schedule, its id first.
+pub const FIELDS: [&str; 11] = [
     "id",
     "cron",
     "timezone",

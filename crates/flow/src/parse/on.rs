@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cog_base::Value;
 use cog_base::json::Map;
 use cog_base::suggest;
-use cog_schedule::{BadRule, BadSchedule, Schedule};
+use cog_schedule::{BadRule, BadSchedule, FIELDS, Schedule};
 
 use super::Reader;
 use crate::definition::{InputSpec, Scheduled};
@@ -14,25 +14,16 @@ use crate::limits::MAX_SCHEDULES;
 use crate::tree::Node;
 
 const ON: Shape = Shape { what: "`on`", required: &[], optional: &["schedule"] };
-const SCHEDULE: Shape = Shape {
-    what: "a schedule",
-    required: &["id"],
-    optional: &[
-        "cron",
-        "timezone",
-        "every_ms",
-        "offset_ms",
-        "at",
-        "jitter_ms",
-        "catch_up_minutes",
-        "overlap",
-        "from",
-        "until",
-        INPUTS,
-    ],
-};
+const SCHEDULE: Shape = Shape { what: "a schedule", required: &["id"], optional: &OPTIONAL };
 /// What a schedule has beside its times.
 const INPUTS: &str = "inputs";
+/// The members of a schedule but its id, and its inputs.
+const OPTIONAL: [&str; FIELDS.len()] = {
+    let mut all = FIELDS;
+    all[0] = INPUTS;
+    all.rotate_left(1);
+    all
+};
 
 impl Reader<'_, '_> {
     /// The schedules of a workflow with these inputs.
