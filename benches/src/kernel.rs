@@ -8,15 +8,16 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use cog_base::id::{ReceiptId, RunId, TenantId};
+use cog_base::json::parse;
 use cog_base::{Clock as _, Micros, Value};
 use cog_canon::Canon;
 use cog_engine::driver::{Append, Reply};
-use cog_engine::{Driver, Engine, Hands, Inbox, Input, Ledger, Settings, Start};
+use cog_engine::{Driver, Engine, Hands, Inbox, Input, Ledger, Record, Settings, Start};
 use cog_flow::Flow;
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_gate::{Actor, AnyEffect, Cleared, Found};
-use cog_ledger::{Draft, Writer};
-use cog_store::{Committer, Store as _, Submission};
+use cog_ledger::{Draft, Entry, Writer};
+use cog_store::{Committer, Select, Store as _, Submission};
 use cog_store_sqlite::{Mode, SqliteStore};
 
 use crate::canons::{Generated, SHARED, Spread};
@@ -37,7 +38,7 @@ pub(crate) struct Kernel {
     flow: Arc<Flow>,
     source: String,
     entropy: SystemEntropy,
-    _store: SqliteStore,
+    store: SqliteStore,
     _scratch: Scratch,
 }
 
@@ -74,6 +75,11 @@ impl Written {
 impl Kernel {
     /// A kernel over a fresh store, with a flow of so many steps in a row.
     pub(crate) fn open(options: &Options, steps: u64) -> anyhow::Result<Self> {
+        Self::with(options, flow(steps))
+    }
+
+    /// The same with another flow.
+    pub(crate) fn with(options: &Options, source: String) -> anyhow::Result<Self> {
         let scratch = Scratch::new(&options.data, "step")?;
         let entropy = Box::new(SystemEntropy::new());
         let store = SqliteStore::open(scratch.path(), Mode::ReadWrite, entropy)?;
@@ -88,7 +94,6 @@ impl Kernel {
         let paces = Paces::default();
         let hands = Box::new(Instantly(paces.clone()));
         let driver = Driver::new(engine, Box::new(ledger), hands, clock);
-        let source = flow(steps);
         let flow =
             cog_flow::parse(&source, "bench.yaml").map_err(|error| anyhow::anyhow!("{error:?}"))?;
         Ok(Self {
@@ -99,9 +104,22 @@ impl Kernel {
             flow: Arc::new(flow),
             source,
             entropy: SystemEntropy::new(),
-            _store: store,
+            store,
             _scratch: scratch,
         })
+    }
+
+    /// The entries of a run with their bodies, as whoever takes it up reads them.
+    pub(crate) fn records(&self, run: RunId) -> anyhow::Result<Vec<Record>> {
+        let scope = self.store.scope(TENANT)?;
+        let mut entries = Vec::new();
+        scope.each(Select::session(run), &mut |entry| entries.push(entry.clone()))?;
+        let record = |entry: Entry| {
+            let body = scope.body(entry.seq())?.map(|body| String::from_utf8(body.bytes));
+            let body = body.transpose()?.map(|text| parse(&text)).transpose()?;
+            Ok(Record { entry: Arc::new(entry), body })
+        };
+        entries.into_iter().map(record).collect()
     }
 
     /// Start one more run.

@@ -22,6 +22,7 @@ mod kernel;
 mod meter;
 mod options;
 mod report;
+mod resume;
 mod start;
 mod step;
 mod system;
@@ -39,10 +40,11 @@ use crate::report::{Row, document, print};
 type Bench = fn(&Options) -> anyhow::Result<Vec<Row>>;
 
 /// Every bench by name, in the order in which they are run.
-const BENCHES: [(&str, Bench); 5] = [
+const BENCHES: [(&str, Bench); 6] = [
     ("decide", decide::run),
     ("append", append::run),
     ("step", step::run),
+    ("resume", resume::run),
     ("verify", verify::run),
     ("start", start::run),
 ];

@@ -12,6 +12,7 @@ usage: cargo xtask bench [NAME...] [OPTIONS]
   append   provable, synced appends in batches; a bare SQLite table beside it
   step     governed durable steps, 1 and 64 runs at once; beside it runs that only wait for
            their commits, and bare group commit for which nobody waits
+  resume   the state of a long run, worked out from its entries; reading them beside it
   verify   a bundle checked offline; SHA-256 of the same bytes beside it
   start    from the start of the program to its first receipt; `--version` beside it
 

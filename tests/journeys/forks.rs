@@ -166,3 +166,42 @@ fn a_named_place_is_gone_on_from_and_a_recomputation_is_kept() {
     assert!(folder.entries("replay")[2].at(&["data", "canon"]).is_some());
     folder.holds();
 }
+
+/// The state of a run behind each of its entries is the same whoever works it out, and whatever was
+/// recorded behind it.
+#[test]
+fn the_state_of_a_run_is_shown_behind_any_of_its_entries() {
+    let (folder, run) = over("forks-state");
+    let at = |run: &str, place: &str| folder.cog(&["replay", run, "--at", place, "--json"]);
+    let outcome = folder.entries("outcome")[0].get("seq").and_then(Value::as_u64).unwrap();
+    let state = at(&run, &outcome.to_string()).ends(0).json();
+    let step = |state: &Value, place: usize| {
+        let step = state.get("steps").and_then(Value::as_list).unwrap()[place].clone();
+        format!("{} {}", text(&step, &["step"]), text(&step, &["status"]))
+    };
+    assert_eq!([step(&state, 0), step(&state, 1)], ["a completed", "nap running"]);
+    assert_eq!(text(&state, &["status"]), "running");
+    assert_eq!(state.at(&["open", "timers"]).and_then(Value::as_list).unwrap().len(), 1);
+    // `nap` began because of the outcome of `a`.
+    assert_eq!(at(&run, "nap").ends(0).json(), state);
+    let shown = folder.cog(&["replay", &run, "--at", "nap"]).ends(0);
+    shown.says(&["running  nap", "waits for a time", text(&state, &["digest"])]);
+    let fork = folder.cog(&["run", "--fork", &run, "--from", "b"]).ends(0).id("run");
+    assert_eq!(at(&run, "nap").ends(0).json(), state, "what came behind it changes nothing");
+    let seal = folder.entries("session.sealed")[1].get("seq").and_then(Value::as_u64).unwrap();
+    let end = at(&fork, &seal.to_string()).ends(0).json();
+    assert_eq!(text(&end, &["status"]), "completed");
+    assert_eq!(text(&end, &["end", "output", "b"]), "ada-b");
+    assert_eq!(end.at(&["goes_on_from", "run"]), Some(&run.as_str().into()));
+    // What is none of its own is told, with what is.
+    at(&run, "0").ends(2).says(&["entry 0 is none of", &format!("replay {run} --at")]);
+    at(&run, &seal.to_string()).ends(2).says(&["is none of", "whose entries go from"]);
+    at(&fork, &outcome.to_string()).ends(2).says(&[&format!("cognitionos replay {run} --at")]);
+    at(&run, "nobody").ends(2).says(&["no step `nobody` began"]);
+    folder.cog(&["replay", "--at", "1"]).ends(2);
+    // Where a body is gone that it takes, there is a state before it and none behind.
+    let erase = ["ledger", "erase", "--entry", &outcome.to_string(), "--reason", "asked for"];
+    folder.cog(&erase).ends(0);
+    at(&run, &(outcome - 1).to_string()).ends(0);
+    at(&run, &outcome.to_string()).ends(1).says(&["cannot be worked out", "erased, as entry"]);
+}

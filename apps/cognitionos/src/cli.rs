@@ -285,9 +285,9 @@ pub(crate) struct RunArgs {
 #[command(before_help = "\
 Examples:
   cognitionos replay
-  cognitionos replay run_01j…
   cognitionos replay --all --canon canon-v2
-  cognitionos replay run_01j… --keep")]
+  cognitionos replay run_01j… --keep
+  cognitionos replay run_01j… --at 12")]
 pub(crate) struct ReplayArgs {
     /// The run; by default the newest.
     pub(crate) run: Option<String>,
@@ -297,6 +297,9 @@ pub(crate) struct ReplayArgs {
     /// Another canon folder: show which verdicts it would change.
     #[arg(long, value_name = "DIR")]
     pub(crate) canon: Option<PathBuf>,
+    /// Show the state of the run behind one of its entries, or where a step of it began.
+    #[arg(long = "at", value_name = "ENTRY|STEP", requires = "run", conflicts_with_all = ["all", "canon", "keep", "list", "show"])]
+    pub(crate) at_place: Option<String>,
     /// Keep what came of it, as an entry for each run.
     #[arg(long)]
     pub(crate) keep: bool,

@@ -18,6 +18,7 @@ pub mod recompute;
 pub mod replay;
 pub mod resume;
 pub mod signals;
+pub mod snapshot;
 pub mod start;
 pub mod timetable;
 

@@ -43,6 +43,8 @@ mod rejected;
 mod schedules;
 #[path = "engine/signals.rs"]
 mod signals;
+#[path = "engine/snapshot.rs"]
+mod snapshot;
 #[path = "engine/subjects.rs"]
 mod subjects;
 #[path = "engine/taken_up.rs"]

@@ -226,6 +226,8 @@ impl Run {
             path: &cell.path,
             name: cell.step.name.as_deref().unwrap_or(&cell.step.id),
             status: cell.status,
+            output: &cell.output,
+            error: &cell.error,
             note: cell.note.as_deref(),
             began: cell.began,
         })

@@ -1,6 +1,7 @@
 //! `replay`: recompute runs and decisions from the ledger; with another canon, the impact.
 
 mod kept;
+mod place;
 
 use std::collections::BTreeSet;
 
@@ -38,6 +39,9 @@ pub(crate) fn replay(
     }
     if let Some(id) = &args.show {
         return kept::show(&home, id, terminal);
+    }
+    if let (Some(run), Some(place)) = (&args.run, &args.at_place) {
+        return place::show(&home, given::run(run)?, place, terminal);
     }
     if args.keep {
         home.folder()?;

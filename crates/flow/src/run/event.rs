@@ -417,6 +417,10 @@ pub struct StepView<'r> {
     pub name: &'r str,
     /// How it stands.
     pub status: StepStatus,
+    /// What it gave; null while it has given nothing.
+    pub output: &'r Value,
+    /// Why it fell; null where it did not.
+    pub error: &'r Value,
     /// Why, where there is something to say.
     pub note: Option<&'r str>,
     /// The moment at which it began, as the driver calls it; nothing before it has.

@@ -1,0 +1,112 @@
+//! The state of a long run, worked out from its entries: what taking it up again costs, and a
+//! snapshot of it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use cog_base::id::RunId;
+use cog_engine::What;
+use cog_engine::replay::replay_run;
+use cog_engine::snapshot::Snapshot;
+
+use crate::canons::SHARED;
+use crate::kernel::Kernel;
+use crate::meter::{Figures, Samples};
+use crate::options::Options;
+use crate::report::Row;
+use crate::usage;
+
+/// Steps of the runs, in thousands: their entries are twice as many.
+const THOUSANDS: [u64; 3] = [2, 10, 50];
+/// The longest silence of the kernel before the bench gives up.
+const SILENCE_MS: u64 = 10_000;
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for thousands in THOUSANDS.into_iter().filter(|it| !options.quick || *it <= 10) {
+        let steps = thousands * 1_000;
+        if options.wants_case(&name(steps)) {
+            rows.extend(case(thousands, options)?);
+        }
+    }
+    Ok(rows)
+}
+
+fn name(steps: u64) -> String {
+    format!("a run of {steps} steps")
+}
+
+fn case(thousands: u64, options: &Options) -> anyhow::Result<[Row; 2]> {
+    let mut kernel = Kernel::with(options, flow(thousands))?;
+    let run = kernel.start()?;
+    drive(&mut kernel, run)?;
+    usage::forget_peak();
+    let (records, read) = timed(|| kernel.records(run))?;
+    let (entries, peak) = (records.len() as u64, usage::peak_rss_bytes());
+    let (history, fed) = timed(|| Ok(replay_run(&records)?))?;
+    ensure!(history.is_sealed(), "the run that was worked out is not over");
+    drop(history);
+    let peak = peak.max(usage::peak_rss_bytes());
+    let last = records.last().context("a run without entries")?.entry.seq();
+    let (snapshot, shown) = timed(|| Ok(Snapshot::of(&records, last)?))?;
+    let digest = snapshot.digest().to_string();
+    let per = |took: (Duration, Duration)| figures(entries, took);
+    let row = |what: &str, took| {
+        let row = Row::new(format!("{}, {what}", name(thousands * 1_000)), "entry", per(took));
+        Row { peak_rss_bytes: peak, ..row.timed("run") }
+            .parameter("entries", entries)
+            .floor("reading entries and bodies", Some(per(read)))
+    };
+    Ok([row("its state", fed), row("its snapshot", shown).more("digest", digest)])
+}
+
+/// What an operation gives, and the time that it took: by the clock, and of the processor.
+fn timed<T>(
+    operation: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<(T, (Duration, Duration))> {
+    let (cpu, began) = (usage::cpu_of_thread(), Instant::now());
+    let given = operation()?;
+    Ok((given, (began.elapsed(), usage::cpu_of_thread().saturating_sub(cpu))))
+}
+
+fn figures(entries: u64, (wall, cpu): (Duration, Duration)) -> Figures {
+    let mut samples = Samples::default();
+    samples.note(wall);
+    samples.figures(entries, wall, cpu)
+}
+
+/// Run it to its end.
+fn drive(kernel: &mut Kernel, run: RunId) -> anyhow::Result<()> {
+    loop {
+        let notices = kernel.driver.turn(SILENCE_MS)?;
+        if notices.is_empty() {
+            bail!("the kernel has been silent for {SILENCE_MS} ms");
+        }
+        for notice in notices {
+            if let What::Sealed(sealed) = &notice.what {
+                ensure!(sealed.status == "completed", "{run} did not go as it should: {sealed:?}");
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A run of so many thousand steps: lists inside lists.
+fn flow(thousands: u64) -> String {
+    let list = |count: u64| {
+        let items: Vec<_> = (0..count).map(|item| item.to_string()).collect();
+        format!("\"${{{{ [{}] }}}}\"", items.join(", "))
+    };
+    let level = |id: &str, count: u64| {
+        format!("id: {id}, foreach: {}, max_parallel: 4, steps: [", list(count))
+    };
+    format!(
+        "name: bench\ndomain: bench\nroots: {{ {SHARED}: {{ path: ., access: read }} }}\nsteps:\n  \
+         - {{ {} {{ {} {{ {} {{ {} {{ id: read, as: \"agent:a0\", uses: file.read, with: {{ root: {SHARED}, \
+         path: in/0.txt }} }} ] }} ] }} ] }} ] }}\n",
+        level("one", thousands),
+        level("two", 10),
+        level("three", 10),
+        level("four", 10),
+    )
+}
