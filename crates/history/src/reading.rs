@@ -66,6 +66,8 @@ struct Reading<'l> {
     /// The first place behind which it is not known where something was over: what it released
     /// began there or later, and perhaps in a later one of the runs.
     vague: Option<usize>,
+    /// The steps of which nobody can tell what they came to: what is inside them may have begun.
+    untold: BTreeSet<String>,
 }
 
 /// How the steps of a run ended, before it was undone.
@@ -94,6 +96,7 @@ pub(crate) fn check(log: &Log, source: Source, clock_back_ms: u64, report: &mut 
         computed: 0,
         unsure: false,
         vague: None,
+        untold: BTreeSet::new(),
     };
     reading.run();
     reading.unclaimed();
@@ -282,6 +285,9 @@ impl<'l> Reading<'l> {
     fn unclaimed(&mut self) {
         let log = self.log;
         for (step, places) in log.begins.iter().filter(|(step, _)| !self.claimed.contains(*step)) {
+            if self.is_untold(step) {
+                continue;
+            }
             let mut around = self.barred.iter().filter(|(path, _)| is_within(step, path));
             let by = around.next_back().map(|(_, property)| *property);
             let undoing = is_undoing(step).then_some(Property::UndoCause);
@@ -301,6 +307,12 @@ impl<'l> Reading<'l> {
                 });
             }
         }
+    }
+
+    /// Whether a step, or one around it, is one of which nobody can tell what it came to.
+    fn is_untold(&self, step: &str) -> bool {
+        let around = |path: &&str| path.rfind(['.', '[']).and_then(|at| step.get(..at));
+        std::iter::successors(Some(step), around).any(|path| self.untold.contains(path))
     }
 
     /// Whether the outermost step of a path is one of the definition.

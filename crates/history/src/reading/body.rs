@@ -130,9 +130,8 @@ impl Reading<'_> {
         raw: Raw,
     ) -> Stand {
         let begun = Some(release.at);
-        let is_known = !matches!(raw, Raw::Unknown(_));
         for (handler, word) in [(&step.on_error, "on_error"), (&step.on_refused, "on_refused")] {
-            if matches!(handler, Handler::Steps(_)) && is_known {
+            if matches!(handler, Handler::Steps(_)) {
                 self.barred.insert(format!("{path}.{word}"), Property::Handler);
             }
         }
@@ -144,7 +143,12 @@ impl Reading<'_> {
             Raw::Skipped(at) => Stand::new(How::Skipped, begun, Some(at)),
             Raw::Open(pending) => Stand { pending, ..Stand::new(How::Running, begun, None) },
             Raw::Unknown(at) => {
-                self.unknown(step, at);
+                let vague = self.vague;
+                self.unknown(path, at);
+                // What is computed is over where it began.
+                if matches!(step.body, Body::Compute(_)) {
+                    self.vague = vague;
+                }
                 self.undoable(step, frame, path, (release.at, at), true);
                 Stand::unknown(begun, at)
             }
@@ -156,12 +160,11 @@ impl Reading<'_> {
         }
     }
 
-    /// Nobody can tell what a step came to. What is computed is over where it began.
-    pub(super) fn unknown(&mut self, step: &Step, at: usize) {
+    /// Nobody can tell what a step came to, and whether it was over at that place or behind it.
+    pub(super) fn unknown(&mut self, path: &str, at: usize) {
         self.unsure = true;
-        if !matches!(step.body, Body::Compute(_)) {
-            self.vague = Some(self.vague.map_or(at, |vague| vague.min(at)));
-        }
+        self.untold.insert(path.to_owned());
+        self.vague = Some(self.vague.map_or(at, |vague| vague.min(at)));
     }
 
     fn fell(
@@ -191,6 +194,7 @@ impl Reading<'_> {
                 let prefix = format!("{path}.{word}");
                 let inside = self.block(block, Some(frame), &prefix, release);
                 if let (Some(over), true, None) = (inside.over, inside.unknown, &inside.fall) {
+                    self.unknown(path, over);
                     return Stand::unknown(stand.begun, over);
                 }
                 let pending = match inside.over {

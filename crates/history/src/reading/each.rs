@@ -108,7 +108,7 @@ impl Reading<'_> {
             return Stand { error, fall, ..Stand::new(how, begun, over) };
         }
         if items.unknown {
-            self.unknown(step, release.at);
+            self.unknown(path, release.at);
             let ends = items.ends.iter().flatten().copied();
             return Stand::unknown(begun, ends.fold(release.at, usize::max));
         }

@@ -95,6 +95,17 @@ fn what_handled_a_fall_that_cannot_be_seen_is_not_accused() {
     let handled = "1 receipt a 1\n2 outcome 1 completed\n2 receipt g.on_error.h 2\n3 outcome 2 completed\n3 receipt z 3\n4 outcome 3 completed\n4 seal completed";
     assert_eq!(told(group, handled).findings.kept(), []);
     excuses(group, &handled.replace("1 completed\n2", "1 completed gone=yes\n2"));
+    let items = "steps:
+  - id: e
+    foreach: \"${{ [1, 2] }}\"
+    on_error: { steps: [ { id: h, uses: file.read, with: { root: out, path: h } } ] }
+    steps:
+      - { id: a, uses: file.read, with: { root: out, path: a } }
+      - { id: x, needs: [a], uses: compute, with: { x: \"${{ steps.a.output.text + 1 }}\" } }
+";
+    let each = "1 receipt e[0].a 1\n1 receipt e[1].a 2\n2 outcome 1 completed\n2 receipt e[0].on_error.h 3\n3 outcome 2 completed\n3 receipt e[1].on_error.h 4\n4 outcome 3 completed\n4 outcome 4 completed\n4 seal completed";
+    assert_eq!(told(items, each).findings.kept(), []);
+    excuses(items, &each.replace("1 completed\n", "1 completed gone=yes\n"));
     let plans = "steps:
   - { id: a, uses: file.read, with: { root: out, path: a } }
   - id: c
