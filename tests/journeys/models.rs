@@ -209,6 +209,35 @@ fn another_server_answers_only_where_the_canon_says_so() {
     folder.holds();
 }
 
+/// Half of the words are not counted by a recording because `--model` was left out.
+#[test]
+fn a_run_goes_on_with_the_server_that_answered() {
+    let (folder, server) = (counting("goes-on"), Server::start(0));
+    let last = "outputs:\n";
+    let ask = "  - { id: go, needs: [note], approve: { by: [\"user:ada\"], message: Go on? } }
+  - id: again
+    needs: [go]
+    uses: model.chat
+    with: { model: counter, tokens_max: 50, messages: [ { role: user, content: one } ] }
+outputs:\n";
+    folder.write("workflow.yaml", &WORKFLOW.replace(last, ask));
+    let ada = r#"[{"uid": {"type": "User", "id": "ada"}, "attrs": {}, "parents": []},"#;
+    let facts = FACTS.replacen('[', ada, 1);
+    folder.write("canon/facts/people.json", &facts);
+    let model = server.model();
+    folder.cog(&["run", "workflow.yaml", "--model", &model, "--no-input"]).ends(8);
+    let requested = folder.entries("approval.requested");
+    let request = text(requested.last().unwrap(), &["data", "id"]).to_owned();
+    folder.cog(&["approvals", "approve", &request, "--as", "user:ada"]).ends(0);
+    let run = text(requested.last().unwrap(), &["session"]).to_owned();
+    let refused = folder.cog(&["run", "--resume", &run]).ends(4);
+    refused.says(&["answered for the model `counter`", &format!("--resume {run} --model {model}")]);
+    assert_eq!((server.asked(), folder.entries("session.sealed").len()), (2, 0));
+    folder.cog(&["run", "--resume", &run, "--model", &model]).ends(0);
+    assert_eq!(server.asked(), 3);
+    folder.holds();
+}
+
 #[test]
 fn a_server_that_fails_is_asked_again_under_the_same_receipt() {
     let (folder, server) = (counting("retried"), Server::start(2));

@@ -78,6 +78,14 @@ fn may_be_replaced(model: &Model, live: Option<(&str, &str)>) -> bool {
     live.is_some_and(|(url, _)| model.replaceable.admits(url))
 }
 
+/// Whether the canon itself has the server at `url` answer for a model, `called` so there.
+pub(crate) fn is_configured(name: &str, model: &Model, url: &str, called: &str) -> bool {
+    let own = model.base_url.as_deref().unwrap_or(OPENAI_URL);
+    !is_recorded(model)
+        && own.trim_end_matches('/') == url
+        && model.model.as_deref().unwrap_or(name) == called
+}
+
 /// Where `--model` says that a model is, and what it is called there.
 fn server(named: &str) -> Option<(&str, &str)> {
     match named.strip_prefix("openai:") {

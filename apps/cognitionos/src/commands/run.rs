@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the program's edge looks for folders")]
 
 pub(crate) mod again;
+mod answered;
 mod ask;
 mod cancel;
 mod canon;
@@ -174,6 +175,9 @@ fn go(
     }
     if let Some(ending) = &plan.ending {
         ending.admit(home, &mut engine(home, true)?)?;
+    }
+    if let Input::Resume(resumption) = &plan.input {
+        answered::check(args, &plan, resumption, canon)?;
     }
     let roots = folders::admitted(&plan.roots, &plan.base, canon);
     again::folders(&roots, &plan.named, args)?;
