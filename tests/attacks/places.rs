@@ -1,5 +1,6 @@
 //! Getting out: of a root, to another host, to another program or model.
 
+use cog_base::{Source, Sources};
 use cog_gate::effect::HttpRequest;
 use cog_gate::snapshot::Folder;
 use cog_gate::{AnyEffect, Limits};
@@ -420,6 +421,41 @@ fn a_redirect_leads_to_no_host_that_is_not_listed_and_takes_no_consent_along() {
     let own = "It takes an approval of its own.";
     assert_eq!(led_on(agreed, "GET", "https://b.example/", false), own);
     assert_eq!(led_on(agreed, "GET", "https://a.example/", false), "followed");
+}
+
+/// What a redirect is told of a request that hands on data of a class, where three hosts may have and
+/// give different ones.
+fn led_on_with(class: &str, url: &str) -> String {
+    let canon = canon_with(|path, text| match path {
+        "canon.toml" => {
+            let classes = "[data]\nclasses = [\"public\", \"internal\", \"personal\"]\n\
+                           default = \"internal\"\n\n[change]";
+            let hosts = r#"[{ host = "a.example", class_max = "personal" }, "b.example", { host = "c.example", class = "personal" }]"#;
+            text.replace("[change]", classes).replace(r#"["api.example.com"]"#, hosts)
+        }
+        _ => text.to_owned(),
+    });
+    let mut house = House::with(canon, ample());
+    house.sources = Sources::of(Source::Labelled(class.to_owned()), "read");
+    let cleared = house.clear(get("https://a.example/in"));
+    match cleared.leads_on("GET", url, false) {
+        Ok(()) => "followed".to_owned(),
+        Err(failure) => failure.message.split_once("permitted: ").unwrap().1.to_owned(),
+    }
+}
+
+#[test]
+fn a_redirect_takes_no_data_to_where_it_may_not_go_and_brings_none_that_is_more_confidential() {
+    let (b, c) = ("https://b.example/", "https://c.example/");
+    assert_eq!(led_on_with("personal", "https://a.example/on"), "followed");
+    let told = led_on_with("personal", b);
+    assert!(
+        told.ends_with("to the host `b.example`, which may have internal data at most."),
+        "{told}"
+    );
+    assert_eq!(led_on_with("internal", b), "followed");
+    assert_eq!(led_on_with("internal", c), "What comes from there is personal data.");
+    assert_eq!(led_on_with("personal", c), "followed");
 }
 
 /// What a redirect of a permitted `POST` is told, when the policy of where it leads has this duty.
