@@ -66,7 +66,7 @@ struct Reading<'l> {
     /// The first place behind which it is not known where something was over: what it released
     /// began there or later, and perhaps in a later one of the runs.
     vague: Option<usize>,
-    /// The steps of which nobody can tell what they came to: what is inside them may have begun.
+    /// The steps of which nobody can tell what they came to: they may have fallen.
     untold: BTreeSet<String>,
 }
 
@@ -285,7 +285,7 @@ impl<'l> Reading<'l> {
     fn unclaimed(&mut self) {
         let log = self.log;
         for (step, places) in log.begins.iter().filter(|(step, _)| !self.claimed.contains(*step)) {
-            if self.is_untold(step) {
+            if self.may_handle(step) {
                 continue;
             }
             let mut around = self.barred.iter().filter(|(path, _)| is_within(step, path));
@@ -309,10 +309,11 @@ impl<'l> Reading<'l> {
         }
     }
 
-    /// Whether a step, or one around it, is one of which nobody can tell what it came to.
-    fn is_untold(&self, step: &str) -> bool {
+    /// Whether a step handles the fall of one of which nobody can tell whether it fell.
+    fn may_handle(&self, step: &str) -> bool {
         let around = |path: &&str| path.rfind(['.', '[']).and_then(|at| step.get(..at));
-        std::iter::successors(Some(step), around).any(|path| self.untold.contains(path))
+        let mut around = std::iter::successors(Some(step), around);
+        around.any(|path| goes_on(path, step) && self.untold.contains(path))
     }
 
     /// Whether the outermost step of a path is one of the definition.
