@@ -34,8 +34,9 @@ pub(super) fn ways(check: &Check, case: &Case, made: &[Turn], canon: Option<&Can
             let more = Turn::Budget(budget.used.saturating_add(intent.cost().get()));
             let left = budget.limit.unwrap_or(u64::MAX).saturating_sub(budget.used);
             let less = number(intent, "cost_micros", left);
-            // It costs what it costs, unless it must be cheaper anyway.
-            let less = less.filter(|less| made.iter().any(|it| it.is_of_same(less)));
+            // It costs what it costs, unless it must be cheaper anyway, or people said no to it as it is.
+            let rejected = snapshot.approvals.iter().any(|approval| approval.rejected);
+            let less = less.filter(|less| rejected || made.iter().any(|it| it.is_of_same(less)));
             [Some(more), less].into_iter().flatten().collect()
         }
         CheckName::Confinement => confinement(check, case, made, settings),
@@ -104,8 +105,11 @@ fn confinement(
             [vec![Turn::Admitted { root, folder }], other_roots(case, made)].concat()
         }
         "program.not_allowed" | "program.network_not_allowed" => vec![listed(intent)],
-        "program.env_not_allowed" => vec![listed(intent), unset(check)],
-        "program.env_never_allowed" => vec![unset(check)],
+        "program.env_not_allowed" => vec![listed(intent), unset(check, |_| true)],
+        // What the canon does not let it have goes with what no canon can, in one change.
+        "program.env_never_allowed" => {
+            vec![unset(check, is_for_the_loader), unset(check, |_| true)]
+        }
         "model.unknown" => vec![Turn::Model],
         "host.user_in_url" => vec![Turn::NoUser],
         "host.not_allowed"
@@ -165,8 +169,7 @@ fn other_roots(case: &Case, made: &[Turn]) -> Vec<Turn> {
     }
     let root = intent.at("args.root").and_then(Value::as_text);
     let Some(root) = root.filter(|_| intent.action() == "process.run") else { return Vec::new() };
-    let writable = snapshot.roots.iter().filter(|(_, access)| **access == Access::Write);
-    let others = writable.map(|(name, _)| name).filter(|name| *name != root);
+    let others = snapshot.roots.keys().filter(|name| *name != root);
     let turn = |to: &String| Turn::WorkIn { from: root.to_owned(), to: to.clone() };
     others.take(ROOTS_MAX).map(turn).collect()
 }
@@ -177,12 +180,10 @@ fn listed(intent: &Intent) -> Turn {
     Turn::Program { network: wants_network(intent), env: env.collect() }
 }
 
-/// Without the variables that it may not be lent; first those that it can never be.
-fn unset(check: &Check) -> Turn {
+/// Without those of the variables that it may not be lent.
+fn unset(check: &Check, which: fn(&str) -> bool) -> Turn {
     let stray = check.read.texts("variables").iter();
-    let never = check.code == "program.env_never_allowed";
-    let named = stray.filter(|name| !never || is_for_the_loader(name)).cloned();
-    Turn::Unset(named.collect())
+    Turn::Unset(stray.filter(|name| which(name)).cloned().collect())
 }
 
 /// What would let a request go out: another list, or https.

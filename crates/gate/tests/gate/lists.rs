@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use cog_canon::Canon;
 
@@ -51,15 +52,21 @@ pub(crate) struct Lists {
     pub(crate) limits: Vec<(String, String)>,
 }
 
+/// Most canons that are kept at once.
+const KEPT_MAX: usize = 1_000;
+
 thread_local! {
-    static CANONS: RefCell<BTreeMap<Lists, &'static Canon>> = const { RefCell::new(BTreeMap::new()) };
+    static CANONS: RefCell<BTreeMap<Lists, Rc<Canon>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 impl Lists {
-    /// The canon that says so. Each is loaded once, and kept.
-    pub(crate) fn canon(&self) -> &'static Canon {
+    /// The canon that says so. Each is loaded once, and kept for a while.
+    pub(crate) fn canon(&self) -> Rc<Canon> {
         CANONS.with_borrow_mut(|canons| {
-            *canons.entry(self.clone()).or_insert_with(|| Box::leak(Box::new(self.load())))
+            if canons.len() >= KEPT_MAX && !canons.contains_key(self) {
+                canons.clear();
+            }
+            Rc::clone(canons.entry(self.clone()).or_insert_with(|| Rc::new(self.load())))
         })
     }
 

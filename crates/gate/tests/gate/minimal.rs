@@ -2,6 +2,7 @@
 //! round, none of it can be left out, and no smaller set of changes would do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher as _;
 
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::ApprovalId;
@@ -13,19 +14,21 @@ use cog_gate::snapshot::{
 };
 use cog_gate::{AnyEffect, Intent};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::test_runner::{RngSeed, TestRunner};
 
 use crate::house::{CLERK, House, actor, effect, noon};
 use crate::lists::Lists;
 
-const ROOTS: [&str; 3] = ["payments", "notes", "drafts"];
+/// Names the seed of the worlds that are not the same each time, to make those once more.
+const SEED: &str = "COGNITIONOS_SEED";
+pub(crate) const ROOTS: [&str; 3] = ["payments", "notes", "drafts"];
 pub(crate) const CENTS: &str = "args.document.amount_cents";
 pub(crate) const STRANGER: &str = "agent:stranger";
 /// Midnight, outside of the window for programs.
 pub(crate) const NIGHT_MS: u64 = 12 * 60 * 60 * 1_000;
 
 /// Everything that a decision reads, in a form that is easily changed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct World {
     pub(crate) who: String,
     pub(crate) action: &'static str,
@@ -89,7 +92,8 @@ impl World {
         let house = house_origin();
         let cost = Micros::new(self.cost);
         let intent = Intent::new(&house, "pay", actor(&self.who), &self.effect(), cost, "medium");
-        let rules = self.lists.data.as_ref().and(self.lists.canon().settings().data.as_ref());
+        let canon = self.lists.canon();
+        let rules = self.lists.data.as_ref().and(canon.settings().data.as_ref());
         let labelled = Source::Labelled(self.class.to_owned());
         rules.map_or(intent.clone(), |rules| intent.classed(rules, &Sources::of(labelled, "it")))
     }
@@ -143,7 +147,7 @@ impl World {
 
     fn verdict(&self) -> Verdict {
         let intent = self.intent();
-        decide(&intent, &self.snapshot(&intent), Some(self.lists.canon())).verdict
+        decide(&intent, &self.snapshot(&intent), Some(&self.lists.canon())).verdict
     }
 
     fn is_refused(&self) -> bool {
@@ -153,7 +157,8 @@ impl World {
     /// The ways out, and how many checks fail.
     pub(crate) fn ways_out(&self) -> (Vec<String>, usize) {
         let intent = self.intent();
-        let (snapshot, canon) = (self.snapshot(&intent), Some(self.lists.canon()));
+        let (snapshot, canon) = (self.snapshot(&intent), self.lists.canon());
+        let canon = Some(&*canon);
         let decision = decide(&intent, &snapshot, canon);
         let failing = decision.checks.iter().filter(|it| it.outcome == Outcome::Fail).count();
         let elsewhere = |intent: &Intent| Some(self.snapshot(intent));
@@ -278,14 +283,21 @@ impl World {
         self.lists.limits.push(change);
     }
 
-    /// Single changes that somebody could think of, each made by itself.
-    fn others(&self) -> Vec<Self> {
+    /// Single changes that somebody could think of, each made by itself: those that change anything,
+    /// with their numbers. What others depend on comes first.
+    fn others(&self) -> Vec<(usize, Self)> {
         let mut all = Vec::new();
         let mut add = |change: &dyn Fn(&mut Self)| {
             let mut other = self.clone();
             change(&mut other);
             all.push(other);
         };
+        if matches!(self.action, "file.write" | "process.run") {
+            let root = self.root.clone();
+            ROOTS.iter().for_each(|root| add(&|it| it.root = (*root).into()));
+            add(&|it| it.access.extend([(root.clone(), Access::Write)]));
+            add(&|it| it.lists.within.entry(root.clone()).or_default().push(format!("/w/{root}")));
+        }
         add(&|it| it.tenant = TenantStatus::Active);
         add(&|it| it.entitled = true);
         add(&|it| it.effects.1 = 99);
@@ -300,22 +312,26 @@ impl World {
         add(&|it| it.is_new = false);
         add(&|it| it.is_deleted = false);
         add(&|it| (it.behind_ms, it.is_current) = (0, true));
-        add(&|it| it.list_host("b.example"));
-        add(&|it| it.lists.programs.push(("sort".into(), true)));
-        add(&|it| it.lists.models.extend(["oracle".to_owned()]));
-        add(&|it| it.url = it.url.replace("***@", ""));
-        add(&|it| it.program.1 = false);
-        add(&|it| it.env.clear());
-        add(&|it| it.lists.env.extend(["LANG".to_owned()]));
         add(&|it| it.cost = 0);
-        ROOTS.iter().for_each(|root| add(&|it| it.root = (*root).into()));
-        ["reader", "oracle"].iter().for_each(|model| add(&|it| it.model = (*model).into()));
-        (0..10).for_each(|cents| add(&|it| it.cents = cents));
-        let root = self.root.clone();
-        add(&|it| it.access.extend([(root.clone(), Access::Write)]));
-        add(&|it| it.lists.within.entry(root.clone()).or_default().push(format!("/w/{root}")));
+        match self.action {
+            "http.request" => {
+                add(&|it| it.list_host("b.example"));
+                add(&|it| it.url = it.url.replace("***@", ""));
+            }
+            "process.run" => {
+                add(&|it| it.lists.programs.push(("sort".into(), true)));
+                add(&|it| it.lists.env.extend(["LANG".to_owned()]));
+                add(&|it| it.program.1 = false);
+                add(&|it| it.env.clear());
+            }
+            "model.chat" => {
+                add(&|it| it.lists.models.extend(["oracle".to_owned()]));
+                ["reader", "oracle"].iter().for_each(|model| add(&|it| it.model = (*model).into()));
+            }
+            _ => (0..10).for_each(|cents| add(&|it| it.cents = cents)),
+        }
         all.extend(self.other_data());
-        all
+        all.into_iter().enumerate().filter(|(_, other)| other != self).collect()
     }
 }
 
@@ -383,13 +399,16 @@ prop_compose! {
             1 => Some(((*root).to_owned(), vec!["/elsewhere".to_owned()])),
             _ => Some(((*root).to_owned(), vec!["/w".to_owned()])),
         });
+        // Of what the canon lists, only what the action has to do with: so few canons are made.
+        let about = |it: &str| action == it;
+        let (is_host, is_program) = (about("http.request"), about("process.run"));
         let lists = Lists {
             knows_stranger: listed & 8 > 0,
-            within: within.collect(),
-            hosts: if listed & 1 > 0 { vec!["\"a.example\"".into()] } else { Vec::new() },
-            programs: if listed & 2 > 0 { vec![("sort".into(), false)] } else { Vec::new() },
+            within: if is_program || about("file.write") { within.collect() } else { BTreeMap::new() },
+            hosts: if is_host && listed & 1 > 0 { vec!["\"a.example\"".into()] } else { Vec::new() },
+            programs: if is_program && listed & 2 > 0 { vec![("sort".into(), false)] } else { Vec::new() },
             env: BTreeSet::new(),
-            models: (listed & 4 > 0).then(|| "oracle".to_owned()).into_iter().collect(),
+            models: (about("model.chat") && listed & 4 > 0).then(|| "oracle".to_owned()).into_iter().collect(),
             is_for_staging: false,
             counts: false,
             data: None,
@@ -412,44 +431,52 @@ prop_compose! {
     }
 }
 
-/// How small a set of the changes that somebody could think of would do, up to two.
-fn fewest(world: &World) -> Option<usize> {
-    let singles = world.others();
-    if singles.iter().any(|other| !other.is_refused()) {
-        return Some(1);
-    }
-    let pairs = || singles.iter().flat_map(World::others);
-    pairs().any(|other| !other.is_refused()).then_some(2)
+/// How small a set of the changes that somebody could think of would do, of those that are smaller than
+/// `below`.
+fn fewer(world: &World, below: usize) -> Option<usize> {
+    (1..below).find(|count| would_do(world, 0, *count))
 }
 
-proptest! {
-    // The worlds are the same each time: the search is bounded, and of many thousands one may have a
-    // smaller way out that it does not come to.
-    #![proptest_config(ProptestConfig {
-        cases: 96,
-        failure_persistence: None,
-        rng_seed: RngSeed::Fixed(1),
-        ..ProptestConfig::default()
-    })]
+/// Whether so many changes would do, of those with this number and greater ones.
+fn would_do(world: &World, from: usize, count: usize) -> bool {
+    let mut others = world.others().into_iter().filter(|(number, _)| *number >= from);
+    others.any(|(number, other)| match count {
+        1 => !other.is_refused(),
+        _ => would_do(&other, number, count - 1),
+    })
+}
 
-    #[test]
-    fn what_is_named_is_the_smallest_of_all_that_would_do(world in worlds()) {
-        smallest(&world)?;
+/// Another seed each time, unless one is named.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "what is tried is not the same each time, and can be tried once more"
+)]
+fn fresh_seed() -> u64 {
+    let named = std::env::var(SEED).ok().map(|seed| seed.parse().unwrap());
+    named.unwrap_or_else(|| std::hash::RandomState::new().hash_one(SEED))
+}
+
+/// Of worlds that are the same each time, and of as many that are not, what is named is the smallest.
+pub(crate) fn smallest_of(worlds: impl Strategy<Value = World>, cases: u32) {
+    // Against sets of three fewer worlds are held, and the same ones each time.
+    for (seed, most) in [(1, 3), (fresh_seed(), 2)] {
+        let rng_seed = RngSeed::Fixed(seed);
+        let config =
+            ProptestConfig { cases, failure_persistence: None, rng_seed, ..Default::default() };
+        let tried = TestRunner::new(config).run(&worlds, |world| smallest(&world, most));
+        tried.unwrap_or_else(|error| panic!("{error}\nonce more: {SEED}={seed}"));
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 32,
-        failure_persistence: None,
-        rng_seed: RngSeed::Fixed(1),
-        ..ProptestConfig::default()
-    })]
+#[test]
+fn what_is_named_is_the_smallest_of_all_that_would_do() {
+    smallest_of(worlds(), 64);
+}
 
-    #[test]
-    fn it_is_the_smallest_of_all_where_the_domain_did_its_share_of_the_day(world in busy()) {
-        smallest(&world)?;
-    }
+#[test]
+fn it_is_the_smallest_of_all_where_the_domain_did_its_share_of_the_day() {
+    smallest_of(busy(), 32);
 }
 
 prop_compose! {
@@ -467,8 +494,9 @@ prop_compose! {
     }
 }
 
-/// What a refusal names turns it round, none of it is spare, and no smaller set would do.
-pub(crate) fn smallest(world: &World) -> Result<(), TestCaseError> {
+/// What a refusal names turns it round, none of it is spare, and no smaller set would do, of up to
+/// `most`.
+fn smallest(world: &World, most: usize) -> Result<(), TestCaseError> {
     let (flips, failing) = world.ways_out();
     prop_assert_eq!(failing > 0, world.is_refused());
     prop_assert!(failing > 0 || flips.is_empty());
@@ -493,11 +521,15 @@ pub(crate) fn smallest(world: &World) -> Result<(), TestCaseError> {
         prop_assert!(flips.iter().all(|flip| parts(flip).0.len() == size), "{:?}", flips);
         // Of an amount below nothing only zero is tried, and no more under another policy.
         if size > 1 && world.cents >= 0 {
-            let fewest = fewest(world).unwrap_or(usize::MAX);
-            prop_assert!(size <= fewest, "{:?}, but {} would do", flips, fewest);
+            prop_assert_eq!(
+                fewer(world, size.min(most + 1)),
+                None,
+                "would do, but {:?} is named",
+                flips
+            );
         }
     } else if failing > 0 {
-        prop_assert_eq!(fewest(world), None);
+        prop_assert_eq!(fewer(world, 3), None, "would do, but nothing is named");
     }
     Ok(())
 }

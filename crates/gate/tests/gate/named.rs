@@ -4,7 +4,7 @@ use cog_base::Value;
 use cog_gate::decision::decide;
 use cog_gate::snapshot::Access;
 
-use crate::minimal::{CENTS, World, fine};
+use crate::minimal::{CENTS, ROOTS, World, fine};
 
 #[test]
 fn one_change_that_mends_several_checks_is_named_alone() {
@@ -36,7 +36,7 @@ fn what_the_policies_of_another_resource_read_is_changed_with_it() {
 fn a_sum_takes_no_negative_amount() {
     let world = World { cents: -1, ..fine() };
     let intent = world.intent();
-    let decision = decide(&intent, &world.snapshot(&intent), Some(world.lists.canon()));
+    let decision = decide(&intent, &world.snapshot(&intent), Some(&world.lists.canon()));
     assert_eq!(decision.failed().unwrap().code, "canon.no_amount");
     assert_eq!(
         cog_gate::explain::reason(&decision, &intent),
@@ -59,6 +59,34 @@ fn a_program_may_run_in_another_root() {
     let (flips, failing) = world.ways_out();
     assert_eq!(failing, 2, "the root, which is read-only and stands elsewhere, and the lease");
     assert_eq!(flips, ["if it ran in the root `payments` (it runs in `drafts`)"]);
+}
+
+/// Each of these was found by the search in fresh worlds.
+#[test]
+fn what_one_change_does_is_not_named_as_two() {
+    // What no canon can allow, and what this one does not, are unset together.
+    let mut world = World { action: "process.run", env: vec!["LD_X", "LANG"], ..fine() };
+    world.lists.programs.push(("sort".into(), false));
+    assert_eq!(world.ways_out().0, ["if args.env set no LD_X, LANG"]);
+    // Another root may be one that the workflow declares to read only.
+    let mut world = World { action: "process.run", ..fine() };
+    world.lists.programs.push(("sort".into(), false));
+    world.access = ROOTS.map(|root| (root.to_owned(), Access::Read)).into();
+    world.lists.within.insert("payments".into(), vec!["/elsewhere".into()]);
+    world.held.push("payments".into());
+    let (flips, failing) = world.ways_out();
+    let other = |root| {
+        format!(
+            "if it ran in the root `{root}` (it runs in `payments`), and if the workflow declared the \
+             root `{root}` with access: write"
+        )
+    };
+    assert_eq!((flips, failing), (vec![other("drafts"), other("notes")], 2));
+    // People said no to it as it is: if it cost less, it would be another intent.
+    let mut world = World { cents: 5, cost: 4, budget: (2, 4), ..fine() };
+    world.rejected = Some(world.intent().digest());
+    let cheaper = "if cost_micros were at most 2 (it is 4), with the approval of 2 of role:finance";
+    assert_eq!(world.ways_out(), (vec![cheaper.to_owned()], 2));
 }
 
 #[test]

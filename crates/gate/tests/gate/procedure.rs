@@ -114,8 +114,8 @@ fn procedure_1_says_what_it_always_said() {
         let mut world = fine();
         change(&mut world);
         let intent = world.intent();
-        let canon = Some(world.lists.canon());
-        said.push_str(&line(name, &intent, &world.snapshot(&intent), canon));
+        let canon = world.lists.canon();
+        said.push_str(&line(name, &intent, &world.snapshot(&intent), Some(&canon)));
     }
     let world = fine();
     let snapshot = Snapshot { canon: None, ..world.snapshot(&world.intent()) };
@@ -129,13 +129,13 @@ fn procedure_1_says_what_it_always_said() {
             expires_ms: 60_000,
         };
         let intent = intent("user:ada", &consent);
-        said.push_str(&line(name, &intent, &snapshot, Some(world.lists.canon())));
+        said.push_str(&line(name, &intent, &snapshot, Some(&world.lists.canon())));
     }
     for who in ["user:ada", "user:eve", CLERK] {
         let run = house_origin().session;
         let intent = intent(who, &OfRun { run, wish: Wish::Cancel, reason: "late".into() });
         let name = format!("the end of the run, wanted by {who}");
-        said.push_str(&line(&name, &intent, &snapshot, Some(world.lists.canon())));
+        said.push_str(&line(&name, &intent, &snapshot, Some(&world.lists.canon())));
     }
     expect_file!["procedure-1.txt"].assert_eq(&said);
 }
@@ -150,7 +150,7 @@ fn the_pinned_decisions_meet_every_check() {
             change(&mut world);
             let intent = world.intent();
             let (snapshot, canon) = (world.snapshot(&intent), world.lists.canon());
-            decide_by(1, &intent, &snapshot, Some(canon)).unwrap()
+            decide_by(1, &intent, &snapshot, Some(&canon)).unwrap()
         })
         .collect();
     let mut missing = String::new();
