@@ -98,6 +98,7 @@ impl Left<'_> {
         self.every_effect_has_one_receipt_and_one_outcome()?;
         self.nothing_was_done_twice()?;
         self.each_effect_is_of_its_own_run()?;
+        self.nobody_hears_of_a_person()?;
         self.only_who_may_ends_a_run()?;
         self.everything_replays()?;
         // It shares no code with what ran them.
@@ -186,6 +187,24 @@ impl Left<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Where the canons declare classes, nothing personal goes to the host or to the model: neither what
+    /// the input said, nor what was read where that was kept, nor through a run that a run began.
+    fn nobody_hears_of_a_person(&self) -> Result<(), Broken> {
+        if !self.house.scenario.has_classes {
+            return Ok(());
+        }
+        let secret = format!("secret-of-{}", self.house.scenario.canary);
+        // What was read is told in the question to the model, and in the address of the member's post.
+        let is_of_person = |call: &str| {
+            [secret.as_str(), "Who is", "/sha256:"].iter().any(|part| call.contains(part))
+        };
+        let mut told = self.house.outside.calls.iter().filter(|call| !call.starts_with("File"));
+        match told.find(|call| is_of_person(call)) {
+            Some(call) => Err(self.broken(&format!("what is personal went out: {call}"))),
+            None => Ok(()),
+        }
     }
 
     /// A post goes to an address of its own: two posts to one mean that an effect was

@@ -13,7 +13,7 @@ use cog_gate::snapshot::Access;
 use cog_store::Files;
 
 /// The flows that worlds draw from, by file name.
-pub const FLOWS: [(&str, &str); 10] = [
+pub const FLOWS: [(&str, &str); 11] = [
     ("chain.yaml", include_str!("../flows/chain.yaml")),
     ("fan-out.yaml", include_str!("../flows/fan-out.yaml")),
     ("approval.yaml", include_str!("../flows/approval.yaml")),
@@ -24,6 +24,7 @@ pub const FLOWS: [(&str, &str); 10] = [
     ("family.yaml", include_str!("../flows/family.yaml")),
     ("inputs.yaml", include_str!("../flows/inputs.yaml")),
     ("handled.yaml", include_str!("../flows/handled.yaml")),
+    ("classes.yaml", include_str!("../flows/classes.yaml")),
 ];
 
 /// The flows that those run.
@@ -51,6 +52,23 @@ pub(crate) const TENANTS_MAX: usize = 3;
 /// What is otherwise in each canon: what needs an approval does not, or is refused.
 const VARIANTS: [(&str, &str); 3] =
     [("> 500 ", "> 500 "), ("> 500 ", "> 1000 "), ("> 5000 ", "> 800 ")];
+/// What the canons of some tenants say besides of classes of data, for what others say.
+const CLASSES: [(&str, &str); 5] = [
+    (
+        "[change]",
+        "[data]\nclasses = [\"public\", \"internal\", \"personal\"]\ndefault = \"internal\"\n\n[change]",
+    ),
+    ("[models.reader]", "[models.reader]\nclass_max = \"internal\""),
+    ("[\"sim.example\"]", "[{ host = \"sim.example\", class_max = \"internal\" }]"),
+    ("[roots]", "[roots]\nout = { within = [\"/\"], class = \"personal\" }"),
+    (
+        "resource == Root::\"out\");",
+        "resource == Root::\"out\")\nunless { context.args.path like \"*/cleared\" };\n\n\
+         @id(\"sim.clear\")\n@declassify(\"internal\")\n\
+         permit (principal, action == Action::\"file.read\", resource == Root::\"out\")\n\
+         when { context.args.path like \"*/cleared\" };",
+    ),
+];
 /// What stands for a word of each tenant's own, in flows and canons.
 const CANARY: &str = "CANARY";
 
@@ -59,6 +77,8 @@ pub(crate) struct Scenario {
     kit: &'static Kit,
     /// A word that stands in everything that the tenant has, and nowhere else.
     pub(crate) canary: String,
+    /// Whether its canons declare classes of data.
+    pub(crate) has_classes: bool,
     pub(crate) all: Vec<Start>,
 }
 
@@ -75,13 +95,22 @@ fn canary(number: usize) -> String {
     format!("canary-of-{number}")
 }
 
+/// Whether the canons of a tenant declare classes of data.
+const fn has_classes(number: usize) -> bool {
+    number == 1
+}
+
 impl Kit {
     #[expect(clippy::expect_used, reason = "INVARIANT: the files are part of the program")]
     fn read(number: usize) -> Self {
         let canary = canary(number);
         let own = |text: &str| text.replace(CANARY, &canary);
         let canons = VARIANTS.map(|(is, becomes)| {
-            let own = |text: &str| own(&text.replace(is, becomes));
+            let classed = |text: String| {
+                let classes = CLASSES.iter().filter(|_| has_classes(number));
+                classes.fold(text, |text, (is, becomes)| text.replacen(is, becomes, 1))
+            };
+            let own = |text: &str| classed(own(&text.replace(is, becomes)));
             let files: Files =
                 CANON.iter().map(|(path, text)| ((*path).to_owned(), own(text))).collect();
             let bytes = files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes()));
@@ -110,7 +139,7 @@ impl Scenario {
     #[expect(clippy::expect_used, reason = "INVARIANT: worlds have no more tenants than kits")]
     pub(crate) fn new(number: usize) -> Self {
         let kit = KITS.get(number).expect("a kit for each tenant");
-        Self { kit, canary: canary(number), all: Vec::new() }
+        Self { kit, canary: canary(number), has_classes: has_classes(number), all: Vec::new() }
     }
 
     /// The canons of the tenant with their files; it begins with the first.

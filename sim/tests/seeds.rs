@@ -103,6 +103,21 @@ fn runs_are_ended_and_strangers_are_refused() {
     assert!(ended > 10 && refused > 10, "{ended} ended, {refused} refused");
 }
 
+/// Personal data is held back from the host, the model and other runs, and what a policy lowers goes out.
+#[test]
+fn what_is_personal_is_held_back_and_what_is_lowered_is_not() {
+    let (mut held, mut lowered) = ([0, 0], 0);
+    for seed in 0..60 {
+        let mut world = World::seeded(seed).expect("a world");
+        world.run_until_quiet().expect("it comes to rest");
+        let story = world.story().join("\n");
+        held[0] += story.matches(r#""code":"data.above_host""#).count();
+        held[1] += story.matches(r#""code":"data.above_model""#).count();
+        lowered += story.matches(r#""declassify":"internal""#).count();
+    }
+    assert!(held[0] > 1 && held[1] > 1 && lowered > 1, "{held:?} held back, {lowered} lowered");
+}
+
 #[test]
 fn a_seed_tells_the_same_story_twice() {
     // The second has the embedded store, and loses its power.
