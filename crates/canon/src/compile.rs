@@ -183,9 +183,10 @@ fn check_people(
         );
     }
     let named = |group: &&String| lacks(1, std::slice::from_ref(*group));
-    if let Some(nobody) = settings.runs.cancel.iter().find(named) {
-        let what = format!("`{nobody}`, who is to be entitled to end a run, is nobody");
-        let byte = place_in(text, "cancel", nobody);
+    for (groups, right) in settings.runs.entitled() {
+        let Some(nobody) = groups.iter().find(named) else { continue };
+        let what = format!("`{nobody}`, who is to be entitled to {right}, is nobody");
+        let byte = place_in(text, "[runs]", nobody);
         let hint = facts.whom(std::slice::from_ref(nobody));
         return Err(CanonError::at_byte(SETTINGS, text, byte, what).hint(hint));
     }

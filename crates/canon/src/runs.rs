@@ -1,4 +1,5 @@
-//! Who may end a run: whoever began it, and whom the canon names.
+//! Who may end a run: whoever began it, and whom the canon names. And who may have runs begun at
+//! times: whom it knows, or names.
 
 use serde::Deserialize;
 
@@ -12,6 +13,16 @@ pub struct RunRule {
     /// Who may end a run that somebody else began: `role:operations`, `user:boss`. Nobody when
     /// it is empty.
     pub cancel: Vec<String>,
+    /// Who may set a new schedule, if not whoever stands in the facts.
+    pub schedule: Option<Vec<String>>,
+}
+
+impl RunRule {
+    /// Who is named, and what for.
+    pub(crate) fn entitled(&self) -> [(&[String], &'static str); 2] {
+        let schedule = self.schedule.as_deref().unwrap_or_default();
+        [(&self.cancel, "end a run"), (schedule, "set a schedule")]
+    }
 }
 
 impl Canon {
@@ -21,6 +32,18 @@ impl Canon {
     #[must_use]
     pub fn may_cancel(&self, who: &str) -> bool {
         let groups = &self.settings().runs.cancel;
+        self.is_person_of(who, groups)
+    }
+
+    /// Whether `who` may set a schedule that is not there: one of those that `[runs] schedule`
+    /// names, and a person; or, where it names nobody, whoever stands in the facts.
+    #[must_use]
+    pub fn may_schedule(&self, who: &str) -> bool {
+        let groups = self.settings().runs.schedule.as_deref();
+        groups.map_or_else(|| self.knows(who), |groups| self.is_person_of(who, groups))
+    }
+
+    fn is_person_of(&self, who: &str, groups: &[String]) -> bool {
         who.starts_with(PERSON) && groups.iter().any(|group| self.is_member(who, group))
     }
 }

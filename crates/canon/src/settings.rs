@@ -359,9 +359,11 @@ impl File {
             let hint = "name those it governs, such as [\"production\"], or leave the table out";
             return wrong("[environments]", "`environments.allow` is empty".into(), hint);
         }
-        if let Some(other) = self.runs.cancel.iter().find(|group| !can_consent(group)) {
-            let what = format!("`{other}` cannot be entitled to end a run");
-            return wrong(other, what, "only people can: name a role:… or a user:…");
+        for (groups, right) in self.runs.entitled() {
+            if let Some(other) = groups.iter().find(|group| !can_consent(group)) {
+                let what = format!("`{other}` cannot be entitled to {right}");
+                return wrong(other, what, "only people can: name a role:… or a user:…");
+            }
         }
         let classes = self.actions.values().map(|action| &action.risk).chain(self.risk.keys());
         for class in classes {

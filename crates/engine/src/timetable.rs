@@ -12,6 +12,7 @@ use cog_base::{Digest, Timestamp, Value};
 use cog_canon::Canon;
 use cog_gate::act::{Act, Facts};
 use cog_gate::{Actor, Origin};
+use cog_ledger::audit::schedule_digest;
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 use cog_schedule::{Decided, Fire, Overlap, Past, Schedule};
 
@@ -23,7 +24,6 @@ pub const SCHEDULES_MAX: usize = 1_000;
 const OPEN_MAX: usize = 100;
 /// The longest reason that an entry has, in bytes.
 const REASON_BYTES_MAX: usize = 1_000;
-const CONTEXT: &str = "cognitionos/schedule/v1";
 
 /// The time of a schedule that a run is started for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct Plan {
 /// What a schedule is bound to: its times as [`Schedule::to_value`] writes them, and what is run.
 #[must_use]
 pub fn digest(when: &Value, wanted: Value) -> Digest {
-    Digest::in_context(CONTEXT, &content(when, wanted))
+    schedule_digest(&content(when, wanted))
 }
 
 fn content(when: &Value, wanted: Value) -> Vec<u8> {
@@ -86,7 +86,7 @@ pub fn setting(
 ) -> Draft {
     let when = schedule.to_value();
     let bytes = content(&when, wanted);
-    let digest = Digest::in_context(CONTEXT, &bytes);
+    let digest = schedule_digest(&bytes);
     let data = [
         ("schedule", Value::from(schedule.id.as_str())),
         ("workflow", workflow.into()),
@@ -179,6 +179,65 @@ impl Timetable {
     }
 }
 
+/// What is decided before `who` sets or removes a schedule: of which domain, and what of it.
+#[derive(Debug, Clone)]
+pub struct Change {
+    domain: String,
+    environment: String,
+    schedule: String,
+    /// Who set it; nothing where it is not there in that domain.
+    by: Option<Actor>,
+}
+
+impl Change {
+    /// That of a schedule which `draft`, made by [`setting`] or [`Plan::removing`], changes; of one
+    /// that is led into another domain both.
+    #[must_use]
+    pub fn of(draft: &Draft, stands: Option<&Plan>) -> Vec<Self> {
+        let schedule = draft.data.get("schedule").and_then(Value::as_text).unwrap_or_default();
+        let change = |(domain, environment): (&str, &str), by| Self {
+            domain: domain.to_owned(),
+            environment: environment.to_owned(),
+            schedule: schedule.to_owned(),
+            by,
+        };
+        let known = |plan: &Plan| change((&plan.domain, &plan.environment), Some(plan.by.clone()));
+        let is_new = stands.is_none_or(|plan| plan.domain != draft.domain);
+        let new = is_new.then(|| change((&draft.domain, &draft.environment), None));
+        stands.map(known).into_iter().chain(new).collect()
+    }
+
+    /// Whether it is not there in the domain yet.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.by.is_none()
+    }
+
+    /// Whose canon decides.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The act, and the facts to judge it by: who set it may, and who may end any run; and of one
+    /// that is new whoever may set one. `canon` is the version in force in the domain.
+    #[must_use]
+    pub fn by(&self, tenant: TenantId, who: &Actor, canon: Option<&Canon>) -> (Act, Facts) {
+        let act = Act {
+            tenant,
+            domain: self.domain.clone(),
+            environment: self.environment.clone(),
+            session: None,
+            canon: canon.map(Canon::digest),
+            actor: who.clone(),
+            action: "schedule.change",
+            resource: format!("Schedule::\"{}\"", self.schedule),
+            args: Map::new(),
+        };
+        (act, Facts::Schedule { by: self.by.clone() })
+    }
+}
+
 fn plan(entry: &Entry, last: Timestamp, before: Option<Plan>) -> Option<Plan> {
     let (began, ended, open) = before.map(|it| (it.began, it.ended, it.open)).unwrap_or_default();
     Some(Plan {
@@ -223,30 +282,6 @@ impl Plan {
         if self.open.len() > OPEN_MAX {
             self.open.remove(0);
         }
-    }
-
-    /// What is decided before `who` sets it anew or removes it, and the facts to judge that by: who
-    /// set it may, and who may end any run. `canon` is the version in force in its domain.
-    #[must_use]
-    pub fn changing(&self, tenant: TenantId, who: &Actor, canon: Option<&Canon>) -> (Act, Facts) {
-        let act = Act {
-            tenant,
-            domain: self.domain.clone(),
-            environment: self.environment.clone(),
-            session: None,
-            canon: canon.map(Canon::digest),
-            actor: who.clone(),
-            action: "schedule.change",
-            resource: format!("Schedule::\"{}\"", self.schedule.id),
-            args: Map::new(),
-        };
-        (act, Facts::Schedule { by: self.by.clone() })
-    }
-
-    /// The domain that its runs are of.
-    #[must_use]
-    pub fn domain(&self) -> &str {
-        &self.domain
     }
 
     /// The entry by which `who` removes it.

@@ -14,6 +14,8 @@ mod sessions;
 
 pub use erasures::Erasures;
 pub use finding::{FINDINGS_MAX, Finding, Findings};
+pub(crate) use schedules::Set;
+pub use schedules::schedule_digest;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +24,7 @@ use cog_base::{Digest, Timestamp};
 
 use crate::entry::Entry;
 use crate::kind::Kind;
+use crate::log::WRITER;
 use crate::note::VerifierKey;
 
 use approvals::Approvals;
@@ -261,6 +264,7 @@ impl Audit {
     }
 
     fn genesis(&mut self, entry: &Entry) {
+        self.by_writer(entry);
         self.origin = entry.text("origin").map(str::to_owned);
         match entry.text("key").map(str::parse::<VerifierKey>) {
             Some(Ok(key)) => {
@@ -274,7 +278,16 @@ impl Audit {
         }
     }
 
+    /// What nobody can hand in to be recorded.
+    fn by_writer(&mut self, entry: &Entry) {
+        if entry.actor() != WRITER {
+            let message = format!("{WRITER} alone makes it, and here {} did", entry.actor());
+            self.findings.add(Some(entry.seq()), "key.actor", message);
+        }
+    }
+
     fn key_rotated(&mut self, entry: &Entry) {
+        self.by_writer(entry);
         let seq = Some(entry.seq());
         let key = |name| entry.text(name).and_then(|line| line.parse::<VerifierKey>().ok());
         let (Some(from), Some(key)) = (key("from"), key("to")) else {

@@ -23,7 +23,8 @@ pub const DRAFTS_MAX: usize = 65_536;
 pub const HEADS_MAX: usize = 65_536;
 
 const ORIGIN: &str = "cognitionos.local";
-const WRITER: &str = "service:ledger";
+/// Who makes the entries that put keys in force.
+pub(crate) const WRITER: &str = "service:ledger";
 
 /// Something that is recorded: on stable storage, under a signed head.
 #[derive(Debug)]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from cases import Case, audit, whole
 from house import House
-from primitives import Key, digest
+from primitives import Key, canonical, checkpoint, digest, root, sha256, shown
 
 # Place: sequence, link, time, tenant.
 
@@ -259,6 +260,32 @@ def a_schedule_that_is_not_set_is_removed_and_one_fires_twice(house: House) -> N
     house.fired(22)
     house.schedule("removed")
     house.fired(23)
+
+
+def _schedule_beside(house: House, when: dict[str, Any], beside: dict[str, Any]) -> None:
+    """Set a schedule; `beside` is what its body says and its digest is of."""
+    text, salt = canonical({"wanted": {}, "when": beside}), bytes(32)
+    bound = shown(sha256(b"cognitionos/schedule/v1\n", text))
+    data = {"schedule": "nightly", "workflow": "pay", "when": when, "digest": bound}
+    commit = {"commit": shown(sha256(b"cognitionos/body/v1\n", salt, text))}
+    seq = house.record("schedule.set", data, actor="user:cfo", body=commit)
+    house.bodies[seq] = (salt, text)
+
+
+@audit("schedule.differs", "schedule.differs")
+def a_schedule_says_other_times_than_stand_beside_it(house: House) -> None:
+    when = {"id": "nightly", "cron": "@daily"}
+    _schedule_beside(house, when, when)
+    _schedule_beside(house, when, {**when, "cron": "@hourly"})
+    _schedule_beside(house, {**when, "id": "daily"}, {**when, "id": "daily"})
+
+
+@audit("key.actor")
+def somebody_hands_over_the_key(house: House) -> None:
+    house.keys.append(house.new_key())
+    giver, taker = house.keys[-2:]
+    house.record("key.rotated", {"from": giver.line, "to": taker.line}, actor="user:mallory")
+    house.handovers[3] = checkpoint(house.origin, 3, root(house.leaves), giver)
 
 
 @audit("schedule.not_begun", "schedule.not_begun")

@@ -5,7 +5,7 @@ mod set;
 
 use cog_base::{Clock as _, Timestamp, Value};
 use cog_engine::Timetable;
-use cog_engine::timetable::Plan;
+use cog_engine::timetable::{Change, Plan};
 use cog_gate::Actor;
 use cog_ledger::{Draft, Kind};
 use cog_node::Request;
@@ -86,41 +86,48 @@ fn change(
     request: impl FnOnce(u64) -> Request,
 ) -> anyhow::Result<u64> {
     if !home.is_of_nodes() {
-        entitled(home, stands, who)?;
+        entitled(home, (&draft, stands), who)?;
         let entries = home.append(vec![draft])?;
         return Ok(entries.first().map_or(0, |entry| entry.seq()));
     }
     match Owner::of(home, asking)?.ask(&request(home.size()?))? {
         Answered::Done(seq) => Ok(seq),
         Answered::Refused(why) => {
-            entitled(home, stands, who)?;
+            entitled(home, (&draft, stands), who)?;
             Err(Failure::advise(Exit::Conflict, why, "cognitionos schedules list"))
         }
     }
 }
 
-/// Refuse, on the record, to change a schedule that somebody else set. In a database its owner has
-/// the refusal on record.
+/// Refuse, on the record, to change a schedule that somebody else set, or to set one that the canon
+/// leaves to others. In a database its owner has the refusal on record.
 ///
 /// # Errors
 /// A refusal that says who may.
-fn entitled(home: &Home, stands: Option<&Plan>, who: &Actor) -> anyhow::Result<()> {
-    let Some(plan) = stands else { return Ok(()) };
-    let in_force = home.change_control()?.in_force(plan.domain());
-    let canon = in_force.map(|digest| home.canon(digest)).transpose()?.flatten();
-    let (act, facts) = plan.changing(home.tenant, who, canon.as_ref());
-    let no = act.judge(&facts, SystemClock.now(), canon.as_ref());
-    let Some(no) = no else { return Ok(()) };
-    let denial = if home.is_of_nodes() {
-        refused::earlier(home, &act, &act.same(&no))
-    } else {
-        let append = |draft| home.append(vec![draft]).map(drop);
-        refused::record(home, &act, &facts, canon.as_ref(), &append)
-    };
-    let id = plain(&plan.schedule.id);
-    let message = format!("{who} may not change the schedule `{id}`. {}", no.reason);
-    let advice = "say who does it with --as user:NAME";
-    Err(refused::explained(Failure::advise(Exit::Refused, message, advice), denial))
+fn entitled(
+    home: &Home,
+    (draft, stands): (&Draft, Option<&Plan>),
+    who: &Actor,
+) -> anyhow::Result<()> {
+    for change in Change::of(draft, stands) {
+        let in_force = home.change_control()?.in_force(change.domain());
+        let canon = in_force.map(|digest| home.canon(digest)).transpose()?.flatten();
+        let (act, facts) = change.by(home.tenant, who, canon.as_ref());
+        let no = act.judge(&facts, SystemClock.now(), canon.as_ref());
+        let Some(no) = no else { continue };
+        let denial = if home.is_of_nodes() {
+            refused::earlier(home, &act, &act.same(&no))
+        } else {
+            let append = |draft| home.append(vec![draft]).map(drop);
+            refused::record(home, &act, &facts, canon.as_ref(), &append)
+        };
+        let id = draft.data.get("schedule").and_then(Value::as_text).unwrap_or_default();
+        let verb = if change.is_new() { "set" } else { "change" };
+        let message = format!("{who} may not {verb} the schedule `{}`. {}", plain(id), no.reason);
+        let advice = "say who does it with --as user:NAME";
+        return Err(refused::explained(Failure::advise(Exit::Refused, message, advice), denial));
+    }
+    Ok(())
 }
 
 /// Take a schedule out, by an entry: its number.

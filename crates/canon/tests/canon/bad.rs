@@ -514,6 +514,20 @@ fn those_who_may_end_a_run_are_people_who_are_there() {
     settings(
         "[change]",
         "[runs]\nstop = []\n[change]",
-        expect!["canon.toml:6:1: unknown field `stop`, expected `cancel`"],
+        expect!["canon.toml:6:1: unknown field `stop`, expected `cancel` or `schedule`"],
+    );
+    settings(
+        "[change]",
+        "[runs]\nschedule = [\"role:board\", \"service:cron\"]\n[change]",
+        expect![[r#"
+        canon.toml:6:28: `service:cron` cannot be entitled to set a schedule
+          hint: only people can: name a role:… or a user:…"#]],
+    );
+    settings(
+        "[change]",
+        "[runs]\ncancel = [\"role:board\"]\nschedule = [\"role:bord\"]\n[change]",
+        expect![[r#"
+        canon.toml:7:14: `role:bord`, who is to be entitled to set a schedule, is nobody
+          hint: did you mean role:board? If not, the facts have 0 such people: add them to facts/"#]],
     );
 }

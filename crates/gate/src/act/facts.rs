@@ -43,10 +43,10 @@ pub enum Facts {
         /// When it was recorded.
         at: Timestamp,
     },
-    /// Somebody sets a schedule anew, or removes it.
+    /// Somebody sets a schedule, or removes it.
     Schedule {
-        /// Who set it.
-        by: Actor,
+        /// Who set it; nobody where it is not there yet.
+        by: Option<Actor>,
     },
 }
 
@@ -100,7 +100,8 @@ impl Facts {
             Self::Put(put) => put.judge(who, canon),
             Self::Keep => keep(who, canon),
             Self::Kept { seq, at } => kept((*seq, *at), now, canon),
-            Self::Schedule { by } => schedule(by, who, canon),
+            Self::Schedule { by: Some(by) } => schedule(by, who, canon),
+            Self::Schedule { by: None } => new_schedule(who, canon?),
         }
     }
 }
@@ -194,6 +195,18 @@ fn schedule(by: &Actor, who: &Actor, canon: Option<&Canon>) -> Option<No> {
     Some(no("identity", "schedule.not_entitled", reason, may))
 }
 
+fn new_schedule(who: &Actor, canon: &Canon) -> Option<No> {
+    if canon.may_schedule(who.as_str()) {
+        return None;
+    }
+    let Some(may) = &canon.settings().runs.schedule else { return knows(Some(canon), who).err() };
+    let reason = match may.as_slice() {
+        [] => "The canon lets nobody.".to_owned(),
+        may => format!("It takes {}.", may.join(" or ")),
+    };
+    Some(no("identity", "schedule.not_entitled", reason, may.clone()))
+}
+
 impl Put {
     fn judge(&self, who: &Actor, canon: Option<&Canon>) -> Option<No> {
         let said = |code, reason: String| Some(no("canon", code, reason, Vec::new()));
@@ -255,7 +268,10 @@ impl Facts {
                 ("seq", (*seq).into()),
                 ("at", (*at).into()),
             ]),
-            Self::Schedule { by } => Value::map([("of", "schedule"), ("by", by.as_str())]),
+            Self::Schedule { by } => {
+                let by = by.as_ref().map(Actor::as_str);
+                Value::map([("of", Value::from("schedule")), ("by", by.into())])
+            }
         }
     }
 
@@ -300,7 +316,13 @@ impl Facts {
                 let at = value.get("at")?.as_text()?.parse().ok()?;
                 Some(Self::Kept { seq: value.get("seq")?.as_u64()?, at })
             }
-            "schedule" => Some(Self::Schedule { by: value.get("by")?.as_text()?.parse().ok()? }),
+            "schedule" => {
+                let by = match some("by") {
+                    Some(by) => Some(by.as_text()?.parse().ok()?),
+                    None => None,
+                };
+                Some(Self::Schedule { by })
+            }
             _ => None,
         }
     }

@@ -197,12 +197,29 @@ fn what_cannot_be_put_forward_or_kept_is_judged_the_same_from_its_record() {
         ("user:chair", "user:ada", !bound.may_cancel("user:chair")),
     ] {
         let act = act(&house, who, "schedule.change", "Schedule::\"nightly\"");
-        let facts = Facts::Schedule { by: by.parse().unwrap() };
+        let facts = Facts::Schedule { by: Some(by.parse().unwrap()) };
         let made = refused(&mut house, &act, &facts, Some(&bound));
         assert_eq!(made.is_some(), is_refused, "{who} {by}");
         if let Some(made) = made {
             assert_eq!(made.0, "schedule.not_entitled", "{who} {by}");
             assert_same(made, Some(&bound));
+        }
+    }
+    let named = canon_but("[change]", "[runs]\nschedule = [\"role:board\"]\n[change]");
+    for (who, canon, code) in [
+        ("user:ada", Some(&bound), None),
+        (CLERK, Some(&bound), None),
+        ("user:nobody", Some(&bound), Some("identity.unknown")),
+        ("user:nobody", None, None),
+        ("user:chair", Some(&named), None),
+        (CLERK, Some(&named), Some("schedule.not_entitled")),
+        ("user:nobody", Some(&named), Some("schedule.not_entitled")),
+    ] {
+        let act = act(&house, who, "schedule.change", "Schedule::\"new\"");
+        let made = refused(&mut house, &act, &Facts::Schedule { by: None }, canon);
+        assert_eq!(made.as_ref().map(|made| made.0), code, "{who}");
+        if let Some(made) = made {
+            assert_same(made, canon);
         }
     }
     let act = keep("user:chair", &house);

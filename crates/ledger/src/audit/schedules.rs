@@ -3,9 +3,44 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cog_base::Digest;
+use cog_base::json::{Value, parse};
+
 use super::Findings;
 use crate::entry::Entry;
 use crate::kind::Kind;
+
+const CONTEXT: &str = "cognitionos/schedule/v1";
+
+/// What a schedule is bound to: the canonical bytes of `{when, wanted}`, which stand beside the entry
+/// that sets it.
+#[must_use]
+pub fn schedule_digest(bytes: &[u8]) -> Digest {
+    Digest::in_context(CONTEXT, bytes)
+}
+
+/// What an entry that sets a schedule says of what stands beside it.
+#[derive(Debug)]
+pub(crate) struct Set {
+    when: Option<Value>,
+    digest: Option<Digest>,
+}
+
+impl Set {
+    /// That of an entry, if it sets one.
+    pub(crate) fn of(entry: &Entry) -> Option<Self> {
+        let set =
+            || Self { when: entry.data().get("when").cloned(), digest: entry.digest("digest") };
+        (entry.kind() == Kind::ScheduleSet).then(set)
+    }
+
+    /// Whether these are the bytes that it names.
+    pub(crate) fn is_of(&self, bytes: &[u8]) -> bool {
+        let body = std::str::from_utf8(bytes).ok().and_then(|text| parse(text).ok());
+        let when = body.as_ref().and_then(|body| body.get("when"));
+        when.is_some() && when == self.when.as_ref() && self.digest == Some(schedule_digest(bytes))
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Schedules {
@@ -33,6 +68,11 @@ impl Schedules {
         self.begun(Some(entry), findings);
         let schedule = entry.text("schedule").unwrap_or_default();
         if entry.kind() == Kind::ScheduleSet {
+            let when = entry.data().get("when");
+            if when.and_then(|when| when.get("id")).and_then(Value::as_text) != Some(schedule) {
+                let message = format!("it sets `{schedule}`, and the times of another schedule");
+                findings.add(Some(entry.seq()), "schedule.differs", message);
+            }
             self.set.insert(schedule.to_owned());
         } else if entry.kind() == Kind::ScheduleRemoved {
             self.is_set(entry, findings);

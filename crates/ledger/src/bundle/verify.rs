@@ -8,7 +8,7 @@ use cog_base::Digest;
 use super::lines::{BadLine, Body, Line, Lines, manifest, parse};
 use super::trust::Trust;
 use super::{BundleError, CanonFiles, Earlier, Manifest, Part};
-use crate::audit::{Audit, Audited, Findings};
+use crate::audit::{Audit, Audited, Findings, Set};
 use crate::body::commitment;
 use crate::checkpoint::Checkpoint;
 use crate::entry::Entry;
@@ -131,6 +131,8 @@ struct Reading {
     entries: u64,
     /// Commitments whose bodies have not come yet.
     commits: BTreeMap<u64, Digest>,
+    /// What entries say of the schedules that stand beside them.
+    schedules: BTreeMap<u64, Set>,
     bodies: u64,
     last_body: Option<u64>,
     checkpoints: Vec<Checkpoint>,
@@ -155,6 +157,7 @@ impl Reading {
             earlier_heads: Vec::new(),
             entries: 0,
             commits: BTreeMap::new(),
+            schedules: BTreeMap::new(),
             bodies: 0,
             last_body: None,
             checkpoints: Vec::new(),
@@ -260,6 +263,7 @@ impl Reading {
         }
         if let Some(commit) = entry.commit() {
             self.commits.insert(entry.seq(), commit);
+            self.schedules.extend(Set::of(entry).map(|set| (entry.seq(), set)));
         }
         if let Some(mut frontier) = self.frontier.take() {
             frontier.push(entry.leaf(), |_, _, _| {});
@@ -285,6 +289,10 @@ impl Reading {
         if let Some(erasure) = self.audit.erasures().of(body.seq) {
             let message = format!("its body is here, and entry {erasure} says that it was erased");
             self.find(seq, "body.not_erased", message);
+        }
+        if self.schedules.remove(&body.seq).is_some_and(|set| !set.is_of(&body.bytes)) {
+            let message = "it names another schedule than stands beside it";
+            self.find(seq, "schedule.differs", message);
         }
         match self.commits.remove(&body.seq) {
             Some(commit) if commit == commitment(&body.salt, &body.bytes) => {

@@ -17,6 +17,7 @@ pub(super) enum Shape {
     Time,
     Digest,
     Map,
+    When,
     Counts,
     Need,
     Periods,
@@ -59,6 +60,7 @@ impl Shape {
             Self::Time => texts(|text| text.parse::<Timestamp>().is_ok()),
             Self::Digest => texts(|text| text.parse::<Digest>().is_ok()),
             Self::Map => value.as_map().is_some(),
+            Self::When => when(value),
             Self::Counts => {
                 DISPOSITIONS.iter().all(|word| value.get(word).and_then(Value::as_u64).is_some())
             }
@@ -98,6 +100,7 @@ impl Shape {
             Self::Time => "a time like 2026-11-21T04:05:06.000000Z",
             Self::Digest => "a digest, `sha256:` and 64 hex digits",
             Self::Map => "an object",
+            Self::When => "an object with an id and one of cron, every_ms and at",
             Self::Counts => "counts of completed, failed, abandoned and unknown",
             Self::Need => "{count, of: [actors]}",
             Self::Periods => "{at, per: {day: {policies, sums}}, amount, writes}",
@@ -135,6 +138,19 @@ fn counted_in_periods(value: &Value) -> bool {
         && value.get("amount").is_none_or(is_amount)
         && value.get("writes").is_none_or(|writes| all(writes, |key| Shape::Digest.fits(key)))
         && value.get("per").and_then(Value::as_map).is_some_and(|per| per.values().all(limited))
+}
+
+/// When a schedule starts something: its id, and one rule.
+fn when(value: &Value) -> bool {
+    let has = |name: &&str| value.get(name).is_some();
+    let fits = |names: &[&str], shape: Shape| {
+        names.iter().all(|name| value.get(name).is_none_or(|member| shape.fits(member)))
+    };
+    has(&"id")
+        && ["cron", "every_ms", "at"].iter().filter(|name| has(name)).count() == 1
+        && fits(&["id", "cron", "timezone", "overlap"], Shape::Text)
+        && fits(&["every_ms", "offset_ms", "jitter_ms", "catch_up_minutes"], Shape::Count)
+        && fits(&["at", "from", "until"], Shape::Time)
 }
 
 fn all(value: &Value, fits: fn(&Value) -> bool) -> bool {
@@ -279,7 +295,7 @@ pub(super) const REPLAY: &[Field] = &[
 pub(super) const SCHEDULE_SET: &[Field] = &[
     must("schedule", Shape::Text),
     must("workflow", Shape::Text),
-    must("when", Shape::Map),
+    must("when", Shape::When),
     must("digest", Shape::Digest),
 ];
 pub(super) const SCHEDULE_REMOVED: &[Field] = &[must("schedule", Shape::Text)];

@@ -118,6 +118,14 @@ fn what_a_schedule_starts_was_set_begins_and_counts_once() {
     });
     assert_eq!(found, ["schedule.not_set", "schedule.fired_twice", "schedule.not_set"]);
     let found = audit(|house, _| {
+        for id in ["nightly", "daily"] {
+            let when = Value::map([("id", id), ("cron", "@daily")]);
+            let set = [("workflow", "pay".into()), ("when", when), ("digest", digest("x"))];
+            house.schedule(Kind::ScheduleSet, set);
+        }
+    });
+    assert_eq!(found, ["schedule.differs"]);
+    let found = audit(|house, _| {
         house.schedule_set();
         house.fired(21, false);
         house.start();

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use cog_base::id::{MailId, RunId, TenantId};
 use cog_base::json::parse;
 use cog_base::{Timestamp, Value};
-use cog_engine::timetable::{Plan, SCHEDULES_MAX, setting};
+use cog_engine::timetable::{Change, Plan, SCHEDULES_MAX, setting};
 use cog_engine::{Firing, Input, Timetable};
 use cog_gate::Actor;
 use cog_ledger::{Draft, Entry};
@@ -107,19 +107,20 @@ impl Desk {
             Ok(draft) => draft,
             Err(why) => return Ok(Some(Err(why))),
         };
-        if let Some(why) = self.refuse_change(tenant, scope, request)? {
+        if let Some(why) = self.refuse_change(tenant, scope, request, &draft)? {
             return Ok(Some(Err(why)));
         }
         let recorded = self.record(tenant, draft)?;
         Ok(Some(recorded))
     }
 
-    /// Refuse, on the record, what somebody may not do about a schedule of somebody else: why.
+    /// Refuse, on the record, what somebody may not do about a schedule: why.
     fn refuse_change(
         &self,
         tenant: TenantId,
         scope: &dyn TenantTx,
         request: &Request,
+        draft: &Draft,
     ) -> Result<Option<String>, StoreError> {
         let (id, who) = if let Request::Schedule { when, wanted, .. } = request {
             (when.get("id").and_then(Value::as_text).unwrap_or_default(), &wanted.initiator)
@@ -128,21 +129,22 @@ impl Desk {
         } else {
             return Ok(None);
         };
-        let (Some(office), Some(plan)) = (self.offices.get(&tenant), self.plan(tenant, id)) else {
-            return Ok(None);
-        };
-        let canon = in_force(&self.house, scope, &office.change, plan.domain())?;
-        let (act, facts) = plan.changing(tenant, who, canon.as_deref());
-        let now = self.house.clock.now();
-        let Some(no) = act.judge(&facts, now, canon.as_deref()) else { return Ok(None) };
-        if denied_before(scope, None, &act.same(&no))?.is_none() {
-            let drawn = act.refuse(&no, &facts, now, (self.house.entropy)().as_mut());
-            let (_, draft) = drawn.map_err(|error| StoreError::io("draw an id", error))?;
-            if let Err(why) = self.append(tenant, draft, "record a refusal")? {
-                return Ok(Some(why));
+        let Some(office) = self.offices.get(&tenant) else { return Ok(None) };
+        for change in Change::of(draft, self.plan(tenant, id)) {
+            let canon = in_force(&self.house, scope, &office.change, change.domain())?;
+            let (act, facts) = change.by(tenant, who, canon.as_deref());
+            let now = self.house.clock.now();
+            let Some(no) = act.judge(&facts, now, canon.as_deref()) else { continue };
+            if denied_before(scope, None, &act.same(&no))?.is_none() {
+                let drawn = act.refuse(&no, &facts, now, (self.house.entropy)().as_mut());
+                let (_, draft) = drawn.map_err(|error| StoreError::io("draw an id", error))?;
+                if let Err(why) = self.append(tenant, draft, "record a refusal")? {
+                    return Ok(Some(why));
+                }
             }
+            return Ok(Some(no.reason));
         }
-        Ok(Some(no.reason))
+        Ok(None)
     }
 
     /// Decide the times that have come, and say whether there are any to come.

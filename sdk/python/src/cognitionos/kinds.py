@@ -98,6 +98,19 @@ def _periods(value: Any) -> bool:
     )
 
 
+def _when(value: Any) -> bool:
+    """When a schedule starts something: its id, and one rule."""
+    if not isinstance(value, dict) or "id" not in value:
+        return False
+    shapes = {
+        **dict.fromkeys(("id", "cron", "timezone", "overlap"), _text),
+        **dict.fromkeys(("every_ms", "offset_ms", "jitter_ms", "catch_up_minutes"), is_count),
+        **dict.fromkeys(("at", "from", "until"), is_time),
+    }
+    rules = [name for name in ("cron", "every_ms", "at") if name in value]
+    return len(rules) == 1 and all(shapes[name](value[name]) for name in value if name in shapes)
+
+
 _texts = _list(_text)
 _counts = _list(is_count)
 
@@ -216,7 +229,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
     ),
     "schedule.set": (
         False,
-        {"schedule": _text, "workflow": _text, "when": _object, "digest": is_digest},
+        {"schedule": _text, "workflow": _text, "when": _when, "digest": is_digest},
         {},
     ),
     "schedule.removed": (False, {"schedule": _text}, {}),

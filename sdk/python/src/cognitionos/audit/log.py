@@ -17,6 +17,10 @@ from .schedules import Schedules
 from .sessions import Sessions
 
 
+_WRITER = "service:ledger"
+"""Who makes the entries that put keys in force."""
+
+
 @dataclass(frozen=True)
 class KeyInForce:
     """A key that an entry puts in force."""
@@ -120,7 +124,14 @@ class Audit:
             message = f"it is of {entry.tenant}, in the log of {self.tenant}"
             self.findings.add(entry.seq, "tenant.mixed", message)
 
+    def _by_writer(self, entry: Entry) -> None:
+        """What nobody can hand in to be recorded."""
+        if entry.actor != _WRITER:
+            message = f"{_WRITER} alone makes it, and here {entry.actor} did"
+            self.findings.add(entry.seq, "key.actor", message)
+
     def _genesis(self, entry: Entry) -> None:
+        self._by_writer(entry)
         self.origin = entry.data["origin"]
         try:
             key = VerifierKey.parse(entry.data["key"])
@@ -132,6 +143,7 @@ class Audit:
         self.keys.append(KeyInForce(entry.seq, key, None))
 
     def _key_rotated(self, entry: Entry) -> None:
+        self._by_writer(entry)
         try:
             giver = VerifierKey.parse(entry.data["from"])
             key = VerifierKey.parse(entry.data["to"])

@@ -25,6 +25,9 @@ class Schedules:
             return
         schedule = entry.data["schedule"]
         if entry.kind == "schedule.set":
+            if entry.data["when"]["id"] != schedule:
+                message = f"it sets `{schedule}`, and the times of another schedule"
+                self._findings.add(entry.seq, "schedule.differs", message)
             self._set.add(schedule)
             return
         self._is_set(entry)

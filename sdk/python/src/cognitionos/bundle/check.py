@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -13,10 +14,11 @@ from ..errors import Refused
 from ..findings import FINDINGS_MAX, Finding, Findings
 from ..merkle import EMPTY_ROOT, Tree
 from ..note import VerifierKey
-from ..values import show_digest
+from ..values import digest_in_context, show_digest
 from .lines import Body, CanonFiles, Earlier, End, Line, LineReader, Manifest, Newer, Subtrees, parse
 from .trust import Trust
 
+_SCHEDULE_CONTEXT = "cognitionos/schedule/v1"
 _ORDER = (VerifierKey, CanonFiles, Subtrees, Earlier, Entry, Body, Checkpoint, End)
 
 
@@ -115,6 +117,8 @@ class _Reading:
         self._wanted = {manifest.first, *(head.size for head in against)}
         self._roots = {0: EMPTY_ROOT}
         self._commits: dict[int, str] = {}
+        self._schedules: dict[int, Entry] = {}
+        """The entries that set schedules, whose bodies have not come yet."""
         self._canons_here: list[str] = []
         self._canons_named: dict[str, int] = {}
         """The versions that entries name, and the first that does."""
@@ -207,6 +211,8 @@ class _Reading:
                 self._canons_named.setdefault(canon, entry.seq)
         if entry.commit is not None:
             self._commits[entry.seq] = entry.commit
+            if entry.kind == "schedule.set":
+                self._schedules[entry.seq] = entry
         if self._tree is not None:
             self._tree.add(entry.leaf)
             self._note_root(self._tree)
@@ -225,6 +231,9 @@ class _Reading:
         if erasure is not None:
             message = f"its body is here, and entry {erasure} says that it was erased"
             self.find("body.not_erased", message, body.seq)
+        if body.seq in self._schedules and not _is_of(self._schedules.pop(body.seq), body.data):
+            message = "it names another schedule than stands beside it"
+            self.find("schedule.differs", message, body.seq)
         commit = self._commits.pop(body.seq, None)
         if commit is None:
             self.find("body.unknown", "a body is here that no entry commits to", body.seq)
@@ -382,3 +391,14 @@ class _Reading:
         elif root != earlier.root:
             message = f"the first {then} entries are not those signed: the log was split"
             self.find("against.split", message)
+
+
+def _is_of(entry: Entry, data: bytes) -> bool:
+    """Whether these are the bytes that an entry which sets a schedule names."""
+    try:
+        body = json.loads(data)
+    except ValueError:
+        return False
+    is_same = isinstance(body, dict) and body.get("when") == entry.data["when"]
+    digest = show_digest(digest_in_context(_SCHEDULE_CONTEXT, data))
+    return is_same and bool(digest == entry.data["digest"])
