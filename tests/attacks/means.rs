@@ -104,6 +104,7 @@ fn an_amount_that_nobody_can_read_is_not_nothing() {
         r#""amount_cents":"9000000""#,
         r#""amount_cents":-1"#,
         r#""amount_cents":null,"amount_minor":9000000"#,
+        r#""amount_cents":0,"amount_minor":9000000"#,
         r#""amount_cents":{"amount":9000000}"#,
     ] {
         let mut house = House::with(canon(), ample());

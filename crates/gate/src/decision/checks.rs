@@ -496,11 +496,10 @@ pub(crate) fn sum_key(policy: &str, path: &str) -> String {
     format!("{policy} {path}")
 }
 
-/// The money an intent moves, in minor units: the first of the canon's amount paths it has.
+/// The money an intent moves, in minor units: the largest that stands at the canon's amount paths.
 /// What stands there and is no amount counts as more than anything.
 #[must_use]
 pub fn amount_of(settings: &Settings, intent: &Intent) -> u64 {
-    let paths = &settings.envelope.amount_paths;
-    let amount = paths.iter().find_map(|path| intent.at(path));
-    amount.map_or(0, |amount| amount.as_u64().unwrap_or(u64::MAX))
+    let amounts = settings.envelope.amount_paths.iter().filter_map(|path| intent.at(path));
+    amounts.map(|amount| amount.as_u64().unwrap_or(u64::MAX)).max().unwrap_or(0)
 }

@@ -255,10 +255,9 @@ fn limits(case: &Case, canon: &Canon) -> Vec<Turn> {
 fn bounds(case: &Case, settings: &Settings) -> Vec<Turn> {
     let Case { intent, snapshot, .. } = case;
     let Some((code, Some(over))) = over(settings, intent, snapshot) else { return Vec::new() };
-    let paths = &settings.envelope.amount_paths;
-    let path = paths.iter().find(|path| intent.at(path).is_some());
-    let path = path.filter(|_| code == "envelope.period_amount");
-    let less = path.and_then(|path| number(intent, path, over.left()));
+    let less = (code == "envelope.period_amount")
+        .then(|| amount(intent, &settings.envelope.amount_paths, over.left()));
+    let less = less.flatten();
     [later(&over), less].into_iter().flatten().collect()
 }
 
@@ -274,8 +273,7 @@ fn envelope(check: &Check, case: &Case, settings: Option<&Settings>) -> Option<T
         "envelope.resources" => Some(Turn::Touched),
         "envelope.amount" => {
             let left = envelope.amount_max?.saturating_sub(snapshot.spread.amount);
-            let path = envelope.amount_paths.iter().find(|path| intent.at(path).is_some())?;
-            number(intent, path, left)
+            amount(intent, &envelope.amount_paths, left)
         }
         "envelope.combination" => {
             let done = &snapshot.spread.actions;
@@ -289,6 +287,14 @@ fn envelope(check: &Check, case: &Case, settings: Option<&Settings>) -> Option<T
         }
         _ => None,
     }
+}
+
+/// The amount of an intent at most `most`, where it is one number that is more.
+fn amount(intent: &Intent, paths: &[String], most: u64) -> Option<Turn> {
+    let is_more = |value: &Value| value.as_u64().is_none_or(|amount| amount > most);
+    let mut more = paths.iter().filter(|path| intent.at(path).is_some_and(is_more));
+    let path = more.next().filter(|_| more.next().is_none())?;
+    number(intent, path, most)
 }
 
 /// The number at `path` at most `most`, or nothing if it is less than nothing.
