@@ -116,12 +116,12 @@ impl<'s> Reports<'s> {
         self.source
     }
 
-    /// Reports `message` at the byte `at` of the file.
-    pub(crate) fn error(&mut self, at: usize, message: impl Into<String>) {
-        self.add(at, message.into(), None);
+    /// Reports `message` at the byte `at` of the file, with what would be right.
+    pub(crate) fn error(&mut self, at: usize, message: impl Into<String>, hint: &str) {
+        self.add(at, message.into(), Some(hint.to_owned()));
     }
 
-    /// Reports `message` at the byte `at`, with what would be right.
+    /// The same, with a hint that is made for it.
     pub(crate) fn with_hint(
         &mut self,
         at: usize,

@@ -39,6 +39,61 @@ enum Kind {
     Any,
 }
 
+/// The codes that an effect can fail with: docs/reference/failures.md.
+pub const FAILURES: &[&str] = &[
+    "effect.lost",
+    "effect.timeout",
+    "effect.unknown",
+    "file.bad_path",
+    "file.bad_root",
+    "file.escapes_root",
+    "file.exists",
+    "file.io",
+    "file.no_space",
+    "file.not_a_file",
+    "file.not_bound",
+    "file.not_found",
+    "file.not_permitted",
+    "file.not_text",
+    "file.read_only_root",
+    "file.root_moved",
+    "file.too_large",
+    "file.unknown_root",
+    "file.unsupported_kernel",
+    "http.bad_header",
+    "http.bad_method",
+    "http.bad_url",
+    "http.connect",
+    "http.cut_off",
+    "http.host_not_allowed",
+    "http.private_address",
+    "http.redirect_not_permitted",
+    "http.redirect_refused",
+    "http.timeout",
+    "http.tls",
+    "http.too_large",
+    "http.unavailable",
+    "http.unresolved",
+    "model.bad_answer",
+    "model.bad_json",
+    "model.no_key",
+    "model.not_found",
+    "model.not_recorded",
+    "model.overloaded",
+    "model.refused",
+    "model.timeout",
+    "model.unauthorised",
+    "model.unknown",
+    "model.unreachable",
+    "process.keys_shown",
+    "process.lost",
+    "process.not_found",
+    "process.not_started",
+    "process.output_too_large",
+    "process.sandbox_unavailable",
+    "process.timed_out",
+];
+
 /// One argument: its name, whether it must be there, its kind.
 struct Arg(&'static str, bool, Kind);
 
@@ -196,6 +251,26 @@ impl Operation {
         Err(ArgumentError { name: name.to_owned(), message })
     }
 
+    /// How an argument is written.
+    pub(crate) fn takes(self, name: &str) -> Option<String> {
+        let Arg(_, _, kind) = self.args().iter().find(|arg| arg.0 == name)?;
+        let form = match kind {
+            Kind::Text => format!("such as `{name}: some-text`, in quotes if it is a number"),
+            Kind::Url => format!("such as `{name}: https://api.example.com/orders`"),
+            Kind::Bool => format!("`{name}: true` or `{name}: false`, without quotes"),
+            Kind::Int(least, most) => format!("a whole number from {least} to {most}"),
+            Kind::Texts => format!("such as `{name}: [\"one\", \"two\"]`"),
+            Kind::TextsByName => format!("such as `{name}: {{ NAME: \"value\" }}`"),
+            Kind::Object => format!("such as `{name}: {{ amount_cents: 1200 }}`"),
+            Kind::Messages => {
+                format!("such as `{name}: [{{ role: user, content: \"…\" }}]`")
+            }
+            Kind::Word(words) => format!("such as `{name}: {}`", words.first()?),
+            Kind::Any => return None,
+        };
+        Some(form)
+    }
+
     /// Checks evaluated arguments, as they are about to be handed to the gate.
     ///
     /// # Errors
@@ -265,9 +340,12 @@ fn found(kind: Kind, value: &Value) -> String {
     match (word, number, items) {
         (Some(word), ..) => format!("`{}`", word.chars().take(40).collect::<String>()),
         (None, Some(number), _) => number.to_string(),
-        (None, None, Some(items)) if items.len() > bounds::MODEL_MESSAGES_MAX => {
-            items.len().to_string()
-        }
+        (None, None, Some(items)) => match items.iter().position(|item| !is_message(item)) {
+            Some(place) if items.len() <= bounds::MODEL_MESSAGES_MAX => {
+                format!("one whose item {} is none of these", place + 1)
+            }
+            Some(_) | None => items.len().to_string(),
+        },
         (None, None, _) => describe(value),
     }
 }

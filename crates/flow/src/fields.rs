@@ -63,7 +63,8 @@ impl<'n> Fields<'n> {
         let fields = Self { at: node.at, members };
         for required in shape.required {
             if fields.get(required).is_none() {
-                reports.error(node.at, format!("{} needs `{required}`", shape.what));
+                let hint = format!("add a line `{required}: …`");
+                reports.with_hint(node.at, format!("{} needs `{required}`", shape.what), hint);
             }
         }
         Some(fields)
@@ -102,7 +103,7 @@ fn key_hint(name: &str, shape: &Shape) -> Option<String> {
     let alias = ALIASES.iter().find(|(other, _)| *other == name).map(|(_, ours)| *ours);
     match alias.filter(|ours| known(shape).any(|key| key == *ours)) {
         Some(ours) => Some(format!("did you mean `{ours}`?")),
-        None => suggest::hint(name, known(shape)),
+        None => suggest::hint(name, known(shape)).or_else(|| Some(keys_hint(shape))),
     }
 }
 
@@ -113,12 +114,13 @@ pub(crate) fn wrong(node: &Node, what: &str, wanted: &str, reports: &mut Reports
     }
     let hint = match &node.kind {
         Kind::Text(text) if wanted.starts_with("true") => match text.to_lowercase().as_str() {
-            "yes" | "on" => Some("write `true`".to_owned()),
-            "no" | "off" => Some("write `false`".to_owned()),
-            _ => None,
+            "yes" | "on" => "write `true`",
+            "no" | "off" => "write `false`",
+            _ => "write `true` or `false`, without quotes",
         },
-        Kind::Int(_) | Kind::Bool(_) if wanted.starts_with("a string") => {
-            Some("put it in quotes".to_owned())
+        Kind::Int(_) | Kind::Bool(_) if wanted.starts_with("a string") => "put it in quotes",
+        Kind::Map(members) if is_bare_expression(members) => {
+            "put an expression in quotes: \"${{ … }}\""
         }
         Kind::Null
         | Kind::Bool(_)
@@ -126,13 +128,25 @@ pub(crate) fn wrong(node: &Node, what: &str, wanted: &str, reports: &mut Reports
         | Kind::Text(_)
         | Kind::List(_)
         | Kind::Map(_)
-        | Kind::Broken => None,
+        | Kind::Broken => form(wanted),
     };
-    reports.with_hint(
-        node.at,
-        format!("`{what}` must be {wanted}, this is {}", node.describe()),
-        hint,
-    );
+    reports.error(node.at, format!("`{what}` must be {wanted}, this is {}", node.describe()), hint);
+}
+
+/// How what is wanted is written.
+fn form(wanted: &str) -> &'static str {
+    match wanted {
+        "a string" => "write text, such as `name` or \"some words\"",
+        "a list" => "write a list: `[one, two]`, or lines that begin with `- `",
+        "an object" => "write an object: `{ key: value }`, or lines `key: value`",
+        "an integer" => "write a whole number, without quotes",
+        _ => "write what is wanted there, as docs/guide/workflow.md shows it",
+    }
+}
+
+/// Whether it is `${{ … }}` without quotes, which YAML reads as objects.
+fn is_bare_expression(members: &[(Key, Node)]) -> bool {
+    matches!(members, [(key, _)] if key.name.starts_with('{') || key.name.is_empty())
 }
 
 /// Text.
@@ -168,7 +182,7 @@ pub(crate) fn integer(
         Kind::Int(number) => {
             let message =
                 format!("`{what}` must be from {least} to {most}, this is {}", number.get());
-            reports.error(node.at, message);
+            reports.error(node.at, message, "write a whole number within these bounds");
             None
         }
         Kind::Text(text) if duration_ms(text).is_some() => {
@@ -250,7 +264,10 @@ pub(crate) fn check_id(at: usize, name: &str, what: &str, reports: &mut Reports<
     let message = format!(
         "`{short}` is not {article} {what}: a-z first, then a-z, 0-9, `_` and `-`, at most 64"
     );
-    let hint = is_id(better).then(|| format!("did you mean `{better}`?"));
+    let hint = match is_id(better) {
+        true => format!("did you mean `{better}`?"),
+        false => "such as `pay` or `read-2`".to_owned(),
+    };
     reports.with_hint(at, message, hint);
     false
 }

@@ -32,7 +32,7 @@ fn read(kind: InputKind, text: &str) -> Result<Value, String> {
             .ok()
             .and_then(Integer::new)
             .map(Json::Int)
-            .ok_or_else(|| "it takes a whole number".to_owned()),
+            .ok_or_else(|| "it takes a whole number within ±9007199254740991".to_owned()),
         InputKind::Boolean => match text.trim() {
             "true" => Ok(Json::Bool(true)),
             "false" => Ok(Json::Bool(false)),

@@ -42,6 +42,7 @@ mod run;
 mod source;
 mod template;
 mod tree;
+mod walk;
 
 pub use definition::{
     Access, Approve, Block, Body, BoundRoot, Budget, ChildCall, Choose, EffectCall, Flow, Foreach,
@@ -49,7 +50,7 @@ pub use definition::{
     Step, Undo, WaitFor,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Position};
-pub use effect::{ArgumentError, Operation};
+pub use effect::{ArgumentError, FAILURES, Operation};
 pub use expr::{Bindings, EvalError, Program, StepFacts, weight};
 pub use family::{Child, Open, Opened};
 pub use parse::parse;

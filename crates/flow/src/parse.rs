@@ -21,7 +21,7 @@ use crate::fields::{self, Fields, Shape};
 use crate::limits::MAX_FILE_BYTES;
 use crate::path::is_id;
 use crate::source::Source;
-use crate::template::{self, Template};
+use crate::template::{self, KEY_WITH_EXPRESSION, PLAIN_KEY, Template};
 use crate::tree::{self, Node};
 use scope::Scope;
 
@@ -55,7 +55,8 @@ pub fn parse(text: &str, file: &str) -> Result<Flow, Diagnostics> {
     let source = Source::new(file, text);
     let mut reports = Reports::new(&source);
     if text.len() > MAX_FILE_BYTES {
-        reports.error(0, format!("the file has {} bytes, more than 1 MiB", text.len()));
+        let message = format!("the file has {} bytes, more than 1 MiB", text.len());
+        reports.error(0, message, "move data into files that a step reads");
         return reports.finish(None);
     }
     let flow = tree::read(text, &mut reports).and_then(|root| {
@@ -163,7 +164,7 @@ impl Reader<'_, '_> {
         let mut members = BTreeMap::new();
         for (key, value) in fields::members(node, what, self.reports) {
             if key.name.contains("${{") {
-                self.reports.error(key.at, "a key cannot hold an expression");
+                self.reports.error(key.at, KEY_WITH_EXPRESSION, PLAIN_KEY);
             }
             members.insert(key.name.clone(), self.template(value, scope));
         }

@@ -16,6 +16,10 @@ use crate::expr::{self, Bindings, EvalError, Origin, Program, is_within, weight}
 use crate::limits::{MAX_RESULT_BYTES, MAX_VALUE_BYTES, MAX_VALUE_DEPTH};
 use crate::tree::{Kind, Node};
 
+/// What is said of a key that holds an expression, and what to do about it.
+pub(crate) const KEY_WITH_EXPRESSION: &str = "a key cannot hold an expression";
+pub(crate) const PLAIN_KEY: &str = "write the key itself; its value may be an expression";
+
 /// A value with expressions in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Template {
@@ -223,7 +227,7 @@ pub(crate) fn read(node: &Node, reports: &mut Reports<'_>) -> Template {
             let mut object = BTreeMap::new();
             for (key, value) in members {
                 if key.name.contains("${{") {
-                    reports.error(key.at, "a key cannot hold an expression");
+                    reports.error(key.at, KEY_WITH_EXPRESSION, PLAIN_KEY);
                 }
                 object.insert(key.name.clone(), read(value, reports));
             }
@@ -319,7 +323,8 @@ fn check_pieces(pieces: &[Piece], reports: &mut Reports<'_>) {
         };
         let message = format!("{} cannot stand within text", describe(value));
         let blank = program.source().len() - program.source().trim_start().len();
-        reports.error(program.origin().byte(blank), message);
+        let hint = "only text and numbers can; take a member of it, or let the value be the expression alone";
+        reports.error(program.origin().byte(blank), message, hint);
     }
 }
 
@@ -335,7 +340,7 @@ fn program(source: &str, at: usize, reports: &mut Reports<'_>) -> Option<Program
     let position = Some(reports.source().locate(at + blank).0);
     let origin = Origin { at, exact, position };
     if source.trim().is_empty() {
-        reports.error(at, "the expression is empty");
+        reports.error(at, "the expression is empty", "such as `${{ inputs.name }}`");
         return None;
     }
     match expr::compile(source, origin) {

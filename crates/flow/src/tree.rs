@@ -95,7 +95,11 @@ impl<'t> Builder<'t, '_, '_> {
             match event {
                 Event::StreamStart | Event::DocumentStart(_) | Event::Nothing => {}
                 Event::StreamEnd => {
-                    self.reports.error(at, "the file is empty");
+                    self.reports.error(
+                        at,
+                        "the file is empty",
+                        "it needs `name`, `domain` and `steps`",
+                    );
                     return None;
                 }
                 event @ (Event::DocumentEnd
@@ -113,7 +117,8 @@ impl<'t> Builder<'t, '_, '_> {
                 return Some(node);
             }
             if matches!(event, Event::DocumentStart(_)) {
-                self.reports.error(at, "a second document; a workflow file has one");
+                let message = "a second document; a workflow file has one";
+                self.reports.error(at, message, "put it into a file of its own");
                 return None;
             }
         }
@@ -245,7 +250,8 @@ impl<'t> Builder<'t, '_, '_> {
                 | Event::SequenceStart(..)
                 | Event::SequenceEnd
                 | Event::MappingStart(..) => {
-                    self.reports.error(at, "a key must be plain text");
+                    let hint = "put an expression in quotes: \"${{ … }}\"";
+                    self.reports.error(at, "a key must be plain text", hint);
                     return None;
                 }
             };
@@ -254,7 +260,8 @@ impl<'t> Builder<'t, '_, '_> {
             if seen.insert(name.clone()) {
                 members.push((Key { at, name }, value));
             } else {
-                self.reports.error(at, format!("the key `{name}` is here twice"));
+                let message = format!("the key `{name}` is here twice");
+                self.reports.error(at, message, "keep one of the two");
             }
         }
     }
@@ -265,6 +272,11 @@ impl<'t> Builder<'t, '_, '_> {
         }
         match plain(text) {
             Plain::Kind(kind) => kind,
+            Plain::Float if text.ends_with(|last: char| last.is_ascii_alphabetic()) => {
+                let hint = format!("quote it to make it text: \"{text}\"");
+                self.reports.with_hint(at, format!("`{text}` is no whole number"), hint);
+                Kind::Broken
+            }
             Plain::Float => {
                 let hint = format!(
                     "use a whole number in a smaller unit (cents, milliseconds), or quote it: \"{text}\""

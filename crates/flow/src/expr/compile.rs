@@ -111,7 +111,16 @@ fn syntax_hint(source: &str) -> Option<String> {
     if source.contains("=>") {
         return Some("CEL writes `list.map(x, …)` and `list.filter(x, …)`".to_owned());
     }
-    None
+    let count = |letter: char| source.chars().filter(|other| *other == letter).count();
+    for (open, close) in [('(', ')'), ('[', ']'), ('{', '}')] {
+        if count(open) != count(close) {
+            return Some(format!("count the `{open}` and `{close}`"));
+        }
+    }
+    if count('\'') % 2 == 1 || count('"') % 2 == 1 {
+        return Some("a text ends with the quote that it began with".to_owned());
+    }
+    Some("expressions are CEL: docs/guide/workflow.md says what there is".to_owned())
 }
 
 struct Compiler<'s> {

@@ -42,7 +42,11 @@ impl Reader<'_, '_> {
         let inherited = inherited.unwrap_or(Inherited { actor: None, in_plan: false });
         let nodes = fields::list(node, what.trim_matches('`'), self.reports);
         if nodes.is_empty() && matches!(node.kind, Kind::List(_)) {
-            self.reports.error(node.at, format!("{what} has no steps"));
+            self.reports.error(
+                node.at,
+                format!("{what} has no steps"),
+                "write one at least: `- id: …`",
+            );
         }
         let outlines = self.outlines(nodes);
         let ids: BTreeSet<String> = outlines.iter().map(|one| one.id.to_owned()).collect();
@@ -65,7 +69,8 @@ impl Reader<'_, '_> {
         for node in nodes {
             self.steps += 1;
             if self.steps > MAX_STEPS {
-                self.reports.error(node.at, format!("more than {MAX_STEPS} steps"));
+                let hint = "use `foreach` for what is the same, or `run` for a workflow of its own";
+                self.reports.error(node.at, format!("more than {MAX_STEPS} steps"), hint);
                 break;
             }
             let Some(fields) = Fields::open(node, &super::step::STEP, self.reports) else {
@@ -74,12 +79,13 @@ impl Reader<'_, '_> {
             let Some(id_node) = fields.get("id") else { continue };
             let Some(id) = fields::id(id_node, "id", self.reports) else { continue };
             if RESERVED.contains(&id) {
-                self.reports.error(id_node.at, format!("the id `{id}` is taken by the handlers"));
+                let message = format!("the id `{id}` is taken by the handlers");
+                self.reports.error(id_node.at, message, "give the step another id");
             }
             if let Some(first) = seen.insert(id, id_node.at) {
                 let line = self.reports.source().locate(first).0.line;
                 let message = format!("the id `{id}` is used twice; first in line {line}");
-                self.reports.error(id_node.at, message);
+                self.reports.error(id_node.at, message, "give one of the two another id");
                 continue;
             }
             let needs = fields.get("needs").map(|node| self.needs(node)).unwrap_or_default();

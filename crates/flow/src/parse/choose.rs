@@ -40,17 +40,20 @@ impl Reader<'_, '_> {
         let plans_node = fields.get("plans")?;
         let nodes = fields::list(plans_node, "plans", self.reports);
         if nodes.is_empty() && matches!(plans_node.kind, Kind::List(_)) {
-            self.reports.error(plans_node.at, "`choose` needs at least one plan");
+            let hint = "write one at least: `- id: …` with `expect` and `steps`";
+            self.reports.error(plans_node.at, "`choose` needs at least one plan", hint);
         }
         if nodes.len() > MAX_PLANS {
-            self.reports.error(plans_node.at, format!("more than {MAX_PLANS} plans"));
+            let hint = "leave out those that others beat in everything";
+            self.reports.error(plans_node.at, format!("more than {MAX_PLANS} plans"), hint);
         }
         let mut plans = Vec::new();
         let mut ids = BTreeSet::new();
         for node in nodes.iter().take(MAX_PLANS) {
             let Some(plan) = self.plan(node, scope, inherited) else { continue };
             if !ids.insert(plan.id.clone()) {
-                self.reports.error(node.at, format!("the plan id `{}` is used twice", plan.id));
+                let message = format!("the plan id `{}` is used twice", plan.id);
+                self.reports.error(node.at, message, "give one of the two another id");
             }
             plans.push(Arc::new(plan));
         }
@@ -77,7 +80,7 @@ impl Reader<'_, '_> {
         self.description(&fields);
         let id = fields.get("id").and_then(|node| fields::id(node, "id", self.reports));
         if id.is_some_and(|id| RESERVED.contains(&id)) {
-            self.reports.error(node.at, "this id is taken by the handlers");
+            self.reports.error(node.at, "this id is taken by the handlers", "give it another id");
         }
         let expect = fields.get("expect").and_then(|node| self.expect(node, scope));
         let inherited = Inherited { in_plan: true, ..inherited };

@@ -56,8 +56,8 @@ impl Reader<'_, '_> {
             self.typed(name, kind, node);
             let value = fields::plain_value(node);
             if !allowed.is_empty() && !allowed.contains(&value) {
-                self.reports
-                    .error(node.at, format!("the default of `{name}` is not in its `enum`"));
+                let message = format!("the default of `{name}` is not in its `enum`");
+                self.reports.error(node.at, message, "add it to the `enum`, or take one of those");
             }
             value
         });
@@ -67,7 +67,8 @@ impl Reader<'_, '_> {
         };
         if required && default.is_some() {
             let message = format!("`{name}` is required, so its default is never used");
-            self.reports.error(fields.key_at("required"), message);
+            let hint = "leave out `required`, or the default";
+            self.reports.error(fields.key_at("required"), message, hint);
         }
         let label = self.label(&fields);
         let description = self.description(&fields);

@@ -39,14 +39,14 @@ impl Reader<'_, '_> {
         let nodes = fields::list(list, "schedule", self.reports);
         if let Some(first) = nodes.get(MAX_SCHEDULES) {
             let message = format!("a workflow has at most {MAX_SCHEDULES} schedules");
-            self.reports.error(first.at, message);
+            self.reports.error(first.at, message, "put some into another workflow file");
         }
         let mut all: Vec<Scheduled> = Vec::new();
         for node in nodes.iter().take(MAX_SCHEDULES) {
             let Some(one) = self.scheduled(node, inputs) else { continue };
             if all.iter().any(|other| other.schedule.id == one.schedule.id) {
                 let message = format!("a second schedule `{}`", one.schedule.id);
-                self.reports.error(node.at, message);
+                self.reports.error(node.at, message, "give one of the two another id");
             }
             all.push(one);
         }
@@ -70,7 +70,8 @@ impl Reader<'_, '_> {
             Err(error) => {
                 let member = about(&error);
                 let at = fields.get(member).map_or(fields.at, |member| member.at);
-                self.reports.error(at, error.to_string());
+                let hint = "docs/guide/workflow.md says what a schedule may say, under `on`";
+                self.reports.error(at, error.to_string(), hint);
                 None
             }
         }
@@ -99,7 +100,7 @@ impl Reader<'_, '_> {
                 }
                 if !spec.allowed.is_empty() && !spec.allowed.contains(&plain) {
                     let message = format!("the value of `{}` is not in its `enum`", key.name);
-                    self.reports.error(value.at, message);
+                    self.reports.error(value.at, message, "take one of those that it lists");
                 }
                 given.insert(key.name.clone(), plain);
             }

@@ -2,6 +2,7 @@
 
 use super::Reader;
 use crate::definition::Retry;
+use crate::effect::FAILURES;
 use crate::fields::{self, Fields, Shape};
 use crate::limits::{MAX_ATTEMPTS, MAX_BACKOFF_MS, MAX_NEVER_ON};
 use crate::tree::Node;
@@ -58,11 +59,20 @@ impl Reader<'_, '_> {
     fn never_on(&mut self, node: &Node, retry: &mut Retry) {
         let codes = fields::list(node, "never_on", self.reports);
         if codes.len() > MAX_NEVER_ON {
-            self.reports.error(node.at, format!("more than {MAX_NEVER_ON} codes"));
+            let hint = "leave `any` out of `on`: what is not transient is then not retried";
+            self.reports.error(node.at, format!("more than {MAX_NEVER_ON} codes"), hint);
         }
         for item in codes.iter().take(MAX_NEVER_ON) {
-            let code = fields::text(item, "never_on", self.reports);
-            retry.never_on.extend(code.map(str::to_owned));
+            let Some(code) = fields::text(item, "never_on", self.reports) else { continue };
+            if !FAILURES.contains(&code) {
+                let hint = suggest::nearest(code, FAILURES.iter().copied()).map_or_else(
+                    || "docs/reference/failures.md lists them".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                let message = format!("no effect fails with the code `{code}`");
+                self.reports.with_hint(item.at, message, hint);
+            }
+            retry.never_on.push(code.to_owned());
         }
     }
 }

@@ -145,7 +145,9 @@ impl<'o> Scope<'o> {
                     level.ids.into_iter().flatten().chain(&level.visible).map(String::as_str)
                 });
                 let dashed = id.replace('_', "-");
-                let known: BTreeSet<&str> = known.collect();
+                // A step does not see itself.
+                let is_own = |known: &&str| self.levels().any(|it| it.owner == Some(*known));
+                let known: BTreeSet<&str> = known.filter(|known| !is_own(known)).collect();
                 let hint = if let Some(found) =
                     known.iter().find(|known| known.starts_with(&format!("{id}-")))
                 {

@@ -68,7 +68,8 @@ impl Reader<'_, '_> {
         let foreach = fields.get("foreach").map(|node| self.foreach(node, &fields, scope));
         if foreach.is_none() && fields.get("max_parallel").is_some() {
             let at = fields.key_at("max_parallel");
-            self.reports.error(at, "`max_parallel` goes with `foreach`");
+            let hint = "leave it out, or say what there is one of for each: `foreach`";
+            self.reports.error(at, "`max_parallel` goes with `foreach`", hint);
         }
         let item_scope = scope.with_item();
         let inner = if foreach.is_some() { &item_scope } else { scope };
@@ -217,7 +218,7 @@ impl Reader<'_, '_> {
         for (key, fine, goes_with) in rules {
             if !fine && fields.get(key).is_some() {
                 let message = format!("`{key}` means nothing here; it goes with {goes_with}");
-                self.reports.error(fields.key_at(key), message);
+                self.reports.error(fields.key_at(key), message, "leave it out");
             }
         }
     }
@@ -234,10 +235,16 @@ impl Reader<'_, '_> {
         let with = with_node.map(|node| self.templates(node, "with", scope)).unwrap_or_default();
         if uses == COMPUTE {
             if with.is_empty() {
-                self.reports.error(fields.at, "`compute` needs `with`: its members are the output");
+                let message = "`compute` needs `with`: its members are the output";
+                self.reports.error(
+                    fields.at,
+                    message,
+                    "such as `with: { total: \"${{ 1 + 2 }}\" }`",
+                );
             }
             if inherited.in_plan {
-                self.reports.error(node.at, "a step of a plan is one effect, `compute` is none");
+                let message = "a step of a plan is one effect, `compute` is none";
+                self.reports.error(node.at, message, "compute it in a step before the choice");
             }
             return Some(Body::Compute(with));
         }
@@ -277,11 +284,14 @@ impl Reader<'_, '_> {
                     self.reports.with_hint(at, format!("`{name}` has no `{key}`"), hint);
                 }
                 ArgumentNames::Missing(key) => {
-                    self.reports.error(at, format!("`{name}` needs {key} in `with`"));
+                    let names: Vec<&str> = operation.arguments().collect();
+                    let hint = format!("its arguments are {}", suggest::quoted(&names));
+                    self.reports.with_hint(at, format!("`{name}` needs {key} in `with`"), hint);
                 }
                 ArgumentNames::TooMany(keys) => {
                     let keys = suggest::quoted(keys);
-                    self.reports.error(at, format!("`{name}` takes only one of {keys}"));
+                    let message = format!("`{name}` takes only one of {keys}");
+                    self.reports.error(at, message, "leave the others out");
                 }
             }
         }
@@ -294,7 +304,7 @@ impl Reader<'_, '_> {
             let template = with.get(&key.name).filter(|template| !broken(template));
             let Some(value) = template.and_then(Template::known) else { continue };
             if let Err(error) = operation.check_value(&key.name, &value) {
-                self.reports.error(node.at, error.to_string());
+                self.reports.with_hint(node.at, error.to_string(), operation.takes(&key.name));
             } else if let (true, Some(root)) = (key.name == "root", value.as_text()) {
                 self.check_root(operation, node.at, root);
             }

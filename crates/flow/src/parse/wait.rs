@@ -38,10 +38,11 @@ impl Reader<'_, '_> {
         let users_only = by.iter().all(|one| one.starts_with("user:"));
         if users_only && by.len() < count as usize && !by.is_empty() {
             let message = format!("{count} must agree, but only {} are named", by.len());
-            self.reports.error(fields.key_at("count"), message);
+            let hint = "name more people, a `role:…`, or ask for fewer";
+            self.reports.error(fields.key_at("count"), message, hint);
         }
         if by.is_empty() && matches!(&by_node.kind, Kind::List(items) if items.is_empty()) {
-            self.reports.error(by_node.at, "nobody is asked");
+            self.reports.error(by_node.at, "nobody is asked", "such as `by: [\"role:finance\"]`");
         }
         let minutes = fields.get("expires_minutes").and_then(|node| {
             let most = MAX_SLEEP_MS / 60_000;

@@ -19,10 +19,12 @@ fn what_the_gate_would_not_take_is_an_error_of_the_file() {
             pay.yaml:5:81: `timeout_ms` of `http.request` takes an integer from 1 to 600000, not 600001
              5 |   - { id: a, uses: http.request, with: { url: "https://a.example/", timeout_ms: 600001, bytes_max: 8388609, host: a.example } }
                |                                                                                 ^
+               = hint: a whole number from 1 to 600000
 
             pay.yaml:5:100: `bytes_max` of `http.request` takes an integer from 1 to 8388608, not 8388609
              5 |   - { id: a, uses: http.request, with: { url: "https://a.example/", timeout_ms: 600001, bytes_max: 8388609, host: a.example } }
                |                                                                                                    ^
+               = hint: a whole number from 1 to 8388608
 
             pay.yaml:5:109: `http.request` has no `host`
              5 |   - { id: a, uses: http.request, with: { url: "https://a.example/", timeout_ms: 600001, bytes_max: 8388609, host: a.example } }
@@ -32,34 +34,42 @@ fn what_the_gate_would_not_take_is_an_error_of_the_file() {
             pay.yaml:6:47: `url` of `http.request` takes an absolute http or https URL without user and password, not `ftp://a.example/`
              6 |   - { id: b, uses: http.request, with: { url: "ftp://a.example/", method: post } }
                |                                               ^
+               = hint: such as `url: https://api.example.com/orders`
 
             pay.yaml:6:75: `method` of `http.request` takes one of `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `OPTIONS`, not `post`
              6 |   - { id: b, uses: http.request, with: { url: "ftp://a.example/", method: post } }
                |                                                                           ^
+               = hint: such as `method: GET`
 
             pay.yaml:7:67: `timeout_ms` of `process.run` takes an integer from 1 to 3600000, not 3600001
              7 |   - { id: c, uses: process.run, with: { program: cat, timeout_ms: 3600001, memory_bytes_max: 17179869185, output_bytes_max: 8388609 } }
                |                                                                   ^
+               = hint: a whole number from 1 to 3600000
 
             pay.yaml:7:94: `memory_bytes_max` of `process.run` takes an integer from 1 to 17179869184, not 17179869185
              7 |   - { id: c, uses: process.run, with: { program: cat, timeout_ms: 3600001, memory_bytes_max: 17179869185, output_bytes_max: 8388609 } }
                |                                                                                              ^
+               = hint: a whole number from 1 to 17179869184
 
             pay.yaml:7:125: `output_bytes_max` of `process.run` takes an integer from 1 to 8388608, not 8388609
              7 |   - { id: c, uses: process.run, with: { program: cat, timeout_ms: 3600001, memory_bytes_max: 17179869185, output_bytes_max: 8388609 } }
                |                                                                                                                             ^
+               = hint: a whole number from 1 to 8388608
 
             pay.yaml:8:105: `tokens_max` of `model.chat` takes an integer from 1 to 131072, not 131073
              8 |   - { id: d, uses: model.chat, with: { model: m, messages: [ { role: user, content: hi } ], tokens_max: 131073, temperature_milli: 2001 } }
                |                                                                                                         ^
+               = hint: a whole number from 1 to 131072
 
             pay.yaml:8:132: `temperature_milli` of `model.chat` takes an integer from 0 to 2000, not 2001
              8 |   - { id: d, uses: model.chat, with: { model: m, messages: [ { role: user, content: hi } ], tokens_max: 131073, temperature_milli: 2001 } }
                |                                                                                                                                    ^
+               = hint: a whole number from 0 to 2000
 
             pay.yaml:9:74: `mode` of `file.write` takes one of `create`, `replace`, not `append`
              9 |   - { id: e, uses: file.write, with: { root: in, path: x, text: t, mode: append } }
                |                                                                          ^
+               = hint: such as `mode: create`
         "#]],
     );
 }

@@ -75,6 +75,7 @@ steps:
             pay.yaml:7:45: `wait` must be true or false, this is a string
              7 |   - { id: b, run: { workflow: b.yaml, wait: maybe } }
                |                                             ^
+               = hint: write `true` or `false`, without quotes
 
             pay.yaml:8:31: `workflow` must be a path from the folder of this file
              8 |   - { id: c, run: { workflow: /b.yaml, on_cancel: ignore } }
@@ -89,10 +90,12 @@ steps:
             pay.yaml:9:19: `run` needs `workflow`
              9 |   - { id: d, run: { inputs: {} }, retry: { attempts: 2 } }
                |                   ^
+               = hint: add a line `workflow: …`; its keys are `workflow`, `inputs`, `wait`, `on_cancel`
 
             pay.yaml:9:35: `retry` means nothing here; it goes with an effect
              9 |   - { id: d, run: { inputs: {} }, retry: { attempts: 2 } }
                |                                   ^
+               = hint: leave it out
         "#]],
     );
 }
@@ -176,10 +179,12 @@ fn what_is_wrong_with_the_files_is_told_before_anything_runs() {
         sub/two.yaml:1:1: a workflow needs `domain`
          1 | name: two
            | ^
+           = hint: add a line `domain: …`; its keys are `name`, `domain`, `steps`, `description`, `environment`, `subject`, `inputs`, `roots`, `budget`, `on`, `outputs`, `on_cancel`, …
 
         sub/two.yaml:1:1: a workflow needs `steps`
          1 | name: two
            | ^
+           = hint: add a line `steps: …`; its keys are `name`, `domain`, `steps`, `description`, `environment`, `subject`, `inputs`, `roots`, `budget`, `on`, `outputs`, `on_cancel`, …
     "#]]
     .assert_eq(&(all.join("\n---\n") + "\n"));
 }

@@ -1,6 +1,6 @@
 //! What a person reads when a workflow file is wrong. `UPDATE_EXPECT=1` rewrites them.
 
-use cog_flow::parse;
+use cog_flow::{FAILURES, parse};
 use expect_test::{Expect, expect};
 
 use crate::harness::{flow, with_steps};
@@ -24,10 +24,11 @@ fn an_empty_file_and_no_object() {
     check(
         "",
         expect![[r#"
-        pay.yaml:1:1: the file is empty
-         1 | 
-           | ^
-    "#]],
+            pay.yaml:1:1: the file is empty
+             1 | 
+               | ^
+               = hint: it needs `name`, `domain` and `steps`
+        "#]],
     );
     check(
         "- a\n- b\n",
@@ -41,14 +42,16 @@ fn an_empty_file_and_no_object() {
     check(
         "name: x\n",
         expect![[r#"
-        pay.yaml:1:1: a workflow needs `domain`
-         1 | name: x
-           | ^
+            pay.yaml:1:1: a workflow needs `domain`
+             1 | name: x
+               | ^
+               = hint: add a line `domain: …`
 
-        pay.yaml:1:1: a workflow needs `steps`
-         1 | name: x
-           | ^
-    "#]],
+            pay.yaml:1:1: a workflow needs `steps`
+             1 | name: x
+               | ^
+               = hint: add a line `steps: …`
+        "#]],
     );
 }
 
@@ -69,6 +72,7 @@ fn unknown_keys_get_the_nearest_known_one() {
             pay.yaml:7:11: `file.read` needs `path` in `with`
              7 |     with: { root: in, pat: x }
                |           ^
+               = hint: its arguments are `root`, `path`
 
             pay.yaml:7:23: `file.read` has no `pat`
              7 |     with: { root: in, pat: x }
@@ -142,10 +146,12 @@ fn ids() {
             pay.yaml:7:11: the id `a` is used twice; first in line 6
              7 |   - { id: a, uses: compute, with: { a: 1 } }
                |           ^
+               = hint: give one of the two another id
 
             pay.yaml:8:11: the id `on_error` is taken by the handlers
              8 |   - { id: on_error, uses: compute, with: { a: 1 } }
                |           ^
+               = hint: give the step another id
 
             pay.yaml:9:11: `id` must be a string, this is an integer
              9 |   - { id: 5, uses: compute, with: { a: 1 } }
@@ -155,6 +161,7 @@ fn ids() {
             pay.yaml:10:5: a step needs `id`
              10 |   - { uses: compute, with: { a: 1 } }
                 |     ^
+               = hint: add a line `id: …`
         "#]],
     );
 }
@@ -168,7 +175,6 @@ fn effects_and_their_arguments() {
 - { id: c, uses: file.write, with: { root: in, path: 5, text: a, document: {}, mode: append } }
 - { id: d, uses: model.chat, with: { model: m, messages: [ { role: robot, content: hi } ] } }
 - { id: e, uses: file.read }
-- { id: f, uses: compute }
 - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }",
         expect![[r#"
             pay.yaml:5:20: there is no effect `file.raed`
@@ -179,6 +185,7 @@ fn effects_and_their_arguments() {
             pay.yaml:6:38: `file.write` needs one of `text`, `document` in `with`
              6 |   - { id: b, uses: file.write, with: { root: inn, path: x } }
                |                                      ^
+               = hint: its arguments are `root`, `path`, `text`, `document`, `mode`
 
             pay.yaml:6:46: there is no root `inn`
              6 |   - { id: b, uses: file.write, with: { root: inn, path: x } }
@@ -188,50 +195,55 @@ fn effects_and_their_arguments() {
             pay.yaml:7:38: `file.write` takes only one of `text`, `document`
              7 |   - { id: c, uses: file.write, with: { root: in, path: 5, text: a, document: {}, mode: append } }
                |                                      ^
+               = hint: leave the others out
 
             pay.yaml:7:56: `path` of `file.write` takes a string, not an integer
              7 |   - { id: c, uses: file.write, with: { root: in, path: 5, text: a, document: {}, mode: append } }
                |                                                        ^
+               = hint: such as `path: some-text`, in quotes if it is a number
 
             pay.yaml:7:88: `mode` of `file.write` takes one of `create`, `replace`, not `append`
              7 |   - { id: c, uses: file.write, with: { root: in, path: 5, text: a, document: {}, mode: append } }
                |                                                                                        ^
+               = hint: such as `mode: create`
 
-            pay.yaml:8:60: `messages` of `model.chat` takes a list of 1 to 1000 {role, content}, role being system, user or assistant, not a list
+            pay.yaml:8:60: `messages` of `model.chat` takes a list of 1 to 1000 {role, content}, role being system, user or assistant, not one whose item 1 is none of these
              8 |   - { id: d, uses: model.chat, with: { model: m, messages: [ { role: robot, content: hi } ] } }
                |                                                            ^
+               = hint: such as `messages: [{ role: user, content: "…" }]`
 
             pay.yaml:9:14: `file.read` needs `root` in `with`
              9 |   - { id: e, uses: file.read }
                |              ^
+               = hint: its arguments are `root`, `path`
 
             pay.yaml:9:14: `file.read` needs `path` in `with`
              9 |   - { id: e, uses: file.read }
                |              ^
+               = hint: its arguments are `root`, `path`
 
-            pay.yaml:10:5: `compute` needs `with`: its members are the output
-             10 |   - { id: f, uses: compute }
-                |     ^
-
-            pay.yaml:11:47: `url` of `http.request` takes an absolute http or https URL without user and password, not `u`
-             11 |   - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }
+            pay.yaml:10:47: `url` of `http.request` takes an absolute http or https URL without user and password, not `u`
+             10 |   - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }
                 |                                               ^
+               = hint: such as `url: https://api.example.com/orders`
 
-            pay.yaml:11:62: `timeout_ms` of `http.request` takes an integer from 1 to 600000, not 0
-             11 |   - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }
+            pay.yaml:10:62: `timeout_ms` of `http.request` takes an integer from 1 to 600000, not 0
+             10 |   - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }
                 |                                                              ^
+               = hint: a whole number from 1 to 600000
 
-            pay.yaml:11:79: `timeout_ms` must be an integer, this is a string
-             11 |   - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }
+            pay.yaml:10:79: `timeout_ms` must be an integer, this is a string
+             10 |   - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }
                 |                                                                               ^
                = hint: write 3600000
 
-            pay.yaml:11:102: `attempts` must be from 1 to 10, this is 11
-             11 |   - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }
+            pay.yaml:10:102: `attempts` must be from 1 to 10, this is 11
+             10 |   - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }
                 |                                                                                                      ^
+               = hint: write a whole number within these bounds
 
-            pay.yaml:11:111: cannot retry on `transiet`
-             11 |   - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }
+            pay.yaml:10:111: cannot retry on `transiet`
+             10 |   - { id: g, uses: http.request, with: { url: u, timeout_ms: 0 }, timeout_ms: 1h, retry: { attempts: 11, on: [transiet] } }
                 |                                                                                                               ^
                = hint: did you mean `transient`?
         "#]],
@@ -283,14 +295,17 @@ steps:
             pay.yaml:7:43: `backoff_ms_max` must be from 0 to 3600000, this is 3600001
              7 |     retry: { attempts: 2, backoff_ms_max: 3600001, jitter_percent: 200, never_on: 404 }
                |                                           ^
+               = hint: write a whole number within these bounds
 
             pay.yaml:7:68: `jitter_percent` must be from 0 to 100, this is 200
              7 |     retry: { attempts: 2, backoff_ms_max: 3600001, jitter_percent: 200, never_on: 404 }
                |                                                                    ^
+               = hint: write a whole number within these bounds
 
             pay.yaml:7:83: `never_on` must be a list, this is an integer
              7 |     retry: { attempts: 2, backoff_ms_max: 3600001, jitter_percent: 200, never_on: 404 }
                |                                                                                   ^
+               = hint: write a list: `[one, two]`, or lines that begin with `- `
         "#]],
     );
 }
@@ -325,10 +340,12 @@ fn one_body_and_what_goes_with_it() {
             pay.yaml:7:33: `retry` means nothing here; it goes with an effect
              7 |   - { id: c, sleep: { ms: 5s }, retry: { attempts: 2 }, foreach: [1] }
                |                                 ^
+               = hint: leave it out
 
             pay.yaml:7:57: `foreach` means nothing here; it goes with `uses`, `steps`, `choose` or `run`
              7 |   - { id: c, sleep: { ms: 5s }, retry: { attempts: 2 }, foreach: [1] }
                |                                                         ^
+               = hint: leave it out
 
             pay.yaml:8:30: `finance` cannot approve
              8 |   - { id: d, approve: { by: [finance], message: ok, expires_minutes: 2h } }
@@ -343,10 +360,12 @@ fn one_body_and_what_goes_with_it() {
             pay.yaml:9:41: 2 must agree, but only 1 are named
              9 |   - { id: e, approve: { by: ["user:a"], count: 2, message: ok }, max_parallel: 3 }
                |                                         ^
+               = hint: name more people, a `role:…`, or ask for fewer
 
             pay.yaml:9:66: `max_parallel` goes with `foreach`
              9 |   - { id: e, approve: { by: ["user:a"], count: 2, message: ok }, max_parallel: 3 }
                |                                                                  ^
+               = hint: leave it out, or say what there is one of for each: `foreach`
 
             pay.yaml:10:18: `${{ 'user:cfo' }}` is not an actor
              10 |   - { id: f, as: "${{ 'user:cfo' }}", uses: file.read, with: { root: in, path: x }, on_error: ignore, on_refused: [] }
@@ -361,10 +380,12 @@ fn one_body_and_what_goes_with_it() {
             pay.yaml:10:115: `on_refused` must be `fail`, `continue` or an object with `steps`, this is a list
              10 |   - { id: f, as: "${{ 'user:cfo' }}", uses: file.read, with: { root: in, path: x }, on_error: ignore, on_refused: [] }
                 |                                                                                                                   ^
+               = hint: write what is wanted there, as docs/guide/workflow.md shows it
 
             pay.yaml:11:21: `steps` has no steps
              11 |   - { id: g, steps: [] }
                 |                     ^
+               = hint: write one at least: `- id: …`
         "#]],
     );
 }
@@ -385,10 +406,12 @@ fn plans() {
             pay.yaml:6:31: `choose` needs at least one plan
              6 |     choose: { goal: g, plans: [] }
                |                               ^
+               = hint: write one at least: `- id: …` with `expect` and `steps`
 
             pay.yaml:11:28: `expect` needs `latency_ms`
              11 |         - { id: p, expect: { cost_micros: 1, risk: lov }, steps: [ { id: n, sleep: { ms: 5 } } ] }
                 |                            ^
+               = hint: add a line `latency_ms: …`
 
             pay.yaml:11:52: unknown risk `lov`
              11 |         - { id: p, expect: { cost_micros: 1, risk: lov }, steps: [ { id: n, sleep: { ms: 5 } } ] }
@@ -403,10 +426,12 @@ fn plans() {
             pay.yaml:12:43: `cost_micros` must be an integer, this is a string
              12 |         - { id: p, expect: { cost_micros: x, latency_ms: 1, risk: low }, steps: [ { id: n, uses: compute, with: { a: 1 } } ] }
                 |                                           ^
+               = hint: write a whole number, without quotes
 
             pay.yaml:12:98: a step of a plan is one effect, `compute` is none
              12 |         - { id: p, expect: { cost_micros: x, latency_ms: 1, risk: low }, steps: [ { id: n, uses: compute, with: { a: 1 } } ] }
                 |                                                                                                  ^
+               = hint: compute it in a step before the choice
         "#]],
     );
 }
@@ -441,10 +466,12 @@ fn yaml_that_is_dangerous_or_says_two_things() {
         pay.yaml:2:1: the key `name` is here twice
          2 | name: b
            | ^
+           = hint: keep one of the two
 
         pay.yaml:2:1: a second document; a workflow file has one
          2 | ---
            | ^
+           = hint: put it into a file of its own
 
         pay.yaml:2:1: this is not valid YAML: while parsing a flow sequence, expected ',' or ']'
          2 | 
@@ -454,6 +481,7 @@ fn yaml_that_is_dangerous_or_says_two_things() {
         pay.yaml:1:3: a key must be plain text
          1 | ? [a]
            |   ^
+           = hint: put an expression in quotes: "${{ … }}"
 
         pay.yaml:1:7: this is not valid YAML: while scanning a plain scalar, found a tab
          1 | name: a
@@ -557,4 +585,19 @@ fn steps_that_could_be_needed_are_listed_in_a_sentence_of_their_own() {
                = hint: known here: `list`. Only steps of the same list can be needed
         "#]],
     );
+}
+
+#[test]
+fn a_retry_names_codes_that_effects_fail_with() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/failures.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let table = page.split("\n## ").nth(1).unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let of_effects = ["effect.", "file.", "http.", "model.", "process."];
+    let mut known: Vec<&str> =
+        words.filter(|code| of_effects.iter().any(|of| code.starts_with(of))).collect();
+    known.sort_unstable();
+    assert_eq!(known, FAILURES);
 }

@@ -26,6 +26,7 @@ fn expressions() {
             pay.yaml:5:49: this is not a CEL expression: it ends too early
              5 |   - { id: a, uses: compute, with: { a: "${{ 1 + }}" } }
                |                                                 ^
+               = hint: expressions are CEL: docs/guide/workflow.md says what there is
 
             pay.yaml:6:41: the expression is not closed
              6 |   - { id: b, uses: compute, with: { a: "${{ 1 " } }
@@ -174,6 +175,7 @@ fn what_is_wrong_in_every_run_is_told_before_one() {
             pay.yaml:7:86: `path` of `file.read` takes a string, not an integer
              7 |   - { id: c, if: "${{ null }}", uses: file.read, with: { root: "${{ 'inn' }}", path: "${{ 2 + 3 }}" } }
                |                                                                                      ^
+               = hint: such as `path: some-text`, in quotes if it is a number
 
             pay.yaml:8:27: `ms` must be an integer from 0 to 31622400000, this always comes to -1
              8 |   - { id: d, sleep: { ms: "${{ 5 - 6 }}" } }
@@ -194,14 +196,17 @@ fn what_is_wrong_in_every_run_is_told_before_one() {
             pay.yaml:11:119: a list cannot stand within text
              11 |   - { id: g, needs: [a], uses: compute, with: { a: "n ${{ steps.a.output.a + size(5) }} ${{ {'k': 1}.l }}", b: "x ${{ [1] }}" } }
                 |                                                                                                                       ^
+               = hint: only text and numbers can; take a member of it, or let the value be the expression alone
 
             pay.yaml:12:56: `path` of `file.write` takes a string, not null
              12 |   - { id: h, uses: file.write, with: { root: in, path: "${{ null }}", document: "${{ [1] }}", mode: "${{ 'app' + 'end' }}" } }
                 |                                                        ^
+               = hint: such as `path: some-text`, in quotes if it is a number
 
             pay.yaml:12:81: `document` of `file.write` takes an object, not a list
              12 |   - { id: h, uses: file.write, with: { root: in, path: "${{ null }}", document: "${{ [1] }}", mode: "${{ 'app' + 'end' }}" } }
                 |                                                                                 ^
+               = hint: such as `document: { amount_cents: 1200 }`
 
             pay.yaml:12:101: `mode` of `file.write` takes one of `create`, `replace`, not `append`
              12 |   - { id: h, uses: file.write, with: { root: in, path: "${{ null }}", document: "${{ [1] }}", mode: "${{ 'app' + 'end' }}" } }
@@ -222,5 +227,18 @@ fn what_may_have_a_value_in_a_run_is_left_to_it() {
 - { id: f, sleep: { ms: \"${{ 60 * 1000 }}\" } }
 - { id: g, approve: { by: [\"user:ada\"], message: \"${{ 5 }}\" } }",
         expect![["fine\n"]],
+    );
+}
+
+#[test]
+fn a_computation_has_members() {
+    check_steps(
+        "\n- { id: f, uses: compute }",
+        expect![[r#"
+        pay.yaml:5:5: `compute` needs `with`: its members are the output
+         5 |   - { id: f, uses: compute }
+           |     ^
+           = hint: such as `with: { total: "${{ 1 + 2 }}" }`
+    "#]],
     );
 }

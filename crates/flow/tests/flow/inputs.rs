@@ -24,6 +24,7 @@ steps: [ { id: a, uses: compute, with: { a: 1 } } ]",
             pay.yaml:5:32: `a` must be an integer, this is a string
              5 |   a: { type: integer, default: five }
                |                                ^
+               = hint: write a whole number, without quotes
 
             pay.yaml:6:14: unknown type `text`
              6 |   b: { type: text }
@@ -38,6 +39,7 @@ steps: [ { id: a, uses: compute, with: { a: 1 } } ]",
             pay.yaml:7:45: the default of `c` is not in its `enum`
              7 |   c: { type: string, enum: [x, 5], default: z }
                |                                             ^
+               = hint: add it to the `enum`, or take one of those
 
             pay.yaml:8:32: `d` must be true or false, this is a string
              8 |   d: { type: boolean, default: yes }
@@ -52,6 +54,7 @@ steps: [ { id: a, uses: compute, with: { a: 1 } } ]",
             pay.yaml:9:22: `E` is required, so its default is never used
              9 |   E: { type: string, required: true, default: x }
                |                      ^
+               = hint: leave out `required`, or the default
         "#]],
     );
 }

@@ -38,6 +38,28 @@ fn schedules_are_read_with_what_their_runs_are_given() {
 }
 
 #[test]
+fn a_schedule_is_there_once_and_is_an_object() {
+    let all = "    - { id: j, cron: '@daily', inputs: { city: Rome } }
+    - { id: j, cron: '@daily', inputs: { city: Rome } }
+    - nightly
+";
+    check(
+        &format!("{HEAD}{all}"),
+        expect![[r#"
+        pay.yaml:10:7: a second schedule `j`
+         10 |     - { id: j, cron: '@daily', inputs: { city: Rome } }
+            |       ^
+           = hint: give one of the two another id
+
+        pay.yaml:11:7: a schedule must be an object, this is a string
+         11 |     - nightly
+            |       ^
+           = hint: its keys are `id`, `cron`, `timezone`, `every_ms`, `offset_ms`, `at`, `jitter_ms`, `catch_up_minutes`, `overlap`, `from`, `until`, `inputs`
+    "#]],
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_schedule_is_told_with_its_place() {
     let all = "    - { id: Nightly, cron: '0 9 * * mon-fri' }
     - { id: a, cron: '0 25 * * *', inputs: { city: Rome } }
@@ -49,9 +71,6 @@ fn what_is_wrong_with_a_schedule_is_told_with_its_place() {
     - { id: g, cron: '@daily' }
     - { id: h, cron: '@daily', inputs: { city: 5, pages: 4, town: x } }
     - { id: i, cron: '@daily', inputs: { city: '${{ event.city }}' } }
-    - { id: j, cron: '@daily', inputs: { city: Rome } }
-    - { id: j, cron: '@daily', inputs: { city: Rome } }
-    - nightly
 ";
     check(
         &format!("{HEAD}{all}"),
@@ -64,18 +83,22 @@ fn what_is_wrong_with_a_schedule_is_told_with_its_place() {
             pay.yaml:10:22: `0 25 * * *` is no cron expression: value must be in range 0..=23; found 25
              10 |     - { id: a, cron: '0 25 * * *', inputs: { city: Rome } }
                 |                      ^
+               = hint: docs/guide/workflow.md says what a schedule may say, under `on`
 
             pay.yaml:11:45: `Europe/Berlinn` is no time zone of the IANA database; write a name such as `Europe/Berlin` or `UTC`
              11 |     - { id: b, cron: '0 1 * * *', timezone: Europe/Berlinn, inputs: { city: Rome } }
                 |                                             ^
+               = hint: docs/guide/workflow.md says what a schedule may say, under `on`
 
             pay.yaml:12:26: an interval of 5 ms is too short: the least is 1000 ms
              12 |     - { id: c, every_ms: 5, inputs: { city: Rome } }
                 |                          ^
+               = hint: docs/guide/workflow.md says what a schedule may say, under `on`
 
             pay.yaml:13:41: `overlap` of the schedule is `queue`; it is one of skip, buffer_one, buffer_all, cancel_other, allow_all
              13 |     - { id: d, cron: '@daily', overlap: queue, inputs: { city: Rome } }
                 |                                         ^
+               = hint: docs/guide/workflow.md says what a schedule may say, under `on`
 
             pay.yaml:14:32: unknown key `catchup_minutes` in a schedule
              14 |     - { id: e, cron: '@daily', catchup_minutes: 5, inputs: { city: Rome } }
@@ -85,6 +108,7 @@ fn what_is_wrong_with_a_schedule_is_told_with_its_place() {
             pay.yaml:15:7: `cron` of the schedule or `every_ms` or `at` must say when, and only one of them
              15 |     - { id: f, inputs: { city: Rome } }
                 |       ^
+               = hint: docs/guide/workflow.md says what a schedule may say, under `on`
 
             pay.yaml:16:7: a run of this schedule has no input `city`, which is required
              16 |     - { id: g, cron: '@daily' }
@@ -99,6 +123,7 @@ fn what_is_wrong_with_a_schedule_is_told_with_its_place() {
             pay.yaml:17:58: the value of `pages` is not in its `enum`
              17 |     - { id: h, cron: '@daily', inputs: { city: 5, pages: 4, town: x } }
                 |                                                          ^
+               = hint: take one of those that it lists
 
             pay.yaml:17:61: there is no input `town`
              17 |     - { id: h, cron: '@daily', inputs: { city: 5, pages: 4, town: x } }
@@ -109,15 +134,6 @@ fn what_is_wrong_with_a_schedule_is_told_with_its_place() {
              18 |     - { id: i, cron: '@daily', inputs: { city: '${{ event.city }}' } }
                 |                                                ^
                = hint: write the value itself
-
-            pay.yaml:20:7: a second schedule `j`
-             20 |     - { id: j, cron: '@daily', inputs: { city: Rome } }
-                |       ^
-
-            pay.yaml:21:7: a schedule must be an object, this is a string
-             21 |     - nightly
-                |       ^
-               = hint: its keys are `id`, `cron`, `timezone`, `every_ms`, `offset_ms`, `at`, `jitter_ms`, `catch_up_minutes`, `overlap`, `from`, `until`, `inputs`
         "#]],
     );
 }

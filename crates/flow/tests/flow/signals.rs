@@ -131,6 +131,7 @@ fn what_is_wrong_with_the_wait() {
             pay.yaml:5:47: `where` must be an object, this is a list
              5 |   - { id: a, wait_for: { signal: Paid, where: [a], timeout_ms: 5m } }
                |                                               ^
+               = hint: write an object: `{ key: value }`, or lines `key: value`
 
             pay.yaml:5:64: `timeout_ms` must be an integer, this is a string
              5 |   - { id: a, wait_for: { signal: Paid, where: [a], timeout_ms: 5m } }
@@ -140,10 +141,12 @@ fn what_is_wrong_with_the_wait() {
             pay.yaml:6:24: `wait_for` needs `signal`
              6 |   - { id: b, wait_for: {}, retry: { attempts: 2 } }
                |                        ^
+               = hint: add a line `signal: …`; its keys are `signal`, `where`, `timeout_ms`
 
             pay.yaml:6:28: `retry` means nothing here; it goes with an effect
              6 |   - { id: b, wait_for: {}, retry: { attempts: 2 } }
                |                            ^
+               = hint: leave it out
         "#]],
     );
 }

@@ -270,6 +270,7 @@ steps:
             pay.yaml:4:37: `class` must be a string, this is a list
              4 | inputs: { a: { type: string, class: [a] } }
                |                                     ^
+               = hint: write text, such as `name` or "some words"
 
             pay.yaml:6:21: `${{ inputs.a }}` is no class
              6 |   - { id: a, class: "${{ inputs.a }}", uses: compute, with: { b: c } }
