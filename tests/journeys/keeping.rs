@@ -7,13 +7,15 @@ use cog_base::Value;
 use cog_base::entropy::{Entropy as _, SeededEntropy};
 
 use crate::ledger::each_entry_is_proved;
-use crate::program::{Folder, text};
+use crate::program::{Answer, Folder, text};
 
 #[test]
 fn the_old_key_leads_to_the_new_one() {
     let folder = Folder::example("rotate", "02-refusal-and-why");
     folder.cog(&["run", "workflow.yaml"]).ends(0);
     let old = folder.cog(&["ledger", "key"]).ends(0).out.trim().to_owned();
+    // A refusal of no run is a decision, too, whoever makes it again.
+    folder.cog(&["ledger", "rotate", "--as", "user:operator"]).ends(4);
     let rotate = ["ledger", "rotate", "--as", "user:head-of-travel"];
     let rotated = folder.cog(&rotate).ends(0).out;
     let new = folder.cog(&["ledger", "key"]).ends(0).out.trim().to_owned();
@@ -21,8 +23,10 @@ fn the_old_key_leads_to_the_new_one() {
     let verifies = |name: &str| {
         folder.cog(&["ledger", "verify"]).ends(0);
         folder.cog(&["ledger", "export", "-o", name]).ends(0);
+        let decided = |answer: Answer| answer.ends(0).json().get("decisions").cloned();
+        let here = decided(folder.cog(&["ledger", "verify", "--json"]));
         for key in [&old, &new] {
-            folder.cog(&["verify", name, "--key", key]).ends(0);
+            assert_eq!(decided(folder.cog(&["verify", name, "--key", key, "--json"])), here);
         }
     };
     verifies("at-once.cogbundle");

@@ -43,11 +43,6 @@ impl Recheck {
         self.histories.note(entry);
     }
 
-    /// Pass over the next entry: see [`Recompute::pass`].
-    pub(crate) fn pass(&mut self, entry: &Entry) {
-        self.recompute.pass(entry);
-    }
-
     /// Take the next entry with its body.
     pub(crate) fn record(&mut self, entry: Arc<Entry>, body: Option<Value>) {
         let record = cog_history::Record { entry: Arc::clone(&entry), body: body.clone() };

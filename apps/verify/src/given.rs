@@ -43,8 +43,8 @@ impl Given {
         if input.metadata().is_ok_and(|about| about.is_file()) {
             return Ok(Self { path, shown, _kept: None });
         }
-        let mut kept = Kept::new().map_err(failed)?;
-        std::io::copy(&mut input, &mut kept.file).map_err(failed)?;
+        let mut kept = Kept::new().map_err(VerifyError::Keep)?;
+        std::io::copy(&mut input, &mut kept.file).map_err(VerifyError::Keep)?;
         Ok(Self { path: kept.path(), shown, _kept: Some(kept) })
     }
 
@@ -55,7 +55,7 @@ impl Given {
             VerifyError::File(path, error) => VerifyError::File(name(path), error),
             VerifyError::Bundle(path, error) => VerifyError::Bundle(name(path), error),
             VerifyError::Against(path) => VerifyError::Against(name(path)),
-            error @ (VerifyError::Key(_) | VerifyError::Write(_)) => error,
+            error @ (VerifyError::Keep(_) | VerifyError::Key(_) | VerifyError::Write(_)) => error,
         }
     }
 }

@@ -50,7 +50,7 @@ fn report(
     out: &mut dyn Write,
 ) -> Result<bool, VerifyError> {
     if let Some(text) = proven::read(&request.bundle) {
-        let (report, holds) = proven::check(request, &text, &read_keys(&request.keys)?)?;
+        let (report, holds) = proven::check((request, shown), &text, &read_keys(&request.keys)?)?;
         out.write_all(report.as_bytes()).and_then(|()| out.flush()).map_err(VerifyError::Write)?;
         return Ok(holds);
     }

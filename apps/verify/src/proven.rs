@@ -19,9 +19,10 @@ pub(crate) fn read(path: &Path) -> Option<String> {
     read_small(path).ok().filter(|text| text.starts_with(START))
 }
 
-/// Check a proof with the keys, and give the report and whether it holds.
+/// Check a proof with the keys, and give the report and whether it holds. The file is called
+/// `shown`.
 pub(crate) fn check(
-    request: &Request,
+    (request, shown): (&Request, &Path),
     text: &str,
     trusted: &[VerifierKey],
 ) -> Result<(String, bool), VerifyError> {
@@ -60,7 +61,7 @@ pub(crate) fn check(
         Ok((entry, head)) => writeln!(
             out,
             "{}: the proof holds\n\nLog        {}\nTenant     {}\nHead       {} at {}\nEntry      {} of {}, {} by {} at {}\n\n{}\n\nNot proved\n  that a receipt is still good or was not used, nor anything of other entries",
-            request.bundle.display(),
+            shown.display(),
             head.origin(),
             entry.tenant(),
             head.root(),
@@ -72,7 +73,7 @@ pub(crate) fn check(
             entry.at(),
             String::from_utf8_lossy(entry.bytes())
         ),
-        Err(why) => writeln!(out, "{}: the proof does not hold: {why}", request.bundle.display()),
+        Err(why) => writeln!(out, "{}: the proof does not hold: {why}", shown.display()),
     };
     Ok((printable(&out), holds))
 }

@@ -98,13 +98,12 @@ fn checked(verified: &Verified, out: &mut String) {
         "  every byte of {} against the signed root, and their sequence, links and times",
         counted(verified.entries, "entry", "entries")
     );
-    let _ = writeln!(
-        out,
-        "  {}, one outcome each: {}; {} still open",
-        counted(count(Kind::Receipt), "receipt", "receipts"),
-        if outcomes.is_empty() { "none yet".to_owned() } else { outcomes.join(", ") },
-        audited.open_receipts
-    );
+    let outcomes = if outcomes.is_empty() { "none yet".to_owned() } else { outcomes.join(", ") };
+    let (receipts, open) =
+        (counted(count(Kind::Receipt), "receipt", "receipts"), audited.open_receipts);
+    // Some outcomes here are of receipts in the pruned part.
+    let ended = if verified.manifest.from == 0 { "one outcome each" } else { "and these outcomes" };
+    let _ = writeln!(out, "  {receipts}, {ended}: {outcomes}; {open} still open");
     let _ = writeln!(
         out,
         "  {}, that none has an outcome; {}, that none is by who asked",

@@ -167,6 +167,17 @@ fn a_hostile_log_does_not_reach_the_terminal() {
     let (code, out, _) = program(&[&changed, "--key", &handout.file("log.key")]);
     assert_eq!(code, 1);
     assert!(out.contains("[2Jcognitionos") && !out.contains('\u{1b}'), "{out:?}");
+    // Names of files and keys, too, and letters that turn text round or are not seen.
+    let steers = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202e}' | '\u{200b}');
+    let key = handout.file("hostile\u{202e}.key");
+    std::fs::write(&key, "evil\u{1b}[2J\u{9b}31m\u{200b}+00000000+AAAA\n").unwrap();
+    for arguments in [[handout.file("log.cogbundle"), key.clone()], [key, handout.file("log.key")]]
+    {
+        let [bundle, key] = arguments;
+        let (code, out, err) = program(&[&bundle, "--key", &key]);
+        assert_eq!(code, 2);
+        assert!(!out.contains(steers) && !err.contains(steers), "{out:?} {err:?}");
+    }
 }
 
 #[test]

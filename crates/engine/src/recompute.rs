@@ -93,7 +93,7 @@ impl Recompute {
     }
 
     /// Pass over the next entry of the log, one of no run: it is here, and nothing is missing.
-    pub fn pass(&mut self, entry: &Entry) {
+    fn pass(&mut self, entry: &Entry) {
         if entry.seq() != self.next {
             self.whole_since = Some(entry.at());
         }

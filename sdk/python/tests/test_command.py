@@ -138,6 +138,16 @@ class Command(unittest.TestCase):
         self.assertIn("[plan.not_candidate]", text)
         self.assertNotIn("\x1b", text)
 
+    def test_nothing_hostile_reaches_the_terminal(self) -> None:
+        hostile = "\x1b[2J\x9b31m\u202e\u200b"
+        key = self._file("hostile.key", f"evil{hostile}+00000000+AAAA\n".encode())
+        for arguments in ([self.bundle, "--key", key], [str(self.folder / f"no{hostile}"), "--key", key]):
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                self.assertEqual(main(arguments), 2)
+            for letter in hostile.replace("[2J", "").replace("31m", ""):
+                self.assertNotIn(letter, out.getvalue() + err.getvalue())
+
     def test_as_a_program(self) -> None:
         command = [sys.executable, "-m", "cognitionos.verify", self.bundle, "--key", self.key]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -5,7 +5,7 @@ use cog_canon::limits::ANNOTATION_MAX;
 use expect_test::{Expect, expect};
 
 use crate::bad;
-use crate::house::{self, FACTS, PAYING, PEOPLE, PLAIN, POLICIES, SCHEMA, SETTINGS};
+use crate::house::{self, FACTS, PAYING, PEOPLE, PLAIN, POLICIES, SCHEMA, SETTINGS, TESTS};
 
 fn check(text: &str, expected: Expect) {
     bad::check(POLICIES, text, expected);
@@ -296,4 +296,19 @@ fn annotations_are_known() {
         "permit",
         expect!["policies/main.cedar:5:1: `@reason` is longer than 4096 characters"],
     );
+}
+
+#[test]
+fn of_very_many_wrong_policies_the_first_is_named_without_going_through_all() {
+    let wrong = |number: usize| {
+        format!("@id(\"w{number}\") forbid (principal, action, resource) when {{ context.no }};\n")
+    };
+    let many: String = (0..15_000).map(wrong).collect();
+    let few: String = (0..2).map(wrong).collect();
+    let said = |policies: &str| {
+        let others = [(SETTINGS, PLAIN), (SCHEMA, PAYING), (FACTS, PEOPLE), (TESTS, "[]")];
+        bad::said(&others.into_iter().chain([(POLICIES, policies)]).collect::<Vec<_>>())
+    };
+    assert!(said(&few).contains("for policy `w0`"), "{}", said(&few));
+    assert_eq!(said(&many), said(&few));
 }

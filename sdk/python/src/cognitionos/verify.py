@@ -139,7 +139,8 @@ def as_text(verified: Verified) -> str:
         f"signed by  {verified.signer or 'nobody who is trusted'}",
     ]
     outcomes = ", ".join(f"{audit.sessions.outcomes[word]} {word}" for word in DISPOSITIONS)
-    lines.append(f"receipts   {audit.kinds['receipt']}: {outcomes}")
+    lines.append(f"receipts   {audit.kinds['receipt']}")
+    lines.append(f"outcomes   {outcomes}")
     if manifest.left_out:
         left_out = " and ".join(sorted(manifest.left_out))
         lines.append(f"left out   {left_out}, by whoever made the bundle")

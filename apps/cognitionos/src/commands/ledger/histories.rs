@@ -24,9 +24,6 @@ pub(super) fn check(home: &Home) -> anyhow::Result<(Findings, Counts)> {
         if failed.is_some() {
             return;
         }
-        if entry.session().is_none() {
-            return recheck.pass(entry);
-        }
         match record(scope.as_ref(), entry.clone()) {
             Ok(record) => recheck.record(Arc::clone(&record.entry), record.body),
             Err(error) => failed = Some(error),

@@ -262,6 +262,7 @@ pub(crate) fn holds(looked: &Looked) -> String {
             held.saturating_sub(1),
             size.saturating_sub(held)
         ),
+        None if size == 0 => "that was not looked at, as the data do not open".to_owned(),
         None => "no entry is covered by a signed head that fits".to_owned(),
     }
 }
