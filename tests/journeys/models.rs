@@ -239,6 +239,21 @@ outputs:\n";
 }
 
 #[test]
+fn a_server_that_no_model_of_the_workflow_lets_in_is_not_passed_over() {
+    let folder = counting("other-model");
+    let spare = "[models.spare]\nprovider = \"cassette\"\nreplaceable = true\n";
+    let priced = "input_micros_per_million = 0\noutput_micros_per_million = 0\n";
+    let canon = CANON.replace("replaceable = true\n", "");
+    folder.write("canon/canon.toml", &format!("{canon}{spare}{priced}"));
+    for more in [&[][..], &["--dry-run"]] {
+        let run = ["run", "workflow.yaml", "--model", "http://127.0.0.1:1/v1#x"];
+        let run = folder.cog(&[&run[..], more].concat()).ends(4);
+        run.says(&["in place of none of the models that the workflow asks: counter"]);
+    }
+    assert_eq!(folder.entries("session.started").len(), 0);
+}
+
+#[test]
 fn a_server_that_fails_is_asked_again_under_the_same_receipt() {
     let (folder, server) = (counting("retried"), Server::start(2));
     let run = folder.cog(&["run", "workflow.yaml", "--model", &server.model()]).ends(0);

@@ -20,6 +20,7 @@ use cog_effect_model::{
     Cassette, ModelAdapter, OPENAI_KEY, OPENAI_URL, OpenAi, Provider, Recorder, Secret, is_openai,
 };
 use cog_effect_process::{ProcessAdapter, WorkFolder};
+use cog_flow::Flow;
 use verify::open_file;
 
 use crate::cli::RunArgs;
@@ -160,12 +161,35 @@ fn admit(url: &str, canon: &Canon) -> anyhow::Result<()> {
     }
     let names: Vec<&str> = models.keys().map(String::as_str).collect();
     let names = names.join(", ");
-    let message = format!("the canon lets `{url}` answer in place of none of its models: {names}");
+    Err(not_admitted(url, &format!("none of its models: {names}")))
+}
+
+fn not_admitted(url: &str, none: &str) -> anyhow::Error {
+    let message = format!("the canon lets `{url}` answer in place of {none}");
     let advice = format!(
         "run without --model, or have `replaceable = [\"{url}\"]` put into a [models] entry of \
          canon.toml: cognitionos canon propose DIR"
     );
-    Err(Failure::advise(Exit::Refused, message, advice))
+    Failure::advise(Exit::Refused, message, advice)
+}
+
+/// Refuse a server that `--model` names, where the canon lets it answer for none of the models that
+/// the workflow asks: nothing would come of it.
+///
+/// # Errors
+/// Names these models.
+pub(crate) fn check(args: &RunArgs, canon: Option<&Canon>, flow: &Flow) -> anyhow::Result<()> {
+    let (Some((url, _)), Some(canon)) = (args.model.as_deref().and_then(server), canon) else {
+        return Ok(());
+    };
+    let Some(asked) = flow.models().filter(|asked| !asked.is_empty()) else { return Ok(()) };
+    let models = &canon.settings().models;
+    let admits = |name: &String| models.get(name).is_some_and(|it| it.replaceable.admits(url));
+    if asked.iter().any(admits) {
+        return Ok(());
+    }
+    let names = asked.into_iter().collect::<Vec<_>>().join(", ");
+    Err(not_admitted(url, &format!("none of the models that the workflow asks: {names}")))
 }
 
 /// Who answers for each model of the canon.

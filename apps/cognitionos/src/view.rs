@@ -7,7 +7,7 @@ pub(crate) mod undone;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cog_base::id::RunId;
+use cog_base::id::{ReceiptId, RunId};
 use cog_base::words::{counted, lasting};
 use cog_base::{Micros, Value};
 use cog_engine::{Intervention, Notice, Sealed, What};
@@ -27,8 +27,10 @@ pub(crate) struct View<'a> {
     file: Option<String>,
     /// Models that a recording answers for, as resources.
     recorded: BTreeSet<String>,
-    /// Whether one of them was asked.
-    asked_recording: bool,
+    /// The receipts on which one of them was asked.
+    asked: BTreeSet<ReceiptId>,
+    /// Whether one of them answered.
+    has_recording: bool,
     /// The runs that it began, and these began, by the steps that did so.
     begun: BTreeMap<RunId, String>,
     /// What steps wait for, as it was told last.
@@ -107,7 +109,8 @@ impl<'a> View<'a> {
     pub(crate) fn new(terminal: &'a Terminal, counts: Counts, file: Option<String>) -> Self {
         let (recorded, begun) = (BTreeSet::new(), BTreeMap::new());
         let waits = BTreeMap::new();
-        Self { terminal, counts, file, recorded, asked_recording: false, begun, waits }
+        let (asked, has_recording) = (BTreeSet::new(), false);
+        Self { terminal, counts, file, recorded, asked, has_recording, begun, waits }
     }
 
     /// Look out for questions to these models, which a recording answers for.
@@ -116,9 +119,9 @@ impl<'a> View<'a> {
         self
     }
 
-    /// Whether a recording was asked.
-    pub(crate) fn asked_recording(&self) -> bool {
-        self.asked_recording
+    /// Whether an answer came from a recording.
+    pub(crate) fn has_recording(&self) -> bool {
+        self.has_recording
     }
 
     /// Show what happened.
@@ -150,15 +153,16 @@ impl<'a> View<'a> {
     fn count(&mut self, what: &What) {
         let counts = &mut self.counts;
         match what {
-            What::Permitted { resource, .. } => {
+            What::Permitted { resource, receipt, .. } => {
                 counts.receipts += 1;
-                self.asked_recording |= self.recorded.contains(resource);
+                self.asked.extend(self.recorded.contains(resource).then_some(*receipt));
             }
             What::Refused { .. }
             | What::NotGranted { .. }
             | What::NotCounted { denial: Some(_), .. } => counts.denials += 1,
-            What::Settled { cost, .. } => {
+            What::Settled { cost, receipt, disposition, .. } => {
                 counts.settled += 1;
+                self.has_recording |= *disposition == "completed" && self.asked.contains(receipt);
                 counts.spent = counts.spent.saturating_add(cost.get());
             }
             What::Asked { .. } => counts.waiting += 1,
@@ -283,12 +287,13 @@ impl<'a> View<'a> {
     /// What somebody outside sent or did, and what is waited for.
     fn outside(&self, notice: &Notice) -> Vec<String> {
         match &notice.what {
-            What::Listening { step, signal } => {
+            What::Listening { step, signal, timeout_ms } => {
+                let most = timeout_ms.map(|ms| format!(", for {} at most", lasting(ms)));
                 vec![self.line(
                     Tone::Faint,
                     "listen",
                     &self.stepped(notice.run, step),
-                    &format!("for the signal {signal}"),
+                    &format!("for the signal {signal}{}", most.unwrap_or_default()),
                     "",
                 )]
             }
@@ -455,4 +460,32 @@ pub(crate) fn sealed_lines(
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn that_a_step_waits_for_the_same_is_told_once() {
+        let cli = Cli::try_parse_from(["cognitionos", "runs"]).unwrap();
+        let terminal = Terminal::new(&cli.common);
+        let mut view = View::new(&terminal, Counts::default(), None);
+        let run: RunId = "run_01m7yb4qxbf438zjd8206fmvk4".parse().unwrap();
+        let mut is_told = |step: &str, keys: &[&str]| {
+            let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+            view.is_told(&Notice { run, what: What::Waiting { step: step.to_owned(), keys } })
+        };
+        let told = [
+            is_told("a", &["x"]),
+            is_told("b", &["x"]),
+            is_told("a", &["x"]),
+            is_told("a", &["x", "y"]),
+            is_told("a", &["x"]),
+        ];
+        assert_eq!(told, [false, false, true, false, false]);
+    }
 }

@@ -139,6 +139,8 @@ pub enum What {
         step: String,
         /// The name of the signal.
         signal: String,
+        /// For how long, in milliseconds, if not until it comes.
+        timeout_ms: Option<u64>,
     },
     /// A signal is durable.
     Signalled {

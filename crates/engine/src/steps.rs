@@ -96,7 +96,8 @@ impl Engine {
             }
             Todo::Listen(step, ms) => {
                 if let Some(signal) = active.listening.get(&step).cloned() {
-                    turn.tell_behind(id, What::Listening { step: step.to_string(), signal });
+                    let (told, timeout_ms) = (step.to_string(), ms);
+                    turn.tell_behind(id, What::Listening { step: told, signal, timeout_ms });
                     active.parked = false;
                     if let Some(ms) = ms {
                         turn.output(Output::Arm { timer: timer(id, &step), ms });

@@ -7,14 +7,14 @@ mod answered;
 mod ask;
 mod cancel;
 mod canon;
-mod classes;
 mod dry;
 mod end;
 pub(crate) mod family;
 mod file;
+mod fitting;
 pub(crate) mod fork;
-mod nobody;
 mod nodes;
+pub(crate) mod prepare;
 pub(crate) mod scheduled;
 mod signals;
 mod spare;
@@ -24,30 +24,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use cog_base::Clock as _;
 use cog_base::id::{ApprovalId, RunId};
-use cog_base::json::Map;
 use cog_canon::Canon;
 use cog_effect_file::RootBinding;
-use cog_engine::fork::own;
-use cog_engine::history::Mismatch;
-use cog_engine::replay::replay_run;
-use cog_engine::{
-    Driver, Engine, History, Input, Record, Resumption, Sealed, Settings, Start, Waits, What,
-};
-use cog_flow::{BoundRoot, Flow};
+use cog_engine::{Driver, Engine, Input, Sealed, Settings, Waits, What};
 use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
-use cog_gate::snapshot::{Access, TenantStatus};
+use cog_gate::snapshot::TenantStatus;
 use tokio::runtime::Handle;
 
 use self::again::Named;
 use self::ask::Desk;
 use self::cancel::Ending;
 pub(crate) use self::cancel::decide as decide_cancel;
-use self::file::{misread, read_workflow};
 use self::signals::Signals;
-use crate::cli::{Beginning, Common, RunArgs};
+use crate::cli::{Common, RunArgs};
 use crate::clock;
 use crate::commands::approvals::people;
 use crate::control::live::{Live, Switchboard};
@@ -133,8 +124,11 @@ fn here(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     // A workflow file is read and checked before anything is opened or written.
-    let fresh =
-        args.file.as_ref().map(|file| prepare(file, &args.begin, common, actor)).transpose()?;
+    let fresh = args
+        .file
+        .as_ref()
+        .map(|file| prepare::fresh(file, &args.begin, common, actor))
+        .transpose()?;
     let home = match &fresh {
         Some(_) => Home::write(&common.data)?,
         None => Home::change(&common.data)?,
@@ -144,7 +138,7 @@ fn here(
     let cancel = reason.map(|reason| (actor.clone(), reason));
     let plan = match (fresh, args.resume.as_ref().or(args.cancel.as_ref()), &args.fork) {
         (Some(fresh), ..) => fresh,
-        (None, Some(run), _) => prepare_resume(&home, run, cancel, common)?,
+        (None, Some(run), _) => prepare::resumed(&home, run, cancel, common)?,
         (None, None, Some(run)) => fork::prepare(&home, run, args, common, actor, terminal)?,
         (None, None, None) => return Err(Failure::told(Exit::BadInput, NOTHING_NAMED)),
     };
@@ -170,8 +164,8 @@ fn go(
     };
     let canon = bound.canon.as_deref();
     if let (Input::Start(start), Some(file)) = (&plan.input, &args.file) {
-        nobody::check(&start.flow, &start.source, &given::name(file), canon)?;
-        classes::check(&start.flow, &start.source, &given::name(file), canon)?;
+        fitting::check(&start.flow, &start.source, &given::name(file), canon)?;
+        models::check(args, canon, &start.flow)?;
     }
     if let Some(ending) = &plan.ending {
         ending.admit(home, &mut engine(home, true)?)?;
@@ -212,7 +206,7 @@ fn go(
     committer.shutdown();
     clock::keep(&common.data);
     // A run that goes on was told when it began.
-    let live = (view.asked_recording() && args.file.is_some()).then(|| again::live(args));
+    let live = (view.has_recording() && args.file.is_some()).then(|| again::live(args));
     let begun = view.with_begun();
     let told = (file.as_deref(), live.as_deref(), begun.as_deref());
     let exit = end::report(home, run, end?, told, terminal)?;
@@ -251,195 +245,6 @@ fn workers(
         workers.bind(*run, models::adapters(args, base, canon, *run, &roots, &secrets)?);
     }
     Ok(workers)
-}
-
-/// Read and check a workflow file and its inputs.
-pub(crate) fn prepare(
-    file: &Path,
-    args: &Beginning,
-    common: &Common,
-    actor: &Actor,
-) -> anyhow::Result<Plan> {
-    let source = read_workflow(file)?;
-    let flow = cog_flow::parse(&source, &given::name(file));
-    let flow = flow.and_then(|flow| family::complete(flow, file)).map_err(misread)?;
-    let given = given_inputs(args, &flow)?;
-    let inputs = flow.bind(&given).map_err(|errors| {
-        let missing = flow.inputs.iter().find(|(name, input)| {
-            input.required && input.default.is_none() && !given.contains_key(*name)
-        });
-        match missing {
-            Some((name, input)) => Failure::advise(
-                Exit::BadInput,
-                errors,
-                format!("--input {name}=VALUE, where the value is {}", input.kind.as_str()),
-            ),
-            None => {
-                let advice = "--input NAME=VALUE; the workflow file says which there are";
-                Failure::advise(Exit::BadInput, errors, advice)
-            }
-        }
-    })?;
-    let base = file.parent().filter(|base| !base.as_os_str().is_empty());
-    let base = base.unwrap_or_else(|| Path::new(".")).to_owned();
-    let environment = args.environment.as_deref().unwrap_or(&flow.environment).to_owned();
-    let bound = bound_roots(&flow, &inputs, &environment)?;
-    let by = |root: &BoundRoot| (root.name.clone(), namer(&root.path, &given, &inputs));
-    let named: BTreeMap<String, Named> = bound.iter().map(by).collect();
-    let stands = |root: &BoundRoot| stands(root, &base, named.get(&root.name));
-    let Folders { access, places, roots } = Folders::bind(bound, stands, common)?;
-    let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
-    let (domain, flow) = (flow.domain.clone(), Arc::new(flow));
-    let start = Start {
-        run,
-        flow: Arc::clone(&flow),
-        source,
-        inputs,
-        roots: access,
-        places,
-        base: folders::on_record(&folders::real(&base))?,
-        initiator: actor.clone(),
-        environment: args.environment.clone(),
-        firing: None,
-    };
-    let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
-    let others = Vec::new();
-    let ending = None;
-    Ok(Plan { run, input, domain, environment, roots, named, base, others, counts, ending })
-}
-
-/// What named this folder: an input whose value it is, or else the file.
-fn namer(path: &str, given: &BTreeMap<String, String>, inputs: &Map) -> Named {
-    if let Some((input, value)) = given.iter().find(|(_, value)| *value == path) {
-        return Named::Given { input: input.clone(), value: value.clone() };
-    }
-    let by_default = inputs.iter().find(|(_, value)| value.as_text() == Some(path));
-    by_default.map_or(Named::File, |(input, _)| Named::Default(input.clone()))
-}
-
-/// The inputs that are given, each once.
-fn given_inputs(args: &Beginning, flow: &Flow) -> anyhow::Result<BTreeMap<String, String>> {
-    let mut given = BTreeMap::new();
-    for input in &args.input {
-        let (name, value) = input.split_once('=').ok_or_else(|| {
-            let known: Vec<_> = flow.inputs.keys().map(String::as_str).collect();
-            let known = format!("--input NAME=VALUE; the workflow has: {}", known.join(", "));
-            Failure::advise(Exit::BadInput, format!("`--input {input}` has no value"), known)
-        })?;
-        if given.insert(name.to_owned(), value.to_owned()).is_some() {
-            let message = format!("the input `{name}` is given twice");
-            return Err(Failure::advise(
-                Exit::BadInput,
-                message,
-                format!("one --input {name}=VALUE"),
-            ));
-        }
-    }
-    Ok(given)
-}
-
-/// The folders that a workflow names with these inputs.
-fn bound_roots(flow: &Flow, inputs: &Map, environment: &str) -> anyhow::Result<Vec<BoundRoot>> {
-    flow.roots(inputs, environment).map_err(|errors| Failure::told(Exit::BadInput, errors))
-}
-
-/// Where a folder stands. One given on the command line is meant from where the person stands.
-fn stands(root: &BoundRoot, base: &Path, named: Option<&Named>) -> PathBuf {
-    let is_given = matches!(named, Some(Named::Given { .. }));
-    if is_given { PathBuf::from(&root.path) } else { base.join(&root.path) }
-}
-
-/// The folders of a run: what it may do there, where they stand, and how they are opened.
-struct Folders {
-    access: BTreeMap<String, Access>,
-    places: BTreeMap<String, String>,
-    roots: BTreeMap<String, RootBinding>,
-}
-
-impl Folders {
-    fn bind(
-        bound: Vec<BoundRoot>,
-        stands: impl Fn(&BoundRoot) -> PathBuf,
-        common: &Common,
-    ) -> anyhow::Result<Self> {
-        let (access, places, roots) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut folders = Self { access, places, roots };
-        for root in bound {
-            let binding = family::stand(&root, &stands(&root), &common.data)?;
-            let access = if binding.write { Access::Write } else { Access::Read };
-            folders.access.insert(root.name.clone(), access);
-            folders.places.insert(root.name.clone(), folders::on_record(&binding.path)?);
-            folders.roots.insert(root.name, binding);
-        }
-        Ok(folders)
-    }
-}
-
-/// Rebuild an open run from the ledger, to go on with it or to end it.
-fn prepare_resume(
-    home: &Home,
-    run: &str,
-    cancel: Option<(Actor, String)>,
-    common: &Common,
-) -> anyhow::Result<Plan> {
-    let run = given::run(run)?;
-    let past = home.open_records(run)?;
-    let records = own(&past);
-    let history = replay_run(&past).map_err(|error| mismatch(run, &error))?;
-    let kin = family::kin(home, run, &past)?;
-    for records in &kin {
-        home.complete(records)?;
-        replay_run(records).map_err(|error| mismatch(run, &error))?;
-    }
-    let others = family::others(run, &past, &kin, cancel.is_some(), &common.data)?;
-    let first = records.first().map(|first| &first.entry);
-    let text = |of: fn(&cog_ledger::Entry) -> &str| first.map(|it| of(it).to_owned());
-    let domain = text(cog_ledger::Entry::domain).unwrap_or_default();
-    let environment = text(cog_ledger::Entry::environment).unwrap_or_default();
-    let (roots, base) = standing(&history, run, cancel.is_some(), &common.data)?;
-    let counts = Counts::of(records.iter().map(|record: &Record| record.entry.as_ref()));
-    let ending = cancel.as_ref().map(|(who, reason)| Ending::of(&history, who, reason));
-    let input = Input::Resume(Box::new(Resumption { records: past, kin, cancel }));
-    let named = BTreeMap::new();
-    Ok(Plan { run, input, domain, environment, roots, named, base, others, counts, ending })
-}
-
-/// A run cannot be taken up: it, or one of its tree, is not what its definition describes.
-fn mismatch(run: RunId, error: &Mismatch) -> anyhow::Error {
-    let message = format!("{run} cannot be resumed: {error}");
-    Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
-}
-
-/// Where the roots of a run stand, and its workflow file.
-fn standing(
-    history: &History,
-    run: RunId,
-    is_ending: bool,
-    data: &Path,
-) -> anyhow::Result<(BTreeMap<String, RootBinding>, PathBuf)> {
-    let secrets = Secrets::of_folder(data);
-    for (name, path) in history.places() {
-        secrets.keep_apart(name, Path::new(path))?;
-    }
-    let flow = history.flow();
-    let roots = history.places().iter().map(|(name, path)| {
-        let write = history.roots().get(name) == Some(&Access::Write);
-        // What the workflow has made when it is missing is made again by what writes there.
-        let create = flow.roots.iter().any(|root| root.name == *name && root.create);
-        (name.clone(), RootBinding { path: PathBuf::from(path), write, create })
-    });
-    // A run can be ended although a folder is gone: what was done there nobody can tell.
-    let is_left = |root: &RootBinding| folders::is_there(&root.path) || folders::is_due(root);
-    let roots = roots.filter(|(_, root)| !is_ending || is_left(root));
-    let roots: BTreeMap<String, RootBinding> = roots.collect();
-    if let Some((name, root)) = roots.iter().find(|(_, it)| !it.create && !it.path.is_dir()) {
-        let message = format!("the folder {} of the root `{name}` is gone", root.path.display());
-        let advice = format!(
-            "put it back, or end the run: cognitionos run --cancel {run} --reason 'its folder is gone'"
-        );
-        return Err(Failure::advise(Exit::BadInput, message, advice));
-    }
-    Ok((roots, PathBuf::from(history.base())))
 }
 
 /// An engine that knows what binds, and what counts. One that is to end a run does without a canon

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use cog_base::id::{MailId, RunId, TenantId};
+use cog_base::words::lasting;
 use cog_base::{Clock as _, Value};
 use cog_engine::replay::replay_run;
 use cog_engine::{Input, Intervention, Waits};
@@ -29,6 +30,9 @@ use crate::terminal::{Terminal, Tone, plain};
 
 /// How often it is looked whether the run has ended.
 const LOOK: Duration = Duration::from_millis(150);
+/// After how many looks without anything new it is said that nothing comes, and how much longer it
+/// takes each time until it is said again: 6 s, 12 s, 24 s.
+const STILL: u32 = 40;
 
 pub(crate) fn submit(
     args: &SubmitArgs,
@@ -80,7 +84,7 @@ struct Asked {
 
 /// What is to be run, checked as `run` checks it.
 fn wanted(args: &SubmitArgs, common: &Common, actor: &Actor) -> anyhow::Result<Asked> {
-    let plan = prepare(&args.file, &args.begin, common, actor)?;
+    let plan = prepare::fresh(&args.file, &args.begin, common, actor)?;
     let Input::Start(start) = plan.input else {
         return Err(Failure::told(Exit::Failed, "a workflow file is not the start of a run"));
     };
@@ -176,7 +180,17 @@ fn wait(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let (mut newest, mut is_rebuilt) = (None, false);
+    let (mut still, mut next) = (0_u32, STILL);
     loop {
+        still = still.saturating_add(1);
+        if still == next {
+            next = next.saturating_mul(2);
+            let waited = lasting(LOOK.as_millis() as u64 * u64::from(still));
+            terminal.warn(&format!(
+                "nothing new of {run} for {waited}: see that a node runs (cognitionos serve); it \
+                 stays asked for"
+            ));
+        }
         let delivery = store.delivery(tenant, MailId::from_uuid(run.uuid())).map_err(told)?;
         if let Some(Delivery::Refused(why)) = delivery {
             let message = format!("{run} was not started: {}", plain(&why));
@@ -196,6 +210,9 @@ fn wait(
                 }
             }
             is_rebuilt = is_still;
+            if !is_still {
+                (still, next) = (0, STILL);
+            }
         }
         drop(scope);
         std::thread::sleep(LOOK);

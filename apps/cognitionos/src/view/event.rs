@@ -125,8 +125,10 @@ fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
             let reason = cancelled.as_ref().map(|it| it.reason.as_str());
             ("ends_already", vec![("by", by.into()), ("reason", reason.into())])
         }
-        What::Listening { step, signal } => {
-            ("listening", vec![("step", step.as_str().into()), ("signal", signal.as_str().into())])
+        What::Listening { step, signal, timeout_ms } => {
+            let (step, signal) = (step.as_str().into(), signal.as_str().into());
+            let timeout = ("timeout_ms", (*timeout_ms).into());
+            ("listening", vec![("step", step), ("signal", signal), timeout])
         }
         What::Signalled { signal, name, from, again } => (
             "signalled",

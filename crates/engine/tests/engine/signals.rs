@@ -35,7 +35,7 @@ fn told(house: &House) -> Vec<String> {
             format!("{signal}: {message}")
         } else if let What::Parked { signals, .. } = &notice.what {
             format!("parked {signals:?}")
-        } else if let What::Listening { step, signal } = &notice.what {
+        } else if let What::Listening { step, signal, .. } = &notice.what {
             format!("{step} listens for {signal}")
         } else {
             return None;

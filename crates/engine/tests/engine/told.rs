@@ -18,7 +18,7 @@ fn told(house: &House) -> Vec<String> {
         What::Fell { step, message } => format!("fell {step}: {message}"),
         What::Begun { step, workflow, .. } => format!("begun {step} {workflow}"),
         What::Sleeping { step, ms } => format!("sleeping {step} {ms}"),
-        What::Listening { step, signal } => format!("listening {step} {signal}"),
+        What::Listening { step, signal, .. } => format!("listening {step} {signal}"),
         What::Signalled { signal, .. } => format!("signalled {signal}"),
         What::NotTaken { signal, .. } => format!("not taken {signal}"),
         What::Held { pauses, .. } => format!("held {pauses}"),

@@ -15,12 +15,13 @@ use cog_gate::{Actor, AnyEffect, Cleared};
 use cog_ledger::memory::{MemoryKeys, MemoryShelf};
 use cog_ledger::{Draft, Durable, Entry, Writer};
 
-use super::{again, canon, classes, engine, family, nobody, prepare};
+use super::{again, canon, engine, family, fitting, prepare};
 use crate::cli::{Common, RunArgs};
 use crate::failure::{Exit, Failure};
 use crate::folders;
 use crate::given;
 use crate::home::{ENGINE, Home};
+use crate::models;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::{Terminal, Tone};
 use crate::view::{Counts, View};
@@ -39,13 +40,13 @@ pub(super) fn preview(
     actor: &Actor,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let plan = prepare(file, &args.begin, common, actor)?;
+    let plan = prepare::fresh(file, &args.begin, common, actor)?;
     let (home, _scratch) = opened(&common.data)?;
     let bound = canon::bind(&home, &plan, (args, None), terminal)?;
     let canon = bound.canon.as_deref();
     if let Input::Start(start) = &plan.input {
-        nobody::check(&start.flow, &start.source, &given::name(file), canon)?;
-        classes::check(&start.flow, &start.source, &given::name(file), canon)?;
+        fitting::check(&start.flow, &start.source, &given::name(file), canon)?;
+        models::check(args, canon, &start.flow)?;
         if let Some(step) = start.flow.half_sealed() {
             terminal.note(&format!(
                 "the step `{step}` names a subject and the workflow does not: inputs and outputs of \

@@ -76,7 +76,7 @@ pub(super) fn report(
             };
             return Err(Failure::advise(
                 Exit::Failed,
-                format!("{run} stopped: the ledger could not be written: {}", plain(message)),
+                format!("{run} stopped where its ledger ends: {}", plain(message)),
                 format!("mend the cause, such as a disk that is full, then: {again}"),
             ));
         }

@@ -16,7 +16,7 @@ use cog_flow::{BoundRoot, Diagnostics, Flow, Opened};
 use cog_ledger::Kind;
 
 use super::file::read_text;
-use super::{mismatch, standing};
+use super::prepare::{mismatch, standing};
 use crate::cli::RunArgs;
 use crate::folders::{self, Secrets};
 use crate::hands::{Adapters, Binder};

@@ -11,8 +11,9 @@ use cog_engine::replay::as_far;
 use cog_engine::{History, Input, Record};
 use cog_gate::Actor;
 
+use super::Plan;
 use super::family::kin;
-use super::{Folders, Plan, bound_roots, given_inputs, namer, stands};
+use super::prepare::{Folders, bound_roots, given_inputs, namer, stands};
 use crate::cli::{Common, RunArgs};
 use crate::commands::checkpoint::{Checkpoint, checkpoints};
 use crate::failure::{Exit, Failure};

@@ -14,7 +14,8 @@ use cog_gate::Actor;
 use cog_node::Wanted;
 
 use super::file::{misread, read_workflow};
-use super::{Folders, Plan, bound_roots, family, go};
+use super::prepare::{Folders, bound_roots};
+use super::{Plan, family, go};
 use crate::cli::nodes::Asking;
 use crate::cli::{Beginning, By, Common, RunArgs};
 use crate::failure::{Exit, Failure};

@@ -19,7 +19,6 @@ pub(super) fn check(args: &RunArgs) -> anyhow::Result<()> {
         ),
         ("--canon", args.begin.canon.is_some() && ends, "the canon in force decides who may"),
         ("--model", args.model.is_some() && ends, "no model is asked"),
-        ("--input", !args.begin.input.is_empty() && (goes_on || ends), "it keeps its inputs"),
     ];
     let Some((flag, _, why)) = spare.into_iter().find(|(_, is_spare, _)| *is_spare) else {
         return Ok(());
