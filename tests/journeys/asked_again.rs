@@ -70,3 +70,31 @@ fn who_agreed_to_a_run_is_asked_again_by_its_fork() {
     folder.cog(&own).ends(4).says(&["approval.nobody"]);
     folder.holds();
 }
+
+#[test]
+fn what_was_asked_under_a_canon_of_before_is_told_and_asked_anew() {
+    let folder = Folder::new("asked-before");
+    let write = |canon: &str, settings: &str| {
+        folder.write(&format!("{canon}/canon.toml"), settings);
+        folder.write(&format!("{canon}/schema.cedarschema"), SCHEMA);
+        folder.write(&format!("{canon}/policies/all.cedar"), POLICY);
+        folder.write(&format!("{canon}/facts/people.json"), FACTS);
+    };
+    write("canon", CANON);
+    write("next", &format!("{CANON}[envelope]\nresources_max = 9\n"));
+    folder.write("workflow.yaml", FLOW);
+    let run = folder.cog(&["run", "workflow.yaml", "--no-input"]).ends(8).id("run");
+    let before = folder.cog(&["approvals", "list"]).ends(0).id("apr");
+    let proposal = folder.cog(&["canon", "propose", "next", "--as", "user:operator"]).ends(0);
+    let proposal = proposal.id("prp");
+    folder.cog(&["canon", "approve", &proposal, "--as", "user:cfo"]).ends(0);
+    folder.cog(&["canon", "activate", &proposal, "--as", "user:cfo"]).ends(0);
+    let again = format!("it asks anew by cognitionos run --resume {run}");
+    let listed = folder.cog(&["approvals", "list"]).ends(0).says(&["nothing waits", &again]);
+    assert!(!listed.out.contains(&before), "{listed}");
+    std::fs::remove_dir_all(folder.path("canon")).unwrap();
+    folder.cog(&["run", "--resume", &run, "--no-input"]).ends(8);
+    let listed = folder.cog(&["approvals", "list"]).ends(0).says(&["Order 1 EUR to Acme?"]);
+    assert!(!listed.out.contains(&before), "{listed}");
+    folder.holds();
+}

@@ -116,7 +116,7 @@ fn a_run_under_way_goes_on_at_once_when_another_process_answers() {
 
     let stranger = ["--reason", "x", "--as", "user:stranger"];
     let asks = |what: &str, more: &[&str]| folder.cog(&[&[what, run.as_str()], more].concat());
-    asks("pause", &stranger).ends(4).says(&["user:stranger may not have", "dny_"]);
+    asks("pause", &stranger).ends(4).says(&["user:stranger may not pause", "dny_"]);
     asks("unpause", &REASON).ends(7).says(&["it is not paused"]);
     asks("pause", &REASON).ends(0).says(&["paused by user:operator, entry "]);
     asks("pause", &REASON).ends(7).says(&["it is paused already"]);

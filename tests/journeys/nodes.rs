@@ -269,3 +269,36 @@ fn what_is_asked_for_wrongly_is_told_before_anything_is_asked() {
     answer.ends(2).says(&["--database-url"]);
     assert_eq!(id(&town.cog(&["database", "audit", "--json"]).ends(0).out, "ten"), None);
 }
+
+#[test]
+fn who_waits_for_a_run_is_told_that_no_node_takes_it() {
+    let town = Town::new("no-node");
+    let tenant = town.new_tenant();
+    let audit = town.cog(&["database", "audit", "--tenant", &tenant]).ends(2);
+    audit.says(&["nothing is recorded of"]);
+    town.cog(&["runs", "--tenant", &tenant]).ends(0).says(&["nothing is recorded of this tenant"]);
+    let asked = ["submit", "workflow.yaml", "--tenant", &tenant, "--wait", "--input", "folder=x"];
+    let mut waits = town.command(&asked).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut said = Vec::new();
+    for line in lines {
+        said.push(line);
+        if said.iter().any(|line| line.contains("see that a node runs")) {
+            waits.kill().unwrap();
+        }
+    }
+    waits.wait().unwrap();
+    assert!(said.iter().any(|line| line.contains("see that a node runs")), "{said:?}");
+}
+
+#[test]
+fn the_tables_are_for_one_role_that_is_there() {
+    let town = Town::new("roles");
+    let owner = town.database.url(OWNER);
+    for (role, why) in
+        [("nobody", "the database has no role of this name"), ("pg_monitor", "another role")]
+    {
+        let prepare = ["database", "prepare", "--application", role, "--database-url", &owner];
+        town.cog(&prepare).ends(1).says(&[why, "the rights of its roles"]);
+    }
+}

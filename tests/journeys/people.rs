@@ -59,7 +59,7 @@ fn people_do_to_runs_of_nodes_what_they_do_to_their_own() {
 
     let hold = |word, who| office.cog(&[word, &run, "--reason", "an audit", "--as", who]);
     let refused = hold("pause", "user:head-of-archive").ends(4);
-    let refused = refused.says(&["may not have", "paused", "cognitionos why dny_"]);
+    let refused = refused.says(&["may not pause", "cognitionos why dny_"]);
     let denial = id(&refused.err, "dny").unwrap();
     office.cog(&["why", &denial]).ends(0).says(&["wanted to", "refused"]);
     hold("unpause", "user:operator").ends(7).says(&["cannot be let go on: it is not paused"]);

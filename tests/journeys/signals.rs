@@ -91,7 +91,7 @@ fn a_paused_run_goes_on_when_it_is_let() {
     let said = ["paused", "by user:operator: an audit", unpause.as_str()];
     folder.cog(&["run", "--resume", &run]).ends(8).says(&said);
     let stranger = ["unpause", &run, "--reason", "go", "--as", "user:cfo"];
-    folder.cog(&stranger).ends(4).says(&["user:cfo may not have", "may let the run go on"]);
+    folder.cog(&stranger).ends(4).says(&["user:cfo may not let", "may let the run go on"]);
     let denial = folder.entries("denial");
     folder.cog(&["why", text(&denial[0], &["data", "id"])]).ends(0).says(&["let go on the run"]);
     folder.cog(&["run", "--resume", &run]).ends(8).says(&said);

@@ -134,9 +134,13 @@ pub(crate) fn decide(request: &Request, way: &Way<'_>) -> anyhow::Result<Value> 
 
 /// Say how a run goes on about which something was decided.
 pub(crate) fn goes_on(document: &Value, terminal: &Terminal) {
-    if document.get("under_way").and_then(Value::as_bool) == Some(true) {
+    let is = |name: &str| document.get(name).and_then(Value::as_bool) == Some(true);
+    let run = document.get("run").and_then(Value::as_text);
+    if let (true, Some(run)) = (is("paused"), run) {
+        terminal.note(&format!("it is held: cognitionos unpause {run} --reason TEXT"));
+    } else if is("under_way") {
         terminal.note("it is under way and goes on");
-    } else if let Some(run) = document.get("run").and_then(Value::as_text) {
+    } else if let Some(run) = run {
         terminal.note(&format!("go on with: cognitionos run --resume {run}"));
     }
 }

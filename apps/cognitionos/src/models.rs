@@ -179,9 +179,10 @@ fn not_admitted(url: &str, none: &str) -> anyhow::Error {
 /// # Errors
 /// Names these models.
 pub(crate) fn check(args: &RunArgs, canon: Option<&Canon>, flow: &Flow) -> anyhow::Result<()> {
-    let (Some((url, _)), Some(canon)) = (args.model.as_deref().and_then(server), canon) else {
-        return Ok(());
-    };
+    let (Some(named), Some(canon)) = (args.model.as_deref(), canon) else { return Ok(()) };
+    live(named)?;
+    let Some((url, _)) = server(named) else { return Ok(()) };
+    admit(url, canon)?;
     let Some(asked) = flow.models().filter(|asked| !asked.is_empty()) else { return Ok(()) };
     let models = &canon.settings().models;
     let admits = |name: &String| models.get(name).is_some_and(|it| it.replaceable.admits(url));

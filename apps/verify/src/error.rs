@@ -10,8 +10,8 @@ use cog_ledger::bundle::BundleError;
 pub enum VerifyError {
     /// A file could not be opened or read.
     File(PathBuf, io::Error),
-    /// What came through a pipe could not be kept to be read again.
-    Keep(io::Error),
+    /// What came through a pipe could not be kept in this folder to be read again.
+    Keep(PathBuf, io::Error),
     /// No key was given, or one that is none.
     Key(String),
     /// A file is no bundle.
@@ -28,7 +28,7 @@ impl VerifyError {
     pub const fn advice(&self) -> &'static str {
         match self {
             Self::File(..) => "name a file that is there and may be read",
-            Self::Keep(_) => "name a temporary folder that may be written to: TMPDIR",
+            Self::Keep(..) => "name a temporary folder that may be written to: TMPDIR",
             Self::Key(_) => "give the key line of the ledger, or a file that holds it, with --key",
             Self::Bundle(..) => {
                 "name a file that `cognitionos ledger export` or `ledger proof` wrote, whole"
@@ -43,8 +43,7 @@ impl std::fmt::Display for VerifyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path, _) => write!(f, "could not read `{}`", path.display()),
-            Self::Keep(_) => {
-                let folder = std::env::temp_dir();
+            Self::Keep(folder, _) => {
                 write!(f, "could not keep what came through a pipe in `{}`", folder.display())
             }
             Self::Key(what) => f.write_str(what),
@@ -60,7 +59,7 @@ impl std::fmt::Display for VerifyError {
 impl std::error::Error for VerifyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::File(_, error) | Self::Keep(error) | Self::Write(error) => Some(error),
+            Self::File(_, error) | Self::Keep(_, error) | Self::Write(error) => Some(error),
             Self::Bundle(_, error) => Some(error),
             Self::Key(_) | Self::Against(_) => None,
         }

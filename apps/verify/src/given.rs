@@ -43,8 +43,9 @@ impl Given {
         if input.metadata().is_ok_and(|about| about.is_file()) {
             return Ok(Self { path, shown, _kept: None });
         }
-        let mut kept = Kept::new().map_err(VerifyError::Keep)?;
-        std::io::copy(&mut input, &mut kept.file).map_err(VerifyError::Keep)?;
+        let unkept = |error| VerifyError::Keep(std::env::temp_dir(), error);
+        let mut kept = Kept::new().map_err(unkept)?;
+        std::io::copy(&mut input, &mut kept.file).map_err(unkept)?;
         Ok(Self { path: kept.path(), shown, _kept: Some(kept) })
     }
 
@@ -55,7 +56,7 @@ impl Given {
             VerifyError::File(path, error) => VerifyError::File(name(path), error),
             VerifyError::Bundle(path, error) => VerifyError::Bundle(name(path), error),
             VerifyError::Against(path) => VerifyError::Against(name(path)),
-            error @ (VerifyError::Keep(_) | VerifyError::Key(_) | VerifyError::Write(_)) => error,
+            error @ (VerifyError::Keep(..) | VerifyError::Key(_) | VerifyError::Write(_)) => error,
         }
     }
 }

@@ -145,7 +145,12 @@ impl<'t> Builder<'t, '_, '_> {
                         "put a blank in its place",
                     )
                 } else {
-                    let hint = "check the indentation, the quotes and the brackets around here";
+                    let line = self.reports.source().locate(at).1;
+                    let hint = if line.contains(": ${{") || line.contains("[${{") {
+                        "put an expression in quotes: \"${{ … }}\""
+                    } else {
+                        "check the indentation, the quotes and the brackets around here"
+                    };
                     (format!("this is not valid YAML: {}", error.info()), hint)
                 };
                 self.reports.with_hint(at, message, hint.to_owned());

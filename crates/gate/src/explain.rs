@@ -25,6 +25,15 @@ const LIMITED: [&str; 5] = [
     "canon.period_unknown",
 ];
 
+/// What the policy that permits it holds it to.
+fn limited(check: &Check) -> String {
+    let limit = check.read.text("limit").unwrap_or_default();
+    if check.code == "canon.window" {
+        return format!("The policy that permits it does so in its time alone: {limit}.");
+    }
+    format!("The limit of the policy that permits it is reached: {limit}.")
+}
+
 /// Why an intent was refused, in a sentence for the person who asked.
 #[must_use]
 pub fn reason(decision: &Decision, intent: &Intent) -> String {
@@ -71,10 +80,7 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
         }
         "canon.error" => "A policy could not be evaluated, and what cannot be told is no.".into(),
         "canon.forbidden" => "A policy forbids it.".into(),
-        "canon.limit" | "canon.window" => {
-            let limit = check.read.text("limit").unwrap_or_default();
-            format!("The limit of the policy that permits it is reached: {limit}.")
-        }
+        "canon.limit" | "canon.window" => limited(check),
         "canon.no_amount" => no_amount(check, intent),
         "approval.rejected" => "The people who were asked to approve it said no.".into(),
         "interference.conflict" => "Another open effect holds what it touches.".into(),

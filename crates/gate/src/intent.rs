@@ -24,7 +24,10 @@ pub struct Actor(Arc<str>);
 
 /// A text that names no actor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names nobody; write user:NAME, agent:NAME or service:NAME")]
+#[error(
+    "`{0}` names nobody; write user:NAME, agent:NAME or service:NAME, where NAME has 1 to 128 letters \
+     a-z, digits and . _ - @ +"
+)]
 pub struct BadActor(String);
 
 impl Actor {

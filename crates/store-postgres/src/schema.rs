@@ -79,6 +79,7 @@ pub fn migrate(url: &str, application: &str, to: usize) -> Result<Migrated, Stor
     if to > MIGRATION_LATEST {
         return Err(too_new(to));
     }
+    let role = application;
     let application = format!("\"{}\"", application.replace('"', "\"\""));
     for number in from + 1..=to {
         let Some(step) = MIGRATIONS.get(number - 1) else { break };
@@ -94,8 +95,28 @@ pub fn migrate(url: &str, application: &str, to: usize) -> Result<Migrated, Stor
         let noted = format!("DELETE FROM migration WHERE number = {number}");
         apply(&link, step.down, &noted, &application).map_err(cannot)?;
     }
+    if to == MIGRATION_LATEST {
+        is_let_in(&mut link, role)?;
+    }
     Ok(Migrated { from, to })
 }
+
+/// The rights go to the role that the first migration is given, and to no other.
+fn is_let_in(link: &mut Link, role: &str) -> Result<(), StoreError> {
+    let rows = link
+        .query(LET_IN, &[&role])
+        .map_err(|error| failed("read whom the tables are made for", error))?;
+    let why = match rows.first().map(|row| row.get::<_, bool>(0)) {
+        Some(true) => return Ok(()),
+        Some(false) => "the tables were made for another role",
+        None => "the database has no role of this name",
+    };
+    Err(StoreError::io(format!("let `{role}` use the tables"), why))
+}
+
+const LET_IN: &str = "
+    SELECT has_table_privilege(oid, 'cognitionos.entry', 'INSERT')
+    FROM pg_roles WHERE rolname = $1";
 
 fn apply(
     link: &Link,

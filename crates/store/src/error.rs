@@ -309,7 +309,9 @@ impl StoreError {
             Self::Full { .. } => "Free some space, then go on where the ledger ends: run --resume.".into(),
             Self::Busy { .. } => "Close the other program that has the database open.".into(),
             Self::Io { .. } => {
-                "Check the disk and the rights on the folder, then start again.".into()
+                "Check what the cause names: the disk and the rights on the folder, or the address of \
+                 the database and the rights of its roles. Then start again."
+                    .into()
             }
             Self::TooMuch { max, .. } => format!("Ask for at most {max}."),
             Self::NoEntropy(_) => {

@@ -12,7 +12,7 @@ use cog_store::{Select, Store as _, StoreError, TenantTx};
 use cog_store_postgres::{MIGRATION_LATEST, PostgresStore, migrate};
 
 use crate::cli::nodes::{DatabaseCommand, Shared};
-use crate::failure::Exit;
+use crate::failure::{Exit, Failure};
 use crate::home::told;
 use crate::shared::{make_key, open, tenant, url};
 use crate::system::{SystemClock, SystemEntropy};
@@ -85,6 +85,12 @@ fn audit(
         Some(tenant) => vec![tenant],
         None => store.tenants().map_err(told)?,
     };
+    if let Some(tenant) = only
+        && store.scope(tenant).map_err(told)?.tail().map_err(told)?.is_none()
+    {
+        let message = format!("nothing is recorded of {tenant} in this database");
+        return Err(Failure::advise(Exit::BadInput, message, "without --tenant all are audited"));
+    }
     let mut holds = true;
     for tenant in tenants {
         let looked = look(store.scope(tenant).map_err(told)?.as_ref()).map_err(told)?;

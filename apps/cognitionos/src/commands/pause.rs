@@ -57,7 +57,8 @@ pub(crate) fn decide(
         Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}"))
     };
     let may_not = |denial: &str, why: &str| {
-        let message = format!("{who} may not have {run} {does}. {why}");
+        let what = if pauses { format!("pause {run}") } else { format!("let {run} go on") };
+        let message = format!("{who} may not {what}. {why}");
         Failure::advise(Exit::Refused, message, format!("cognitionos why {denial}"))
     };
     let document = |seq: u64, under_way: bool| {

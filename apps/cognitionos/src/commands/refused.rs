@@ -75,6 +75,8 @@ pub(crate) fn explained(
     let denial = match denial {
         Ok(None) => return error,
         Ok(Some(denial)) => denial,
+        // What kept it from being done keeps it from being recorded, too.
+        Err(unrecorded) if unrecorded.to_string() == error.to_string() => return error,
         Err(unrecorded) => return unrecorded.context(error.to_string()),
     };
     match error.downcast::<Failure>() {

@@ -1,7 +1,5 @@
 //! `run`: one governed run on the embedded store, from its first entry to its seal.
 
-#![expect(clippy::disallowed_methods, reason = "the program's edge looks for folders")]
-
 pub(crate) mod again;
 mod answered;
 mod ask;

@@ -23,12 +23,19 @@ struct Run {
     status: String,
     started: String,
     ended: Option<String>,
-    /// Of one that failed: the step, and why.
-    error: Option<(String, String)>,
+    /// Of one that failed: the step, why, and the code of it.
+    error: Option<Fault>,
     /// Runs that went on from it.
     forks: Vec<RunId>,
     /// The run that began it, and in which step.
     parent: Option<Parent>,
+}
+
+/// What a run ended for.
+struct Fault {
+    step: String,
+    message: String,
+    code: String,
 }
 
 pub(crate) fn runs(args: &RunsArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -39,7 +46,12 @@ pub(crate) fn runs(args: &RunsArgs, common: &Common, terminal: &Terminal) -> any
         return Ok(Exit::Done);
     }
     if found.is_empty() {
-        terminal.note("there is no such run");
+        let is_empty = home.is_of_nodes() && home.size()? == 0;
+        terminal.note(if is_empty {
+            "nothing is recorded of this tenant: cognitionos submit begins a run"
+        } else {
+            "there is no such run"
+        });
     }
     for run in &found {
         let Run { id, workflow, status, started, ended, error, forks, parent } = run;
@@ -52,11 +64,15 @@ pub(crate) fn runs(args: &RunsArgs, common: &Common, terminal: &Terminal) -> any
             let line = format!("  begun by {run}, step {}", plain(&step.to_string()));
             terminal.say(&terminal.tint(Tone::Faint, &line));
         }
-        if let Some((step, message)) = error {
+        let mut is_unknown = false;
+        if let Some(Fault { step, message, code }) = error {
+            is_unknown = code == "effect.unknown";
             let step = if step.is_empty() { String::new() } else { format!("step {step}: ") };
             terminal.say(&format!("  {}{}", plain(&step), plain(message)));
         }
         match forks.as_slice() {
+            [] if is_unknown => terminal
+                .say(&format!("  look at the world before it is done again: cognitionos why {id}")),
             [] if status == "failed" => terminal.say(&format!("  cognitionos redrive {id}")),
             forks => {
                 forks.iter().for_each(|fork| terminal.say(&format!("  {fork} went on from it")))
@@ -67,8 +83,12 @@ pub(crate) fn runs(args: &RunsArgs, common: &Common, terminal: &Terminal) -> any
 }
 
 fn document(run: &Run) -> Value {
-    let error = run.error.as_ref().map(|(step, message)| {
-        Value::map([("step", step.as_str()), ("message", message.as_str())])
+    let error = run.error.as_ref().map(|fault| {
+        let Fault { step, message, code } = fault;
+        Value::map(
+            [("step", step), ("message", message), ("code", code)]
+                .map(|(name, text)| (name, text.as_str())),
+        )
     });
     Value::map([
         ("run", Value::from(run.id)),
@@ -130,11 +150,11 @@ fn forks<'e>(starts: impl Iterator<Item = &'e Entry>) -> BTreeMap<RunId, Vec<Run
     forks
 }
 
-/// What a run ended for: the step, and why.
-fn error(seal: &Record) -> Option<(String, String)> {
+/// What a run ended for.
+fn error(seal: &Record) -> Option<Fault> {
     let error = seal.body.as_ref()?.get("error").filter(|error| **error != Value::Null)?;
     let text = |name: &str| error.get(name).and_then(Value::as_text).unwrap_or_default().to_owned();
-    Some((text("step"), text("message")))
+    Some(Fault { step: text("step"), message: text("message"), code: text("code") })
 }
 
 pub(crate) fn redrive(
@@ -183,7 +203,7 @@ fn failed_at(home: &Home, run: RunId, again: bool) -> anyhow::Result<String> {
         let advice = format!("cognitionos why {fork}, or once more: --again");
         return Err(Failure::advise(Exit::Conflict, message, advice));
     }
-    let step = seal.as_ref().and_then(error).map(|(step, _)| step);
+    let step = seal.as_ref().and_then(error).map(|fault| fault.step);
     step.filter(|step| !step.is_empty()).ok_or_else(|| {
         let message = format!("{run} did not fail for a step");
         let advice =

@@ -109,7 +109,7 @@ fn show(terminal: &Terminal, told: &Told) {
         }
         Told::Opened { tenant, runs } => {
             let members = [about(tenant), ("runs", (*runs as u64).into())];
-            say(terminal, "opened", &format!("{tenant}, {runs} open runs"), &members);
+            say(terminal, "opened", &format!("{tenant}, {runs} runs in memory"), &members);
         }
         Told::Lost { tenant } => {
             let word = terminal.tint(Tone::Bad, "to another node");

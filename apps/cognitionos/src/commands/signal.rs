@@ -2,9 +2,10 @@
 
 use cog_base::id::RunId;
 use cog_base::json::parse;
+use cog_base::suggest::nearest;
 use cog_base::{Clock as _, Value};
 use cog_engine::replay::replay_run;
-use cog_engine::{Input, Sent};
+use cog_engine::{History, Input, Sent};
 use cog_flow::Signal;
 use cog_ledger::{Entry, Kind};
 
@@ -15,8 +16,10 @@ use crate::control::request::Request;
 use crate::control::{self, Way, goes_on};
 use crate::failure::{Exit, Failure};
 use crate::given;
+use crate::home::Home;
 use crate::system::SystemClock;
 use crate::terminal::Terminal;
+use crate::view::told::send;
 
 pub(crate) fn signal(
     args: &SignalArgs,
@@ -32,9 +35,15 @@ pub(crate) fn signal(
 pub(crate) fn decide(way: &Way<'_>, run: RunId, sent: &Sent) -> anyhow::Result<Value> {
     let (home, signal) = (way.home(), &sent.signal);
     let refused = |why: &str| {
-        let message =
-            format!("{run} does not take the signal `{}` ({}): {why}", signal.name, signal.id);
-        Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}"))
+        let message = format!("{run} does not take the signal `{}`: {why}", signal.name);
+        let history = home.history(run).ok().and_then(|past| replay_run(&past).ok());
+        let awaited = history.as_ref().map(History::signals_awaited).unwrap_or_default();
+        let meant = nearest(&signal.name, awaited.iter().map(|(_, name)| name.as_str()));
+        let advice = meant.map_or_else(
+            || format!("cognitionos why {run}"),
+            |meant| format!("did you mean `{meant}`? {}", send(run, meant)),
+        );
+        Failure::advise(Exit::Conflict, message, advice)
     };
     if let Some(live) = way.live(run) {
         let input = Input::Signal { run, sent: Box::new(sent.clone()) };
@@ -45,7 +54,7 @@ pub(crate) fn decide(way: &Way<'_>, run: RunId, sent: &Sent) -> anyhow::Result<V
         };
         let is_it = |entry: &Entry| entry.text("signal") == Some(&signal.id);
         let seq = home.newest(run, &[Kind::Signal], is_it)?.filter(|_| !again);
-        return Ok(document(run, signal, seq, true));
+        return Ok(document(run, signal, seq, (true, is_held(home, run)?)));
     }
     let history = replay_run(&home.open_records(run)?).map_err(|error| {
         let message = format!("{run} cannot be rebuilt: {error}");
@@ -54,15 +63,20 @@ pub(crate) fn decide(way: &Way<'_>, run: RunId, sent: &Sent) -> anyhow::Result<V
     let draft = history.signal(sent).map_err(|why| refused(&why))?;
     let Some(owner) = way.owner() else {
         let seq = draft.map(|draft| way.append(vec![draft])).transpose()?;
-        return Ok(document(run, signal, seq, false));
+        return Ok(document(run, signal, seq, (false, is_held(home, run)?)));
     };
     if draft.is_none() {
-        return Ok(document(run, signal, None, true));
+        return Ok(document(run, signal, None, (true, is_held(home, run)?)));
     }
     match owner.ask(&cog_node::Request::Signal { run, sent: Box::new(sent.clone()) })? {
-        Answered::Done(seq) => Ok(document(run, signal, Some(seq), true)),
+        Answered::Done(seq) => Ok(document(run, signal, Some(seq), (true, is_held(home, run)?))),
         Answered::Refused(why) => Err(refused(&why)),
     }
+}
+
+/// Whether somebody holds a run that is not over, now that it has the signal.
+fn is_held(home: &Home, run: RunId) -> anyhow::Result<bool> {
+    Ok(replay_run(&home.history(run)?).is_ok_and(|history| history.can_hold(false).is_ok()))
 }
 
 /// What is to be sent, checked before anything is opened.
@@ -79,7 +93,12 @@ fn read(args: &SignalArgs) -> anyhow::Result<Sent> {
     Ok(Sent { signal, subject: args.subject.clone() })
 }
 
-fn document(run: RunId, signal: &Signal, seq: Option<u64>, under_way: bool) -> Value {
+fn document(
+    run: RunId,
+    signal: &Signal,
+    seq: Option<u64>,
+    (under_way, paused): (bool, bool),
+) -> Value {
     Value::map([
         ("run", Value::from(run)),
         ("signal", signal.id.as_str().into()),
@@ -87,6 +106,7 @@ fn document(run: RunId, signal: &Signal, seq: Option<u64>, under_way: bool) -> V
         ("entry", seq.into()),
         ("again", seq.is_none().into()),
         ("under_way", under_way.into()),
+        ("paused", paused.into()),
     ])
 }
 

@@ -101,7 +101,7 @@ fn tell(
     let told = match entry.kind() {
         Kind::Receipt => decision(record, terminal, "was allowed"),
         Kind::Denial => decision(record, terminal, "was refused"),
-        Kind::ApprovalRequested => decision(record, terminal, "needs people to agree"),
+        Kind::ApprovalRequested => decision(record, terminal, "takes people who agree"),
         Kind::ApprovalGranted => vec![format!("{} approved it on {}.", entry.actor(), entry.at())],
         Kind::ApprovalRejected => {
             vec![format!("{} said no on {}: {said}", entry.actor(), entry.at())]
@@ -131,7 +131,12 @@ fn tell(
         | Kind::BodiesErased
         | Kind::SegmentPruned => {
             let what = plainly::sentence(record, said);
-            let data = told::lines(entry.data()).into_iter().map(|line| format!("  {line}"));
+            let data = if plainly::says_all(entry.kind()) {
+                Vec::new()
+            } else {
+                told::lines(entry.data())
+            };
+            let data = data.into_iter().map(|line| format!("  {line}"));
             std::iter::once(what).chain(data).collect()
         }
     };
@@ -202,7 +207,9 @@ fn decision(record: &Record, terminal: &Terminal, verdict: &str) -> Vec<String> 
     let args = args.map(told::lines).unwrap_or_default();
     lines.extend(args.into_iter().map(|line| format!("  {line}")));
     lines.extend(classes::of_record(body));
-    lines.push("\nWhat was checked:".into());
+    if !trace.is_empty() {
+        lines.push("\nWhat was checked:".into());
+    }
     lines.extend(trace.iter().map(|check| check_line(check, entry.kind(), terminal)));
     lines.extend(basis(record));
     lines

@@ -1,6 +1,6 @@
 //! What a person reads when a workflow file is wrong. `UPDATE_EXPECT=1` rewrites them.
 
-use cog_flow::{FAILURES, parse};
+use cog_flow::parse;
 use expect_test::{Expect, expect};
 
 use crate::harness::{flow, with_steps};
@@ -585,19 +585,4 @@ fn steps_that_could_be_needed_are_listed_in_a_sentence_of_their_own() {
                = hint: known here: `list`. Only steps of the same list can be needed
         "#]],
     );
-}
-
-#[test]
-fn a_retry_names_codes_that_effects_fail_with() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/failures.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let table = page.split("\n## ").nth(1).unwrap();
-    let rows = table.lines().filter(|line| line.starts_with("| `"));
-    let cells = rows.filter_map(|row| row.split('|').nth(1));
-    let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
-    let of_effects = ["effect.", "file.", "http.", "model.", "process."];
-    let mut known: Vec<&str> =
-        words.filter(|code| of_effects.iter().any(|of| code.starts_with(of))).collect();
-    known.sort_unstable();
-    assert_eq!(known, FAILURES);
 }

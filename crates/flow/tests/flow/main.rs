@@ -12,6 +12,7 @@ mod bombs;
 mod bounds;
 mod cel;
 mod children;
+mod codes;
 mod diagnostics;
 mod expressions;
 mod harness;

@@ -13,7 +13,12 @@ use crate::terminal::plain;
 pub(super) fn answers(home: &Home, record: &Record) -> anyhow::Result<Vec<String>> {
     match record.entry.kind() {
         Kind::Receipt | Kind::Denial => {}
-        Kind::ApprovalRequested => return outdated(home, &record.entry),
+        Kind::ApprovalRequested => {
+            let until = plain(record.entry.text("expires").unwrap_or_default());
+            let mut lines = vec![format!("\nIt could be answered until {until}.")];
+            lines.extend(outdated(home, &record.entry)?);
+            return Ok(lines);
+        }
         Kind::Genesis
         | Kind::KeyRotated
         | Kind::CanonProposed

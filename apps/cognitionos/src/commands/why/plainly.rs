@@ -133,7 +133,7 @@ fn of_run(record: &Record, why: &str) -> String {
         Kind::SessionPaused => format!(
             "{who} held {run} on {at}: {why}. Nothing new of it begins before somebody lets it go on."
         ),
-        Kind::SessionUnpaused => format!("{who} let {run} go on on {at}: {why}."),
+        Kind::SessionUnpaused => format!("On {at}, {who} let {run} go on: {why}."),
         Kind::ChildStarted => format!(
             "The step {} of {run} began {}, of the workflow {}, on {at}.",
             said("step"),
@@ -181,6 +181,13 @@ fn of_run(record: &Record, why: &str) -> String {
         | Kind::Outcome
         | Kind::Signal => format!("{who} recorded `{}` on {at}.", entry.kind()),
     }
+}
+
+/// Whether the sentence of a kind leaves nothing to tell of its members.
+pub(super) fn says_all(kind: Kind) -> bool {
+    use Kind::{ChildEnded, ChildStarted, Genesis, SessionPaused, SessionSealed, SessionUnpaused};
+    [Genesis, SessionPaused, SessionUnpaused, ChildStarted, ChildEnded, SessionSealed]
+        .contains(&kind)
 }
 
 /// How much of a digest is told: its kind and twelve digits.

@@ -181,6 +181,14 @@ fn open(
     if let Some(history) = history {
         waits::tell(run, history, terminal);
     }
+    let begun = under_way(records);
+    if !begun.is_empty() {
+        terminal.say("This has begun and has no outcome yet; whoever goes on with it looks first:");
+    }
+    for receipt in begun.iter().take(LISTED_MAX) {
+        let deed = deed(&text(receipt, "action"), &text(receipt, "resource"));
+        terminal.say(&format!("  {}: {deed}{}", plain(receipt.entry.actor()), in_step(receipt)));
+    }
     let open = children(records).into_iter().filter(|(_, ended)| ended.is_none());
     let open: Vec<_> = open.map(|(started, _)| text(started, "session")).collect();
     if !open.is_empty() {
@@ -198,6 +206,13 @@ fn unknown(records: &[Record]) -> Vec<&Record> {
         records.iter().filter(is_unknown).filter_map(|it| it.entry.id()).collect();
     let is_of = |it: &&Record| it.entry.id().is_some_and(|id| ids.contains(id));
     records.iter().filter(|it| it.entry.kind() == Kind::Receipt).filter(is_of).collect()
+}
+
+/// The receipts without an outcome, oldest first.
+fn under_way(records: &[Record]) -> Vec<&Record> {
+    let of = |kind| records.iter().filter(move |it| it.entry.kind() == kind);
+    let ended: BTreeSet<_> = of(Kind::Outcome).filter_map(|it| it.entry.id()).collect();
+    of(Kind::Receipt).filter(|it| it.entry.id().is_some_and(|id| !ended.contains(id))).collect()
 }
 
 fn unsure(records: &[Record], terminal: &Terminal) {
