@@ -81,7 +81,8 @@ impl Times {
         let settled = root.and_then(|root| self.settled.get(&root));
         let known = answered.chain(settled).max().copied();
         let now = snapshot.now.plus_ms(CLOCK_BEHIND_MS_MAX);
-        self.begun.is_none_or(|begun| begun <= snapshot.now)
+        // The genesis is recorded with the first entry, which may be of a decision that was made.
+        self.begun.is_none_or(|begun| begun <= now)
             && known.is_none_or(|known| known <= now)
             && snapshot.now <= entry.at().plus_ms(CLOCK_BEHIND_MS_MAX)
     }

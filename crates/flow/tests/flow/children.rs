@@ -90,7 +90,7 @@ steps:
             pay.yaml:9:19: `run` needs `workflow`
              9 |   - { id: d, run: { inputs: {} }, retry: { attempts: 2 } }
                |                   ^
-               = hint: add a line `workflow: …`; its keys are `workflow`, `inputs`, `wait`, `on_cancel`
+               = hint: add a line `workflow: …`
 
             pay.yaml:9:35: `retry` means nothing here; it goes with an effect
              9 |   - { id: d, run: { inputs: {} }, retry: { attempts: 2 } }
@@ -179,12 +179,12 @@ fn what_is_wrong_with_the_files_is_told_before_anything_runs() {
         sub/two.yaml:1:1: a workflow needs `domain`
          1 | name: two
            | ^
-           = hint: add a line `domain: …`; its keys are `name`, `domain`, `steps`, `description`, `environment`, `subject`, `inputs`, `roots`, `budget`, `on`, `outputs`, `on_cancel`, …
+           = hint: add a line `domain: …`
 
         sub/two.yaml:1:1: a workflow needs `steps`
          1 | name: two
            | ^
-           = hint: add a line `steps: …`; its keys are `name`, `domain`, `steps`, `description`, `environment`, `subject`, `inputs`, `roots`, `budget`, `on`, `outputs`, `on_cancel`, …
+           = hint: add a line `steps: …`
     "#]]
     .assert_eq(&(all.join("\n---\n") + "\n"));
 }

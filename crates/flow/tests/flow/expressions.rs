@@ -211,6 +211,7 @@ fn what_is_wrong_in_every_run_is_told_before_one() {
             pay.yaml:12:101: `mode` of `file.write` takes one of `create`, `replace`, not `append`
              12 |   - { id: h, uses: file.write, with: { root: in, path: "${{ null }}", document: "${{ [1] }}", mode: "${{ 'app' + 'end' }}" } }
                 |                                                                                                     ^
+               = hint: such as `mode: create`
         "#]],
     );
 }

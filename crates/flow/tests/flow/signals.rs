@@ -141,7 +141,7 @@ fn what_is_wrong_with_the_wait() {
             pay.yaml:6:24: `wait_for` needs `signal`
              6 |   - { id: b, wait_for: {}, retry: { attempts: 2 } }
                |                        ^
-               = hint: add a line `signal: …`; its keys are `signal`, `where`, `timeout_ms`
+               = hint: add a line `signal: …`
 
             pay.yaml:6:28: `retry` means nothing here; it goes with an effect
              6 |   - { id: b, wait_for: {}, retry: { attempts: 2 } }
