@@ -174,3 +174,19 @@ fn a_run_that_cannot_be_started_is_on_record_and_the_next_time_has_its_turn() {
     assert_no_gap(&fired);
     folder.cog(&["ledger", "verify"]).ends(0);
 }
+
+#[test]
+fn a_new_schedule_is_set_by_whom_the_canon_knows() {
+    let folder = Folder::example("schedules-new", "02-refusal-and-why");
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
+    let canon = folder.read("canon/canon.toml");
+    let domain = canon.lines().find(|line| line.starts_with("domain = ")).unwrap();
+    let domain = domain.replace(" = ", ": ").replace('"', "");
+    folder.write("report.yaml", &FLOW.replace("domain: demo", &domain).replace("SKIP", "skip"));
+    let set = |who| folder.cog(&["schedules", "set", "report.yaml", "--as", who]);
+    let refused = set("user:nobody").ends(4);
+    refused.says(&["may not set the schedule `often`", "does not know user:nobody"]);
+    assert!(folder.entries("schedule.set").is_empty());
+    set("user:head-of-travel").ends(0);
+    folder.cog(&["ledger", "verify"]).ends(0);
+}
