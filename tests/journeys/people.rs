@@ -125,9 +125,9 @@ fn who_asks_when_no_node_runs_is_told_in_time_and_stays_asked() {
     // Reading takes no node.
     office.cog(&["why", &run]).ends(0).says(&["signed"]);
     let node = office.town.node("two");
-    // Whether the node has heard of the first by then is not known.
+    // Whether the node has heard of the first by then, and the run is over, is not known.
     let again = office.cog(&approve);
-    assert!(matches!(again.code, 0 | 4), "{again}");
+    assert!(matches!(again.code, 0 | 4 | 7), "{again}");
     let granted = office.cog(&["ledger", "list", "--kind", "approval.granted"]).ends(0).out;
     assert_eq!(granted.lines().count(), 1, "asked twice, answered once:\n{granted}");
     node.ends();
