@@ -91,9 +91,9 @@ pub(crate) struct Armed {
     pub(crate) ms: u64,
 }
 
-/// A receipt or an outcome to count again.
+/// A receipt, by the number of its entry, or an outcome to count again.
 pub(crate) enum Charged {
-    Receipt(ReceiptId, Box<Value>, Option<cog_base::Digest>),
+    Receipt(ReceiptId, u64),
     Outcome(ReceiptId, Report),
 }
 

@@ -97,7 +97,7 @@ impl Engine {
         let Ok(mut tree) = tree else { return Ok(()) };
         // A run began before those that it began.
         tree.sort_by_key(|(records, _)| own(records).first().map(|first| first.entry.seq()));
-        tree.iter().for_each(|(_, history)| self.reopen(history));
+        tree.iter().for_each(|(records, history)| self.reopen(records, history));
         let sealed: Vec<_> =
             tree.iter().filter(|(_, it)| it.sealed).map(|(_, it)| it.id()).collect();
         let mut going = BTreeSet::new();
@@ -138,7 +138,7 @@ impl Engine {
     }
 
     /// Open the account of a run again, and count what it used.
-    fn reopen(&mut self, history: &History) {
+    fn reopen(&mut self, records: &[Record], history: &History) {
         let (tenant, id) = (history.origin().tenant, history.id());
         let limits = history.limits();
         match history.parent() {
@@ -146,7 +146,7 @@ impl Engine {
             None => self.gate.open_session(tenant, id, limits),
         }
         self.gate.carry(id, history.carried.clone());
-        self.recount(history);
+        self.recount(records, history);
     }
 
     /// Take a run into memory, as it stands.
@@ -224,15 +224,22 @@ impl Engine {
     }
 
     /// Count receipts and outcomes again, in their order, as they were decided then.
-    fn recount(&mut self, history: &History) {
-        let session = history.active.origin.session;
+    fn recount(&mut self, records: &[Record], history: &History) {
+        let (session, records) = (history.active.origin.session, own(records));
         for charged in &history.charged {
             match charged {
                 Charged::Outcome(receipt, report) => {
                     self.gate.resettle(session, *receipt, report);
                 }
-                Charged::Receipt(receipt, record, canon) => {
-                    recount(&mut self.gate, &self.canons, *receipt, (record, *canon));
+                Charged::Receipt(receipt, seq) => {
+                    let place = records.binary_search_by_key(seq, |record| record.entry.seq());
+                    let record = place.ok().and_then(|place| records.get(place));
+                    if let Some((record, body)) =
+                        record.and_then(|it| it.body.as_ref().map(|body| (it, body)))
+                    {
+                        let canon = record.entry.canon();
+                        recount(&mut self.gate, &self.canons, *receipt, (body, canon));
+                    }
                 }
             }
         }

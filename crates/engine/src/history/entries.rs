@@ -32,7 +32,7 @@ impl History {
         }
         self.active.open.insert(id, step);
         self.intents.insert(id, intent);
-        self.charged.push(Charged::Receipt(id, Box::new(body.clone()), entry.canon()));
+        self.charged.push(Charged::Receipt(id, entry.seq()));
         Ok(())
     }
 

@@ -94,32 +94,37 @@ pub(super) fn placed(
 
 /// The entries of all other runs of the tree of a run.
 pub(crate) fn kin(home: &Home, run: RunId, records: &[Record]) -> anyhow::Result<Vec<Vec<Record>>> {
-    let mut known = BTreeMap::from([(run, records.to_vec())]);
+    // Those of the run itself are many, perhaps, and are not copied.
+    let mut known: BTreeMap<RunId, Vec<Record>> = BTreeMap::new();
     let mut top = run;
-    while let Some(parent) = parent(known.get(&top)) {
-        if known.insert(parent, home.history(parent)?).is_some() {
+    while let Some(parent) = parent(known.get(&top).map_or(records, Vec::as_slice)) {
+        if parent == run || known.contains_key(&parent) {
             break;
         }
+        known.insert(parent, home.history(parent)?);
         top = parent;
     }
     let mut queue = vec![top];
     while let Some(id) = queue.pop() {
+        if id == run {
+            queue.extend(begun(records));
+            continue;
+        }
         let records = match known.entry(id) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => place.insert(home.history(id)?),
         };
-        queue.extend(begun(Some(records)));
+        queue.extend(begun(records));
     }
-    known.remove(&run);
     Ok(known.into_values().collect())
 }
 
-fn parent(records: Option<&Vec<Record>>) -> Option<RunId> {
-    Parent::of(&own(records?).first()?.entry).map(|parent| parent.run)
+fn parent(records: &[Record]) -> Option<RunId> {
+    Parent::of(&own(records).first()?.entry).map(|parent| parent.run)
 }
 
-fn begun(records: Option<&Vec<Record>>) -> Vec<RunId> {
-    let asked = records.into_iter().flat_map(|records| own(records));
+fn begun(records: &[Record]) -> Vec<RunId> {
+    let asked = own(records).iter();
     let asked = asked.filter(|record| record.entry.kind() == Kind::ChildStarted);
     asked.filter_map(|record| record.entry.text("session")?.parse().ok()).collect()
 }
@@ -127,7 +132,7 @@ fn begun(records: Option<&Vec<Record>>) -> Vec<RunId> {
 /// The open runs among `kin` that `run` began, and those that they began.
 pub(super) fn others(
     run: RunId,
-    records: &Vec<Record>,
+    records: &[Record],
     kin: &[Vec<Record>],
     is_ending: bool,
     data: &Path,
@@ -146,12 +151,12 @@ pub(super) fn others(
 }
 
 /// The entries of those among `kin` that a run began, and of those that they began.
-pub(crate) fn below<'k>(records: &Vec<Record>, kin: &'k [Vec<Record>]) -> Vec<&'k Vec<Record>> {
-    let mut runs: BTreeSet<RunId> = begun(Some(records)).into_iter().collect();
+pub(crate) fn below<'k>(records: &[Record], kin: &'k [Vec<Record>]) -> Vec<&'k Vec<Record>> {
+    let mut runs: BTreeSet<RunId> = begun(records).into_iter().collect();
     let (mut found, mut left) = (Vec::new(), kin.iter().collect::<Vec<_>>());
     while let Some(place) = left.iter().position(|records| is_of(records, &runs)) {
         let records = left.swap_remove(place);
-        runs.extend(begun(Some(records)));
+        runs.extend(begun(records));
         found.push(records);
     }
     found
