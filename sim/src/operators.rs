@@ -259,7 +259,9 @@ impl House {
             .filter_map(|entry| {
                 let session = entry.text("run")?.parse().ok()?;
                 let step = entry.text("name").map(str::to_owned);
-                Some(Fork { session, seq: entry.count("seq")?, step })
+                // A step of a run names the place where it stands.
+                let seq = entry.count("seq").or(entry.session().map(|_| entry.seq()))?;
+                Some(Fork { session, seq, step })
             })
             .collect();
         let Some(fork) = common.drawn(&named) else { return Ok(()) };

@@ -167,6 +167,28 @@ fn a_named_place_is_gone_on_from_and_a_recomputation_is_kept() {
     folder.holds();
 }
 
+/// A step of the workflow names its place, and a run goes on from there.
+#[test]
+fn a_place_that_the_workflow_names_is_gone_on_from() {
+    let (folder, _) = over("forks-marked");
+    let marked = FLOW.replace(
+        "  - { id: b, needs: [nap],",
+        "  - { id: mark, needs: [nap], checkpoint: rested }\n  - { id: b, needs: [mark],",
+    );
+    folder.write("workflow.yaml", &marked);
+    let run = folder.cog(&["run", "workflow.yaml", "--input", "who=bob"]).ends(0).id("run");
+    folder.cog(&["checkpoint", "list", &run]).ends(0).says(&["rested  run_", "where `mark`"]);
+    folder.cog(&["ledger", "list", "--run", &run]).ends(0).says(&["rested of run_"]);
+    folder.cog(&["checkpoint", "create", &run, "rested", "--step", "b"]).ends(7);
+    let restore = ["checkpoint", "restore", &run, "rested", "--input", "who=eve"];
+    folder.cog(&restore).ends(0).says(&["b: eve-b"]);
+    assert_eq!(names(&folder), ["ada-a", "ada-b", "bob-a", "bob-b", "eve-b"]);
+    assert_eq!(folder.entries("checkpoint").len(), 1, "what was over stays");
+    let entry = folder.entries("checkpoint")[0].get("seq").unwrap().to_string();
+    folder.cog(&["why", &entry]).ends(0).says(&["`rested` on", &format!("entry {entry}")]);
+    folder.holds();
+}
+
 /// The state of a run behind each of its entries is the same whoever works it out, and whatever was
 /// recorded behind it.
 #[test]

@@ -37,6 +37,8 @@ pub(crate) struct Active {
     pub(crate) choices: BTreeMap<StepPath, Choice>,
     /// Open receipts of an earlier life, whose adapters are being asked.
     pub(crate) probes: BTreeMap<ReceiptId, (StepPath, Intent)>,
+    /// Places that the flow wants named, and that have no name in the ledger yet.
+    pub(crate) marks: BTreeMap<StepPath, String>,
     /// Steps that sleep.
     pub(crate) sleeping: BTreeSet<StepPath>,
     /// Steps that wait for a signal, with its name.
@@ -110,6 +112,8 @@ pub(crate) enum Todo {
     Choice(StepPath),
     /// Ask people, for so many milliseconds.
     Question(StepPath, u64),
+    /// Name the place.
+    Mark(StepPath),
     /// Wait so many milliseconds.
     Timer(StepPath, u64),
     /// Wait for a signal, for so many milliseconds or for as long as it takes.
@@ -212,6 +216,7 @@ impl Active {
             asks: BTreeMap::new(),
             choices: BTreeMap::new(),
             probes: BTreeMap::new(),
+            marks: BTreeMap::new(),
             sleeping: BTreeSet::new(),
             listening: BTreeMap::new(),
             signals: BTreeMap::new(),
@@ -238,6 +243,7 @@ impl Active {
         self.open.clear();
         self.asks.clear();
         self.choices.clear();
+        self.marks.clear();
         self.sleeping.clear();
         self.listening.clear();
         self.children.clear();
@@ -307,6 +313,10 @@ impl Active {
                 self.asks.insert(step.clone(), question);
                 Some(Todo::Question(step, expires_ms))
             }
+            Action::Mark { step, name } => {
+                self.marks.insert(step.clone(), name);
+                Some(Todo::Mark(step))
+            }
             Action::Arm { timer, ms } => {
                 self.sleeping.insert(timer.clone());
                 Some(Todo::Timer(timer, ms))
@@ -337,11 +347,12 @@ impl Active {
         let new = self.wanted.iter().filter(|(_, wanted)| wanted.state == State::New);
         let effects = new.map(|(step, _)| Todo::Effect(step.clone()));
         let choices = self.choices.keys().map(|step| Todo::Choice(step.clone()));
+        let marks = self.marks.keys().map(|step| Todo::Mark(step.clone()));
         let unasked = self.asks.iter().filter(|(_, ask)| ask.approval.is_none());
         let questions = unasked.map(|(step, ask)| Todo::Question(step.clone(), ask.expires_ms));
         let unborn = self.children.iter().filter(|(_, child)| child.state == ChildState::New);
         let children = unborn.map(|(step, _)| Todo::Child(step.clone()));
-        effects.chain(choices).chain(questions).chain(children).collect()
+        effects.chain(choices).chain(marks).chain(questions).chain(children).collect()
     }
 
     /// What the flow hears when a timer is due; nothing when nobody waits for it any more.
@@ -363,6 +374,7 @@ impl Active {
     /// then wants to hear of it.
     pub(crate) fn give_up(&mut self, step: &StepPath) -> Option<Event> {
         self.asks.remove(step);
+        self.marks.remove(step);
         self.sleeping.remove(step);
         self.listening.remove(step);
         self.choices.remove(step);

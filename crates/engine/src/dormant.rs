@@ -15,6 +15,7 @@ impl Active {
         let is_alone =
             self.parent.is_none() && self.children.is_empty() && self.detached.is_empty();
         let is_asked = self.choices.is_empty()
+            && self.marks.is_empty()
             && self.wanted.values().all(|it| matches!(it.state, State::Approval(_)))
             && self.asks.values().all(|ask| ask.approval.is_some());
         let waits = !self.wanted.is_empty()

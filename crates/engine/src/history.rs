@@ -189,6 +189,7 @@ impl History {
             Kind::Evidence => self.evidence(record)?,
             Kind::Signal => self.signalled(record)?,
             Kind::SessionPaused | Kind::SessionUnpaused => self.held(record)?,
+            Kind::Checkpoint => self.begins(entry).and_then(|()| self.marked(entry))?,
             Kind::ChildStarted => self.begins(entry).and_then(|()| self.child_started(entry))?,
             Kind::ChildEnded => self.child_ended(record)?,
             Kind::SessionSealed => self.seal(record)?,
@@ -200,7 +201,6 @@ impl History {
             | Kind::CanonRejected
             | Kind::CanonActivated
             | Kind::Promotion
-            | Kind::Checkpoint
             | Kind::Replay
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved
@@ -252,6 +252,7 @@ impl History {
             | Action::Ask { subject, .. } => subject.clone(),
             Action::Arm { .. }
             | Action::Listen { .. }
+            | Action::Mark { .. }
             | Action::Cancel { .. }
             | Action::Fell { .. }
             | Action::Finish { .. } => None,
@@ -264,6 +265,7 @@ impl History {
                 }
                 Todo::Effect(_)
                 | Todo::Choice(_)
+                | Todo::Mark(_)
                 | Todo::Listen(_, None)
                 | Todo::Child(_)
                 | Todo::Withdraw(_) => {}

@@ -190,11 +190,16 @@ fn open(history: &History) -> Value {
         ])
     });
     let choices = active.choices.keys().map(Value::from);
+    let marks = active.marks.iter();
+    let marks = marks.map(|(step, name)| {
+        Value::map([("step", Value::from(step)), ("name", name.as_str().into())])
+    });
     let signals = active.signals.keys().map(|id| Value::from(id.as_str()));
     let members: Map = [
         ("effects", Value::list(effects)),
         ("questions", Value::list(questions)),
         ("choices", Value::list(choices)),
+        ("checkpoints", Value::list(marks)),
         ("timers", Value::list(timers)),
         ("waits_for", Value::list(awaited)),
         ("children", Value::list(children)),

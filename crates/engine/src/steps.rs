@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use cog_base::entropy::NoEntropy;
-use cog_base::id::{ApprovalId, RunId};
+use cog_base::id::{ApprovalId, CheckpointId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Value};
 use cog_flow::{Action, Event, StepError, StepPath};
@@ -67,7 +67,8 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<Option<Event>, NoEntropy> {
         // What is wanted stays so, for the engine that resumes the run.
-        if self.is_quiet(id) && matches!(todo, Todo::Choice(_) | Todo::Question(..)) {
+        if self.is_quiet(id) && matches!(todo, Todo::Choice(_) | Todo::Mark(_) | Todo::Question(..))
+        {
             return Ok(None);
         }
         let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
@@ -78,6 +79,10 @@ impl Engine {
             }
             Todo::Choice(step) => match active.choices.remove(&step) {
                 Some(choice) => self.choose(id, choice, turn).map(Some),
+                None => Ok(None),
+            },
+            Todo::Mark(step) => match active.marks.remove(&step) {
+                Some(name) => self.mark(id, step, &name, turn).map(Some),
                 None => Ok(None),
             },
             Todo::Question(step, ms) => {
@@ -116,6 +121,28 @@ impl Engine {
                 Ok(None)
             }
         }
+    }
+
+    /// Give the place where a run stands a name: another goes on behind the entry that says so.
+    fn mark(
+        &mut self,
+        id: RunId,
+        step: StepPath,
+        name: &str,
+        turn: &mut Turn,
+    ) -> Result<Event, NoEntropy> {
+        let checkpoint = CheckpointId::new(self.now(), self.entropy.as_mut())?;
+        if let Some(active) = self.runs.get(&id) {
+            let data = Map::from([
+                ("id".into(), checkpoint.into()),
+                ("name".into(), name.into()),
+                ("run".into(), id.into()),
+                ("step".into(), (&step).into()),
+            ]);
+            let draft = draft(&active.origin, Kind::Checkpoint, None, data, None);
+            turn.append(active.origin.tenant, id, draft, Await::Nothing);
+        }
+        Ok(Event::Marked { step })
     }
 
     /// Whether nothing new of a run is asked for now.

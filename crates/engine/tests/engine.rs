@@ -31,6 +31,8 @@ mod house;
 mod in_hand;
 #[path = "engine/lost.rs"]
 mod lost;
+#[path = "engine/marks.rs"]
+mod marks;
 #[path = "engine/pause.rs"]
 mod pause;
 #[path = "engine/pieces.rs"]

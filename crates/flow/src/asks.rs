@@ -16,7 +16,11 @@ impl Flow {
                 let child = self.children.get(&call.workflow).filter(|_| call.wait);
                 child.is_some_and(|child| child.flow.block_asks(&child.flow.steps))
             }
-            Body::Effect(_) | Body::Compute(_) | Body::Sleep(_) | Body::WaitFor(_) => false,
+            Body::Effect(_)
+            | Body::Compute(_)
+            | Body::Sleep(_)
+            | Body::WaitFor(_)
+            | Body::Checkpoint(_) => false,
         };
         inside || [&step.on_error, &step.on_refused].into_iter().any(|it| self.handler_asks(it))
     }

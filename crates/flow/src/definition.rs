@@ -237,6 +237,7 @@ impl Block {
                 | Body::Approve(_)
                 | Body::Sleep(_)
                 | Body::WaitFor(_)
+                | Body::Checkpoint(_)
                 | Body::Run(_),
             ) => None,
         })
@@ -306,6 +307,8 @@ pub enum Body {
     Sleep(Template),
     /// A signal from outside.
     WaitFor(WaitFor),
+    /// The place has this name from then on, in the ledger.
+    Checkpoint(String),
     /// Another run.
     Run(ChildCall),
 }

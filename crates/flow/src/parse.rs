@@ -60,9 +60,10 @@ pub fn parse(text: &str, file: &str) -> Result<Flow, Diagnostics> {
         return reports.finish(None);
     }
     let flow = tree::read(text, &mut reports).and_then(|root| {
-        let (inputs, signals) = (BTreeSet::new(), BTreeSet::new());
+        let (inputs, signals, checkpoints) = Default::default();
         let (roots, runs) = (BTreeMap::new(), Vec::new());
-        Reader { reports: &mut reports, inputs, roots, signals, runs, steps: 0 }.flow(&root, file)
+        Reader { reports: &mut reports, inputs, roots, signals, checkpoints, runs, steps: 0 }
+            .flow(&root, file)
     });
     reports.finish(flow)
 }
@@ -74,6 +75,8 @@ struct Reader<'r, 's> {
     roots: BTreeMap<String, Access>,
     /// The signals that steps wait for.
     signals: BTreeSet<String>,
+    /// The names that steps give to places.
+    checkpoints: BTreeSet<String>,
     /// The workflows that steps run.
     runs: Vec<RunSite>,
     /// Steps read so far.

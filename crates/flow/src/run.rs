@@ -199,6 +199,10 @@ impl Run {
             Event::Planned { step, plan, reason } => {
                 self.planned(&step, plan.as_deref(), &reason)?
             }
+            Event::Marked { step } => {
+                let cell = self.waiting("marked", &step, &[Wait::Marking])?;
+                self.finish(cell, Outcome::Completed(Json::Map(Map::new())));
+            }
             Event::Due { timer } => self.due(&timer)?,
             Event::Signalled(signal) => self.signalled(signal)?,
             Event::Cancelled { reason } => {
@@ -289,7 +293,7 @@ impl Run {
                 self.finish(cell, denied);
             }
             Some(Wait::Listening) => self.signal_is_late(cell),
-            Some(Wait::Sleeping | Wait::Effect | Wait::Choosing) | None => {
+            Some(Wait::Sleeping | Wait::Effect | Wait::Choosing | Wait::Marking) | None => {
                 self.finish(cell, Outcome::Completed(Json::Map(Map::new())));
             }
         }
@@ -351,6 +355,7 @@ enum Wait {
     Choosing,
     Asking,
     Sleeping,
+    Marking,
     Listening,
 }
 
@@ -361,6 +366,7 @@ impl Wait {
             Phase::Choosing => Some(Self::Choosing),
             Phase::Asking => Some(Self::Asking),
             Phase::Sleeping => Some(Self::Sleeping),
+            Phase::Marking => Some(Self::Marking),
             Phase::Listening(_) => Some(Self::Listening),
             Phase::Waiting
             | Phase::Inside(_)
@@ -376,6 +382,7 @@ impl Wait {
             Self::Choosing => "a selection",
             Self::Asking => "an approval",
             Self::Sleeping => "a timer",
+            Self::Marking => "a checkpoint",
             Self::Listening => "a signal",
         }
     }

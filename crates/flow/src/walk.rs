@@ -34,7 +34,8 @@ impl Flow {
                 | Body::Choose(_)
                 | Body::Approve(_)
                 | Body::Sleep(_)
-                | Body::WaitFor(_) => {}
+                | Body::WaitFor(_)
+                | Body::Checkpoint(_) => {}
             }
         }
         Some(named)
@@ -54,6 +55,7 @@ fn in_block<'f>(block: &'f Block, found: &mut Vec<&'f Step>) {
             | Body::Approve(_)
             | Body::Sleep(_)
             | Body::WaitFor(_)
+            | Body::Checkpoint(_)
             | Body::Run(_) => {}
         }
         for handler in [&step.on_refused, &step.on_error] {

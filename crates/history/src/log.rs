@@ -51,6 +51,7 @@ pub(crate) enum What {
     Signal(Signal),
     Cancel,
     Invalid { step: String, message: Option<String> },
+    Checkpoint { step: String, name: String },
     ChildStarted(ChildStart),
     ChildEnded(ChildEnd),
     Sealed(Map),
@@ -165,6 +166,7 @@ impl Log {
             | What::Planned { step, .. }
             | What::Requested(Request { step, .. })
             | What::ChildStarted(ChildStart { step, .. })
+            | What::Checkpoint { step, .. }
             | What::Invalid { step, .. } => (&mut self.begins, step),
             What::ChildEnded(end) => (&mut self.ends, &end.run),
             What::Timer { name } => (&mut self.timers, name),
@@ -281,6 +283,7 @@ impl What {
                 status: text("status"),
                 body: body.cloned(),
             }),
+            Kind::Checkpoint => Self::Checkpoint { step: text("step"), name: text("name") },
             Kind::SessionSealed => Self::Sealed(entry.data().clone()),
             Kind::Genesis
             | Kind::KeyRotated
@@ -291,7 +294,6 @@ impl What {
             | Kind::Promotion
             | Kind::SessionPaused
             | Kind::SessionUnpaused
-            | Kind::Checkpoint
             | Kind::Replay
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved

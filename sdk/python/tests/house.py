@@ -279,6 +279,11 @@ class House:
         data = {"id": self.new_id("chk"), "name": "here", "run": run, "seq": seq}
         self.record("checkpoint", data, actor="user:cfo")
 
+    def own_checkpoint(self, session: str, run: str, seq: int | None = None) -> None:
+        """A step of a run names a place."""
+        data = {"id": self.new_id("chk"), "name": "here", "run": run}
+        self.record("checkpoint", data if seq is None else {**data, "seq": seq}, session=session)
+
     def replayed(self, run: str) -> None:
         """Keep what came of recomputing a run."""
         counts = {"entries": 3, "decisions": 1, "findings": digest("findings")}

@@ -247,6 +247,15 @@ def a_checkpoint_names_no_entry_of_its_run_and_has_the_name_of_another(house: Ho
     house.checkpoint(session, len(house.entries))
 
 
+@audit("checkpoint.unknown", "checkpoint.twice", "checkpoint.unknown")
+def a_run_names_another_place_than_where_it_stands(house: House) -> None:
+    session = house.start()
+    house.checkpoint(session, len(house.entries) - 1)
+    house.own_checkpoint(session, session)
+    house.own_checkpoint(session, session, len(house.entries) - 1)
+    house.own_checkpoint(session, house.new_id("run"))
+
+
 @audit("replay.unknown")
 def what_was_recomputed_is_no_run(house: House) -> None:
     house.replayed(house.new_id("run"))

@@ -44,6 +44,8 @@ pub(crate) const CHANGES: &[(&str, Change)] = &[
     ("too many items at once", too_many_items),
     ("an item that is not in the list", item_of_nothing),
     ("another plan than the selected one", other_plan),
+    ("a place has another name", other_name),
+    ("a place is named twice", named_twice),
     ("a plan without a selection", no_selection),
     ("a plan is selected again", selected_again),
     ("more is reserved than the budget has", over_budget),
@@ -453,6 +455,19 @@ fn item_of_nothing(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
     let sixth = tape.places(|line| line.is(Kind::Receipt, "step", "each[5].post"));
     let place = pick(&sixth, dice)?;
     tape.lines[place].set("step", "each[6].post");
+    Some(())
+}
+
+fn other_name(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
+    let place = pick(&tape.places(|line| line.kind == Kind::Checkpoint), dice)?;
+    tape.lines[place].set("name", "elsewhere");
+    Some(())
+}
+
+fn named_twice(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
+    let place = pick(&tape.places(|line| line.kind == Kind::Checkpoint), dice)?;
+    let again = tape.lines[place].clone();
+    tape.lines.insert(place + 1, again);
     Some(())
 }
 

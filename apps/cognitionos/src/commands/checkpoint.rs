@@ -26,6 +26,8 @@ pub(crate) struct Checkpoint {
     /// The last entry of what is kept of the run.
     pub(crate) seq: u64,
     step: Option<String>,
+    /// Whether a step of the run made it.
+    by_run: bool,
     by: String,
     at: String,
 }
@@ -36,8 +38,10 @@ impl Checkpoint {
             id: entry.id()?.to_owned(),
             name: entry.text("name")?.to_owned(),
             run: entry.text("run")?.parse().ok()?,
-            seq: entry.count("seq")?,
+            // A run names the place where it stands.
+            seq: entry.count("seq").or(entry.session().map(|_| entry.seq()))?,
             step: entry.text("step").map(str::to_owned),
+            by_run: entry.session().is_some(),
             by: entry.actor().to_owned(),
             at: entry.at().to_string(),
         })
@@ -197,8 +201,10 @@ fn list(run: Option<&str>, common: &Common, terminal: &Terminal) -> anyhow::Resu
     if found.is_empty() {
         terminal.note("there is no checkpoint; cognitionos checkpoint create RUN NAME makes one");
     }
-    for Checkpoint { id, name, run, seq, step, by, at } in found {
-        let step = step.map(|step| format!(", where `{}` began", plain(&step))).unwrap_or_default();
+    for Checkpoint { id, name, run, seq, step, by_run, by, at } in found {
+        let began = if by_run { "" } else { " began" };
+        let step =
+            step.map(|step| format!(", where `{}`{began}", plain(&step))).unwrap_or_default();
         terminal.say(&format!("{name}  {run}, entry {seq}{step}"));
         terminal.say(&terminal.tint(Tone::Faint, &format!("  {id}  by {} on {at}", plain(&by))));
     }

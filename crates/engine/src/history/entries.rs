@@ -122,6 +122,16 @@ impl History {
         Ok(())
     }
 
+    pub(super) fn marked(&mut self, entry: &Entry) -> Result<(), Mismatch> {
+        let step = step_of(entry)?;
+        let name = self.active.marks.remove(&step);
+        if name.is_none() || entry.text("name") != name.as_deref() {
+            return Err(unexpected(entry, "the flow names no place so there"));
+        }
+        self.apply(Event::Marked { step });
+        Ok(())
+    }
+
     pub(super) fn planned(&mut self, record: &Record) -> Result<(), Mismatch> {
         let entry = &record.entry;
         let step = step_of(entry)?;

@@ -21,6 +21,8 @@ pub(super) struct Inherited<'i> {
     pub(super) actor: Option<&'i str>,
     /// Whether the steps are those of a plan.
     pub(super) in_plan: bool,
+    /// Whether a step is reached once at most, and not while the run is undone.
+    pub(super) is_once: bool,
 }
 
 /// A step as far as its place among the others goes.
@@ -39,7 +41,8 @@ impl Reader<'_, '_> {
         inherited: Option<Inherited<'_>>,
         what: &str,
     ) -> (Arc<Block>, BTreeSet<String>) {
-        let inherited = inherited.unwrap_or(Inherited { actor: None, in_plan: false });
+        let inherited =
+            inherited.unwrap_or(Inherited { actor: None, in_plan: false, is_once: true });
         let nodes = fields::list(node, what.trim_matches('`'), self.reports);
         if nodes.is_empty() && matches!(node.kind, Kind::List(_)) {
             self.reports.error(

@@ -32,6 +32,7 @@ pub(super) const STEP: Shape = Shape {
         "approve",
         "sleep",
         "wait_for",
+        "checkpoint",
         "run",
         "as",
         "retry",
@@ -45,7 +46,8 @@ pub(super) const STEP: Shape = Shape {
         "description",
     ],
 };
-const BODIES: [&str; 7] = ["uses", "steps", "choose", "approve", "sleep", "wait_for", "run"];
+const BODIES: [&str; 8] =
+    ["uses", "steps", "choose", "approve", "sleep", "wait_for", "checkpoint", "run"];
 const HANDLER: Shape = Shape { what: "a handler", required: &["steps"], optional: &[] };
 const COMPUTE: &str = "compute";
 
@@ -73,6 +75,8 @@ impl Reader<'_, '_> {
         }
         let item_scope = scope.with_item();
         let inner = if foreach.is_some() { &item_scope } else { scope };
+        let is_once = inherited.is_once && foreach.is_none();
+        let inherited = Inherited { is_once, ..inherited };
         let body = self.body(&fields, id, inner, inherited);
         let handler_scope = inner.with_itself(id);
         let subject = fields.get("subject").map(|node| self.text_template(node, "subject", inner));
@@ -181,6 +185,7 @@ impl Reader<'_, '_> {
             "choose" => self.choose(node, scope, inherited).map(Body::Choose),
             "approve" => self.approve(node, scope).map(Body::Approve),
             "wait_for" => self.wait_for(node, scope).map(Body::WaitFor),
+            "checkpoint" => self.checkpoint(node, inherited).map(Body::Checkpoint),
             "run" => self.child_run(node, scope).map(Body::Run),
             _ => self.sleep(node, scope).map(Body::Sleep),
         }
@@ -377,7 +382,7 @@ impl Reader<'_, '_> {
             let hint = "put `on_cancel` on the `choose` step".to_owned();
             self.reports.with_hint(node.at, message, hint);
         }
-        self.handler_steps(node, scope, inherited)
+        self.handler_steps(node, scope, Inherited { is_once: false, ..inherited })
     }
 
     pub(super) fn handler_steps(
@@ -406,6 +411,7 @@ impl Body {
             | Self::Approve(_)
             | Self::Sleep(_)
             | Self::WaitFor(_)
+            | Self::Checkpoint(_)
             | Self::Run(_) => false,
         }
     }

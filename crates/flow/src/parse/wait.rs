@@ -1,6 +1,7 @@
 //! Steps that wait: for people, for a time, for a signal.
 
 use super::Reader;
+use super::block::Inherited;
 use super::scope::Scope;
 use crate::definition::{Approve, WaitFor};
 use crate::fields::{self, Fields, Shape};
@@ -63,6 +64,21 @@ impl Reader<'_, '_> {
             self.reports.with_hint(node.at, format!("`{text}` cannot approve"), hint);
         }
         known.then(|| text.to_owned())
+    }
+
+    /// A name that is a word of the file: what a run holds is never in an entry.
+    pub(super) fn checkpoint(&mut self, node: &Node, inherited: Inherited<'_>) -> Option<String> {
+        let name = fields::id(node, "checkpoint", self.reports)?;
+        if !inherited.is_once {
+            let message = "a place has one name, and this one may be reached more than once";
+            let hint = "put it behind the `foreach`, and not into `on_cancel`";
+            self.reports.error(node.at, message, hint);
+        }
+        if !self.checkpoints.insert(name.to_owned()) {
+            let message = format!("there is another checkpoint `{name}` in this file");
+            self.reports.error(node.at, message, "give one of the two another name");
+        }
+        Some(name.to_owned())
     }
 
     pub(super) fn sleep(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Template> {

@@ -62,6 +62,8 @@ pub(super) enum Phase {
     Asking,
     /// The answer to `Arm`.
     Sleeping,
+    /// The answer to `Mark`.
+    Marking,
     /// The answer to `Listen`.
     Listening(Box<Listening>),
     /// The end of its steps, or of those of its chosen plan.

@@ -60,6 +60,11 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+    /// The place of a step has its name.
+    Marked {
+        /// The step.
+        step: StepPath,
+    },
     /// The time of a timer came: a sleep is over, or not enough people answered an approval in time.
     Due {
         /// The step whose timer it is.
@@ -226,6 +231,13 @@ pub enum Action {
         timer: StepPath,
         /// Milliseconds.
         ms: u64,
+    },
+    /// Give the place a name, in the ledger. Answered by `Marked`.
+    Mark {
+        /// The step.
+        step: StepPath,
+        /// The name, which no other step of the file gives.
+        name: String,
     },
     /// Wait for a signal. Answered by `Signalled` or, after `timeout_ms`, `Due`.
     Listen {

@@ -52,6 +52,7 @@ impl Run {
             | Phase::Choosing
             | Phase::Asking
             | Phase::Sleeping
+            | Phase::Marking
             | Phase::Listening(_)
             | Phase::Inside(_)
             | Phase::Handling(_)
@@ -166,6 +167,7 @@ impl Run {
                 | Body::Approve(_)
                 | Body::Sleep(_)
                 | Body::WaitFor(_)
+                | Body::Checkpoint(_)
                 | Body::Run(_),
                 output,
             ) => {

@@ -118,6 +118,7 @@ impl Run {
                 | Phase::Choosing
                 | Phase::Asking
                 | Phase::Sleeping
+                | Phase::Marking
                 | Phase::Listening(_)
                 | Phase::Looping(_)
                 | Phase::Done => false,
@@ -307,6 +308,7 @@ impl Run {
             | Phase::Choosing
             | Phase::Asking
             | Phase::Sleeping
+            | Phase::Marking
             | Phase::Listening(_) => {
                 if is_held && !cell.cancelled {
                     cell.open_needs = open_needs;
@@ -353,6 +355,7 @@ impl Run {
             | Phase::Choosing
             | Phase::Asking
             | Phase::Sleeping
+            | Phase::Marking
             | Phase::Listening(_)
             | Phase::Done => {}
         }

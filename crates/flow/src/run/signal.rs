@@ -61,6 +61,7 @@ impl Run {
             | Phase::Choosing
             | Phase::Asking
             | Phase::Sleeping
+            | Phase::Marking
             | Phase::Inside(_)
             | Phase::Looping(_)
             | Phase::Handling(_)

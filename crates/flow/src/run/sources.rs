@@ -191,7 +191,7 @@ impl Body {
         match self {
             Self::Effect(call) => call.with.values().collect(),
             Self::Compute(with) => with.values().collect(),
-            Self::Group(_) => Vec::new(),
+            Self::Group(_) | Self::Checkpoint(_) => Vec::new(),
             Self::Choose(choose) => {
                 let constraints = choose.cost_micros.iter().chain(&choose.deadline_ms);
                 let plans = choose.plans.iter().flat_map(|plan| {

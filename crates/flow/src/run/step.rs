@@ -144,6 +144,12 @@ impl Run {
             Body::Approve(approve) => self.ask(id, approve, frame),
             Body::Sleep(ms) => self.sleep(id, ms, frame),
             Body::WaitFor(wait) => self.wait_for(id, wait, frame),
+            Body::Checkpoint(name) => {
+                let (step, name) = (self.cells.get(id).path.clone(), name.clone());
+                self.actions.push(Action::Mark { step, name });
+                self.listen(id, Phase::Marking);
+                Ok(())
+            }
             Body::Run(child) => self.start_run(id, child, frame),
         };
         if let Err(error) = begun {

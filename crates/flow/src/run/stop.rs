@@ -69,7 +69,11 @@ impl Run {
                 cell.note = Some("cancelling".to_owned());
                 self.actions.push(Action::Cancel { step: cell.path.clone() });
             }
-            Phase::Choosing | Phase::Asking | Phase::Sleeping | Phase::Listening(_) => {
+            Phase::Choosing
+            | Phase::Asking
+            | Phase::Sleeping
+            | Phase::Marking
+            | Phase::Listening(_) => {
                 let step = cell.path.clone();
                 self.actions.push(Action::Cancel { step });
                 self.drop_cell(id, "cancelled");

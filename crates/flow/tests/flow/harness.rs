@@ -63,7 +63,7 @@ impl World {
         Ok(())
     }
 
-    fn must(&mut self, event: Event) {
+    pub(crate) fn must(&mut self, event: Event) {
         self.apply(event).unwrap_or_else(|error| panic!("{error}"));
     }
 
@@ -140,6 +140,7 @@ fn line(action: &Action) -> String {
             format!("choose {step} {attempt} of {}", plans.join(","))
         }
         Action::Ask { step, message, .. } => format!("ask {step}: {message}"),
+        Action::Mark { step, name } => format!("mark {step} {name}"),
         Action::Arm { timer, ms } => format!("arm {timer} {ms}"),
         Action::Listen { step, signal, timeout_ms } => match timeout_ms {
             Some(ms) => format!("listen {step} for {signal}, {ms}"),

@@ -11,6 +11,7 @@
 mod bombs;
 mod bounds;
 mod cel;
+mod checkpoints;
 mod children;
 mod codes;
 mod diagnostics;

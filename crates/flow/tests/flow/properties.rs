@@ -167,6 +167,7 @@ impl Answers {
                 Some(Event::Approved { step: step.clone(), by: vec!["user:a".into()] })
             }
             Action::Arm { timer, .. } => Some(Event::Due { timer: timer.clone() }),
+            Action::Mark { step, .. } => Some(Event::Marked { step: step.clone() }),
             Action::StartRun { step, .. } => Some(self.perform(step.clone())),
             Action::Listen { signal, .. } => {
                 let (id, from) = ("sig".to_owned(), "user:a".to_owned());
@@ -233,6 +234,7 @@ fn play(text: &str, salt: u64, falls: bool, order: &[u8], stop_after: Option<usi
                 Action::Choose { .. }
                 | Action::Ask { .. }
                 | Action::Arm { .. }
+                | Action::Mark { .. }
                 | Action::StartRun { .. }
                 | Action::Listen { .. } => pending.push(action),
             }
@@ -273,6 +275,7 @@ fn target(action: &Action) -> Option<&StepPath> {
         | Action::Choose { step, .. }
         | Action::Ask { step, .. }
         | Action::Listen { step, .. }
+        | Action::Mark { step, .. }
         | Action::StartRun { step, .. }
         | Action::Cancel { step }
         | Action::Fell { step, .. } => Some(step),

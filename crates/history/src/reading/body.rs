@@ -114,6 +114,9 @@ impl Reading<'_> {
             Body::WaitFor(wait) => self.lived(path, release, &waiter, |it, life, release| {
                 it.wait_for(wait, frame, path, (life, release))
             }),
+            Body::Checkpoint(name) => self.lived(path, release, &waiter, |it, life, release| {
+                it.checkpoint(name, path, (life, release))
+            }),
             Body::Run(child) => self.lived(path, release, &waiter, |it, life, release| {
                 it.child(child, frame, path, (life, release))
             }),

@@ -186,6 +186,7 @@ fn record(step: &Step, stand: &Stand, item: Option<Value>) -> Option<Value> {
             | Body::Approve(_)
             | Body::Sleep(_)
             | Body::WaitFor(_)
+            | Body::Checkpoint(_)
             | Body::Run(_),
             output,
         ) => drop(record.insert("output".to_owned(), output)),

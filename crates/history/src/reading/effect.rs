@@ -64,6 +64,7 @@ impl Reading<'_> {
                 | What::Rejected { .. }
                 | What::Timer { .. }
                 | What::Signal(_)
+                | What::Checkpoint { .. }
                 | What::Cancel
                 | What::ChildStarted(_)
                 | What::ChildEnded(_)

@@ -146,6 +146,7 @@ impl Reading<'_> {
             | Body::Approve(_)
             | Body::Sleep(_)
             | Body::WaitFor(_)
+            | Body::Checkpoint(_)
             | Body::Run(_) => false,
         })
     }

@@ -122,6 +122,28 @@ impl Reading<'_> {
         self.awaited.extend(places.copied());
     }
 
+    /// A place that is given its name: over with the entry that says so.
+    pub(super) fn checkpoint(
+        &mut self,
+        name: &str,
+        path: &str,
+        (life, release): (usize, Release),
+    ) -> Raw {
+        self.claimed.insert(path.to_owned());
+        let (log, places) = (self.log, self.begun_in(life, path));
+        self.begins(path, places, release);
+        let Some(first) = places.first().copied() else {
+            return Raw::Open(vec![Pending { path: path.to_owned() }]);
+        };
+        self.only_once(path, first, places);
+        let named = log.event(first).map(|event| &event.what);
+        let same = matches!(named, Some(What::Checkpoint { name: its, .. }) if its == name);
+        self.report.test(Property::Step, same, log.seq(first), || {
+            format!("`{path}` gives its place the name `{name}`, and nothing else")
+        });
+        Raw::Completed(first, Some(Value::Map(Map::new())))
+    }
+
     /// A question: over with enough consents, with a no, or with its time.
     pub(super) fn approve(
         &mut self,
@@ -165,7 +187,7 @@ impl Reading<'_> {
     fn only_once(&mut self, path: &str, over: usize, places: &[usize]) {
         for late in places {
             self.report.test(Property::Twice, *late <= over, self.log.seq(*late), || {
-                format!("`{path}` is asked again, although it was answered")
+                format!("`{path}` begins again, although it was over")
             });
         }
     }

@@ -6,6 +6,7 @@
 //! 5 plan STEP PLAN|-                    5 timer NAME
 //! 5 ask STEP ID COUNT [name=value]...   6 yes|no ID WHO
 //! 5 signal NAME                         5 cancel
+//! 5 mark STEP NAME
 //! 9 seal STATUS                         7 fork SEQ [of=N] [who=TEXT] [as=WHO]
 //! ```
 //!
@@ -17,7 +18,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId, SelectionId, TenantId, Uuid};
+use cog_base::id::{
+    ApprovalId, CheckpointId, DenialId, ReceiptId, RunId, SelectionId, TenantId, Uuid,
+};
 use cog_base::json::{Map, parse};
 use cog_base::{Digest, Timestamp, Value};
 use cog_history::{Record, Report, Rules, check};
@@ -186,6 +189,15 @@ impl Teller {
             ["fork", seq] => {
                 let (data, body) = self.fork(seq, extra, actor);
                 (Kind::SessionStarted, actor, data, Some(Value::Map(body)))
+            }
+            ["mark", step, name] => {
+                let id = text(CheckpointId::from_uuid(uuid(&format!("{ms} {name}"))));
+                let run = text(run_id(self.tallies.len()));
+                let named =
+                    [("id", id), ("name", name.into()), ("run", run), ("step", step.into())];
+                let data =
+                    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                (Kind::Checkpoint, actor, data, None)
             }
             ["cancel"] => (Kind::Evidence, actor, note("cancel", "enough"), None),
             ["invalid", step] => {

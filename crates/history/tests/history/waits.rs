@@ -231,3 +231,31 @@ fn no_more_is_begun_than_the_budget_has() {
         "history.unarmed",
     );
 }
+
+#[test]
+fn a_place_is_named_once_by_its_name_behind_what_it_needs_and_before_what_needs_it() {
+    let flow = "steps:
+  - { id: a, uses: file.read, with: { root: out, path: a } }
+  - { id: here, needs: [a], checkpoint: half-way }
+  - { id: b, needs: [here], uses: file.read, with: { root: out, path: b } }
+";
+    let done = "1 receipt a 1\n10 outcome 1 completed\n";
+    let mark = "10 mark here half-way\n";
+    let rest = "10 receipt b 2\n11 outcome 2 completed\n11 seal completed";
+    keeps(flow, &format!("{done}{mark}{rest}"));
+    breaks(flow, &format!("{done}{rest}"), "history.needs");
+    breaks(flow, &format!("{done}11 seal completed"), "history.missing");
+    breaks(flow, &format!("{done}10 mark here there\n{rest}"), "history.step");
+    breaks(flow, &format!("{done}10 mark b half-way\n{mark}{rest}"), "history.needs");
+    breaks(flow, &format!("{done}{mark}{mark}{rest}"), "history.twice");
+    breaks(flow, &format!("1 receipt a 1\n{mark}10 outcome 1 completed\n{rest}"), "history.needs");
+    // A run that goes on from there keeps it, and one that goes on from before it names its own.
+    let b = "21 receipt b 12\n22 outcome 12 completed\n22 seal completed";
+    keeps(flow, &format!("{done}{mark}{rest}\n20 fork 4\n{b}"));
+    keeps(flow, &format!("{done}{mark}{rest}\n20 fork 3\n20 mark here half-way\n{b}"));
+    breaks(
+        flow,
+        &format!("{done}{mark}{rest}\n20 fork 4\n20 mark here half-way\n{b}"),
+        "history.twice",
+    );
+}

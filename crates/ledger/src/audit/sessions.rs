@@ -19,7 +19,7 @@ pub(super) struct Sessions {
     pub(super) sessions: HashMap<RunId, Session>,
     receipts: HashMap<ReceiptId, Receipt>,
     denials: HashSet<DenialId>,
-    checkpoints: HashSet<(RunId, String)>,
+    checkpoints: HashSet<(RunId, String, bool)>,
     signals: HashSet<(RunId, String)>,
     pub(super) children: HashMap<RunId, Child>,
     outcomes: [u64; 4],
@@ -160,23 +160,28 @@ impl Sessions {
         }
     }
 
-    /// A checkpoint names an earlier entry of its run, and no two of a run have one name.
+    /// A checkpoint names an earlier entry of its run, and one that a run makes itself the place
+    /// where that stands. No two that people made of a run have one name, and no two of its own.
     fn checkpoint(&mut self, entry: &Entry, findings: &mut Findings) {
         let run = entry.text("run").and_then(|id| id.parse::<RunId>().ok());
-        let (Some(run), Some(seq), Some(name)) = (run, entry.count("seq"), entry.text("name"))
-        else {
-            return;
-        };
-        let is_its = |session: &Session| session.seqs.contains(&seq);
-        if !self.sessions.get(&run).is_some_and(is_its) {
-            if self.is_pruned {
+        let (Some(run), Some(name)) = (run, entry.text("name")) else { return };
+        let (by_run, seq) = (entry.session(), entry.count("seq"));
+        let is_its = |session: &Session| seq.is_some_and(|seq| session.seqs.contains(&seq));
+        if let Some(own) = by_run {
+            if own != run || seq.is_some() {
+                let message = format!("{own} names another place than where it stands");
+                findings.add(Some(entry.seq()), "checkpoint.unknown", message);
+            }
+        } else if !self.sessions.get(&run).is_some_and(is_its) {
+            if self.is_pruned && seq.is_some() {
                 self.not_followed = self.not_followed.saturating_add(1);
             } else {
-                let message = format!("it names entry {seq}, which is none of {run}");
+                let which = seq.map_or_else(|| "no entry".to_owned(), |seq| format!("entry {seq}"));
+                let message = format!("it names {which}, which is none of {run}");
                 findings.add(Some(entry.seq()), "checkpoint.unknown", message);
             }
         }
-        if !self.checkpoints.insert((run, name.to_owned())) {
+        if !self.checkpoints.insert((run, name.to_owned(), by_run.is_some())) {
             let message = format!("{run} had a checkpoint `{name}` before");
             findings.add(Some(entry.seq()), "checkpoint.twice", message);
         }

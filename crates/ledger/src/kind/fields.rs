@@ -280,7 +280,7 @@ pub(super) const CHECKPOINT: &[Field] = &[
     must("id", Shape::Checkpoint),
     must("name", Shape::Text),
     must("run", Shape::Run),
-    must("seq", Shape::Count),
+    may("seq", Shape::Count),
     may("step", Shape::Text),
 ];
 pub(super) const REPLAY: &[Field] = &[

@@ -32,6 +32,20 @@ fn honest_houses_are_not_accused() {
     }
 }
 
+/// Whatever people named so.
+#[test]
+fn a_step_of_a_run_names_the_place_where_it_stands() {
+    let found = audit(|house, session| {
+        let seq = house.plan(session, "sepa").seq();
+        house.checkpoint(session, seq);
+        house.checkpoint_by(Some(session), session, None);
+        house.checkpoint_by(Some(session), session, Some(seq));
+        let other = cog_base::id::RunId::from_uuid(cog_base::id::Uuid::from_u128(1));
+        house.checkpoint_by(Some(session), other, None);
+    });
+    assert_eq!(found, ["checkpoint.unknown", "checkpoint.twice", "checkpoint.unknown"]);
+}
+
 #[test]
 fn an_outcome_needs_its_receipt_and_comes_once() {
     let found = audit(|house, session| {

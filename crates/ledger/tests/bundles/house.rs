@@ -253,10 +253,15 @@ impl House {
 
     /// A place of a run has a name from here on, always the same.
     pub(crate) fn checkpoint(&mut self, run: RunId, seq: u64) {
+        self.checkpoint_by(None, run, Some(seq));
+    }
+
+    /// The same by a step of a run.
+    pub(crate) fn checkpoint_by(&mut self, by: Option<RunId>, run: RunId, seq: Option<u64>) {
         let id = CheckpointId::new(self.now, &mut self.entropy).unwrap();
-        let act = self.act(Kind::Checkpoint, "user:cfo", None);
-        let name = ("name", "here".into());
-        self.record(act, data([("id", id.into()), name, ("run", run.into()), ("seq", seq.into())]));
+        let mut named = data([("id", id.into()), ("name", "here".into()), ("run", run.into())]);
+        named.extend(seq.map(|seq| ("seq".to_owned(), seq.into())));
+        self.record(self.act(Kind::Checkpoint, "user:cfo", by), named);
     }
 
     pub(crate) fn replayed(&mut self, run: RunId) {

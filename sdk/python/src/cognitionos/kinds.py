@@ -254,8 +254,8 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
     ),
     "checkpoint": (
         False,
-        {"id": _id("chk"), "name": _text, "run": _id("run"), "seq": is_count},
-        {"step": _text},
+        {"id": _id("chk"), "name": _text, "run": _id("run")},
+        {"seq": is_count, "step": _text},
     ),
     "replay": (
         False,

@@ -156,7 +156,7 @@ fn of_run(record: &Record, why: &str) -> String {
              cognitionos checkpoint restore {0} {1}",
             said("run"),
             said("name"),
-            number("seq")
+            entry.count("seq").unwrap_or(entry.seq())
         ),
         Kind::Genesis
         | Kind::KeyRotated

@@ -99,7 +99,7 @@ class Sessions:
     _denials: set[str] = field(default_factory=set)
     _signals: set[tuple[str, str]] = field(default_factory=set)
     _children: dict[str, _Child] = field(default_factory=dict)
-    _checkpoints: set[tuple[str, str]] = field(default_factory=set)
+    _checkpoints: set[tuple[str, str, bool]] = field(default_factory=set)
 
     def entry(self, entry: Entry) -> None:
         """Check an entry against its session and its receipt."""
@@ -286,15 +286,23 @@ class Sessions:
             add(seq, "child.end_wrong", f"the seal of {name} does not say that it ended so")
 
     def _checkpoint(self, entry: Entry) -> None:
-        run, seq, name = entry.data["run"], entry.data["seq"], entry.data["name"]
+        run, seq, name = entry.data["run"], entry.data.get("seq"), entry.data["name"]
         session = self._sessions.get(run)
-        if session is None or seq not in session.seqs:
+        if entry.session is not None:
+            if entry.session != run or seq is not None:
+                message = f"{entry.session} names another place than where it stands"
+                self.findings.add(entry.seq, "checkpoint.unknown", message)
+        elif seq is None:
+            message = f"it names no entry, which is none of {run}"
+            self.findings.add(entry.seq, "checkpoint.unknown", message)
+        elif session is None or seq not in session.seqs:
             message = f"it names entry {seq}, which is none of {run}"
             self._unknown(entry, "checkpoint.unknown", message)
-        if (run, name) in self._checkpoints:
+        named = (run, name, entry.session is not None)
+        if named in self._checkpoints:
             message = f"{run} had a checkpoint `{name}` before"
             self.findings.add(entry.seq, "checkpoint.twice", message)
-        self._checkpoints.add((run, name))
+        self._checkpoints.add(named)
 
     def _replay(self, entry: Entry) -> None:
         run = entry.data["run"]
