@@ -47,7 +47,7 @@ impl Outside {
                 cleared.done(output, cost)
             }
             Fate::Transient => cleared.failed(failure("sim.transient", true), Micros::ZERO),
-            Fate::Failed => cleared.failed(failure("sim.failed", false), Micros::ZERO),
+            Fate::Failed => cleared.failed(failure("file.io", false), Micros::ZERO),
             Fate::Unclear => {
                 self.act(&cleared);
                 cleared.unknown()

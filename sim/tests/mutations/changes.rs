@@ -182,9 +182,9 @@ fn needed_failed(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
 
 fn fail(tape: &mut Tape, outcome: usize) {
     tape.lines[outcome].set("disposition", "failed");
-    tape.lines[outcome].set("code", "sim.failed");
+    tape.lines[outcome].set("code", "file.io");
     let error = Value::map([
-        ("code", Value::from("sim.failed")),
+        ("code", Value::from("file.io")),
         ("message", "no".into()),
         ("transient", false.into()),
     ]);
