@@ -87,6 +87,7 @@ impl Outside {
                 let words = chat.messages.last().map_or(0, |message| message.content.len());
                 Value::map([("text", Value::from(format!("{words} bytes read")))])
             }
+            AnyEffect::SessionAccept(accept) => accept.accepted(),
         }
     }
 
@@ -113,7 +114,8 @@ impl Outside {
             AnyEffect::FileRead(_)
             | AnyEffect::HttpRequest(_)
             | AnyEffect::ProcessRun(_)
-            | AnyEffect::ModelChat(_) => Found::CannotTell,
+            | AnyEffect::ModelChat(_)
+            | AnyEffect::SessionAccept(_) => Found::CannotTell,
         }
     }
 }
@@ -125,7 +127,9 @@ fn target(effect: &AnyEffect) -> String {
         AnyEffect::FileDelete(delete) => delete.path.clone(),
         AnyEffect::FileRead(read) => read.path.clone(),
         AnyEffect::HttpRequest(request) => request.url.clone(),
-        AnyEffect::ProcessRun(_) | AnyEffect::ModelChat(_) => String::new(),
+        AnyEffect::ProcessRun(_) | AnyEffect::ModelChat(_) | AnyEffect::SessionAccept(_) => {
+            String::new()
+        }
     }
 }
 

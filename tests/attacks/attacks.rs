@@ -18,6 +18,7 @@ mod door;
 #[expect(dead_code, reason = "the tests of the engine need more of it")]
 #[path = "../../crates/engine/tests/engine/house.rs"]
 mod engine;
+mod foreign;
 mod forks;
 #[path = "../../crates/gate/tests/gate/house.rs"]
 mod house;
@@ -32,11 +33,12 @@ mod words;
 
 /// The files of attacks at run time. Each test in them is one, but for the controls, which
 /// show that the same house lets through what is allowed.
-const AT_RUN_TIME: [&str; 12] = [
+const AT_RUN_TIME: [&str; 13] = [
     include_str!("change.rs"),
     include_str!("classes.rs"),
     include_str!("consent.rs"),
     include_str!("door.rs"),
+    include_str!("foreign.rs"),
     include_str!("forks.rs"),
     include_str!("means.rs"),
     include_str!("places.rs"),

@@ -30,7 +30,7 @@ impl Hashes for Kept<'_> {
 }
 
 /// The newest entry of a kind, with its proof.
-fn proven(house: &mut House, kind: Kind) -> ProvenEntry {
+pub(crate) fn proven(house: &mut House, kind: Kind) -> ProvenEntry {
     let tenant = house.origin.tenant;
     let log = house.writer.shelf().log(tenant).unwrap();
     let entry: Entry =
@@ -41,7 +41,7 @@ fn proven(house: &mut House, kind: Kind) -> ProvenEntry {
     ProvenEntry::new(entry, path, head).to_string().parse().unwrap()
 }
 
-fn key(house: &mut House) -> VerifierKey {
+pub(crate) fn key(house: &mut House) -> VerifierKey {
     house.entries()[0].text("key").unwrap().parse().unwrap()
 }
 

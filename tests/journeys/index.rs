@@ -14,7 +14,7 @@ const PAGES: [&str; 4] = ["decisions", "failures", "findings", "histories"];
 const FAMILIES: [&str; 7] =
     ["args", "cgroup", "cognitionos", "memory", "pids", "workflow", "execution"];
 /// The same, each.
-const NAMES: [&str; 27] = [
+const NAMES: [&str; 28] = [
     "api.call",
     "canon.toml",
     "clock.mark",
@@ -40,6 +40,7 @@ const NAMES: [&str; 27] = [
     "run.unpause",
     "run.workflow",
     "schema.cedarschema",
+    "session.accept",
     "storage.used",
     "tokens.consumed",
 ];

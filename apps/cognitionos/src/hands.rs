@@ -13,6 +13,7 @@ use cog_effect_file::FileAdapter;
 use cog_effect_http::HttpAdapter;
 use cog_effect_model::ModelAdapter;
 use cog_effect_process::ProcessAdapter;
+use cog_effect_session::SessionAdapter;
 use cog_engine::driver::{Append, Reply};
 use cog_engine::{Hands, Inbox, Input, Ledger, Place, Placed};
 use cog_gate::{Adapter, AnyCleared, AnyEffect, Cleared, Found, Lapse, Performed};
@@ -86,6 +87,7 @@ impl Adapters {
             AnyCleared::HttpRequest(cleared) => self.http.perform(cleared).await.into(),
             AnyCleared::ProcessRun(cleared) => self.process.perform(cleared).await.into(),
             AnyCleared::ModelChat(cleared) => self.model.perform(cleared).await.into(),
+            AnyCleared::SessionAccept(cleared) => SessionAdapter.perform(cleared).await.into(),
         }
     }
 
@@ -97,6 +99,7 @@ impl Adapters {
             AnyEffect::HttpRequest(effect) => self.http.probe(effect, run, receipt).await,
             AnyEffect::ProcessRun(effect) => self.process.probe(effect, run, receipt).await,
             AnyEffect::ModelChat(effect) => self.model.probe(effect, run, receipt).await,
+            AnyEffect::SessionAccept(effect) => SessionAdapter.probe(effect, run, receipt).await,
         }
     }
 }

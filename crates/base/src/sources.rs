@@ -28,6 +28,8 @@ pub enum Source {
     Signal(String),
     /// What people answered.
     People,
+    /// What a completion of a session that ran elsewhere said, by the source of its event.
+    Session(String),
     /// What a run of this workflow gave that says no class of it.
     Run(String),
     /// What a workflow file says of its own data, or another run of what it hands over: a class.
@@ -51,6 +53,7 @@ impl Source {
             Self::Model(name) => ("model", name),
             Self::Signal(name) => ("signal", name),
             Self::People => ("people", ""),
+            Self::Session(name) => ("session", name),
             Self::Run(name) => ("run", name),
             Self::Labelled(class) => ("labelled", class),
             Self::Lowered(class) => ("lowered", class),
@@ -85,6 +88,7 @@ impl FromStr for Source {
             "program" => Self::Program(name),
             "model" => Self::Model(name),
             "signal" => Self::Signal(name),
+            "session" => Self::Session(name),
             "run" => Self::Run(name),
             "labelled" => Self::Labelled(name),
             "lowered" => Self::Lowered(name),
@@ -160,7 +164,7 @@ mod tests {
 
     #[test]
     fn each_source_reads_back_and_nothing_else_does() {
-        let all = "input:a root:b host:c.example program:d model:e signal:f people run:i \
+        let all = "input:a root:b host:c.example program:d model:e signal:f people run:i session:/s \
                    labelled:g lowered:h";
         for text in all.split_whitespace() {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);

@@ -173,6 +173,7 @@ impl DataRules {
             Source::Host(name) => self.class_at("Host", name),
             Source::Program(name) => self.class_at("Program", name),
             Source::Model(name) => self.class_at("Model", name),
+            Source::Session(name) => self.class_at("Source", name),
             Source::Labelled(class) | Source::Lowered(class) => class,
         };
         self.named(self.rank(class))
@@ -249,7 +250,8 @@ mod tests {
                     [roots]\nbooks = { within = [\".\"], class = \"personal\" }\n\
                     \"*\" = { within = [\".\"], class = \"public\" }\n\
                     [hosts]\nallow = [\"a.example\", { host = \"b.example\", class_max = \"public\" }]\n\
-                    [programs]\nallow = [{ program = \"sort\", class_max = \"personal\" }]\n";
+                    [programs]\nallow = [{ program = \"sort\", class_max = \"personal\" }]\n\
+                    [sources.\"/agents\"]\nclass = \"personal\"\n";
         let data = settings(&format!("{DATA}{rest}")).unwrap().data.unwrap();
         for (kind, name, class, class_max) in [
             ("Model", "out", "internal", "internal"),
@@ -260,6 +262,7 @@ mod tests {
             ("Host", "b.example", "internal", "public"),
             ("Program", "sort", "internal", "personal"),
             ("Program", "cat", "internal", "internal"),
+            ("Source", "/agents", "personal", "personal"),
         ] {
             assert_eq!(data.class_at(kind, name), class, "{name}");
             assert_eq!(data.class_max(kind, name), class_max, "{name}");
@@ -270,6 +273,8 @@ mod tests {
         assert_eq!(data.class_of(&sources), "internal");
         sources.add(&Sources::of(Source::Lowered("public".into()), "b"));
         assert_eq!(data.class_of(&sources), "internal");
+        let told = Sources::of(Source::Session("/agents".into()), "b");
+        assert_eq!(data.class_of(&told), "personal");
         sources.add(&Sources::of(Source::Labelled("of-another-canon".into()), "c"));
         assert_eq!(data.class_of(&sources), "personal");
         assert_eq!(data.up_to("internal"), ["public", "internal"]);

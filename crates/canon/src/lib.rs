@@ -48,7 +48,7 @@ pub use retention::{Length, Retention};
 pub use roots::{RootRule, RootRules, Standing};
 pub use runs::RunRule;
 pub use settings::{
-    Bounds, Envelope, Interference, Model, OnConflict, Optr, Program, RISKS, Settings,
+    Bounds, Envelope, Interference, Model, OnConflict, Optr, Program, RISKS, Sender, Settings,
 };
 pub use source::Source;
 pub use window::Window;

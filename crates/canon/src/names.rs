@@ -14,8 +14,15 @@ use crate::settings::{AMOUNT_PATHS, Settings};
 use crate::source::{SCHEMA, SETTINGS, Source};
 
 /// The effects there are. The catalogue is closed: who performs them holds it against this list.
-pub const EFFECTS: [&str; 6] =
-    ["file.delete", "file.read", "file.write", "http.request", "model.chat", "process.run"];
+pub const EFFECTS: [&str; 7] = [
+    "file.delete",
+    "file.read",
+    "file.write",
+    "http.request",
+    "model.chat",
+    "process.run",
+    "session.accept",
+];
 
 /// What the context of every effect has.
 pub const CONTEXT: [&str; 8] =
@@ -47,6 +54,10 @@ pub fn arguments(action: &str) -> &'static [&'static str] {
             "root",
             "stdin",
             "timeout_ms",
+        ],
+        "session.accept" => &[
+            "data", "event", "id", "key", "proof", "proven", "source", "status", "subject", "time",
+            "type",
         ],
         _ => &[],
     }

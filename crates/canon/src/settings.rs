@@ -1,6 +1,7 @@
 //! `canon.toml`: what binds besides the policies.
 
 mod lists;
+mod senders;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ use crate::runs::RunRule;
 use crate::source::SETTINGS;
 pub use lists::Program;
 use lists::{Allowed, HostLine, ProgramLine};
+pub use senders::Sender;
 
 /// The risk classes, from the least to the most harm.
 pub const RISKS: [&str; 4] = ["low", "medium", "high", "critical"];
@@ -63,6 +65,8 @@ pub struct Settings {
     pub roots: RootRules,
     /// The programs that may be run, and what each may be lent.
     pub programs: BTreeMap<String, Program>,
+    /// Where completions of sessions may come from.
+    pub sources: BTreeMap<String, Sender>,
     /// How confidential data is; nothing when the canon declares no classes.
     pub data: Option<DataRules>,
 }
@@ -297,6 +301,8 @@ struct File {
     #[serde(default)]
     programs: Allowed<ProgramLine>,
     #[serde(default)]
+    sources: BTreeMap<String, Sender>,
+    #[serde(default)]
     data: Option<DataTable>,
 }
 
@@ -404,6 +410,7 @@ impl File {
             return wrong(if within.is_empty() { name } else { within }, what, hint);
         }
         self.envelope.check()?;
+        senders::check(&self.sources)?;
         data::check(self.data.as_ref(), &self.marks())
     }
 
@@ -418,7 +425,8 @@ impl File {
             (("Root", name.clone()), Mark { class: Some(class.clone()), class_max: None })
         });
         let listed = self.hosts.marks("Host").chain(self.programs.marks("Program"));
-        for (place, mark) in models.chain(roots).chain(listed) {
+        let sources = senders::marks(&self.sources);
+        for (place, mark) in models.chain(roots).chain(listed).chain(sources) {
             marks.entry(place).or_default().or_stricter(mark, self.data.as_ref());
         }
         marks
@@ -442,6 +450,7 @@ impl File {
             roots: self.roots,
             hosts: self.hosts.hosts(),
             programs: self.programs.programs(),
+            sources: self.sources,
             data: self.data.map(|table| table.settle(marks)),
         }
     }

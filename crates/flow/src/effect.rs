@@ -22,6 +22,8 @@ pub enum Operation {
     ProcessRun,
     /// `model.chat`
     ModelChat,
+    /// `session.accept`
+    SessionAccept,
 }
 
 /// What kind of value an argument takes.
@@ -136,6 +138,11 @@ const MODEL: &[Arg] = &[
     Arg("temperature_milli", false, Kind::Int(0, bounds::MODEL_TEMPERATURE_MILLI_MAX)),
     Arg("json", false, Kind::Bool),
 ];
+const SESSION: &[Arg] = &[
+    Arg("event", true, Kind::Text),
+    Arg("proof", false, Kind::Text),
+    Arg("key", false, Kind::Text),
+];
 
 /// Why arguments do not fit an effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -148,13 +155,14 @@ pub struct ArgumentError {
 
 impl Operation {
     /// Every effect, in the order of the catalogue.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::FileRead,
         Self::FileWrite,
         Self::FileDelete,
         Self::HttpRequest,
         Self::ProcessRun,
         Self::ModelChat,
+        Self::SessionAccept,
     ];
 
     /// The effect with this name.
@@ -173,6 +181,7 @@ impl Operation {
             Self::HttpRequest => "http.request",
             Self::ProcessRun => "process.run",
             Self::ModelChat => "model.chat",
+            Self::SessionAccept => "session.accept",
         }
     }
 
@@ -183,6 +192,7 @@ impl Operation {
             Self::HttpRequest => HTTP,
             Self::ProcessRun => PROCESS,
             Self::ModelChat => MODEL,
+            Self::SessionAccept => SESSION,
         }
     }
 
@@ -191,7 +201,11 @@ impl Operation {
         match self {
             Self::FileWrite => Some((&["text", "document"], true)),
             Self::HttpRequest => Some((&["body", "json"], false)),
-            Self::FileRead | Self::FileDelete | Self::ProcessRun | Self::ModelChat => None,
+            Self::FileRead
+            | Self::FileDelete
+            | Self::ProcessRun
+            | Self::ModelChat
+            | Self::SessionAccept => None,
         }
     }
 
@@ -199,7 +213,7 @@ impl Operation {
     pub(crate) const fn writes(self) -> bool {
         match self {
             Self::FileWrite | Self::FileDelete | Self::ProcessRun => true,
-            Self::FileRead | Self::HttpRequest | Self::ModelChat => false,
+            Self::FileRead | Self::HttpRequest | Self::ModelChat | Self::SessionAccept => false,
         }
     }
 

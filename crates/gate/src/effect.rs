@@ -9,6 +9,7 @@ mod file;
 mod http;
 mod model;
 mod process;
+mod session;
 mod url;
 
 pub use args::BadArgs;
@@ -16,6 +17,7 @@ pub use file::{FileDelete, FileRead, FileWrite, WriteContent, WriteMode};
 pub use http::{HttpBody, HttpRequest};
 pub use model::{Message, ModelChat};
 pub use process::ProcessRun;
+pub use session::{Proof, SessionAccept};
 pub use url::one_spelling;
 
 use std::collections::BTreeSet;
@@ -36,7 +38,7 @@ pub(crate) use sealed::Sealed;
 /// The thing an effect acts on, as policies name it: `Root::"payments"`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Resource {
-    /// The entity type: `Root`, `Host`, `Program` or `Model`.
+    /// The entity type: `Root`, `Host`, `Program`, `Model` or `Source`.
     pub kind: &'static str,
     /// The entity's name.
     pub name: String,
@@ -223,4 +225,6 @@ catalogue! {
     ProcessRun(ProcessRun) = "process.run",
     /// Ask a model.
     ModelChat(ModelChat) = "model.chat",
+    /// Take in the completion of a session that ran elsewhere.
+    SessionAccept(SessionAccept) = "session.accept",
 }

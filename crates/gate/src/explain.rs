@@ -225,6 +225,13 @@ fn outside(check: &Check, intent: &Intent) -> Option<String> {
             check.read.texts("variables").first().map_or("a variable", String::as_str)
         ),
         "model.unknown" => format!("The canon does not list the model `{name}`."),
+        "source.not_listed" => format!("The canon does not list the source `{name}`."),
+        "source.key_not_listed" => {
+            format!("The canon does not let this key prove what the source `{name}` says.")
+        }
+        "source.proof_fails" => {
+            format!("The proof does not show that the ledger of its key has what `{name}` says.")
+        }
         "environment.not_listed" => format!(
             "The canon does not govern the environment `{}`.",
             check.read.text("environment").unwrap_or_default()

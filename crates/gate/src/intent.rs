@@ -12,7 +12,7 @@ use cog_base::json::{Canonical, Map, Object};
 use cog_base::{Digest, Micros, Sources, Value};
 use cog_canon::DataRules;
 
-use crate::effect::{Effect, Resource, digest_of};
+use crate::effect::{Effect, Resource, SessionAccept, digest_of};
 use crate::snapshot::number;
 
 /// The room that what a digest binds usually takes, in bytes.
@@ -370,7 +370,11 @@ impl Intent {
     }
 
     fn agrees_with_args(&self) -> bool {
-        digest_of(&self.action, &self.context.get("args")) == self.effect
+        let args = self.context.get("args");
+        // Policies see what was said in an event, and whether it is proven, from the event itself.
+        let follows = || args.and_then(Value::as_map).is_some_and(SessionAccept::follows);
+        digest_of(&self.action, &args) == self.effect
+            && (self.action != SessionAccept::ACTION || follows())
     }
 }
 

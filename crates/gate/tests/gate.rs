@@ -12,6 +12,8 @@
 mod accounts;
 #[path = "gate/acts.rs"]
 mod acts;
+#[path = "gate/completions.rs"]
+mod completions;
 #[path = "gate/consents.rs"]
 mod consents;
 #[path = "gate/data.rs"]

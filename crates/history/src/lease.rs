@@ -75,6 +75,10 @@ fn touched(action: &str, args: &Value) -> Option<(bool, Vec<String>)> {
             let url = text("url")?.split(['?', '#']).next()?;
             Some((writes, format!("http:{url}").split('/').map(str::to_owned).collect()))
         }
+        "session.accept" => {
+            let name = format!("session:{}#{}", text("source")?, text("id")?);
+            Some((true, name.split('/').map(str::to_owned).collect()))
+        }
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use cog_gate::AnyEffect;
 
 fn is_metered(effect: &AnyEffect) -> bool {
     match effect {
-        AnyEffect::ModelChat(_) | AnyEffect::HttpRequest(_) => true,
+        AnyEffect::ModelChat(_) | AnyEffect::HttpRequest(_) | AnyEffect::SessionAccept(_) => true,
         AnyEffect::FileRead(_) | AnyEffect::FileWrite(_) | AnyEffect::FileDelete(_) => false,
     }
 }

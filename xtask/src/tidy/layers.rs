@@ -17,7 +17,9 @@ const RANKS: [(&str, u8); 9] = [
 ];
 
 /// Edges inside one layer, each with its reason.
-const SAME_LAYER: [(&str, &str); 4] = [
+const SAME_LAYER: [(&str, &str); 5] = [
+    // A completion from elsewhere is proven when it is what the proven entry is told as.
+    ("cog-gate", "cog-events"),
     // What is wrong with a schedule is told with its place in the workflow file.
     ("cog-flow", "cog-schedule"),
     // A model is asked over HTTP, with the same guards on hosts, sizes and times.

@@ -21,6 +21,7 @@ pub(crate) fn deed(action: &str, resource: &str) -> String {
         "http.request" => "send a request to",
         "process.run" => "run the program",
         "model.chat" => "ask the model",
+        "session.accept" => "take in a completion from",
         "approve" => "go past the step",
         "run.cancel" => "end the run",
         "run.pause" => "hold the run",

@@ -89,7 +89,7 @@ fn settings_are_toml_with_known_keys() {
         "[change]",
         "[chnage]",
         expect![
-            "canon.toml:5:2: unknown field `chnage`, expected one of `name`, `domain`, `change`, `risk`, `optr`, `actions`, `envelope`, `interference`, `environments`, `runs`, `retention`, `models`, `roots`, `hosts`, `programs`, `data`"
+            "canon.toml:5:2: unknown field `chnage`, expected one of `name`, `domain`, `change`, `risk`, `optr`, `actions`, `envelope`, `interference`, `environments`, `runs`, `retention`, `models`, `roots`, `hosts`, `programs`, `sources`, `data`"
         ],
     );
     settings(
@@ -235,7 +235,35 @@ fn a_misspelt_action_does_not_switch_a_rule_off() {
         "[actions.\"mail.send\"]\nrisk = \"low\"\n[change]",
         expect![[r#"
             canon.toml:5:11: there is no action `mail.send`
-              hint: the actions are file.delete, file.read, file.write, http.request, model.chat, process.run"#]],
+              hint: the actions are file.delete, file.read, file.write, http.request, model.chat, process.run, session.accept"#]],
+    );
+}
+
+#[test]
+fn a_source_of_completions_has_a_name_and_keys() {
+    settings(
+        "[change]",
+        "[sources.\"/agents\"]\nkeys = [\"a+1a2b3c4d+AbCd\"]\n[change]",
+        expect!["loaded"],
+    );
+    settings(
+        "[change]",
+        "[sources.\"/agents\"]\nkeys = [\"AbCd\"]\n[change]",
+        expect![[r#"
+        canon.toml:6:10: `AbCd`, which is to prove what `/agents` says, is no verifier key
+          hint: write what `cognitionos ledger key` prints there: name+1a2b3c4d+AbCd…"#]],
+    );
+    settings(
+        "[change]",
+        "[sources.\"\"]\n[change]",
+        expect![[r#"
+        canon.toml:5:1: a source has an empty name
+          hint: name the `source` of its events, such as "/core-engine/workflows""#]],
+    );
+    settings(
+        "[change]",
+        "[sources.\"/agents\"]\nkey = \"a\"\n[change]",
+        expect!["canon.toml:6:1: unknown field `key`, expected `keys` or `class`"],
     );
 }
 

@@ -4,7 +4,7 @@
 //! counts that is named anywhere in them. What is only decided by a value (an `if`, which plan is
 //! taken, how many items there are) is not counted as coming from it.
 
-use cog_base::json::Map;
+use cog_base::json::{Map, parse_loose};
 use cog_base::place::Place;
 use cog_base::{Source, Sources, Value};
 
@@ -179,6 +179,11 @@ pub(super) fn got_from(operation: Operation, with: &Map, step: &StepPath) -> Sou
         }
         Operation::ProcessRun => [text("program").map(Source::Program), root()],
         Operation::ModelChat => [text("model").map(Source::Model), None],
+        Operation::SessionAccept => {
+            let event = text("event").and_then(|event| parse_loose(&event).ok());
+            let from = event.as_ref().and_then(|event| event.get("source")?.as_text());
+            [from.map(|from| Source::Session(from.to_owned())), None]
+        }
     };
     let mut sources = Sources::default();
     all.into_iter().flatten().for_each(|source| sources.add(&Sources::of(source, step)));

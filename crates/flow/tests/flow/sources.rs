@@ -243,6 +243,24 @@ fn what_a_canon_lowers_stays_so_but_for_the_word_of_the_file() {
 }
 
 #[test]
+fn what_a_completion_says_comes_from_its_source() {
+    let steps = r#"
+- { id: read, uses: file.read, with: { root: books, path: a } }
+- { id: accept, needs: [read], uses: session.accept, with: { event: "${{ steps.read.output.text }}" } }
+- { id: tell, needs: [accept], uses: file.write, with: { root: in, path: z, text: "${{ steps.accept.output.status }}" } }
+"#;
+    let event = r#"{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/agents\",\"type\":\"t\"}"#;
+    check(
+        steps,
+        &[("read", &format!(r#"{{"text":"{event}"}}"#)), ("accept", r#"{"status":"done"}"#)],
+        expect![[r#"
+            read: 
+            accept: root:books by read
+            tell: root:books by read, session:/agents by accept"#]],
+    );
+}
+
+#[test]
 fn what_a_run_answers_with_and_what_it_failed_with() {
     let steps = r#"
 - { id: read, uses: file.read, with: { root: books, path: a } }

@@ -1,11 +1,11 @@
-//! The check of confinement: a file stays in its root, and hosts, programs and models are
-//! those that the canon lists.
+//! The check of confinement: a file stays in its root, and hosts, programs, models and sources of
+//! completions are those that the canon lists.
 
 use cog_base::Value;
 use cog_base::hosts::{Barred, Hosts, Lacks};
 use cog_base::place::{AddressKind, HTTP_PORT, HTTPS_PORT, Place};
 use cog_base::process::is_for_the_loader;
-use cog_canon::{Program, Settings};
+use cog_canon::{Program, Sender, Settings};
 
 use super::checks::seen;
 use super::{Fact, Seen};
@@ -41,6 +41,7 @@ pub(super) fn confine(
             let code = if known { "model.known" } else { "model.unknown" };
             (known, code, seen([("model", name.into())]))
         }
+        "Source" => confine_source(intent, name, settings.and_then(|it| it.sources.get(name))),
         _ => (false, "resource.unknown", seen([("resource", kind.into())])),
     }
 }
@@ -116,6 +117,26 @@ pub(crate) fn lacks_of(place: &Place, hosts: Option<&Hosts>) -> Lacks {
             private: !public,
         }
     })
+}
+
+/// A proof counts by a key that the canon names for the source, and no other; one that does not hold
+/// is worse than none.
+fn confine_source(
+    intent: &Intent,
+    name: &str,
+    listed: Option<&Sender>,
+) -> (bool, &'static str, Seen) {
+    let key = intent.at("args.key").and_then(Value::as_text);
+    let is_proven = intent.at("args.proven").and_then(Value::as_bool) == Some(true);
+    let code = match (listed, key) {
+        (None, _) => "source.not_listed",
+        (Some(sender), Some(key)) if !sender.keys.contains(key) => "source.key_not_listed",
+        (Some(_), Some(_)) if !is_proven => "source.proof_fails",
+        (Some(_), _) => "source.listed",
+    };
+    let proven = if is_proven { "yes" } else { "no" };
+    let read = seen([("proven", proven.into()), ("source", name.into())]);
+    (code == "source.listed", code, read)
 }
 
 fn confine_program(

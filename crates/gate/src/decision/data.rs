@@ -46,6 +46,8 @@ pub(crate) fn receivers(intent: &Intent) -> Vec<(&str, &str)> {
     let resource = intent.resource();
     let own = match resource.0 {
         "Root" => intent.action() == "file.write",
+        // Who said that a session ended is handed nothing.
+        "Source" => false,
         _ => true,
     };
     // A program may leave behind what it was handed in the folder that it works in.

@@ -7,7 +7,7 @@ use cog_base::place::{HTTP_PORT, Place};
 use cog_base::{Micros, Timestamp, Value};
 use cog_canon::{
     Canon, Change, ChangeRule, DataRules, Envelope, Interference, Model, Optr, Program, Retention,
-    RootRules, RunRule, Settings, Window,
+    RootRules, RunRule, Sender, Settings, Window,
 };
 
 use crate::decision::{CheckName, Supposed, variables};
@@ -61,6 +61,8 @@ pub(super) enum Turn {
     Unset(Vec<String>),
     /// The canon would list the model.
     Model,
+    /// The canon would list the source, and with it the key of the proof.
+    Sender,
     /// The canon would let a place have data of a class.
     Entrusted { kind: &'static str, name: String, class: String },
     /// What it hands on would be of a lower class.
@@ -145,7 +147,8 @@ impl Turn {
             | Self::Host { .. }
             | Self::Program { .. }
             | Self::Unset(_)
-            | Self::Model => CheckName::Confinement,
+            | Self::Model
+            | Self::Sender => CheckName::Confinement,
             Self::Entrusted { .. } | Self::Classed { .. } => CheckName::Data,
             Self::Request(_)
             | Self::Whole { .. }
@@ -204,6 +207,10 @@ impl Turn {
             }
             Self::Unset(names) => format!("args.env set no {}", names.join(", ")),
             Self::Model => format!("the canon listed the model `{name}`"),
+            Self::Sender => {
+                let with = key_of(intent).map(|key| format!(" with the key {key}"));
+                format!("the canon listed the source `{name}`{}", with.unwrap_or_default())
+            }
             Self::Entrusted { kind, name, class } => {
                 let kind = kind.to_lowercase();
                 format!("the canon let the {kind} `{name}` have {class} data")
@@ -267,6 +274,7 @@ impl Turn {
             | Self::Host { .. }
             | Self::Program { .. }
             | Self::Model
+            | Self::Sender
             | Self::Canon
             | Self::Raised { .. }
             | Self::At(_)
@@ -311,6 +319,7 @@ impl Turn {
                 list(Listing::Program(name, lent))?;
             }
             Self::Model => list(Listing::Model(name))?,
+            Self::Sender => list(Listing::Sender(name, key_of(intent)))?,
             Self::Entrusted { kind, name, class } => list(Listing::Data(kind, name, class))?,
             Self::Canon => {
                 supposed.settings = Some(Box::new(free(intent)));
@@ -350,6 +359,7 @@ enum Listing<'a> {
     Host(Allowance),
     Program(&'a str, Program),
     Model(&'a str),
+    Sender(&'a str, Option<&'a str>),
     Data(&'static str, &'a str, &'a str),
 }
 
@@ -379,6 +389,10 @@ impl Listing<'_> {
                 };
                 settings.models.insert(name.to_owned(), model);
             }
+            Self::Sender(name, key) => {
+                let sender: &mut Sender = settings.sources.entry(name.to_owned()).or_default();
+                sender.keys.extend(key.map(str::to_owned));
+            }
             Self::Data(kind, name, class) => {
                 let rules = settings.data.take();
                 settings.data = rules.map(|rules| rules.admitting(kind, name, class));
@@ -405,6 +419,7 @@ fn free(intent: &Intent) -> Settings {
         hosts: Hosts::default(),
         roots: RootRules::default(),
         programs: BTreeMap::new(),
+        sources: BTreeMap::new(),
         data: None,
     };
     let (_, name) = intent.resource();
@@ -413,10 +428,16 @@ fn free(intent: &Intent) -> Settings {
     let host = url.and_then(Place::of).map(|place| Listing::Host(allowance(&place)));
     let env = variables(intent).map(str::to_owned).collect();
     let lent = Program { network: true, env };
-    let others = [Listing::Program(name, lent), Listing::Model(name)];
+    let sender = Listing::Sender(name, key_of(intent));
+    let others = [Listing::Program(name, lent), Listing::Model(name), sender];
     let all = root.into_iter().chain(host).chain(others);
     all.for_each(|listing| listing.add_to(&mut settings));
     settings
+}
+
+/// The key that is to prove a completion.
+fn key_of(intent: &Intent) -> Option<&str> {
+    intent.at("args.key").and_then(Value::as_text)
 }
 
 /// What a canon must list for a place.

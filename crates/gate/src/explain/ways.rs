@@ -62,7 +62,11 @@ fn is_for_want_of_a_canon(check: &Check) -> bool {
         CheckName::Confinement => {
             matches!(
                 check.code,
-                "host.not_allowed" | "program.not_allowed" | "model.unknown" | "root.not_in_canon"
+                "host.not_allowed"
+                    | "program.not_allowed"
+                    | "model.unknown"
+                    | "source.not_listed"
+                    | "root.not_in_canon"
             )
         }
         CheckName::Freshness => check.code == "freshness.canon_changed",
@@ -111,6 +115,7 @@ fn confinement(
             vec![unset(check, is_for_the_loader), unset(check, |_| true)]
         }
         "model.unknown" => vec![Turn::Model],
+        "source.not_listed" | "source.key_not_listed" => vec![Turn::Sender],
         "host.user_in_url" => vec![Turn::NoUser],
         "host.not_allowed"
         | "host.port_not_allowed"

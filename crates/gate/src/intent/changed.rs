@@ -91,6 +91,7 @@ fn name_path(kind: &str) -> Option<&'static str> {
         "Root" => Some("args.root"),
         "Program" => Some("args.program"),
         "Model" => Some("args.model"),
+        "Source" => Some("args.source"),
         _ => None,
     }
 }
@@ -98,5 +99,55 @@ fn name_path(kind: &str) -> Option<&'static str> {
 fn set_arg(context: &mut Map, name: &str, text: &str) {
     if let Some(Value::Map(args)) = context.get_mut("args") {
         args.insert(name.to_owned(), text.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cog_base::entropy::SeededEntropy;
+    use cog_base::id::{RunId, TenantId};
+    use cog_base::json::parse;
+    use cog_base::{Timestamp, Value};
+
+    use super::*;
+    use crate::effect::AnyEffect;
+    use crate::intent::Origin;
+    use cog_base::json::Canonical as _;
+
+    fn completion() -> Intent {
+        let mut entropy = SeededEntropy::new(1);
+        let origin = Origin {
+            tenant: TenantId::new(Timestamp::default(), &mut entropy).unwrap(),
+            domain: "intake".into(),
+            environment: "production".into(),
+            session: RunId::new(Timestamp::default(), &mut entropy).unwrap(),
+            workflow: "accept-session".into(),
+            initiator: "user:ada".parse().unwrap(),
+        };
+        let event =
+            r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"status":"failed"}}"#;
+        let args = Map::from([("event".to_owned(), event.into())]);
+        let effect = AnyEffect::from_args("session.accept", &args).unwrap();
+        let who = "user:ada".parse().unwrap();
+        Intent::new(&origin, "accept", who, &effect, Micros::ZERO, "low")
+    }
+
+    fn read(intent: &Intent) -> Result<Intent, crate::intent::BadRecord> {
+        Intent::from_value(&parse(&String::from_utf8(intent.canonical()).unwrap()).unwrap())
+    }
+
+    #[test]
+    fn a_record_says_of_an_event_what_the_event_says() {
+        let intent = completion();
+        assert_eq!(read(&intent).as_ref(), Ok(&intent));
+        for (path, value) in [
+            ("args.proven", Value::from(true)),
+            ("args.status", "succeeded".into()),
+            ("args.source", "/other".into()),
+            ("args.type", "other".into()),
+        ] {
+            let lie = intent.changed(path, &value).unwrap();
+            assert_eq!(read(&lie).map_err(|bad| bad.part), Err("effect"), "{path}");
+        }
     }
 }

@@ -264,6 +264,9 @@ fn the_canon_knows_the_effects_that_there_are() {
     assert_eq!(ours, cog_canon::EFFECTS);
 }
 
+/// An event with all that policies see of one.
+const EVENT: &str = r#"{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"t\",\"subject\":\"r\",\"time\":\"2026-11-24T12:00:00Z\",\"data\":{\"status\":\"done\"}}"#;
+
 /// A schema is held against these names, so that one that no effect has is told.
 #[test]
 fn the_canon_knows_what_the_context_of_each_effect_has() {
@@ -277,6 +280,7 @@ fn the_canon_knows_what_the_context_of_each_effect_has() {
         ("http.request", r#"{"method":"POST","url":"https://a.example/","json":1}"#.to_owned()),
         ("process.run", r#"{"program":"sort","root":"notes","stdin":"a"}"#.to_owned()),
         ("model.chat", r#"{"model":"reader","messages":[]}"#.to_owned()),
+        ("session.accept", format!(r#"{{"event":"{EVENT}","proof":"p","key":"k"}}"#)),
     ];
     let house = House::new();
     let mut args: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
