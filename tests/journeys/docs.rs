@@ -84,16 +84,17 @@ pub(crate) fn canon_of_the_guide(folder: &Folder) {
         ("json", "canon/facts/facts.json"),
         ("yaml", "canon/tests/tests.yaml"),
     ];
-    let blocks = blocks("docs/guide/canon.md");
     for (language, file) in files {
-        let text: Vec<&str> = blocks
-            .iter()
-            .filter(|block| block.language == language)
-            .map(|block| block.text.as_str())
-            .collect();
-        assert!(!text.is_empty(), "no block in `{language}`");
-        folder.write(file, &text.join("\n"));
+        folder.write(file, &blocks_of("docs/guide/canon.md", language));
     }
+}
+
+/// What stands in the blocks of a page in one language.
+pub(crate) fn blocks_of(page: &str, language: &str) -> String {
+    let blocks = blocks(page).into_iter().filter(|block| block.language == language);
+    let text: Vec<String> = blocks.map(|block| block.text).collect();
+    assert!(!text.is_empty(), "no block in `{language}`");
+    text.join("\n")
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod ending;
 mod errors;
 mod examples;
 mod files;
+mod foreign;
 mod forks;
 mod help;
 mod histories;

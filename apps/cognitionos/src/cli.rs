@@ -7,6 +7,7 @@ mod ledger;
 pub(crate) mod nodes;
 pub(crate) mod runs;
 pub(crate) mod schedules;
+pub(crate) mod sessions;
 
 use std::path::PathBuf;
 
@@ -151,6 +152,13 @@ Examples:
   cognitionos schedules next
   cognitionos schedules run")]
     Schedules(schedules::SchedulesCommand),
+    /// Take in sessions that ran elsewhere.
+    #[command(subcommand)]
+    #[command(before_help = "\
+Examples:
+  cognitionos sessions accept event.json --as user:desk
+  cognitionos sessions accept event.json --proof other.cogbundle --key other.vkey")]
+    Sessions(sessions::SessionsCommand),
     /// Look at the ledger, prove, verify and export it. Without a command: list.
     #[command(subcommand)]
     #[command(before_help = "\

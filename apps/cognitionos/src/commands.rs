@@ -15,6 +15,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schedules;
 pub(crate) mod serve;
+pub(crate) mod sessions;
 pub(crate) mod signal;
 pub(crate) mod submit;
 pub(crate) mod verify;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::digest::Digest;
 use crate::entropy::{Entropy, NoEntropy};
 use crate::json::{Canonical, Json};
 use crate::time::Timestamp;
@@ -41,6 +42,16 @@ impl Uuid {
         let upper_random = ((tail >> 62) & 0xFFF) << 64;
         let lower_random = tail & ((1 << 62) - 1);
         Ok(Self(time | version | upper_random | variant | lower_random))
+    }
+
+    /// The id that a digest gives: a UUIDv8 (RFC 9562, section 5.8), for what is to have the same id
+    /// whenever it is asked for. It says nothing of its age.
+    #[must_use]
+    pub fn of(digest: &Digest) -> Self {
+        let bytes = digest.as_bytes().iter().take(16);
+        let bits = bytes.fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
+        let fixed = (0xF_u128 << 76) | (0b11 << 62);
+        Self((bits & !fixed) | (0x8 << 76) | (0b10 << 62))
     }
 
     /// The id with these bits; for storage, where it was an id before.

@@ -1,5 +1,6 @@
 //! `run`: one governed run on the embedded store, from its first entry to its seal.
 
+pub(crate) mod accept;
 pub(crate) mod again;
 mod answered;
 mod ask;

@@ -105,7 +105,7 @@ pub(crate) fn take_up(
 }
 
 /// The command line that nobody gave.
-fn args(who: &Actor) -> RunArgs {
+pub(super) fn args(who: &Actor) -> RunArgs {
     let by = By { actor: who.as_str().to_owned() };
     RunArgs {
         file: None,

@@ -1,0 +1,102 @@
+//! The run that takes in one completion of a session that ran elsewhere: one step, decided as any.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cog_base::Value;
+use cog_base::id::RunId;
+use cog_engine::{Input, Start};
+use cog_gate::Actor;
+use cog_gate::effect::SessionAccept;
+
+use super::file::misread;
+use super::scheduled::args;
+use super::{Plan, go};
+use crate::cli::{Beginning, Common, RunArgs};
+use crate::failure::{Exit, Failure};
+use crate::folders;
+use crate::home::Home;
+use crate::terminal::Terminal;
+use crate::view::Counts;
+
+/// The name of the workflow, as policies see it.
+const NAME: &str = "accept-session";
+
+/// What is to be taken in.
+pub(crate) struct Asked<'a> {
+    pub(crate) run: RunId,
+    pub(crate) effect: &'a SessionAccept,
+    pub(crate) domain: &'a str,
+    pub(crate) environment: Option<&'a str>,
+    pub(crate) canon: Option<&'a Path>,
+}
+
+/// Bring the run on as far as it goes by itself.
+pub(crate) fn start(
+    home: &Home,
+    asked: &Asked<'_>,
+    who: &Actor,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let plan = plan(asked, who)?;
+    let bare = args(who);
+    let canon = asked.canon.map(Path::to_owned);
+    let args = RunArgs { begin: Beginning { canon, ..bare.begin }, ..bare };
+    go(home, plan, &args, common, terminal)
+}
+
+fn plan(asked: &Asked<'_>, who: &Actor) -> anyhow::Result<Plan> {
+    let Asked { run, effect, domain, environment, .. } = asked;
+    let given = given(effect);
+    let source = source(domain, given.keys());
+    let flow = cog_flow::parse(&source, "the workflow of sessions accept").map_err(misread)?;
+    let inputs = flow.bind(&given).map_err(|errors| Failure::told(Exit::BadInput, errors))?;
+    let base = PathBuf::from(".");
+    let flow = Arc::new(flow);
+    let environment = environment.map(str::to_owned);
+    let start = Start {
+        run: *run,
+        flow: Arc::clone(&flow),
+        source,
+        inputs,
+        roots: BTreeMap::new(),
+        places: BTreeMap::new(),
+        base: folders::on_record(&folders::real(&base))?,
+        initiator: who.clone(),
+        environment: environment.clone(),
+        firing: None,
+    };
+    let environment = environment.unwrap_or_else(|| flow.environment.clone());
+    let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
+    let (roots, named) = (BTreeMap::new(), BTreeMap::new());
+    let (others, ending, domain) = (Vec::new(), None, flow.domain.clone());
+    Ok(Plan { run: *run, input, domain, environment, roots, named, base, others, counts, ending })
+}
+
+/// What the run is given: the event, and what proves it.
+fn given(effect: &SessionAccept) -> BTreeMap<String, String> {
+    let proof = effect.proof.iter().flat_map(|proof| {
+        [("proof".to_owned(), proof.text.clone()), ("key".to_owned(), proof.key.clone())]
+    });
+    [("event".to_owned(), effect.event.clone())].into_iter().chain(proof).collect()
+}
+
+/// The workflow file, of which each input is handed to the effect as it is.
+fn source<'a>(domain: &str, inputs: impl Iterator<Item = &'a String> + Clone) -> String {
+    let kind = Value::map([("type", "string")]);
+    let with = inputs.clone().map(|name| (name, Value::from(format!("${{{{ inputs.{name} }}}}"))));
+    let step = Value::map([
+        ("id", Value::from("accept")),
+        ("uses", SessionAccept::ACTION.into()),
+        ("with", Value::map(with)),
+    ]);
+    Value::map([
+        ("name", Value::from(NAME)),
+        ("domain", domain.into()),
+        ("inputs", Value::map(inputs.map(|name| (name, kind.clone())))),
+        ("steps", Value::list([step])),
+    ])
+    .to_string()
+}
