@@ -15,6 +15,7 @@ use cog_base::json::{self, Map, Value};
 use crate::condition::Reads;
 use crate::error::CanonError;
 use crate::facts::kind;
+use crate::hierarchy;
 use crate::nesting;
 use crate::source::SCHEMA;
 
@@ -94,6 +95,7 @@ pub(crate) fn load(text: &str) -> Result<(Schema, Actions), CanonError> {
         json::parse(&json).map_err(|error| CanonError::in_file(SCHEMA, error.to_string()))?;
     // Before Cedar writes each type out wherever it is named.
     size::check(&json)?;
+    hierarchy::check_schema(text, &json)?;
     let (schema, warnings) = Schema::from_cedarschema_str(text).map_err(|error| wrong(&error))?;
     if let Some(warning) = warnings.into_iter().next() {
         return Err(wrong(&warning));

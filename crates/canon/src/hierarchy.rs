@@ -6,12 +6,18 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use cog_base::Value;
 
 use crate::error::CanonError;
+use crate::source::SCHEMA;
 
 /// Most groups that stand above one another.
 pub const GROUPS_DEEP_MAX: usize = 32;
 /// Most steps that working out all memberships may take: for each entity the groups that it is in,
 /// directly or through others, and once more the groups of each of these.
 pub const MEMBERSHIP_STEPS_MAX: usize = 5_000_000;
+
+/// Most actions of a schema.
+pub const ACTIONS_MAX: usize = 2_000;
+/// Most entity types of a schema.
+pub const ENTITY_TYPES_MAX: usize = 500;
 
 /// A file of facts: its name, its text, and what it says.
 pub(crate) type File<'s> = (&'s str, &'s str, Value);
@@ -32,6 +38,46 @@ pub(crate) fn check(files: &[File<'_>]) -> Result<(), CanonError> {
     }
 }
 
+/// Refuse a schema of too many actions or types, and one whose groups of actions would take ever so
+/// long to work out. The schema comes as its text and in Cedar's JSON form.
+///
+/// # Errors
+/// With the place of the action at which it became too much, or that is in itself.
+pub(crate) fn check_schema(text: &str, json: &Value) -> Result<(), CanonError> {
+    let parts = |name| {
+        let namespaces = json.as_map().into_iter().flatten();
+        namespaces.filter_map(move |(_, it)| it.get(name)?.as_map()).flatten()
+    };
+    for (name, most, what) in [
+        ("actions", ACTIONS_MAX, "actions"),
+        ("entityTypes", ENTITY_TYPES_MAX, "entity types"),
+    ] {
+        let count = parts(name).count();
+        if count > most {
+            let what = format!("there are {count} {what}, most {most}");
+            return Err(CanonError::in_file(SCHEMA, what).hint("leave out what no policy names"));
+        }
+    }
+    let mut groups = Groups::default();
+    for (id, action) in parts("actions") {
+        let of = action.get("memberOf").and_then(Value::as_list).unwrap_or_default();
+        let of = of.iter().filter_map(|group| Some((ACTION, group.get("id")?.as_text()?)));
+        groups.add((ACTION, id), of);
+    }
+    match groups.wrong() {
+        None => Ok(()),
+        Some((at, what, hint)) => {
+            let name = groups.names.get(at).map_or("", |(_, id)| id);
+            let byte = text.find(&format!("\"{name}\"")).or_else(|| text.find(name)).unwrap_or(0);
+            let what = format!("the action `{name}` {what}");
+            Err(CanonError::at_byte(SCHEMA, text, byte, what).hint(hint))
+        }
+    }
+}
+
+/// The type of actions.
+const ACTION: &str = "Action";
+
 /// Which entities stand in which, by number.
 #[derive(Default)]
 struct Groups<'s> {
@@ -46,17 +92,21 @@ impl<'s> Groups<'s> {
         let mut groups = Self::default();
         for entity in files.iter().flat_map(|(_, _, value)| value.as_list().unwrap_or_default()) {
             let Some(child) = entity.get("uid").and_then(uid) else { continue };
-            let child = groups.number(child);
             let parents = entity.get("parents").and_then(Value::as_list).unwrap_or_default();
-            for parent in parents.iter().filter_map(uid) {
-                let parent = groups.number(parent);
-                let is_new = groups.parents.get_mut(child).is_some_and(|it| it.insert(parent));
-                if is_new && let Some(children) = groups.children.get_mut(parent) {
-                    children.push(child);
-                }
-            }
+            groups.add(child, parents.iter().filter_map(uid));
         }
         groups
+    }
+
+    fn add(&mut self, child: Uid<'s>, parents: impl Iterator<Item = Uid<'s>>) {
+        let child = self.number(child);
+        for parent in parents {
+            let parent = self.number(parent);
+            let is_new = self.parents.get_mut(child).is_some_and(|it| it.insert(parent));
+            if is_new && let Some(children) = self.children.get_mut(parent) {
+                children.push(child);
+            }
+        }
     }
 
     fn number(&mut self, name: Uid<'s>) -> usize {
@@ -160,6 +210,31 @@ mod tests {
         let of = |id| format!(r#"{{"type":"Role","id":"r{id}"}}"#);
         let parents: Vec<_> = parents.map(of).collect();
         format!(r#"{{"uid":{},"attrs":{{}},"parents":[{}]}}"#, of(id), parents.join(","))
+    }
+
+    #[test]
+    fn groups_of_actions_are_bounded_and_counted() {
+        let said = |text: String| {
+            let loaded = crate::conform::load(&text);
+            loaded.map_or_else(|error| error.to_string(), |_| "fine".to_owned())
+        };
+        let chain = |length: usize| {
+            let lines = (0..length).map(|it| format!("action \"k{it}\" in [\"k{}\"];\n", it + 1));
+            lines.collect::<String>() + &format!("action \"k{length}\";")
+        };
+        assert_eq!(said(chain(GROUPS_DEEP_MAX)), "fine");
+        assert!(said(chain(500)).starts_with(
+            "schema.cedarschema:468:8: the action `k467` is 33 groups deep, most 32\n  hint: "
+        ));
+        let many = |count: usize, of: &str| {
+            (0..count).map(|it| of.replace('#', &it.to_string())).collect::<String>()
+        };
+        assert_eq!(said(many(ACTIONS_MAX, "action \"a#\";")), "fine");
+        let actions = said(many(ACTIONS_MAX + 1, "action \"a#\";"));
+        assert!(actions.contains("there are 2001 actions, most 2000"), "{actions}");
+        let types = said(many(ENTITY_TYPES_MAX + 1, "entity E#;"));
+        assert!(types.contains("there are 501 entity types, most 500"), "{types}");
+        assert_eq!(said("entity Role in [Role];".to_owned()), "fine");
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub mod limits {
     pub use crate::data::CLASSES_MAX;
     pub use crate::facts::FACTS_MAX;
     pub use crate::flip::{EVALUATIONS_MAX, FLIPS_MAX};
-    pub use crate::hierarchy::{GROUPS_DEEP_MAX, MEMBERSHIP_STEPS_MAX};
+    pub use crate::hierarchy::{ACTIONS_MAX, ENTITY_TYPES_MAX, GROUPS_DEEP_MAX, MEMBERSHIP_STEPS_MAX};
     pub use crate::nesting::{BRACKETS_MAX, OPERATORS_MAX};
     pub use crate::obligation::OBLIGATIONS_MAX;
     pub use crate::policies::{ANNOTATION_MAX, POLICIES_MAX};

@@ -14,7 +14,7 @@ const LEVELS_MAX: usize = 2 * TYPE_DEPTH_MAX;
 
 /// Refuse what is too large. The schema is in Cedar's JSON form.
 pub(super) fn check(json: &Value) -> Result<(), CanonError> {
-    let mut total = 0_usize;
+    let (mut total, mut largest) = (0_usize, 0_usize);
     for (_, namespace) in json.as_map().into_iter().flatten() {
         let part = |name: &str| namespace.get(name).and_then(Value::as_map);
         let mut types = Types { common: part("commonTypes"), known: BTreeMap::new() };
@@ -25,7 +25,12 @@ pub(super) fn check(json: &Value) -> Result<(), CanonError> {
         for shape in shapes.chain(contexts) {
             total = total.saturating_add(types.size(shape, 0).attributes);
         }
+        // Cedar writes out those that nothing names as well.
+        let named = types.common.into_iter().flatten();
+        let named = named.map(|(name, _)| types.named(name, 0).attributes);
+        largest = named.fold(largest, usize::max);
     }
+    let total = total.max(largest);
     if total > ATTRIBUTES_MAX {
         let of = if total == usize::MAX { String::new() } else { format!("{total} ") };
         let what = format!(
@@ -129,6 +134,7 @@ mod tests {
         check(&chain(40, 2), false);
         check(&chain(5_000, 1), false);
         check(&format!("entity E = {{ a: D0 }};\n{}", chain(30, 2)), false);
+        check(&format!("type D0 = Long; {}", chain(40, 2).replace('D', "E")), false);
         check("type D0 = { a: D0 };", false);
         let shallow_first: String =
             (0..500).rev().map(|at| format!("entity E{at:03} = {{ a: D{at} }};\n")).collect();
