@@ -79,3 +79,33 @@ fn what_a_period_counts_is_not_pruned_before_it_is_over() {
     folder.cog(&prune).ends(7).says(&["nothing can be pruned", "which is not over"]);
     folder.holds();
 }
+
+#[test]
+fn impact_counts_a_period_that_is_new_from_what_is_recorded() {
+    let folder = house("periods-impact");
+    folder.change("canon/canon.toml", "[envelope.per_month]\namount_max = 1000\n", "");
+    folder.change("canon/policies/all.cedar", "@limit(\"400 per month\")\n", "");
+    for file in ["one", "two", "three"] {
+        let file = format!("file={file}");
+        folder.cog(&["run", "workflow.yaml", "--input", &file, "--input", "cents=300"]).ends(0);
+    }
+    let impact = |lines: &str, limit: &str| {
+        drop(std::fs::remove_dir_all(folder.path("next")));
+        folder.copy("canon", "next");
+        let settings = folder.read("next/canon.toml");
+        folder.write("next/canon.toml", &format!("{settings}{lines}"));
+        folder.change("next/policies/all.cedar", "permit", &format!("{limit}permit"));
+        let json = folder.cog(&["canon", "impact", "next", "--json"]).ends(0).json();
+        json.get("flipped").and_then(Value::as_list).unwrap().len()
+    };
+    for (lines, limit, would_change) in [
+        ("[envelope.per_day]\neffects_max = 3\n", "", 0),
+        ("[envelope.per_day]\neffects_max = 1\n", "", 2),
+        ("[envelope.per_month]\namount_max = 600\n", "", 1),
+        ("[envelope.per_week]\nresources_max = 2\n", "", 1),
+        ("", "@limit(\"2 per day\")\n", 1),
+        ("", "@limit(\"3 per day\")\n", 0),
+    ] {
+        assert_eq!(impact(lines, limit), would_change, "{lines}{limit}");
+    }
+}

@@ -75,6 +75,8 @@ pub struct History {
     pub(crate) fell: Vec<(StepPath, String)>,
     /// The classes that its entries say of what it hands to other runs and back.
     pub(crate) claims: Vec<Claim>,
+    /// What the data of each decision came from, by its entry.
+    pub(crate) came: BTreeMap<u64, Sources>,
 }
 
 /// What an entry says of which class something is that came from these, if it says one.
@@ -164,6 +166,7 @@ impl History {
             subjects: BTreeSet::new(),
             fell: Vec::new(),
             claims: Vec::new(),
+            came: BTreeMap::new(),
         };
         history.active.tally.add(entry);
         history.subjects.extend(subject.map(str::to_owned));

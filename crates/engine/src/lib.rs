@@ -12,6 +12,7 @@ pub mod driver;
 pub mod engine;
 pub mod fork;
 pub mod history;
+pub mod impact;
 pub mod notice;
 pub mod pause;
 pub mod recompute;

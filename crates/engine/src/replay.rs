@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use cog_base::id::ApprovalId;
 use cog_base::json::Canonical as _;
-use cog_base::{Digest, Source, Sources, Value};
+use cog_base::{Digest, Value};
 use cog_canon::Canon;
 use cog_gate::approvals::Approvals;
-use cog_gate::decision::{Decision, Verdict, decide, decide_by, read_record};
+use cog_gate::decision::{Decision, decide_by, read_record};
 use cog_gate::snapshot::Snapshot;
 use cog_gate::{Intent, act};
 use cog_ledger::{Entry, Kind};
@@ -33,27 +33,6 @@ pub enum Replayed {
         /// Why.
         why: String,
     },
-}
-
-/// A verdict that another canon would have changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flipped {
-    /// The entry of the recorded decision.
-    pub seq: u64,
-    /// Its id.
-    pub id: String,
-    /// The step it served.
-    pub step: String,
-    /// What was asked for.
-    pub action: String,
-    /// On what.
-    pub resource: String,
-    /// allow, refuse or needs_approval, as recorded.
-    pub before: String,
-    /// The same under the other canon.
-    pub after: String,
-    /// Why, under the other canon.
-    pub reason: String,
 }
 
 /// The versions of canon that decisions name.
@@ -185,7 +164,7 @@ pub(crate) fn compare(entry: &Entry, body: &Value, decision: &Decision) -> Repla
     if recorded == found { Replayed::Same } else { Replayed::Differs { recorded, found } }
 }
 
-fn recorded_verdict(kind: Kind) -> &'static str {
+pub(crate) fn recorded_verdict(kind: Kind) -> &'static str {
     if kind == Kind::Receipt {
         "allow"
     } else if kind == Kind::Denial {
@@ -193,51 +172,6 @@ fn recorded_verdict(kind: Kind) -> &'static str {
     } else {
         "needs_approval"
     }
-}
-
-/// What another canon would have said of a recorded decision, if it is something else.
-/// Consents that were given count as if they had been asked for under it.
-#[must_use]
-pub fn impact(record: &Record, other: &Canon) -> Option<Flipped> {
-    let entry = &record.entry;
-    let (intent, mut snapshot) = read_record(record.body.as_ref()?).ok()?;
-    let before = recorded_verdict(entry.kind());
-    for approval in snapshot.approvals.iter_mut().filter(|it| Some(it.canon) == snapshot.canon) {
-        approval.canon = other.digest();
-    }
-    snapshot.canon = Some(other.digest());
-    let intent = match &other.settings().data {
-        // What a record says no sources of is of the default class there.
-        Some(rules) => {
-            let unknown = || Sources::of(Source::Run(intent.origin().workflow.clone()), "");
-            intent.classed(rules, &intent.sources().cloned().unwrap_or_else(unknown))
-        }
-        None => intent,
-    };
-    let decision = decide(&intent, &snapshot, Some(other));
-    let after = decision.verdict.word();
-    if before == after {
-        return None;
-    }
-    let reason = match &decision.verdict {
-        Verdict::Refuse(_) => cog_gate::explain::reason(&decision, &intent),
-        Verdict::NeedsApproval(need) => {
-            format!("It would need the approval of {} of {}.", need.count, need.of.join(", "))
-        }
-        Verdict::Allow | Verdict::Wait => {
-            format!("It would be permitted by {}.", decision.terms.policies.join(", "))
-        }
-    };
-    Some(Flipped {
-        seq: entry.seq(),
-        id: entry.id().unwrap_or_default().to_owned(),
-        step: intent.step().to_owned(),
-        action: intent.action().to_owned(),
-        resource: intent.resource_text().to_owned(),
-        before: before.to_owned(),
-        after: after.to_owned(),
-        reason,
-    })
 }
 
 /// Rebuild a run from its entries and check that each follows from those before it. Those of a

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cog_base::id::ReceiptId;
 use cog_base::{Period, Timestamp};
 use cog_canon::Canon;
 use cog_ledger::Entry;
@@ -43,6 +44,23 @@ impl Gate {
     ) -> Option<Counts> {
         let stands = self.book.stands(intent.origin().session);
         Counts::of(intent, footprint, decision, (canon?, at), &stands)
+    }
+
+    /// Count a receipt in the periods of its domain as another canon would have it, once; what
+    /// came of it is recalled.
+    pub fn suppose(
+        &mut self,
+        receipt: ReceiptId,
+        intent: &Intent,
+        footprint: &Footprint,
+        decision: &Decision,
+        canon: &Canon,
+        at: Timestamp,
+    ) {
+        if let Some(counts) = self.counts(intent, footprint, decision, Some(canon), at) {
+            let domain = &intent.origin().domain;
+            self.domains.count(receipt, domain, counts, intent.cost(), None);
+        }
     }
 
     /// Count an entry that was recorded before this gate was made, for the periods of its domain:

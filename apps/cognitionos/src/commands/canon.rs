@@ -38,7 +38,7 @@ pub(crate) fn canon(
             let (_, other) = canon_dir::load(dir)?;
             let home = Home::read(data)?;
             let runs = all_runs(&home)?;
-            show_impact(&home, &runs, &other, None, terminal)
+            show_impact(&home, &runs, other, None, terminal)
         }
         CanonCommand::Propose { dir, by, evidence, note } => {
             propose(dir, &by.actor, evidence, note.as_deref(), data, terminal)

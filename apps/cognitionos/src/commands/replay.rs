@@ -1,24 +1,19 @@
 //! `replay`: recompute runs and decisions from the ledger; with another canon, the impact.
 
+mod impact;
 mod kept;
 mod place;
-
-use std::collections::BTreeSet;
 
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_base::words::counted;
-use cog_canon::Canon;
 use cog_engine::Record;
 use cog_engine::history::Mismatch;
-use cog_engine::replay::{
-    Canons, Flipped, Replayed, impact, is_decision, replay_decision, replay_run,
-};
-use cog_gate::Actor;
-use cog_gate::act::is_refused;
+use cog_engine::replay::{Canons, Replayed, is_decision, replay_decision, replay_run};
 use cog_ledger::Kind;
 use cog_store::Select;
 
+pub(crate) use self::impact::show_impact;
 use crate::canon_dir;
 use crate::cli::{Common, ReplayArgs};
 use crate::failure::{Exit, Failure};
@@ -50,7 +45,7 @@ pub(crate) fn replay(
     let runs = runs(args, &home)?;
     if let Some(dir) = &args.canon {
         let (_, other) = canon_dir::load(dir)?;
-        return show_impact(&home, &runs, &other, keeper, terminal);
+        return show_impact(&home, &runs, other, keeper, terminal);
     }
     let canons = home.canons()?;
     let mut holds = true;
@@ -347,113 +342,5 @@ fn differing_json(record: &Record, replayed: &Replayed) -> Value {
         ("entry", Value::from(record.entry.seq())),
         ("id", record.entry.id().into()),
         ("what", words(replayed).into()),
-    ])
-}
-
-/// Every recorded verdict that another canon would change.
-pub(crate) fn show_impact(
-    home: &Home,
-    runs: &[RunId],
-    other: &Canon,
-    keeper: Option<&Actor>,
-    terminal: &Terminal,
-) -> anyhow::Result<Exit> {
-    let (mut decisions, mut unknown, mut flipped) = (0_u64, 0_u64, Vec::new());
-    let (mut others, mut came) = (BTreeSet::new(), Vec::new());
-    for run in runs {
-        let (before, first, mut entries) = (decisions, flipped.len(), 0);
-        for record in home.records(*run)? {
-            entries += 1;
-            // What people do no policy decides.
-            if !is_decision(&record.entry) || is_refused(&record.entry) {
-                continue;
-            }
-            if record.entry.domain() != other.domain() {
-                others.insert(record.entry.domain().to_owned());
-                continue;
-            }
-            decisions += 1;
-            unknown += u64::from(record.body.is_none());
-            flipped.extend(impact(&record, other));
-        }
-        let flips = flipped.get(first..).unwrap_or_default();
-        let findings = flips.iter().map(|it| {
-            let (id, after) = (it.id.as_str().into(), it.after.as_str().into());
-            Value::map([("entry", Value::from(it.seq)), ("id", id), ("result", after)])
-        });
-        came.push(kept::Came {
-            run: *run,
-            result: if flips.is_empty() { "same" } else { "differs" },
-            entries,
-            decisions: decisions - before,
-            canon: Some(other.digest()),
-            findings: Value::list(findings),
-        });
-    }
-    if decisions == 0 && !others.is_empty() {
-        return Err(of_another_domain(other, &others));
-    }
-    keeper.map_or(Ok(()), |who| kept::keep(home, &came, who, terminal))?;
-    if terminal.json {
-        terminal.emit(&Value::map([
-            ("canon", Value::from(other.digest())),
-            ("domain", other.domain().into()),
-            ("decisions", decisions.into()),
-            ("not_recomputable", unknown.into()),
-            ("flipped", Value::list(flipped.iter().map(flipped_json))),
-        ]));
-        return Ok(Exit::Done);
-    }
-    if decisions == 0 {
-        terminal.note("no decision is recorded here yet, and so none would be another");
-    }
-    terminal.say(&format!(
-        "{} of {decisions} recorded decisions would change under {} ({})",
-        flipped.len(),
-        other.name(),
-        other.digest().short()
-    ));
-    if unknown > 0 {
-        terminal.say(&format!("  {unknown} cannot be recomputed: their records were erased"));
-    }
-    for it in &flipped {
-        terminal.say(&format!(
-            "  {} {} on {}: {} -> {}  {}",
-            it.step,
-            it.action,
-            it.resource,
-            it.before,
-            terminal.tint(if it.after == "allow" { Tone::Good } else { Tone::Bad }, &it.after),
-            terminal.tint(Tone::Faint, &it.id)
-        ));
-        terminal.say(&format!("      {}", plain(&it.reason)));
-    }
-    Ok(Exit::Done)
-}
-
-/// A canon judges its own domain, and there is no decision of it.
-fn of_another_domain(other: &Canon, found: &BTreeSet<String>) -> anyhow::Error {
-    let found = found.iter().map(|domain| format!("`{domain}`")).collect::<Vec<_>>().join(", ");
-    Failure::advise(
-        Exit::BadInput,
-        format!(
-            "the canon {} is for the domain `{}`, and the decisions recorded here are of {found}",
-            other.name(),
-            other.domain()
-        ),
-        "name a canon of a domain that has decisions here: cognitionos canon list",
-    )
-}
-
-fn flipped_json(flipped: &Flipped) -> Value {
-    Value::map([
-        ("entry", Value::from(flipped.seq)),
-        ("id", flipped.id.as_str().into()),
-        ("step", flipped.step.as_str().into()),
-        ("action", flipped.action.as_str().into()),
-        ("resource", flipped.resource.as_str().into()),
-        ("before", flipped.before.as_str().into()),
-        ("after", flipped.after.as_str().into()),
-        ("reason", flipped.reason.as_str().into()),
     ])
 }

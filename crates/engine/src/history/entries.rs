@@ -1,5 +1,7 @@
 //! What an entry of each kind does to a run that is rebuilt, if it is one that the flow wants.
 
+use std::collections::BTreeMap;
+
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::{Sources, Value};
 use cog_flow::{Event, StepPath};
@@ -26,7 +28,7 @@ impl History {
             return Err(unexpected(entry, "its record is of another intent"));
         }
         if let Some(wanted) = self.active.wanted.get_mut(&step) {
-            came_from(record, &wanted.sources)?;
+            came_from(&mut self.came, record, &wanted.sources)?;
             wanted.state = State::Open;
             wanted.lowers = lowers(entry.data());
         }
@@ -59,7 +61,7 @@ impl History {
         }
         let wanted = self.active.wanted.remove(&step);
         let sources = wanted.map(|it| it.sources).or(ask.map(|it| it.sources));
-        came_from(record, &sources.unwrap_or_default())?;
+        came_from(&mut self.came, record, &sources.unwrap_or_default())?;
         let body = record.body.as_ref().ok_or(no_body(entry))?;
         let reason = body.at(&["trace", "reason"]).and_then(Value::as_text).unwrap_or_default();
         let code = entry.data().get("code").and_then(Value::as_text).unwrap_or_default();
@@ -74,7 +76,7 @@ impl History {
         let id = id.ok_or_else(|| unexpected(entry, "it has no approval id"))?;
         let step = step_of(entry)?;
         if let Some(ask) = self.active.asks.get_mut(&step) {
-            came_from(record, &ask.sources)?;
+            came_from(&mut self.came, record, &ask.sources)?;
             let (need, message) = (ask.need.clone(), ask.message.clone());
             let (named, expires_ms) = (need.to_value(), ask.expires_ms);
             let consent = Consent { step: step.to_string(), message, need, expires_ms };
@@ -93,7 +95,7 @@ impl History {
         }
         let step = self.fits(entry)?;
         if let Some(wanted) = self.active.wanted.get_mut(&step) {
-            came_from(record, &wanted.sources)?;
+            came_from(&mut self.came, record, &wanted.sources)?;
             wanted.state = State::Approval(id);
         }
         Ok(())
@@ -245,8 +247,13 @@ impl History {
     }
 }
 
-/// Whether the record of a decision says of its data that it came from what the flow says.
-fn came_from(record: &Record, sources: &Sources) -> Result<(), Mismatch> {
+/// Note what the data of a decision came from. Its record says so, too, if it says anything of it.
+fn came_from(
+    came: &mut BTreeMap<u64, Sources>,
+    record: &Record,
+    sources: &Sources,
+) -> Result<(), Mismatch> {
+    came.insert(record.entry.seq(), sources.clone());
     let said = record.body.as_ref().and_then(|body| body.at(&["intent", "data_from"]));
     if said.is_none_or(|said| *said == sources.to_value()) {
         return Ok(());

@@ -45,6 +45,26 @@ impl Tally {
         }
     }
 
+    /// Have it be no less than another one of the same period.
+    pub fn at_least(&mut self, other: &Self) {
+        if self.start != other.start {
+            return;
+        }
+        self.effects = self.effects.max(other.effects);
+        self.amount = self.amount.max(other.amount);
+        self.cost_micros = self.cost_micros.max(other.cost_micros);
+        self.resources = self.resources.max(other.resources);
+        self.adds = self.adds.max(other.adds);
+        let most = |own: &mut BTreeMap<String, u64>, other: &BTreeMap<String, u64>| {
+            for (name, count) in other {
+                let known = own.entry(name.clone()).or_default();
+                *known = (*known).max(*count);
+            }
+        };
+        most(&mut self.receipts_by_policy, &other.receipts_by_policy);
+        most(&mut self.sums_by_policy, &other.sums_by_policy);
+    }
+
     /// When the period ends.
     #[must_use]
     pub fn end(&self, period: Period) -> Timestamp {
