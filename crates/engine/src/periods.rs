@@ -20,16 +20,17 @@ pub(crate) fn enacted(entry: &Entry) -> Option<Enacted> {
 
 impl Engine {
     /// From when on receipts and outcomes are to be recalled: the beginning of the longest period
-    /// that a canon names which is in force in it, by the time of the ledger. Nothing where none
-    /// does.
+    /// that a canon names which is in force in it, when it is `now` and no earlier than the ledger's
+    /// last entry. Nothing where none does.
     ///
-    /// What is decided next is of these periods or later ones, as no decision is dated back before
-    /// the ledger's last entry, whatever the clock says.
+    /// What is decided from then on is of these periods or later ones, as no decision is dated back
+    /// before the ledger's last entry, whatever the clock says.
     #[must_use]
-    pub fn recalled_since(&self) -> Option<Timestamp> {
+    pub fn recalled_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let now = now.max(self.ledger_at);
         let of_domain = self.enacted.values().filter_map(|versions| {
             let periods = Period::ALL.into_iter().rev();
-            let mut starts = periods.map(|period| (period, period.start(self.ledger_at)));
+            let mut starts = periods.map(|period| (period, period.start(now)));
             starts.find(|(period, start)| self.is_named(versions, *period, *start))
         });
         of_domain.map(|(_, start)| start).min()
@@ -50,7 +51,7 @@ impl Engine {
     /// # Errors
     /// [`StoreError`] when they cannot be read.
     pub fn recall(&mut self, scope: &dyn TenantTx) -> Result<u64, StoreError> {
-        let Some(since) = self.recalled_since() else { return Ok(0) };
+        let Some(since) = self.recalled_since(self.ledger_at) else { return Ok(0) };
         let mut read = 0_u64;
         let from = cog_store::first_since(scope, since)?;
         let select = Select { kinds: COUNTED.into(), from, ..Select::default() };

@@ -5,6 +5,7 @@ use cog_base::Timestamp;
 use cog_base::id::RunId;
 use cog_engine::fork::Fork;
 
+use super::retention;
 use crate::commands::run::knowing;
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, told};
@@ -71,13 +72,14 @@ pub(super) fn kept_for(home: &Home) -> anyhow::Result<Option<Kept>> {
 
 /// The period that is counted and began first.
 fn kept_for_period(home: &Home) -> anyhow::Result<Option<Kept>> {
-    let Some(since) = knowing(home, false)?.recalled_since() else { return Ok(None) };
+    let now = retention::now(home)?;
+    let Some(since) = knowing(home, false)?.recalled_since(now) else { return Ok(None) };
     let first = cog_store::first_since(home.scope()?.as_ref(), since).map_err(told)?;
     Ok(Some(Kept { first, by: By::Period { since } }))
 }
 
 /// The open run that needs the oldest entries: its own, or those of a run that it goes on from.
-fn kept_for_run(home: &Home) -> anyhow::Result<Option<Kept>> {
+pub(super) fn kept_for_run(home: &Home) -> anyhow::Result<Option<Kept>> {
     let scope = home.scope()?;
     let mut kept: Option<Kept> = None;
     for run in scope.open_sessions().map_err(told)? {

@@ -10,7 +10,7 @@ use cog_store::Keep as _;
 use super::admin::draft;
 use super::empty;
 use super::keeper::entitled;
-use super::kept::{blocking, kept_for};
+use super::kept::{Kept, blocking, kept_for, kept_for_run};
 use super::retention::{self, Due, Rules};
 use crate::failure::{Exit, Failure};
 use crate::given;
@@ -72,8 +72,11 @@ pub(super) fn prune(
 
 /// What is due: entries, as far as whole segments of them can go, and bodies.
 fn due(home: &Home) -> anyhow::Result<Due> {
-    let kept = kept_for(home)?.map_or(u64::MAX, |kept| kept.first);
-    let mut due = Rules::of(home)?.due(home, retention::now(home)?, kept)?;
+    let first = |kept: Option<Kept>| kept.map_or(u64::MAX, |kept| kept.first);
+    let kept = first(kept_for(home)?);
+    // What a period counts stands in the entries alone.
+    let needed = first(kept_for_run(home)?);
+    let mut due = Rules::of(home)?.due(home, retention::now(home)?, (kept, needed))?;
     let cut = home.folder()?.prunable(home.tenant, due.before.min(kept)).map_err(told)?;
     due.before = cut.end;
     due.from = cut.start;

@@ -41,6 +41,7 @@ struct Kept {
     bytes: u64,
     oldest: Option<Timestamp>,
     due: u64,
+    bodies_due: u64,
 }
 
 /// The time of an act: never before the last entry, so that a clock that is set back changes
@@ -87,6 +88,12 @@ impl Rules {
         self.0.get(domain)?.settings().retention.bodies
     }
 
+    /// Whether what stands beside an entry has been kept for as long as its canon says.
+    fn is_body_due(&self, entry: &Entry, now: Timestamp) -> bool {
+        let length = self.bodies(entry.domain()).filter(|_| entry.session().is_some());
+        length.is_some_and(|length| length.after(entry.at()) <= now)
+    }
+
     /// Refuse to drop entries before `to` that a canon still keeps, on the record.
     ///
     /// # Errors
@@ -129,17 +136,22 @@ impl Rules {
         Ok(())
     }
 
-    /// What may go: all entries before the first that somebody still keeps, and bodies of runs
-    /// before `kept`, where an open run begins.
-    pub(super) fn due(&self, home: &Home, now: Timestamp, kept: u64) -> anyhow::Result<Due> {
+    /// What may go: all entries before the first that somebody still keeps, or `kept`, and bodies of
+    /// runs before `needed`, where an open run begins.
+    pub(super) fn due(
+        &self,
+        home: &Home,
+        now: Timestamp,
+        (kept, needed): (u64, u64),
+    ) -> anyhow::Result<Due> {
         let scope = home.scope()?;
         let from = scope.pruned().map_err(told)?.entries;
         let size = scope.tail().map_err(told)?.map_or(0, |tail| tail.frontier.size());
         drop(scope);
-        let to = kept.min(size);
+        let to = needed.min(size);
         let here = home.keep().bodies(home.tenant, from..to).map_err(told)?;
         let here: BTreeSet<u64> = here.into_iter().map(|(seq, _)| seq).collect();
-        let mut due = Due { from, before: to, bodies: BTreeMap::new() };
+        let mut due = Due { from, before: kept.min(to), bodies: BTreeMap::new() };
         walk(home, Select { from, to, ..Select::default() }, |entry| {
             let (seq, domain) = (entry.seq(), entry.domain());
             if entry.session().is_none() {
@@ -148,8 +160,7 @@ impl Rules {
             if self.entries(domain).unwrap_or(UNSAID).after(entry.at()) > now {
                 due.before = due.before.min(seq);
             }
-            let is_over = self.bodies(domain).is_some_and(|it| it.after(entry.at()) <= now);
-            if is_over && here.contains(&seq) {
+            if self.is_body_due(entry, now) && here.contains(&seq) {
                 due.bodies.entry(domain.to_owned()).or_default().push(seq);
             }
             true
@@ -191,6 +202,7 @@ pub(super) fn report(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
         let length = rules.entries(entry.domain()).unwrap_or(UNSAID);
         let is_due = entry.session().is_some() && length.after(entry.at()) <= now;
         kept.due += u64::from(is_due);
+        kept.bodies_due += u64::from(body.is_some() && rules.is_body_due(entry, now));
         true
     })?;
     let rule = |length: Option<Length>| length.map(|length| length.to_string());
@@ -205,6 +217,7 @@ pub(super) fn report(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
                 ("bytes", kept.bytes.into()),
                 ("oldest", kept.oldest.into()),
                 ("due", kept.due.into()),
+                ("bodies_due", kept.bodies_due.into()),
             ])
         })));
         return Ok(Exit::Done);
@@ -219,11 +232,12 @@ pub(super) fn report(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
             said(rules.bodies(domain))
         ));
         terminal.say(&format!(
-            "  {}, {}, {} bytes; the oldest of {oldest}; {} old enough to go",
+            "  {}, {}, {} bytes; the oldest of {oldest}; {} and {} old enough to go",
             counted(kept.entries, "entry", "entries"),
             counted(kept.bodies, "body", "bodies"),
             kept.bytes,
-            counted(kept.due, "entry is", "entries are")
+            counted(kept.bodies_due, "body", "bodies"),
+            counted(kept.due, "entry", "entries")
         ));
     }
     terminal.note("what would go now: cognitionos ledger prune --expired --dry-run");
