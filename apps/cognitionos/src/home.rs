@@ -478,7 +478,10 @@ pub(crate) fn no_canon(digest: impl Into<Option<Digest>>) -> anyhow::Error {
 
 /// A store's error with what to do about it.
 pub(crate) fn told(error: StoreError) -> anyhow::Error {
-    let exit = if matches!(error, StoreError::InUse { .. } | StoreError::WriterTaken) {
+    let exit = if matches!(
+        error,
+        StoreError::InUse { .. } | StoreError::WriterTaken | StoreError::Unwiped { .. }
+    ) {
         Exit::Conflict
     } else if matches!(error, StoreError::Missing { .. } | StoreError::TooMuch { .. }) {
         Exit::BadInput

@@ -157,15 +157,19 @@ impl Keep for SqliteStore {
 
 impl SqliteStore {
     /// Write over what was removed: the database at once, as it is set to, and the
-    /// write-ahead log by emptying it. A reader that still holds an older state keeps the
-    /// log from being emptied; it is then written over in its turn.
+    /// write-ahead log by emptying it. For a reader that holds an older state it is waited a
+    /// moment; with one that stays, what was removed stands in the files.
     fn wipe(&self) -> Result<(), StoreError> {
         let writing = self.inner().writing()?;
         let busy: i64 = writing
             .db
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
             .map_err(|error| failed("empty the write-ahead log", error))?;
-        if busy == 0 { wal::grow(&self.inner().folder) } else { Ok(()) }
+        let folder = &self.inner().folder;
+        if busy != 0 {
+            return Err(StoreError::Unwiped { folder: folder.path().to_owned() });
+        }
+        wal::grow(folder)
     }
 }
 

@@ -180,6 +180,15 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
+    /// What was erased or pruned cannot be read any more, and its bytes stand in the files until
+    /// they are written over.
+    #[error(
+        "it is done and on record, but its bytes are still in the files of `{}`: another program reads the database as it was before", folder.display()
+    )]
+    Unwiped {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Reading or writing failed below the store.
     #[error("could not {doing}")]
     Io {
@@ -239,6 +248,7 @@ impl StoreError {
             | Self::TooNew { .. }
             | Self::TooOld { .. }
             | Self::Corrupt { .. }
+            | Self::Unwiped { .. }
             | Self::Io { .. }
             | Self::TooMuch { .. }
             | Self::NoEntropy(_) => false,
@@ -263,12 +273,7 @@ impl StoreError {
                 format!("Run: chmod {wanted:o} '{}'", path.display())
             }
             Self::NoMasterKey { path } | Self::OtherKeyFile { path } => put_back(path),
-            Self::RolledBack { .. } => {
-                "Put the newer data back if you have them. If the backup was \
-                 restored on purpose: cognitionos ledger accept-restore. Whoever holds a later signed \
-                 head will see that history was lost."
-                    .into()
-            }
+            Self::RolledBack { .. } => ROLLED_BACK.into(),
             Self::NoMark { path, .. } => mark_again(path),
             Self::HeadMoved { .. } => {
                 "Only one writer may append to a log; read its end again.".into()
@@ -308,6 +313,7 @@ impl StoreError {
             }
             Self::Full { .. } => "Free some space, then go on where the ledger ends: run --resume.".into(),
             Self::Busy { .. } => "Close the other program that has the database open.".into(),
+            Self::Unwiped { .. } => UNWIPED.into(),
             Self::Io { .. } => {
                 "Check what the cause names: the disk and the rights on the folder, or the address of \
                  the database and the rights of its roles. Then start again."
@@ -320,6 +326,14 @@ impl StoreError {
         }
     }
 }
+
+/// What to do about a reader that keeps what was removed in the files.
+const UNWIPED: &str = "End what reads ledger.db, such as a backup or a database tool, and give the \
+                       same command again: it writes over them.";
+/// What to do about a log that is shorter than it was.
+const ROLLED_BACK: &str = "Put the newer data back if you have them. If the backup was restored on \
+                           purpose: cognitionos ledger accept-restore. Whoever holds a later signed \
+                           head will see that history was lost.";
 
 /// What to do when the mark of a log is gone.
 fn mark_again(path: &Path) -> String {

@@ -37,6 +37,26 @@ fn neither_bodies_nor_names_of_subjects_nor_keys_stand_in_the_files() {
 }
 
 #[test]
+fn what_a_reader_keeps_in_the_files_is_said_and_written_over_when_it_has_gone() {
+    let folder = Folder::new();
+    let mut house = House::at(&folder);
+    let body = with_body(evidence("1"), Some("person:ada"), SECRET.to_vec());
+    house.append(tenant(1), [body]);
+    house.reopen();
+    let reader = folder.database();
+    reader.execute_batch("BEGIN").unwrap();
+    let query = "SELECT wrapped FROM subject_key";
+    let key: Vec<u8> = reader.query_row(query, [], |row| row.get(0)).unwrap();
+    let error = house.store().erase(tenant(1), "person:ada").unwrap_err();
+    assert!(error.to_string().contains("its bytes are still in the files"), "{error}");
+    assert!(contain(&files(&folder), &key));
+    assert!(house.scope(tenant(1)).body(0).unwrap().is_none(), "nobody reads it all the same");
+    drop(reader);
+    house.store().erase_bodies(tenant(1), &[]).unwrap();
+    assert!(!contain(&files(&folder), &key));
+}
+
+#[test]
 fn an_erased_key_is_in_no_file_any_more() {
     let folder = Folder::new();
     let mut house = House::at(&folder);

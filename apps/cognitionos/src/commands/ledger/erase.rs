@@ -52,6 +52,7 @@ pub(super) fn erase(
             })?;
             let erasable = store.erasable(home.tenant, subject).map_err(told)?;
             if erasable.entries.is_empty() {
+                wipe(home)?;
                 let message = format!("nothing is kept about {subject:?}");
                 let advice = "name whom a workflow's `subject` names, as it stands in its file";
                 return Err(Failure::advise(Exit::BadInput, message, advice));
@@ -73,6 +74,11 @@ pub(super) fn erase(
         terminal.say(&format!("{bodies} erased; every proof stays valid"));
     }
     Ok(Exit::Done)
+}
+
+/// Write over what an earlier command removed, where a reader kept it from doing so.
+pub(super) fn wipe(home: &Home) -> anyhow::Result<()> {
+    home.folder()?.erase_bodies(home.tenant, &[]).map(drop).map_err(told)
 }
 
 /// Record what is about to be erased. Whatever happens after, the ledger says why bodies are
@@ -126,6 +132,7 @@ fn with_bodies(home: &Home, seqs: &BTreeSet<u64>) -> anyhow::Result<Vec<u64>> {
     let kept: Vec<u64> =
         kept.into_iter().map(|(seq, _)| seq).filter(|seq| seqs.contains(seq)).collect();
     if kept.is_empty() {
+        wipe(home)?;
         let message = "nothing stands beside these entries, or not any more";
         return Err(Failure::advise(Exit::BadInput, message, "cognitionos ledger show N"));
     }

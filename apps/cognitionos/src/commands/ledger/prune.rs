@@ -86,6 +86,9 @@ fn due(home: &Home) -> anyhow::Result<Due> {
 /// Drop what no canon keeps any longer. Nothing is recorded when nothing is due.
 fn expire(home: &Home, reason: &str, who: &Actor, terminal: &Terminal) -> anyhow::Result<Exit> {
     let due = due(home)?;
+    if due.bodies.is_empty() && due.before <= due.from {
+        super::erase::wipe(home)?;
+    }
     for (domain, bodies) in &due.bodies {
         let basis = ("basis", "retention".into());
         super::erase::declare(home, (who, domain), Some(reason), basis, bodies)?;
@@ -160,6 +163,7 @@ fn declare_pruning(home: &Home, before: u64, reason: &str, who: &Actor) -> anyho
     let most = kept_for(home)?.map_or(before, |kept| before.min(kept.first));
     let cut = home.folder()?.prunable(home.tenant, most).map_err(told)?;
     if cut.is_empty() {
+        super::erase::wipe(home)?;
         return Err(match blocking(home, cut.start, before)? {
             Some(blocking) => blocking.refused(),
             None => Failure::advise(
