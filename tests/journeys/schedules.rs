@@ -190,3 +190,37 @@ fn a_new_schedule_is_set_by_whom_the_canon_knows() {
     set("user:head-of-travel").ends(0);
     folder.cog(&["ledger", "verify"]).ends(0);
 }
+
+const SEVERAL: &str = "
+name: several
+domain: demo
+subject: \"${{ inputs.customer }}\"
+inputs: { customer: { type: string } }
+on:
+  schedule:
+    - { id: first, every_ms: FIRST, inputs: { customer: ada-77 } }
+    - { id: second, at: \"SECOND\", inputs: { customer: bob-78 } }
+steps:
+  - { id: note, uses: compute, with: { of: \"${{ inputs.customer }}\" } }
+";
+
+#[test]
+fn the_schedules_of_a_file_are_set_together_or_none_of_them() {
+    let folder = Folder::new("schedules-together");
+    let write = |first: &str, second: &str| {
+        folder.write("several.yaml", &SEVERAL.replace("FIRST", first).replace("SECOND", second));
+    };
+    let set = || folder.cog(&["schedules", "set", "several.yaml"]);
+    write("9000000", "2020-01-01T00:00:00Z");
+    set().ends(2).says(&["the schedule `second` of several.yaml never comes"]);
+    assert_eq!(folder.entries("schedule.set").len(), 0);
+    write("9000000", "2120-01-01T00:00:00Z");
+    set().ends(0).says(&["set        first", "set        second"]);
+    let entries: Vec<_> = folder.entries("schedule.set");
+    assert_eq!(entries.len(), 2);
+    assert_eq!(text(&entries[0], &["at"]), text(&entries[1], &["at"]), "in one append");
+    write("8000000", "2020-01-01T00:00:00Z");
+    set().ends(2);
+    assert_eq!(folder.entries("schedule.set").len(), 2, "the first one stays as it was, too");
+    folder.holds();
+}

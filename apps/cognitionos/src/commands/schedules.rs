@@ -76,24 +76,33 @@ fn unknown(id: &str) -> anyhow::Error {
     Failure::advise(Exit::BadInput, message, "cognitionos schedules list")
 }
 
-/// Record what changes a schedule, or have its owner do that: the number of the entry. What
-/// stands, if it was set before, `who` may have to leave as it is.
-fn change(
-    home: &Home,
-    asking: &Asking,
-    (stands, who): (Option<&Plan>, &Actor),
+/// What changes a schedule.
+struct Asked<'a> {
+    /// What stands, if it was set before: somebody may have to leave it as it is.
+    stands: Option<&'a Plan>,
+    /// As it is recorded in a folder.
     draft: Draft,
-    request: impl FnOnce(u64) -> Request,
-) -> anyhow::Result<u64> {
-    if !home.is_of_nodes() {
-        entitled(home, (&draft, stands), who)?;
-        let entries = home.append(vec![draft])?;
-        return Ok(entries.first().map_or(0, |entry| entry.seq()));
+    /// As the owner of a log is asked for it, when so many entries were seen.
+    request: Box<dyn FnOnce(u64) -> Request>,
+}
+
+/// Record what changes schedules, all at once: the numbers of the entries. Where one of them may not
+/// be changed, none is.
+fn record(home: &Home, changes: Vec<Asked<'_>>, who: &Actor) -> anyhow::Result<Vec<u64>> {
+    changes.iter().try_for_each(|it| entitled(home, (&it.draft, it.stands), who))?;
+    if changes.is_empty() {
+        return Ok(Vec::new());
     }
-    match Owner::of(home, asking)?.ask(&request(home.size()?))? {
+    let entries = home.append(changes.into_iter().map(|change| change.draft).collect())?;
+    Ok(entries.iter().map(|entry| entry.seq()).collect())
+}
+
+/// Have the owner of a log in the database record what changes a schedule: the number of the entry.
+fn ask(home: &Home, asking: &Asking, change: Asked<'_>, who: &Actor) -> anyhow::Result<u64> {
+    match Owner::of(home, asking)?.ask(&(change.request)(home.size()?))? {
         Answered::Done(seq) => Ok(seq),
         Answered::Refused(why) => {
-            entitled(home, (&draft, stands), who)?;
+            entitled(home, (&change.draft, change.stands), who)?;
             Err(Failure::advise(Exit::Conflict, why, "cognitionos schedules list"))
         }
     }
@@ -130,11 +139,11 @@ fn entitled(
     Ok(())
 }
 
-/// Take a schedule out, by an entry: its number.
-fn take_out(home: &Home, plan: &Plan, who: &Actor, asking: &Asking) -> anyhow::Result<u64> {
-    let schedule = plan.schedule.id.clone();
-    let request = |seen| Request::Unschedule { schedule, who: who.clone(), seen };
-    change(home, asking, (Some(plan), who), plan.removing(who), request)
+/// Take a schedule out.
+fn taking_out<'a>(plan: &'a Plan, who: &Actor) -> Asked<'a> {
+    let (schedule, by) = (plan.schedule.id.clone(), who.clone());
+    let request = Box::new(|seen| Request::Unschedule { schedule, who: by, seen });
+    Asked { stands: Some(plan), draft: plan.removing(who), request }
 }
 
 fn remove(
@@ -145,7 +154,13 @@ fn remove(
 ) -> anyhow::Result<Exit> {
     let timetable = timetable(home)?;
     let plan = timetable.plans().get(id).ok_or_else(|| unknown(id))?;
-    let seq = take_out(home, plan, who, asking)?;
+    let change = taking_out(plan, who);
+    let seq = if home.is_of_nodes() {
+        Some(ask(home, asking, change, who)?)
+    } else {
+        record(home, vec![change], who)?.pop()
+    };
+    let seq = seq.unwrap_or_default();
     if terminal.json {
         let members = [("schedule", Value::from(id)), ("stands", "removed".into())];
         terminal.emit(&Value::map(members.into_iter().chain([("entry", seq.into())])));

@@ -9,8 +9,9 @@ use cog_flow::Scheduled;
 use cog_gate::Actor;
 use cog_node::Request;
 
-use super::{change, take_out, timetable};
+use super::{Asked, ask, record, taking_out, timetable};
 use crate::cli::Common;
+use crate::cli::nodes::Asking;
 use crate::cli::schedules::SetArgs;
 use crate::commands::run::scheduled::{File, read};
 use crate::failure::{Exit, Failure};
@@ -44,16 +45,52 @@ pub(super) fn set(args: &SetArgs, common: &Common, terminal: &Terminal) -> anyho
         ));
     }
     admit(&timetable, &file, old.len())?;
-    let mut told = Vec::new();
+    let mut planned = Vec::new();
     for scheduled in &file.flow.schedules {
-        told.push(set_one(&home, &timetable, (&file, scheduled), &who, (args, common))?);
+        planned.push(plan_one(&timetable, (&file, scheduled), &who, (args, common))?);
     }
-    for (id, plan) in old {
-        let seq = take_out(&home, plan, &who, &args.asking)?;
-        told.push(Told { id: id.clone(), stands: "removed", entry: Some(seq) });
-    }
+    planned.extend(old.into_iter().map(|(id, plan)| {
+        Planned { id: id.clone(), stands: "removed", change: Some(taking_out(plan, &who)) }
+    }));
+    let told = carry_out(&home, planned, &who, &args.asking)?;
     show(&home, &told, terminal)
 }
+
+/// What is to become of a schedule.
+struct Planned<'a> {
+    id: String,
+    stands: &'static str,
+    /// Nothing where it stands already.
+    change: Option<Asked<'a>>,
+}
+
+/// Change what is planned: in a folder everything at once or, where something of it may not be,
+/// nothing.
+fn carry_out(
+    home: &Home,
+    mut planned: Vec<Planned<'_>>,
+    who: &Actor,
+    asking: &Asking,
+) -> anyhow::Result<Vec<Told>> {
+    let mut entries = Vec::with_capacity(planned.len());
+    let changes: Vec<_> = planned.iter_mut().filter_map(|it| it.change.take()).collect();
+    if home.is_of_nodes() {
+        for change in changes {
+            entries.push(ask(home, asking, change, who)?);
+        }
+    } else {
+        entries.extend(record(home, changes, who)?);
+    }
+    let mut entries = entries.into_iter();
+    let told = planned.into_iter().map(|Planned { id, stands, .. }| {
+        let entry = if stands == UNCHANGED { None } else { entries.next() };
+        Told { id, stands, entry }
+    });
+    Ok(told.collect())
+}
+
+/// Of a schedule that stands as it is wanted.
+const UNCHANGED: &str = "unchanged";
 
 /// What became of a schedule.
 struct Told {
@@ -84,18 +121,17 @@ fn admit(timetable: &Timetable, file: &File, fewer: usize) -> anyhow::Result<()>
     Ok(())
 }
 
-fn set_one(
-    home: &Home,
-    timetable: &Timetable,
+fn plan_one<'a>(
+    timetable: &'a Timetable,
     (file, scheduled): (&File, &Scheduled),
     who: &Actor,
     (args, common): (&SetArgs, &Common),
-) -> anyhow::Result<Told> {
+) -> anyhow::Result<Planned<'a>> {
     let schedule = &scheduled.schedule;
     let id = schedule.id.clone();
     let wanted = file.wanted(scheduled, args.environment.as_deref(), common, who)?;
     if timetable.has(schedule, wanted.to_value(), who) {
-        return Ok(Told { id, stands: "unchanged", entry: None });
+        return Ok(Planned { id, stands: UNCHANGED, change: None });
     }
     if schedule.next_after(SystemClock.now()).is_none() {
         let message = format!("the schedule `{id}` of {} never comes", args.file.display());
@@ -106,9 +142,9 @@ fn set_one(
     let place = (file.flow.domain.as_str(), environment.as_str());
     let draft = setting(schedule, (&file.flow.name, wanted.to_value()), place, who);
     let when = schedule.to_value();
-    let request = |seen| Request::Schedule { when, wanted: Box::new(wanted.clone()), seen };
-    let entry = change(home, &args.asking, (timetable.plans().get(&id), who), draft, request)?;
-    Ok(Told { id, stands: "set", entry: Some(entry) })
+    let request = Box::new(|seen| Request::Schedule { when, wanted: Box::new(wanted), seen });
+    let stands = timetable.plans().get(&id);
+    Ok(Planned { id, stands: "set", change: Some(Asked { stands, draft, request }) })
 }
 
 fn show(home: &Home, told: &[Told], terminal: &Terminal) -> anyhow::Result<Exit> {
