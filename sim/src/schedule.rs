@@ -23,7 +23,7 @@ pub(crate) fn settings(starts: &[Start], who: &Actor) -> Vec<Draft> {
         let mut schedule = Schedule::new(&id(start), every.clone()?);
         schedule.catch_up_ms = cog_schedule::CATCH_UP_MS_MAX;
         let (name, domain) = (start.flow.name.as_str(), start.flow.domain.as_str());
-        Some(setting(&schedule, (name, Value::Null), (domain, "production"), who))
+        Some(setting(&schedule, (name, Value::Null), (domain, "production"), (who, None)))
     };
     starts.iter().step_by(2).filter_map(set).collect()
 }

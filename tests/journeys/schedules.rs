@@ -222,5 +222,23 @@ fn the_schedules_of_a_file_are_set_together_or_none_of_them() {
     write("8000000", "2020-01-01T00:00:00Z");
     set().ends(2);
     assert_eq!(folder.entries("schedule.set").len(), 2, "the first one stays as it was, too");
-    folder.holds();
+    folder.cog(&["ledger", "verify"]).ends(0);
+}
+
+#[test]
+fn what_a_schedule_hands_to_its_runs_goes_with_the_subject_that_they_are_about() {
+    let folder = Folder::new("schedules-subject");
+    let file = SEVERAL.replace("FIRST", "9000000").replace("SECOND", "2120-01-01T00:00:00Z");
+    folder.write("several.yaml", &file);
+    folder.cog(&["schedules", "set", "several.yaml"]).ends(0);
+    let erase = || folder.cog(&["ledger", "erase", "ada-77", "--reason", "asked to"]);
+    erase().ends(7).says(&["holds what the schedule `first` starts", "schedules remove first"]);
+    folder.cog(&["schedules", "remove", "first"]).ends(0);
+    let number = |entry: &Value| entry.get("seq").and_then(Value::as_u64).unwrap().to_string();
+    let set: Vec<_> = folder.entries("schedule.set").iter().map(number).collect();
+    let shown = |seq: &str| folder.cog(&["ledger", "show", seq]).ends(0).out;
+    assert!(shown(&set[0]).contains("ada-77") && shown(&set[1]).contains("bob-78"));
+    erase().ends(0).says(&["1 body erased"]);
+    assert!(!shown(&set[0]).contains("ada-77") && shown(&set[1]).contains("bob-78"));
+    folder.cog(&["ledger", "verify"]).ends(0);
 }

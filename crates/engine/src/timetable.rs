@@ -76,13 +76,14 @@ fn content(when: &Value, wanted: Value) -> Vec<u8> {
     Value::map([("when", when.clone()), ("wanted", wanted)]).canonical()
 }
 
-/// The entry that sets a schedule: `wanted` is what is run, in the `domain` and `environment`.
+/// The entry that sets a schedule: `wanted` is what is run, in the `domain` and `environment`, and
+/// `subject` whose data that holds, if the workflow says so of its runs.
 #[must_use]
 pub fn setting(
     schedule: &Schedule,
     (workflow, wanted): (&str, Value),
     (domain, environment): (&str, &str),
-    who: &Actor,
+    (who, subject): (&Actor, Option<String>),
 ) -> Draft {
     let when = schedule.to_value();
     let bytes = content(&when, wanted);
@@ -94,7 +95,7 @@ pub fn setting(
         ("digest", digest.into()),
     ];
     let mut draft = Draft::new(Kind::ScheduleSet, who.as_str(), domain, environment, data);
-    draft.body = Some(BodyDraft { subject: None, bytes });
+    draft.body = Some(BodyDraft { subject, bytes });
     draft
 }
 

@@ -24,7 +24,7 @@ fn timetable(house: &House) -> Timetable {
 /// Set a schedule of the flow `x`.
 fn set(house: &mut House, schedule: &Schedule) {
     let who = "user:ada".parse().unwrap();
-    let draft = setting(schedule, ("x", Value::Null), ("lab", "development"), &who);
+    let draft = setting(schedule, ("x", Value::Null), ("lab", "development"), (&who, None));
     house.record(draft);
 }
 

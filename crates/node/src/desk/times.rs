@@ -310,7 +310,7 @@ fn wanted(
 fn set(table: &Timetable, when: &Value, wanted: &Wanted) -> Result<Draft, String> {
     let schedule = Schedule::from_value(when, &[]).map_err(|bad| bad.to_string())?;
     let flow = cog_flow::parse(&wanted.source, "the workflow").map_err(|bad| bad.to_string())?;
-    flow.bind(&wanted.given).map_err(|bad| bad.to_string())?;
+    let inputs = flow.bind(&wanted.given).map_err(|bad| bad.to_string())?;
     let known = table.plans().get(&schedule.id);
     if known.is_none() && table.plans().len() >= SCHEDULES_MAX {
         return Err(format!("a ledger has at most {SCHEDULES_MAX} schedules"));
@@ -323,5 +323,6 @@ fn set(table: &Timetable, when: &Value, wanted: &Wanted) -> Result<Draft, String
     }
     let environment = wanted.environment.as_ref().unwrap_or(&flow.environment);
     let place = (flow.domain.as_str(), environment.as_str());
-    Ok(setting(&schedule, (&flow.name, wanted.to_value()), place, &wanted.initiator))
+    let by = (&wanted.initiator, flow.subject_of(&inputs)?);
+    Ok(setting(&schedule, (&flow.name, wanted.to_value()), place, by))
 }

@@ -58,6 +58,7 @@ pub(super) fn erase(
                 return Err(Failure::advise(Exit::BadInput, message, advice));
             }
             let whose = ("subject", Value::from(erasable.subject));
+            erasable.entries.iter().try_for_each(|seq| refuse_what_starts(home, *seq))?;
             declare(home, (&who, "ledger"), reason, whose, &erasable.entries)?;
             store.erase(home.tenant, subject).map_err(told)?.bodies
         }
@@ -110,19 +111,11 @@ pub(super) fn declare(
 fn with_bodies(home: &Home, seqs: &BTreeSet<u64>) -> anyhow::Result<Vec<u64>> {
     let scope = home.scope()?;
     for seq in seqs {
-        let entry = scope.entry(*seq).map_err(told)?;
-        let Some(entry) = entry else {
+        if scope.entry(*seq).map_err(told)?.is_none() {
             let message = format!("there is no entry {seq} in this ledger");
             return Err(Failure::advise(Exit::BadInput, message, "cognitionos ledger list"));
-        };
-        let id = entry.text("schedule").unwrap_or_default();
-        if entry.kind() == Kind::ScheduleSet && in_force(home, id)? == Some(*seq) {
-            return Err(Failure::advise(
-                Exit::Conflict,
-                format!("entry {seq} holds what the schedule `{id}` starts"),
-                format!("cognitionos schedules remove {id}"),
-            ));
         }
+        refuse_what_starts(home, *seq)?;
     }
     drop(scope);
     refuse_what_is_needed(home, "these entries", |_, records| {
@@ -137,6 +130,23 @@ fn with_bodies(home: &Home, seqs: &BTreeSet<u64>) -> anyhow::Result<Vec<u64>> {
         return Err(Failure::advise(Exit::BadInput, message, "cognitionos ledger show N"));
     }
     Ok(kept)
+}
+
+/// Refuse to erase what a schedule starts that is in force.
+fn refuse_what_starts(home: &Home, seq: u64) -> anyhow::Result<()> {
+    let entry = home.scope()?.entry(seq).map_err(told)?;
+    let Some(entry) = entry.filter(|entry| entry.kind() == Kind::ScheduleSet) else {
+        return Ok(());
+    };
+    let id = entry.text("schedule").unwrap_or_default();
+    if in_force(home, id)? != Some(seq) {
+        return Ok(());
+    }
+    Err(Failure::advise(
+        Exit::Conflict,
+        format!("entry {seq} holds what the schedule `{id}` starts"),
+        format!("cognitionos schedules remove {id}"),
+    ))
 }
 
 /// The entry that says what a schedule starts now.

@@ -43,6 +43,13 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<File> {
 }
 
 impl File {
+    /// Whose data each run of a schedule holds, if the file says so.
+    pub(crate) fn subject(&self, scheduled: &Scheduled) -> anyhow::Result<Option<String>> {
+        let bad = |errors| Failure::told(Exit::BadInput, errors);
+        let inputs = self.flow.bind_values(&scheduled.inputs).map_err(bad)?;
+        self.flow.subject_of(&inputs).map_err(|why| Failure::told(Exit::BadInput, why))
+    }
+
     /// What each run of a schedule is. Folders that its inputs name are meant from where the file
     /// stands.
     pub(crate) fn wanted(

@@ -49,8 +49,10 @@ pub(super) fn set(args: &SetArgs, common: &Common, terminal: &Terminal) -> anyho
     for scheduled in &file.flow.schedules {
         planned.push(plan_one(&timetable, (&file, scheduled), &who, (args, common))?);
     }
-    planned.extend(old.into_iter().map(|(id, plan)| {
-        Planned { id: id.clone(), stands: "removed", change: Some(taking_out(plan, &who)) }
+    planned.extend(old.into_iter().map(|(id, plan)| Planned {
+        id: id.clone(),
+        stands: "removed",
+        change: Some(taking_out(plan, &who)),
     }));
     let told = carry_out(&home, planned, &who, &args.asking)?;
     show(&home, &told, terminal)
@@ -140,7 +142,8 @@ fn plan_one<'a>(
     }
     let environment = wanted.environment.as_ref().unwrap_or(&file.flow.environment);
     let place = (file.flow.domain.as_str(), environment.as_str());
-    let draft = setting(schedule, (&file.flow.name, wanted.to_value()), place, who);
+    let subject = file.subject(scheduled)?;
+    let draft = setting(schedule, (&file.flow.name, wanted.to_value()), place, (who, subject));
     let when = schedule.to_value();
     let request = Box::new(|seen| Request::Schedule { when, wanted: Box::new(wanted), seen });
     let stands = timetable.plans().get(&id);
