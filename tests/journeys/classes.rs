@@ -34,6 +34,7 @@ fn what_is_too_confidential_for_a_root_is_refused_and_why_says_where_it_came_fro
     let words = ["would hand secret data", "to the root `letters`, which may have internal data"];
     let denial = folder.cog(&["run", "copy.yaml"]).ends(4).says(&words).id("dny");
     folder.holds();
+    folder.cog(&["runs"]).ends(0).says(&["would hand secret data"]);
     folder
         .cog(&["why", &denial])
         .ends(0)

@@ -213,6 +213,14 @@ fn old_entries_can_be_pruned_and_the_rest_still_proves_itself() {
     let first = started.get("seq").unwrap().to_string();
     let receipt = text(&folder.entries("receipt")[0], &["data", "id"]).to_owned();
     prune("256").ends(0).says(&["entries 0 to 256 pruned"]);
+    // Of a run the beginning may be gone and its end not.
+    let domains = folder.cog(&["domains", "--json"]).ends(0).json();
+    let done = &domains.as_list().unwrap()[0].get("environments").unwrap().as_list().unwrap()[0];
+    let count = |path: &[&str]| done.at(path).and_then(cog_base::Value::as_u64);
+    let (seals, starts) = (folder.entries("session.sealed"), folder.entries("session.started"));
+    assert!(seals.len() > starts.len(), "one run is only partly here");
+    assert_eq!(count(&["runs"]), Some(seals.len() as u64));
+    assert_eq!((count(&["ended", "completed"]), count(&["open"])), (count(&["runs"]), Some(0)));
     let left = folder.cog(&["ledger", "list", "--json", "--limit", "1000"]).ends(0).jsons();
     let across = left.iter().filter(|it| it.get("seq").unwrap().as_u64().unwrap() >= 256);
     let across = across.map(|it| it.get("session").unwrap().to_string()).next().unwrap();

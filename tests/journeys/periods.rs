@@ -54,6 +54,7 @@ fn a_run_that_is_started_again_and_again_moves_no_more_than_the_domain_may() {
     assert_eq!(code, Some("envelope.period_amount"));
     let denial = denials[0].at(&["data", "id"]).and_then(Value::as_text).unwrap();
     folder.cog(&["why", denial]).ends(0).says(&[
+        "900 (9.00) of 1000 (10.00) used per month",
         "it were asked from",
         "The month ends",
         "args.document.amount_cents were at most 100 (it is 900)",

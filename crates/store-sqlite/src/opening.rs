@@ -75,7 +75,7 @@ pub(crate) fn for_looking(folder: Folder) -> Result<(Inner, Vec<Restored>), Stor
     }
     folder.check_permissions()?;
     let master = folder.read_master()?;
-    let db = connect::for_reading(&folder)?;
+    let db = connect::for_reading(&folder).map_err(|error| never_made(&folder, error))?;
     schema::check(&db, &folder.database())?;
     let behind = shorter(&db, &folder)?;
     let readers = Readers::default();
@@ -90,6 +90,17 @@ pub(crate) fn for_looking(folder: Folder) -> Result<(Inner, Vec<Restored>), Stor
         _lock: None,
     };
     Ok((inner, behind))
+}
+
+/// A database whose making was cut short, which only a writer rolls back, is none. Once it is made,
+/// it is written by another way than that.
+fn never_made(folder: &Folder, error: StoreError) -> StoreError {
+    let StoreError::Io { source, .. } = &error else { return error };
+    let said = source.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error);
+    if said.is_some_and(|said| said.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK) {
+        return StoreError::Missing { folder: folder.path().to_owned() };
+    }
+    error
 }
 
 pub(crate) fn accept_restore(folder: &Folder) -> Result<Vec<Restored>, StoreError> {

@@ -1,7 +1,8 @@
 //! `domains`: the governed domains of a ledger, and what was done in each of their environments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use cog_base::id::RunId;
 use cog_base::words::counted;
 use cog_base::{Digest, Micros, Timestamp, Value};
 use cog_canon::Canon;
@@ -28,8 +29,10 @@ struct Domain {
 /// What was done in an environment of a domain.
 #[derive(Default)]
 struct Environment {
-    /// Runs that began, and how those of them ended that did.
+    /// Runs of which anything is here, and how those of them ended that did.
     runs: u64,
+    /// Those that have not ended.
+    open: BTreeSet<RunId>,
     ended: BTreeMap<String, u64>,
     receipts: u64,
     denials: u64,
@@ -87,7 +90,12 @@ impl Environment {
         self.last = Some(entry.at());
         if entry.kind() == Kind::SessionStarted {
             self.runs += 1;
+            self.open.extend(entry.session());
             return;
+        }
+        // The start of a run may be pruned, and its end not yet.
+        if !entry.session().is_some_and(|run| self.open.remove(&run)) {
+            self.runs += 1;
         }
         let count = |name| entry.count(name).unwrap_or_default();
         let status = entry.text("status").unwrap_or_default().to_owned();
@@ -99,7 +107,7 @@ impl Environment {
     }
 
     fn open(&self) -> u64 {
-        self.runs.saturating_sub(self.ended.values().sum())
+        self.open.len() as u64
     }
 }
 

@@ -154,7 +154,9 @@ fn forks<'e>(starts: impl Iterator<Item = &'e Entry>) -> BTreeMap<RunId, Vec<Run
 fn error(seal: &Record) -> Option<Fault> {
     let error = seal.body.as_ref()?.get("error").filter(|error| **error != Value::Null)?;
     let text = |name: &str| error.get(name).and_then(Value::as_text).unwrap_or_default().to_owned();
-    Some(Fault { step: text("step"), message: text("message"), code: text("code") })
+    // What was refused has a reason, and nothing that went wrong.
+    let why = Some(text("message")).filter(|it| !it.is_empty()).unwrap_or_else(|| text("reason"));
+    Some(Fault { step: text("step"), message: why, code: text("code") })
 }
 
 pub(crate) fn redrive(

@@ -296,6 +296,7 @@ fn check_line(check: &Value, kind: Kind, terminal: &Terminal) -> String {
     let seen = match check.get("read").and_then(Value::as_map) {
         _ if is_idle && kind == Kind::Denial => Some("nobody was asked".to_owned()),
         _ if is_idle => Some("nobody had to".to_owned()),
+        Some(read) if read.contains_key("per") => Some(of_period(text("code"), read)),
         read => read.map(|read| seen(text("check"), read)),
     };
     let code = if text("outcome") == "pass" { "" } else { text("code") };
@@ -305,6 +306,18 @@ fn check_line(check: &Value, kind: Kind, terminal: &Terminal) -> String {
         return format!("  {mark} {question}");
     }
     format!("  {mark} {question:<34} {}", terminal.tint(Tone::Faint, &parts.join("; ")))
+}
+
+/// What was used of a period, in words.
+fn of_period(code: &str, read: &Map) -> String {
+    let number = |name: &str| read.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let told = |name: &str| match code {
+        "envelope.period_amount" => minor(number(name).into()),
+        "envelope.period_cost" => Micros::new(number(name)).to_string(),
+        _ => number(name).to_string(),
+    };
+    let per = read.get("per").and_then(Value::as_text).unwrap_or_default();
+    format!("{} of {} used per {}", told("used"), told("limit"), plain(per))
 }
 
 /// What a check looked at, in words.

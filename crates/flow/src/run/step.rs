@@ -240,7 +240,8 @@ impl Run {
             if let Some(owner) = entry.kind.owner() {
                 let owner = self.cells.get(owner);
                 if let Some(subject) = &owner.step.subject {
-                    return self.evaluate_text(subject, owner.frame, "`subject`").map(Some);
+                    let what = format!("`subject` of `{}`", owner.path);
+                    return self.evaluate_text(subject, owner.frame, &what).map(Some);
                 }
             }
             inside = entry.parent;

@@ -100,6 +100,32 @@ fn reading_makes_nothing() {
 }
 
 #[test]
+fn a_database_whose_making_was_cut_short_is_none() {
+    let (folder, killed) = (Folder::new(), Folder::new());
+    drop(folder.store());
+    std::fs::create_dir_all(killed.data("")).unwrap();
+    let making = killed.database();
+    // With so small a cache it is written to before anything is committed.
+    making
+        .execute_batch(
+            "PRAGMA cache_size = 1; BEGIN; CREATE TABLE entry (bytes); \
+             INSERT INTO entry SELECT zeroblob(60000) FROM json_each('[1,2,3,4,5,6,7,8]');",
+        )
+        .unwrap();
+    for name in ["ledger.db", "ledger.db-journal"] {
+        std::fs::copy(killed.data(name), folder.data(name)).unwrap();
+        set_mode(&folder.data(name), 0o600);
+    }
+    let _ = std::fs::remove_file(folder.data("ledger.db-wal"));
+    let _ = std::fs::remove_file(folder.data("ledger.db-shm"));
+    let error = folder.try_open(Mode::ReadOnly).err().unwrap();
+    assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
+    drop(making);
+    drop(folder.store());
+    assert!(folder.try_open(Mode::ReadOnly).is_ok(), "the next run makes it");
+}
+
+#[test]
 fn a_missing_master_key_is_not_made_again() {
     let folder = Folder::new();
     drop(folder.store());

@@ -18,6 +18,7 @@ use cog_store::Select;
 
 use super::{ended, left_out};
 use crate::cli::Common;
+use crate::clock;
 use crate::commands::run::scheduled;
 use crate::commands::serve::ends;
 use crate::failure::{Exit, Failure, explain};
@@ -87,10 +88,16 @@ struct Keeper<'a> {
 
 impl Keeper<'_> {
     fn greet(&mut self) -> anyhow::Result<()> {
-        self.read(&Home::read(&self.common.data)?)?;
+        let home = Home::read(&self.common.data)?;
+        self.read(&home)?;
         let schedules = self.timetable.plans().len() as u64;
         let words = counted(schedules, "schedule", "schedules");
         self.say("keeping", &words, [("schedules", schedules.into())]);
+        let last = clock::last(&home)?;
+        if let Some(why) = last.and_then(|last| clock::behind(last, SystemClock.now())) {
+            self.terminal
+                .warn(&format!("{why}, and no schedule starts anything; {}", clock::WAY_OUT));
+        }
         Ok(())
     }
 
