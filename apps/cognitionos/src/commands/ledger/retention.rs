@@ -186,9 +186,8 @@ impl Due {
     }
 }
 
-/// Say how long things are kept, what is here, and what is due.
-pub(super) fn report(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let (rules, now) = (Rules::of(home)?, now(home)?);
+/// What is here of each domain, and what of it is old enough to go.
+fn here(home: &Home, rules: &Rules, now: Timestamp) -> anyhow::Result<BTreeMap<String, Kept>> {
     let bodies = home.keep().bodies(home.tenant, 0..u64::MAX).map_err(told)?;
     let bodies: BTreeMap<u64, u64> = bodies.into_iter().collect();
     let mut domains: BTreeMap<String, Kept> = BTreeMap::new();
@@ -205,6 +204,13 @@ pub(super) fn report(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
         kept.bodies_due += u64::from(body.is_some() && rules.is_body_due(entry, now));
         true
     })?;
+    Ok(domains)
+}
+
+/// Say how long things are kept, what is here, and what is due.
+pub(super) fn report(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let rules = Rules::of(home)?;
+    let domains = here(home, &rules, now(home)?)?;
     let rule = |length: Option<Length>| length.map(|length| length.to_string());
     if terminal.json {
         terminal.emit(&Value::list(domains.iter().map(|(domain, kept)| {

@@ -218,3 +218,19 @@ fn a_clock_that_is_set_back_makes_nothing_younger_than_the_ledger_shows() {
     assert_eq!(now(&home).unwrap(), last);
     assert!(last > SystemClock.now());
 }
+
+#[test]
+fn bodies_that_are_due_go_from_a_domain_that_fell_quiet_in_a_period() {
+    let lines = "[retention]\nbodies = \"30 days\"\nentries = \"20 years\"\n\
+                 [envelope.per_month]\neffects_max = 1000\n";
+    let old = Old::new("quiet", lines, &[40]);
+    let home = old.home();
+    let rules = Rules::of(&home).unwrap();
+    let due = |home: &Home| {
+        super::here(home, &rules, now(home).unwrap()).unwrap().remove("kept").unwrap().bodies_due
+    };
+    assert_eq!(due(&home), 299);
+    prune(&home, &Wanted::Expired { dry_run: false }).unwrap();
+    // What is left is the reason of the erasure itself.
+    assert_eq!((here(&home), due(&home)), ((0, 1), 0));
+}
