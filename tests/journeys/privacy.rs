@@ -126,6 +126,24 @@ fn what_goes_on_from_a_step_that_was_erased_says_so_and_not_that_it_never_began(
 }
 
 #[test]
+fn a_checkpoint_behind_what_was_erased_says_so_before_a_run_begins() {
+    let folder = Folder::new("privacy-checkpoint");
+    folder.write("workflow.yaml", FLOW);
+    folder.change("workflow.yaml", "subject: \"${{ inputs.customer }}\"\n", "");
+    folder.write("part.yaml", PART);
+    let inputs = ["--input", "customer=ada-lovelace", "--input", "words=zanzibar"];
+    let run = folder.cog(&[&["run", "workflow.yaml"][..], &inputs].concat()).ends(8).id("run");
+    let sent = ["signal", &run, "answer", "--payload", "\"quetzal\"", "--subject", "ada"];
+    folder.cog(&sent).ends(0);
+    folder.cog(&["run", "--resume", &run]).ends(0);
+    folder.cog(&["checkpoint", "create", &run, "here", "--step", "part"]).ends(0);
+    folder.cog(&["ledger", "erase", "ada", "--as", "user:operator"]).ends(0);
+    let told = folder.cog(&["run", "--fork", &run, "--from", "here"]).ends(2);
+    told.says(&["nothing can go on from", "the body of entry", "erased, as entry"]);
+    assert_eq!(folder.entries("session.started").len(), 2, "nothing began");
+}
+
+#[test]
 fn a_subject_that_is_no_name_starts_nothing() {
     let folder = Folder::new("privacy-nobody");
     folder.write("workflow.yaml", FLOW);
@@ -287,7 +305,7 @@ fn how_long_things_are_kept_is_told_and_nothing_goes_before() {
     let told = folder.cog(&["ledger", "retention"]).ends(0);
     told.says(&[
         "asks  entries are kept 7 years, bodies as nobody says",
-        "0 entries are old enough",
+        "0 bodies and 0 entries old enough to go",
     ]);
     let told = folder.cog(&["ledger", "retention", "--json"]).ends(0).json();
     let asks = &told.as_list().unwrap()[0];

@@ -8,7 +8,7 @@ use cog_base::json::Map;
 use cog_base::words::counted;
 use cog_engine::fork::{self, Fork, Forking, NoPlace};
 use cog_engine::replay::as_far;
-use cog_engine::{History, Input, Record};
+use cog_engine::{History, Input, Mismatch, Record};
 use cog_gate::Actor;
 
 use super::Plan;
@@ -49,9 +49,12 @@ pub(crate) fn find(home: &Home, run: RunId, from: &str) -> anyhow::Result<Found>
     let fork = match fork::place(&past, &history, from) {
         Ok(fork) => fork,
         Err(none) => {
-            let broken = broken.map(|why| home.broken(&why)).transpose()?;
             let named = named(home, &past, from)?;
-            named.ok_or_else(|| told(run, &none, &history, broken.as_deref()))?
+            let until = broken.as_ref().map_or(u64::MAX, Mismatch::seq);
+            let broken = broken.map(|why| home.broken(&why)).transpose()?;
+            named
+                .filter(|fork| fork.seq < until)
+                .ok_or_else(|| told(run, &none, &history, broken.as_deref()))?
         }
     };
     let past = past.into_iter().take_while(|record| record.entry.seq() <= fork.seq);
