@@ -52,6 +52,7 @@ fn a_run_begins_others_and_takes_what_they_give() {
     let run = done.id("run");
     assert_eq!(ends(&folder), SEVEN);
     folder.holds();
+    folder.cog(&["replay"]).ends(0).says(&[&run]);
     let why = folder.cog(&["why", &run]).ends(0);
     let why = why.says(&["It began these runs:", "./parts/order.yaml, step `order[1]`"]);
     let child = why.out.lines().find(|line| line.contains("order[0]")).unwrap().trim();

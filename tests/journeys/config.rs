@@ -137,3 +137,29 @@ fn no_command_turns_to_the_folder_while_a_setting_names_a_ledger_in_the_database
         .ends(2)
         .says(&[".cognitionos"]);
 }
+
+#[test]
+fn the_folder_that_a_project_names_is_behind_no_link() {
+    let folder = Folder::new("config-link");
+    std::fs::create_dir(folder.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(folder.path("elsewhere"), folder.path("link")).unwrap();
+    let explain = |data: &str| {
+        folder.write("cognitionos.toml", &format!("data = \"{data}\"\n"));
+        without_data(&folder, &["config", "explain"])
+    };
+    explain("link/ledger").ends(2).says(&["`data` of a project is a folder in it, behind no link"]);
+    explain("link").ends(2);
+    explain("elsewhere/ledger").ends(0);
+}
+
+#[test]
+fn a_command_that_is_printed_has_its_words_in_quotes() {
+    let folder = Folder::example("config-words", "02-refusal-and-why");
+    folder.cog(&["run", "workflow.yaml"]);
+    let export = ["ledger", "export", "-o", "b c.cogbundle", "--key", "k d"];
+    let check = "check it: cognitionos verify 'b c.cogbundle' --key 'k d'";
+    folder.cog(&export).ends(0).says(&[check]);
+    // What is no file is written to as it is.
+    let told = folder.cog(&["ledger", "export", "--format", "json", "-o", "/dev/fd/1"]).ends(0);
+    assert!(told.out.starts_with("[\n{") && told.out.contains("]\nwrote /dev/fd/1"), "{told}");
+}

@@ -203,9 +203,10 @@ impl Config {
             };
             let is_inside = Path::new(value)
                 .components()
-                .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+                .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+                && !passes_link(file, value);
             if is_project && key.kind == Kind::Path && !is_inside {
-                let message = format!("`{name}` of a project is a folder in it");
+                let message = format!("`{name}` of a project is a folder in it, behind no link");
                 return Err(bad(message, format!("name one below, or set {}", key.env)));
             }
             if self.set.iter().all(|set| set.env != key.env) {
@@ -215,6 +216,16 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether a path passes a symbolic link on its way from the folder of the file that says it: it
+/// would lead to where the link does.
+fn passes_link(file: &Path, value: &str) -> bool {
+    let mut place = file.parent().map(Path::to_owned).unwrap_or_default();
+    Path::new(value).components().any(|part| {
+        place.push(part);
+        place.symlink_metadata().is_ok_and(|it| it.file_type().is_symlink())
+    })
 }
 
 impl Key {

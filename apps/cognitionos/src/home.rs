@@ -17,7 +17,7 @@ use cog_base::json::parse;
 use cog_canon::{Canon, Source};
 use cog_engine::fork::gather;
 use cog_engine::replay::{Canons, replay_run};
-use cog_engine::{Mismatch, Record};
+use cog_engine::{Mismatch, Parent, Record};
 use cog_gate::change::ChangeControl;
 use cog_ledger::audit::Erasures;
 use cog_ledger::{Draft, Durable, Entry, Kind, Writer};
@@ -420,9 +420,18 @@ impl Home {
         Ok(canons)
     }
 
-    /// The newest run, if there is one.
+    /// The newest run that no other began, if there is one.
     pub(crate) fn newest_run(&self) -> anyhow::Result<Option<RunId>> {
-        Ok(self.scope()?.sessions(1).map_err(told)?.first().map(|session| session.id))
+        let (scope, kinds) = (self.scope()?, vec![Kind::SessionStarted]);
+        let mut select = Select { kinds, newest_first: true, ..Select::default() };
+        loop {
+            let page = scope.select(&select).map_err(told)?;
+            let Some(last) = page.last() else { return Ok(None) };
+            if let Some(first) = page.iter().find(|entry| Parent::of(entry).is_none()) {
+                return Ok(first.session());
+            }
+            select = select.after(last);
+        }
     }
 }
 

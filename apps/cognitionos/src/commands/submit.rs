@@ -20,6 +20,7 @@ use cog_store_postgres::PostgresStore;
 use crate::canon_dir;
 use crate::cli::Common;
 use crate::cli::nodes::SubmitArgs;
+use crate::commands::run::again::word;
 use crate::commands::run::prepare;
 use crate::failure::{Exit, Failure};
 use crate::given;
@@ -144,7 +145,7 @@ fn found(
         return Ok(());
     }
     if !canon.test().failed.is_empty() {
-        let advice = format!("cognitionos canon test {}", dir.display());
+        let advice = format!("cognitionos canon test {}", word(&dir.display().to_string()));
         return Err(Failure::advise(Exit::BadInput, "tests of the canon fail", advice));
     }
     let mut files = Files::new();

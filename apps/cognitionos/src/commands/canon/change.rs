@@ -14,6 +14,7 @@ use cog_ledger::{Draft, Kind};
 use super::warn;
 use crate::canon_dir;
 use crate::commands::refused::{act, cited, explained, put, record};
+use crate::commands::run::again::word;
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
@@ -129,7 +130,7 @@ fn put_forward(
                 "{}, so it could never be activated",
                 counted(report.failed.len() as u64, "of its tests fails", "of its tests fail")
             ),
-            format!("cognitionos canon test {}", dir.display()),
+            format!("cognitionos canon test {}", word(&dir.display().to_string())),
         ));
     }
     warn(&canon, &report, terminal);

@@ -8,8 +8,8 @@
 
 mod table;
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use cog_base::Value;
@@ -17,6 +17,7 @@ use cog_ledger::Kind;
 
 use super::bundle::{Without, bundle, public_key};
 use crate::cli::Format;
+use crate::commands::run::again::word;
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::terminal::Terminal;
@@ -69,6 +70,10 @@ pub(super) fn export(
         let mut bytes = Vec::new();
         write(home, wanted, &mut bytes)?;
         terminal.raw(&bytes)?;
+    } else if wanted.output.metadata().is_ok_and(|it| !it.is_file() && !it.is_dir()) {
+        // A pipe or a device is written to and not put away for another file.
+        let path = wanted.output;
+        write_to(home, wanted, path).map_err(|error| unwritten(path, error))?;
     } else {
         let path = wanted.output;
         // Whatever fails, an earlier file of this name stays as it was.
@@ -93,7 +98,8 @@ pub(super) fn export(
         } else {
             terminal.say(&format!("wrote {shown}"));
             if wanted.format == Format::Bundle {
-                let key = key.map_or("KEY".into(), |path| path.display().to_string());
+                let key = key.map_or("KEY".into(), |path| word(&path.display().to_string()));
+                let shown = word(&shown);
                 terminal.note(&format!("check it: cognitionos verify {shown} --key {key}"));
             }
         }
@@ -121,6 +127,16 @@ fn unwritten(path: &Path, error: anyhow::Error) -> anyhow::Error {
         format!("cannot write {}: {error:#}", path.display()),
         "name a file in a folder that is there and that you may write to",
     )
+}
+
+/// Write into something that is there.
+fn write_to(home: &Home, wanted: &Wanted<'_>, path: &Path) -> anyhow::Result<()> {
+    let mut bytes = Vec::new();
+    write(home, wanted, &mut bytes)?;
+    match OpenOptions::new().write(true).open(path)?.write_all(&bytes) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 fn write_file(home: &Home, wanted: &Wanted<'_>, path: &Path) -> anyhow::Result<()> {

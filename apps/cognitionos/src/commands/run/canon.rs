@@ -13,6 +13,7 @@ use cog_ledger::Draft;
 use cog_store::StoreError;
 
 use super::Plan;
+use super::again::word;
 use crate::canon_dir;
 use crate::cli::RunArgs;
 use crate::commands::canon::warn;
@@ -130,7 +131,7 @@ pub(super) fn bind(
                 "the folder {} is not the canon in force ({}); the one in force decides. To change it: cognitionos canon propose {} --as user:NAME",
                 dir.display(),
                 digest.short(),
-                dir.display()
+                word(&dir.display().to_string())
             );
             terminal.warn(&message);
             in_force_as_kept(home, digest)
@@ -144,7 +145,10 @@ pub(super) fn bind(
                 dir.display(),
                 canon.digest().short()
             ),
-            format!("cognitionos canon propose {} --as user:NAME", dir.display()),
+            format!(
+                "cognitionos canon propose {} --as user:NAME",
+                word(&dir.display().to_string())
+            ),
         )),
         None => {
             let put = put(Ok(&canon));
@@ -219,7 +223,7 @@ fn founding(
             Exit::Refused,
             "canon.tests_failed",
             format!("{fail}, so it cannot be put in force"),
-            format!("cognitionos canon test {}", dir.display()),
+            format!("cognitionos canon test {}", word(&dir.display().to_string())),
         ));
     }
     if let Some(actor) = actor.filter(|actor| !actor.is_person()) {
