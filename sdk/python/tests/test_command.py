@@ -29,6 +29,20 @@ class Command(unittest.TestCase):
         self.bundle = self._file("a.cogbundle", self.house.bundle())
         self.key = self.house.keys[0].line
 
+    def test_whoever_closes_the_pipe_leaves_the_verdict_as_it_is(self) -> None:
+        arguments = [self.bundle, "--key", self.key, "--json"]
+        source = str(Path(__file__).parent.parent / "src")
+        with subprocess.Popen(
+            [sys.executable, "-m", "cognitionos.verify", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": source},
+        ) as command:
+            assert command.stdout is not None and command.stderr is not None
+            command.stdout.close()
+            self.assertEqual(command.stderr.read(), b"")
+            self.assertEqual(command.wait(), 0)
+
     def test_exit_codes(self) -> None:
         stranger = House(2).keys[0].line
         missing = str(self.folder / "missing")

@@ -40,14 +40,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verified = check(given.bundle, keys, given.against)
     except (BadInput, OSError) as error:
         if given.json:
-            print(json.dumps({"holds": False, "error": str(error)}))
+            _say(json.dumps({"holds": False, "error": str(error)}))
         print(_printable(f"error: {error}"), file=sys.stderr)
         return BAD_INPUT
     if given.json:
-        print(json.dumps(as_json(verified), indent=2))
+        _say(json.dumps(as_json(verified), indent=2))
     else:
-        print(as_text(verified))
+        _say(as_text(verified))
     return HOLDS if verified.holds else FINDINGS
+
+
+def _say(text: str) -> None:
+    """Print it. Whoever closes the pipe has read enough; the verdict stays what it is."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # What is left in the buffer would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def check(bundle: str, keys: Sequence[VerifierKey], against: Sequence[str]) -> Verified:
