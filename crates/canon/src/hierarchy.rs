@@ -16,8 +16,12 @@ pub const MEMBERSHIP_STEPS_MAX: usize = 5_000_000;
 
 /// Most actions of a schema.
 pub const ACTIONS_MAX: usize = 2_000;
+/// Most steps that working out the groups of all actions may take.
+pub const ACTION_STEPS_MAX: usize = 200_000;
 /// Most entity types of a schema.
 pub const ENTITY_TYPES_MAX: usize = 500;
+/// Most types that entity types are said to be in, all together.
+pub const TYPE_MEMBERSHIPS_MAX: usize = 5_000;
 
 /// A file of facts: its name, its text, and what it says.
 pub(crate) type File<'s> = (&'s str, &'s str, Value);
@@ -32,7 +36,7 @@ type Uid<'s> = (&'s str, &'s str);
 /// With the place of the entity at which it became too much, or that is in itself.
 pub(crate) fn check(files: &[File<'_>]) -> Result<(), CanonError> {
     let groups = Groups::of(files);
-    match groups.wrong() {
+    match groups.wrong(MEMBERSHIP_STEPS_MAX) {
         None => Ok(()),
         Some((at, what, hint)) => Err(groups.error(at, &what, files).hint(hint)),
     }
@@ -48,11 +52,13 @@ pub(crate) fn check_schema(text: &str, json: &Value) -> Result<(), CanonError> {
         let namespaces = json.as_map().into_iter().flatten();
         namespaces.filter_map(move |(_, it)| it.get(name)?.as_map()).flatten()
     };
-    for (name, most, what) in [
-        ("actions", ACTIONS_MAX, "actions"),
-        ("entityTypes", ENTITY_TYPES_MAX, "entity types"),
+    let length = |of: Option<&Value>| of.and_then(Value::as_list).map_or(0, <[Value]>::len);
+    let memberships = parts("entityTypes").map(|(_, it)| length(it.get("memberOfTypes"))).sum();
+    for (count, most, what) in [
+        (parts("actions").count(), ACTIONS_MAX, "actions"),
+        (parts("entityTypes").count(), ENTITY_TYPES_MAX, "entity types"),
+        (memberships, TYPE_MEMBERSHIPS_MAX, "types that entity types are in"),
     ] {
-        let count = parts(name).count();
         if count > most {
             let what = format!("there are {count} {what}, most {most}");
             return Err(CanonError::in_file(SCHEMA, what).hint("leave out what no policy names"));
@@ -64,11 +70,12 @@ pub(crate) fn check_schema(text: &str, json: &Value) -> Result<(), CanonError> {
         let of = of.iter().filter_map(|group| Some((ACTION, group.get("id")?.as_text()?)));
         groups.add((ACTION, id), of);
     }
-    match groups.wrong() {
+    match groups.wrong(ACTION_STEPS_MAX) {
         None => Ok(()),
         Some((at, what, hint)) => {
             let name = groups.names.get(at).map_or("", |(_, id)| id);
-            let byte = text.find(&format!("\"{name}\"")).or_else(|| text.find(name)).unwrap_or(0);
+            let begun = ["action \"", "\"", ""].map(|begin| text.find(&format!("{begin}{name}")));
+            let byte = begun.into_iter().flatten().next().unwrap_or(0);
             let what = format!("the action `{name}` {what}");
             Err(CanonError::at_byte(SCHEMA, text, byte, what).hint(hint))
         }
@@ -121,7 +128,7 @@ impl<'s> Groups<'s> {
     }
 
     /// The first entity that is too much, groups before what is in them.
-    fn wrong(&self) -> Option<(usize, String, &'static str)> {
+    fn wrong(&self, steps_max: usize) -> Option<(usize, String, &'static str)> {
         let mut left: Vec<usize> = self.parents.iter().map(BTreeSet::len).collect();
         let mut ready: VecDeque<usize> =
             left.iter().enumerate().filter(|(_, left)| **left == 0).map(|(at, _)| at).collect();
@@ -143,17 +150,17 @@ impl<'s> Groups<'s> {
             let size = |at: &usize| above.get(*at).map_or(0, |(all, _)| all.len() + 1);
             steps += parents.iter().map(|(parent, _)| size(parent)).sum::<usize>();
             let mut all = BTreeSet::new();
-            if steps <= MEMBERSHIP_STEPS_MAX {
+            if steps <= steps_max {
                 let of = |(at, (all, _)): &(usize, &(Vec<usize>, usize))| {
                     std::iter::once(*at).chain(all.iter().copied()).collect::<Vec<_>>()
                 };
                 all.extend(parents.iter().flat_map(of));
                 steps += all.iter().map(size).sum::<usize>();
             }
-            if steps > MEMBERSHIP_STEPS_MAX {
+            if steps > steps_max {
                 let what = format!(
                     "is in groups of groups so many that working out who is in what takes more \
-                     than {MEMBERSHIP_STEPS_MAX} steps"
+                     than {steps_max} steps"
                 );
                 return Some((
                     at,
@@ -224,7 +231,7 @@ mod tests {
         };
         assert_eq!(said(chain(GROUPS_DEEP_MAX)), "fine");
         assert!(said(chain(500)).starts_with(
-            "schema.cedarschema:468:8: the action `k467` is 33 groups deep, most 32\n  hint: "
+            "schema.cedarschema:468:1: the action `k467` is 33 groups deep, most 32\n  hint: "
         ));
         let many = |count: usize, of: &str| {
             (0..count).map(|it| of.replace('#', &it.to_string())).collect::<String>()
@@ -235,6 +242,16 @@ mod tests {
         let types = said(many(ENTITY_TYPES_MAX + 1, "entity E#;"));
         assert!(types.contains("there are 501 entity types, most 500"), "{types}");
         assert_eq!(said("entity Role in [Role];".to_owned()), "fine");
+        let names: Vec<_> = (0..100).map(|it| format!("E{it}")).collect();
+        let dense = many(100, &format!("entity E# in [{}];", names.join(", ")));
+        let dense = said(dense);
+        assert!(dense.contains("10000 types that entity types are in, most 5000"), "{dense}");
+        let layer = |it: usize| {
+            let above = (0..60).map(|at| format!("\"k{}_{at}\"", it + 1)).collect::<Vec<_>>();
+            many(60, &format!("action \"k{it}_#\" in [{}];", above.join(", ")))
+        };
+        let wide = said((0..10).map(layer).collect::<String>() + &many(60, "action \"k10_#\";"));
+        assert!(wide.contains("takes more than 200000 steps"), "{wide}");
     }
 
     #[test]

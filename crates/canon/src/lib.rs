@@ -60,10 +60,13 @@ pub mod limits {
     pub use crate::data::CLASSES_MAX;
     pub use crate::facts::FACTS_MAX;
     pub use crate::flip::{EVALUATIONS_MAX, FLIPS_MAX};
-    pub use crate::hierarchy::{ACTIONS_MAX, ENTITY_TYPES_MAX, GROUPS_DEEP_MAX, MEMBERSHIP_STEPS_MAX};
+    pub use crate::hierarchy::{
+        ACTION_STEPS_MAX, ACTIONS_MAX, ENTITY_TYPES_MAX, GROUPS_DEEP_MAX, MEMBERSHIP_STEPS_MAX,
+        TYPE_MEMBERSHIPS_MAX,
+    };
     pub use crate::nesting::{BRACKETS_MAX, OPERATORS_MAX};
     pub use crate::obligation::OBLIGATIONS_MAX;
-    pub use crate::policies::{ANNOTATION_MAX, POLICIES_MAX};
+    pub use crate::policies::{ANNOTATION_MAX, LISTED_MAX, POLICIES_MAX};
     pub use crate::source::{FILE_BYTES_MAX, FILES_MAX, SOURCE_BYTES_MAX};
     pub use crate::yaml::{YAML_BYTES_MAX, YAML_DEPTH_MAX};
 }

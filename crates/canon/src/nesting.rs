@@ -5,6 +5,7 @@
 use std::str::CharIndices;
 
 use crate::error::CanonError;
+use crate::source::SCHEMA;
 
 /// Deepest nesting of a policy or a type, in `&&` and `||` in a row.
 const LEVELS_MAX: usize = 1_024;
@@ -21,9 +22,16 @@ pub const OPERATORS_MAX: usize = LEVELS_MAX / OPERATOR;
 /// Refuse what is nested too deep.
 pub(crate) fn check(file: &str, text: &str) -> Result<(), CanonError> {
     let Some(byte) = too_deep(text) else { return Ok(()) };
-    let what = format!("nested deeper than {BRACKETS_MAX} brackets or {OPERATORS_MAX} operators");
-    Err(CanonError::at_byte(file, text, byte, what)
-        .hint("split it into policies of their own, or ask a set with `contains`"))
+    let what = format!(
+        "nested deeper than {BRACKETS_MAX} brackets, {OPERATORS_MAX} operators in a row or \
+         {LEVELS_MAX} `&&` and `||`, all of which count together"
+    );
+    let hint = if file == SCHEMA {
+        "give what is inside a type of its own: type NAME = { ... };"
+    } else {
+        "split it into policies of their own, or ask a set with `contains`"
+    };
+    Err(CanonError::at_byte(file, text, byte, what).hint(hint))
 }
 
 /// What is chained in an open bracket so far.
@@ -77,6 +85,25 @@ fn too_deep(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+/// How many commas stand in lists, outside of texts and comments: how long all lists are together.
+pub(crate) fn listed(text: &str) -> usize {
+    let (mut open, mut commas) = (Vec::new(), 0);
+    let mut letters = text.char_indices();
+    while let Some((byte, letter)) = letters.next() {
+        match letter {
+            '"' => skip_text(&mut letters),
+            '/' if text.get(byte..).is_some_and(|rest| rest.starts_with("//")) => {
+                letters.by_ref().find(|(_, letter)| *letter == '\n');
+            }
+            '(' | '[' | '{' => open.push(letter),
+            ')' | ']' | '}' => drop(open.pop()),
+            ',' if open.last() == Some(&'[') => commas += 1,
+            _ => {}
+        }
+    }
+    commas
 }
 
 fn skip_text(letters: &mut CharIndices<'_>) {
@@ -144,6 +171,13 @@ mod tests {
         check(&format!("[{}].contains(1)", vec!["1"; 9_000].join(", ")), true);
         check(&format!("\"{}\\\"((\" == context.a", "(".repeat(9_000)), true);
         check(&format!("true // {}\n && true", "(".repeat(9_000)), true);
+    }
+
+    #[test]
+    fn what_lists_hold_is_counted_outside_of_texts_and_comments() {
+        let text = "permit (principal, action in [a, b, \"x,y\"], resource)\n// [1, 2]\nwhen \
+                    { [{a: 1, b: 2}, 3].contains(f(1, 2)) };";
+        assert_eq!(listed(text), 3);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::source::Source;
 
 /// Most policies of a canon.
 pub const POLICIES_MAX: usize = 20_000;
+/// Most that the lists of all policies hold together, within a few: each takes time to read.
+pub const LISTED_MAX: usize = 50_000;
 /// Most characters of an annotation.
 pub const ANNOTATION_MAX: usize = 4_096;
 /// How many policies are validated before it is looked whether any is wrong: of many wrong ones
@@ -84,8 +86,14 @@ type ById = BTreeMap<String, Rule>;
 /// Read all policies. Also gives the warnings of the validator.
 pub(crate) fn load(source: &Source, schema: &Schema) -> Result<(Rules, Vec<String>), CanonError> {
     let files = source.folder("policies/")?;
-    let mut rules = ById::new();
+    let (mut rules, mut listed) = (ById::new(), 0_usize);
     for (file, text) in &files {
+        listed = listed.saturating_add(nesting::listed(text));
+        if listed > LISTED_MAX {
+            let what = format!("lists of policies hold more than {LISTED_MAX} together");
+            let hint = "put what is asked for into facts: a group, and `in` in place of a list";
+            return Err(CanonError::in_file(file, what).hint(hint));
+        }
         for rule in parse(file, text)? {
             let wrong = |what: String| CanonError::at_byte(file, text, rule.byte, what);
             if let Some(other) = rules.get(&rule.note.id) {

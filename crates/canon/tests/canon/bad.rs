@@ -216,8 +216,8 @@ fn what_is_nested_too_deep_is_told_with_its_place() {
         SCHEMA,
         &format!("{PAYING}\n{deep}"),
         expect![[r#"
-        schema.cedarschema:17:269: nested deeper than 64 brackets or 256 operators
-          hint: split it into policies of their own, or ask a set with `contains`"#]],
+        schema.cedarschema:17:269: nested deeper than 64 brackets, 256 operators in a row or 1024 `&&` and `||`, all of which count together
+          hint: give what is inside a type of its own: type NAME = { ... };"#]],
     );
 }
 
