@@ -63,6 +63,13 @@ fn too_deep(text: &str) -> Option<usize> {
             ')' | ']' | '}' if top > 0 => {
                 depth -= level.links + level.chain;
                 levels.pop();
+                // It may be an index, and those are chained: `context["a"]["b"]`.
+                if letter == ']'
+                    && let Some(around) = levels.last_mut()
+                {
+                    around.chain += OPERATOR;
+                    depth += OPERATOR;
+                }
             }
             ',' | ';' => {
                 let bracket = if top > 0 { BRACKET } else { 0 };
@@ -167,6 +174,9 @@ mod tests {
             check(&format!("context {}", vec![link; operators].join(" ")), true);
             check(&format!("context {}", vec![link; operators + 1].join(" ")), false);
         }
+        for (indexes, is_fine) in [(operators - 4, true), (operators + 1, false), (9_000, false)] {
+            check(&format!("context{} == 1", "[\"a\"]".repeat(indexes)), is_fine);
+        }
         check(&vec!["context.a.b == 1"; 300].join(" && "), true);
         check(&format!("[{}].contains(1)", vec!["1"; 9_000].join(", ")), true);
         check(&format!("\"{}\\\"((\" == context.a", "(".repeat(9_000)), true);
@@ -198,6 +208,7 @@ mod tests {
             format!("{}true{}", "if true then ".repeat(brackets), " else false".repeat(brackets)),
             format!("[1] == {}1{}", "[".repeat(brackets - 1), "]".repeat(brackets - 1)),
             format!("{} == 1", vec!["1"; operators].join(" + ")),
+            format!("context{} == 1", "[\"a\"]".repeat(operators - 4)),
             vec!["true"; 4 * operators].join(" && "),
         ] {
             let text = policy(&condition);
