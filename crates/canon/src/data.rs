@@ -206,6 +206,10 @@ impl DataRules {
     #[must_use]
     pub fn admitting(mut self, kind: &'static str, name: &str, class: &str) -> Self {
         let mut mark = self.mark(kind, name).cloned().unwrap_or_default();
+        // A root has one word for what comes from it and what may go there.
+        if kind == "Root" {
+            mark.class = Some(class.to_owned());
+        }
         mark.class_max = Some(class.to_owned());
         self.marks.insert((kind, name.to_owned()), mark);
         self

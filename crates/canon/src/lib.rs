@@ -45,7 +45,7 @@ pub use names::{CONTEXT, DATA_CONTEXT, EFFECTS, arguments};
 pub use obligation::{Duty, Obligation};
 pub use policies::{PolicyNote, Side};
 pub use retention::{Length, Retention};
-pub use roots::{RootRule, RootRules, Standing};
+pub use roots::{ABOVE, RootRule, RootRules, Standing};
 pub use runs::RunRule;
 pub use settings::{
     Bounds, Envelope, Interference, Model, OnConflict, Optr, Program, RISKS, Sender, Settings,

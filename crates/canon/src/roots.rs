@@ -4,6 +4,8 @@ use serde::Deserialize;
 
 /// The name of the rule for roots that have none of their own.
 pub(crate) const ANY: &str = "*";
+/// How a folder stands to that of the workflow file when it holds it.
+pub const ABOVE: &str = "..";
 
 /// Where a root may stand.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -35,7 +37,8 @@ pub struct RootRules(std::collections::BTreeMap<String, RootRule>);
 
 impl RootRules {
     /// What is said of the root `name` that stands in the folder `path` and, if it is there,
-    /// `beside` the workflow file: `.` for its very folder, otherwise the path from there.
+    /// `beside` the workflow file: `.` for its very folder, [`ABOVE`] for one that holds it,
+    /// otherwise the path from there.
     #[must_use]
     pub fn judge(&self, name: &str, path: Option<&str>, beside: Option<&str>) -> Standing {
         let Some(rule) = self.0.get(name).or_else(|| self.0.get(ANY)) else {
@@ -43,11 +46,31 @@ impl RootRules {
         };
         let admits = |within: &String| match within.as_str() {
             "/" => true,
-            "." => beside.is_some(),
+            "." => beside.is_some_and(|beside| beside != ABOVE),
             absolute if absolute.starts_with('/') => is_in(path, absolute),
             relative => is_in(beside, relative),
         };
         if rule.within.iter().any(admits) { Standing::Admitted } else { Standing::Elsewhere }
+    }
+
+    /// The others that have a rule of their own and may stand in a folder that the root `name`
+    /// shares something with: is, holds, or lies in. `path` and `beside` are those of
+    /// [`RootRules::judge`]; of a folder that nobody knows it is taken that it does. A rule that lets
+    /// its root stand anywhere, `/` or `.`, names no folder.
+    pub fn sharing<'a>(
+        &'a self,
+        name: &'a str,
+        path: Option<&'a str>,
+        beside: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a str> + 'a {
+        let others = self.0.iter().filter(move |(other, _)| *other != ANY && *other != name);
+        let shares = move |within: &String| match within.as_str() {
+            "/" | "." => false,
+            absolute if absolute.starts_with('/') => meets(path, absolute),
+            relative => path.is_none() || beside.is_some_and(|it| is_around(it, relative)),
+        };
+        let shared = others.filter(move |(_, rule)| rule.within.iter().any(shares));
+        shared.map(|(name, _)| name.as_str())
     }
 
     /// The same rules, but that the root `name` may also stand in `folder`: an absolute path, or
@@ -84,6 +107,16 @@ fn is_in(folder: Option<&str>, outer: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// Whether one of two absolute folders is the other or lies in it.
+fn meets(path: Option<&str>, other: &str) -> bool {
+    path.is_none_or(|path| path == "/" || is_in(Some(path), other) || is_in(Some(other), path))
+}
+
+/// Whether one of two folders beside a workflow file is the other or lies in it.
+fn is_around(beside: &str, other: &str) -> bool {
+    matches!(beside, "." | ABOVE) || is_in(Some(beside), other) || is_in(Some(other), beside)
+}
+
 fn is_plain(folder: &str) -> bool {
     let parts = folder.strip_prefix('/').unwrap_or(folder);
     let part = |part: &str| !matches!(part, "" | "." | "..") && !part.chars().any(char::is_control);
@@ -118,6 +151,33 @@ mod tests {
             assert_eq!(rules.judge(name, Some(path), beside), expected, "{name} {path}");
         }
         assert_eq!(rules.judge("payments", None, None), Standing::Elsewhere);
+    }
+
+    #[test]
+    fn what_shares_a_folder_is_found_whatever_it_is_called() {
+        let rules = rules(
+            "a = { within = [\"in\"] }\nb = { within = [\"/srv/pay\"] }\n\"*\" = { within = [\"/\"] }",
+        );
+        for (path, beside, expected) in [
+            ("/w/in", Some("in"), "a"),
+            ("/w/in/deep", Some("in/deep"), "a"),
+            ("/w", Some("."), "a"),
+            ("/", Some(ABOVE), "a b"),
+            ("/home", Some(ABOVE), "a"),
+            ("/w/inner", Some("inner"), ""),
+            ("/w/out", Some("out"), ""),
+            ("/srv", None, "b"),
+            ("/srv/pay/x", None, "b"),
+            ("/srv/payroll", None, ""),
+        ] {
+            let found: Vec<_> = rules.sharing("other", Some(path), beside).collect();
+            assert_eq!(found.join(" "), expected, "{path}");
+        }
+        assert_eq!(rules.sharing("other", None, None).count(), 2);
+        assert_eq!(rules.sharing("a", Some("/w/in"), Some("in")).count(), 0);
+        let free = self::rules("a = { within = [\".\"] }\nb = { within = [\"/\"] }");
+        let sharing = |name| free.sharing(name, Some("/w/x"), Some("x")).count();
+        assert_eq!([sharing("a"), sharing("b"), sharing("other")], [0, 0, 0]);
     }
 
     #[test]

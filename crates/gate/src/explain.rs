@@ -66,6 +66,14 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
             check.read.text("root").unwrap_or_default(),
             check.read.text("folder").unwrap_or_default(),
         ),
+        "root.shared" => format!(
+            "In {} may stand the root `{}` of {} data as well, and `{}` is of {} data.",
+            check.read.text("folder").unwrap_or_default(),
+            check.read.text("other").unwrap_or_default(),
+            check.read.text("other_class").unwrap_or_default(),
+            check.read.text("root").unwrap_or_default(),
+            check.read.text("class").unwrap_or_default(),
+        ),
         "root.not_in_canon" => format!(
             "The canon does not say where the root `{}` may stand.",
             check.read.text("root").unwrap_or_default(),

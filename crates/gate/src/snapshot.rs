@@ -103,7 +103,7 @@ pub struct Folder {
     /// The folder, absolute and without symbolic links.
     pub path: String,
     /// The path to it from the folder of the workflow file, if it is in there: `.` for that
-    /// very folder.
+    /// very folder, and `..` for one that holds that.
     pub beside: Option<String>,
 }
 
@@ -116,6 +116,8 @@ impl Folder {
             "" => Some("."),
             rest => rest.strip_prefix('/'),
         });
+        let below = base.strip_prefix(path.trim_end_matches('/')).filter(|it| it.starts_with('/'));
+        let beside = beside.or_else(|| below.map(|_| cog_canon::ABOVE));
         Self { path: path.to_owned(), beside: beside.map(str::to_owned) }
     }
 

@@ -108,6 +108,7 @@ fn confinement(
             let folder = snapshot.folder.as_ref().map(|folder| folder.path.clone());
             [vec![Turn::Admitted { root, folder }], other_roots(case, made)].concat()
         }
+        "root.shared" => other_roots(case, made),
         "program.not_allowed" | "program.network_not_allowed" => vec![listed(intent)],
         "program.env_not_allowed" => vec![listed(intent), unset(check, |_| true)],
         // What the canon does not let it have goes with what no canon can, in one change.
