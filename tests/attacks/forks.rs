@@ -362,3 +362,19 @@ fn what_was_done_before_a_fork_is_not_left_out_of_its_record() {
     let findings = house.recomputed(&all).findings;
     assert!(findings.kept().iter().any(|it| it.code == "fork.counts"), "{findings:?}");
 }
+
+/// What a run does that is not waited for, and was under way at the place, is done beside the fork.
+#[test]
+fn what_a_run_below_has_under_way_counts_in_a_fork() {
+    let sub = "name: sub\ndomain: simulation\nroots: { out: { path: out, access: write } }\nsteps:\n  - { id: w, uses: file.write, with: { root: out, path: below, document: { amount_cents: 200 } } }\n";
+    let main = "name: main\ndomain: simulation\nroots: { out: { path: out, access: write } }\nsteps:\n  - { id: s, run: { workflow: sub.yaml, wait: false } }\n  - { id: nap, needs: [s], sleep: { ms: 5 } }\n  - { id: w, needs: [nap], uses: file.write, with: { root: out, path: own, document: { amount_cents: 200 } } }\n";
+    let limit = "@id(\"sim.write-small\")\n@limit(\"1 per run\")\n";
+    let write = "@id(\"sim.write-small\")\n";
+    let mut house = House::under(canon("policies/simulation.cedar", write, limit));
+    let parent = house.start_family(main, &[("sub.yaml", sub)]);
+    house.ring();
+    assert_eq!(count(&house, parent, Kind::Receipt), 0);
+    let fork = house.fork(parent, "w", &[]);
+    assert_eq!(count(&house, fork, Kind::Receipt), 0);
+    house.assert_recomputes();
+}

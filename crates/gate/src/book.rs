@@ -36,6 +36,8 @@ pub struct Limits {
 /// A receipt without outcome: what it has reserved and counted.
 #[derive(Debug)]
 struct Open {
+    /// The session that it was given to: this one, or one below.
+    session: RunId,
     cost: Micros,
     charge: Charge,
 }
@@ -312,7 +314,8 @@ impl Account {
             let sum = self.sums.entry(key.clone()).or_default();
             *sum = sum.saturating_add(*value);
         }
-        self.open.insert(receipt, Open { cost: intent.cost(), charge });
+        let session = intent.origin().session;
+        self.open.insert(receipt, Open { session, cost: intent.cost(), charge });
     }
 
     /// Whether an open receipt may hold `cost` in place of what it holds.

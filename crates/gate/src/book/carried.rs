@@ -79,21 +79,22 @@ impl Carried {
 impl Book {
     /// What a session that goes on from this one begins with: its effects and those of the
     /// sessions it began, and the rest of all of its tree, as limits of the canon count. What is
-    /// under way in it and below is not among it: that begins anew, and is counted then. What is
-    /// under way elsewhere in the tree does not.
+    /// under way in itself is not among it: that begins anew, and is counted then. What is under way
+    /// elsewhere in the tree does not, or goes on beside what begins anew.
     pub(crate) fn carried(&self, session: RunId) -> Carried {
         let Some((account, root)) = self.accounts.get(&session).zip(self.root(session)) else {
             return Carried::default();
         };
+        let own = account.open.values().filter(|open| open.session == session);
         let mut carried = Carried {
-            effects: account.effects.saturating_sub(account.open.len() as u64),
+            effects: account.effects.saturating_sub(own.clone().count() as u64),
             written: root.written.clone(),
             amount: root.amount,
             actions: root.actions.clone(),
             by_policy: root.by_policy.clone(),
             sums: root.sums.clone(),
         };
-        for open in account.open.values() {
+        for open in own {
             carried.amount = carried.amount.saturating_sub(open.charge.amount);
             super::take_off(&mut carried.by_policy, open.charge.limited.iter().map(|it| (it, 1)));
             let sums = open.charge.sums.iter().map(|(name, sum)| (name, *sum));

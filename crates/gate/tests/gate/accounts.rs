@@ -159,8 +159,8 @@ fn what_was_permitted_and_not_recorded_gives_back_all_that_it_held() {
     assert_eq!(house.audit(), Vec::<&str>::new());
 }
 
-/// What is under way in a run and below begins anew where another goes on from it, and is counted
-/// then; what is under way beside it does not.
+/// What is under way in a run begins anew where another goes on from it, and is counted then; what is
+/// under way beside it or below does not, or goes on beside that.
 #[test]
 fn what_is_under_way_beside_a_run_is_carried_on_from_it() {
     let mut house = House::new();
@@ -172,7 +172,7 @@ fn what_is_under_way_beside_a_run_is_carried_on_from_it() {
     }
     house.origin.session = one;
     let under_way = house.permit(pay("acme", 900));
-    for (run, expected) in [(top, 0), (one, 0), (other, 900)] {
+    for (run, expected) in [(top, 900), (one, 0), (other, 900)] {
         let carried = house.gate.carried(run).to_value();
         assert_eq!(carried.get("amount").and_then(Value::as_u64), Some(expected));
     }
