@@ -2,7 +2,7 @@
 
 use cog_base::{Source, Sources};
 use cog_gate::effect::HttpRequest;
-use cog_gate::snapshot::Folder;
+use cog_gate::snapshot::{Access, Folder};
 use cog_gate::{AnyEffect, Limits};
 use cog_ledger::Kind;
 
@@ -366,6 +366,38 @@ fn a_root_does_not_stand_where_the_canon_does_not_let_it() {
     }
 }
 
+/// A folder of marked data is not of another class by another name for it.
+#[test]
+fn another_name_for_a_folder_lowers_no_class() {
+    let rule = "\"*\" = { within = [\"/\"] }";
+    let marked = "\"*\" = { within = [\"/\"] }\ninvoices = { within = [\"in\", \"/srv/in\"], class = \"personal\" }\nnotes = { within = [\"in/notes\"], class = \"personal\" }";
+    let classes = "[data]\nclasses = [\"public\", \"personal\"]\ndefault = \"public\"\n\n[roots]";
+    let shared = "refused confinement root.shared";
+    for (root, path, expected) in [
+        ("invoices", "/w/in", "permitted"),
+        ("other", "/w/in", shared),
+        ("other", "/w/in/2026", shared),
+        ("other", "/w", shared),
+        ("other", "/", shared),
+        ("other", "/srv", shared),
+        ("other", "/srv/in/x", shared),
+        ("other", "/w/out", "permitted"),
+        ("notes", "/w/in/notes", "permitted"),
+    ] {
+        let folders = [(root.to_owned(), Folder::new(path, "/w"))].into();
+        let roots = [(root.to_owned(), Access::Read)].into();
+        let canon = canon_with(|file, text| match file {
+            "canon.toml" => text.replace(rule, marked).replace("[roots]", classes),
+            "policies/effects.cedar" => format!(
+                "{text}\n@id(\"any.root\") permit (principal, action == Action::\"file.read\", resource);"
+            ),
+            _ => text.to_owned(),
+        });
+        let mut house = House::with(canon, Limits { folders, roots, ..ample() });
+        assert_eq!(house.answer(CLERK, read(root, "a")), expected, "{root} {path}");
+    }
+}
+
 #[test]
 fn a_root_that_stands_nobody_knows_where_is_held_to_its_rule() {
     let strict = "invoices = { within = [\"in\"] }";
@@ -479,6 +511,38 @@ fn led_on_to_pay(duty: &str, from: &str, url: &str) -> String {
     match cleared.leads_on("POST", url, true) {
         Ok(()) => "followed".to_owned(),
         Err(failure) => failure.message.split_once("permitted: ").unwrap().1.to_owned(),
+    }
+}
+
+/// A policy lowers the class of what its own requests give, not of where they are led on to.
+#[test]
+fn a_redirect_lowers_no_class() {
+    let policies = r#"@id("open") @declassify("public")
+        permit (principal, action == Action::"http.request", resource)
+        when { context.args.url like "*/public*" };
+        @id("people") permit (principal, action == Action::"http.request", resource)
+        when { context.args.url like "*/people*" };"#;
+    let data = "[data]\nclasses = [\"public\", \"personal\"]\ndefault = \"public\"\n\n[hosts]";
+    let change = |path: &str, text: &str| match path {
+        "canon.toml" => text
+            .replace("[hosts]", data)
+            .replace(r#"["api.example.com"]"#, r#"[{ host = "a.example", class = "personal" }]"#),
+        "policies/effects.cedar" => policies.to_owned(),
+        _ => text.to_owned(),
+    };
+    for (from, to, expected) in [
+        ("public/1", "people/1", "What comes from there is personal data."),
+        ("public/1", "public/2", "followed"),
+        ("people/1", "public/2", "followed"),
+        ("people/1", "people/2", "followed"),
+    ] {
+        let mut house = House::with(canon_with(change), ample());
+        let cleared = house.clear(get(&format!("https://a.example/{from}")));
+        let told = match cleared.leads_on("GET", &format!("https://a.example/{to}"), false) {
+            Ok(()) => "followed".to_owned(),
+            Err(failure) => failure.message.split_once("permitted: ").unwrap().1.to_owned(),
+        };
+        assert_eq!(told, expected, "{from} {to}");
     }
 }
 

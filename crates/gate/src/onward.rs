@@ -46,13 +46,13 @@ impl Onward {
         let (actor, cost) = (intent.actor().clone(), intent.cost());
         let intent = Intent::new(intent.origin(), intent.step(), actor, effect, cost, risk);
         let intent = match (&canon.settings().data, self.intent.sources()) {
-            (Some(rules), Some(sources)) => {
-                self.answers_no_higher(rules, &intent)?;
-                intent.classed(rules, sources)
-            }
+            (Some(rules), Some(sources)) => intent.classed(rules, sources),
             (_, _) => intent,
         };
         let decision = decide(&intent, snapshot, Some(canon));
+        if let Some(rules) = &canon.settings().data {
+            self.answers_no_higher(rules, &intent, &decision.terms)?;
+        }
         let why = match decision.verdict {
             Verdict::Allow => match self.not_held(effect, &intent, &decision.terms) {
                 None => return Ok(()),
@@ -99,13 +99,23 @@ impl Onward {
         (!is_written).then_some("It would act at a place that this request does not hold.")
     }
 
-    /// What comes of the request is taken for what the host that was asked gives: one that is led
-    /// to gives nothing of a higher class.
-    fn answers_no_higher(&self, rules: &DataRules, to: &Intent) -> Result<(), Failure> {
-        let class = |intent: &Intent| rules.class_at("Host", intent.resource().1).to_owned();
-        let (asked, led) = (class(&self.intent), class(to));
-        let known = self.intent.class().map_or(0, |class| rules.rank(class));
-        if rules.rank(&led) <= rules.rank(&asked).max(known) {
+    /// What comes of the request is taken for what the host that was asked gives, or for what the
+    /// receipt lowers that to: one that is led to gives nothing of a higher class.
+    fn answers_no_higher(
+        &self,
+        rules: &DataRules,
+        to: &Intent,
+        terms: &Terms,
+    ) -> Result<(), Failure> {
+        let host = |intent: &Intent| rules.class_at("Host", intent.resource().1).to_owned();
+        let own = self.intent.class().map_or(0, |class| rules.rank(class));
+        let led = terms.declassify.clone().unwrap_or_else(|| {
+            let from = host(to);
+            if rules.rank(&from) > own { from } else { self.intent.class().unwrap_or(&from).into() }
+        });
+        let taken = self.terms.declassify.as_ref().map(|class| rules.rank(class));
+        let taken = taken.unwrap_or_else(|| rules.rank(&host(&self.intent)).max(own));
+        if rules.rank(&led) <= taken {
             return Ok(());
         }
         let url = to.at("args.url").and_then(Value::as_text).unwrap_or_default();
