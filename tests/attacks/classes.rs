@@ -315,3 +315,10 @@ fn what_a_policy_lowers_is_raised_by_the_label_of_the_step() {
     house.done("Ada");
     assert_eq!(refused(&house, run), ("data.above_model".into(), 1));
 }
+
+#[test]
+fn the_subject_of_a_step_around_shows_what_it_was_made_from() {
+    let group = "  - id: all\n    needs: [read]\n    subject: \"${{ fail(steps.read.output.text) }}\"\n    steps:\n      - { id: bad, on_error: continue, uses: file.read, with: { root: out, path: x } }\n      - { id: c, needs: [bad], uses: compute, with: { a: \"${{ steps.bad.error.message }}\" } }\n";
+    let send = send("all", "steps.all.output.steps.c.output.a");
+    check(&format!("{group}{send}"));
+}

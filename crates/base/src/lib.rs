@@ -27,5 +27,5 @@ pub use entropy::Entropy;
 pub use json::Value;
 pub use money::Micros;
 pub use period::Period;
-pub use sources::{Source, Sources};
+pub use sources::{SOURCES_MAX, Source, Sources};
 pub use time::{Clock, Timestamp};

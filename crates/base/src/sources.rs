@@ -36,7 +36,12 @@ pub enum Source {
     Labelled(String),
     /// What the canon let it be taken for from then on: a class.
     Lowered(String),
+    /// More things than are kept apart: it is of the highest class, whatever they were.
+    Many,
 }
+
+/// The most things that are kept apart of which one value came.
+pub const SOURCES_MAX: usize = 256;
 
 /// A text that names no source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +62,7 @@ impl Source {
             Self::Run(name) => ("run", name),
             Self::Labelled(class) => ("labelled", class),
             Self::Lowered(class) => ("lowered", class),
+            Self::Many => ("many", ""),
         }
     }
 }
@@ -75,8 +81,10 @@ impl FromStr for Source {
     type Err = BadSource;
 
     fn from_str(text: &str) -> Result<Self, BadSource> {
-        if text == "people" {
-            return Ok(Self::People);
+        match text {
+            "people" => return Ok(Self::People),
+            "many" => return Ok(Self::Many),
+            _ => {}
         }
         let bad = || BadSource(text.chars().take(80).collect());
         let (kind, name) = text.split_once(':').filter(|(_, it)| !it.is_empty()).ok_or_else(bad)?;
@@ -98,7 +106,8 @@ impl FromStr for Source {
 }
 
 /// All that a value came from, each with a step by which it came: of several the first by name, so
-/// that the order of events does not matter. Cheap to clone.
+/// that the order of events does not matter. Of more than [`SOURCES_MAX`] things it is only known
+/// that they were many. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources(Option<Arc<BTreeMap<Source, String>>>);
 
@@ -133,6 +142,9 @@ impl Sources {
             if step < known {
                 step.clone_into(known);
             }
+        }
+        if own.len() > SOURCES_MAX || own.contains_key(&Source::Many) {
+            *own = BTreeMap::from([(Source::Many, String::new())]);
         }
     }
 
@@ -186,5 +198,26 @@ mod tests {
         assert_eq!(value.to_string(), r#"{"people":"sign","root:books":"list"}"#);
         assert_eq!(Sources::from_value(&value), Some(sources));
         assert_eq!(Sources::from_value(&Value::map([("root:a", Value::Null)])), None);
+    }
+
+    #[test]
+    fn of_more_things_than_are_kept_apart_it_is_known_that_they_were_many() {
+        let one = |number: usize| Sources::of(Source::Input(format!("i{number}")), "step");
+        let sum = |numbers: std::ops::Range<usize>| {
+            let mut sum = Sources::default();
+            numbers.for_each(|number| sum.add(&one(number)));
+            sum
+        };
+        assert_eq!(sum(0..SOURCES_MAX).iter().count(), SOURCES_MAX);
+        let mut many = sum(0..SOURCES_MAX);
+        many.add(&sum(SOURCES_MAX..SOURCES_MAX + 9));
+        assert_eq!(many.to_value().to_string(), r#"{"many":""}"#);
+        assert_eq!(many, sum(0..SOURCES_MAX + 1), "in whatever order");
+        many.add(&one(1));
+        assert_eq!(many.iter().count(), 1);
+        let mut other = sum(0..2);
+        other.add(&many);
+        assert_eq!(other, many);
+        assert_eq!(Sources::from_value(&many.to_value()), Some(many));
     }
 }

@@ -175,6 +175,7 @@ impl DataRules {
             Source::Model(name) => self.class_at("Model", name),
             Source::Session(name) => self.class_at("Source", name),
             Source::Labelled(class) | Source::Lowered(class) => class,
+            Source::Many => return self.named(self.classes.len().saturating_sub(1)),
         };
         self.named(self.rank(class))
     }
@@ -282,6 +283,7 @@ mod tests {
         sources.add(&Sources::of(Source::Labelled("of-another-canon".into()), "c"));
         assert_eq!(data.class_of(&sources), "personal");
         assert_eq!(data.up_to("internal"), ["public", "internal"]);
+        assert_eq!(data.class_of(&Sources::of(Source::Many, "")), "personal");
     }
 
     #[test]

@@ -33,8 +33,8 @@ use std::cell::Cell as StdCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use cog_base::Value;
 use cog_base::json::{Json, Map};
+use cog_base::{Sources, Value};
 
 use crate::definition::Flow;
 use crate::limits::{MAX_COMPUTED_BYTES, MAX_RUN_OPERATIONS};
@@ -58,6 +58,8 @@ pub struct Run {
     inputs: Value,
     /// The classes of data that inputs were handed over with.
     classes: BTreeMap<String, String>,
+    /// What all inputs together came from.
+    input_sources: Sources,
     facts: Value,
     /// Whose data it holds, for all that has no subject of its own.
     subject: Option<String>,
@@ -143,10 +145,12 @@ impl Run {
 
     fn new(flow: Arc<Flow>, inputs: Map, facts: Map, classes: BTreeMap<String, String>) -> Self {
         let (subject, facts) = known(&flow, &inputs, facts);
+        let input_sources = sources::of_inputs(&flow, &classes);
         Self {
             flow,
             inputs: Json::Map(inputs),
             classes,
+            input_sources,
             facts,
             subject,
             frames: Arena::new(),

@@ -4,15 +4,17 @@
 //! counts that is named anywhere in them. What is only decided by a value (an `if`, which plan is
 //! taken, how many items there are) is not counted as coming from it.
 
+use std::collections::BTreeMap;
+
 use cog_base::json::{Map, parse_loose};
 use cog_base::place::Place;
 use cog_base::{Source, Sources, Value};
 
 use super::Run;
-use super::cell::{CellId, FrameId, FrameKind};
+use super::cell::{Cell, CellId, FrameId, FrameKind};
 use super::event::Status;
 use super::view::View;
-use crate::definition::{Body, EffectCall, Plan, Step};
+use crate::definition::{Body, EffectCall, Flow, Plan, Step};
 use crate::effect::Operation;
 use crate::expr::Target;
 use crate::path::StepPath;
@@ -45,9 +47,7 @@ impl Run {
                 }
             }
             Target::Input(name) => self.add_input(name, sources),
-            Target::Inputs => self.flow.inputs.keys().for_each(|name| {
-                self.add_input(name, sources);
-            }),
+            Target::Inputs => sources.add(&self.input_sources),
             Target::Item | Target::Index => {
                 let item = view.frames().find_map(|id| match &self.frames.get(id).kind {
                     FrameKind::Item { sources, .. } => Some(sources),
@@ -64,13 +64,7 @@ impl Run {
     }
 
     fn add_input(&self, name: &str, sources: &mut Sources) {
-        let place = format!("inputs.{name}");
-        sources.add(&Sources::of(Source::Input(name.to_owned()), &place));
-        let own = self.flow.inputs.get(name).and_then(|spec| spec.label.as_ref());
-        let own = own.map(|label| &label.class);
-        for class in own.into_iter().chain(self.classes.get(name)) {
-            sources.add(&Sources::of(Source::Labelled(class.clone()), &place));
-        }
+        add_input(&self.flow, &self.classes, name, sources);
     }
 
     /// What a step and those around it are labelled with.
@@ -114,7 +108,10 @@ impl Run {
 
     /// A step could not do what its body says: what it fails with may show any of that.
     pub(super) fn shows_its_body(&mut self, id: CellId, step: &Step) {
-        let shown = self.handed(id, step.body.templates().into_iter().chain(&step.subject));
+        let mut shown = self.handed(id, step.body.templates().into_iter().chain(&step.subject));
+        let around = |owner: &Cell, subject: &Template| self.reads([subject], owner.frame);
+        let around = self.subject_around(self.cells.get(id).frame, around);
+        shown.add(&around.unwrap_or_default());
         self.cells.get_mut(id).sources.add(&shown);
     }
 
@@ -157,6 +154,23 @@ impl Run {
         };
         let label = Sources::of(source, step);
         cell.sources.add(&label);
+    }
+}
+
+/// What all inputs of a run came from.
+pub(super) fn of_inputs(flow: &Flow, classes: &BTreeMap<String, String>) -> Sources {
+    let mut sources = Sources::default();
+    flow.inputs.keys().for_each(|name| add_input(flow, classes, name, &mut sources));
+    sources
+}
+
+fn add_input(flow: &Flow, classes: &BTreeMap<String, String>, name: &str, sources: &mut Sources) {
+    let place = format!("inputs.{name}");
+    sources.add(&Sources::of(Source::Input(name.to_owned()), &place));
+    let own = flow.inputs.get(name).and_then(|spec| spec.label.as_ref());
+    let own = own.map(|label| &label.class);
+    for class in own.into_iter().chain(classes.get(name)) {
+        sources.add(&Sources::of(Source::Labelled(class.clone()), &place));
     }
 }
 

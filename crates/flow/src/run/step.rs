@@ -7,7 +7,7 @@ use cog_base::json::{Json, Map};
 use cog_base::{Source, Sources, Value};
 
 use super::Run;
-use super::cell::{CellId, Fall, FrameId, FrameKind, Phase, Role};
+use super::cell::{Cell, CellId, Fall, FrameId, FrameKind, Phase, Role};
 use super::event::{Action, StepError, StepStatus};
 use super::sources::got_from;
 use super::view::View;
@@ -234,19 +234,31 @@ impl Run {
         if let Some(subject) = &step.subject {
             return self.evaluate_text(subject, frame, "`subject`").map(Some);
         }
+        let around = self.subject_around(frame, |owner, subject| {
+            let what = format!("`subject` of `{}`", owner.path);
+            self.evaluate_text(subject, owner.frame, &what)
+        });
+        around.map_or_else(|| Ok(self.subject.clone()), |subject| subject.map(Some))
+    }
+
+    /// What comes of the subject that the nearest step around a frame names; nothing where none
+    /// names one.
+    pub(super) fn subject_around<T>(
+        &self,
+        frame: FrameId,
+        of: impl FnOnce(&Cell, &Template) -> T,
+    ) -> Option<T> {
         let mut inside = Some(frame);
         while let Some(frame) = inside {
             let entry = self.frames.get(frame);
-            if let Some(owner) = entry.kind.owner() {
-                let owner = self.cells.get(owner);
-                if let Some(subject) = &owner.step.subject {
-                    let what = format!("`subject` of `{}`", owner.path);
-                    return self.evaluate_text(subject, owner.frame, &what).map(Some);
-                }
+            let owner = entry.kind.owner().map(|owner| self.cells.get(owner));
+            let subject = owner.and_then(|owner| Some((owner, owner.step.subject.as_ref()?)));
+            if let Some((owner, subject)) = subject {
+                return Some(of(owner, subject));
             }
             inside = entry.parent;
         }
-        Ok(self.subject.clone())
+        None
     }
 
     fn ask(&mut self, id: CellId, approve: &Approve, frame: FrameId) -> Result<(), StepError> {
