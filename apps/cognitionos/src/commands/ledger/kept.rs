@@ -1,8 +1,11 @@
 //! What is not pruned yet: entries that an open run needs, and those of periods of a domain that are
 //! not over.
 
+use std::collections::BTreeSet;
+
 use cog_base::Timestamp;
 use cog_base::id::RunId;
+use cog_engine::Parent;
 use cog_engine::fork::Fork;
 
 use super::retention;
@@ -20,8 +23,9 @@ pub(super) struct Kept {
 }
 
 enum By {
-    /// An open run, with the run it goes on from, where that began before it.
-    Run { run: RunId, parent: Option<RunId> },
+    /// An open run, with one that it needs, where that began before it: it goes on from that one, or
+    /// is of its tree.
+    Run { run: RunId, needs: Option<RunId> },
     /// A period that a canon in force counts in, since when.
     Period { since: Timestamp },
 }
@@ -30,12 +34,12 @@ impl Kept {
     pub(super) fn why(&self) -> String {
         let first = self.first;
         match &self.by {
-            By::Run { run, parent: None } => {
+            By::Run { run, needs: None } => {
                 format!("{run} is open, began with entry {first}, and needs what follows")
             }
-            By::Run { run, parent: Some(parent) } => format!(
-                "{run} is open and goes on from {parent}, which began with entry {first}: it needs \
-                 what follows"
+            By::Run { run, needs: Some(other) } => format!(
+                "{run} is open and rests on {other}, which began with entry {first}: it needs what \
+                 follows"
             ),
             By::Period { since } => format!(
                 "the canon in force counts what was done since {}, which is not over, from entry \
@@ -78,22 +82,27 @@ fn kept_for_period(home: &Home) -> anyhow::Result<Option<Kept>> {
     Ok(Some(Kept { first, by: By::Period { since } }))
 }
 
-/// The open run that needs the oldest entries: its own, or those of a run that it goes on from.
+/// The open run that needs the oldest entries: its own, those of a run that it goes on from, or of
+/// one that began it, for the account of the whole tree is counted again when it goes on.
 pub(super) fn kept_for_run(home: &Home) -> anyhow::Result<Option<Kept>> {
     let scope = home.scope()?;
     let mut kept: Option<Kept> = None;
+    let mut known: BTreeSet<RunId> = BTreeSet::new();
     for run in scope.open_sessions().map_err(told)? {
-        let (mut id, mut before) = (run, u64::MAX);
-        while let Some(session) = scope.session(id).map_err(told)?.filter(|it| it.first < before) {
-            before = session.first;
-            if kept.as_ref().is_none_or(|kept| before < kept.first) {
-                let parent = Some(id).filter(|id| *id != run);
-                kept = Some(Kept { first: before, by: By::Run { run, parent } });
-            }
-            let Some(fork) = scope.entry(before).map_err(told)?.as_ref().and_then(Fork::of) else {
-                break;
+        let mut all = vec![run];
+        while let Some(id) = all.pop() {
+            let Some(session) = scope.session(id).map_err(told)?.filter(|_| known.insert(id))
+            else {
+                continue;
             };
-            id = fork.session;
+            if kept.as_ref().is_none_or(|kept| session.first < kept.first) {
+                let needs = Some(id).filter(|id| *id != run);
+                kept = Some(Kept { first: session.first, by: By::Run { run, needs } });
+            }
+            if let Some(first) = scope.entry(session.first).map_err(told)? {
+                all.extend(Fork::of(&first).map(|fork| fork.session));
+                all.extend(Parent::of(&first).map(|parent| parent.run));
+            }
         }
     }
     Ok(kept)

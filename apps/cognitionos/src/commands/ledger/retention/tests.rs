@@ -234,3 +234,28 @@ fn bodies_that_are_due_go_from_a_domain_that_fell_quiet_in_a_period() {
     // What is left is the reason of the erasure itself.
     assert_eq!((here(&home), due(&home)), ((0, 1), 0));
 }
+
+#[test]
+fn what_an_open_run_needs_of_the_runs_that_began_it_stays() {
+    let old = Old::new("child", "[retention]\nbodies = \"400 days\"\n", &[3_650]);
+    let home = old.home();
+    let first = home.scope().unwrap().entry(2).unwrap().unwrap();
+    let (parent, run) = (first.session().unwrap(), run_of(9));
+    let mut child = started(run);
+    let step = Value::map([("session", Value::from(parent)), ("step", "one".into())]);
+    child.data.insert("parent".to_owned(), step);
+    let store = home.folder().unwrap();
+    let (shelf, keys) = (store.shelf().unwrap(), store.signing_keys().unwrap());
+    let mut writer = Writer::new(shelf, keys, "cognitionos/test");
+    let mut dice = SeededEntropy::new(8);
+    writer.append(vec![(home.tenant, child)], SystemClock.now(), &mut dice).unwrap();
+    drop(writer);
+    let error = prune(&home, &Wanted::Before("256")).unwrap_err().to_string();
+    assert!(error.contains(&format!("{run} is open and rests on {parent}")), "{error}");
+    prune(&home, &Wanted::Expired { dry_run: false }).unwrap();
+    assert_eq!(here(&home), (0, 300), "no body went");
+}
+
+fn run_of(seed: u64) -> RunId {
+    RunId::new(SystemClock.now(), &mut SeededEntropy::new(seed)).unwrap()
+}
