@@ -227,3 +227,20 @@ fn the_state_of_a_run_is_shown_behind_any_of_its_entries() {
     at(&run, &(outcome - 1).to_string()).ends(0);
     at(&run, &outcome.to_string()).ends(1).says(&["cannot be worked out", "erased, as entry"]);
 }
+
+/// Where a step over no items would have run what asks people, nobody was asked, and nothing is
+/// taken over.
+#[test]
+fn a_fork_behind_an_empty_loop_over_runs_that_ask_takes_no_consent_over() {
+    let (folder, _) = over("empty");
+    let head = "domain: forks\nsteps:\n";
+    let kid = "  - { id: a, approve: { by: [user:operator], message: \"ok?\" } }\n";
+    folder.write("kid.yaml", &format!("name: kid\n{head}{kid}"));
+    let main = "  - id: g\n    steps: [ { id: k, foreach: \"${{ inputs.orders }}\", run: { workflow: kid.yaml } } ]\n  - { id: n, needs: [g], sleep: { ms: 1 } }\n";
+    let inputs = "inputs: { orders: { type: list, default: [] } }\n";
+    folder.write("main.yaml", &format!("name: main\n{inputs}{head}{main}"));
+    let run = folder.cog(&["run", "main.yaml"]).ends(0).id("run");
+    folder.cog(&["run", "--fork", &run, "--from", "n"]).ends(0);
+    folder.cog(&["ledger", "verify"]).ends(0);
+    folder.cog(&["replay", "--all"]).ends(0);
+}

@@ -35,7 +35,7 @@ use crate::report::Report;
 use scope::{Scope, Sight};
 pub(crate) use source::Source;
 use stand::{Fall, Pending, Release};
-use undo::Undoable;
+use undo::{Subjects, Undoable};
 
 /// A run that is being read.
 struct Reading<'l> {
@@ -53,6 +53,7 @@ struct Reading<'l> {
     /// Paths inside which nothing may begin, and why.
     barred: BTreeMap<String, Property>,
     undoable: Vec<Undoable>,
+    subjects: Subjects,
     /// By step, behind which place it may begin in each of the runs because of the steps that it
     /// needs and that begin anew.
     holds: BTreeMap<String, Vec<Option<usize>>>,
@@ -90,6 +91,7 @@ pub(crate) fn check(log: &Log, source: Source, clock_back_ms: u64, report: &mut 
         awaited: BTreeSet::new(),
         barred: BTreeMap::new(),
         undoable: Vec::new(),
+        subjects: Vec::new(),
         holds: BTreeMap::new(),
         operations: Cell::new(0),
         steps: 0,

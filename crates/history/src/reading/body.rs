@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cog_base::Value;
-use cog_flow::{Body, Handler, Step};
+use cog_flow::{Body, Handler, Step, Template};
 
 use super::Reading;
 use super::anew::Waiter;
@@ -51,7 +51,9 @@ impl Reading<'_> {
     pub(super) fn kept(&mut self, step: &Step, path: &str, stand: &Stand) {
         let Some(over) = stand.over else { return };
         self.keeps_no_consent(path, over, path.ends_with(']'));
+        let is_whole_loop = step.foreach.is_some() && !path.ends_with(']');
         let by_run = matches!(step.body, Body::Run(_)) && stand.how == How::Completed;
+        let by_run = by_run && !is_whole_loop;
         let next = self.source.next(self.source.whose(over)).map(|life| life.start);
         if let Some(next) = next.filter(|_| by_run && self.source.flow.asks_people(step)) {
             let message =
@@ -95,7 +97,8 @@ impl Reading<'_> {
                 Err(Gap::Unknown) => Raw::Unknown(release.at),
             },
             Body::Group(block) => {
-                let inside = self.block(block, Some(frame), path, release);
+                let inside =
+                    self.under(step, frame, |it| it.block(block, Some(frame), path, release));
                 let output = inside.steps.map(|steps| Value::map([("steps", steps)]));
                 match (inside.over, inside.fall) {
                     (Some(over), None) if inside.unknown => Raw::Unknown(over),
@@ -104,7 +107,9 @@ impl Reading<'_> {
                     (Some(over), Some(fall)) => Raw::Fell(Fall { at: over, ..fall }, output),
                 }
             }
-            Body::Choose(choose) => self.choose(choose, frame, path, release),
+            Body::Choose(choose) => {
+                self.under(step, frame, |it| it.choose(choose, frame, path, release))
+            }
             Body::Approve(approve) => self.lived(path, release, &waiter, |it, life, release| {
                 it.approve(approve, frame, path, (life, release))
             }),
@@ -121,6 +126,35 @@ impl Reading<'_> {
                 it.child(child, frame, path, (life, release))
             }),
         }
+    }
+
+    /// Read something that stands inside a step.
+    pub(super) fn under<T>(
+        &mut self,
+        step: &Arc<Step>,
+        frame: usize,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let names = step.subject.is_some();
+        if names {
+            self.subjects.push((Arc::clone(step), frame));
+        }
+        let what = read(self);
+        if names {
+            self.subjects.pop();
+        }
+        what
+    }
+
+    /// Whether it can be told whose data a step holds: by its own word, or by that of the nearest
+    /// step around it that has one.
+    pub(super) fn subject(&self, own: Option<&Template>, sight: Sight) -> Result<(), Gap> {
+        let around = self.subjects.last();
+        let around = around.and_then(|(step, frame)| {
+            Some((step.subject.as_ref()?, Sight { frame: *frame, ..sight }))
+        });
+        let named = own.map(|subject| (subject, sight)).or(around);
+        named.map_or(Ok(()), |(subject, sight)| self.evaluate_text(subject, sight))
     }
 
     /// What a step stands like when its body ended so, handlers and all.
@@ -195,7 +229,8 @@ impl Reading<'_> {
                 self.note(frame, &step.id, stand.clone());
                 let release = Release { at: fall.at, by: Property::Handler };
                 let prefix = format!("{path}.{word}");
-                let inside = self.block(block, Some(frame), &prefix, release);
+                let inside =
+                    self.under(step, frame, |it| it.block(block, Some(frame), &prefix, release));
                 if let (Some(over), true, None) = (inside.over, inside.unknown, &inside.fall) {
                     self.unknown(path, over);
                     return Stand::unknown(stand.begun, over);
@@ -223,7 +258,9 @@ impl Reading<'_> {
             let is_effect = matches!(step.body, Body::Effect(_));
             let is_group = matches!(step.body, Body::Group(_));
             let (path, step) = (path.to_owned(), Arc::clone(step));
-            let one = Undoable { step, path, frame, begun, at, is_effect, is_group, perhaps };
+            let subjects = self.subjects.clone();
+            let one =
+                Undoable { step, path, frame, begun, at, is_effect, is_group, perhaps, subjects };
             self.undoable.push(one);
         }
     }

@@ -25,8 +25,9 @@ impl Reading<'_> {
         let (places, sight) = (self.begun_in(life, path), Sight { frame, at: release.at });
         self.begins(path, places, release);
         let Some(first) = places.first().copied() else {
-            return match self.evaluate_all(&child.inputs, sight) {
-                Ok(_) => Raw::Open(vec![Pending { path: path.to_owned() }]),
+            let inputs = self.evaluate_all(&child.inputs, sight);
+            return match inputs.and_then(|_| self.subject(None, sight)) {
+                Ok(()) => Raw::Open(vec![Pending { path: path.to_owned() }]),
                 Err(Gap::Fails(error)) => {
                     Raw::Fell(Fall::failed(release.at, path, Some(error)), None)
                 }

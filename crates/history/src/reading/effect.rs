@@ -105,8 +105,7 @@ impl Reading<'_> {
             let fails = |message: String| Gap::Fails(super::failure("arguments", &message));
             call.operation.check(&with).map_err(|error| fails(error.to_string()))
         });
-        let subject = step.subject.as_ref().map(|subject| self.evaluate_text(subject, sight));
-        match with.and(subject.unwrap_or(Ok(()))) {
+        match with.and_then(|()| self.subject(step.subject.as_ref(), sight)) {
             Ok(()) => Raw::Open(vec![Pending { path: path.to_owned() }]),
             Err(Gap::Fails(error)) => Raw::Fell(Fall::failed(release.at, path, Some(error)), None),
             Err(Gap::Unknown) => Raw::Unknown(release.at),

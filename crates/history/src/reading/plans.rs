@@ -124,6 +124,7 @@ impl Reading<'_> {
         for template in numbers.chain(expected) {
             all.push(self.evaluate_number(template, sight).map(drop));
         }
+        all.push(self.subject(None, sight));
         match all.into_iter().collect::<Result<(), Gap>>() {
             Err(Gap::Fails(error)) => Raw::Fell(Fall::failed(release.at, path, Some(error)), None),
             Err(Gap::Unknown) => Raw::Unknown(release.at),

@@ -24,7 +24,11 @@ pub(super) struct Undoable {
     pub(super) is_group: bool,
     /// Whether it came to its end with the very entry that stopped it, so that both can be.
     pub(super) perhaps: bool,
+    pub(super) subjects: Subjects,
 }
+
+/// The steps around, the nearest last, that say whose data is inside, and where they stand.
+pub(super) type Subjects = Vec<(Arc<Step>, usize)>;
 
 impl Reading<'_> {
     /// What was stopped before it was over did not complete.
@@ -56,7 +60,11 @@ impl Reading<'_> {
             if one.perhaps && self.log.within(&prefix).next().is_none() {
                 continue;
             }
-            let inside = self.block(&block, Some(one.frame), &prefix, release);
+            self.subjects = one.subjects;
+            let inside = self.under(&one.step, one.frame, |it| {
+                it.block(&block, Some(one.frame), &prefix, release)
+            });
+            self.subjects.clear();
             self.missing(&inside.pending, Property::UndoMissing);
             let Some(over) = inside.over else { return };
             release.at = over;

@@ -156,8 +156,11 @@ impl Reading<'_> {
         let log = self.log;
         let places = self.begun_in(life, path);
         self.begins(path, places, release);
+        let sight = Sight { frame, at: release.at };
+        let begins =
+            || self.evaluate_text(&approve.message, sight).and_then(|()| self.subject(None, sight));
         if places.is_empty()
-            && let Err(gap) = self.evaluate_text(&approve.message, Sight { frame, at: release.at })
+            && let Err(gap) = begins()
         {
             return match gap {
                 Gap::Fails(error) => Raw::Fell(Fall::failed(release.at, path, Some(error)), None),

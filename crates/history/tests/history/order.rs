@@ -259,3 +259,19 @@ fn a_plan_runs_behind_its_selection_and_another_behind_its_fall() {
         breaks(flow, story, "history.plan");
     }
 }
+
+#[test]
+fn whose_data_a_step_holds_is_read_from_the_steps_around_it() {
+    let flow = "steps:
+  - id: g
+    subject: \"${{ run.id == '' ? 'a' : fail('nobody') }}\"
+    on_error: continue
+    steps: [ { id: a, uses: file.read, with: { root: out, path: a } } ]
+  - { id: b, needs: [g], uses: file.read, with: { root: out, path: b } }
+";
+    let rest = "3 receipt b 2\n4 outcome 2 completed\n4 seal completed";
+    keeps(flow, rest);
+    let named = flow.replace("fail('nobody')", "'b'");
+    breaks(&named, rest, "history.missing");
+    keeps(&named, &format!("1 receipt g.a 1\n2 outcome 1 completed\n{rest}"));
+}
