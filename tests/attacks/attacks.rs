@@ -25,6 +25,7 @@ mod house;
 mod means;
 mod periods;
 mod places;
+mod redirects;
 mod runner;
 mod runs;
 mod state;
@@ -33,7 +34,7 @@ mod words;
 
 /// The files of attacks at run time. Each test in them is one, but for the controls, which
 /// show that the same house lets through what is allowed.
-const AT_RUN_TIME: [&str; 13] = [
+const AT_RUN_TIME: [&str; 14] = [
     include_str!("change.rs"),
     include_str!("classes.rs"),
     include_str!("consent.rs"),
@@ -42,6 +43,7 @@ const AT_RUN_TIME: [&str; 13] = [
     include_str!("forks.rs"),
     include_str!("means.rs"),
     include_str!("places.rs"),
+    include_str!("redirects.rs"),
     include_str!("runner.rs"),
     include_str!("runs.rs"),
     include_str!("state.rs"),

@@ -61,23 +61,7 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
             Micros::new(number("limit_micros").saturating_sub(number("used_micros"))),
             Micros::new(number("limit_micros")),
         ),
-        "root.elsewhere" => format!(
-            "The canon does not let the root `{}` stand in {}.",
-            check.read.text("root").unwrap_or_default(),
-            check.read.text("folder").unwrap_or_default(),
-        ),
-        "root.shared" => format!(
-            "In {} may stand the root `{}` of {} data as well, and `{}` is of {} data.",
-            check.read.text("folder").unwrap_or_default(),
-            check.read.text("other").unwrap_or_default(),
-            check.read.text("other_class").unwrap_or_default(),
-            check.read.text("root").unwrap_or_default(),
-            check.read.text("class").unwrap_or_default(),
-        ),
-        "root.not_in_canon" => format!(
-            "The canon does not say where the root `{}` may stand.",
-            check.read.text("root").unwrap_or_default(),
-        ),
+        "root.elsewhere" | "root.shared" | "root.not_in_canon" => misplaced(check),
         "canon.missing" => "No canon is in force, and without one everything is refused.".into(),
         "canon.no_permit" => {
             format!(
@@ -111,6 +95,24 @@ pub fn reason(decision: &Decision, intent: &Intent) -> String {
             .or_else(|| of_people(check, intent))
             .or_else(|| too_confidential(check, intent))
             .unwrap_or_else(|| format!("The check {} said {other}.", check.name.word())),
+    }
+}
+
+/// Why a root may not stand where it does.
+fn misplaced(check: &Check) -> String {
+    let text = |name| check.read.text(name).unwrap_or_default();
+    let (root, folder) = (text("root"), text("folder"));
+    match check.code {
+        "root.elsewhere" => {
+            format!("The canon does not let the root `{root}` stand in {folder}.")
+        }
+        "root.shared" => format!(
+            "In {folder} may stand the root `{}` of {} data as well, and `{root}` is of {} data.",
+            text("other"),
+            text("other_class"),
+            text("class"),
+        ),
+        _ => format!("The canon does not say where the root `{root}` may stand."),
     }
 }
 
