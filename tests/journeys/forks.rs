@@ -92,7 +92,7 @@ fn what_an_open_fork_goes_on_from_is_not_pruned() {
     folder.cog(&["run", "many.yaml"]).ends(0);
     let run = killed(&folder, &parent);
     let prune = ["ledger", "prune", "--before", "256", "--reason", "old", "--as", "user:operator"];
-    let why = format!("{run} is open and goes on from {parent}, which began with entry");
+    let why = format!("{run} is open and rests on {parent}, which began with entry");
     let resume = format!("cognitionos run --resume {run}");
     folder.cog(&prune).ends(7).says(&["nothing can be pruned", &why, &resume]);
     folder.cog(&["run", "--resume", &run]).ends(0).says(&["b: eve-b"]);
