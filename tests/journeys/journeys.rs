@@ -45,6 +45,7 @@ mod nodes;
 mod people;
 mod periods;
 mod privacy;
+mod production;
 mod program;
 mod redrive;
 mod roots;

@@ -66,12 +66,8 @@ pub(crate) fn bound(
 pub(crate) fn recorded(args: &RunArgs, canon: Option<&Canon>) -> BTreeSet<String> {
     let models = canon.map(|canon| &canon.settings().models).into_iter().flatten();
     let live = args.model.as_deref().and_then(server);
-    let models = models.filter(|(_, model)| is_recorded(model) && !may_be_replaced(model, live));
+    let models = models.filter(|(_, model)| model.is_recorded() && !may_be_replaced(model, live));
     models.map(|(name, _)| format!("Model::\"{name}\"")).collect()
-}
-
-fn is_recorded(model: &Model) -> bool {
-    model.provider == "cassette"
 }
 
 /// Whether the canon lets the server at `live` answer for a model.
@@ -82,7 +78,7 @@ fn may_be_replaced(model: &Model, live: Option<(&str, &str)>) -> bool {
 /// Whether the canon itself has the server at `url` answer for a model, `called` so there.
 pub(crate) fn is_configured(name: &str, model: &Model, url: &str, called: &str) -> bool {
     let own = model.base_url.as_deref().unwrap_or(OPENAI_URL);
-    !is_recorded(model)
+    !model.is_recorded()
         && own.trim_end_matches('/') == url
         && model.model.as_deref().unwrap_or(name) == called
 }
@@ -266,7 +262,7 @@ fn api_key(url: &str) -> anyhow::Result<Option<Secret>> {
 
 /// What the canon says answers for a model.
 fn configured(name: &str, model: &Model, base: &Path) -> anyhow::Result<Provider> {
-    if is_recorded(model) {
+    if model.is_recorded() {
         let path = base.join("recordings").join(format!("{name}.jsonl"));
         return Ok(Provider::Cassette(Arc::new(cassette(&path)?)));
     }

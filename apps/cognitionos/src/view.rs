@@ -16,7 +16,7 @@ use cog_ledger::{Entry, Kind};
 
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::event::event;
-use crate::view::told::{placed, timed};
+use crate::view::told::{environment, placed, timed};
 
 /// Shows a run while it goes on.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct View<'a> {
     asked: BTreeSet<ReceiptId>,
     /// Whether one of them answered.
     has_recording: bool,
+    /// The environment, where it is production.
+    production: Option<String>,
     /// The runs that it began, and these began, by the steps that did so.
     begun: BTreeMap<RunId, String>,
     /// What steps wait for, as it was told last.
@@ -108,14 +110,20 @@ impl<'a> View<'a> {
     /// A view of a run that did `counts` before.
     pub(crate) fn new(terminal: &'a Terminal, counts: Counts, file: Option<String>) -> Self {
         let (recorded, begun) = (BTreeSet::new(), BTreeMap::new());
-        let waits = BTreeMap::new();
+        let (waits, production) = (BTreeMap::new(), None);
         let (asked, has_recording) = (BTreeSet::new(), false);
-        Self { terminal, counts, file, recorded, asked, has_recording, begun, waits }
+        Self { terminal, counts, file, recorded, asked, has_recording, production, begun, waits }
     }
 
     /// Look out for questions to these models, which a recording answers for.
     pub(crate) fn watching(mut self, recorded: BTreeSet<String>) -> Self {
         self.recorded = recorded;
+        self
+    }
+
+    /// Say that effects are the real ones, in this environment.
+    pub(crate) fn in_production(mut self, environment: Option<String>) -> Self {
+        self.production = environment;
         self
     }
 
@@ -222,7 +230,10 @@ impl<'a> View<'a> {
         match &notice.what {
             What::Started { workflow } => {
                 let head = self.terminal.tint(Tone::Strong, &plain(workflow));
-                vec![format!("{head}  {}", notice.run)]
+                let real = self.production.as_deref().map(|it| environment(it, true));
+                let real = real.map(|it| format!("  {}", self.terminal.tint(Tone::Ask, &it)));
+                let real = real.unwrap_or_default();
+                vec![format!("{head}  {}{real}", notice.run)]
             }
             What::Permitted { step, receipt, actor, action, resource } => {
                 let what = format!("{action} on {resource} by {actor}");

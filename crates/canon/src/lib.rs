@@ -41,14 +41,15 @@ pub use data::DataRules;
 pub use error::CanonError;
 pub use evaluate::{Evaluation, Request, Ruling};
 pub use flip::{Change, Flip, WaysOut};
-pub use names::{CONTEXT, DATA_CONTEXT, EFFECTS, arguments};
+pub use names::{CONTEXT, DATA_CONTEXT, EFFECTS, PRODUCTION, arguments};
 pub use obligation::{Duty, Obligation};
 pub use policies::{PolicyNote, Side};
 pub use retention::{Length, Retention};
 pub use roots::{ABOVE, RootRule, RootRules, Standing};
 pub use runs::RunRule;
 pub use settings::{
-    Bounds, Envelope, Interference, Model, OnConflict, Optr, Program, RISKS, Sender, Settings,
+    Bounds, Envelope, Environments, Interference, Model, OnConflict, Optr, Program, RISKS, Sender,
+    Settings,
 };
 pub use source::Source;
 pub use window::Window;

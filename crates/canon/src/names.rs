@@ -10,7 +10,7 @@ use crate::error::CanonError;
 use crate::facts::Facts;
 use crate::nearest::nearest;
 use crate::policies::Rules;
-use crate::settings::{AMOUNT_PATHS, Settings};
+use crate::settings::{AMOUNT_PATHS, Environments, Settings};
 use crate::source::{SCHEMA, SETTINGS, Source};
 
 /// The effects there are. The catalogue is closed: who performs them holds it against this list.
@@ -31,6 +31,9 @@ pub const CONTEXT: [&str; 8] =
 /// What it has besides where the canon declares classes of data: the class of what the effect is
 /// handed, and the set of that class and all below it.
 pub const DATA_CONTEXT: [&str; 2] = ["data_class", "data_classes"];
+
+/// What it has besides where the canon says which environments are production: whether the run is in one.
+pub const PRODUCTION: &str = "production";
 
 /// The arguments of an effect, as policies see them in `args` of its context (`line` of a program is
 /// its `args` as one text); none of another action.
@@ -67,7 +70,9 @@ pub fn arguments(action: &str) -> &'static [&'static str] {
 /// required refuses every one of them, and what is not is never there.
 pub(crate) fn unheard_of(settings: &Settings, text: &str, actions: &Actions) -> Vec<String> {
     let classed: &[&str] = if settings.data.is_some() { &DATA_CONTEXT } else { &[] };
-    let known: Vec<&str> = CONTEXT.iter().chain(classed).copied().collect();
+    let tells = settings.environments.as_ref().is_some_and(Environments::tells_production);
+    let told = tells.then_some(PRODUCTION);
+    let known: Vec<&str> = CONTEXT.iter().chain(classed).copied().chain(told).collect();
     let mut found = BTreeSet::new();
     for action in EFFECTS {
         let Some(shape) = actions.get(action) else { continue };

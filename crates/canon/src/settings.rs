@@ -1,9 +1,10 @@
 //! `canon.toml`: what binds besides the policies.
 
+mod environments;
 mod lists;
 mod senders;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cog_base::Period;
 use cog_base::hosts::Hosts;
@@ -18,6 +19,7 @@ use crate::retention::Retention;
 use crate::roots::RootRules;
 use crate::runs::RunRule;
 use crate::source::SETTINGS;
+pub use environments::Environments;
 pub use lists::Program;
 use lists::{Allowed, HostLine, ProgramLine};
 pub use senders::Sender;
@@ -51,8 +53,9 @@ pub struct Settings {
     pub envelope: Envelope,
     /// What happens when two runs want the same resource.
     pub interference: Interference,
-    /// The environments that it governs, `production` or another; nothing means all.
-    pub environments: Option<BTreeSet<String>>,
+    /// The environments that it governs, and which of them are production; nothing means all, and
+    /// that it does not say.
+    pub environments: Option<Environments>,
     /// Who may end a run besides whoever began it.
     pub runs: RunRule,
     /// How long what is recorded of runs is kept.
@@ -224,6 +227,14 @@ pub struct Model {
     pub class_max: Option<String>,
 }
 
+impl Model {
+    /// Whether a recording answers, and no model.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.provider == "cassette"
+    }
+}
+
 /// By which servers a model may be replaced for a run.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
@@ -255,12 +266,6 @@ impl Replaceable {
             Self::By(places) => places.iter().any(is_it),
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Environments {
-    allow: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -320,6 +325,12 @@ impl Settings {
         Ok(file.settle())
     }
 
+    /// Whether effects in this environment are real ones, as the canon has it.
+    #[must_use]
+    pub fn is_production(&self, environment: &str) -> bool {
+        self.environments.as_ref().is_some_and(|it| it.is_production(environment))
+    }
+
     /// The risk class of an action: its own, or `high` when the canon gives none.
     #[must_use]
     pub fn risk_of(&self, action: &str) -> &str {
@@ -361,10 +372,7 @@ impl File {
             let what = format!("`{other}` cannot approve a change");
             return wrong(other, what, "only people can: name a role:… or a user:…");
         }
-        if self.environments.as_ref().is_some_and(|it| it.allow.is_empty()) {
-            let hint = "name those it governs, such as [\"production\"], or leave the table out";
-            return wrong("[environments]", "`environments.allow` is empty".into(), hint);
-        }
+        self.environments.as_ref().map_or(Ok(()), Environments::check)?;
         for (groups, right) in self.runs.entitled() {
             if let Some(other) = groups.iter().find(|group| !can_consent(group)) {
                 let what = format!("`{other}` cannot be entitled to {right}");
@@ -443,7 +451,7 @@ impl File {
             actions: self.actions.into_iter().map(|(name, it)| (name, it.risk)).collect(),
             envelope: self.envelope,
             interference: self.interference,
-            environments: self.environments.map(|it| it.allow),
+            environments: self.environments,
             runs: self.runs,
             retention: self.retention,
             models: self.models,

@@ -235,6 +235,9 @@ fn outside(check: &Check, intent: &Intent) -> Option<String> {
             check.read.texts("variables").first().map_or("a variable", String::as_str)
         ),
         "model.unknown" => format!("The canon does not list the model `{name}`."),
+        "model.recorded" => {
+            format!("A recording answers for the model `{name}`, and the run is in production.")
+        }
         "source.not_listed" => format!("The canon does not list the source `{name}`."),
         "source.key_not_listed" => {
             format!("The canon does not let this key prove what the source `{name}` says.")

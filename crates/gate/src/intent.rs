@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cog_base::id::{RunId, TenantId};
 use cog_base::json::{Canonical, Map, Object};
 use cog_base::{Digest, Micros, Sources, Value};
-use cog_canon::DataRules;
+use cog_canon::{DataRules, PRODUCTION, Settings};
 
 use crate::effect::{Effect, Resource, SessionAccept, digest_of};
 use crate::snapshot::number;
@@ -284,14 +284,20 @@ impl Intent {
     }
 
     /// The context as policies see it. The arguments of a program stand there as one text besides
-    /// (`args.line`), in their order and with repeats: of a list Cedar makes a set.
-    pub(crate) fn shown(&self) -> Cow<'_, Map> {
+    /// (`args.line`), in their order and with repeats: of a list Cedar makes a set. Where the canon
+    /// says which environments are production, so does `production` whether this is one.
+    pub(crate) fn shown(&self, settings: &Settings) -> Cow<'_, Map> {
         let words = self.at("args.args").filter(|_| self.action() == "process.run");
-        let Some(line) = words.map(Value::to_string) else { return Cow::Borrowed(&self.context) };
-        let mut context = self.context.clone();
-        if let Some(Value::Map(args)) = context.get_mut("args") {
-            args.insert("line".into(), line.into());
+        let tells = settings.environments.as_ref().filter(|it| it.tells_production());
+        let production = tells.map(|it| it.is_production(&self.origin.environment));
+        if words.is_none() && production.is_none() {
+            return Cow::Borrowed(&self.context);
         }
+        let mut context = self.context.clone();
+        if let (Some(Value::Map(args)), Some(words)) = (context.get_mut("args"), words) {
+            args.insert("line".into(), words.to_string().into());
+        }
+        context.extend(production.map(|is_one| (PRODUCTION.to_owned(), is_one.into())));
         Cow::Owned(context)
     }
 

@@ -14,9 +14,7 @@ use crate::cli::runs::DomainsArgs;
 use crate::failure::Exit;
 use crate::home::Home;
 use crate::terminal::{Terminal, Tone, plain};
-
-/// The environment whose effects are the real ones; every other is for trying out.
-const PRODUCTION: &str = "production";
+use crate::view::told::{self, PRODUCTION};
 
 /// A governed domain: what a canon, its bounds and its limits are for.
 struct Domain {
@@ -114,7 +112,16 @@ impl Environment {
 /// Whether the canon governs an environment; one that cannot be read governs none.
 fn governs(canon: Option<&Canon>, environment: &str) -> bool {
     let listed = canon.map(|canon| canon.settings().environments.as_ref());
-    listed.is_some_and(|listed| listed.is_none_or(|all| all.contains(environment)))
+    listed.is_some_and(|listed| listed.is_none_or(|all| all.allow.contains(environment)))
+}
+
+/// Whether effects in an environment are the real ones: the canon says it, or else its name.
+fn is_production(canon: Option<&Canon>, environment: &str) -> bool {
+    let all = canon.and_then(|canon| canon.settings().environments.as_ref());
+    match all.filter(|all| all.tells_production()) {
+        Some(all) => all.is_production(environment),
+        None => environment == PRODUCTION,
+    }
 }
 
 fn document(name: &str, domain: &Domain, canon: Option<&Canon>) -> Value {
@@ -122,7 +129,7 @@ fn document(name: &str, domain: &Domain, canon: Option<&Canon>) -> Value {
         let ended = done.ended.iter().map(|(status, count)| (status.as_str(), Value::from(*count)));
         Value::map([
             ("environment", Value::from(environment.as_str())),
-            ("production", (environment == PRODUCTION).into()),
+            ("production", is_production(canon, environment).into()),
             ("governed", governs(canon, environment).into()),
             ("runs", done.runs.into()),
             ("open", done.open().into()),
@@ -158,10 +165,11 @@ fn show(name: &str, domain: &Domain, canon: Option<&Canon>, terminal: &Terminal)
         words.push(counted(done.receipts, "receipt", "receipts"));
         words.push(counted(done.denials, "denial", "denials"));
         words.push(format!("{} spent", done.spent));
-        let tone = if environment == PRODUCTION { Tone::Ask } else { Tone::Faint };
+        let is_real = is_production(canon, environment);
+        let tone = if is_real { Tone::Ask } else { Tone::Faint };
         let outside =
             if governs(canon, environment) { "" } else { " (not one that the canon lists)" };
-        let shown = terminal.tint(tone, &plain(environment));
+        let shown = terminal.tint(tone, &told::environment(environment, is_real));
         terminal.say(&format!("  {shown}{outside}: {}", words.join(", ")));
     }
 }

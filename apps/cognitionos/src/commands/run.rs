@@ -14,6 +14,7 @@ mod fitting;
 pub(crate) mod fork;
 mod nodes;
 pub(crate) mod prepare;
+mod production;
 pub(crate) mod scheduled;
 mod signals;
 mod spare;
@@ -162,6 +163,7 @@ fn go(
         None => canon::bind(home, &plan, (args, Some(&actor)), terminal)?,
     };
     let canon = bound.canon.as_deref();
+    production::check(home, &plan, (args, Some(&actor)), canon)?;
     if let (Input::Start(start), Some(file)) = (&plan.input, &args.file) {
         fitting::check(&start.flow, &start.source, &given::name(file), canon)?;
         models::check(args, canon, &start.flow)?;
@@ -194,7 +196,9 @@ fn go(
     let desk = Desk { home, canon, terminal, signals: &signals, left };
     let file = args.file.as_deref().map(given::name);
     let recorded = models::recorded(args, canon);
-    let mut view = View::new(terminal, plan.counts, file.clone()).watching(recorded);
+    let is_real = canon.is_some_and(|it| it.settings().is_production(&plan.environment));
+    let view = View::new(terminal, plan.counts, file.clone());
+    let mut view = view.watching(recorded).in_production(is_real.then(|| plan.environment.clone()));
     let end = drive(&mut driver, plan, (&mut view, &mut board), desk);
     // Whoever still waits is told to turn to the folder itself.
     drop(board);

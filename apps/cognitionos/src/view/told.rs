@@ -12,6 +12,9 @@ const TEXT_CHARS_MAX: usize = 2_000;
 /// The most lines that are shown of one record.
 const LINES_MAX: usize = 400;
 
+/// What production is called, unless it is called otherwise.
+pub(crate) const PRODUCTION: &str = "production";
+
 /// What an action is, as somebody would say it.
 pub(crate) fn deed(action: &str, resource: &str) -> String {
     let verb = match action {
@@ -40,6 +43,12 @@ pub(crate) fn deed(action: &str, resource: &str) -> String {
     };
     let name = resource.split_once("::").map_or(resource, |(_, name)| name);
     plain(&format!("{verb} {}", name.replace('"', "`")))
+}
+
+/// The name of an environment, and whether effects are the real ones there.
+pub(crate) fn environment(name: &str, is_production: bool) -> String {
+    let marked = is_production && name != PRODUCTION;
+    format!("{}{}", plain(name), if marked { ", production" } else { "" })
 }
 
 /// The command that sends a run the signal `name`.

@@ -268,6 +268,31 @@ fn a_source_of_completions_has_a_name_and_keys() {
 }
 
 #[test]
+fn production_is_among_the_environments() {
+    let environments = |more: &str| format!("[environments]\nallow = [\"live\"]\n{more}\n[change]");
+    settings("[change]", &environments("production = [\"live\"]"), expect!["loaded"]);
+    settings(
+        "[change]",
+        &environments("production = [\"lvie\"]"),
+        expect![[r#"
+        canon.toml:7:16: `lvie` is production and not an environment of the canon
+          hint: name it in `environments.allow`, too: "lvie""#]],
+    );
+    settings(
+        "[change]",
+        &environments("stand_ins = true"),
+        expect![[r#"
+        canon.toml:7:1: `environments.stand_ins` is for production, and there is none
+          hint: name it, such as production = ["production"], or leave it out"#]],
+    );
+    settings(
+        "[change]",
+        "[environments]\nproduction = [\"live\"]\n[change]",
+        expect!["canon.toml:5:1: missing field `allow`"],
+    );
+}
+
+#[test]
 fn where_a_model_is_served_is_a_url() {
     let model = "[models.m]\nprovider = \"openai\"\nbase_url = \"127.0.0.1\"\n[change]";
     settings(

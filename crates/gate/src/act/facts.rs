@@ -43,6 +43,8 @@ pub enum Facts {
         /// When it was recorded.
         at: Timestamp,
     },
+    /// Somebody begins a run. The canon says in which environments that may be.
+    Begin,
     /// Somebody sets a schedule, or removes it.
     Schedule {
         /// Who set it; nobody where it is not there yet.
@@ -100,6 +102,7 @@ impl Facts {
             Self::Put(put) => put.judge(who, canon),
             Self::Keep => keep(who, canon),
             Self::Kept { seq, at } => kept((*seq, *at), now, canon),
+            Self::Begin => begin(args, canon),
             Self::Schedule { by: Some(by) } => schedule(by, who, canon),
             Self::Schedule { by: None } => new_schedule(who, canon?),
         }
@@ -185,6 +188,20 @@ fn kept((seq, at): (u64, Timestamp), now: Timestamp, canon: Option<&Canon>) -> O
     (until > now).then(|| no("retention", "ledger.kept", reason, Vec::new()))
 }
 
+/// A canon that says which environments are production says which there are: a name that is mistaken
+/// for another does not leave the rules for production.
+fn begin(args: &Map, canon: Option<&Canon>) -> Option<No> {
+    let all = canon?.settings().environments.as_ref().filter(|it| it.tells_production())?;
+    let name = args.get("environment").and_then(Value::as_text).unwrap_or_default();
+    let listed: Vec<String> = all.allow.iter().cloned().collect();
+    let reason = format!(
+        "The canon does not govern the environment `{name}`; it governs {}.",
+        listed.join(", ")
+    );
+    let refused = || no("confinement", "environment.not_listed", reason, Vec::new());
+    (!all.allow.contains(name)).then(refused)
+}
+
 fn schedule(by: &Actor, who: &Actor, canon: Option<&Canon>) -> Option<No> {
     if who == by || canon.is_some_and(|canon| canon.may_cancel(who.as_str())) {
         return None;
@@ -263,6 +280,7 @@ impl Facts {
             ]),
             Self::Put(put) => put.value(),
             Self::Keep => Value::map([("of", "keep")]),
+            Self::Begin => Value::map([("of", "begin")]),
             Self::Kept { seq, at } => Value::map([
                 ("of", Value::from("kept")),
                 ("seq", (*seq).into()),
@@ -312,6 +330,7 @@ impl Facts {
                     .collect::<Option<_>>()?,
             })),
             "keep" => Some(Self::Keep),
+            "begin" => Some(Self::Begin),
             "kept" => {
                 let at = value.get("at")?.as_text()?.parse().ok()?;
                 Some(Self::Kept { seq: value.get("seq")?.as_u64()?, at })

@@ -80,7 +80,7 @@ pub(crate) fn evaluate(canon: &Canon, intent: &Intent) -> Evaluation {
         principal: intent.actor().as_str(),
         action: intent.action(),
         resource: intent.resource(),
-        context: &intent.shown(),
+        context: &intent.shown(canon.settings()),
     })
 }
 

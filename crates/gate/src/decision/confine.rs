@@ -5,7 +5,7 @@ use cog_base::Value;
 use cog_base::hosts::{Barred, Hosts, Lacks};
 use cog_base::place::{AddressKind, HTTP_PORT, HTTPS_PORT, Place};
 use cog_base::process::is_for_the_loader;
-use cog_canon::{Program, Sender, Settings};
+use cog_canon::{Environments, Program, Sender, Settings};
 
 use super::checks::seen;
 use super::{Fact, Seen};
@@ -22,10 +22,11 @@ pub(super) fn confine(
     let (kind, name) = intent.resource();
     let text = |path: &str| intent.at(path).and_then(Value::as_text);
     let environment = &*intent.origin().environment;
-    if let Some(listed) = settings.and_then(|it| it.environments.as_ref())
-        && !listed.contains(environment)
+    let environments = settings.and_then(|it| it.environments.as_ref());
+    if let Some(Environments { allow, .. }) = environments
+        && !allow.contains(environment)
     {
-        let listed = Fact::Texts(listed.iter().cloned().collect());
+        let listed = Fact::Texts(allow.iter().cloned().collect());
         let read = seen([("environment", environment.into()), ("listed", listed)]);
         return (false, "environment.not_listed", read);
     }
@@ -37,9 +38,14 @@ pub(super) fn confine(
             confine_program(intent, name, lent, snapshot)
         }
         "Model" => {
-            let known = settings.is_some_and(|it| it.models.contains_key(name));
-            let code = if known { "model.known" } else { "model.unknown" };
-            (known, code, seen([("model", name.into())]))
+            let known = settings.and_then(|it| it.models.get(name));
+            let barred = environments.is_some_and(|it| it.bars_stand_ins(environment));
+            let code = match known {
+                None => "model.unknown",
+                Some(model) if barred && model.is_recorded() => "model.recorded",
+                Some(_) => "model.known",
+            };
+            (code == "model.known", code, seen([("model", name.into())]))
         }
         "Source" => confine_source(intent, name, settings.and_then(|it| it.sources.get(name))),
         _ => (false, "resource.unknown", seen([("resource", kind.into())])),

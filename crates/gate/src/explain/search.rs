@@ -144,7 +144,7 @@ impl Search<'_> {
 
     /// The sets with a change of the request, if they are smaller than `size`.
     fn requested(&mut self, canon: &Canon, size: usize) -> Vec<Vec<Turn>> {
-        let context = self.intent.shown();
+        let context = self.intent.shown(canon.settings());
         let request = Request {
             principal: self.intent.actor().as_str(),
             action: self.intent.action(),

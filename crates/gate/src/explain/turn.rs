@@ -61,6 +61,8 @@ pub(super) enum Turn {
     Unset(Vec<String>),
     /// The canon would list the model.
     Model,
+    /// The canon would let others answer for models in production.
+    StandIns,
     /// The canon would list the source, and with it the key of the proof.
     Sender,
     /// The canon would let a place have data of a class.
@@ -148,6 +150,7 @@ impl Turn {
             | Self::Program { .. }
             | Self::Unset(_)
             | Self::Model
+            | Self::StandIns
             | Self::Sender => CheckName::Confinement,
             Self::Entrusted { .. } | Self::Classed { .. } => CheckName::Data,
             Self::Request(_)
@@ -207,6 +210,7 @@ impl Turn {
             }
             Self::Unset(names) => format!("args.env set no {}", names.join(", ")),
             Self::Model => format!("the canon listed the model `{name}`"),
+            Self::StandIns => "the canon let recordings answer in production".into(),
             Self::Sender => {
                 let with = key_of(intent).map(|key| format!(" with the key {key}"));
                 format!("the canon listed the source `{name}`{}", with.unwrap_or_default())
@@ -274,6 +278,7 @@ impl Turn {
             | Self::Host { .. }
             | Self::Program { .. }
             | Self::Model
+            | Self::StandIns
             | Self::Sender
             | Self::Canon
             | Self::Raised { .. }
@@ -319,6 +324,7 @@ impl Turn {
                 list(Listing::Program(name, lent))?;
             }
             Self::Model => list(Listing::Model(name))?,
+            Self::StandIns => list(Listing::StandIns)?,
             Self::Sender => list(Listing::Sender(name, key_of(intent)))?,
             Self::Entrusted { kind, name, class } => list(Listing::Data(kind, name, class))?,
             Self::Canon => {
@@ -360,6 +366,7 @@ enum Listing<'a> {
     Program(&'a str, Program),
     Model(&'a str),
     Sender(&'a str, Option<&'a str>),
+    StandIns,
     Data(&'static str, &'a str, &'a str),
 }
 
@@ -392,6 +399,9 @@ impl Listing<'_> {
             Self::Sender(name, key) => {
                 let sender: &mut Sender = settings.sources.entry(name.to_owned()).or_default();
                 sender.keys.extend(key.map(str::to_owned));
+            }
+            Self::StandIns => {
+                settings.environments.iter_mut().for_each(|it| it.stand_ins = true);
             }
             Self::Data(kind, name, class) => {
                 let rules = settings.data.take();

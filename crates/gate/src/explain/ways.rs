@@ -93,6 +93,12 @@ fn confinement(
         "environment.not_listed" => {
             check.read.texts("listed").iter().cloned().map(Turn::Environment).collect()
         }
+        "model.recorded" => {
+            let all = settings.and_then(|settings| settings.environments.as_ref());
+            let others = all.map(|all| all.allow.difference(&all.production).cloned());
+            let others = others.into_iter().flatten().map(Turn::Environment);
+            std::iter::once(Turn::StandIns).chain(others).collect()
+        }
         "root.undeclared" | "root.read_only" => {
             let reads = intent.action() == "file.read";
             let access = if reads { Access::Read } else { Access::Write };

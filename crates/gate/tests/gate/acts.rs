@@ -47,6 +47,29 @@ fn assert_same((code, entry, body): (&'static str, Durable<Entry>, Value), canon
     assert_eq!(entry.text("code"), Some(code));
 }
 
+#[test]
+fn a_run_does_not_begin_where_the_canon_governs_nothing() {
+    let allow = "[environments]\nallow = [\"live\", \"trial\"]\n";
+    let told = format!("{allow}production = [\"live\"]\n\n[change]");
+    for (settings, environment, code) in [
+        (told.as_str(), "live", None),
+        (&told, "trial", None),
+        (&told, "lvie", Some("environment.not_listed")),
+        // Where nothing is production every effect is refused, and no run.
+        (&format!("{allow}\n[change]"), "lvie", None),
+        ("[change]", "lvie", None),
+    ] {
+        let canon = canon_but("[change]", settings);
+        let mut house = House::with(canon, crate::house::ample());
+        let mut begin = act(&house, "user:ada", "run.start", "Workflow::\"pay\"");
+        begin.args = [("environment".to_owned(), environment.into())].into();
+        let canon = house.canon.clone();
+        let no = refused(&mut house, &begin, &Facts::Begin, canon.as_deref());
+        assert_eq!(no.as_ref().map(|(code, ..)| *code), code, "{environment}");
+        no.into_iter().for_each(|no| assert_same(no, canon.as_deref()));
+    }
+}
+
 fn asked(house: &mut House) -> Facts {
     assert!(house.answer(CLERK, pay("acme", 200_000)).starts_with("asks"));
     let request = house.gate.approvals().get(house.waiting()).cloned();

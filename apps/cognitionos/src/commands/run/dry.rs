@@ -15,7 +15,7 @@ use cog_gate::{Actor, AnyEffect, Cleared};
 use cog_ledger::memory::{MemoryKeys, MemoryShelf};
 use cog_ledger::{Draft, Durable, Entry, Writer};
 
-use super::{again, canon, engine, family, fitting, prepare};
+use super::{again, canon, engine, family, fitting, prepare, production};
 use crate::cli::{Common, RunArgs};
 use crate::failure::{Exit, Failure};
 use crate::folders;
@@ -44,6 +44,7 @@ pub(super) fn preview(
     let (home, _scratch) = opened(&common.data)?;
     let bound = canon::bind(&home, &plan, (args, None), terminal)?;
     let canon = bound.canon.as_deref();
+    production::check(&home, &plan, (args, None), canon)?;
     if let Input::Start(start) = &plan.input {
         fitting::check(&start.flow, &start.source, &given::name(file), canon)?;
         models::check(args, canon, &start.flow)?;

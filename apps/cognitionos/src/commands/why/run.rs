@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use cog_base::Value;
 use cog_base::id::RunId;
+use cog_canon::Canon;
 use cog_engine::fork::{Fork, own};
 use cog_engine::replay::replay_run;
 use cog_engine::{History, Intervention, NotUndone, Parent, Record};
@@ -51,7 +52,8 @@ pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Resu
         ])));
         return Ok(());
     }
-    begun(run, started, terminal);
+    let canon = started.entry.canon().and_then(|digest| home.canon(digest).ok().flatten());
+    begun(run, started, canon.as_ref(), terminal);
     match sealed {
         Some(sealed) => ended((sealed, cancelled), &past, terminal),
         None => open((run, cancelled), records, &waiting, history.as_ref(), terminal),
@@ -67,15 +69,16 @@ pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Resu
     Ok(())
 }
 
-fn begun(run: RunId, started: &Record, terminal: &Terminal) {
+fn begun(run: RunId, started: &Record, canon: Option<&Canon>, terminal: &Terminal) {
     let entry = &started.entry;
+    let is_production = canon.is_some_and(|it| it.settings().is_production(entry.environment()));
     terminal.say(&format!(
         "On {}, {} started the workflow `{}` in the domain `{}` ({}).",
         entry.at(),
         plain(entry.actor()),
         text(started, "workflow"),
         plain(entry.domain()),
-        plain(entry.environment())
+        told::environment(entry.environment(), is_production)
     ));
     terminal.say(&terminal.tint(Tone::Faint, &format!("  {run}")));
     if let Some(parent) = Parent::of(entry) {
