@@ -378,3 +378,30 @@ fn what_a_run_below_has_under_way_counts_in_a_fork() {
     assert_eq!(count(&house, fork, Kind::Receipt), 0);
     house.assert_recomputes();
 }
+
+/// A run that is over with the very entry behind which another goes on from it.
+#[test]
+fn who_is_asked_anew_at_the_very_end_is_waited_for() {
+    let steps = "
+  - { id: ok, approve: { by: [\"role:finance\"], message: go? } }
+  - { id: nap, needs: [ok], sleep: { ms: 5 } }
+  - { id: last, needs: [nap], uses: compute, with: { it: x } }
+";
+    let mut house = House::new();
+    let run = house.start(steps);
+    house.answer(run, Ok(()));
+    house.ring();
+    assert!(house.sealed(run).is_some());
+    let agreed = house.fork(run, "last", &[]);
+    assert!(house.sealed(agreed).is_none());
+    house.answer(agreed, Ok(()));
+    assert_eq!(house.sealed(agreed).expect("it is over").status, "completed");
+    let refused = house.fork(run, "last", &[]);
+    house.restart();
+    assert!(house.sealed(refused).is_none());
+    house.answer(refused, Err("no"));
+    assert_eq!(house.sealed(refused).expect("it is over").status, "refused");
+    house.assert_recomputes();
+    house.assert_replays(agreed);
+    house.assert_replays(refused);
+}

@@ -257,7 +257,11 @@ impl History {
         self.intents.clear();
         self.selection = None;
         self.fell.clear();
-        self.active.run.begin_again()
+        let actions = self.active.run.begin_again();
+        if !self.active.run.is_ending() {
+            self.active.end = None;
+        }
+        actions
     }
 
     /// The steps that have begun, each with the entry because of which it did: a run that is

@@ -13,7 +13,7 @@ use cog_base::{Sources, Value};
 
 use super::arena::Arena;
 use super::cell::{CellId, Fall, FrameId, FrameKind, Phase, Role};
-use super::event::{Action, StepStatus};
+use super::event::{Action, Status, StepStatus};
 use super::{Run, Work};
 use crate::definition::{Block, Body, Flow};
 use crate::path::StepPath;
@@ -156,6 +156,10 @@ impl Run {
         self.actions.clear();
         let anew: Vec<CellId> = self.cells.ids().filter(|id| self.is_anew(*id)).collect();
         anew.iter().for_each(|id| self.renew(*id));
+        if !anew.is_empty() && self.undoing.is_none() {
+            // It may have been over with the very entry behind which it goes on.
+            (self.status, self.output) = (Status::Running, Json::Null);
+        }
         self.hold(Arena::first(), false);
         let open: Vec<_> = self.open.iter().map(|(path, id)| (path.clone(), *id)).collect();
         for (path, id) in open {
