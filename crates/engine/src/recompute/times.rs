@@ -13,6 +13,9 @@ use cog_gate::decision::CLOCK_BEHIND_MS_MAX;
 use cog_gate::snapshot::Snapshot;
 use cog_ledger::{Entry, Kind};
 
+/// How far the clock may be set back in all while a decision is recorded, in milliseconds.
+const SET_BACK_MS_MAX: u64 = 60_000;
+
 /// What the log shows of the time.
 #[derive(Debug, Default)]
 pub(super) struct Times {
@@ -84,6 +87,6 @@ impl Times {
         // The genesis is recorded with the first entry, which may be of a decision that was made.
         self.begun.is_none_or(|begun| begun <= now)
             && known.is_none_or(|known| known <= now)
-            && snapshot.now <= entry.at().plus_ms(CLOCK_BEHIND_MS_MAX)
+            && snapshot.now <= entry.at().plus_ms(SET_BACK_MS_MAX)
     }
 }

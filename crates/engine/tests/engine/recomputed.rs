@@ -236,8 +236,8 @@ fn a_decision_is_not_dated_before_what_it_rests_on_or_after_its_entry() {
         assert!(!dated(nth, before, -5_000), "{nth}");
         assert!(dated(nth, before, -5_001), "{nth}");
     }
-    assert!(!dated(2, receipts[2], 5_000));
-    assert!(dated(2, receipts[2], 5_001));
+    assert!(!dated(2, receipts[2], 60_000));
+    assert!(dated(2, receipts[2], 60_001));
 }
 
 /// What a run came to, and what it asked, are what its definition says.
