@@ -64,6 +64,7 @@ impl House {
         }
         let inputs = Self::inputs(common, &history);
         let kin = kin(&sessions, fork.session);
+        let may_stop = self.pruned > 0 || kin.iter().flatten().any(is_erased);
         let run = common.new_run()?;
         self.forks.push(run);
         let forking = Forking {
@@ -77,7 +78,11 @@ impl House {
             base: String::new(),
             initiator: common.actor("user:operator")?,
         };
-        self.handle(common, Input::Fork(Box::new(forking)))
+        // Of its tree it must be known what was done.
+        self.without = may_stop.then_some(run);
+        self.handle(common, Input::Fork(Box::new(forking)))?;
+        self.without = None;
+        Ok(())
     }
 
     /// Whether a tenant may have one more run that goes on from another.

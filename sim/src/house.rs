@@ -97,6 +97,8 @@ pub(crate) struct House {
     /// Whether its engine goes no further: an append was not recorded, or what people were asked
     /// has to be asked anew.
     pub(crate) is_spent: bool,
+    /// The run that is just to go on from another, where records of the tree of that one may be gone.
+    pub(crate) without: Option<RunId>,
     /// Entries whose bodies were erased.
     pub(crate) erased: BTreeSet<u64>,
     /// Entries of runs before this one were pruned.
@@ -119,6 +121,7 @@ impl House {
             born: Vec::new(),
             forks: Vec::new(),
             is_spent: false,
+            without: None,
             erased: BTreeSet::new(),
             pruned: 0,
         }
@@ -367,6 +370,7 @@ impl House {
     fn hear(&mut self, common: &Common, Notice { run, what }: Notice) -> Result<(), Broken> {
         if let What::Stopped { message } = &what
             && !self.is_spent
+            && self.without != Some(run)
         {
             return Err(common.broken(&format!("{run} is stopped: {message}")));
         }

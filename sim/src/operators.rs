@@ -4,9 +4,12 @@
 //! In the product a command does it while nothing else writes, so that the engine goes first and
 //! another one starts behind it. A change of canon and of key may come beside an engine, too.
 
+use std::collections::BTreeSet;
+
 use cog_base::Clock as _;
 use cog_base::Value;
 use cog_base::id::{CheckpointId, ProposalId, RunId};
+use cog_engine::Parent;
 use cog_engine::fork::Fork;
 use cog_engine::replay::{as_far, replay_run};
 use cog_gate::change::{NotChanged, ProposalState};
@@ -191,22 +194,22 @@ impl House {
         self.boot(common)
     }
 
-    /// Up to where nothing is needed: by an open run, or by one that it goes on from.
+    /// Up to where nothing is needed: by an open run, or for one by another that it goes on from or
+    /// that began it.
     fn kept_for(&self, common: &Common) -> Result<u64, Broken> {
         let store = common.disk.store();
         let read = || -> Result<u64, StoreError> {
             let scope = store.scope(self.tenant)?;
             let mut kept = u64::MAX;
-            for run in scope.open_sessions()? {
-                let (mut id, mut before) = (run, u64::MAX);
-                while let Some(session) = scope.session(id)?.filter(|it| it.first < before) {
-                    before = session.first;
-                    kept = kept.min(before);
-                    let Some(fork) = scope.entry(before)?.as_ref().and_then(Fork::of) else {
-                        break;
-                    };
-                    id = fork.session;
-                }
+            let (mut left, mut known) = (scope.open_sessions()?, BTreeSet::new());
+            while let Some(id) = left.pop() {
+                let Some(session) = scope.session(id)?.filter(|_| known.insert(id)) else {
+                    continue;
+                };
+                kept = kept.min(session.first);
+                let Some(first) = scope.entry(session.first)? else { continue };
+                left.extend(Fork::of(&first).map(|fork| fork.session));
+                left.extend(Parent::of(&first).map(|parent| parent.run));
             }
             Ok(kept)
         };

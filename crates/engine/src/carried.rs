@@ -14,7 +14,7 @@ use cog_gate::door::effect_of;
 use cog_gate::{Carried, Effect as _, End, Gate, Limits, Report};
 use cog_ledger::{Entry, Kind};
 
-use crate::children::Parent;
+use crate::children::{Parent, run_of};
 use crate::engine::Engine;
 use crate::fork::{Fork, own};
 use crate::history::{Mismatch, Record, no_body, unexpected};
@@ -79,8 +79,9 @@ impl Engine {
         let (gate, begun) = (Gate::default(), BTreeSet::new());
         let mut counting = Counting { gate, canons: &self.canons, begun };
         for record in by_then {
-            if related(&record.entry).is_some_and(|run| !here.contains(&run)) {
-                let message = "the entries of the run that it names are not here";
+            let child = (record.entry.kind() == Kind::ChildStarted).then(|| run_of(&record.entry));
+            if child.transpose()?.is_some_and(|child| !here.contains(&child)) {
+                let message = "the entries of the run that it begins are not here";
                 return Err(unexpected(&record.entry, message));
             }
             counting.count(record)?;
@@ -89,29 +90,28 @@ impl Engine {
     }
 }
 
-/// The other run of its tree that an entry names.
-fn related(entry: &Entry) -> Option<RunId> {
-    let child = entry.text("session").filter(|_| entry.kind() == Kind::ChildStarted);
-    let child = child.and_then(|run| run.parse().ok());
-    child.or_else(|| Parent::of(entry).map(|parent| parent.run))
-}
-
 impl Counting<'_> {
     fn count(&mut self, record: &Record) -> Result<(), Mismatch> {
         let entry = &record.entry;
         let Some(run) = entry.session() else { return Ok(()) };
         if entry.kind() == Kind::SessionStarted {
-            self.begun.insert(run);
             let limits = Limits::default();
             match Parent::of(entry) {
-                Some(parent) => self.gate.open_child(entry.tenant(), run, limits, parent.run),
+                Some(parent) if self.begun.contains(&parent.run) => {
+                    self.gate.open_child(entry.tenant(), run, limits, parent.run);
+                }
+                Some(_) => {
+                    let message = "the first entry of the run that began this one is not here";
+                    return Err(unexpected(entry, message));
+                }
                 None => self.gate.open_session(entry.tenant(), run, limits),
             }
+            self.begun.insert(run);
             self.gate.carry(run, of_record(record)?);
+        } else if !self.begun.contains(&run) {
+            let message = "the first entries of its run are not here, nor what was done in them";
+            return Err(unexpected(entry, message));
         } else if let Some(receipt) = entry.id().filter(|_| entry.kind() == Kind::Receipt) {
-            if !self.begun.contains(&run) {
-                return Err(Mismatch::NoStart { seq: entry.seq() });
-            }
             if entry.canon().is_some_and(|canon| !self.canons.contains_key(&canon)) {
                 return Err(unexpected(entry, "the canon that it names is not kept any more"));
             }

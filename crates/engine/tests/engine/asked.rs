@@ -2,9 +2,9 @@
 //! has begun and needs it waits.
 
 use cog_base::id::RunId;
-use cog_engine::fork::place;
+use cog_engine::fork::{Fork, place};
 use cog_engine::replay::as_far;
-use cog_engine::{Forking, Input};
+use cog_engine::{Forking, History, Input, Record};
 use cog_gate::Effect as _;
 use cog_ledger::Kind;
 
@@ -186,11 +186,52 @@ fn a_run_whose_tree_is_not_known_is_not_gone_on_from() {
     let run = house.fork(parent, "w", &[]);
     assert_eq!(under_way(&house), ["w"], "its tree is known");
     to_the_end(&mut house, run);
-    let run = "run_01m7ynaym0f2nb3em082cedjs9".parse().unwrap();
+    assert!(!goes_on(&mut house, &history, fork, Vec::new()));
+}
+
+/// Pruning takes the oldest entries, and so it can take those of who began a run and leave the run.
+#[test]
+fn a_run_is_not_gone_on_from_when_entries_of_who_began_it_are_gone() {
+    let sub = format!(
+        "name: sub\ndomain: simulation\nroots: {{ out: {{ path: out, access: write }} }}\nsteps:\n  - {}\n  - {}\n",
+        write("x", ""),
+        write("y", "needs: [x],")
+    );
+    let main = format!(
+        "name: main\ndomain: simulation\nroots: {{ out: {{ path: out, access: write }} }}\nsteps:\n  - {}\n  - {{ id: s, needs: [a], run: {{ workflow: sub.yaml }} }}\n",
+        write("a", "")
+    );
+    let mut house = House::new();
+    let parent = house.start_family(&main, &[("sub.yaml", &sub)]);
+    to_the_end(&mut house, parent);
+    let child = house.everything().iter().find_map(|it| {
+        (it.entry.kind() == Kind::ChildStarted).then(|| it.entry.text("session")?.parse().ok())?
+    });
+    let past = house.history(child.unwrap());
+    let (history, _) = as_far(&past).unwrap();
+    let fork = place(&past, &history, "y").unwrap();
+    let above = house.history(parent);
+    let by_then = above.iter().filter(|it| it.entry.seq() < fork.seq).count();
+    assert!(by_then > 3 && by_then < above.len());
+    assert!(goes_on(&mut house, &history, fork.clone(), vec![above.clone()]));
+    for gone in 1..=above.len() {
+        let left = vec![above[gone..].to_vec()];
+        assert!(!goes_on(&mut house, &history, fork.clone(), left), "{gone} entries are gone");
+    }
+    while !house.under_way.is_empty() {
+        house.done("done");
+    }
+    house.assert_recomputes();
+}
+
+/// Whether a run goes on from a place when these are the others of its tree.
+fn goes_on(house: &mut House, history: &History, fork: Fork, kin: Vec<Vec<Record>>) -> bool {
+    let run = house.new_run();
+    let past = house.history(fork.session).into_iter();
     house.give(Input::Fork(Box::new(Forking {
         run,
-        past: past.into_iter().take_while(|it| it.entry.seq() <= fork.seq).collect(),
-        kin: Vec::new(),
+        past: past.take_while(|it| it.entry.seq() <= fork.seq).collect(),
+        kin,
         fork,
         inputs: history.inputs().as_map().unwrap().clone(),
         roots: history.roots().clone(),
@@ -198,5 +239,6 @@ fn a_run_whose_tree_is_not_known_is_not_gone_on_from() {
         base: String::new(),
         initiator: "user:operator".parse().unwrap(),
     })));
-    assert!(house.is_stopped(run) && house.records(run).is_empty());
+    assert_eq!(house.is_stopped(run), house.records(run).is_empty());
+    !house.is_stopped(run)
 }

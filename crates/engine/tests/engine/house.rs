@@ -146,7 +146,7 @@ impl House {
     }
 
     fn start_flow(&mut self, flow: Flow, source: String) -> RunId {
-        let run = RunId::new(self.clock.now(), &mut self.dice).unwrap();
+        let run = self.new_run();
         let firing = self.firing.take();
         self.give(Input::Start(Box::new(Start {
             run,
@@ -430,7 +430,7 @@ impl House {
     }
 
     fn fork_at_by(&mut self, who: &str, fork: Fork, past: Vec<Record>, inputs: Map) -> RunId {
-        let run = RunId::new(self.clock.now(), &mut self.dice).unwrap();
+        let run = self.new_run();
         self.give(Input::Fork(Box::new(Forking {
             run,
             kin: self.kin(fork.session),
@@ -443,6 +443,11 @@ impl House {
             initiator: who.parse().unwrap(),
         })));
         run
+    }
+
+    /// The id of a run that is to begin.
+    pub(crate) fn new_run(&mut self) -> RunId {
+        RunId::new(self.clock.now(), &mut self.dice).unwrap()
     }
 
     /// The entries of the other runs of the tree of a run.
