@@ -219,6 +219,15 @@ impl Log {
         let inside = near.filter(move |(step, _)| is_within(step, path));
         inside.map(|(step, places)| (step.as_str(), places.as_slice()))
     }
+
+    /// The first sign of anything at `path` or inside it: that it begins, or that its time is over.
+    pub(crate) fn first_within(&self, path: &str) -> Option<usize> {
+        let timers = self.timers.range(path.to_owned()..);
+        let near = timers.take_while(|(step, _)| step.starts_with(path));
+        let due = near.filter(|(step, _)| is_within(step, path)).map(|(_, it)| it.as_slice());
+        let begun = self.within(path).map(|(_, places)| places);
+        begun.chain(due).filter_map(|places| places.first().copied()).min()
+    }
 }
 
 /// Whether a step is the one at `path` or stands inside it; every step is inside the empty path.

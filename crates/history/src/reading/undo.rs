@@ -57,7 +57,7 @@ impl Reading<'_> {
         for one in self.in_turn() {
             let prefix = format!("{}.on_cancel", one.path);
             let Some(block) = one.step.on_cancel.clone() else { continue };
-            if one.perhaps && self.log.within(&prefix).next().is_none() {
+            if one.perhaps && self.log.first_within(&prefix).is_none() {
                 continue;
             }
             self.subjects = one.subjects;
@@ -93,8 +93,7 @@ impl Reading<'_> {
         let is_vague = left.iter().any(|one| self.is_vague(one.at));
         let first = |one: &Undoable| {
             let prefix = format!("{}.on_cancel", one.path);
-            let places = self.log.within(&prefix).filter_map(|(_, places)| places.first().copied());
-            places.min().unwrap_or(usize::MAX)
+            self.log.first_within(&prefix).unwrap_or(usize::MAX)
         };
         // Where it is not known when they completed, nothing is said of their order.
         let completed = |one: &Undoable| if is_vague { 0 } else { one.at };

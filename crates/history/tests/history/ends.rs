@@ -127,6 +127,33 @@ fn what_undoes_a_group_stands_for_what_undoes_the_steps_inside() {
     );
 }
 
+/// Whether `w` and `x` completed before the entry that released them made `v` fail depends on which
+/// of them came first. Steps that wait for a time leave no entry when they begin.
+#[test]
+fn what_undoes_may_do_nothing_but_wait() {
+    let flow = "compensate_on: [failed]
+steps:
+  - { id: a, uses: file.read, with: { root: out, path: a } }
+  - { id: w, needs: [a], uses: compute, with: { it: 1 }, on_cancel: { steps: [ { id: n, sleep: { ms: 100 } } ] } }
+  - { id: v, needs: [a], uses: compute, with: { it: \"${{ fail('no') }}\" } }
+  - { id: x, needs: [a], uses: compute, with: { it: 1 }, on_cancel: { steps: [ { id: n, sleep: { ms: 100 } } ] } }
+";
+    let done = "1 receipt a 1\n10 outcome 1 completed\n";
+    let (w, x) = ("timer w.on_cancel.n", "timer x.on_cancel.n");
+    for undone in [
+        String::new(),
+        format!("110 {w}\n"),
+        format!("110 {x}\n"),
+        format!("110 {w}\n210 {x}\n"),
+        format!("110 {x}\n210 {w}\n"),
+    ] {
+        keeps(flow, &format!("{done}{undone}210 seal failed"));
+    }
+    breaks(flow, &format!("{done}109 {w}\n210 seal failed"), "history.early");
+    breaks(flow, &format!("{done}110 {x}\n209 {w}\n210 seal failed"), "history.early");
+    breaks(flow, &format!("{done}110 {w}\n210 {w}\n210 seal failed"), "history.unarmed");
+}
+
 const WRITES: &str = "steps:
   - { id: a, uses: file.write, with: { root: out, path: a, text: t } }
   - { id: b, uses: file.read, with: { root: out, path: b } }
