@@ -53,3 +53,4 @@ mod schedules;
 mod signals;
 mod terminal;
 mod told;
+mod trees;

@@ -134,7 +134,7 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 impl Node {
     /// Wait until it says this.
-    fn waits_for(&self, event: &str) -> Value {
+    pub(crate) fn waits_for(&self, event: &str) -> Value {
         let begun = Instant::now();
         loop {
             let left = LONG.checked_sub(begun.elapsed()).unwrap_or_default();
@@ -151,7 +151,7 @@ impl Node {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }

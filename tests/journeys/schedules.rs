@@ -157,22 +157,37 @@ fn a_run_that_waits_for_somebody_is_in_the_way_until_it_is_over() {
 #[test]
 fn a_run_that_cannot_be_started_is_on_record_and_the_next_time_has_its_turn() {
     let folder = folder("schedules-broken", "skip");
+    folder.change("report.yaml", "steps:\n", "roots: { in: { path: in, access: read } }\nsteps:\n");
+    std::fs::create_dir(folder.path("in")).unwrap();
+    folder.cog(&["schedules", "set", "report.yaml"]).ends(0);
+    std::fs::remove_dir(folder.path("in")).unwrap();
+    std::os::unix::fs::symlink(folder.path("data"), folder.path("in")).unwrap();
+    until(&folder, "left out", 2);
+    let fired = fired(&folder);
+    assert!(fired.iter().all(|(.., came)| came == "not_started"), "{fired:?}");
+    let reason = folder.entries("schedule.fired");
+    let reason = text(&reason[0], &["data", "reason"]).to_owned();
+    assert!(reason.contains("no effect may reach the ledger"), "{reason}");
+    assert_no_gap(&fired);
+    folder.cog(&["ledger", "verify"]).ends(0);
+}
+
+#[test]
+fn the_files_that_a_scheduled_run_comes_to_run_are_those_of_when_it_was_set() {
+    let folder = folder("schedules-tree", "skip");
     folder.change(
         "report.yaml",
         "steps:\n",
         "steps:\n  - { id: sub, run: { workflow: sub.yaml } }\n",
     );
     folder.write("sub.yaml", "name: sub\ndomain: demo\nsteps: [{ id: nap, sleep: { ms: 1 } }]\n");
-    folder.cog(&["schedules", "set", "report.yaml"]).ends(0);
+    folder.cog(&["schedules", "set", "report.yaml"]).ends(0).says(&["set"]);
+    folder.cog(&["schedules", "set", "report.yaml"]).ends(0).says(&["unchanged"]);
     std::fs::remove_file(folder.path("sub.yaml")).unwrap();
-    until(&folder, "left out", 2);
-    let fired = fired(&folder);
-    assert!(fired.iter().all(|(.., came)| came == "not_started"), "{fired:?}");
-    let reason = folder.entries("schedule.fired");
-    let reason = text(&reason[0], &["data", "reason"]).to_owned();
-    assert!(reason.contains("sub.yaml"), "{reason}");
-    assert_no_gap(&fired);
-    folder.cog(&["ledger", "verify"]).ends(0);
+    until(&folder, "sealed", 2);
+    let seals = folder.entries("session.sealed");
+    assert!(seals.iter().all(|seal| text(seal, &["data", "status"]) == "completed"));
+    folder.holds();
 }
 
 #[test]

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_effect_file::RootBinding;
-use cog_engine::{Hands, Inbox, Input};
+use cog_engine::{Hands, Inbox, Input, Place, Placed};
 use cog_gate::{AnyEffect, Cleared, Found, Lapse};
 use cog_node::{Kit, Ready};
 use tokio::runtime::Handle;
 
+use crate::commands::run::family;
 use crate::folders::{self, Secrets};
 use crate::hands::{Adapters, perform, probe};
 use crate::models;
@@ -66,6 +67,11 @@ impl Kit for Toolbox {
         let adapters = adapters.map_err(|error| error.to_string())?;
         lock(&self.bound).insert((ready.tenant, ready.run), Arc::new(adapters));
         Ok(())
+    }
+
+    fn place(&self, place: &Place) -> Result<Placed, String> {
+        let placed = family::placed(&self.secrets, place).map(|(placed, ..)| placed);
+        placed.map_err(|error| format!("{error:#}"))
     }
 
     fn unbind(&self, tenant: TenantId, run: RunId) {

@@ -42,6 +42,8 @@ pub struct Place {
     pub parent: RunId,
     /// The run to be.
     pub run: RunId,
+    /// The domain of both.
+    pub domain: String,
     /// The folder of the workflow file of the parent.
     pub base: String,
     /// Its own workflow file, as a path from there.
@@ -213,8 +215,8 @@ impl Engine {
         if let Some(child) = active.children.get_mut(step) {
             child.state = ChildState::Placing(run);
         }
-        let base = active.base.clone();
-        let place = Place { parent: id, run, base, workflow, roots: birth.roots };
+        let (domain, base) = (active.origin.domain.clone(), active.base.clone());
+        let place = Place { parent: id, run, domain, base, workflow, roots: birth.roots };
         turn.output(Output::Place(Box::new(place)));
         Ok(None)
     }

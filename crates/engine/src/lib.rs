@@ -13,6 +13,7 @@ pub mod engine;
 pub mod fork;
 pub mod history;
 pub mod impact;
+pub mod kin;
 pub mod notice;
 pub mod pause;
 pub mod recompute;

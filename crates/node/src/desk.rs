@@ -3,18 +3,19 @@
 
 mod opening;
 mod parking;
+mod placing;
 mod post;
 mod times;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 
 use cog_base::Timestamp;
 use cog_base::id::{MailId, RunId, TenantId};
-use cog_engine::Dormant;
 use cog_engine::driver::contained;
+use cog_engine::{Dormant, Inbox, Place};
 use cog_gate::change::ChangeControl;
 use cog_store::{Claim, Parked, StoreError};
 
@@ -53,6 +54,8 @@ pub(crate) enum Paper {
     Dormant(TenantId, Vec<Dormant>),
     /// This mail is for runs that have left memory.
     Back(TenantId, Vec<MailId>),
+    /// A run is to begin another: where its folders stand is to be found out.
+    Place(TenantId, Box<Place>, Inbox),
     /// Let a tenant go when what began is settled.
     Drain(TenantId),
     /// Let a tenant go at once.
@@ -74,6 +77,7 @@ impl Paper {
             | Self::Room(tenant)
             | Self::Dormant(tenant, _)
             | Self::Back(tenant, _)
+            | Self::Place(tenant, ..)
             | Self::Drain(tenant)
             | Self::Close(tenant)
             | Self::Gone(tenant) => Some(*tenant),
@@ -102,6 +106,8 @@ struct Office {
     leaving: Vec<Parked>,
     /// Runs that are due, and are not in memory again yet.
     waking: Vec<RunId>,
+    /// Runs that runs begin, of which it is to be found out where their folders stand.
+    placing: VecDeque<(Box<Place>, Inbox)>,
     /// When the first run that has left memory goes on by itself.
     next_wake: Option<Timestamp>,
     /// What is started at times.
@@ -205,6 +211,12 @@ impl Desk {
                     self.look(tenant);
                 }
             }
+            Paper::Place(tenant, place, inbox) => {
+                if let Some(office) = self.offices.get_mut(&tenant) {
+                    office.placing.push_back((place, inbox));
+                    self.place(tenant);
+                }
+            }
             Paper::Drain(tenant) => {
                 if let Some(office) = self.offices.get_mut(&tenant) {
                     office.is_draining = true;
@@ -284,6 +296,7 @@ impl Desk {
     fn look_after(&mut self, tenant: TenantId) {
         self.keep_parked(tenant);
         self.wake_due(tenant);
+        self.place(tenant);
         let Some(office) = self.offices.get_mut(&tenant) else { return };
         let open = office.open.load(Ordering::Acquire);
         if std::mem::take(&mut office.is_behind) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cog_base::id::{ReceiptId, RunId};
-use cog_engine::{Hands, Inbox};
+use cog_engine::{Hands, Inbox, Place};
 use cog_gate::{AnyEffect, Cleared};
 
 use crate::lease::Lease;
@@ -21,6 +21,8 @@ struct Waiting {
 struct Inner {
     hands: Box<dyn Hands>,
     waiting: Vec<Waiting>,
+    /// Runs that runs begin, of which nobody has been asked yet where their folders stand.
+    placing: Vec<(Place, Inbox)>,
 }
 
 /// Something under way: counted until it is answered, or forgotten.
@@ -58,7 +60,7 @@ pub(crate) struct Careful {
 
 impl Careful {
     pub(crate) fn new(hands: Box<dyn Hands>, lease: Arc<Lease>) -> Self {
-        let inner = Inner { hands, waiting: Vec::new() };
+        let inner = Inner { hands, waiting: Vec::new(), placing: Vec::new() };
         Self { inner: Arc::new(Mutex::new(inner)), under_way: Arc::default(), lease }
     }
 
@@ -81,6 +83,12 @@ impl Careful {
                 inner.hands.perform(run, cleared, timeout_ms, inbox);
             }
         }
+    }
+
+    /// Runs that runs begin, for whoever may wait for the store to find out where their folders
+    /// stand.
+    pub(crate) fn placing(&self) -> Vec<(Place, Inbox)> {
+        std::mem::take(&mut self.lock().placing)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -121,5 +129,9 @@ impl Hands for Careful {
     fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox) {
         let inbox = self.counting(inbox);
         self.lock().hands.probe(run, receipt, effect, inbox);
+    }
+
+    fn place(&self, place: Place, inbox: Inbox) {
+        self.lock().placing.push((place, inbox));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cog_base::id::{RunId, TenantId};
 use cog_canon::Canon;
-use cog_engine::Hands;
+use cog_engine::{Hands, Place, Placed};
 
 /// A folder of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,12 @@ pub trait Kit: Send + Sync {
     /// # Errors
     /// Why this node cannot perform them, in words.
     fn bind(&self, ready: &Ready<'_>) -> Result<(), String>;
+
+    /// Where the folders stand of a run that another begins. It is bound after that, as any.
+    ///
+    /// # Errors
+    /// Why that is not known here, in words.
+    fn place(&self, place: &Place) -> Result<Placed, String>;
 
     /// Forget a run of a tenant that has ended or went elsewhere.
     fn unbind(&self, tenant: TenantId, run: RunId);

@@ -355,6 +355,9 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
         seat.asked.hear(&notice);
         house.tell(Told::Run { tenant, notice });
     }
+    for (place, inbox) in seat.hands.placing() {
+        let _ = desk.send(Paper::Place(tenant, Box::new(place), inbox));
+    }
     // Without randomness, or with a run that the ledger did not take, a new engine goes on from
     // what the ledger says.
     let is_busy = match swept {

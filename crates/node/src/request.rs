@@ -6,7 +6,7 @@ use cog_base::id::{ApprovalId, MailId, RunId, TenantId, Uuid};
 use cog_base::json::{Map, parse};
 use cog_base::{Digest, Value};
 use cog_engine::Sent;
-use cog_flow::Signal;
+use cog_flow::{Flow, Signal};
 use cog_gate::Actor;
 use cog_ledger::entry::NAME_BYTES_MAX;
 use cog_store::{Files, Mail, Posted, RequestKey, Shared, StoreError};
@@ -108,6 +108,9 @@ pub struct Wanted {
     pub run: RunId,
     /// The text of the workflow file.
     pub source: String,
+    /// Those of the files that its steps run, as [`cog_flow::Flow::children_record`] has them:
+    /// what runs later is what was checked.
+    pub children: Option<Value>,
     /// Its inputs as they were given, by name.
     pub given: BTreeMap<String, String>,
     /// Where its roots stand, absolute and without symbolic links.
@@ -273,14 +276,26 @@ impl Wanted {
     /// What is run, without its id.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        Value::map([
+        let members = [
             ("source", Value::from(self.source.as_str())),
             ("given", texts(&self.given)),
             ("places", texts(&self.places)),
             ("base", self.base.as_str().into()),
             ("initiator", self.initiator.as_str().into()),
             ("environment", self.environment.as_deref().into()),
-        ])
+        ];
+        // Of a workflow that runs none it is what releases wrote that knew none.
+        let children = self.children.clone().map(|children| ("children", children));
+        Value::map(members.into_iter().chain(children))
+    }
+
+    /// The workflow with those that its steps run.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn flow(&self) -> Result<Flow, String> {
+        let flow = cog_flow::parse(&self.source, "the workflow").map_err(|bad| bad.to_string())?;
+        flow.with_recorded(self.children.as_ref())
     }
 
     /// A run of this id, as [`Wanted::to_value`] wrote it.
@@ -296,6 +311,7 @@ impl Wanted {
         Ok(Self {
             run,
             source: text_of(value, "source")?,
+            children: value.get("children").filter(|it| **it != Value::Null).cloned(),
             given: texts_of(value, "given")?,
             places,
             base: sized("base", text_of(value, "base")?, (0, PATH_BYTES_MAX))?,

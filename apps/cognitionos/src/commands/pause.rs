@@ -3,13 +3,14 @@
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_engine::Input;
+use cog_engine::kin::below;
 use cog_engine::replay::replay_run;
 use cog_gate::{Actor, Wish};
 use cog_ledger::Kind;
 
 use super::owner::Answered;
 use super::run::engine;
-use super::run::family::{below, kin};
+use super::run::family::kin;
 use crate::cli::{Common, HoldArgs};
 use crate::control::live::{About, Said};
 use crate::control::request::Request;

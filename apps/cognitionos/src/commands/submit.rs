@@ -14,7 +14,7 @@ use cog_engine::{Input, Intervention, Waits};
 use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_node::{Request, Wanted, ask};
-use cog_store::{Delivery, Files, Posted, Select, Shared as _, Store as _, TenantTx};
+use cog_store::{Delivery, Files, Posted, Select, Shared as _, Store as _, StoreError, TenantTx};
 use cog_store_postgres::PostgresStore;
 
 use crate::canon_dir;
@@ -89,16 +89,12 @@ fn wanted(args: &SubmitArgs, common: &Common, actor: &Actor) -> anyhow::Result<A
     let Input::Start(start) = plan.input else {
         return Err(Failure::told(Exit::Failed, "a workflow file is not the start of a run"));
     };
-    if !start.flow.runs.is_empty() {
-        let message = "a workflow that runs others is not taken by nodes yet";
-        let advice = format!("cognitionos run {}", args.file.display());
-        return Err(Failure::advise(Exit::BadInput, message, advice));
-    }
     let given = args.begin.input.iter().filter_map(|input| input.split_once('='));
     let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let environment = start.environment.clone().unwrap_or_else(|| start.flow.environment.clone());
     let wanted = Wanted {
         run: start.run,
+        children: start.flow.children_record(),
         source: start.source,
         given: given.collect::<BTreeMap<_, _>>(),
         places: start.places,
@@ -180,7 +176,9 @@ fn wait(
     run: RunId,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let (mut newest, mut is_rebuilt) = (None, false);
+    let (mut newest, mut is_rebuilt) = (Vec::new(), false);
+    // The run, and those of its tree that it waits for.
+    let mut watched = vec![run];
     let (mut still, mut next) = (0_u32, STILL);
     loop {
         still = still.saturating_add(1);
@@ -203,12 +201,18 @@ fn wait(
                 return ended(&*scope, run, (status, session.last), terminal);
             }
             // What goes on has a new entry before long: only a run that is still is rebuilt.
-            let is_still = newest.replace(session.last) == Some(session.last);
+            let last = |run: &RunId| Ok(scope.session(*run)?.map(|session| session.last));
+            let last: Result<Vec<_>, StoreError> = watched.iter().map(last).collect();
+            let last = last.map_err(told)?;
+            let is_still = last == newest;
+            newest = last;
             if is_still && !is_rebuilt {
-                let history = replay_run(&history(&*scope, run)?).ok();
-                if let Some(waits) = history.and_then(|history| history.waits()) {
-                    return Ok(parked(run, &waits, terminal));
+                let mut waiting = Vec::new();
+                if waits(&*scope, run, &mut waiting)? {
+                    return Ok(parked(run, &waiting, terminal));
                 }
+                watched = waiting.into_iter().map(|(run, _)| run).collect();
+                watched.push(run);
             }
             is_rebuilt = is_still;
             if !is_still {
@@ -218,6 +222,26 @@ fn wait(
         drop(scope);
         std::thread::sleep(LOOK);
     }
+}
+
+/// Whether only somebody outside brings a run on, and those that it waits for: what each of them
+/// waits for.
+fn waits(
+    scope: &dyn TenantTx,
+    run: RunId,
+    waiting: &mut Vec<(RunId, Waits)>,
+) -> anyhow::Result<bool> {
+    let history = replay_run(&history(scope, run)?).ok();
+    let Some(of_run) = history.and_then(|history| history.waits()) else { return Ok(false) };
+    let children = of_run.children.clone();
+    waiting.push((run, of_run));
+    let mut is_so = true;
+    for child in children {
+        // Of one that has ended the other hears at once.
+        let is_open = scope.session(child).map_err(told)?.is_some_and(|it| it.status.is_none());
+        is_so &= is_open && waits(scope, child, waiting)?;
+    }
+    Ok(is_so)
 }
 
 /// A run has ended: its seal says how.
@@ -240,29 +264,40 @@ fn ended(
 }
 
 /// Only somebody outside can bring the run on.
-fn parked(run: RunId, waits: &Waits, terminal: &Terminal) -> Exit {
-    let approvals: Vec<String> = waits.approvals.iter().map(ToString::to_string).collect();
-    let names: BTreeSet<&str> = waits.signals.iter().map(|(_, name)| name.as_str()).collect();
+fn parked(run: RunId, waiting: &[(RunId, Waits)], terminal: &Terminal) -> Exit {
+    let names = |waits: &Waits| -> BTreeSet<String> {
+        waits.signals.iter().map(|(_, name)| name.clone()).collect()
+    };
     if terminal.json {
-        let by = waits.paused.as_ref().map(|paused| paused.by.as_str());
+        let all = || waiting.iter().map(|(_, waits)| waits);
+        let approvals = all().flat_map(|waits| &waits.approvals).map(ToString::to_string);
+        let approvals: Vec<String> = approvals.collect();
+        let signals: BTreeSet<String> = all().flat_map(names).collect();
+        let paused = all().find_map(|waits| waits.paused.as_ref());
+        let below = waiting.iter().map(|(run, _)| *run).filter(|it| *it != run);
         terminal.emit(&Value::map([
             ("event", Value::from("waiting")),
             ("run", run.into()),
             ("approvals", Value::list(approvals.iter().map(String::as_str))),
-            ("signals", Value::list(names)),
-            ("paused", by.into()),
+            ("signals", Value::list(signals.iter().map(String::as_str))),
+            ("paused", paused.map(|paused| paused.by.as_str()).into()),
+            ("children", Value::list(below.map(Value::from))),
         ]));
         return Exit::Waiting;
     }
-    if let Some(Intervention { by, reason }) = &waits.paused {
-        terminal.say(&format!("paused by {}: {}", plain(by), plain(reason)));
-    }
-    if !approvals.is_empty() {
-        terminal.say(&format!("waiting for approval: {}", approvals.join(", ")));
-    }
-    if !names.is_empty() {
-        let names: Vec<String> = names.into_iter().map(plain).collect();
-        terminal.say(&format!("waiting for a signal: {}", names.join(", ")));
+    for (id, waits) in waiting {
+        let of = if *id == run { String::new() } else { format!("{id}: ") };
+        if let Some(Intervention { by, reason }) = &waits.paused {
+            terminal.say(&format!("{of}paused by {}: {}", plain(by), plain(reason)));
+        }
+        if !waits.approvals.is_empty() {
+            let approvals: Vec<_> = waits.approvals.iter().map(ToString::to_string).collect();
+            terminal.say(&format!("{of}waiting for approval: {}", approvals.join(", ")));
+        }
+        let names: Vec<String> = names(waits).iter().map(|name| plain(name)).collect();
+        if !names.is_empty() {
+            terminal.say(&format!("{of}waiting for a signal: {}", names.join(", ")));
+        }
     }
     Exit::Waiting
 }

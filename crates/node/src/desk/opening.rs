@@ -1,6 +1,6 @@
 //! Opening a tenant: its engine is made from the log, and its open runs go on.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +8,8 @@ use cog_base::Digest;
 use cog_base::id::{RunId, TenantId};
 use cog_base::json::parse;
 use cog_canon::{Canon, Source};
-use cog_engine::fork::gather;
+use cog_engine::fork::{gather, own};
+use cog_engine::kin::{kin, parent};
 use cog_engine::replay::replay_run;
 use cog_engine::{Driver, Engine, History, Record, Resumption, Settings};
 use cog_gate::change::ChangeControl;
@@ -25,6 +26,14 @@ use crate::lease::Lease;
 use crate::node::{Committed, House};
 use crate::told::Told;
 
+/// Runs to go on with.
+pub(super) struct Again {
+    /// Those of one tree that are open.
+    pub(super) runs: Vec<RunId>,
+    /// What the engine is given, or why they cannot go on here.
+    pub(super) resumption: Result<Resumption, String>,
+}
+
 impl Desk {
     /// Open a tenant that is ours, or try again later.
     pub(super) fn open(&mut self, claim: Claim, lease: Arc<Lease>) {
@@ -34,7 +43,7 @@ impl Desk {
         }
         match self.opened(claim, &lease) {
             Ok((office, seat, resumptions)) => {
-                let runs = resumptions.len();
+                let runs = office.bound.len();
                 self.offices.insert(tenant, office);
                 let _ = self.lane.send(Order::Begin(Box::new(seat), resumptions));
                 self.house.tell(Told::Opened { tenant, runs });
@@ -73,17 +82,26 @@ impl Desk {
             }
         }
         engine.recall(scope.as_ref())?;
-        let mut bound = HashSet::new();
+        let (mut bound, mut left) = (HashSet::new(), HashSet::new());
         let mut resumptions = Vec::new();
         // Those that nobody has in memory come when they are due, or when somebody asks for them.
         for run in house.store.awake(tenant)? {
-            match self.again(tenant, scope.as_ref(), &change, run)? {
+            // It came, or stays behind, with its tree.
+            if bound.contains(&run) || left.contains(&run) {
+                continue;
+            }
+            let Again { runs, resumption } = self.again(tenant, scope.as_ref(), &change, run)?;
+            match resumption {
                 Ok(resumption) => {
-                    bound.insert(run);
+                    bound.extend(runs);
                     engine.claim(&resumption.records);
+                    resumption.kin.iter().for_each(|records| engine.claim(records));
                     resumptions.push(resumption);
                 }
-                Err(why) => house.tell(Told::Left { tenant, run, why }),
+                Err(why) => {
+                    left.extend(runs);
+                    house.tell(Told::Left { tenant, run, why });
+                }
             }
         }
         let next_wake = house.store.next_wake(tenant)?;
@@ -101,6 +119,7 @@ impl Desk {
             bound,
             leaving: Vec::new(),
             waking: Vec::new(),
+            placing: VecDeque::new(),
             next_wake,
             times: Times::read(scope.as_ref())?,
             calls: claim.calls,
@@ -111,7 +130,7 @@ impl Desk {
             beats: 0,
             idle_beats: 0,
         };
-        office.open.store(resumptions.len(), Ordering::Release);
+        office.open.store(office.bound.len(), Ordering::Release);
         Ok((office, seat, resumptions))
     }
 
@@ -129,23 +148,53 @@ impl Desk {
         Seat::new(tenant, driver, hands.clone(), is_called)
     }
 
-    /// A run as the log has it, with its adapters bound; or why it cannot go on.
+    /// A run as the log has it, with all others of its tree, and the adapters of those that are
+    /// open bound; or why it cannot go on.
     pub(super) fn again(
         &self,
         tenant: TenantId,
         scope: &dyn TenantTx,
         change: &ChangeControl,
         run: RunId,
-    ) -> Result<Result<Resumption, String>, StoreError> {
-        let read = |run, until| records(scope, run, until);
-        let records = gather(run, u64::MAX, read)?;
-        let history = match replay_run(&records) {
+    ) -> Result<Again, StoreError> {
+        let read = |run| gather(run, u64::MAX, |run, until| records(scope, run, until));
+        let own_records = read(run)?;
+        let mut tree = kin(run, &own_records, read)?;
+        tree.push(own_records);
+        let mut runs = Vec::new();
+        for records in &tree {
+            if let Err(why) = self.take_up(tenant, scope, change, (records, &mut runs))? {
+                runs.iter().for_each(|run| self.house.kit.unbind(tenant, *run));
+                runs.push(run);
+                return Ok(Again { runs, resumption: Err(why) });
+            }
+        }
+        // Whoever nobody began has all others below it.
+        let top = tree.iter().position(|records| parent(records).is_none());
+        let records = top.map(|top| tree.swap_remove(top)).unwrap_or_default();
+        Ok(Again { runs, resumption: Ok(Resumption { records, kin: tree, cancel: None }) })
+    }
+
+    /// Bind the adapters of one of a tree, if it is open, and name it; or why it cannot go on.
+    fn take_up(
+        &self,
+        tenant: TenantId,
+        scope: &dyn TenantTx,
+        change: &ChangeControl,
+        (records, open): (&[Record], &mut Vec<RunId>),
+    ) -> Result<Result<(), String>, StoreError> {
+        let history = match replay_run(records) {
             Ok(history) => history,
             Err(error) => return Ok(Err(error.to_string())),
         };
+        if own(records).last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
+            return Ok(Ok(()));
+        }
+        let run = history.origin().session;
         let canon = in_force(&self.house, scope, change, &history.flow().domain)?;
         let bound = self.bind_again(tenant, run, &history, canon.as_deref());
-        Ok(bound.map(|()| Resumption { records, kin: Vec::new(), cancel: None }))
+        open.extend(bound.is_ok().then_some(run));
+        Ok(bound)
     }
 
     /// Bind the adapters of a run that another life of an engine began.

@@ -9,6 +9,7 @@ use cog_engine::Dormant;
 use cog_store::{Parked, StoreError, TenantTx};
 
 use super::Desk;
+use super::opening::Again;
 use crate::keeper::ms;
 use crate::lane::Order;
 use crate::told::Told;
@@ -104,13 +105,14 @@ impl Desk {
         if office.bound.contains(&run) {
             return Ok(Ok(()));
         }
-        let resumption = match self.again(tenant, scope, &office.change, run)? {
+        let Again { runs, resumption } = self.again(tenant, scope, &office.change, run)?;
+        let resumption = match resumption {
             Ok(resumption) => resumption,
             Err(why) => return Ok(Err(why)),
         };
         if let Some(office) = self.offices.get_mut(&tenant) {
-            office.bound.insert(run);
-            office.leaving.retain(|it| it.run != run);
+            office.leaving.retain(|it| !runs.contains(&it.run));
+            office.bound.extend(runs);
         }
         let _ = self.lane.send(Order::Resume(tenant, vec![resumption]));
         Ok(Ok(()))

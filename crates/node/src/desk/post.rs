@@ -415,7 +415,7 @@ fn open_run(scope: &dyn TenantTx, run: RunId) -> Result<Result<(), String>, Stor
 
 /// Read the workflow of a run and bind its inputs.
 fn read(wanted: &Wanted) -> Result<(Start, BTreeMap<String, Root>), String> {
-    let flow = cog_flow::parse(&wanted.source, "the workflow").map_err(|bad| bad.to_string())?;
+    let flow = wanted.flow()?;
     let inputs = flow.bind(&wanted.given).map_err(|bad| bad.to_string())?;
     let environment = wanted.environment.as_deref().unwrap_or(&flow.environment);
     let bound = flow.roots(&inputs, environment).map_err(|bad| bad.to_string())?;

@@ -309,7 +309,7 @@ fn wanted(
 /// The entry that sets a schedule, or what is wrong with it.
 fn set(table: &Timetable, when: &Value, wanted: &Wanted) -> Result<Draft, String> {
     let schedule = Schedule::from_value(when, &[]).map_err(|bad| bad.to_string())?;
-    let flow = cog_flow::parse(&wanted.source, "the workflow").map_err(|bad| bad.to_string())?;
+    let flow = wanted.flow()?;
     let inputs = flow.bind(&wanted.given).map_err(|bad| bad.to_string())?;
     let known = table.plans().get(&schedule.id);
     if known.is_none() && table.plans().len() >= SCHEDULES_MAX {

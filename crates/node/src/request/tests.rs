@@ -21,6 +21,7 @@ fn every_request_reads_back_from_its_mail() {
     let wanted = Wanted {
         run,
         source: "name: x".into(),
+        children: Some(Value::map([("a.yaml", Value::map([("source", "name: a")]))])),
         given: [("a".to_owned(), "1".to_owned())].into(),
         places: [("out".to_owned(), "/srv/out".to_owned())].into(),
         base: "/srv".into(),
@@ -62,6 +63,7 @@ fn what_no_entry_could_hold_is_not_read() {
         Request::Start(Box::new(Wanted {
             run,
             source: "name: x".into(),
+            children: None,
             given: BTreeMap::new(),
             places: [("out".to_owned(), place.to_owned())].into(),
             base: base.to_owned(),

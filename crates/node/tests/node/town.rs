@@ -10,7 +10,7 @@ use cog_base::cipher::Key;
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ApprovalId, MailId, ReceiptId, RunId, TenantId, Uuid};
 use cog_base::{Clock, Entropy, Micros, Timestamp, Value};
-use cog_engine::{Hands, Inbox, Input};
+use cog_engine::{Hands, Inbox, Input, Place, Placed};
 use cog_gate::{AnyEffect, Cleared, Effect, Found};
 use cog_ledger::audit::Audit;
 use cog_ledger::{Entry, Kind};
@@ -135,6 +135,11 @@ impl Kit for Tools {
             Some(root) if root.path == "/nowhere" => Err("there is no such folder".to_owned()),
             _ => Ok(()),
         }
+    }
+
+    fn place(&self, place: &Place) -> Result<Placed, String> {
+        let places = place.roots.iter().map(|root| (root.name.clone(), "/srv/archive".to_owned()));
+        Ok(Placed { base: place.base.clone(), places: places.collect() })
     }
 
     fn unbind(&self, _: TenantId, _: RunId) {}
@@ -347,6 +352,7 @@ pub(crate) fn wanted(steps: &str, place: &str) -> Wanted {
     Wanted {
         run: RunId::new(Now.now(), entropy().as_mut()).unwrap(),
         source,
+        children: None,
         given: BTreeMap::new(),
         places: [("archive".to_owned(), place.to_owned())].into(),
         base: "/srv".into(),

@@ -18,7 +18,7 @@ use cog_ledger::{Draft, Durable, Entry, Writer};
 use super::{again, canon, engine, family, fitting, prepare, production};
 use crate::cli::{Common, RunArgs};
 use crate::failure::{Exit, Failure};
-use crate::folders;
+use crate::folders::{self, Secrets};
 use crate::given;
 use crate::home::{ENGINE, Home};
 use crate::models;
@@ -197,7 +197,8 @@ impl Hands for Held {
     fn probe(&self, _: RunId, _: ReceiptId, _: AnyEffect, _: Inbox) {}
 
     fn place(&self, place: Place, inbox: Inbox) {
-        let placed = family::placed(&self.data, &place).map(|(placed, ..)| placed);
+        let placed =
+            family::placed(&Secrets::of_folder(&self.data), &place).map(|(placed, ..)| placed);
         let placed = placed.map_err(|error| format!("{error:#}"));
         inbox.send(Input::Placed { parent: place.parent, run: place.run, placed });
     }

@@ -1,17 +1,16 @@
 //! Runs that begin others: their files, their folders and what performs their effects, and what
 //! belongs together when one of them is taken up again.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cog_base::id::RunId;
 use cog_canon::Canon;
 use cog_effect_file::RootBinding;
-use cog_engine::fork::own;
+use cog_engine::kin::{self, below};
 use cog_engine::replay::replay_run;
-use cog_engine::{Parent, Place, Placed, Record};
+use cog_engine::{Place, Placed, Record};
 use cog_flow::{BoundRoot, Diagnostics, Flow, Opened};
 use cog_ledger::Kind;
 
@@ -43,10 +42,14 @@ pub(super) fn complete(flow: Flow, file: &Path) -> Result<Flow, Diagnostics> {
     flow.with_children(&id, &mut open)
 }
 
-/// Where a root stands, apart from the data folder.
-pub(super) fn stand(root: &BoundRoot, path: &Path, data: &Path) -> anyhow::Result<RootBinding> {
+/// Where a root stands, apart from what no effect may reach.
+pub(super) fn stand(
+    root: &BoundRoot,
+    path: &Path,
+    secrets: &Secrets,
+) -> anyhow::Result<RootBinding> {
     let path = folders::real(path);
-    Secrets::of_folder(data).keep_apart(&root.name, &path)?;
+    secrets.keep_apart(&root.name, &path)?;
     let write = root.access == cog_flow::Access::Write;
     Ok(RootBinding { path, write, create: root.create })
 }
@@ -66,10 +69,10 @@ fn bind(
     canon: Option<&Canon>,
     place: &Place,
 ) -> anyhow::Result<(Placed, Adapters)> {
-    let (placed, roots, base) = placed(data, place)?;
+    let secrets = Secrets::of_folder(data);
+    let (placed, roots, base) = placed(&secrets, place)?;
     let admitted = folders::admitted(&roots, &base, canon);
-    let adapters =
-        models::adapters(args, &base, canon, place.run, &admitted, &Secrets::of_folder(data))?;
+    let adapters = models::adapters(args, &base, canon, place.run, &admitted, &secrets)?;
     Ok((placed, adapters))
 }
 
@@ -77,15 +80,15 @@ fn bind(
 ///
 /// # Errors
 /// When a root may not stand there.
-pub(super) fn placed(
-    data: &Path,
+pub(crate) fn placed(
+    secrets: &Secrets,
     place: &Place,
 ) -> anyhow::Result<(Placed, BTreeMap<String, RootBinding>, PathBuf)> {
     let file = Path::new(&place.base).join(&place.workflow);
     let base = folders::real(file.parent().unwrap_or(Path::new("/")));
     let (mut roots, mut places) = (BTreeMap::new(), BTreeMap::new());
     for root in &place.roots {
-        let binding = stand(root, &base.join(&root.path), data)?;
+        let binding = stand(root, &base.join(&root.path), secrets)?;
         places.insert(root.name.clone(), folders::on_record(&binding.path)?);
         roots.insert(root.name.clone(), binding);
     }
@@ -94,39 +97,7 @@ pub(super) fn placed(
 
 /// The entries of all other runs of the tree of a run.
 pub(crate) fn kin(home: &Home, run: RunId, records: &[Record]) -> anyhow::Result<Vec<Vec<Record>>> {
-    // Those of the run itself are many, perhaps, and are not copied.
-    let mut known: BTreeMap<RunId, Vec<Record>> = BTreeMap::new();
-    let mut top = run;
-    while let Some(parent) = parent(known.get(&top).map_or(records, Vec::as_slice)) {
-        if parent == run || known.contains_key(&parent) {
-            break;
-        }
-        known.insert(parent, home.history(parent)?);
-        top = parent;
-    }
-    let mut queue = vec![top];
-    while let Some(id) = queue.pop() {
-        if id == run {
-            queue.extend(begun(records));
-            continue;
-        }
-        let records = match known.entry(id) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(home.history(id)?),
-        };
-        queue.extend(begun(records));
-    }
-    Ok(known.into_values().collect())
-}
-
-fn parent(records: &[Record]) -> Option<RunId> {
-    Parent::of(&own(records).first()?.entry).map(|parent| parent.run)
-}
-
-fn begun(records: &[Record]) -> Vec<RunId> {
-    let asked = own(records).iter();
-    let asked = asked.filter(|record| record.entry.kind() == Kind::ChildStarted);
-    asked.filter_map(|record| record.entry.text("session")?.parse().ok()).collect()
+    kin::kin(run, records, |id| home.history(id))
 }
 
 /// The open runs among `kin` that `run` began, and those that they began.
@@ -148,21 +119,4 @@ pub(super) fn others(
         others.push(Other { run: id, roots, base });
     }
     Ok(others)
-}
-
-/// The entries of those among `kin` that a run began, and of those that they began.
-pub(crate) fn below<'k>(records: &[Record], kin: &'k [Vec<Record>]) -> Vec<&'k Vec<Record>> {
-    let mut runs: BTreeSet<RunId> = begun(records).into_iter().collect();
-    let (mut found, mut left) = (Vec::new(), kin.iter().collect::<Vec<_>>());
-    while let Some(place) = left.iter().position(|records| is_of(records, &runs)) {
-        let records = left.swap_remove(place);
-        runs.extend(begun(records));
-        found.push(records);
-    }
-    found
-}
-
-fn is_of(records: &[Record], runs: &BTreeSet<RunId>) -> bool {
-    let run = own(records).first().and_then(|first| first.entry.session());
-    run.is_some_and(|run| runs.contains(&run))
 }

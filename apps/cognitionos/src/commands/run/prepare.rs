@@ -146,10 +146,11 @@ impl Folders {
         stands: impl Fn(&BoundRoot) -> PathBuf,
         common: &Common,
     ) -> anyhow::Result<Self> {
+        let secrets = Secrets::of_folder(&common.data);
         let (access, places, roots) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut folders = Self { access, places, roots };
         for root in bound {
-            let binding = family::stand(&root, &stands(&root), &common.data)?;
+            let binding = family::stand(&root, &stands(&root), &secrets)?;
             let access = if binding.write { Access::Write } else { Access::Read };
             folders.access.insert(root.name.clone(), access);
             folders.places.insert(root.name.clone(), folders::on_record(&binding.path)?);

@@ -69,6 +69,7 @@ impl File {
         Ok(Wanted {
             run: Wanted::no_run(),
             source: source.clone(),
+            children: flow.children_record(),
             given: given.collect(),
             places: folders.places,
             base: folders::on_record(base)?,
@@ -133,9 +134,15 @@ fn plan(wanted: &Wanted, firing: Firing, common: &Common) -> anyhow::Result<Plan
     let base = PathBuf::from(&wanted.base);
     // Only the folder of the file matters to those that it runs.
     let file = base.join("workflow.yaml");
-    let flow = cog_flow::parse(&wanted.source, "the workflow of the schedule");
-    let flow = flow.and_then(|flow| family::complete(flow, &file)).map_err(misread)?;
     let bad = |errors| Failure::told(Exit::BadInput, errors);
+    let flow = match &wanted.children {
+        Some(_) => wanted.flow().map_err(|why| Failure::told(Exit::BadInput, why))?,
+        // Releases that set it before kept no file but its own.
+        None => {
+            let flow = cog_flow::parse(&wanted.source, "the workflow of the schedule");
+            flow.and_then(|flow| family::complete(flow, &file)).map_err(misread)?
+        }
+    };
     let inputs: Map = flow.bind(&wanted.given).map_err(bad)?;
     let environment = wanted.environment.as_ref().unwrap_or(&flow.environment).clone();
     let stands = |root: &BoundRoot| {

@@ -24,11 +24,6 @@ pub(super) fn set(args: &SetArgs, common: &Common, terminal: &Terminal) -> anyho
     let who = given::actor(&args.by.actor)?;
     let file = read(&args.file)?;
     let name = args.file.display();
-    let of_nodes = args.asking.at.tenant.is_some();
-    if of_nodes && !file.flow.runs.is_empty() {
-        let message = "a workflow that runs others is not taken by nodes yet";
-        return Err(Failure::advise(Exit::BadInput, message, "set it in a data folder"));
-    }
     let home = Home::at(&args.asking.at, || Home::write(&common.data))?;
     let timetable = timetable(&home)?;
     let ids: BTreeSet<&str> =
