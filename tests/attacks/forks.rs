@@ -52,7 +52,7 @@ fn question(house: &House, run: RunId) -> String {
 /// No run went on from there: nothing of it is on record.
 fn refused(house: &House, run: RunId) {
     nothing(house, run);
-    assert!(house.is_stopped(run) && house.records(run).is_empty());
+    assert!(house.is_not_forked(run) && house.records(run).is_empty());
 }
 
 fn canon(of: &'static str, was: &'static str, is: &'static str) -> impl Fn(&str, &str) -> String {
@@ -251,7 +251,7 @@ fn who_was_not_asked_for_little_is_asked_for_more() {
         let run = house.fork(parent, "w", &MORE);
         nothing(&house, run);
         assert_eq!(house.asked().len(), usize::from(is_told), "{asks}");
-        assert_eq!(house.is_stopped(run), !is_told, "who cannot be asked anew bars the place");
+        assert_eq!(house.is_not_forked(run), !is_told, "who cannot be asked anew bars the place");
         // From the very start everybody is asked who is to be.
         house.fork(parent, "first", &MORE);
         assert_eq!(house.asked().len(), usize::from(is_told) + 1);

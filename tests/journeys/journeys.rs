@@ -33,6 +33,7 @@ mod examples;
 mod files;
 mod foreign;
 mod forks;
+mod going_on;
 mod help;
 mod histories;
 mod index;

@@ -46,13 +46,13 @@ const RUNS: usize = 7;
 const PAGES: usize = 12;
 
 /// A tenant with a workflow that runs others.
-struct Orders {
-    town: Town,
+pub(crate) struct Orders {
+    pub(crate) town: Town,
     tenant: String,
 }
 
 impl Orders {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let town = Town::new(name);
         town.folder.write("main.yaml", MAIN);
         town.folder.write("parts/order.yaml", ORDER);
@@ -61,7 +61,7 @@ impl Orders {
         Self { town, tenant }
     }
 
-    fn cog(&self, arguments: &[&str]) -> Answer {
+    pub(crate) fn cog(&self, arguments: &[&str]) -> Answer {
         self.town.cog(&[arguments, &["--tenant", &self.tenant]].concat())
     }
 
@@ -78,23 +78,23 @@ impl Orders {
             .collect()
     }
 
-    fn wait_for(&self, workflow: &str, status: &str, count: usize) {
+    pub(crate) fn wait_for(&self, workflow: &str, status: &str, count: usize) {
         wait_until(&format!("{count} of `{workflow}` are {status}"), || {
             self.stand(workflow).iter().filter(|(_, it)| it == status).count() == count
         });
     }
 
-    fn pages(&self) -> usize {
+    pub(crate) fn pages(&self) -> usize {
         self.town.folder.files("out").len()
     }
 
-    fn count(&self, kind: &str) -> usize {
+    pub(crate) fn count(&self, kind: &str) -> usize {
         let list = ["ledger", "list", "--json", "--limit", "100000", "--kind", kind];
         self.cog(&list).ends(0).jsons().len()
     }
 
     /// The log is whole, every run of it is what its entries say, and each page was written once.
-    fn holds(&self) {
+    pub(crate) fn holds(&self) {
         self.cog(&["ledger", "verify"]).ends(0).says(&["verified"]);
         for run in self.cog(&["replay", "--all", "--json"]).ends(0).jsons() {
             assert_eq!(run.get("trace"), Some(&Value::from("same")), "{run}");

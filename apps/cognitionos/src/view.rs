@@ -190,6 +190,7 @@ impl<'a> View<'a> {
             | What::EndsAlready { .. }
             | What::Parked { .. }
             | What::Sealed(_)
+            | What::NotForked { .. }
             | What::Stopped { .. } => {}
         }
     }
@@ -289,7 +290,7 @@ impl<'a> View<'a> {
             | What::EndsAlready { .. }
             | What::NotCounted { .. } => self.outside(notice),
             What::Parked { .. } | What::Sealed(_) => Vec::new(),
-            What::Stopped { message } => {
+            What::NotForked { message } | What::Stopped { message } => {
                 vec![self.line(Tone::Bad, "stopped", "", message, "")]
             }
         }
@@ -349,6 +350,7 @@ impl<'a> View<'a> {
             | What::Begun { .. }
             | What::Parked { .. }
             | What::Sealed(_)
+            | What::NotForked { .. }
             | What::Stopped { .. } => Vec::new(),
         }
     }

@@ -302,7 +302,7 @@ impl Engine {
         let (mut history, carried) = match self.going_on(&forking) {
             Ok(both) => both,
             Err(message) => {
-                turn.tell(forking.run, What::Stopped { message });
+                turn.tell(forking.run, What::NotForked { message });
                 return Ok(());
             }
         };

@@ -221,6 +221,11 @@ pub enum What {
     },
     /// The run is sealed.
     Sealed(Sealed),
+    /// The run that was to go on from a place of another cannot: nothing is recorded.
+    NotForked {
+        /// Why.
+        message: String,
+    },
     /// The ledger could not be written: the run stopped where the ledger ends.
     Stopped {
         /// Why.

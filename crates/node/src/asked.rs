@@ -28,6 +28,8 @@ enum About {
     Wish(Wish, String),
     /// The id of a signal.
     Signal(String),
+    /// That the run goes on from a place of another.
+    Fork,
 }
 
 impl About {
@@ -53,6 +55,8 @@ impl Asked {
             (*run, About::wish(Wish::Unpause, who))
         } else if let Input::Signal { run, sent } = input {
             (*run, About::Signal(sent.signal.id.clone()))
+        } else if let Input::Fork(forking) = input {
+            (forking.run, About::Fork)
         } else {
             return;
         };
@@ -83,6 +87,8 @@ impl Asked {
             self.answered(run, &About::Signal(signal.clone()), Some(message));
         } else if let What::Signalled { signal, .. } = &notice.what {
             self.answered(run, &About::Signal(signal.clone()), None);
+        } else if let What::NotForked { message } = &notice.what {
+            self.answered(run, &About::Fork, Some(message));
         } else if matches!(notice.what, What::EndsAlready { .. }) {
             let is_it =
                 |one: &One| one.run == run && matches!(one.about, About::Wish(Wish::Cancel, _));

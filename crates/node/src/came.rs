@@ -55,9 +55,8 @@ pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, 
             })?
         }
         Request::Found { .. } => None,
-        Request::Start(wanted) => {
-            return Ok(scope.session(wanted.run)?.map(|session| Came::Done(session.first)));
-        }
+        Request::Start(wanted) => return begun(scope, wanted.run),
+        Request::Fork(forked) => return begun(scope, forked.run),
         Request::Answer { approval, who, .. } => {
             let answer = [Kind::ApprovalGranted, Kind::ApprovalRejected];
             let is_it = |it: &Entry| answer.contains(&it.kind()) && it.actor() == who.as_str();
@@ -85,6 +84,10 @@ pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, 
         }
     };
     Ok(entry.map(|entry| Came::Done(entry.seq())))
+}
+
+fn begun(scope: &dyn TenantTx, run: RunId) -> Result<Option<Came>, StoreError> {
+    Ok(scope.session(run)?.map(|session| Came::Done(session.first)))
 }
 
 /// The newest denial, from entry `seen` on, of what somebody wished of a run, with why it was

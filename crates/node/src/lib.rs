@@ -30,5 +30,5 @@ mod told;
 pub use came::{Came, came_of, denied, denied_before};
 pub use kit::{Kit, Ready, Root};
 pub use node::{Node, Parts, Settings};
-pub use request::{BadRequest, Request, Wanted, ask};
+pub use request::{BadRequest, Forked, Request, Wanted, ask};
 pub use told::Told;

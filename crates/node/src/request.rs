@@ -1,5 +1,7 @@
 //! What is asked of the owner of a log, as mail.
 
+mod forked;
+
 use std::collections::BTreeMap;
 
 use cog_base::id::{ApprovalId, MailId, RunId, TenantId, Uuid};
@@ -10,6 +12,8 @@ use cog_flow::{Flow, Signal};
 use cog_gate::Actor;
 use cog_ledger::entry::NAME_BYTES_MAX;
 use cog_store::{Files, Mail, Posted, RequestKey, Shared, StoreError};
+
+pub use forked::Forked;
 
 pub(crate) const START: &str = "start";
 const FOUND: &str = "found";
@@ -31,6 +35,8 @@ const PATH_BYTES_MAX: usize = 4_096;
 pub enum Request {
     /// Start a run.
     Start(Box<Wanted>),
+    /// Start a run from a place of another.
+    Fork(Box<Forked>),
     /// Put the first canon of a domain in force, if the domain has none.
     Found {
         /// Its files.
@@ -164,11 +170,24 @@ pub fn ask(
 }
 
 impl Request {
+    /// The run that it begins, if it begins one.
+    #[must_use]
+    pub const fn begins(&self) -> Option<RunId> {
+        if let Self::Start(wanted) = self {
+            Some(wanted.run)
+        } else if let Self::Fork(forked) = self {
+            Some(forked.run)
+        } else {
+            None
+        }
+    }
+
     /// The mail that says it.
     #[must_use]
     pub fn mail(&self, id: MailId) -> Mail {
         let (kind, run, members) = match self {
             Self::Start(wanted) => (START, Some(wanted.run), wanted.to_value()),
+            Self::Fork(forked) => (START, Some(forked.run), forked.to_value()),
             Self::Found { files, environment, who } => {
                 let members = [
                     ("files", texts(files)),
@@ -222,6 +241,9 @@ impl Request {
         let value = text.and_then(|text| parse(text).ok()).ok_or(BadRequest::Member("it"))?;
         let run = mail.run.ok_or(BadRequest::Member("run"));
         match mail.kind.as_str() {
+            START if value.get(forked::FORK).is_some() => {
+                Ok(Self::Fork(Box::new(Forked::read(run?, &value)?)))
+            }
             START => Ok(Self::Start(Box::new(Wanted::read(run?, &value)?))),
             FOUND => Ok(Self::Found {
                 files: texts_of(&value, "files")?,
@@ -304,16 +326,12 @@ impl Wanted {
     /// [`BadRequest`] when a later release wrote it.
     pub fn read(run: RunId, value: &Value) -> Result<Self, BadRequest> {
         let named = value.get("environment").and_then(Value::as_text);
-        let places = texts_of(value, "places")?;
-        for place in places.values() {
-            fits("places", place, (0, PATH_BYTES_MAX))?;
-        }
         Ok(Self {
             run,
             source: text_of(value, "source")?,
             children: value.get("children").filter(|it| **it != Value::Null).cloned(),
             given: texts_of(value, "given")?,
-            places,
+            places: places_of(value)?,
             base: sized("base", text_of(value, "base")?, (0, PATH_BYTES_MAX))?,
             initiator: actor_of(value, "initiator")?,
             environment: named.map(|named| environment(named.to_owned())).transpose()?,
@@ -375,6 +393,15 @@ fn texts_of(value: &Value, name: &'static str) -> Result<BTreeMap<String, String
     let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_text()?.to_owned()));
     let texts: Option<BTreeMap<String, String>> = members.iter().map(text).collect();
     texts.ok_or(BadRequest::Member(name))
+}
+
+/// Where roots stand.
+fn places_of(value: &Value) -> Result<BTreeMap<String, String>, BadRequest> {
+    let places = texts_of(value, "places")?;
+    for place in places.values() {
+        fits("places", place, (0, PATH_BYTES_MAX))?;
+    }
+    Ok(places)
 }
 
 fn seen_of(value: &Value) -> Result<u64, BadRequest> {

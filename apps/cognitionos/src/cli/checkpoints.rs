@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::groups::By;
+use super::nodes::At;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CheckpointCommand {
@@ -20,6 +21,8 @@ Examples:
     List {
         /// The run (run_…).
         run: Option<String>,
+        #[command(flatten)]
+        at: At,
     },
     /// Start a run that goes on from a checkpoint: the same as `run --fork RUN --from NAME`.
     #[command(before_help = "\
@@ -55,6 +58,8 @@ pub(crate) struct RestoreArgs {
     pub(crate) input: Vec<String>,
     #[command(flatten)]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) at: At,
 }
 
 /// A name of at most 64 letters.

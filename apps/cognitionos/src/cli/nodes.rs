@@ -58,10 +58,24 @@ impl Asking {
 #[command(before_help = "\
 Examples:
   cognitionos submit workflow.yaml --tenant ten_01j… --wait
-  cognitionos submit workflow.yaml --tenant ten_01j… --key order-1029 --input order=1029")]
+  cognitionos submit workflow.yaml --tenant ten_01j… --key order-1029 --input order=1029
+  cognitionos submit --fork run_01j… --from pay --input limit=500 --tenant ten_01j…")]
 pub(crate) struct SubmitArgs {
     /// The workflow file, YAML or JSON; `-` is standard input.
-    pub(crate) file: PathBuf,
+    #[arg(required_unless_present = "fork")]
+    pub(crate) file: Option<PathBuf>,
+    /// Start a run from a place of another: what was over there stays as it was, the rest begins
+    /// anew, with other inputs if any are given.
+    #[arg(
+        long,
+        value_name = "RUN",
+        requires = "from",
+        conflicts_with_all = ["file", "environment", "canon"]
+    )]
+    pub(crate) fork: Option<String>,
+    /// The step to start it from, as its path, or a checkpoint.
+    #[arg(long, value_name = "STEP|CHECKPOINT", requires = "fork")]
+    pub(crate) from: Option<String>,
     /// Whose run it is: an id, such as `database new-tenant` makes.
     #[arg(long, value_name = "TENANT", env = "COGNITIONOS_TENANT")]
     pub(crate) tenant: String,

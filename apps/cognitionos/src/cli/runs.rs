@@ -71,4 +71,6 @@ pub(crate) struct RedriveArgs {
     pub(crate) again: bool,
     #[command(flatten)]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) at: At,
 }

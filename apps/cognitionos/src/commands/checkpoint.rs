@@ -9,12 +9,14 @@ use cog_ledger::{Draft, Entry, Kind};
 use cog_store::Select;
 
 use super::run::fork::find;
+use super::submit;
 use crate::cli::checkpoints::{CheckpointCommand, CreateArgs, RestoreArgs};
-use crate::cli::nodes::Asking;
+use crate::cli::nodes::{Asking, At};
 use crate::cli::{Beginning, Common, RunArgs};
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::Home;
+use crate::shared::whose;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::{Terminal, Tone, plain};
 
@@ -76,7 +78,7 @@ pub(crate) fn checkpoint(
 ) -> anyhow::Result<Exit> {
     match command {
         CheckpointCommand::Create(args) => create(args, common, terminal),
-        CheckpointCommand::List { run } => list(run.as_deref(), common, terminal),
+        CheckpointCommand::List { run, at } => list(run.as_deref(), at, common, terminal),
         CheckpointCommand::Restore(args) => restore(args, common, terminal),
     }
 }
@@ -188,9 +190,9 @@ pub(crate) fn about(
     })
 }
 
-fn list(run: Option<&str>, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
+fn list(run: Option<&str>, at: &At, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let run = run.map(given::run).transpose()?;
-    let home = Home::read(&common.data)?;
+    let home = Home::at(at, || Home::read(&common.data))?;
     run.map_or(Ok(()), |run| home.knows(run))?;
     let found = checkpoints(&home)?.into_iter().filter(|it| run.is_none_or(|run| it.run == run));
     let found: Vec<_> = found.collect();
@@ -214,6 +216,10 @@ fn list(run: Option<&str>, common: &Common, terminal: &Terminal) -> anyhow::Resu
 fn restore(args: &RestoreArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let (input, by) = (args.input.clone(), args.by.clone());
     let begin = Beginning { input, canon: None, environment: None, by };
+    if whose(&args.at)?.is_some() {
+        let home = Home::at(&args.at, || Home::read(&common.data))?;
+        return submit::go_on(&home, &args.run, (&args.name, &begin), common, terminal);
+    }
     let args = RunArgs {
         file: None,
         begin,

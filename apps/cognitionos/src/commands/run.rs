@@ -139,7 +139,10 @@ fn here(
     let plan = match (fresh, args.resume.as_ref().or(args.cancel.as_ref()), &args.fork) {
         (Some(fresh), ..) => fresh,
         (None, Some(run), _) => prepare::resumed(&home, run, cancel, common)?,
-        (None, None, Some(run)) => fork::prepare(&home, run, args, common, actor, terminal)?,
+        (None, None, Some(run)) => {
+            let from = (args.from.as_deref().unwrap_or_default(), &args.begin);
+            fork::prepare(&home, run, from, common, actor, terminal)?
+        }
         (None, None, None) => return Err(Failure::told(Exit::BadInput, NOTHING_NAMED)),
     };
     go(&home, plan, args, common, terminal)
@@ -299,7 +302,7 @@ fn drive(
                     own = if notice.run == plan.run { Some(Box::new(sealed)) } else { own };
                     looks = true;
                 }
-                What::Stopped { message } => {
+                What::NotForked { message } | What::Stopped { message } => {
                     view.clear();
                     return Ok(End::Stopped(message));
                 }

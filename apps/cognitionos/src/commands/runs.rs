@@ -11,6 +11,7 @@ use cog_store::Select;
 use crate::cli::nodes::Asking;
 use crate::cli::runs::{RedriveArgs, RunsArgs, Status};
 use crate::cli::{Beginning, Common, RunArgs};
+use crate::commands::submit;
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
@@ -165,9 +166,14 @@ pub(crate) fn redrive(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let run = given::run(&args.run)?;
-    let step = failed_at(&Home::read(&common.data)?, run, args.again)?;
+    let home = Home::at(&args.at, || Home::read(&common.data))?;
+    let step = failed_at(&home, run, args.again)?;
     let (input, by) = (args.input.clone(), args.by.clone());
     let begin = Beginning { input, canon: None, environment: None, by };
+    if home.is_of_nodes() {
+        return submit::go_on(&home, &args.run, (&step, &begin), common, terminal);
+    }
+    drop(home);
     let args = RunArgs {
         file: None,
         begin,

@@ -1,39 +1,32 @@
 //! `submit`: ask the nodes that share a database for a run.
 
-#![expect(clippy::disallowed_methods, reason = "the program's edge: waits are real here")]
+mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
-use cog_base::id::{MailId, RunId, TenantId};
-use cog_base::words::lasting;
+use cog_base::id::{MailId, TenantId};
 use cog_base::{Clock as _, Value};
-use cog_engine::replay::replay_run;
-use cog_engine::{Input, Intervention, Waits};
+use cog_engine::{Forking, Input};
 use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
-use cog_node::{Request, Wanted, ask};
-use cog_store::{Delivery, Files, Posted, Select, Shared as _, Store as _, StoreError, TenantTx};
+use cog_node::{Forked, Request, Wanted, ask};
+use cog_store::{Files, Posted, Select, Store as _};
 use cog_store_postgres::PostgresStore;
 
+use self::waiting::wait;
 use crate::canon_dir;
-use crate::cli::Common;
-use crate::cli::nodes::SubmitArgs;
+use crate::cli::nodes::{At, SubmitArgs};
+use crate::cli::{Beginning, Common};
 use crate::commands::run::again::word;
+use crate::commands::run::fork::prepare as prepare_fork;
 use crate::commands::run::prepare;
 use crate::failure::{Exit, Failure};
 use crate::given;
-use crate::home::{history, record, told};
+use crate::home::{Home, told};
 use crate::shared::{open, tenant};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::{Terminal, Tone, plain};
-
-/// How often it is looked whether the run has ended.
-const LOOK: Duration = Duration::from_millis(150);
-/// After how many looks without anything new it is said that nothing comes, and how much longer it
-/// takes each time until it is said again: 6 s, 12 s, 24 s.
-const STILL: u32 = 40;
 
 pub(crate) fn submit(
     args: &SubmitArgs,
@@ -42,20 +35,75 @@ pub(crate) fn submit(
 ) -> anyhow::Result<Exit> {
     let actor = given::actor(&args.begin.by.actor)?;
     let tenant = tenant(&args.tenant)?;
-    let Asked { wanted, domain, environment } = wanted(args, common, &actor)?;
+    let asked = (args.key.as_deref(), args.wait);
+    if let Some(parent) = &args.fork {
+        let at = At { tenant: Some(args.tenant.clone()), shared: args.shared.clone() };
+        let home = Home::at(&at, || Home::read(&common.data))?;
+        let from = (args.from.as_deref().unwrap_or_default(), &args.begin);
+        let request = fork(&home, parent, from, common, terminal)?;
+        return post(home.database()?, tenant, &request, asked, terminal);
+    }
+    let Some(file) = &args.file else {
+        return Err(Failure::told(Exit::BadInput, "name a workflow file, or a run with --fork"));
+    };
+    let Asked { wanted, domain, environment } = wanted(file, args, common, &actor)?;
     let store = open(&args.shared, "submit")?;
     found(&store, tenant, args, (&domain, &environment, &wanted), terminal)?;
-    let (run, base) = (wanted.run, wanted.run.uuid());
-    let request = Request::Start(Box::new(wanted));
-    let posted = ask(&store, tenant, MailId::from_uuid(base), &request, args.key.as_deref());
+    post(&store, tenant, &Request::Start(Box::new(wanted)), asked, terminal)
+}
+
+/// Go on from a place of a run in the database, as `run --fork` does in a folder, and wait.
+pub(crate) fn go_on(
+    home: &Home,
+    parent: &str,
+    from: (&str, &Beginning),
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let request = fork(home, parent, from, common, terminal)?;
+    post(home.database()?, home.tenant, &request, (None, true), terminal)
+}
+
+/// What asks for a run that goes on from a place of another.
+fn fork(
+    home: &Home,
+    parent: &str,
+    (from, begin): (&str, &Beginning),
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Request> {
+    let actor = given::actor(&begin.by.actor)?;
+    let plan = prepare_fork(home, parent, (from, begin), common, &actor, terminal)?;
+    let Input::Fork(forking) = plan.input else {
+        return Err(Failure::told(Exit::Failed, "a place of a run is not the start of another"));
+    };
+    let Forking { run, fork, places, initiator, .. } = *forking;
+    let forked = Forked { run, fork, given: inputs(begin), places, initiator };
+    Ok(Request::Fork(Box::new(forked)))
+}
+
+/// Ask for a run, under a name if it has one, and wait for it if that is wanted.
+fn post(
+    store: &PostgresStore,
+    tenant: TenantId,
+    request: &Request,
+    (key, waits): (Option<&str>, bool),
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let Some(run) = request.begins() else {
+        return Err(Failure::told(Exit::Failed, "this begins no run"));
+    };
+    let posted = ask(store, tenant, MailId::from_uuid(run.uuid()), request, key);
     let (run, is_new) = match posted.map_err(told)? {
         Posted::Waiting => (run, true),
         Posted::Before(run) => (run, false),
         Posted::Differs(run) => {
-            let key = args.key.as_deref().unwrap_or_default();
             return Err(Failure::advise(
                 Exit::Conflict,
-                format!("something else was asked for as `{}`: {run}", plain(key)),
+                format!(
+                    "something else was asked for as `{}`: {run}",
+                    plain(key.unwrap_or_default())
+                ),
                 "give this request another --key",
             ));
         }
@@ -73,7 +121,13 @@ pub(crate) fn submit(
             terminal.note("it was asked for before; nothing was added");
         }
     }
-    if args.wait { wait(&store, tenant, run, terminal) } else { Ok(Exit::Done) }
+    if waits { wait(store, tenant, run, terminal) } else { Ok(Exit::Done) }
+}
+
+/// The inputs that are given, by name.
+fn inputs(begin: &Beginning) -> BTreeMap<String, String> {
+    let given = begin.input.iter().filter_map(|input| input.split_once('='));
+    given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// A run that is asked for.
@@ -84,19 +138,17 @@ struct Asked {
 }
 
 /// What is to be run, checked as `run` checks it.
-fn wanted(args: &SubmitArgs, common: &Common, actor: &Actor) -> anyhow::Result<Asked> {
-    let plan = prepare::fresh(&args.file, &args.begin, common, actor)?;
+fn wanted(file: &Path, args: &SubmitArgs, common: &Common, actor: &Actor) -> anyhow::Result<Asked> {
+    let plan = prepare::fresh(file, &args.begin, common, actor)?;
     let Input::Start(start) = plan.input else {
         return Err(Failure::told(Exit::Failed, "a workflow file is not the start of a run"));
     };
-    let given = args.begin.input.iter().filter_map(|input| input.split_once('='));
-    let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let environment = start.environment.clone().unwrap_or_else(|| start.flow.environment.clone());
     let wanted = Wanted {
         run: start.run,
         children: start.flow.children_record(),
         source: start.source,
-        given: given.collect::<BTreeMap<_, _>>(),
+        given: inputs(&args.begin),
         places: start.places,
         base: start.base,
         initiator: start.initiator,
@@ -167,137 +219,4 @@ fn in_force(
     let select = Select { kinds: ChangeControl::KINDS.into(), ..Select::default() };
     scope.each(select, &mut |entry| change.observe(entry)).map_err(told)?;
     Ok(change.in_force(domain))
-}
-
-/// Wait until the run has ended, or until only somebody outside can bring it on.
-fn wait(
-    store: &PostgresStore,
-    tenant: TenantId,
-    run: RunId,
-    terminal: &Terminal,
-) -> anyhow::Result<Exit> {
-    let (mut newest, mut is_rebuilt) = (Vec::new(), false);
-    // The run, and those of its tree that it waits for.
-    let mut watched = vec![run];
-    let (mut still, mut next) = (0_u32, STILL);
-    loop {
-        still = still.saturating_add(1);
-        if still == next {
-            next = next.saturating_mul(2);
-            let waited = lasting(LOOK.as_millis() as u64 * u64::from(still));
-            terminal.warn(&format!(
-                "nothing new of {run} for {waited}: see that a node runs (cognitionos serve); it \
-                 stays asked for"
-            ));
-        }
-        let delivery = store.delivery(tenant, MailId::from_uuid(run.uuid())).map_err(told)?;
-        if let Some(Delivery::Refused(why)) = delivery {
-            let message = format!("{run} was not started: {}", plain(&why));
-            return Err(Failure::told(Exit::BadInput, message));
-        }
-        let scope = store.scope(tenant).map_err(told)?;
-        if let Some(session) = scope.session(run).map_err(told)? {
-            if let Some(status) = &session.status {
-                return ended(&*scope, run, (status, session.last), terminal);
-            }
-            // What goes on has a new entry before long: only a run that is still is rebuilt.
-            let last = |run: &RunId| Ok(scope.session(*run)?.map(|session| session.last));
-            let last: Result<Vec<_>, StoreError> = watched.iter().map(last).collect();
-            let last = last.map_err(told)?;
-            let is_still = last == newest;
-            newest = last;
-            if is_still && !is_rebuilt {
-                let mut waiting = Vec::new();
-                if waits(&*scope, run, &mut waiting)? {
-                    return Ok(parked(run, &waiting, terminal));
-                }
-                watched = waiting.into_iter().map(|(run, _)| run).collect();
-                watched.push(run);
-            }
-            is_rebuilt = is_still;
-            if !is_still {
-                (still, next) = (0, STILL);
-            }
-        }
-        drop(scope);
-        std::thread::sleep(LOOK);
-    }
-}
-
-/// Whether only somebody outside brings a run on, and those that it waits for: what each of them
-/// waits for.
-fn waits(
-    scope: &dyn TenantTx,
-    run: RunId,
-    waiting: &mut Vec<(RunId, Waits)>,
-) -> anyhow::Result<bool> {
-    let history = replay_run(&history(scope, run)?).ok();
-    let Some(of_run) = history.and_then(|history| history.waits()) else { return Ok(false) };
-    let children = of_run.children.clone();
-    waiting.push((run, of_run));
-    let mut is_so = true;
-    for child in children {
-        // Of one that has ended the other hears at once.
-        let is_open = scope.session(child).map_err(told)?.is_some_and(|it| it.status.is_none());
-        is_so &= is_open && waits(scope, child, waiting)?;
-    }
-    Ok(is_so)
-}
-
-/// A run has ended: its seal says how.
-fn ended(
-    scope: &dyn TenantTx,
-    run: RunId,
-    (status, seal): (&str, u64),
-    terminal: &Terminal,
-) -> anyhow::Result<Exit> {
-    if terminal.json {
-        let members = [("event", Value::from("sealed")), ("run", run.into())];
-        let status = ("status", Value::from(status));
-        terminal.emit(&Value::map(members.into_iter().chain([status])));
-    } else {
-        terminal.say(status);
-    }
-    let seal = scope.entry(seal).map_err(told)?.map(|entry| record(scope, entry)).transpose()?;
-    let body = seal.and_then(|seal| seal.body);
-    Ok(Exit::of_run(status, body.as_ref().and_then(|body| body.get("error"))))
-}
-
-/// Only somebody outside can bring the run on.
-fn parked(run: RunId, waiting: &[(RunId, Waits)], terminal: &Terminal) -> Exit {
-    let names = |waits: &Waits| -> BTreeSet<String> {
-        waits.signals.iter().map(|(_, name)| name.clone()).collect()
-    };
-    if terminal.json {
-        let all = || waiting.iter().map(|(_, waits)| waits);
-        let approvals = all().flat_map(|waits| &waits.approvals).map(ToString::to_string);
-        let approvals: Vec<String> = approvals.collect();
-        let signals: BTreeSet<String> = all().flat_map(names).collect();
-        let paused = all().find_map(|waits| waits.paused.as_ref());
-        let below = waiting.iter().map(|(run, _)| *run).filter(|it| *it != run);
-        terminal.emit(&Value::map([
-            ("event", Value::from("waiting")),
-            ("run", run.into()),
-            ("approvals", Value::list(approvals.iter().map(String::as_str))),
-            ("signals", Value::list(signals.iter().map(String::as_str))),
-            ("paused", paused.map(|paused| paused.by.as_str()).into()),
-            ("children", Value::list(below.map(Value::from))),
-        ]));
-        return Exit::Waiting;
-    }
-    for (id, waits) in waiting {
-        let of = if *id == run { String::new() } else { format!("{id}: ") };
-        if let Some(Intervention { by, reason }) = &waits.paused {
-            terminal.say(&format!("{of}paused by {}: {}", plain(by), plain(reason)));
-        }
-        if !waits.approvals.is_empty() {
-            let approvals: Vec<_> = waits.approvals.iter().map(ToString::to_string).collect();
-            terminal.say(&format!("{of}waiting for approval: {}", approvals.join(", ")));
-        }
-        let names: Vec<String> = names(waits).iter().map(|name| plain(name)).collect();
-        if !names.is_empty() {
-            terminal.say(&format!("{of}waiting for a signal: {}", names.join(", ")));
-        }
-    }
-    Exit::Waiting
 }

@@ -87,6 +87,7 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
         | What::EndsAlready { .. }
         | What::Parked { .. }
         | What::Sealed(_)
+        | What::NotForked { .. }
         | What::Stopped { .. } => return None,
     })
 }
@@ -164,6 +165,7 @@ fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
         | What::Planned { .. }
         | What::Parked { .. }
         | What::Sealed(_)
+        | What::NotForked { .. }
         | What::Stopped { .. } => return None,
     })
 }
@@ -207,7 +209,9 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
             )
         }
         What::Sealed(sealed) => ("sealed", of_seal(sealed)),
-        What::Stopped { message } => ("stopped", vec![("message", message.as_str().into())]),
+        What::NotForked { message } | What::Stopped { message } => {
+            ("stopped", vec![("message", message.as_str().into())])
+        }
         What::Permitted { .. }
         | What::Refused { .. }
         | What::Waiting { .. }

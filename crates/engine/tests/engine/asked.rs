@@ -239,6 +239,6 @@ fn goes_on(house: &mut House, history: &History, fork: Fork, kin: Vec<Vec<Record
         base: String::new(),
         initiator: "user:operator".parse().unwrap(),
     })));
-    assert_eq!(house.is_stopped(run), house.records(run).is_empty());
-    !house.is_stopped(run)
+    assert_eq!(house.is_not_forked(run), house.records(run).is_empty());
+    !house.is_not_forked(run)
 }

@@ -269,7 +269,7 @@ fn nothing_goes_on_from_where_a_run_was_ended() {
         for seq in ends {
             let fork = Fork { session, seq, step: None };
             let run = house.fork_at(fork, past.clone(), Map::new());
-            assert!(house.is_stopped(run), "entry {seq}");
+            assert!(house.is_not_forked(run), "entry {seq}");
             assert!(house.records(run).is_empty());
         }
     }
@@ -277,7 +277,7 @@ fn nothing_goes_on_from_where_a_run_was_ended() {
     let past = house.history(parent);
     let fork = Fork { session: cancelled, seq: past[2].entry.seq(), step: None };
     let run = house.fork_at(fork, past, Map::new());
-    assert!(house.is_stopped(run) && house.records(run).is_empty());
+    assert!(house.is_not_forked(run) && house.records(run).is_empty());
 }
 
 #[test]

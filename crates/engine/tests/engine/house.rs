@@ -465,10 +465,10 @@ impl House {
         others.map(|it| self.history(it)).collect()
     }
 
-    /// Whether the engine went no further with a run.
-    pub(crate) fn is_stopped(&self, run: RunId) -> bool {
-        let stopped = |it: &Notice| it.run == run && matches!(it.what, What::Stopped { .. });
-        self.notices.iter().any(stopped)
+    /// Whether the engine does not go on from a place.
+    pub(crate) fn is_not_forked(&self, run: RunId) -> bool {
+        let not = |it: &Notice| it.run == run && matches!(it.what, What::NotForked { .. });
+        self.notices.iter().any(not)
     }
 
     /// The kinds of a run's entries after its first, with the disposition, code or status.

@@ -253,7 +253,11 @@ pub(super) fn in_force(
 }
 
 /// The records of a run up to an entry.
-fn records(scope: &dyn TenantTx, run: RunId, until: u64) -> Result<Vec<Record>, StoreError> {
+pub(super) fn records(
+    scope: &dyn TenantTx,
+    run: RunId,
+    until: u64,
+) -> Result<Vec<Record>, StoreError> {
     let mut entries = Vec::new();
     let select = Select { to: until.saturating_add(1), ..Select::session(run) };
     scope.each(select, &mut |entry| entries.push(entry.clone()))?;

@@ -1,6 +1,5 @@
 //! Runs that runs begin: where their folders stand, and what performs their effects there.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cog_base::id::TenantId;
@@ -9,7 +8,8 @@ use cog_store::StoreError;
 
 use super::Desk;
 use super::opening::in_force;
-use crate::kit::{Ready, Root};
+use super::post::Folders;
+use crate::kit::Ready;
 
 impl Desk {
     /// Find out where runs stand that runs begin. While the store is away they wait.
@@ -42,14 +42,10 @@ impl Desk {
             Ok(placed) => placed,
             Err(why) => return Ok(Err(why)),
         };
-        let mut roots = BTreeMap::new();
-        for root in &place.roots {
-            let Some(path) = placed.places.get(&root.name).cloned() else {
-                return Ok(Err(format!("where the root `{}` stands is not known", root.name)));
-            };
-            let write = root.access == cog_flow::Access::Write;
-            roots.insert(root.name.clone(), Root { path, write, create: root.create });
-        }
+        let roots = match Folders::of(place.roots.clone(), &placed.places) {
+            Ok(Folders { roots, .. }) => roots,
+            Err(why) => return Ok(Err(why)),
+        };
         let (run, base, canon) = (place.run, placed.base.as_str(), canon.as_deref());
         if let Err(why) = house.kit.bind(&Ready { tenant, run, base, roots: &roots, canon }) {
             return Ok(Err(why));

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use cog_base::id::{MailId, RunId, TenantId};
 use cog_canon::{Canon, Source};
 use cog_engine::{Input, Start};
+use cog_flow::BoundRoot;
 use cog_gate::Actor;
 use cog_gate::change::NotChanged;
 use cog_gate::snapshot::Access;
@@ -141,7 +142,7 @@ impl Desk {
             }
             // Runs wait for their turn, in their order. What is asked of those that are open
             // does not wait with them: it may be what makes room.
-            if !has_room && matches!(request, Request::Start(_)) {
+            if !has_room && request.begins().is_some() {
                 continue;
             }
             match self.sorted(tenant, scope.as_ref(), &request)? {
@@ -150,7 +151,7 @@ impl Desk {
                 Sorted::NoRoom => has_room = false,
                 Sorted::Input(input) => {
                     if let Some(office) = self.offices.get_mut(&tenant) {
-                        if matches!(request, Request::Start(_)) {
+                        if request.begins().is_some() {
                             office.coming.insert(mail.id);
                         }
                         office.in_hand.insert(mail.id, request);
@@ -184,16 +185,20 @@ impl Desk {
         }
         Ok(match request {
             Request::Start(wanted) => {
-                let max = self.house.settings.runs_max;
-                let Some(office) = self.offices.get_mut(&tenant) else { return Ok(Sorted::NoRoom) };
-                if office.begun.contains(&wanted.run) {
-                    return Ok(Sorted::NoRoom);
-                }
-                if !office.has_room(max) {
+                if !self.may_begin(tenant, wanted.run) {
                     return Ok(Sorted::NoRoom);
                 }
                 match self.start(tenant, scope, wanted)? {
                     Ok(start) => Sorted::Input(Box::new(Input::Start(Box::new(start)))),
+                    Err(why) => Sorted::Refused(why),
+                }
+            }
+            Request::Fork(forked) => {
+                if !self.may_begin(tenant, forked.run) {
+                    return Ok(Sorted::NoRoom);
+                }
+                match self.fork(tenant, scope, forked)? {
+                    Ok(forking) => Sorted::Input(Box::new(Input::Fork(Box::new(forking)))),
                     Err(why) => Sorted::Refused(why),
                 }
             }
@@ -211,6 +216,12 @@ impl Desk {
                 Sorted::Done
             }
         })
+    }
+
+    /// Whether there is room for a run that nobody has begun yet.
+    fn may_begin(&self, tenant: TenantId, run: RunId) -> bool {
+        let office = self.offices.get(&tenant).filter(|office| !office.begun.contains(&run));
+        office.is_some_and(|office| office.has_room(self.house.settings.runs_max))
     }
 
     /// Whether the engine has a run, or can have it back; else why nothing can be asked of it.
@@ -242,15 +253,28 @@ impl Desk {
             Ok(read) => read,
             Err(why) => return Ok(Err(why)),
         };
+        let (domain, base) = (start.flow.domain.as_str(), wanted.base.as_str());
+        let bound = self.bind(tenant, scope, domain, (wanted.run, base, &roots))?;
+        Ok(bound.map(|()| start))
+    }
+
+    /// Bind the adapters of a run that is about to begin; or why it cannot.
+    pub(super) fn bind(
+        &mut self,
+        tenant: TenantId,
+        scope: &dyn TenantTx,
+        domain: &str,
+        (run, base, roots): (RunId, &str, &BTreeMap<String, Root>),
+    ) -> Result<Result<(), String>, StoreError> {
         let Some(office) = self.offices.get_mut(&tenant) else { return Ok(Err(String::new())) };
-        let canon = in_force(&self.house, scope, &office.change, &start.flow.domain)?;
-        let (run, base, canon) = (wanted.run, wanted.base.as_str(), canon.as_deref());
-        if let Err(why) = self.house.kit.bind(&Ready { tenant, run, base, roots: &roots, canon }) {
+        let canon = in_force(&self.house, scope, &office.change, domain)?;
+        let canon = canon.as_deref();
+        if let Err(why) = self.house.kit.bind(&Ready { tenant, run, base, roots, canon }) {
             return Ok(Err(why));
         }
         office.bound.insert(run);
         office.begun.insert(run);
-        Ok(Ok(start))
+        Ok(Ok(()))
     }
 
     /// Put the first canon of a domain in force. Where there is one already, nothing is
@@ -373,6 +397,7 @@ fn is_done(scope: &dyn TenantTx, request: &Request) -> Result<bool, StoreError> 
 fn run_of(request: &Request) -> Option<RunId> {
     match request {
         Request::Start(_)
+        | Request::Fork(_)
         | Request::Found { .. }
         | Request::Schedule { .. }
         | Request::Unschedule { .. } => None,
@@ -387,6 +412,7 @@ fn run_of(request: &Request) -> Option<RunId> {
 fn input(request: &Request) -> Option<Input> {
     Some(match request.clone() {
         Request::Start(_)
+        | Request::Fork(_)
         | Request::Found { .. }
         | Request::Schedule { .. }
         | Request::Unschedule { .. } => return None,
@@ -419,16 +445,7 @@ fn read(wanted: &Wanted) -> Result<(Start, BTreeMap<String, Root>), String> {
     let inputs = flow.bind(&wanted.given).map_err(|bad| bad.to_string())?;
     let environment = wanted.environment.as_deref().unwrap_or(&flow.environment);
     let bound = flow.roots(&inputs, environment).map_err(|bad| bad.to_string())?;
-    let (mut roots, mut access) = (BTreeMap::new(), BTreeMap::new());
-    for root in bound {
-        let path = wanted.places.get(&root.name);
-        let path =
-            path.ok_or_else(|| format!("where the root `{}` stands is not said", root.name))?;
-        let write = root.access == cog_flow::Access::Write;
-        access.insert(root.name.clone(), if write { Access::Write } else { Access::Read });
-        roots.insert(root.name, Root { path: path.clone(), write, create: root.create });
-    }
-    let places = roots.iter().map(|(name, root)| (name.clone(), root.path.clone())).collect();
+    let Folders { access, places, roots } = Folders::of(bound, &wanted.places)?;
     let start = Start {
         run: wanted.run,
         flow: Arc::new(flow),
@@ -442,4 +459,32 @@ fn read(wanted: &Wanted) -> Result<(Start, BTreeMap<String, Root>), String> {
         firing: None,
     };
     Ok((start, roots))
+}
+
+/// The folders of a run: what it may do there, where they stand, and what is bound to them.
+pub(super) struct Folders {
+    pub(super) access: BTreeMap<String, Access>,
+    pub(super) places: BTreeMap<String, String>,
+    pub(super) roots: BTreeMap<String, Root>,
+}
+
+impl Folders {
+    /// The folders of these names, where `places` says that they stand.
+    pub(super) fn of(
+        bound: Vec<BoundRoot>,
+        places: &BTreeMap<String, String>,
+    ) -> Result<Self, String> {
+        let (access, here, roots) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut folders = Self { access, places: here, roots };
+        for BoundRoot { name, access, create, .. } in bound {
+            let path = places.get(&name).cloned();
+            let path = path.ok_or_else(|| format!("where the root `{name}` stands is not said"))?;
+            let write = access == cog_flow::Access::Write;
+            let access = if write { Access::Write } else { Access::Read };
+            folders.access.insert(name.clone(), access);
+            folders.places.insert(name.clone(), path.clone());
+            folders.roots.insert(name, Root { path, write, create });
+        }
+        Ok(folders)
+    }
 }

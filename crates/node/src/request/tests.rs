@@ -2,6 +2,8 @@
 
 use cog_base::id::Uuid;
 
+use cog_engine::Fork;
+
 use super::*;
 
 fn sent(from: &str) -> Sent {
@@ -31,6 +33,13 @@ fn every_request_reads_back_from_its_mail() {
     let who = actor("user:cfo");
     for request in [
         Request::Start(Box::new(wanted.clone())),
+        Request::Fork(Box::new(Forked {
+            run,
+            fork: Fork { session: run, seq: 12, step: Some("pay".into()) },
+            given: wanted.given.clone(),
+            places: wanted.places.clone(),
+            initiator: actor("user:ada"),
+        })),
         Request::Found {
             files: [("canon.toml".to_owned(), "name = \"x\"".to_owned())].into(),
             environment: "development".into(),

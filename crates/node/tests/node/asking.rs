@@ -3,8 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use cog_base::id::MailId;
+use cog_engine::Fork;
 use cog_ledger::Kind;
-use cog_node::{Request, Told, ask};
+use cog_node::{Forked, Request, Told, ask};
 use cog_services::postgres::APPLICATION;
 use cog_store::{Delivery, Posted, Shared as _};
 
@@ -271,4 +272,37 @@ fn what_is_asked_of_an_open_run_does_not_wait_behind_runs_that_have_no_room() {
     assert_eq!(town.end(tenant, next), "completed");
     town.wait_for_empty_mail();
     house.node.stop();
+}
+
+#[test]
+fn a_run_that_cannot_go_on_from_there_is_refused_and_harms_no_other() {
+    let town = Town::new();
+    let house = town.node("one");
+    let tenant = tenant(1);
+    let parent = town.start(tenant, 2);
+    assert_eq!(town.end(tenant, parent), "completed");
+    let last = town.session(tenant, parent).unwrap().last;
+    let places = || [("archive".to_owned(), "/srv/archive".to_owned())].into();
+    let fork = |session, seq, places| {
+        let run = wanted("", "/srv").run;
+        let initiator = "user:operator".parse().unwrap();
+        let fork = Fork { session, seq, step: None };
+        let forked = Forked { run, fork, given: Default::default(), places, initiator };
+        (run, town.request(tenant, &Request::Fork(Box::new(forked))))
+    };
+    let nap = "  - { id: nap, sleep: { ms: 1500 } }\n";
+    let other = town.start_steps(tenant, nap);
+    let (_, over) = fork(parent, last, places());
+    assert!(refusal(&town, over).contains("over there"));
+    let (_, nowhere) = fork(other, last, places());
+    assert!(refusal(&town, nowhere).contains("no entry"), "{}", refusal(&town, nowhere));
+    let (_, homeless) = fork(parent, last - 1, Default::default());
+    assert!(refusal(&town, homeless).contains("where the root `archive` stands is not said"));
+    let (first, _) = fork(parent, town.session(tenant, parent).unwrap().first, places());
+    assert_eq!(town.end(tenant, first), "completed");
+    assert_eq!(town.end(tenant, other), "completed");
+    // Its engine went on all the while.
+    assert!(house.told.try_iter().all(|told| !matches!(told, Told::Released { .. })));
+    house.node.stop();
+    assert_eq!(town.assert_whole(tenant), ["completed"; 4]);
 }

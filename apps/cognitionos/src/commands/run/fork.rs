@@ -14,7 +14,7 @@ use cog_gate::Actor;
 use super::Plan;
 use super::family::kin;
 use super::prepare::{Folders, bound_roots, given_inputs, namer, stands};
-use crate::cli::{Common, RunArgs};
+use crate::cli::{Beginning, Common};
 use crate::commands::checkpoint::{Checkpoint, checkpoints};
 use crate::failure::{Exit, Failure};
 use crate::given;
@@ -106,23 +106,22 @@ fn told(run: RunId, none: &NoPlace, history: &History, broken: Option<&str>) -> 
 }
 
 /// What is needed to start a run from a place of another.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     home: &Home,
     run: &str,
-    args: &RunArgs,
+    (from, begin): (&str, &Beginning),
     common: &Common,
     actor: &Actor,
     terminal: &Terminal,
 ) -> anyhow::Result<Plan> {
     let parent = given::run(run)?;
-    if args.begin.environment.is_some() {
+    if begin.environment.is_some() {
         let message = "a run that goes on from another is in the environment of that one";
         return Err(Failure::advise(Exit::BadInput, message, "leave --environment out"));
     }
-    let from = args.from.as_deref().unwrap_or_default();
     let Found { history, past, fork } = find(home, parent, from)?;
     let flow = history.flow();
-    let given = given_inputs(&args.begin, &flow)?;
+    let given = given_inputs(begin, &flow)?;
     let before = history.inputs().as_map().cloned().unwrap_or_default();
     let bad = |errors: &dyn std::fmt::Display| Failure::told(Exit::BadInput, errors);
     let inputs = flow.bind_over(&given, &before).map_err(|errors| bad(&errors))?;

@@ -1,0 +1,157 @@
+//! `submit --wait`: until a run of nodes has ended, or only somebody outside can bring it on.
+
+#![expect(clippy::disallowed_methods, reason = "the program's edge: waits are real here")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use cog_base::Value;
+use cog_base::id::{MailId, RunId, TenantId};
+use cog_base::words::lasting;
+use cog_engine::replay::replay_run;
+use cog_engine::{Intervention, Waits};
+use cog_store::{Delivery, Shared as _, Store as _, StoreError, TenantTx};
+use cog_store_postgres::PostgresStore;
+
+use crate::failure::{Exit, Failure};
+use crate::home::{history, record, told};
+use crate::terminal::{Terminal, plain};
+
+/// How often it is looked whether the run has ended.
+const LOOK: Duration = Duration::from_millis(150);
+/// After how many looks without anything new it is said that nothing comes, and how much longer it
+/// takes each time until it is said again: 6 s, 12 s, 24 s.
+const STILL: u32 = 40;
+
+/// Wait until the run has ended, or until only somebody outside can bring it on.
+pub(super) fn wait(
+    store: &PostgresStore,
+    tenant: TenantId,
+    run: RunId,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let (mut newest, mut is_rebuilt) = (Vec::new(), false);
+    // The run, and those of its tree that it waits for.
+    let mut watched = vec![run];
+    let (mut still, mut next) = (0_u32, STILL);
+    loop {
+        still = still.saturating_add(1);
+        if still == next {
+            next = next.saturating_mul(2);
+            let waited = lasting(LOOK.as_millis() as u64 * u64::from(still));
+            terminal.warn(&format!(
+                "nothing new of {run} for {waited}: see that a node runs (cognitionos serve); it \
+                 stays asked for"
+            ));
+        }
+        let delivery = store.delivery(tenant, MailId::from_uuid(run.uuid())).map_err(told)?;
+        if let Some(Delivery::Refused(why)) = delivery {
+            let message = format!("{run} was not started: {}", plain(&why));
+            return Err(Failure::told(Exit::BadInput, message));
+        }
+        let scope = store.scope(tenant).map_err(told)?;
+        if let Some(session) = scope.session(run).map_err(told)? {
+            if let Some(status) = &session.status {
+                return ended(&*scope, run, (status, session.last), terminal);
+            }
+            // What goes on has a new entry before long: only a run that is still is rebuilt.
+            let last = |run: &RunId| Ok(scope.session(*run)?.map(|session| session.last));
+            let last: Result<Vec<_>, StoreError> = watched.iter().map(last).collect();
+            let last = last.map_err(told)?;
+            let is_still = last == newest;
+            newest = last;
+            if is_still && !is_rebuilt {
+                let mut waiting = Vec::new();
+                if waits(&*scope, run, &mut waiting)? {
+                    return Ok(parked(run, &waiting, terminal));
+                }
+                watched = waiting.into_iter().map(|(run, _)| run).collect();
+                watched.push(run);
+            }
+            is_rebuilt = is_still;
+            if !is_still {
+                (still, next) = (0, STILL);
+            }
+        }
+        drop(scope);
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Whether only somebody outside brings a run on, and those that it waits for: what each of them
+/// waits for.
+fn waits(
+    scope: &dyn TenantTx,
+    run: RunId,
+    waiting: &mut Vec<(RunId, Waits)>,
+) -> anyhow::Result<bool> {
+    let history = replay_run(&history(scope, run)?).ok();
+    let Some(of_run) = history.and_then(|history| history.waits()) else { return Ok(false) };
+    let children = of_run.children.clone();
+    waiting.push((run, of_run));
+    let mut is_so = true;
+    for child in children {
+        // Of one that has ended the other hears at once.
+        let is_open = scope.session(child).map_err(told)?.is_some_and(|it| it.status.is_none());
+        is_so &= is_open && waits(scope, child, waiting)?;
+    }
+    Ok(is_so)
+}
+
+/// A run has ended: its seal says how.
+fn ended(
+    scope: &dyn TenantTx,
+    run: RunId,
+    (status, seal): (&str, u64),
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    if terminal.json {
+        let members = [("event", Value::from("sealed")), ("run", run.into())];
+        let status = ("status", Value::from(status));
+        terminal.emit(&Value::map(members.into_iter().chain([status])));
+    } else {
+        terminal.say(status);
+    }
+    let seal = scope.entry(seal).map_err(told)?.map(|entry| record(scope, entry)).transpose()?;
+    let body = seal.and_then(|seal| seal.body);
+    Ok(Exit::of_run(status, body.as_ref().and_then(|body| body.get("error"))))
+}
+
+/// Only somebody outside can bring the run on.
+fn parked(run: RunId, waiting: &[(RunId, Waits)], terminal: &Terminal) -> Exit {
+    let names = |waits: &Waits| -> BTreeSet<String> {
+        waits.signals.iter().map(|(_, name)| name.clone()).collect()
+    };
+    if terminal.json {
+        let all = || waiting.iter().map(|(_, waits)| waits);
+        let approvals = all().flat_map(|waits| &waits.approvals).map(ToString::to_string);
+        let approvals: Vec<String> = approvals.collect();
+        let signals: BTreeSet<String> = all().flat_map(names).collect();
+        let paused = all().find_map(|waits| waits.paused.as_ref());
+        let below = waiting.iter().map(|(run, _)| *run).filter(|it| *it != run);
+        terminal.emit(&Value::map([
+            ("event", Value::from("waiting")),
+            ("run", run.into()),
+            ("approvals", Value::list(approvals.iter().map(String::as_str))),
+            ("signals", Value::list(signals.iter().map(String::as_str))),
+            ("paused", paused.map(|paused| paused.by.as_str()).into()),
+            ("children", Value::list(below.map(Value::from))),
+        ]));
+        return Exit::Waiting;
+    }
+    for (id, waits) in waiting {
+        let of = if *id == run { String::new() } else { format!("{id}: ") };
+        if let Some(Intervention { by, reason }) = &waits.paused {
+            terminal.say(&format!("{of}paused by {}: {}", plain(by), plain(reason)));
+        }
+        if !waits.approvals.is_empty() {
+            let approvals: Vec<_> = waits.approvals.iter().map(ToString::to_string).collect();
+            terminal.say(&format!("{of}waiting for approval: {}", approvals.join(", ")));
+        }
+        let names: Vec<String> = names(waits).iter().map(|name| plain(name)).collect();
+        if !names.is_empty() {
+            terminal.say(&format!("{of}waiting for a signal: {}", names.join(", ")));
+        }
+    }
+    Exit::Waiting
+}
