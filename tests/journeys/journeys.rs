@@ -50,6 +50,7 @@ mod production;
 mod program;
 mod redrive;
 mod roots;
+mod ruled;
 mod schedules;
 mod signals;
 mod terminal;

@@ -14,6 +14,7 @@ pub(crate) mod server;
 use std::path::{Path, PathBuf};
 
 use cog_base::Value;
+use cog_ledger::Durable;
 
 use crate::cli::nodes::Asking;
 use crate::commands::owner::Owner;
@@ -75,7 +76,8 @@ impl Way<'_> {
             Self::Owner(owner) => owner.home().append(drafts)?,
             Self::Running(home, live) => {
                 home.seal(&mut drafts)?;
-                live.append(home.tenant, drafts)?
+                let entries = live.append(home.tenant, drafts)?;
+                entries.into_iter().map(Durable::into_inner).collect()
             }
         };
         Ok(entries.first().map_or(0, |entry| entry.seq()))
@@ -87,7 +89,7 @@ impl Way<'_> {
 pub(crate) fn done(asking: &Asking, data: &Path, request: &Request) -> anyhow::Result<Value> {
     if whose(&asking.at)?.is_some() {
         let home = Home::at(&asking.at, || Home::change(data))?;
-        return decide(request, &Way::Owner(Owner::of(&home, asking)?));
+        return decide(request, &Way::Owner(Owner::of(&home, asking.timeout)?));
     }
     for _ in 0..client::TRIES_MAX {
         if let Some(document) = elsewhere(data, request)? {

@@ -4,10 +4,12 @@
 #![expect(clippy::disallowed_methods, reason = "the program's edge looks at its data folder")]
 
 mod pruned;
+mod recording;
 
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use cog_base::Clock as _;
@@ -20,12 +22,12 @@ use cog_engine::replay::{Canons, replay_run};
 use cog_engine::{Mismatch, Parent, Record};
 use cog_gate::change::ChangeControl;
 use cog_ledger::audit::Erasures;
-use cog_ledger::{Draft, Durable, Entry, Kind, Writer};
+use cog_ledger::{Draft, Entry, Kind, Writer};
 use cog_store::{Committer, Files, Keep, Select, Store as _, StoreError, TenantTx};
 use cog_store_postgres::PostgresStore;
 use cog_store_sqlite::{Mode, SqliteStore};
 
-use crate::cli::nodes::At;
+use crate::cli::nodes::{Asking, At};
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::shared::{self, is_of_the_folder, whose};
@@ -37,6 +39,8 @@ pub(crate) const ENGINE: &str = concat!("cognitionos/", env!("CARGO_PKG_VERSION"
 /// How many of the newest entries are looked at before anything is written: the start of a run
 /// must stay quick.
 const LOOKED_AT: u64 = 32;
+/// How long it is waited for the owner of a ledger in the database where nobody says it, in seconds.
+const TIMEOUT: u64 = 30;
 /// What to do about damage.
 const SEE_WHAT_HOLDS: &str = "cognitionos ledger verify\nIt tells all that is damaged, what \
     still holds, and what to do; until then keep a copy of the folder and change nothing in it";
@@ -45,6 +49,10 @@ const SEE_WHAT_HOLDS: &str = "cognitionos ledger verify\nIt tells all that is da
 pub(crate) struct Home {
     store: Stored,
     pub(crate) tenant: TenantId,
+    /// How long it is waited for the node that owns the ledger, in seconds.
+    timeout: u64,
+    /// How many entries there were before anything was read to decide by.
+    seen: AtomicU64,
 }
 
 /// Where it is kept.
@@ -61,12 +69,23 @@ impl Home {
     ) -> anyhow::Result<Self> {
         let Some(tenant) = whose(at)? else { return folder() };
         let store = Stored::Database(shared::open(&at.shared, "look")?);
-        Ok(Self { store, tenant })
+        let home = Self { store, tenant, timeout: TIMEOUT, seen: AtomicU64::new(0) };
+        home.seen.store(home.size()?, Ordering::Relaxed);
+        Ok(home)
+    }
+
+    /// The same, to change something in it.
+    pub(crate) fn asking(
+        asking: &Asking,
+        folder: impl FnOnce() -> anyhow::Result<Self>,
+    ) -> anyhow::Result<Self> {
+        let home = Self::at(&asking.at, folder)?;
+        Ok(Self { timeout: asking.timeout, ..home })
     }
 
     /// That of a folder that is open.
     pub(crate) fn of(store: SqliteStore, tenant: TenantId) -> Self {
-        Self { store: Stored::Folder(store), tenant }
+        Self { store: Stored::Folder(store), tenant, timeout: 0, seen: AtomicU64::new(0) }
     }
 
     /// The store of the folder: what a database has no like of, or nobody but its owner does.
@@ -214,16 +233,6 @@ impl Home {
             Stored::Database(store) => store.scope(self.tenant),
         };
         scope.map_err(told)
-    }
-
-    /// Append and wait until it is durable.
-    pub(crate) fn append(&self, mut drafts: Vec<Draft>) -> anyhow::Result<Vec<Durable<Entry>>> {
-        self.seal(&mut drafts)?;
-        let committer = self.committer()?;
-        let drafts = drafts.into_iter().map(|draft| (self.tenant, draft)).collect();
-        let appended = committer.append_blocking(drafts);
-        committer.shutdown();
-        appended.map_err(|error| anyhow::Error::new(error).context("nothing was recorded"))
     }
 
     /// Have what is recorded of runs sealed under the keys of those whose data they hold.
@@ -387,7 +396,7 @@ impl Home {
                 .with_context(|| format!("the canon's file {path} is not UTF-8"))?;
             files.insert(path.clone(), text);
         }
-        self.folder()?.put_canon(self.tenant, digest, &files).map_err(told)
+        self.keep().put_canon(self.tenant, digest, &files).map_err(told)
     }
 
     /// A kept version of canon.

@@ -457,6 +457,14 @@ impl Active {
         self.listening.iter().map(|(step, name)| (step.to_string(), name.clone())).collect()
     }
 
+    /// The steps that wait for people.
+    pub(crate) fn asked(&self) -> BTreeSet<StepPath> {
+        let is_asked = |wanted: &Wanted| matches!(wanted.state, State::Approval(_));
+        let effects = self.wanted.iter().filter(|(_, wanted)| is_asked(wanted));
+        let asks = self.asks.iter().filter(|(_, ask)| ask.approval.is_some());
+        effects.map(|(step, _)| step.clone()).chain(asks.map(|(step, _)| step.clone())).collect()
+    }
+
     /// The requests it waits for.
     pub(crate) fn waits_for(&self) -> Vec<ApprovalId> {
         let effects = self.wanted.values().filter_map(|wanted| match wanted.state {

@@ -104,6 +104,12 @@ pub enum Input {
         /// Why.
         reason: String,
     },
+    /// Another canon is in force in a domain, as [`Engine::observe`] was told: what people were
+    /// asked under the one before is asked anew.
+    Renew {
+        /// The domain.
+        domain: String,
+    },
     /// Somebody ends a run that is in memory; one that is not is ended as it is resumed
     /// ([`crate::resume::Resumption::cancel`]).
     Cancel {
@@ -371,6 +377,7 @@ impl Engine {
                 self.hold_run(run, false, (who, reason), &mut turn)?;
             }
             Input::Signal { run, sent } => self.signal(run, *sent, &mut turn)?,
+            Input::Renew { domain } => self.renew(&domain, &mut turn)?,
             Input::Cancel { run, who, reason } => self.cancel(run, who, reason, &mut turn)?,
         }
         Ok(self.finish(turn))

@@ -11,7 +11,7 @@ use cog_gate::effect::Redo;
 use cog_gate::{Actor, Effect, End, Intent};
 use cog_ledger::Kind;
 
-use crate::active::{Active, State};
+use crate::active::{Active, State, Todo};
 use crate::carried::recount;
 use crate::engine::{Engine, Output, Timer, Turn};
 use crate::fork::own;
@@ -162,7 +162,7 @@ impl Engine {
         let had_ms = began.map_or(0, |at| self.now().ms_since(at));
         let timers = history.timers().map(|(step, armed)| (step.clone(), *armed)).collect();
         let mut active = history.active;
-        self.forget_stale(&mut active);
+        self.forget_stale(&mut active, true);
         self.runs.insert(active.origin.session, active);
         Left { lost, timers, had_ms, over: None, late: Vec::new() }
     }
@@ -201,15 +201,48 @@ impl Engine {
         left.late.into_iter().try_for_each(|timer| self.due(timer, turn))
     }
 
+    /// Ask anew what people were asked under another canon. A run that an answer is on its way for
+    /// hears of that first; what is asked of it anew is asked when it is resumed.
+    pub(crate) fn renew(&mut self, domain: &str, turn: &mut Turn) -> Result<(), NoEntropy> {
+        let of_domain = |active: &Active| active.origin.domain == domain;
+        let runs = self.runs.iter().filter(|(_, it)| of_domain(it) && it.answers.is_empty());
+        let runs: Vec<RunId> = runs.map(|(run, _)| *run).collect();
+        for run in runs {
+            let Some(mut active) = self.runs.remove(&run) else { continue };
+            let asked = active.asked();
+            self.forget_stale(&mut active, false);
+            let still = active.asked();
+            let stale = |todo: &Todo| match todo {
+                Todo::Effect(step) | Todo::Question(step, _) => {
+                    asked.contains(step) && !still.contains(step)
+                }
+                Todo::Choice(_)
+                | Todo::Mark(_)
+                | Todo::Timer(..)
+                | Todo::Listen(..)
+                | Todo::Child(_)
+                | Todo::Withdraw(_)
+                | Todo::Fell(..) => false,
+            };
+            let anew: Vec<Todo> = active.undone().into_iter().filter(stale).collect();
+            active.parked &= anew.is_empty();
+            self.runs.insert(run, active);
+            self.work_off(run, anew, turn)?;
+            self.settle_down(run, turn)?;
+        }
+        Ok(())
+    }
+
     /// What people were asked under another canon is asked anew, and so is an effect of which
     /// they were asked too long ago. The question of a step that has expired is not: the step is
     /// refused.
-    fn forget_stale(&self, active: &mut Active) {
+    fn forget_stale(&self, active: &mut Active, forgets_unknown: bool) {
         let (_, in_force) = self.canon_for(&active.origin.domain);
         let now = self.ledger_now();
         let stale = |id: cog_base::id::ApprovalId| {
             let request = self.gate.approvals().get(id);
-            request.is_none_or(|it| {
+            // Of a run that goes on it is on its way into the ledger.
+            request.map_or(forgets_unknown, |it| {
                 if it.is_expired(now) { !it.is_step() } else { Some(it.canon) != in_force }
             })
         };

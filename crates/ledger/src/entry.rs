@@ -26,7 +26,7 @@ pub const NAME_BYTES_MAX: usize = 256;
 pub const VERSION: u64 = 1;
 
 /// What somebody wants recorded. The writer adds tenant, place, time and link.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     /// What the entry is about.
     pub kind: Kind,

@@ -12,7 +12,7 @@ use cog_ledger::{Entry, Kind};
 use cog_schedule::Schedule;
 use cog_store::{PAGE_MAX, Select, StoreError, TenantTx};
 
-use crate::request::Request;
+use crate::request::{Decided, Request};
 
 /// How many entries are looked at together.
 const PAGE: usize = 64;
@@ -54,6 +54,9 @@ pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, 
                 Ok(is_it && entry.actor() == who.as_str())
             })?
         }
+        Request::Record(decided) => {
+            recorded(scope, decided)?.and_then(|all| all.into_iter().next())
+        }
         Request::Found { .. } => None,
         Request::Start(wanted) => return begun(scope, wanted.run),
         Request::Fork(forked) => return begun(scope, forked.run),
@@ -84,6 +87,26 @@ pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, 
         }
     };
     Ok(entry.map(|entry| Came::Done(entry.seq())))
+}
+
+/// The entries that came of a request to record some; nothing as long as they are not there.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn recorded(scope: &dyn TenantTx, decided: &Decided) -> Result<Option<Vec<Entry>>, StoreError> {
+    let mut from = decided.seen;
+    let mut entries = Vec::new();
+    for draft in &decided.drafts {
+        let is_it = |entry: &Entry| {
+            entry.data() == &draft.data && entry.actor() == draft.actor && entry.seq() >= from
+        };
+        let Some(entry) = newest(scope, (None, from), draft.kind, |it| Ok(is_it(it)))? else {
+            return Ok(None);
+        };
+        from = entry.seq() + 1;
+        entries.push(entry);
+    }
+    Ok(Some(entries))
 }
 
 fn begun(scope: &dyn TenantTx, run: RunId) -> Result<Option<Came>, StoreError> {

@@ -6,6 +6,8 @@ mod opening;
 mod parking;
 mod placing;
 mod post;
+mod recording;
+mod ruling;
 mod times;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};

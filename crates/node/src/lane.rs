@@ -12,7 +12,7 @@ use cog_base::id::{MailId, RunId, TenantId};
 use cog_canon::Canon;
 use cog_engine::driver::{Broken, contained};
 use cog_engine::{Dormant, Driver, Input, Resumption, What};
-use cog_ledger::Entry;
+use cog_ledger::{Entry, Kind};
 
 use crate::asked::Asked;
 use crate::desk::Paper;
@@ -38,8 +38,8 @@ pub(crate) enum Order {
     Ready(TenantId),
     /// These inputs came by mail.
     Deliver(TenantId, Vec<(MailId, Input)>),
-    /// A canon came in force.
-    Canon(TenantId, Arc<Canon>, Arc<Entry>),
+    /// Something is recorded about canons; one that came in force is given as far as it loads.
+    Canon(TenantId, Option<Arc<Canon>>, Arc<Entry>),
     /// The claims were renewed.
     Renewed,
     /// Begin nothing new, and let the tenant go when everything is settled.
@@ -264,8 +264,14 @@ impl Lane {
             }
             Order::Canon(tenant, canon, entry) => {
                 let Some(seat) = self.seats.get_mut(&tenant) else { return };
-                seat.driver.engine_mut().know(canon);
-                seat.driver.engine_mut().observe(&entry);
+                let engine = seat.driver.engine_mut();
+                canon.into_iter().for_each(|canon| engine.know(canon));
+                engine.observe(&entry);
+                if entry.kind() == Kind::CanonActivated {
+                    let domain = entry.domain().to_owned();
+                    seat.driver.inbox().send(Input::Renew { domain });
+                    self.ready.insert(tenant);
+                }
             }
             Order::Resume(tenant, resumptions) => {
                 let Some(seat) = self.seats.get_mut(&tenant) else { return };

@@ -27,8 +27,8 @@ mod node;
 mod request;
 mod told;
 
-pub use came::{Came, came_of, denied, denied_before};
+pub use came::{Came, came_of, denied, denied_before, recorded};
 pub use kit::{Kit, Ready, Root};
 pub use node::{Node, Parts, Settings};
-pub use request::{BadRequest, Forked, Request, Wanted, ask};
+pub use request::{BadRequest, Decided, Destroy, Forked, Request, Wanted, ask};
 pub use told::Told;

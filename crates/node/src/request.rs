@@ -1,5 +1,6 @@
 //! What is asked of the owner of a log, as mail.
 
+mod decided;
 mod forked;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use cog_gate::Actor;
 use cog_ledger::entry::NAME_BYTES_MAX;
 use cog_store::{Files, Mail, Posted, RequestKey, Shared, StoreError};
 
+pub use decided::{Decided, Destroy};
 pub use forked::Forked;
 
 pub(crate) const START: &str = "start";
@@ -24,6 +26,7 @@ const PAUSE: &str = "pause";
 const UNPAUSE: &str = "unpause";
 const SCHEDULE: &str = "schedule";
 const UNSCHEDULE: &str = "unschedule";
+const RECORD: &str = "record";
 const CONTEXT: &str = "cognitionos/request/v1";
 /// The most bytes of a reason: it stands in an entry with other things.
 const REASON_BYTES_MAX: usize = 4_096;
@@ -96,6 +99,8 @@ pub enum Request {
         /// As of [`Request::Hold`].
         seen: u64,
     },
+    /// Record entries of no run.
+    Record(Box<Decided>),
     /// Start nothing any more by a schedule.
     Unschedule {
         /// Its id.
@@ -223,6 +228,7 @@ impl Request {
                 let (when, seen) = (("when", when.clone()), ("seen", (*seen).into()));
                 (SCHEDULE, None, Value::map([when, ("wanted", wanted.to_value()), seen]))
             }
+            Self::Record(decided) => (RECORD, None, decided.to_value()),
             Self::Unschedule { schedule, who, seen } => {
                 let members = [("schedule", Value::from(schedule.as_str()))];
                 let more = [("who", who.as_str().into()), ("seen", (*seen).into())];
@@ -277,6 +283,7 @@ impl Request {
                 let wanted = Box::new(Wanted::read(Wanted::no_run(), member("wanted")?)?);
                 Ok(Self::Schedule { when: member("when")?.clone(), wanted, seen: seen_of(&value)? })
             }
+            RECORD => Ok(Self::Record(Box::new(Decided::read(&value)?))),
             UNSCHEDULE => {
                 let schedule = text_of(&value, "schedule")?;
                 let schedule = sized("schedule", schedule, (1, NAME_BYTES_MAX))?;

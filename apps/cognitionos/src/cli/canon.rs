@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::groups::{Because, Changer};
+use super::nodes::{Asking, At};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CanonCommand {
@@ -45,6 +46,8 @@ Examples:
     Impact {
         /// The folder.
         dir: PathBuf,
+        #[command(flatten)]
+        at: At,
     },
     /// Propose a canon for its domain.
     #[command(before_help = "\
@@ -56,6 +59,8 @@ Examples:
         dir: PathBuf,
         #[command(flatten)]
         by: Changer,
+        #[command(flatten)]
+        asking: Asking,
         /// Evidence that it promotes: entry numbers.
         #[arg(long, value_name = "SEQ")]
         evidence: Vec<u64>,
@@ -72,6 +77,8 @@ Examples:
         id: String,
         #[command(flatten)]
         by: Changer,
+        #[command(flatten)]
+        asking: Asking,
     },
     /// Reject a proposal.
     #[command(before_help = "\
@@ -84,6 +91,8 @@ Examples:
         because: Because,
         #[command(flatten)]
         by: Changer,
+        #[command(flatten)]
+        asking: Asking,
     },
     /// Put an approved proposal in force.
     #[command(before_help = "\
@@ -94,10 +103,15 @@ Examples:
         id: String,
         #[command(flatten)]
         by: Changer,
+        #[command(flatten)]
+        asking: Asking,
     },
     /// List canons in force and proposals.
     #[command(before_help = "\
 Examples:
   cognitionos canon list")]
-    List,
+    List {
+        #[command(flatten)]
+        at: At,
+    },
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::groups::By;
-use super::nodes::At;
+use super::nodes::{Asking, At};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CheckpointCommand {
@@ -45,6 +45,8 @@ pub(crate) struct CreateArgs {
     pub(crate) step: Option<String>,
     #[command(flatten)]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
 }
 
 #[derive(Debug, Args)]

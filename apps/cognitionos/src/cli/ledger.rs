@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 
 use super::groups::By;
-use super::nodes::At;
+use super::nodes::{Asking, At};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
@@ -164,6 +164,8 @@ Examples:
         reason: Option<String>,
         #[command(flatten)]
         by: By,
+        #[command(flatten)]
+        asking: Asking,
     },
     /// Go on with an older copy of the ledger that was put back on purpose.
     #[command(before_help = "\
@@ -209,6 +211,8 @@ Examples:
         reason: Option<String>,
         #[command(flatten)]
         by: By,
+        #[command(flatten)]
+        asking: Asking,
     },
 }
 

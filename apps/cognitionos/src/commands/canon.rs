@@ -34,21 +34,29 @@ pub(crate) fn canon(
             diff::show(&from, &to, terminal);
             Ok(Exit::Done)
         }
-        CanonCommand::Impact { dir } => {
+        CanonCommand::Impact { dir, at } => {
             let (_, other) = canon_dir::load(dir)?;
-            let home = Home::read(data)?;
+            let home = Home::at(at, || Home::read(data))?;
             let runs = all_runs(&home)?;
             show_impact(&home, &runs, other, None, terminal)
         }
-        CanonCommand::Propose { dir, by, evidence, note } => {
-            propose(dir, &by.actor, evidence, note.as_deref(), data, terminal)
+        CanonCommand::Propose { dir, by, evidence, note, asking } => {
+            let home = || Home::asking(asking, || Home::write(data));
+            propose(dir, &by.actor, evidence, note.as_deref(), &home, terminal)
         }
-        CanonCommand::Approve { id, by } => change(Deed::Approve, id, &by.actor, data, terminal),
-        CanonCommand::Reject { id, because, by } => {
-            change(Deed::Reject { reason: &because.reason }, id, &by.actor, data, terminal)
+        CanonCommand::Approve { id, by, asking } => {
+            let home = || Home::asking(asking, || Home::change(data));
+            change(Deed::Approve, id, &by.actor, &home, terminal)
         }
-        CanonCommand::Activate { id, by } => change(Deed::Activate, id, &by.actor, data, terminal),
-        CanonCommand::List => list(data, terminal),
+        CanonCommand::Reject { id, because, by, asking } => {
+            let home = || Home::asking(asking, || Home::change(data));
+            change(Deed::Reject { reason: &because.reason }, id, &by.actor, &home, terminal)
+        }
+        CanonCommand::Activate { id, by, asking } => {
+            let home = || Home::asking(asking, || Home::change(data));
+            change(Deed::Activate, id, &by.actor, &home, terminal)
+        }
+        CanonCommand::List { at } => list(&Home::at(at, || Home::read(data))?, terminal),
     }
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn checkpoint(
 fn create(args: &CreateArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let run = given::run(&args.run)?;
     let who = given::actor(&args.by.actor)?;
-    let home = Home::change(&common.data)?;
+    let home = Home::asking(&args.asking, || Home::change(&common.data))?;
     let known = checkpoints(&home)?;
     if known.iter().any(|it| it.run == run && it.name == args.name) {
         let message = format!("{run} has a checkpoint `{}` already", args.name);

@@ -89,16 +89,16 @@ pub(crate) fn ledger(
             proof::print(&format!("{key}\n"), "key", terminal)
         }
         LedgerCommand::Rotate { by } => admin::rotate(&Home::change(data)?, &by.actor, terminal),
-        LedgerCommand::Erase { subject, entry, reason, by } => {
+        LedgerCommand::Erase { subject, entry, reason, by, asking } => {
             let wanted = erase::Wanted::of(subject.as_deref(), entry);
-            let home = Home::change(data)?;
+            let home = Home::asking(asking, || Home::change(data))?;
             erase::erase(&home, &wanted, reason.as_deref(), &by.actor, terminal)
         }
         LedgerCommand::AcceptRestore { by } => restore::accept(data, &by.actor, terminal),
         LedgerCommand::Retention { at } => retention::report(&read(at)?, terminal),
-        LedgerCommand::Prune { before, dry_run, reason, by, .. } => {
+        LedgerCommand::Prune { before, dry_run, reason, by, asking, .. } => {
             let wanted = prune::Wanted::of(before.as_deref(), *dry_run);
-            let home = Home::change(data)?;
+            let home = Home::asking(asking, || Home::change(data))?;
             prune::prune(&home, &wanted, reason.as_deref(), &by.actor, terminal)
         }
     }

@@ -11,7 +11,6 @@ use cog_node::{Came, Request, ask, came_of, denied};
 use cog_store::{Delivery, Shared as _};
 use cog_store_postgres::PostgresStore;
 
-use crate::cli::nodes::Asking;
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, told};
 use crate::system::{SystemClock, SystemEntropy};
@@ -31,7 +30,8 @@ pub(crate) enum Answered {
 pub(crate) struct Owner<'a> {
     home: &'a Home,
     store: &'a PostgresStore,
-    asking: &'a Asking,
+    /// How long it is waited, in seconds.
+    timeout: u64,
 }
 
 impl<'a> Owner<'a> {
@@ -39,8 +39,8 @@ impl<'a> Owner<'a> {
     ///
     /// # Errors
     /// When it is that of a folder.
-    pub(crate) fn of(home: &'a Home, asking: &'a Asking) -> anyhow::Result<Self> {
-        Ok(Self { home, store: home.database()?, asking })
+    pub(crate) fn of(home: &'a Home, timeout: u64) -> anyhow::Result<Self> {
+        Ok(Self { home, store: home.database()?, timeout })
     }
 
     /// The ledger, to read.
@@ -90,7 +90,7 @@ impl<'a> Owner<'a> {
         what: &str,
         mut look: impl FnMut() -> anyhow::Result<Option<T>>,
     ) -> anyhow::Result<T> {
-        let timeout = self.asking.timeout;
+        let timeout = self.timeout;
         let until = SystemClock.now().plus_ms(timeout.saturating_mul(1_000));
         loop {
             if let Some(found) = look()? {

@@ -38,9 +38,6 @@ pub(crate) fn replay(
     if let (Some(run), Some(place)) = (&args.run, &args.at_place) {
         return place::show(&home, given::run(run)?, place, terminal);
     }
-    if args.keep {
-        home.folder()?;
-    }
     let keeper = args.keep.then_some(&who);
     let runs = runs(args, &home)?;
     if let Some(dir) = &args.canon {

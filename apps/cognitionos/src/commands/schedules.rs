@@ -99,7 +99,7 @@ fn record(home: &Home, changes: Vec<Asked<'_>>, who: &Actor) -> anyhow::Result<V
 
 /// Have the owner of a log in the database record what changes a schedule: the number of the entry.
 fn ask(home: &Home, asking: &Asking, change: Asked<'_>, who: &Actor) -> anyhow::Result<u64> {
-    match Owner::of(home, asking)?.ask(&(change.request)(home.size()?))? {
+    match Owner::of(home, asking.timeout)?.ask(&(change.request)(home.size()?))? {
         Answered::Done(seq) => Ok(seq),
         Answered::Refused(why) => {
             entitled(home, (&change.draft, change.stands), who)?;

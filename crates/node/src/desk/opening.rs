@@ -218,14 +218,14 @@ impl Desk {
     }
 }
 
-fn activated(entry: &Entry) -> Option<Digest> {
+pub(super) fn activated(entry: &Entry) -> Option<Digest> {
     let digest = entry.data().get("digest").and_then(cog_base::Value::as_text);
     digest.filter(|_| entry.kind() == Kind::CanonActivated)?.parse().ok()
 }
 
 /// A kept version of canon. One that does not load decides nothing: without it everything is
 /// refused.
-fn canon(
+pub(super) fn canon(
     house: &House,
     scope: &dyn TenantTx,
     digest: Digest,

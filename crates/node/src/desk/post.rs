@@ -22,6 +22,7 @@ use cog_store::{Except, Files, MAIL_MAX, Mail, StoreError, TenantTx};
 
 use super::Desk;
 use super::opening::{in_force, told};
+use super::recording::Recorded;
 use crate::came::{Came, came_of};
 use crate::kit::{Ready, Root};
 use crate::lane::Order;
@@ -132,6 +133,15 @@ impl Desk {
                 scope = house.store.scope(tenant)?;
                 continue;
             }
+            if let Some(came) = self.record_decided(tenant, &request)? {
+                match came {
+                    Recorded::Done => done.push(mail.id),
+                    Recorded::Refused(why) => self.refuse(tenant, mail.id, &why)?,
+                    Recorded::Later => {}
+                }
+                scope = house.store.scope(tenant)?;
+                continue;
+            }
             if let Some(answer) = self.about_times(tenant, scope.as_ref(), &request)? {
                 match answer {
                     Ok(()) => done.push(mail.id),
@@ -212,9 +222,10 @@ impl Desk {
                 Err(_) if is_done(scope, request)? => Sorted::Done,
                 Err(why) => Sorted::Refused(why),
             },
-            Request::Found { .. } | Request::Schedule { .. } | Request::Unschedule { .. } => {
-                Sorted::Done
-            }
+            Request::Found { .. }
+            | Request::Record(_)
+            | Request::Schedule { .. }
+            | Request::Unschedule { .. } => Sorted::Done,
         })
     }
 
@@ -298,28 +309,24 @@ impl Desk {
         };
         self.house.store.put_canon(tenant, canon.digest(), files)?;
         let doing = "put the first canon of a domain in force";
-        let appended = match self.append(tenant, draft, doing)? {
+        let appended = match self.append(tenant, vec![draft], doing)? {
             Ok(appended) => appended,
             Err(why) => return Ok(Err(why)),
         };
-        let Some(office) = self.offices.get_mut(&tenant) else { return Ok(Ok(())) };
-        self.house.remember(Arc::clone(&canon));
-        for entry in appended {
-            office.change.observe(&entry);
-            let order = Order::Canon(tenant, Arc::clone(&canon), entry.into_inner());
-            let _ = self.lane.send(order);
-        }
+        self.house.remember(canon);
+        self.take_note(tenant, appended)?;
         Ok(Ok(()))
     }
 
-    /// Record something of no run; or why that could never be recorded.
+    /// Record something of no run, all or nothing; or why that could never be recorded.
     pub(super) fn append(
         &self,
         tenant: TenantId,
-        draft: Draft,
+        drafts: Vec<Draft>,
         doing: &str,
     ) -> Result<Result<Vec<Durable<Entry>>, String>, StoreError> {
-        match self.house.committer.append_blocking(vec![(tenant, draft)]) {
+        let drafts = drafts.into_iter().map(|draft| (tenant, draft)).collect();
+        match self.house.committer.append_blocking(drafts) {
             Ok(appended) => Ok(Ok(appended)),
             // It would not fit any better the next time.
             Err(error) if matches!(*error, AppendError::Draft { .. }) => {
@@ -399,6 +406,7 @@ fn run_of(request: &Request) -> Option<RunId> {
         Request::Start(_)
         | Request::Fork(_)
         | Request::Found { .. }
+        | Request::Record(_)
         | Request::Schedule { .. }
         | Request::Unschedule { .. } => None,
         Request::Answer { run, .. }
@@ -414,6 +422,7 @@ fn input(request: &Request) -> Option<Input> {
         Request::Start(_)
         | Request::Fork(_)
         | Request::Found { .. }
+        | Request::Record(_)
         | Request::Schedule { .. }
         | Request::Unschedule { .. } => return None,
         Request::Answer { run, approval, who, verdict } => {

@@ -138,7 +138,7 @@ impl Desk {
             if denied_before(scope, None, &act.same(&no))?.is_none() {
                 let drawn = act.refuse(&no, &facts, now, (self.house.entropy)().as_mut());
                 let (_, draft) = drawn.map_err(|error| StoreError::io("draw an id", error))?;
-                if let Err(why) = self.append(tenant, draft, "record a refusal")? {
+                if let Err(why) = self.append(tenant, vec![draft], "record a refusal")? {
                     return Ok(Some(why));
                 }
             }
@@ -283,7 +283,7 @@ impl Desk {
 
     /// Record what is about a schedule, and take note of it; or why that could never be recorded.
     fn record(&mut self, tenant: TenantId, draft: Draft) -> Result<Result<(), String>, StoreError> {
-        let recorded = self.append(tenant, draft, "record what is about a schedule")?;
+        let recorded = self.append(tenant, vec![draft], "record what is about a schedule")?;
         if let Err(why) = recorded {
             return Ok(Err(why));
         }

@@ -3,6 +3,7 @@
 use cog_base::id::Uuid;
 
 use cog_engine::Fork;
+use cog_ledger::{Draft, Kind};
 
 use super::*;
 
@@ -56,10 +57,47 @@ fn every_request_reads_back_from_its_mail() {
             wanted: Box::new(Wanted { run: Wanted::no_run(), ..wanted }),
             seen: 3,
         },
+        Request::Record(Box::new(Decided {
+            drafts: vec![decided(Kind::CanonApproved), decided(Kind::Denial).saying("note", "x")],
+            seen: 5,
+            unless: vec![Kind::CanonActivated],
+            then: None,
+        })),
+        Request::Record(Box::new(erasing(Destroy::Subject("ada".into())))),
+        Request::Record(Box::new(erasing(Destroy::Bodies(vec![3, 4])))),
+        Request::Record(Box::new(erasing(Destroy::Entries(256)))),
         Request::Unschedule { schedule: "nightly".into(), who, seen: 4 },
     ] {
         let mail = request.mail(MailId::from_uuid(Uuid::from_u128(9)));
         assert_eq!(Request::read(&mail), Ok(request));
+    }
+}
+
+fn decided(kind: Kind) -> Draft {
+    Draft {
+        kind,
+        actor: "user:cfo".into(),
+        domain: "ledger".into(),
+        environment: "any".into(),
+        session: None,
+        canon: None,
+        data: Map::from([("id".into(), "x".into())]),
+        body: None,
+    }
+}
+
+fn erasing(then: Destroy) -> Decided {
+    let drafts = vec![decided(Kind::BodiesErased)];
+    Decided { drafts, seen: 9, unless: vec![Kind::SessionStarted], then: Some(then) }
+}
+
+#[test]
+fn what_engines_decide_is_not_recorded_for_whoever_asks() {
+    for kind in [Kind::Receipt, Kind::Outcome, Kind::SessionSealed, Kind::Genesis] {
+        let drafts = vec![decided(kind)];
+        let decided = Decided { drafts, seen: 0, unless: Vec::new(), then: None };
+        let mail = Request::Record(Box::new(decided)).mail(MailId::from_uuid(Uuid::from_u128(9)));
+        assert_eq!(Request::read(&mail), Err(BadRequest::Member("kind")));
     }
 }
 

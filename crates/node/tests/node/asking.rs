@@ -2,12 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
+use cog_base::Value;
 use cog_base::id::MailId;
+use cog_canon::{Canon, Source};
 use cog_engine::Fork;
-use cog_ledger::Kind;
-use cog_node::{Forked, Request, Told, ask};
+use cog_ledger::{Draft, Kind};
+use cog_node::{Decided, Destroy, Forked, Request, Told, ask};
 use cog_services::postgres::APPLICATION;
-use cog_store::{Delivery, Posted, Shared as _};
+use cog_store::{Delivery, Keep as _, Posted, Shared as _, Store as _};
 
 use crate::town::{Town, canon, tenant, wait, wanted};
 
@@ -305,4 +307,107 @@ fn a_run_that_cannot_go_on_from_there_is_refused_and_harms_no_other() {
     assert!(house.told.try_iter().all(|told| !matches!(told, Told::Released { .. })));
     house.node.stop();
     assert_eq!(town.assert_whole(tenant), ["completed"; 4]);
+}
+
+#[test]
+fn what_was_decided_is_recorded_once_and_what_it_destroys_is_destroyed_by_whoever_has_it_next() {
+    let town = Town::new();
+    let house = town.node("one");
+    let tenant = tenant(1);
+    let run = town.start(tenant, 1);
+    assert_eq!(town.end(tenant, run), "completed");
+    let session = town.session(tenant, run).unwrap();
+    let scope = || town.store.scope(tenant).unwrap();
+    let seen = town.entries(tenant).len() as u64;
+    let decided = |seen, unless: &[Kind], then| {
+        let data = [("basis", "entries".into()), ("bodies", 1_u64.into())];
+        let named = ("entries", Value::list([session.last]));
+        let data = data.into_iter().chain([named]).map(|(name, it)| (name.to_owned(), it));
+        let draft = Draft {
+            kind: Kind::BodiesErased,
+            actor: "user:head-of-archive".into(),
+            domain: "ledger".into(),
+            environment: "any".into(),
+            session: None,
+            canon: None,
+            data: data.collect(),
+            body: None,
+        };
+        let (drafts, unless) = (vec![draft], unless.to_vec());
+        Request::Record(Box::new(Decided { drafts, seen, unless, then }))
+    };
+    let late = town.request(tenant, &decided(0, &[Kind::SessionStarted], None));
+    assert!(refusal(&town, late).contains("the log has changed since"));
+    // It is killed when the entry stands, and nothing is destroyed yet.
+    town.request(tenant, &decided(seen, &[Kind::SessionStarted], None));
+    town.wait_for_empty_mail();
+    assert!(scope().body(session.last).unwrap().is_some());
+    house.node.stop();
+    let house = town.node("two");
+    let then = Some(Destroy::Bodies(vec![session.last]));
+    town.request(tenant, &decided(seen, &[Kind::BodiesErased], then));
+    town.wait_for_empty_mail();
+    assert!(scope().body(session.last).unwrap().is_none());
+    house.node.stop();
+    let erased = town.entries(tenant).into_iter().filter(|it| it.kind() == Kind::BodiesErased);
+    assert_eq!(erased.count(), 1);
+    town.assert_whole(tenant);
+}
+
+#[test]
+fn a_canon_comes_in_force_by_change_control_whoever_asks() {
+    let town = Town::new();
+    let house = town.node("one");
+    let tenant = tenant(1);
+    town.request(tenant, &canon());
+    town.wait_for_empty_mail();
+    let founded = town.entries(tenant).into_iter().find(|it| it.kind() == Kind::CanonActivated);
+    let founded = founded.unwrap();
+    let digest = founded.digest("digest").unwrap();
+    let mut files = town.store.scope(tenant).unwrap().canon(digest).unwrap().unwrap();
+    files.get_mut("canon.toml").unwrap().push_str("# The second.\n");
+    let parts = files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes()));
+    let second = Canon::load(&Source::new(parts)).unwrap().digest();
+    town.store.put_canon(tenant, second, &files).unwrap();
+    let act = |kind, data: Vec<(&str, Value)>| {
+        let data = data.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
+        let draft = Draft {
+            kind,
+            actor: "user:head-of-archive".into(),
+            domain: "archive".into(),
+            environment: "any".into(),
+            session: None,
+            canon: None,
+            data,
+            body: None,
+        };
+        let (drafts, unless, then) = (vec![draft], Vec::new(), None);
+        let decided = Decided { drafts, seen: 2, unless, then };
+        town.request(tenant, &Request::Record(Box::new(decided)))
+    };
+    let proposal = "prp_01m7ynaym0f2nb3em082cedjs9";
+    let activated = || {
+        vec![
+            ("digest", second.into()),
+            ("previous", digest.into()),
+            ("basis", "change".into()),
+            ("proposal", proposal.into()),
+        ]
+    };
+    let unknown = act(Kind::CanonActivated, activated());
+    assert!(!refusal(&town, unknown).is_empty());
+    let founding =
+        act(Kind::CanonActivated, vec![("digest", second.into()), ("basis", "genesis".into())]);
+    assert!(!refusal(&town, founding).is_empty());
+    let base = ("base", digest.into());
+    act(Kind::CanonProposed, vec![("proposal", proposal.into()), ("digest", second.into()), base]);
+    town.wait_for_empty_mail();
+    // Nobody has approved it.
+    let early = act(Kind::CanonActivated, activated());
+    assert!(refusal(&town, early).contains("approv"));
+    let other = vec![("proposal", proposal.into()), ("digest", digest.into())];
+    assert!(!refusal(&town, act(Kind::CanonApproved, other)).is_empty());
+    house.node.stop();
+    let activated = town.entries(tenant).into_iter().filter(|it| it.kind() == Kind::CanonActivated);
+    assert_eq!(activated.count(), 1);
 }

@@ -23,6 +23,9 @@ use crate::terminal::{Terminal, Tone, plain};
 
 const LIST: &str = "cognitionos canon list";
 
+/// Opens the ledger that is changed.
+pub(super) type Open<'a> = &'a dyn Fn() -> anyhow::Result<Home>;
+
 /// What somebody does with a proposal.
 pub(super) enum Deed<'a> {
     Approve,
@@ -70,13 +73,13 @@ pub(super) fn propose(
     actor: &str,
     evidence: &[u64],
     note: Option<&str>,
-    data: &Path,
+    home: Open<'_>,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let who = given::actor(actor)?;
-    let proposed = put_forward(dir, &who, evidence, note, data, terminal);
+    let proposed = put_forward(dir, &who, evidence, note, home, terminal);
     proposed.map_err(|error| {
-        let denial = not_put_forward(dir, &who, evidence, data);
+        let denial = not_put_forward(dir, &who, evidence, home);
         explained(error, denial)
     })
 }
@@ -86,13 +89,13 @@ fn not_put_forward(
     dir: &Path,
     who: &Actor,
     evidence: &[u64],
-    data: &Path,
+    home: Open<'_>,
 ) -> anyhow::Result<Option<String>> {
     if !canon_dir::is_canon(dir) {
         return Ok(None);
     }
     let loaded = canon_dir::load(dir).map(|(_, canon)| canon).map_err(|error| error.to_string());
-    let home = Home::write(data)?;
+    let home = home()?;
     let domain = loaded.as_ref().ok().map(|canon| canon.domain().to_owned());
     let in_force = domain.as_deref().map(|it| home.change_control().map(|all| all.in_force(it)));
     let in_force = in_force.transpose()?.flatten();
@@ -118,7 +121,7 @@ fn put_forward(
     who: &Actor,
     evidence: &[u64],
     note: Option<&str>,
-    data: &Path,
+    home: Open<'_>,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let (source, canon) = canon_dir::load(dir)?;
@@ -134,7 +137,7 @@ fn put_forward(
         ));
     }
     warn(&canon, &report, terminal);
-    let home = Home::write(data)?;
+    let home = home()?;
     let change = home.change_control()?;
     knows_evidence(&home, evidence)?;
     let in_force = change.in_force(canon.domain());
@@ -227,12 +230,12 @@ pub(super) fn change(
     deed: Deed<'_>,
     id: &str,
     actor: &str,
-    data: &Path,
+    home: Open<'_>,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let id: ProposalId = given::id(id, LIST)?;
     let who = given::actor(actor)?;
-    let home = Home::change(data)?;
+    let home = home()?;
     changed(&deed, id, &who, &home, terminal)
         .map_err(|error| explained(error, not_changed(&deed, id, &who, &home)))
 }
@@ -385,8 +388,7 @@ fn refused(
     Failure::advise(exit, error, advice)
 }
 
-pub(super) fn list(data: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let home = Home::read(data)?;
+pub(super) fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
     let change = home.change_control()?;
     if terminal.json {
         let active = change.domains().map(|(domain, digest)| {

@@ -7,6 +7,7 @@ use cog_base::json::Map;
 use cog_base::words::counted;
 use cog_gate::Actor;
 use cog_ledger::{Draft, Kind};
+use cog_node::Destroy;
 use cog_store::{Keep as _, Select};
 
 use super::admin::draft;
@@ -44,7 +45,7 @@ pub(super) fn erase(
 ) -> anyhow::Result<Exit> {
     let who = given::actor(who)?;
     entitled(home, &who, ("ledger.erase", "erase"))?;
-    let store = home.folder()?;
+    let store = home.keep();
     let bodies = match wanted {
         Wanted::Subject(subject) => {
             refuse_what_is_needed(home, &format!("{subject:?}"), |history, _| {
@@ -59,13 +60,14 @@ pub(super) fn erase(
             }
             let whose = ("subject", Value::from(erasable.subject));
             erasable.entries.iter().try_for_each(|seq| refuse_what_starts(home, *seq))?;
-            declare(home, (&who, "ledger"), reason, whose, &erasable.entries)?;
-            store.erase(home.tenant, subject).map_err(told)?.bodies
+            let (bodies, subject) = (&erasable.entries, (*subject).to_owned());
+            let declared = (whose, Destroy::Subject(subject));
+            declare(home, (&who, "ledger"), reason, declared, bodies)?
         }
         Wanted::Entries(seqs) => {
             let seqs = with_bodies(home, seqs)?;
-            declare(home, (&who, "ledger"), reason, ("basis", "entries".into()), &seqs)?;
-            store.erase_bodies(home.tenant, &seqs).map_err(told)?
+            let declared = (("basis", "entries".into()), Destroy::Bodies(seqs.clone()));
+            declare(home, (&who, "ledger"), reason, declared, &seqs)?
         }
     };
     if terminal.json {
@@ -79,18 +81,21 @@ pub(super) fn erase(
 
 /// Write over what an earlier command removed, where a reader kept it from doing so.
 pub(super) fn wipe(home: &Home) -> anyhow::Result<()> {
+    if home.is_of_nodes() {
+        return Ok(());
+    }
     home.folder()?.erase_bodies(home.tenant, &[]).map(drop).map_err(told)
 }
 
-/// Record what is about to be erased. Whatever happens after, the ledger says why bodies are
-/// missing. What a crash leaves is found by `ledger verify`, and erased by erasing again.
+/// Record what is about to be erased, erase it, and say how much it is. Whatever happens after, the
+/// ledger says why bodies are missing. What a crash leaves is found by `ledger verify`, and erased by erasing again.
 pub(super) fn declare(
     home: &Home,
     (who, domain): (&Actor, &str),
     reason: Option<&str>,
-    why: (&str, Value),
+    (why, then): ((&str, Value), Destroy),
     entries: &[u64],
-) -> anyhow::Result<()> {
+) -> anyhow::Result<u64> {
     let named = entries.chunks(ERASED_NAMED_MAX).map(|entries| {
         let data = Map::from([
             (why.0.to_owned(), why.1.clone()),
@@ -104,7 +109,8 @@ pub(super) fn declare(
         }
     });
     let named: Vec<Draft> = named.collect();
-    home.append(named).map(drop)
+    home.append_then(named, Some(then))?;
+    Ok(entries.len() as u64)
 }
 
 /// Those of the entries that have a body. All must be there, and nothing that is still needed.
@@ -121,7 +127,7 @@ fn with_bodies(home: &Home, seqs: &BTreeSet<u64>) -> anyhow::Result<Vec<u64>> {
     refuse_what_is_needed(home, "these entries", |_, records| {
         records.iter().any(|record| seqs.contains(&record.entry.seq()))
     })?;
-    let kept = home.folder()?.bodies(home.tenant, 0..u64::MAX).map_err(told)?;
+    let kept = home.keep().bodies(home.tenant, 0..u64::MAX).map_err(told)?;
     let kept: Vec<u64> =
         kept.into_iter().map(|(seq, _)| seq).filter(|seq| seqs.contains(seq)).collect();
     if kept.is_empty() {

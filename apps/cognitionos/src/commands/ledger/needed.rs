@@ -20,15 +20,16 @@ pub(super) fn refuse_what_is_needed(
     needs: impl Fn(&History, &[Record]) -> bool,
 ) -> anyhow::Result<()> {
     let Some(run) = who_needs(home, needs)? else { return Ok(()) };
+    let end = format!("cognitionos run --cancel {run} --reason TEXT");
+    let advice =
+        if home.is_of_nodes() { end } else { format!("{}\n  or: {end}", home.brings_on(run)) };
     Err(Failure::advise(
         Exit::Conflict,
         format!(
             "{run} is open and needs what it holds of {what}: erased, it could neither go \
              on nor be ended. Bring it to its end first"
         ),
-        format!(
-            "cognitionos run --resume {run}\n  or: cognitionos run --cancel {run} --reason TEXT"
-        ),
+        advice,
     ))
 }
 

@@ -1,10 +1,13 @@
 //! Pruning: dropping old entries, by number, by date, or when the canons let them go.
 
+use std::ops::Range;
+
 use cog_base::json::Map;
 use cog_base::words::counted;
 use cog_base::{Timestamp, Value};
 use cog_gate::Actor;
 use cog_ledger::Kind;
+use cog_node::Destroy;
 use cog_store::Keep as _;
 
 use super::admin::draft;
@@ -77,7 +80,7 @@ fn due(home: &Home) -> anyhow::Result<Due> {
     // What a period counts stands in the entries alone.
     let needed = first(kept_for_run(home)?);
     let mut due = Rules::of(home)?.due(home, retention::now(home)?, (kept, needed))?;
-    let cut = home.folder()?.prunable(home.tenant, due.before.min(kept)).map_err(told)?;
+    let cut = home.keep().prunable(home.tenant, due.before.min(kept)).map_err(told)?;
     due.before = cut.end;
     due.from = cut.start;
     Ok(due)
@@ -91,12 +94,11 @@ fn expire(home: &Home, reason: &str, who: &Actor, terminal: &Terminal) -> anyhow
     }
     for (domain, bodies) in &due.bodies {
         let basis = ("basis", "retention".into());
-        super::erase::declare(home, (who, domain), Some(reason), basis, bodies)?;
-        home.folder()?.erase_bodies(home.tenant, bodies).map_err(told)?;
+        let declared = (basis, Destroy::Bodies(bodies.clone()));
+        super::erase::declare(home, (who, domain), Some(reason), declared, bodies)?;
     }
     if due.before > due.from {
-        declare_pruning(home, due.before, reason, who)?;
-        home.folder()?.prune_entries(home.tenant, due.before).map_err(told)?;
+        declare_pruning(home, due.before, reason, who, true)?;
     }
     if terminal.json {
         terminal.emit(&due.json());
@@ -136,20 +138,22 @@ fn drop_entries(
     who: &Actor,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    declare_pruning(home, before, reason, who)?;
-    let from = home.scope()?.pruned().map_err(told)?.entries;
-    let blocking = blocking(home, from, before)?;
-    let most = kept_for(home)?.map_or(before, |kept| before.min(kept.first));
-    let cut = home.folder()?.prune_entries(home.tenant, most).map_err(told)?;
-    if terminal.json {
-        terminal.emit(&Value::map([("from", cut.from), ("to", cut.to), ("removed", cut.removed)]));
+    let blocking = blocking(home, home.scope()?.pruned().map_err(told)?.entries, before)?;
+    let cut = declare_pruning(home, before, reason, who, home.is_of_nodes())?;
+    let (from, to) = (cut.start, cut.end);
+    // The owner of a ledger in the database has removed them already.
+    let removed = if home.is_of_nodes() {
+        None
     } else {
-        terminal.say(&format!(
-            "entries {} to {} pruned ({}); proofs stay valid",
-            cut.from,
-            cut.to,
-            counted(cut.removed, "row", "rows")
-        ));
+        Some(home.folder()?.prune_entries(home.tenant, to).map_err(told)?.removed)
+    };
+    if terminal.json {
+        let members = [("from", Value::from(from)), ("to", to.into()), ("removed", removed.into())];
+        terminal.emit(&Value::map(members));
+    } else {
+        let rows = removed.map(|rows| format!(" ({})", counted(rows, "row", "rows")));
+        let rows = rows.unwrap_or_default();
+        terminal.say(&format!("entries {from} to {to} pruned{rows}; proofs stay valid"));
         if let Some(blocking) = blocking {
             terminal.note(&format!("what is left before {before} stays: {}", blocking.why()));
         }
@@ -158,10 +162,17 @@ fn drop_entries(
 }
 
 /// Record what is about to be pruned. Whatever happens after, the ledger says why entries are
-/// missing; a pruning that is cut short is finished when the folder is opened next.
-fn declare_pruning(home: &Home, before: u64, reason: &str, who: &Actor) -> anyhow::Result<()> {
+/// missing; a pruning that is cut short is finished when the folder is opened next, or by the next
+/// owner. Says what it is, and does it if that is wanted.
+fn declare_pruning(
+    home: &Home,
+    before: u64,
+    reason: &str,
+    who: &Actor,
+    does_it: bool,
+) -> anyhow::Result<Range<u64>> {
     let most = kept_for(home)?.map_or(before, |kept| before.min(kept.first));
-    let cut = home.folder()?.prunable(home.tenant, most).map_err(told)?;
+    let cut = home.keep().prunable(home.tenant, most).map_err(told)?;
     if cut.is_empty() {
         super::erase::wipe(home)?;
         return Err(match blocking(home, cut.start, before)? {
@@ -181,7 +192,9 @@ fn declare_pruning(home: &Home, before: u64, reason: &str, who: &Actor) -> anyho
         ("to".into(), cut.end.into()),
         ("root".into(), root.into()),
     ]);
-    home.append(vec![draft(Kind::SegmentPruned, who, data).saying("reason", reason)]).map(drop)
+    let draft = draft(Kind::SegmentPruned, who, data).saying("reason", reason);
+    home.append_then(vec![draft], does_it.then_some(Destroy::Entries(cut.end)))?;
+    Ok(cut)
 }
 
 #[cfg(test)]
@@ -258,7 +271,7 @@ mod tests {
         let who = given::actor("user:operator").unwrap();
         let declare = |before| {
             let home = Home::write(&data).unwrap();
-            declare_pruning(&home, before, "after five years", &who).unwrap();
+            declare_pruning(&home, before, "after five years", &who, false).unwrap();
             // It is killed here.
         };
         declare(256);

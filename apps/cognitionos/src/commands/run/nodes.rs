@@ -60,7 +60,7 @@ pub(super) fn cancel(
         let message = format!("{run} cannot be resumed: {error}");
         Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
     })?;
-    let (owner, seen) = (Owner::of(&home, asking)?, home.size()?);
+    let (owner, seen) = (Owner::of(&home, asking.timeout)?, home.size()?);
     let request = Request::Cancel { run, who: who.clone(), reason: reason.to_owned() };
     if let Answered::Refused(because) = owner.ask(&request)? {
         let Some(id) = owner.denied((run, seen), Wish::Cancel, who)? else {

@@ -1,0 +1,96 @@
+//! Entries of no run that somebody has decided on: the owner of the log records them as long as
+//! what they rest on stands, and destroys what they say is destroyed.
+//!
+//! Nothing of the tenant begins meanwhile: what begins is handed to the engine by this very desk.
+
+use std::sync::Arc;
+
+use cog_base::id::TenantId;
+use cog_gate::change::ChangeControl;
+use cog_ledger::{Durable, Entry};
+use cog_store::{Select, StoreError, TenantTx};
+
+use super::Desk;
+use super::opening::{activated, canon};
+use crate::came::{Came, came_of};
+use crate::lane::Order;
+use crate::request::{Decided, Request};
+
+/// What became of it.
+pub(super) enum Recorded {
+    Done,
+    Refused(String),
+    /// Runs are about to begin: when they have, it is looked at again.
+    Later,
+}
+
+impl Desk {
+    /// Record what was decided, if that is what is asked; else nothing.
+    pub(super) fn record_decided(
+        &mut self,
+        tenant: TenantId,
+        request: &Request,
+    ) -> Result<Option<Recorded>, StoreError> {
+        let Request::Record(decided) = request else { return Ok(None) };
+        let Some(office) = self.offices.get_mut(&tenant) else {
+            return Ok(Some(Recorded::Later));
+        };
+        if decided.then.is_some() && !office.coming.is_empty() {
+            office.is_behind = true;
+            return Ok(Some(Recorded::Later));
+        }
+        let house = Arc::clone(&self.house);
+        // What the engine has submitted is decided behind this.
+        drop(house.committer.head(tenant));
+        let scope = house.store.scope(tenant)?;
+        if !matches!(came_of(scope.as_ref(), request)?, Some(Came::Done(_))) {
+            if let Some(entry) = moved(scope.as_ref(), decided)? {
+                let (kind, seq) = (entry.kind().as_str(), entry.seq());
+                let why = format!("the log has changed since it was decided: entry {seq}, {kind}");
+                return Ok(Some(Recorded::Refused(why)));
+            }
+            if let Some(why) = self.against_the_rules(tenant, scope.as_ref(), &decided.drafts)? {
+                return Ok(Some(Recorded::Refused(why)));
+            }
+            drop(scope);
+            match self.append(tenant, decided.drafts.clone(), "record what was decided")? {
+                Ok(entries) => self.take_note(tenant, entries)?,
+                Err(why) => return Ok(Some(Recorded::Refused(why))),
+            }
+        }
+        // After a crash it is done once more.
+        if let Some(then) = &decided.then {
+            then.carry_out(house.store.as_ref(), tenant)?;
+        }
+        Ok(Some(Recorded::Done))
+    }
+
+    /// Have everybody here know what is in force and what is proposed.
+    pub(super) fn take_note(
+        &mut self,
+        tenant: TenantId,
+        entries: Vec<Durable<Entry>>,
+    ) -> Result<(), StoreError> {
+        let house = Arc::clone(&self.house);
+        for entry in entries.into_iter().filter(|it| ChangeControl::KINDS.contains(&it.kind())) {
+            let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
+            office.change.observe(&entry);
+            let canon = match activated(&entry) {
+                Some(digest) => canon(&house, house.store.scope(tenant)?.as_ref(), digest)?,
+                None => None,
+            };
+            let _ = self.lane.send(Order::Canon(tenant, canon, entry.into_inner()));
+        }
+        Ok(())
+    }
+}
+
+/// The oldest entry that what was decided does not stand beside.
+fn moved(scope: &dyn TenantTx, decided: &Decided) -> Result<Option<Entry>, StoreError> {
+    if decided.unless.is_empty() {
+        return Ok(None);
+    }
+    let (kinds, from, limit) = (decided.unless.clone(), decided.seen, 1);
+    let found = scope.select(&Select { kinds, from, limit, ..Select::default() })?;
+    Ok(found.into_iter().next())
+}
