@@ -4,6 +4,7 @@ use cog_base::Value;
 use cog_base::json::parse;
 
 use crate::docs::blocks_of;
+use crate::nodes::Town;
 use crate::program::{Folder, text};
 
 const PAGE: &str = "docs/guide/sessions.md";
@@ -161,4 +162,37 @@ fn what_is_no_event_is_told_and_nothing_is_made() {
     folder.piped(&accept, fine).ends(2);
     assert!(!folder.has("data"), "nothing is made");
     assert!(parse(fine).is_ok());
+}
+
+#[test]
+fn nodes_take_in_once_what_another_ledger_proves_whichever_of_them_is_killed() {
+    let (house, town) = (house("foreign-of-nodes"), Town::new("foreign-nodes"));
+    for file in ["event.json", "seal.tlog-proof", "other.vkey"] {
+        town.folder.write(file, &house.read(file));
+    }
+    for file in ["canon.toml", "schema.cedarschema", "policies/intake.cedar", "facts/people.json"] {
+        town.folder.write(&format!("intake/{file}"), &house.read(&format!("canon/{file}")));
+    }
+    let tenant = town.new_tenant();
+    let cog = |arguments: &[&str]| town.cog(&[arguments, &["--tenant", &tenant]].concat());
+    let accept = |more: &[&str]| {
+        cog(&[&["sessions", "accept", "event.json", "--as", "user:desk"], more].concat())
+    };
+    let node = town.node("n0");
+    accept(&PROOF).ends(2).says(&["no domain has a canon here"]);
+    accept(&["--canon", "intake"]).ends(2).says(&["cognitionos canon propose"]);
+    cog(&["canon", "propose", "intake", "--as", "user:desk"]).ends(0).says(&["founds"]);
+    accept(&[]).ends(4).says(&["refused", "cognitionos why run_"]);
+    node.kill();
+    let node = town.node("n1");
+    let taken = accept(&PROOF).ends(0).says(&["completed", "taken in as evidence: entry"]);
+    let receipt = taken.id("rcp");
+    node.kill();
+    let node = town.node("n2");
+    accept(&PROOF).ends(0).says(&["taken in before: entry", &receipt]);
+    let outcomes = ["ledger", "list", "--json", "--kind", "outcome"];
+    assert_eq!(cog(&outcomes).ends(0).jsons().len(), 1);
+    cog(&["ledger", "verify"]).ends(0).says(&["verified"]);
+    cog(&["replay", "--all"]).ends(0);
+    node.ends();
 }

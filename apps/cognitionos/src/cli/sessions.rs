@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::groups::{By, environment};
+use super::nodes::At;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SessionsCommand {
@@ -40,4 +41,6 @@ pub(crate) struct AcceptArgs {
     pub(crate) environment: Option<String>,
     #[command(flatten)]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) at: At,
 }

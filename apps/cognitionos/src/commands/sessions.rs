@@ -18,10 +18,11 @@ use verify::open_file;
 use crate::canon_dir;
 use crate::cli::Common;
 use crate::cli::sessions::{AcceptArgs, SessionsCommand};
-use crate::commands::run::accept::{Asked, start};
+use crate::commands::run::accept::{Asked, start, submitted};
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
+use crate::shared::whose;
 use crate::terminal::{Terminal, plain};
 
 /// How often one event may be refused, and brought again.
@@ -47,17 +48,30 @@ fn accept(args: &AcceptArgs, common: &Common, terminal: &Terminal) -> anyhow::Re
         Some(file) => proof::proven(&event, file, &args.key)?,
         None => effect(&event, None)?,
     };
+    let of_nodes = whose(&args.at)?.is_some();
+    if of_nodes && args.canon.is_some() {
+        let message =
+            "in the database the canon in force decides, and no folder founds a domain here";
+        let advice = "cognitionos canon propose DIR --tenant TENANT --as user:NAME";
+        return Err(Failure::advise(Exit::BadInput, message, advice));
+    }
     let beside = Path::new("canon");
-    let beside = canon_dir::is_canon(beside).then(|| beside.to_owned());
+    let beside = (!of_nodes && canon_dir::is_canon(beside)).then(|| beside.to_owned());
     let canon = args.canon.clone().or(beside);
-    let home = if canon.is_some() { Home::write(&common.data) } else { Home::change(&common.data) };
-    let home = home?;
+    let folder = || {
+        if canon.is_some() { Home::write(&common.data) } else { Home::change(&common.data) }
+    };
+    let home = Home::at(&args.at, folder)?;
     let domain = domain(&home, args, canon.as_deref())?;
     match standing(&home, &effect)? {
         Standing::New(run) => {
             let (environment, canon) = (args.environment.as_deref(), args.canon.as_deref());
             let asked = Asked { run, effect: &effect, domain: &domain, environment, canon };
-            let exit = start(&home, &asked, &actor, common, terminal)?;
+            let exit = if of_nodes {
+                submitted(&home, &asked, &actor, terminal)?
+            } else {
+                start(&home, &asked, &actor, common, terminal)?
+            };
             if let Some(outcome) = outcome(&home, run)? {
                 tell(&outcome, run, false, terminal);
             }
@@ -65,7 +79,7 @@ fn accept(args: &AcceptArgs, common: &Common, terminal: &Terminal) -> anyhow::Re
         }
         Standing::Open(run) => {
             let message = format!("{run} is to take it in and has not ended");
-            let advice = format!("cognitionos run --resume {run}");
+            let advice = home.brings_on(run);
             Err(Failure::advise(Exit::Conflict, message, advice))
         }
         Standing::There(run, outcome) => {

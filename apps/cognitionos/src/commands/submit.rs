@@ -1,6 +1,6 @@
 //! `submit`: ask the nodes that share a database for a run.
 
-mod waiting;
+pub(crate) mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cog_base::Value;
-use cog_base::id::RunId;
+use cog_base::id::{MailId, RunId};
 use cog_engine::{Input, Start};
 use cog_gate::Actor;
 use cog_gate::effect::SessionAccept;
+use cog_node::{Request, Wanted, ask};
 
 use super::file::misread;
 use super::scheduled::args;
 use super::{Plan, go};
 use crate::cli::{Beginning, Common, RunArgs};
+use crate::commands::submit::waiting::wait;
 use crate::failure::{Exit, Failure};
 use crate::folders;
-use crate::home::Home;
+use crate::home::{Home, told};
 use crate::terminal::Terminal;
 use crate::view::Counts;
 
@@ -45,6 +47,32 @@ pub(crate) fn start(
     let canon = asked.canon.map(Path::to_owned);
     let args = RunArgs { begin: Beginning { canon, ..bare.begin }, ..bare };
     go(home, plan, &args, common, terminal)
+}
+
+/// Have the nodes that have the ledger bring the run on, and wait for it.
+pub(crate) fn submitted(
+    home: &Home,
+    asked: &Asked<'_>,
+    who: &Actor,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let Input::Start(start) = plan(asked, who)?.input else {
+        return Err(Failure::told(
+            Exit::Failed,
+            "what takes a session in is not the start of a run",
+        ));
+    };
+    let Start { run, source, places, base, initiator, environment, .. } = *start;
+    let (children, given) = (None, given(asked.effect));
+    let wanted = Wanted { run, source, children, given, places, base, initiator, environment };
+    let (id, request) = (MailId::from_uuid(run.uuid()), Request::Start(Box::new(wanted)));
+    let store = home.database()?;
+    ask(store, home.tenant, id, &request, None).map_err(told)?;
+    let exit = wait(store, home.tenant, run, terminal)?;
+    if exit != Exit::Done {
+        terminal.note(&format!("cognitionos why {run}"));
+    }
+    Ok(exit)
 }
 
 fn plan(asked: &Asked<'_>, who: &Actor) -> anyhow::Result<Plan> {

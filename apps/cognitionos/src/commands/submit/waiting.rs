@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(150);
 const STILL: u32 = 40;
 
 /// Wait until the run has ended, or until only somebody outside can bring it on.
-pub(super) fn wait(
+pub(crate) fn wait(
     store: &PostgresStore,
     tenant: TenantId,
     run: RunId,
