@@ -181,7 +181,9 @@ fn nodes_take_in_once_what_another_ledger_proves_whichever_of_them_is_killed() {
     let node = town.node("n0");
     accept(&PROOF).ends(2).says(&["no domain has a canon here"]);
     accept(&["--canon", "intake"]).ends(2).says(&["cognitionos canon propose"]);
-    cog(&["canon", "propose", "intake", "--as", "user:desk"]).ends(0).says(&["founds"]);
+    cog(&["canon", "propose", "intake", "--as", "user:desk", "--timeout", "120"])
+        .ends(0)
+        .says(&["founds"]);
     accept(&[]).ends(4).says(&["refused", "cognitionos why run_"]);
     node.kill();
     let node = town.node("n1");

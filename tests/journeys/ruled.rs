@@ -7,6 +7,8 @@ use crate::program::{Answer, id, text};
 use crate::trees::Orders;
 
 const HEAD: &str = "user:head-of-archive";
+/// For the owner of the ledger, which may have been killed, on a machine with much to do.
+const PATIENT: [&str; 2] = ["--timeout", "120"];
 /// A run that waits for one that waits for somebody.
 const MAIN: &str =
     "name: main\ndomain: archive\nsteps:\n  - { id: sub, run: { workflow: sub.yaml } }\n";
@@ -24,6 +26,11 @@ fn ruled(name: &str) -> Orders {
 }
 
 impl Orders {
+    /// Have the owner of the ledger do something.
+    fn ask(&self, arguments: &[&str]) -> Answer {
+        self.cog(&[arguments, &PATIENT].concat())
+    }
+
     /// What people are asked, of the newest request.
     fn asked(&self) -> Vec<String> {
         let asked = self.cog(&["approvals", "list", "--json"]).ends(0).json();
@@ -46,7 +53,7 @@ impl Orders {
 #[test]
 fn a_canon_of_nodes_is_changed_by_people_and_binds_from_then_on() {
     let orders = ruled("ruled");
-    let change = |word, id: &str, who| orders.cog(&["canon", word, id, "--as", who]);
+    let change = |word, id: &str, who| orders.ask(&["canon", word, id, "--as", who]);
     // The first one founds the domain, also without a run.
     let node = orders.town.node("n0");
     change("propose", "canon", HEAD).ends(0).says(&["founds the domain `archive`"]);
@@ -68,14 +75,15 @@ fn a_canon_of_nodes_is_changed_by_people_and_binds_from_then_on() {
     change("activate", &proposal, "user:operator").ends(0).says(&["activated"]);
     change("activate", &proposal, "user:operator").ends(2).says(&["activated already"]);
     orders.cog(&["canon", "impact", "canon"]).ends(0);
+    orders.cog(&["canon", "diff", "canon", "active"]).ends(0).says(&["changed from 30 to 31"]);
     // Whoever was asked under the other canon is asked anew.
     wait_until("they are asked anew", || {
         orders.asked().iter().any(|request| !before.contains(request))
     });
-    orders.cog(&["approvals", "approve", &before[0], "--as", HEAD]).ends(7).says(&["withdrawn"]);
+    orders.ask(&["approvals", "approve", &before[0], "--as", HEAD]).ends(7).says(&["withdrawn"]);
     let anew = orders.asked();
     let anew = anew.iter().find(|request| !before.contains(request)).unwrap();
-    orders.cog(&["approvals", "approve", anew, "--as", HEAD]).ends(0);
+    orders.ask(&["approvals", "approve", anew, "--as", HEAD]).ends(0);
     orders.wait_for("main", "completed", 1);
     orders.cog(&["why", &run]).ends(0);
     let refused = orders.denials();
@@ -90,15 +98,15 @@ fn a_canon_of_nodes_is_changed_by_people_and_binds_from_then_on() {
 fn what_rests_on_what_has_changed_since_is_not_recorded() {
     let orders = ruled("ruled-at-once");
     let node = orders.town.node("one");
-    orders.cog(&["canon", "propose", "canon", "--as", HEAD]).ends(0);
+    orders.ask(&["canon", "propose", "canon", "--as", HEAD]).ends(0);
     let propose = ["canon", "propose", "canon-v2", "--as", "user:operator"];
-    let proposals: Vec<String> = (0..2).map(|_| orders.cog(&propose).ends(0).id("prp")).collect();
+    let proposals: Vec<String> = (0..2).map(|_| orders.ask(&propose).ends(0).id("prp")).collect();
     for proposal in &proposals {
-        orders.cog(&["canon", "approve", proposal, "--as", HEAD]).ends(0);
+        orders.ask(&["canon", "approve", proposal, "--as", HEAD]).ends(0);
     }
     // At once: of two that would each be in force, one is.
     let activate = |proposal: &String| -> Answer {
-        orders.cog(&["canon", "activate", proposal, "--as", HEAD])
+        orders.ask(&["canon", "activate", proposal, "--as", HEAD])
     };
     let codes: Vec<i32> = std::thread::scope(|scope| {
         let both = proposals.iter().map(|proposal| scope.spawn(|| activate(proposal).code));
@@ -136,7 +144,7 @@ fn what_is_kept_of_somebody_in_a_ledger_of_nodes_can_be_erased() {
         orders.cog(&["submit", "letter.yaml", "--input", &about, "--wait"]).ends(code).id("run")
     };
     let (ada, grace) = (submit("ada", 8), submit("grace", 0));
-    let erase = |whom: &str, who| orders.cog(&["ledger", "erase", whom, "--as", who]);
+    let erase = |whom: &str, who| orders.ask(&["ledger", "erase", whom, "--as", who]);
     erase("grace", "user:operator").ends(4).says(&["user:operator may not erase"]);
     erase("ada", HEAD).ends(7).says(&[&ada, "is open", "--cancel"]);
     node.kill();
@@ -144,14 +152,14 @@ fn what_is_kept_of_somebody_in_a_ledger_of_nodes_can_be_erased() {
     erase("grace", HEAD).ends(0).says(&["bodies erased"]);
     erase("grace", HEAD).ends(2).says(&["nothing is kept about"]);
     orders.cog(&["why", &grace]).ends(0).says(&["erased"]);
-    orders.cog(&["signal", &ada, "go"]).ends(0);
+    orders.ask(&["signal", &ada, "go"]).ends(0);
     orders.wait_for("letter", "completed", 2);
     let seal =
         orders.cog(&["ledger", "list", "--json", "--kind", "session.sealed"]).ends(0).jsons();
     let seal = seal.last().unwrap().get("seq").and_then(Value::as_u64).unwrap().to_string();
     let one = ["ledger", "erase", "--entry", &seal, "--reason", "it names her", "--as", HEAD];
-    orders.cog(&one).ends(0).says(&["1 body erased"]);
-    orders.cog(&one).ends(2).says(&["nothing stands beside"]);
+    orders.ask(&one).ends(0).says(&["1 body erased"]);
+    orders.ask(&one).ends(2).says(&["nothing stands beside"]);
     assert_eq!(orders.count("bodies.erased"), 2);
     orders.cog(&["ledger", "verify"]).ends(0).says(&["verified"]);
     orders.cog(&["ledger", "retention"]).ends(0);
@@ -179,7 +187,7 @@ fn a_ledger_of_nodes_is_pruned_and_goes_on() {
     }
     let prune = |before: &str, who| {
         let reason = ["--reason", "kept for five years", "--as", who];
-        orders.cog(&[&["ledger", "prune", "--before", before][..], &reason].concat())
+        orders.ask(&[&["ledger", "prune", "--before", before][..], &reason].concat())
     };
     prune("256", "user:operator").ends(4).says(&["may not prune"]);
     node.kill();
@@ -187,7 +195,7 @@ fn a_ledger_of_nodes_is_pruned_and_goes_on() {
     prune("256", HEAD).ends(0).says(&["entries 0 to 256 pruned"]);
     prune("256", HEAD).ends(2).says(&["nothing can be pruned"]);
     let expired = ["ledger", "prune", "--expired", "--as", HEAD];
-    orders.cog(&expired).ends(0);
+    orders.ask(&expired).ends(0);
     submit("later").ends(0).says(&["completed"]);
     assert_eq!(orders.count("segment.pruned"), 1);
     orders.cog(&["ledger", "verify"]).ends(0).says(&["verified"]);
@@ -204,7 +212,7 @@ fn places_of_runs_of_nodes_get_names_and_recomputations_are_kept() {
     let submit = ["submit", "letter.yaml", "--input", "about=ada", "--wait"];
     let run = orders.cog(&submit).ends(8).id("run");
     let create = |name: &str, more: &[&str]| {
-        orders.cog(&[&["checkpoint", "create", &run, name][..], more].concat())
+        orders.ask(&[&["checkpoint", "create", &run, name][..], more].concat())
     };
     let made = create("here", &[]).ends(0);
     assert!(id(&made.out, "chk").is_some(), "{made}");
@@ -212,10 +220,43 @@ fn places_of_runs_of_nodes_get_names_and_recomputations_are_kept() {
     create("before", &["--step", "page"]).ends(0);
     let restored = ["checkpoint", "restore", &run, "before", "--input", "about=grace"];
     orders.cog(&restored).ends(0).says(&["completed"]);
-    orders.cog(&["signal", &run, "go"]).ends(0);
+    orders.ask(&["signal", &run, "go"]).ends(0);
     orders.wait_for("letter", "completed", 2);
     orders.cog(&["replay", &run, "--keep"]).ends(0).says(&["kept"]);
     orders.cog(&["replay", "--list"]).ends(0).says(&[&run]);
     orders.holds();
     node.ends();
+}
+
+#[test]
+fn the_old_key_of_a_ledger_of_nodes_leads_to_the_new_one_whichever_node_has_it() {
+    let orders = ruled("ruled-rotated");
+    let first = orders.town.node("n0");
+    orders.ask(&["canon", "propose", "canon", "--as", HEAD]).ends(0);
+    let key = || orders.cog(&["ledger", "key"]).ends(0).out.trim().to_owned();
+    let nap = "name: nap\ndomain: archive\nsteps: [ { id: nap, sleep: { ms: 1 } } ]\n";
+    orders.town.folder.write("nap.yaml", nap);
+    let submit = || orders.cog(&["submit", "nap.yaml", "--wait"]).ends(0);
+    submit();
+    let old = key();
+    orders.ask(&["ledger", "rotate", "--as", "user:operator"]).ends(4);
+    orders.ask(&["ledger", "rotate", "--as", HEAD]).ends(0).says(&["new key"]);
+    let second = key();
+    // Another node takes the ledger over and gives it another key; then the first has it again.
+    first.signal("-STOP");
+    let other = orders.town.node("n1");
+    orders.ask(&["ledger", "rotate", "--as", HEAD]).ends(0);
+    submit();
+    let third = key();
+    other.kill();
+    first.signal("-CONT");
+    submit();
+    assert!(old != second && second != third && third == key());
+    assert_eq!(orders.count("key.rotated"), 2);
+    orders.cog(&["ledger", "export", "-o", "all.cogbundle"]).ends(0);
+    for key in [&old, &second, &third] {
+        orders.town.folder.cog(&["verify", "all.cogbundle", "--key", key]).ends(0);
+    }
+    orders.holds();
+    first.ends();
 }

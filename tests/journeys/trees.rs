@@ -124,11 +124,11 @@ fn a_tree_of_runs_goes_on_wherever_its_ledger_goes() {
     orders.wait_for("check", "open", 3);
     node.kill();
     let node = orders.town.node("last");
-    orders.cog(&["pause", &run, "--reason", "look"]).ends(0);
+    orders.cog(&["pause", &run, "--reason", "look", "--timeout", "120"]).ends(0);
     assert_eq!(orders.count("session.paused"), RUNS);
-    orders.cog(&["unpause", &run, "--reason", "seen"]).ends(0);
+    orders.cog(&["unpause", &run, "--reason", "seen", "--timeout", "120"]).ends(0);
     for (check, _) in orders.stand("check") {
-        orders.cog(&["signal", &check, "go", "--id", "go-1"]).ends(0);
+        orders.cog(&["signal", &check, "go", "--id", "go-1", "--timeout", "120"]).ends(0);
     }
     orders.wait_for("", "completed", RUNS);
     orders.cog(&["why", &run]).ends(0).says(&["all: 2 4 6"]);
@@ -145,7 +145,7 @@ fn whoever_ends_a_run_of_a_node_ends_those_that_it_began_also_at_the_next_node()
     orders.wait_for("check", "open", 3);
     node.kill();
     let node = orders.town.node("two");
-    orders.cog(&["run", "--cancel", &run, "--reason", "enough"]).ends(0);
+    orders.cog(&["run", "--cancel", &run, "--reason", "enough", "--timeout", "120"]).ends(0);
     orders.wait_for("", "cancelled", RUNS);
     orders.holds();
     node.ends();
@@ -161,7 +161,7 @@ fn a_schedule_of_nodes_starts_runs_that_run_others() {
     orders.town.folder.write("often.yaml", &file("often", &format!("{often}{sub}")));
     orders.town.folder.write("nap.yaml", &file("nap", nap));
     let node = orders.town.node("one");
-    orders.cog(&["schedules", "set", "often.yaml"]).ends(0).says(&["set"]);
+    orders.cog(&["schedules", "set", "often.yaml", "--timeout", "120"]).ends(0).says(&["set"]);
     orders.town.folder.write("nap.yaml", "nothing");
     wait_until("two of each are over", || {
         let over = |workflow| {
@@ -170,7 +170,7 @@ fn a_schedule_of_nodes_starts_runs_that_run_others() {
         };
         over("often") && over("nap")
     });
-    orders.cog(&["schedules", "remove", "often"]).ends(0);
+    orders.cog(&["schedules", "remove", "often", "--timeout", "120"]).ends(0);
     wait_until("all are over", || orders.stand("").iter().all(|(_, status)| status == "completed"));
     orders.holds();
     node.ends();
@@ -186,7 +186,7 @@ fn who_waits_for_a_run_hears_what_those_that_it_began_wait_for() {
     assert_eq!((text(waiting, &["event"]), list("signals")), ("waiting", &["go".into()][..]));
     assert_eq!(list("children").len(), RUNS - 1);
     for (check, _) in orders.stand("check") {
-        orders.cog(&["signal", &check, "go"]).ends(0);
+        orders.cog(&["signal", &check, "go", "--timeout", "120"]).ends(0);
     }
     orders.wait_for("", "completed", RUNS);
     orders.holds();

@@ -38,6 +38,8 @@ Examples:
         from: String,
         /// The other.
         to: String,
+        #[command(flatten)]
+        at: At,
     },
     /// Show which recorded verdicts another canon would change.
     #[command(before_help = "\

@@ -145,6 +145,8 @@ Examples:
     Rotate {
         #[command(flatten)]
         by: By,
+        #[command(flatten)]
+        asking: Asking,
     },
     /// Destroy the key of a person's data, or what stands beside entries. Every proof stays valid.
     #[command(before_help = "\

@@ -12,7 +12,7 @@ use cog_canon::{Bounds, Canon, TestReport};
 use cog_ledger::Kind;
 use cog_store::Select;
 
-use self::change::{Deed, change, list, propose};
+use self::change::{Deed, Open, change, list, propose};
 use super::replay::{all_runs, show_impact};
 use crate::canon_dir;
 use crate::cli::{CanonCommand, Common};
@@ -29,8 +29,9 @@ pub(crate) fn canon(
     match command {
         CanonCommand::Check { dir } => check(dir, terminal),
         CanonCommand::Test { dir } => test(dir, terminal),
-        CanonCommand::Diff { from, to } => {
-            let (from, to) = (named(from, data)?, named(to, data)?);
+        CanonCommand::Diff { from, to, at } => {
+            let open = || Home::at(at, || Home::read(data));
+            let (from, to) = (named(from, &open)?, named(to, &open)?);
             diff::show(&from, &to, terminal);
             Ok(Exit::Done)
         }
@@ -147,7 +148,7 @@ fn test(dir: &Path, terminal: &Terminal) -> anyhow::Result<Exit> {
 }
 
 /// A canon named by a folder, a digest, or `active` (where one domain alone has one).
-fn named(name: &str, data: &Path) -> anyhow::Result<Canon> {
+fn named(name: &str, open: Open<'_>) -> anyhow::Result<Canon> {
     if canon_dir::is_canon(Path::new(name)) {
         return Ok(canon_dir::load(Path::new(name))?.1);
     }
@@ -159,7 +160,7 @@ fn named(name: &str, data: &Path) -> anyhow::Result<Canon> {
     if name != "active" && !is_short && name.parse::<Digest>().is_err() {
         return Err(bad(format!("`{name}` is no canon folder, not `active` and no digest")));
     }
-    let home = Home::read(data)?;
+    let home = open()?;
     let digest = match name.parse::<Digest>() {
         Ok(digest) => digest,
         Err(_) if is_short => begun(&home, name)?

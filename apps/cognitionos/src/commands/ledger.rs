@@ -88,7 +88,10 @@ pub(crate) fn ledger(
             let key = public_key(&read(at)?)?;
             proof::print(&format!("{key}\n"), "key", terminal)
         }
-        LedgerCommand::Rotate { by } => admin::rotate(&Home::change(data)?, &by.actor, terminal),
+        LedgerCommand::Rotate { by, asking } => {
+            let home = Home::asking(asking, || Home::change(data))?;
+            admin::rotate(&home, &by.actor, terminal)
+        }
         LedgerCommand::Erase { subject, entry, reason, by, asking } => {
             let wanted = erase::Wanted::of(subject.as_deref(), entry);
             let home = Home::asking(asking, || Home::change(data))?;

@@ -72,7 +72,9 @@ impl Desk {
             }
             office.idle_beats = 0;
             let has_room = self.sort(tenant, mail)?;
-            if !is_more {
+            // What waits for runs that are about to begin is not read again at once.
+            let waits = self.offices.get(&tenant).is_none_or(|office| office.is_behind);
+            if !is_more || waits {
                 return Ok(());
             }
             // However many runs wait for room: what is asked of open ones is behind them.

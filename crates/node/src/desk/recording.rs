@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use cog_base::id::TenantId;
 use cog_gate::change::ChangeControl;
-use cog_ledger::{Durable, Entry};
+use cog_ledger::{Durable, Entry, Kind};
 use cog_store::{Select, StoreError, TenantTx};
 
 use super::Desk;
-use super::opening::{activated, canon};
-use crate::came::{Came, came_of};
+use super::opening::{activated, canon, told};
+use crate::came::{Came, came_of, recorded};
 use crate::lane::Order;
-use crate::request::{Decided, Request};
+use crate::request::{Decided, Destroy, Request};
 
 /// What became of it.
 pub(super) enum Recorded {
@@ -62,7 +62,25 @@ impl Desk {
         if let Some(then) = &decided.then {
             then.carry_out(house.store.as_ref(), tenant)?;
         }
+        if decided.then == Some(Destroy::Key) {
+            self.rotate(tenant, decided)?;
+        }
         Ok(Some(Recorded::Done))
+    }
+
+    /// Have another key sign the log, unless that was done after it was asked for.
+    fn rotate(&self, tenant: TenantId, decided: &Decided) -> Result<(), StoreError> {
+        let scope = self.house.store.scope(tenant)?;
+        let asked = recorded(scope.as_ref(), decided)?.unwrap_or_default();
+        let from = asked.last().map_or(u64::MAX, Entry::seq);
+        let (kinds, limit) = (vec![Kind::KeyRotated], 1);
+        let select = Select { kinds, from, limit, ..Select::default() };
+        if !scope.select(&select)?.is_empty() {
+            return Ok(());
+        }
+        drop(scope);
+        let rotated = self.house.committer.rotate(tenant);
+        rotated.map(drop).map_err(|error| StoreError::io("change the key", told(error.as_ref())))
     }
 
     /// Have everybody here know what is in force and what is proposed.

@@ -22,6 +22,8 @@ const KINDS: &[Kind] = &[
     Kind::BodiesErased,
     Kind::SegmentPruned,
 ];
+/// Of what evidence tells that a new signing key is asked for.
+const ROTATION: &str = "key.rotation";
 /// The most entries of one request.
 const DRAFTS_MAX: usize = 4_096;
 
@@ -47,6 +49,8 @@ pub enum Destroy {
     Bodies(Vec<u64>),
     /// The entries before this one, as far as whole segments of them can go.
     Entries(u64),
+    /// The right of the key in force to sign the log: another signs from then on.
+    Key,
 }
 
 impl Decided {
@@ -55,6 +59,7 @@ impl Decided {
             Destroy::Subject(subject) => Value::map([("subject", subject.as_str())]),
             Destroy::Bodies(seqs) => Value::map([("bodies", Value::list(seqs.iter().copied()))]),
             Destroy::Entries(before) => Value::map([("before", *before)]),
+            Destroy::Key => Value::map([("key", true)]),
         });
         Value::map([
             ("drafts", Value::list(self.drafts.iter().map(draft))),
@@ -82,7 +87,8 @@ impl Decided {
 }
 
 impl Destroy {
-    /// Destroy it. Done again, nothing more is destroyed.
+    /// Destroy it in a store. Done again, nothing more is destroyed. The key is changed by whoever
+    /// writes the log, and not here.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be done in full.
@@ -91,6 +97,7 @@ impl Destroy {
             Self::Subject(subject) => store.erase(tenant, subject).map(|_| ()),
             Self::Bodies(entries) => store.erase_bodies(tenant, entries).map(|_| ()),
             Self::Entries(before) => store.prune_entries(tenant, *before).map(|_| ()),
+            Self::Key => Ok(()),
         }
     }
 }
@@ -101,6 +108,9 @@ fn destroy_of(then: &Value) -> Result<Destroy, BadRequest> {
     }
     if let Some(before) = then.get("before").and_then(Value::as_u64) {
         return Ok(Destroy::Entries(before));
+    }
+    if then.get("key").is_some() {
+        return Ok(Destroy::Key);
     }
     let bodies = then.get("bodies").and_then(Value::as_list);
     let bodies: Option<Vec<u64>> =
@@ -126,8 +136,11 @@ fn draft(draft: &Draft) -> Value {
 }
 
 fn draft_of(value: &Value) -> Result<Draft, BadRequest> {
-    let kind = text_of(value, "kind")?.parse::<Kind>().ok().filter(|kind| KINDS.contains(kind));
     let data: Option<&Map> = value.get("data").and_then(Value::as_map);
+    let source = data.and_then(|data| data.get("source")?.as_text());
+    let is_rotation = |kind: &Kind| *kind == Kind::Evidence && source == Some(ROTATION);
+    let kind = text_of(value, "kind")?.parse::<Kind>().ok();
+    let kind = kind.filter(|kind| KINDS.contains(kind) || is_rotation(kind));
     let canon = value.get("canon").and_then(Value::as_text).map(str::parse).transpose();
     let body = value.get("body").filter(|body| **body != Value::Null).map(|body| {
         let subject = body.get("subject").and_then(Value::as_text).map(str::to_owned);

@@ -66,6 +66,7 @@ fn every_request_reads_back_from_its_mail() {
         Request::Record(Box::new(erasing(Destroy::Subject("ada".into())))),
         Request::Record(Box::new(erasing(Destroy::Bodies(vec![3, 4])))),
         Request::Record(Box::new(erasing(Destroy::Entries(256)))),
+        Request::Record(Box::new(erasing(Destroy::Key))),
         Request::Unschedule { schedule: "nightly".into(), who, seen: 4 },
     ] {
         let mail = request.mail(MailId::from_uuid(Uuid::from_u128(9)));
@@ -93,7 +94,7 @@ fn erasing(then: Destroy) -> Decided {
 
 #[test]
 fn what_engines_decide_is_not_recorded_for_whoever_asks() {
-    for kind in [Kind::Receipt, Kind::Outcome, Kind::SessionSealed, Kind::Genesis] {
+    for kind in [Kind::Evidence, Kind::Receipt, Kind::Outcome, Kind::SessionSealed, Kind::Genesis] {
         let drafts = vec![decided(kind)];
         let decided = Decided { drafts, seen: 0, unless: Vec::new(), then: None };
         let mail = Request::Record(Box::new(decided)).mail(MailId::from_uuid(Uuid::from_u128(9)));

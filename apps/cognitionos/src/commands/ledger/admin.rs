@@ -4,6 +4,7 @@ use cog_base::json::Map;
 use cog_base::{Digest, Value};
 use cog_gate::Actor;
 use cog_ledger::{Draft, Kind};
+use cog_node::Destroy;
 
 use super::keeper::entitled;
 use super::{empty, public_key};
@@ -30,16 +31,21 @@ pub(super) fn rotate(home: &Home, who: &str, terminal: &Terminal) -> anyhow::Res
     let who = given::actor(who)?;
     home.scope()?.tail().map_err(told)?.ok_or_else(empty)?;
     entitled(home, &who, ("ledger.rotate", "rotate the key"))?;
-    let committer = home.committer()?;
     let note = Map::from([
         ("source".into(), "key.rotation".into()),
         ("digest".into(), Digest::of(&[who.as_str().as_bytes()]).into()),
         ("note".into(), format!("{who} asked for a new signing key").into()),
     ]);
-    let asked = committer.append_blocking(vec![(home.tenant, draft(Kind::Evidence, &who, note))]);
-    let rotated = asked.and_then(|_| committer.rotate(home.tenant));
-    committer.shutdown();
-    rotated?;
+    let asked = draft(Kind::Evidence, &who, note);
+    if home.is_of_nodes() {
+        home.append_then(vec![asked], Some(Destroy::Key))?;
+    } else {
+        let committer = home.committer()?;
+        let asked = committer.append_blocking(vec![(home.tenant, asked)]);
+        let rotated = asked.and_then(|_| committer.rotate(home.tenant));
+        committer.shutdown();
+        rotated?;
+    }
     let key = public_key(home)?;
     if terminal.json {
         terminal.emit(&Value::map([("key", key.to_string())]));
