@@ -359,3 +359,25 @@ fn evidence_of_a_run_that_is_not_over_is_not_promoted() {
     propose().ends(0);
     folder.holds();
 }
+
+/// A canon that is nested as deep as the limits let it be is the same canon on every machine.
+#[test]
+fn no_verdict_depends_on_the_stack_that_a_machine_gives() {
+    let folder = Folder::example("stacks", "01-quickstart");
+    let policy = |levels: usize| {
+        let condition = "if true && true then ".repeat(levels);
+        format!(
+            "@id(\"deep\") forbid (principal, action, resource) when {{ {condition}false{} }};",
+            " else false".repeat(levels)
+        )
+    };
+    folder.write("canon/policies/deep.cedar", &policy(58));
+    folder.on_stack(256, &["canon", "check", "canon"]).ends(0);
+    folder.on_stack(256, &["run", "workflow.yaml", "--canon", "canon"]).ends(8);
+    folder.cog(&["ledger", "export", "-o", "all.cogbundle", "--key", "all.vkey"]).ends(0);
+    let verify = ["verify", "all.cogbundle", "--key", "all.vkey"];
+    folder.on_stack(256, &verify).ends(0).says(&["everything checked holds"]);
+    folder.on_stack(65_536, &verify).ends(0).says(&["everything checked holds"]);
+    folder.write("canon/policies/deep.cedar", &policy(63));
+    folder.cog(&["canon", "check", "canon"]).ends(2).says(&["nested deeper than 64 brackets"]);
+}

@@ -211,6 +211,22 @@ impl Folder {
         Answer::of(self.command(arguments).output().unwrap())
     }
 
+    /// Give a command on a machine whose stacks have this many KiB.
+    pub(crate) fn on_stack(&self, kib: u32, arguments: &[&str]) -> Answer {
+        let limited = format!("ulimit -s {kib}; exec \"$0\" \"$@\"");
+        let program = self.command(arguments);
+        let mut command = Command::new("sh");
+        command.args(["-c", &limited]).arg(program.get_program()).args(program.get_args());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.current_dir(&self.0).stdin(Stdio::null());
+        Answer::of(command.output().unwrap())
+    }
+
     /// Run a command that is given a text through a pipe.
     pub(crate) fn piped(&self, arguments: &[&str], text: &str) -> Answer {
         let mut command = self.command(arguments);

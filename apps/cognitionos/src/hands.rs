@@ -42,7 +42,8 @@ pub(crate) struct Workers {
 
 impl Workers {
     pub(crate) fn new(binder: Binder) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.thread_stack_size(cog_base::STACK_BYTES).enable_all().build()?;
         Ok(Self { runtime, bound: Mutex::default(), binder })
     }
 

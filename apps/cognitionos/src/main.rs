@@ -21,6 +21,7 @@ mod system;
 mod terminal;
 mod view;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use cog_base::Value;
@@ -36,12 +37,25 @@ use crate::terminal::Terminal;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+#[expect(clippy::disallowed_methods, reason = "without a thread there is no terminal to tell by")]
 fn main() -> ExitCode {
     // The way into the sandbox comes before everything else: it must be taken by a process
     // that has done nothing yet.
     if system::arguments().nth(1).as_deref() == Some(cog_effect_process::ARGUMENT) {
         return cog_effect_process::enter();
     }
+    let worker = std::thread::Builder::new().stack_size(cog_base::STACK_BYTES).spawn(work);
+    let worked = worker.map(std::thread::JoinHandle::join);
+    worked.ok().and_then(Result::ok).unwrap_or_else(|| {
+        let said =
+            "error: no thread could be begun, or it panicked\n  try: free memory, then again\n";
+        drop(std::io::stderr().write_all(said.as_bytes()));
+        ExitCode::FAILURE
+    })
+}
+
+/// What the program does, on a stack that is the same everywhere.
+fn work() -> ExitCode {
     // Help is to be had although a file of settings is broken.
     let config = config::load();
     let cli = match parsed() {

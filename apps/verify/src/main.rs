@@ -33,6 +33,17 @@ Example: cognitionos-verify ledger.cogbundle --key ledger.key --against last-mon
 ";
 
 fn main() -> ExitCode {
+    let worker = std::thread::Builder::new().stack_size(cog_base::STACK_BYTES).spawn(work);
+    match worker.map(std::thread::JoinHandle::join) {
+        Ok(Ok(exit)) => exit,
+        // What it panicked with was said.
+        Ok(Err(_)) => ExitCode::from(NO_VERDICT),
+        Err(error) => fail(&format!("no thread could be begun: {error}")),
+    }
+}
+
+/// What the program does, on a stack that is the same everywhere.
+fn work() -> ExitCode {
     match parse(std::env::args().skip(1)) {
         Ok(Command::Help(text)) => {
             let mut out = std::io::stdout();

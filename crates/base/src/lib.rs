@@ -29,3 +29,8 @@ pub use money::Micros;
 pub use period::Period;
 pub use sources::{SOURCES_MAX, Source, Sources};
 pub use time::{Clock, Timestamp};
+
+/// Bytes of stack of each thread that loads or asks a canon, reads a workflow or verifies. It is
+/// set and the same for all, so that nothing depends on what a machine gives (`ulimit -s`); what is
+/// nested as deep as the limits let it needs an eighth of it at most.
+pub const STACK_BYTES: usize = 16 << 20;

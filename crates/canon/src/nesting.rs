@@ -34,20 +34,55 @@ pub(crate) fn check(file: &str, text: &str) -> Result<(), CanonError> {
     Err(CanonError::at_byte(file, text, byte, what).hint(hint))
 }
 
-/// What is chained in an open bracket so far.
+/// What is nested in an open bracket so far. Cedar nests `a && b && c` and `a.b.c` to the left, so
+/// that what comes behind a bracket adds to what is in it.
 #[derive(Clone, Copy, Default)]
 struct Level {
-    /// The bracket itself, and `&&` and `||`.
+    /// What it is nested in.
+    around: usize,
+    /// The bracket itself, `if`, `&&` and `||`.
     links: usize,
     /// The other operators since the last of these.
     chain: usize,
+    /// The deepest bracket since then.
+    inner: usize,
+    /// The deepest that came before.
+    deepest: usize,
+    /// The deepest that is over: an item of a list, a policy.
+    over: usize,
+    /// It is an index, and those are chained: `context["a"]["b"]`.
+    is_index: bool,
+}
+
+impl Level {
+    /// A bracket opens in this.
+    fn within(&self, is_index: bool) -> Self {
+        let around = self.around + self.links + self.chain;
+        Self { around, links: BRACKET, is_index, ..Self::default() }
+    }
+
+    /// How deep it goes by now, what it is in not counted.
+    fn height(&self) -> usize {
+        self.over.max(self.links + self.deepest.max(self.chain + self.inner))
+    }
+
+    /// A `&&`, a `||` or an `if`.
+    fn link(&mut self, weight: usize) {
+        let deepest = self.deepest.max(self.chain + self.inner);
+        *self = Self { links: self.links + weight, chain: 0, inner: 0, deepest, ..*self };
+    }
+
+    /// What comes now is beside what came before, not in it.
+    fn next(&mut self, links: usize) {
+        let over = self.height();
+        *self = Self { chain: 0, inner: 0, deepest: 0, over, links, ..*self };
+    }
 }
 
 /// Where a text gets too deep.
 fn too_deep(text: &str) -> Option<usize> {
     let mut levels = vec![Level::default()];
-    let mut depth = 0_usize;
-    let mut letters = text.char_indices();
+    let (mut letters, mut before) = (text.char_indices(), ' ');
     while let Some((byte, letter)) = letters.next() {
         let top = levels.len() - 1;
         let level = levels.get_mut(top)?;
@@ -55,39 +90,30 @@ fn too_deep(text: &str) -> Option<usize> {
             '"' => skip_text(&mut letters),
             '/' if text.get(byte..).is_some_and(|rest| rest.starts_with("//")) => {
                 letters.by_ref().find(|(_, letter)| *letter == '\n');
+                continue;
             }
             '(' | '[' | '{' => {
-                levels.push(Level { links: BRACKET, chain: 0 });
-                depth += BRACKET;
+                let is_operand = before.is_alphanumeric() || "_)]\"".contains(before);
+                let inside = level.within(letter == '[' && is_operand);
+                levels.push(inside);
             }
             ')' | ']' | '}' if top > 0 => {
-                depth -= level.links + level.chain;
+                let (height, is_index) = (level.height(), level.is_index);
                 levels.pop();
-                // It may be an index, and those are chained: `context["a"]["b"]`.
-                if letter == ']'
-                    && let Some(around) = levels.last_mut()
-                {
-                    around.chain += OPERATOR;
-                    depth += OPERATOR;
-                }
+                let around = levels.last_mut()?;
+                around.inner = around.inner.max(height);
+                around.chain += if is_index { OPERATOR } else { 0 };
             }
-            ',' | ';' => {
-                let bracket = if top > 0 { BRACKET } else { 0 };
-                depth -= level.links + level.chain - bracket;
-                *level = Level { links: bracket, chain: 0 };
-            }
+            ',' | ';' => level.next(if top > 0 { BRACKET } else { 0 }),
             '&' | '|' if text.get(..byte).is_some_and(|before| before.ends_with(letter)) => {
-                depth -= level.chain;
-                *level = Level { links: level.links + 1, chain: 0 };
-                depth += 1;
+                level.link(1);
             }
-            _ => {
-                let weight = weight(text, byte, letter);
-                depth += weight;
-                level.chain += weight;
-            }
+            _ if is_word(text, byte, "if") => level.link(BRACKET),
+            _ => level.chain += weight(text, byte, letter),
         }
-        if depth > LEVELS_MAX {
+        before = if letter.is_whitespace() { before } else { letter };
+        let level = levels.last()?;
+        if level.around + level.height() > LEVELS_MAX {
             return Some(byte);
         }
     }
@@ -125,21 +151,25 @@ fn skip_text(letters: &mut CharIndices<'_>) {
 
 /// What an operator, or a word that goes one level down, counts for where it ends or begins.
 fn weight(text: &str, byte: usize, letter: char) -> usize {
-    let (before, rest) = text.split_at_checked(byte).unwrap_or(("", text));
-    match letter {
-        '=' if before.ends_with(letter) => OPERATOR,
-        '.' | '+' | '-' | '*' | '!' | '<' | '>' => OPERATOR,
+    let before = text.get(..byte).unwrap_or_default();
+    let is_operator = match letter {
+        '=' => before.ends_with(letter),
+        '.' | '+' | '-' | '*' | '!' | '<' | '>' => true,
         'h' | 'i' | 'l' | 'u' | 'w' => {
-            let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-            let end = rest.find(|letter| !is_part(letter)).unwrap_or(rest.len());
-            match rest.get(..end).filter(|_| !before.ends_with(is_part)) {
-                Some("if") => BRACKET,
-                Some("has" | "in" | "is" | "like" | "unless" | "when") => OPERATOR,
-                _ => 0,
-            }
+            let words = ["has", "in", "is", "like", "unless", "when"];
+            words.into_iter().any(|word| is_word(text, byte, word))
         }
-        _ => 0,
-    }
+        _ => false,
+    };
+    if is_operator { OPERATOR } else { 0 }
+}
+
+/// Whether this word stands here, and is no part of another.
+fn is_word(text: &str, byte: usize, word: &str) -> bool {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let (before, rest) = text.split_at_checked(byte).unwrap_or_default();
+    let behind = rest.strip_prefix(word).filter(|_| !before.ends_with(is_part));
+    behind.is_some_and(|behind| !behind.starts_with(is_part))
 }
 
 #[cfg(test)]
@@ -174,10 +204,21 @@ mod tests {
             check(&format!("context {}", vec![link; operators].join(" ")), true);
             check(&format!("context {}", vec![link; operators + 1].join(" ")), false);
         }
-        for (indexes, is_fine) in [(operators - 4, true), (operators + 1, false), (9_000, false)] {
+        for (indexes, is_fine) in [(operators - 5, true), (operators + 1, false), (9_000, false)] {
             check(&format!("context{} == 1", "[\"a\"]".repeat(indexes)), is_fine);
         }
+        check(&format!("context{} == 1", " //;\n [\"a\"]".repeat(operators + 1)), false);
         check(&vec!["context.a.b == 1"; 300].join(" && "), true);
+        let ifs = |condition: &str, times: usize| format!("if {condition} then ").repeat(times);
+        check(&format!("{}true{}", ifs("true", 60), " else true".repeat(60)), true);
+        check(&format!("{}true{}", ifs("true && true", 60), " else true".repeat(60)), false);
+        check(&format!("{}true{}", ifs("true && true", 50), " else true".repeat(50)), true);
+        // What comes behind a bracket goes around it.
+        let behind = |times: usize| format!("{}true{}", "(".repeat(9), " && true)".repeat(times));
+        check(&behind(9), true);
+        let long = format!(" && true{})", " && true".repeat(100));
+        check(&format!("{}true{}", "(".repeat(7), long.repeat(7)), true);
+        check(&format!("{}true{}", "(".repeat(9), long.repeat(9)), false);
         check(&format!("[{}].contains(1)", vec!["1"; 9_000].join(", ")), true);
         check(&format!("\"{}\\\"((\" == context.a", "(".repeat(9_000)), true);
         check(&format!("true // {}\n && true", "(".repeat(9_000)), true);
@@ -199,34 +240,38 @@ mod tests {
         assert!(too_deep(&clauses).is_some());
     }
 
-    /// A thread has a quarter of the stack of a program.
+    /// Far below what a thread has that loads or asks a canon.
     #[test]
-    fn what_passes_is_read_and_evaluated_on_the_stack_of_a_thread() {
+    fn what_passes_is_read_and_evaluated_on_an_eighth_of_the_stack() {
         let (brackets, operators) = (BRACKETS_MAX - 2, OPERATORS_MAX - BRACKET / OPERATOR - 1);
         for condition in [
             format!("{}true{}", "(".repeat(brackets), ")".repeat(brackets)),
             format!("{}true{}", "if true then ".repeat(brackets), " else false".repeat(brackets)),
             format!("[1] == {}1{}", "[".repeat(brackets - 1), "]".repeat(brackets - 1)),
             format!("{} == 1", vec!["1"; operators].join(" + ")),
-            format!("context{} == 1", "[\"a\"]".repeat(operators - 4)),
+            format!("context{} == 1", "[\"a\"]".repeat(operators - 5)),
             vec!["true"; 4 * operators].join(" && "),
+            format!("{}true{}", "if true && true then ".repeat(58), " else true".repeat(58)),
+            format!("{}true{}", "(".repeat(40), " && true && true && true)".repeat(40)),
         ] {
             let text = policy(&condition);
             assert_eq!(too_deep(&text), None);
-            let evaluated = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
-                let set: cedar_policy::PolicySet = text.parse().unwrap();
-                let request = cedar_policy::Request::new(
-                    "U::\"a\"".parse().unwrap(),
-                    "Action::\"a\"".parse().unwrap(),
-                    "R::\"a\"".parse().unwrap(),
-                    cedar_policy::Context::empty(),
-                    None,
-                );
-                let entities = cedar_policy::Entities::empty();
-                let answer = cedar_policy::Authorizer::new();
-                let answer = answer.is_authorized(&request.unwrap(), &set, &entities);
-                answer.diagnostics().errors().map(ToString::to_string).collect::<Vec<_>>()
-            });
+            let evaluated = std::thread::Builder::new()
+                .stack_size(cog_base::STACK_BYTES / 8)
+                .spawn(move || {
+                    let set: cedar_policy::PolicySet = text.parse().unwrap();
+                    let request = cedar_policy::Request::new(
+                        "U::\"a\"".parse().unwrap(),
+                        "Action::\"a\"".parse().unwrap(),
+                        "R::\"a\"".parse().unwrap(),
+                        cedar_policy::Context::empty(),
+                        None,
+                    );
+                    let entities = cedar_policy::Entities::empty();
+                    let answer = cedar_policy::Authorizer::new();
+                    let answer = answer.is_authorized(&request.unwrap(), &set, &entities);
+                    answer.diagnostics().errors().map(ToString::to_string).collect::<Vec<_>>()
+                });
             let errors = evaluated.unwrap().join().unwrap();
             assert!(!errors.iter().any(|error| error.contains("recursion")), "{errors:?}");
         }

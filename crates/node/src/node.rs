@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use cog_base::id::TenantId;
-use cog_base::{Clock, Digest, Entropy};
+use cog_base::{Clock, Digest, Entropy, STACK_BYTES};
 use cog_canon::Canon;
 use cog_engine::Ledger;
 use cog_engine::driver::{Reply, contained};
@@ -128,7 +128,8 @@ impl Node {
     /// Start a node.
     ///
     /// # Errors
-    /// [`StoreError::WriterTaken`] when the store has a writer already.
+    /// [`StoreError::WriterTaken`] when the store has a writer already, [`StoreError::Io`] when
+    /// there is no thread to be had.
     pub fn start(settings: Settings, parts: Parts) -> Result<Self, StoreError> {
         let Parts { store, kit, clock, entropy, tell } = parts;
         let writer = Writer::new(store.shelf()?, store.signing_keys()?, &settings.engine);
@@ -144,19 +145,19 @@ impl Node {
             places.push(Place { desk: desk.clone(), lane: lane.clone() });
             let driving = Lane::new(Arc::clone(&house), orders, desk);
             let reading = Desk::new(Arc::clone(&house), papers, lane, keeper.clone());
-            threads.push(std::thread::spawn(move || driving.run()));
-            threads.push(std::thread::spawn(move || reading.run()));
+            threads.push(thread(move || driving.run())?);
+            threads.push(thread(move || reading.run())?);
         }
         let keeping = Keeper::new(Arc::clone(&house), events, places);
-        threads.push(std::thread::spawn(move || keeping.run()));
+        threads.push(thread(move || keeping.run())?);
         let (alive, ends) = channel();
         let (to_keeper, listening) = (keeper.clone(), Arc::clone(&house));
-        threads.push(std::thread::spawn(move || listen(&listening, &to_keeper, &ends, beat)));
+        threads.push(thread(move || listen(&listening, &to_keeper, &ends, beat))?);
         let (alive_too, ends) = channel();
         let to_keeper = keeper.clone();
-        threads.push(std::thread::spawn(move || {
+        threads.push(thread(move || {
             while is_alive(&ends, beat) && to_keeper.send(Event::Beat).is_ok() {}
-        }));
+        })?);
         Ok(Self { keeper, alive: vec![alive, alive_too], threads, house })
     }
 
@@ -188,6 +189,12 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A thread whose stack is the same on every machine: it loads and asks canons.
+fn thread(work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work);
+    thread.map_err(|error| StoreError::io("begin a thread of the node", error))
 }
 
 /// Wait so long, and say whether the node still runs then.

@@ -141,10 +141,11 @@ fn check_bundle(
     let trusted = contents.keys();
     let (reader, mut writer) = std::io::pipe()?;
     std::thread::scope(|scope| {
-        let checking = scope.spawn(|| {
+        let checking = std::thread::Builder::new().stack_size(cog_base::STACK_BYTES);
+        let checking = checking.spawn_scoped(scope, || {
             let check = Check { trusted, against };
             cog_ledger::bundle::verify(&mut BufReader::new(reader), &check)
-        });
+        })?;
         let written = contents.write_held(home, &mut BufWriter::new(&mut writer));
         drop(writer);
         let verified = checking.join().map_err(|_| anyhow::anyhow!("the verifier panicked"))?;
