@@ -200,7 +200,7 @@ impl<'a> Watch<'a> {
             | What::NotGranted { .. }
             | What::EndsAlready { .. }
             | What::Parked { .. }
-            | What::NotForked { .. }
+            | What::NotBegun { .. }
             | What::Stopped { .. } => bail!("a run did not go as it should: {:?}", notice.what),
         }
         Ok(())

@@ -368,7 +368,7 @@ impl House {
     }
 
     fn hear(&mut self, common: &Common, Notice { run, what }: Notice) -> Result<(), Broken> {
-        if let What::NotForked { message } | What::Stopped { message } = &what
+        if let What::NotBegun { message } | What::Stopped { message } = &what
             && !self.is_spent
             && self.without != Some(run)
         {

@@ -405,3 +405,32 @@ fn who_is_asked_anew_at_the_very_end_is_waited_for() {
     house.assert_replays(agreed);
     house.assert_replays(refused);
 }
+
+/// The canon lists environments: those are where runs begin, whoever hands them to the engine.
+#[test]
+fn no_run_begins_or_goes_on_where_the_canon_lists_no_environment() {
+    let nap = "  - { id: nap, sleep: { ms: 5 } }\n  - { id: c, needs: [nap], uses: compute, with: { a: 1 } }\n";
+    let live = |path: &str, text: &str| match path {
+        "canon.toml" => {
+            format!("{text}\n[environments]\nallow = [\"live\"]\nproduction = [\"live\"]\n")
+        }
+        _ => text.to_owned(),
+    };
+    let mut house = House::new();
+    let parent = house.start(nap);
+    house.ring();
+    assert_eq!(house.sealed(parent).unwrap().status, "completed");
+    house.enact(live);
+    let run = house.start(nap);
+    refused(&house, run);
+    let fork = house.fork(parent, "c", &[]);
+    refused(&house, fork);
+    house.assert_recomputes();
+    // One that began nevertheless is found.
+    let mut house = House::under(live);
+    house.restart_to_cancel_by("user:ada", false);
+    house.start(nap);
+    let findings = house.recomputed(&house.everything()).findings;
+    let codes: Vec<_> = findings.kept().iter().map(|it| it.code).collect();
+    assert_eq!(codes, ["session.environment"]);
+}

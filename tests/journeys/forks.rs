@@ -29,7 +29,8 @@ const POLICY: &str =
     "@id(\"all\")\n@reason(\"It is about forks.\")\npermit (principal, action, resource);\n";
 const CANON: &str = "name = \"forks\"\ndomain = \"forks\"\n[change]\napprovals = 1\n\
     approvers = [\"user:operator\"]\n[roots]\n\"*\" = { within = [\".\"] }\n";
-const FACTS: &str = r#"[{"uid": {"type": "User", "id": "operator"}, "attrs": {}, "parents": []}]"#;
+const FACTS: &str = r#"[{"uid": {"type": "User", "id": "operator"}, "attrs": {}, "parents": []},
+    {"uid": {"type": "User", "id": "boss"}, "attrs": {}, "parents": []}]"#;
 
 /// A folder with a run that is over.
 fn over(name: &str) -> (Folder, String) {
@@ -243,4 +244,33 @@ fn a_fork_behind_an_empty_loop_over_runs_that_ask_takes_no_consent_over() {
     folder.cog(&["run", "--fork", &run, "--from", "n"]).ends(0);
     folder.cog(&["ledger", "verify"]).ends(0);
     folder.cog(&["replay", "--all"]).ends(0);
+}
+
+#[test]
+fn nothing_goes_on_in_an_environment_that_the_canon_does_not_list_any_more() {
+    let (folder, parent) = over("forks-environment");
+    folder.cog(&["checkpoint", "create", &parent, "here", "--step", "b"]).ends(0);
+    let live = "[environments]\nallow = [\"live\", \"trial\"]\nproduction = [\"live\"]\n";
+    folder.write("canon/canon.toml", &format!("{CANON}{live}"));
+    let proposal =
+        folder.cog(&["canon", "propose", "canon", "--as", "user:boss"]).ends(0).id("prp");
+    folder.cog(&["canon", "approve", &proposal, "--as", "user:operator"]).ends(0);
+    folder.cog(&["canon", "activate", &proposal, "--as", "user:operator"]).ends(0);
+    let begun = folder.entries("session.started").len();
+    let fork = ["run", "--fork", &parent, "--from", "b"];
+    for command in [&fork[..], &["checkpoint", "restore", &parent, "here"]] {
+        let refused = folder.cog(command).ends(4);
+        refused.says(&["does not govern the environment `development`", "--environment live"]);
+    }
+    assert_eq!(folder.entries("session.started").len(), begun);
+    // What is refused is told with the environment that it was refused for.
+    let refused = |name: &str| {
+        let refused = folder.cog(&["run", "workflow.yaml", "--environment", name]).ends(4);
+        let denial = crate::program::id(&refused.err, "dny").unwrap();
+        folder.cog(&["why", &denial]).ends(0).says(&[&format!("the environment `{name}`")]);
+        denial
+    };
+    assert_ne!(refused("lvie"), refused("tiral"));
+    assert_eq!(refused("lvie"), refused("lvie"));
+    folder.cog(&["ledger", "verify"]).ends(0);
 }

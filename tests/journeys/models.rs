@@ -238,6 +238,35 @@ outputs:\n";
     folder.holds();
 }
 
+/// What was to become production meanwhile goes on with the models that its canon names.
+#[test]
+fn a_run_whose_environment_became_production_goes_on_without_the_other_server() {
+    let (folder, server) = (counting("became-production"), Server::start(0));
+    let go = "  - { id: go, needs: [note], approve: { by: [\"user:ada\"], message: Go on? } }\noutputs:\n";
+    folder.write("workflow.yaml", &WORKFLOW.replace("outputs:\n", go));
+    let people = r#"[{"uid": {"type": "User", "id": "ada"}, "attrs": {}, "parents": []},
+        {"uid": {"type": "User", "id": "bob"}, "attrs": {}, "parents": []},"#;
+    folder.write("canon/facts/people.json", &FACTS.replacen('[', people, 1));
+    let canon = CANON.replace("approvers = [", "approvers = [\"user:ada\", ");
+    folder.write("canon/canon.toml", &canon);
+    let model = server.model();
+    let run =
+        folder.cog(&["run", "workflow.yaml", "--model", &model, "--no-input"]).ends(8).id("run");
+    let real = "[environments]\nallow = [\"development\"]\nproduction = [\"development\"]\n";
+    folder.write("canon/canon.toml", &format!("{canon}{real}"));
+    let proposal = folder.cog(&["canon", "propose", "canon", "--as", "user:bob"]).ends(0).id("prp");
+    folder.cog(&["canon", "approve", &proposal, "--as", "user:ada"]).ends(0);
+    folder.cog(&["canon", "activate", &proposal, "--as", "user:ada"]).ends(0);
+    let resume = ["run", "--resume", &run];
+    let refused = folder.cog(&[&resume[..], &["--model", &model]].concat()).ends(4);
+    refused.says(&["is production", &format!("--resume {run}, without --model")]);
+    let asked = folder.cog(&[&resume[..], &["--no-input"]].concat()).ends(8);
+    let request = asked.id("apr");
+    folder.cog(&["approvals", "approve", &request, "--as", "user:ada"]).ends(0);
+    folder.cog(&resume).ends(0);
+    folder.holds();
+}
+
 #[test]
 fn a_server_that_no_model_of_the_workflow_lets_in_is_not_passed_over() {
     let folder = counting("other-model");

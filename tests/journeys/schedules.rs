@@ -193,14 +193,19 @@ fn the_files_that_a_scheduled_run_comes_to_run_are_those_of_when_it_was_set() {
 #[test]
 fn a_new_schedule_is_set_by_whom_the_canon_knows() {
     let folder = Folder::example("schedules-new", "02-refusal-and-why");
-    folder.cog(&["run", "workflow.yaml"]).ends(0);
     let canon = folder.read("canon/canon.toml");
+    let live = "\n[environments]\nallow = [\"development\", \"live\"]\nproduction = [\"live\"]\n";
+    folder.write("canon/canon.toml", &format!("{canon}{live}"));
+    folder.cog(&["run", "workflow.yaml"]).ends(0);
     let domain = canon.lines().find(|line| line.starts_with("domain = ")).unwrap();
     let domain = domain.replace(" = ", ": ").replace('"', "");
     folder.write("report.yaml", &FLOW.replace("domain: demo", &domain).replace("SKIP", "skip"));
     let set = |who| folder.cog(&["schedules", "set", "report.yaml", "--as", who]);
     let refused = set("user:nobody").ends(4);
     refused.says(&["may not set the schedule `often`", "does not know user:nobody"]);
+    let nowhere = ["--as", "user:head-of-travel", "--environment", "nowhere"];
+    let nowhere = [&["schedules", "set", "report.yaml"], &nowhere[..]].concat();
+    folder.cog(&nowhere).ends(4).says(&["does not govern the environment `nowhere`", "dny_"]);
     assert!(folder.entries("schedule.set").is_empty());
     set("user:head-of-travel").ends(0);
     folder.cog(&["ledger", "verify"]).ends(0);

@@ -190,7 +190,7 @@ impl<'a> View<'a> {
             | What::EndsAlready { .. }
             | What::Parked { .. }
             | What::Sealed(_)
-            | What::NotForked { .. }
+            | What::NotBegun { .. }
             | What::Stopped { .. } => {}
         }
     }
@@ -290,7 +290,7 @@ impl<'a> View<'a> {
             | What::EndsAlready { .. }
             | What::NotCounted { .. } => self.outside(notice),
             What::Parked { .. } | What::Sealed(_) => Vec::new(),
-            What::NotForked { message } | What::Stopped { message } => {
+            What::NotBegun { message } | What::Stopped { message } => {
                 vec![self.line(Tone::Bad, "stopped", "", message, "")]
             }
         }
@@ -350,7 +350,7 @@ impl<'a> View<'a> {
             | What::Begun { .. }
             | What::Parked { .. }
             | What::Sealed(_)
-            | What::NotForked { .. }
+            | What::NotBegun { .. }
             | What::Stopped { .. } => Vec::new(),
         }
     }

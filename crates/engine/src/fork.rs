@@ -302,12 +302,16 @@ impl Engine {
         let (mut history, carried) = match self.going_on(&forking) {
             Ok(both) => both,
             Err(message) => {
-                turn.tell(forking.run, What::NotForked { message });
+                turn.tell(forking.run, What::NotBegun { message });
                 return Ok(());
             }
         };
         let Forking { run, fork, inputs, roots, places, base, initiator, .. } = forking;
         let origin = Origin { session: run, initiator, ..history.active.origin.clone() };
+        if let Some(message) = self.barred(&origin) {
+            turn.tell(run, What::NotBegun { message });
+            return Ok(());
+        }
         let flow = history.flow();
         let (_, canon) = self.canon_for(&origin.domain);
         let begun = Begun {

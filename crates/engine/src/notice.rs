@@ -221,8 +221,8 @@ pub enum What {
     },
     /// The run is sealed.
     Sealed(Sealed),
-    /// The run that was to go on from a place of another cannot: nothing is recorded.
-    NotForked {
+    /// The run may not begin, or cannot go on from a place of another: nothing is recorded.
+    NotBegun {
         /// Why.
         message: String,
     },

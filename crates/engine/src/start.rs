@@ -8,6 +8,7 @@ use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::{Digest, Micros, Sources, Value};
 use cog_flow::Flow;
+use cog_gate::act::{Act, Facts};
 use cog_gate::snapshot::{Access, Folder};
 use cog_gate::{Actor, Carried, Limits, Origin};
 use cog_ledger::{BodyDraft, Draft, Kind};
@@ -84,6 +85,13 @@ impl Engine {
             workflow: start.flow.name.clone(),
             initiator: start.initiator.clone(),
         };
+        // What another run begins goes on where that one may be.
+        if parent.is_none()
+            && let Some(message) = self.barred(&origin)
+        {
+            turn.tell(start.run, What::NotBegun { message });
+            return Ok(());
+        }
         let (_, canon) = self.canon_for(&origin.domain);
         // The time is decided with the start of the run, or neither is.
         if let Some(firing) = &start.firing {
@@ -127,6 +135,14 @@ impl Engine {
             turn.output(Output::Arm { timer, ms });
         }
         self.act(start.run, actions, turn)
+    }
+
+    /// Why a run may not begin where it is to.
+    pub(crate) fn barred(&self, origin: &Origin) -> Option<String> {
+        let (canon, _) = self.canon_for(&origin.domain);
+        let Origin { tenant, domain, environment, workflow, initiator, .. } = origin;
+        let act = Act::begin(*tenant, (domain, environment), workflow, initiator, canon.as_deref());
+        act.judge(&Facts::Begin, self.now(), canon.as_deref()).map(|no| no.reason)
     }
 
     /// The timer that ends the run, and what is left of its time, in milliseconds; nothing

@@ -22,6 +22,8 @@ use crate::decision::PROCEDURE;
 use crate::effect::digest_of;
 use crate::intent::{Actor, BadRecord};
 
+/// To begin a run.
+const BEGIN: &str = "run.start";
 /// How many of the newest refusals are looked at for one that says the same.
 pub const LOOKED_AT_MAX: usize = 10_000;
 
@@ -88,17 +90,43 @@ fn is_act(action: &str) -> bool {
 pub fn same_of(entry: &Entry) -> Option<Same> {
     let text = |name| entry.text(name).map(str::to_owned);
     let known = (entry.actor().to_owned(), text("action")?, text("resource")?, text("code")?);
-    is_refused(entry).then(|| plain(known))
+    is_refused(entry).then(|| plain(known, entry.environment()))
 }
 
-/// Of what names nothing one refusal by each person is enough, whatever was made up.
-fn plain(same: Same) -> Same {
-    let (who, action, resource, code) = same;
-    let is_made_up = code.ends_with(".unknown");
-    (who, action, if is_made_up { String::new() } else { resource }, code)
+/// Of what names nothing one refusal by each person is enough, whatever was made up. Where a run may
+/// not begin, it is the environment that was asked for.
+fn plain((who, action, mut resource, code): Same, environment: &str) -> Same {
+    if code.ends_with(".unknown") {
+        resource.clear();
+    } else if action == BEGIN {
+        resource = format!("{resource} in {environment}");
+    }
+    (who, action, resource, code)
 }
 
 impl Act {
+    /// To begin a run of a workflow in a domain and an environment, which [`Facts::Begin`] judges.
+    #[must_use]
+    pub fn begin(
+        tenant: TenantId,
+        (domain, environment): (&str, &str),
+        workflow: &str,
+        who: &Actor,
+        canon: Option<&Canon>,
+    ) -> Self {
+        Self {
+            tenant,
+            domain: domain.to_owned(),
+            environment: environment.to_owned(),
+            session: None,
+            canon: canon.map(Canon::digest),
+            actor: who.clone(),
+            action: BEGIN,
+            resource: format!("Workflow::\"{workflow}\""),
+            args: [("environment".to_owned(), environment.into())].into(),
+        }
+    }
+
     /// Somebody's answer to a request, of an open run in this domain and environment if one has it.
     #[must_use]
     pub fn answer(
@@ -129,7 +157,8 @@ impl Act {
     #[must_use]
     pub fn same(&self, no: &No) -> Same {
         let action = self.action.to_owned();
-        plain((self.actor.to_string(), action, self.resource.clone(), no.code.to_owned()))
+        let same = (self.actor.to_string(), action, self.resource.clone(), no.code.to_owned());
+        plain(same, &self.environment)
     }
 
     /// The refusal, when it may not be done as things stand.

@@ -28,8 +28,8 @@ enum About {
     Wish(Wish, String),
     /// The id of a signal.
     Signal(String),
-    /// That the run goes on from a place of another.
-    Fork,
+    /// That the run begins, or goes on from a place of another.
+    Begin,
 }
 
 impl About {
@@ -56,7 +56,9 @@ impl Asked {
         } else if let Input::Signal { run, sent } = input {
             (*run, About::Signal(sent.signal.id.clone()))
         } else if let Input::Fork(forking) = input {
-            (forking.run, About::Fork)
+            (forking.run, About::Begin)
+        } else if let Input::Start(start) = input {
+            (start.run, About::Begin)
         } else {
             return;
         };
@@ -87,8 +89,10 @@ impl Asked {
             self.answered(run, &About::Signal(signal.clone()), Some(message));
         } else if let What::Signalled { signal, .. } = &notice.what {
             self.answered(run, &About::Signal(signal.clone()), None);
-        } else if let What::NotForked { message } = &notice.what {
-            self.answered(run, &About::Fork, Some(message));
+        } else if matches!(notice.what, What::Started { .. }) {
+            self.answered(run, &About::Begin, None);
+        } else if let What::NotBegun { message } = &notice.what {
+            self.answered(run, &About::Begin, Some(message));
         } else if matches!(notice.what, What::EndsAlready { .. }) {
             let is_it =
                 |one: &One| one.run == run && matches!(one.about, About::Wish(Wish::Cancel, _));

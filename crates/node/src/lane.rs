@@ -355,7 +355,7 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
     let mut is_stopped = false;
     for notice in notices {
         is_stopped |= matches!(notice.what, What::Stopped { .. });
-        if matches!(notice.what, What::Sealed(_) | What::NotForked { .. }) {
+        if matches!(notice.what, What::Sealed(_) | What::NotBegun { .. }) {
             house.kit.unbind(tenant, notice.run);
         }
         seat.asked.hear(&notice);

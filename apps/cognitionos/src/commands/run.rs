@@ -302,7 +302,7 @@ fn drive(
                     own = if notice.run == plan.run { Some(Box::new(sealed)) } else { own };
                     looks = true;
                 }
-                What::NotForked { message } | What::Stopped { message } => {
+                What::NotBegun { message } | What::Stopped { message } => {
                     view.clear();
                     return Ok(End::Stopped(message));
                 }

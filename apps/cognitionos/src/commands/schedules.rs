@@ -7,6 +7,7 @@ use cog_base::{Clock as _, Timestamp, Value};
 use cog_engine::Timetable;
 use cog_engine::timetable::{Change, Plan};
 use cog_gate::Actor;
+use cog_gate::act::{Act, Facts};
 use cog_ledger::{Draft, Kind};
 use cog_node::Request;
 use cog_schedule::Rule;
@@ -136,7 +137,28 @@ fn entitled(
         let advice = "say who does it with --as user:NAME";
         return Err(refused::explained(Failure::advise(Exit::Refused, message, advice), denial));
     }
-    Ok(())
+    if draft.kind == Kind::ScheduleSet { governed(home, draft, who) } else { Ok(()) }
+}
+
+/// Refuse, on the record, a schedule of runs that could not begin in their environment.
+fn governed(home: &Home, draft: &Draft, who: &Actor) -> anyhow::Result<()> {
+    let in_force = home.change_control()?.in_force(&draft.domain);
+    let canon = in_force.map(|digest| home.canon(digest)).transpose()?.flatten();
+    let workflow = draft.data.get("workflow").and_then(Value::as_text).unwrap_or_default();
+    let place = (draft.domain.as_str(), draft.environment.as_str());
+    let act = Act::begin(home.tenant, place, workflow, who, canon.as_ref());
+    let Some(no) = act.judge(&Facts::Begin, SystemClock.now(), canon.as_ref()) else {
+        return Ok(());
+    };
+    let denial = if home.is_of_nodes() {
+        refused::earlier(home, &act, &act.same(&no))
+    } else {
+        let append = |draft| home.append(vec![draft]).map(drop);
+        refused::record(home, &act, &Facts::Begin, canon.as_ref(), &append)
+    };
+    let advice = "name one of these with --environment NAME";
+    let error = Failure::coded(Exit::Refused, no.code, plain(&no.reason), advice);
+    Err(refused::explained(error, denial))
 }
 
 /// Take a schedule out.

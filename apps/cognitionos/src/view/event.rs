@@ -87,7 +87,7 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
         | What::EndsAlready { .. }
         | What::Parked { .. }
         | What::Sealed(_)
-        | What::NotForked { .. }
+        | What::NotBegun { .. }
         | What::Stopped { .. } => return None,
     })
 }
@@ -165,7 +165,7 @@ fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
         | What::Planned { .. }
         | What::Parked { .. }
         | What::Sealed(_)
-        | What::NotForked { .. }
+        | What::NotBegun { .. }
         | What::Stopped { .. } => return None,
     })
 }
@@ -209,7 +209,7 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
             )
         }
         What::Sealed(sealed) => ("sealed", of_seal(sealed)),
-        What::NotForked { message } | What::Stopped { message } => {
+        What::NotBegun { message } | What::Stopped { message } => {
             ("stopped", vec![("message", message.as_str().into())])
         }
         What::Permitted { .. }

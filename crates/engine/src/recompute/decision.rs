@@ -18,7 +18,7 @@ use cog_ledger::{Entry, Kind};
 use super::{Recompute, counts};
 use crate::active::class_in;
 use crate::carried::settled;
-use crate::children::run_of;
+use crate::children::{Parent, run_of};
 use crate::choose::chosen_again;
 use crate::history::Record;
 use crate::replay::{Again, NotAgain, Replayed, again, compare, judge_again};
@@ -49,7 +49,10 @@ impl Recompute {
                 let classes = classes_in(entry.data());
                 self.handed.extend(run_of(entry).ok().map(|child| (child, classes)));
             }
-            Kind::SessionStarted => self.handed_over(run, entry),
+            Kind::SessionStarted => {
+                self.handed_over(run, entry);
+                self.is_governed(entry);
+            }
             Kind::SessionSealed => {
                 let class = record.body.as_ref().map(class_in);
                 self.given.extend(class.filter(|_| self.is_child(run)).map(|class| (run, class)));
@@ -73,6 +76,20 @@ impl Recompute {
             | Kind::ScheduleFired
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
+        }
+    }
+
+    /// A run begins in an environment that the canon lists which was in force then. What a run
+    /// begins goes on where that one is.
+    fn is_governed(&mut self, entry: &Entry) {
+        let canon = entry.canon().and_then(|digest| self.canons.get(&digest).cloned());
+        let who = entry.actor().parse();
+        let (Some(canon), Ok(who), None) = (canon, who, Parent::of(entry)) else { return };
+        let place = (entry.domain(), entry.environment());
+        let workflow = entry.text("workflow").unwrap_or_default();
+        let act = act::Act::begin(entry.tenant(), place, workflow, &who, Some(&canon));
+        if let Some(no) = act.judge(&act::Facts::Begin, entry.at(), Some(&canon)) {
+            self.find(entry, "session.environment", no.reason.as_str());
         }
     }
 

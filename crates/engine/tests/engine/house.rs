@@ -467,7 +467,7 @@ impl House {
 
     /// Whether the engine does not go on from a place.
     pub(crate) fn is_not_forked(&self, run: RunId) -> bool {
-        let not = |it: &Notice| it.run == run && matches!(it.what, What::NotForked { .. });
+        let not = |it: &Notice| it.run == run && matches!(it.what, What::NotBegun { .. });
         self.notices.iter().any(not)
     }
 

@@ -28,7 +28,7 @@ fn told(house: &House) -> Vec<String> {
         What::EndsAlready { .. } => "ends already".to_owned(),
         What::Parked { .. } => "parked".to_owned(),
         What::Sealed(sealed) => sealed.status.clone(),
-        What::NotForked { .. } => "not forked".to_owned(),
+        What::NotBegun { .. } => "not forked".to_owned(),
         What::Stopped { .. } => "stopped".to_owned(),
     };
     house.notices.iter().map(|notice| word(&notice.what)).collect()

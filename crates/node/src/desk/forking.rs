@@ -37,6 +37,11 @@ impl Desk {
             return Ok(Err(none.to_string()));
         }
         let flow = history.flow();
+        let origin = history.origin();
+        let (place, who) = ((origin.domain.as_str(), origin.environment.as_str()), initiator);
+        if let Some(why) = self.barred(tenant, scope, place, (&origin.workflow, who))? {
+            return Ok(Err(why));
+        }
         let before = history.inputs().as_map().cloned().unwrap_or_default();
         let inputs = match flow.bind_over(given, &before) {
             Ok(inputs) => inputs,

@@ -15,6 +15,7 @@ use cog_canon::{Canon, Source};
 use cog_engine::{Input, Start};
 use cog_flow::BoundRoot;
 use cog_gate::Actor;
+use cog_gate::act::{Act, Facts};
 use cog_gate::change::NotChanged;
 use cog_gate::snapshot::Access;
 use cog_ledger::{AppendError, Draft, Durable, Entry};
@@ -267,8 +268,28 @@ impl Desk {
             Err(why) => return Ok(Err(why)),
         };
         let (domain, base) = (start.flow.domain.as_str(), wanted.base.as_str());
+        let environment = start.environment.as_ref().unwrap_or(&start.flow.environment);
+        let place = (domain, environment.as_str());
+        let workflow = start.flow.name.as_str();
+        if let Some(why) = self.barred(tenant, scope, place, (workflow, &start.initiator))? {
+            return Ok(Err(why));
+        }
         let bound = self.bind(tenant, scope, domain, (wanted.run, base, &roots))?;
         Ok(bound.map(|()| start))
+    }
+
+    /// Why no run may begin in a domain and an environment; that is on record.
+    pub(super) fn barred(
+        &self,
+        tenant: TenantId,
+        scope: &dyn TenantTx,
+        place: (&str, &str),
+        (workflow, who): (&str, &Actor),
+    ) -> Result<Option<String>, StoreError> {
+        let Some(office) = self.offices.get(&tenant) else { return Ok(None) };
+        let canon = in_force(&self.house, scope, &office.change, place.0)?;
+        let act = Act::begin(tenant, place, workflow, who, canon.as_deref());
+        self.refuse_act(scope, (&act, &Facts::Begin), canon.as_deref())
     }
 
     /// Bind the adapters of a run that is about to begin; or why it cannot.
@@ -348,6 +369,7 @@ impl Desk {
     ) {
         let Some(office) = self.offices.get_mut(&tenant) else { return };
         ids.extend(noes.keys().copied());
+        office.times.not_begun(|run| noes.contains_key(&MailId::from_uuid(run.uuid())));
         office.noes.extend(noes);
         // What the engine submitted when it took them in is decided behind this.
         drop(self.house.committer.head(tenant));

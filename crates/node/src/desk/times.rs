@@ -7,10 +7,12 @@ use std::collections::{HashMap, HashSet};
 use cog_base::id::{MailId, RunId, TenantId};
 use cog_base::json::parse;
 use cog_base::{Timestamp, Value};
+use cog_canon::Canon;
 use cog_engine::timetable::{Change, Plan, SCHEDULES_MAX, setting};
 use cog_engine::{Firing, Input, Timetable};
 use cog_gate::Actor;
-use cog_ledger::{Draft, Entry};
+use cog_gate::act::{Act, Facts};
+use cog_ledger::{Draft, Entry, Kind};
 use cog_schedule::{Decided, Schedule};
 use cog_store::{Select, StoreError, TenantTx};
 
@@ -62,6 +64,11 @@ impl Times {
             self.table.look_after(&id, |run| ended(scope, run))?;
         }
         Ok(new)
+    }
+
+    /// Of these runs it is not waited for that they begin: their times are decided again.
+    pub(super) fn not_begun(&mut self, is_one: impl Fn(RunId) -> bool) {
+        self.starting.retain(|_, run| !is_one(*run));
     }
 
     /// The schedules that may have something to do at a time.
@@ -133,18 +140,36 @@ impl Desk {
         for change in Change::of(draft, self.plan(tenant, id)) {
             let canon = in_force(&self.house, scope, &office.change, change.domain())?;
             let (act, facts) = change.by(tenant, who, canon.as_deref());
-            let now = self.house.clock.now();
-            let Some(no) = act.judge(&facts, now, canon.as_deref()) else { continue };
-            if denied_before(scope, None, &act.same(&no))?.is_none() {
-                let drawn = act.refuse(&no, &facts, now, (self.house.entropy)().as_mut());
-                let (_, draft) = drawn.map_err(|error| StoreError::io("draw an id", error))?;
-                if let Err(why) = self.append(tenant, vec![draft], "record a refusal")? {
-                    return Ok(Some(why));
-                }
+            if let Some(why) = self.refuse_act(scope, (&act, &facts), canon.as_deref())? {
+                return Ok(Some(why));
             }
-            return Ok(Some(no.reason));
         }
-        Ok(None)
+        if draft.kind != Kind::ScheduleSet {
+            return Ok(None);
+        }
+        // What it is to start could never begin there.
+        let place = (draft.domain.as_str(), draft.environment.as_str());
+        let workflow = draft.data.get("workflow").and_then(Value::as_text).unwrap_or_default();
+        self.barred(tenant, scope, place, (workflow, who))
+    }
+
+    /// Refuse, on the record, what may not be done as things stand: why.
+    pub(super) fn refuse_act(
+        &self,
+        scope: &dyn TenantTx,
+        (act, facts): (&Act, &Facts),
+        canon: Option<&Canon>,
+    ) -> Result<Option<String>, StoreError> {
+        let now = self.house.clock.now();
+        let Some(no) = act.judge(facts, now, canon) else { return Ok(None) };
+        if denied_before(scope, None, &act.same(&no))?.is_none() {
+            let drawn = act.refuse(&no, facts, now, (self.house.entropy)().as_mut());
+            let (_, draft) = drawn.map_err(|error| StoreError::io("draw an id", error))?;
+            if let Err(why) = self.append(act.tenant, vec![draft], "record a refusal")? {
+                return Ok(Some(why));
+            }
+        }
+        Ok(Some(no.reason))
     }
 
     /// Decide the times that have come, and say whether there are any to come.

@@ -7,7 +7,7 @@ use cog_base::id::MailId;
 use cog_canon::{Canon, Source};
 use cog_engine::Fork;
 use cog_ledger::{Draft, Kind};
-use cog_node::{Decided, Destroy, Forked, Request, Told, ask};
+use cog_node::{Decided, Destroy, Forked, Request, Told, Wanted, ask};
 use cog_services::postgres::APPLICATION;
 use cog_store::{Delivery, Keep as _, Posted, Shared as _, Store as _};
 
@@ -128,6 +128,35 @@ fn what_cannot_be_started_is_refused_with_the_reason() {
     house.wait_for(|told| matches!(told, Told::Refused { .. }));
     house.node.stop();
     assert!(town.entries(tenant(1)).is_empty());
+}
+
+#[test]
+fn no_run_begins_in_an_environment_that_the_canon_does_not_list() {
+    let town = Town::new();
+    let Request::Found { mut files, environment, who } = canon() else { panic!("it founds") };
+    let listed = "\n[environments]\nallow = [\"development\", \"live\"]\nproduction = [\"live\"]\n";
+    files.get_mut("canon.toml").unwrap().push_str(listed);
+    town.request(tenant(1), &Request::Found { files, environment, who });
+    let house = town.node("one");
+    let steps = "  - { id: nap, sleep: { ms: 1 } }\n";
+    let nowhere = || Wanted { environment: Some("nowhere".into()), ..wanted(steps, "/srv") };
+    let when = [("id", Value::from("tick")), ("every_ms", 1_000_u64.into())];
+    let (when, seen) = (Value::map(when), 0);
+    for request in [
+        Request::Start(Box::new(nowhere())),
+        Request::Start(Box::new(nowhere())),
+        Request::Schedule { when, wanted: Box::new(nowhere()), seen },
+    ] {
+        let refused = refusal(&town, town.request(tenant(1), &request));
+        assert!(refused.contains("does not govern the environment `nowhere`"), "{refused}");
+    }
+    let run = town.start_steps(tenant(1), steps);
+    assert_eq!(town.end(tenant(1), run), "completed");
+    house.node.stop();
+    let entries = town.entries(tenant(1));
+    let count = |kind: Kind| entries.iter().filter(|entry| entry.kind() == kind).count();
+    assert_eq!((count(Kind::Denial), count(Kind::SessionStarted)), (1, 1));
+    town.assert_whole(tenant(1));
 }
 
 #[test]

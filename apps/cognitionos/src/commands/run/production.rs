@@ -8,7 +8,7 @@ use cog_gate::act::{Act, Facts};
 
 use super::Plan;
 use crate::cli::RunArgs;
-use crate::commands::refused::{act, explained, record};
+use crate::commands::refused::{explained, record};
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::system::SystemClock;
@@ -36,9 +36,15 @@ pub(super) fn check(
         "`{}` is production, and the canon lets nothing answer there in place of its models",
         plain(&plan.environment)
     );
-    let trial = environments.allow.difference(&environments.production).next();
-    let elsewhere = trial.map(|name| format!(", or --environment {name}")).unwrap_or_default();
-    let advice = format!("run without --model{elsewhere}");
+    let advice = if matches!(plan.input, Input::Start(_)) {
+        let trial = environments.allow.difference(&environments.production).next();
+        let elsewhere = trial.map(|name| format!(", or --environment {name}"));
+        format!("run without --model{}", elsewhere.unwrap_or_default())
+    } else if matches!(plan.input, Input::Resume(_)) {
+        format!("cognitionos run --resume {}, without --model", plan.run)
+    } else {
+        "leave --model out".to_owned()
+    };
     Err(Failure::advise(Exit::Refused, message, advice))
 }
 
@@ -48,20 +54,25 @@ fn not_governed(
     actor: Option<&Actor>,
     canon: &Canon,
 ) -> Option<anyhow::Error> {
-    let Input::Start(start) = &plan.input else { return None };
-    let who = actor.unwrap_or(&start.initiator);
-    let resource = format!("Workflow::\"{}\"", start.flow.name);
-    let name = plan.environment.as_str();
-    let act = Act {
-        environment: name.to_owned(),
-        canon: Some(canon.digest()),
-        args: [("environment".to_owned(), name.into())].into(),
-        ..act(home.tenant, &plan.domain, who, "run.start", resource)
+    let (workflow, initiator) = if let Input::Start(start) = &plan.input {
+        (start.flow.name.as_str(), &start.initiator)
+    } else if let Input::Fork(forking) = &plan.input {
+        let first = forking.past.first();
+        (first.and_then(|first| first.entry.text("workflow"))?, &forking.initiator)
+    } else {
+        return None;
     };
+    let is_new = matches!(plan.input, Input::Start(_));
+    let place = (plan.domain.as_str(), plan.environment.as_str());
+    let who = actor.unwrap_or(initiator);
+    let act = Act::begin(home.tenant, place, workflow, who, Some(canon));
     let no = act.judge(&Facts::Begin, SystemClock.now(), Some(canon))?;
     let allow = canon.settings().environments.iter().flat_map(|all| &all.allow);
     let first = allow.map(String::as_str).next().unwrap_or("NAME");
-    let advice = format!("--environment {first}");
+    let advice = match is_new {
+        true => format!("--environment {first}"),
+        false => format!("begin anew: cognitionos run WORKFLOW --environment {first}"),
+    };
     let error = Failure::coded(Exit::Refused, no.code, plain(&no.reason), advice);
     if actor.is_none() {
         return Some(error);

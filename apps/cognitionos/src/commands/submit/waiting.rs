@@ -10,7 +10,8 @@ use cog_base::id::{MailId, RunId, TenantId};
 use cog_base::words::lasting;
 use cog_engine::replay::replay_run;
 use cog_engine::{Intervention, Waits};
-use cog_store::{Delivery, Shared as _, Store as _, StoreError, TenantTx};
+use cog_ledger::Kind;
+use cog_store::{Delivery, Select, Shared as _, Store as _, StoreError, TenantTx};
 use cog_store_postgres::PostgresStore;
 
 use crate::failure::{Exit, Failure};
@@ -19,6 +20,8 @@ use crate::terminal::{Terminal, plain};
 
 /// How often it is looked whether the run has ended.
 const LOOK: Duration = Duration::from_millis(150);
+/// Among how many of the newest refusals one is looked for.
+const DENIALS_MAX: usize = 100;
 /// After how many looks without anything new it is said that nothing comes, and how much longer it
 /// takes each time until it is said again: 6 s, 12 s, 24 s.
 const STILL: u32 = 40;
@@ -46,8 +49,7 @@ pub(crate) fn wait(
         }
         let delivery = store.delivery(tenant, MailId::from_uuid(run.uuid())).map_err(told)?;
         if let Some(Delivery::Refused(why)) = delivery {
-            let message = format!("{run} was not started: {}", plain(&why));
-            return Err(Failure::told(Exit::BadInput, message));
+            return Err(not_started(&*store.scope(tenant).map_err(told)?, run, &why)?);
         }
         let scope = store.scope(tenant).map_err(told)?;
         if let Some(session) = scope.session(run).map_err(told)? {
@@ -76,6 +78,25 @@ pub(crate) fn wait(
         drop(scope);
         std::thread::sleep(LOOK);
     }
+}
+
+/// What is said of a run that was not started: it was refused, where a denial says why.
+fn not_started(scope: &dyn TenantTx, run: RunId, why: &str) -> anyhow::Result<anyhow::Error> {
+    let (kinds, newest_first, limit) = (vec![Kind::Denial], true, DENIALS_MAX);
+    let select = Select { kinds, newest_first, limit, ..Select::default() };
+    let message = format!("{run} was not started: {}", plain(why));
+    for denial in scope.select(&select).map_err(told)? {
+        if denial.text("action") != Some("run.start") {
+            continue;
+        }
+        let denial = record(scope, denial)?;
+        let reason = denial.body.as_ref().and_then(|body| body.at(&["trace", "reason"])?.as_text());
+        if let Some(id) = denial.entry.id().filter(|_| reason == Some(why)) {
+            let advice = format!("cognitionos why {id}");
+            return Ok(Failure::advise(Exit::Refused, message, advice));
+        }
+    }
+    Ok(Failure::told(Exit::BadInput, message))
 }
 
 /// Whether only somebody outside brings a run on, and those that it waits for: what each of them
