@@ -243,3 +243,24 @@ fn one_event_has_one_spelling() {
     assert!(parse(&effect.event).is_err(), "a fraction stays one: {}", effect.event);
     assert_eq!(accept(&effect.event), once);
 }
+
+#[test]
+fn a_proven_event_cannot_be_stripped_of_what_its_seal_says() {
+    let there = Elsewhere::ended("completed");
+    let named = |name: &str| there.event.replace("\"count-stock\"", &format!("\"{name}\""));
+    let long = named(&"w".repeat(64_601));
+    // As the seal would be told, were it too large with such a name.
+    let event = cog_base::json::parse(&long).unwrap();
+    let Value::Map(mut event) = event else { panic!("it is a map") };
+    let Some(Value::Map(data)) = event.get_mut("data") else { panic!("it has data") };
+    data.remove("entry").unwrap();
+    data.insert("entry_omitted".into(), true.into());
+    let stripped = Value::Map(event).to_string();
+    let refused = "refused confinement source.proof_fails";
+    for forged in [stripped, named(&"w".repeat(65)), named("Pay all!")] {
+        let forged = with_proof(&forged, &there.proof, &there.key);
+        assert_eq!(house(&there.key).answer(CLERK, forged), refused);
+    }
+    let other = with_proof(&named("another"), &there.proof, &there.key);
+    assert!(house(&there.key).answer(CLERK, other).starts_with("permitted"));
+}

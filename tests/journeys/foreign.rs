@@ -119,7 +119,7 @@ fn what_does_not_prove_it_is_refused_on_the_record() {
     let bundle = folder.read("other.cogbundle");
     folder.write("cut.cogbundle", &bundle.replace("travel-desk", "travel-dusk"));
     accept(&folder, &["--proof", "cut.cogbundle", "--key", "other.vkey"])
-        .ends(4)
+        .ends(1)
         .says(&["does not hold", "cognitionos verify cut.cogbundle"]);
     folder.change("event.json", "/core-engine/workflows", "/agents/unknown");
     accept(&folder, &[]).ends(4);
@@ -197,4 +197,42 @@ fn nodes_take_in_once_what_another_ledger_proves_whichever_of_them_is_killed() {
     cog(&["ledger", "verify"]).ends(0).says(&["verified"]);
     cog(&["replay", "--all"]).ends(0);
     node.ends();
+}
+
+/// What another domain took in, or refused, is nothing to this one.
+#[test]
+fn each_domain_takes_in_for_itself_and_nobody_is_in_the_way_of_what_is_true() {
+    let folder = house("foreign-domains");
+    folder.copy("canon", "evil");
+    for (file, from, to) in [
+        ("evil/canon.toml", "domain = \"intake\"", "domain = \"evil\""),
+        ("evil/policies/intake.cedar", " && context.args.proven", ""),
+    ] {
+        folder.change(file, from, to);
+    }
+    let evil = ["--canon", "evil", "--environment", "development"];
+    accept(&folder, &evil).ends(0).says(&["taken in as evidence"]);
+    accept(&folder, &["--canon", "canon"]).ends(4).says(&["if args.proven were true"]);
+    let intake = ["--domain", "intake"];
+    let event = folder.read("event.json");
+    for receipts in 3..9 {
+        let forged = event.replace("\"receipts\":2", &format!("\"receipts\":{receipts}"));
+        folder.write("event.json", &forged);
+        accept(&folder, &[&PROOF[..], &intake].concat()).ends(4);
+    }
+    folder.write("event.json", &event);
+    let taken = accept(&folder, &[&PROOF[..], &intake].concat()).ends(0);
+    let run = taken.says(&["taken in as evidence"]).id("run");
+    accept(&folder, &[&PROOF[..], &intake].concat()).ends(0).says(&["taken in before"]);
+    // What is in no seal does not make another event of it.
+    folder.write("event.json", &event.replace("\"token_usage\":", "\"token_usage\":9"));
+    assert_ne!(folder.read("event.json"), event);
+    accept(&folder, &[&PROOF[..], &intake].concat()).ends(0).says(&["taken in before"]);
+    accept(&folder, &intake).ends(7).says(&["says something else"]);
+    // Nor is it taken in by going on from that run.
+    let size = folder.entries("outcome").len();
+    let fork = ["run", "--fork", &run, "--from", "accept", "--as", "user:desk"];
+    folder.cog(&fork).ends(2).says(&["has one run and no other", "sessions accept"]);
+    assert_eq!(folder.entries("outcome").len(), size);
+    folder.holds();
 }

@@ -7,12 +7,12 @@ use std::io::Read as _;
 use std::path::Path;
 
 use cog_base::Value;
-use cog_base::id::RunId;
+use cog_base::id::{MailId, RunId};
 use cog_base::json::Map;
 use cog_gate::AnyEffect;
 use cog_gate::effect::SessionAccept;
 use cog_ledger::{Entry, Kind};
-use cog_store::Select;
+use cog_store::{Delivery, Select, Shared as _};
 use verify::open_file;
 
 use crate::canon_dir;
@@ -25,8 +25,8 @@ use crate::home::{Home, told};
 use crate::shared::whose;
 use crate::terminal::{Terminal, plain};
 
-/// How often one event may be refused, and brought again.
-const TRIES_MAX: u64 = 1_000;
+/// How many runs of one completion are looked for one by one.
+const LOOKED_AT_MAX: u64 = 100;
 /// What an event is to be.
 const SHAPE: &str = "give one event in the JSON format of CloudEvents 1.0, such as a line of \
                      cognitionos ledger events --json";
@@ -63,7 +63,7 @@ fn accept(args: &AcceptArgs, common: &Common, terminal: &Terminal) -> anyhow::Re
     };
     let home = Home::at(&args.at, folder)?;
     let domain = domain(&home, args, canon.as_deref())?;
-    match standing(&home, &effect)? {
+    match standing(&home, &domain, &effect)? {
         Standing::New(run) => {
             let (environment, canon) = (args.environment.as_deref(), args.canon.as_deref());
             let asked = Asked { run, effect: &effect, domain: &domain, environment, canon };
@@ -163,49 +163,80 @@ enum Standing {
     There(RunId, Box<Entry>),
 }
 
-/// A completion has one run. When that was refused it may be brought again, for the canon may have
-/// changed.
-fn standing(home: &Home, effect: &SessionAccept) -> anyhow::Result<Standing> {
-    for tried in 0..TRIES_MAX {
-        let run = run_of(home, effect, tried);
-        let Some(session) = home.scope()?.session(run).map_err(told)? else {
-            return Ok(Standing::New(run));
-        };
-        let outcome = outcome(home, run)?;
-        if session.status.is_some() && outcome.is_none() {
-            continue;
-        }
-        same(home, run, session.first, effect)?;
-        return Ok(match outcome {
-            Some(outcome) => Standing::There(run, Box::new(outcome)),
-            None => Standing::Open(run),
-        });
+/// A completion has one run in a domain. When that was refused it may be brought again, for the
+/// canon may have changed: whatever was refused is in nobody's way.
+fn standing(home: &Home, domain: &str, effect: &SessionAccept) -> anyhow::Result<Standing> {
+    let scope = home.scope()?;
+    let run = |tried| run_of(home, domain, effect, tried);
+    // Nodes may refuse a run before it begins.
+    let is_refused = |run: RunId| {
+        let id = MailId::from_uuid(run.uuid());
+        let delivery =
+            home.is_of_nodes().then(|| home.database()?.delivery(home.tenant, id).map_err(told));
+        Ok::<_, anyhow::Error>(matches!(
+            delivery.transpose()?.flatten(),
+            Some(Delivery::Refused(_))
+        ))
+    };
+    let is_there = |tried| {
+        let session = scope.session(run(tried)).map_err(told)?;
+        Ok::<_, anyhow::Error>(session.is_some() || is_refused(run(tried))?)
+    };
+    // The first of them may be pruned. Only the last can be anything but refused.
+    let mut last = None;
+    for tried in 0..LOOKED_AT_MAX {
+        last = if is_there(tried)? { Some(tried) } else { last };
     }
-    let message = format!("it was refused {TRIES_MAX} times");
-    Err(Failure::told(Exit::Refused, message))
+    if last == Some(LOOKED_AT_MAX - 1) {
+        let (mut there, mut none) = (LOOKED_AT_MAX - 1, LOOKED_AT_MAX);
+        while is_there(none)? {
+            (there, none) = (none, none.saturating_mul(2));
+        }
+        while none - there > 1 {
+            let middle = there + (none - there) / 2;
+            if is_there(middle)? { there = middle } else { none = middle }
+        }
+        last = Some(there);
+    }
+    let Some(last) = last else { return Ok(Standing::New(run(0))) };
+    let Some(session) = scope.session(run(last)).map_err(told)? else {
+        return Ok(Standing::New(run(last.saturating_add(1))));
+    };
+    let outcome = outcome(home, run(last))?;
+    if session.status.is_some() && outcome.is_none() {
+        return Ok(Standing::New(run(last.saturating_add(1))));
+    }
+    same(home, run(last), session.first, effect)?;
+    Ok(match outcome {
+        Some(outcome) => Standing::There(run(last), Box::new(outcome)),
+        None => Standing::Open(run(last)),
+    })
 }
 
-/// The run of a completion, the same whenever it is brought: source and id say which it is.
-fn run_of(home: &Home, effect: &SessionAccept, tried: u64) -> RunId {
+/// The run of a completion, the same whenever it is brought: domain, source and id say which it is.
+fn run_of(home: &Home, domain: &str, effect: &SessionAccept, tried: u64) -> RunId {
     let (source, id) = effect.completion();
     let named = Value::map([
-        ("id", Value::from(id)),
+        ("domain", Value::from(domain)),
+        ("id", id.into()),
         ("source", source.into()),
         ("tenant", home.tenant.into()),
         ("tried", tried.into()),
     ]);
-    let digest = cog_base::Digest::in_context("cognitionos/completion/v1", &named.canonical());
+    let digest = cog_base::Digest::in_context("cognitionos/completion/v2", &named.canonical());
     RunId::from_uuid(cog_base::id::Uuid::of(&digest))
 }
 
 /// Refuse another event with the `source` and `id` of one that was taken in.
-fn same(home: &Home, run: RunId, first: u64, effect: &SessionAccept) -> anyhow::Result<()> {
+fn same(home: &Home, run: RunId, first: u64, brought: &SessionAccept) -> anyhow::Result<()> {
     let entry = home.scope()?.entry(first).map_err(told)?;
     let body = entry.map(|entry| home.record(entry)).transpose()?.and_then(|record| record.body);
-    let known = body.as_ref().and_then(|body| body.at(&["inputs", "event"])?.as_text());
-    let (source, id) = effect.completion();
+    let input = |name: &str| body.as_ref().and_then(|body| body.at(&["inputs", name])?.as_text());
+    let known =
+        input("event").and_then(|event| effect(event, input("proof").zip(input("key"))).ok());
+    let (source, id) = brought.completion();
     let what = match known {
-        Some(known) if known == effect.event => return Ok(()),
+        Some(known) if brought.is_same(&known) => return Ok(()),
         Some(_) => "says something else",
         None => "was erased, and nobody can tell whether this is it",
     };

@@ -17,6 +17,11 @@ const PROOF_BYTES_MAX: usize = 128 << 10;
 const GIVEN: [&str; 3] = ["event", "proof", "key"];
 const FOLLOWS: [&str; 8] = ["id", "source", "type", "time", "subject", "status", "data", "proven"];
 
+/// What is told of a session and is not in its seal: nothing proves it.
+const UNPROVEN: [&str; 3] = ["workflow_id", "duration_ms", "token_usage"];
+/// The longest name of a workflow, in bytes.
+const WORKFLOW_BYTES_MAX: usize = 64;
+
 /// Take in that a session ended which ran elsewhere: in another CognitionOS, or in any system that
 /// tells it as a CloudEvent.
 ///
@@ -118,6 +123,27 @@ impl SessionAccept {
         (&self.said.source, &self.said.id)
     }
 
+    /// Whether this is the completion that was taken in as `known`: the same event, or, where both
+    /// are proven, the same in all that a proof is about. What is not proven says nothing of which
+    /// it is.
+    #[must_use]
+    pub fn is_same(&self, known: &Self) -> bool {
+        let proven = |effect: &Self| effect.proof.as_ref().is_some_and(|proof| proof.holds);
+        self.event == known.event
+            || (proven(self) && proven(known) && self.told_by_seal() == known.told_by_seal())
+    }
+
+    /// The event without what is in no seal.
+    fn told_by_seal(&self) -> Option<Value> {
+        let mut event = parse(&self.event).ok()?;
+        if let Value::Map(members) = &mut event
+            && let Some(Value::Map(data)) = members.get_mut("data")
+        {
+            UNPROVEN.iter().for_each(|name| drop(data.remove(*name)));
+        }
+        Some(event)
+    }
+
     /// What was taken in.
     #[must_use]
     pub fn accepted(&self) -> Value {
@@ -165,7 +191,8 @@ fn proves(proof: &str, key: &str, event: &str) -> bool {
 }
 
 /// The event that an entry is told as. What is not in the entry itself is taken from the event:
-/// the name of the workflow, how long it took and the tokens.
+/// the name of the workflow, how long it took and the tokens. None of them is so large that the
+/// entry would have to be left out.
 fn told(entry: &Entry, origin: &str, event: &str) -> Option<String> {
     let event = parse(event).ok()?;
     let data = |name: &str| event.at(&["data", name]);
@@ -173,8 +200,16 @@ fn told(entry: &Entry, origin: &str, event: &str) -> Option<String> {
         let micros = i64::try_from(ms).ok()?.checked_mul(1_000)?;
         entry.at().micros().checked_sub(micros).map(Timestamp::from_micros)
     };
+    let workflow = data("workflow_id").and_then(Value::as_text).map(str::to_owned);
+    let is_name = |name: &String| {
+        let is_part = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+        name.len() <= WORKFLOW_BYTES_MAX && name.chars().all(is_part)
+    };
+    if !workflow.as_ref().is_none_or(is_name) || data("entry_omitted").is_some() {
+        return None;
+    }
     let facts = Facts {
-        workflow: data("workflow_id").and_then(Value::as_text).map(str::to_owned),
+        workflow,
         started_at: data("duration_ms").and_then(Value::as_u64).and_then(began),
         tokens: data("token_usage").and_then(Value::as_u64),
     };

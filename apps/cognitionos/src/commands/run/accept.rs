@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cog_base::Value;
 use cog_base::id::{MailId, RunId};
 use cog_engine::{Input, Start};
+use cog_flow::Flow;
 use cog_gate::Actor;
 use cog_gate::effect::SessionAccept;
 use cog_node::{Request, Wanted, ask};
@@ -24,6 +25,12 @@ use crate::view::Counts;
 
 /// The name of the workflow, as policies see it.
 const NAME: &str = "accept-session";
+
+/// Whether this is the workflow of `sessions accept`, of which each completion has one run.
+pub(super) fn is_ours(flow: &Flow) -> bool {
+    let ours = cog_flow::parse(&source(&flow.domain, flow.inputs.keys()), NAME);
+    ours.is_ok_and(|ours| ours.digest == flow.digest)
+}
 
 /// What is to be taken in.
 pub(crate) struct Asked<'a> {

@@ -11,9 +11,9 @@ use cog_engine::replay::as_far;
 use cog_engine::{History, Input, Mismatch, Record};
 use cog_gate::Actor;
 
-use super::Plan;
 use super::family::kin;
 use super::prepare::{Folders, bound_roots, given_inputs, namer, stands};
+use super::{Plan, accept};
 use crate::cli::{Beginning, Common};
 use crate::commands::checkpoint::{Checkpoint, checkpoints};
 use crate::failure::{Exit, Failure};
@@ -121,6 +121,11 @@ pub(crate) fn prepare(
     }
     let Found { history, past, fork } = find(home, parent, from)?;
     let flow = history.flow();
+    if accept::is_ours(&flow) {
+        let message = format!("{parent} takes a completion in, which has one run and no other");
+        let advice = "bring it again: cognitionos sessions accept EVENT";
+        return Err(Failure::advise(Exit::BadInput, message, advice));
+    }
     let given = given_inputs(begin, &flow)?;
     let before = history.inputs().as_map().cloned().unwrap_or_default();
     let bad = |errors: &dyn std::fmt::Display| Failure::told(Exit::BadInput, errors);

@@ -17,11 +17,15 @@ use super::effect;
 use crate::failure::{Exit, Failure};
 use crate::given;
 
+/// What to bring.
+const PROOF: &str = "--proof FILE, from cognitionos ledger proof N, N being the number of the \
+                     seal of that run";
+
 /// The completion with what proves it. Whether that holds the gate decides, on the record.
 pub(super) fn proven(event: &str, file: &Path, keys: &[String]) -> anyhow::Result<SessionAccept> {
     let bytes = given::bytes(file).map_err(|error| {
         let message = format!("cannot read {}: {error}", file.display());
-        Failure::advise(Exit::BadInput, message, "--proof FILE, from cognitionos ledger proof RUN")
+        Failure::advise(Exit::BadInput, message, PROOF)
     })?;
     let trusted = read_keys(keys).map_err(unread)?;
     let (text, trusted) = if bytes.starts_with(b"{") {
@@ -59,7 +63,7 @@ fn of_bundle(
     };
     let whole = |what: &str| {
         let message = format!("{}: {what}", file.display());
-        Failure::advise(Exit::Refused, message, closer())
+        Failure::advise(Exit::Failed, message, closer())
     };
     let Verified { head: Some(head), signer: Some(signer), .. } = &verified else {
         return Err(whole("it has no head that one of the keys signed"));
@@ -69,8 +73,7 @@ fn of_bundle(
     }
     if verified.manifest.from > 0 {
         let message = format!("{} begins in the middle of its log", file.display());
-        let advice = "--proof FILE, from cognitionos ledger proof RUN";
-        return Err(Failure::advise(Exit::BadInput, message, advice));
+        return Err(Failure::advise(Exit::BadInput, message, PROOF));
     }
     let (leaves, seal) = entries(event, file)?;
     let seal = seal.ok_or_else(|| whole("it has no seal of the session that the event names"))?;
