@@ -75,6 +75,11 @@ pub(crate) struct ActionShape {
 }
 
 impl ActionShape {
+    /// Whether it only groups others: nobody does it, and it is done to nothing.
+    pub(crate) fn is_group(&self) -> bool {
+        self.principals.is_empty() && self.resources.is_empty()
+    }
+
     /// Note what the policies about this action read of its context.
     pub(crate) fn mark(&mut self, reads: &Reads) {
         mark(&mut self.context, reads, false);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cedar_policy::EntityUid;
 use cog_base::process::is_steering;
 
-use crate::conform::{Actions, Attribute, Record, Shape};
+use crate::conform::{ActionShape, Actions, Attribute, Record, Shape};
 use crate::error::CanonError;
 use crate::facts::Facts;
 use crate::nearest::nearest;
@@ -140,7 +140,8 @@ fn word(text: &str, name: &str) -> Option<usize> {
 }
 
 /// Each action that the settings name is an effect or in the schema: what is misspelt under
-/// `envelope.forbidden` would forbid nothing.
+/// `envelope.forbidden` would forbid nothing, nor would a group that stands for its actions in
+/// policies.
 pub(crate) fn check_actions(
     settings: &Settings,
     text: &str,
@@ -148,12 +149,19 @@ pub(crate) fn check_actions(
 ) -> Result<(), CanonError> {
     let forbidden = settings.envelope.forbidden.iter().flatten().map(|name| ("forbidden", name));
     let classed = settings.actions.keys().map(|name| ("[actions", name));
+    let is_group = |name: &String| actions.get(name).is_some_and(ActionShape::is_group);
     let known = |name: &String| actions.contains_key(name) || EFFECTS.contains(&name.as_str());
-    let Some((key, name)) = forbidden.chain(classed).find(|(_, name)| !known(name)) else {
+    let is_odd = |name: &String| !known(name) || is_group(name);
+    let Some((key, name)) = forbidden.chain(classed).find(|(_, name)| is_odd(name)) else {
         return Ok(());
     };
     let at = text.find(key).unwrap_or(0);
     let byte = at + text.get(at..).and_then(|rest| rest.find(name.as_str())).unwrap_or(0);
+    if is_group(name) {
+        let what = format!("`{name}` is a group of actions, and nothing that is done is one");
+        let hint = "name each action that is in it";
+        return Err(CanonError::at_byte(SETTINGS, text, byte, what).hint(hint));
+    }
     let what = format!("there is no action `{name}`");
     Err(CanonError::at_byte(SETTINGS, text, byte, what).hint(meant(name, actions)))
 }

@@ -16,6 +16,8 @@ mod bad_cases;
 mod bad_obligations;
 #[path = "canon/bad_policies.rs"]
 mod bad_policies;
+#[path = "canon/bad_schema.rs"]
+mod bad_schema;
 #[path = "canon/change.rs"]
 mod change;
 #[path = "canon/dice.rs"]
