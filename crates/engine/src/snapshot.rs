@@ -15,7 +15,7 @@ use crate::history::{History, Mismatch, Record};
 use crate::replay::as_far;
 
 /// The context of a snapshot's digest.
-pub const CONTEXT: &str = "cognitionos/snapshot/v1";
+pub const CONTEXT: &str = "cognitionos/state/v1";
 
 /// The state of a run behind one of its entries.
 #[derive(Clone, Debug, PartialEq, Eq)]

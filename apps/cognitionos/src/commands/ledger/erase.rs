@@ -118,8 +118,12 @@ fn with_bodies(home: &Home, seqs: &BTreeSet<u64>) -> anyhow::Result<Vec<u64>> {
     let scope = home.scope()?;
     for seq in seqs {
         if scope.entry(*seq).map_err(told)?.is_none() {
-            let message = format!("there is no entry {seq} in this ledger");
-            return Err(Failure::advise(Exit::BadInput, message, "cognitionos ledger list"));
+            let missing = || format!("there is no entry {seq} in this ledger");
+            let (message, advice) = match home.pruned_entry(*seq)? {
+                Some((message, by)) => (message, format!("cognitionos ledger show {by}")),
+                None => (missing(), "cognitionos ledger list".to_owned()),
+            };
+            return Err(Failure::advise(Exit::BadInput, message, advice));
         }
         refuse_what_starts(home, *seq)?;
     }
