@@ -274,3 +274,30 @@ fn nothing_goes_on_in_an_environment_that_the_canon_does_not_list_any_more() {
     assert_eq!(refused("lvie"), refused("lvie"));
     folder.cog(&["ledger", "verify"]).ends(0);
 }
+
+/// A step that a fork took over is in the run that it comes from, and so is its checkpoint.
+#[test]
+fn no_run_gets_two_checkpoints_of_one_name_by_way_of_a_fork() {
+    let (folder, parent) = over("forks-checkpoints");
+    let fork = folder.cog(&["run", "--fork", &parent, "--from", "b"]).ends(0);
+    let fork = fork.id("run");
+    let fork = if fork == parent { forked(&folder) } else { fork };
+    let create =
+        |run: &str, name: &str| folder.cog(&["checkpoint", "create", run, name, "--step", "a"]);
+    create(&parent, "one").ends(0);
+    create(&fork, "one").ends(7).says(&[&format!("{parent} has a checkpoint `one` already")]);
+    create(&fork, "two").ends(0);
+    create(&fork, "two").ends(7).says(&[&format!("{parent} has a checkpoint `two` already")]);
+    // A step is one although a checkpoint somewhere is called so.
+    create(&parent, "b").ends(0);
+    folder.cog(&["checkpoint", "create", &parent, "three", "--step", "b"]).ends(0);
+    let no_step = ["checkpoint", "create", &parent, "four", "--step", "one"];
+    folder.cog(&no_step).ends(2).says(&["is a checkpoint, and no step"]);
+    assert_eq!(folder.entries("checkpoint").len(), 4);
+    folder.holds();
+}
+
+/// The run that another was forked into.
+fn forked(folder: &Folder) -> String {
+    text(folder.entries("session.started").last().unwrap(), &["session"]).to_owned()
+}

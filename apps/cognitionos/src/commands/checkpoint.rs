@@ -8,7 +8,7 @@ use cog_engine::replay::as_far;
 use cog_ledger::{Draft, Entry, Kind};
 use cog_store::Select;
 
-use super::run::fork::find;
+use super::run::fork::{Found, find};
 use super::submit;
 use crate::cli::checkpoints::{CheckpointCommand, CreateArgs, RestoreArgs};
 use crate::cli::nodes::{Asking, At};
@@ -88,24 +88,30 @@ fn create(args: &CreateArgs, common: &Common, terminal: &Terminal) -> anyhow::Re
     let who = given::actor(&args.by.actor)?;
     let home = Home::asking(&args.asking, || Home::change(&common.data))?;
     let known = checkpoints(&home)?;
-    if known.iter().any(|it| it.run == run && it.name == args.name) {
-        let message = format!("{run} has a checkpoint `{}` already", args.name);
-        let advice = format!("take another name; cognitionos checkpoint list {run}");
-        return Err(Failure::advise(Exit::Conflict, message, advice));
-    }
-    let seq = match &args.step {
-        // A name is no other word for a name.
-        Some(step) if known.iter().any(|it| it.name == *step || it.id == *step) => {
-            let message = format!("`{step}` is a checkpoint, and no step");
-            return Err(Failure::advise(Exit::BadInput, message, "--step PATH"));
-        }
-        Some(step) => {
-            let fork = find(&home, run, step)?.fork;
-            return keep(&home, args, (fork.session, fork.seq), &who, terminal);
-        }
-        None => stands(&home, run, &args.name)?,
+    is_free_name(&known, run, &args.name)?;
+    let Some(step) = &args.step else {
+        let seq = stands(&home, run, &args.name)?;
+        return keep(&home, args, (run, seq), &who, terminal);
     };
-    keep(&home, args, (run, seq), &who, terminal)
+    let Found { history, fork, .. } = find(&home, run, step)?;
+    // A name is no other word for a name.
+    if !history.begun().any(|(path, _)| path.as_str() == step) {
+        let message = format!("`{step}` is a checkpoint, and no step");
+        return Err(Failure::advise(Exit::BadInput, message, "--step PATH"));
+    }
+    // A step that was taken over is in the run that it was taken over from.
+    is_free_name(&known, fork.session, &args.name)?;
+    keep(&home, args, (fork.session, fork.seq), &who, terminal)
+}
+
+/// Refuse a second checkpoint of a name in a run.
+fn is_free_name(known: &[Checkpoint], run: RunId, name: &str) -> anyhow::Result<()> {
+    if !known.iter().any(|it| it.run == run && it.name == name) {
+        return Ok(());
+    }
+    let message = format!("{run} has a checkpoint `{name}` already");
+    let advice = format!("take another name; cognitionos checkpoint list {run}");
+    Err(Failure::advise(Exit::Conflict, message, advice))
 }
 
 /// Where a run stands now, if another can go on from there.
