@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Map;
-use cog_base::{Digest, Sources, Value};
+use cog_base::{Digest, Sources, Timestamp, Value};
 use cog_flow::{Action, Event, Flow, Retry, Signal, StepError, StepPath};
 use cog_gate::decision::Need;
 use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
@@ -25,6 +25,8 @@ pub(crate) struct Active {
     pub(crate) run: cog_flow::Run,
     /// The folder of its workflow file.
     pub(crate) base: String,
+    /// When it began, by its first entry.
+    pub(crate) began: Option<Timestamp>,
     /// Who began it, if a run did.
     pub(crate) parent: Option<Parent>,
     /// Effects that the flow wants and that are not settled yet.
@@ -208,6 +210,7 @@ impl Active {
             flow,
             run,
             base: String::new(),
+            began: None,
             parent: None,
             children: BTreeMap::new(),
             detached: BTreeMap::new(),
@@ -239,6 +242,7 @@ impl Active {
     /// told is not its own. It knows the signals that came, and so takes none of them again.
     pub(crate) fn renew(&mut self, origin: Origin) {
         self.origin = origin;
+        self.began = None;
         self.wanted.clear();
         self.open.clear();
         self.asks.clear();
@@ -353,6 +357,16 @@ impl Active {
         let unborn = self.children.iter().filter(|(_, child)| child.state == ChildState::New);
         let children = unborn.map(|(step, _)| Todo::Child(step.clone()));
         effects.chain(choices).chain(marks).chain(questions).chain(children).collect()
+    }
+
+    /// Whether the minutes of its budget are over, and it is not being ended for that or for
+    /// anything else.
+    pub(crate) fn is_out_of_time(&self, now: Timestamp) -> bool {
+        let bound = self.began.zip(self.flow.budget.minutes);
+        let over = |(began, minutes): (Timestamp, u64)| {
+            began.plus_ms(minutes.saturating_mul(60_000)) <= now
+        };
+        bound.is_some_and(over) && self.end.is_none() && !self.run.is_ending()
     }
 
     /// What the flow hears when a timer is due; nothing when nobody waits for it any more.

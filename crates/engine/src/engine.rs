@@ -454,6 +454,7 @@ impl Engine {
                 active.appends -= 1;
                 // The time of a schedule that it is started for stands before it.
                 if entry.session() == Some(run) {
+                    active.began = active.began.or(Some(entry.at()));
                     active.tally.add(&entry);
                 }
             }

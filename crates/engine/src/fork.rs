@@ -244,6 +244,7 @@ impl History {
         (self.now, self.last) = (entry.at(), entry.seq());
         self.active.run.at(entry.seq());
         let actions = self.renew(origin);
+        self.active.began = Some(entry.at());
         self.active.tally.add(entry);
         self.take(actions);
         Ok(())

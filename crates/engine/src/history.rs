@@ -149,7 +149,7 @@ impl History {
         };
         let mut active = Active::new(origin, flow, run);
         active.base = body.get("base").and_then(Value::as_text).unwrap_or_default().to_owned();
-        active.parent = Parent::of(entry);
+        (active.began, active.parent) = (Some(entry.at()), Parent::of(entry));
         let mut history = Self {
             active,
             roots: roots(data),

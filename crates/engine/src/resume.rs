@@ -102,14 +102,14 @@ impl Engine {
             tree.iter().filter(|(_, it)| it.sealed).map(|(_, it)| it.id()).collect();
         let mut going = BTreeSet::new();
         let (mut taken, mut ends, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
-        for (records, history) in tree {
+        for (_, history) in tree {
             let (id, parent) = (history.id(), history.parent().map(|parent| parent.run));
             if id != target && !parent.is_some_and(|parent| going.contains(&parent)) {
                 continue;
             }
             going.insert(id);
             if !history.sealed {
-                taken.push((id, self.take_up(records, history)));
+                taken.push((id, self.take_up(history)));
                 continue;
             }
             let bound = history.active.detached.iter().filter(|(_, outlives)| !**outlives);
@@ -150,7 +150,7 @@ impl Engine {
     }
 
     /// Take a run into memory, as it stands.
-    fn take_up(&mut self, records: &[Record], history: History) -> Left {
+    fn take_up(&mut self, history: History) -> Left {
         let open = history.active.open.iter();
         // What an adapter still has in hand is no lost effect: its report will come.
         let lost = open.filter(|(receipt, _)| !self.in_hand.contains(receipt));
@@ -158,8 +158,7 @@ impl Engine {
             Some((*receipt, step.clone(), history.intent_of(*receipt)?.clone()))
         });
         let lost = lost.collect();
-        let began = own(records).first().map(|first| first.entry.at());
-        let had_ms = began.map_or(0, |at| self.now().ms_since(at));
+        let had_ms = history.active.began.map_or(0, |at| self.now().ms_since(at));
         let timers = history.timers().map(|(step, armed)| (step.clone(), *armed)).collect();
         let mut active = history.active;
         self.forget_stale(&mut active, true);

@@ -13,7 +13,7 @@ use crate::active::{Later, State};
 use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::notice::What;
 use crate::retry::{again, delay_ms};
-use crate::start::draft;
+use crate::start::{BUDGET_TIMER, draft};
 use crate::steps::{evidence, subject_of, waits_for};
 
 impl Engine {
@@ -391,6 +391,20 @@ impl Engine {
         (!request.is_expired(now)).then(|| request.expires.ms_since(now).saturating_add(1))
     }
 
+    /// Whether nothing new of a run begins any more, because the minutes of its budget are over. Who
+    /// hears of that first ends the run: a machine that stood still wakes in any order.
+    pub(crate) fn is_out_of_time(&mut self, id: RunId, turn: &mut Turn) -> Result<bool, NoEntropy> {
+        let now = self.ledger_now();
+        let Some(active) = self.runs.get(&id).filter(|active| active.is_out_of_time(now)) else {
+            return Ok(false);
+        };
+        let is_told = |it: &Later| matches!(it, Later::Due(name) if name == BUDGET_TIMER);
+        if !active.queued.iter().any(is_told) {
+            self.due(Timer { run: id, name: BUDGET_TIMER.to_owned() }, turn)?;
+        }
+        Ok(true)
+    }
+
     /// A timer is due. That it was is evidence, in its place in the log.
     pub(crate) fn due(&mut self, timer: Timer, turn: &mut Turn) -> Result<(), NoEntropy> {
         let Timer { run: id, name } = timer;
@@ -408,6 +422,9 @@ impl Engine {
             return Ok(());
         }
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        if name == BUDGET_TIMER && active.run.is_ending() {
+            return Ok(());
+        }
         let Some(event) = active.due(&name) else { return Ok(()) };
         let data = evidence("timer", &name);
         let draft = draft(&active.origin, Kind::Evidence, None, data, None);

@@ -71,6 +71,13 @@ impl Engine {
         {
             return Ok(None);
         }
+        let begins = matches!(
+            todo,
+            Todo::Effect(_) | Todo::Choice(_) | Todo::Mark(_) | Todo::Question(..) | Todo::Child(_)
+        );
+        if begins && self.is_out_of_time(id, turn)? {
+            return Ok(None);
+        }
         let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
         match todo {
             Todo::Effect(step) => {
@@ -157,7 +164,7 @@ impl Engine {
         step: &StepPath,
         turn: &mut Turn,
     ) -> Result<Option<Event>, NoEntropy> {
-        if self.is_quiet(id) {
+        if self.is_quiet(id) || self.is_out_of_time(id, turn)? {
             return Ok(None);
         }
         let Some(active) = self.runs.get(&id) else { return Ok(None) };

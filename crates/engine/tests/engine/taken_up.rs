@@ -56,3 +56,52 @@ fn a_run_whose_time_is_over_begins_nothing_when_it_is_taken_up_again() {
     assert_eq!(story, expected);
     house.assert_replays(run);
 }
+
+/// A machine that stood still hears first of what it waited for, and then that the time is over.
+#[test]
+fn a_run_whose_time_is_over_begins_nothing_whatever_it_hears_of_first() {
+    let next = [
+        "uses: file.read, with: { root: out, path: a }",
+        "approve: { by: [\"role:finance\"], message: Go on? }",
+        "checkpoint: here",
+        "choose: { goal: g, plans: [ { id: p, expect: { cost_micros: 1, latency_ms: 1, risk: low }, steps: [ { id: x, uses: file.read, with: { root: out, path: a } } ] } ] }",
+    ];
+    let undo =
+        "on_cancel: { steps: [ { id: u, uses: file.delete, with: { root: out, path: a } } ] }";
+    for next in next {
+        let mut house = House::new();
+        let first = write("a", "a").replace("uses", &format!("{undo}, uses"));
+        let steps = format!("{first}  - {{ id: b, needs: [a], {next} }}\n");
+        let run = house.start_with("budget: { minutes: 1 }\ncompensate_on: [failed]", &steps);
+        house.later(60_000);
+        house.done("a");
+        house.done("undone");
+        let story = [
+            "receipt",
+            "outcome completed 1",
+            "evidence timer",
+            "receipt",
+            "outcome completed 1",
+            "session.sealed failed",
+        ];
+        assert_eq!(house.story(run), story, "{next}");
+        house.assert_replays(run);
+    }
+}
+
+#[test]
+fn that_the_time_of_a_run_is_over_is_on_record_once() {
+    let mut house = House::new();
+    let undo =
+        "on_cancel: { steps: [ { id: u, uses: file.delete, with: { root: out, path: a } } ] }";
+    let first = write("a", "a").replace("uses", &format!("{undo}, uses"));
+    let steps = format!("{first}{}", write("b", "b").replace("uses", "needs: [a], uses"));
+    let run = house.start_with("budget: { minutes: 1 }\ncompensate_on: [failed]", &steps);
+    house.later(60_000);
+    house.done("a");
+    house.ring();
+    house.done("undone");
+    let times = house.story(run).iter().filter(|it| *it == "evidence timer").count();
+    assert_eq!(times, 1, "{:?}", house.story(run));
+    house.assert_replays(run);
+}
