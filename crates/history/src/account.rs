@@ -9,9 +9,12 @@ use crate::log::{End, Event, Log, What};
 use crate::property::Property;
 use crate::report::Report;
 
-/// How much later than the end of the minutes something may be recorded: it was asked for in
-/// time and waited for its commit.
-const RECORDED_LATE_MS: u64 = 60_000;
+/// For how long a receipt is good, from when it was decided. How long it then waited for its commit
+/// is no matter of the budget.
+const RECEIPT_LIFE_MS: u64 = 15 * 60_000;
+/// How much later than the end of the minutes it may be decided: between the look at the clock and
+/// that, time goes by.
+const DECIDED_LATE_MS: u64 = 1_000;
 
 #[derive(Default)]
 struct Account<'l> {
@@ -40,7 +43,7 @@ pub(crate) fn check(log: &Log, kept: u64, flow: &Flow, report: &mut Report) {
     let mut account = Account { effects: kept, ..Account::default() };
     let end = log.events.first().zip(budget.minutes);
     let end = end.map(|(start, minutes)| start.at.plus_ms(minutes.saturating_mul(60_000)));
-    let end = end.map(|end| end.plus_ms(RECORDED_LATE_MS));
+    let end = end.map(|end| end.plus_ms(DECIDED_LATE_MS));
     for event in &log.events {
         account.follow(event);
         let What::Receipt(receipt) = &event.what else { continue };
@@ -56,10 +59,12 @@ pub(crate) fn check(log: &Log, kept: u64, flow: &Flow, report: &mut Report) {
             });
         }
         if let Some(end) = end.filter(|_| !is_undoing(&receipt.step)) {
-            report.test(Property::Minutes, event.at <= end, event.seq, || {
+            let is_in_time = receipt.expires <= end.plus_ms(RECEIPT_LIFE_MS);
+            report.test(Property::Minutes, is_in_time, event.seq, || {
                 format!(
-                    "`{}` begins at {}, and the budget ended before {end}",
-                    receipt.step, event.at
+                    "`{}` may begin until {}, 15 minutes from when that was decided, and the \
+                     budget ended before {end}",
+                    receipt.step, receipt.expires
                 )
             });
         }

@@ -65,6 +65,7 @@ pub(crate) struct Receipt {
     pub(crate) step: String,
     pub(crate) action: String,
     pub(crate) intent: Option<Digest>,
+    pub(crate) expires: Timestamp,
     pub(crate) reserve: u64,
     pub(crate) approvals: Vec<String>,
 }
@@ -241,14 +242,7 @@ impl What {
         let text = |name| entry.text(name).unwrap_or_default().to_owned();
         match entry.kind() {
             Kind::SessionStarted => Self::Started { initiator: text("initiator") },
-            Kind::Receipt => Self::Receipt(Receipt {
-                id: text("id"),
-                step: text("step"),
-                action: text("action"),
-                intent: entry.digest("intent"),
-                reserve: entry.count("reserve_micros").unwrap_or(0),
-                approvals: texts(entry.data().get("approvals")),
-            }),
+            Kind::Receipt => Self::Receipt(receipt(entry)),
             Kind::Outcome => Self::Outcome(Outcome {
                 receipt: text("receipt"),
                 end: End::read(entry.text("disposition")),
@@ -328,6 +322,23 @@ fn evidence(entry: &Entry, body: Option<&Value>) -> What {
     }
 }
 
+fn expires(entry: &Entry) -> Timestamp {
+    entry.text("expires").and_then(|text| text.parse().ok()).unwrap_or(Timestamp::MIN)
+}
+
+fn receipt(entry: &Entry) -> Receipt {
+    let text = |name| entry.text(name).unwrap_or_default().to_owned();
+    Receipt {
+        id: text("id"),
+        step: text("step"),
+        action: text("action"),
+        intent: entry.digest("intent"),
+        expires: expires(entry),
+        reserve: entry.count("reserve_micros").unwrap_or(0),
+        approvals: texts(entry.data().get("approvals")),
+    }
+}
+
 fn request(entry: &Entry) -> Request {
     let text = |name| entry.text(name).unwrap_or_default().to_owned();
     let count = entry.data().get("need").and_then(|need| need.get("count")?.as_u64());
@@ -337,7 +348,7 @@ fn request(entry: &Entry) -> Request {
         action: text("action"),
         intent: entry.digest("intent"),
         count: count.unwrap_or(u64::MAX),
-        expires: text("expires").parse().unwrap_or(Timestamp::MIN),
+        expires: expires(entry),
     }
 }
 

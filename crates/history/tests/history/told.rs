@@ -266,10 +266,11 @@ fn receipt(step: &str, id: &str, extra: &Extra<'_>, ms: u64) -> (Map, Value) {
     let args = Value::map([("root", "out"), ("path", path)]);
     let context = Value::map([("args", args)]);
     let mut data = decided(step, extra);
+    let decided_at = extra.get("decided").map_or(ms, |at| at.parse().unwrap());
     data.extend([
         ("id".into(), text(ReceiptId::from_uuid(uuid(id)))),
         ("effect".into(), digest(step)),
-        ("expires".into(), at(ms + 900_000).into()),
+        ("expires".into(), at(decided_at + 900_000).into()),
         ("reserve_micros".into(), number(extra, "reserve", 0)),
         ("rules".into(), Value::list(["r"])),
         ("approvals".into(), Value::list(used)),

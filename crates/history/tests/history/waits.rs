@@ -215,11 +215,15 @@ fn no_more_is_begun_than_the_budget_has() {
         "1 receipt a 1\n59999 timer budget\n60001 outcome 1 completed\n60001 seal failed",
         "history.early",
     );
-    breaks(
-        &minute,
-        "1 receipt a 1\n2 outcome 1 completed\n200000 receipt b 2\n200001 outcome 2 completed\n200001 seal completed",
-        "history.minutes",
-    );
+    let late = |decided: u64| {
+        format!(
+            "1 receipt a 1\n2 outcome 1 completed\n200000 receipt b 2 decided={decided}\n200001 outcome 2 completed\n200001 seal completed"
+        )
+    };
+    breaks(&minute, &late(200_000), "history.minutes");
+    // What was decided in time may have waited for its commit.
+    keeps(&minute, &late(61_000));
+    breaks(&minute, &late(61_001), "history.minutes");
     breaks(
         &minute,
         "1 receipt a 1\n60000 timer budget\n60001 outcome 1 completed\n60002 receipt b 2\n60003 outcome 2 completed\n60003 seal failed",
