@@ -50,6 +50,10 @@ struct Reading<'l> {
     waiting: BTreeSet<String>,
     /// Timers that somebody waited for.
     awaited: BTreeSet<usize>,
+    /// By signal, the step that went on with it, and where.
+    taken: BTreeMap<usize, (String, usize)>,
+    /// Signals that several steps waited for at once, of which one took it.
+    contested: BTreeSet<usize>,
     /// Paths inside which nothing may begin, and why.
     barred: BTreeMap<String, Property>,
     undoable: Vec<Undoable>,
@@ -80,26 +84,18 @@ struct Ended {
 
 /// Read a run, and test every entry of it.
 pub(crate) fn check(log: &Log, source: Source, clock_back_ms: u64, report: &mut Report) {
-    let mut reading = Reading {
-        log,
-        source,
-        clock_back_ms,
-        report,
-        frames: Vec::new(),
-        claimed: BTreeSet::new(),
-        waiting: BTreeSet::new(),
-        awaited: BTreeSet::new(),
-        barred: BTreeMap::new(),
-        undoable: Vec::new(),
-        subjects: Vec::new(),
-        holds: BTreeMap::new(),
-        operations: Cell::new(0),
-        steps: 0,
-        computed: 0,
-        unsure: false,
-        vague: None,
-        untold: BTreeSet::new(),
+    // Which of the steps that waited at once took a signal is known when all were read.
+    let has_signal = log.events.iter().any(|event| matches!(event.what, What::Signal(_)));
+    let contested = if has_signal {
+        let mut scratch = Report::default();
+        let mut reading = Reading::new(log, source.clone(), clock_back_ms, &mut scratch);
+        reading.run();
+        reading.contested
+    } else {
+        BTreeSet::new()
     };
+    let mut reading = Reading::new(log, source, clock_back_ms, report);
+    reading.contested = contested;
     reading.run();
     reading.unclaimed();
     if reading.unsure {
@@ -108,6 +104,31 @@ pub(crate) fn check(log: &Log, source: Source, clock_back_ms: u64, report: &mut 
 }
 
 impl<'l> Reading<'l> {
+    fn new(log: &'l Log, source: Source, clock_back_ms: u64, report: &'l mut Report) -> Self {
+        Self {
+            log,
+            source,
+            clock_back_ms,
+            report,
+            frames: Vec::new(),
+            claimed: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+            taken: BTreeMap::new(),
+            contested: BTreeSet::new(),
+            barred: BTreeMap::new(),
+            undoable: Vec::new(),
+            subjects: Vec::new(),
+            holds: BTreeMap::new(),
+            operations: Cell::new(0),
+            steps: 0,
+            computed: 0,
+            unsure: false,
+            vague: None,
+            untold: BTreeSet::new(),
+        }
+    }
+
     fn run(&mut self) {
         let flow = Arc::clone(&self.source.flow);
         let release = Release { at: 0, by: Property::Step };

@@ -13,6 +13,7 @@ use crate::property::Property;
 use crate::report::Report;
 
 /// What a run follows, and those that it goes on from before it.
+#[derive(Clone)]
 pub(crate) struct Source {
     pub(crate) flow: Arc<Flow>,
     /// The runs whose entries these are, the oldest first.
@@ -21,6 +22,7 @@ pub(crate) struct Source {
 }
 
 /// One of the runs whose entries follow each other.
+#[derive(Clone)]
 pub(super) struct Life {
     /// What is released there or behind it sees what this one sees: its start, or the entry of the
     /// run before it from which it goes on.

@@ -76,7 +76,12 @@ impl Reading<'_> {
             let error = super::failure("timeout", &message);
             return Raw::Fell(Fall::failed(place, path, Some(error)), None);
         }
-        let fitting = self.fitting(&wait.signal, &wanted);
+        let mut fitting = self.fitting(&wait.signal, &wanted);
+        // One signal brings on one step: what was taken before this one waited is gone.
+        fitting.retain(|(place, _)| {
+            let taken = self.taken.get(place);
+            taken.is_none_or(|(by, over)| by == path || *over > release.at)
+        });
         let (later, goes_on) = (self.source.life(life).until, self.log.timers.contains_key(path));
         match fitting.as_slice() {
             // Another step took it, or it came when another run went on from there.
@@ -84,9 +89,21 @@ impl Reading<'_> {
                 Raw::Open(vec![Pending { path: path.to_owned() }])
             }
             [] => Raw::Open(vec![Pending { path: path.to_owned() }]),
-            [(place, output)] => Raw::Completed(release.at.max(*place), output.clone()),
+            [(place, output)] => self.take(*place, path, release.at.max(*place), output.as_ref()),
             [(first, _), ..] => Raw::Unknown(release.at.max(*first)),
         }
+    }
+
+    /// A step goes on with a signal, unless another that waited for it may have done so.
+    fn take(&mut self, place: usize, path: &str, over: usize, output: Option<&Value>) -> Raw {
+        let (by, _) = self.taken.entry(place).or_insert_with(|| (path.to_owned(), over));
+        if by != path {
+            self.contested.insert(place);
+        }
+        if self.contested.contains(&place) {
+            return Raw::Unknown(over);
+        }
+        Raw::Completed(over, output.cloned())
     }
 
     /// The signals with a name, and in their payload what is asked for; what they show.

@@ -1,6 +1,6 @@
 //! Timers, retries, people, signals, budgets.
 
-use crate::told::{breaks, keeps};
+use crate::told::{breaks, keeps, told};
 
 #[test]
 fn a_timer_is_due_once_behind_its_arming_and_in_its_time() {
@@ -189,6 +189,32 @@ fn a_signal_that_fits_or_its_time_ends_the_wait() {
     breaks(flow, &format!("5 signal paid payload={{\"n\":2}}\n5 {rest}"), "history.needs");
     breaks(flow, &format!("5 signal other payload={{\"n\":1}}\n5 {rest}"), "history.needs");
     breaks(flow, &format!("99 timer w\n100 {rest}"), "history.early");
+}
+
+#[test]
+fn one_signal_brings_on_one_step() {
+    let one = "steps:
+  - { id: v, wait_for: { signal: paid, timeout_ms: 100 } }
+  - { id: w, needs: [v], wait_for: { signal: paid, timeout_ms: 100 } }
+  - { id: b, needs: [w], uses: file.read, with: { root: out, path: b } }
+";
+    let rest = "receipt b 2\n300 outcome 2 completed\n300 seal completed";
+    assert!(told(one, &format!("5 signal paid\n6 signal paid\n6 {rest}")).holds());
+    keeps(one, "5 signal paid\n105 timer w\n105 seal failed");
+    keeps(one, "5 signal paid\n9 cancel\n9 seal cancelled");
+    breaks(one, &format!("5 signal paid\n6 {rest}"), "history.needs");
+    breaks(one, "5 signal paid\n9 cancel\n9 seal completed", "history.status");
+    // Which of two that waited at once took it, no entry says.
+    let two = one.replace("needs: [v], wait_for", "wait_for");
+    for end in ["105 timer v\n105 seal failed", "105 timer w\n105 seal failed"] {
+        assert!(told(&two, &format!("5 signal paid\n{end}")).holds(), "{end}");
+    }
+    for begun in [
+        "6 receipt b 2\n9 cancel\n9 outcome 2 completed\n9 seal cancelled",
+        "9 cancel\n9 seal cancelled",
+    ] {
+        assert!(told(&two, &format!("5 signal paid\n{begun}")).holds(), "{begun}");
+    }
 }
 
 #[test]
