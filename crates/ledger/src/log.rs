@@ -74,12 +74,13 @@ pub enum AppendError {
         #[source]
         source: SignError,
     },
-    /// An earlier append of the same session was not recorded, and this one follows it.
+    /// An earlier append of the same session, or of another of its tenant, was not recorded, and this
+    /// one follows it.
     #[error(
         "an earlier append of {session} was not recorded, so that what follows it is not either"
     )]
     Behind {
-        /// Whose journal would have a gap.
+        /// The session of the earlier one.
         session: RunId,
     },
     /// No randomness for a salt.

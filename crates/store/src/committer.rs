@@ -191,8 +191,8 @@ impl Committer {
         self.put([Job::Rotate { tenant, reply }]);
     }
 
-    /// Record what sessions of `tenant` submit from here on, although an earlier append of them
-    /// failed. For whoever has read the log since, and goes on where it ends.
+    /// Record what sessions of `tenant` submit from here on, although an earlier append of one of
+    /// them failed. For whoever has read the log since, and goes on where it ends.
     pub fn forgive(&self, tenant: TenantId) {
         // A queue that takes no more has nobody to forgive.
         drop(self.inner.queue.put([Job::Forgive { tenant }]));

@@ -294,7 +294,7 @@ fn when_the_thread_dies_everybody_is_told() {
 }
 
 #[test]
-fn what_a_session_submits_behind_a_failed_append_is_not_recorded() {
+fn what_a_tenant_submits_behind_a_failed_append_is_not_recorded() {
     let store = MemoryStore::default();
     let failures = Arc::new(AtomicU32::new(1));
     let inner = store.shelf().unwrap();
@@ -305,9 +305,12 @@ fn what_a_session_submits_behind_a_failed_append_is_not_recorded() {
         vec![(TENANT, Draft { session, ..evidence(note) })]
     };
     assert!(committer.append_blocking(of(1, "lost")).is_err());
-    let behind = committer.append_blocking(of(1, "behind it")).unwrap_err();
-    assert!(matches!(*behind, AppendError::Behind { .. }), "{behind}");
-    let other = committer.append_blocking(of(2, "another session")).unwrap();
+    for (session, note) in [(1, "behind it"), (2, "another session, which may rest on it")] {
+        let behind = committer.append_blocking(of(session, note)).unwrap_err();
+        let lost = RunId::from_uuid(Uuid::from_u128(1));
+        assert!(matches!(*behind, AppendError::Behind { session } if session == lost), "{behind}");
+    }
+    let other = committer.append_blocking(vec![(TENANT, evidence("of no session"))]).unwrap();
     assert_eq!(other.len(), 1);
 }
 

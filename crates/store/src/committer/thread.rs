@@ -1,6 +1,6 @@
 //! The thread that appends.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -38,9 +38,41 @@ pub(super) struct Worker {
     /// Dropped after the writer, so that whoever sees the queue closed may take the shelf.
     queue: Closing,
     counters: Arc<Counters>,
-    /// Sessions an append of which failed. What they submitted behind it was made in the
-    /// belief that it would be recorded: a journal has no gaps, so none of it is.
-    broken: HashSet<(TenantId, RunId)>,
+    /// What was submitted in the belief that an append before it would be recorded, and is not.
+    broken: Broken,
+}
+
+/// What follows an append that failed: a journal has no gaps, and what a session of a tenant does may
+/// rest on what others of the tenant have done.
+#[derive(Default)]
+struct Broken {
+    /// Sessions with a draft that is not acceptable. It would spoil every try, and so the others of
+    /// the tenant do not wait for it.
+    alone: HashSet<(TenantId, RunId)>,
+    /// Tenants of which the store did not take an append, with a session of that.
+    whole: HashMap<TenantId, RunId>,
+}
+
+impl Broken {
+    /// These sessions have submitted what is not recorded.
+    fn extend(&mut self, sessions: impl IntoIterator<Item = (TenantId, RunId)>, why: &AppendError) {
+        if matches!(why, AppendError::Draft { .. } | AppendError::TooMany(_)) {
+            self.alone.extend(sessions);
+        } else if !matches!(why, AppendError::Behind { .. }) {
+            self.whole.extend(sessions);
+        }
+    }
+
+    /// The session behind whose append one stands that failed.
+    fn before(&self, tenant: TenantId, session: RunId) -> Option<RunId> {
+        let is_alone = self.alone.contains(&(tenant, session));
+        is_alone.then_some(session).or_else(|| self.whole.get(&tenant).copied())
+    }
+
+    fn forgive(&mut self, tenant: TenantId) {
+        self.alone.retain(|(whose, _)| *whose != tenant);
+        self.whole.remove(&tenant);
+    }
 }
 
 /// Appends what was submitted to a committer without a thread
@@ -86,7 +118,7 @@ impl Worker {
         queue: Arc<Queue>,
         counters: Arc<Counters>,
     ) -> Self {
-        let (queue, broken) = (Closing(queue), HashSet::new());
+        let (queue, broken) = (Closing(queue), Broken::default());
         Self { writer, clock, entropy, queue, counters, broken }
     }
 
@@ -113,7 +145,7 @@ impl Worker {
                 let result = self.writer.rotate(tenant, now, &mut self.entropy);
                 reply(result.map_err(Arc::new));
             }
-            Turn::Forgive(tenant) => self.broken.retain(|(whose, _)| *whose != tenant),
+            Turn::Forgive(tenant) => self.broken.forgive(tenant),
             Turn::End => return false,
         }
         true
@@ -134,7 +166,7 @@ impl Worker {
                 }
                 Tried::Spoiled { submission, why } => {
                     let (drafts, reply) = batch.remove(submission);
-                    self.broken.extend(sessions(&drafts));
+                    self.broken.extend(sessions(&drafts), &why);
                     reply(Err(Arc::new(why)));
                 }
                 Tried::Passing(_) if retries < RETRIES_MAX => {
@@ -143,8 +175,8 @@ impl Worker {
                     retries += 1;
                 }
                 Tried::Passing(why) | Tried::Failed(why) => {
+                    self.broken.extend(sessions(&batch.drafts), &why);
                     let why = Arc::new(why);
-                    self.broken.extend(sessions(&batch.drafts));
                     for (_, reply) in batch.submissions {
                         reply(Err(Arc::clone(&why)));
                     }
@@ -157,24 +189,20 @@ impl Worker {
     /// Answer an append that is not acceptable.
     fn refuse(&mut self, refused: Refused) {
         let Refused { sessions, why, reply } = refused;
-        let behind = sessions.iter().find(|session| self.broken.contains(session));
-        let why = behind.map_or(why, |(_, session)| AppendError::Behind { session: *session });
-        self.broken.extend(sessions);
+        let mut behind = sessions.iter().filter_map(|(whose, it)| self.broken.before(*whose, *it));
+        let why = behind.next().map_or(why, |session| AppendError::Behind { session });
+        self.broken.extend(sessions, &why);
         reply(Err(Arc::new(why)));
     }
 
     /// Refuse what follows an append that was not recorded.
     fn refuse_behind(&self, batch: &mut Batch) {
-        if self.broken.is_empty() {
-            return;
-        }
         // Tenants may have sessions of one id: what breaks one's refuses nothing of another's.
-        let of = |(tenant, draft): &(TenantId, Prepared)| {
-            draft.session().filter(|session| self.broken.contains(&(*tenant, *session)))
-        };
-        while let Some(submission) = batch.find(|draft| of(draft).is_some()) {
+        let behind =
+            |(tenant, draft): &(TenantId, Prepared)| self.broken.before(*tenant, draft.session()?);
+        while let Some(submission) = batch.find(|draft| behind(draft).is_some()) {
             let (drafts, reply) = batch.remove(submission);
-            if let Some(session) = drafts.iter().find_map(of) {
+            if let Some(session) = drafts.iter().find_map(behind) {
                 reply(Err(Arc::new(AppendError::Behind { session })));
             }
         }
