@@ -172,6 +172,31 @@ fn effects_that_were_done_count_for_the_budget() {
     house.assert_recomputes();
 }
 
+/// The entry behind which a run goes on may have released a whole group: its `if` is read anew.
+#[test]
+fn where_people_would_have_been_asked_by_the_very_entry_the_new_inputs_decide() {
+    let who = "inputs: { who: { type: string, default: ada } }";
+    let steps = format!(
+        "  - {{ id: g, steps: [ {} ] }}\n  - {}\n  - {}\n",
+        ASK.replace("id: ok,", "id: ok, if: \"inputs.who == 'eve'\","),
+        write("a", ""),
+        write("b", "needs: [a, g],"),
+    );
+    let mut house = House::new();
+    let parent = house.start_with(who, &steps);
+    to_the_end(&mut house, parent);
+    let run = house.fork(parent, "a", &[]);
+    assert_eq!(under_way(&house), ["a"], "nobody was asked, and nobody is");
+    to_the_end(&mut house, run);
+    let run = house.fork(parent, "a", &[("who", "eve")]);
+    assert_eq!(house.asked().len(), 1);
+    house.answer(run, Ok(()));
+    to_the_end(&mut house, run);
+    // Behind a later entry it is over, and its `if` was read with the inputs of then.
+    let run = house.fork(parent, "b", &[]);
+    assert!(house.is_not_forked(run));
+}
+
 #[test]
 fn a_run_whose_tree_is_not_known_is_not_gone_on_from() {
     let sub = "name: sub\ndomain: simulation\nsteps:\n  - { id: nap, sleep: { ms: 1 } }\n";

@@ -85,7 +85,11 @@ impl Run {
         match cell.status {
             StepStatus::Completed if by_run && !whole_loop => true,
             StepStatus::Completed => asked && !self.stands_open(id),
-            StepStatus::Skipped => self.was_passed_by(id) && !self.stands_open(id),
+            // What the last entry released sees what the new run sees, its `if` as well.
+            StepStatus::Skipped => {
+                let is_now = cell.began == Some(self.moment);
+                self.was_passed_by(id) && !is_now && !self.stands_open(id)
+            }
             StepStatus::Waiting
             | StepStatus::Running
             | StepStatus::Refused
