@@ -105,7 +105,9 @@ impl Recompute {
     pub fn record(&mut self, record: Record) {
         self.pass(&record.entry);
         let Some(run) = record.entry.session() else {
-            self.times.entry(None, &record.entry);
+            if record.entry.kind() == Kind::Genesis {
+                self.times.genesis(&record.entry);
+            }
             if act::is_refused(&record.entry) {
                 self.act(&record);
             }
@@ -117,7 +119,6 @@ impl Recompute {
             self.begin(run, &record);
         }
         self.step(run, &record);
-        self.times.entry(self.roots.get(&run).copied(), &record.entry);
         self.gate.observe(&record.entry);
         let is_counted = self.is_counted(run);
         if let Some(place) = self.places.get_mut(&(run, record.entry.seq())) {

@@ -41,6 +41,9 @@ impl Recompute {
             Kind::Receipt | Kind::Denial | Kind::ApprovalRequested => {
                 self.decision(run, record);
                 self.gate.recall(entry);
+                if let Some(receipt) = receipt_of(entry) {
+                    self.times.receipt(receipt, entry);
+                }
             }
             Kind::PlanSelected => self.plan(record),
             Kind::ApprovalGranted | Kind::ApprovalRejected => self.answer(entry),
@@ -315,6 +318,7 @@ impl Recompute {
 
     /// Whoever answered was one of those who may, by the facts of the canon.
     fn answer(&mut self, entry: &Entry) {
+        self.times.answer(entry);
         let canon: Option<&Canon> =
             entry.canon().and_then(|digest| self.canons.get(&digest)).map(Arc::as_ref);
         let id = entry.id().and_then(|id| id.parse::<ApprovalId>().ok());
@@ -327,6 +331,7 @@ impl Recompute {
 
     fn outcome(&mut self, entry: &Entry) {
         if let Some((session, receipt, report)) = settled(entry) {
+            self.times.outcome(self.roots.get(&session).copied(), receipt);
             self.gate.resettle(session, receipt, &report);
         }
     }

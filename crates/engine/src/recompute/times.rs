@@ -11,7 +11,7 @@ use cog_base::Timestamp;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_gate::decision::CLOCK_BEHIND_MS_MAX;
 use cog_gate::snapshot::Snapshot;
-use cog_ledger::{Entry, Kind};
+use cog_ledger::Entry;
 
 /// How far the clock may be set back in all while a decision is recorded, in milliseconds.
 const SET_BACK_MS_MAX: u64 = 60_000;
@@ -30,49 +30,28 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// Take the next entry, of a run in the tree that `root` began.
-    pub(super) fn entry(&mut self, root: Option<RunId>, entry: &Entry) {
-        let receipt = |name| entry.text(name).and_then(|id| id.parse::<ReceiptId>().ok());
-        match entry.kind() {
-            Kind::Genesis => self.begun = Some(entry.at()),
-            Kind::Receipt => self.open.extend(receipt("id").map(|id| (id, entry.at()))),
-            Kind::Outcome => {
-                // An effect begins when its receipt is durable, and time never goes back along a log.
-                let given = receipt("receipt").and_then(|id| self.open.remove(&id));
-                if let Some((root, given)) = root.zip(given) {
-                    let newest = self.settled.entry(root).or_insert(given);
-                    *newest = given.max(*newest);
-                }
-            }
-            Kind::ApprovalGranted | Kind::ApprovalRejected => {
-                if let Some(id) = entry.id().and_then(|id| id.parse().ok()) {
-                    self.answered.entry(id).or_insert(entry.at());
-                }
-            }
-            Kind::Denial
-            | Kind::PlanSelected
-            | Kind::ApprovalRequested
-            | Kind::ChildStarted
-            | Kind::ChildEnded
-            | Kind::SessionStarted
-            | Kind::SessionSealed
-            | Kind::SessionPaused
-            | Kind::SessionUnpaused
-            | Kind::Signal
-            | Kind::Evidence
-            | Kind::KeyRotated
-            | Kind::CanonProposed
-            | Kind::CanonApproved
-            | Kind::CanonRejected
-            | Kind::CanonActivated
-            | Kind::Promotion
-            | Kind::Checkpoint
-            | Kind::Replay
-            | Kind::ScheduleSet
-            | Kind::ScheduleRemoved
-            | Kind::ScheduleFired
-            | Kind::BodiesErased
-            | Kind::SegmentPruned => {}
+    /// The entry that began the log.
+    pub(super) fn genesis(&mut self, entry: &Entry) {
+        self.begun = Some(entry.at());
+    }
+
+    pub(super) fn receipt(&mut self, receipt: ReceiptId, entry: &Entry) {
+        self.open.insert(receipt, entry.at());
+    }
+
+    /// An outcome, in the tree that `root` began. An effect begins when its receipt is durable, and
+    /// time never goes back along a log.
+    pub(super) fn outcome(&mut self, root: Option<RunId>, receipt: ReceiptId) {
+        if let Some((root, given)) = root.zip(self.open.remove(&receipt)) {
+            let newest = self.settled.entry(root).or_insert(given);
+            *newest = given.max(*newest);
+        }
+    }
+
+    /// What somebody answered, however that counts.
+    pub(super) fn answer(&mut self, entry: &Entry) {
+        if let Some(id) = entry.id().and_then(|id| id.parse().ok()) {
+            self.answered.entry(id).or_insert(entry.at());
         }
     }
 
