@@ -4,15 +4,15 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_base::json::parse;
 use cog_base::{Clock as _, Micros, Value};
 use cog_canon::Canon;
 use cog_engine::driver::{Append, Reply};
-use cog_engine::{Driver, Engine, Hands, Inbox, Input, Ledger, Record, Settings, Start};
+use cog_engine::{Driver, Engine, Hands, Inbox, Input, Ledger, Notice, Record, Settings, Start};
 use cog_flow::Flow;
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_gate::{Actor, AnyEffect, Cleared, Found};
@@ -28,6 +28,8 @@ use crate::system::{Scratch, SystemClock, SystemEntropy};
 
 /// Policies of the canon that decides.
 pub(crate) const POLICIES: u64 = 100;
+/// The longest silence of the kernel before the bench gives up.
+const SILENCE_MS: u64 = 10_000;
 
 /// A running kernel.
 pub(crate) struct Kernel {
@@ -120,6 +122,16 @@ impl Kernel {
             Ok(Record { entry: Arc::new(entry), body })
         };
         entries.into_iter().map(record).collect()
+    }
+
+    /// Wait for something to happen and do what it leads to.
+    pub(crate) fn turn(&mut self) -> anyhow::Result<Vec<Notice>> {
+        let began = Instant::now();
+        let notices = self.driver.turn(SILENCE_MS)?;
+        if notices.is_empty() && began.elapsed() >= Duration::from_millis(SILENCE_MS) {
+            bail!("the kernel has been silent for {SILENCE_MS} ms");
+        }
+        Ok(notices)
     }
 
     /// Start one more run.

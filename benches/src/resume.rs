@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use cog_base::id::RunId;
 use cog_engine::What;
 use cog_engine::replay::replay_run;
@@ -18,8 +18,6 @@ use crate::usage;
 
 /// Steps of the runs, in thousands: their entries are twice as many.
 const THOUSANDS: [u64; 3] = [2, 10, 50];
-/// The longest silence of the kernel before the bench gives up.
-const SILENCE_MS: u64 = 10_000;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
@@ -78,11 +76,7 @@ fn figures(entries: u64, (wall, cpu): (Duration, Duration)) -> Figures {
 /// Run it to its end.
 fn drive(kernel: &mut Kernel, run: RunId) -> anyhow::Result<()> {
     loop {
-        let notices = kernel.driver.turn(SILENCE_MS)?;
-        if notices.is_empty() {
-            bail!("the kernel has been silent for {SILENCE_MS} ms");
-        }
-        for notice in notices {
+        for notice in kernel.turn()? {
             if let What::Sealed(sealed) = &notice.what {
                 ensure!(sealed.status == "completed", "{run} did not go as it should: {sealed:?}");
                 return Ok(());

@@ -17,8 +17,6 @@ use crate::{usage, waiting};
 
 /// Steps of a run.
 const STEPS: u64 = 10;
-/// The longest silence of the kernel before the bench gives up.
-const SILENCE_MS: u64 = 10_000;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
@@ -161,12 +159,7 @@ impl<'a> Watch<'a> {
     }
 
     fn turn(&mut self) -> anyhow::Result<()> {
-        let began = Instant::now();
-        let notices = self.kernel.driver.turn(SILENCE_MS)?;
-        if notices.is_empty() && began.elapsed() >= Duration::from_millis(SILENCE_MS) {
-            bail!("the kernel has been silent for {SILENCE_MS} ms");
-        }
-        notices.into_iter().try_for_each(|notice| self.note(notice))
+        self.kernel.turn()?.into_iter().try_for_each(|notice| self.note(notice))
     }
 
     fn note(&mut self, notice: Notice) -> anyhow::Result<()> {
