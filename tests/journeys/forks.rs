@@ -32,13 +32,19 @@ const CANON: &str = "name = \"forks\"\ndomain = \"forks\"\n[change]\napprovals =
 const FACTS: &str = r#"[{"uid": {"type": "User", "id": "operator"}, "attrs": {}, "parents": []},
     {"uid": {"type": "User", "id": "boss"}, "attrs": {}, "parents": []}]"#;
 
-/// A folder with a run that is over.
-fn over(name: &str) -> (Folder, String) {
+/// A folder with a canon of the domain `forks`, which permits the operator to write files.
+pub(crate) fn permitted(name: &str) -> Folder {
     let folder = Folder::new(name);
     folder.write("canon/canon.toml", CANON);
     folder.write("canon/schema.cedarschema", SCHEMA);
     folder.write("canon/policies/all.cedar", POLICY);
     folder.write("canon/facts/people.json", FACTS);
+    folder
+}
+
+/// A folder with a run that is over.
+fn over(name: &str) -> (Folder, String) {
+    let folder = permitted(name);
     folder.write("workflow.yaml", FLOW);
     let run = folder.cog(&["run", "workflow.yaml"]).ends(0).id("run");
     (folder, run)

@@ -24,6 +24,7 @@ mod config;
 mod confined;
 mod control;
 mod damage;
+mod definitions;
 mod docs;
 mod domains;
 mod dry;

@@ -294,8 +294,8 @@ pub(crate) struct RunArgs {
 Examples:
   cognitionos replay
   cognitionos replay --all --canon canon-v2
-  cognitionos replay run_01j… --keep
-  cognitionos replay run_01j… --at 12")]
+  cognitionos replay run_01j… --at 12
+  cognitionos replay --definition invoices.yaml")]
 pub(crate) struct ReplayArgs {
     /// The run; by default the newest.
     pub(crate) run: Option<String>,
@@ -308,6 +308,9 @@ pub(crate) struct ReplayArgs {
     /// Show the state of the run behind one of its entries, or where a step of it began.
     #[arg(long = "at", value_name = "ENTRY|STEP", requires = "run", conflicts_with_all = ["all", "canon", "keep", "list", "show"])]
     pub(crate) at_place: Option<String>,
+    /// Another version of the workflow file: show which runs of it on record do not follow from it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["canon", "at_place", "keep", "list", "show"])]
+    pub(crate) definition: Option<PathBuf>,
     /// Keep what came of it, as an entry for each run.
     #[arg(long)]
     pub(crate) keep: bool,

@@ -228,7 +228,7 @@ impl History {
             let message = format!("it goes on from another place than entry {last} of {before}");
             return Err(unexpected(entry, &message));
         }
-        if entry.digest("definition") != Some(self.active.flow.digest) {
+        if entry.digest("definition") != Some(self.definition) {
             return Err(unexpected(entry, "it follows another definition than the run before it"));
         }
         if let Some(kept) = self.active.run.kept_consent() {
@@ -352,7 +352,7 @@ impl Engine {
     fn going_on(&self, forking: &Forking) -> Result<(History, Carried), String> {
         let Forking { run, fork, past, kin, inputs, initiator, .. } = forking;
         let seen = (inputs.clone(), facts(*run, initiator, None));
-        let (history, why) = follow(past, Some(seen)).map_err(|why| why.to_string())?;
+        let (history, why) = follow(past, Some(seen), None).map_err(|why| why.to_string())?;
         if let Some(why) = why {
             return Err(why.to_string());
         }

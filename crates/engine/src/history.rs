@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::json::Map;
-use cog_base::{Sources, Timestamp, Value};
-use cog_flow::{Action, Event, StepPath};
+use cog_base::{Digest, Sources, Timestamp, Value};
+use cog_flow::{Action, Event, Flow, StepPath};
 use cog_gate::snapshot::Access;
 use cog_gate::{Carried, Intent, Origin, Report};
 use cog_ledger::{Entry, Kind};
@@ -53,6 +53,8 @@ impl Record {
 /// A run that is being rebuilt.
 pub struct History {
     pub(crate) active: Active,
+    /// The definition that its first entry names.
+    pub(crate) definition: Digest,
     pub(crate) roots: BTreeMap<String, Access>,
     pub(crate) places: BTreeMap<String, String>,
     /// What it began with in its account: what was done before it.
@@ -101,11 +103,15 @@ pub(crate) enum Charged {
 
 impl History {
     /// Begin with the session's first entry. A run that goes on from that very entry has its
-    /// steps see something else.
+    /// steps see something else. With `under`, as if the run had begun with that definition.
     ///
     /// # Errors
     /// [`Mismatch`] when it does not start a session or its body is not what it names.
-    pub(crate) fn begin(record: &Record, other: Option<Seen>) -> Result<Self, Mismatch> {
+    pub(crate) fn begin(
+        record: &Record,
+        other: Option<Seen>,
+        under: Option<&Arc<Flow>>,
+    ) -> Result<Self, Mismatch> {
         let entry = &record.entry;
         let (seq, kind) = (entry.seq(), entry.kind());
         if kind != Kind::SessionStarted {
@@ -116,24 +122,22 @@ impl History {
         }
         let body = record.body.as_ref().ok_or(Mismatch::NoBody { seq, kind })?;
         let wrong = |message: &str| Mismatch::Definition { seq, message: message.to_owned() };
-        let source = body.get("source").and_then(Value::as_text).ok_or(wrong("no source"))?;
-        let flow = cog_flow::parse(source, "the recorded definition")
-            .map_err(|errors| wrong(&errors.to_string()))?;
         let data = entry.data();
-        if data.get("definition") != Some(&flow.digest.into()) {
-            return Err(wrong("its digest is another"));
-        }
-        let flow = flow.with_recorded(body.get("children"));
-        let flow = flow.map_err(|message| wrong(&message))?;
-        if data.get("children") != flow.children_digests().as_ref() {
-            return Err(wrong("what its steps run is another"));
-        }
         let inputs = body.get("inputs").and_then(Value::as_map).ok_or(wrong("no inputs"))?;
         if entry.digest("inputs") != Some(inputs_digest(inputs)) {
             return Err(wrong("the digest of its inputs is another"));
         }
+        let recorded = definition(body, data).map_err(|message| wrong(&message))?;
+        let definition = recorded.digest;
+        let (flow, inputs) = match under {
+            None => (Arc::new(recorded), inputs.clone()),
+            Some(other) => {
+                let bound = other.bind_values(inputs);
+                let bound = bound.map_err(|errors| unexpected(entry, &errors.to_string()))?;
+                (Arc::clone(other), bound)
+            }
+        };
         let origin = origin(entry, &flow.name).ok_or(wrong("who started it is not said"))?;
-        let flow = Arc::new(flow);
         let subject = subject_in(body);
         let classes = classes_in(data);
         let (run, actions) = match other {
@@ -144,7 +148,7 @@ impl History {
             }
             None => {
                 let facts = facts(origin.session, &origin.initiator, subject);
-                cog_flow::Run::start_classed(Arc::clone(&flow), inputs.clone(), facts, classes)
+                cog_flow::Run::start_classed(Arc::clone(&flow), inputs, facts, classes)
             }
         };
         let mut active = Active::new(origin, flow, run);
@@ -152,6 +156,7 @@ impl History {
         (active.began, active.parent) = (Some(entry.at()), Parent::of(entry));
         let mut history = Self {
             active,
+            definition,
             roots: roots(data),
             places: places(body),
             carried: Carried::default(),
@@ -276,6 +281,21 @@ impl History {
             }
         }
     }
+}
+
+/// The definition that a session was started with, from the first entry and its body.
+fn definition(body: &Value, data: &Map) -> Result<Flow, String> {
+    let source = body.get("source").and_then(Value::as_text).ok_or("no source")?;
+    let flow = cog_flow::parse(source, "the recorded definition");
+    let flow = flow.map_err(|errors| errors.to_string())?;
+    if data.get("definition") != Some(&flow.digest.into()) {
+        return Err("its digest is another".to_owned());
+    }
+    let flow = flow.with_recorded(body.get("children"))?;
+    if data.get("children") != flow.children_digests().as_ref() {
+        return Err("what its steps run is another".to_owned());
+    }
+    Ok(flow)
 }
 
 pub(crate) fn origin(entry: &Entry, workflow: &str) -> Option<Origin> {

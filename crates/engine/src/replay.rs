@@ -7,6 +7,7 @@ use cog_base::id::ApprovalId;
 use cog_base::json::Canonical as _;
 use cog_base::{Digest, Value};
 use cog_canon::Canon;
+use cog_flow::Flow;
 use cog_gate::approvals::Approvals;
 use cog_gate::decision::{Decision, decide_by, read_record};
 use cog_gate::snapshot::Snapshot;
@@ -189,17 +190,30 @@ pub fn replay_run(records: &[Record]) -> Result<History, Mismatch> {
 /// # Errors
 /// [`Mismatch`] when not even its beginning can be rebuilt.
 pub fn as_far(records: &[Record]) -> Result<(History, Option<Mismatch>), Mismatch> {
-    follow(records, None)
+    follow(records, None, None)
 }
 
-/// The same; what begins with the last of the records sees `then`.
+/// The replay test of another definition: whether a recorded run follows from it as well, as if it
+/// had begun with that one and its inputs. What a run does not come to is not tried: a branch that
+/// it did not take, or what stands behind its last entry.
+///
+/// # Errors
+/// [`Mismatch`] names the first entry that does not follow.
+pub fn replay_under(records: &[Record], other: &Arc<Flow>) -> Result<History, Mismatch> {
+    let (history, why) = follow(records, None, Some(other))?;
+    why.map_or(Ok(history), Err)
+}
+
+/// The same as [`as_far`]; what begins with the last of the records sees `then`, and the definition
+/// is `under`, if one is given.
 pub(crate) fn follow(
     records: &[Record],
     then: Option<Seen>,
+    under: Option<&Arc<Flow>>,
 ) -> Result<(History, Option<Mismatch>), Mismatch> {
     let first = records.first().ok_or(Mismatch::NoStart { seq: 0 })?;
     let behind = behind(records, 0, then.as_ref())?.map(|(seen, _)| seen);
-    let mut history = History::begin(first, behind)?;
+    let mut history = History::begin(first, behind, under)?;
     let why = feed(&mut history, records, then.as_ref()).err();
     Ok((history, why))
 }

@@ -1,5 +1,6 @@
 //! `replay`: recompute runs and decisions from the ledger; with another canon, the impact.
 
+mod definition;
 mod impact;
 mod kept;
 mod place;
@@ -37,6 +38,10 @@ pub(crate) fn replay(
     }
     if let (Some(run), Some(place)) = (&args.run, &args.at_place) {
         return place::show(&home, given::run(run)?, place, terminal);
+    }
+    if let Some(file) = &args.definition {
+        let run = args.run.as_deref().map(given::run).transpose()?;
+        return definition::test(&home, file, run, terminal);
     }
     let keeper = args.keep.then_some(&who);
     let runs = runs(args, &home)?;

@@ -14,10 +14,11 @@ use cog_engine::{Place, Placed, Record};
 use cog_flow::{BoundRoot, Diagnostics, Flow, Opened};
 use cog_ledger::Kind;
 
-use super::file::read_text;
+use super::file::{misread, read_text, read_workflow};
 use super::prepare::{mismatch, standing};
 use crate::cli::RunArgs;
 use crate::folders::{self, Secrets};
+use crate::given;
 use crate::hands::{Adapters, Binder};
 use crate::home::Home;
 use crate::models;
@@ -27,6 +28,14 @@ pub(super) struct Other {
     pub(super) run: RunId,
     pub(super) roots: BTreeMap<String, RootBinding>,
     pub(super) base: PathBuf,
+}
+
+/// Read and check a workflow file, with those that its steps run: its text, and what it says.
+pub(crate) fn read(file: &Path) -> anyhow::Result<(String, Flow)> {
+    let source = read_workflow(file)?;
+    let flow = cog_flow::parse(&source, &given::name(file));
+    let flow = flow.and_then(|flow| complete(flow, file)).map_err(misread)?;
+    Ok((source, flow))
 }
 
 /// The workflow with those that its steps run.

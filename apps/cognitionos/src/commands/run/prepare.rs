@@ -20,7 +20,6 @@ use cog_gate::snapshot::Access;
 
 use super::again::Named;
 use super::cancel::Ending;
-use super::file::{misread, read_workflow};
 use super::{Plan, family};
 use crate::cli::{Beginning, Common};
 use crate::failure::{Exit, Failure};
@@ -37,9 +36,7 @@ pub(crate) fn fresh(
     common: &Common,
     actor: &Actor,
 ) -> anyhow::Result<Plan> {
-    let source = read_workflow(file)?;
-    let flow = cog_flow::parse(&source, &given::name(file));
-    let flow = flow.and_then(|flow| family::complete(flow, file)).map_err(misread)?;
+    let (source, flow) = family::read(file)?;
     let given = given_inputs(args, &flow)?;
     let inputs = flow.bind(&given).map_err(|errors| {
         let missing = flow.inputs.iter().find(|(name, input)| {

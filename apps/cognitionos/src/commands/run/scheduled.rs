@@ -13,7 +13,7 @@ use cog_flow::{BoundRoot, Flow, Scheduled};
 use cog_gate::Actor;
 use cog_node::Wanted;
 
-use super::file::{misread, read_workflow};
+use super::file::misread;
 use super::prepare::{Folders, bound_roots};
 use super::{Plan, family, go};
 use crate::cli::nodes::Asking;
@@ -34,9 +34,7 @@ pub(crate) struct File {
 
 /// Read and check a workflow file.
 pub(crate) fn read(file: &Path) -> anyhow::Result<File> {
-    let source = read_workflow(file)?;
-    let flow = cog_flow::parse(&source, &file.display().to_string());
-    let flow = flow.and_then(|flow| family::complete(flow, file)).map_err(misread)?;
+    let (source, flow) = family::read(file)?;
     let base = file.parent().filter(|base| !base.as_os_str().is_empty());
     let base = folders::real(base.unwrap_or_else(|| Path::new(".")));
     Ok(File { flow, source, base })
