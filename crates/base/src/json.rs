@@ -6,14 +6,14 @@
 //! [`Loose::lenient`] (a float becomes its shortest decimal text).
 
 mod canonical;
+mod members;
 mod parse;
 mod write;
 
 pub use canonical::{Canonical, Object};
+pub use members::{Members, MembersIter};
 pub use parse::{JsonError, MAX_DEPTH, parse, parse_loose};
 pub use write::Float;
-
-use std::collections::BTreeMap;
 
 /// A type without values: the float of a [`Value`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,7 +35,7 @@ pub enum Json<F> {
     /// A list.
     List(Vec<Json<F>>),
     /// An object. Keys are unique.
-    Map(BTreeMap<String, Json<F>>),
+    Map(Members<Json<F>>),
 }
 
 /// JSON without floats: the only kind that is hashed.
@@ -45,7 +45,7 @@ pub type Value = Json<Never>;
 pub type Loose = Json<f64>;
 
 /// An object of a [`Value`].
-pub type Map = BTreeMap<String, Value>;
+pub type Map = Members<Value>;
 
 /// A whole number of at most 53 bits, so that RFC 8785 keeps it exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,7 +115,7 @@ impl<F> Json<F> {
     }
 
     /// The members, if this is an object.
-    pub fn as_map(&self) -> Option<&BTreeMap<String, Self>> {
+    pub fn as_map(&self) -> Option<&Members<Self>> {
         if let Self::Map(members) = self { Some(members) } else { None }
     }
 
@@ -210,8 +210,8 @@ impl<F> From<u32> for Json<F> {
     }
 }
 
-impl<F> From<BTreeMap<String, Self>> for Json<F> {
-    fn from(members: BTreeMap<String, Self>) -> Self {
+impl<F> From<Members<Self>> for Json<F> {
+    fn from(members: Members<Self>) -> Self {
         Self::Map(members)
     }
 }

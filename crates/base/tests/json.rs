@@ -2,10 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::id::{RunId, Uuid};
-use cog_base::json::{Canonical, Integer, Json, JsonError, Object, parse, parse_loose};
+use cog_base::json::{Canonical, Integer, Json, JsonError, Members, Object, parse, parse_loose};
 use cog_base::{Digest, Micros, Timestamp, Value};
 use proptest::prelude::*;
 
@@ -38,7 +38,7 @@ fn escapes_are_the_shortest() {
 #[test]
 fn two_readings_of_the_same_bytes_are_refused() {
     let wrong = |text: &str| parse(text).expect_err("is refused").to_string();
-    assert_eq!(wrong(r#"{"a":1,"a":2}"#), "the key `a` stands twice in one object, at byte 12");
+    assert_eq!(wrong(r#"{"a":1,"a":2}"#), "the key `a` stands twice in one object, at byte 13");
     assert_eq!(wrong(r#""\ud800""#), "a lone surrogate at byte 7");
     assert_eq!(wrong("[1] 2"), "text after the value at byte 4");
     assert_eq!(wrong("01"), "a number that starts with 0 at byte 2");
@@ -66,7 +66,7 @@ fn values() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 64, 8, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..8).prop_map(Json::List),
-            prop::collection::btree_map(any::<String>(), inner, 0..8).prop_map(Json::Map),
+            prop::collection::vec((any::<String>(), inner), 0..8).prop_map(Json::map),
         ]
     })
 }
@@ -129,5 +129,64 @@ proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in any::<String>()) {
         let _ = parse_loose(&text);
+    }
+}
+
+/// One thing that is done to members.
+#[derive(Clone, Debug)]
+enum Act {
+    Insert(String, u8),
+    Remove(String),
+    Extend(Vec<(String, u8)>),
+    Keep(u8),
+    Raise(String),
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let name = || "[a-c]{0,2}|[\u{e000}\u{10000}]";
+    let act = prop_oneof![
+        (name(), any::<u8>()).prop_map(|(name, value)| Act::Insert(name, value)),
+        name().prop_map(Act::Remove),
+        prop::collection::vec((name(), any::<u8>()), 0..6).prop_map(Act::Extend),
+        any::<u8>().prop_map(Act::Keep),
+        name().prop_map(Act::Raise),
+    ];
+    prop::collection::vec(act, 0..20)
+}
+
+proptest! {
+    /// The map of the standard library is the measure.
+    #[test]
+    fn members_are_a_map(begin in prop::collection::vec(("[a-c]{0,2}", any::<u8>()), 0..9), acts in acts()) {
+        let mut map: BTreeMap<_, _> = begin.iter().cloned().collect();
+        let mut members: Members<_> = begin.into_iter().collect();
+        for act in acts {
+            match act {
+                Act::Insert(name, value) => {
+                    prop_assert_eq!(members.insert(name.clone(), value), map.insert(name, value));
+                }
+                Act::Remove(name) => prop_assert_eq!(members.remove(&name), map.remove(&name)),
+                Act::Extend(more) => {
+                    members.extend(more.clone());
+                    map.extend(more);
+                }
+                Act::Keep(below) => {
+                    members.retain(|_, value| *value < below);
+                    map.retain(|_, value| *value < below);
+                }
+                Act::Raise(name) => {
+                    let raise = |value: &mut u8| *value = value.wrapping_add(1);
+                    prop_assert_eq!(members.get_mut(&name).map(raise), map.get_mut(&name).map(raise));
+                }
+            }
+            prop_assert!(members.iter().eq(map.iter()));
+            prop_assert_eq!((members.len(), members.is_empty()), (map.len(), map.is_empty()));
+            for name in ["", "a", "bc", "\u{10000}"] {
+                prop_assert_eq!(members.get(name), map.get(name));
+                prop_assert_eq!(members.contains_key(name), map.contains_key(name));
+            }
+        }
+        prop_assert_eq!(format!("{members:?}"), format!("{map:?}"));
+        prop_assert!(members.into_iter().eq(map));
     }
 }

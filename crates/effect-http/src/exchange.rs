@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cog_base::Value;
-use cog_base::json::parse_loose;
+use cog_base::json::{Map, parse_loose};
 use cog_gate::Failure;
 
 /// One request as it is meant.
@@ -65,7 +65,7 @@ impl Reply {
     #[must_use]
     pub fn to_value(&self) -> Value {
         let headers = self.headers.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-        let mut output = BTreeMap::from([
+        let mut output = Map::from([
             ("status".to_owned(), Value::from(u64::from(self.status))),
             ("headers".to_owned(), Value::map(headers)),
         ]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cog_base::Value;
 use cog_base::id::ReceiptId;
-use cog_base::json::{Integer, Loose, parse_loose};
+use cog_base::json::{Integer, Loose, Members, parse_loose};
 use cog_effect_http::{BadEndpoint, Client, Exchange, Reply, Trouble, endpoint};
 use cog_gate::Failure;
 use cog_gate::effect::ModelChat;
@@ -123,7 +123,7 @@ impl OpenAi {
         // OpenAI renamed the bound; the servers that follow its protocol did not.
         let bound = if is_openai(&self.base_url) { "max_completion_tokens" } else { "max_tokens" };
         let temperature = f64::from(u32::try_from(chat.temperature_milli).unwrap_or(0)) / 1_000.0;
-        let mut body = BTreeMap::from([
+        let mut body = Members::from([
             ("model".to_owned(), Loose::from(self.model.as_str())),
             ("messages".to_owned(), Loose::list(messages)),
             (bound.to_owned(), chat.tokens_max.into()),

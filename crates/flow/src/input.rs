@@ -93,12 +93,8 @@ impl Flow {
     /// # Errors
     /// [`Diagnostics`], as `bind`.
     pub fn bind_values(&self, given: &Map) -> Result<Map, Diagnostics> {
-        let given: Map = given
-            .iter()
-            .filter(|(_, value)| !matches!(value, Json::Null))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        self.bind_each(&given, |name, spec, value| {
+        let given = given.iter().filter(|(_, value)| !matches!(value, Json::Null));
+        self.bind_each(given, |name, spec, value| {
             if is_of_kind(spec.kind, value) {
                 return Ok(value.clone());
             }
@@ -107,13 +103,14 @@ impl Flow {
         })
     }
 
-    fn bind_each<G>(
+    fn bind_each<'g, G: 'g>(
         &self,
-        given: &BTreeMap<String, G>,
+        given: impl IntoIterator<Item = (&'g String, &'g G)>,
         read: impl Fn(&str, &InputSpec, &G) -> Result<Value, String>,
     ) -> Result<Map, Diagnostics> {
+        let given: BTreeMap<&String, &G> = given.into_iter().collect();
         let mut faults = Vec::new();
-        for name in given.keys().filter(|name| !self.inputs.contains_key(*name)) {
+        for name in given.keys().filter(|name| !self.inputs.contains_key(**name)) {
             let hint = suggest::hint(name, self.inputs.keys().map(String::as_str))
                 .or_else(|| Some("this workflow has no inputs".to_owned()));
             faults.push(self.fault(format!("there is no input `{name}`"), hint));

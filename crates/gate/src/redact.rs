@@ -24,7 +24,7 @@ fn blank(value: &mut Value, names: &[&str]) {
     match value {
         Value::List(items) => items.iter_mut().for_each(|item| blank(item, names)),
         Value::Map(members) => {
-            if let Some(member) = members.get_mut(*name) {
+            if let Some(member) = members.get_mut(name) {
                 blank(member, rest);
             }
         }

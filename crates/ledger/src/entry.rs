@@ -379,7 +379,8 @@ impl Members {
         if self.0.remove("v") != Some(Value::from(VERSION)) {
             return Err(EntryError::Member { member: "v", expected: "1" });
         }
-        self.0.into_keys().next().map_or(Ok(()), |name| Err(EntryError::UnknownMember(name)))
+        let left = self.0.into_iter().next();
+        left.map_or(Ok(()), |(name, _)| Err(EntryError::UnknownMember(name)))
     }
 }
 

@@ -104,7 +104,7 @@ fn ed25519() -> usize {
 type Case = std::collections::BTreeMap<String, Loose>;
 
 fn case(text: &str) -> Case {
-    parse_loose(text).unwrap().as_map().unwrap().clone()
+    parse_loose(text).unwrap().as_map().unwrap().clone().into_iter().collect()
 }
 
 fn number(value: &Loose) -> u64 {

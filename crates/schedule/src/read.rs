@@ -110,7 +110,7 @@ impl Schedule {
 
 fn rule(map: &Map) -> Result<Rule, BadSchedule> {
     let kinds = ["cron", "every_ms", "at"];
-    if kinds.iter().filter(|name| map.contains_key(**name)).count() != 1 {
+    if kinds.iter().filter(|name| map.contains_key(name)).count() != 1 {
         return Err(bad("cron", "or `every_ms` or `at` must say when, and only one of them"));
     }
     for (name, of) in [("timezone", "cron"), ("offset_ms", "every_ms")] {

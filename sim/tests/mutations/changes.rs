@@ -278,7 +278,8 @@ fn no_backoff(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
 /// Receipts that rest on a consent, with the place of the grant.
 fn consents(tape: &Tape) -> Vec<(usize, usize)> {
     let rests = |place: &usize| {
-        let list = tape.lines[*place].data()["approvals"].as_list().unwrap().first()?;
+        let list =
+            tape.lines[*place].data().get("approvals").unwrap().as_list().unwrap().first()?;
         let id = list.as_text()?;
         let grants = tape.places(|line| line.is(Kind::ApprovalGranted, "id", id));
         Some((*place, *grants.first()?))
@@ -306,7 +307,7 @@ fn consent_late(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
 
 fn consent_elsewhere(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
     let (receipt, _) = pick(&consents(tape), dice)?;
-    let intent = tape.lines[receipt].data()["effect"].clone();
+    let intent = tape.lines[receipt].data().get("effect").unwrap().clone();
     tape.lines[receipt].set("intent", intent);
     Some(())
 }
@@ -315,7 +316,7 @@ fn consent_twice(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
     let (receipt, _) = pick(&consents(tape), dice)?;
     let (run, list) = {
         let line = &tape.lines[receipt];
-        (line.run.clone(), line.data()["approvals"].clone())
+        (line.run.clone(), line.data().get("approvals").unwrap().clone())
     };
     let others = tape.places(|line| line.kind == Kind::Receipt && line.run == run);
     let other = others.into_iter().find(|place| tape.lines[*place].text("step") == "last")?;

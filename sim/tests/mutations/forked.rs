@@ -110,7 +110,7 @@ fn from_seal(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
 
 fn of_another_definition(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
     let (start, ..) = fork(tape, dice)?;
-    let other = tape.lines[start].data()["inputs"].clone();
+    let other = tape.lines[start].data().get("inputs").unwrap().clone();
     tape.lines[start].set("definition", other);
     Some(())
 }

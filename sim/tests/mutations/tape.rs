@@ -36,7 +36,7 @@ impl Line {
     }
 
     pub(crate) fn data(&self) -> &Map {
-        self.members["data"].as_map().unwrap()
+        self.members.get("data").unwrap().as_map().unwrap()
     }
 
     pub(crate) fn text(&self, name: &str) -> &str {
@@ -60,7 +60,7 @@ impl Line {
     }
 
     pub(crate) fn at(&self) -> Value {
-        self.members["at"].clone()
+        self.members.get("at").unwrap().clone()
     }
 
     pub(crate) fn is(&self, kind: Kind, name: &str, value: &str) -> bool {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::write::{Float, write_int, write_list, write_map, write_text};
-use super::{Integer, Json};
+use super::{Integer, Json, Members};
 
 /// Something with one canonical JSON text (RFC 8785).
 pub trait Canonical {
@@ -136,6 +136,12 @@ impl<T: Canonical> Canonical for BTreeSet<T> {
 
 impl<T: Canonical> Canonical for BTreeMap<String, T> {
     fn write_canonical(&self, out: &mut Vec<u8>) {
-        write_map(self, out);
+        write_map(self.iter(), out);
+    }
+}
+
+impl<T: Canonical> Canonical for Members<T> {
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        write_map(self.iter(), out);
     }
 }

@@ -1,9 +1,8 @@
 //! A strict JSON reader: duplicate keys, lone surrogates, trailing bytes and deep nesting
 //! are errors, because two readers must never see two different values in the same bytes.
 
-use std::collections::BTreeMap;
-
-use super::{Integer, Json, Loose, Value};
+use super::write::number_text;
+use super::{Integer, Json, Loose, Members, Value};
 
 /// The deepest nesting that is read.
 pub const MAX_DEPTH: usize = 64;
@@ -24,7 +23,7 @@ pub enum JsonError {
     DuplicateKey {
         /// The key.
         key: String,
-        /// Where its second value ends.
+        /// Where the object ends.
         offset: usize,
     },
     /// Nesting beyond [`MAX_DEPTH`].
@@ -46,7 +45,7 @@ pub enum JsonError {
 /// # Errors
 /// [`JsonError`] says what is wrong and where.
 pub fn parse(text: &str) -> Result<Value, JsonError> {
-    parse_loose(text)?.exact()
+    read(text, |number| Err(JsonError::Float { text: number_text(number) }))
 }
 
 /// Read any JSON.
@@ -54,7 +53,11 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
 /// # Errors
 /// [`JsonError`] says what is wrong and where.
 pub fn parse_loose(text: &str) -> Result<Loose, JsonError> {
-    let mut reader = Reader { text, offset: 0 };
+    read(text, |number| Ok(Json::Float(number)))
+}
+
+fn read<F>(text: &str, float: ReadFloat<F>) -> Result<Json<F>, JsonError> {
+    let mut reader = Reader { text, offset: 0, float };
     let value = reader.value(0)?;
     reader.skip_space();
     if reader.offset < text.len() {
@@ -63,12 +66,16 @@ pub fn parse_loose(text: &str) -> Result<Loose, JsonError> {
     Ok(value)
 }
 
-struct Reader<'a> {
+/// What a number becomes that is not a whole one of 53 bits.
+type ReadFloat<F> = fn(f64) -> Result<Json<F>, JsonError>;
+
+struct Reader<'a, F> {
     text: &'a str,
     offset: usize,
+    float: ReadFloat<F>,
 }
 
-impl Reader<'_> {
+impl<F> Reader<'_, F> {
     fn wrong(&self, what: &'static str) -> JsonError {
         JsonError::Syntax { what, offset: self.offset }
     }
@@ -96,7 +103,7 @@ impl Reader<'_> {
         }
     }
 
-    fn word(&mut self, word: &str, value: Loose) -> Result<Loose, JsonError> {
+    fn word(&mut self, word: &str, value: Json<F>) -> Result<Json<F>, JsonError> {
         if self.rest().starts_with(word) {
             self.offset += word.len();
             Ok(value)
@@ -105,7 +112,7 @@ impl Reader<'_> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<Loose, JsonError> {
+    fn value(&mut self, depth: usize) -> Result<Json<F>, JsonError> {
         if depth > MAX_DEPTH {
             return Err(JsonError::TooDeep { offset: self.offset });
         }
@@ -123,7 +130,7 @@ impl Reader<'_> {
         }
     }
 
-    fn list(&mut self, depth: usize) -> Result<Loose, JsonError> {
+    fn list(&mut self, depth: usize) -> Result<Json<F>, JsonError> {
         self.offset += 1;
         let mut items = Vec::new();
         self.skip_space();
@@ -143,13 +150,13 @@ impl Reader<'_> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Loose, JsonError> {
+    fn map(&mut self, depth: usize) -> Result<Json<F>, JsonError> {
         self.offset += 1;
-        let mut members = BTreeMap::new();
+        let mut members = Vec::new();
         self.skip_space();
         if self.peek() == Some(b'}') {
             self.offset += 1;
-            return Ok(Json::Map(members));
+            return Ok(Json::Map(Members::new()));
         }
         loop {
             self.skip_space();
@@ -157,16 +164,14 @@ impl Reader<'_> {
             self.skip_space();
             self.take(b':', "a missing `:`")?;
             let value = self.value(depth + 1)?;
-            if members.contains_key(&key) {
-                return Err(JsonError::DuplicateKey { key, offset: self.offset });
-            }
-            members.insert(key, value);
+            members.push((key, value));
             self.skip_space();
             if self.peek() == Some(b',') {
                 self.offset += 1;
             } else {
                 self.take(b'}', "neither `,` nor `}`")?;
-                return Ok(Json::Map(members));
+                let twice = |key| JsonError::DuplicateKey { key, offset: self.offset };
+                return Members::unique(members).map(Json::Map).map_err(twice);
             }
         }
     }
@@ -177,7 +182,8 @@ impl Reader<'_> {
         loop {
             let plain = self
                 .rest()
-                .find(|c: char| c == '"' || c == '\\' || c < ' ')
+                .bytes()
+                .position(|byte| byte == b'"' || byte == b'\\' || byte < b' ')
                 .ok_or_else(|| self.wrong("a string without end"))?;
             out.push_str(self.rest().get(..plain).unwrap_or_default());
             self.offset += plain;
@@ -240,7 +246,7 @@ impl Reader<'_> {
         Ok(code)
     }
 
-    fn number(&mut self) -> Result<Loose, JsonError> {
+    fn number(&mut self) -> Result<Json<F>, JsonError> {
         let text = self.number_span()?;
         let whole = !text.contains(['.', 'e', 'E']);
         if whole && let Some(number) = text.parse().ok().and_then(Integer::new) {
@@ -251,7 +257,7 @@ impl Reader<'_> {
         if !number.is_finite() {
             return Err(self.wrong("a number beyond the range of doubles"));
         }
-        Ok(whole_double(number).map_or(Json::Float(number), Json::Int))
+        whole_double(number).map_or_else(|| (self.float)(number), |whole| Ok(Json::Int(whole)))
     }
 
     fn number_span(&mut self) -> Result<String, JsonError> {

@@ -1,7 +1,6 @@
 //! Canonical bytes, RFC 8785: no white space, members sorted by UTF-16 code units,
 //! shortest escapes, numbers as ECMAScript writes them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::canonical::Canonical;
@@ -50,7 +49,7 @@ impl<F: Float> Json<F> {
             Self::Float(number) => number.write(out),
             Self::Text(text) => write_text(text, out),
             Self::List(items) => write_list(items, out),
-            Self::Map(members) => write_map(members, out),
+            Self::Map(members) => write_map(members.iter(), out),
         }
     }
 }
@@ -77,14 +76,17 @@ pub(super) fn write_list<'a, T: Canonical + 'a>(
     out.push(b']');
 }
 
-/// Append an object.
-pub(super) fn write_map<T: Canonical>(members: &BTreeMap<String, T>, out: &mut Vec<u8>) {
+/// Append an object, whose members come in the order of their names' bytes.
+pub(super) fn write_map<'a, T: Canonical + 'a>(
+    members: impl Iterator<Item = (&'a String, &'a T)> + Clone,
+    out: &mut Vec<u8>,
+) {
     out.push(b'{');
     // Byte order and UTF-16 order differ only from U+E000 on, whose first byte is 0xEE or more.
-    if members.keys().all(|key| key.bytes().all(|byte| byte < 0xEE)) {
-        write_members(members.iter(), out);
+    if members.clone().all(|(key, _)| key.bytes().all(|byte| byte < 0xEE)) {
+        write_members(members, out);
     } else {
-        let mut sorted: Vec<_> = members.iter().collect();
+        let mut sorted: Vec<_> = members.collect();
         sorted.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
         write_members(sorted.into_iter(), out);
     }

@@ -443,7 +443,7 @@ fn facts_are_entities_of_the_schema() {
     check(
         FACTS,
         "[\n  { \"uid\": 1, \"uid\": 2 }]",
-        expect!["facts/people.json:2:23: the key `uid` stands twice in one object, at byte 24"],
+        expect!["facts/people.json:2:25: the key `uid` stands twice in one object, at byte 26"],
     );
     check(
         FACTS,

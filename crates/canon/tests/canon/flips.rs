@@ -144,13 +144,13 @@ impl Wish {
                 alone: false,
             }));
         }
-        let word = self.context["word"].as_text().unwrap();
+        let word = self.context.get("word").unwrap().as_text().unwrap();
         changes.push(Change::Other { path: "word".into(), from: word.into() });
         for to in WORDS.iter().filter(|other| **other != word) {
             let (from, to) = (word.to_owned(), (*to).to_owned());
             changes.push(Change::Text { path: "word".into(), from, to, or: Vec::new() });
         }
-        let from = self.context["dry"].as_bool().unwrap();
+        let from = self.context.get("dry").unwrap().as_bool().unwrap();
         changes.push(Change::Truth { path: "dry".into(), from });
         for to in ROOTS.iter().filter(|other| **other != self.root) {
             let (kind, from, to) = ("Root".into(), self.root.clone(), (*to).to_owned());

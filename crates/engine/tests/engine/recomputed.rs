@@ -58,7 +58,7 @@ pub(crate) fn changed(record: &Record, change: impl Fn(&mut Value, &mut Option<V
 pub(crate) fn at<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut Value {
     path.iter().fold(value, |value, name| {
         let Value::Map(members) = value else { panic!("{name} is in no object") };
-        members.get_mut(*name).unwrap()
+        members.get_mut(name).unwrap()
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use cog_base::Value;
-use cog_base::json::{Integer, Json, Map};
+use cog_base::json::{Integer, Json};
 
 use super::meter::{Meter, is_within, weight};
 use super::{Expr, Macro, MacroCall, Part, Program, functions, operators};
@@ -236,7 +236,7 @@ fn list<'e>(items: &'e [Expr], scope: Scope<'e, '_>) -> Outcome<'e> {
 }
 
 fn map<'e>(entries: &'e [(Expr, Expr)], scope: Scope<'e, '_>) -> Outcome<'e> {
-    let mut members: Map = BTreeMap::new();
+    let mut members = BTreeMap::new();
     for (key, value) in entries {
         let key = eval(key, scope)?;
         let Some(key) = key.as_text() else {
@@ -247,7 +247,7 @@ fn map<'e>(entries: &'e [(Expr, Expr)], scope: Scope<'e, '_>) -> Outcome<'e> {
             return Err(Fault::DuplicateKey(key.to_owned()));
         }
     }
-    Ok(Cow::Owned(Json::Map(members)))
+    Ok(Cow::Owned(Json::Map(members.into_iter().collect())))
 }
 
 fn select<'e>(base: Cow<'e, Value>, field: &str) -> Outcome<'e> {

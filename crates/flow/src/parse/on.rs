@@ -106,7 +106,7 @@ impl Reader<'_, '_> {
             }
         }
         let missing = |(name, spec): &(&String, &InputSpec)| {
-            spec.required && spec.default.is_none() && !given.contains_key(*name)
+            spec.required && spec.default.is_none() && !given.contains_key(name)
         };
         if let Some((name, _)) = inputs.iter().find(missing) {
             let message =

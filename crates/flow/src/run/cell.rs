@@ -139,7 +139,9 @@ impl Fall {
             Some(members) => members.clone(),
             None => Map::from([("error".to_owned(), self.error.clone())]),
         };
-        members.entry("step".to_owned()).or_insert_with(|| Value::from(&self.step));
+        if !members.contains_key("step") {
+            members.insert("step".to_owned(), Value::from(&self.step));
+        }
         Json::Map(members)
     }
 }

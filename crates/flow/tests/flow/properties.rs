@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::Value;
+use cog_base::json::Map;
 use cog_flow::{Action, Event, Run, Signal, Status, StepError, StepPath};
 use proptest::prelude::*;
 
@@ -207,7 +208,7 @@ struct Played {
 
 /// Plays a flow to its end, answering in the order that `order` picks.
 fn play(text: &str, salt: u64, falls: bool, order: &[u8], stop_after: Option<usize>) -> Played {
-    let (mut run, mut todo) = Run::start(flow(text), BTreeMap::new());
+    let (mut run, mut todo) = Run::start(flow(text), Map::new());
     let mut answers = Answers { salt, falls, cancelled: BTreeSet::new() };
     let mut asked: BTreeMap<StepPath, usize> = BTreeMap::new();
     let (mut log, mut events, mut finish) = (String::new(), Vec::new(), None);
@@ -323,7 +324,7 @@ proptest! {
     ) {
         let text = text(&nodes);
         let played = play(&text, salt, true, &order, None);
-        let (mut run, actions) = Run::start(flow(&text), BTreeMap::new());
+        let (mut run, actions) = Run::start(flow(&text), Map::new());
         let mut log: String = actions.iter().map(|action| format!("{action:?}\n")).collect();
         for event in played.events {
             // An event that answers nothing changes nothing.

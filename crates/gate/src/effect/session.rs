@@ -139,7 +139,7 @@ impl SessionAccept {
         if let Value::Map(members) = &mut event
             && let Some(Value::Map(data)) = members.get_mut("data")
         {
-            UNPROVEN.iter().for_each(|name| drop(data.remove(*name)));
+            UNPROVEN.iter().for_each(|name| drop(data.remove(name)));
         }
         Some(event)
     }

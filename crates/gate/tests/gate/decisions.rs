@@ -288,7 +288,7 @@ fn the_canon_knows_what_the_context_of_each_effect_has() {
         let effect = effect(action, given);
         let intent = Intent::new(&house.origin, "s", actor(CLERK), &effect, Micros::ZERO, "low");
         assert!(intent.context().keys().eq(cog_canon::CONTEXT), "{action}");
-        let own = intent.context()["args"].as_map().unwrap().keys().cloned();
+        let own = intent.context().get("args").unwrap().as_map().unwrap().keys().cloned();
         args.entry(action).or_default().extend(own);
     }
     // Policies see the arguments of a program as one text besides.

@@ -324,5 +324,5 @@ pub(crate) fn chat(content: &str, tokens_max: u64) -> ModelChat {
 
 pub(crate) fn map(text: &str) -> Map {
     let value = parse(text).unwrap();
-    value.as_map().cloned().unwrap_or_else(BTreeMap::new)
+    value.as_map().cloned().unwrap_or_default()
 }

@@ -140,7 +140,9 @@ impl Fall {
             Some(members) => members.clone(),
             None => Map::from([("error".to_owned(), error.clone())]),
         };
-        members.entry("step".to_owned()).or_insert_with(|| self.step.as_str().into());
+        if !members.contains_key("step") {
+            members.insert("step".to_owned(), self.step.as_str().into());
+        }
         Some(Value::Map(members))
     }
 }

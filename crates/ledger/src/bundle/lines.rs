@@ -128,8 +128,9 @@ fn newer(entry: &[u8]) -> Option<String> {
 }
 
 fn other(line: &[u8]) -> Result<Line, String> {
-    let mut map = read_map(line).map_err(explain)?;
-    let (name, value) = map.pop_first().filter(|_| map.is_empty()).ok_or("it is not one member")?;
+    let mut members = read_map(line).map_err(explain)?.into_iter();
+    let only = members.next().filter(|_| members.len() == 0);
+    let (name, value) = only.ok_or("it is not one member")?;
     match name.as_str() {
         "key" => value.as_text().and_then(|key| key.parse().ok()).map(Line::Key),
         "canon" => CanonFiles::from_value(&value).map(Line::Canon),

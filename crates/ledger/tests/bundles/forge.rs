@@ -58,7 +58,7 @@ pub(crate) fn rewritten(mut lines: Lines, key: Option<SigningKey>) -> Vec<u8> {
         panic!("the manifest is an object");
     };
     let entries = places(&lines, "{\"entry\":");
-    let from = manifest["from"].as_u64().unwrap();
+    let from = manifest.get("from").unwrap().as_u64().unwrap();
     let roots = places(&lines, "{\"subtrees\":").first().map_or_else(Vec::new, |place| {
         let subtrees = parse(std::str::from_utf8(&lines[*place]).unwrap()).unwrap();
         let roots = subtrees.get("subtrees").unwrap().as_list().unwrap();

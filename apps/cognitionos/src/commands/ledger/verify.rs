@@ -3,11 +3,12 @@
 //! is wrong is told, and what holds all the same. Where nothing is damaged, the histories of the
 //! runs are held to what they must show.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{BufReader, BufWriter};
 use std::path::Path;
 
 use cog_base::Value;
+use cog_base::json::Map;
 use cog_base::words::counted;
 use cog_ledger::Checkpoint;
 use cog_ledger::audit::{Finding, Findings};
@@ -166,7 +167,7 @@ fn json(looked: &Looked) -> Value {
     });
     let mut report = match looked.verified.as_ref().map(|it| verify::json(it, &looked.decisions)) {
         Some(Value::Map(report)) => report,
-        _ => BTreeMap::new(),
+        _ => Map::new(),
     };
     let intact = looked.held.as_ref().map(|head| {
         Value::map([
