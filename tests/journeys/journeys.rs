@@ -43,6 +43,7 @@ mod keeping;
 mod kills;
 mod ledger;
 mod models;
+mod nested;
 mod nodes;
 mod people;
 mod periods;

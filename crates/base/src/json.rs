@@ -12,7 +12,7 @@ mod write;
 
 pub use canonical::{Canonical, Object};
 pub use members::{Members, MembersIter};
-pub use parse::{JsonError, MAX_DEPTH, parse, parse_loose};
+pub use parse::{JsonError, MAX_DEPTH, MAX_TAKEN_DEPTH, parse, parse_loose, parse_taken};
 pub use write::Float;
 
 /// A type without values: the float of a [`Value`].
@@ -117,6 +117,17 @@ impl<F> Json<F> {
     /// The members, if this is an object.
     pub fn as_map(&self) -> Option<&Members<Self>> {
         if let Self::Map(members) = self { Some(members) } else { None }
+    }
+
+    /// Whether it is nested no deeper than so many levels.
+    pub fn is_within(&self, levels: usize) -> bool {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::Text(_) => true,
+            Self::List(items) => levels > 0 && items.iter().all(|item| item.is_within(levels - 1)),
+            Self::Map(members) => {
+                levels > 0 && members.values().all(|member| member.is_within(levels - 1))
+            }
+        }
     }
 
     /// The word for this kind of value in messages.

@@ -218,7 +218,9 @@ fn check_json(file: &str, text: &str) -> Result<Value, CanonError> {
         match error {
             json::JsonError::Syntax { offset, .. }
             | json::JsonError::DuplicateKey { offset, .. }
-            | json::JsonError::TooDeep { offset } => CanonError::at_byte(file, text, offset, what),
+            | json::JsonError::TooDeep { offset, .. } => {
+                CanonError::at_byte(file, text, offset, what)
+            }
             json::JsonError::Float { .. } => CanonError::in_file(file, what),
         }
     })?;

@@ -18,7 +18,6 @@ mod meter;
 mod operators;
 
 pub use eval::{Bindings, EvalError, StepFacts};
-pub(crate) use meter::is_within;
 pub use meter::weight;
 
 use std::fmt;

@@ -8,7 +8,7 @@ use cog_base::{Value, json};
 use crate::definition::{BoundRoot, Flow, InputKind, InputSpec};
 use crate::diagnostic::{self, Diagnostic, Diagnostics};
 use crate::expr::{Bindings, StepFacts, weight};
-use crate::limits::MAX_INPUT_BYTES;
+use crate::limits::{MAX_INPUT_BYTES, MAX_VALUE_DEPTH};
 use cog_base::suggest;
 
 /// Whether a value may be that of an input of this kind.
@@ -39,7 +39,8 @@ fn read(kind: InputKind, text: &str) -> Result<Value, String> {
             _ => Err("it takes `true` or `false`".to_owned()),
         },
         InputKind::List | InputKind::Object => {
-            let value = json::parse(text).map_err(|error| format!("it takes JSON: {error}"))?;
+            let value = json::parse_taken(text);
+            let value = value.map_err(|error| format!("it takes JSON: {error}"))?;
             if is_of_kind(kind, &value) {
                 return Ok(value);
             }
@@ -222,6 +223,9 @@ fn not_given(name: &str, spec: &InputSpec) -> Result<Value, (String, Option<Stri
 }
 
 fn allowed(name: &str, spec: &InputSpec, value: Value) -> Result<Value, String> {
+    if !value.is_within(MAX_VALUE_DEPTH) {
+        return Err(format!("the input `{name}` is nested deeper than {MAX_VALUE_DEPTH} levels"));
+    }
     if spec.allowed.is_empty() || spec.allowed.contains(&value) {
         return Ok(value);
     }

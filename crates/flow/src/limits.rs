@@ -36,8 +36,9 @@ pub const MAX_WORK_BYTES: u64 = 16 << 20;
 /// Bytes of the result of one expression or of one interpolated text.
 pub const MAX_RESULT_BYTES: u64 = 1 << 20;
 
-/// Levels of nesting of any computed value: what `cog_base::json` reads again.
-pub const MAX_VALUE_DEPTH: usize = cog_base::json::MAX_DEPTH;
+/// Levels of nesting of any computed value, and of an input: what comes from outside (32) can be put
+/// into others, and a record of such a value can be read again (`cog_base::json`, 64).
+pub const MAX_VALUE_DEPTH: usize = 48;
 /// Bytes of one computed value: the `with` of a step, the outputs of a flow.
 pub const MAX_VALUE_BYTES: u64 = 4 << 20;
 /// Bytes of what the `compute` steps of one run keep.

@@ -12,7 +12,7 @@ use cog_base::json::{Json, Map};
 
 use crate::diagnostic::Reports;
 use crate::effect::describe;
-use crate::expr::{self, Bindings, EvalError, Origin, Program, is_within, weight};
+use crate::expr::{self, Bindings, EvalError, Origin, Program, weight};
 use crate::limits::{MAX_RESULT_BYTES, MAX_VALUE_BYTES, MAX_VALUE_DEPTH};
 use crate::tree::{Kind, Node};
 
@@ -168,14 +168,14 @@ pub(crate) fn evaluate_map(
     let left = Cell::new(MAX_VALUE_BYTES);
     let members = members.iter().map(|(key, one)| Ok((key.clone(), one.build(bindings, &left)?)));
     let members: Map = members.collect::<Result<_, TemplateError>>()?;
-    if members.values().all(|value| is_within(value, MAX_VALUE_DEPTH - 1)) {
+    if members.values().all(|value| value.is_within(MAX_VALUE_DEPTH - 1)) {
         return Ok(members);
     }
     Err(TemplateError::TooDeep)
 }
 
 fn checked(value: Value) -> Result<Value, TemplateError> {
-    if is_within(&value, MAX_VALUE_DEPTH) { Ok(value) } else { Err(TemplateError::TooDeep) }
+    if value.is_within(MAX_VALUE_DEPTH) { Ok(value) } else { Err(TemplateError::TooDeep) }
 }
 
 /// Takes the size of a part from what the whole may still grow by.

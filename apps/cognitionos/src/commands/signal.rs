@@ -1,7 +1,7 @@
 //! `signal`: a message from outside to a run that is open.
 
 use cog_base::id::RunId;
-use cog_base::json::parse;
+use cog_base::json::parse_taken;
 use cog_base::suggest::nearest;
 use cog_base::{Clock as _, Value};
 use cog_engine::replay::replay_run;
@@ -82,7 +82,7 @@ fn is_held(home: &Home, run: RunId) -> anyhow::Result<bool> {
 /// What is to be sent, checked before anything is opened.
 fn read(args: &SignalArgs) -> anyhow::Result<Sent> {
     let from = given::actor(&args.by.actor)?;
-    let payload = parse(&args.payload).map_err(|error| {
+    let payload = parse_taken(&args.payload).map_err(|error| {
         let message = format!("`--payload` is no JSON that can be kept: {error}");
         Failure::advise(Exit::BadInput, message, "--payload '{\"name\": 1}'; a text is '\"text\"'")
     })?;

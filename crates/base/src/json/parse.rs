@@ -4,8 +4,11 @@
 use super::write::number_text;
 use super::{Integer, Json, Loose, Members, Value};
 
-/// The deepest nesting that is read.
+/// The deepest nesting of what is read again that was written here.
 pub const MAX_DEPTH: usize = 64;
+/// The deepest nesting of what comes from outside. It is put into other values, and those into
+/// records, which have to be read again.
+pub const MAX_TAKEN_DEPTH: usize = 32;
 
 /// Why a text is not acceptable JSON. Offsets are bytes from the start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,9 +29,11 @@ pub enum JsonError {
         /// Where the object ends.
         offset: usize,
     },
-    /// Nesting beyond [`MAX_DEPTH`].
-    #[error("nested deeper than {MAX_DEPTH} levels at byte {offset}")]
+    /// Nesting beyond [`MAX_DEPTH`], or beyond [`MAX_TAKEN_DEPTH`].
+    #[error("nested deeper than {levels} levels at byte {offset}")]
     TooDeep {
+        /// The most there may be.
+        levels: usize,
         /// Where.
         offset: usize,
     },
@@ -45,19 +50,32 @@ pub enum JsonError {
 /// # Errors
 /// [`JsonError`] says what is wrong and where.
 pub fn parse(text: &str) -> Result<Value, JsonError> {
-    read(text, |number| Err(JsonError::Float { text: number_text(number) }))
+    read(text, MAX_DEPTH, exactly)
 }
 
-/// Read any JSON.
+/// Read JSON that holds no floats and comes from outside: it is nested at most [`MAX_TAKEN_DEPTH`]
+/// levels deep.
+///
+/// # Errors
+/// [`JsonError`] says what is wrong and where.
+pub fn parse_taken(text: &str) -> Result<Value, JsonError> {
+    read(text, MAX_TAKEN_DEPTH, exactly)
+}
+
+/// Read any JSON from outside: it is nested at most [`MAX_TAKEN_DEPTH`] levels deep.
 ///
 /// # Errors
 /// [`JsonError`] says what is wrong and where.
 pub fn parse_loose(text: &str) -> Result<Loose, JsonError> {
-    read(text, |number| Ok(Json::Float(number)))
+    read(text, MAX_TAKEN_DEPTH, |number| Ok(Json::Float(number)))
 }
 
-fn read<F>(text: &str, float: ReadFloat<F>) -> Result<Json<F>, JsonError> {
-    let mut reader = Reader { text, offset: 0, float };
+fn exactly<F>(number: f64) -> Result<Json<F>, JsonError> {
+    Err(JsonError::Float { text: number_text(number) })
+}
+
+fn read<F>(text: &str, levels: usize, float: ReadFloat<F>) -> Result<Json<F>, JsonError> {
+    let mut reader = Reader { text, offset: 0, levels, float };
     let value = reader.value(0)?;
     reader.skip_space();
     if reader.offset < text.len() {
@@ -72,6 +90,7 @@ type ReadFloat<F> = fn(f64) -> Result<Json<F>, JsonError>;
 struct Reader<'a, F> {
     text: &'a str,
     offset: usize,
+    levels: usize,
     float: ReadFloat<F>,
 }
 
@@ -113,10 +132,10 @@ impl<F> Reader<'_, F> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Json<F>, JsonError> {
-        if depth > MAX_DEPTH {
-            return Err(JsonError::TooDeep { offset: self.offset });
-        }
         self.skip_space();
+        if depth >= self.levels && matches!(self.peek(), Some(b'{' | b'[')) {
+            return Err(JsonError::TooDeep { levels: self.levels, offset: self.offset });
+        }
         match self.peek() {
             Some(b'{') => self.map(depth),
             Some(b'[') => self.list(depth),

@@ -7,7 +7,7 @@ use std::fmt;
 use cog_base::Value;
 use cog_base::json::{Integer, Json};
 
-use super::meter::{Meter, is_within, weight};
+use super::meter::{Meter, weight};
 use super::{Expr, Macro, MacroCall, Part, Program, functions, operators};
 use crate::limits::{MAX_RESULT_BYTES, MAX_VALUE_DEPTH};
 
@@ -126,7 +126,7 @@ impl Program {
         if weight(&value) > MAX_RESULT_BYTES {
             return Err(fail(Fault::TooLarge));
         }
-        if !is_within(&value, MAX_VALUE_DEPTH) {
+        if !value.is_within(MAX_VALUE_DEPTH) {
             return Err(fail(Fault::TooDeep));
         }
         Ok(value)

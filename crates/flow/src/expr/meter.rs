@@ -66,17 +66,6 @@ impl Meter {
     }
 }
 
-/// Whether a value is nested no deeper than so many levels.
-pub(crate) fn is_within(value: &Value, levels: usize) -> bool {
-    match value {
-        Json::Null | Json::Bool(_) | Json::Int(_) | Json::Float(_) | Json::Text(_) => true,
-        Json::List(items) => levels > 0 && items.iter().all(|item| is_within(item, levels - 1)),
-        Json::Map(members) => {
-            levels > 0 && members.values().all(|member| is_within(member, levels - 1))
-        }
-    }
-}
-
 /// About the bytes a value takes in JSON: what the limits on computed values count.
 #[must_use]
 pub fn weight(value: &Value) -> u64 {

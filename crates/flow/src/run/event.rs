@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cog_base::json::{Json, Map};
+use cog_base::json::{Json, MAX_TAKEN_DEPTH, Map};
 use cog_base::{Sources, Value};
 
 use crate::definition::{Retry, Risk};
@@ -110,7 +110,9 @@ pub enum BadSignal {
     #[error("the name of a signal has a-z first, then a-z, 0-9, `_` and `-`, at most 64")]
     Name,
     /// What it says.
-    #[error("what a signal says has at most {MAX_SIGNAL_BYTES} bytes")]
+    #[error(
+        "what a signal says has at most {MAX_SIGNAL_BYTES} bytes, and {MAX_TAKEN_DEPTH} levels"
+    )]
     Payload,
 }
 
@@ -128,7 +130,8 @@ impl Signal {
             return Err(BadSignal::Name);
         }
         let bytes = self.payload.canonical().len();
-        if bytes > MAX_SIGNAL_BYTES { Err(BadSignal::Payload) } else { Ok(()) }
+        let fits = bytes <= MAX_SIGNAL_BYTES && self.payload.is_within(MAX_TAKEN_DEPTH);
+        if fits { Ok(()) } else { Err(BadSignal::Payload) }
     }
 
     /// The output of the step that took it: `{id, name, from, payload}`.
