@@ -33,6 +33,7 @@ mod errors;
 mod examples;
 mod files;
 mod foreign;
+mod forged;
 mod forks;
 mod going_on;
 mod help;

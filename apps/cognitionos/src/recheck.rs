@@ -29,11 +29,12 @@ impl Recheck {
         self.recompute.canon(digest, canon);
     }
 
-    /// Take the files of a version of canon. One that does not load was never in force.
+    /// Take the files of a version of canon.
     pub(crate) fn files(&mut self, canon: CanonFiles) {
         let files = canon.files.into_iter().map(|(path, text)| (path, text.into_bytes()));
-        if let Ok(loaded) = Canon::load(&Source::new(files)) {
-            self.canon(canon.digest, Arc::new(loaded));
+        match Canon::load(&Source::new(files)) {
+            Ok(loaded) => self.canon(canon.digest, Arc::new(loaded)),
+            Err(error) => self.recompute.unreadable(canon.digest, error.to_string()),
         }
     }
 

@@ -53,6 +53,8 @@ pub struct Recomputed {
 #[derive(Default)]
 pub struct Recompute {
     canons: Canons,
+    /// Versions whose files are here and do not load, and why.
+    unreadable: BTreeMap<Digest, String>,
     changes: ChangeControl,
     times: Times,
     gate: Gate,
@@ -81,6 +83,11 @@ impl Recompute {
     /// Take a version of canon that decisions may name. It must come before them.
     pub fn canon(&mut self, digest: Digest, canon: Arc<Canon>) {
         self.canons.insert(digest, canon);
+    }
+
+    /// Take a version of canon whose files are here and do not load: nothing was ever permitted by it.
+    pub fn unreadable(&mut self, digest: Digest, why: String) {
+        self.unreadable.insert(digest, why);
     }
 
     /// Take note of an entry before any is taken: of a run from which another goes on later the

@@ -33,6 +33,8 @@ mod in_hand;
 mod lost;
 #[path = "engine/marks.rs"]
 mod marks;
+#[path = "engine/no_canon.rs"]
+mod no_canon;
 #[path = "engine/pause.rs"]
 mod pause;
 #[path = "engine/pieces.rs"]

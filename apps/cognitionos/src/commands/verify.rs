@@ -62,7 +62,12 @@ fn recheck(
     read(once, again, &mut |piece| match piece {
         Piece::Canon(canon) => recheck.files(canon),
         Piece::Entry(entry, body) => {
-            recheck.record(Arc::new(*entry), body.as_deref().and_then(value))
+            let read = body.as_deref().map(value);
+            if read == Some(None) {
+                let message = "what stands beside it is no JSON that a record is made of";
+                findings.add(Some(entry.seq()), "body.unreadable", message.to_owned());
+            }
+            recheck.record(Arc::new(*entry), read.flatten());
         }
     })?;
     let (found, counts) = recheck.finish();
@@ -72,7 +77,7 @@ fn recheck(
     Ok(counts)
 }
 
-/// A body; one that is no JSON is none that a decision can be made of.
+/// What stands in a body; nothing when it is no JSON.
 fn value(bytes: &[u8]) -> Option<Value> {
     parse(std::str::from_utf8(bytes).ok()?).ok()
 }

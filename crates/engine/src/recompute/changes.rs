@@ -22,7 +22,24 @@ impl Recompute {
             let message = format!("the canon in force does not admit it: {error}");
             self.result.findings.add(Some(entry.seq()), "canon.not_admitted", message);
         }
+        if entry.kind() == Kind::CanonActivated {
+            self.in_force(entry);
+        }
         self.changes.observe(entry);
+    }
+
+    /// No version is put in force that does not load, or whose tests fail.
+    fn in_force(&mut self, entry: &Entry) {
+        let digest = entry.digest("digest");
+        if let Some(why) = digest.and_then(|digest| self.unreadable.get(&digest)) {
+            let message = format!("the canon put in force does not load: {why}");
+            self.find(entry, "canon.unreadable", message);
+        }
+        let report = digest.and_then(|digest| self.canons.get(&digest)).map(|canon| canon.test());
+        if let Some(failed) = report.as_ref().and_then(|report| report.failed.first()) {
+            let message = format!("a test of the canon put in force fails: {failed}");
+            self.find(entry, "canon.tests_fail", message);
+        }
     }
 
     /// Why a step could not have been taken. Of a proposal that was pruned nobody can tell.

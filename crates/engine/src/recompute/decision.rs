@@ -167,7 +167,7 @@ impl Recompute {
                     self.lose_count(run);
                 }
                 return match why {
-                    NotAgain::Absent(_) => {}
+                    NotAgain::Absent(_) => self.unfounded(entry),
                     NotAgain::Unread(why) => self.find(entry, "decision.record", why),
                     NotAgain::OtherSnapshot { .. } => {
                         let message = "the snapshot beside it is not the one that it names";
@@ -199,6 +199,15 @@ impl Recompute {
         }
         if let Some(receipt) = receipt_of(entry) {
             self.gate.recount(receipt, &intent, &footprint, &decision, canon.as_deref());
+        }
+    }
+
+    /// No permission, and no question to people, comes of a canon that does not load.
+    fn unfounded(&mut self, entry: &Entry) {
+        let why = entry.canon().and_then(|digest| self.unreadable.get(&digest));
+        if let Some(why) = why.filter(|_| entry.kind() != Kind::Denial) {
+            let message = format!("the canon that it names does not load: {why}");
+            self.find(entry, "canon.unreadable", message);
         }
     }
 

@@ -22,7 +22,7 @@ use cog_flow::{Flow, Opened};
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_gate::{AnyEffect, Cleared, Lapse};
 use cog_ledger::memory::{KeptLog, MemoryKeys, MemoryShelf};
-use cog_ledger::{Kind, Writer};
+use cog_ledger::{Kind, SealedEntry, Writer};
 
 const CANON: [(&str, &str); 4] = [
     ("canon.toml", include_str!("../../../../sim/canon/canon.toml")),
@@ -62,7 +62,7 @@ pub(crate) struct House {
     /// The next append fails.
     pub(crate) no_space: bool,
     writer: RefCell<Writer<MemoryShelf>>,
-    canon: Arc<Canon>,
+    pub(crate) canon: Arc<Canon>,
     /// Those that were in force before.
     earlier: Vec<Arc<Canon>>,
     dice: SeededEntropy,
@@ -360,6 +360,16 @@ impl House {
         recompute.finish()
     }
 
+    /// What recomputing the whole log comes to, with what `take` hands over of its canon.
+    pub(crate) fn recomputed_with(&self, take: impl FnOnce(&mut Recompute)) -> Recomputed {
+        let mut recompute = Recompute::default();
+        take(&mut recompute);
+        for sealed in &self.log().entries {
+            recompute.record(kept(sealed));
+        }
+        recompute.finish()
+    }
+
     pub(crate) fn log(&self) -> KeptLog {
         self.writer.borrow_mut().shelf().log(tenant()).cloned().unwrap_or_default()
     }
@@ -368,12 +378,7 @@ impl House {
     pub(crate) fn records(&self, run: RunId) -> Vec<Record> {
         let log = self.log();
         let own = log.entries.iter().filter(|sealed| sealed.entry.session() == Some(run));
-        let body = |bytes: &[u8]| parse(std::str::from_utf8(bytes).ok()?).ok();
-        own.map(|sealed| Record {
-            entry: Arc::clone(&sealed.entry),
-            body: sealed.body.as_ref().and_then(|sealed| body(&sealed.bytes)),
-        })
-        .collect()
+        own.map(kept).collect()
     }
 
     /// Everything is decided as it is recorded, by what is recorded.
@@ -509,6 +514,20 @@ impl House {
 fn canon_with(change: impl Fn(&str, &str) -> String) -> Arc<Canon> {
     let files = CANON.map(|(path, text)| (path.to_owned(), change(path, text).into_bytes()));
     Arc::new(Canon::load(&Source::new(files)).unwrap())
+}
+
+/// An entry with its body, as it is kept.
+fn kept(sealed: &SealedEntry) -> Record {
+    let body = |bytes: &[u8]| parse(std::str::from_utf8(bytes).ok()?).ok();
+    let body = sealed.body.as_ref().and_then(|sealed| body(&sealed.bytes));
+    Record { entry: Arc::clone(&sealed.entry), body }
+}
+
+/// The canon of the simulation with one file more.
+pub(crate) fn canon_and(path: &str, text: &str) -> Canon {
+    let more = [(path, text)].into_iter().chain(CANON);
+    let files = more.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+    Canon::load(&Source::new(files)).unwrap()
 }
 
 /// Whether a run was begun by another.
