@@ -5,6 +5,7 @@
 
 mod pruned;
 mod recording;
+mod unfinished;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -148,7 +149,7 @@ impl Home {
         Self::read(dir).or_else(|_| Self::open(dir, Mode::ReadOnly))
     }
 
-    /// Open the folder for writing; it is made if it does not exist. A pruning that was
+    /// Open the folder for writing; it is made if it does not exist. A pruning or an erasure that was
     /// recorded and then cut short is finished.
     ///
     /// # Errors
@@ -156,8 +157,8 @@ impl Home {
     pub(crate) fn write(dir: &Path) -> anyhow::Result<Self> {
         let home = Self::open(dir, Mode::ReadWrite)?;
         home.sound()?;
-        if let Some(to) = home.unfinished()? {
-            home.folder()?.prune_entries(home.tenant, to).map_err(told)?;
+        if let Some(left) = home.unfinished()? {
+            home.finish(&left)?;
         }
         Ok(home)
     }
@@ -176,15 +177,6 @@ impl Home {
             first.message
         );
         Err(Failure::coded(Exit::Failed, first.code, message, SEE_WHAT_HOLDS))
-    }
-
-    /// Up to where the newest pruning on record goes, if it was not done to its end.
-    fn unfinished(&self) -> anyhow::Result<Option<u64>> {
-        let scope = self.scope()?;
-        let newest = scope.select(&Select::newest(Kind::SegmentPruned)).map_err(told)?;
-        let to = newest.first().and_then(|entry| entry.data().get("to")?.as_u64());
-        let done = scope.pruned().map_err(told)?.entries;
-        Ok(to.filter(|to| *to > done))
     }
 
     /// Open the folder for writing; it must exist.

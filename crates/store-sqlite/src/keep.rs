@@ -25,6 +25,28 @@ use crate::{SqliteStore, wal};
 /// Rows removed in one transaction, so that commits of the ledger come in between.
 const ROWS_MAX: u64 = 4_096;
 
+impl SqliteStore {
+    /// The same as [`Keep::erase`], of the subject that entries name by this digest: for whoever
+    /// finishes what was recorded.
+    ///
+    /// # Errors
+    /// As [`Keep::erase`].
+    pub fn erase_named(&self, tenant: TenantId, name: Digest) -> Result<u64, StoreError> {
+        let mut writing = self.inner().writing()?;
+        let Some(log) = writing.extent(tenant)? else { return Ok(0) };
+        let Some(key) = find_subject(&writing.db, log.no, name)? else { return Ok(0) };
+        writing.is_touched = true;
+        let bodies = destroy_key(&writing.db, key)?;
+        writing.subjects.remove(&(log.no, name));
+        writing.vault.forget(Which::Subject(key));
+        drop(writing);
+        // From here on nothing of them can be read; the rest is making room.
+        while remove_bodies_of(&*self.inner().writing()?, key)? > 0 {}
+        self.wipe()?;
+        Ok(bodies)
+    }
+}
+
 impl Keep for SqliteStore {
     fn put_canon(&self, tenant: TenantId, digest: Digest, files: &Files) -> Result<(), StoreError> {
         let text = Value::map(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
@@ -62,22 +84,7 @@ impl Keep for SqliteStore {
 
     fn erase(&self, tenant: TenantId, subject: &str) -> Result<Erased, StoreError> {
         let name = self.inner().vault.subject(tenant, subject);
-        let mut writing = self.inner().writing()?;
-        let Some(log) = writing.extent(tenant)? else {
-            return Ok(Erased { subject: name, bodies: 0 });
-        };
-        let Some(key) = find_subject(&writing.db, log.no, name)? else {
-            return Ok(Erased { subject: name, bodies: 0 });
-        };
-        writing.is_touched = true;
-        let bodies = destroy_key(&writing.db, key)?;
-        writing.subjects.remove(&(log.no, name));
-        writing.vault.forget(Which::Subject(key));
-        drop(writing);
-        // From here on nothing of them can be read; the rest is making room.
-        while remove_bodies_of(&*self.inner().writing()?, key)? > 0 {}
-        self.wipe()?;
-        Ok(Erased { subject: name, bodies })
+        Ok(Erased { subject: name, bodies: self.erase_named(tenant, name)? })
     }
 
     fn bodies(

@@ -5,6 +5,9 @@ const RESTORE: &str = "Keep a copy of this folder as it is. Then put a copy from
     older than what was here, go on with it by: cognitionos ledger accept-restore --as ACTOR";
 const BODY: &str = "Nothing else has what stood in it: put a copy of the folder in place that has \
     it. The entries stay proved without: cognitionos ledger export --no-bodies exports them";
+const ERASED: &str = "The erasure did not come to its end. Whoever may write to the folder finishes it \
+    by any command; of an older one, give the same erasure again: cognitionos ledger erase SUBJECT, or \
+    --entry N";
 const CANON: &str = "Of the version in force: run a workflow of its domain with exactly that \
     folder, beside it or by --canon; its digest is compared and its files are kept again. Of an \
     older one: decisions made under it cannot be recomputed until a copy of the folder that has \
@@ -22,7 +25,9 @@ const RECORD: &str = "Nothing here can mend what is signed. Find out which progr
 /// What to do about what has this code.
 pub(crate) fn advice(code: &str) -> &'static str {
     let is_key = code.starts_with("store.key.") || code.starts_with("key.other");
-    if is_key || code == "key.missing" {
+    if code == "body.not_erased" {
+        ERASED
+    } else if is_key || code == "key.missing" {
         KEYS
     } else if matches!(code, "body.changed" | "body.absent" | "body.unknown") {
         BODY

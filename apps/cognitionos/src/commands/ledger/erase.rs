@@ -88,7 +88,8 @@ pub(super) fn wipe(home: &Home) -> anyhow::Result<()> {
 }
 
 /// Record what is about to be erased, erase it, and say how much it is. Whatever happens after, the
-/// ledger says why bodies are missing. What a crash leaves is found by `ledger verify`, and erased by erasing again.
+/// ledger says why bodies are missing; an erasure in a folder that is cut short is finished when the
+/// folder is opened next.
 pub(super) fn declare(
     home: &Home,
     (who, domain): (&Actor, &str),

@@ -265,6 +265,34 @@ mod tests {
     }
 
     #[test]
+    fn an_erasure_that_is_cut_short_is_finished() {
+        let data = std::env::temp_dir().join(format!("cognitionos-erase-{}", std::process::id()));
+        archive(&data, 0..3);
+        let who = given::actor("user:operator").unwrap();
+        let bodies = |home: &Home| home.folder().unwrap().bodies(home.tenant, 0..u64::MAX).unwrap();
+        let home = Home::write(&data).unwrap();
+        let all: Vec<u64> = bodies(&home).into_iter().map(|(seq, _)| seq).collect();
+        let (erased, kept) = all.split_at(all.len() / 2);
+        let says = Map::from([
+            ("basis".to_owned(), "entries".into()),
+            ("bodies".to_owned(), (erased.len() as u64).into()),
+            ("entries".to_owned(), Value::list(erased.iter().copied())),
+        ]);
+        home.append(vec![draft(Kind::BodiesErased, &who, says)]).unwrap();
+        // It is killed here.
+        drop(home);
+        let found = look(&Home::open(&data, Mode::ReadOnly).unwrap(), &[]).unwrap().findings;
+        assert!(found.kept().iter().all(|finding| finding.code == "body.not_erased"));
+        assert_eq!(found.total(), erased.len() as u64);
+        // Whoever reads next sees it done.
+        let home = Home::read(&data).unwrap();
+        assert!(look(&home, &[]).unwrap().findings.is_empty());
+        let left: Vec<u64> = bodies(&home).into_iter().map(|(seq, _)| seq).collect();
+        assert_eq!(left, kept);
+        std::fs::remove_dir_all(&data).unwrap();
+    }
+
+    #[test]
     fn a_pruning_that_is_cut_short_is_explained_and_finished() {
         let data = std::env::temp_dir().join(format!("cognitionos-prune-{}", std::process::id()));
         archive(&data, 0..9);
