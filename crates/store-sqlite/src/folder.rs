@@ -133,17 +133,26 @@ impl Folder {
         Ok(Key::from_bytes(*bytes))
     }
 
-    /// Make that key, durably, before anything is sealed with it.
+    /// Make that key, durably, before anything is sealed with it. Its name is there once its bytes
+    /// are.
     pub(crate) fn create_master(&self, entropy: &mut dyn Entropy) -> Result<Key, StoreError> {
         let path = self.master_key();
         let key = Key::new(entropy)?;
+        let half = path.with_extension("new");
+        match std::fs::remove_file(&half) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(on_path("remove", &half)(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
         let written = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(KEY_MODE)
-            .open(&path)
+            .open(&half)
             .and_then(|mut file| file.write_all(key.expose()).and_then(|()| file.sync_all()));
-        written.map_err(on_path("write", &path))?;
+        written.map_err(on_path("write", &half))?;
+        std::fs::rename(&half, &path).map_err(on_path("make", &path))?;
         sync_folder(&self.keys())?;
         sync_folder(&self.0)?;
         Ok(key)

@@ -145,6 +145,22 @@ fn a_missing_master_key_is_not_made_again() {
 }
 
 #[test]
+fn a_master_key_that_was_not_written_to_its_end_is_none() {
+    let folder = Folder::new();
+    for part in ["", "keys"] {
+        std::fs::create_dir(folder.data(part)).unwrap();
+        set_mode(&folder.data(part), 0o700);
+    }
+    std::fs::write(folder.data("keys/master.new"), b"half").unwrap();
+    std::fs::write(folder.data("ledger.db"), b"").unwrap();
+    drop(folder.store());
+    assert!(folder.data("keys/master.key").exists());
+    assert!(!folder.data("keys/master.new").exists());
+    let again = folder.try_open(Mode::ReadWrite);
+    assert!(again.is_ok(), "{:?}", again.err());
+}
+
+#[test]
 fn another_master_key_opens_nothing() {
     let (folder, other) = (Folder::new(), Folder::new());
     let mut house = House::at(&folder);
