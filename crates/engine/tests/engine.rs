@@ -29,6 +29,8 @@ mod fork;
 mod house;
 #[path = "engine/in_hand.rs"]
 mod in_hand;
+#[path = "engine/long_names.rs"]
+mod long_names;
 #[path = "engine/lost.rs"]
 mod lost;
 #[path = "engine/marks.rs"]

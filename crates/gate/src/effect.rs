@@ -120,6 +120,9 @@ pub trait Effect: Sealed + Send + Sync + Sized + 'static {
     }
 }
 
+/// The longest name of a resource, in bytes: entries carry it, and have bounds of their own.
+pub const RESOURCE_BYTES_MAX: usize = 2_048;
+
 /// The digest of an action and its arguments.
 pub(crate) fn digest_of(action: &str, args: &impl Canonical) -> Digest {
     let mut bytes = Vec::with_capacity(256);
@@ -148,12 +151,18 @@ macro_rules! catalogue {
             /// The effect that the action `uses` performs with these arguments.
             ///
             /// # Errors
-            /// [`BadArgs`] names the argument that is missing, unknown or of a wrong type.
+            /// [`BadArgs`] names the argument that is missing, unknown or of a wrong type, or says
+            /// that what it is about has too long a name.
             pub fn from_args(uses: &str, args: &Map) -> Result<Self, BadArgs> {
-                match uses {
+                let effect = match uses {
                     $($action => $effect::from_args(args).map(Self::$variant),)*
                     unknown => Err(BadArgs::Action { action: unknown.to_owned() }),
+                }?;
+                let bytes = effect.resource().name.len();
+                if bytes > RESOURCE_BYTES_MAX {
+                    return Err(BadArgs::Name { action: effect.action(), bytes });
                 }
+                Ok(effect)
             }
         }
 

@@ -3,6 +3,8 @@
 use cog_base::Value;
 use cog_base::json::Map;
 
+use super::RESOURCE_BYTES_MAX;
+
 /// Arguments that do not make an effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadArgs {
@@ -31,6 +33,16 @@ pub enum BadArgs {
         expected: &'static str,
         /// What it was.
         found: String,
+    },
+    /// What it is about has too long a name.
+    #[error(
+        "`{action}` is about something whose name has {bytes} bytes; there may be {RESOURCE_BYTES_MAX}"
+    )]
+    Name {
+        /// The effect.
+        action: &'static str,
+        /// How long the name is.
+        bytes: usize,
     },
     /// An argument that the effect does not have.
     #[error("`{action}` has no argument `{name}`; it takes {known}")]
