@@ -148,6 +148,8 @@ impl Kernel {
             initiator: "user:operator".parse()?,
             environment: Some("production".to_owned()),
             firing: None,
+            ask: Default::default(),
+            is_queued: false,
         })));
         Ok(run)
     }

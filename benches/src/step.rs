@@ -177,6 +177,9 @@ impl<'a> Watch<'a> {
             What::Settled { .. }
             | What::Sealed(_)
             | What::Refused { .. }
+            | What::Queued { .. }
+            | What::Called
+            | What::Unqueued { .. }
             | What::Asked { .. }
             | What::Waiting { .. }
             | What::Retried { .. }

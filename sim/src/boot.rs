@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cog_base::id::RunId;
+use cog_engine::admission::run_of;
 use cog_engine::fork::own;
 use cog_engine::{Input, Parent, Record, Resumption};
 use cog_ledger::Kind;
@@ -34,7 +35,9 @@ impl House {
             self.engine.observe(entry);
         }
         log.entries().for_each(|entry| self.engine.recall_entry(entry));
-        let known = |run: RunId| log.entries().any(|entry| entry.session() == Some(run));
+        let known = |run: RunId| {
+            log.entries().any(|entry| entry.session() == Some(run) || run_of(entry) == Some(run))
+        };
         // A run whose first entry was lost never was; whoever wanted it starts it again.
         let lost = self.scenario.all.iter().filter(|start| !known(start.run));
         let waiting: Vec<_> = self.to_start.iter().map(|start| start.run).collect();
@@ -62,7 +65,7 @@ impl House {
                 self.handle(common, Input::Resume(Box::new(again)))?;
             }
         }
-        Ok(())
+        self.handle(common, Input::Look)
     }
 }
 

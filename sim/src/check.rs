@@ -1,6 +1,6 @@
 //! What must hold when a world has come to rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cog_base::id::RunId;
@@ -8,6 +8,7 @@ use cog_base::json::parse;
 use cog_base::{Digest, Value};
 use cog_canon::Canon;
 use cog_engine::Record;
+use cog_engine::admission::run_of;
 use cog_engine::recompute::{Recompute, Recomputed};
 use cog_engine::replay::{Replayed, is_decision, replay_decision, replay_run};
 use cog_history::Rules;
@@ -64,9 +65,13 @@ impl House {
     }
 }
 
-/// The entries of runs with all of their bodies.
-fn kept(log: &KeptLog) -> Vec<Record> {
-    let of_runs = log.entries.iter().filter(|sealed| sealed.entry.session().is_some());
+/// The entries of runs, and of those that wait for their turn, with all of their bodies.
+pub(crate) fn kept(log: &KeptLog) -> Vec<Record> {
+    let kinds = [Kind::SessionQueued, Kind::SessionUnqueued, Kind::Denial];
+    let of_runs = log
+        .entries
+        .iter()
+        .filter(|sealed| sealed.entry.session().is_some() || kinds.contains(&sealed.entry.kind()));
     let record = |sealed: &SealedEntry| {
         let text = sealed.body.as_ref().and_then(|body| std::str::from_utf8(&body.bytes).ok());
         let body = text.and_then(|text| parse(text).ok());
@@ -126,8 +131,14 @@ impl Left<'_> {
     }
 
     fn every_run_is_sealed(&self) -> Result<(), Broken> {
-        if !self.house.scenario.all.iter().all(|start| self.sessions.contains_key(&start.run)) {
-            return Err(self.broken("a run was lost"));
+        let over = self.log.entries().filter(|entry| entry.kind() == Kind::SessionUnqueued);
+        let over: BTreeSet<RunId> = over.filter_map(|entry| run_of(entry)).collect();
+        let is_there = |run| self.sessions.contains_key(run) != over.contains(run);
+        if !self.house.scenario.all.iter().all(|start| is_there(&start.run)) {
+            return Err(self.broken("a run was lost, or began although it was withdrawn"));
+        }
+        if !self.house.engine.queue().line.is_empty() {
+            return Err(self.broken("somebody still waits for a turn"));
         }
         for (run, records) in &self.sessions {
             let seals = records.iter().filter(|it| it.entry.kind() == Kind::SessionSealed).count();

@@ -8,12 +8,14 @@ use cog_base::Value;
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
 use cog_base::{Clock as _, Timestamp};
-use cog_engine::{Engine, Input, Notice, Output, Placed, Sent, Settings, Timer, What};
+use cog_engine::admission::{asked, run_of};
+use cog_engine::{Engine, Input, Notice, Output, Placed, Record, Sent, Settings, Timer, What};
 use cog_flow::Signal;
 use cog_gate::snapshot::TenantStatus;
 use cog_gate::{Actor, AnyEffect, Cleared, Lapse, Performed};
+use cog_ledger::Kind;
 
-use crate::check::Broken;
+use crate::check::{Broken, kept};
 use crate::common::{Append, Common};
 use crate::outside::{Fate, Outside};
 use crate::scenario::{DOMAIN, ENVIRONMENT, Scenario};
@@ -52,6 +54,10 @@ pub(crate) enum Event {
     Place {
         place: Box<cog_engine::Place>,
     },
+    /// A run that waited for its turn is handed in.
+    Turn {
+        run: RunId,
+    },
     /// A second report on an effect that was reported on.
     Report {
         performed: Box<Performed<AnyEffect>>,
@@ -74,6 +80,7 @@ impl Event {
             Self::Signal { run, name } => Some(Self::Signal { run: *run, name: name.clone() }),
             Self::Unpause { run } => Some(Self::Unpause { run: *run }),
             Self::Place { place } => Some(Self::Place { place: place.clone() }),
+            Self::Turn { run } => Some(Self::Turn { run: *run }),
             Self::Told { ticket } => Some(Self::Told { ticket: *ticket }),
             // A clearance is used once, and so is what an adapter says of it.
             Self::Effect { .. } | Self::Report { .. } => None,
@@ -162,6 +169,21 @@ impl House {
         self.handle(common, Input::Start(Box::new(start)))
     }
 
+    /// Somebody reads what was asked for, of a run that may begin, and hands it in.
+    fn take_turn(&mut self, common: &mut Common, run: RunId) -> Result<(), Broken> {
+        common.counts.acts.add("queue.called");
+        let records = kept(&common.disk.log(self.tenant));
+        let is_it =
+            |it: &&Record| it.entry.kind() == Kind::SessionQueued && run_of(&it.entry) == Some(run);
+        let record = records.iter().find(is_it);
+        let record = record.ok_or_else(|| common.broken("who was called asked for nothing"))?;
+        let input = match asked(record) {
+            Ok(start) => Input::Start(Box::new(start)),
+            Err(reason) => Input::GiveUp { run, reason },
+        };
+        self.handle(common, input)
+    }
+
     /// Somebody holds one of the runs, if it is open.
     pub(crate) fn pause(&mut self, common: &mut Common) -> Result<(), Broken> {
         let Some(run) = self.some_run(common) else { return Ok(()) };
@@ -191,6 +213,7 @@ impl House {
             | Event::Signal { .. }
             | Event::Unpause { .. }
             | Event::Place { .. }
+            | Event::Turn { .. }
             | Event::Report { .. }
             | Event::Told { .. } => None,
         });
@@ -265,6 +288,7 @@ impl House {
                 let (parent, run) = (place.parent, place.run);
                 self.handle(common, Input::Placed { parent, run, placed: Ok(placed) })
             }
+            Event::Turn { run } => self.take_turn(common, run),
             Event::Report { performed } => self.handle(common, Input::Performed(performed)),
             Event::Told { ticket } => {
                 let input = if common.roll(2) == 0 {
@@ -380,7 +404,9 @@ impl House {
             self.is_spent |=
                 asked.is_some() && asked != self.engine.change_control().in_force(DOMAIN);
         }
-        if let What::Begun { child, .. } = what {
+        if matches!(what, What::Called) {
+            self.under_way.push(Event::Turn { run });
+        } else if let What::Begun { child, .. } = what {
             self.born.push(child);
         } else if let What::Parked { approvals, signals, paused, .. } = what {
             self.under_way.extend(paused.map(|_| Event::Unpause { run }));

@@ -10,6 +10,7 @@ use cog_base::Clock as _;
 use cog_base::Value;
 use cog_base::id::{CheckpointId, ProposalId, RunId};
 use cog_engine::Parent;
+use cog_engine::admission::Queue;
 use cog_engine::fork::Fork;
 use cog_engine::replay::{as_far, replay_run};
 use cog_gate::change::{NotChanged, ProposalState};
@@ -200,7 +201,8 @@ impl House {
         let store = common.disk.store();
         let read = || -> Result<u64, StoreError> {
             let scope = store.scope(self.tenant)?;
-            let mut kept = u64::MAX;
+            let line = Queue::read(scope.as_ref())?.line;
+            let mut kept = line.since(u64::MAX).unwrap_or(u64::MAX);
             let (mut left, mut known) = (scope.open_sessions()?, BTreeSet::new());
             while let Some(id) = left.pop() {
                 let Some(session) = scope.session(id)?.filter(|_| known.insert(id)) else {

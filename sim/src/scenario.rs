@@ -13,7 +13,7 @@ use cog_gate::snapshot::Access;
 use cog_store::Files;
 
 /// The flows that worlds draw from, by file name.
-pub const FLOWS: [(&str, &str); 11] = [
+pub const FLOWS: [(&str, &str); 12] = [
     ("chain.yaml", include_str!("../flows/chain.yaml")),
     ("fan-out.yaml", include_str!("../flows/fan-out.yaml")),
     ("approval.yaml", include_str!("../flows/approval.yaml")),
@@ -25,6 +25,7 @@ pub const FLOWS: [(&str, &str); 11] = [
     ("inputs.yaml", include_str!("../flows/inputs.yaml")),
     ("handled.yaml", include_str!("../flows/handled.yaml")),
     ("classes.yaml", include_str!("../flows/classes.yaml")),
+    ("limited.yaml", include_str!("../flows/limited.yaml")),
 ];
 
 /// The flows that those run.
@@ -172,17 +173,21 @@ impl Scenario {
             let Some((source, flow)) = drawn else { continue };
             let run = RunId::new(now, dice).expect("an id");
             let root = ("out".to_owned(), Access::Write);
+            let inputs = flow.bind(&BTreeMap::new()).expect("the defaults");
+            let ask = flow.ask(&inputs).expect("what was bound can be asked for");
             self.all.push(Start {
                 run,
                 flow: Arc::clone(flow),
                 source: source.clone(),
-                inputs: flow.bind(&BTreeMap::new()).expect("the defaults"),
+                inputs,
                 roots: BTreeMap::from([root]),
                 places: BTreeMap::new(),
                 base: String::new(),
                 initiator: "user:operator".parse().expect("an actor"),
                 environment: Some(ENVIRONMENT.to_owned()),
                 firing: None,
+                ask,
+                is_queued: false,
             });
         }
         self.all.clone()

@@ -38,7 +38,7 @@ const FAULTS: [&str; 20] = [
     "tail.not_read",
 ];
 /// What operators must do in them.
-const ACTS: [&str; 9] = [
+const ACTS: [&str; 10] = [
     "bodies.erased",
     "canon.activated",
     "canon.activated_beside",
@@ -47,6 +47,7 @@ const ACTS: [&str; 9] = [
     "checkpoint.created",
     "checkpoint.restored",
     "key.rotated",
+    "queue.called",
     "segment.pruned",
 ];
 

@@ -51,6 +51,7 @@ mod periods;
 mod privacy;
 mod production;
 mod program;
+mod queue;
 mod redrive;
 mod roots;
 mod ruled;

@@ -4,11 +4,13 @@ use std::io::Read as _;
 use std::path::Path;
 
 use cog_base::id::{Given, RunId};
+use cog_base::{Clock as _, Timestamp};
 use cog_gate::Actor;
 
 use verify::open_file;
 
 use crate::failure::{Exit, Failure};
+use crate::system::SystemClock;
 
 /// Where runs are listed.
 pub(crate) const RUNS: &str = "cognitionos ledger list --kind session.started";
@@ -41,6 +43,40 @@ pub(crate) fn run(text: &str) -> anyhow::Result<RunId> {
 /// What a file is called that `-` or a path names: `-` is standard input.
 pub(crate) fn name(file: &Path) -> String {
     if file == Path::new("-") { "<stdin>".to_owned() } else { file.display().to_string() }
+}
+
+/// The longest that a run may be put off, in milliseconds: 366 days.
+const PUT_OFF_MS_MAX: u64 = 366 * 86_400_000;
+
+/// A time to come: as entries write it, or so long from now.
+pub(crate) fn time(text: &str) -> anyhow::Result<Timestamp> {
+    let now = SystemClock.now();
+    let at = whole(text).or_else(|| Some(now.plus_ms(span_ms(text)?)));
+    let at = at.filter(|at| at.ms_since(now) <= PUT_OFF_MS_MAX);
+    at.ok_or_else(|| {
+        let message = format!("`{text}` is no time within 366 days from now");
+        let advice = "--not-before 2026-11-21T08:00:00Z, or from now: 90s, 15m, 4h, 2d";
+        Failure::advise(Exit::BadInput, message, advice)
+    })
+}
+
+/// A time in UTC, with or without microseconds.
+fn whole(text: &str) -> Option<Timestamp> {
+    let short = text.strip_suffix('Z').filter(|rest| !rest.contains('.'));
+    text.parse().ok().or_else(|| short.and_then(|rest| format!("{rest}.000000Z").parse().ok()))
+}
+
+/// The milliseconds of `90s`, `15m`, `4h` or `2d`.
+fn span_ms(text: &str) -> Option<u64> {
+    let unit = match text.chars().last()? {
+        's' => 1_000,
+        'm' => 60_000,
+        'h' => 3_600_000,
+        'd' => 86_400_000,
+        _ => return None,
+    };
+    let number: u64 = text.get(..text.len() - 1)?.parse().ok()?;
+    number.checked_mul(unit)
 }
 
 /// The bytes of a file, and of nothing that only looks like one.

@@ -445,6 +445,7 @@ pub(crate) const fn is_said(kind: Kind) -> bool {
             | Kind::ApprovalRejected
             | Kind::SessionPaused
             | Kind::SessionUnpaused
+            | Kind::SessionUnqueued
             | Kind::Evidence
             | Kind::BodiesErased
             | Kind::SegmentPruned

@@ -86,6 +86,8 @@ impl Counts {
                 | Kind::ScheduleSet
                 | Kind::ScheduleRemoved
                 | Kind::ScheduleFired
+                | Kind::SessionQueued
+                | Kind::SessionUnqueued
                 | Kind::BodiesErased
                 | Kind::SegmentPruned => {}
             }
@@ -175,6 +177,9 @@ impl<'a> View<'a> {
             }
             What::Asked { .. } => counts.waiting += 1,
             What::Started { .. }
+            | What::Queued { .. }
+            | What::Called
+            | What::Unqueued { .. }
             | What::Waiting { .. }
             | What::Fell { .. }
             | What::Sleeping { .. }
@@ -288,8 +293,11 @@ impl<'a> View<'a> {
             | What::NotTaken { .. }
             | What::NotGranted { .. }
             | What::EndsAlready { .. }
+            | What::Called
             | What::NotCounted { .. } => self.outside(notice),
-            What::Parked { .. } | What::Sealed(_) => Vec::new(),
+            What::Queued { .. } | What::Unqueued { .. } | What::Parked { .. } | What::Sealed(_) => {
+                Vec::new()
+            }
             What::NotBegun { message } | What::Stopped { message } => {
                 vec![self.line(Tone::Bad, "stopped", "", message, "")]
             }
@@ -316,6 +324,10 @@ impl<'a> View<'a> {
             What::Held { pauses, by, reason } => {
                 let word = if *pauses { "paused" } else { "go on" };
                 vec![self.line(Tone::Ask, word, by, reason, "")]
+            }
+            What::Called => {
+                let go_on = format!("cognitionos run --resume {}", notice.run);
+                vec![self.line(Tone::Ask, "may begin", "", &go_on, "")]
             }
             What::NotPaused { message, .. } => vec![self.line(Tone::Bad, "no", "", message, "")],
             What::NotTaken { signal, message } => {
@@ -351,6 +363,8 @@ impl<'a> View<'a> {
             | What::Parked { .. }
             | What::Sealed(_)
             | What::NotBegun { .. }
+            | What::Queued { .. }
+            | What::Unqueued { .. }
             | What::Stopped { .. } => Vec::new(),
         }
     }

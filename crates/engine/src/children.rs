@@ -12,14 +12,16 @@ use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::{Digest, Sources, Value};
 use cog_flow::{BoundRoot, Child as Workflow, Event, StepError, StepPath};
-use cog_gate::snapshot::Access;
 use cog_ledger::{BodyDraft, Entry, Kind};
+use cog_schedule::Ask;
 
 use crate::active::{Active, Ending, Later};
 use crate::engine::{Await, Engine, Output, Turn};
 use crate::history::{Claim, History, Mismatch, Record, no_body, unexpected};
 use crate::notice::What;
-use crate::start::{Classes, Handed, Start, classes_in, classes_value, draft, inputs_digest};
+use crate::start::{
+    Classes, Handed, Start, accesses, classes_in, classes_value, draft, inputs_digest,
+};
 use crate::steps::step_of;
 
 /// The most runs that a run begins, with those that they begin.
@@ -268,11 +270,7 @@ impl Engine {
         turn.append(tenant, id, entry, Await::Nothing);
         let (name, workflow) = (step.to_string(), birth.flow.flow.name.clone());
         turn.tell_behind(id, What::Begun { step: name, child: run, workflow });
-        let access = |root: &BoundRoot| match root.access {
-            cog_flow::Access::Read => Access::Read,
-            cog_flow::Access::Write => Access::Write,
-        };
-        let roots = birth.roots.iter().map(|root| (root.name.clone(), access(root))).collect();
+        let roots = accesses(&birth.roots);
         let start = Start {
             run,
             flow: Arc::clone(&birth.flow.flow),
@@ -284,6 +282,9 @@ impl Engine {
             initiator: origin.initiator,
             environment: Some(origin.environment),
             firing: None,
+            // It is part of the run that begins it, and begins with that.
+            ask: Ask::default(),
+            is_queued: false,
         };
         let handed = Handed { subject: child.subject, classes };
         self.begin(start, Some((Parent { run: id, step }, handed)), turn)?;

@@ -17,6 +17,7 @@ use cog_gate::{Actor, AnyEffect, Cleared, Found, Gate, Pending, Performed, Settl
 use cog_ledger::{Draft, Durable, Entry};
 
 use crate::active::{Active, Later};
+use crate::admission::Queue;
 use crate::children::{Place, Placed};
 use crate::notice::{Notice, What};
 use crate::periods::{Enacted, enacted};
@@ -68,6 +69,15 @@ pub enum Input {
     },
     /// A timer is due.
     Due(Timer),
+    /// Somebody looks who may begin, of the runs that wait for their turn.
+    Look,
+    /// A run that waits for its turn cannot be begun.
+    GiveUp {
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: String,
+    },
     /// Somebody answers a request for consent.
     Answer {
         /// The run that waits.
@@ -177,6 +187,8 @@ pub struct Timer {
 pub(crate) enum Await {
     /// Nobody.
     Nothing,
+    /// Who asked for a run that waits for its turn, or may not begin.
+    Queue,
     /// The run's first entry.
     Started,
     /// A receipt.
@@ -211,6 +223,8 @@ pub struct Engine {
     pub(crate) runs: BTreeMap<RunId, Active>,
     /// Whether a step may wait for a lease: if not, nobody looks through all runs for one.
     pub(crate) may_be_leased: bool,
+    /// The runs that wait for their turn.
+    pub(crate) queue: Queue,
     /// The receipts whose effects adapters have in hand, also for runs that have stopped.
     pub(crate) in_hand: BTreeSet<ReceiptId>,
     tickets: BTreeMap<u64, Vec<(RunId, Await, Vec<What>)>>,
@@ -277,6 +291,7 @@ impl Engine {
             canons: BTreeMap::new(),
             runs: BTreeMap::new(),
             may_be_leased: false,
+            queue: Queue::default(),
             in_hand: BTreeSet::new(),
             tickets: BTreeMap::new(),
             arming: BTreeMap::new(),
@@ -293,6 +308,7 @@ impl Engine {
     pub fn observe(&mut self, entry: &Entry) {
         self.ledger_at = self.ledger_at.max(entry.at());
         self.change.observe(entry);
+        self.queue.observe(entry);
         if let Some(version) = enacted(entry) {
             self.enacted.entry(entry.domain().to_owned()).or_default().push(version);
         }
@@ -366,6 +382,9 @@ impl Engine {
             Input::Placed { parent, run, placed } => {
                 self.placed(parent, run, placed, &mut turn)?;
             }
+            Input::Look => self.call_next(&mut turn),
+            Input::GiveUp { run, reason } => self.give_up_queued(run, &reason, &mut turn),
+            Input::Due(timer) if Self::is_of_queue(&timer) => self.call_next(&mut turn),
             Input::Due(timer) => self.due(timer, &mut turn)?,
             Input::Answer { run, approval, who, verdict } => {
                 self.answer(run, approval, &who, verdict, &mut turn)?;
@@ -378,8 +397,13 @@ impl Engine {
             }
             Input::Signal { run, sent } => self.signal(run, *sent, &mut turn)?,
             Input::Renew { domain } => self.renew(&domain, &mut turn)?,
-            Input::Cancel { run, who, reason } => self.cancel(run, who, reason, &mut turn)?,
+            Input::Cancel { run, who, reason } => {
+                if !self.withdraw_queued(run, &who, &reason, &mut turn)? {
+                    self.cancel(run, who, reason, &mut turn)?;
+                }
+            }
         }
+        self.move_on(&mut turn);
         Ok(self.finish(turn))
     }
 
@@ -482,6 +506,10 @@ impl Engine {
         let mut is_freed = false;
         self.arming.remove(&ticket);
         for (run, then, _) in self.tickets.remove(&ticket).unwrap_or_default() {
+            if let Await::Queue = then {
+                self.queue.leave(run);
+                turn.tell(run, What::Stopped { message: message.to_owned() });
+            }
             if let Await::Receipt(pending) = then {
                 is_freed |= self.gate.withdraw(*pending);
             }

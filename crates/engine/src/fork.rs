@@ -18,6 +18,7 @@ use cog_gate::snapshot::Access;
 use cog_gate::{Actor, Carried, Limits, Origin};
 use cog_ledger::{Entry, Kind};
 
+use crate::admission::Asking;
 use crate::carried::of_record;
 use crate::engine::{Await, Engine, Output, Turn};
 use crate::history::{History, Mismatch, Record, no_body, origin, places, roots, unexpected};
@@ -314,6 +315,17 @@ impl Engine {
             return Ok(());
         }
         let flow = history.flow();
+        let ask = match flow.ask(&inputs) {
+            Ok(ask) => ask,
+            Err(message) => {
+                turn.tell(run, What::Stopped { message });
+                return Ok(());
+            }
+        };
+        let asking = Asking { origin: &origin, ask, flow: &flow, inputs: &inputs, start: None };
+        if !self.ask_in(&asking, turn)? {
+            return Ok(());
+        }
         let (_, canon) = self.canon_for(&origin.domain);
         let begun = Begun {
             flow: &flow,

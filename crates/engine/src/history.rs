@@ -11,7 +11,7 @@ mod told;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cog_base::id::{ApprovalId, ReceiptId};
+use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Sources, Timestamp, Value};
 use cog_flow::{Action, Event, Flow, StepPath};
@@ -213,6 +213,8 @@ impl History {
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved
             | Kind::ScheduleFired
+            | Kind::SessionQueued
+            | Kind::SessionUnqueued
             | Kind::BodiesErased
             | Kind::SegmentPruned => {
                 return Err(unexpected(entry, "no entry of this kind belongs to a session"));
@@ -299,14 +301,23 @@ fn definition(body: &Value, data: &Map) -> Result<Flow, String> {
 }
 
 pub(crate) fn origin(entry: &Entry, workflow: &str) -> Option<Origin> {
-    let initiator = entry.data().get("initiator")?.as_text()?.parse().ok()?;
+    let initiator = entry.text("initiator")?;
+    origin_of(entry, (workflow, initiator), entry.session()?)
+}
+
+/// The origin of a run of a workflow that somebody begins, as an entry about it tells it.
+pub(crate) fn origin_of(
+    entry: &Entry,
+    (workflow, initiator): (&str, &str),
+    session: RunId,
+) -> Option<Origin> {
     Some(Origin {
         tenant: entry.tenant(),
         domain: entry.domain().to_owned(),
         environment: entry.environment().to_owned(),
-        session: entry.session()?,
+        session,
         workflow: workflow.to_owned(),
-        initiator,
+        initiator: initiator.parse().ok()?,
     })
 }
 

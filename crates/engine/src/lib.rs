@@ -25,6 +25,7 @@ pub mod start;
 pub mod timetable;
 
 mod active;
+pub mod admission;
 mod cancel;
 mod carried;
 mod choose;

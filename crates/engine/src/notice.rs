@@ -3,6 +3,7 @@
 use cog_base::id::{ApprovalId, DenialId, ReceiptId, RunId, SelectionId};
 use cog_base::{Micros, Value};
 use cog_gate::Wish;
+use cog_schedule::Waits;
 
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,23 @@ pub enum What {
     Started {
         /// The workflow's name.
         workflow: String,
+    },
+    /// The run waits for its turn.
+    Queued {
+        /// What it waits for.
+        waits: Waits,
+        /// Runs that are in no memory here, and that somebody is to end for it.
+        ends: Vec<RunId>,
+    },
+    /// A run that waits may begin: whoever drives the engine reads what was asked for
+    /// ([`crate::admission::asked`]) and hands it in.
+    Called,
+    /// A run that waited does so no more, and never begins.
+    Unqueued {
+        /// refused, cancelled or failed.
+        why: &'static str,
+        /// Why, in words.
+        reason: String,
     },
     /// A receipt is durable; its effect begins.
     Permitted {

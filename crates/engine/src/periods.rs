@@ -5,6 +5,7 @@ use cog_base::{Digest, Period, Timestamp};
 use cog_ledger::{Entry, Kind};
 use cog_store::{Select, StoreError, TenantTx};
 
+use crate::admission::Queue;
 use crate::engine::Engine;
 
 /// The kinds of entries that are counted.
@@ -44,13 +45,14 @@ impl Engine {
         known.any(|canon| canon.periods().contains(&period))
     }
 
-    /// Count what is on record of the periods of now. Whoever makes an engine from a log does it
+    /// Count what is on record of the periods of now, and see who waits for their turn. Whoever makes an engine from a log does it
     /// once, when it has observed the entries about canon and the newest one, and knows the canons.
     /// Says how many entries were read.
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be read.
     pub fn recall(&mut self, scope: &dyn TenantTx) -> Result<u64, StoreError> {
+        self.queue = Queue::read(scope)?;
         let Some(since) = self.recalled_since(self.ledger_at) else { return Ok(0) };
         let mut read = 0_u64;
         let from = cog_store::first_since(scope, since)?;

@@ -7,11 +7,12 @@ use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::{Digest, Micros, Sources, Value};
-use cog_flow::Flow;
+use cog_flow::{BoundRoot, Flow};
 use cog_gate::act::{Act, Facts};
 use cog_gate::snapshot::{Access, Folder};
 use cog_gate::{Actor, Carried, Limits, Origin};
 use cog_ledger::{BodyDraft, Draft, Kind};
+use cog_schedule::Ask;
 
 use crate::active::{Active, Ending, Waits};
 use crate::carried;
@@ -55,6 +56,10 @@ pub struct Start {
     pub environment: Option<String>,
     /// The time of a schedule that it is started for.
     pub firing: Option<Firing>,
+    /// What it is held to before it may begin.
+    pub ask: Ask,
+    /// Whether it was asked for before, and waits for its turn.
+    pub is_queued: bool,
 }
 
 impl Start {
@@ -89,7 +94,11 @@ impl Engine {
         if parent.is_none()
             && let Some(message) = self.barred(&origin)
         {
-            turn.tell(start.run, What::NotBegun { message });
+            if start.is_queued {
+                self.give_up_queued(start.run, &message, turn);
+            } else {
+                turn.tell(start.run, What::NotBegun { message });
+            }
             return Ok(());
         }
         let (_, canon) = self.canon_for(&origin.domain);
@@ -97,6 +106,9 @@ impl Engine {
         if let Some(firing) = &start.firing {
             let fired = firing.started(&origin);
             turn.append(origin.tenant, start.run, fired, Await::Nothing);
+        }
+        if parent.is_none() && !self.admit(&start, &origin, turn)? {
+            return Ok(());
         }
         let (parent, given) = parent.unzip();
         let Handed { subject, classes } = given.unwrap_or_default();
@@ -224,6 +236,15 @@ impl Engine {
             None => Ok(()),
         }
     }
+}
+
+/// What may be done in the folders of a run.
+pub(crate) fn accesses(roots: &[BoundRoot]) -> BTreeMap<String, Access> {
+    let access = |root: &BoundRoot| match root.access {
+        cog_flow::Access::Read => Access::Read,
+        cog_flow::Access::Write => Access::Write,
+    };
+    roots.iter().map(|root| (root.name.clone(), access(root))).collect()
 }
 
 /// Where the roots stand, for a workflow whose file stands in the folder `base`.

@@ -354,7 +354,7 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         match then {
-            Await::Nothing | Await::Asked => Ok(()),
+            Await::Nothing | Await::Queue | Await::Asked => Ok(()),
             Await::Started => {
                 let workflow = self.runs.get(&id).map(|active| active.origin.workflow.clone());
                 turn.tell(id, What::Started { workflow: workflow.unwrap_or_default() });

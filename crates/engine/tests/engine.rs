@@ -7,6 +7,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "engine/admission.rs"]
+mod admission;
 #[path = "engine/asked.rs"]
 mod asked;
 #[path = "engine/cancel.rs"]

@@ -36,8 +36,7 @@ impl Event {
         let leaf: String =
             entry.leaf().as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let id = format!("{origin}/{}/{leaf}", entry.seq());
-        let lane =
-            entry.session().map_or_else(|| entry.tenant().to_string(), |run| run.to_string());
+        let lane = run_of(entry).unwrap_or_else(|| entry.tenant().to_string());
         let sequence = format!("{:020}", entry.seq());
         let mut attributes = attributes(entry, &id, &lane, &sequence);
         let mut data = data(entry, facts);
@@ -110,8 +109,15 @@ impl Event {
     }
 }
 
+/// The run of an entry; one that has not begun is named as the id.
+fn run_of(entry: &Entry) -> Option<String> {
+    let waits = || entry.id().filter(|_| is_of_a_state(entry.kind())).map(str::to_owned);
+    entry.session().map(|run| run.to_string()).or_else(waits)
+}
+
 fn attributes(entry: &Entry, id: &str, lane: &str, sequence: &str) -> Map {
-    let source = if entry.session().is_some() { OF_A_RUN } else { NOT_OF_A_RUN };
+    let run = run_of(entry);
+    let source = if run.is_some() { OF_A_RUN } else { NOT_OF_A_RUN };
     let mut attributes: Map = [
         ("specversion", "1.0"),
         ("source", source),
@@ -125,7 +131,6 @@ fn attributes(entry: &Entry, id: &str, lane: &str, sequence: &str) -> Map {
     .collect();
     attributes.insert("type".to_owned(), type_of(entry.kind()).into());
     attributes.insert("time".to_owned(), entry.at().into());
-    let run = entry.session().map(|run| run.to_string());
     let subject =
         if is_of_a_state(entry.kind()) { run } else { entry.id().map(str::to_owned).or(run) };
     if let Some(subject) = subject.filter(|subject| !subject.is_empty()) {
@@ -143,14 +148,22 @@ fn data(entry: &Entry, facts: &Facts) -> Map {
     put("actor", entry.actor().into());
     put("leaf", entry.leaf().into());
     put("entry", Value::Map(entry.data().clone()));
-    if let Some(run) = entry.session() {
+    if let Some(run) = run_of(entry) {
         put("execution_id", run.into());
-        if let Some(workflow) = &facts.workflow {
+        let asked = entry.text("workflow").map(str::to_owned);
+        let asked = asked.filter(|_| entry.kind() == Kind::SessionQueued);
+        if let Some(workflow) = facts.workflow.as_ref().or(asked.as_ref()) {
             put("workflow_id", workflow.as_str().into());
         }
     }
     if entry.kind() == Kind::SessionStarted {
         put("status", "running".into());
+    }
+    if entry.kind() == Kind::SessionQueued {
+        put("status", "queued".into());
+    }
+    if entry.kind() == Kind::SessionUnqueued {
+        put("status", entry.text("why").unwrap_or_default().into());
     }
     if entry.kind() == Kind::SessionSealed {
         put("status", status(entry.text("status").unwrap_or_default()).into());

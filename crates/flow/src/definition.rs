@@ -7,6 +7,7 @@ use cog_base::json::Map;
 use cog_base::{Digest, Value};
 use cog_schedule::Schedule;
 
+use crate::admission::Admission;
 use crate::diagnostic::Position;
 use crate::effect::Operation;
 use crate::family::Child;
@@ -32,6 +33,8 @@ pub struct Flow {
     pub roots: Vec<RootSpec>,
     /// The bounds of the whole run.
     pub budget: Budget,
+    /// How its runs are let in.
+    pub admission: Admission,
     /// When it is started, once somebody sets these.
     pub schedules: Vec<Scheduled>,
     /// The steps of the outermost level.

@@ -181,6 +181,15 @@ impl Loading<'_, '_> {
             wrong(message, "a run and those it begins are of one domain, under one canon");
             return None;
         }
+        if flow.admission.is_limited() {
+            let message = format!("`{}` has limits of its own", site.workflow);
+            wrong(
+                message,
+                "a run that another begins does not wait for its turn: put \
+                  `concurrency` and `rate` into the workflow that begins it",
+            );
+            return None;
+        }
         self.path.push(opened.id);
         let flow = self.complete(flow);
         self.path.pop();

@@ -9,6 +9,7 @@ use crate::definition::{BoundRoot, Flow, InputKind, InputSpec};
 use crate::diagnostic::{self, Diagnostic, Diagnostics};
 use crate::expr::{Bindings, StepFacts, weight};
 use crate::limits::{MAX_INPUT_BYTES, MAX_VALUE_DEPTH};
+use crate::template::{Template, TemplateError};
 use cog_base::suggest;
 
 /// Whether a value may be that of an input of this kind.
@@ -135,6 +136,7 @@ impl Flow {
         }
         if faults.is_empty() {
             faults.extend(self.subject_of(&inputs).err().map(|why| self.fault(why, None)));
+            faults.extend(self.ask(&inputs).err().map(|why| self.fault(why, None)));
         }
         if faults.is_empty() { Ok(inputs) } else { Err(diagnostic::from_list(faults)) }
     }
@@ -146,15 +148,24 @@ impl Flow {
     /// Why what the file says comes to no name.
     pub fn subject_of(&self, inputs: &Map) -> Result<Option<String>, String> {
         let Some(subject) = &self.subject else { return Ok(None) };
-        let bindings = InputsOnly { inputs: Json::Map(inputs.clone()), run: self.facts() };
         let not = |why: &str| format!("the subject of the run {why}");
-        match subject.evaluate(&bindings) {
+        match self.of_inputs(subject, inputs) {
             Ok(Json::Text(name)) if name.is_empty() => Err(not("is empty")),
             Ok(Json::Text(name)) => Ok(Some(name)),
             Ok(Json::Int(number)) => Ok(Some(number.get().to_string())),
             Ok(other) => Err(not(&format!("is {}, and must be text", other.kind()))),
             Err(error) => Err(not(&format!("cannot be told: {error}"))),
         }
+    }
+
+    /// What a value of the file comes to that sees inputs alone.
+    pub(crate) fn of_inputs(
+        &self,
+        template: &Template,
+        inputs: &Map,
+    ) -> Result<Value, TemplateError> {
+        let bindings = InputsOnly { inputs: Json::Map(inputs.clone()), run: self.facts() };
+        template.evaluate(&bindings)
     }
 
     /// A step that says whose data it holds, in a workflow that does not say it of its runs: their

@@ -26,6 +26,7 @@
 
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod admission;
 mod asks;
 mod definition;
 mod diagnostic;
@@ -44,6 +45,7 @@ mod template;
 mod tree;
 mod walk;
 
+pub use admission::{Admission, ConcurrencyLimit, RateLimit};
 pub use definition::{
     Access, Approve, Block, Body, BoundRoot, Budget, ChildCall, Choose, EffectCall, Flow, Foreach,
     Handler, InputKind, InputSpec, Label, Place, Plan, Retry, Risk, RootSpec, RunSite, Scheduled,

@@ -1,5 +1,6 @@
 //! From the text of a file to a [`Flow`], or to everything that is wrong with it.
 
+mod admission;
 mod block;
 mod child;
 mod choose;
@@ -35,6 +36,9 @@ const FLOW: Shape = Shape {
         "inputs",
         "roots",
         "budget",
+        "priority",
+        "concurrency",
+        "rate",
         "on",
         "outputs",
         "on_cancel",
@@ -95,6 +99,7 @@ impl Reader<'_, '_> {
         let subject = subject.map(|node| self.text_template(node, "subject", &Scope::before()));
         let roots = fields.get("roots").map(|node| self.roots(node)).unwrap_or_default();
         let budget = fields.get("budget").map_or(Budget::default(), |node| self.budget(node));
+        let admission = self.admission(&fields);
         let schedules = fields.get("on").map(|node| self.on(node, &inputs)).unwrap_or_default();
         let outside = Scope::outside();
         let (steps, ids) = self.block(fields.get("steps")?, &outside, None, "`steps`");
@@ -115,6 +120,7 @@ impl Reader<'_, '_> {
             subject,
             roots,
             budget,
+            admission,
             schedules,
             steps,
             undo,

@@ -409,6 +409,8 @@ impl ChangeControl {
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved
             | Kind::ScheduleFired
+            | Kind::SessionQueued
+            | Kind::SessionUnqueued
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
         }

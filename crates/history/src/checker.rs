@@ -9,6 +9,7 @@ use cog_base::id::RunId;
 use cog_ledger::{Entry, Kind};
 
 use crate::account;
+use crate::admission::Admissions;
 use crate::consent;
 use crate::family::Families;
 use crate::lease::Held;
@@ -62,6 +63,7 @@ pub struct Checker {
     rules: Rules,
     held: Held,
     families: Families,
+    admissions: Admissions,
     runs: BTreeMap<RunId, Vec<Record>>,
     sealed: BTreeSet<RunId>,
     /// Runs from which others go on, and the entries of those of them that are sealed.
@@ -87,6 +89,7 @@ impl Checker {
             rules,
             held: Held::default(),
             families: Families::default(),
+            admissions: Admissions::default(),
             runs: BTreeMap::new(),
             sealed: BTreeSet::new(),
             forked: BTreeSet::new(),
@@ -101,8 +104,9 @@ impl Checker {
         self.forked.extend(Fork::of(entry).map(|fork| fork.session));
     }
 
-    /// Take the next entry. Those of no run are passed over.
+    /// Take the next entry. Those of no run are passed over, but for those that ask for one.
     pub fn record(&mut self, record: Record) {
+        self.admissions.record(&record, &mut self.report);
         let Some(run) = record.entry.session() else { return };
         let (seq, kind) = (record.entry.seq(), record.entry.kind());
         let is_sealed = self.sealed.contains(&run);

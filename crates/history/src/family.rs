@@ -120,6 +120,8 @@ impl Families {
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved
             | Kind::ScheduleFired
+            | Kind::SessionQueued
+            | Kind::SessionUnqueued
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
         }

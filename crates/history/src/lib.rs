@@ -10,6 +10,7 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod account;
+mod admission;
 mod checker;
 mod consent;
 mod family;

@@ -301,6 +301,8 @@ impl What {
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved
             | Kind::ScheduleFired
+            | Kind::SessionQueued
+            | Kind::SessionUnqueued
             | Kind::BodiesErased
             | Kind::SegmentPruned => Self::Other,
         }

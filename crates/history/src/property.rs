@@ -120,6 +120,13 @@ properties! {
     Inherited = "history.inherited",
         "No receipt and no consent of a run is used by one that goes on from it.",
         "INV-04; INV-11; guide: going on from a place";
+    Admitted = "history.admitted",
+        "A run that was asked for begins once, as what was asked for, and not before its time.",
+        "guide: limits; entries: session.queued";
+    Concurrency = "history.concurrency",
+        "Of a key no more runs are open at any moment than its limit grants.", "guide: limits";
+    Rate = "history.rate",
+        "Of a key no more runs begin in the time of its rate than that grants.", "guide: limits";
     Lease = "history.lease",
         "No two open receipts touch the same thing when one of them writes it.", "INV-10";
 }

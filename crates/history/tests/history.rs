@@ -18,6 +18,8 @@ mod ends;
 mod erased;
 #[path = "history/forks.rs"]
 mod forks;
+#[path = "history/limits.rs"]
+mod limits;
 #[path = "history/order.rs"]
 mod order;
 #[path = "history/told.rs"]

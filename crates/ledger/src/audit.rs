@@ -9,6 +9,7 @@ mod canons;
 mod children;
 mod erasures;
 mod finding;
+mod queue;
 mod schedules;
 mod sessions;
 
@@ -29,6 +30,7 @@ use crate::note::VerifierKey;
 
 use approvals::Approvals;
 use canons::Canons;
+use queue::Queue;
 use schedules::Schedules;
 use sessions::Sessions;
 
@@ -51,6 +53,7 @@ pub struct Audit {
     canons: Canons,
     erasures: Erasures,
     schedules: Schedules,
+    queue: Queue,
 }
 
 /// A key that an entry puts in force.
@@ -122,6 +125,7 @@ impl Audit {
             canons: Canons::new(from),
             erasures: Erasures::default(),
             schedules: Schedules::new(from > 0),
+            queue: Queue::new(from > 0),
         }
     }
 
@@ -132,6 +136,7 @@ impl Audit {
         *count = count.saturating_add(1);
         self.sessions.entry(entry, &mut self.findings);
         self.schedules.entry(entry, &mut self.findings);
+        self.queue.entry(entry, &mut self.findings);
         match entry.kind() {
             Kind::Genesis => self.genesis(entry),
             Kind::KeyRotated => self.key_rotated(entry),
@@ -163,7 +168,9 @@ impl Audit {
             | Kind::Replay
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved
-            | Kind::ScheduleFired => {}
+            | Kind::ScheduleFired
+            | Kind::SessionQueued
+            | Kind::SessionUnqueued => {}
             Kind::BodiesErased => self.erasures.erased(entry, &mut self.findings),
             Kind::SessionStarted
             | Kind::SessionPaused
@@ -223,7 +230,8 @@ impl Audit {
             not_followed: self.sessions.not_followed()
                 + self.approvals.not_followed()
                 + self.canons.not_followed()
-                + self.schedules.not_followed(),
+                + self.schedules.not_followed()
+                + self.queue.not_followed(),
             canons: self.canons.in_force(),
             findings: self.findings,
         }

@@ -94,6 +94,10 @@ kinds! {
     ScheduleRemoved = "schedule.removed";
     /// A time of a schedule was decided: a run is started, or none is.
     ScheduleFired = "schedule.fired";
+    /// A run was asked for: it begins later, or with the next entry. It belongs to no session yet.
+    SessionQueued = "session.queued";
+    /// A run that waited for its turn does so no more, and never begins.
+    SessionUnqueued = "session.unqueued";
     /// Bodies were erased, of one subject or of the entries that it names; their commitments stay.
     BodiesErased = "bodies.erased";
     /// Old entries were removed; the subtree hashes stay.
@@ -179,6 +183,8 @@ impl Kind {
             | Self::ScheduleSet
             | Self::ScheduleRemoved
             | Self::ScheduleFired
+            | Self::SessionQueued
+            | Self::SessionUnqueued
             | Self::BodiesErased
             | Self::SegmentPruned => false,
         }
@@ -213,6 +219,8 @@ impl Kind {
             Self::ScheduleSet => SCHEDULE_SET,
             Self::ScheduleRemoved => SCHEDULE_REMOVED,
             Self::ScheduleFired => SCHEDULE_FIRED,
+            Self::SessionQueued => SESSION_QUEUED,
+            Self::SessionUnqueued => SESSION_UNQUEUED,
             Self::BodiesErased => BODIES_ERASED,
             Self::SegmentPruned => SEGMENT_PRUNED,
         }
@@ -227,6 +235,13 @@ pub const REPLAYED: &[&str] = &["same", "erased", "pruned", "differs", "damaged"
 /// Why no run is started for a time of a schedule: the run before was not over, nobody looked
 /// before it was too late, or it could not be started.
 pub const LEFT_OUT: &[&str] = &["overlap", "missed", "not_started"];
+
+/// Why a run that was asked for never begins: there was no room for it, somebody withdrew it, or it
+/// could not be begun.
+pub const UNQUEUED: &[&str] = &["refused", "cancelled", "failed"];
+
+/// What happens to a run when as many of its key are open as may be.
+pub const WHEN_FULL: &[&str] = &["queue", "refuse", "cancel_running"];
 
 /// Why bodies are erased that no subject names: somebody named the entries, or they were kept for as
 /// long as the canon of their domain says.
@@ -251,6 +266,7 @@ pub const ACTS: &[&str] = &[
     "ledger.erase",
     "ledger.prune",
     "run.start",
+    "run.withdraw",
     "schedule.change",
 ];
 

@@ -69,7 +69,7 @@ impl Asked {
     /// asked. Of what the engine agreed to, the log tells.
     pub(crate) fn hear(&mut self, notice: &Notice) {
         let run = notice.run;
-        if matches!(notice.what, What::Sealed(_)) {
+        if matches!(notice.what, What::Sealed(_) | What::Unqueued { .. }) {
             return self.waiting.retain(|one| one.run != run);
         }
         if let What::NotCounted { approval, message, .. } = &notice.what {
@@ -89,7 +89,7 @@ impl Asked {
             self.answered(run, &About::Signal(signal.clone()), Some(message));
         } else if let What::Signalled { signal, .. } = &notice.what {
             self.answered(run, &About::Signal(signal.clone()), None);
-        } else if matches!(notice.what, What::Started { .. }) {
+        } else if matches!(notice.what, What::Started { .. } | What::Queued { .. }) {
             self.answered(run, &About::Begin, None);
         } else if let What::NotBegun { message } = &notice.what {
             self.answered(run, &About::Begin, Some(message));

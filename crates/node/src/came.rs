@@ -5,6 +5,7 @@ use cog_base::Value;
 use cog_base::id::RunId;
 use cog_base::json::parse;
 use cog_engine::Sent;
+use cog_engine::admission::run_of;
 use cog_engine::timetable::digest;
 use cog_gate::act::{LOOKED_AT_MAX, Same, same_of};
 use cog_gate::{Actor, Wish};
@@ -65,9 +66,12 @@ pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, 
             let is_it = |it: &Entry| answer.contains(&it.kind()) && it.actor() == who.as_str();
             scope.find(&approval.to_string())?.into_iter().find(is_it)
         }
-        Request::Cancel { run, .. } => newest(scope, (Some(*run), 0), Kind::Evidence, |entry| {
-            Ok(entry.text("source") == Some("cancel"))
-        })?,
+        Request::Cancel { run, .. } => {
+            let ended = newest(scope, (Some(*run), 0), Kind::Evidence, |entry| {
+                Ok(entry.text("source") == Some("cancel"))
+            })?;
+            ended.map_or_else(|| of_queue(scope, *run, Kind::SessionUnqueued), |it| Ok(Some(it)))?
+        }
         Request::Signal { run, sent } => {
             newest(scope, (Some(*run), 0), Kind::Signal, |entry| is_signal(scope, entry, sent))?
         }
@@ -110,7 +114,18 @@ pub fn recorded(scope: &dyn TenantTx, decided: &Decided) -> Result<Option<Vec<En
 }
 
 fn begun(scope: &dyn TenantTx, run: RunId) -> Result<Option<Came>, StoreError> {
-    Ok(scope.session(run)?.map(|session| Came::Done(session.first)))
+    let session = scope.session(run)?.map(|session| session.first);
+    let asked = of_queue(scope, run, Kind::SessionQueued)?;
+    Ok(session.or(asked.map(|asked| asked.seq())).map(Came::Done))
+}
+
+/// The entry of this kind that is about a run which waits, or waited, for its turn.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn of_queue(scope: &dyn TenantTx, run: RunId, kind: Kind) -> Result<Option<Entry>, StoreError> {
+    let found = scope.find(&run.to_string())?;
+    Ok(found.into_iter().find(|entry| entry.kind() == kind && run_of(entry) == Some(run)))
 }
 
 /// The newest denial, from entry `seen` on, of what somebody wished of a run, with why it was

@@ -9,6 +9,7 @@ mod post;
 mod recording;
 mod ruling;
 mod times;
+mod turn;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -53,6 +54,10 @@ pub(crate) enum Paper {
     },
     /// Fewer runs of a tenant are open than were.
     Room(TenantId),
+    /// These runs, which wait for their turn, may begin.
+    Called(TenantId, Vec<RunId>),
+    /// These runs were asked to make way for one that waits, and are not in memory.
+    MakeWay(TenantId, RunId, Vec<RunId>),
     /// These runs have left memory.
     Dormant(TenantId, Vec<Dormant>),
     /// This mail is for runs that have left memory.
@@ -78,6 +83,8 @@ impl Paper {
             Self::Mail(tenant, _)
             | Self::TakenIn { tenant, .. }
             | Self::Room(tenant)
+            | Self::Called(tenant, _)
+            | Self::MakeWay(tenant, ..)
             | Self::Dormant(tenant, _)
             | Self::Back(tenant, _)
             | Self::Place(tenant, ..)
@@ -113,6 +120,10 @@ struct Office {
     placing: VecDeque<(Box<Place>, Inbox)>,
     /// When the first run that has left memory goes on by itself.
     next_wake: Option<Timestamp>,
+    /// Runs that waited for their turn, may begin, and are not with the engine yet.
+    called: Vec<RunId>,
+    /// How many runs wait for their turn.
+    queued: Arc<AtomicUsize>,
     /// What is started at times.
     times: Times,
     /// How often somebody had called when the mail was last looked at.
@@ -197,7 +208,17 @@ impl Desk {
                     self.look(tenant);
                 }
             }
-            Paper::Room(tenant) => self.look(tenant),
+            Paper::Room(tenant) => {
+                self.begin_called(tenant);
+                self.look(tenant);
+            }
+            Paper::Called(tenant, runs) => {
+                if let Some(office) = self.offices.get_mut(&tenant) {
+                    office.called.extend(runs);
+                }
+                self.begin_called(tenant);
+            }
+            Paper::MakeWay(tenant, run, others) => self.make_way(tenant, run, others),
             Paper::TakenIn { tenant, ids, noes } => {
                 if let Some(office) = self.offices.get_mut(&tenant) {
                     office.coming.retain(|id| !ids.contains(id));
@@ -300,6 +321,7 @@ impl Desk {
         self.keep_parked(tenant);
         self.wake_due(tenant);
         self.place(tenant);
+        self.begin_called(tenant);
         let Some(office) = self.offices.get_mut(&tenant) else { return };
         let open = office.open.load(Ordering::Acquire);
         if std::mem::take(&mut office.is_behind) {
@@ -312,6 +334,7 @@ impl Desk {
         let is_idle = !has_times && open == 0 && office.in_hand.is_empty();
         let is_idle = is_idle && !office.is_full.load(Ordering::Acquire);
         let is_idle = is_idle && office.leaving.is_empty() && office.next_wake.is_none();
+        let is_idle = is_idle && office.queued.load(Ordering::Acquire) == 0;
         office.idle_beats = if is_idle { office.idle_beats + 1 } else { 0 };
         // What waited in the engine for something else may be settled by now.
         office.beats = (office.beats + 1) % AGAIN_BEATS;

@@ -73,6 +73,8 @@ pub(crate) struct Seat {
     pub(crate) hands: Careful,
     /// How many runs are open, for the desk to see.
     pub(crate) open: Arc<AtomicUsize>,
+    /// How many wait for their turn, likewise.
+    pub(crate) queued: Arc<AtomicUsize>,
     /// Whether the desk waits for fewer of them.
     pub(crate) is_full: Arc<AtomicBool>,
     /// Whether an order to turn to it is on its way.
@@ -95,11 +97,13 @@ impl Seat {
         hands: Careful,
         is_called: Arc<AtomicBool>,
     ) -> Self {
+        let queued = driver.engine().queue().line.len();
         Self {
             tenant,
             driver,
             hands,
             open: Arc::default(),
+            queued: Arc::new(AtomicUsize::new(queued)),
             is_full: Arc::default(),
             is_called,
             due: None,
@@ -243,6 +247,7 @@ impl Lane {
                 for resumption in resumptions {
                     inbox.send(Input::Resume(Box::new(resumption)));
                 }
+                inbox.send(Input::Look);
                 self.ready.insert(tenant);
             }
             Order::Ready(tenant) => drop(self.ready.insert(tenant)),
@@ -352,13 +357,21 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
     seat.is_called.store(false, Ordering::SeqCst);
     let mut notices = Vec::new();
     let swept = seat.driver.sweep(&mut notices);
-    let mut is_stopped = false;
+    let (mut is_stopped, mut called) = (false, Vec::new());
     for notice in notices {
         is_stopped |= matches!(notice.what, What::Stopped { .. });
         if matches!(notice.what, What::Sealed(_) | What::NotBegun { .. }) {
             house.kit.unbind(tenant, notice.run);
         }
         seat.asked.hear(&notice);
+        if matches!(notice.what, What::Called) {
+            called.push(notice.run);
+        }
+        if let What::Queued { ends, .. } = &notice.what
+            && !ends.is_empty()
+        {
+            let _ = desk.send(Paper::MakeWay(tenant, notice.run, ends.clone()));
+        }
         house.tell(Told::Run { tenant, notice });
     }
     for (place, inbox) in seat.hands.placing() {
@@ -377,6 +390,10 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
     if is_stopped {
         return Turned::Over;
     }
+    if !called.is_empty() {
+        let _ = desk.send(Paper::Called(tenant, called));
+    }
+    seat.queued.store(seat.driver.engine().queue().line.len(), Ordering::SeqCst);
     let open = seat.driver.engine().open_runs();
     let before = seat.open.swap(open, Ordering::SeqCst);
     if open < before && seat.is_full.load(Ordering::SeqCst) {

@@ -27,7 +27,7 @@ mod node;
 mod request;
 mod told;
 
-pub use came::{Came, came_of, denied, denied_before, recorded};
+pub use came::{Came, came_of, denied, denied_before, of_queue, recorded};
 pub use kit::{Kit, Ready, Root};
 pub use node::{Node, Parts, Settings};
 pub use request::{BadRequest, Decided, Destroy, Forked, Request, Wanted, ask};

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use cog_base::id::{ApprovalId, MailId, RunId, TenantId, Uuid};
 use cog_base::json::{Map, parse};
-use cog_base::{Digest, Value};
+use cog_base::{Digest, Timestamp, Value};
 use cog_engine::Sent;
 use cog_flow::{Flow, Signal};
 use cog_gate::Actor;
 use cog_ledger::entry::NAME_BYTES_MAX;
+use cog_schedule::PRIORITY_MAX;
 use cog_store::{Files, Mail, Posted, RequestKey, Shared, StoreError};
 
 pub use decided::{Decided, Destroy};
@@ -130,6 +131,10 @@ pub struct Wanted {
     pub base: String,
     /// Who starts it.
     pub initiator: Actor,
+    /// Which of the runs that wait goes first, if not as the flow says.
+    pub priority: Option<u8>,
+    /// When it begins at the earliest.
+    pub not_before: Option<Timestamp>,
     /// The environment, if not the one the flow names.
     pub environment: Option<String>,
 }
@@ -315,7 +320,10 @@ impl Wanted {
         ];
         // Of a workflow that runs none it is what releases wrote that knew none.
         let children = self.children.clone().map(|children| ("children", children));
-        Value::map(members.into_iter().chain(children))
+        let priority = self.priority.map(|it| ("priority", u32::from(it).into()));
+        let not_before = self.not_before.map(|it| ("not_before", it.into()));
+        let more = children.into_iter().chain(priority).chain(not_before);
+        Value::map(members.into_iter().chain(more))
     }
 
     /// The workflow with those that its steps run.
@@ -339,11 +347,26 @@ impl Wanted {
             children: value.get("children").filter(|it| **it != Value::Null).cloned(),
             given: texts_of(value, "given")?,
             places: places_of(value)?,
+            priority: priority_of(value)?,
+            not_before: time_of(value, "not_before")?,
             base: sized("base", text_of(value, "base")?, (0, PATH_BYTES_MAX))?,
             initiator: actor_of(value, "initiator")?,
             environment: named.map(|named| environment(named.to_owned())).transpose()?,
         })
     }
+}
+
+fn priority_of(value: &Value) -> Result<Option<u8>, BadRequest> {
+    let Some(priority) = value.get("priority") else { return Ok(None) };
+    let priority = priority.as_u64().and_then(|it| u8::try_from(it).ok());
+    let priority = priority.filter(|it| *it <= PRIORITY_MAX);
+    priority.map(Some).ok_or(BadRequest::Member("priority"))
+}
+
+fn time_of(value: &Value, name: &'static str) -> Result<Option<Timestamp>, BadRequest> {
+    let Some(time) = value.get(name) else { return Ok(None) };
+    let time = time.as_text().and_then(|text| text.parse().ok());
+    time.map(Some).ok_or(BadRequest::Member(name))
 }
 
 fn signal(sent: &Sent) -> Value {

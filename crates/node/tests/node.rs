@@ -23,6 +23,8 @@ mod panics;
 mod parking;
 #[path = "node/people.rs"]
 mod people;
+#[path = "node/queue.rs"]
+mod queue;
 #[path = "node/times.rs"]
 mod times;
 #[path = "node/town.rs"]

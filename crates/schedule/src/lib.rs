@@ -1,4 +1,5 @@
-//! When something is to be started: cron expressions, intervals and single moments.
+//! When something is to be started: cron expressions, intervals and single moments; and, of what
+//! was asked for, what may begin ([`Line`]).
 //!
 //! A [`Schedule`] is a pure function of time. The next time follows from the definition and
 //! from what was looked at last, never from the run before; so nothing that fails breaks a
@@ -21,15 +22,21 @@
 
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod ask;
 mod cron;
 mod decide;
+mod line;
 mod overlap;
 mod read;
 mod rule;
 mod schedule;
 
+pub use ask::{
+    Ask, COUNT_MAX, Concurrency, LIMIT_MAX, PER_SECONDS_MAX, PRIORITY, PRIORITY_MAX, Rate, WhenFull,
+};
 pub use cron::Cron;
 pub use decide::{Decided, Fire, LEFT_OUT_MAX, Past, Why};
+pub use line::{Line, STEP_MS, WAITING_MAX, Waits};
 pub use overlap::Overlap;
 pub use read::{BadSchedule, FIELDS};
 pub use rule::{BadRule, EVERY_MS_MIN, Rule};

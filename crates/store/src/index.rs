@@ -62,6 +62,8 @@ pub const fn kind_code(kind: Kind) -> i64 {
         Kind::ScheduleSet => 27,
         Kind::ScheduleRemoved => 28,
         Kind::ScheduleFired => 29,
+        Kind::SessionQueued => 30,
+        Kind::SessionUnqueued => 31,
     }
 }
 

@@ -274,6 +274,18 @@ class House:
         data = {"session": session, "step": step, "status": status, "output": digest("output")}
         self.record("child.ended", data, session=parent, body_text="output")
 
+    def asked(self, run: str, workflow: str = "definition", **more: Any) -> str:
+        """Somebody asks for a run."""
+        named = {"definition": digest(workflow), "inputs": digest("inputs")}
+        data = {"id": run, "workflow": "pay", "priority": 5, **named, **more}
+        self.record("session.queued", data, actor="user:clerk")
+        return run
+
+    def unqueued(self, run: str) -> None:
+        """A run that waits never begins."""
+        data = {"id": run, "why": "cancelled"}
+        self.record("session.unqueued", data, actor="user:clerk", body_text="twice")
+
     def checkpoint(self, run: str, seq: int) -> None:
         """Name a place of a run."""
         data = {"id": self.new_id("chk"), "name": "here", "run": run, "seq": seq}

@@ -227,6 +227,39 @@ _counts(per={"day": {"policies": "x"}})
 _counts(writes=["a key"])
 
 
+@audit("queue.twice", "queue.withdrawn", "queue.not_waiting", "queue.twice")
+def a_run_is_asked_for_again_and_begins_although_it_was_withdrawn(house: House) -> None:
+    run = house.asked(house.asked(house.new_id("run")))
+    house.unqueued(run)
+    house.start(run)
+    house.unqueued(run)
+    house.asked(house.start())
+
+
+@audit("queue.differs", "queue.too_early")
+def a_run_begins_as_another_than_what_was_asked_for_and_one_too_early(house: House) -> None:
+    house.start(house.asked(house.new_id("run"), "another"))
+    house.start(house.asked(house.new_id("run"), not_before=house.time(3600)))
+
+
+@audit("queue.over_limit")
+def more_runs_of_a_key_are_open_than_may(house: House) -> None:
+    limit = {"key": digest("acme"), "limit": 1, "when_full": "queue"}
+    first = house.start(house.asked(house.new_id("run"), concurrency=limit))
+    second = house.asked(house.new_id("run"), concurrency=limit)
+    third = house.asked(house.new_id("run"), concurrency=limit)
+    house.seal(first)
+    house.start(second)
+    house.start(third)
+
+
+@audit("queue.over_rate")
+def more_runs_of_a_key_begin_in_a_time_than_may(house: House) -> None:
+    rate = {"key": digest("acme"), "count": 2, "per_seconds": 3600}
+    for _ in range(3):
+        house.start(house.asked(house.new_id("run"), rate=rate))
+
+
 @audit("fork.unknown")
 def a_run_goes_on_from_no_entry_of_the_other(house: House) -> None:
     session = house.start()

@@ -55,8 +55,23 @@ pub(crate) struct Beginning {
     /// The environment, if not the one the workflow names.
     #[arg(long, value_name = "NAME", value_parser = environment)]
     pub(crate) environment: Option<String>,
+    /// Which of the runs that wait goes first: from 0, the last, to 9; by default what the workflow
+    /// file says, or 5.
+    #[arg(long, value_name = "0-9", value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub(crate) priority: Option<u8>,
+    /// Begin it at this time, and not before: 2026-11-21T08:00:00Z, or 90s, 15m, 4h, 2d from now.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) not_before: Option<String>,
     #[command(flatten)]
     pub(crate) by: By,
+}
+
+impl Beginning {
+    /// What a run begins with that nobody said anything of, but for who begins it.
+    pub(crate) fn of(by: By) -> Self {
+        let (input, canon, environment) = (Vec::new(), None, None);
+        Self { input, canon, environment, priority: None, not_before: None, by }
+    }
 }
 
 /// The longest name of an environment, in bytes; as in workflow files.

@@ -35,6 +35,8 @@ pub(crate) struct DomainsArgs {
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Status {
+    /// It has not begun: it waits for its turn.
+    Queued,
     /// It has not ended.
     Open,
     Completed,
@@ -46,6 +48,7 @@ pub(crate) enum Status {
 impl Status {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::Open => "open",
             Self::Completed => "completed",
             Self::Failed => "failed",

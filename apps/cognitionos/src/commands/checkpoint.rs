@@ -221,7 +221,7 @@ fn list(run: Option<&str>, at: &At, common: &Common, terminal: &Terminal) -> any
 
 fn restore(args: &RestoreArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let (input, by) = (args.input.clone(), args.by.clone());
-    let begin = Beginning { input, canon: None, environment: None, by };
+    let begin = Beginning { input, ..Beginning::of(by) };
     if whose(&args.at)?.is_some() {
         let home = Home::at(&args.at, || Home::read(&common.data))?;
         return submit::go_on(&home, &args.run, (&args.name, &begin), common, terminal);

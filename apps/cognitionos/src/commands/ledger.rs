@@ -209,6 +209,8 @@ fn tone(entry: &Entry) -> Tone {
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
         | Kind::ScheduleFired
+        | Kind::SessionQueued
+        | Kind::SessionUnqueued
         | Kind::BodiesErased
         | Kind::SegmentPruned => Tone::Faint,
     }
@@ -238,6 +240,8 @@ fn line(entry: &Entry, said: &str, terminal: &Terminal) -> String {
             let came = entry.text("run").or(entry.text("skipped")).unwrap_or_default();
             format!("{} {}: {came}", text("schedule"), text("at"))
         }
+        Kind::SessionQueued => text("workflow").to_owned(),
+        Kind::SessionUnqueued => format!("{} {said}", text("why")).trim_end().to_owned(),
         Kind::PlanSelected => format!("{} -> {}", text("step"), text("chosen")),
         Kind::CanonActivated => text("digest").to_owned(),
         Kind::CanonProposed => format!("{} {said}", text("digest")).trim_end().to_owned(),

@@ -18,6 +18,7 @@ mod production;
 pub(crate) mod scheduled;
 mod signals;
 mod spare;
+pub(crate) mod turn;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ use anyhow::Context as _;
 use cog_base::id::{ApprovalId, RunId};
 use cog_canon::Canon;
 use cog_effect_file::RootBinding;
-use cog_engine::{Driver, Engine, Input, Sealed, Settings, Waits, What};
+use cog_engine::{Driver, Engine, Input, Notice, Sealed, Settings, Waits, What};
 use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::TenantStatus;
@@ -95,6 +96,8 @@ enum End {
         so_far: String,
     },
     Stopped(String),
+    /// It does not begin now.
+    NotBegun(Box<What>),
     /// Who wanted to end it may not.
     NotCancelled(String),
     /// A signal came.
@@ -129,6 +132,9 @@ fn here(
         .as_ref()
         .map(|file| prepare::fresh(file, &args.begin, common, actor))
         .transpose()?;
+    if let Some(fresh) = &fresh {
+        turn::make_way(fresh, actor, common, terminal)?;
+    }
     let home = match &fresh {
         Some(_) => Home::write(&common.data)?,
         None => Home::change(&common.data)?,
@@ -138,7 +144,18 @@ fn here(
     let cancel = reason.map(|reason| (actor.clone(), reason));
     let plan = match (fresh, args.resume.as_ref().or(args.cancel.as_ref()), &args.fork) {
         (Some(fresh), ..) => fresh,
-        (None, Some(run), _) => prepare::resumed(&home, run, cancel, common)?,
+        (None, Some(run), _) => {
+            let id = given::run(run)?;
+            if let Some((who, reason)) = &cancel
+                && let Some(exit) = turn::withdraw(&home, id, (who, reason), terminal)?
+            {
+                return Ok(exit);
+            }
+            match turn::take(&home, id, common)? {
+                Some(plan) => plan,
+                None => prepare::resumed(&home, run, cancel, common)?,
+            }
+        }
         (None, None, Some(run)) => {
             let from = (args.from.as_deref().unwrap_or_default(), &args.begin);
             fork::prepare(&home, run, from, common, actor, terminal)?
@@ -287,7 +304,6 @@ fn drive(
 ) -> anyhow::Result<End> {
     let signals = desk.signals;
     let inbox = driver.inbox();
-    let is_ending = plan.ending.is_some();
     inbox.send(plan.input);
     let (mut own, mut parked) = (None, BTreeMap::new());
     loop {
@@ -295,29 +311,29 @@ fn drive(
         let notices = driver.turn(TURN_MS).map_err(|why| end::broken(plan.run, why, view))?;
         board.hear(driver, &notices);
         for notice in notices {
-            view.show(&notice);
+            turn::show(view, &notice, plan.run);
+            if let Some(end) = over(&notice, plan.run, plan.ending.is_some()) {
+                view.clear();
+                return Ok(end);
+            }
             match notice.what {
                 What::Sealed(sealed) => {
                     parked.remove(&notice.run);
                     own = if notice.run == plan.run { Some(Box::new(sealed)) } else { own };
                     looks = true;
                 }
-                What::NotBegun { message } | What::Stopped { message } => {
-                    view.clear();
-                    return Ok(End::Stopped(message));
-                }
                 What::Parked { approvals, signals, children, paused } => {
                     parked.insert(notice.run, Waits { approvals, signals, children, paused });
                     looks = true;
                 }
-                // Whoever may not was refused before anything began: the canon changed since.
-                What::NotGranted { reason, .. } if is_ending && notice.run == plan.run => {
-                    view.clear();
-                    return Ok(End::NotCancelled(reason));
-                }
                 // An answer that came too late: the run waits as before.
                 What::NotCounted { .. } => looks = true,
                 What::Started { .. }
+                | What::Stopped { .. }
+                | What::NotBegun { .. }
+                | What::Queued { .. }
+                | What::Called
+                | What::Unqueued { .. }
                 | What::Permitted { .. }
                 | What::Refused { .. }
                 | What::Asked { .. }
@@ -358,6 +374,21 @@ fn drive(
             let run = asker(&parked, approval).unwrap_or(plan.run);
             inbox.send(Input::Answer { run, approval, who, verdict });
         }
+    }
+}
+
+/// What ends the command at once, of a run that may have been taken up to be ended.
+fn over(notice: &Notice, own: RunId, is_ending: bool) -> Option<End> {
+    let is_own = notice.run == own;
+    if let What::NotBegun { message } | What::Stopped { message } = &notice.what {
+        Some(End::Stopped(message.clone()))
+    } else if let What::Queued { .. } | What::Unqueued { .. } = &notice.what {
+        is_own.then(|| End::NotBegun(Box::new(notice.what.clone())))
+    } else if let What::NotGranted { reason, .. } = &notice.what {
+        // Whoever may not was refused before anything began: the canon changed since.
+        (is_own && is_ending).then(|| End::NotCancelled(reason.clone()))
+    } else {
+        None
     }
 }
 

@@ -1,13 +1,14 @@
 //! `runs` and `redrive`: what became of runs, and starting again where one failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::Value;
 use cog_base::id::RunId;
-use cog_engine::{Parent, Record};
+use cog_engine::{Parent, Record, admission};
 use cog_ledger::{Entry, Kind};
 use cog_store::Select;
 
+use super::why::queue::waits;
 use crate::cli::nodes::Asking;
 use crate::cli::runs::{RedriveArgs, RunsArgs, Status};
 use crate::cli::{Beginning, Common, RunArgs};
@@ -30,6 +31,8 @@ struct Run {
     forks: Vec<RunId>,
     /// The run that began it, and in which step.
     parent: Option<Parent>,
+    /// What it waits for that has not begun.
+    waits: Option<String>,
 }
 
 /// What a run ended for.
@@ -55,12 +58,16 @@ pub(crate) fn runs(args: &RunsArgs, common: &Common, terminal: &Terminal) -> any
         });
     }
     for run in &found {
-        let Run { id, workflow, status, started, ended, error, forks, parent } = run;
+        let Run { id, workflow, status, started, ended, error, forks, parent, waits } = run;
         let tone = if status == "completed" { Tone::Good } else { Tone::Ask };
         let status_word = terminal.tint(tone, &format!("{status:<9}"));
         terminal.say(&format!("{status_word}  {id}  {}", plain(workflow)));
         let ended = ended.as_ref().map(|at| format!(", ended {at}")).unwrap_or_default();
-        terminal.say(&terminal.tint(Tone::Faint, &format!("  started {started}{ended}")));
+        let began = if status == "queued" { "asked for" } else { "started" };
+        terminal.say(&terminal.tint(Tone::Faint, &format!("  {began} {started}{ended}")));
+        if let Some(waits) = waits {
+            terminal.say(&format!("  {}", plain(waits)));
+        }
         if let Some(Parent { run, step, .. }) = parent {
             let line = format!("  begun by {run}, step {}", plain(&step.to_string()));
             terminal.say(&terminal.tint(Tone::Faint, &line));
@@ -99,6 +106,7 @@ fn document(run: &Run) -> Value {
         ("ended", run.ended.as_deref().into()),
         ("error", error.unwrap_or(Value::Null)),
         ("parent", run.parent.as_ref().map(|parent| parent.run).into()),
+        ("waits", run.waits.as_deref().into()),
         ("forks", Value::list(run.forks.iter().map(|fork| Value::from(*fork)))),
     ])
 }
@@ -106,20 +114,29 @@ fn document(run: &Run) -> Value {
 /// The newest runs that stand so, the newest first.
 fn newest(home: &Home, status: Option<Status>, last: usize) -> anyhow::Result<Vec<Run>> {
     let (mut seals, mut starts) = (BTreeMap::new(), Vec::new());
-    let kinds = vec![Kind::SessionStarted, Kind::SessionSealed];
+    let kinds = [vec![Kind::SessionStarted, Kind::SessionSealed], admission::KINDS.into()].concat();
+    let mut asked = BTreeMap::new();
     home.each(Select { kinds, ..Select::default() }, |entry| {
-        let Some(run) = entry.session() else { return };
-        if entry.kind() == Kind::SessionSealed {
+        let Some(run) = entry.session().or(admission::run_of(entry)) else { return };
+        if matches!(entry.kind(), Kind::SessionSealed | Kind::SessionUnqueued) {
             seals.insert(run, entry.clone());
+        } else if entry.kind() == Kind::SessionQueued {
+            asked.insert(run, entry.clone());
         } else {
+            asked.remove(&run);
             starts.push((run, entry.clone()));
         }
     })?;
+    let waiting: BTreeSet<RunId> = asked.keys().copied().collect();
+    starts.extend(asked);
+    starts.sort_by_key(|(_, start)| start.seq());
     let forks = forks(starts.iter().map(|(_, start)| start));
     let mut found = Vec::new();
     for (id, start) in starts.into_iter().rev() {
         let seal = seals.get(&id);
-        let stands = seal.and_then(|seal| seal.text("status")).unwrap_or("open");
+        let open = if waiting.contains(&id) { "queued" } else { "open" };
+        let over = seal.and_then(|seal| seal.text("status").or_else(|| seal.text("why")));
+        let stands = over.unwrap_or(open);
         if found.len() == last || status.is_some_and(|status| status.as_str() != stands) {
             continue;
         }
@@ -130,7 +147,8 @@ fn newest(home: &Home, status: Option<Status>, last: usize) -> anyhow::Result<Ve
             status: stands.to_owned(),
             started: start.at().to_string(),
             ended: seal.as_ref().map(|seal| seal.entry.at().to_string()),
-            error: seal.as_ref().and_then(error),
+            waits: if stands == "queued" { waits(home, id)? } else { None },
+            error: seal.as_ref().and_then(error).or_else(|| seal.as_ref().and_then(withdrawn)),
             forks: forks.get(&id).cloned().unwrap_or_default(),
             parent: Parent::of(&start),
         });
@@ -151,6 +169,12 @@ fn forks<'e>(starts: impl Iterator<Item = &'e Entry>) -> BTreeMap<RunId, Vec<Run
     forks
 }
 
+/// Why a run never began.
+fn withdrawn(over: &Record) -> Option<Fault> {
+    let message = over.said().filter(|_| over.entry.kind() == Kind::SessionUnqueued)?.to_owned();
+    Some(Fault { step: String::new(), message, code: String::new() })
+}
+
 /// What a run ended for.
 fn error(seal: &Record) -> Option<Fault> {
     let error = seal.body.as_ref()?.get("error").filter(|error| **error != Value::Null)?;
@@ -169,7 +193,7 @@ pub(crate) fn redrive(
     let home = Home::at(&args.at, || Home::read(&common.data))?;
     let step = failed_at(&home, run, args.again)?;
     let (input, by) = (args.input.clone(), args.by.clone());
-    let begin = Beginning { input, canon: None, environment: None, by };
+    let begin = Beginning { input, ..Beginning::of(by) };
     if home.is_of_nodes() {
         return submit::go_on(&home, &args.run, (&step, &begin), common, terminal);
     }

@@ -151,6 +151,8 @@ fn wanted(file: &Path, args: &SubmitArgs, common: &Common, actor: &Actor) -> any
         given: inputs(&args.begin),
         places: start.places,
         base: start.base,
+        priority: args.begin.priority,
+        not_before: start.ask.not_before,
         initiator: start.initiator,
         environment: start.environment,
     };

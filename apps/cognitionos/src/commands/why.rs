@@ -5,6 +5,7 @@ mod failed;
 mod people;
 mod plainly;
 mod plan;
+pub(super) mod queue;
 mod run;
 mod waits;
 
@@ -128,6 +129,8 @@ fn tell(
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
         | Kind::ScheduleFired
+        | Kind::SessionQueued
+        | Kind::SessionUnqueued
         | Kind::BodiesErased
         | Kind::SegmentPruned => {
             let what = plainly::sentence(record, said);

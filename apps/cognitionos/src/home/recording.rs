@@ -82,6 +82,7 @@ const fn rests_on(kind: Kind) -> &'static [Kind] {
         Kind::Checkpoint => &[Kind::Checkpoint],
         Kind::BodiesErased | Kind::SegmentPruned => &[
             Kind::SessionStarted,
+            Kind::SessionQueued,
             Kind::ScheduleSet,
             Kind::CanonActivated,
             Kind::BodiesErased,
@@ -107,6 +108,8 @@ const fn rests_on(kind: Kind) -> &'static [Kind] {
         | Kind::Replay
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
-        | Kind::ScheduleFired => &[],
+        | Kind::ScheduleFired
+        | Kind::SessionQueued
+        | Kind::SessionUnqueued => &[],
     }
 }

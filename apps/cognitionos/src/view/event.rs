@@ -2,6 +2,7 @@
 
 use cog_base::Value;
 use cog_base::id::RunId;
+use cog_engine::admission::told;
 use cog_engine::{Notice, Sealed, What};
 use cog_gate::Wish;
 
@@ -88,12 +89,23 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
         | What::Parked { .. }
         | What::Sealed(_)
         | What::NotBegun { .. }
+        | What::Queued { .. }
+        | What::Called
+        | What::Unqueued { .. }
         | What::Stopped { .. } => return None,
     })
 }
 
 fn begun(step: &str, child: RunId, workflow: &str) -> Pairs {
     vec![("step", step.into()), ("child", child.into()), ("workflow", workflow.into())]
+}
+
+const fn not_granted(wish: Wish) -> &'static str {
+    match wish {
+        Wish::Cancel => "not_cancelled",
+        Wish::Pause => "not_paused",
+        Wish::Unpause => "not_unpaused",
+    }
 }
 
 /// What somebody outside sent or did, and what is waited for.
@@ -108,11 +120,7 @@ fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
             ],
         ),
         What::NotGranted { wish, who, denial, code, reason, flips } => (
-            match wish {
-                Wish::Cancel => "not_cancelled",
-                Wish::Pause => "not_paused",
-                Wish::Unpause => "not_unpaused",
-            },
+            not_granted(*wish),
             vec![
                 ("who", who.as_str().into()),
                 ("denial", (*denial).into()),
@@ -166,6 +174,9 @@ fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
         | What::Parked { .. }
         | What::Sealed(_)
         | What::NotBegun { .. }
+        | What::Queued { .. }
+        | What::Called
+        | What::Unqueued { .. }
         | What::Stopped { .. } => return None,
     })
 }
@@ -209,6 +220,14 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
             )
         }
         What::Sealed(sealed) => ("sealed", of_seal(sealed)),
+        What::Queued { waits, ends } => (
+            "queued",
+            vec![("waits", told(waits).into()), ("ends", Value::list(ends.iter().copied()))],
+        ),
+        What::Called => ("called", Vec::new()),
+        What::Unqueued { why, reason } => {
+            ("unqueued", vec![("why", (*why).into()), ("reason", reason.as_str().into())])
+        }
         What::NotBegun { message } | What::Stopped { message } => {
             ("stopped", vec![("message", message.as_str().into())])
         }

@@ -22,7 +22,7 @@ use cog_flow::{Flow, Opened};
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_gate::{AnyEffect, Cleared, Lapse};
 use cog_ledger::memory::{KeptLog, MemoryKeys, MemoryShelf};
-use cog_ledger::{Kind, SealedEntry, Writer};
+use cog_ledger::{Entry, Kind, SealedEntry, Writer};
 
 const CANON: [(&str, &str); 4] = [
     ("canon.toml", include_str!("../../../../sim/canon/canon.toml")),
@@ -148,9 +148,11 @@ impl House {
     fn start_flow(&mut self, flow: Flow, source: String) -> RunId {
         let run = self.new_run();
         let firing = self.firing.take();
+        let inputs = flow.bind(&BTreeMap::new()).unwrap();
+        let ask = flow.ask(&inputs).unwrap();
         self.give(Input::Start(Box::new(Start {
             run,
-            inputs: flow.bind(&BTreeMap::new()).unwrap(),
+            inputs,
             flow: Arc::new(flow),
             source,
             roots: BTreeMap::from([("out".to_owned(), Access::Write)]),
@@ -159,6 +161,8 @@ impl House {
             initiator: "user:operator".parse().unwrap(),
             environment: None,
             firing,
+            ask,
+            is_queued: false,
         })));
         run
     }
@@ -376,8 +380,17 @@ impl House {
 
     /// The entries of a run with their bodies.
     pub(crate) fn records(&self, run: RunId) -> Vec<Record> {
+        self.records_of(|entry| entry.session() == Some(run))
+    }
+
+    /// The first entry that is so, with its body.
+    pub(crate) fn record_of(&self, is_it: impl Fn(&Entry) -> bool) -> Record {
+        self.records_of(is_it).swap_remove(0)
+    }
+
+    fn records_of(&self, is_it: impl Fn(&Entry) -> bool) -> Vec<Record> {
         let log = self.log();
-        let own = log.entries.iter().filter(|sealed| sealed.entry.session() == Some(run));
+        let own = log.entries.iter().filter(|sealed| is_it(&sealed.entry));
         own.map(kept).collect()
     }
 

@@ -66,6 +66,8 @@ fn start(number: u128) -> Input {
         initiator: "user:ada".parse().unwrap(),
         environment: None,
         firing: None,
+        ask: Default::default(),
+        is_queued: false,
     }))
 }
 

@@ -8,6 +8,9 @@ use crate::house::House;
 fn told(house: &House) -> Vec<String> {
     let word = |what: &What| match what {
         What::Started { .. } => "started".to_owned(),
+        What::Queued { .. } => "queued".to_owned(),
+        What::Called => "called".to_owned(),
+        What::Unqueued { why, .. } => format!("unqueued {why}"),
         What::Permitted { step, .. } => format!("permitted {step}"),
         What::Refused { step, .. } => format!("refused {step}"),
         What::Asked { step, .. } => format!("asked {step}"),

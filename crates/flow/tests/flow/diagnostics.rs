@@ -36,7 +36,7 @@ fn an_empty_file_and_no_object() {
             pay.yaml:1:1: a workflow must be an object, this is a list
              1 | - a
                | ^
-               = hint: its keys are `name`, `domain`, `steps`, `description`, `environment`, `subject`, `inputs`, `roots`, `budget`, `on`, `outputs`, `on_cancel`, …
+               = hint: its keys are `name`, `domain`, `steps`, `description`, `environment`, `subject`, `inputs`, `roots`, `budget`, `priority`, `concurrency`, `rate`, …
         "#]],
     );
     check(

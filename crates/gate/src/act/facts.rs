@@ -50,6 +50,11 @@ pub enum Facts {
         /// Who set it; nobody where it is not there yet.
         by: Option<Actor>,
     },
+    /// Somebody withdraws a run that waits for its turn.
+    Queued {
+        /// Who asked for it.
+        by: Actor,
+    },
 }
 
 /// A version that somebody puts forward.
@@ -103,7 +108,8 @@ impl Facts {
             Self::Keep => keep(who, canon),
             Self::Kept { seq, at } => kept((*seq, *at), now, canon),
             Self::Begin => begin(args, canon),
-            Self::Schedule { by: Some(by) } => schedule(by, who, canon),
+            Self::Schedule { by: Some(by) } => of_owner("schedule.not_entitled", by, who, canon),
+            Self::Queued { by } => of_owner("cancel.not_entitled", by, who, canon),
             Self::Schedule { by: None } => new_schedule(who, canon?),
         }
     }
@@ -202,14 +208,15 @@ fn begin(args: &Map, canon: Option<&Canon>) -> Option<No> {
     (!all.allow.contains(name)).then(refused)
 }
 
-fn schedule(by: &Actor, who: &Actor, canon: Option<&Canon>) -> Option<No> {
+/// Who made it may, and who may end any run.
+fn of_owner(code: &'static str, by: &Actor, who: &Actor, canon: Option<&Canon>) -> Option<No> {
     if who == by || canon.is_some_and(|canon| canon.may_cancel(who.as_str())) {
         return None;
     }
     let named = canon.map(|canon| canon.settings().runs.cancel.as_slice()).unwrap_or_default();
     let may: Vec<String> = std::iter::once(by.to_string()).chain(named.iter().cloned()).collect();
     let reason = format!("It takes {}.", may.join(" or "));
-    Some(no("identity", "schedule.not_entitled", reason, may))
+    Some(no("identity", code, reason, may))
 }
 
 fn new_schedule(who: &Actor, canon: &Canon) -> Option<No> {
@@ -290,6 +297,9 @@ impl Facts {
                 let by = by.as_ref().map(Actor::as_str);
                 Value::map([("of", Value::from("schedule")), ("by", by.into())])
             }
+            Self::Queued { by } => {
+                Value::map([("of", Value::from("queued")), ("by", by.as_str().into())])
+            }
         }
     }
 
@@ -342,6 +352,7 @@ impl Facts {
                 };
                 Some(Self::Schedule { by })
             }
+            "queued" => Some(Self::Queued { by: value.get("by")?.as_text()?.parse().ok()? }),
             _ => None,
         }
     }

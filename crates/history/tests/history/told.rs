@@ -8,10 +8,12 @@
 //! 5 signal NAME                         5 cancel
 //! 5 mark STEP NAME
 //! 9 seal STATUS                         7 fork SEQ [of=N] [who=TEXT] [as=WHO]
+//! 1 queued N [limit=N] [count=N] [at=MS]  2 begin N [as=WHO]    2 unqueued N
 //! ```
 //!
 //! The run begins at 0, with entry 1. Behind `fork` stand the entries of a run that goes on from
-//! an entry of the one before it, or of the N-th; `in=N` puts an entry into the N-th run. Where
+//! an entry of the one before it, or of the N-th, and behind `begin` those of the N-th, which is of the
+//! same definition; `in=N` puts an entry into the N-th run. Where
 //! the workflow has inputs, they are `who`, which is `ada` in the first run. Of a line with
 //! `gone=yes` the body was erased.
 
@@ -65,7 +67,8 @@ pub(crate) fn records(steps: &str, story: &str) -> Vec<Record> {
     );
     let flow = cog_flow::parse(&source, "test.yaml").map_err(|errors| errors.to_string()).unwrap();
     let (who, definition) = (flow.inputs.keys().next().map(|_| "ada"), flow.digest);
-    let mut teller = Teller { definition, tallies: vec![Tally::default()], records: Vec::new() };
+    let (tallies, records) = (vec![Tally::default()], Vec::new());
+    let mut teller = Teller { definition, source: source.clone(), tallies, records };
     let (start, mut body) = teller.start("user:ada", who);
     body.insert("source".into(), source.as_str().into());
     teller.add(1, 0, Kind::SessionStarted, "user:ada", start, Some(Value::Map(body)));
@@ -75,6 +78,7 @@ pub(crate) fn records(steps: &str, story: &str) -> Vec<Record> {
 
 struct Teller {
     definition: Digest,
+    source: String,
     records: Vec<Record>,
     /// Of each run.
     tallies: Vec<Tally>,
@@ -92,6 +96,15 @@ fn run_id(run: usize) -> RunId {
     RunId::from_uuid(Uuid::from_u128(1 + run as u128))
 }
 
+/// The id of the N-th run.
+fn named(run: &str) -> Value {
+    text(run_id(run.parse().unwrap()))
+}
+
+fn unqueued(run: &str) -> Map {
+    Map::from([("id".into(), named(run)), ("why".into(), "cancelled".into())])
+}
+
 fn digest(text: &str) -> Value {
     Digest::of(&[text.as_bytes()]).into()
 }
@@ -106,10 +119,12 @@ impl Teller {
         let extra: Extra<'_> = words.iter().filter_map(|word| word.split_once('=')).collect();
         let words: Vec<&str> = words.iter().copied().filter(|word| !word.contains('=')).collect();
         let ms: u64 = words[0].parse().unwrap_or_else(|_| panic!("{line}: no time"));
-        if words[1] == "fork" {
+        if matches!(words[1], "fork" | "begin") {
             self.tallies.push(Tally::default());
         }
         let run = extra.get("in").map_or(self.tallies.len(), |run| run.parse().unwrap());
+        // What asks for a run is of none yet.
+        let run = if matches!(words[1], "queued" | "unqueued") { 0 } else { run };
         let (kind, actor, data, body) = self.entry(&words[1..], &extra, ms);
         self.add(run, ms, kind, actor, data, body.filter(|_| !extra.contains_key("gone")));
     }
@@ -127,6 +142,31 @@ impl Teller {
             ("initiator".into(), initiator.into()),
         ]);
         (start, Map::from([("inputs".into(), inputs)]))
+    }
+
+    /// What the first entry of a run by the same definition says, and its body.
+    fn begin(&self, actor: &str) -> (Map, Value) {
+        let (start, mut body) = self.start(actor, None);
+        body.insert("source".into(), self.source.as_str().into());
+        (start, Value::Map(body))
+    }
+
+    /// What asks for a run, the N-th.
+    fn queued(&self, run: &str, extra: &Extra<'_>) -> Map {
+        let (mut data, _) = self.start("user:ada", None);
+        let number = |name: &str| extra.get(name).map(|it| it.parse::<u64>().unwrap());
+        let key = || ("key", digest("all"));
+        let limit = number("limit").map(|limit| {
+            Value::map([key(), ("limit", limit.into()), ("when_full", "queue".into())])
+        });
+        let rate = number("count").map(|count| {
+            Value::map([key(), ("count", count.into()), ("per_seconds", 1_u64.into())])
+        });
+        data.extend([("id".into(), named(run)), ("priority".into(), 5_u64.into())]);
+        data.extend(limit.map(|limit| ("concurrency".into(), limit)));
+        data.extend(rate.map(|rate| ("rate".into(), rate)));
+        data.extend(number("at").map(|ms| ("not_before".into(), at(ms).into())));
+        data
     }
 
     fn fork(&self, seq: &str, extra: &Extra<'_>, actor: &str) -> (Map, Map) {
@@ -190,6 +230,12 @@ impl Teller {
                 let (data, body) = self.fork(seq, extra, actor);
                 (Kind::SessionStarted, actor, data, Some(Value::Map(body)))
             }
+            ["queued", run] => (Kind::SessionQueued, actor, self.queued(run, extra), None),
+            ["unqueued", run] => (Kind::SessionUnqueued, actor, unqueued(run), None),
+            ["begin", _] => {
+                let (start, body) = self.begin(actor);
+                (Kind::SessionStarted, actor, start, Some(body))
+            }
             ["mark", step, name] => {
                 let id = text(CheckpointId::from_uuid(uuid(&format!("{ms} {name}"))));
                 let run = text(run_id(self.tallies.len()));
@@ -219,7 +265,7 @@ impl Teller {
     ) {
         let seq = self.records.len() as u64 + 1;
         let tenant = TenantId::from_uuid(Uuid::from_u128(1));
-        let members = Map::from([
+        let mut members = Map::from([
             ("actor".into(), actor.into()),
             ("at".into(), at(ms).into()),
             ("canon".into(), digest("canon")),
@@ -230,12 +276,14 @@ impl Teller {
             ("kind".into(), kind.as_str().into()),
             ("prev".into(), digest("before")),
             ("seq".into(), seq.into()),
-            ("session".into(), text(run_id(run))),
             ("tenant".into(), text(tenant)),
             ("v".into(), 1_u64.into()),
         ]);
+        members.extend((run > 0).then(|| ("session".into(), text(run_id(run)))));
         let entry = Entry::parse(&Value::Map(members).canonical()).expect("an entry");
-        self.tallies[run - 1].add(&entry);
+        if run > 0 {
+            self.tallies[run - 1].add(&entry);
+        }
         self.records.push(Record { entry: Arc::new(entry), body });
     }
 }

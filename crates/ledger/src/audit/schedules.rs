@@ -99,7 +99,9 @@ impl Schedules {
         let Some((seq, run)) = self.begins.take() else { return };
         let begins = |entry: &&Entry| {
             let session = entry.session().map(|session| session.to_string());
-            entry.kind() == Kind::SessionStarted && session.as_deref() == Some(&run)
+            let starts = entry.kind() == Kind::SessionStarted && session.as_ref() == Some(&run);
+            // One that has to wait for its turn begins later.
+            starts || entry.kind() == Kind::SessionQueued && entry.id() == Some(&run)
         };
         if entry.filter(begins).is_none() {
             let message = format!("{run}, which it started, does not begin behind it");

@@ -106,6 +106,8 @@ impl Sessions {
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved
             | Kind::ScheduleFired
+            | Kind::SessionQueued
+            | Kind::SessionUnqueued
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
         }

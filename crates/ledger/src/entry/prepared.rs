@@ -276,6 +276,8 @@ fn acceptable(draft: &Draft) -> Result<(), EntryError> {
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
         | Kind::ScheduleFired
+        | Kind::SessionQueued
+        | Kind::SessionUnqueued
         | Kind::BodiesErased
         | Kind::SegmentPruned => draft.check(),
     }

@@ -6,7 +6,7 @@ use cog_base::id::{
 use cog_base::json::Value;
 use cog_base::{Digest, Timestamp};
 
-use super::{DISPOSITIONS, ERASED_FOR, FORMAT, LEFT_OUT, REPLAYED};
+use super::{DISPOSITIONS, ERASED_FOR, FORMAT, LEFT_OUT, REPLAYED, UNQUEUED, WHEN_FULL};
 
 /// The type of a member of `data`.
 #[derive(Clone, Copy)]
@@ -34,6 +34,9 @@ pub(super) enum Shape {
     Proposal,
     Selection,
     Parent,
+    Priority,
+    Concurrency,
+    Rate,
 }
 
 pub(super) struct Field {
@@ -89,6 +92,13 @@ impl Shape {
                 value.get("session").is_some_and(|run| Self::Run.fits(run))
                     && value.get("step").is_some_and(|step| Self::Text.fits(step))
             }
+            Self::Priority => value.as_u64().is_some_and(|priority| priority <= 9),
+            Self::Concurrency => limited(value, "limit", |value| {
+                value.get("when_full").is_some_and(|word| Self::Word(WHEN_FULL).fits(word))
+            }),
+            Self::Rate => limited(value, "count", |value| {
+                value.get("per_seconds").and_then(Value::as_u64).is_some_and(|it| it > 0)
+            }),
         }
     }
 
@@ -117,8 +127,19 @@ impl Shape {
             Self::Proposal => "a proposal id (prp_…)",
             Self::Selection => "a selection id (pln_…)",
             Self::Parent => "{session, step}",
+            Self::Priority => "a whole number from 0 to 9",
+            Self::Concurrency => "{key, limit, when_full}",
+            Self::Rate => "{key, count, per_seconds}",
         }
     }
+}
+
+/// A limit of its own for each key: so many, one at least.
+fn limited(value: &Value, bound: &str, fits: fn(&Value) -> bool) -> bool {
+    let is_one = |bound: u64| bound > 0 && u32::try_from(bound).is_ok();
+    value.get("key").is_some_and(|key| Shape::Digest.fits(key))
+        && value.get(bound).and_then(Value::as_u64).is_some_and(is_one)
+        && fits(value)
 }
 
 /// What a receipt counts in periods of its domain: when it was decided, and in each period the
@@ -307,6 +328,19 @@ pub(super) const SCHEDULE_FIRED: &[Field] = &[
     may("times", Shape::Count),
     may("reason", Shape::Text),
 ];
+pub(super) const SESSION_QUEUED: &[Field] = &[
+    must("id", Shape::Run),
+    must("workflow", Shape::Text),
+    must("definition", Shape::Digest),
+    must("inputs", Shape::Digest),
+    must("priority", Shape::Priority),
+    may("not_before", Shape::Time),
+    may("concurrency", Shape::Concurrency),
+    may("rate", Shape::Rate),
+    may("since", Shape::Count),
+];
+pub(super) const SESSION_UNQUEUED: &[Field] =
+    &[must("id", Shape::Run), must("why", Shape::Word(UNQUEUED))];
 pub(super) const BODIES_ERASED: &[Field] = &[
     must("bodies", Shape::Count),
     may("subject", Shape::Digest),

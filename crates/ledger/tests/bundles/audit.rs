@@ -7,7 +7,7 @@ use cog_ledger::audit::Audit;
 use cog_ledger::kind::ACTS;
 use cog_ledger::{Draft, Entry, Kind};
 
-use crate::house::{Act, DOMAIN, House, data, digest};
+use crate::house::{Act, DOMAIN, House, data, digest, limit};
 
 /// Let a house with a canon and a running session do something; say what the audit finds.
 fn audit(act: impl FnOnce(&mut House, cog_base::id::RunId)) -> Vec<&'static str> {
@@ -118,6 +118,45 @@ fn an_outcome_needs_its_receipt_and_comes_once() {
         house.outcome(session, ReceiptId::from_uuid(denial.uuid()), "completed");
     });
     assert_eq!(found, ["denial.outcome", "outcome.without_receipt"]);
+}
+
+#[test]
+fn a_run_that_was_asked_for_begins_once_as_that_and_within_its_limits() {
+    let found = audit(|house, session| {
+        let run = house.asked("definition", []);
+        house.asked_as(run, "definition", []);
+        house.unqueued(run);
+        house.start_as(run);
+        house.unqueued(run);
+        house.asked_as(session, "definition", []);
+    });
+    let twice = "queue.twice";
+    assert_eq!(found, [twice, "queue.withdrawn", "queue.not_waiting", twice]);
+    let found = audit(|house, _| {
+        let other = house.asked("another", []);
+        house.start_as(other);
+        let early = ("not_before", "2027-01-01T00:00:00.000000Z".into());
+        let early = house.asked("definition", [early]);
+        house.start_as(early);
+    });
+    assert_eq!(found, ["queue.differs", "queue.too_early"]);
+    let found = audit(|house, _| {
+        let runs = [0, 1, 2].map(|_| house.asked("definition", [limit("acme", 1)]));
+        house.start_as(runs[0]);
+        house.seal(runs[0]);
+        house.start_as(runs[1]);
+        house.start_as(runs[2]);
+    });
+    assert_eq!(found, ["queue.over_limit"]);
+    let found = audit(|house, _| {
+        let key = ("key", digest("acme"));
+        let rate = [key, ("count", 2_u64.into()), ("per_seconds", 3_600_u64.into())];
+        for _ in 0..3 {
+            let run = house.asked("definition", [("rate", Value::map(rate.clone()))]);
+            house.start_as(run);
+        }
+    });
+    assert_eq!(found, ["queue.over_rate"]);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! A house with a ledger: records what a governed run records, and exports it.
 
+#[path = "queued.rs"]
+mod queued;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +22,8 @@ use cog_ledger::{
     BodyDraft, Checkpoint, Draft, Entry, KeyRing, Kind, SignError, Signer, SigningKey, VerifierKey,
     Writer,
 };
+
+pub(crate) use self::queued::limit;
 
 pub(crate) const DOMAIN: &str = "accounts-payable";
 
@@ -198,7 +203,7 @@ impl House {
         session
     }
 
-    fn start_as(&mut self, session: RunId) {
+    pub(crate) fn start_as(&mut self, session: RunId) {
         let act = self.act(Kind::SessionStarted, "user:clerk", Some(session));
         let start = [
             ("workflow", "pay".into()),
@@ -222,17 +227,6 @@ impl House {
         let when = Value::map([("id", "nightly"), ("cron", "@daily")]);
         let set = [("workflow", "pay".into()), ("when", when), ("digest", digest("nightly"))];
         self.schedule(Kind::ScheduleSet, set);
-    }
-
-    /// A time of it came, and a run is said to be started; whether it `begins` is another matter.
-    pub(crate) fn fired(&mut self, day: u8, begins: bool) {
-        let session = RunId::new(self.now, &mut self.entropy).unwrap();
-        let at = format!("2026-11-{day}T00:00:00.000000Z");
-        self.schedule(Kind::ScheduleFired, [("at", at.into()), ("run", session.into())]);
-        if begins {
-            self.start_as(session);
-            self.seal(session);
-        }
     }
 
     /// A run goes on from an entry of another.
@@ -457,6 +451,7 @@ impl House {
         self.checkpoint(session, seq);
         self.replayed(session);
         self.schedule_set();
+        self.one_begins_and_one_is_withdrawn();
         session
     }
 

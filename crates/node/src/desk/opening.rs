@@ -121,6 +121,8 @@ impl Desk {
             waking: Vec::new(),
             placing: VecDeque::new(),
             next_wake,
+            called: Vec::new(),
+            queued: Arc::clone(&seat.queued),
             times: Times::read(scope.as_ref())?,
             calls: claim.calls,
             coming: HashSet::new(),

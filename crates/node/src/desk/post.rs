@@ -18,13 +18,13 @@ use cog_gate::Actor;
 use cog_gate::act::{Act, Facts};
 use cog_gate::change::NotChanged;
 use cog_gate::snapshot::Access;
-use cog_ledger::{AppendError, Draft, Durable, Entry};
+use cog_ledger::{AppendError, Draft, Durable, Entry, Kind};
 use cog_store::{Except, Files, MAIL_MAX, Mail, StoreError, TenantTx};
 
 use super::Desk;
 use super::opening::{in_force, told};
 use super::recording::Recorded;
-use crate::came::{Came, came_of};
+use crate::came::{Came, came_of, of_queue};
 use crate::kit::{Ready, Root};
 use crate::lane::Order;
 use crate::request::{Request, START, Wanted};
@@ -215,6 +215,9 @@ impl Desk {
                     Err(why) => Sorted::Refused(why),
                 }
             }
+            Request::Cancel { run, .. } if waits(scope, *run)? => {
+                input(request).map_or(Sorted::Done, |input| Sorted::Input(Box::new(input)))
+            }
             Request::Answer { run, .. }
             | Request::Cancel { run, .. }
             | Request::Signal { run, .. }
@@ -395,6 +398,7 @@ impl Desk {
             } else if let Some(why) = office.noes.get(&id) {
                 refused.push((id, why.clone()));
             } else if let Some(run) = run_of(request)
+                && !waits(scope.as_ref(), run)?
                 && let Err(why) = open_run(scope.as_ref(), run)?
             {
                 // It ended before the engine took this in.
@@ -461,9 +465,18 @@ fn input(request: &Request) -> Option<Input> {
     })
 }
 
+/// Whether a run waits for its turn.
+fn waits(scope: &dyn TenantTx, run: RunId) -> Result<bool, StoreError> {
+    let is_there = |kind| Ok::<_, StoreError>(of_queue(scope, run, kind)?.is_some());
+    Ok(scope.session(run)?.is_none()
+        && is_there(Kind::SessionQueued)?
+        && !is_there(Kind::SessionUnqueued)?)
+}
+
 /// Whether a run is there and has not ended; else why nothing can be asked of it.
 fn open_run(scope: &dyn TenantTx, run: RunId) -> Result<Result<(), String>, StoreError> {
     Ok(match scope.session(run)? {
+        None if waits(scope, run)? => Err(format!("{run} has not begun: it waits for its turn")),
         None => Err(format!("there is no run {run} in this ledger")),
         Some(session) => match session.status {
             Some(status) => Err(format!("{run} has ended: {status}")),
@@ -477,6 +490,9 @@ fn read(wanted: &Wanted) -> Result<(Start, BTreeMap<String, Root>), String> {
     let flow = wanted.flow()?;
     let inputs = flow.bind(&wanted.given).map_err(|bad| bad.to_string())?;
     let environment = wanted.environment.as_deref().unwrap_or(&flow.environment);
+    let mut ask = flow.ask(&inputs)?;
+    ask.priority = wanted.priority.unwrap_or(ask.priority);
+    ask.not_before = wanted.not_before;
     let bound = flow.roots(&inputs, environment).map_err(|bad| bad.to_string())?;
     let Folders { access, places, roots } = Folders::of(bound, &wanted.places)?;
     let start = Start {
@@ -490,6 +506,8 @@ fn read(wanted: &Wanted) -> Result<(Start, BTreeMap<String, Root>), String> {
         initiator: wanted.initiator.clone(),
         environment: wanted.environment.clone(),
         firing: None,
+        ask,
+        is_queued: false,
     };
     Ok((start, roots))
 }

@@ -28,6 +28,8 @@ fn every_request_reads_back_from_its_mail() {
         given: [("a".to_owned(), "1".to_owned())].into(),
         places: [("out".to_owned(), "/srv/out".to_owned())].into(),
         base: "/srv".into(),
+        priority: None,
+        not_before: None,
         initiator: actor("user:ada"),
         environment: Some("production".into()),
     };
@@ -115,6 +117,8 @@ fn what_no_entry_could_hold_is_not_read() {
             given: BTreeMap::new(),
             places: [("out".to_owned(), place.to_owned())].into(),
             base: base.to_owned(),
+            priority: None,
+            not_before: None,
             initiator: who(),
             environment: environment.map(str::to_owned),
         }))

@@ -25,9 +25,13 @@ ACTS = (
     "ledger.erase",
     "ledger.prune",
     "run.start",
+    "run.withdraw",
     "schedule.change",
 )
 """What people do about approvals, canon and ledger: what is refused of it may concern no run."""
+
+WHEN_FULL = ("queue", "refuse", "cancel_running")
+"""What happens to a run when as many of its key are open as may be."""
 
 _Shape = Callable[[Any], bool]
 
@@ -50,6 +54,25 @@ def _id(prefix: str) -> _Shape:
 
 def _list(shape: _Shape) -> _Shape:
     return lambda value: isinstance(value, list) and all(map(shape, value))
+
+
+def _positive(value: Any) -> bool:
+    return is_count(value) and value > 0
+
+
+def _bounded(bound: str, **more: _Shape) -> _Shape:
+    """A limit of its own for each key: so many, one at least, in 32 bits."""
+
+    def fits(value: Any) -> bool:
+        return (
+            isinstance(value, dict)
+            and is_digest(value.get("key"))
+            and _positive(value.get(bound))
+            and value[bound] < 2**32
+            and all(shape(value.get(name)) for name, shape in more.items())
+        )
+
+    return fits
 
 
 def _parent(value: Any) -> bool:
@@ -242,6 +265,27 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "times": is_count,
             "reason": _text,
         },
+    ),
+    "session.queued": (
+        False,
+        {
+            "id": _id("run"),
+            "workflow": _text,
+            "definition": is_digest,
+            "inputs": is_digest,
+            "priority": lambda value: is_count(value) and value <= 9,
+        },
+        {
+            "not_before": is_time,
+            "concurrency": _bounded("limit", when_full=_word(*WHEN_FULL)),
+            "rate": _bounded("count", per_seconds=_positive),
+            "since": is_count,
+        },
+    ),
+    "session.unqueued": (
+        False,
+        {"id": _id("run"), "why": _word("refused", "cancelled", "failed")},
+        {},
     ),
     "bodies.erased": (
         False,

@@ -3,15 +3,18 @@
 
 use std::collections::BTreeSet;
 
-use cog_base::Timestamp;
 use cog_base::id::RunId;
+use cog_base::{Clock as _, Timestamp};
 use cog_engine::Parent;
+use cog_engine::admission::Queue;
 use cog_engine::fork::Fork;
+use cog_store::TenantTx;
 
 use super::retention;
 use crate::commands::run::knowing;
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, told};
+use crate::system::SystemClock;
 
 /// Entries are pruned by so many.
 const SEGMENT: u64 = 256;
@@ -26,6 +29,8 @@ enum By {
     /// An open run, with one that it needs, where that began before it: it goes on from that one, or
     /// is of its tree.
     Run { run: RunId, needs: Option<RunId> },
+    /// Runs that wait for their turn, the first of them, or limits that count runs since.
+    Queue { run: Option<RunId> },
     /// A period that a canon in force counts in, since when.
     Period { since: Timestamp },
 }
@@ -41,6 +46,14 @@ impl Kept {
                 "{run} is open and rests on {other}, which began with entry {first}: it needs what \
                  follows"
             ),
+            By::Queue { run: Some(run) } => {
+                format!("{run} waits for its turn, and the queue begins with entry {first}")
+            }
+            By::Queue { run: None } => {
+                format!(
+                    "limits of workflows count the runs that were asked for from entry {first} on"
+                )
+            }
             By::Period { since } => format!(
                 "the canon in force counts what was done since {}, which is not over, from entry \
                  {first} on",
@@ -59,7 +72,14 @@ impl Kept {
                     "cognitionos run --resume {run}\n  or: cognitionos run --cancel {run} --reason TEXT"
                 ),
             ),
-            By::Period { .. } => Failure::advise(
+            By::Queue { run: Some(run) } => Failure::advise(
+                Exit::Conflict,
+                message,
+                format!(
+                    "cognitionos run --resume {run}\n  or: cognitionos run --cancel {run} --reason TEXT"
+                ),
+            ),
+            By::Queue { run: None } | By::Period { .. } => Failure::advise(
                 Exit::Conflict,
                 message,
                 "prune again when the period is over, or earlier entries with a smaller --before",
@@ -105,7 +125,16 @@ pub(super) fn kept_for_run(home: &Home) -> anyhow::Result<Option<Kept>> {
             }
         }
     }
-    Ok(kept)
+    let queue = kept_for_queue(scope.as_ref())?;
+    Ok(kept.into_iter().chain(queue).min_by_key(|kept| kept.first))
+}
+
+/// What it takes to know who may begin.
+fn kept_for_queue(scope: &dyn TenantTx) -> anyhow::Result<Option<Kept>> {
+    let mut line = Queue::read(scope).map_err(told)?.line;
+    line.forget(SystemClock.now());
+    let run = line.waiting().next();
+    Ok(line.since(u64::MAX).map(|first| Kept { first, by: By::Queue { run } }))
 }
 
 /// What keeps a whole segment from being pruned, if anything does.

@@ -11,6 +11,7 @@ use cog_flow::Flow;
 use cog_gate::Actor;
 use cog_gate::effect::SessionAccept;
 use cog_node::{Request, Wanted, ask};
+use cog_schedule::Ask;
 
 use super::file::misread;
 use super::scheduled::args;
@@ -71,7 +72,19 @@ pub(crate) fn submitted(
     };
     let Start { run, source, places, base, initiator, environment, .. } = *start;
     let (children, given) = (None, given(asked.effect));
-    let wanted = Wanted { run, source, children, given, places, base, initiator, environment };
+    let (priority, not_before) = (None, None);
+    let wanted = Wanted {
+        run,
+        source,
+        children,
+        given,
+        places,
+        priority,
+        not_before,
+        base,
+        initiator,
+        environment,
+    };
     let (id, request) = (MailId::from_uuid(run.uuid()), Request::Start(Box::new(wanted)));
     let store = home.database()?;
     ask(store, home.tenant, id, &request, None).map_err(told)?;
@@ -102,6 +115,8 @@ fn plan(asked: &Asked<'_>, who: &Actor) -> anyhow::Result<Plan> {
         initiator: who.clone(),
         environment: environment.clone(),
         firing: None,
+        ask: Ask::default(),
+        is_queued: false,
     };
     let environment = environment.unwrap_or_else(|| flow.environment.clone());
     let (input, counts) = (Input::Start(Box::new(start)), Counts::default());

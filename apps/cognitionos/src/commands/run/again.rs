@@ -31,7 +31,7 @@ pub(crate) enum Named {
 fn again(args: &RunArgs, without: Option<&str>, more: &str) -> String {
     let file = args.file.as_deref().unwrap_or_else(|| Path::new("WORKFLOW"));
     let mut words = vec!["cognitionos run".to_owned(), word(&file.display().to_string())];
-    let Beginning { input, canon, environment, by: _ } = &args.begin;
+    let Beginning { input, canon, environment, .. } = &args.begin;
     let is_left = |input: &&String| input.split_once('=').map(|(name, _)| name) == without;
     words.extend(
         input

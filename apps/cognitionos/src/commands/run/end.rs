@@ -5,7 +5,7 @@ use cog_base::words::counted;
 use cog_engine::Intervention;
 use cog_engine::driver::Broken;
 
-use super::{End, Wanted};
+use super::{End, Wanted, turn};
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::terminal::{Terminal, Tone, plain};
@@ -64,22 +64,12 @@ pub(super) fn report(
             left(home, run, *exit, so_far, terminal);
             *exit
         }
+        End::NotBegun(what) => turn::report(run, what, terminal),
         End::NotCancelled(reason) => {
             let message = format!("{run} is not ended: {}", plain(reason));
             return Err(Failure::advise(Exit::Refused, message, format!("cognitionos why {run}")));
         }
-        End::Stopped(message) => {
-            // A run whose first entry was not kept is not there to be resumed.
-            let again = match home.knows(run) {
-                Ok(()) => format!("cognitionos run --resume {run}"),
-                Err(_) => "run the workflow again, as nothing of this run was kept".to_owned(),
-            };
-            return Err(Failure::advise(
-                Exit::Failed,
-                format!("{run} stopped where its ledger ends: {}", plain(message)),
-                format!("mend the cause, such as a disk that is full, then: {again}"),
-            ));
-        }
+        End::Stopped(message) => return Err(stopped(home, run, message)),
     };
     if !terminal.json && !terminal.quiet {
         if let Some((size, root)) = head {
@@ -90,9 +80,25 @@ pub(super) fn report(
             let live = terminal.located(live);
             terminal.say(&format!("  models: answers came from a recording; live: {live}"));
         }
-        look_closer(run, terminal);
+        if !matches!(end, End::NotBegun(_)) {
+            look_closer(run, terminal);
+        }
     }
     Ok(exit)
+}
+
+/// The ledger of a run could not be written.
+fn stopped(home: &Home, run: RunId, message: &str) -> anyhow::Error {
+    // A run whose first entry was not kept is not there to be resumed.
+    let again = match home.knows(run) {
+        Ok(()) => format!("cognitionos run --resume {run}"),
+        Err(_) => "run the workflow again, as nothing of this run was kept".to_owned(),
+    };
+    Failure::advise(
+        Exit::Failed,
+        format!("{run} stopped where its ledger ends: {}", plain(message)),
+        format!("mend the cause, such as a disk that is full, then: {again}"),
+    )
 }
 
 /// The engine of a run does nothing more. What it recorded is whole, and another goes on from there.

@@ -17,6 +17,7 @@ use cog_engine::{History, Input, Record, Resumption, Start};
 use cog_flow::{BoundRoot, Flow};
 use cog_gate::Actor;
 use cog_gate::snapshot::Access;
+use cog_schedule::Ask;
 
 use super::again::Named;
 use super::cancel::Ending;
@@ -63,6 +64,7 @@ pub(crate) fn fresh(
     let stands = |root: &BoundRoot| stands(root, &base, named.get(&root.name));
     let Folders { access, places, roots } = Folders::bind(bound, stands, common)?;
     let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
+    let ask = ask(args, &flow, &inputs)?;
     let (domain, flow) = (flow.domain.clone(), Arc::new(flow));
     let start = Start {
         run,
@@ -75,11 +77,21 @@ pub(crate) fn fresh(
         initiator: actor.clone(),
         environment: args.environment.clone(),
         firing: None,
+        ask,
+        is_queued: false,
     };
     let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
     let others = Vec::new();
     let ending = None;
     Ok(Plan { run, input, domain, environment, roots, named, base, others, counts, ending })
+}
+
+/// What a run is held to before it may begin: what the file says, and what is given.
+fn ask(args: &Beginning, flow: &Flow, inputs: &Map) -> anyhow::Result<Ask> {
+    let mut ask = flow.ask(inputs).map_err(|why| Failure::told(Exit::BadInput, why))?;
+    ask.priority = args.priority.unwrap_or(ask.priority);
+    ask.not_before = args.not_before.as_deref().map(given::time).transpose()?;
+    Ok(ask)
 }
 
 /// What named this folder: an input whose value it is, or else the file.

@@ -71,6 +71,8 @@ impl File {
             given: given.collect(),
             places: folders.places,
             base: folders::on_record(base)?,
+            priority: None,
+            not_before: None,
             initiator: who.clone(),
             environment: environment.map(str::to_owned),
         })
@@ -115,7 +117,7 @@ pub(super) fn args(who: &Actor) -> RunArgs {
     let by = By { actor: who.as_str().to_owned() };
     RunArgs {
         file: None,
-        begin: Beginning { input: Vec::new(), canon: None, environment: None, by },
+        begin: Beginning::of(by),
         model: None,
         record: None,
         resume: None,
@@ -150,6 +152,7 @@ fn plan(wanted: &Wanted, firing: Firing, common: &Common) -> anyhow::Result<Plan
     let bound = bound_roots(&flow, &inputs, &environment)?;
     let Folders { access, places, roots } = Folders::bind(bound, stands, common)?;
     let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
+    let ask = flow.ask(&inputs).map_err(|why| Failure::told(Exit::BadInput, why))?;
     let (domain, flow) = (flow.domain.clone(), Arc::new(flow));
     let start = Start {
         run,
@@ -162,6 +165,8 @@ fn plan(wanted: &Wanted, firing: Firing, common: &Common) -> anyhow::Result<Plan
         initiator: wanted.initiator.clone(),
         environment: wanted.environment.clone(),
         firing: Some(firing),
+        ask,
+        is_queued: false,
     };
     let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
     let (named, others, ending) = (BTreeMap::new(), Vec::new(), None);

@@ -10,7 +10,8 @@ use cog_base::id::{MailId, RunId, TenantId};
 use cog_base::words::lasting;
 use cog_engine::replay::replay_run;
 use cog_engine::{Intervention, Waits};
-use cog_ledger::Kind;
+use cog_ledger::{Entry, Kind};
+use cog_node::of_queue;
 use cog_store::{Delivery, Select, Shared as _, Store as _, StoreError, TenantTx};
 use cog_store_postgres::PostgresStore;
 
@@ -52,6 +53,9 @@ pub(crate) fn wait(
             return Err(not_started(&*store.scope(tenant).map_err(told)?, run, &why)?);
         }
         let scope = store.scope(tenant).map_err(told)?;
+        if let Some(over) = of_queue(&*scope, run, Kind::SessionUnqueued).map_err(told)? {
+            return never(&*scope, run, over, terminal);
+        }
         if let Some(session) = scope.session(run).map_err(told)? {
             if let Some(status) = &session.status {
                 return ended(&*scope, run, (status, session.last), terminal);
@@ -117,6 +121,26 @@ fn waits(
         is_so &= is_open && waits(scope, child, waiting)?;
     }
     Ok(is_so)
+}
+
+/// A run was taken out of the queue: it never begins.
+fn never(
+    scope: &dyn TenantTx,
+    run: RunId,
+    over: Entry,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let why = over.text("why").unwrap_or_default().to_owned();
+    let over = record(scope, over)?;
+    let reason = over.said().unwrap_or_default();
+    if terminal.json {
+        let members = [("event", Value::from("unqueued")), ("run", run.into())];
+        let more = [("why", Value::from(why.as_str())), ("reason", reason.into())];
+        terminal.emit(&Value::map(members.into_iter().chain(more)));
+    } else {
+        terminal.say(&format!("{why}: {}", plain(reason)));
+    }
+    Ok(if why == "cancelled" { Exit::Interrupted } else { Exit::Limit })
 }
 
 /// A run has ended: its seal says how.

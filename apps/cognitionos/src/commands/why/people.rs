@@ -43,6 +43,8 @@ pub(super) fn answers(home: &Home, record: &Record) -> anyhow::Result<Vec<String
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
         | Kind::ScheduleFired
+        | Kind::SessionQueued
+        | Kind::SessionUnqueued
         | Kind::BodiesErased
         | Kind::SegmentPruned => return Ok(Vec::new()),
     }

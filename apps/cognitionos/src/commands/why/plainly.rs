@@ -14,7 +14,6 @@ pub(super) fn sentence(record: &Record, why: &str) -> String {
     let (who, at, domain) = (entry.actor(), entry.at(), entry.domain());
     let said = |name| plain(&text(record, name));
     let short = |name| said(name).chars().take(DIGEST_CHARS).collect::<String>();
-    let number = |name| entry.data().get(name).and_then(Value::as_u64).unwrap_or_default();
     let numbers = |name: &str| {
         let list = entry.data().get(name).and_then(Value::as_list).unwrap_or_default();
         let list = list.iter().filter_map(Value::as_u64).map(|seq| seq.to_string());
@@ -59,11 +58,9 @@ pub(super) fn sentence(record: &Record, why: &str) -> String {
             format!("{who} had {} recomputed on {at}: {}.", said("run"), said("result"))
         }
         Kind::BodiesErased => erased(record, why),
-        Kind::SegmentPruned => {
-            let (from, to) = (number("from"), number("to"));
-            format!("{who} dropped the entries from {from} to before {to} on {at}: {why}.")
-        }
+        Kind::SegmentPruned => pruned(record, why),
         Kind::ScheduleSet | Kind::ScheduleRemoved | Kind::ScheduleFired => of_a_schedule(record),
+        Kind::SessionQueued | Kind::SessionUnqueued => of_the_queue(record, why),
         Kind::SessionStarted
         | Kind::SessionPaused
         | Kind::SessionUnpaused
@@ -80,6 +77,25 @@ pub(super) fn sentence(record: &Record, why: &str) -> String {
         | Kind::Outcome
         | Kind::Signal => of_run(record, why),
     }
+}
+
+/// The same of a run that was asked for, or withdrawn.
+fn of_the_queue(record: &Record, why: &str) -> String {
+    let (who, at) = (record.entry.actor(), record.entry.at());
+    let said = |name| plain(&text(record, name));
+    let run = said("id");
+    if record.entry.kind() == Kind::SessionQueued {
+        return format!("{who} asked for {run}, of the workflow {}, on {at}.", said("workflow"));
+    }
+    format!("On {at}, {run} was taken out of the queue ({}): {why}.", said("why"))
+}
+
+/// The same of a pruning.
+fn pruned(record: &Record, why: &str) -> String {
+    let (who, at) = (record.entry.actor(), record.entry.at());
+    let number = |name| record.entry.count(name).unwrap_or_default();
+    let (from, to) = (number("from"), number("to"));
+    format!("{who} dropped the entries from {from} to before {to} on {at}: {why}.")
 }
 
 /// The same of an erasure.
@@ -170,6 +186,8 @@ fn of_run(record: &Record, why: &str) -> String {
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
         | Kind::ScheduleFired
+        | Kind::SessionQueued
+        | Kind::SessionUnqueued
         | Kind::BodiesErased
         | Kind::SegmentPruned
         | Kind::PlanSelected

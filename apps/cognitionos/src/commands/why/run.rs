@@ -12,7 +12,7 @@ use cog_gate::approvals::{Approvals, Request};
 use cog_ledger::Kind;
 
 use super::failed::Fallen;
-use super::{in_step, people, text, waits};
+use super::{in_step, people, queue, text, waits};
 use crate::home::Home;
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::Counts;
@@ -23,6 +23,9 @@ use crate::view::undone::{not_undone, undone_lines};
 const LISTED_MAX: usize = 50;
 
 pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Result<()> {
+    if queue::tell(home, run, terminal)? {
+        return Ok(());
+    }
     let past = home.history(run)?;
     let records = own(&past);
     let Some(started) = records.first() else { return Ok(()) };

@@ -13,6 +13,7 @@ from ..values import read_digest, show_digest
 from .approvals import Approvals
 from .canons import Canons
 from .erasures import Erasures
+from .queue import Queue
 from .schedules import Schedules
 from .sessions import Sessions
 
@@ -53,6 +54,7 @@ class Audit:
         self.canons = Canons(first, self.sessions, self.findings)
         self.erasures = Erasures(self.findings)
         self.schedules = Schedules(is_pruned, self.findings)
+        self.queue = Queue(is_pruned, self.findings)
         self._next = first
         self._last: Entry | None = None
 
@@ -62,6 +64,7 @@ class Audit:
         self.kinds[entry.kind] += 1
         self.sessions.entry(entry)
         self.schedules.entry(entry)
+        self.queue.entry(entry)
         if entry.kind in ("receipt", "denial", "approval.requested"):
             self.canons.decided(entry)
         if entry.kind == "genesis":
@@ -98,7 +101,7 @@ class Audit:
     @property
     def not_followed(self) -> int:
         """References to entries before the kept part, which could not be followed."""
-        parts = (self.sessions, self.approvals, self.canons, self.schedules)
+        parts = (self.sessions, self.approvals, self.canons, self.schedules, self.queue)
         return sum(part.not_followed for part in parts)
 
     def _check_place(self, entry: Entry) -> None:

@@ -51,7 +51,10 @@ class Schedules:
         if fired is None:
             return
         run = fired.data["run"]
-        if entry is None or entry.kind != "session.started" or entry.session != run:
+        begins = entry is not None and entry.kind == "session.started" and entry.session == run
+        # One that has to wait for its turn begins later.
+        waits = entry is not None and entry.kind == "session.queued" and entry.data["id"] == run
+        if not begins and not waits:
             message = f"{run}, which it started, does not begin behind it"
             self._findings.add(fired.seq, "schedule.not_begun", message)
 

@@ -199,6 +199,8 @@ fn verdict(entry: &Entry, text: &dyn Fn(&str) -> String) -> String {
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
         | Kind::ScheduleFired
+        | Kind::SessionQueued
+        | Kind::SessionUnqueued
         | Kind::BodiesErased
         | Kind::SegmentPruned => String::new(),
     }

@@ -1,0 +1,170 @@
+//! Runs that wait for their turn: going on with one, withdrawing one, and making way for one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cog_base::Value;
+use cog_base::id::RunId;
+use cog_engine::admission::{Queue, asked, run_of};
+use cog_engine::{Engine, Input, Notice, Output, Record, What};
+use cog_flow::BoundRoot;
+use cog_gate::Actor;
+use cog_ledger::Kind;
+
+use super::prepare::{Folders, bound_roots};
+use super::{Plan, scheduled};
+use crate::cli::Common;
+use crate::failure::{Exit, Failure};
+use crate::home::{Home, told};
+use crate::terminal::{Terminal, Tone, plain};
+use crate::view::{Counts, View};
+
+/// How a run stands with the queue.
+pub(crate) enum Stands {
+    /// It never waited, or has begun.
+    Begun,
+    /// It waits for its turn.
+    Waits(Box<Record>),
+    /// It waited, or was refused at once, and never begins.
+    Never { asked: Box<Record>, over: Box<Record> },
+}
+
+/// How a run stands with the queue.
+pub(crate) fn standing(home: &Home, run: RunId) -> anyhow::Result<Stands> {
+    let scope = home.scope()?;
+    if scope.session(run).map_err(told)?.is_some() {
+        return Ok(Stands::Begun);
+    }
+    let mut found = [None, None];
+    for entry in scope.find(&run.to_string()).map_err(told)? {
+        let is_over = entry.kind() == Kind::SessionUnqueued;
+        if run_of(&entry) == Some(run)
+            && let Some(place) = found.get_mut(usize::from(is_over))
+        {
+            *place = Some(Box::new(home.record(entry)?));
+        }
+    }
+    Ok(match found {
+        [Some(asked), Some(over)] => Stands::Never { asked, over },
+        [Some(asked), None] => Stands::Waits(asked),
+        [None, _] => Stands::Begun,
+    })
+}
+
+/// A run that waits, to be begun if it is its turn; nothing for one that has begun.
+pub(super) fn take(home: &Home, run: RunId, common: &Common) -> anyhow::Result<Option<Plan>> {
+    let record = match standing(home, run)? {
+        Stands::Begun => return Ok(None),
+        Stands::Waits(record) => record,
+        Stands::Never { over, .. } => return Err(never(home, run, &over)?),
+    };
+    let mut start = asked(&record).map_err(|why| {
+        let advice = format!("cognitionos run --cancel {run} --reason 'it cannot begin'");
+        Failure::advise(Exit::Failed, format!("{run} cannot begin: {why}"), advice)
+    })?;
+    let base = PathBuf::from(&start.base);
+    let environment = record.entry.environment().to_owned();
+    let stands = |root: &BoundRoot| {
+        let place = start.places.get(&root.name);
+        place.map_or_else(|| base.join(&root.path), PathBuf::from)
+    };
+    let bound = bound_roots(&start.flow, &start.inputs, &environment)?;
+    let Folders { access, places, roots } = Folders::bind(bound, stands, common)?;
+    (start.roots, start.places) = (access, places);
+    let domain = start.flow.domain.clone();
+    let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
+    let (named, others, ending) = (BTreeMap::new(), Vec::new(), None);
+    Ok(Some(Plan { run, input, domain, environment, roots, named, base, others, counts, ending }))
+}
+
+/// It never begins.
+fn never(home: &Home, run: RunId, over: &Record) -> anyhow::Result<anyhow::Error> {
+    let why = over.entry.text("why").unwrap_or_default();
+    let message = format!("{run} never begins, {why}: {}", plain(&home.said(over)?));
+    Ok(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")))
+}
+
+/// Withdraw a run that waits; nothing for one that has begun.
+pub(super) fn withdraw(
+    home: &Home,
+    run: RunId,
+    (who, reason): (&Actor, &str),
+    terminal: &Terminal,
+) -> anyhow::Result<Option<Exit>> {
+    match standing(home, run)? {
+        Stands::Begun => return Ok(None),
+        Stands::Waits(_) => {}
+        Stands::Never { over, .. } => return Err(never(home, run, &over)?),
+    }
+    let mut engine: Engine = super::engine(home, true)?;
+    let outputs = engine.handle(Input::Cancel { run, who: who.clone(), reason: reason.into() })?;
+    for output in outputs {
+        if let Output::Append { drafts, .. } = output {
+            home.append(drafts.into_iter().map(|(_, draft)| draft).collect())?;
+        }
+    }
+    if let Stands::Waits(_) = standing(home, run)? {
+        let message = format!("{who} may not withdraw {run}");
+        let advice = "cognitionos ledger list --kind denial";
+        return Err(Failure::advise(Exit::Refused, message, advice));
+    }
+    if terminal.json {
+        let status = ("status", Value::from("cancelled"));
+        terminal.emit(&Value::map([("run", Value::from(run)), status]));
+    } else {
+        terminal.say(&format!("{}  {run}", terminal.tint(Tone::Bad, "cancelled")));
+    }
+    Ok(Some(Exit::Done))
+}
+
+/// End the runs that a new one is to take the place of: none of them is under way, or the folder
+/// would be in use.
+pub(super) fn make_way(
+    plan: &Plan,
+    who: &Actor,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    let Input::Start(start) = &plan.input else { return Ok(()) };
+    if start.ask.concurrency.is_none() {
+        return Ok(());
+    }
+    // A folder that is not there yet has no runs.
+    let Ok(home) = Home::read(&common.data) else { return Ok(()) };
+    let queue = Queue::read(&*home.scope()?).map_err(told)?;
+    drop(home);
+    let reason = format!("{} of the same key takes its place", plan.run);
+    for other in queue.line.in_the_way(&start.ask) {
+        scheduled::take_up(other, who, Some(&reason), common, terminal)?;
+    }
+    Ok(())
+}
+
+/// Show what happened, but for that this very run may begin: it is taken up here.
+pub(super) fn show(view: &mut View<'_>, notice: &Notice, own: RunId) {
+    if notice.run != own || notice.what != What::Called {
+        view.show(notice);
+    }
+}
+
+/// How a run stands that does not begin now.
+pub(super) fn report(run: RunId, what: &What, terminal: &Terminal) -> Exit {
+    if let What::Queued { waits, .. } = what {
+        if !terminal.json {
+            let word = terminal.tint(Tone::Ask, "queued");
+            terminal.say(&format!("{word}  {run}"));
+            terminal.say(&format!("  {}", plain(&cog_engine::admission::told(waits))));
+            terminal.say("  It begins when it is its turn:");
+            terminal.say(&format!("  cognitionos run --resume {run}"));
+        }
+        return Exit::Waiting;
+    }
+    if let What::Unqueued { why, reason } = what
+        && !terminal.json
+    {
+        let word = terminal.tint(Tone::Bad, why);
+        terminal.say(&format!("{word}  {run}\n  {}", plain(reason)));
+        terminal.say(&format!("  cognitionos why {run}"));
+    }
+    Exit::Limit
+}

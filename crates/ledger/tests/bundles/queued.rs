@@ -1,0 +1,71 @@
+//! Runs that schedules start, and runs that are asked for before they begin.
+
+use cog_base::Value;
+use cog_base::id::RunId;
+use cog_ledger::Kind;
+
+use super::{House, data, digest};
+
+impl House {
+    /// A time of it came, and a run is said to be started; whether it `begins` is another matter.
+    pub(crate) fn fired(&mut self, day: u8, begins: bool) {
+        let session = RunId::new(self.now, &mut self.entropy).unwrap();
+        let at = format!("2026-11-{day}T00:00:00.000000Z");
+        self.schedule(Kind::ScheduleFired, [("at", at.into()), ("run", session.into())]);
+        if begins {
+            self.start_as(session);
+            self.seal(session);
+        }
+    }
+
+    /// Two runs of a key are asked for: one begins and ends, the other never does.
+    pub(super) fn one_begins_and_one_is_withdrawn(&mut self) {
+        let asked = self.asked("definition", [limit("pay", 1)]);
+        self.start_as(asked);
+        self.seal(asked);
+        let withdrawn = self.asked("definition", [limit("pay", 1)]);
+        self.unqueued(withdrawn);
+    }
+
+    /// Somebody asks for a run by a definition, held to what `more` says.
+    pub(crate) fn asked(
+        &mut self,
+        definition: &str,
+        more: impl IntoIterator<Item = (&'static str, Value)>,
+    ) -> RunId {
+        let session = RunId::new(self.now, &mut self.entropy).unwrap();
+        self.asked_as(session, definition, more);
+        session
+    }
+
+    pub(crate) fn asked_as(
+        &mut self,
+        session: RunId,
+        definition: &str,
+        more: impl IntoIterator<Item = (&'static str, Value)>,
+    ) {
+        let named = [
+            ("id", session.into()),
+            ("workflow", "pay".into()),
+            ("definition", digest(definition)),
+            ("inputs", digest("inputs")),
+            ("priority", 5_u64.into()),
+        ];
+        let act = self.act(Kind::SessionQueued, "user:clerk", None);
+        let mut members = data(named);
+        members.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        self.record(act, members);
+    }
+
+    /// A run that waits never begins.
+    pub(crate) fn unqueued(&mut self, session: RunId) {
+        let act = self.act(Kind::SessionUnqueued, "user:clerk", None);
+        self.record(act, data([("id", session.into()), ("why", "cancelled".into())]));
+    }
+}
+
+/// At most so many of a key are open at once.
+pub(crate) fn limit(key: &str, limit: u64) -> (&'static str, Value) {
+    let full = ("when_full", "queue".into());
+    ("concurrency", Value::map([("key", digest(key)), ("limit", limit.into()), full]))
+}

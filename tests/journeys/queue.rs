@@ -1,0 +1,128 @@
+//! Runs that wait for their turn in a data folder: limits, rates, times, and what is told of them.
+
+use crate::program::Folder;
+
+const HEAD: &str = "
+name: sync
+domain: demo
+inputs: { customer: { type: string } }
+";
+const WAITS: &str = "
+steps:
+  - id: go
+    wait_for: { signal: go }
+";
+
+fn flow(folder: &Folder, limits: &str) {
+    folder.write("workflow.yaml", &format!("{HEAD}{limits}{WAITS}"));
+}
+
+fn run(folder: &Folder, customer: &str, more: &[&str]) -> crate::program::Answer {
+    let input = format!("customer={customer}");
+    folder.cog(&[&["run", "workflow.yaml", "--input", &input], more].concat())
+}
+
+const ONE: &str = "concurrency: { key: \"${{ inputs.customer }}\", limit: 1 }";
+
+#[test]
+fn a_run_of_a_key_waits_for_its_turn_and_begins_then() {
+    let folder = Folder::new("queue");
+    flow(&folder, ONE);
+    let first = run(&folder, "acme", &[]).ends(8).id("run");
+    run(&folder, "other", &[]).ends(8).says(&["waiting for a signal"]);
+    let queued = run(&folder, "acme", &[]).ends(8);
+    let second = queued.id("run");
+    let resume = format!("cognitionos run --resume {second}");
+    queued.says(&["queued", "as many runs of its key are open as may be", &first, &resume]);
+
+    folder.cog(&["run", "--resume", &second]).ends(8).says(&["queued", &first]);
+    folder.cog(&["why", &second]).ends(0).says(&["asked for a run", "waits for its turn", &first]);
+    let status = ["runs", "--status", "queued"];
+    folder.cog(&status).ends(0).says(&["queued", &second, "asked for", &first]);
+    folder.cog(&["ledger", "list"]).ends(0).says(&["session.queued"]);
+
+    let reason = ["--reason", "the customer left"];
+    let ended = folder.cog(&[&["run", "--cancel", &first], &reason[..]].concat()).ends(0);
+    ended.says(&["may begin", &resume]);
+    folder.cog(&["why", &second]).ends(0).says(&["it may begin now"]);
+    folder.cog(&["run", "--resume", &second]).ends(8).says(&["waiting for a signal"]);
+    assert!(!folder.cog(&status).ends(0).out.contains(&second));
+    folder.cog(&["signal", &second, "go"]).ends(0);
+    folder.cog(&["run", "--resume", &second]).ends(0);
+    folder.cog(&["replay", &second]).ends(0);
+    folder.holds();
+}
+
+#[test]
+fn a_run_that_waits_is_withdrawn_and_never_begins() {
+    let folder = Folder::new("queue-withdrawn");
+    flow(&folder, ONE);
+    run(&folder, "acme", &[]).ends(8);
+    let second = run(&folder, "acme", &[]).ends(8).id("run");
+    let cancel = ["run", "--cancel", &second, "--reason", "asked for twice"];
+    folder.cog(&[&cancel[..], &["--as", "user:eve"]].concat()).ends(4);
+    folder.cog(&cancel).ends(0).says(&["cancelled", &second]);
+    folder.cog(&cancel).ends(7).says(&["never begins"]);
+    folder.cog(&["run", "--resume", &second]).ends(7).says(&["never begins", "asked for twice"]);
+    folder.cog(&["why", &second]).ends(0).says(&["never begins (cancelled", "asked for twice"]);
+    folder.cog(&["runs", "--status", "cancelled"]).ends(0).says(&[&second, "asked for twice"]);
+    folder.holds();
+}
+
+#[test]
+fn a_run_is_refused_where_as_many_are_open_as_may_be() {
+    let folder = Folder::new("queue-refused");
+    flow(&folder, "concurrency: { limit: 1, when_full: refuse }");
+    let first = run(&folder, "acme", &[]).ends(8).id("run");
+    let refused = run(&folder, "other", &[]).ends(5).says(&["refused", &first]);
+    folder.cog(&["why", &refused.id("run")]).ends(0).says(&["never begins (refused", &first]);
+    folder.holds();
+}
+
+#[test]
+fn a_new_run_takes_the_place_of_the_one_that_is_open() {
+    let folder = Folder::new("queue-cancels");
+    flow(&folder, "concurrency: { limit: 1, when_full: cancel_running }");
+    let first = run(&folder, "acme", &[]).ends(8).id("run");
+    run(&folder, "other", &[]).ends(8).says(&["waiting for a signal"]);
+    folder.cog(&["why", &first]).ends(0).says(&["cancelled", "takes its place"]);
+    folder.holds();
+}
+
+#[test]
+fn a_rate_and_a_time_put_a_run_off() {
+    let folder = Folder::new("queue-put-off");
+    flow(&folder, "rate: { key: \"${{ inputs.customer }}\", count: 1, per_seconds: 3600 }");
+    run(&folder, "acme", &[]).ends(8).says(&["waiting for a signal"]);
+    run(&folder, "acme", &[]).ends(8).says(&["queued", "as many runs of its key began as may"]);
+    flow(&folder, "priority: 7");
+    let off = run(&folder, "acme", &["--not-before", "2h"]).ends(8);
+    off.says(&["queued", "it begins at"]);
+    run(&folder, "acme", &["--priority", "9"]).ends(8).says(&["waiting for a signal"]);
+    for bad in ["soon", "500d", "9x"] {
+        run(&folder, "acme", &["--not-before", bad]).ends(2).says(&["no time within 366 days"]);
+    }
+    folder.holds();
+}
+
+#[test]
+fn limits_that_cannot_be_are_refused_with_their_place_before_anything_is_written() {
+    let folder = Folder::new("queue-bad");
+    let check = |limits: &str, said: &[&str]| {
+        flow(&folder, limits);
+        let place = ["workflow.yaml:5:"];
+        run(&folder, "acme", &[]).ends(2).says(&[&place, said].concat());
+    };
+    check("priority: 10", &["`priority` must be from 0 to 9"]);
+    check("concurrency: { key: a }", &["limit"]);
+    check("concurrency: { limit: 0 }", &["`limit` must be from 1 to"]);
+    check("concurrency: { limit: 1, when_full: wait }", &["`when_full` cannot be `wait`"]);
+    check("concurrency: { limit: 1, most: 2 }", &["most"]);
+    check("concurrency: { key: \"${{ steps.go.output }}\", limit: 1 }", &["steps"]);
+    check("rate: { count: 1 }", &["per_seconds"]);
+    check("rate: { count: 1, per_seconds: 86401 }", &["`per_seconds` must be from 1 to 86400"]);
+    assert!(!folder.has(".cognitionos"));
+    flow(&folder, ONE);
+    run(&folder, "", &[]).ends(2).says(&["the key of `concurrency` is empty"]);
+    assert!(!folder.has(".cognitionos"));
+}
