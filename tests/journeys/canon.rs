@@ -381,3 +381,11 @@ fn no_verdict_depends_on_the_stack_that_a_machine_gives() {
     folder.write("canon/policies/deep.cedar", &policy(63));
     folder.cog(&["canon", "check", "canon"]).ends(2).says(&["nested deeper than 64 brackets"]);
 }
+
+#[test]
+fn a_folder_with_a_space_is_quoted_in_what_comes_next() {
+    let folder = laboratory("change-spaces");
+    folder.copy("canon-v2", "canon 2");
+    let proposed = folder.cog(&["canon", "propose", "canon 2", "--as", "user:head-of-lab"]);
+    proposed.ends(0).says(&["canon impact 'canon 2'"]);
+}

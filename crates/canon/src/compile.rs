@@ -48,10 +48,13 @@ impl Canon {
         names::check_actions(&settings, &settings_text, &actions)?;
         names::check_headers(&schema_text, &actions)?;
         let facts = Facts::load(source, &schema)?;
-        let (rules, mut warnings) = policies::load(source, &schema)?;
+        let environments =
+            actions.values().map(|it| it.principals.len() * it.resources.len()).sum();
+        let (rules, mut warnings) = policies::load(source, &schema, environments)?;
         warnings.extend(names::unheard_of(&settings, &schema_text, &actions));
         warnings.extend(names::astray(&settings, &settings_text, &actions));
         warnings.extend(names::steering(&settings, &settings_text));
+        warnings.extend(names::movable(&settings, &settings_text));
         warnings.extend(names::strangers(source, &actions, &facts, &rules)?);
         check_people(source, &settings, &rules, &facts)?;
         check_classes(source, &settings, &rules)?;

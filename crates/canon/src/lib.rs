@@ -67,7 +67,7 @@ pub mod limits {
     };
     pub use crate::nesting::{BRACKETS_MAX, OPERATORS_MAX};
     pub use crate::obligation::OBLIGATIONS_MAX;
-    pub use crate::policies::{ANNOTATION_MAX, LISTED_MAX, POLICIES_MAX};
+    pub use crate::policies::{ANNOTATION_MAX, LISTED_MAX, POLICIES_MAX, VALIDATIONS_MAX};
     pub use crate::source::{FILE_BYTES_MAX, FILES_MAX, SOURCE_BYTES_MAX};
     pub use crate::yaml::{YAML_BYTES_MAX, YAML_DEPTH_MAX};
 }

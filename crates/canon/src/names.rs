@@ -190,6 +190,21 @@ pub(crate) fn astray(settings: &Settings, text: &str, actions: &Actions) -> Vec<
     lost.map(warn).collect()
 }
 
+/// Marked roots in folders that are meant from that of the workflow file, as warnings: who writes
+/// the file says where that is.
+pub(crate) fn movable(settings: &Settings, text: &str) -> Vec<String> {
+    let warn = |(name, within): (&str, &str)| {
+        let byte = text.find(&format!("\"{within}\"")).unwrap_or(0);
+        let what = format!(
+            "the class of the root `{name}` holds for the folder `{within}` beside the workflow \
+             file, and a file in another folder means another one"
+        );
+        let hint = "name the folder from `/`, so that it has its class for every workflow";
+        CanonError::at_byte(SETTINGS, text, byte, what).hint(hint).to_string()
+    };
+    settings.roots.movable().map(warn).collect()
+}
+
 /// Variables that have a program run what the workflow wants, as warnings: to list one is to let
 /// the workflow choose the code.
 pub(crate) fn steering(settings: &Settings, text: &str) -> Vec<String> {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cedar_policy::{
-    Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
+    ActionConstraint, Effect, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode,
+    ValidationWarning, Validator,
 };
 
 use crate::error::{CanonError, with_causes};
@@ -17,8 +18,12 @@ use crate::source::Source;
 pub const POLICIES_MAX: usize = 20_000;
 /// Most that the lists of all policies hold together, within a few: each takes time to read.
 pub const LISTED_MAX: usize = 50_000;
+/// Most policies, each counted for every principal type, action and resource type that go together.
+pub const VALIDATIONS_MAX: usize = 1_000_000;
 /// Most characters of an annotation.
 pub const ANNOTATION_MAX: usize = 4_096;
+/// The effect of which everything is recorded before it is decided.
+const COMPLETION: &str = "session.accept";
 /// How many policies are validated before it is looked whether any is wrong: of many wrong ones
 /// the first few are enough, and telling each takes time.
 const VALIDATED_TOGETHER: usize = 64;
@@ -84,7 +89,13 @@ pub(crate) type Rules = Vec<Rule>;
 type ById = BTreeMap<String, Rule>;
 
 /// Read all policies. Also gives the warnings of the validator.
-pub(crate) fn load(source: &Source, schema: &Schema) -> Result<(Rules, Vec<String>), CanonError> {
+///
+/// Each policy is validated for each of the `environments`: who may do what to what, by type.
+pub(crate) fn load(
+    source: &Source,
+    schema: &Schema,
+    environments: usize,
+) -> Result<(Rules, Vec<String>), CanonError> {
     let files = source.folder("policies/")?;
     let (mut rules, mut listed) = (ById::new(), 0_usize);
     for (file, text) in &files {
@@ -105,6 +116,17 @@ pub(crate) fn load(source: &Source, schema: &Schema) -> Result<(Rules, Vec<Strin
             }
             rules.insert(rule.note.id.clone(), rule);
         }
+    }
+    let steps = rules.len().saturating_mul(environments);
+    if steps > VALIDATIONS_MAX {
+        let what = format!(
+            "{} policies for {environments} ways in which the types of the schema go together in \
+             its actions take {steps} validations; there may be {VALIDATIONS_MAX}",
+            rules.len()
+        );
+        let hint =
+            "have each action apply to the types that it is for, or make groups of types one";
+        return Err(CanonError::in_file("policies", what).hint(hint));
     }
     let warnings = validate(&rules, &files, schema)?;
     Ok((rules.into_values().collect(), warnings))
@@ -139,6 +161,16 @@ fn parse(file: &str, text: &str) -> Result<Vec<Rule>, CanonError> {
     Ok(rules)
 }
 
+/// Whether the scope of a policy names an action.
+fn is_about(policy: &Policy, action: &str) -> bool {
+    let is_it = |uid: &EntityUid| uid.id().unescaped() == action;
+    match policy.action_constraint() {
+        ActionConstraint::Any => false,
+        ActionConstraint::Eq(uid) => is_it(&uid),
+        ActionConstraint::In(uids) => uids.iter().any(is_it),
+    }
+}
+
 /// Cedar names the policies of a file `policy0`, `policy1` and so on, in their order.
 fn position(id: &PolicyId) -> usize {
     let id: &str = id.as_ref();
@@ -167,6 +199,13 @@ fn read(
         let duties = Duty::parse(annotation, value).map_err(|what| wrong(annotation, what))?;
         let owned = duties.into_iter().map(|duty| Obligation { policy: id.clone(), duty });
         obligations.extend(owned);
+    }
+    let redacts = |it: &Obligation| matches!(it.duty, Duty::Redact { .. });
+    if obligations.iter().any(redacts) && is_about(policy, COMPLETION) {
+        let what =
+            "`@redact` hides nothing of a completion: its event stands beside the receipt".into();
+        let hint = "leave `@redact` out, and let the source leave out what nobody is to see";
+        return Err(wrong("redact", what).hint(hint));
     }
     let controls = notes.remove("control").unwrap_or_default().split(',').map(str::trim);
     let note = PolicyNote {

@@ -90,6 +90,16 @@ impl RootRules {
         self.0.iter().filter_map(|(name, rule)| Some((name, rule.class.as_ref()?)))
     }
 
+    /// The roots that have a class in folders that are meant from that of the workflow file, each
+    /// with such a folder.
+    pub(crate) fn movable(&self) -> impl Iterator<Item = (&str, &str)> {
+        let marked = self.0.iter().filter(|(_, rule)| rule.class.is_some());
+        marked.filter_map(|(name, rule)| {
+            let within = rule.within.iter().find(|within| !within.starts_with('/'))?;
+            Some((name.as_str(), within.as_str()))
+        })
+    }
+
     /// The first entry that is no folder in its one spelling: the root and the entry.
     pub(crate) fn malformed(&self) -> Option<(&str, &str)> {
         if let Some((name, _)) = self.0.iter().find(|(_, rule)| rule.within.is_empty()) {

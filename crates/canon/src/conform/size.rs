@@ -32,7 +32,7 @@ pub(super) fn check(json: &Value) -> Result<(), CanonError> {
     }
     let total = total.max(largest);
     if total > ATTRIBUTES_MAX {
-        let of = if total == usize::MAX { String::new() } else { format!("{total} ") };
+        let of = if total == usize::MAX { "too many ".to_owned() } else { format!("{total} ") };
         let what = format!(
             "contexts and entity types have {of}attributes, with each type written out where it \
              is named; there may be {ATTRIBUTES_MAX}, {TYPE_DEPTH_MAX} deep"

@@ -178,7 +178,8 @@ fn put_forward(
         let proposal = home.change_control()?.proposal(id).cloned();
         let whom = proposal.zip(current).map(|(proposal, current)| next(&proposal, &current));
         let whom = whom.flatten().unwrap_or_else(|| "user:NAME".to_owned());
-        terminal.note(&format!("next: cognitionos canon impact {}", dir.display()));
+        let dir = word(&dir.display().to_string());
+        terminal.note(&format!("next: cognitionos canon impact {dir}"));
         terminal.note(&format!("then: cognitionos canon approve {id} --as {whom}"));
     }
     Ok(Exit::Done)
