@@ -135,9 +135,9 @@ fn what_other_agents_say_waits_for_people() {
     let arguments = ["sessions", "accept", "-", "--as", "user:desk"];
     let waiting = folder.piped(&arguments, BROWSED).ends(8);
     let (run, approval) = (waiting.id("run"), waiting.id("apr"));
-    folder.piped(&arguments, BROWSED).ends(7).says(&["has not ended", &run]);
+    folder.piped(&arguments, BROWSED).ends(8).says(&[&approval]);
     folder.cog(&["approvals", "approve", &approval, "--as", "user:head"]).ends(0);
-    folder.cog(&["run", "--resume", &run]).ends(0);
+    folder.piped(&arguments, BROWSED).ends(0).says(&["taken in as evidence", &run]);
     folder.piped(&arguments, BROWSED).ends(0).says(&["taken in before"]);
     let other = BROWSED.replace("\"invoices\":12", "\"invoices\":13");
     folder.piped(&arguments, &other).ends(7).says(&["says something else"]);

@@ -19,6 +19,8 @@ use crate::canon_dir;
 use crate::cli::Common;
 use crate::cli::sessions::{AcceptArgs, SessionsCommand};
 use crate::commands::run::accept::{Asked, start, submitted};
+use crate::commands::run::scheduled::take_up;
+use crate::commands::submit::waiting::wait;
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
@@ -77,10 +79,19 @@ fn accept(args: &AcceptArgs, common: &Common, terminal: &Terminal) -> anyhow::Re
             }
             Ok(exit)
         }
+        // Delivered again, it goes on as far as it can: somebody may have answered.
         Standing::Open(run) => {
-            let message = format!("{run} is to take it in and has not ended");
-            let advice = home.brings_on(run);
-            Err(Failure::advise(Exit::Conflict, message, advice))
+            let exit = if of_nodes {
+                wait(home.database()?, home.tenant, run, terminal)?
+            } else {
+                drop(home);
+                take_up(run, &actor, None, common, terminal)?
+            };
+            let home = Home::at(&args.at, || Home::read(&common.data))?;
+            if let Some(outcome) = outcome(&home, run)? {
+                tell(&outcome, run, false, terminal);
+            }
+            Ok(exit)
         }
         Standing::There(run, outcome) => {
             tell(&outcome, run, true, terminal);
