@@ -237,7 +237,7 @@ fn what_people_type_is_never_in_an_entry_and_can_be_erased() {
     };
     by("user:nobody").ends(4).says(&["user:nobody may not erase"]);
     by("user:boss").ends(0).says(&["8 bodies erased"]);
-    by("user:boss").ends(2).says(&["nothing stands beside these entries"]);
+    by("user:boss").ends(0).says(&["erased before, as entry"]);
     assert_eq!(shown(&folder), 0);
     assert_eq!(found(&folder, "data"), Vec::<String>::new());
     let erasure = seq(&folder, "bodies.erased");

@@ -6,7 +6,7 @@ use cog_base::Value;
 use cog_base::json::Map;
 use cog_base::words::counted;
 use cog_gate::Actor;
-use cog_ledger::{Draft, Kind};
+use cog_ledger::{Draft, Entry, Kind};
 use cog_node::Destroy;
 use cog_store::{Keep as _, Select};
 
@@ -54,6 +54,10 @@ pub(super) fn erase(
             let erasable = store.erasable(home.tenant, subject).map_err(told)?;
             if erasable.entries.is_empty() {
                 wipe(home)?;
+                let whose = erasable.subject;
+                if let Some(by) = erased(home, |it| it.digest("subject") == Some(whose))? {
+                    return Ok(erased_before(by, terminal));
+                }
                 let message = format!("nothing is kept about {subject:?}");
                 let advice = "name whom a workflow's `subject` names, as it stands in its file";
                 return Err(Failure::advise(Exit::BadInput, message, advice));
@@ -65,7 +69,10 @@ pub(super) fn erase(
             declare(home, (&who, "ledger"), reason, declared, bodies)?
         }
         Wanted::Entries(seqs) => {
-            let seqs = with_bodies(home, seqs)?;
+            let seqs = match with_bodies(home, seqs)? {
+                Ok(seqs) => seqs,
+                Err(by) => return Ok(erased_before(by, terminal)),
+            };
             let declared = (("basis", "entries".into()), Destroy::Bodies(seqs.clone()));
             declare(home, (&who, "ledger"), reason, declared, &seqs)?
         }
@@ -77,6 +84,25 @@ pub(super) fn erase(
         terminal.say(&format!("{bodies} erased; every proof stays valid"));
     }
     Ok(Exit::Done)
+}
+
+/// The newest erasure on record that `is_it`.
+fn erased(home: &Home, is_it: impl Fn(&Entry) -> bool) -> anyhow::Result<Option<u64>> {
+    let mut found = None;
+    home.each(Select { kinds: vec![Kind::BodiesErased], ..Select::default() }, |entry| {
+        found = if is_it(entry) { Some(entry.seq()) } else { found };
+    })?;
+    Ok(found)
+}
+
+/// It was done before, and what may have been left of it in the files is written over.
+fn erased_before(by: u64, terminal: &Terminal) -> Exit {
+    if terminal.json {
+        terminal.emit(&Value::map([("bodies", Value::from(0_u64)), ("erased_by", by.into())]));
+    } else {
+        terminal.say(&format!("erased before, as entry {by} says; nothing of it is left"));
+    }
+    Exit::Done
 }
 
 /// Write over what an earlier command removed, where a reader kept it from doing so.
@@ -114,8 +140,9 @@ pub(super) fn declare(
     Ok(entries.len() as u64)
 }
 
-/// Those of the entries that have a body. All must be there, and nothing that is still needed.
-fn with_bodies(home: &Home, seqs: &BTreeSet<u64>) -> anyhow::Result<Vec<u64>> {
+/// Those of the entries that have a body; where none has, the entry that says that they were erased.
+/// All must be there, and nothing that is still needed.
+fn with_bodies(home: &Home, seqs: &BTreeSet<u64>) -> anyhow::Result<Result<Vec<u64>, u64>> {
     let scope = home.scope()?;
     for seq in seqs {
         if scope.entry(*seq).map_err(told)?.is_none() {
@@ -137,10 +164,17 @@ fn with_bodies(home: &Home, seqs: &BTreeSet<u64>) -> anyhow::Result<Vec<u64>> {
         kept.into_iter().map(|(seq, _)| seq).filter(|seq| seqs.contains(seq)).collect();
     if kept.is_empty() {
         wipe(home)?;
+        let names = |entry: &Entry| {
+            let named = entry.data().get("entries").and_then(Value::as_list).unwrap_or_default();
+            named.iter().filter_map(Value::as_u64).any(|seq| seqs.contains(&seq))
+        };
+        if let Some(by) = erased(home, names)? {
+            return Ok(Err(by));
+        }
         let message = "nothing stands beside these entries, or not any more";
         return Err(Failure::advise(Exit::BadInput, message, "cognitionos ledger show N"));
     }
-    Ok(kept)
+    Ok(Ok(kept))
 }
 
 /// Refuse to erase what a schedule starts that is in force.
