@@ -8,6 +8,8 @@ in its one canonical encoding, and neither key nor R may be of small order, as s
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -19,6 +21,7 @@ _Y_OF_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E8
 SMALL_ORDER_Y = frozenset([0, 1, _P - 1, _Y_OF_ORDER_8, _P - _Y_OF_ORDER_8])
 
 
+@lru_cache(maxsize=1024)
 def is_safe_key(public: bytes) -> bool:
     """Whether these are the canonical 32 bytes of a point that is not of small order."""
     if len(public) != 32:
