@@ -40,6 +40,10 @@ pub(crate) enum Order {
     Deliver(TenantId, Vec<(MailId, Input)>),
     /// Something is recorded about canons; one that came in force is given as far as it loads.
     Canon(TenantId, Option<Arc<Canon>>, Arc<Entry>),
+    /// Let an engine decide nothing until it may go on, and say when that is so.
+    Hold(TenantId, Sender<()>),
+    /// It may go on.
+    Go(TenantId),
     /// The claims were renewed.
     Renewed,
     /// Begin nothing new, and let the tenant go when everything is settled.
@@ -59,6 +63,8 @@ impl Order {
             | Self::Ready(tenant)
             | Self::Deliver(tenant, _)
             | Self::Canon(tenant, ..)
+            | Self::Hold(tenant, _)
+            | Self::Go(tenant)
             | Self::Drain(tenant)
             | Self::Drop(tenant) => Some(*tenant),
             Self::Renewed | Self::Quit => None,
@@ -87,6 +93,8 @@ pub(crate) struct Seat {
     /// Mail whose inputs the engine has not taken in yet.
     delivered: Vec<MailId>,
     asked: Asked,
+    /// What it is asked waits.
+    is_held: bool,
     is_draining: bool,
 }
 
@@ -111,6 +119,7 @@ impl Seat {
             leaving: HashSet::new(),
             delivered: Vec::new(),
             asked: Asked::default(),
+            is_held: false,
             is_draining: false,
         }
     }
@@ -267,17 +276,13 @@ impl Lane {
                 }
                 self.ready.insert(tenant);
             }
-            Order::Canon(tenant, canon, entry) => {
-                let Some(seat) = self.seats.get_mut(&tenant) else { return };
-                let engine = seat.driver.engine_mut();
-                canon.into_iter().for_each(|canon| engine.know(canon));
-                engine.observe(&entry);
-                if entry.kind() == Kind::CanonActivated {
-                    let domain = entry.domain().to_owned();
-                    seat.driver.inbox().send(Input::Renew { domain });
-                    self.ready.insert(tenant);
-                }
+            Order::Canon(tenant, canon, entry) => self.canon(tenant, canon, &entry),
+            Order::Hold(tenant, held) => {
+                self.hold(tenant, true);
+                // Whoever does not wait for it any more has given the tenant up.
+                let _ = held.send(());
             }
+            Order::Go(tenant) => self.hold(tenant, false),
             Order::Resume(tenant, resumptions) => {
                 let Some(seat) = self.seats.get_mut(&tenant) else { return };
                 let inbox = seat.driver.inbox();
@@ -309,6 +314,26 @@ impl Lane {
         }
     }
 
+    /// Something was recorded about canons.
+    fn canon(&mut self, tenant: TenantId, canon: Option<Arc<Canon>>, entry: &Entry) {
+        let Some(seat) = self.seats.get_mut(&tenant) else { return };
+        let engine = seat.driver.engine_mut();
+        canon.into_iter().for_each(|canon| engine.know(canon));
+        engine.observe(entry);
+        if entry.kind() == Kind::CanonActivated {
+            let domain = entry.domain().to_owned();
+            seat.driver.inbox().send(Input::Renew { domain });
+            self.ready.insert(tenant);
+        }
+    }
+
+    /// Have an engine decide nothing, or let it go on.
+    fn hold(&mut self, tenant: TenantId, is_held: bool) {
+        let Some(seat) = self.seats.get_mut(&tenant) else { return };
+        seat.is_held = is_held;
+        self.ready.insert(tenant);
+    }
+
     fn renewed(&mut self, tenant: TenantId) {
         let soon = self.house.clock.now().plus_ms(ms(self.house.settings.stay));
         let Some(seat) = self.seats.get_mut(&tenant) else { return };
@@ -321,7 +346,7 @@ impl Lane {
     }
 
     fn turn(&mut self, tenant: TenantId) {
-        let Some(seat) = self.seats.get_mut(&tenant) else { return };
+        let Some(seat) = self.seats.get_mut(&tenant).filter(|seat| !seat.is_held) else { return };
         match turn(&self.house, &self.desk, seat) {
             Turned::Over => return self.let_go(tenant),
             Turned::Busy => drop(self.ready.insert(tenant)),

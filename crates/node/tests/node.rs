@@ -15,6 +15,8 @@
 
 #[path = "node/asking.rs"]
 mod asking;
+#[path = "node/canons.rs"]
+mod canons;
 #[path = "node/changing.rs"]
 mod changing;
 #[path = "node/panics.rs"]

@@ -79,6 +79,8 @@ const fn rests_on(kind: Kind) -> &'static [Kind] {
         | Kind::CanonRejected
         | Kind::CanonActivated
         | Kind::Promotion => &ChangeControl::KINDS,
+        // It says under which canon it was refused.
+        Kind::Denial => &[Kind::CanonActivated],
         Kind::Checkpoint => &[Kind::Checkpoint],
         Kind::BodiesErased | Kind::SegmentPruned => &[
             Kind::SessionStarted,
@@ -94,7 +96,6 @@ const fn rests_on(kind: Kind) -> &'static [Kind] {
         | Kind::SessionStarted
         | Kind::PlanSelected
         | Kind::Receipt
-        | Kind::Denial
         | Kind::ApprovalRequested
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected

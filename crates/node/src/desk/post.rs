@@ -335,13 +335,8 @@ impl Desk {
         };
         self.house.store.put_canon(tenant, canon.digest(), files)?;
         let doing = "put the first canon of a domain in force";
-        let appended = match self.append(tenant, vec![draft], doing)? {
-            Ok(appended) => appended,
-            Err(why) => return Ok(Err(why)),
-        };
         self.house.remember(canon);
-        self.take_note(tenant, appended)?;
-        Ok(Ok(()))
+        self.append_noted(tenant, vec![draft], doing)
     }
 
     /// Record something of no run, all or nothing; or why that could never be recorded.

@@ -4,10 +4,11 @@
 //! Nothing of the tenant begins meanwhile: what begins is handed to the engine by this very desk.
 
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use cog_base::id::TenantId;
 use cog_gate::change::ChangeControl;
-use cog_ledger::{Durable, Entry, Kind};
+use cog_ledger::{Draft, Durable, Entry, Kind};
 use cog_store::{Select, StoreError, TenantTx};
 
 use super::Desk;
@@ -53,9 +54,9 @@ impl Desk {
                 return Ok(Some(Recorded::Refused(why)));
             }
             drop(scope);
-            match self.append(tenant, decided.drafts.clone(), "record what was decided")? {
-                Ok(entries) => self.take_note(tenant, entries)?,
-                Err(why) => return Ok(Some(Recorded::Refused(why))),
+            let doing = "record what was decided";
+            if let Err(why) = self.append_noted(tenant, decided.drafts.clone(), doing)? {
+                return Ok(Some(Recorded::Refused(why)));
             }
         }
         // After a crash it is done once more.
@@ -83,8 +84,48 @@ impl Desk {
         rotated.map(drop).map_err(|error| StoreError::io("change the key", told(error.as_ref())))
     }
 
+    /// Record something of no run, and have everybody here know it. About canons it is recorded while
+    /// the engine decides nothing: what it has decided stands before, under the canon that was in force
+    /// there, and what it decides next stands behind. Where nobody can tell whether it is recorded, the
+    /// engine goes: the next one begins with what the log says.
+    pub(super) fn append_noted(
+        &mut self,
+        tenant: TenantId,
+        drafts: Vec<Draft>,
+        doing: &str,
+    ) -> Result<Result<(), String>, StoreError> {
+        if !drafts.iter().any(|draft| draft.kind == Kind::CanonActivated) {
+            let appended = self.append(tenant, drafts, doing)?;
+            return match appended {
+                Ok(entries) => self.take_note(tenant, entries).map(Ok),
+                Err(why) => Ok(Err(why)),
+            };
+        }
+        let (hold, held) = channel();
+        let _ = self.lane.send(Order::Hold(tenant, hold));
+        let is_held = held.recv().is_ok();
+        let appended = if is_held {
+            self.append(tenant, drafts, doing)
+        } else {
+            Err(StoreError::io(doing, "the thread of its engine is gone"))
+        };
+        let noted = match appended {
+            Ok(Ok(entries)) => self.take_note(tenant, entries).map(Ok),
+            Ok(Err(why)) => Ok(Err(why)),
+            Err(error) => Err(error),
+        };
+        if noted.is_err()
+            && let Some(office) = self.offices.get(&tenant)
+        {
+            office.lease.end();
+            let _ = self.lane.send(Order::Drop(tenant));
+        }
+        let _ = self.lane.send(Order::Go(tenant));
+        noted
+    }
+
     /// Have everybody here know what is in force and what is proposed.
-    pub(super) fn take_note(
+    fn take_note(
         &mut self,
         tenant: TenantId,
         entries: Vec<Durable<Entry>>,
