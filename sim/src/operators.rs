@@ -201,7 +201,8 @@ impl House {
         let store = common.disk.store();
         let read = || -> Result<u64, StoreError> {
             let scope = store.scope(self.tenant)?;
-            let line = Queue::read(scope.as_ref())?.line;
+            let mut line = Queue::read(scope.as_ref())?.line;
+            line.forget(common.clock.now());
             let mut kept = line.since(u64::MAX).unwrap_or(u64::MAX);
             let (mut left, mut known) = (scope.open_sessions()?, BTreeSet::new());
             while let Some(id) = left.pop() {

@@ -351,7 +351,7 @@ fn other_status(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
     let seal = pick(&tape.places(|line| line.kind == Kind::SessionSealed), dice)?;
     let is_refused = tape.lines[seal].text("status") == "refused";
     let flow = workflow(tape, &tape.lines[seal].run);
-    if flow == "signals" || flow == "plans" {
+    if ["limited", "plans", "signals"].contains(&flow.as_str()) {
         return None;
     }
     tape.lines[seal].set("status", if is_refused { "completed" } else { "refused" });

@@ -30,7 +30,8 @@ impl Line {
     fn read(record: &Record) -> Self {
         let text = std::str::from_utf8(record.entry.bytes()).unwrap();
         let members: Map = parse(text).unwrap().as_map().unwrap().clone();
-        let run = record.entry.session().unwrap().to_string();
+        // What is about a run that has not begun belongs to none.
+        let run = record.entry.session().map(|run| run.to_string()).unwrap_or_default();
         let (seq, kind) = (record.entry.seq(), record.entry.kind());
         Self { run, seq, kind, members, body: record.body.clone() }
     }
