@@ -1,6 +1,8 @@
 //! Arguments that are not what they seem, and words that want to be orders.
 
 use cog_base::Value;
+use cog_base::json::Map;
+use cog_gate::effect::{BadArgs, FileRead};
 use cog_gate::{AnyEffect, Effect, End};
 use cog_ledger::Kind;
 
@@ -130,7 +132,11 @@ fn a_country_is_not_hidden_by_a_second_one() {
 fn an_intent_too_large_for_the_ledger_is_not_carried_out() {
     let mut house = House::new();
     let root = "r".repeat(70_000);
-    let read = effect("file.read", &format!(r#"{{"root":"{root}","path":"a"}}"#));
+    // A workflow cannot even ask for it; who has the library can.
+    let args = Map::from([("root".into(), root.as_str().into()), ("path".into(), "a".into())]);
+    let named = AnyEffect::from_args("file.read", &args).unwrap_err();
+    assert!(matches!(named, BadArgs::Name { bytes: 70_000, .. }), "{named}");
+    let read = AnyEffect::from(FileRead { root, path: "a".to_owned() });
     let cog_gate::Answer::Refused(refusal) = house.ask(CLERK, read) else { panic!("allowed") };
     let before = house.entries().len();
     let drafts = vec![(house.origin.tenant, refusal.draft)];
