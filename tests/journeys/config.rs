@@ -100,28 +100,35 @@ fn no_command_turns_to_the_folder_while_a_setting_names_a_ledger_in_the_database
     let tenant = folder.cog(&["database", "new-tenant"]).ends(0).out.trim().to_owned();
     let run = folder.cog(&["run", "workflow.yaml"]).ends(0).id("run");
     let before = folder.cog(&["ledger", "checkpoint"]).ends(0).out;
-    let commands: [&[&str]; 16] = [
+    let of_the_folder: [&[&str]; 7] = [
         &["run", "workflow.yaml"],
         &["run", "workflow.yaml", "--dry-run"],
         &["run", "--resume", &run],
         &["run", "--fork", &run, "--from", "book"],
+        &["ledger", "accept-restore"],
+        &["doctor"],
+        &["schedules", "run", "--once"],
+    ];
+    let of_either: [&[&str]; 9] = [
         &["redrive", &run],
         &["checkpoint", "list"],
         &["checkpoint", "create", &run, "here"],
         &["canon", "list"],
         &["canon", "impact", "canon"],
         &["canon", "propose", "canon", "--as", "user:ann"],
-        &["ledger", "rotate"],
-        &["ledger", "erase", "ann"],
-        &["ledger", "prune", "--before", "9", "--reason", "old"],
-        &["ledger", "accept-restore"],
-        &["doctor"],
-        &["schedules", "run", "--once"],
+        &["ledger", "rotate", "--as", "user:ann"],
+        &["ledger", "erase", "ann", "--as", "user:ann"],
+        &["ledger", "prune", "--before", "9", "--reason", "old", "--as", "user:ann"],
     ];
-    for command in commands {
+    let refused = |command: &[&str]| {
         let output = folder.command(command).env("COGNITIONOS_TENANT", &tenant).output();
-        let refused = Answer::of(output.unwrap()).ends(2);
-        refused.says(&["names a ledger in the database", "unset COGNITIONOS_TENANT"]);
+        Answer::of(output.unwrap()).ends(2)
+    };
+    for command in of_the_folder {
+        refused(command).says(&["names a ledger in the database", "unset COGNITIONOS_TENANT"]);
+    }
+    for command in of_either {
+        refused(command).says(&["which database is not said", "--database-url"]);
     }
     folder.write("config/cognitionos/config.toml", &format!("tenant = \"{tenant}\"\n"));
     folder.cog(&["run", "workflow.yaml"]).ends(2).says(&["take `tenant` in ", "config.toml:1"]);
