@@ -1,4 +1,4 @@
-//! A thread that reads and tidies for the tenants of one lane: it opens them, takes their
+//! A machine that reads and tidies for the tenants of one lane: it opens them, takes their
 //! mail, and removes mail when the log says what came of it. It may wait for the store.
 
 mod forking;
@@ -11,7 +11,7 @@ mod ruling;
 mod times;
 mod turn;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
@@ -24,10 +24,10 @@ use cog_gate::change::ChangeControl;
 use cog_store::{Claim, Parked, StoreError};
 
 use crate::hands::Careful;
+use crate::house::House;
 use crate::keeper::Event;
 use crate::lane::Order;
 use crate::lease::Lease;
-use crate::node::House;
 use crate::request::Request;
 use crate::told::Told;
 
@@ -105,13 +105,13 @@ struct Office {
     change: ChangeControl,
     open: Arc<AtomicUsize>,
     /// Mail that the engine has or is about to have.
-    in_hand: HashMap<MailId, Request>,
+    in_hand: BTreeMap<MailId, Request>,
     /// Why nothing comes of some of it, if the log does not say otherwise.
     noes: BTreeMap<MailId, String>,
     /// Runs that were begun in this life of the engine: none of them is begun twice.
     begun: HashSet<RunId>,
     /// Runs whose adapters are bound.
-    bound: HashSet<RunId>,
+    bound: BTreeSet<RunId>,
     /// Runs that have left memory, of which the store does not know it yet.
     leaving: Vec<Parked>,
     /// Runs that are due, and are not in memory again yet.
@@ -153,35 +153,33 @@ impl Office {
 
 pub(crate) struct Desk {
     house: Arc<House>,
-    papers: Receiver<Paper>,
     lane: Sender<Order>,
     keeper: Sender<Event>,
-    offices: HashMap<TenantId, Office>,
+    offices: BTreeMap<TenantId, Office>,
     /// Tenants that could not be opened yet, and in how many beats that is tried again.
-    unopened: HashMap<TenantId, (Claim, Arc<Lease>, u32)>,
+    unopened: BTreeMap<TenantId, (Claim, Arc<Lease>, u32)>,
     /// Tenants whose engine is gone, while something of theirs is under way.
-    closing: HashMap<TenantId, Careful>,
+    closing: BTreeMap<TenantId, Careful>,
 }
 
 impl Desk {
-    pub(crate) fn new(
-        house: Arc<House>,
-        papers: Receiver<Paper>,
-        lane: Sender<Order>,
-        keeper: Sender<Event>,
-    ) -> Self {
+    pub(crate) fn new(house: Arc<House>, lane: Sender<Order>, keeper: Sender<Event>) -> Self {
         let (offices, unopened, closing) = Default::default();
-        Self { house, papers, lane, keeper, offices, unopened, closing }
+        Self { house, lane, keeper, offices, unopened, closing }
     }
 
-    pub(crate) fn run(mut self) {
-        while let Ok(paper) = self.papers.recv() {
-            match paper.tenant() {
-                Some(tenant) => self.whole(tenant, |desk| desk.take(paper)),
-                None if matches!(paper, Paper::Quit) => return,
-                None => self.take(paper),
-            }
+    pub(crate) fn run(mut self, papers: &Receiver<Paper>) {
+        while papers.recv().is_ok_and(|paper| self.step(paper)) {}
+    }
+
+    /// Do what a paper says. Says whether it goes on.
+    pub(crate) fn step(&mut self, paper: Paper) -> bool {
+        match paper.tenant() {
+            Some(tenant) => self.whole(tenant, |desk| desk.take(paper)),
+            None if matches!(paper, Paper::Quit) => return false,
+            None => self.take(paper),
         }
+        true
     }
 
     /// Act for a tenant. When something panics, its engine goes, and only that.
@@ -275,8 +273,7 @@ impl Desk {
         let Some(office) = self.offices.remove(&tenant) else { return };
         office.lease.end();
         office.hands.go_on();
-        // Whether the end could be read does not matter.
-        drop(self.house.committer.head(tenant));
+        self.house.until_decided(tenant);
         for run in office.bound {
             // A kit that panics over one run still hears of the others.
             if let Err(why) = contained(|| self.house.kit.unbind(tenant, run)) {

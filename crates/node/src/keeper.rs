@@ -1,6 +1,6 @@
-//! The thread that claims tenants with work, renews the claims, and gives tenants back.
+//! The machine that claims tenants with work, renews the claims, and gives tenants back.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -10,9 +10,10 @@ use cog_base::id::TenantId;
 use cog_store::{After, Renewed, StoreError};
 
 use crate::desk::{Paper, told};
+use crate::house::House;
 use crate::lane::Order;
 use crate::lease::Lease;
-use crate::node::House;
+
 use crate::told::Told;
 
 /// The most tenants that are claimed at once, so that nodes that start together share.
@@ -79,10 +80,9 @@ struct Rest {
 
 pub(crate) struct Keeper {
     house: Arc<House>,
-    events: Receiver<Event>,
     places: Vec<Place>,
-    held: HashMap<TenantId, Held>,
-    resting: HashMap<TenantId, Rest>,
+    held: BTreeMap<TenantId, Held>,
+    resting: BTreeMap<TenantId, Rest>,
     /// When it is looked for work again.
     look_at: Timestamp,
     is_away: bool,
@@ -91,51 +91,70 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(house: Arc<House>, events: Receiver<Event>, places: Vec<Place>) -> Self {
-        let (held, resting, look_at) = (HashMap::new(), HashMap::new(), Timestamp::MIN);
-        Self { house, events, places, held, resting, look_at, is_away: false, stops_in: None }
+    pub(crate) fn new(house: Arc<House>, places: Vec<Place>) -> Self {
+        let (held, resting, look_at) = (BTreeMap::new(), BTreeMap::new(), Timestamp::MIN);
+        Self { house, places, held, resting, look_at, is_away: false, stops_in: None }
     }
 
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(mut self, events: &Receiver<Event>) {
         loop {
             let wait = self.look_at.ms_since(self.house.clock.now());
             let wait = Duration::from_millis(wait).min(SAFETY);
-            let event = match self.events.recv_timeout(wait) {
-                Ok(event) => event,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.look();
-                    continue;
-                }
+            let event = match events.recv_timeout(wait) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            match event {
-                Event::Called(tenant) => self.called(tenant),
-                Event::Anything => self.look_in(0),
-                Event::Beat => self.beat(),
-                Event::WoundUp(tenant) => {
-                    if let Some(held) = self.held.get_mut(&tenant) {
-                        held.is_wound_up = true;
-                        self.let_rest(tenant);
-                        self.give_back(tenant);
-                    }
-                }
-                Event::Idle { tenant, calls } => {
-                    if let Some(held) = self.held.get_mut(&tenant) {
-                        held.after = After::Idle { calls };
-                        held.is_closing = true;
-                        self.tell(tenant, Paper::Close(tenant));
-                    }
-                }
-                Event::Stop => self.stop(),
-            }
-            if self.stops_in.is_some_and(|beats| beats == 0 || self.held.is_empty()) {
+            if !self.step(event) {
                 break;
             }
-            self.look();
         }
+        self.dismiss();
+    }
+
+    /// Do what an event asks for, and what the time does. Says whether it goes on.
+    pub(crate) fn step(&mut self, event: Option<Event>) -> bool {
+        event.into_iter().for_each(|event| self.hear(event));
+        if self.stops_in.is_some_and(|beats| beats == 0 || self.held.is_empty()) {
+            return false;
+        }
+        self.look();
+        true
+    }
+
+    /// When it has something to do without an event.
+    pub(crate) const fn next(&self) -> Timestamp {
+        self.look_at
+    }
+
+    /// Have those end who work for it.
+    pub(crate) fn dismiss(&self) {
         for place in &self.places {
             let _ = place.desk.send(Paper::Quit);
             let _ = place.lane.send(Order::Quit);
+        }
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Called(tenant) => self.called(tenant),
+            Event::Anything => self.look_in(0),
+            Event::Beat => self.beat(),
+            Event::WoundUp(tenant) => {
+                if let Some(held) = self.held.get_mut(&tenant) {
+                    held.is_wound_up = true;
+                    self.let_rest(tenant);
+                    self.give_back(tenant);
+                }
+            }
+            Event::Idle { tenant, calls } => {
+                if let Some(held) = self.held.get_mut(&tenant) {
+                    held.after = After::Idle { calls };
+                    held.is_closing = true;
+                    self.tell(tenant, Paper::Close(tenant));
+                }
+            }
+            Event::Stop => self.stop(),
         }
     }
 

@@ -1,7 +1,7 @@
-//! A thread that drives the engines of many tenants. It waits for none of them, and never for
+//! A machine that drives the engines of many tenants. It waits for none of them, and never for
 //! the store.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -17,8 +17,9 @@ use cog_ledger::{Entry, Kind};
 use crate::asked::Asked;
 use crate::desk::Paper;
 use crate::hands::Careful;
+use crate::house::House;
 use crate::keeper::ms;
-use crate::node::House;
+
 use crate::told::Told;
 
 /// The longest sleep when no timer is due.
@@ -87,7 +88,7 @@ pub(crate) struct Seat {
     pub(crate) is_called: Arc<AtomicBool>,
     due: Option<Timestamp>,
     /// The runs that were dormant when the claims were last renewed.
-    dormant: HashSet<RunId>,
+    dormant: BTreeSet<RunId>,
     /// The runs that have left memory, which the desk has not heard yet.
     leaving: HashSet<RunId>,
     /// Mail whose inputs the engine has not taken in yet.
@@ -115,7 +116,7 @@ impl Seat {
             is_full: Arc::default(),
             is_called,
             due: None,
-            dormant: HashSet::new(),
+            dormant: BTreeSet::new(),
             leaving: HashSet::new(),
             delivered: Vec::new(),
             asked: Asked::default(),
@@ -129,7 +130,7 @@ impl Seat {
     /// Have those runs leave memory that have been dormant for a beat and do not go on by
     /// themselves soon.
     fn forget_dormant(&mut self, soon: Timestamp) -> Vec<Dormant> {
-        let dormant: HashSet<RunId> = self.driver.engine().dormant().collect();
+        let dormant: BTreeSet<RunId> = self.driver.engine().dormant().collect();
         let before = std::mem::take(&mut self.dormant);
         let (old, new): (Vec<RunId>, Vec<RunId>) =
             dormant.into_iter().partition(|run| before.contains(run));
@@ -178,46 +179,57 @@ enum Turned {
 
 pub(crate) struct Lane {
     house: Arc<House>,
-    orders: Receiver<Order>,
     desk: Sender<Paper>,
-    seats: HashMap<TenantId, Seat>,
+    seats: BTreeMap<TenantId, Seat>,
     due: BTreeSet<(Timestamp, TenantId)>,
     ready: BTreeSet<TenantId>,
 }
 
 impl Lane {
-    pub(crate) fn new(house: Arc<House>, orders: Receiver<Order>, desk: Sender<Paper>) -> Self {
-        let (seats, due, ready) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { house, orders, desk, seats, due, ready }
+    pub(crate) fn new(house: Arc<House>, desk: Sender<Paper>) -> Self {
+        let (seats, due, ready) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { house, desk, seats, due, ready }
     }
 
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(mut self, orders: &Receiver<Order>) {
         loop {
-            match self.orders.recv_timeout(self.nap()) {
-                Ok(Order::Quit) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(order) => self.follow(order),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            for _ in 1..ORDERS_PER_TURN_MAX {
-                match self.orders.try_recv() {
-                    Ok(Order::Quit) => return,
-                    Ok(order) => self.follow(order),
-                    Err(_) => break,
-                }
-            }
-            self.ring();
-            for tenant in std::mem::take(&mut self.ready) {
-                self.whole(tenant, |lane| lane.turn(tenant));
+            let first = match orders.recv_timeout(self.nap()) {
+                Ok(order) => Some(order),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let more = orders.try_iter().take(ORDERS_PER_TURN_MAX - 1);
+            if !self.step(first.into_iter().chain(more)) {
+                return;
             }
         }
+    }
+
+    /// Follow orders, and have engines take their turn that have something to do. Says whether it
+    /// goes on.
+    pub(crate) fn step(&mut self, orders: impl Iterator<Item = Order>) -> bool {
+        for order in orders {
+            if matches!(order, Order::Quit) {
+                return false;
+            }
+            self.follow(order);
+        }
+        self.ring();
+        for tenant in std::mem::take(&mut self.ready) {
+            self.whole(tenant, |lane| lane.turn(tenant));
+        }
+        true
+    }
+
+    /// When it has something to do without an order; nothing when it has not.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        let due = self.due.first().map(|(at, _)| *at);
+        if self.ready.is_empty() { due } else { Some(Timestamp::MIN) }
     }
 
     fn nap(&self) -> Duration {
-        if !self.ready.is_empty() {
-            return Duration::ZERO;
-        }
         let now = self.house.clock.now();
-        let ms = self.due.first().map(|(at, _)| at.ms_since(now) + 1);
+        let ms = self.next().map(|at| if at <= now { 0 } else { at.ms_since(now) + 1 });
         ms.map_or(NAP, |ms| Duration::from_millis(ms).min(NAP))
     }
 

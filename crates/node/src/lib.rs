@@ -10,6 +10,9 @@
 //! - a **lane** drives engines, and never waits for the store;
 //! - the **committer** records for all tenants of the node together.
 //!
+//! Each is a machine that takes one thing after the other. [`Node`] gives each of them a thread;
+//! [`Stepped`] has none, for whoever runs many nodes on one, as the simulator does.
+//!
 //! Nothing here is believed that the log does not say. Whatever goes wrong with a tenant, its
 //! engine is dropped; whoever claims it next resumes its runs from the log.
 
@@ -19,16 +22,20 @@ mod asked;
 mod came;
 mod desk;
 mod hands;
+mod house;
 mod keeper;
 mod kit;
 mod lane;
 mod lease;
+mod listener;
 mod node;
 mod request;
+mod stepped;
 mod told;
 
 pub use came::{Came, came_of, denied, denied_before, of_queue, recorded};
 pub use kit::{Kit, Ready, Root};
 pub use node::{Node, Parts, Settings};
 pub use request::{BadRequest, Decided, Destroy, Forked, Request, Wanted, ask};
+pub use stepped::{Part, Stepped};
 pub use told::Told;

@@ -1,27 +1,22 @@
 //! Starting and stopping a node.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cog_base::id::TenantId;
-use cog_base::{Clock, Digest, Entropy, STACK_BYTES};
-use cog_canon::Canon;
-use cog_engine::Ledger;
-use cog_engine::driver::{Reply, contained};
-use cog_ledger::{AppendError, Draft, Writer};
-use cog_store::{Committer, Shared, StoreError, Wakeup};
+use cog_base::{Clock, Entropy, STACK_BYTES};
+use cog_ledger::{Shelf, Writer};
+use cog_store::{Committer, Shared, StoreError};
 
-use crate::desk::{Desk, told};
+use crate::desk::{Desk, Paper};
+use crate::house::House;
 use crate::keeper::{Event, Keeper, Place};
 use crate::kit::Kit;
-use crate::lane::Lane;
+use crate::lane::{Lane, Order};
+use crate::listener::Listener;
 use crate::told::Told;
 
-/// The most canons that are kept in memory; beyond it all are read again when needed.
-const CANONS_MAX: usize = 1_024;
 /// How many beats there are in the length of a claim: renewals that may fail in a row before it
 /// ends.
 const BEATS_PER_LEASE: u32 = 8;
@@ -83,35 +78,14 @@ pub struct Parts {
     pub tell: Box<dyn Fn(Told) + Send + Sync>,
 }
 
-/// What all threads of a node share.
-pub(crate) struct House {
-    pub(crate) settings: Settings,
-    pub(crate) store: Arc<dyn Shared>,
-    pub(crate) committer: Committer,
-    pub(crate) kit: Arc<dyn Kit>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Box<dyn Fn() -> Box<dyn Entropy> + Send + Sync>,
-    tell: Box<dyn Fn(Told) + Send + Sync>,
-    canons: Mutex<HashMap<Digest, Arc<Canon>>>,
-}
-
-impl House {
-    pub(crate) fn tell(&self, told: Told) {
-        // An onlooker that panics has not heard it, and harms nobody.
-        let _ = contained(|| (self.tell)(told));
-    }
-
-    /// Canons that were loaded. A version is the digest of its files, whoever's it is.
-    pub(crate) fn canons(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Canon>>> {
-        self.canons.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn remember(&self, canon: Arc<Canon>) {
-        let mut canons = self.canons();
-        if canons.len() >= CANONS_MAX {
-            canons.clear();
-        }
-        canons.insert(canon.digest(), canon);
+impl Parts {
+    /// What appends to the logs of the store.
+    pub(crate) fn writer(
+        &self,
+        settings: &Settings,
+    ) -> Result<Writer<Box<dyn Shelf + Send>>, StoreError> {
+        let keys = self.store.signing_keys()?;
+        Ok(Writer::new(self.store.shelf()?, keys, &settings.engine))
     }
 }
 
@@ -131,28 +105,20 @@ impl Node {
     /// [`StoreError::WriterTaken`] when the store has a writer already, [`StoreError::Io`] when
     /// there is no thread to be had.
     pub fn start(settings: Settings, parts: Parts) -> Result<Self, StoreError> {
-        let Parts { store, kit, clock, entropy, tell } = parts;
-        let writer = Writer::new(store.shelf()?, store.signing_keys()?, &settings.engine);
-        let committer = Committer::spawn(writer, Arc::clone(&clock), entropy());
-        let (lanes, beat) = (settings.lanes.max(1), settings.beat());
-        let canons = Mutex::default();
-        let house = House { settings, store, committer, kit, clock, entropy, tell, canons };
-        let house = Arc::new(house);
-        let (keeper, events) = channel();
-        let (mut threads, mut places) = (Vec::new(), Vec::new());
-        for _ in 0..lanes {
-            let ((desk, papers), (lane, orders)) = (channel(), channel());
-            places.push(Place { desk: desk.clone(), lane: lane.clone() });
-            let driving = Lane::new(Arc::clone(&house), orders, desk);
-            let reading = Desk::new(Arc::clone(&house), papers, lane, keeper.clone());
-            threads.push(thread(move || driving.run())?);
-            threads.push(thread(move || reading.run())?);
+        let writer = parts.writer(&settings)?;
+        let committer = Committer::spawn(writer, Arc::clone(&parts.clock), (parts.entropy)());
+        let beat = settings.beat();
+        let house = Arc::new(House::new(settings, parts, committer, None));
+        let Machines { keeper: (keeping, events, keeper), pairs, mut listener } =
+            Machines::of(&house);
+        let mut threads = Vec::new();
+        for Pair { desk: (reading, papers), lane: (driving, orders) } in pairs {
+            threads.push(thread(move || driving.run(&orders))?);
+            threads.push(thread(move || reading.run(&papers))?);
         }
-        let keeping = Keeper::new(Arc::clone(&house), events, places);
-        threads.push(thread(move || keeping.run())?);
+        threads.push(thread(move || keeping.run(&events))?);
         let (alive, ends) = channel();
-        let (to_keeper, listening) = (keeper.clone(), Arc::clone(&house));
-        threads.push(thread(move || listen(&listening, &to_keeper, &ends, beat))?);
+        threads.push(thread(move || listen(&mut listener, &ends, beat))?);
         let (alive_too, ends) = channel();
         let to_keeper = keeper.clone();
         threads.push(thread(move || {
@@ -203,31 +169,43 @@ fn is_alive(ends: &Receiver<()>, wait: Duration) -> bool {
 }
 
 /// Pass on what is called.
-fn listen(house: &House, keeper: &Sender<Event>, ends: &Receiver<()>, beat: Duration) {
-    let mut wakeups = house.store.wakeups();
+fn listen(listener: &mut Listener, ends: &Receiver<()>, beat: Duration) {
     while is_alive(ends, Duration::ZERO) {
-        let event = match wakeups.next(beat) {
-            Ok(Wakeup::Tenant(tenant)) => Event::Called(tenant),
-            Ok(Wakeup::Anything) => Event::Anything,
-            Ok(Wakeup::Nothing) => continue,
+        match listener.step(beat) {
+            Ok(true) => {}
             // The keeper tells that the store is away.
-            Err(_) if is_alive(ends, beat) => continue,
-            Err(_) => return,
-        };
-        if keeper.send(event).is_err() {
-            return;
+            Err(_) if is_alive(ends, beat) => {}
+            Ok(false) | Err(_) => return,
         }
     }
 }
 
-/// The committer as the ledger of engines.
-pub(crate) struct Committed(pub(crate) Committer);
+/// The machines of a node, each with what it is told.
+pub(crate) struct Machines {
+    pub(crate) keeper: (Keeper, Receiver<Event>, Sender<Event>),
+    pub(crate) pairs: Vec<Pair>,
+    pub(crate) listener: Listener,
+}
 
-impl Ledger for Committed {
-    fn submit(&self, drafts: Vec<(TenantId, Draft)>, reply: Reply) {
-        let reply = move |result: Result<_, Arc<AppendError>>| {
-            reply(result.map_err(|error| told(error.as_ref())));
-        };
-        self.0.submit(drafts, Box::new(reply));
+/// A desk and its lane.
+pub(crate) struct Pair {
+    pub(crate) desk: (Desk, Receiver<Paper>),
+    pub(crate) lane: (Lane, Receiver<Order>),
+}
+
+impl Machines {
+    pub(crate) fn of(house: &Arc<House>) -> Self {
+        let (keeper, events) = channel();
+        let (mut pairs, mut places) = (Vec::new(), Vec::new());
+        for _ in 0..house.settings.lanes.max(1) {
+            let ((desk, papers), (lane, orders)) = (channel(), channel());
+            places.push(Place { desk: desk.clone(), lane: lane.clone() });
+            let driving = Lane::new(Arc::clone(house), desk);
+            let reading = Desk::new(Arc::clone(house), lane, keeper.clone());
+            pairs.push(Pair { desk: (reading, papers), lane: (driving, orders) });
+        }
+        let listener = Listener::new(house.store.wakeups(), keeper.clone());
+        let keeping = Keeper::new(Arc::clone(house), places);
+        Self { keeper: (keeping, events, keeper), pairs, listener }
     }
 }

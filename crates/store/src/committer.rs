@@ -14,6 +14,7 @@ use cog_base::id::TenantId;
 use cog_base::{Clock, Entropy};
 use cog_ledger::{AppendError, Draft, Durable, Entry, Prepared, Shelf, ShelfError, Tail, Writer};
 
+pub use queue::HeadReply;
 use queue::{Job, Queue, Refused};
 use salts::Salts;
 pub use thread::Stepper;
@@ -171,9 +172,13 @@ impl Committer {
     /// [`AppendError`] when it cannot be read or does not hold together.
     pub fn head(&self, tenant: TenantId) -> Result<Option<Tail>, Arc<AppendError>> {
         let (answer, wait) = mpsc::sync_channel(1);
-        let reply = Box::new(move |result| drop(answer.send(result)));
-        self.put([Job::Head { tenant, reply }]);
+        self.submit_head(tenant, Box::new(move |result| drop(answer.send(result))));
         wait.recv().unwrap_or_else(|_| Err(Arc::new(ended().into())))
+    }
+
+    /// As [`Committer::head`], and call `reply` with the result.
+    pub fn submit_head(&self, tenant: TenantId, reply: HeadReply) {
+        self.put([Job::Head { tenant, reply }]);
     }
 
     /// Hand a tenant's log over to a new key, after everything submitted before.

@@ -21,8 +21,8 @@ mod tree;
 pub mod vault;
 
 pub use committer::{
-    Committer, DRAFTS_PER_BATCH_MAX, QUEUE_MAX, RETRIES_MAX, Reply, SUBMISSIONS_PER_BATCH_MAX,
-    Stats, Stepper, Submission,
+    Committer, DRAFTS_PER_BATCH_MAX, HeadReply, QUEUE_MAX, RETRIES_MAX, Reply,
+    SUBMISSIONS_PER_BATCH_MAX, Stats, Stepper, Submission,
 };
 pub use cursors::{Cursor, CursorStep, Cursors, DeadLetter};
 pub use error::{Cause, StoreError};

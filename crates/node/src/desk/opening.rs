@@ -1,6 +1,6 @@
 //! Opening a tenant: its engine is made from the log, and its open runs go on.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,10 +20,11 @@ use cog_store::{Claim, Select, StoreError, TenantTx};
 use super::times::Times;
 use super::{AGAIN_BEATS, Desk, Office};
 use crate::hands::Careful;
+use crate::house::{Committed, House};
 use crate::kit::{Ready, Root};
 use crate::lane::{Order, Seat};
 use crate::lease::Lease;
-use crate::node::{Committed, House};
+
 use crate::told::Told;
 
 /// Runs to go on with.
@@ -82,7 +83,7 @@ impl Desk {
             }
         }
         engine.recall(scope.as_ref())?;
-        let (mut bound, mut left) = (HashSet::new(), HashSet::new());
+        let (mut bound, mut left) = (BTreeSet::new(), HashSet::new());
         let mut resumptions = Vec::new();
         // Those that nobody has in memory come when they are due, or when somebody asks for them.
         for run in house.store.awake(tenant)? {

@@ -347,7 +347,7 @@ impl Desk {
         doing: &str,
     ) -> Result<Result<Vec<Durable<Entry>>, String>, StoreError> {
         let drafts = drafts.into_iter().map(|draft| (tenant, draft)).collect();
-        match self.house.committer.append_blocking(drafts) {
+        match self.house.append(drafts) {
             Ok(appended) => Ok(Ok(appended)),
             // It would not fit any better the next time.
             Err(error) if matches!(*error, AppendError::Draft { .. }) => {
@@ -370,7 +370,7 @@ impl Desk {
         office.times.not_begun(|run| noes.contains_key(&MailId::from_uuid(run.uuid())));
         office.noes.extend(noes);
         // What the engine submitted when it took them in is decided behind this.
-        drop(self.house.committer.head(tenant));
+        self.house.until_decided(tenant);
         if let Err(_away) = self.put_away(tenant, ids)
             && let Some(office) = self.offices.get_mut(&tenant)
         {

@@ -42,7 +42,7 @@ impl Desk {
         }
         let house = Arc::clone(&self.house);
         // What the engine has submitted is decided behind this.
-        drop(house.committer.head(tenant));
+        house.until_decided(tenant);
         let scope = house.store.scope(tenant)?;
         if !matches!(came_of(scope.as_ref(), request)?, Some(Came::Done(_))) {
             if let Some(entry) = moved(scope.as_ref(), decided)? {
@@ -80,7 +80,7 @@ impl Desk {
             return Ok(());
         }
         drop(scope);
-        let rotated = self.house.committer.rotate(tenant);
+        let rotated = self.house.rotate(tenant);
         rotated.map(drop).map_err(|error| StoreError::io("change the key", told(error.as_ref())))
     }
 
@@ -103,7 +103,7 @@ impl Desk {
         }
         let (hold, held) = channel();
         let _ = self.lane.send(Order::Hold(tenant, hold));
-        let is_held = held.recv().is_ok();
+        let is_held = self.house.wait_for(&held).is_some();
         let appended = if is_held {
             self.append(tenant, drafts, doing)
         } else {

@@ -10,8 +10,8 @@ use cog_ledger::{AppendError, Prepared, ShelfError, Tail};
 use super::batch::Batch;
 use super::{DRAFTS_PER_BATCH_MAX, QUEUE_MAX, Reply, SUBMISSIONS_PER_BATCH_MAX, ended};
 
-/// How the end of a log is answered.
-pub(super) type HeadReply = Box<dyn FnOnce(Result<Option<Tail>, Arc<AppendError>>) + Send>;
+/// What is called with the end of a log, as a [`Reply`].
+pub type HeadReply = Box<dyn FnOnce(Result<Option<Tail>, Arc<AppendError>>) + Send>;
 
 /// One thing to do, in its turn.
 pub(super) enum Job {
@@ -127,6 +127,10 @@ impl Queue {
     pub(super) fn turn(&self) -> Option<Turn> {
         let mut state = self.state();
         if state.jobs.is_empty() { None } else { Some(state.turn()) }
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        !self.state().jobs.is_empty()
     }
 
     /// Take no more jobs.

@@ -90,6 +90,12 @@ impl Stepper {
         let turn = self.0.queue.0.turn();
         turn.is_some_and(|turn| self.0.take(turn))
     }
+
+    /// Whether there is something to do.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.0.queue.0.has_work()
+    }
 }
 
 impl std::fmt::Debug for Stepper {
