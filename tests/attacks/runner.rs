@@ -7,7 +7,8 @@ use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ReceiptId, TenantId};
 use cog_base::{Digest, Timestamp};
 use cog_gate::Effect;
-use cog_gate::runner::{NotAccepted, Runner};
+use cog_gate::effect::Prices;
+use cog_gate::runner::{Journal, NotAccepted, Runner, Used};
 use cog_ledger::memory::KeptLog;
 use cog_ledger::merkle::{Hashes, inclusion};
 use cog_ledger::proof::{BadProof, ProvenEntry};
@@ -178,4 +179,100 @@ fn a_worker_does_not_act_on_an_entry_that_is_no_receipt() {
     let outcome = proven(&mut house, Kind::Outcome);
     let why = refused(&mut runner, &outcome, pay("other", 5), house.now);
     assert!(matches!(why, NotAccepted::NoReceipt { kind: Kind::Outcome, .. }), "{why}");
+}
+
+/// A journal that can be full.
+#[derive(Default)]
+struct Notes {
+    kept: Vec<Used>,
+    is_full: bool,
+}
+
+impl Journal for Notes {
+    fn note(&mut self, used: &Used) -> Result<(), String> {
+        if self.is_full {
+            return Err("the disk is full".to_owned());
+        }
+        self.kept.push(*used);
+        Ok(())
+    }
+}
+
+fn clear<E: Effect>(
+    runner: &mut Runner,
+    receipt: &ProvenEntry,
+    effect: E,
+    attempt: u64,
+    notes: &mut Notes,
+) -> Result<cog_gate::Cleared<E>, NotAccepted> {
+    runner.clear(receipt, effect, (attempt, Prices::default()), noon(), notes)
+}
+
+/// The worker of a house in its next life.
+fn next_life(house: &mut House, notes: &Notes) -> Runner {
+    let key = key(house);
+    let used = notes.kept.iter().copied();
+    Runner::remembering(house.origin.tenant, key.name(), vec![key.clone()], used)
+}
+
+#[test]
+fn control_what_a_worker_clears_is_what_the_receipt_says() {
+    let (house, mut runner, receipt) = issued();
+    let mut notes = Notes::default();
+    let cleared = clear(&mut runner, &receipt, pay("acme", 100), 1, &mut notes).unwrap();
+    assert_eq!(
+        (cleared.idempotency_key(), cleared.session()),
+        (id(&receipt), house.origin.session)
+    );
+    assert_eq!((cleared.attempt(), cleared.tenant()), (1, house.origin.tenant));
+    assert_eq!(notes.kept.len(), 1, "it is noted before it is performed");
+}
+
+#[test]
+fn a_receipt_is_used_once_across_the_lives_of_a_worker() {
+    let (mut house, mut runner, receipt) = issued();
+    let mut notes = Notes::default();
+    clear(&mut runner, &receipt, pay("acme", 100), 1, &mut notes).map(drop).unwrap();
+    // Neither again, nor as another attempt, nor by the worker that was killed and begun again.
+    for attempt in [1, 2, 7] {
+        let again = clear(&mut runner, &receipt, pay("acme", 100), attempt, &mut notes);
+        assert_eq!(again.map(drop), Err(NotAccepted::Used(id(&receipt))));
+        let mut next = next_life(&mut house, &notes);
+        let again = clear(&mut next, &receipt, pay("acme", 100), attempt, &mut notes);
+        assert_eq!(again.map(drop), Err(NotAccepted::Used(id(&receipt))));
+    }
+    // When nothing came of it, its owner may have it tried again.
+    let mut next = next_life(&mut house, &notes);
+    next.fell(id(&receipt), &mut notes).unwrap();
+    let mut next = next_life(&mut house, &notes);
+    let same = clear(&mut next, &receipt, pay("acme", 100), 1, &mut notes);
+    assert_eq!(same.map(drop), Err(NotAccepted::Used(id(&receipt))));
+    clear(&mut next, &receipt, pay("acme", 100), 2, &mut notes).map(drop).unwrap();
+}
+
+#[test]
+fn what_cannot_be_noted_is_not_performed() {
+    let (_, mut runner, receipt) = issued();
+    let mut notes = Notes { is_full: true, ..Notes::default() };
+    let none = clear(&mut runner, &receipt, pay("acme", 100), 1, &mut notes);
+    assert_eq!(none.map(drop), Err(NotAccepted::NotNoted("the disk is full".to_owned())));
+    notes.is_full = false;
+    clear(&mut runner, &receipt, pay("acme", 100), 1, &mut notes).map(drop).unwrap();
+}
+
+#[test]
+fn a_worker_clears_no_other_call_and_nothing_of_another_tenant() {
+    let (mut house, mut runner, receipt) = issued();
+    let mut notes = Notes::default();
+    for other in [pay("acme", 101), pay("acme-2", 100)] {
+        let why = clear(&mut runner, &receipt, other, 1, &mut notes).map(drop).unwrap_err();
+        assert!(matches!(why, NotAccepted::OtherCall { .. }), "{why}");
+    }
+    let key = key(&mut house);
+    let other = TenantId::new(noon(), &mut SeededEntropy::new(99)).unwrap();
+    let mut stranger = Runner::remembering(other, key.name(), vec![key.clone()], []);
+    let why = clear(&mut stranger, &receipt, pay("acme", 100), 1, &mut notes).map(drop);
+    assert!(matches!(why, Err(NotAccepted::Proof(BadProof::OtherEntry { .. }))), "{why:?}");
+    assert_eq!(stranger.knows(&receipt, &pay("acme", 100)).map(drop), why);
+    assert!(notes.kept.is_empty(), "what is refused is not used up");
 }

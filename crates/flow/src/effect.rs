@@ -44,6 +44,8 @@ enum Kind {
 /// The codes that an effect can fail with: docs/reference/failures.md.
 pub const FAILURES: &[&str] = &[
     "effect.lost",
+    "effect.not_begun",
+    "effect.start_timeout",
     "effect.timeout",
     "effect.unknown",
     "file.bad_path",
@@ -94,6 +96,8 @@ pub const FAILURES: &[&str] = &[
     "process.output_too_large",
     "process.sandbox_unavailable",
     "process.timed_out",
+    "worker.not_accepted",
+    "worker.not_ready",
 ];
 
 /// One argument: its name, whether it must be there, its kind.

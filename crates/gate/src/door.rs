@@ -325,6 +325,18 @@ impl<E: Effect> Cleared<E> {
         self.report(End::Unknown, reserve)
     }
 
+    /// Nobody began it, and nobody will: the receipt was not used. When an earlier attempt was made
+    /// under it, this one failed.
+    pub fn not_begun(mut self) -> Performed<E> {
+        if self.pass.attempts > 1 {
+            let message = "nobody began another attempt before its receipt expired".to_owned();
+            let failure = Failure { code: "effect.not_begun".into(), message, transient: true };
+            return self.failed(failure, Micros::ZERO);
+        }
+        self.pass.attempts = 0;
+        self.report(End::Abandoned, Micros::ZERO)
+    }
+
     fn report(self, end: End, cost: Micros) -> Performed<E> {
         let attempts = self.pass.attempts;
         let cost = self.pass.spent.checked_add(cost).unwrap_or(Micros::new(u64::MAX));

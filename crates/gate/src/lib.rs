@@ -24,6 +24,7 @@ mod book;
 mod consent;
 mod counterfoil;
 mod gate;
+mod handed;
 mod lease;
 mod lost;
 mod of_run;
