@@ -10,6 +10,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod board;
 mod change;
 mod classes;
 mod compile;
@@ -34,7 +35,8 @@ mod words;
 
 /// The files of attacks at run time. Each test in them is one, but for the controls, which
 /// show that the same house lets through what is allowed.
-const AT_RUN_TIME: [&str; 14] = [
+const AT_RUN_TIME: [&str; 15] = [
+    include_str!("board.rs"),
     include_str!("change.rs"),
     include_str!("classes.rs"),
     include_str!("consent.rs"),

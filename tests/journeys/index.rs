@@ -14,7 +14,7 @@ const PAGES: [&str; 4] = ["decisions", "failures", "findings", "histories"];
 const FAMILIES: [&str; 7] =
     ["args", "cgroup", "cognitionos", "memory", "pids", "workflow", "execution"];
 /// The same, each.
-const NAMES: [&str; 28] = [
+const NAMES: [&str; 29] = [
     "api.call",
     "canon.toml",
     "clock.mark",
@@ -43,6 +43,7 @@ const NAMES: [&str; 28] = [
     "session.accept",
     "storage.used",
     "tokens.consumed",
+    "worker.token",
 ];
 
 /// Whether it is a code: words of small letters with dots between them, and nothing else that

@@ -60,3 +60,4 @@ mod signals;
 mod terminal;
 mod told;
 mod trees;
+mod workers;

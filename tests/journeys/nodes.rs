@@ -50,7 +50,14 @@ impl Town {
     }
 
     pub(crate) fn node(&self, name: &str) -> Node {
-        let mut command = self.command(&["serve", "--json", "--node", name]);
+        let node = self.process(&["serve", "--json", "--node", name]);
+        node.waits_for("serving");
+        node
+    }
+
+    /// A process that goes on, and says what happens as JSON.
+    pub(crate) fn process(&self, arguments: &[&str]) -> Node {
+        let mut command = self.command(arguments);
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let (say, said) = channel();
@@ -59,9 +66,7 @@ impl Town {
                 let _ = say.send(parse(&line).unwrap());
             }
         });
-        let node = Node { process, said };
-        node.waits_for("serving");
-        node
+        Node { process, said }
     }
 
     pub(crate) fn new_tenant(&self) -> String {
@@ -69,7 +74,7 @@ impl Town {
     }
 
     /// Ask for a run of twelve pages.
-    fn submit(&self, tenant: &str, key: &str, more: &[&str]) -> Answer {
+    pub(crate) fn submit(&self, tenant: &str, key: &str, more: &[&str]) -> Answer {
         let folder = format!("folder=pages/{key}");
         let asked = ["submit", "workflow.yaml", "--tenant", tenant, "--key", key];
         let asked = [&asked[..], &["--input", &folder, "--input", "pause_ms=60"], more].concat();
@@ -77,7 +82,7 @@ impl Town {
     }
 
     /// Ask for so many runs of each of so many tenants: tenant, key and run.
-    fn load(&self, tenants: usize, runs: usize) -> Vec<(String, String, String)> {
+    pub(crate) fn load(&self, tenants: usize, runs: usize) -> Vec<(String, String, String)> {
         let mut load = Vec::new();
         for number in 0..tenants {
             let tenant = self.new_tenant();
@@ -90,7 +95,7 @@ impl Town {
         load
     }
 
-    fn written(&self) -> usize {
+    pub(crate) fn written(&self) -> usize {
         let runs = std::fs::read_dir(self.folder.path("pages")).into_iter().flatten();
         let pages =
             runs.flat_map(|run| std::fs::read_dir(run.unwrap().path()).into_iter().flatten());
@@ -99,12 +104,12 @@ impl Town {
             .count()
     }
 
-    fn wait_for_pages(&self, count: usize) {
+    pub(crate) fn wait_for_pages(&self, count: usize) {
         wait_until(&format!("{count} pages"), || self.written() >= count);
     }
 
     /// Every run of a load has ended as it should, everything was done once, and the logs say so.
-    fn is_done(&self, load: &[(String, String, String)]) {
+    pub(crate) fn is_done(&self, load: &[(String, String, String)]) {
         for (tenant, key, run) in load {
             let ended = self.submit(tenant, key, &["--wait"]).ends(0).says(&["completed"]);
             assert_eq!(ended.id("run"), *run, "asked again, it is the same run");

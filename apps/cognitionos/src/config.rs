@@ -45,7 +45,7 @@ const fn key(name: &'static str, env: &'static str, kind: Kind, is_personal: boo
 }
 
 /// Everything that can be set.
-const KEYS: [Key; 9] = [
+const KEYS: [Key; 10] = [
     Key { default: Some(".cognitionos"), ..key("data", "COGNITIONOS_DATA", Kind::Path, false) },
     Key { default: Some("user:operator"), ..key("actor", "COGNITIONOS_ACTOR", Kind::Text, true) },
     key("approver", "COGNITIONOS_APPROVER", Kind::Text, true),
@@ -61,6 +61,15 @@ const KEYS: [Key; 9] = [
         default: Some("master.key"),
         ..key("master_key_file", MASTER_KEY_FILE, Kind::SecretFile("the master key"), true)
     },
+    Key {
+        default: Some("worker.token"),
+        ..key(
+            "worker_token_file",
+            WORKER_TOKEN_FILE,
+            Kind::SecretFile("the token of workers"),
+            true,
+        )
+    },
     key("model_api_key_file", MODEL_API_KEY_FILE, Kind::SecretFile(MODEL_KEY), true),
     key("openai_api_key_file", OPENAI_API_KEY_FILE, Kind::SecretFile(MODEL_KEY), true),
 ];
@@ -69,6 +78,8 @@ const KEYS: [Key; 9] = [
 pub(crate) const TENANT: &str = "COGNITIONOS_TENANT";
 /// The file that holds the master key of nodes.
 pub(crate) const MASTER_KEY_FILE: &str = "COGNITIONOS_MASTER_KEY_FILE";
+/// The file that holds the token that workers are known by.
+pub(crate) const WORKER_TOKEN_FILE: &str = "COGNITIONOS_WORKER_TOKEN_FILE";
 /// The file that holds the address of the database.
 pub(crate) const DATABASE_URL_FILE: &str = "COGNITIONOS_DATABASE_URL_FILE";
 /// The file that holds the key of a model server that is not OpenAI's.

@@ -80,7 +80,7 @@ impl Workers {
 }
 
 impl Adapters {
-    async fn perform(&self, cleared: Cleared<AnyEffect>) -> Performed<AnyEffect> {
+    pub(crate) async fn perform(&self, cleared: Cleared<AnyEffect>) -> Performed<AnyEffect> {
         match cleared.split() {
             AnyCleared::FileRead(cleared) => self.file.perform(cleared).await.into(),
             AnyCleared::FileWrite(cleared) => self.file.perform(cleared).await.into(),
@@ -92,7 +92,7 @@ impl Adapters {
         }
     }
 
-    async fn probe(&self, effect: &AnyEffect, run: RunId, receipt: ReceiptId) -> Found {
+    pub(crate) async fn probe(&self, effect: &AnyEffect, run: RunId, receipt: ReceiptId) -> Found {
         match effect {
             AnyEffect::FileRead(effect) => self.file.probe(effect, run, receipt).await,
             AnyEffect::FileWrite(effect) => self.file.probe(effect, run, receipt).await,

@@ -31,8 +31,13 @@ pub(crate) struct Toolbox {
 type Bound = HashMap<(TenantId, RunId), Arc<Adapters>>;
 
 impl Toolbox {
-    pub(crate) fn new(runtime: Handle, master_key: &Path) -> Self {
-        Self { runtime, secrets: Secrets::of_node(master_key), bound: Arc::default() }
+    pub(crate) fn new(runtime: Handle, secrets: Secrets) -> Self {
+        Self { runtime, secrets, bound: Arc::default() }
+    }
+
+    /// What is bound for a run.
+    pub(crate) fn of(&self, tenant: TenantId, run: RunId) -> Option<Arc<Adapters>> {
+        lock(&self.bound).get(&(tenant, run)).cloned()
     }
 }
 
@@ -135,7 +140,7 @@ mod tests {
         std::fs::create_dir_all(&home).unwrap();
         let home = folders::real(&home);
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let tools = Toolbox::new(runtime.handle().clone(), &home.join("key"));
+        let tools = Toolbox::new(runtime.handle().clone(), Secrets::of_node(&home.join("key")));
         let run = RunId::from_uuid(Uuid::from_u128(7));
         let bind = |tenant: TenantId, name: &str| {
             let path = home.join(name).display().to_string();

@@ -16,6 +16,7 @@ mod manual;
 mod misuse;
 mod models;
 mod recheck;
+mod remote;
 mod shared;
 mod system;
 mod terminal;

@@ -1,11 +1,12 @@
 //! The command line of nodes that share a database.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::groups::Beginning;
-use crate::config::MASTER_KEY_FILE;
+use crate::config::{MASTER_KEY_FILE, WORKER_TOKEN_FILE};
 
 /// Which database, and the key that seals what is in it.
 #[derive(Debug, Clone, Args)]
@@ -95,23 +96,65 @@ pub(crate) struct SubmitArgs {
 #[command(before_help = "\
 Examples:
   cognitionos serve --database-url postgres://cog_nodes@db/cognitionos
-  cognitionos serve --node one --json")]
+  cognitionos serve --node one --json
+  cognitionos serve --role scheduler --listen 127.0.0.1:8720
+  cognitionos serve --role worker --scheduler http://127.0.0.1:8720 --trust keys.txt")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) shared: Shared,
-    /// What this node does.
+    /// What this process does.
     #[arg(long, value_enum, default_value_t = Role::All)]
     pub(crate) role: Role,
-    /// What this node is called; by default as its machine.
+    /// What this node or worker is called; by default as its machine.
     #[arg(long, value_name = "NAME")]
     pub(crate) node: Option<String>,
+    #[command(flatten)]
+    pub(crate) workers: Workers,
 }
 
-/// What a node does.
+/// Workers in other processes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "For workers in other processes")]
+pub(crate) struct Workers {
+    /// The file of the token that workers are known by; only its owner may read it. A scheduler
+    /// makes it when there is none.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = WORKER_TOKEN_FILE,
+        default_value = "worker.token"
+    )]
+    pub(crate) worker_token_file: PathBuf,
+    /// Where a scheduler listens to workers. There is no TLS yet: elsewhere than on this machine,
+    /// put something before it that has.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8720")]
+    pub(crate) listen: SocketAddr,
+    /// Whom a worker asks for work; given again for each scheduler.
+    #[arg(long, value_name = "URL")]
+    pub(crate) scheduler: Vec<String>,
+    /// The keys that a worker trusts, a line for each log, as `cognitionos ledger key` prints it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
+    /// The folder in which a worker notes which receipts it used.
+    #[arg(long, value_name = "DIR", default_value = ".cognitionos-worker")]
+    pub(crate) journal: PathBuf,
+    /// The kinds of effects that a worker performs; without it all.
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) kinds: Vec<String>,
+    /// How many effects a worker performs at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub(crate) slots: u64,
+}
+
+/// What a process of many does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
     /// Everything: it owns logs, decides, records, and performs effects.
     All,
+    /// It owns logs, decides and records; workers perform.
+    Scheduler,
+    /// It performs what schedulers permitted, and needs no database.
+    Worker,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,4 +1,6 @@
-//! `serve`: be one of the nodes that share a database.
+//! `serve`: be one of the nodes that share a database, or a worker of some.
+
+mod worker;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -8,14 +10,16 @@ use anyhow::Context as _;
 use cog_base::id::{RunId, TenantId};
 use cog_base::{Timestamp, Value};
 use cog_engine::What;
-use cog_node::{Node, Parts, Settings, Told};
+use cog_node::{Kit, Node, Parts, Settings, Told};
 use cog_store::Shared as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::nodes::{Role, ServeArgs};
 use crate::failure::Exit;
+use crate::folders::Secrets;
 use crate::home::told;
 use crate::kit::Toolbox;
+use crate::remote::Dispatch;
 use crate::shared::{LEASE, open};
 use crate::system::{SystemClock, SystemEntropy, env};
 use crate::terminal::{Terminal, Tone, plain};
@@ -26,17 +30,31 @@ const ENGINE: &str = concat!("cognitionos/", env!("CARGO_PKG_VERSION"));
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let Role::All = args.role;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.thread_stack_size(cog_base::STACK_BYTES).enable_all().build();
     let runtime = runtime.context("cannot start the workers")?;
     let ends = ends(&runtime).context("cannot listen to signals")?;
     let name = args.node.clone().or_else(|| env("HOSTNAME")).unwrap_or_else(|| "node".to_owned());
+    if args.role == Role::Worker {
+        return worker::work(args, &name, (&runtime, &ends), terminal);
+    }
     let store = open(&args.shared, &name)?;
-    let node = store.node().to_owned();
+    let (node, store) = (store.node().to_owned(), Arc::new(store));
+    let mut secrets = Secrets::of_node(&args.shared.master_key_file);
     let (tell, heard) = channel();
+    let counter = if args.role == Role::Scheduler {
+        secrets.add("the token of workers", &args.workers.worker_token_file);
+        Some(worker::counter(args, Arc::clone(&store) as _, &runtime, terminal)?)
+    } else {
+        None
+    };
+    let kit: Arc<dyn Kit> = match &counter {
+        Some(counter) => Arc::new(Dispatch::new(Arc::clone(&counter.office), secrets)),
+        None => Arc::new(Toolbox::new(runtime.handle().clone(), secrets)),
+    };
     let parts = Parts {
-        store: Arc::new(store),
-        kit: Arc::new(Toolbox::new(runtime.handle().clone(), &args.shared.master_key_file)),
+        store,
+        kit,
         clock: Arc::new(SystemClock),
         entropy: Box::new(|| Box::new(SystemEntropy::new())),
         // Nobody hears it when the program ends.
@@ -49,10 +67,13 @@ pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exi
             Ok(told) => show(terminal, &told),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
+        counter.iter().for_each(|counter| counter.show(terminal));
     }
     say(terminal, "stopping", "when what is under way is over", &[]);
+    counter.iter().for_each(|counter| counter.close());
     running.stop();
     heard.try_iter().for_each(|told| show(terminal, &told));
+    counter.into_iter().for_each(worker::Open::stop);
     say(terminal, "stopped", "every tenant was given back", &[]);
     Ok(Exit::Done)
 }

@@ -30,6 +30,19 @@ impl Secrets {
         secrets
     }
 
+    /// One more.
+    pub(crate) fn add(&mut self, what: &'static str, path: &Path) {
+        self.0.push((what, path.to_owned()));
+    }
+
+    /// Those of a worker: it has no ledger and no key of one.
+    pub(crate) fn of_worker(token: &Path, trust: &Path, journal: &Path) -> Self {
+        let mut secrets = Self(secret_files());
+        let own = [("the token", token), ("the keys", trust), ("the journal", journal)];
+        secrets.0.splice(0..0, own.map(|(what, path)| (what, path.to_owned())));
+        secrets
+    }
+
     /// Refuse a root that shares anything with them: what holds the ledger and its keys is not
     /// within the reach of an effect, whatever a workflow or a canon says.
     pub(crate) fn keep_apart(&self, name: &str, root: &Path) -> Result<(), anyhow::Error> {

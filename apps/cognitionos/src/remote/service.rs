@@ -1,0 +1,200 @@
+//! What workers ask of a node that owns logs, over HTTP.
+
+#![expect(clippy::disallowed_methods, reason = "a surface: a poll waits for so long")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cog_base::id::{ReceiptId, TenantId};
+use cog_base::json::parse;
+use cog_base::{Digest, Value};
+use cog_ledger::Kind;
+use cog_ledger::merkle::inclusion;
+use cog_ledger::proof::ProvenEntry;
+use cog_store::{Shared, Tree};
+use cog_wire::{Answer, Head, Problem, Request, Service, Work, same};
+use cog_worker::{Malformed, Poll, Refused, Report, Sign, Task};
+
+use super::office::Office;
+
+/// The only version of what is said.
+const BASE: &str = "/worker/v1/";
+
+/// Answers workers.
+pub(crate) struct Counter {
+    pub(crate) office: Arc<Office>,
+    pub(crate) store: Arc<dyn Shared>,
+    pub(crate) token: String,
+}
+
+/// What is asked.
+enum Wish {
+    Poll,
+    Canon(String),
+    Begin(ReceiptId),
+    Beat(ReceiptId),
+    End(ReceiptId),
+}
+
+impl Service for Counter {
+    fn admit(&self, head: &Head) -> Result<(), Problem> {
+        let given = head.bearer().unwrap_or_default();
+        if !same(self.token.as_bytes(), given.as_bytes()) {
+            let detail = "it comes with no bearer token, or with another one";
+            return Err(Problem::new(
+                401,
+                "worker.not_authenticated",
+                "Who asks is not known",
+                detail,
+            ));
+        }
+        wish(head).map(drop)
+    }
+
+    fn answer(&self, request: Request) -> Work<'_, Answer> {
+        Box::pin(async move {
+            let id = request.head.request_id.clone();
+            self.answered(request).await.unwrap_or_else(|problem| problem.answer(&id))
+        })
+    }
+}
+
+fn wish(head: &Head) -> Result<Wish, Problem> {
+    let nothing = || Problem::new(404, "worker.no_such_path", "There is nothing here", &head.path);
+    let rest = head.path.strip_prefix(BASE).ok_or_else(nothing)?;
+    let parts: Vec<&str> = rest.split('/').collect();
+    let receipt = |id: &str| id.parse::<ReceiptId>().map_err(|_| nothing());
+    let (method, wish) = match parts.as_slice() {
+        ["poll"] => ("POST", Wish::Poll),
+        ["canons", digest] => ("GET", Wish::Canon((*digest).to_owned())),
+        ["tasks", id, "begin"] => ("POST", Wish::Begin(receipt(id)?)),
+        ["tasks", id, "heartbeat"] => ("POST", Wish::Beat(receipt(id)?)),
+        ["tasks", id, "result"] => ("POST", Wish::End(receipt(id)?)),
+        _ => return Err(nothing()),
+    };
+    if head.method == method {
+        return Ok(wish);
+    }
+    let detail = format!("this is a {method}");
+    Err(Problem::new(405, "worker.other_method", "It is asked for otherwise", &detail))
+}
+
+impl Counter {
+    async fn answered(&self, request: Request) -> Result<Answer, Problem> {
+        match wish(&request.head)? {
+            Wish::Poll => {
+                let poll = Poll::from_value(&document(&request)?).map_err(malformed)?;
+                let tasks = self.poll(&poll).await?;
+                let tasks = tasks.iter().map(Task::to_value);
+                Ok(Answer::json(200, &Value::map([("tasks", Value::list(tasks))])))
+            }
+            Wish::Canon(digest) => self.canon(&digest, request.head.query.as_deref()).await,
+            Wish::Begin(receipt) => {
+                let sign = Sign::from_value(&document(&request)?).map_err(malformed)?;
+                let (by, now) = ((sign.worker.as_str(), sign.fence), self.office.now());
+                self.office.board().begin(receipt, by, now).map_err(refused)?;
+                Ok(Answer::json(200, &Value::map([("begun", true)])))
+            }
+            Wish::Beat(receipt) => {
+                let sign = Sign::from_value(&document(&request)?).map_err(malformed)?;
+                let (by, now) = ((sign.worker.as_str(), sign.fence), self.office.now());
+                let cancelled = self.office.board().beat(receipt, by, now).map_err(refused)?;
+                Ok(Answer::json(200, &Value::map([("cancelled", cancelled)])))
+            }
+            Wish::End(receipt) => {
+                let report = Report::from_value(&document(&request)?).map_err(malformed)?;
+                self.office.board().end(receipt, report).map_err(refused)?;
+                Ok(Answer::json(200, &Value::map([("settled", true)])))
+            }
+        }
+    }
+
+    /// Tasks with their proofs, as soon as there are any.
+    async fn poll(&self, poll: &Poll) -> Result<Vec<Task>, Problem> {
+        let wait = tokio::time::sleep(Duration::from_millis(poll.wait_ms));
+        let mut wait = std::pin::pin!(wait);
+        loop {
+            let mut bell = std::pin::pin!(self.office.bell.notified());
+            // From here on the bell is heard, so that nothing is put up in between.
+            bell.as_mut().enable();
+            let now = self.office.now();
+            let offers = self.office.board().offer(poll, now);
+            if !offers.is_empty() {
+                let tasks = offers.into_iter().map(|offer| offer.task).collect();
+                return self.with_proofs(tasks).await;
+            }
+            tokio::select! {
+                () = bell => {}
+                () = wait.as_mut() => return Ok(Vec::new()),
+            }
+        }
+    }
+
+    /// The tasks whose receipts are in the log. One that cannot be proven now is offered again.
+    async fn with_proofs(&self, tasks: Vec<Task>) -> Result<Vec<Task>, Problem> {
+        let store = Arc::clone(&self.store);
+        let proven = tokio::task::spawn_blocking(move || {
+            let prove = |mut task: Task| -> Option<Task> {
+                task.proof = proof(store.as_ref(), task.tenant, task.receipt)?;
+                Some(task)
+            };
+            tasks.into_iter().filter_map(prove).collect()
+        });
+        proven.await.map_err(|_| away())
+    }
+
+    /// The files of a canon. Whoever asks compares its digest with the one in the receipt.
+    async fn canon(&self, digest: &str, query: Option<&str>) -> Result<Answer, Problem> {
+        let none = || {
+            Problem::new(404, "worker.no_such_canon", "There is no such canon", "of this tenant")
+        };
+        let tenant = query.and_then(|query| query.strip_prefix("tenant="));
+        let tenant: TenantId = tenant.and_then(|id| id.parse().ok()).ok_or_else(none)?;
+        let digest: Digest = digest.parse().map_err(|_| none())?;
+        let store = Arc::clone(&self.store);
+        let files = tokio::task::spawn_blocking(move || {
+            store.scope(tenant).and_then(|scope| scope.canon(digest))
+        });
+        let files = files.await.map_err(|_| away())?.map_err(|_| away())?.ok_or_else(none)?;
+        Ok(Answer::json(200, &Value::map([("files", Value::map(files))])))
+    }
+}
+
+/// The receipt with the proof that it is in the log.
+fn proof(store: &dyn Shared, tenant: TenantId, receipt: ReceiptId) -> Option<String> {
+    let scope = store.scope(tenant).ok()?;
+    let entries = scope.find(&receipt.to_string()).ok()?;
+    let entry = entries.into_iter().find(|entry| entry.kind() == Kind::Receipt)?;
+    let checkpoint = scope.checkpoint().ok()??;
+    let path = inclusion(&mut Tree(scope.as_ref()), entry.seq(), checkpoint.size()).ok()?;
+    Some(ProvenEntry::new(entry, path, checkpoint).to_string())
+}
+
+fn document(request: &Request) -> Result<Value, Problem> {
+    let text = std::str::from_utf8(&request.body).map_err(|error| malformed_as(&error))?;
+    parse(text).map_err(|error| malformed_as(&error))
+}
+
+fn malformed(error: Malformed) -> Problem {
+    malformed_as(&error)
+}
+
+fn malformed_as(error: &dyn std::fmt::Display) -> Problem {
+    Problem::new(400, "worker.malformed", "This cannot be read", &error.to_string())
+}
+
+fn refused(refused: Refused) -> Problem {
+    let status = match refused {
+        Refused::NoTask => 404,
+        Refused::Stale | Refused::NotBegun | Refused::Expired | Refused::Settled => 409,
+        Refused::Cost | Refused::OtherAnswer => 422,
+    };
+    Problem::new(status, refused.code(), "This does not count", &refused.to_string())
+}
+
+fn away() -> Problem {
+    let mut problem =
+        Problem::new(503, "worker.store_away", "The log cannot be read now", "ask again");
+    problem.retry_after_ms = Some(1_000);
+    problem
+}

@@ -1,0 +1,204 @@
+//! Workers in other processes: they need no database, perform what schedulers permitted, and are
+//! killed in the middle of it, and so are those.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use cog_base::json::parse;
+
+use crate::nodes::{Node, Town, wait_until};
+use crate::program::text;
+
+const PAGES: usize = 12;
+
+/// A town with a scheduler.
+struct Works {
+    town: Town,
+    scheduler: Node,
+    url: String,
+}
+
+impl Works {
+    fn new(name: &str) -> Self {
+        let town = Town::new(name);
+        let (scheduler, url) = scheduler(&town, "s1", "127.0.0.1:0");
+        Self { town, scheduler, url }
+    }
+
+    /// The keys of the logs of these tenants, once they have logs.
+    fn trust(&self, tenants: &[&String]) {
+        let key = |tenant: &&String| {
+            let mut line = String::new();
+            wait_until("a key", || {
+                let asked = self.town.cog(&["ledger", "key", "--tenant", tenant]);
+                line = asked.out.clone();
+                asked.code == 0
+            });
+            line
+        };
+        self.town.folder.write("keys.txt", &tenants.iter().map(key).collect::<String>());
+    }
+
+    fn worker(&self, name: &str) -> Node {
+        let journal = format!("journal-{name}");
+        let serve =
+            ["serve", "--json", "--role", "worker", "--node", name, "--scheduler", &self.url];
+        let worker = self
+            .town
+            .process(&[&serve[..], &["--trust", "keys.txt", "--journal", &journal]].concat());
+        worker.waits_for("working");
+        worker
+    }
+
+    fn token(&self) -> String {
+        self.town.folder.read("worker.token").trim().to_owned()
+    }
+
+    /// Send a request as it stands, and give status and all that is answered.
+    fn raw(&self, request: &str) -> (String, String) {
+        let mut socket = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let _ = socket.write_all(request.as_bytes());
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer);
+        let answer = String::from_utf8(answer).unwrap();
+        (answer.split(' ').nth(1).unwrap_or_default().to_owned(), answer)
+    }
+}
+
+fn scheduler(town: &Town, name: &str, listen: &str) -> (Node, String) {
+    let serve = ["serve", "--json", "--role", "scheduler", "--node", name, "--listen", listen];
+    let node = town.process(&serve);
+    let address = text(&node.waits_for("listening"), &["address"]).to_owned();
+    node.waits_for("serving");
+    (node, format!("http://{address}"))
+}
+
+#[test]
+fn a_worker_in_another_process_performs_what_a_scheduler_permitted() {
+    let works = Works::new("workers-perform");
+    let town = &works.town;
+    let load = town.load(1, 2);
+    // Nobody is there to perform anything: it waits, and is told of.
+    let waits = works.scheduler.waits_for("waiting");
+    assert_eq!(text(&waits, &["action"]), "file.write");
+    assert_eq!(town.written(), 0);
+    let mode = std::fs::metadata(town.folder.path("worker.token")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    works.trust(&[&load[0].0]);
+    let worker = works.worker("w1");
+    town.is_done(&load);
+    for _ in 0..load.len() * PAGES {
+        let ended = worker.waits_for("ended");
+        assert_eq!(text(&ended, &["came"]), "completed");
+    }
+    worker.ends();
+    works.scheduler.ends();
+}
+
+#[test]
+fn workers_and_schedulers_are_killed_in_the_middle_and_everything_is_done_once() {
+    let mut works = Works::new("workers-killed");
+    let load = works.town.load(2, 2);
+    works.trust(&[&load[0].0, &load[2].0]);
+    let first = works.worker("w1");
+    works.town.wait_for_pages(5);
+    first.kill();
+    // It comes back with its journal, beside another.
+    let (again, other) = (works.worker("w1"), works.worker("w2"));
+    works.town.wait_for_pages(12);
+    let address = works.url.strip_prefix("http://").unwrap().to_owned();
+    let (node, url) = {
+        let Works { scheduler: old, .. } = &works;
+        old.signal("-KILL");
+        wait_until("the port", || std::net::TcpListener::bind(&address).is_ok());
+        scheduler(&works.town, "s2", &address)
+    };
+    works.scheduler = node;
+    assert_eq!(url, works.url);
+    works.town.wait_for_pages(20);
+    other.kill();
+    works.town.is_done(&load);
+    again.ends();
+    works.scheduler.ends();
+}
+
+#[test]
+fn a_worker_acts_on_no_receipt_that_the_keys_it_was_given_do_not_prove() {
+    let works = Works::new("workers-trust");
+    let town = &works.town;
+    let load = town.load(2, 1);
+    works.trust(&[&load[0].0]);
+    let theirs = &load[1].0;
+    let keys = town.folder.read("keys.txt");
+    let other = town.cog(&["ledger", "key", "--tenant", theirs]).ends(0).out;
+    town.folder.write("keys.txt", &other);
+    let worker = works.worker("w1");
+    // Of a log whose key it has not it is handed nothing.
+    let asked = ["submit", "workflow.yaml", "--tenant", theirs, "--key", &load[1].1, "--wait"];
+    let folder = format!("folder=pages/{}", load[1].1);
+    let asked = [&asked[..], &["--input", &folder, "--input", "pause_ms=60"]].concat();
+    town.cog(&asked).ends(0).says(&["completed"]);
+    assert_eq!(town.written(), PAGES);
+    // When it is given the right one it goes on, without being begun anew.
+    town.folder.write("keys.txt", &format!("{keys}{other}"));
+    town.is_done(&load);
+    worker.ends();
+    works.scheduler.ends();
+}
+
+#[test]
+fn whoever_has_no_token_or_sends_garbage_is_refused_and_harms_nothing() {
+    let works = Works::new("workers-garbage");
+    let token = works.token();
+    let head = |method: &str, path: &str, token: &str, more: &str| {
+        format!(
+            "{method} {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\
+             connection: close\r\n{more}\r\n"
+        )
+    };
+    let body = |path: &str, body: &str| {
+        let length = format!("content-length: {}\r\n", body.len());
+        head("POST", path, &token, &length) + body
+    };
+    let task = "/worker/v1/tasks/rcp_01m7ynaym0fgtb4pf4w75p6736";
+    let sign = r#"{"worker":"w","fence":1}"#;
+    let deep = "[".repeat(5_000);
+    for (request, status, code) in [
+        (head("POST", "/worker/v1/poll", "", ""), "401", "worker.not_authenticated"),
+        (head("POST", "/worker/v1/poll", "wrong", ""), "401", "worker.not_authenticated"),
+        (head("POST", "/worker/v1/poll", &token[1..], ""), "401", "worker.not_authenticated"),
+        (head("GET", "/", "wrong", ""), "401", "worker.not_authenticated"),
+        (head("GET", "/", &token, ""), "404", "worker.no_such_path"),
+        (head("GET", "/worker/v1/poll", &token, ""), "405", "worker.other_method"),
+        (head("GET", "/worker/v1/canons/x?tenant=y", &token, ""), "404", "worker.no_such_canon"),
+        (body("/worker/v1/poll", "{"), "400", "worker.malformed"),
+        (body("/worker/v1/poll", "\u{0}"), "400", "worker.malformed"),
+        (body("/worker/v1/poll", &deep), "400", "worker.malformed"),
+        (body("/worker/v1/poll", r#"{"worker":"w"}"#), "400", "worker.malformed"),
+        (body("/worker/v1/tasks/rcp_1/begin", sign), "404", "worker.no_such_path"),
+        (body(&format!("{task}/begin"), sign), "404", "worker.no_task"),
+        (body(&format!("{task}/heartbeat"), sign), "404", "worker.no_task"),
+        (
+            body(&format!("{task}/result"), r#"{"worker":"w","fence":1,"found":"not_done"}"#),
+            "404",
+            "worker.no_task",
+        ),
+        (
+            head("POST", "/worker/v1/poll", &token, "content-length: 99999999999\r\n"),
+            "413",
+            "http.body_too_large",
+        ),
+    ] {
+        let (answered, whole) = works.raw(&request);
+        let shown: String = request.chars().take(200).collect();
+        assert_eq!(answered, status, "{shown}: {whole}");
+        let (head, document) = whole.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("application/problem+json"), "{shown}: {whole}");
+        assert_eq!(text(&parse(document).unwrap(), &["code"]), code, "{shown}");
+        assert!(!whole.contains(&token), "the token is not said again");
+    }
+    works.scheduler.ends();
+}
