@@ -9,12 +9,12 @@ use cog_ledger::Kind;
 use crate::program::workspace;
 
 /// The pages that explain codes.
-const PAGES: [&str; 4] = ["decisions", "failures", "findings", "histories"];
+const PAGES: [&str; 5] = ["decisions", "failures", "findings", "histories", "workers"];
 /// Names with dots that are no codes: what they begin with.
 const FAMILIES: [&str; 7] =
     ["args", "cgroup", "cognitionos", "memory", "pids", "workflow", "execution"];
 /// The same, each.
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 31] = [
     "api.call",
     "canon.toml",
     "clock.mark",
@@ -43,6 +43,8 @@ const NAMES: [&str; 29] = [
     "session.accept",
     "storage.used",
     "tokens.consumed",
+    "used.journal",
+    "used.new",
     "worker.token",
 ];
 
