@@ -148,6 +148,7 @@ impl Kernel {
             initiator: "user:operator".parse()?,
             environment: Some("production".to_owned()),
             firing: None,
+            labels: Default::default(),
             ask: Default::default(),
             is_queued: false,
         })));

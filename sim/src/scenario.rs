@@ -186,6 +186,7 @@ impl Scenario {
                 initiator: "user:operator".parse().expect("an actor"),
                 environment: Some(ENVIRONMENT.to_owned()),
                 firing: None,
+                labels: BTreeMap::new(),
                 ask,
                 is_queued: false,
             });

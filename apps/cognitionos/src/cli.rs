@@ -260,7 +260,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) record: Option<PathBuf>,
     /// Go on with a run that was killed, or that waited, or was paused.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "input"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "input", "label"])]
     pub(crate) resume: Option<String>,
     /// Start a run from a place of another: what was over there stays as it was, the rest begins
     /// anew, with other inputs if any are given.
@@ -268,7 +268,7 @@ pub(crate) struct RunArgs {
         long,
         value_name = "RUN",
         requires = "from",
-        conflicts_with_all = ["file", "resume", "cancel", "environment"]
+        conflicts_with_all = ["file", "resume", "cancel", "environment", "label"]
     )]
     pub(crate) fork: Option<String>,
     /// The step to start it from, as its path, or a checkpoint.
@@ -279,7 +279,7 @@ pub(crate) struct RunArgs {
         long,
         value_name = "RUN",
         requires = "reason",
-        conflicts_with_all = ["file", "input", "resume"]
+        conflicts_with_all = ["file", "input", "label", "resume"]
     )]
     pub(crate) cancel: Option<String>,
     /// Why the run is ended; it is kept in the ledger.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use cog_base::id::{Given, RunId};
 use cog_base::{Clock as _, Timestamp};
+use cog_flow::{SearchLabels, check_label};
 use cog_gate::Actor;
 
 use verify::open_file;
@@ -45,6 +46,21 @@ pub(crate) fn name(file: &Path) -> String {
     if file == Path::new("-") { "<stdin>".to_owned() } else { file.display().to_string() }
 }
 
+/// What runs are found by: each name once.
+pub(crate) fn labels(given: &[String]) -> anyhow::Result<SearchLabels> {
+    let mut labels = SearchLabels::new();
+    for label in given {
+        let bad = |why: String| Failure::advise(Exit::BadInput, why, "--label NAME=VALUE");
+        let (name, text) =
+            label.split_once('=').ok_or_else(|| bad(format!("`--label {label}` has no value")))?;
+        check_label(name, text).map_err(bad)?;
+        if labels.insert(name.to_owned(), text.to_owned()).is_some() {
+            return Err(bad(format!("the label `{name}` is given twice")));
+        }
+    }
+    Ok(labels)
+}
+
 /// The longest that a run may be put off, in milliseconds: 366 days.
 const PUT_OFF_MS_MAX: u64 = 366 * 86_400_000;
 
@@ -56,6 +72,18 @@ pub(crate) fn time(text: &str) -> anyhow::Result<Timestamp> {
     at.ok_or_else(|| {
         let message = format!("`{text}` is no time within 366 days from now");
         let advice = "--not-before 2026-11-21T08:00:00Z, or from now: 90s, 15m, 4h, 2d";
+        Failure::advise(Exit::BadInput, message, advice)
+    })
+}
+
+/// A time that is over: as entries write it, or so long ago.
+pub(crate) fn past(text: &str) -> anyhow::Result<Timestamp> {
+    let micros = |ms: u64| i64::try_from(ms).ok()?.checked_mul(1_000);
+    let now = SystemClock.now().micros();
+    let ago = || Some(Timestamp::from_micros(now.checked_sub(micros(span_ms(text)?)?)?));
+    whole(text).or_else(ago).ok_or_else(|| {
+        let message = format!("`{text}` is no time");
+        let advice = "--since 2026-11-21T08:00:00Z, or so long ago: 90s, 15m, 4h, 2d";
         Failure::advise(Exit::BadInput, message, advice)
     })
 }

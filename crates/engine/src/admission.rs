@@ -8,7 +8,7 @@ use cog_base::entropy::NoEntropy;
 use cog_base::id::{RunId, Uuid};
 use cog_base::json::Map;
 use cog_base::{Timestamp, Value};
-use cog_flow::Flow;
+use cog_flow::{Flow, SearchLabels};
 use cog_gate::act::{Act, Facts};
 use cog_gate::{Actor, Origin, Wish};
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
@@ -19,7 +19,7 @@ use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::history::{Record, origin_of, places};
 use crate::notice::What;
 use crate::pause::REASON_CHARS_MAX;
-use crate::start::{Start, accesses, inputs_digest};
+use crate::start::{LABELS, Start, accesses, inputs_digest, labels_in, labels_value};
 
 /// The kinds of entries that tell who waits, but for those of the runs themselves.
 pub const KINDS: [Kind; 2] = [Kind::SessionQueued, Kind::SessionUnqueued];
@@ -145,6 +145,7 @@ pub fn asked(record: &Record) -> Result<Start, String> {
         initiator: entry.actor().parse().map_err(|_| "who asked for it is nobody")?,
         environment: Some(entry.environment().to_owned()),
         firing: None,
+        labels: labels_in(entry.data()),
         ask: Ask::read(entry.data()).ok_or("what it is held to cannot be read")?,
         is_queued: true,
     })
@@ -168,8 +169,8 @@ impl Engine {
         if start.is_queued {
             return Ok(self.take_turn(start.run, turn));
         }
-        let Start { ask, flow, inputs, .. } = start;
-        let asking = Asking { origin, ask: *ask, flow, inputs, start: Some(start) };
+        let Start { ask, flow, inputs, labels, .. } = start;
+        let asking = Asking { origin, ask: *ask, flow, inputs, labels, start: Some(start) };
         self.ask_in(&asking, turn)
     }
 
@@ -393,6 +394,7 @@ pub(crate) struct Asking<'a> {
     pub(crate) ask: Ask,
     pub(crate) flow: &'a Flow,
     pub(crate) inputs: &'a Map,
+    pub(crate) labels: &'a SearchLabels,
     /// What it takes to begin it later; nothing where it begins now or never.
     pub(crate) start: Option<&'a Start>,
 }
@@ -400,12 +402,13 @@ pub(crate) struct Asking<'a> {
 impl Asking<'_> {
     /// The entry that asks for it. What it takes to begin it later stands beside it.
     fn queued(&self, waits: bool, since: Option<u64>) -> Draft {
-        let Self { origin, ask, flow, inputs, start } = self;
+        let Self { origin, ask, flow, inputs, labels, start } = self;
         let mut data = ask.members();
         data.insert("id".to_owned(), origin.session.into());
         data.insert("workflow".to_owned(), flow.name.as_str().into());
         data.insert("definition".to_owned(), flow.digest.into());
         data.insert("inputs".to_owned(), inputs_digest(inputs).into());
+        data.extend(labels_value(labels).map(|all| (LABELS.to_owned(), all)));
         data.extend(since.map(|since| ("since".to_owned(), since.into())));
         let Origin { domain, environment, initiator, .. } = origin;
         let draft = Draft::new(Kind::SessionQueued, initiator.as_str(), domain, environment, []);

@@ -271,6 +271,8 @@ impl Engine {
         let (name, workflow) = (step.to_string(), birth.flow.flow.name.clone());
         turn.tell_behind(id, What::Begun { step: name, child: run, workflow });
         let roots = accesses(&birth.roots);
+        // Its inputs were bound with what they label it.
+        let labels = birth.flow.flow.labels_of(&birth.inputs).unwrap_or_default();
         let start = Start {
             run,
             flow: Arc::clone(&birth.flow.flow),
@@ -282,6 +284,7 @@ impl Engine {
             initiator: origin.initiator,
             environment: Some(origin.environment),
             firing: None,
+            labels,
             // It is part of the run that begins it, and begins with that.
             ask: Ask::default(),
             is_queued: false,

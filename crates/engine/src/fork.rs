@@ -13,7 +13,7 @@ use cog_base::Value;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
 use cog_base::json::Map;
-use cog_flow::{KeptConsent, StepPath};
+use cog_flow::{KeptConsent, SearchLabels, StepPath};
 use cog_gate::snapshot::Access;
 use cog_gate::{Actor, Carried, Limits, Origin};
 use cog_ledger::{Entry, Kind};
@@ -25,7 +25,7 @@ use crate::history::{History, Mismatch, Record, no_body, origin, places, roots, 
 use crate::notice::What;
 use crate::replay::{as_far, follow};
 use crate::start::{
-    BUDGET_TIMER, Begun, Classes, facts, folders, inputs_digest, started, subject_in,
+    BUDGET_TIMER, Begun, Classes, facts, folders, inputs_digest, labels_in, started, subject_in,
 };
 
 /// Where a run goes on from.
@@ -174,6 +174,13 @@ pub fn is_free(past: &[Record]) -> Result<(), NoPlace> {
     kept.map_or(Ok(()), |kept| Err(NoPlace::Consent(kept)))
 }
 
+/// What the run is found by from which another goes on, by its records behind those before it.
+fn labels_before(past: &[Record]) -> SearchLabels {
+    let is_start = |record: &&Record| record.entry.kind() == Kind::SessionStarted;
+    let start = past.iter().rfind(is_start);
+    start.map(|start| labels_in(start.entry.data())).unwrap_or_default()
+}
+
 /// Whether an entry ends its run, whatever the steps are about.
 fn is_end(entry: &Entry) -> bool {
     let timer = entry.text("source") == Some("timer") && entry.text("note") == Some(BUDGET_TIMER);
@@ -308,6 +315,7 @@ impl Engine {
                 return Ok(());
             }
         };
+        let labels = labels_before(&forking.past);
         let Forking { run, fork, inputs, roots, places, base, initiator, .. } = forking;
         let origin = Origin { session: run, initiator, ..history.active.origin.clone() };
         if let Some(message) = self.barred(&origin) {
@@ -315,14 +323,23 @@ impl Engine {
             return Ok(());
         }
         let flow = history.flow();
-        let ask = match flow.ask(&inputs) {
-            Ok(ask) => ask,
+        let labels = flow.labelled_anew(&inputs, labels);
+        let (ask, labels) = match flow.ask(&inputs).and_then(|ask| Ok((ask, labels?))) {
+            Ok(both) => both,
             Err(message) => {
                 turn.tell(run, What::Stopped { message });
                 return Ok(());
             }
         };
-        let asking = Asking { origin: &origin, ask, flow: &flow, inputs: &inputs, start: None };
+        let (asks, given) = (&flow, &inputs);
+        let asking = Asking {
+            origin: &origin,
+            ask,
+            flow: asks,
+            inputs: given,
+            labels: &labels,
+            start: None,
+        };
         if !self.ask_in(&asking, turn)? {
             return Ok(());
         }
@@ -331,6 +348,7 @@ impl Engine {
             flow: &flow,
             source: None,
             inputs,
+            labels: &labels,
             classes: &Classes::new(),
             subject: history.active.run.subject_of(),
             roots: &roots,

@@ -7,7 +7,7 @@ use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::{Digest, Micros, Sources, Value};
-use cog_flow::{BoundRoot, Flow};
+use cog_flow::{BoundRoot, Flow, SearchLabels};
 use cog_gate::act::{Act, Facts};
 use cog_gate::snapshot::{Access, Folder};
 use cog_gate::{Actor, Carried, Limits, Origin};
@@ -56,6 +56,8 @@ pub struct Start {
     pub environment: Option<String>,
     /// The time of a schedule that it is started for.
     pub firing: Option<Firing>,
+    /// What it is found by.
+    pub labels: SearchLabels,
     /// What it is held to before it may begin.
     pub ask: Ask,
     /// Whether it was asked for before, and waits for its turn.
@@ -119,13 +121,14 @@ impl Engine {
             facts,
             classes.clone(),
         );
-        let Start { flow, source, inputs, roots, places, base, .. } = &start;
+        let Start { flow, source, inputs, labels, roots, places, base, .. } = &start;
         let (source, inputs) = (Some(source.as_str()), inputs.clone());
         let (parent_of, subject) = (parent.as_ref(), run.subject_of());
         let begun = Begun {
             flow,
             source,
             inputs,
+            labels,
             classes: &classes,
             subject,
             roots,
@@ -273,6 +276,22 @@ pub(crate) fn classes_value(classes: &Classes) -> Option<Value> {
     (!classes.is_empty()).then(|| Value::map(all))
 }
 
+/// Where the entries that ask for a run, or begin it, have what it is found by.
+pub(crate) const LABELS: &str = "labels";
+
+/// Labels as entries have them; nothing when there are none.
+pub(crate) fn labels_value(labels: &SearchLabels) -> Option<Value> {
+    let all = labels.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    (!labels.is_empty()).then(|| Value::map(all))
+}
+
+/// What a run is found by, as an entry says that asks for it or begins it.
+#[must_use]
+pub fn labels_in(data: &Map) -> SearchLabels {
+    let all = data.get(LABELS).and_then(Value::as_map).into_iter().flatten();
+    all.filter_map(|(name, text)| Some((name.clone(), text.as_text()?.to_owned()))).collect()
+}
+
 /// Those that an entry says.
 pub(crate) fn classes_in(data: &Map) -> Classes {
     let all = data.get(CLASSES).and_then(Value::as_map).into_iter().flatten();
@@ -299,6 +318,8 @@ pub(crate) struct Begun<'a> {
     /// The text of the definition; nothing when the run before it has that.
     pub(crate) source: Option<&'a str>,
     pub(crate) inputs: Map,
+    /// What it is found by.
+    pub(crate) labels: &'a SearchLabels,
     /// Of which class of data each of them is, where a run handed them over.
     pub(crate) classes: &'a Classes,
     /// Whose data it holds.
@@ -322,7 +343,8 @@ pub(crate) fn started(
     origin: &Origin,
     canon: Option<Digest>,
 ) -> Draft {
-    let Begun { flow, source, inputs, classes, subject, roots, places, parent, fork } = begun;
+    let Begun { flow, source, inputs, labels, classes, subject, .. } = begun;
+    let Begun { roots, places, parent, fork, .. } = begun;
     let access = |(name, access): (&'_ String, &'_ Access)| {
         (name.clone(), Value::map([("access", access.word())]))
     };
@@ -336,6 +358,7 @@ pub(crate) fn started(
     data.extend(canon.map(|canon| ("canon".to_owned(), canon.into())));
     data.extend(fork.map(|(fork, _)| ("fork".to_owned(), fork.to_value())));
     data.extend(classes_value(classes).map(|all| (CLASSES.to_owned(), all)));
+    data.extend(labels_value(labels).map(|all| (LABELS.to_owned(), all)));
     data.extend(parent.map(|parent| ("parent".to_owned(), parent.to_value())));
     // A fork finds the definition, with those that it runs, where the run before it has it.
     let own = source.map(|_| flow);

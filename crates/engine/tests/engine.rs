@@ -31,6 +31,8 @@ mod fork;
 mod house;
 #[path = "engine/in_hand.rs"]
 mod in_hand;
+#[path = "engine/labels.rs"]
+mod labels;
 #[path = "engine/long_names.rs"]
 mod long_names;
 #[path = "engine/lost.rs"]

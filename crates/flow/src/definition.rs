@@ -35,6 +35,8 @@ pub struct Flow {
     pub budget: Budget,
     /// How its runs are let in.
     pub admission: Admission,
+    /// What its runs are found by, as the file says it ([`Flow::labels_of`]).
+    pub labels: BTreeMap<String, Template>,
     /// When it is started, once somebody sets these.
     pub schedules: Vec<Scheduled>,
     /// The steps of the outermost level.

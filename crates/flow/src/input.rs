@@ -137,6 +137,7 @@ impl Flow {
         if faults.is_empty() {
             faults.extend(self.subject_of(&inputs).err().map(|why| self.fault(why, None)));
             faults.extend(self.ask(&inputs).err().map(|why| self.fault(why, None)));
+            faults.extend(self.labels_of(&inputs).err().map(|why| self.fault(why, None)));
         }
         if faults.is_empty() { Ok(inputs) } else { Err(diagnostic::from_list(faults)) }
     }

@@ -74,5 +74,9 @@ pub const MAX_PLANS: usize = 32;
 pub const MAX_TIMEOUT_MS: i64 = 86_400_000;
 /// Milliseconds of the longest `sleep` and the longest approval: 366 days.
 pub const MAX_SLEEP_MS: i64 = 366 * 86_400_000;
+/// Labels of one run.
+pub const MAX_LABELS: usize = 16;
+/// Bytes of what one label says.
+pub const MAX_LABEL_BYTES: usize = 128;
 /// Schedules in one workflow file.
 pub const MAX_SCHEDULES: usize = 32;

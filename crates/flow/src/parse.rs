@@ -39,6 +39,7 @@ const FLOW: Shape = Shape {
         "priority",
         "concurrency",
         "rate",
+        "labels",
         "on",
         "outputs",
         "on_cancel",
@@ -100,6 +101,7 @@ impl Reader<'_, '_> {
         let roots = fields.get("roots").map(|node| self.roots(node)).unwrap_or_default();
         let budget = fields.get("budget").map_or(Budget::default(), |node| self.budget(node));
         let admission = self.admission(&fields);
+        let labels = fields.get("labels").map(|node| self.labels(node)).unwrap_or_default();
         let schedules = fields.get("on").map(|node| self.on(node, &inputs)).unwrap_or_default();
         let outside = Scope::outside();
         let (steps, ids) = self.block(fields.get("steps")?, &outside, None, "`steps`");
@@ -121,6 +123,7 @@ impl Reader<'_, '_> {
             roots,
             budget,
             admission,
+            labels,
             schedules,
             steps,
             undo,

@@ -48,7 +48,7 @@ impl Bounds {
     }
 }
 
-type Identity = (String, Option<Digest>, Option<Digest>);
+type Identity = (String, Option<Digest>, Option<Digest>, Option<Value>);
 
 impl Admissions {
     /// Take the next entry of the log.
@@ -108,5 +108,6 @@ impl Admissions {
 }
 
 fn identity(entry: &Entry, who: &str) -> Identity {
-    (who.to_owned(), entry.digest("definition"), entry.digest("inputs"))
+    let labels = entry.data().get("labels").cloned();
+    (who.to_owned(), entry.digest("definition"), entry.digest("inputs"), labels)
 }

@@ -127,6 +127,8 @@ properties! {
         "Of a key no more runs are open at any moment than its limit grants.", "guide: limits";
     Rate = "history.rate",
         "Of a key no more runs begin in the time of its rate than that grants.", "guide: limits";
+    Labels = "history.labels",
+        "A run is found by what its definition says.", "guide: labels; entries: session.started";
     Lease = "history.lease",
         "No two open receipts touch the same thing when one of them writes it.", "INV-10";
 }

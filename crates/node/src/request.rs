@@ -9,7 +9,7 @@ use cog_base::id::{ApprovalId, MailId, RunId, TenantId, Uuid};
 use cog_base::json::{Map, parse};
 use cog_base::{Digest, Timestamp, Value};
 use cog_engine::Sent;
-use cog_flow::{Flow, Signal};
+use cog_flow::{Flow, SearchLabels, Signal};
 use cog_gate::Actor;
 use cog_ledger::entry::NAME_BYTES_MAX;
 use cog_schedule::PRIORITY_MAX;
@@ -131,6 +131,8 @@ pub struct Wanted {
     pub base: String,
     /// Who starts it.
     pub initiator: Actor,
+    /// What it is found by, beside what the flow says.
+    pub labels: SearchLabels,
     /// Which of the runs that wait goes first, if not as the flow says.
     pub priority: Option<u8>,
     /// When it begins at the earliest.
@@ -322,7 +324,8 @@ impl Wanted {
         let children = self.children.clone().map(|children| ("children", children));
         let priority = self.priority.map(|it| ("priority", u32::from(it).into()));
         let not_before = self.not_before.map(|it| ("not_before", it.into()));
-        let more = children.into_iter().chain(priority).chain(not_before);
+        let labels = (!self.labels.is_empty()).then(|| ("labels", texts(&self.labels)));
+        let more = children.into_iter().chain(priority).chain(not_before).chain(labels);
         Value::map(members.into_iter().chain(more))
     }
 
@@ -347,6 +350,10 @@ impl Wanted {
             children: value.get("children").filter(|it| **it != Value::Null).cloned(),
             given: texts_of(value, "given")?,
             places: places_of(value)?,
+            labels: match value.get("labels") {
+                Some(_) => texts_of(value, "labels")?,
+                None => SearchLabels::new(),
+            },
             priority: priority_of(value)?,
             not_before: time_of(value, "not_before")?,
             base: sized("base", text_of(value, "base")?, (0, PATH_BYTES_MAX))?,

@@ -236,6 +236,12 @@ def a_run_is_asked_for_again_and_begins_although_it_was_withdrawn(house: House) 
     house.asked(house.start())
 
 
+@audit("queue.differs")
+def a_run_is_found_by_something_else_than_was_asked_for(house: House) -> None:
+    house.start(house.asked(house.new_id("run"), labels={"customer": "acme"}), labels={"customer": "b"})
+    house.start(house.asked(house.new_id("run"), labels={"customer": "b"}), labels={"customer": "b"})
+
+
 @audit("queue.differs", "queue.too_early")
 def a_run_begins_as_another_than_what_was_asked_for_and_one_too_early(house: House) -> None:
     house.start(house.asked(house.new_id("run"), "another"))

@@ -62,6 +62,9 @@ pub(crate) struct Beginning {
     /// Begin it at this time, and not before: 2026-11-21T08:00:00Z, or 90s, 15m, 4h, 2d from now.
     #[arg(long, value_name = "TIME")]
     pub(crate) not_before: Option<String>,
+    /// What the run is found by, beside what the workflow says. Given once for each.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) label: Vec<String>,
     #[command(flatten)]
     pub(crate) by: By,
 }
@@ -69,8 +72,8 @@ pub(crate) struct Beginning {
 impl Beginning {
     /// What a run begins with that nobody said anything of, but for who begins it.
     pub(crate) fn of(by: By) -> Self {
-        let (input, canon, environment) = (Vec::new(), None, None);
-        Self { input, canon, environment, priority: None, not_before: None, by }
+        let (input, label, canon, environment) = (Vec::new(), Vec::new(), None, None);
+        Self { input, canon, environment, priority: None, not_before: None, label, by }
     }
 }
 

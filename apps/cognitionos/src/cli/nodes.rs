@@ -71,7 +71,7 @@ pub(crate) struct SubmitArgs {
         long,
         value_name = "RUN",
         requires = "from",
-        conflicts_with_all = ["file", "environment", "canon"]
+        conflicts_with_all = ["file", "environment", "canon", "label"]
     )]
     pub(crate) fork: Option<String>,
     /// The step to start it from, as its path, or a checkpoint.

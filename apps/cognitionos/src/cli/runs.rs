@@ -10,14 +10,31 @@ use super::nodes::At;
 Examples:
   cognitionos runs
   cognitionos runs --status failed
-  cognitionos runs --status open --json")]
+  cognitionos runs --label customer=acme --since 2d
+  cognitionos runs --limit 100 --after run_01j… --json")]
 pub(crate) struct RunsArgs {
     /// Only runs that stand so.
     #[arg(long, value_name = "STATUS", value_enum)]
     pub(crate) status: Option<Status>,
+    /// Only those that are found by this. Of several, by all of them.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) label: Vec<String>,
+    /// Only those of this domain.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) domain: Option<String>,
+    /// Only those of this workflow.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workflow: Option<String>,
+    /// Only those that were asked for, or began, at this time or later: 2026-11-21T08:00:00Z, or
+    /// 90s, 15m, 4h, 2d ago.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
     /// Only so many, the newest.
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(crate) last: usize,
+    #[arg(long, visible_alias = "last", value_name = "N", default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// Go on behind this run, which was the last of the page before.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) after: Option<String>,
     #[command(flatten)]
     pub(crate) at: At,
 }

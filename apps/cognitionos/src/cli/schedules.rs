@@ -70,6 +70,9 @@ pub(crate) struct SetArgs {
     /// The environment, if not the one the workflow names.
     #[arg(long, value_name = "NAME", value_parser = super::groups::environment)]
     pub(crate) environment: Option<String>,
+    /// What each run is found by, beside what the workflow says. Given once for each.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) label: Vec<String>,
     #[command(flatten)]
     pub(crate) by: By,
     #[command(flatten)]

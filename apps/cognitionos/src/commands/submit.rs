@@ -151,6 +151,7 @@ fn wanted(file: &Path, args: &SubmitArgs, common: &Common, actor: &Actor) -> any
         given: inputs(&args.begin),
         places: start.places,
         base: start.base,
+        labels: given::labels(&args.begin.label)?,
         priority: args.begin.priority,
         not_before: start.ask.not_before,
         initiator: start.initiator,

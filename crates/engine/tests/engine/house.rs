@@ -18,7 +18,7 @@ use cog_engine::{
     Engine, Firing, Input, Notice, Output, Parent, Placed, Record, Resumption, Sealed, Settings,
     Start, Timer, What,
 };
-use cog_flow::{Flow, Opened};
+use cog_flow::{Flow, Opened, SearchLabels};
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_gate::{AnyEffect, Cleared, Lapse};
 use cog_ledger::memory::{KeptLog, MemoryKeys, MemoryShelf};
@@ -59,6 +59,8 @@ pub(crate) struct House {
     pub(crate) held: VecDeque<(u64, Vec<(TenantId, cog_ledger::Draft)>)>,
     /// The time of a schedule that the next run is started for.
     pub(crate) firing: Option<Firing>,
+    /// What the next runs are found by, beside what their files say.
+    pub(crate) labels: SearchLabels,
     /// The next append fails.
     pub(crate) no_space: bool,
     writer: RefCell<Writer<MemoryShelf>>,
@@ -89,6 +91,7 @@ impl House {
             hold: false,
             held: VecDeque::new(),
             firing: None,
+            labels: SearchLabels::new(),
             no_space: false,
             writer: RefCell::new(Writer::new(MemoryShelf::default(), keys, "cognitionos/test")),
             canon,
@@ -150,6 +153,7 @@ impl House {
         let firing = self.firing.take();
         let inputs = flow.bind(&BTreeMap::new()).unwrap();
         let ask = flow.ask(&inputs).unwrap();
+        let labels = flow.labelled(&inputs, &self.labels).unwrap();
         self.give(Input::Start(Box::new(Start {
             run,
             inputs,
@@ -161,6 +165,7 @@ impl House {
             initiator: "user:operator".parse().unwrap(),
             environment: None,
             firing,
+            labels,
             ask,
             is_queued: false,
         })));

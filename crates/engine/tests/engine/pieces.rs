@@ -66,6 +66,7 @@ fn start(number: u128) -> Input {
         initiator: "user:ada".parse().unwrap(),
         environment: None,
         firing: None,
+        labels: Default::default(),
         ask: Default::default(),
         is_queued: false,
     }))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cog_base::Value;
 use cog_base::json::Integer;
 
 use super::Reader;
@@ -10,6 +11,10 @@ use super::scope::Scope;
 use crate::definition::{Access, Budget, InputKind, InputSpec, RootSpec, Undo};
 use crate::fields::{self, Fields, Shape};
 use crate::input;
+use crate::limits::MAX_LABELS;
+use crate::path::is_id;
+use crate::search_labels::check_label;
+use crate::template::Template;
 use crate::tree::Node;
 use cog_base::suggest;
 
@@ -34,6 +39,28 @@ impl Reader<'_, '_> {
             }
         }
         inputs
+    }
+
+    /// What runs are found by.
+    pub(super) fn labels(&mut self, node: &Node) -> BTreeMap<String, Template> {
+        let mut labels = BTreeMap::new();
+        for (at, (key, value)) in fields::members(node, "labels", self.reports).iter().enumerate() {
+            if at == MAX_LABELS {
+                let message = format!("a run has at most {MAX_LABELS} labels");
+                self.reports.error(key.at, message, "what is found by rarely is better an input");
+                break;
+            }
+            fields::check_id(key.at, &key.name, "label", self.reports);
+            let template = self.text_template(value, "label", &Scope::before());
+            if let Some(Err(why)) =
+                template.plain().and_then(Value::as_text).map(|text| check_label(&key.name, text))
+                && is_id(&key.name)
+            {
+                self.reports.with_hint(value.at, why, None);
+            }
+            labels.insert(key.name.clone(), template);
+        }
+        labels
     }
 
     fn input(&mut self, name: &str, node: &Node) -> Option<InputSpec> {

@@ -111,6 +111,17 @@ impl Life {
             "the inputs that are kept are not those that it names".to_owned()
         });
         let initiator = entry.text("initiator").filter(|_| same)?.to_owned();
+        let says = inputs.as_map().and_then(|inputs| flow.labels_of(inputs).ok());
+        let has = |(name, text): (&String, &String)| {
+            let stands = entry.data().get("labels").and_then(|labels| labels.get(name));
+            stands.and_then(Value::as_text) == Some(text)
+        };
+        report.test(
+            Property::Labels,
+            says.is_some_and(|it| it.iter().all(has)),
+            entry.seq(),
+            || "it is found by something else than its definition says".to_owned(),
+        );
         let facts = Value::map([
             ("workflow", Value::from(flow.name.as_str())),
             ("domain", flow.domain.as_str().into()),

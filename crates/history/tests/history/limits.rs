@@ -4,6 +4,17 @@ use crate::told::{breaks, told};
 
 const NOTHING: &str = "steps:\n  - { id: a, uses: compute, with: { x: 1 } }\n";
 
+const TEAM: &str = "labels: { team: red }\nsteps:\n  - { id: a, uses: compute, with: { x: 1 } }\n";
+
+#[test]
+fn a_run_is_found_by_what_its_file_says_and_by_what_was_asked_for() {
+    let story = |begin: &str| format!("1 seal completed\n{begin}\n6 seal completed");
+    let report = told(TEAM, &story("5 begin 2"));
+    assert!(report.holds(), "{:#?}", report.findings.kept());
+    breaks(TEAM, &story("5 begin 2 team=blue"), "history.labels");
+    breaks(NOTHING, &story("2 queued 2\n5 begin 2 team=blue"), "history.admitted");
+}
+
 fn keeps(story: &str) {
     let report = told(NOTHING, story);
     assert!(report.holds(), "{story}\n{:#?}", report.findings.kept());

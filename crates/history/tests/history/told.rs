@@ -8,7 +8,7 @@
 //! 5 signal NAME                         5 cancel
 //! 5 mark STEP NAME
 //! 9 seal STATUS                         7 fork SEQ [of=N] [who=TEXT] [as=WHO]
-//! 1 queued N [limit=N] [count=N] [at=MS]  2 begin N [as=WHO]    2 unqueued N
+//! 1 queued N [limit=N] [count=N] [at=MS]  2 begin N [as=WHO] [team=TEXT]    2 unqueued N
 //! ```
 //!
 //! The run begins at 0, with entry 1. Behind `fork` stand the entries of a run that goes on from
@@ -68,7 +68,10 @@ pub(crate) fn records(steps: &str, story: &str) -> Vec<Record> {
     let flow = cog_flow::parse(&source, "test.yaml").map_err(|errors| errors.to_string()).unwrap();
     let (who, definition) = (flow.inputs.keys().next().map(|_| "ada"), flow.digest);
     let (tallies, records) = (vec![Tally::default()], Vec::new());
-    let mut teller = Teller { definition, source: source.clone(), tallies, records };
+    let labels = flow.labels_of(&Map::new()).unwrap();
+    let labels = labels.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    let labels = Value::map(labels);
+    let mut teller = Teller { definition, source: source.clone(), labels, tallies, records };
     let (start, mut body) = teller.start("user:ada", who);
     body.insert("source".into(), source.as_str().into());
     teller.add(1, 0, Kind::SessionStarted, "user:ada", start, Some(Value::Map(body)));
@@ -79,6 +82,8 @@ pub(crate) fn records(steps: &str, story: &str) -> Vec<Record> {
 struct Teller {
     definition: Digest,
     source: String,
+    /// What its file says that a run is found by.
+    labels: Value,
     records: Vec<Record>,
     /// Of each run.
     tallies: Vec<Tally>,
@@ -134,19 +139,24 @@ impl Teller {
         let inputs =
             Value::Map(who.map(|who| ("who".to_owned(), who.into())).into_iter().collect());
         let digest = Digest::in_context("cognitionos/inputs/v1", &inputs.canonical());
-        let start = Map::from([
+        let mut start = Map::from([
             ("workflow".into(), "test".into()),
             ("definition".into(), self.definition.into()),
             ("inputs".into(), digest.into()),
             ("roots".into(), Value::Map(Map::new())),
             ("initiator".into(), initiator.into()),
         ]);
+        if self.labels != Value::Map(Map::new()) {
+            start.insert("labels".into(), self.labels.clone());
+        }
         (start, Map::from([("inputs".into(), inputs)]))
     }
 
     /// What the first entry of a run by the same definition says, and its body.
-    fn begin(&self, actor: &str) -> (Map, Value) {
-        let (start, mut body) = self.start(actor, None);
+    fn begin(&self, actor: &str, extra: &Extra<'_>) -> (Map, Value) {
+        let (mut start, mut body) = self.start(actor, None);
+        let labels = extra.get("team").map(|team| Value::map([("team", *team)]));
+        start.extend(labels.map(|labels| ("labels".to_owned(), labels)));
         body.insert("source".into(), self.source.as_str().into());
         (start, Value::Map(body))
     }
@@ -233,7 +243,7 @@ impl Teller {
             ["queued", run] => (Kind::SessionQueued, actor, self.queued(run, extra), None),
             ["unqueued", run] => (Kind::SessionUnqueued, actor, unqueued(run), None),
             ["begin", _] => {
-                let (start, body) = self.begin(actor);
+                let (start, body) = self.begin(actor, extra);
                 (Kind::SessionStarted, actor, start, Some(body))
             }
             ["mark", step, name] => {

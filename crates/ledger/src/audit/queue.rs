@@ -37,13 +37,14 @@ struct Asked {
     rate: Option<(String, u64, u64)>,
 }
 
-/// Definition and inputs, domain, environment and who asks.
-type Scope = (Option<Digest>, Option<Digest>, String, String, String);
+/// Definition and inputs, domain, environment, who asks and what it is found by.
+type Scope = (Option<Digest>, Option<Digest>, String, String, String, Option<Value>);
 
 fn scope(entry: &Entry, who: &str) -> Scope {
     let (definition, inputs) = (entry.digest("definition"), entry.digest("inputs"));
     let (domain, environment) = (entry.domain().to_owned(), entry.environment().to_owned());
-    (definition, inputs, domain, environment, who.to_owned())
+    let labels = entry.data().get("labels").cloned();
+    (definition, inputs, domain, environment, who.to_owned(), labels)
 }
 
 impl Asked {

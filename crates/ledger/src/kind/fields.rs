@@ -8,6 +8,11 @@ use cog_base::{Digest, Timestamp};
 
 use super::{DISPOSITIONS, ERASED_FOR, FORMAT, LEFT_OUT, REPLAYED, UNQUEUED, WHEN_FULL};
 
+/// How many labels a run has at most, and how many bytes a name and a text.
+const LABELS_MAX: usize = 16;
+const LABEL_NAME_BYTES_MAX: usize = 64;
+const LABEL_BYTES_MAX: usize = 128;
+
 /// The type of a member of `data`.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
@@ -37,6 +42,7 @@ pub(super) enum Shape {
     Priority,
     Concurrency,
     Rate,
+    Labels,
 }
 
 pub(super) struct Field {
@@ -96,6 +102,7 @@ impl Shape {
             Self::Concurrency => limited(value, "limit", |value| {
                 value.get("when_full").is_some_and(|word| Self::Word(WHEN_FULL).fits(word))
             }),
+            Self::Labels => labels(value),
             Self::Rate => limited(value, "count", |value| {
                 value.get("per_seconds").and_then(Value::as_u64).is_some_and(|it| it > 0)
             }),
@@ -130,8 +137,18 @@ impl Shape {
             Self::Priority => "a whole number from 0 to 9",
             Self::Concurrency => "{key, limit, when_full}",
             Self::Rate => "{key, count, per_seconds}",
+            Self::Labels => "{name: text}, 16 at most, each of 1 to 128 bytes",
         }
     }
+}
+
+/// What a run is found by: names with a text each.
+fn labels(value: &Value) -> bool {
+    let is_label = |(name, text): (&String, &Value)| {
+        (1..=LABEL_NAME_BYTES_MAX).contains(&name.len())
+            && text.as_text().is_some_and(|text| (1..=LABEL_BYTES_MAX).contains(&text.len()))
+    };
+    value.as_map().is_some_and(|all| all.len() <= LABELS_MAX && all.iter().all(is_label))
 }
 
 /// A limit of its own for each key: so many, one at least.
@@ -214,6 +231,7 @@ pub(super) const SESSION_STARTED: &[Field] = &[
     may("children", Shape::Map),
     may("parent", Shape::Parent),
     may("fork", Shape::Fork),
+    may("labels", Shape::Labels),
 ];
 pub(super) const PLAN_SELECTED: &[Field] = &[
     must("id", Shape::Selection),
@@ -338,6 +356,7 @@ pub(super) const SESSION_QUEUED: &[Field] = &[
     may("concurrency", Shape::Concurrency),
     may("rate", Shape::Rate),
     may("since", Shape::Count),
+    may("labels", Shape::Labels),
 ];
 pub(super) const SESSION_UNQUEUED: &[Field] =
     &[must("id", Shape::Run), must("why", Shape::Word(UNQUEUED))];

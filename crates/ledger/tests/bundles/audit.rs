@@ -141,6 +141,14 @@ fn a_run_that_was_asked_for_begins_once_as_that_and_within_its_limits() {
     });
     assert_eq!(found, ["queue.differs", "queue.too_early"]);
     let found = audit(|house, _| {
+        for team in ["red", "blue"] {
+            let labels = |team: &str| ("labels", Value::map([("team", team)]));
+            let run = house.asked("definition", [labels("red")]);
+            house.start_with(run, [labels(team)]);
+        }
+    });
+    assert_eq!(found, ["queue.differs"]);
+    let found = audit(|house, _| {
         let runs = [0, 1, 2].map(|_| house.asked("definition", [limit("acme", 1)]));
         house.start_as(runs[0]);
         house.seal(runs[0]);

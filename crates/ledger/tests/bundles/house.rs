@@ -204,6 +204,14 @@ impl House {
     }
 
     pub(crate) fn start_as(&mut self, session: RunId) {
+        self.start_with(session, []);
+    }
+
+    pub(crate) fn start_with<const N: usize>(
+        &mut self,
+        session: RunId,
+        more: [(&'static str, Value); N],
+    ) {
         let act = self.act(Kind::SessionStarted, "user:clerk", Some(session));
         let start = [
             ("workflow", "pay".into()),
@@ -212,7 +220,9 @@ impl House {
             ("roots", Value::Map(Map::new())),
             ("initiator", "user:clerk".into()),
         ];
-        self.record(Act { body: Some("definition"), ..act }, data(start));
+        let mut start = data(start);
+        start.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        self.record(Act { body: Some("definition"), ..act }, start);
     }
 
     /// An entry about a schedule, always the same.

@@ -488,6 +488,7 @@ fn read(wanted: &Wanted) -> Result<(Start, BTreeMap<String, Root>), String> {
     let mut ask = flow.ask(&inputs)?;
     ask.priority = wanted.priority.unwrap_or(ask.priority);
     ask.not_before = wanted.not_before;
+    let labels = flow.labelled(&inputs, &wanted.labels)?;
     let bound = flow.roots(&inputs, environment).map_err(|bad| bad.to_string())?;
     let Folders { access, places, roots } = Folders::of(bound, &wanted.places)?;
     let start = Start {
@@ -501,6 +502,7 @@ fn read(wanted: &Wanted) -> Result<(Start, BTreeMap<String, Root>), String> {
         initiator: wanted.initiator.clone(),
         environment: wanted.environment.clone(),
         firing: None,
+        labels,
         ask,
         is_queued: false,
     };

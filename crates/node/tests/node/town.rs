@@ -356,6 +356,7 @@ pub(crate) fn wanted(steps: &str, place: &str) -> Wanted {
         given: BTreeMap::new(),
         places: [("archive".to_owned(), place.to_owned())].into(),
         base: "/srv".into(),
+        labels: BTreeMap::new(),
         priority: None,
         not_before: None,
         initiator: "user:operator".parse().unwrap(),

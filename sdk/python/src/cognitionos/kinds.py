@@ -75,6 +75,18 @@ def _bounded(bound: str, **more: _Shape) -> _Shape:
     return fits
 
 
+def _labels(value: Any) -> bool:
+    """What a run is found by: at most 16 names with a text each."""
+    return (
+        isinstance(value, dict)
+        and len(value) <= 16
+        and all(
+            1 <= len(name.encode()) <= 64 and isinstance(text, str) and 1 <= len(text.encode()) <= 128
+            for name, text in value.items()
+        )
+    )
+
+
 def _parent(value: Any) -> bool:
     return isinstance(value, dict) and _id("run")(value.get("session")) and _text(value.get("step"))
 
@@ -175,7 +187,13 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "roots": _object,
             "initiator": _text,
         },
-        {"canon": is_digest, "children": _object, "parent": _parent, "fork": _fork},
+        {
+            "canon": is_digest,
+            "children": _object,
+            "parent": _parent,
+            "fork": _fork,
+            "labels": _labels,
+        },
     ),
     "plan.selected": (
         True,
@@ -280,6 +298,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "concurrency": _bounded("limit", when_full=_word(*WHEN_FULL)),
             "rate": _bounded("count", per_seconds=_positive),
             "since": is_count,
+            "labels": _labels,
         },
     ),
     "session.unqueued": (

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cog_base::Value;
 use cog_base::id::{MailId, RunId};
 use cog_engine::{Input, Start};
-use cog_flow::Flow;
+use cog_flow::{Flow, SearchLabels};
 use cog_gate::Actor;
 use cog_gate::effect::SessionAccept;
 use cog_node::{Request, Wanted, ask};
@@ -72,13 +72,14 @@ pub(crate) fn submitted(
     };
     let Start { run, source, places, base, initiator, environment, .. } = *start;
     let (children, given) = (None, given(asked.effect));
-    let (priority, not_before) = (None, None);
+    let (priority, not_before, labels) = (None, None, SearchLabels::new());
     let wanted = Wanted {
         run,
         source,
         children,
         given,
         places,
+        labels,
         priority,
         not_before,
         base,
@@ -115,6 +116,7 @@ fn plan(asked: &Asked<'_>, who: &Actor) -> anyhow::Result<Plan> {
         initiator: who.clone(),
         environment: environment.clone(),
         firing: None,
+        labels: SearchLabels::new(),
         ask: Ask::default(),
         is_queued: false,
     };

@@ -14,7 +14,7 @@ use cog_engine::fork::own;
 use cog_engine::history::Mismatch;
 use cog_engine::replay::replay_run;
 use cog_engine::{History, Input, Record, Resumption, Start};
-use cog_flow::{BoundRoot, Flow};
+use cog_flow::{BoundRoot, Flow, SearchLabels};
 use cog_gate::Actor;
 use cog_gate::snapshot::Access;
 use cog_schedule::Ask;
@@ -65,6 +65,7 @@ pub(crate) fn fresh(
     let Folders { access, places, roots } = Folders::bind(bound, stands, common)?;
     let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
     let ask = ask(args, &flow, &inputs)?;
+    let labels = labels(&flow, &inputs, &given::labels(&args.label)?)?;
     let (domain, flow) = (flow.domain.clone(), Arc::new(flow));
     let start = Start {
         run,
@@ -77,6 +78,7 @@ pub(crate) fn fresh(
         initiator: actor.clone(),
         environment: args.environment.clone(),
         firing: None,
+        labels,
         ask,
         is_queued: false,
     };
@@ -92,6 +94,15 @@ fn ask(args: &Beginning, flow: &Flow, inputs: &Map) -> anyhow::Result<Ask> {
     ask.priority = args.priority.unwrap_or(ask.priority);
     ask.not_before = args.not_before.as_deref().map(given::time).transpose()?;
     Ok(ask)
+}
+
+/// What a run is found by: what the file says, and what is given.
+pub(super) fn labels(
+    flow: &Flow,
+    inputs: &Map,
+    given: &SearchLabels,
+) -> anyhow::Result<SearchLabels> {
+    flow.labelled(inputs, given).map_err(|why| Failure::told(Exit::BadInput, why))
 }
 
 /// What named this folder: an input whose value it is, or else the file.

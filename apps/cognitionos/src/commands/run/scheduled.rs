@@ -9,13 +9,13 @@ use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::{Clock as _, Value};
 use cog_engine::{Firing, Input, Start};
-use cog_flow::{BoundRoot, Flow, Scheduled};
+use cog_flow::{BoundRoot, Flow, Scheduled, SearchLabels};
 use cog_gate::Actor;
 use cog_node::Wanted;
 
 use super::file::misread;
 use super::prepare::{Folders, bound_roots};
-use super::{Plan, family, go};
+use super::{Plan, family, go, prepare};
 use crate::cli::nodes::Asking;
 use crate::cli::{Beginning, By, Common, RunArgs};
 use crate::failure::{Exit, Failure};
@@ -48,18 +48,19 @@ impl File {
         self.flow.subject_of(&inputs).map_err(|why| Failure::told(Exit::BadInput, why))
     }
 
-    /// What each run of a schedule is. Folders that its inputs name are meant from where the file
+    /// What each run of a schedule is, with these labels beside those of the file. Folders that its inputs name are meant from where the file
     /// stands.
     pub(crate) fn wanted(
         &self,
         scheduled: &Scheduled,
-        environment: Option<&str>,
+        (environment, labels): (Option<&str>, &SearchLabels),
         common: &Common,
         who: &Actor,
     ) -> anyhow::Result<Wanted> {
         let Self { flow, source, base } = self;
         let bad = |errors| Failure::told(Exit::BadInput, errors);
         let inputs = flow.bind_values(&scheduled.inputs).map_err(bad)?;
+        prepare::labels(flow, &inputs, labels)?;
         let named = environment.unwrap_or(&flow.environment);
         let bound = bound_roots(flow, &inputs, named)?;
         let folders = Folders::bind(bound, |root| base.join(&root.path), common)?;
@@ -71,6 +72,7 @@ impl File {
             given: given.collect(),
             places: folders.places,
             base: folders::on_record(base)?,
+            labels: labels.clone(),
             priority: None,
             not_before: None,
             initiator: who.clone(),
@@ -153,6 +155,7 @@ fn plan(wanted: &Wanted, firing: Firing, common: &Common) -> anyhow::Result<Plan
     let Folders { access, places, roots } = Folders::bind(bound, stands, common)?;
     let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
     let ask = flow.ask(&inputs).map_err(|why| Failure::told(Exit::BadInput, why))?;
+    let labels = prepare::labels(&flow, &inputs, &wanted.labels)?;
     let (domain, flow) = (flow.domain.clone(), Arc::new(flow));
     let start = Start {
         run,
@@ -165,6 +168,7 @@ fn plan(wanted: &Wanted, firing: Firing, common: &Common) -> anyhow::Result<Plan
         initiator: wanted.initiator.clone(),
         environment: wanted.environment.clone(),
         firing: Some(firing),
+        labels,
         ask,
         is_queued: false,
     };

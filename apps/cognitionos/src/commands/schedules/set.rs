@@ -126,7 +126,9 @@ fn plan_one<'a>(
 ) -> anyhow::Result<Planned<'a>> {
     let schedule = &scheduled.schedule;
     let id = schedule.id.clone();
-    let wanted = file.wanted(scheduled, args.environment.as_deref(), common, who)?;
+    let labels = given::labels(&args.label)?;
+    let more = (args.environment.as_deref(), &labels);
+    let wanted = file.wanted(scheduled, more, common, who)?;
     if timetable.has(schedule, wanted.to_value(), who) {
         return Ok(Planned { id, stands: UNCHANGED, change: None });
     }

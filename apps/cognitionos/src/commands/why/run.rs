@@ -7,6 +7,7 @@ use cog_base::id::RunId;
 use cog_canon::Canon;
 use cog_engine::fork::{Fork, own};
 use cog_engine::replay::replay_run;
+use cog_engine::start::labels_in;
 use cog_engine::{History, Intervention, NotUndone, Parent, Record};
 use cog_gate::approvals::{Approvals, Request};
 use cog_ledger::Kind;
@@ -91,6 +92,11 @@ fn begun(run: RunId, started: &Record, canon: Option<&Canon>, terminal: &Termina
     if let Some(Fork { session, seq, step }) = Fork::of(entry) {
         let step = step.map(|step| format!(", where `{}` began", plain(&step))).unwrap_or_default();
         terminal.say(&format!("It goes on from entry {seq} of {session}{step}."));
+    }
+    let labels = labels_in(entry.data());
+    if !labels.is_empty() {
+        let labels = labels.iter().map(|(name, text)| format!("{name}={}", plain(text)));
+        terminal.say(&format!("It is found by {}.", labels.collect::<Vec<_>>().join(", ")));
     }
     let member = |name| started.body.as_ref().and_then(|body| body.get(name)?.as_map());
     for (name, words) in [("inputs", "With these inputs:"), ("places", "In these folders:")] {
@@ -293,6 +299,7 @@ fn json(
     vec![
         ("run", Value::from(run)),
         ("workflow", entry.data().get("workflow").cloned().into()),
+        ("labels", entry.data().get("labels").cloned().into()),
         ("parent", entry.data().get("parent").cloned().into()),
         ("children", Value::list(children(records).into_iter().map(child_json))),
         ("initiator", entry.actor().into()),

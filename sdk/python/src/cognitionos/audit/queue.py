@@ -17,7 +17,7 @@ _MS = timedelta(milliseconds=1)
 class _Asked:
     """What an entry asks for."""
 
-    scope: tuple[str, ...]
+    scope: tuple[Any, ...]
     not_before: str | None
     concurrency: dict[str, Any] | None
     rate: dict[str, Any] | None
@@ -113,7 +113,8 @@ class Queue:
         self._starts[rate["key"]] = recent
 
 
-def _scope(entry: Entry, who: str) -> tuple[str, ...]:
-    """Definition and inputs, domain, environment and who asks."""
+def _scope(entry: Entry, who: str) -> tuple[Any, ...]:
+    """Definition and inputs, domain, environment, who asks and what it is found by."""
     data = entry.data
-    return (data["definition"], data["inputs"], entry.domain, entry.environment, who)
+    named = (data["definition"], data["inputs"], entry.domain, entry.environment, who)
+    return (*named, data.get("labels"))
