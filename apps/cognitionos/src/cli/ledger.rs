@@ -14,6 +14,7 @@ pub(crate) enum LedgerCommand {
 Examples:
   cognitionos ledger list
   cognitionos ledger list --run run_01j… --kind denial
+  cognitionos ledger list --run run_01j… --follow
   cognitionos ledger list --from 100 --limit 20 --json")]
     List {
         /// Only entries of this run.
@@ -31,6 +32,9 @@ Examples:
         /// The oldest so many.
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
+        /// Show what the run has, and what comes of it, until it is sealed.
+        #[arg(long, requires = "run", conflicts_with = "last")]
+        follow: bool,
         #[command(flatten)]
         at: At,
     },

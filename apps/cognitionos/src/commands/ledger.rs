@@ -6,6 +6,7 @@ mod bundle;
 mod erase;
 mod events;
 mod export;
+mod follow;
 mod histories;
 mod keeper;
 mod kept;
@@ -40,7 +41,11 @@ pub(crate) fn ledger(
     let data = common.data.as_path();
     let read = |at: &At| Home::at(at, || Home::read(data));
     match command {
-        LedgerCommand::List { run, kind, last, from, limit, at } => {
+        LedgerCommand::List { run: Some(run), kind, from, limit, follow: true, at, .. } => {
+            let (run, kinds) = (given::run(run)?, kinds(kind)?);
+            follow::follow(&read(at)?, run, (&kinds, from.unwrap_or(0), *limit), terminal)
+        }
+        LedgerCommand::List { run, kind, last, from, limit, at, .. } => {
             let home = read(at)?;
             let mut select = select(&home, run.as_deref(), kind)?;
             select.newest_first = from.is_none() && limit.is_none();
