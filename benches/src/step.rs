@@ -181,6 +181,7 @@ impl<'a> Watch<'a> {
             | What::Called
             | What::Unqueued { .. }
             | What::Asked { .. }
+            | What::Escalated { .. }
             | What::Waiting { .. }
             | What::Retried { .. }
             | What::Planned { .. }

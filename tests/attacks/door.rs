@@ -308,7 +308,7 @@ fn a_question_to_people_is_no_effect() {
     let consent = Consent {
         step: "sign".into(),
         message: "May I?".into(),
-        need: Need { count: 1, of: vec!["role:finance".into()] },
+        need: Need { count: 1, of: vec!["role:finance".into()], escalate: None },
         expires_ms: 1_000,
     };
     let cog_gate::Answer::Refused(refusal) = house.ask(CLERK, consent) else { panic!("allowed") };

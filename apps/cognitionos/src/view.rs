@@ -7,7 +7,7 @@ pub(crate) mod undone;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cog_base::id::{ReceiptId, RunId};
+use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::words::{counted, lasting};
 use cog_base::{Micros, Value};
 use cog_engine::{Intervention, Notice, Sealed, What};
@@ -75,6 +75,7 @@ impl Counts {
                 | Kind::PlanSelected
                 | Kind::ApprovalGranted
                 | Kind::ApprovalRejected
+                | Kind::ApprovalEscalated
                 | Kind::Signal
                 | Kind::SessionPaused
                 | Kind::SessionUnpaused
@@ -183,6 +184,7 @@ impl<'a> View<'a> {
             | What::Waiting { .. }
             | What::Fell { .. }
             | What::Sleeping { .. }
+            | What::Escalated { .. }
             | What::Begun { .. }
             | What::Retried { .. }
             | What::Planned { .. }
@@ -249,10 +251,10 @@ impl<'a> View<'a> {
                 self.refused(&at(step), &denial.to_string(), code, reason, flips)
             }
             What::Asked { step, approval, need, about } => {
-                let of = need.of.join(" or ");
-                let what = format!("{about} — needs {} of {of}", need.count);
-                vec![self.line(Tone::Ask, "ask", &at(step), &what, &approval.to_string())]
+                let of = format!("{about} — needs {} of {}", need.count, need.of.join(" or "));
+                vec![self.line(Tone::Ask, "ask", &at(step), &of, &approval.to_string())]
             }
+            What::Escalated { step, approval, of } => vec![self.escalated(&at(step), approval, of)],
             What::Waiting { step, keys } => {
                 let what = format!("until nobody else holds {}", keys.join(", "));
                 vec![self.line(Tone::Faint, "wait", &at(step), &what, "")]
@@ -353,6 +355,7 @@ impl<'a> View<'a> {
             | What::Permitted { .. }
             | What::Refused { .. }
             | What::Asked { .. }
+            | What::Escalated { .. }
             | What::Waiting { .. }
             | What::Retried { .. }
             | What::Settled { .. }
@@ -381,6 +384,11 @@ impl<'a> View<'a> {
             };
             format!("  {word} {step:<24} {what}{id}").trim_end().to_owned()
         })
+    }
+
+    fn escalated(&self, step: &str, approval: &ApprovalId, of: &[String]) -> String {
+        let what = format!("nobody answered in time: {} may as well", of.join(" or "));
+        self.line(Tone::Ask, "ask", step, &what, &approval.to_string())
     }
 
     fn refused(

@@ -195,14 +195,22 @@ fn check_people(
     }
     for rule in rules {
         for obligation in &rule.obligations {
-            let Duty::Approval { count, of } = &obligation.duty else { continue };
-            if lacks(*count, of) {
+            let (count, of, annotation) = match &obligation.duty {
+                Duty::Approval { count, of } => (*count, of, "@approval"),
+                Duty::Escalate { of, .. } => (1, of, "@escalate"),
+                Duty::Receipts { .. }
+                | Duty::Sum { .. }
+                | Duty::Redact { .. }
+                | Duty::Window(_)
+                | Duty::Declassify { .. } => continue,
+            };
+            if lacks(count, of) {
                 let what = format!(
                     "policy `{}` asks for {}, which nobody can give",
                     rule.note.id, obligation.duty
                 );
                 let (file, text) = (rule.file(), source.text(rule.file())?);
-                let error = CanonError::at_byte(file, text, rule.byte_of("@approval"), what);
+                let error = CanonError::at_byte(file, text, rule.byte_of(annotation), what);
                 return Err(error.hint(facts.whom(of)));
             }
         }

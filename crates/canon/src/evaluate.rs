@@ -63,7 +63,8 @@ impl Evaluation {
     pub fn consents(&self) -> Vec<String> {
         let consents = self.obligations.iter().filter_map(|it| match &it.duty {
             Duty::Approval { count, of } => Some(format!("{count} of {}", of.join(", "))),
-            Duty::Receipts { .. }
+            Duty::Escalate { .. }
+            | Duty::Receipts { .. }
             | Duty::Sum { .. }
             | Duty::Redact { .. }
             | Duty::Window(_)

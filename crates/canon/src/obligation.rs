@@ -34,6 +34,14 @@ pub enum Duty {
         /// Groups or people, any of whom counts.
         of: Vec<String>,
     },
+    /// `@escalate("role:board after 4h")`: who else may agree to what `@approval` asks for, once that
+    /// took too long.
+    Escalate {
+        /// After how many milliseconds.
+        after_ms: u64,
+        /// Groups or people, any of whom counts.
+        of: Vec<String>,
+    },
     /// `@limit("20 per run")` or `@limit("20 per day")`: the most receipts under this policy.
     Receipts {
         /// How many.
@@ -72,6 +80,7 @@ impl Duty {
         match self {
             Self::Receipts { per, .. } | Self::Sum { per, .. } => *per,
             Self::Approval { .. }
+            | Self::Escalate { .. }
             | Self::Redact { .. }
             | Self::Window(_)
             | Self::Declassify { .. } => None,
@@ -83,6 +92,7 @@ impl Duty {
     pub(crate) fn parse(annotation: &str, value: &str) -> Result<Vec<Self>, String> {
         let one: fn(&str) -> Result<Self, String> = match annotation {
             "approval" => approval,
+            ESCALATE => escalate,
             "limit" => limit,
             "redact" => redact,
             "window" => |text| Window::parse(text).map(Self::Window),
@@ -108,6 +118,33 @@ fn approval(text: &str) -> Result<Duty, String> {
     let of: Vec<_> = of.split(',').map(|group| group.trim().to_owned()).collect();
     if of.iter().all(|group| can_consent(group)) {
         Ok(Duty::Approval { count, of })
+    } else {
+        Err(form())
+    }
+}
+
+/// The annotation that says who else may agree.
+pub(crate) const ESCALATE: &str = "escalate";
+/// The longest that it takes until others may: a consent is waited for 7 days.
+const ESCALATE_MS_MAX: u64 = 7 * 24 * 3_600_000 - 1;
+
+fn escalate(text: &str) -> Result<Duty, String> {
+    let form = || format!("`{text}` does not say who else may agree, like `role:board after 4h`");
+    let (of, after) = text.rsplit_once(" after ").ok_or_else(form)?;
+    let unit = |(name, ms): (char, u64)| {
+        let number: u64 = after.trim().strip_suffix(name)?.parse().ok()?;
+        number.checked_mul(ms)
+    };
+    let units = [('s', 1_000), ('m', 60_000), ('h', 3_600_000), ('d', 86_400_000)];
+    let after_ms = units.into_iter().find_map(unit).ok_or_else(form)?;
+    let of: Vec<_> = of.split(',').map(|group| group.trim().to_owned()).collect();
+    if after_ms == 0 || after_ms > ESCALATE_MS_MAX {
+        return Err(format!(
+            "`{after}` is not a time of less than 7 days: a consent is waited for so long"
+        ));
+    }
+    if of.iter().all(|group| can_consent(group)) {
+        Ok(Duty::Escalate { after_ms, of })
     } else {
         Err(form())
     }
@@ -189,6 +226,10 @@ impl fmt::Display for Duty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Approval { count, of } => write!(f, "approval by {count} of {}", of.join(", ")),
+            Self::Escalate { after_ms, of } => {
+                let after = cog_base::words::lasting(*after_ms);
+                write!(f, "by {} as well after {after}", of.join(", "))
+            }
             Self::Receipts { at_most, per } => write!(f, "at most {at_most} per {}", span(*per)),
             Self::Sum { path, at_most, per } => {
                 write!(f, "{path} at most {at_most} per {} in sum", span(*per))
@@ -216,6 +257,7 @@ mod tests {
     fn obligations_are_read_in_the_forms_of_the_manual() {
         check("approval", "1 of role:finance", "approval by 1 of role:finance");
         check("approval", "2 of user:cfo, role:board", "approval by 2 of user:cfo, role:board");
+        check("escalate", "role:board after 4h", "by role:board as well after 4 hours");
         check("limit", "20 per run", "at most 20 per run");
         check("limit", "sum args.a_b <= 100 per run", "args.a_b at most 100 per run in sum");
         check("limit", "20 per day", "at most 20 per day");
@@ -240,6 +282,10 @@ mod tests {
         refused("approval", "0 of role:x", "1 of role:finance");
         refused("approval", "1 of agent:x", "1 of role:finance");
         refused("approval", "role:x", "1 of role:finance");
+        refused("escalate", "role:x", "role:board after 4h");
+        refused("escalate", "agent:x after 4h", "role:board after 4h");
+        refused("escalate", "role:x after 4 hours", "role:board after 4h");
+        refused("escalate", "role:x after 7d", "less than 7 days");
         refused("limit", "-1 per run", "20 per run");
         refused("limit", "20 per days", "did you mean `per day`?");
         refused("limit", "20 per year", "write per run, hour, day, week, month");

@@ -11,7 +11,7 @@ use cedar_policy::{
 use crate::error::{CanonError, with_causes};
 use crate::nearest::nearest;
 use crate::nesting;
-use crate::obligation::{Duty, Obligation};
+use crate::obligation::{Duty, ESCALATE, Obligation};
 use crate::source::Source;
 
 /// Most policies of a canon.
@@ -31,8 +31,18 @@ const VALIDATED_TOGETHER: usize = 64;
 const ID_MAX: usize = 128;
 
 /// The annotations that a policy can have.
-const ANNOTATIONS: [&str; 9] =
-    ["id", "reason", "advice", "control", "approval", "limit", "redact", "window", "declassify"];
+const ANNOTATIONS: [&str; 10] = [
+    "id",
+    "reason",
+    "advice",
+    "control",
+    "approval",
+    ESCALATE,
+    "limit",
+    "redact",
+    "window",
+    "declassify",
+];
 
 /// What people are told of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,6 +209,22 @@ fn read(
         let duties = Duty::parse(annotation, value).map_err(|what| wrong(annotation, what))?;
         let owned = duties.into_iter().map(|duty| Obligation { policy: id.clone(), duty });
         obligations.extend(owned);
+    }
+    let asks = |it: &Obligation| matches!(it.duty, Duty::Approval { .. });
+    let escalates = |it: &&Obligation| matches!(it.duty, Duty::Escalate { .. });
+    match obligations.iter().filter(escalates).count() {
+        0 => {}
+        1 if obligations.iter().any(asks) => {}
+        1 => {
+            let what = "`@escalate` says who else may agree, and nobody is asked".to_owned();
+            return Err(
+                wrong(ESCALATE, what).hint("say who is asked first: `@approval(\"1 of role:x\")`")
+            );
+        }
+        _ => {
+            let what = "`@escalate` says twice who else may agree".to_owned();
+            return Err(wrong(ESCALATE, what).hint("name them together: `role:a, user:b after 4h`"));
+        }
     }
     let redacts = |it: &Obligation| matches!(it.duty, Duty::Redact { .. });
     if obligations.iter().any(redacts) && is_about(policy, COMPLETION) {

@@ -7,7 +7,7 @@ use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Sources, Timestamp, Value};
 use cog_flow::{Action, Event, Flow, Retry, Signal, StepError, StepPath};
-use cog_gate::decision::Need;
+use cog_gate::decision::{Escalation, Need};
 use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
@@ -310,8 +310,9 @@ impl Active {
                 self.choices.insert(place.clone(), choice);
                 Some(Todo::Choice(place))
             }
-            Action::Ask { step, by, count, message, expires_ms, subject, sources } => {
-                let need = Need { count: count.into(), of: by };
+            Action::Ask { step, by, count, message, expires_ms, escalate, subject, sources } => {
+                let escalate = escalate.map(|(after_ms, of)| Escalation { after_ms, of });
+                let need = Need { count: count.into(), of: by, escalate };
                 let approval = None;
                 let question = Question { need, message, expires_ms, subject, sources, approval };
                 self.asks.insert(step.clone(), question);

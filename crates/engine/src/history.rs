@@ -191,7 +191,7 @@ impl History {
             Kind::Receipt => self.begins(entry).and_then(|()| self.receipt(record))?,
             Kind::Denial => self.denial(record)?,
             Kind::ApprovalRequested => self.begins(entry).and_then(|()| self.requested(record))?,
-            Kind::ApprovalGranted | Kind::ApprovalRejected => {}
+            Kind::ApprovalGranted | Kind::ApprovalRejected | Kind::ApprovalEscalated => {}
             Kind::Outcome => self.outcome(record)?,
             Kind::PlanSelected => self.begins(entry).and_then(|()| self.planned(record))?,
             Kind::Evidence => self.evidence(record)?,

@@ -127,6 +127,15 @@ pub enum What {
         /// Every candidate with its score or the reason it fell out.
         candidates: Value,
     },
+    /// A request took too long: others may answer as well.
+    Escalated {
+        /// The step.
+        step: String,
+        /// The request.
+        approval: ApprovalId,
+        /// Who may answer by now.
+        of: Vec<String>,
+    },
     /// A step failed by itself, before anything was asked for: in its expressions, or with
     /// arguments that make no effect. Not in the ledger but in what came of the run.
     Fell {

@@ -173,6 +173,17 @@ impl Engine {
             Some((timer, ms)) => turn.output(Output::Arm { timer, ms }),
             None => {}
         }
+        let now = self.ledger_now();
+        let waiting = self.gate.approvals().waiting().filter(|request| request.session == id);
+        let escalating = waiting.filter_map(|it| Some((it.id, it.escalates()?.ms_since(now))));
+        for (approval, ms) in escalating.collect::<Vec<_>>() {
+            let timer = Timer { run: id, name: approval.to_string() };
+            if ms == 0 {
+                left.late.push(timer);
+            } else {
+                turn.output(Output::Arm { timer, ms: ms.saturating_add(1) });
+            }
+        }
         for (step, Armed { at, ms }) in std::mem::take(&mut left.timers) {
             let ms = ms.saturating_sub(self.now().ms_since(at));
             let timer = Timer { run: id, name: step.to_string() };

@@ -259,6 +259,11 @@ impl Engine {
         }
         let origin = active.origin.clone();
         let verdict = verdict.as_ref().copied().map_err(String::as_str);
+        // Who may answer from a time on may from that time on, however late its timer is.
+        let (request, now) = (self.gate.approvals().get(approval), self.ledger_now());
+        if request.is_some_and(|request| request.escalating(now).is_some()) {
+            self.escalate(id, approval, turn);
+        }
         if self.refuse_answer(&origin, approval, who, verdict, turn)? {
             return Ok(());
         }
@@ -381,6 +386,30 @@ impl Engine {
         }
     }
 
+    /// A request may have taken too long: who else may answer is let answer.
+    pub(crate) fn escalate(&mut self, id: RunId, approval: ApprovalId, turn: &mut Turn) {
+        let Some(active) = self.runs.get(&id).filter(|active| active.end.is_none()) else { return };
+        let Some(step) = waits_for(active, approval) else { return };
+        let now = self.ledger_now();
+        let request = self.gate.approvals().get(approval);
+        let name = approval.to_string();
+        // The request is on its way into the ledger, or the clock was set back.
+        let early = request.map_or(Some(1), |request| {
+            let at = request.escalates().filter(|at| *at > now)?;
+            Some(at.ms_since(now).saturating_add(1))
+        });
+        if let Some(ms) = early {
+            turn.output(Output::Arm { timer: Timer { run: id, name }, ms });
+            return;
+        }
+        let tenant = active.origin.tenant;
+        let Some(draft) = self.gate.escalate(approval, now) else { return };
+        let request = self.gate.approvals().get(approval);
+        let of = request.map(|request| request.of().cloned().collect()).unwrap_or_default();
+        turn.append(tenant, id, draft, Await::Nothing);
+        turn.tell_behind(id, What::Escalated { step: step.to_string(), approval, of });
+    }
+
     /// How long the question of a step can still be answered: it may have been put anew since
     /// its timer was set, and the clock may have been set back.
     fn early_ms(&self, id: RunId, name: &str) -> Option<u64> {
@@ -415,6 +444,10 @@ impl Engine {
         }
         if !active.answers.is_empty() {
             active.queued.push(Later::Due(name));
+            return Ok(());
+        }
+        if let Ok(approval) = name.parse::<ApprovalId>() {
+            self.escalate(id, approval, turn);
             return Ok(());
         }
         if let Some(ms) = self.early_ms(id, &name) {

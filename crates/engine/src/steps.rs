@@ -7,6 +7,7 @@ use cog_base::id::{ApprovalId, CheckpointId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Value};
 use cog_flow::{Action, Event, StepError, StepPath};
+use cog_gate::decision::Need;
 use cog_gate::{Actor, Answer, AnyEffect, Consent, Refusal};
 use cog_ledger::{Durable, Entry, Kind};
 
@@ -215,6 +216,7 @@ impl Engine {
                     let about = format!("{action} on {}", text("resource").unwrap_or_default());
                     let (step, need) = (step.to_string(), asked.need);
                     turn.append(tenant, id, draft, Await::Asked);
+                    escalates(id, asked.id, &need, turn);
                     turn.tell_behind(id, What::Asked { step, approval: asked.id, need, about });
                 }
                 None
@@ -296,6 +298,7 @@ impl Engine {
         };
         if let Some(draft) = asked.draft {
             turn.append(self.settings.tenant, id, draft, Await::Asked);
+            escalates(id, asked.id, &asked.need, turn);
         }
         if let Some(active) = self.runs.get_mut(&id) {
             active.parked = false;
@@ -413,6 +416,15 @@ pub(crate) fn evidence(source: &str, note: &str) -> Map {
         ("digest".into(), digest.into()),
         ("note".into(), note.into()),
     ])
+}
+
+/// Have it noticed when a request takes too long, where others may answer then.
+fn escalates(run: RunId, approval: ApprovalId, need: &Need, turn: &mut Turn) {
+    if let Some(later) = &need.escalate {
+        let timer = Timer { run, name: approval.to_string() };
+        // The timer counts whole milliseconds.
+        turn.output(Output::Arm { timer, ms: later.after_ms.saturating_add(1) });
+    }
 }
 
 /// The request a step waits for, if it is this one.

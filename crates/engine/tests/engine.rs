@@ -23,6 +23,8 @@ mod dormant;
 mod draining;
 #[path = "engine/entitled.rs"]
 mod entitled;
+#[path = "engine/escalate.rs"]
+mod escalate;
 #[path = "engine/expired.rs"]
 mod expired;
 #[path = "engine/fork.rs"]

@@ -452,6 +452,19 @@ pub struct Approve {
     pub message: Template,
     /// Milliseconds until no answer counts as a refusal.
     pub expires_ms: u64,
+    /// Who else may answer, once that took too long.
+    pub escalate: Option<Escalate>,
+}
+
+/// Who else may answer a question that took too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escalate {
+    /// After how many milliseconds.
+    pub after_ms: u64,
+    /// Who: `role:name` or `user:name`.
+    pub to: Vec<String>,
+    /// The byte of the file at which each of them stands.
+    pub to_at: Vec<usize>,
 }
 
 /// The wait for a signal.

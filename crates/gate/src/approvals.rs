@@ -11,6 +11,7 @@ use cog_ledger::{Draft, Entry, Kind};
 use crate::act::{OnRecord, Same};
 use crate::consent::Consent;
 use crate::decision::Need;
+use crate::gate::Gate;
 use crate::intent::Actor;
 use crate::snapshot::Approval;
 
@@ -40,6 +41,10 @@ pub struct Request {
     pub initiator: String,
     /// Who must agree.
     pub need: Need,
+    /// When it was asked.
+    pub asked: Timestamp,
+    /// Whether others were let answer since, as [`Need::escalate`] says.
+    pub escalated: bool,
     /// When it ends.
     pub expires: Timestamp,
     /// Who agreed so far.
@@ -193,7 +198,7 @@ impl Approvals {
         now: Timestamp,
     ) -> Result<Draft, NotCounted> {
         let request = self.answerable(id, who, canon, now)?;
-        Ok(request.draft(Kind::ApprovalGranted, who))
+        Ok(request.draft(Kind::ApprovalGranted, who.as_str()))
     }
 
     /// The draft of `who`'s no.
@@ -209,7 +214,7 @@ impl Approvals {
         now: Timestamp,
     ) -> Result<Draft, NotCounted> {
         let request = self.answerable(id, who, canon, now)?;
-        Ok(request.draft(Kind::ApprovalRejected, who).saying("reason", reason))
+        Ok(request.draft(Kind::ApprovalRejected, who.as_str()).saying("reason", reason))
     }
 
     fn answerable(
@@ -241,7 +246,8 @@ impl Approvals {
         self.follow(entry);
         self.refused.observe(entry);
         let asks = entry.kind() == Kind::ApprovalRequested;
-        if !asks && !matches!(entry.kind(), Kind::ApprovalGranted | Kind::ApprovalRejected) {
+        let answers = matches!(entry.kind(), Kind::ApprovalGranted | Kind::ApprovalRejected);
+        if !asks && !answers && entry.kind() != Kind::ApprovalEscalated {
             return;
         }
         let id = entry.data().get("id").and_then(Value::as_text).and_then(|id| id.parse().ok());
@@ -258,6 +264,8 @@ impl Approvals {
             if entry.at() <= request.expires {
                 request.granted.insert(entry.actor().to_owned());
             }
+        } else if entry.kind() == Kind::ApprovalEscalated {
+            request.escalated = true;
         } else if entry.kind() == Kind::ApprovalRejected {
             request.rejected = Some((entry.actor().to_owned(), String::new()));
         }
@@ -270,11 +278,26 @@ impl Approvals {
         }
     }
 
+    /// The entry that lets others answer, when its time has come. They may from here on.
+    pub fn escalate(&mut self, id: ApprovalId, now: Timestamp) -> Option<Draft> {
+        let request = self.requests.get_mut(&id)?;
+        let draft = request.escalating(now)?;
+        request.escalated = true;
+        Some(draft)
+    }
+
     /// Forget a sealed session's requests.
     pub fn forget(&mut self, session: RunId) {
         let ended = self.requests.extract_if(.., |_, request| request.session == session);
         let ended: BTreeSet<String> = ended.map(|(id, _)| Request::resource_of(id)).collect();
         self.refused.forget(&ended);
+    }
+}
+
+impl Gate {
+    /// The entry that lets others answer a request that took too long, which they may from here on.
+    pub fn escalate(&mut self, approval: ApprovalId, now: Timestamp) -> Option<Draft> {
+        self.approvals.escalate(approval, now)
     }
 }
 
@@ -289,6 +312,36 @@ impl Request {
     #[must_use]
     pub fn missing(&self) -> u64 {
         self.need.count.saturating_sub(self.granted.len() as u64)
+    }
+
+    /// Who may answer by now.
+    pub fn of(&self) -> impl Iterator<Item = &String> {
+        let later = self.need.escalate.iter().filter(|_| self.escalated);
+        self.need.of.iter().chain(later.flat_map(|it| &it.of))
+    }
+
+    fn told_of(&self) -> String {
+        self.of().map(String::as_str).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// When others may answer who may not yet; nothing where there are none.
+    #[must_use]
+    pub fn escalates(&self) -> Option<Timestamp> {
+        let later = self.need.escalate.as_ref().filter(|_| !self.escalated)?;
+        Some(self.asked.plus_ms(later.after_ms))
+    }
+
+    /// The entry that lets others answer, when its time has come and it still waits.
+    #[must_use]
+    pub fn escalating(&self, now: Timestamp) -> Option<Draft> {
+        let is_due = self.escalates().is_some_and(|at| at <= now);
+        if !is_due || !self.is_open() || self.is_expired(now) {
+            return None;
+        }
+        let of = self.need.escalate.iter().flat_map(|it| &it.of);
+        let mut draft = self.draft(Kind::ApprovalEscalated, &self.initiator);
+        draft.data.insert("of".to_owned(), texts(of));
+        Some(draft)
     }
 
     /// Whether no answer counts any more.
@@ -319,7 +372,7 @@ impl Request {
             return Err(NotCounted::Answered);
         }
         if self.granted.contains(name) {
-            let (who, of) = (name.to_owned(), self.need.of.join(" or "));
+            let (who, of) = (name.to_owned(), self.told_of());
             return Err(NotCounted::AgreedBefore { who, more: self.missing(), of });
         }
         if self.is_expired(now) {
@@ -334,8 +387,8 @@ impl Request {
             return Err(NotCounted::OwnRequest(name.to_owned()));
         }
         // Consent is for people: what an agent says is evidence, whatever role it is in.
-        if !who.is_person() || !self.need.of.iter().any(|group| canon.is_member(name, group)) {
-            let of = self.need.of.join(" or ");
+        if !who.is_person() || !self.of().any(|group| canon.is_member(name, group)) {
+            let of = self.told_of();
             return Err(NotCounted::NotOfGroup { who: name.to_owned(), of });
         }
         Ok(())
@@ -350,7 +403,7 @@ impl Request {
     /// The record of it beside a refusal.
     pub(crate) fn value(&self) -> Value {
         let no = self.rejected.as_ref().map(|(by, _)| by.as_str());
-        Value::map([
+        let members = [
             ("id", Value::from(self.id)),
             ("session", self.session.into()),
             ("intent", self.intent.into()),
@@ -364,17 +417,18 @@ impl Request {
             ("expires", self.expires.into()),
             ("granted", texts(&self.granted)),
             ("rejected_by", no.into()),
-        ])
+        ];
+        let asked = [("asked", self.asked.into()), ("escalated", self.escalated.into())];
+        // Where nobody else can be let answer it is what earlier releases wrote.
+        let asked = asked.into_iter().filter(|_| self.need.escalate.is_some());
+        Value::map(members.into_iter().chain(asked))
     }
 
     /// The request in such a record. Where it was made is not part of it.
     pub(crate) fn from_value(value: &Value) -> Option<Self> {
         let text = |name: &str| value.get(name).and_then(Value::as_text);
-        let of = value.at(&["need", "of"])?.as_list()?.iter().filter_map(Value::as_text);
-        let need = Need {
-            count: value.at(&["need", "count"])?.as_u64()?,
-            of: of.map(str::to_owned).collect(),
-        };
+        let need = Need::from_value(value.get("need")?)?;
+        let expires = text("expires")?.parse().ok()?;
         let granted = value.get("granted")?.as_list()?.iter().filter_map(Value::as_text);
         Some(Self {
             id: text("id")?.parse().ok()?,
@@ -387,7 +441,10 @@ impl Request {
             actor: text("actor")?.to_owned(),
             initiator: text("initiator")?.to_owned(),
             need,
-            expires: text("expires")?.parse().ok()?,
+            // Releases that knew nothing of it wrote neither.
+            asked: text("asked").and_then(|at| at.parse().ok()).unwrap_or(expires),
+            escalated: value.get("escalated").and_then(Value::as_bool).unwrap_or(false),
+            expires,
             granted: granted.map(str::to_owned).collect(),
             rejected: text("rejected_by").map(|by| (by.to_owned(), String::new())),
             domain: String::new(),
@@ -403,16 +460,17 @@ impl Request {
             canon: self.canon,
             by: self.granted.clone(),
             rejected: self.rejected.is_some(),
+            escalated: self.escalated,
             expires: self.expires,
         }
     }
 
-    fn draft(&self, kind: Kind, who: &Actor) -> Draft {
+    fn draft(&self, kind: Kind, who: &str) -> Draft {
         let data =
             Map::from([("id".into(), self.id.into()), ("intent".into(), self.intent.into())]);
         Draft {
             kind,
-            actor: who.as_str().to_owned(),
+            actor: who.to_owned(),
             domain: self.domain.clone(),
             environment: self.environment.clone(),
             session: Some(self.session),
@@ -425,8 +483,7 @@ impl Request {
     fn from_entry(id: ApprovalId, entry: &Entry) -> Option<Self> {
         let data = entry.data();
         let text = |name| data.get(name).and_then(Value::as_text);
-        let need = data.get("need")?;
-        let of = need.get("of")?.as_list()?.iter().filter_map(Value::as_text);
+        let need = Need::from_value(data.get("need")?)?;
         Some(Self {
             id,
             session: entry.session()?,
@@ -437,7 +494,9 @@ impl Request {
             resource: text("resource")?.to_owned(),
             actor: entry.actor().to_owned(),
             initiator: text("initiator")?.to_owned(),
-            need: Need { count: need.get("count")?.as_u64()?, of: of.map(str::to_owned).collect() },
+            need,
+            asked: entry.at(),
+            escalated: false,
             expires: text("expires")?.parse().ok()?,
             granted: BTreeSet::new(),
             rejected: None,

@@ -397,6 +397,7 @@ impl ChangeControl {
             | Kind::ApprovalRequested
             | Kind::ApprovalGranted
             | Kind::ApprovalRejected
+            | Kind::ApprovalEscalated
             | Kind::Outcome
             | Kind::Signal
             | Kind::SessionPaused

@@ -35,11 +35,14 @@ impl Effect for Consent {
     }
     fn args(&self) -> Map {
         let of = Value::list(self.need.of.iter().map(String::as_str));
-        Map::from([
+        let mut args = Map::from([
             ("message".into(), self.message.as_str().into()),
             ("count".into(), self.need.count.into()),
             ("of".into(), of),
-        ])
+        ]);
+        let need = self.need.to_value();
+        args.extend(need.get("escalate").map(|later| ("escalate".to_owned(), later.clone())));
+        args
     }
     fn footprint(&self) -> Footprint {
         Footprint::default()

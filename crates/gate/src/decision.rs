@@ -75,14 +75,48 @@ pub struct Need {
     pub count: u64,
     /// Groups or people, any of whom counts: `role:finance`, `user:cfo`.
     pub of: Vec<String>,
+    /// Who else may answer, once that took too long.
+    pub escalate: Option<Escalation>,
+}
+
+/// Who else may answer what people were asked, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escalation {
+    /// After how many milliseconds.
+    pub after_ms: u64,
+    /// Groups or people, as of a [`Need`].
+    pub of: Vec<String>,
 }
 
 impl Need {
-    /// As entries have it: `{count, of}`.
+    /// As entries have it: `{count, of}`, and `escalate` as `{after_ms, of}` where others may answer
+    /// later.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        let of = Value::list(self.of.iter().map(String::as_str));
-        Value::map([("count", self.count.into()), ("of", of)])
+        let texts = |of: &[String]| Value::list(of.iter().map(String::as_str));
+        let members = [("count", self.count.into()), ("of", texts(&self.of))];
+        let later = self
+            .escalate
+            .as_ref()
+            .map(|it| Value::map([("after_ms", Value::from(it.after_ms)), ("of", texts(&it.of))]));
+        Value::map(members.into_iter().chain(later.map(|later| ("escalate", later))))
+    }
+
+    /// What an entry says.
+    #[must_use]
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let texts = |value: &Value| {
+            let all = value.get("of")?.as_list()?.iter().filter_map(Value::as_text);
+            Some(all.map(str::to_owned).collect::<Vec<_>>())
+        };
+        let escalate = match value.get("escalate") {
+            Some(later) => {
+                let after_ms = later.get("after_ms")?.as_u64()?;
+                Some(Escalation { after_ms, of: texts(later)? })
+            }
+            None => None,
+        };
+        Some(Self { count: value.get("count")?.as_u64()?, of: texts(value)?, escalate })
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Approval {
     pub by: BTreeSet<String>,
     /// Whether somebody said no.
     pub rejected: bool,
+    /// Whether others were let answer, as that took too long.
+    pub escalated: bool,
     /// When it ends.
     pub expires: Timestamp,
 }
@@ -320,9 +322,10 @@ impl Canonical for Allowance {
 
 impl Canonical for Approval {
     fn write_canonical(&self, out: &mut Vec<u8>) {
-        Object::new(out)
-            .put("by", &self.by)
-            .put("canon", &self.canon)
+        // Where nobody else was let answer it is what earlier releases wrote.
+        let object = Object::new(out).put("by", &self.by).put("canon", &self.canon);
+        let object = if self.escalated { object.put("escalated", &true) } else { object };
+        object
             .put("expires", &self.expires)
             .put("id", &self.id)
             .put("intent", &self.intent)
@@ -370,6 +373,7 @@ impl Approval {
             canon: text("canon")?.parse().ok()?,
             by: text_set(value.get("by")?),
             rejected: value.get("rejected")?.as_bool()?,
+            escalated: value.get("escalated").and_then(Value::as_bool).unwrap_or(false),
             expires: text("expires")?.parse().ok()?,
         })
     }

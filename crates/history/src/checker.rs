@@ -162,7 +162,7 @@ fn check_run(records: &[Record], known: &Known<'_>, rules: Rules, report: &mut R
     }
     seal::outcomes(&log, report);
     seal::sums(&log, report);
-    consent::check(&log, report);
+    consent::check(&log, rules.clock_back_ms, report);
     lineage::authority(records, known, report);
     let parts = lineage::parts(records, known, report);
     let source = parts.as_ref().and_then(|parts| reading::Source::read(parts, report));

@@ -14,17 +14,33 @@ struct Asked<'l> {
     people: BTreeSet<&'l str>,
     rejected: bool,
     used_by: Option<&'l str>,
+    escalated: bool,
 }
 
 /// Check every answer and every receipt that rests on one.
-pub(crate) fn check(log: &Log, report: &mut Report) {
+pub(crate) fn check(log: &Log, clock_back_ms: u64, report: &mut Report) {
     let Some(Event { what: What::Started { initiator }, .. }) = log.events.first() else { return };
     let mut asked: BTreeMap<&str, Asked<'_>> = BTreeMap::new();
     for event in &log.events {
         if let What::Requested(request) = &event.what {
             let people = BTreeSet::new();
-            let one = Asked { request, event, people, rejected: false, used_by: None };
+            let (rejected, used_by, escalated) = (false, None, false);
+            let one = Asked { request, event, people, rejected, used_by, escalated };
             asked.insert(&request.id, one);
+        } else if let What::Escalated { request, intent, of } = &event.what {
+            let is_due = asked.get_mut(request.as_str()).is_some_and(|asked| {
+                let same = *intent == asked.request.intent && event.canon == asked.event.canon;
+                let is_first = !std::mem::replace(&mut asked.escalated, true);
+                let later = asked.request.escalate.as_ref();
+                let fits = later.is_some_and(|(after_ms, later)| {
+                    later == of
+                        && asked.event.at.plus_ms(*after_ms) <= event.at.plus_ms(clock_back_ms)
+                });
+                same && is_first && fits
+            });
+            report.test(Property::Escalated, is_due, event.seq, || {
+                format!("{request} is not to be answered by others, or not yet, or by these")
+            });
         } else if let What::Granted { request, intent } = &event.what {
             let Some(asked) = asked.get_mut(request.as_str()) else {
                 let message = format!("{request} was not asked for before");

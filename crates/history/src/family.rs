@@ -112,6 +112,7 @@ impl Families {
             | Kind::ApprovalRequested
             | Kind::ApprovalGranted
             | Kind::ApprovalRejected
+            | Kind::ApprovalEscalated
             | Kind::Signal
             | Kind::SessionPaused
             | Kind::SessionUnpaused

@@ -45,6 +45,7 @@ pub(crate) enum What {
     Denial { step: String, error: Option<Value> },
     Planned { step: String, chosen: Option<String>, reason: Option<Value> },
     Requested(Request),
+    Escalated { request: String, intent: Option<Digest>, of: Vec<String> },
     Granted { request: String, intent: Option<Digest> },
     Rejected { request: String, reason: Option<String> },
     Timer { name: String },
@@ -138,6 +139,8 @@ pub(crate) struct Request {
     pub(crate) intent: Option<Digest>,
     pub(crate) count: u64,
     pub(crate) expires: Timestamp,
+    /// After how many milliseconds who else may answer.
+    pub(crate) escalate: Option<(u64, Vec<String>)>,
 }
 
 impl Log {
@@ -176,6 +179,7 @@ impl Log {
                 (&mut self.answers, request)
             }
             What::Started { .. }
+            | What::Escalated { .. }
             | What::Signal(_)
             | What::Cancel
             | What::Sealed(_)
@@ -262,6 +266,11 @@ impl What {
                 reason: body.and_then(|body| body.get("reason")).cloned(),
             },
             Kind::ApprovalRequested => Self::Requested(request(entry)),
+            Kind::ApprovalEscalated => Self::Escalated {
+                request: text("id"),
+                intent: entry.digest("intent"),
+                of: texts(entry.data().get("of")),
+            },
             Kind::ApprovalGranted => {
                 Self::Granted { request: text("id"), intent: entry.digest("intent") }
             }
@@ -343,7 +352,10 @@ fn receipt(entry: &Entry) -> Receipt {
 
 fn request(entry: &Entry) -> Request {
     let text = |name| entry.text(name).unwrap_or_default().to_owned();
-    let count = entry.data().get("need").and_then(|need| need.get("count")?.as_u64());
+    let need = entry.data().get("need");
+    let count = need.and_then(|need| need.get("count")?.as_u64());
+    let later = need.and_then(|need| need.get("escalate"));
+    let escalate = later.and_then(|it| Some((it.get("after_ms")?.as_u64()?, texts(it.get("of")))));
     Request {
         id: text("id"),
         step: text("step"),
@@ -351,6 +363,7 @@ fn request(entry: &Entry) -> Request {
         intent: entry.digest("intent"),
         count: count.unwrap_or(u64::MAX),
         expires: expires(entry),
+        escalate,
     }
 }
 

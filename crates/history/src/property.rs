@@ -97,6 +97,9 @@ properties! {
     People = "history.people",
         "Consent is given by enough different people, none of whom asked or began the run.",
         "INV-11";
+    Escalated = "history.escalated",
+        "Others are let answer a request once, those that it names, and not before its time.",
+        "guide: approve; entries: approval.escalated";
     Cancelled = "history.cancelled",
         "Behind the end of a run from outside nothing begins but what undoes it.",
         "guide: on_cancel";

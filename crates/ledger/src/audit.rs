@@ -158,6 +158,7 @@ impl Audit {
                 self.canons.decided(entry, &mut self.findings);
                 self.approvals.requested(entry, &mut self.findings);
             }
+            Kind::ApprovalEscalated => self.approvals.escalated(entry, &mut self.findings),
             Kind::ApprovalGranted | Kind::ApprovalRejected => {
                 let initiator = self.sessions.initiator(entry);
                 self.approvals.answered(entry, initiator, &mut self.findings);

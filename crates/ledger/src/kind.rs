@@ -70,6 +70,8 @@ kinds! {
     ApprovalGranted = "approval.granted";
     /// Consent withheld.
     ApprovalRejected = "approval.rejected";
+    /// Others may answer as well, as that took too long.
+    ApprovalEscalated = "approval.escalated";
     /// What happened under a receipt.
     Outcome = "outcome";
     /// Somebody outside sent a run a message. Evidence, never authority.
@@ -163,6 +165,7 @@ impl Kind {
             | Self::ApprovalRequested
             | Self::ApprovalGranted
             | Self::ApprovalRejected
+            | Self::ApprovalEscalated
             | Self::Outcome
             | Self::Signal
             | Self::SessionPaused
@@ -207,6 +210,7 @@ impl Kind {
             Self::ApprovalRequested => APPROVAL_REQUESTED,
             Self::ApprovalGranted => APPROVAL_GRANTED,
             Self::ApprovalRejected => APPROVAL_REJECTED,
+            Self::ApprovalEscalated => APPROVAL_ESCALATED,
             Self::Outcome => OUTCOME,
             Self::Signal => SIGNAL,
             Self::SessionPaused => SESSION_PAUSED,

@@ -64,6 +64,7 @@ pub const fn kind_code(kind: Kind) -> i64 {
         Kind::ScheduleFired => 29,
         Kind::SessionQueued => 30,
         Kind::SessionUnqueued => 31,
+        Kind::ApprovalEscalated => 32,
     }
 }
 

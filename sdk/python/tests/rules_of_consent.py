@@ -47,6 +47,33 @@ def one_consents_twice(house: House) -> None:
     house.receipt(session, "large", [name])
 
 
+def _escalated(house: House, after_ms: int, of: list[str], times: int = 1) -> None:
+    session = house.start()
+    later = {"after_ms": after_ms, "of": ["user:ceo"]}
+    need = {"count": 1, "of": ["user:cfo"], "escalate": later}
+    name = house.ask(session, "large", ["user:cfo"], data={"need": need})
+    for _ in range(times):
+        data = {"id": name, "intent": digest("large"), "of": of}
+        house.record("approval.escalated", data, session=session, actor="user:clerk")
+    house.answer(session, name, "large", "user:ceo")
+    house.outcome(session, house.receipt(session, "large", [name]))
+
+
+@audit("approval.escalated")
+def others_are_let_consent_too_early(house: House) -> None:
+    _escalated(house, 10**9, ["user:ceo"])
+
+
+@audit("approval.escalated")
+def others_are_let_consent_than_were_named(house: House) -> None:
+    _escalated(house, 1, ["user:eve"])
+
+
+@audit("approval.escalated")
+def others_are_let_consent_twice(house: House) -> None:
+    _escalated(house, 1, ["user:ceo"], 2)
+
+
 @audit("approval.not_entitled")
 def consent_of_somebody_else(house: House) -> None:
     session, name = _asked(house)

@@ -29,7 +29,12 @@ use crate::view::told::{lines, standing, stands};
 
 /// Where requests are listed.
 const LIST: &str = "cognitionos approvals list";
-const KINDS: [Kind; 3] = [Kind::ApprovalRequested, Kind::ApprovalGranted, Kind::ApprovalRejected];
+const KINDS: [Kind; 4] = [
+    Kind::ApprovalRequested,
+    Kind::ApprovalEscalated,
+    Kind::ApprovalGranted,
+    Kind::ApprovalRejected,
+];
 
 pub(crate) fn approvals(
     command: &ApprovalsCommand,
@@ -123,12 +128,15 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
         for line in arguments(home, request)?.unwrap_or_default() {
             terminal.say(&format!("    {line}"));
         }
-        let of = request.need.of.join(" or ");
+        let of = of(request).join(" or ");
         let given = request.granted.len();
         terminal.say(&format!(
             "  needs {} of {of}, has {given}; asked by {}, until {}",
             request.need.count, request.actor, request.expires
         ));
+        if let Some((at, later)) = request.escalates().zip(request.need.escalate.as_ref()) {
+            terminal.say(&format!("  from {at} on {} may answer as well", later.of.join(" or ")));
+        }
         if request.expires < now {
             let word = terminal.tint(Tone::Bad, "expired");
             let then = if request.is_step() { "refuses the step" } else { "asks anew" };
@@ -140,6 +148,11 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
         terminal.say(&format!("  run {}", request.session));
     }
     Ok(Exit::Done)
+}
+
+/// Who may answer a request by now.
+fn of(request: &Request) -> Vec<&str> {
+    request.of().map(String::as_str).collect()
 }
 
 /// What exactly would be done and where, in words; nothing when the record of it is gone.
@@ -181,7 +194,9 @@ fn json(home: &Home, request: &Request, now: Timestamp) -> anyhow::Result<Value>
         ("actor", request.actor.as_str().into()),
         ("initiator", request.initiator.as_str().into()),
         ("count", request.need.count.into()),
-        ("of", Value::list(request.need.of.iter().map(String::as_str))),
+        ("of", Value::list(of(request))),
+        ("escalates", request.escalates().into()),
+        ("escalated", request.escalated.into()),
         ("granted", Value::list(request.granted.iter().map(String::as_str))),
         ("intent", request.intent.into()),
         ("canon", request.canon.into()),
@@ -257,12 +272,14 @@ pub(crate) fn decide(
     verdict: Result<(), &String>,
 ) -> anyhow::Result<Value> {
     let home = way.home();
-    let requests = read(home)?;
+    let mut requests = read(home)?;
+    let escalated = escalate(way, &mut requests, id)?;
     let (request, canon, draft) =
         admitted(home, &requests, (id, who), verdict).map_err(|error| {
             let answer = (id, who, verdict.map_err(String::as_str));
             explained(error, refused(way, &requests, answer))
         })?;
+    let drafts = escalated.into_iter().chain([draft]).collect();
     let run = request.session;
     let own = verdict.map_err(Clone::clone);
     let seq = if let Some(owner) = way.owner() {
@@ -275,7 +292,7 @@ pub(crate) fn decide(
         let input = Input::Answer { run, approval: id, who: who.clone(), verdict: own };
         heard(home, live.deliver(run, About::Answer(id, who.clone()), input), request, who)?
     } else {
-        way.append(vec![draft])?
+        way.append(drafts)?
     };
     let word = if verdict.is_ok() { "approved" } else { "rejected" };
     let said = [
@@ -287,6 +304,21 @@ pub(crate) fn decide(
         ("under_way", (way.owner().is_some() || way.live(run).is_some()).into()),
     ];
     Ok(Value::map(said.into_iter().chain(still(request, &canon, who, verdict.is_ok()))))
+}
+
+/// Whoever may answer from a time on may from that time on: where nobody has the run in hand, that
+/// they may is recorded with their answer.
+fn escalate(
+    way: &Way<'_>,
+    requests: &mut Requests,
+    id: ApprovalId,
+) -> anyhow::Result<Option<Draft>> {
+    let now = now(way.home())?;
+    let Some(run) = requests.approvals.get(id).map(|request| request.session) else {
+        return Ok(None);
+    };
+    let draft = requests.approvals.escalate(id, now);
+    Ok(draft.filter(|_| way.owner().is_none() && way.live(run).is_none()))
 }
 
 /// The request that an answer is to, the canon that counts, and the entry of the answer.
@@ -392,7 +424,7 @@ fn still(
     let others = people(request, canon).into_iter().filter(|other| *other != who.as_str());
     [
         ("missing", Value::from(missing)),
-        ("of", Value::list(request.need.of.iter().map(String::as_str))),
+        ("of", Value::list(of(request))),
         ("others", Value::list(others)),
     ]
 }
@@ -442,7 +474,7 @@ fn not_counted(home: &Home, error: &NotCounted, request: &Request, canon: &Canon
 /// Who could answer a request: those in the groups it takes, but not who asks for it.
 pub(crate) fn people(request: &Request, canon: &Canon) -> Vec<String> {
     let own = |who: &String| *who == request.actor || *who == request.initiator;
-    let people = request.need.of.iter().flat_map(|group| canon.people(group));
+    let people = request.of().flat_map(|group| canon.people(group));
     let people: BTreeSet<String> = people.filter(|who| !own(who)).collect();
     people.into_iter().filter(|who| !request.granted.contains(who)).collect()
 }

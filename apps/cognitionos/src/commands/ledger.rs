@@ -42,8 +42,7 @@ pub(crate) fn ledger(
     let read = |at: &At| Home::at(at, || Home::read(data));
     match command {
         LedgerCommand::List { run: Some(run), kind, from, limit, follow: true, at, .. } => {
-            let (run, kinds) = (given::run(run)?, kinds(kind)?);
-            follow::follow(&read(at)?, run, (&kinds, from.unwrap_or(0), *limit), terminal)
+            follow::follow(&read(at)?, run, (kind, from.unwrap_or(0), *limit), terminal)
         }
         LedgerCommand::List { run, kind, last, from, limit, at, .. } => {
             let home = read(at)?;
@@ -192,7 +191,7 @@ fn tone(entry: &Entry) -> Tone {
     match entry.kind() {
         Kind::Receipt => Tone::Good,
         Kind::Denial | Kind::ApprovalRejected | Kind::CanonRejected => Tone::Bad,
-        Kind::ApprovalRequested | Kind::ApprovalGranted => Tone::Ask,
+        Kind::ApprovalRequested | Kind::ApprovalEscalated | Kind::ApprovalGranted => Tone::Ask,
         Kind::Genesis
         | Kind::KeyRotated
         | Kind::CanonProposed
@@ -230,6 +229,11 @@ fn line(entry: &Entry, said: &str, terminal: &Terminal) -> String {
         }
         Kind::Denial => {
             format!("{} {} on {}: {}", text("step"), text("action"), text("resource"), text("code"))
+        }
+        Kind::ApprovalEscalated => {
+            let of = entry.data().get("of").and_then(Value::as_list).unwrap_or_default();
+            let of: Vec<&str> = of.iter().filter_map(Value::as_text).collect();
+            format!("{} to {}", text("id"), of.join(" or "))
         }
         Kind::Outcome => format!("{} {}", text("disposition"), text("code")),
         Kind::SessionStarted => text("workflow").to_owned(),

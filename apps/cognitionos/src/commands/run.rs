@@ -337,6 +337,7 @@ fn drive(
                 | What::Permitted { .. }
                 | What::Refused { .. }
                 | What::Asked { .. }
+                | What::Escalated { .. }
                 | What::Waiting { .. }
                 | What::Retried { .. }
                 | What::Settled { .. }

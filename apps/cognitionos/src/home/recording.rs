@@ -99,6 +99,7 @@ const fn rests_on(kind: Kind) -> &'static [Kind] {
         | Kind::ApprovalRequested
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
+        | Kind::ApprovalEscalated
         | Kind::Outcome
         | Kind::SessionSealed
         | Kind::Signal

@@ -1,7 +1,7 @@
 //! Notices as JSON, one event a line: the stable form for programs.
 
 use cog_base::Value;
-use cog_base::id::RunId;
+use cog_base::id::{ApprovalId, RunId};
 use cog_engine::admission::told;
 use cog_engine::{Notice, Sealed, What};
 use cog_gate::Wish;
@@ -77,6 +77,7 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
         What::Begun { step, child, workflow } => ("begun", begun(step, *child, workflow)),
         What::Started { .. }
         | What::Asked { .. }
+        | What::Escalated { .. }
         | What::Planned { .. }
         | What::Listening { .. }
         | What::Held { .. }
@@ -170,6 +171,7 @@ fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
         | What::Begun { .. }
         | What::Started { .. }
         | What::Asked { .. }
+        | What::Escalated { .. }
         | What::Planned { .. }
         | What::Parked { .. }
         | What::Sealed(_)
@@ -181,20 +183,27 @@ fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
     })
 }
 
+fn asked(
+    step: &str,
+    approval: ApprovalId,
+    more: impl IntoIterator<Item = (&'static str, Value)>,
+) -> Pairs {
+    let named = [("step", step.into()), ("approval", approval.into())];
+    named.into_iter().chain(more).collect()
+}
+
 /// What happened to the run.
 fn of_run(what: &What) -> (&'static str, Pairs) {
     match what {
         What::Started { workflow } => ("started", vec![("workflow", workflow.as_str().into())]),
-        What::Asked { step, approval, need, about } => (
-            "asked",
-            vec![
-                ("step", step.as_str().into()),
-                ("approval", (*approval).into()),
-                ("count", need.count.into()),
-                ("of", texts(&need.of)),
-                ("about", about.as_str().into()),
-            ],
-        ),
+        What::Asked { step, approval, need, about } => {
+            let more = [("count", need.count.into()), ("of", texts(&need.of))];
+            let more = more.into_iter().chain([("about", about.as_str().into())]);
+            ("asked", asked(step, *approval, more))
+        }
+        What::Escalated { step, approval, of } => {
+            ("escalated", asked(step, *approval, [("of", texts(of))]))
+        }
         What::Planned { step, selection, goal, chosen, candidates } => (
             "planned",
             vec![

@@ -282,7 +282,7 @@ fn annotations_are_known() {
         "permit",
         expect![[r#"
             policies/main.cedar:5:1: unknown annotation `@banana`
-              hint: the annotations are @id, @reason, @advice, @control, @approval, @limit, @redact, @window, @declassify"#]],
+              hint: the annotations are @id, @reason, @advice, @control, @approval, @escalate, @limit, @redact, @window, @declassify"#]],
     );
     annotated(
         "@Id(\"x\")",

@@ -128,6 +128,7 @@ fn answer(evaluation: &Evaluation) -> Answer {
         }
         Duty::Receipts { .. }
         | Duty::Approval { .. }
+        | Duty::Escalate { .. }
         | Duty::Sum { .. }
         | Duty::Redact { .. }
         | Duty::Window(_)

@@ -8,7 +8,7 @@ use cog_base::{Timestamp, Value};
 use cog_canon::Canon;
 use cog_gate::act;
 use cog_gate::approvals::NotCounted;
-use cog_gate::decision::{Decision, Verdict};
+use cog_gate::decision::{CLOCK_BEHIND_MS_MAX, Decision, Verdict};
 use cog_gate::door::effect_of;
 use cog_gate::effect::Footprint;
 use cog_gate::snapshot::{Snapshot, TenantStatus};
@@ -47,6 +47,7 @@ impl Recompute {
             }
             Kind::PlanSelected => self.plan(record),
             Kind::ApprovalGranted | Kind::ApprovalRejected => self.answer(entry),
+            Kind::ApprovalEscalated => self.escalated(entry),
             Kind::Outcome => self.outcome(entry),
             Kind::ChildStarted => {
                 let classes = classes_in(entry.data());
@@ -337,6 +338,21 @@ impl Recompute {
         let answered = self.gate.approvals().grant(id, &who, canon, entry.at());
         if let Err(error @ (NotCounted::OwnRequest(_) | NotCounted::NotOfGroup { .. })) = answered {
             self.find(entry, "approval.not_entitled", error.to_string());
+        }
+    }
+
+    /// Others are let answer what the request says, when its time has come.
+    fn escalated(&mut self, entry: &Entry) {
+        let id = entry.id().and_then(|id| id.parse::<ApprovalId>().ok());
+        let request = id.and_then(|id| self.gate.approvals().get(id));
+        // Where the request was pruned nobody can tell.
+        let Some(request) = request else { return };
+        // The clock may have been set back between the decision and the entry.
+        let late = entry.at().plus_ms(CLOCK_BEHIND_MS_MAX);
+        let draft = request.escalating(entry.at()).or_else(|| request.escalating(late));
+        if draft.is_none_or(|draft| draft.data != *entry.data()) {
+            let message = "nobody else was to be let answer, or not yet, or others";
+            self.find(entry, "approval.escalated", message);
         }
     }
 

@@ -14,6 +14,7 @@ fn told(house: &House) -> Vec<String> {
         What::Permitted { step, .. } => format!("permitted {step}"),
         What::Refused { step, .. } => format!("refused {step}"),
         What::Asked { step, .. } => format!("asked {step}"),
+        What::Escalated { step, of, .. } => format!("escalated {step} {}", of.join(" ")),
         What::Waiting { step, .. } => format!("waiting {step}"),
         What::Retried { step, .. } => format!("retried {step}"),
         What::Settled { step, .. } => format!("settled {step}"),

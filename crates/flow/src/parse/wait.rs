@@ -3,7 +3,7 @@
 use super::Reader;
 use super::block::Inherited;
 use super::scope::Scope;
-use crate::definition::{Approve, WaitFor};
+use crate::definition::{Approve, Escalate, WaitFor};
 use crate::fields::{self, Fields, Shape};
 use crate::limits::MAX_SLEEP_MS;
 use crate::path::is_id;
@@ -13,8 +13,9 @@ use crate::tree::{Kind, Node};
 const APPROVE: Shape = Shape {
     what: "`approve`",
     required: &["by", "message"],
-    optional: &["count", "expires_minutes"],
+    optional: &["count", "expires_minutes", "escalate"],
 };
+const ESCALATE: Shape = Shape { what: "`escalate`", required: &["after_ms", "to"], optional: &[] };
 const SLEEP: Shape = Shape { what: "`sleep`", required: &["ms"], optional: &[] };
 const WAIT_FOR: Shape =
     Shape { what: "`wait_for`", required: &["signal"], optional: &["where", "timeout_ms"] };
@@ -24,13 +25,7 @@ impl Reader<'_, '_> {
     pub(super) fn approve(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Approve> {
         let fields = Fields::open(node, &APPROVE, self.reports)?;
         let by_node = fields.get("by")?;
-        let (mut by, mut by_at) = (Vec::new(), Vec::new());
-        for item in fields::list(by_node, "by", self.reports) {
-            if let Some(approver) = self.approver(item) {
-                by.push(approver);
-                by_at.push(item.at);
-            }
-        }
+        let (by, by_at) = self.approvers(by_node, "by");
         let message = self.text_template(fields.get("message")?, "message", scope);
         let count = fields
             .get("count")
@@ -51,7 +46,40 @@ impl Reader<'_, '_> {
         });
         let expires_ms = minutes.unwrap_or(DAY_MINUTES).saturating_mul(60_000);
         let count_at = fields.get("count").unwrap_or(by_node).at;
-        Some(Approve { by, by_at, count_at, count, message, expires_ms })
+        let escalate = fields.get("escalate").and_then(|node| self.escalate(node, expires_ms));
+        Some(Approve { by, by_at, count_at, count, message, expires_ms, escalate })
+    }
+
+    fn escalate(&mut self, node: &Node, expires_ms: u64) -> Option<Escalate> {
+        let fields = Fields::open(node, &ESCALATE, self.reports)?;
+        let after = fields.get("after_ms")?;
+        let (to, to_at) = self.approvers(fields.get("to")?, "to");
+        let after_ms = fields::integer(after, "after_ms", (1, MAX_SLEEP_MS), self.reports)?;
+        if after_ms >= expires_ms {
+            let message = "nobody else is asked before the time for answers is over";
+            let hint = format!("less than {expires_ms}, or more `expires_minutes`");
+            self.reports.with_hint(after.at, message.to_owned(), Some(hint));
+        }
+        if to.is_empty() {
+            self.reports.error(
+                fields.key_at("to"),
+                "nobody else is asked",
+                "such as `to: [\"role:board\"]`",
+            );
+        }
+        Some(Escalate { after_ms, to, to_at })
+    }
+
+    /// People, and where each of them stands.
+    fn approvers(&mut self, node: &Node, what: &str) -> (Vec<String>, Vec<usize>) {
+        let (mut all, mut all_at) = (Vec::new(), Vec::new());
+        for item in fields::list(node, what, self.reports) {
+            if let Some(approver) = self.approver(item) {
+                all.push(approver);
+                all_at.push(item.at);
+            }
+        }
+        (all, all_at)
     }
 
     fn approver(&mut self, node: &Node) -> Option<String> {

@@ -223,6 +223,8 @@ pub enum Action {
         message: String,
         /// Milliseconds until `Due`.
         expires_ms: u64,
+        /// After how many milliseconds who else may answer.
+        escalate: Option<(u64, Vec<String>)>,
         /// Whose personal data the question holds.
         subject: Option<String>,
         /// What the question came from.

@@ -276,6 +276,7 @@ impl Run {
             count: approve.count,
             message,
             expires_ms: approve.expires_ms,
+            escalate: approve.escalate.as_ref().map(|it| (it.after_ms, it.to.clone())),
             subject,
             sources,
         });

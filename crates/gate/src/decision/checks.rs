@@ -11,8 +11,8 @@ use super::data::data;
 use super::folder::misplaced;
 use super::people::answerable;
 use super::{
-    Check, CheckName, Counted, Decision, Fact, Need, Outcome, Over, Rule, Seen, Supposed, Terms,
-    Verdict, over,
+    Check, CheckName, Counted, Decision, Escalation, Fact, Need, Outcome, Over, Rule, Seen,
+    Supposed, Terms, Verdict, over,
 };
 use crate::decision::CLOCK_BEHIND_MS_MAX;
 use crate::intent::Intent;
@@ -210,6 +210,7 @@ impl Case<'_> {
             | Duty::Receipts { .. }
             | Duty::Window(_)
             | Duty::Approval { .. }
+            | Duty::Escalate { .. }
             | Duty::Declassify { .. }
             | Duty::Redact { .. } => {
                 seen([("limit", Fact::Text(broken.limit)), ("policy", policy)])
@@ -239,7 +240,7 @@ impl Case<'_> {
                 }
                 Duty::Redact { paths } => terms.redact.extend(paths.iter().cloned()),
                 Duty::Declassify { class } => terms.declassify = self.stricter(&terms, class),
-                Duty::Approval { .. } | Duty::Window(_) => {}
+                Duty::Approval { .. } | Duty::Escalate { .. } | Duty::Window(_) => {}
             }
         }
         terms
@@ -258,8 +259,12 @@ impl Case<'_> {
         let (needed, rejected) = ("approval.needed", "approval.rejected");
         let duties = self.evaluation.iter().flat_map(|it| &it.obligations);
         let needs = duties.filter_map(|obligation| match &obligation.duty {
-            Duty::Approval { count, of } => Some(Need { count: *count, of: of.clone() }),
-            Duty::Receipts { .. }
+            Duty::Approval { count, of } => {
+                let escalate = self.escalation(&obligation.policy);
+                Some(Need { count: *count, of: of.clone(), escalate })
+            }
+            Duty::Escalate { .. }
+            | Duty::Receipts { .. }
             | Duty::Sum { .. }
             | Duty::Redact { .. }
             | Duty::Declassify { .. }
@@ -293,6 +298,23 @@ impl Case<'_> {
         (check, missing.cloned())
     }
 
+    /// Who else may agree to what a policy asks for, once that took too long.
+    fn escalation(&self, policy: &str) -> Option<Escalation> {
+        let all = self.evaluation.iter().flat_map(|it| &it.obligations);
+        let mut own = all.filter(|obligation| obligation.policy == policy);
+        own.find_map(|obligation| match &obligation.duty {
+            Duty::Escalate { after_ms, of } => {
+                Some(Escalation { after_ms: *after_ms, of: of.clone() })
+            }
+            Duty::Approval { .. }
+            | Duty::Receipts { .. }
+            | Duty::Sum { .. }
+            | Duty::Redact { .. }
+            | Duty::Declassify { .. }
+            | Duty::Window(_) => None,
+        })
+    }
+
     /// Approvals of this very intent, under the canon in force, that have not expired.
     fn valid_approvals(&self) -> impl Iterator<Item = &Approval> {
         self.snapshot.approvals.iter().filter(|approval| {
@@ -310,11 +332,15 @@ impl Case<'_> {
         let people: BTreeSet<_> = valid
             .iter()
             .filter(|approval| !approval.rejected)
-            .flat_map(|approval| &approval.by)
-            .filter(|who| who.starts_with("user:"))
-            .filter(|who| **who != self.intent.actor().as_str())
-            .filter(|who| **who != origin.initiator.as_str())
-            .filter(|who| need.of.iter().any(|group| canon.is_member(who, group)))
+            .flat_map(|approval| approval.by.iter().map(|who| (who, approval.escalated)))
+            .filter(|(who, _)| who.starts_with("user:"))
+            .filter(|(who, _)| **who != self.intent.actor().as_str())
+            .filter(|(who, _)| **who != origin.initiator.as_str())
+            .filter(|(who, escalated)| {
+                let later = need.escalate.iter().filter(|_| *escalated).flat_map(|it| &it.of);
+                need.of.iter().chain(later).any(|group| canon.is_member(who, group))
+            })
+            .map(|(who, _)| who)
             .collect();
         people.len() as u64
     }
@@ -456,7 +482,10 @@ fn passed(
             let (day, minute) = snapshot.now.weekday_and_minute();
             (!window.contains(day, minute)).then(|| ("canon.window", window.to_string()))
         }
-        Duty::Approval { .. } | Duty::Redact { .. } | Duty::Declassify { .. } => None,
+        Duty::Approval { .. }
+        | Duty::Escalate { .. }
+        | Duty::Redact { .. }
+        | Duty::Declassify { .. } => None,
     }
 }
 
@@ -484,9 +513,11 @@ fn passed_in(
             };
             Over::of(span, sum, more, *at_most)
         }
-        Duty::Approval { .. } | Duty::Redact { .. } | Duty::Window(_) | Duty::Declassify { .. } => {
-            None
-        }
+        Duty::Approval { .. }
+        | Duty::Escalate { .. }
+        | Duty::Redact { .. }
+        | Duty::Window(_)
+        | Duty::Declassify { .. } => None,
     }?;
     Some(("canon.period_limit", limit(), Some(over)))
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use cog_base::Value;
 use cog_canon::Canon;
 
 use super::checks::{check, seen};
@@ -31,10 +30,8 @@ pub(super) fn cancel(intent: &Intent, canon: Option<&Canon>) -> Decision {
 /// Whether there are people who can answer the question of a step: enough of those that it
 /// names, without whoever began the run.
 pub(super) fn consent(intent: &Intent, canon: Option<&Canon>) -> Decision {
-    let count = intent.at("args.count").and_then(Value::as_u64).unwrap_or(u64::MAX);
-    let of = intent.at("args.of").and_then(Value::as_list).unwrap_or_default();
-    let of: Vec<String> = of.iter().filter_map(Value::as_text).map(str::to_owned).collect();
-    let need = Need { count, of };
+    let nobody = Need { count: u64::MAX, of: Vec::new(), escalate: None };
+    let need = intent.at("args").and_then(Need::from_value).unwrap_or(nobody);
     let (check, verdict) = match answerable(intent, canon, &need) {
         Ok(check) => (check, Verdict::NeedsApproval(need)),
         Err(check) => (check, Verdict::Refuse(CheckName::Approval)),

@@ -228,6 +228,7 @@ fn limits(case: &Case, canon: &Canon) -> Vec<Turn> {
             Duty::Sum { path, .. } => number(intent, path, over.left()),
             Duty::Receipts { .. }
             | Duty::Approval { .. }
+            | Duty::Escalate { .. }
             | Duty::Declassify { .. }
             | Duty::Redact { .. }
             | Duty::Window(_) => None,
@@ -259,7 +260,10 @@ fn limits(case: &Case, canon: &Canon) -> Vec<Turn> {
             [less, raised].into_iter().flatten().collect()
         }
         Duty::Window(window) => vec![Turn::At(vec![window.clone()])],
-        Duty::Approval { .. } | Duty::Redact { .. } | Duty::Declassify { .. } => Vec::new(),
+        Duty::Approval { .. }
+        | Duty::Escalate { .. }
+        | Duty::Redact { .. }
+        | Duty::Declassify { .. } => Vec::new(),
     }
 }
 

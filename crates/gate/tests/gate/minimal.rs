@@ -108,6 +108,7 @@ impl World {
             intent: intent.digest(),
             canon: version,
             by: Default::default(),
+            escalated: false,
             rejected: true,
             expires: noon().plus_ms(u64::MAX / 4_000),
         };

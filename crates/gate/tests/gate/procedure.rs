@@ -120,7 +120,8 @@ fn procedure_1_says_what_it_always_said() {
     let world = fine();
     let snapshot = Snapshot { canon: None, ..world.snapshot(&world.intent()) };
     said.push_str(&line("without a canon", &world.intent(), &snapshot, None));
-    let need = |count| cog_gate::decision::Need { count, of: vec!["role:finance".into()] };
+    let need =
+        |count| cog_gate::decision::Need { count, of: vec!["role:finance".into()], escalate: None };
     for (name, count) in [("a question", 2), ("a question to more than there are", 3)] {
         let consent = Consent {
             step: "sign".into(),

@@ -61,7 +61,7 @@ prop_compose! {
         let id = ApprovalId::new(noon(), &mut SeededEntropy::new(seed)).unwrap();
         let by = by.into_iter().map(|who| PEOPLE[who].to_owned()).collect();
         let expires = noon().plus_ms(left_ms);
-        (own_intent, own_canon, Approval { id, intent: digest, canon: digest, by, rejected, expires })
+        (own_intent, own_canon, Approval { id, intent: digest, canon: digest, by, rejected, escalated: rejected, expires })
     }
 }
 

@@ -60,6 +60,7 @@ impl Reading<'_> {
                 What::Planned { .. }
                 | What::Started { .. }
                 | What::Outcome(_)
+                | What::Escalated { .. }
                 | What::Granted { .. }
                 | What::Rejected { .. }
                 | What::Timer { .. }

@@ -4,7 +4,7 @@
 //! 5 receipt STEP ID [name=value]...     6 outcome ID DISPOSITION [name=value]...
 //! 5 denial STEP                         5 invalid STEP
 //! 5 plan STEP PLAN|-                    5 timer NAME
-//! 5 ask STEP ID COUNT [name=value]...   6 yes|no ID WHO
+//! 5 ask STEP ID COUNT [later=MS] [name=value]...   6 yes|no ID WHO   6 escalate ID STEP WHO
 //! 5 signal NAME                         5 cancel
 //! 5 mark STEP NAME
 //! 9 seal STATUS                         7 fork SEQ [of=N] [who=TEXT] [as=WHO]
@@ -212,6 +212,9 @@ impl Teller {
             ["ask", step, id, count] => {
                 (Kind::ApprovalRequested, actor, request(step, id, count, extra, ms), None)
             }
+            ["escalate", id, step, to] => {
+                (Kind::ApprovalEscalated, actor, escalation(id, step, to), None)
+            }
             ["yes", id, step, who] => (Kind::ApprovalGranted, who, answer(id, step), None),
             ["no", id, step, who] => {
                 let body = Value::map([("reason", "not this time")]);
@@ -369,10 +372,15 @@ fn denial(step: &str) -> Map {
 }
 
 fn request(step: &str, id: &str, count: &str, extra: &Extra<'_>, ms: u64) -> Map {
-    let need = Value::map([
+    let need = [
         ("count", Value::from(count.parse::<u64>().unwrap())),
         ("of", Value::list(["role:finance"])),
-    ]);
+    ];
+    let later = extra.get("later").map(|ms| {
+        let after_ms = ms.parse::<u64>().unwrap().into();
+        ("escalate", Value::map([("after_ms", after_ms), ("of", Value::list(["user:ceo"]))]))
+    });
+    let need = Value::map(need.into_iter().chain(later));
     let mut data = decided(step, extra);
     data.extend([
         ("id".into(), text(ApprovalId::from_uuid(uuid(id)))),
@@ -386,6 +394,12 @@ fn request(step: &str, id: &str, count: &str, extra: &Extra<'_>, ms: u64) -> Map
 fn answer(id: &str, step: &str) -> Map {
     let id = text(ApprovalId::from_uuid(uuid(id)));
     Map::from([("id".into(), id), ("intent".into(), digest(step))])
+}
+
+fn escalation(id: &str, step: &str, to: &str) -> Map {
+    let mut data = answer(id, step);
+    data.insert("of".into(), Value::list([to]));
+    data
 }
 
 fn selection(step: &str, plan: &str, ms: u64) -> Map {

@@ -56,6 +56,24 @@ fn attempts_are_those_that_are_granted_and_lie_apart() {
     );
 }
 
+#[test]
+fn others_are_let_answer_once_and_in_their_time() {
+    let flow = "steps:
+  - { id: s, approve: { by: [\"role:finance\"], message: m, escalate: { after_ms: 100, to: [\"user:ceo\"] } } }
+";
+    let ask = "1 ask s q 1 later=100 action=approve\n";
+    let rest = "yes q s user:ceo\n300 seal completed";
+    keeps(flow, &format!("{ask}101 escalate q s user:ceo\n102 {rest}"));
+    for wrong in [
+        "100 escalate q s user:ceo",
+        "101 escalate q s user:eve",
+        "101 escalate q s user:ceo\n102 escalate q s user:ceo",
+        "101 escalate other s user:ceo",
+    ] {
+        breaks(flow, &format!("{ask}{wrong}\n103 {rest}"), "history.escalated");
+    }
+}
+
 const SIGN: &str = "steps:
   - { id: s, approve: { by: [\"role:finance\"], count: 2, message: m, expires_minutes: 1 } }
   - { id: b, needs: [s], uses: file.read, with: { root: out, path: b } }

@@ -11,6 +11,9 @@ use super::{Findings, is_person};
 use crate::entry::Entry;
 use crate::kind::Kind;
 
+/// By how much a clock may have been set back between a decision and its entry.
+const CLOCK_BACK_MS: u64 = 5_000;
+
 /// All requests for consent of a log.
 #[derive(Debug)]
 pub(super) struct Approvals {
@@ -30,6 +33,10 @@ struct Request {
     /// Those who may, when the request names users alone. Who has a role is in the canon's
     /// facts, not in the log.
     of: Option<Vec<String>>,
+    /// When it was asked, and who else may answer after which time.
+    at: Timestamp,
+    escalate: Option<Value>,
+    is_escalated: bool,
     expires: Option<Timestamp>,
     granted_by: Vec<String>,
     is_rejected: bool,
@@ -54,6 +61,9 @@ impl Approvals {
             canon: entry.canon(),
             count: need.and_then(|need| need.get("count")?.as_u64()).unwrap_or(u64::MAX),
             of: need.and_then(named_users),
+            at: entry.at(),
+            escalate: need.and_then(|need| need.get("escalate").cloned()),
+            is_escalated: false,
             expires: entry.text("expires").and_then(|time| time.parse().ok()),
             granted_by: Vec::new(),
             is_rejected: false,
@@ -63,6 +73,37 @@ impl Approvals {
             let message = format!("the approval id {id} was given in entry {}", earlier.seq);
             findings.add(Some(entry.seq()), "id.twice", message);
         }
+    }
+
+    /// Others may answer, once, when the time that the request says is over.
+    pub(super) fn escalated(&mut self, entry: &Entry, findings: &mut Findings) {
+        let Some(id) = entry.text("id").and_then(|id| id.parse::<ApprovalId>().ok()) else {
+            return;
+        };
+        let Some(request) = self.requests.get_mut(&id) else {
+            return self.missing(entry, id, findings);
+        };
+        let seq = Some(entry.seq());
+        if entry.session() != request.session
+            || entry.digest("intent") != request.intent
+            || entry.canon() != request.canon
+        {
+            let message = format!("{id} was asked for another intent, canon or session");
+            findings.add(seq, "approval.other_intent", message);
+        }
+        let later = request.escalate.as_ref();
+        let after_ms = later.and_then(|later| later.get("after_ms")?.as_u64());
+        let now = entry.at().plus_ms(CLOCK_BACK_MS);
+        let is_due = after_ms.is_some_and(|ms| request.at.plus_ms(ms) <= now);
+        let is_it = later.and_then(|later| later.get("of")) == entry.data().get("of");
+        if !is_due || !is_it || request.is_escalated {
+            let message = format!("{id} is not to be answered by others, or not yet, or by these");
+            findings.add(seq, "approval.escalated", message);
+        }
+        request.is_escalated = true;
+        // Who has a role is not in the log.
+        let more = later.and_then(named_users);
+        request.of = request.of.take().zip(more).map(|(of, more)| [of, more].concat());
     }
 
     pub(super) fn answered(

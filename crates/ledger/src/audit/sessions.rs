@@ -100,6 +100,7 @@ impl Sessions {
             | Kind::ApprovalRequested
             | Kind::ApprovalGranted
             | Kind::ApprovalRejected
+            | Kind::ApprovalEscalated
             | Kind::SessionPaused
             | Kind::SessionUnpaused
             | Kind::SessionSealed

@@ -264,6 +264,7 @@ fn acceptable(draft: &Draft) -> Result<(), EntryError> {
         | Kind::ApprovalRequested
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
+        | Kind::ApprovalEscalated
         | Kind::Outcome
         | Kind::Signal
         | Kind::SessionPaused

@@ -283,6 +283,8 @@ pub(super) const APPROVAL_GRANTED: &[Field] =
     &[must("id", Shape::Approval), must("intent", Shape::Digest)];
 pub(super) const APPROVAL_REJECTED: &[Field] =
     &[must("id", Shape::Approval), must("intent", Shape::Digest)];
+pub(super) const APPROVAL_ESCALATED: &[Field] =
+    &[must("id", Shape::Approval), must("intent", Shape::Digest), must("of", Shape::Texts)];
 pub(super) const OUTCOME: &[Field] = &[
     must("receipt", Shape::Receipt),
     must("disposition", Shape::Word(DISPOSITIONS)),

@@ -322,6 +322,29 @@ fn consent_is_for_one_intent_by_others_and_before() {
     }
 }
 
+/// Who else may answer may from an entry on that says so, in time and once.
+#[test]
+fn others_approve_from_when_the_log_lets_them() {
+    let escalated = |after_ms: u64, of: &[&str], times: usize| {
+        audit(|house, session| {
+            let later = [("after_ms", after_ms.into()), ("of", Value::list(["user:ceo"]))];
+            let id = house.ask_and(session, "pay", &["user:cfo"], 1, Some(Value::map(later)));
+            for _ in 0..times {
+                let act = house.act(Kind::ApprovalEscalated, "user:clerk", Some(session));
+                let of = ("of", Value::list(of.iter().copied()));
+                house.record(act, data([("id", id.into()), ("intent", digest("pay")), of]));
+            }
+            house.grant(session, id, "pay", "user:ceo");
+            house.receipt(session, "pay", &[id]);
+        })
+    };
+    assert_eq!(escalated(1, &["user:ceo"], 1), [""; 0]);
+    assert_eq!(escalated(1, &["user:ceo"], 0), ["approval.not_entitled"]);
+    assert_eq!(escalated(u64::MAX >> 12, &["user:ceo"], 1), ["approval.escalated"]);
+    assert_eq!(escalated(1, &["user:eve"], 1), ["approval.escalated"]);
+    assert_eq!(escalated(1, &["user:ceo"], 2), ["approval.escalated"]);
+}
+
 #[test]
 fn only_those_named_approve_and_each_once_and_not_after_a_no() {
     let found = audit(|house, session| {

@@ -366,32 +366,6 @@ impl House {
         id
     }
 
-    pub(crate) fn ask(
-        &mut self,
-        session: RunId,
-        intent: &str,
-        of: &[&str],
-        count: u64,
-    ) -> ApprovalId {
-        let id = ApprovalId::new(self.now, &mut self.entropy).unwrap();
-        let need =
-            Value::map([("count", Value::from(count)), ("of", Value::list(of.iter().copied()))]);
-        let request = [
-            ("id", id.into()),
-            ("intent", digest(intent)),
-            ("action", "file.write".into()),
-            ("resource", "Root::\"payments\"".into()),
-            ("step", "pay".into()),
-            ("need", need),
-            ("expires", self.now.plus_ms(60_000).into()),
-            ("procedure", Value::from(1_u64)),
-            ("snapshot", digest("snapshot")),
-        ];
-        let act = self.act(Kind::ApprovalRequested, "agent:clerk", Some(session));
-        self.record(act, data(request));
-        id
-    }
-
     pub(crate) fn grant(&mut self, session: RunId, id: ApprovalId, intent: &str, who: &str) {
         let act = self.act(Kind::ApprovalGranted, who, Some(session));
         self.record(act, data([("id", id.into()), ("intent", digest(intent))]));

@@ -1,7 +1,7 @@
-//! Runs that schedules start, and runs that are asked for before they begin.
+//! Runs that schedules start, runs that are asked for before they begin, and what people are asked.
 
 use cog_base::Value;
-use cog_base::id::RunId;
+use cog_base::id::{ApprovalId, RunId};
 use cog_ledger::Kind;
 
 use super::{House, data, digest};
@@ -55,6 +55,46 @@ impl House {
         let mut members = data(named);
         members.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
         self.record(act, members);
+    }
+
+    /// People are asked whether an intent may be.
+    pub(crate) fn ask(
+        &mut self,
+        session: RunId,
+        intent: &str,
+        of: &[&str],
+        count: u64,
+    ) -> ApprovalId {
+        self.ask_and(session, intent, of, count, None)
+    }
+
+    /// The same, where others may answer later.
+    pub(crate) fn ask_and(
+        &mut self,
+        session: RunId,
+        intent: &str,
+        of: &[&str],
+        count: u64,
+        later: Option<Value>,
+    ) -> ApprovalId {
+        let id = ApprovalId::new(self.now, &mut self.entropy).unwrap();
+        let need = [("count", Value::from(count)), ("of", Value::list(of.iter().copied()))];
+        let later = later.map(|later| ("escalate", later));
+        let need = Value::map(need.into_iter().chain(later));
+        let request = [
+            ("id", id.into()),
+            ("intent", digest(intent)),
+            ("action", "file.write".into()),
+            ("resource", "Root::\"payments\"".into()),
+            ("step", "pay".into()),
+            ("need", need),
+            ("expires", self.now.plus_ms(60_000).into()),
+            ("procedure", Value::from(1_u64)),
+            ("snapshot", digest("snapshot")),
+        ];
+        let act = self.act(Kind::ApprovalRequested, "agent:clerk", Some(session));
+        self.record(act, data(request));
+        id
     }
 
     /// A run that waits never begins.

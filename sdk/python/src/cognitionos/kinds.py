@@ -224,6 +224,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
         {**_EFFECT, "id": _id("apr"), "need": _need, "expires": is_time},
         {},
     ),
+    "approval.escalated": (True, {**_ANSWER, "of": _texts}, {}),
     "approval.granted": (True, _ANSWER, {}),
     "approval.rejected": (True, _ANSWER, {}),
     "outcome": (

@@ -14,6 +14,7 @@ use cog_store::{PAGE_MAX, Select};
 use super::listed;
 use crate::commands::run::turn::{Stands, standing};
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::home::{Home, told};
 use crate::terminal::Terminal;
 
@@ -22,10 +23,11 @@ const LOOK: Duration = Duration::from_millis(200);
 
 pub(super) fn follow(
     home: &Home,
-    run: RunId,
-    (kinds, from, limit): (&[Kind], u64, Option<usize>),
+    run: &str,
+    (kinds, from, limit): (&[String], u64, Option<usize>),
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
+    let (run, kinds) = (given::run(run)?, super::kinds(kinds)?);
     let mut left = limit.unwrap_or(usize::MAX);
     // The end of a run is seen whatever kinds are shown of it.
     let mut page = Select { from, limit: PAGE_MAX, ..Select::session(run) };

@@ -48,8 +48,8 @@ impl File {
         self.flow.subject_of(&inputs).map_err(|why| Failure::told(Exit::BadInput, why))
     }
 
-    /// What each run of a schedule is, with these labels beside those of the file. Folders that its inputs name are meant from where the file
-    /// stands.
+    /// What each run of a schedule is, with these labels beside those of the file. Folders that its
+    /// inputs name are meant from where the file stands.
     pub(crate) fn wanted(
         &self,
         scheduled: &Scheduled,

@@ -31,6 +31,7 @@ pub(super) fn answers(home: &Home, record: &Record) -> anyhow::Result<Vec<String
         | Kind::PlanSelected
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
+        | Kind::ApprovalEscalated
         | Kind::Outcome
         | Kind::Signal
         | Kind::SessionPaused

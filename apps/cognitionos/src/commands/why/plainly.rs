@@ -74,6 +74,7 @@ pub(super) fn sentence(record: &Record, why: &str) -> String {
         | Kind::ApprovalRequested
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
+        | Kind::ApprovalEscalated
         | Kind::Outcome
         | Kind::Signal => of_run(record, why),
     }
@@ -196,6 +197,7 @@ fn of_run(record: &Record, why: &str) -> String {
         | Kind::ApprovalRequested
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
+        | Kind::ApprovalEscalated
         | Kind::Outcome
         | Kind::Signal => format!("{who} recorded `{}` on {at}.", entry.kind()),
     }

@@ -4,11 +4,17 @@ or began the run, and used once."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 
 from ..entry import Entry
 from ..findings import Findings
-from ..values import is_id, is_person
+from ..values import is_count, is_id, is_person
 from .sessions import Sessions
+
+
+_CLOCK_BACK_MS = 5_000
+"""By how much a clock may have been set back between a decision and its entry."""
 
 
 @dataclass
@@ -21,6 +27,10 @@ class _Request:
     users: list[str] | None
     """Those who may, when users alone are named. Who has a role is not in the log."""
     expires: str
+    at: datetime
+    escalate: dict[str, Any] | None
+    """Who else may answer, and after which time."""
+    is_escalated: bool = False
     granted_by: list[str] = field(default_factory=list)
     is_rejected: bool = False
     used_by: str | None = None
@@ -43,6 +53,8 @@ class Approvals:
                 self._use(name, entry)
         elif entry.kind == "approval.requested":
             self._ask(entry)
+        elif entry.kind == "approval.escalated":
+            self._escalate(entry)
         else:
             self._answer(entry)
 
@@ -59,7 +71,33 @@ class Approvals:
             count=need["count"],
             users=need["of"] if is_users else None,
             expires=entry.data["expires"],
+            at=datetime.fromisoformat(entry.at),
+            escalate=need.get("escalate"),
         )
+
+    def _escalate(self, entry: Entry) -> None:
+        """Others may answer, once, when the time that the request says is over."""
+        add, seq, name = self._findings.add, entry.seq, entry.data["id"]
+        request = self._requests.get(name)
+        if request is None:
+            self._missing(name, entry)
+            return
+        if _bound_to(entry) != request.bound_to:
+            message = f"{name} was asked for another intent, canon or session"
+            add(seq, "approval.other_intent", message)
+        later = request.escalate if isinstance(request.escalate, dict) else {}
+        waited = (datetime.fromisoformat(entry.at) - request.at) // timedelta(milliseconds=1)
+        is_due = is_count(later.get("after_ms")) and later["after_ms"] <= waited + _CLOCK_BACK_MS
+        if not is_due or later.get("of") != entry.data["of"] or request.is_escalated:
+            message = f"{name} is not to be answered by others, or not yet, or by these"
+            add(seq, "approval.escalated", message)
+        request.is_escalated = True
+        of = later.get("of")
+        # Who has a role is not in the log.
+        is_users = isinstance(of, list) and all(
+            isinstance(who, str) and who.startswith("user:") for who in of
+        )
+        request.users = request.users + of if request.users is not None and is_users else None
 
     def _answer(self, entry: Entry) -> None:
         add, seq, who = self._findings.add, entry.seq, entry.actor

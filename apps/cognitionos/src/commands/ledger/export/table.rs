@@ -190,6 +190,7 @@ fn verdict(entry: &Entry, text: &dyn Fn(&str) -> String) -> String {
         | Kind::ApprovalRequested
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
+        | Kind::ApprovalEscalated
         | Kind::SessionUnpaused
         | Kind::ChildStarted
         | Kind::SessionPaused
