@@ -149,6 +149,7 @@ impl Kernel {
             environment: Some("production".to_owned()),
             firing: None,
             labels: Default::default(),
+            trigger: None,
             ask: Default::default(),
             is_queued: false,
         })));

@@ -187,6 +187,7 @@ impl Scenario {
                 environment: Some(ENVIRONMENT.to_owned()),
                 firing: None,
                 labels: BTreeMap::new(),
+                trigger: None,
                 ask,
                 is_queued: false,
             });

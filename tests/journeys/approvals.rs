@@ -212,3 +212,38 @@ fn an_approval_is_bound_to_the_canon_it_was_asked_under() {
     folder.cog(&["why", &request]).ends(0).says(&["The canon changed since: no answer counts"]);
     asked_again_then_paid(&folder, &run, &request);
 }
+
+const SIGN: &str = "
+name: sign
+domain: accounts-payable
+steps:
+  - id: sign
+    approve: { by: [\"user:cfo\"], message: \"Close?\", escalate: { after_ms: AFTER, to: [\"user:controller\"] } }
+";
+
+#[test]
+fn who_may_answer_from_a_time_on_answers_from_then_on() {
+    let folder = Folder::example("escalate", "01-quickstart");
+    folder.write("later.yaml", &SIGN.replace("AFTER", "80000000"));
+    let request = folder.cog(&["run", "later.yaml"]).ends(8).id("apr");
+    let approve = |id: &str, who: &str| folder.cog(&["approvals", "approve", id, "--as", who]);
+    folder.cog(&["approvals", "list"]).ends(0).says(&["user:controller may answer as well"]);
+    approve(&request, "user:controller").ends(4).says(&["it takes user:cfo"]);
+    approve(&request, "user:cfo").ends(0);
+
+    folder.write("now.yaml", &SIGN.replace("AFTER", "1"));
+    let parked = folder.cog(&["run", "now.yaml"]).ends(8);
+    let (run, request) = (parked.id("run"), parked.id("apr"));
+    approve(&request, "user:controller").ends(0);
+    folder.cog(&["run", "--resume", &run]).ends(0);
+    assert_eq!(folder.entries("approval.escalated").len(), 1);
+    folder.cog(&["why", &request]).ends(0).says(&["user:controller may answer as well"]);
+    folder.cog(&["replay", &run]).ends(0);
+    folder.holds();
+
+    // Also where nobody answers: whoever goes on with the run has it on record.
+    let parked = folder.cog(&["run", "now.yaml"]).ends(8);
+    folder.cog(&["run", "--resume", &parked.id("run")]).ends(8);
+    assert_eq!(folder.entries("approval.escalated").len(), 2);
+    folder.holds();
+}

@@ -30,6 +30,7 @@ mod domains;
 mod dry;
 mod ending;
 mod errors;
+mod events;
 mod examples;
 mod files;
 mod following;

@@ -2,6 +2,7 @@
 
 mod canon;
 pub(crate) mod checkpoints;
+pub(crate) mod events;
 mod groups;
 mod ledger;
 pub(crate) mod nodes;
@@ -152,6 +153,13 @@ Examples:
   cognitionos schedules next
   cognitionos schedules run")]
     Schedules(schedules::SchedulesCommand),
+    /// Have events start the workflows whose files say so.
+    #[command(subcommand)]
+    #[command(before_help = "\
+Examples:
+  cognitionos events send event.json
+  cognitionos events run")]
+    Events(events::EventsCommand),
     /// Take in sessions that ran elsewhere.
     #[command(subcommand)]
     #[command(before_help = "\

@@ -6,6 +6,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod database;
 pub(crate) mod doctor;
 pub(crate) mod domains;
+pub(crate) mod events;
 pub(crate) mod ledger;
 pub(crate) mod owner;
 pub(crate) mod pause;

@@ -112,6 +112,7 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Runs(args) => commands::runs::runs(args, common, terminal),
         Command::Redrive(args) => commands::runs::redrive(args, common, terminal),
         Command::Schedules(command) => commands::schedules::schedules(command, common, terminal),
+        Command::Events(command) => commands::events::events(command, common, terminal),
         Command::Sessions(command) => commands::sessions::sessions(command, common, terminal),
         Command::Ledger(command) => commands::ledger::ledger(command, common, terminal),
         Command::Verify(args) => commands::verify::verify(args, terminal),

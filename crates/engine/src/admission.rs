@@ -19,7 +19,9 @@ use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::history::{Record, origin_of, places};
 use crate::notice::What;
 use crate::pause::REASON_CHARS_MAX;
-use crate::start::{LABELS, Start, accesses, inputs_digest, labels_in, labels_value};
+use crate::start::{
+    LABELS, Start, TRIGGER, Trigger, accesses, inputs_digest, labels_in, labels_value,
+};
 
 /// The kinds of entries that tell who waits, but for those of the runs themselves.
 pub const KINDS: [Kind; 2] = [Kind::SessionQueued, Kind::SessionUnqueued];
@@ -146,6 +148,7 @@ pub fn asked(record: &Record) -> Result<Start, String> {
         environment: Some(entry.environment().to_owned()),
         firing: None,
         labels: labels_in(entry.data()),
+        trigger: Trigger::of(entry.data()),
         ask: Ask::read(entry.data()).ok_or("what it is held to cannot be read")?,
         is_queued: true,
     })
@@ -409,6 +412,8 @@ impl Asking<'_> {
         data.insert("definition".to_owned(), flow.digest.into());
         data.insert("inputs".to_owned(), inputs_digest(inputs).into());
         data.extend(labels_value(labels).map(|all| (LABELS.to_owned(), all)));
+        let trigger = start.and_then(|start| start.trigger.as_ref());
+        data.extend(trigger.map(|trigger| (TRIGGER.to_owned(), trigger.to_value())));
         data.extend(since.map(|since| ("since".to_owned(), since.into())));
         let Origin { domain, environment, initiator, .. } = origin;
         let draft = Draft::new(Kind::SessionQueued, initiator.as_str(), domain, environment, []);

@@ -285,6 +285,7 @@ impl Engine {
             environment: Some(origin.environment),
             firing: None,
             labels,
+            trigger: None,
             // It is part of the run that begins it, and begins with that.
             ask: Ask::default(),
             is_queued: false,

@@ -349,6 +349,7 @@ impl Engine {
             source: None,
             inputs,
             labels: &labels,
+            trigger: None,
             classes: &Classes::new(),
             subject: history.active.run.subject_of(),
             roots: &roots,

@@ -47,6 +47,6 @@ pub use history::{History, Mismatch, Record};
 pub use notice::{Intervention, Notice, Sealed, What};
 pub use resume::Resumption;
 pub use signals::Sent;
-pub use start::Start;
+pub use start::{Start, Trigger};
 pub use timetable::{Firing, Timetable};
 pub use undone::NotUndone;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cog_base::entropy::NoEntropy;
-use cog_base::id::RunId;
+use cog_base::id::{RunId, Uuid};
 use cog_base::json::Map;
 use cog_base::{Digest, Micros, Sources, Value};
 use cog_flow::{BoundRoot, Flow, SearchLabels};
@@ -58,11 +58,62 @@ pub struct Start {
     pub firing: Option<Firing>,
     /// What it is found by.
     pub labels: SearchLabels,
+    /// The event that started it.
+    pub trigger: Option<Trigger>,
     /// What it is held to before it may begin.
     pub ask: Ask,
     /// Whether it was asked for before, and waits for its turn.
     pub is_queued: bool,
 }
+
+/// The event that a run was started by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// What says in the log that it starts a run: a schedule of that id.
+    pub id: String,
+    /// The event: of one trigger and one event there is one run ([`Trigger::run`]).
+    pub event: Digest,
+    /// How many runs of this log started each other by their ends before it.
+    pub hops: u64,
+}
+
+impl Trigger {
+    /// The most runs that start each other by their ends.
+    pub const HOPS_MAX: u64 = 8;
+
+    /// That an event of this source and id is one for a trigger.
+    #[must_use]
+    pub fn new(id: &str, (source, event): (&str, &str), hops: u64) -> Self {
+        let named = Value::map([("trigger", id), ("source", source), ("id", event)]);
+        let event = Digest::in_context("cognitionos/trigger/v1", &named.canonical());
+        Self { id: id.to_owned(), event, hops }
+    }
+
+    /// The run that it starts, the same however often the event comes.
+    #[must_use]
+    pub fn run(&self) -> RunId {
+        RunId::from_uuid(Uuid::of(&self.event))
+    }
+
+    /// As entries have it.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let id = ("id", Value::from(self.id.as_str()));
+        Value::map([id, ("event", self.event.into()), ("hops", self.hops.into())])
+    }
+
+    /// What an entry says that asks for a run or begins it.
+    #[must_use]
+    pub fn of(data: &Map) -> Option<Self> {
+        let trigger = data.get(TRIGGER)?;
+        let id = trigger.get("id")?.as_text()?.to_owned();
+        let event = trigger.get("event")?.as_text()?.parse().ok()?;
+        Some(Self { id, event, hops: trigger.get("hops")?.as_u64()? })
+    }
+}
+
+/// Where the entries that ask for a run, or begin it, have the event that started it.
+pub(crate) const TRIGGER: &str = "trigger";
 
 impl Start {
     pub(crate) fn limits(&self) -> Limits {
@@ -121,7 +172,7 @@ impl Engine {
             facts,
             classes.clone(),
         );
-        let Start { flow, source, inputs, labels, roots, places, base, .. } = &start;
+        let Start { flow, source, inputs, labels, trigger, roots, places, base, .. } = &start;
         let (source, inputs) = (Some(source.as_str()), inputs.clone());
         let (parent_of, subject) = (parent.as_ref(), run.subject_of());
         let begun = Begun {
@@ -129,6 +180,7 @@ impl Engine {
             source,
             inputs,
             labels,
+            trigger: trigger.as_ref(),
             classes: &classes,
             subject,
             roots,
@@ -320,6 +372,8 @@ pub(crate) struct Begun<'a> {
     pub(crate) inputs: Map,
     /// What it is found by.
     pub(crate) labels: &'a SearchLabels,
+    /// The event that started it.
+    pub(crate) trigger: Option<&'a Trigger>,
     /// Of which class of data each of them is, where a run handed them over.
     pub(crate) classes: &'a Classes,
     /// Whose data it holds.
@@ -344,7 +398,7 @@ pub(crate) fn started(
     canon: Option<Digest>,
 ) -> Draft {
     let Begun { flow, source, inputs, labels, classes, subject, .. } = begun;
-    let Begun { roots, places, parent, fork, .. } = begun;
+    let Begun { roots, places, parent, fork, trigger, .. } = begun;
     let access = |(name, access): (&'_ String, &'_ Access)| {
         (name.clone(), Value::map([("access", access.word())]))
     };
@@ -358,6 +412,7 @@ pub(crate) fn started(
     data.extend(canon.map(|canon| ("canon".to_owned(), canon.into())));
     data.extend(fork.map(|(fork, _)| ("fork".to_owned(), fork.to_value())));
     data.extend(classes_value(classes).map(|all| (CLASSES.to_owned(), all)));
+    data.extend(trigger.map(|trigger| (TRIGGER.to_owned(), trigger.to_value())));
     data.extend(labels_value(labels).map(|all| (LABELS.to_owned(), all)));
     data.extend(parent.map(|parent| ("parent".to_owned(), parent.to_value())));
     // A fork finds the definition, with those that it runs, where the run before it has it.

@@ -12,6 +12,7 @@ use crate::diagnostic::Position;
 use crate::effect::Operation;
 use crate::family::Child;
 use crate::limits::MAX_BACKOFF_MS;
+use crate::on_event::OnEvent;
 use crate::template::Template;
 
 /// A workflow that parsed and passed every check.
@@ -39,6 +40,8 @@ pub struct Flow {
     pub labels: BTreeMap<String, Template>,
     /// When it is started, once somebody sets these.
     pub schedules: Vec<Scheduled>,
+    /// The events that start it, once somebody sets these.
+    pub events: Vec<OnEvent>,
     /// The steps of the outermost level.
     pub steps: Arc<Block>,
     /// How a run that does not complete is undone.

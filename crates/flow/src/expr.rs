@@ -112,6 +112,8 @@ pub(crate) enum Target {
     /// All of them.
     Inputs,
     Run(String),
+    /// The event that starts a run.
+    Event,
     Item,
     Index,
 }
@@ -158,6 +160,7 @@ fn never(source: &str, fault: &Fault) -> CompileError {
         | Fault::TooDeep
         | Fault::NoStep(_)
         | Fault::NoItemBound
+        | Fault::NoEvent
         | Fault::Said(_) => None,
     };
     let at = source.len() - source.trim_start().len();
@@ -170,6 +173,7 @@ enum Expr {
     Literal(Value),
     Inputs,
     Run,
+    Event,
     Item,
     Index,
     /// A step, whole or one part of it.

@@ -74,6 +74,8 @@ pub const MAX_PLANS: usize = 32;
 pub const MAX_TIMEOUT_MS: i64 = 86_400_000;
 /// Milliseconds of the longest `sleep` and the longest approval: 366 days.
 pub const MAX_SLEEP_MS: i64 = 366 * 86_400_000;
+/// Bytes of the type of an event that starts a workflow.
+pub const MAX_EVENT_BYTES: usize = 256;
 /// Labels of one run.
 pub const MAX_LABELS: usize = 16;
 /// Bytes of what one label says.

@@ -102,7 +102,8 @@ impl Reader<'_, '_> {
         let budget = fields.get("budget").map_or(Budget::default(), |node| self.budget(node));
         let admission = self.admission(&fields);
         let labels = fields.get("labels").map(|node| self.labels(node)).unwrap_or_default();
-        let schedules = fields.get("on").map(|node| self.on(node, &inputs)).unwrap_or_default();
+        let on = fields.get("on").map(|node| self.on(node, &inputs));
+        let (schedules, events) = on.unwrap_or_default();
         let outside = Scope::outside();
         let (steps, ids) = self.block(fields.get("steps")?, &outside, None, "`steps`");
         let all = outside.within(&ids, ids.clone(), None);
@@ -125,6 +126,7 @@ impl Reader<'_, '_> {
             admission,
             labels,
             schedules,
+            events,
             steps,
             undo,
             outputs,

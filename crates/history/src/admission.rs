@@ -48,7 +48,7 @@ impl Bounds {
     }
 }
 
-type Identity = (String, Option<Digest>, Option<Digest>, Option<Value>);
+type Identity = (String, Option<Digest>, Option<Digest>, Option<Value>, Option<Value>);
 
 impl Admissions {
     /// Take the next entry of the log.
@@ -108,6 +108,7 @@ impl Admissions {
 }
 
 fn identity(entry: &Entry, who: &str) -> Identity {
-    let labels = entry.data().get("labels").cloned();
-    (who.to_owned(), entry.digest("definition"), entry.digest("inputs"), labels)
+    let member = |name: &str| entry.data().get(name).cloned();
+    let (labels, trigger) = (member("labels"), member("trigger"));
+    (who.to_owned(), entry.digest("definition"), entry.digest("inputs"), labels, trigger)
 }

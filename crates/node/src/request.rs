@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use cog_base::id::{ApprovalId, MailId, RunId, TenantId, Uuid};
 use cog_base::json::{Map, parse};
 use cog_base::{Digest, Timestamp, Value};
-use cog_engine::Sent;
+use cog_engine::{Sent, Trigger};
 use cog_flow::{Flow, SearchLabels, Signal};
 use cog_gate::Actor;
 use cog_ledger::entry::NAME_BYTES_MAX;
@@ -133,6 +133,8 @@ pub struct Wanted {
     pub initiator: Actor,
     /// What it is found by, beside what the flow says.
     pub labels: SearchLabels,
+    /// The event that starts it.
+    pub trigger: Option<Trigger>,
     /// Which of the runs that wait goes first, if not as the flow says.
     pub priority: Option<u8>,
     /// When it begins at the earliest.
@@ -325,7 +327,9 @@ impl Wanted {
         let priority = self.priority.map(|it| ("priority", u32::from(it).into()));
         let not_before = self.not_before.map(|it| ("not_before", it.into()));
         let labels = (!self.labels.is_empty()).then(|| ("labels", texts(&self.labels)));
-        let more = children.into_iter().chain(priority).chain(not_before).chain(labels);
+        let trigger = self.trigger.as_ref().map(|it| ("trigger", it.to_value()));
+        let more = children.into_iter().chain(priority).chain(not_before);
+        let more = more.chain(labels).chain(trigger);
         Value::map(members.into_iter().chain(more))
     }
 
@@ -354,6 +358,10 @@ impl Wanted {
                 Some(_) => texts_of(value, "labels")?,
                 None => SearchLabels::new(),
             },
+            trigger: match value.get("trigger") {
+                Some(_) => Some(value.as_map().and_then(Trigger::of).ok_or(TRIGGER)?),
+                None => None,
+            },
             priority: priority_of(value)?,
             not_before: time_of(value, "not_before")?,
             base: sized("base", text_of(value, "base")?, (0, PATH_BYTES_MAX))?,
@@ -362,6 +370,8 @@ impl Wanted {
         })
     }
 }
+
+const TRIGGER: BadRequest = BadRequest::Member("trigger");
 
 fn priority_of(value: &Value) -> Result<Option<u8>, BadRequest> {
     let Some(priority) = value.get("priority") else { return Ok(None) };

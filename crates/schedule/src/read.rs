@@ -48,7 +48,8 @@ impl Schedule {
     /// [`BadSchedule`] names the first member that is wrong.
     pub fn from_value(value: &Value, ignored: &[&str]) -> Result<Self, BadSchedule> {
         let map = value.as_map().ok_or_else(|| bad("schedule", "must be an object"))?;
-        let known = |name: &str| FIELDS.contains(&name) || ignored.contains(&name);
+        let known =
+            |name: &str| name == EVENT || FIELDS.contains(&name) || ignored.contains(&name);
         if let Some(name) = map.keys().find(|name| !known(name)) {
             return Err(bad(name, &format!("is unknown; there are {}", FIELDS.join(", "))));
         }
@@ -98,6 +99,11 @@ impl Schedule {
             Rule::At(at) => {
                 map.insert("at".into(), (*at).into());
             }
+            Rule::Event { kind, source } => {
+                let kind = [("type", kind.as_str())].into_iter();
+                let source = source.as_deref().map(|source| ("source", source));
+                map.insert(EVENT.into(), Value::map(kind.chain(source)));
+            }
         }
         for (name, time) in [("from", self.from), ("until", self.until)] {
             if let Some(time) = time {
@@ -108,7 +114,15 @@ impl Schedule {
     }
 }
 
+/// What starts at no time has this in place of one. It is no member of a schedule of a file.
+const EVENT: &str = "event";
+
 fn rule(map: &Map) -> Result<Rule, BadSchedule> {
+    if let Some(event) = map.get(EVENT) {
+        let text = |name: &str| event.get(name).and_then(Value::as_text).map(str::to_owned);
+        let kind = text("type").ok_or_else(|| bad(EVENT, "names no type"))?;
+        return Ok(Rule::Event { kind, source: text("source") });
+    }
     let kinds = ["cron", "every_ms", "at"];
     if kinds.iter().filter(|name| map.contains_key(name)).count() != 1 {
         return Err(bad("cron", "or `every_ms` or `at` must say when, and only one of them"));

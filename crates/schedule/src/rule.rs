@@ -22,6 +22,13 @@ pub enum Rule {
     },
     /// Once.
     At(Timestamp),
+    /// At no time, but when an event comes.
+    Event {
+        /// Its type, with `*` for one word and `#` for any number.
+        kind: String,
+        /// Its source; any where there is none.
+        source: Option<String>,
+    },
 }
 
 /// A rule that names no times.
@@ -90,6 +97,7 @@ impl Rule {
             Self::Cron(cron) => cron.next_after(after),
             Self::Every { ms, offset_ms } => next_multiple(after, *ms, *offset_ms),
             Self::At(at) => (*at > after).then_some(*at),
+            Self::Event { .. } => None,
         }
     }
 }

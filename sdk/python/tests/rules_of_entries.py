@@ -7,6 +7,7 @@ from typing import Any
 
 from cases import Case, audit, whole
 from house import House
+from cognitionos.values import id_of
 from primitives import Key, canonical, checkpoint, digest, root, sha256, shown
 
 # Place: sequence, link, time, tenant.
@@ -264,6 +265,17 @@ def more_runs_of_a_key_begin_in_a_time_than_may(house: House) -> None:
     rate = {"key": digest("acme"), "count": 2, "per_seconds": 3600}
     for _ in range(3):
         house.start(house.asked(house.new_id("run"), rate=rate))
+
+
+@audit("schedule.other_run", "schedule.not_set")
+def a_run_that_an_event_starts_is_another_and_one_by_what_was_not_set(house: House) -> None:
+    house.schedule_set()
+    event = digest("event")
+    trigger = {"id": "nightly", "event": event, "hops": 0}
+    house.start(id_of("run", event), trigger=trigger)
+    house.start(trigger=trigger)
+    other = digest("other")
+    house.start(id_of("run", other), trigger={"id": "unknown", "event": other, "hops": 1})
 
 
 @audit("fork.unknown")

@@ -46,11 +46,8 @@ pub(crate) fn ledger(
         }
         LedgerCommand::List { run, kind, last, from, limit, at, .. } => {
             let home = read(at)?;
-            let mut select = select(&home, run.as_deref(), kind)?;
-            select.newest_first = from.is_none() && limit.is_none();
-            select.from = from.unwrap_or(0);
-            select.limit = if select.newest_first { *last } else { limit.unwrap_or(100) };
-            list(&home, &select, terminal)
+            let select = select(&home, run.as_deref(), kind)?;
+            list(&home, &paged(select, *from, *limit, *last), terminal)
         }
         LedgerCommand::Events { from, limit, types, at } => {
             events::events(&read(at)?, (*from, *limit), types, terminal)
@@ -138,6 +135,13 @@ fn select(home: &Home, run: Option<&str>, names: &[String]) -> anyhow::Result<Se
         home.knows(run)?;
     }
     Ok(Select { kinds, session, ..Select::default() })
+}
+
+/// The newest, unless it is said from where on or how many.
+fn paged(select: Select, from: Option<u64>, limit: Option<usize>, last: usize) -> Select {
+    let newest_first = from.is_none() && limit.is_none();
+    let limit = if newest_first { last } else { limit.unwrap_or(100) };
+    Select { newest_first, from: from.unwrap_or(0), limit, ..select }
 }
 
 fn list(home: &Home, select: &Select, terminal: &Terminal) -> anyhow::Result<Exit> {

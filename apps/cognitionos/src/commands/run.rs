@@ -326,8 +326,8 @@ fn drive(
                     parked.insert(notice.run, Waits { approvals, signals, children, paused });
                     looks = true;
                 }
-                // An answer that came too late: the run waits as before.
-                What::NotCounted { .. } => looks = true,
+                // An answer that came too late, or others may answer: the run waits as before.
+                What::NotCounted { .. } | What::Escalated { .. } => looks = true,
                 What::Started { .. }
                 | What::Stopped { .. }
                 | What::NotBegun { .. }
@@ -337,7 +337,6 @@ fn drive(
                 | What::Permitted { .. }
                 | What::Refused { .. }
                 | What::Asked { .. }
-                | What::Escalated { .. }
                 | What::Waiting { .. }
                 | What::Retried { .. }
                 | What::Settled { .. }

@@ -10,6 +10,7 @@ use cog_engine::Parent;
 use cog_ledger::{Entry, Kind};
 use cog_store::Select;
 
+pub(super) use self::listing::is_there;
 use self::listing::{Fault, Listed, Run, Wanted, error, list};
 use crate::cli::nodes::Asking;
 use crate::cli::runs::{RedriveArgs, RunsArgs};

@@ -3,6 +3,8 @@
 mod firing;
 mod set;
 
+pub(super) use firing::wanted;
+
 use cog_base::{Clock as _, Timestamp, Value};
 use cog_engine::Timetable;
 use cog_engine::timetable::{Change, Plan};
@@ -48,7 +50,7 @@ pub(crate) fn schedules(
 }
 
 /// The schedules of a ledger.
-fn timetable(home: &Home) -> anyhow::Result<Timetable> {
+pub(super) fn timetable(home: &Home) -> anyhow::Result<Timetable> {
     let mut timetable = Timetable::default();
     let select = Select { kinds: Timetable::KINDS.into(), ..Select::default() };
     home.each(select, |entry| timetable.observe(entry))?;
@@ -206,6 +208,10 @@ fn rule(plan: &Plan) -> String {
         Rule::Every { ms, offset_ms: 0 } => format!("every {ms} ms"),
         Rule::Every { ms, offset_ms } => format!("every {ms} ms, {offset_ms} ms later"),
         Rule::At(at) => format!("once, at {at}"),
+        Rule::Event { kind, source } => {
+            let source = source.as_deref().map(|source| format!(" of {}", plain(source)));
+            format!("event {}{}", plain(kind), source.unwrap_or_default())
+        }
     }
 }
 
@@ -232,7 +238,11 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
             .note("there is no schedule; cognitionos schedules set WORKFLOW sets those of a file");
     }
     for (id, plan) in timetable.plans() {
-        let next = plan.next().map_or_else(|| "never again".to_owned(), |it| it.at.to_string());
+        let never = match plan.schedule.rule {
+            Rule::Event { .. } => "when it comes",
+            Rule::Cron(_) | Rule::Every { .. } | Rule::At(_) => "never again",
+        };
+        let next = plan.next().map_or_else(|| never.to_owned(), |it| it.at.to_string());
         terminal.say(&format!("{id}  {}, next {next}", plain(&plan.workflow)));
         let overlap = plan.schedule.overlap.as_str();
         let by = plain(plan.by.as_str());

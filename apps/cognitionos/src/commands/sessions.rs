@@ -101,7 +101,7 @@ fn accept(args: &AcceptArgs, common: &Common, terminal: &Terminal) -> anyhow::Re
 }
 
 /// The text of the event that is named; `-` is standard input.
-fn event(file: &Path) -> anyhow::Result<String> {
+pub(super) fn event(file: &Path) -> anyhow::Result<String> {
     let name = given::name(file);
     let path = if file == Path::new("-") { Path::new("/dev/stdin") } else { file };
     let mut text = String::new();

@@ -152,6 +152,7 @@ fn wanted(file: &Path, args: &SubmitArgs, common: &Common, actor: &Actor) -> any
         places: start.places,
         base: start.base,
         labels: given::labels(&args.begin.label)?,
+        trigger: None,
         priority: args.begin.priority,
         not_before: start.ask.not_before,
         initiator: start.initiator,

@@ -166,6 +166,7 @@ impl House {
             environment: None,
             firing,
             labels,
+            trigger: None,
             ask,
             is_queued: false,
         })));

@@ -67,6 +67,7 @@ fn start(number: u128) -> Input {
         environment: None,
         firing: None,
         labels: Default::default(),
+        trigger: None,
         ask: Default::default(),
         is_queued: false,
     }))

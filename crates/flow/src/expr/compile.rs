@@ -218,6 +218,10 @@ impl Compiler<'_> {
                 Ok(Expr::Inputs)
             }
             "run" => Ok(Expr::Run),
+            "event" => {
+                self.reference(expr, Target::Event);
+                Ok(Expr::Event)
+            }
             "item" => {
                 self.reference(expr, Target::Item);
                 Ok(Expr::Item)

@@ -49,6 +49,7 @@ fn within(expr: &Expr, meter: &Meter) -> Option<Fault> {
         Expr::Literal(_)
         | Expr::Inputs
         | Expr::Run
+        | Expr::Event
         | Expr::Item
         | Expr::Index
         | Expr::Step(..)
@@ -90,6 +91,11 @@ impl Bindings for Unseen {
     }
 
     fn item(&self) -> Option<(&Value, u32)> {
+        self.0.set(true);
+        None
+    }
+
+    fn event(&self) -> Option<&Value> {
         self.0.set(true);
         None
     }

@@ -19,6 +19,10 @@ pub trait Bindings {
     fn run(&self) -> &Value;
     /// The item of the innermost `foreach` around, with its index.
     fn item(&self) -> Option<(&Value, u32)>;
+    /// The event that starts a run; there is one before the run alone.
+    fn event(&self) -> Option<&Value> {
+        None
+    }
     /// A step that is in sight.
     fn step(&self, id: &str) -> Option<StepFacts<'_>>;
     /// The operations that the run has left.
@@ -100,6 +104,8 @@ pub(super) enum Fault {
     NoStep(String),
     #[error("`item` and `index` are bound only inside a `foreach`")]
     NoItemBound,
+    #[error("there is no event")]
+    NoEvent,
     #[error("{0}")]
     Said(String),
 }
@@ -159,6 +165,7 @@ pub(super) fn eval<'e>(expr: &'e Expr, scope: Scope<'e, '_>) -> Outcome<'e> {
         Expr::Literal(value) => Ok(Cow::Borrowed(value)),
         Expr::Inputs => Ok(Cow::Borrowed(scope.bindings.inputs())),
         Expr::Run => Ok(Cow::Borrowed(scope.bindings.run())),
+        Expr::Event => scope.bindings.event().map(Cow::Borrowed).ok_or(Fault::NoEvent),
         Expr::Item => bound_item(scope).map(|(item, _)| Cow::Borrowed(item)),
         Expr::Index => bound_item(scope).map(|(_, index)| Cow::Owned(Value::from(index))),
         Expr::Step(id, part) => step(id, *part, scope),

@@ -25,6 +25,8 @@ pub(super) struct Scope<'o> {
     item: bool,
     /// Whether there is no run yet.
     early: bool,
+    /// Whether an event has come that starts one.
+    event: bool,
 }
 
 enum Sight<'o> {
@@ -37,12 +39,17 @@ enum Sight<'o> {
 impl<'o> Scope<'o> {
     pub(super) const fn outside() -> Self {
         let visible = BTreeSet::new();
-        Self { outer: None, ids: None, visible, owner: None, item: false, early: false }
+        Self { outer: None, ids: None, visible, owner: None, item: false, early: false, event: false }
     }
 
     /// What can be read before there is a run.
     pub(super) fn before() -> Self {
         Self { early: true, ..Self::outside() }
+    }
+
+    /// What can be read of an event, before there is a run.
+    pub(super) fn event() -> Self {
+        Self { event: true, ..Self::before() }
     }
 
     /// A level with these steps, of which `visible` can be read.
@@ -52,19 +59,19 @@ impl<'o> Scope<'o> {
         visible: BTreeSet<String>,
         owner: Option<&'o str>,
     ) -> Scope<'o> {
-        Scope { outer: Some(self), ids: Some(ids), visible, owner, item: false, early: false }
+        Scope { outer: Some(self), ids: Some(ids), visible, owner, item: false, early: false, event: false }
     }
 
     /// A level that binds `item` and `index`.
     pub(super) const fn with_item(&'o self) -> Scope<'o> {
         let visible = BTreeSet::new();
-        Scope { outer: Some(self), ids: None, visible, owner: None, item: true, early: false }
+        Scope { outer: Some(self), ids: None, visible, owner: None, item: true, early: false, event: false }
     }
 
     /// A level in which a step sees itself: its handlers.
     pub(super) fn with_itself(&'o self, id: &str) -> Scope<'o> {
         let visible = BTreeSet::from([id.to_owned()]);
-        Scope { outer: Some(self), ids: None, visible, owner: None, item: false, early: false }
+        Scope { outer: Some(self), ids: None, visible, owner: None, item: false, early: false, event: false }
     }
 
     fn levels(&self) -> impl Iterator<Item = &Scope<'o>> {
@@ -118,8 +125,18 @@ impl<'o> Scope<'o> {
                     let message = "`item` and `index` are bound only inside a `foreach`";
                     reports.with_hint(at, message, "its own `if` is decided before it".to_owned());
                 }
+                Target::Input(_) | Target::Inputs if self.event => {
+                    let message = "there are no inputs yet where they are taken from an event";
+                    reports.with_hint(at, message, "name a member of `event`".to_owned());
+                }
+                Target::Event if !self.event => {
+                    let message = "`event` is known only under `on`, where it starts a run";
+                    let hint = "take what the run needs of it into its `inputs`".to_owned();
+                    reports.with_hint(at, message, hint);
+                }
                 Target::Input(_)
                 | Target::Inputs
+                | Target::Event
                 | Target::Run(_)
                 | Target::Item
                 | Target::Index => {}

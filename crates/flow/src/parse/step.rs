@@ -123,7 +123,7 @@ impl Reader<'_, '_> {
         known.then(|| text.to_owned())
     }
 
-    fn condition(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Template> {
+    pub(super) fn condition(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Template> {
         let template = match &node.kind {
             Kind::Bool(_) => template::read(node, self.reports),
             Kind::Text(text) => template::read_condition(node, text, self.reports),

@@ -59,7 +59,7 @@ impl Run {
                 });
                 item.into_iter().for_each(|item| sources.add(item));
             }
-            Target::Run(_) => {}
+            Target::Run(_) | Target::Event => {}
         }
     }
 

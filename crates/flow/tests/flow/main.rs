@@ -15,6 +15,7 @@ mod checkpoints;
 mod children;
 mod codes;
 mod diagnostics;
+mod events;
 mod expressions;
 mod harness;
 mod inputs;

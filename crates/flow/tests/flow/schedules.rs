@@ -147,7 +147,7 @@ fn there_is_nothing_else_that_starts_a_workflow() {
             pay.yaml:8:3: unknown key `webhook` in `on`
              8 |   webhook: []
                |   ^
-               = hint: known here: `schedule`
+               = hint: known here: `schedule`, `event`
         "#]],
     );
     let many = (0..33)

@@ -37,14 +37,15 @@ struct Asked {
     rate: Option<(String, u64, u64)>,
 }
 
-/// Definition and inputs, domain, environment, who asks and what it is found by.
-type Scope = (Option<Digest>, Option<Digest>, String, String, String, Option<Value>);
+/// Definition and inputs, domain, environment, who asks, what it is found by and what started it.
+type Scope = (Option<Digest>, Option<Digest>, String, String, String, Option<Value>, Option<Value>);
 
 fn scope(entry: &Entry, who: &str) -> Scope {
     let (definition, inputs) = (entry.digest("definition"), entry.digest("inputs"));
     let (domain, environment) = (entry.domain().to_owned(), entry.environment().to_owned());
-    let labels = entry.data().get("labels").cloned();
-    (definition, inputs, domain, environment, who.to_owned(), labels)
+    let member = |name: &str| entry.data().get(name).cloned();
+    let (labels, trigger) = (member("labels"), member("trigger"));
+    (definition, inputs, domain, environment, who.to_owned(), labels, trigger)
 }
 
 impl Asked {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::Digest;
+use cog_base::id::{RunId, Uuid};
 use cog_base::json::{Value, parse};
 
 use super::Findings;
@@ -47,6 +48,8 @@ pub(super) struct Schedules {
     /// Whether entries before the kept part may have set some.
     is_pruned: bool,
     set: BTreeSet<String>,
+    /// Those that ever were: a run that one of them started may wait longer than that stands.
+    ever: BTreeSet<String>,
     /// The last time of each that was decided. Times have one width, so they sort as text.
     last: BTreeMap<String, String>,
     /// The run that the entry before started, and that entry.
@@ -56,8 +59,8 @@ pub(super) struct Schedules {
 
 impl Schedules {
     pub(super) fn new(is_pruned: bool) -> Self {
-        let (set, last) = Default::default();
-        Self { is_pruned, set, last, begins: None, not_followed: 0 }
+        let (set, ever, last) = Default::default();
+        Self { is_pruned, set, ever, last, begins: None, not_followed: 0 }
     }
 
     pub(super) const fn not_followed(&self) -> u64 {
@@ -66,6 +69,9 @@ impl Schedules {
 
     pub(super) fn entry(&mut self, entry: &Entry, findings: &mut Findings) {
         self.begun(Some(entry), findings);
+        if let Some(trigger) = entry.data().get("trigger") {
+            self.triggered(trigger, entry, findings);
+        }
         let schedule = entry.text("schedule").unwrap_or_default();
         if entry.kind() == Kind::ScheduleSet {
             let when = entry.data().get("when");
@@ -74,11 +80,12 @@ impl Schedules {
                 findings.add(Some(entry.seq()), "schedule.differs", message);
             }
             self.set.insert(schedule.to_owned());
+            self.ever.insert(schedule.to_owned());
         } else if entry.kind() == Kind::ScheduleRemoved {
-            self.is_set(entry, findings);
+            self.is_set(schedule, entry, findings);
             self.set.remove(schedule);
         } else if entry.kind() == Kind::ScheduleFired {
-            self.is_set(entry, findings);
+            self.is_set(schedule, entry, findings);
             let at = entry.text("at").unwrap_or_default();
             let before = self.last.insert(schedule.to_owned(), at.to_owned());
             if before.is_some_and(|before| before.as_str() >= at) {
@@ -109,9 +116,29 @@ impl Schedules {
         }
     }
 
-    fn is_set(&mut self, entry: &Entry, findings: &mut Findings) {
-        let schedule = entry.text("schedule").unwrap_or_default();
-        if self.set.contains(schedule) {
+    /// A run that an event started: by what was set before, and the one run of that event.
+    fn triggered(&mut self, trigger: &Value, entry: &Entry, findings: &mut Findings) {
+        let starts = matches!(entry.kind(), Kind::SessionStarted | Kind::SessionQueued);
+        let Some(id) = trigger.get("id").and_then(Value::as_text).filter(|_| starts) else {
+            return;
+        };
+        self.is_one(self.ever.contains(id), (id, entry), findings);
+        let event = trigger.get("event").and_then(Value::as_text);
+        let event = event.and_then(|event| event.parse::<Digest>().ok());
+        let run = event.map(|event| RunId::from_uuid(Uuid::of(&event)).to_string());
+        let named = entry.session().map(|run| run.to_string());
+        if run.as_deref() != named.as_deref().or(entry.id()) {
+            let message = "it is not the run of the event that it names".to_owned();
+            findings.add(Some(entry.seq()), "schedule.other_run", message);
+        }
+    }
+
+    fn is_set(&mut self, schedule: &str, entry: &Entry, findings: &mut Findings) {
+        self.is_one(self.set.contains(schedule), (schedule, entry), findings);
+    }
+
+    fn is_one(&mut self, is_set: bool, (schedule, entry): (&str, &Entry), findings: &mut Findings) {
+        if is_set {
             return;
         }
         if self.is_pruned {

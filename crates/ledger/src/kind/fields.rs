@@ -43,6 +43,7 @@ pub(super) enum Shape {
     Concurrency,
     Rate,
     Labels,
+    Trigger,
 }
 
 pub(super) struct Field {
@@ -103,6 +104,11 @@ impl Shape {
                 value.get("when_full").is_some_and(|word| Self::Word(WHEN_FULL).fits(word))
             }),
             Self::Labels => labels(value),
+            Self::Trigger => {
+                value.get("id").is_some_and(|id| Self::Text.fits(id))
+                    && value.get("event").is_some_and(|event| Self::Digest.fits(event))
+                    && value.get("hops").is_some_and(|hops| Self::Count.fits(hops))
+            }
             Self::Rate => limited(value, "count", |value| {
                 value.get("per_seconds").and_then(Value::as_u64).is_some_and(|it| it > 0)
             }),
@@ -117,7 +123,7 @@ impl Shape {
             Self::Time => "a time like 2026-11-21T04:05:06.000000Z",
             Self::Digest => "a digest, `sha256:` and 64 hex digits",
             Self::Map => "an object",
-            Self::When => "an object with an id and one of cron, every_ms and at",
+            Self::When => "an object with an id and one of cron, every_ms, at and event",
             Self::Counts => "counts of completed, failed, abandoned and unknown",
             Self::Need => "{count, of: [actors]}",
             Self::Periods => "{at, per: {day: {policies, sums}}, amount, writes}",
@@ -137,6 +143,7 @@ impl Shape {
             Self::Priority => "a whole number from 0 to 9",
             Self::Concurrency => "{key, limit, when_full}",
             Self::Rate => "{key, count, per_seconds}",
+            Self::Trigger => "{id, event, hops}",
             Self::Labels => "{name: text}, 16 at most, each of 1 to 128 bytes",
         }
     }
@@ -185,7 +192,11 @@ fn when(value: &Value) -> bool {
         names.iter().all(|name| value.get(name).is_none_or(|member| shape.fits(member)))
     };
     has(&"id")
-        && ["cron", "every_ms", "at"].iter().filter(|name| has(name)).count() == 1
+        && ["cron", "every_ms", "at", "event"].iter().filter(|name| has(name)).count() == 1
+        && value.get("event").is_none_or(|event| {
+            event.get("type").is_some_and(|kind| Shape::Text.fits(kind))
+                && event.get("source").is_none_or(|source| Shape::Text.fits(source))
+        })
         && fits(&["id", "cron", "timezone", "overlap"], Shape::Text)
         && fits(&["every_ms", "offset_ms", "jitter_ms", "catch_up_minutes"], Shape::Count)
         && fits(&["at", "from", "until"], Shape::Time)
@@ -232,6 +243,7 @@ pub(super) const SESSION_STARTED: &[Field] = &[
     may("parent", Shape::Parent),
     may("fork", Shape::Fork),
     may("labels", Shape::Labels),
+    may("trigger", Shape::Trigger),
 ];
 pub(super) const PLAN_SELECTED: &[Field] = &[
     must("id", Shape::Selection),
@@ -359,6 +371,7 @@ pub(super) const SESSION_QUEUED: &[Field] = &[
     may("rate", Shape::Rate),
     may("since", Shape::Count),
     may("labels", Shape::Labels),
+    may("trigger", Shape::Trigger),
 ];
 pub(super) const SESSION_UNQUEUED: &[Field] =
     &[must("id", Shape::Run), must("why", Shape::Word(UNQUEUED))];

@@ -1,7 +1,7 @@
 //! A house that holds the key can sign anything. The audit finds what it must not have done.
 
 use cog_base::Value;
-use cog_base::id::{ApprovalId, ReceiptId};
+use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::parse;
 use cog_ledger::audit::Audit;
 use cog_ledger::kind::ACTS;
@@ -193,6 +193,28 @@ fn what_a_schedule_starts_was_set_begins_and_counts_once() {
         house.fired(22, false);
     });
     assert_eq!(found, ["schedule.not_begun", "schedule.not_begun"]);
+}
+
+#[test]
+fn a_run_that_an_event_starts_is_the_one_run_of_that_event() {
+    let event = cog_base::Digest::of(&[b"event"]);
+    let run = RunId::from_uuid(cog_base::id::Uuid::of(&event));
+    let trigger = |id: &str| {
+        let members = [("id", Value::from(id)), ("event", event.into()), ("hops", 0_u64.into())];
+        ("trigger", Value::map(members))
+    };
+    let found = audit(|house, _| {
+        house.schedule_set();
+        house.start_with(run, [trigger("nightly")]);
+    });
+    assert_eq!(found, [""; 0]);
+    let found = audit(|house, _| {
+        house.schedule_set();
+        let other = RunId::new(house.now, &mut house.entropy).unwrap();
+        house.start_with(other, [trigger("nightly")]);
+        house.start_with(run, [trigger("unknown")]);
+    });
+    assert_eq!(found, ["schedule.other_run", "schedule.not_set"]);
 }
 
 #[test]

@@ -503,6 +503,7 @@ fn read(wanted: &Wanted) -> Result<(Start, BTreeMap<String, Root>), String> {
         environment: wanted.environment.clone(),
         firing: None,
         labels,
+        trigger: wanted.trigger.clone(),
         ask,
         is_queued: false,
     };

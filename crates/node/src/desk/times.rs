@@ -13,7 +13,7 @@ use cog_engine::{Firing, Input, Timetable};
 use cog_gate::Actor;
 use cog_gate::act::{Act, Facts};
 use cog_ledger::{Draft, Entry, Kind};
-use cog_schedule::{Decided, Schedule};
+use cog_schedule::{Decided, Rule, Schedule};
 use cog_store::{Select, StoreError, TenantTx};
 
 use super::Desk;
@@ -335,7 +335,14 @@ fn wanted(
 fn set(table: &Timetable, when: &Value, wanted: &Wanted) -> Result<Draft, String> {
     let schedule = Schedule::from_value(when, &[]).map_err(|bad| bad.to_string())?;
     let flow = wanted.flow()?;
-    let inputs = flow.bind(&wanted.given).map_err(|bad| bad.to_string())?;
+    let is_event = matches!(schedule.rule, Rule::Event { .. });
+    // What a run is given of an event, and whose data that is, is known when it has come.
+    let subject = if is_event {
+        None
+    } else {
+        let inputs = flow.bind(&wanted.given).map_err(|bad| bad.to_string())?;
+        flow.subject_of(&inputs)?
+    };
     let known = table.plans().get(&schedule.id);
     if known.is_none() && table.plans().len() >= SCHEDULES_MAX {
         return Err(format!("a ledger has at most {SCHEDULES_MAX} schedules"));
@@ -348,6 +355,6 @@ fn set(table: &Timetable, when: &Value, wanted: &Wanted) -> Result<Draft, String
     }
     let environment = wanted.environment.as_ref().unwrap_or(&flow.environment);
     let place = (flow.domain.as_str(), environment.as_str());
-    let by = (&wanted.initiator, flow.subject_of(&inputs)?);
+    let by = (&wanted.initiator, subject);
     Ok(setting(&schedule, (&flow.name, wanted.to_value()), place, by))
 }

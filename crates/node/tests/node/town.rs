@@ -357,6 +357,7 @@ pub(crate) fn wanted(steps: &str, place: &str) -> Wanted {
         places: [("archive".to_owned(), place.to_owned())].into(),
         base: "/srv".into(),
         labels: BTreeMap::new(),
+        trigger: None,
         priority: None,
         not_before: None,
         initiator: "user:operator".parse().unwrap(),

@@ -133,6 +133,21 @@ def _periods(value: Any) -> bool:
     )
 
 
+def _event(value: Any) -> bool:
+    """Which event starts something."""
+    return isinstance(value, dict) and _text(value.get("type")) and _text(value.get("source", ""))
+
+
+def _trigger(value: Any) -> bool:
+    """The event that started a run."""
+    return (
+        isinstance(value, dict)
+        and _text(value.get("id"))
+        and is_digest(value.get("event"))
+        and is_count(value.get("hops"))
+    )
+
+
 def _when(value: Any) -> bool:
     """When a schedule starts something: its id, and one rule."""
     if not isinstance(value, dict) or "id" not in value:
@@ -141,8 +156,9 @@ def _when(value: Any) -> bool:
         **dict.fromkeys(("id", "cron", "timezone", "overlap"), _text),
         **dict.fromkeys(("every_ms", "offset_ms", "jitter_ms", "catch_up_minutes"), is_count),
         **dict.fromkeys(("at", "from", "until"), is_time),
+        "event": _event,
     }
-    rules = [name for name in ("cron", "every_ms", "at") if name in value]
+    rules = [name for name in ("cron", "every_ms", "at", "event") if name in value]
     return len(rules) == 1 and all(shapes[name](value[name]) for name in value if name in shapes)
 
 
@@ -193,6 +209,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "parent": _parent,
             "fork": _fork,
             "labels": _labels,
+            "trigger": _trigger,
         },
     ),
     "plan.selected": (
@@ -300,6 +317,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "rate": _bounded("count", per_seconds=_positive),
             "since": is_count,
             "labels": _labels,
+            "trigger": _trigger,
         },
     ),
     "session.unqueued": (

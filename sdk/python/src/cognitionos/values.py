@@ -45,6 +45,16 @@ def is_id(prefix: str, text: object) -> bool:
     return _ID_TAIL.fullmatch(text, len(prefix) + 1) is not None
 
 
+_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def id_of(prefix: str, digest: str) -> str:
+    """The id that a digest gives: a UUIDv8 of its first 16 bytes, as a TypeID."""
+    bits = int(digest.removeprefix("sha256:")[:32], 16)
+    bits = bits & ~((0xF << 76) | (0b11 << 62)) | (0x8 << 76) | (0b10 << 62)
+    return f"{prefix}_" + "".join(_LETTERS[(bits >> 5 * at) & 31] for at in range(25, -1, -1))
+
+
 def is_person(actor: str) -> bool:
     """Whether it is people who act, not a program in their name."""
     return actor.startswith("user:")

@@ -80,6 +80,7 @@ pub(crate) fn submitted(
         given,
         places,
         labels,
+        trigger: None,
         priority,
         not_before,
         base,
@@ -117,6 +118,7 @@ fn plan(asked: &Asked<'_>, who: &Actor) -> anyhow::Result<Plan> {
         environment: environment.clone(),
         firing: None,
         labels: SearchLabels::new(),
+        trigger: None,
         ask: Ask::default(),
         is_queued: false,
     };

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use cog_canon::Canon;
-use cog_flow::{Approve, Body, Flow, Position};
+use cog_flow::{Approve, Body, Escalate, Flow, Position};
 
 use super::file::wrong_at;
 
@@ -46,9 +46,11 @@ impl File<'_> {
     /// Refuse an `approve` step for which the canon knows too few people.
     fn people(&self, canon: &Canon) -> anyhow::Result<()> {
         for step in self.flow.all_steps() {
-            let Body::Approve(Approve { by, by_at, count_at, count, .. }) = &step.body else {
+            let Body::Approve(Approve { by, by_at, count_at, count, escalate, .. }) = &step.body
+            else {
                 continue;
             };
+            self.later(&step.id, escalate.as_ref(), canon)?;
             let people: BTreeSet<String> =
                 by.iter().flat_map(|group| canon.people(group)).collect();
             let have = people.len();
@@ -69,6 +71,21 @@ impl File<'_> {
                 canon.domain(),
             );
             return Err(self.wrong(*at, &message, &canon.whom(&groups)));
+        }
+        Ok(())
+    }
+
+    /// Refuse to have somebody answer later whom the canon does not know.
+    fn later(&self, step: &str, later: Option<&Escalate>, canon: &Canon) -> anyhow::Result<()> {
+        let named = later.into_iter().flat_map(|later| later.to.iter().zip(&later.to_at));
+        for (group, at) in named {
+            if canon.people(group).is_empty() {
+                let domain = canon.domain();
+                let message = format!(
+                    "the step `{step}` lets {group} answer later, which is nobody in the canon of `{domain}`"
+                );
+                return Err(self.wrong(*at, &message, &canon.whom(std::slice::from_ref(group))));
+            }
         }
         Ok(())
     }

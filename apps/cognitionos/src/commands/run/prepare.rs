@@ -79,6 +79,7 @@ pub(crate) fn fresh(
         environment: args.environment.clone(),
         firing: None,
         labels,
+        trigger: None,
         ask,
         is_queued: false,
     };

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::{Clock as _, Value};
-use cog_engine::{Firing, Input, Start};
+use cog_engine::{Firing, Input, Start, Trigger};
 use cog_flow::{BoundRoot, Flow, Scheduled, SearchLabels};
 use cog_gate::Actor;
 use cog_node::Wanted;
+use cog_schedule::Rule;
 
 use super::file::misread;
 use super::prepare::{Folders, bound_roots};
@@ -43,6 +44,10 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<File> {
 impl File {
     /// Whose data each run of a schedule holds, if the file says so.
     pub(crate) fn subject(&self, scheduled: &Scheduled) -> anyhow::Result<Option<String>> {
+        // What a run is given of an event is known when it has come.
+        if matches!(scheduled.schedule.rule, Rule::Event { .. }) {
+            return Ok(None);
+        }
         let bad = |errors| Failure::told(Exit::BadInput, errors);
         let inputs = self.flow.bind_values(&scheduled.inputs).map_err(bad)?;
         self.flow.subject_of(&inputs).map_err(|why| Failure::told(Exit::BadInput, why))
@@ -59,20 +64,25 @@ impl File {
     ) -> anyhow::Result<Wanted> {
         let Self { flow, source, base } = self;
         let bad = |errors| Failure::told(Exit::BadInput, errors);
-        let inputs = flow.bind_values(&scheduled.inputs).map_err(bad)?;
-        prepare::labels(flow, &inputs, labels)?;
-        let named = environment.unwrap_or(&flow.environment);
-        let bound = bound_roots(flow, &inputs, named)?;
-        let folders = Folders::bind(bound, |root| base.join(&root.path), common)?;
+        let places = if matches!(scheduled.schedule.rule, Rule::Event { .. }) {
+            BTreeMap::new()
+        } else {
+            let inputs = flow.bind_values(&scheduled.inputs).map_err(bad)?;
+            prepare::labels(flow, &inputs, labels)?;
+            let named = environment.unwrap_or(&flow.environment);
+            let bound = bound_roots(flow, &inputs, named)?;
+            Folders::bind(bound, |root| base.join(&root.path), common)?.places
+        };
         let given = scheduled.inputs.iter().map(|(name, value)| (name.clone(), text(value)));
         Ok(Wanted {
             run: Wanted::no_run(),
             source: source.clone(),
             children: flow.children_record(),
             given: given.collect(),
-            places: folders.places,
+            places,
             base: folders::on_record(base)?,
             labels: labels.clone(),
+            trigger: None,
             priority: None,
             not_before: None,
             initiator: who.clone(),
@@ -86,15 +96,23 @@ fn text(value: &Value) -> String {
     value.as_text().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Start a run for a time of a schedule, and bring it on as far as it goes by itself.
+/// What a run is started by.
+pub(crate) enum Begins {
+    /// A time of a schedule.
+    At(Firing),
+    /// An event.
+    By(Trigger),
+}
+
+/// Start a run for a time of a schedule or by an event, and bring it on as far as it goes by itself.
 pub(crate) fn start(
     home: &Home,
     wanted: &Wanted,
-    firing: Firing,
+    begins: Begins,
     common: &Common,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let plan = plan(wanted, firing, common)?;
+    let plan = plan(wanted, begins, common)?;
     go(home, plan, &args(&wanted.initiator), common, terminal)
 }
 
@@ -132,7 +150,8 @@ pub(super) fn args(who: &Actor) -> RunArgs {
     }
 }
 
-fn plan(wanted: &Wanted, firing: Firing, common: &Common) -> anyhow::Result<Plan> {
+/// What is to be run, put together again.
+pub(crate) fn plan(wanted: &Wanted, begins: Begins, common: &Common) -> anyhow::Result<Plan> {
     let base = PathBuf::from(&wanted.base);
     // Only the folder of the file matters to those that it runs.
     let file = base.join("workflow.yaml");
@@ -153,7 +172,12 @@ fn plan(wanted: &Wanted, firing: Firing, common: &Common) -> anyhow::Result<Plan
     };
     let bound = bound_roots(&flow, &inputs, &environment)?;
     let Folders { access, places, roots } = Folders::bind(bound, stands, common)?;
-    let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
+    let (run, firing, trigger) = match begins {
+        Begins::At(firing) => {
+            (RunId::new(SystemClock.now(), &mut SystemEntropy::new())?, Some(firing), None)
+        }
+        Begins::By(trigger) => (trigger.run(), None, Some(trigger)),
+    };
     let ask = flow.ask(&inputs).map_err(|why| Failure::told(Exit::BadInput, why))?;
     let labels = prepare::labels(&flow, &inputs, &wanted.labels)?;
     let (domain, flow) = (flow.domain.clone(), Arc::new(flow));
@@ -167,8 +191,9 @@ fn plan(wanted: &Wanted, firing: Firing, common: &Common) -> anyhow::Result<Plan
         base: wanted.base.clone(),
         initiator: wanted.initiator.clone(),
         environment: wanted.environment.clone(),
-        firing: Some(firing),
+        firing,
         labels,
+        trigger,
         ask,
         is_queued: false,
     };

@@ -145,6 +145,11 @@ fn place(scope: &dyn TenantTx, run: RunId) -> anyhow::Result<Option<u64>> {
     Ok(scope.session(run).map_err(told)?.map(|session| session.first))
 }
 
+/// Whether a run was begun or asked for.
+pub(in crate::commands) fn is_there(home: &Home, run: RunId) -> anyhow::Result<bool> {
+    Ok(place(&*home.scope()?, run)?.is_some())
+}
+
 /// A run in the order.
 struct Found {
     id: RunId,

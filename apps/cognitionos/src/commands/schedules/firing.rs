@@ -19,7 +19,7 @@ use cog_store::Select;
 use super::{ended, left_out};
 use crate::cli::Common;
 use crate::clock;
-use crate::commands::run::scheduled;
+use crate::commands::run::scheduled::{self, Begins};
 use crate::commands::serve::ends;
 use crate::failure::{Exit, Failure, explain};
 use crate::home::{Home, told};
@@ -231,7 +231,7 @@ impl Keeper<'_> {
         self.say("due", &format!("{id} {at}"), [("schedule", id.into()), ("at", at.into())]);
         let firing = Firing { schedule: id.to_owned(), at };
         let started = wanted(home, plan)
-            .and_then(|wanted| scheduled::start(home, &wanted, firing, self.common, self.terminal));
+            .and_then(|wanted| scheduled::start(home, &wanted, Begins::At(firing), self.common, self.terminal));
         let before = self.seen;
         self.read(home)?;
         let fired = Select { kinds: Timetable::KINDS.into(), from: before, ..Select::default() };
@@ -267,7 +267,7 @@ impl Keeper<'_> {
 }
 
 /// What a schedule runs, as it was when it was set.
-fn wanted(home: &Home, plan: &Plan) -> anyhow::Result<Wanted> {
+pub(in crate::commands) fn wanted(home: &Home, plan: &Plan) -> anyhow::Result<Wanted> {
     let entry = home.scope()?.entry(plan.seq).map_err(told)?;
     let record = entry.map(|entry| home.record(entry)).transpose()?;
     let body = record.and_then(|record| record.body);

@@ -8,6 +8,7 @@ use cog_engine::timetable::{SCHEDULES_MAX, setting};
 use cog_flow::Scheduled;
 use cog_gate::Actor;
 use cog_node::Request;
+use cog_schedule::Rule;
 
 use super::{Asked, ask, record, taking_out, timetable};
 use crate::cli::Common;
@@ -26,22 +27,22 @@ pub(super) fn set(args: &SetArgs, common: &Common, terminal: &Terminal) -> anyho
     let name = args.file.display();
     let home = Home::at(&args.asking.at, || Home::write(&common.data))?;
     let timetable = timetable(&home)?;
-    let ids: BTreeSet<&str> =
-        file.flow.schedules.iter().map(|it| it.schedule.id.as_str()).collect();
+    let starts = file.flow.starts();
+    let ids: BTreeSet<&str> = starts.iter().map(|it| it.schedule.id.as_str()).collect();
     let is_old = |workflow: &str, id: &str| workflow == file.flow.name && !ids.contains(id);
     let plans = timetable.plans();
     let old: Vec<_> = plans.iter().filter(|(id, it)| is_old(&it.workflow, id)).collect();
     if ids.is_empty() && old.is_empty() {
         return Err(Failure::advise(
             Exit::BadInput,
-            format!("{name} has no schedules"),
+            format!("{name} has no schedules, and no events start it"),
             "on: { schedule: [{ id: nightly, cron: '0 3 * * *' }] } in the file; \
              docs/guide/workflow.md says what else can stand there",
         ));
     }
-    admit(&timetable, &file, old.len())?;
+    admit(&timetable, (&file, &starts), old.len())?;
     let mut planned = Vec::new();
-    for scheduled in &file.flow.schedules {
+    for scheduled in &starts {
         planned.push(plan_one(&timetable, (&file, scheduled), &who, (args, common))?);
     }
     planned.extend(old.into_iter().map(|(id, plan)| Planned {
@@ -97,9 +98,13 @@ struct Told {
 }
 
 /// Refuse ids that other workflows have, and more schedules than there may be.
-fn admit(timetable: &Timetable, file: &File, fewer: usize) -> anyhow::Result<()> {
+fn admit(
+    timetable: &Timetable,
+    (file, starts): (&File, &[Scheduled]),
+    fewer: usize,
+) -> anyhow::Result<()> {
     let plans = timetable.plans();
-    let mut ids = file.flow.schedules.iter().map(|it| it.schedule.id.as_str());
+    let mut ids = starts.iter().map(|it| it.schedule.id.as_str());
     let of_others = |id: &&str| plans.get(*id).is_some_and(|it| it.workflow != file.flow.name);
     if let Some((id, plan)) = ids.find(of_others).and_then(|id| plans.get_key_value(id)) {
         let message = format!(
@@ -110,7 +115,7 @@ fn admit(timetable: &Timetable, file: &File, fewer: usize) -> anyhow::Result<()>
         let advice = format!("give it another id, or: cognitionos schedules remove {id}");
         return Err(Failure::advise(Exit::Conflict, message, advice));
     }
-    let new = file.flow.schedules.iter().filter(|it| !plans.contains_key(&it.schedule.id));
+    let new = starts.iter().filter(|it| !plans.contains_key(&it.schedule.id));
     if plans.len() + new.count() > SCHEDULES_MAX + fewer {
         let message = format!("a ledger has at most {SCHEDULES_MAX} schedules");
         return Err(Failure::advise(Exit::Limit, message, "cognitionos schedules remove ID"));
@@ -132,7 +137,8 @@ fn plan_one<'a>(
     if timetable.has(schedule, wanted.to_value(), who) {
         return Ok(Planned { id, stands: UNCHANGED, change: None });
     }
-    if schedule.next_after(SystemClock.now()).is_none() {
+    let is_event = matches!(schedule.rule, Rule::Event { .. });
+    if !is_event && schedule.next_after(SystemClock.now()).is_none() {
         let message = format!("the schedule `{id}` of {} never comes", args.file.display());
         let advice = "give it a time that is to come, or take it out of the file";
         return Err(Failure::advise(Exit::BadInput, message, advice));
@@ -166,7 +172,18 @@ fn show(home: &Home, told: &[Told], terminal: &Terminal) -> anyhow::Result<Exit>
         terminal.say(&format!("{stands:<9}  {id}{next}"));
     }
     if !home.is_of_nodes() {
-        terminal.note("what keeps to them: cognitionos schedules run");
+        let of_events = |id: &str| {
+            let plan = timetable.plans().get(id);
+            plan.is_some_and(|plan| matches!(plan.schedule.rule, Rule::Event { .. }))
+        };
+        let (events, times): (Vec<&str>, Vec<&str>) =
+            told.iter().map(|it| it.id.as_str()).partition(|id| of_events(id));
+        if !times.is_empty() {
+            terminal.note("what keeps to them: cognitionos schedules run");
+        }
+        if !events.is_empty() {
+            terminal.note("what brings events: cognitionos events send EVENT, cognitionos events run");
+        }
     }
     Ok(Exit::Done)
 }

@@ -114,7 +114,7 @@ class Queue:
 
 
 def _scope(entry: Entry, who: str) -> tuple[Any, ...]:
-    """Definition and inputs, domain, environment, who asks and what it is found by."""
+    """Definition and inputs, domain, environment, who asks, what it is found by and what started it."""
     data = entry.data
     named = (data["definition"], data["inputs"], entry.domain, entry.environment, who)
-    return (*named, data.get("labels"))
+    return (*named, data.get("labels"), data.get("trigger"))

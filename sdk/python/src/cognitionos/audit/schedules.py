@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..entry import Entry
 from ..findings import Findings
+from ..values import id_of
 
 
 class Schedules:
@@ -14,6 +15,8 @@ class Schedules:
         self._is_pruned = is_pruned
         self._findings = findings
         self._set: set[str] = set()
+        self._ever: set[str] = set()
+        """Those that ever were: a run that one of them started may wait longer than that stands."""
         self._last: dict[str, str] = {}
         self._begins: Entry | None = None
         """The entry before, if it started a run."""
@@ -21,6 +24,8 @@ class Schedules:
     def entry(self, entry: Entry) -> None:
         """Check the next entry."""
         self._begun(entry)
+        if entry.kind in ("session.started", "session.queued") and "trigger" in entry.data:
+            self._triggered(entry)
         if not entry.kind.startswith("schedule."):
             return
         schedule = entry.data["schedule"]
@@ -29,8 +34,9 @@ class Schedules:
                 message = f"it sets `{schedule}`, and the times of another schedule"
                 self._findings.add(entry.seq, "schedule.differs", message)
             self._set.add(schedule)
+            self._ever.add(schedule)
             return
-        self._is_set(entry)
+        self._is_set(schedule, entry)
         if entry.kind == "schedule.removed":
             self._set.discard(schedule)
             return
@@ -58,9 +64,20 @@ class Schedules:
             message = f"{run}, which it started, does not begin behind it"
             self._findings.add(fired.seq, "schedule.not_begun", message)
 
-    def _is_set(self, entry: Entry) -> None:
-        schedule = entry.data["schedule"]
-        if schedule in self._set:
+    def _triggered(self, entry: Entry) -> None:
+        """A run that an event started: by what was set before, and the one run of that event."""
+        trigger = entry.data["trigger"]
+        self._is_one(trigger["id"] in self._ever, trigger["id"], entry)
+        run = entry.session if entry.kind == "session.started" else entry.data["id"]
+        if run != id_of("run", trigger["event"]):
+            message = "it is not the run of the event that it names"
+            self._findings.add(entry.seq, "schedule.other_run", message)
+
+    def _is_set(self, schedule: str, entry: Entry) -> None:
+        self._is_one(schedule in self._set, schedule, entry)
+
+    def _is_one(self, is_set: bool, schedule: str, entry: Entry) -> None:
+        if is_set:
             return
         if self._is_pruned:
             self.not_followed += 1

@@ -1,0 +1,184 @@
+//! `events`: what starts workflows when an event comes, from outside or from the own ledger.
+//!
+//! Of a trigger and an event there is one run: its id follows from both, so that whoever brings the
+//! event again finds the run there.
+
+mod own;
+
+use std::path::Path;
+
+use cog_base::Value;
+use cog_base::id::{MailId, RunId};
+use cog_base::json::{Map, parse_taken};
+use cog_engine::timetable::Plan;
+use cog_engine::{Input, Start, Trigger};
+use cog_events::Types;
+use cog_node::{Request, Wanted, ask};
+use cog_schedule::Rule;
+use cog_store::{Delivery, Shared as _};
+
+use super::run::scheduled::{self, Begins};
+use super::runs::is_there;
+use super::schedules::{timetable, wanted};
+use super::sessions;
+use crate::cli::Common;
+use crate::cli::events::EventsCommand;
+use crate::failure::{Exit, Failure, explain};
+use crate::home::{Home, told};
+use crate::terminal::{Terminal, Tone, plain};
+
+pub(crate) fn events(
+    command: &EventsCommand,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    match command {
+        EventsCommand::Send { event, at } => {
+            let event = read(event)?;
+            let home = Home::at(at, || Home::change(&common.data))?;
+            let came = bring(&home, &event, 0, common, terminal)?;
+            if came.is_empty() && !terminal.json {
+                terminal.note("no workflow waits for such an event: cognitionos schedules list");
+            }
+            let failed = came.iter().any(|it| it.is_err());
+            Ok(if failed { Exit::Failed } else { Exit::Done })
+        }
+        EventsCommand::Run { once, at } => own::run(*once, at, common, terminal),
+    }
+}
+
+/// An event, as expressions see it.
+struct Event {
+    whole: Value,
+    kind: String,
+    source: String,
+    id: String,
+    /// The entry that it is, of the own ledger.
+    seq: Option<u64>,
+}
+
+impl Event {
+    fn of(text: &str) -> anyhow::Result<Self> {
+        let whole = parse_taken(text)?;
+        let text = |name: &str| {
+            let text = whole.get(name).and_then(Value::as_text).map(str::to_owned);
+            text.ok_or_else(|| Failure::told(Exit::BadInput, format!("the event has no `{name}`")))
+        };
+        let (kind, source, id) = (text("type")?, text("source")?, text("id")?);
+        Ok(Self { whole, kind, source, id, seq: None })
+    }
+
+    /// Whether what is set waits for such a one. What happened before it was set does not start it.
+    fn is_for(&self, plan: &Plan) -> bool {
+        if self.seq.is_some_and(|seq| seq < plan.seq) {
+            return false;
+        }
+        let Rule::Event { kind, source } = &plan.schedule.rule else { return false };
+        let types = Types::matching([kind.as_str()]);
+        types.wants(&self.kind) && source.as_ref().is_none_or(|source| *source == self.source)
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Event> {
+    Event::of(&sessions::event(file)?)
+}
+
+/// Start every run that an event starts. What goes wrong with one keeps no other from it.
+fn bring(
+    home: &Home,
+    event: &Event,
+    hops: u64,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Vec<Result<RunId, ()>>> {
+    let timetable = timetable(home)?;
+    let mut came = Vec::new();
+    for (id, plan) in timetable.plans().iter().filter(|(_, plan)| event.is_for(plan)) {
+        let trigger = Trigger::new(id, (&event.source, &event.id), hops);
+        match start(home, plan, (event, &trigger), common, terminal) {
+            Ok(Some(word)) => {
+                say(&trigger, word, plan, terminal);
+                came.push(Ok(trigger.run()));
+            }
+            // What the condition of the trigger leaves out is not for it.
+            Ok(None) => {}
+            Err(error) => {
+                terminal.fail(&explain(&error, "cognitionos events send"));
+                came.push(Err(()));
+            }
+        }
+    }
+    Ok(came)
+}
+
+fn say(trigger: &Trigger, word: &'static str, plan: &Plan, terminal: &Terminal) {
+    let run = trigger.run();
+    if terminal.json {
+        terminal.emit(&Value::map([
+            ("event", Value::from("triggered")),
+            ("trigger", trigger.id.as_str().into()),
+            ("run", run.into()),
+            ("again", (word == AGAIN).into()),
+        ]));
+    } else {
+        let word = terminal.tint(Tone::Good, &format!("{word:<9}"));
+        terminal.say(&format!("{word}  {run}  {}, {}", plain(&trigger.id), plain(&plan.workflow)));
+    }
+}
+
+/// What became of an event: a run was begun, or asked for, or is there already.
+const BEGUN: &str = "begun";
+const ASKED: &str = "asked for";
+const AGAIN: &str = "again";
+
+/// Start the run of an event, unless it is there; nothing where the trigger passes the event over.
+fn start(
+    home: &Home,
+    plan: &Plan,
+    (event, trigger): (&Event, &Trigger),
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Option<&'static str>> {
+    let wanted = wanted(home, plan)?;
+    let bad = |why: String| Failure::told(Exit::BadInput, why);
+    let flow = wanted.flow().map_err(bad)?;
+    let Some(given) = flow.given_by(&trigger.id, &event.whole).map_err(bad)? else {
+        return Ok(None);
+    };
+    let run = trigger.run();
+    if is_there(home, run)? {
+        return Ok(Some(AGAIN));
+    }
+    let text = |value: &Value| value.as_text().map_or_else(|| value.to_string(), str::to_owned);
+    let given: Map = given.into_iter().filter(|(_, value)| *value != Value::Null).collect();
+    let given = given.iter().map(|(name, value)| (name.clone(), text(value)));
+    let wanted = Wanted { given: given.collect(), ..wanted };
+    let begins = Begins::By(trigger.clone());
+    if home.is_of_nodes() {
+        return post(home, &wanted, begins, common);
+    }
+    scheduled::start(home, &wanted, begins, common, terminal)?;
+    Ok(Some(BEGUN))
+}
+
+/// Ask the nodes for it.
+fn post(
+    home: &Home,
+    wanted: &Wanted,
+    begins: Begins,
+    common: &Common,
+) -> anyhow::Result<Option<&'static str>> {
+    let plan = scheduled::plan(wanted, begins, common)?;
+    let Input::Start(start) = plan.input else {
+        return Err(Failure::told(Exit::Failed, "an event is not the start of a run"));
+    };
+    let Start { run, places, trigger, .. } = *start;
+    let mail = MailId::from_uuid(run.uuid());
+    let store = home.database()?;
+    if let Some(Delivery::Refused(why)) = store.delivery(home.tenant, mail).map_err(told)? {
+        return Err(Failure::told(Exit::BadInput, format!("{run} was not started: {why}")));
+    }
+    let wanted = Wanted { run, places, trigger, ..wanted.clone() };
+    ask(store, home.tenant, mail, &Request::Start(Box::new(wanted)), None).map_err(told)?;
+    Ok(Some(ASKED))
+}
