@@ -51,9 +51,15 @@ fn an_event_starts_a_run_once_however_often_it_is_brought() {
     folder.write("1029.json", &paid("1029", 120));
     folder.write("7.json", &paid("7", 100));
     folder.write("other.json", &paid("8", 900).replace("/shop", "/other"));
-    folder.cog(&["schedules", "set", "ship.yaml", "--as", "user:ada"]).ends(0).says(&["set", "paid"]);
+    folder
+        .cog(&["schedules", "set", "ship.yaml", "--as", "user:ada"])
+        .ends(0)
+        .says(&["set", "paid"]);
     folder.cog(&["schedules", "set", "ship.yaml", "--as", "user:ada"]).ends(0).says(&["unchanged"]);
-    folder.cog(&["schedules", "list"]).ends(0).says(&["paid", "event com.example.order.paid of /shop"]);
+    folder
+        .cog(&["schedules", "list"])
+        .ends(0)
+        .says(&["paid", "event com.example.order.paid of /shop"]);
     let sent = folder.cog(&["events", "send", "1029.json"]).ends(0).says(&["begun", "paid"]);
     let run = sent.id("run");
     let again = folder.cog(&["events", "send", "1029.json"]).ends(0).says(&["again", &run]);
@@ -82,7 +88,10 @@ fn an_event_starts_a_run_once_however_often_it_is_brought() {
 fn the_end_of_a_run_starts_others_once_each_and_a_circle_ends() {
     let folder = Folder::new("events-own");
     folder.write("tell.yaml", TELL);
-    folder.write("plain.yaml", "name: plain\ndomain: demo\nsteps: [ { id: a, uses: compute, with: { a: 1 } } ]\n");
+    folder.write(
+        "plain.yaml",
+        "name: plain\ndomain: demo\nsteps: [ { id: a, uses: compute, with: { a: 1 } } ]\n",
+    );
     folder.cog(&["run", "plain.yaml"]).ends(0);
     folder.cog(&["schedules", "set", "tell.yaml"]).ends(0);
     folder.cog(&["run", "plain.yaml"]).ends(0);
@@ -110,7 +119,9 @@ fn nodes_start_the_run_of_an_event_once() {
     cog(&["schedules", "set", "ship.yaml"]).ends(0);
     let run = cog(&["events", "send", "1029.json"]).ends(0).says(&["asked for"]).id("run");
     cog(&["events", "send", "1029.json"]).ends(0).says(&[&run]);
-    wait_until("the run of the event", || cog(&["runs", "--status", "completed"]).out.contains(&run));
+    wait_until("the run of the event", || {
+        cog(&["runs", "--status", "completed"]).out.contains(&run)
+    });
     cog(&["events", "send", "1029.json"]).ends(0).says(&["again", &run]);
     let all = cog(&["runs", "--json"]).json();
     assert_eq!(all.as_list().unwrap().len(), 1);

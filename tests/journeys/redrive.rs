@@ -42,3 +42,37 @@ fn a_run_that_failed_is_listed_and_started_again_from_where_it_did() {
     assert_eq!(folder.cog(&["runs", "--last", "2", "--json"]).json().as_list().unwrap().len(), 2);
     folder.holds();
 }
+
+const SHIP: &str = "
+name: ship
+domain: demo
+inputs: { customer: { type: string }, parts: { type: integer, default: 0 } }
+labels: { customer: \"${{ inputs.customer }}\" }
+steps:
+  - { id: share, uses: compute, with: { cents: \"${{ 100 / inputs.parts }}\" } }
+";
+
+#[test]
+fn all_that_failed_and_fit_are_started_again_once_with_other_inputs() {
+    let folder = Folder::new("redrive-all");
+    folder.write("ship.yaml", SHIP);
+    let run = |customer: &str| {
+        let input = format!("customer={customer}");
+        folder.cog(&["run", "ship.yaml", "--input", &input]).ends(1).id("run")
+    };
+    let (first, second, other) = (run("acme"), run("acme"), run("other"));
+    let all = ["redrive", "--all", "--label", "customer=acme", "--input", "parts=4"];
+    let dry = folder.cog(&[&all[..], &["--dry-run"]].concat()).ends(0);
+    dry.says(&[&first, &second, "from share"]);
+    let starts = || folder.entries("session.started").len();
+    assert_eq!(starts(), 3, "nothing was started");
+    folder.cog(&all).ends(0);
+    assert_eq!(starts(), 5);
+    folder.cog(&all).ends(0);
+    assert_eq!(starts(), 5, "each once");
+    let left = folder.cog(&["redrive", "--all", "--dry-run"]).ends(0);
+    assert!(left.out.contains(&other) && !left.out.contains(&first), "{}", left.out);
+    // What fails again is told, and the command says so.
+    folder.cog(&["redrive", "--all"]).ends(1);
+    folder.holds();
+}

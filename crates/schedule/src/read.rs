@@ -48,8 +48,7 @@ impl Schedule {
     /// [`BadSchedule`] names the first member that is wrong.
     pub fn from_value(value: &Value, ignored: &[&str]) -> Result<Self, BadSchedule> {
         let map = value.as_map().ok_or_else(|| bad("schedule", "must be an object"))?;
-        let known =
-            |name: &str| name == EVENT || FIELDS.contains(&name) || ignored.contains(&name);
+        let known = |name: &str| name == EVENT || FIELDS.contains(&name) || ignored.contains(&name);
         if let Some(name) = map.keys().find(|name| !known(name)) {
             return Err(bad(name, &format!("is unknown; there are {}", FIELDS.join(", "))));
         }

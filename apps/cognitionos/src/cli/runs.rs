@@ -16,6 +16,21 @@ pub(crate) struct RunsArgs {
     /// Only runs that stand so.
     #[arg(long, value_name = "STATUS", value_enum)]
     pub(crate) status: Option<Status>,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Only so many, the newest.
+    #[arg(long, visible_alias = "last", value_name = "N", default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// Go on behind this run, which was the last of the page before.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) after: Option<String>,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+/// Which runs are meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Which {
     /// Only those that are found by this. Of several, by all of them.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) label: Vec<String>,
@@ -29,14 +44,6 @@ pub(crate) struct RunsArgs {
     /// 90s, 15m, 4h, 2d ago.
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
-    /// Only so many, the newest.
-    #[arg(long, visible_alias = "last", value_name = "N", default_value_t = 50)]
-    pub(crate) limit: usize,
-    /// Go on behind this run, which was the last of the page before.
-    #[arg(long, value_name = "RUN")]
-    pub(crate) after: Option<String>,
-    #[command(flatten)]
-    pub(crate) at: At,
 }
 
 #[derive(Debug, Args)]
@@ -79,10 +86,20 @@ impl Status {
 #[command(before_help = "\
 Examples:
   cognitionos redrive run_01j…
-  cognitionos redrive run_01j… --input limit=500 --as user:clerk")]
+  cognitionos redrive run_01j… --input limit=500 --as user:clerk
+  cognitionos redrive --all --label customer=acme --since 2d --dry-run")]
 pub(crate) struct RedriveArgs {
     /// The run that failed (run_…).
-    pub(crate) run: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) run: Option<String>,
+    /// Every run that failed, from which no other went on yet, the oldest first.
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Say which runs would be started, and from which steps, and start none.
+    #[arg(long, requires = "all")]
+    pub(crate) dry_run: bool,
     /// An input that is another from there on.
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub(crate) input: Vec<String>,

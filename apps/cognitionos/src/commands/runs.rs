@@ -13,25 +13,18 @@ use cog_store::Select;
 pub(super) use self::listing::is_there;
 use self::listing::{Fault, Listed, Run, Wanted, error, list};
 use crate::cli::nodes::Asking;
-use crate::cli::runs::{RedriveArgs, RunsArgs};
+use crate::cli::runs::{RedriveArgs, RunsArgs, Status, Which};
 use crate::cli::{Beginning, Common, RunArgs};
 use crate::commands::submit;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, explain};
 use crate::given;
 use crate::home::{Home, told};
 use crate::terminal::{Terminal, Tone, plain};
 
 pub(crate) fn runs(args: &RunsArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let home = Home::at(&args.at, || Home::read(&common.data))?;
-    let wanted = Wanted {
-        status: args.status,
-        labels: given::labels(&args.label)?,
-        domain: args.domain.as_deref(),
-        workflow: args.workflow.as_deref(),
-        since: args.since.as_deref().map(given::past).transpose()?,
-        after: args.after.as_deref().map(given::run).transpose()?,
-        limit: args.limit,
-    };
+    let after = args.after.as_deref().map(given::run).transpose()?;
+    let wanted = wanted(args.status, &args.which, (after, args.limit))?;
     let Listed { runs: found, is_more } = list(&home, &wanted)?;
     if terminal.json {
         terminal.emit(&Value::list(found.iter().map(document)));
@@ -50,6 +43,22 @@ pub(crate) fn runs(args: &RunsArgs, common: &Common, terminal: &Terminal) -> any
         terminal.note(&format!("there are older ones: --after {}", last.id));
     }
     Ok(Exit::Done)
+}
+
+fn wanted(
+    status: Option<Status>,
+    which: &Which,
+    (after, limit): (Option<RunId>, usize),
+) -> anyhow::Result<Wanted<'_>> {
+    Ok(Wanted {
+        status,
+        labels: given::labels(&which.label)?,
+        domain: which.domain.as_deref(),
+        workflow: which.workflow.as_deref(),
+        since: which.since.as_deref().map(given::past).transpose()?,
+        after,
+        limit,
+    })
 }
 
 /// A run, in some lines.
@@ -131,13 +140,63 @@ pub(crate) fn redrive(
     common: &Common,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let run = given::run(&args.run)?;
+    match &args.run {
+        Some(run) => again(given::run(run)?, args, common, terminal),
+        None => redrive_all(args, common, terminal),
+    }
+}
+
+/// The most runs that are started again by one command.
+const REDRIVEN_MAX: usize = 1_000;
+
+/// Start again where each of those failed that nobody has started again.
+fn redrive_all(args: &RedriveArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let home = Home::at(&args.at, || Home::read(&common.data))?;
+    let wanted = wanted(Some(Status::Failed), &args.which, (None, REDRIVEN_MAX))?;
+    let Listed { runs, is_more } = list(&home, &wanted)?;
+    drop(home);
+    let is_left = |run: &&Run| args.again || run.forks.is_empty();
+    let mut exit = Exit::Done;
+    for run in runs.iter().rev().filter(is_left) {
+        let Some(Fault { step, code, .. }) = &run.error else { continue };
+        // What nobody knows was done is somebody's to look at.
+        if code == "effect.unknown" || step.is_empty() {
+            terminal.note(&format!("left out: cognitionos why {}", run.id));
+        } else if args.dry_run && terminal.json {
+            let members = [("run", Value::from(run.id)), ("step", step.as_str().into())];
+            terminal.emit(&Value::map(members));
+        } else if args.dry_run {
+            terminal.say(&format!("{}  {}, from {}", run.id, plain(&run.workflow), plain(step)));
+        } else {
+            match again(run.id, args, common, terminal) {
+                Ok(Exit::Done) => {}
+                Ok(_) => exit = Exit::Failed,
+                Err(error) => {
+                    terminal.fail(&explain(&error, "cognitionos redrive --all"));
+                    exit = Exit::Failed;
+                }
+            }
+        }
+    }
+    if is_more {
+        terminal.note(&format!("these were the newest {REDRIVEN_MAX}: there are more"));
+    }
+    Ok(exit)
+}
+
+/// Start again where a run failed.
+fn again(
+    run: RunId,
+    args: &RedriveArgs,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
     let home = Home::at(&args.at, || Home::read(&common.data))?;
     let step = failed_at(&home, run, args.again)?;
     let (input, by) = (args.input.clone(), args.by.clone());
     let begin = Beginning { input, ..Beginning::of(by) };
     if home.is_of_nodes() {
-        return submit::go_on(&home, &args.run, (&step, &begin), common, terminal);
+        return submit::go_on(&home, &run.to_string(), (&step, &begin), common, terminal);
     }
     drop(home);
     let args = RunArgs {

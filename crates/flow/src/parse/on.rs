@@ -16,11 +16,8 @@ use crate::on_event::OnEvent;
 use crate::tree::Node;
 
 const ON: Shape = Shape { what: "`on`", required: &[], optional: &["schedule", "event"] };
-const EVENT: Shape = Shape {
-    what: "an event",
-    required: &["id", "type"],
-    optional: &["source", "if", "inputs"],
-};
+const EVENT: Shape =
+    Shape { what: "an event", required: &["id", "type"], optional: &["source", "if", "inputs"] };
 const SCHEDULE: Shape = Shape { what: "a schedule", required: &["id"], optional: &OPTIONAL };
 /// What a schedule has beside its times.
 const INPUTS: &str = "inputs";
@@ -103,11 +100,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn schedules(
-        &mut self,
-        list: &Node,
-        inputs: &BTreeMap<String, InputSpec>,
-    ) -> Vec<Scheduled> {
+    fn schedules(&mut self, list: &Node, inputs: &BTreeMap<String, InputSpec>) -> Vec<Scheduled> {
         let nodes = fields::list(list, "schedule", self.reports);
         self.bound(nodes, "schedules");
         let mut all: Vec<Scheduled> = Vec::new();

@@ -39,7 +39,15 @@ enum Sight<'o> {
 impl<'o> Scope<'o> {
     pub(super) const fn outside() -> Self {
         let visible = BTreeSet::new();
-        Self { outer: None, ids: None, visible, owner: None, item: false, early: false, event: false }
+        Self {
+            outer: None,
+            ids: None,
+            visible,
+            owner: None,
+            item: false,
+            early: false,
+            event: false,
+        }
     }
 
     /// What can be read before there is a run.
@@ -59,19 +67,43 @@ impl<'o> Scope<'o> {
         visible: BTreeSet<String>,
         owner: Option<&'o str>,
     ) -> Scope<'o> {
-        Scope { outer: Some(self), ids: Some(ids), visible, owner, item: false, early: false, event: false }
+        Scope {
+            outer: Some(self),
+            ids: Some(ids),
+            visible,
+            owner,
+            item: false,
+            early: false,
+            event: false,
+        }
     }
 
     /// A level that binds `item` and `index`.
     pub(super) const fn with_item(&'o self) -> Scope<'o> {
         let visible = BTreeSet::new();
-        Scope { outer: Some(self), ids: None, visible, owner: None, item: true, early: false, event: false }
+        Scope {
+            outer: Some(self),
+            ids: None,
+            visible,
+            owner: None,
+            item: true,
+            early: false,
+            event: false,
+        }
     }
 
     /// A level in which a step sees itself: its handlers.
     pub(super) fn with_itself(&'o self, id: &str) -> Scope<'o> {
         let visible = BTreeSet::from([id.to_owned()]);
-        Scope { outer: Some(self), ids: None, visible, owner: None, item: false, early: false, event: false }
+        Scope {
+            outer: Some(self),
+            ids: None,
+            visible,
+            owner: None,
+            item: false,
+            early: false,
+            event: false,
+        }
     }
 
     fn levels(&self) -> impl Iterator<Item = &Scope<'o>> {

@@ -45,7 +45,10 @@ fn what_is_wrong_with_an_event_is_told_with_the_file() {
         ("{ id: paid, type: a, inputs: { ordre: x } }", "there is no input `ordre`"),
         ("{ id: paid, type: a }", "a run of this event has no input `order`"),
         ("{ id: paid, type: a, inputs: { order: \"${{ inputs.cents }}\" } }", "no inputs yet"),
-        ("{ id: paid, type: a, if: \"steps.a.output.a == 1\", inputs: { order: x } }", "no step `a`"),
+        (
+            "{ id: paid, type: a, if: \"steps.a.output.a == 1\", inputs: { order: x } }",
+            "no step `a`",
+        ),
         ("{ id: paid, type: a, if: \"'yes'\", inputs: { order: x } }", "must be true or false"),
         (
             "{ id: paid, type: a, inputs: { order: x } }, { id: paid, type: b, inputs: { order: x } }",
@@ -55,7 +58,9 @@ fn what_is_wrong_with_an_event_is_told_with_the_file() {
         let errors = cog_flow::parse(&on(event), "ship.yaml").unwrap_err().to_string();
         assert!(errors.contains(expected), "{event}: {errors}");
     }
-    let step = format!("{HEAD}steps: [ {{ id: a, uses: compute, with: {{ a: \"${{{{ event.id }}}}\" }} }} ]");
+    let step = format!(
+        "{HEAD}steps: [ {{ id: a, uses: compute, with: {{ a: \"${{{{ event.id }}}}\" }} }} ]"
+    );
     let errors = cog_flow::parse(&step, "ship.yaml").unwrap_err().to_string();
     assert!(errors.contains("`event` is known only under `on`"), "{errors}");
 }

@@ -230,8 +230,9 @@ impl Keeper<'_> {
         let Some(plan) = self.timetable.plans().get(id) else { return Ok(()) };
         self.say("due", &format!("{id} {at}"), [("schedule", id.into()), ("at", at.into())]);
         let firing = Firing { schedule: id.to_owned(), at };
-        let started = wanted(home, plan)
-            .and_then(|wanted| scheduled::start(home, &wanted, Begins::At(firing), self.common, self.terminal));
+        let started = wanted(home, plan).and_then(|wanted| {
+            scheduled::start(home, &wanted, Begins::At(firing), self.common, self.terminal)
+        });
         let before = self.seen;
         self.read(home)?;
         let fired = Select { kinds: Timetable::KINDS.into(), from: before, ..Select::default() };

@@ -182,7 +182,8 @@ fn show(home: &Home, told: &[Told], terminal: &Terminal) -> anyhow::Result<Exit>
             terminal.note("what keeps to them: cognitionos schedules run");
         }
         if !events.is_empty() {
-            terminal.note("what brings events: cognitionos events send EVENT, cognitionos events run");
+            terminal
+                .note("what brings events: cognitionos events send EVENT, cognitionos events run");
         }
     }
     Ok(Exit::Done)
