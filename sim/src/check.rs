@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cog_base::id::RunId;
+use cog_base::id::{RunId, TenantId};
 use cog_base::json::parse;
 use cog_base::{Digest, Value};
 use cog_canon::Canon;
@@ -21,6 +21,7 @@ use crate::common::Common;
 use crate::counts::Summary;
 use crate::forks::history;
 use crate::house::{House, MAY_END};
+use crate::outside::Outside;
 
 /// An invariant that does not hold, and the seed that shows it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,13 +33,19 @@ pub struct Broken {
     pub what: String,
 }
 
-/// A tenant and what it left behind.
-struct Left<'a> {
-    seed: u64,
-    house: &'a House,
-    log: &'a KeptLog,
+/// What a tenant left behind.
+pub(crate) struct Left<'a> {
+    pub(crate) seed: u64,
+    pub(crate) tenant: TenantId,
+    /// What its effects did.
+    pub(crate) outside: &'a Outside,
+    /// Every canon that it had.
+    pub(crate) canons: BTreeMap<Digest, Arc<Canon>>,
+    /// What is personal, where its canons declare classes of data.
+    pub(crate) secret: Option<String>,
+    pub(crate) log: &'a KeptLog,
     /// Its runs, with all of their bodies.
-    sessions: BTreeMap<RunId, Vec<Record>>,
+    pub(crate) sessions: BTreeMap<RunId, Vec<Record>>,
 }
 
 impl House {
@@ -46,7 +53,17 @@ impl House {
     pub(crate) fn check(&self, common: &Common) -> Result<Summary, Broken> {
         let log = common.disk.log(self.tenant);
         let sessions = sessions(kept(&log));
-        let left = Left { seed: common.seed, house: self, log: &log, sessions };
+        let secret = format!("secret-of-{}", self.scenario.canary);
+        let left = Left {
+            seed: common.seed,
+            tenant: self.tenant,
+            outside: &self.outside,
+            canons: self.scenario.canons(),
+            secret: self.scenario.has_classes.then_some(secret),
+            log: &log,
+            sessions,
+        };
+        self.nobody_was_forgotten(&left)?;
         left.check(Rules { clock_back_ms: common.clock_back_ms, ..Rules::STRICT })?;
         self.compare(common, &log)?;
         let count = |is: &dyn Fn(&Entry) -> bool| log.entries().filter(|it| is(it)).count() as u64;
@@ -56,6 +73,20 @@ impl House {
             forks: count(&|entry| entry.data().contains_key("fork")),
             ..Summary::default()
         })
+    }
+
+    /// Each run that was asked for began, or was withdrawn.
+    fn nobody_was_forgotten(&self, left: &Left<'_>) -> Result<(), Broken> {
+        let over = left.log.entries().filter(|entry| entry.kind() == Kind::SessionUnqueued);
+        let over: BTreeSet<RunId> = over.filter_map(|entry| run_of(entry)).collect();
+        let is_there = |run| left.sessions.contains_key(run) != over.contains(run);
+        if !self.scenario.all.iter().all(|start| is_there(&start.run)) {
+            return Err(left.broken("a run was lost, or began although it was withdrawn"));
+        }
+        if !self.engine.queue().line.is_empty() {
+            return Err(left.broken("somebody still waits for a turn"));
+        }
+        Ok(())
     }
 
     /// The entries of its runs with their bodies, as the history checker takes them.
@@ -97,7 +128,7 @@ pub(crate) fn recomputed(records: &[Record], canons: &BTreeMap<Digest, Arc<Canon
 }
 
 impl Left<'_> {
-    fn check(&self, rules: Rules) -> Result<(), Broken> {
+    pub(crate) fn check(&self, rules: Rules) -> Result<(), Broken> {
         self.ledger_audits()?;
         self.every_run_is_sealed()?;
         self.every_effect_has_one_receipt_and_one_outcome()?;
@@ -120,7 +151,7 @@ impl Left<'_> {
     }
 
     fn broken(&self, what: &str) -> Broken {
-        Broken { seed: self.seed, what: format!("{}: {what}", self.house.tenant) }
+        Broken { seed: self.seed, what: format!("{}: {what}", self.tenant) }
     }
 
     fn ledger_audits(&self) -> Result<(), Broken> {
@@ -131,15 +162,6 @@ impl Left<'_> {
     }
 
     fn every_run_is_sealed(&self) -> Result<(), Broken> {
-        let over = self.log.entries().filter(|entry| entry.kind() == Kind::SessionUnqueued);
-        let over: BTreeSet<RunId> = over.filter_map(|entry| run_of(entry)).collect();
-        let is_there = |run| self.sessions.contains_key(run) != over.contains(run);
-        if !self.house.scenario.all.iter().all(|start| is_there(&start.run)) {
-            return Err(self.broken("a run was lost, or began although it was withdrawn"));
-        }
-        if !self.house.engine.queue().line.is_empty() {
-            return Err(self.broken("somebody still waits for a turn"));
-        }
         for (run, records) in &self.sessions {
             let seals = records.iter().filter(|it| it.entry.kind() == Kind::SessionSealed).count();
             let last = records.last().map(|it| it.entry.kind());
@@ -151,7 +173,7 @@ impl Left<'_> {
     }
 
     fn every_effect_has_one_receipt_and_one_outcome(&self) -> Result<(), Broken> {
-        if let Some(receipt) = self.house.outside.unauthorised.first() {
+        if let Some(receipt) = self.outside.unauthorised.first() {
             return Err(self.broken(&format!("{receipt} acted before it was durable")));
         }
         let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
@@ -172,7 +194,7 @@ impl Left<'_> {
             return Err(self.broken(&format!("{id} has {count} outcomes")));
         }
         let known = |id: &cog_base::id::ReceiptId| outcomes.contains_key(&id.to_string());
-        match self.house.outside.done.keys().find(|id| !known(id)) {
+        match self.outside.done.keys().find(|id| !known(id)) {
             Some(id) => Err(self.broken(&format!("{id} acted and is not in the ledger"))),
             None => Ok(()),
         }
@@ -190,7 +212,7 @@ impl Left<'_> {
                 return Err(self.broken(&format!("{id} has its outcome in another run")));
             }
         }
-        for (receipt, target) in &self.house.outside.targets {
+        for (receipt, target) in &self.outside.targets {
             let run = receipts.get(receipt.to_string().as_str()).copied().flatten();
             let own = run.map(|run| run.to_string()).unwrap_or_default();
             if target.contains("run_") && !target.contains(&own) {
@@ -203,15 +225,12 @@ impl Left<'_> {
     /// Where the canons declare classes, nothing personal goes to the host or to the model: neither what
     /// the input said, nor what was read where that was kept, nor through a run that a run began.
     fn nobody_hears_of_a_person(&self) -> Result<(), Broken> {
-        if !self.house.scenario.has_classes {
-            return Ok(());
-        }
-        let secret = format!("secret-of-{}", self.house.scenario.canary);
+        let Some(secret) = &self.secret else { return Ok(()) };
         // What was read is told in the question to the model, and in the address of the member's post.
         let is_of_person = |call: &str| {
             [secret.as_str(), "Who is", "/sha256:"].iter().any(|part| call.contains(part))
         };
-        let mut told = self.house.outside.calls.iter().filter(|call| !call.starts_with("File"));
+        let mut told = self.outside.calls.iter().filter(|call| !call.starts_with("File"));
         match told.find(|call| is_of_person(call)) {
             Some(call) => Err(self.broken(&format!("what is personal went out: {call}"))),
             None => Ok(()),
@@ -221,12 +240,10 @@ impl Left<'_> {
     /// A post goes to an address of its own: two posts to one mean that an effect was
     /// repeated behind the ledger's back.
     fn nothing_was_done_twice(&self) -> Result<(), Broken> {
-        if let Some((receipt, times)) =
-            self.house.outside.done.iter().find(|(_, times)| **times > 1)
-        {
+        if let Some((receipt, times)) = self.outside.done.iter().find(|(_, times)| **times > 1) {
             return Err(self.broken(&format!("{receipt} was done {times} times")));
         }
-        match self.house.outside.posts.iter().find(|(_, times)| **times > 1) {
+        match self.outside.posts.iter().find(|(_, times)| **times > 1) {
             Some((url, times)) => Err(self.broken(&format!("{url} was posted {times} times"))),
             None => Ok(()),
         }
@@ -262,8 +279,8 @@ impl Left<'_> {
     }
 
     fn everything_replays(&self) -> Result<(), Broken> {
-        let canons = self.house.scenario.canons();
-        let recomputed = recomputed(&kept(self.log), &canons);
+        let canons = &self.canons;
+        let recomputed = recomputed(&kept(self.log), canons);
         if let Some(finding) = recomputed.findings.kept().first() {
             return Err(self.broken(&format!("recomputed, it comes out otherwise: {finding}")));
         }
@@ -287,7 +304,7 @@ impl Left<'_> {
                 return Err(self.broken(&format!("{run}: {sealed:?} sealed, {spent} spent")));
             }
             for record in records.iter().filter(|it| is_decision(&it.entry)) {
-                let replayed = replay_decision(record, &canons);
+                let replayed = replay_decision(record, canons);
                 if replayed != Replayed::Same {
                     let seq = record.entry.seq();
                     return Err(self.broken(&format!("decision {seq}: {replayed:?}")));

@@ -15,17 +15,20 @@ mod disk;
 mod folder;
 mod forks;
 mod house;
+pub mod large;
 mod operators;
 mod outside;
 mod place;
 mod scenario;
 mod schedule;
 mod stored;
+mod town;
 mod world;
 
 pub use check::Broken;
 pub use counts::{Counts, Summary};
 pub use scenario::FLOWS;
+pub use town::{Call, Mishap, Plan, Side, Town, Trap, Troubles};
 pub use world::{Faults, Store, World};
 
 /// Run one seed to its end and check what it left behind.
@@ -36,4 +39,14 @@ pub fn run_seed(seed: u64) -> Result<Summary, Broken> {
     let mut world = World::seeded(seed)?;
     world.run_until_quiet()?;
     world.check()
+}
+
+/// Run the town of one seed to its end and check what it left behind.
+///
+/// # Errors
+/// [`Broken`] names the invariant that does not hold.
+pub fn run_town(seed: u64) -> Result<Summary, Broken> {
+    let town = Town::seeded(seed)?;
+    town.run_until_quiet()?;
+    town.check()
 }

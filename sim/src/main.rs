@@ -1,5 +1,7 @@
 //! `cog-sim seed N` tells the story of one seed, `cog-sim seeds FIRST COUNT` runs some, and
-//! `cog-sim soak [MINUTES]` runs fresh ones.
+//! `cog-sim soak [MINUTES]` runs fresh ones. With `--nodes N` a seed is a town of so many nodes;
+//! `cog-sim towns FIRST COUNT` runs some of those, and a soak runs both in turn.
+//! `cog-sim large events|flights|schedules COUNT` runs a scenario of size.
 
 #![expect(
     clippy::print_stdout,
@@ -11,20 +13,41 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cog_sim::{Broken, Summary, World, run_seed};
+use cog_sim::{Broken, Summary, Town, World, large, run_seed, run_town};
 
 /// How long a soak runs when nothing is said, in minutes.
 const MINUTES: u64 = 10;
+/// How many towns a soak runs for each world.
+const TOWNS_A_SEED: u64 = 4;
+
+/// Nodes that are in the middle of calls have others step above them.
+const STACK_BYTES: usize = 256 << 20;
 
 fn main() -> ExitCode {
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work);
+    let ended = thread.map(std::thread::JoinHandle::join);
+    if let Ok(Ok(code)) = ended { code } else { ExitCode::FAILURE }
+}
+
+fn work() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let number = |place| args.get(place).and_then(|text: &String| text.parse::<u64>().ok());
+    let word = |place: usize| args.get(place).map(String::as_str);
+    let nodes = (word(2) == Some("--nodes")).then(|| number(3)).flatten();
     let result = match (args.first().map(String::as_str), number(1), number(2)) {
-        (Some("seed"), Some(seed), _) => tell(seed),
+        (Some("seed"), Some(seed), _) => match nodes {
+            Some(nodes) => tell_town(seed, nodes),
+            None => tell(seed),
+        },
+        (Some("towns"), Some(first), Some(count)) => towns(first, count),
+        (Some("large"), _, Some(count)) => of_size(word(1).unwrap_or_default(), count),
         (Some("seeds"), Some(first), Some(count)) => all(first, count),
         (Some("soak"), minutes, _) => soak(minutes.unwrap_or(MINUTES)),
         _ => {
-            println!("usage: cog-sim seed N | seeds FIRST COUNT | soak [MINUTES]");
+            println!(
+                "usage: cog-sim seed N [--nodes N] | seeds FIRST COUNT | towns FIRST COUNT | \
+                 soak [MINUTES] | large events|flights|schedules COUNT"
+            );
             return ExitCode::from(2);
         }
     };
@@ -49,6 +72,43 @@ fn tell(seed: u64) -> Result<(), Broken> {
     Ok(())
 }
 
+/// What the nodes of a town told, and the ledgers that it leaves behind.
+fn tell_town(seed: u64, nodes: u64) -> Result<(), Broken> {
+    let town = Town::seeded_with(seed, usize::try_from(nodes).unwrap_or(1))?;
+    let ran = town.run_until_quiet();
+    for (node, told) in town.told() {
+        println!("node {node}: {told:?}");
+    }
+    for line in town.story() {
+        println!("{line}");
+    }
+    ran?;
+    println!("{}", town.check()?);
+    Ok(())
+}
+
+fn towns(first: u64, count: u64) -> Result<(), Broken> {
+    let mut total = Summary::default();
+    for seed in first..first.saturating_add(count) {
+        total = total.plus(run_town(seed)?);
+    }
+    println!("{count} towns from {first}: {total}");
+    Ok(())
+}
+
+fn of_size(what: &str, count: u64) -> Result<(), Broken> {
+    let begun = Instant::now();
+    let told = match what {
+        "events" => large::events(count)?,
+        "flights" => large::flights(count)?,
+        _ => large::schedules(count)?,
+    };
+    let large::Told { events, runs, took_ms } = told;
+    let seconds = begun.elapsed().as_secs();
+    println!("{what} {count}: {events} entries, {runs} runs, {took_ms} simulated ms, {seconds} s");
+    Ok(())
+}
+
 fn all(first: u64, count: u64) -> Result<(), Broken> {
     let mut total = Summary::default();
     for seed in first..first.saturating_add(count) {
@@ -65,8 +125,13 @@ fn soak(minutes: u64) -> Result<(), Broken> {
     let (mut seeds, mut total) = (0_u64, Summary::default());
     while Instant::now() < end {
         total = total.plus(run_seed(first.wrapping_add(seeds))?);
+        // Towns are smaller.
+        for town in 0..TOWNS_A_SEED {
+            let seed = first.wrapping_add(seeds * TOWNS_A_SEED + town);
+            total = total.plus(run_town(seed)?);
+        }
         seeds += 1;
     }
-    println!("{seeds} seeds from {first}: {total}");
+    println!("{seeds} seeds and {} towns from {first}: {total}", seeds * TOWNS_A_SEED);
     Ok(())
 }
