@@ -333,7 +333,7 @@ fn wanting(run: RunId, entries: &[Entry]) -> Vec<Request> {
     }
     all.extend(["one", "two"].map(|part| signal(run, "payment", part)));
     let holds = [Kind::SessionPaused, Kind::SessionUnpaused];
-    let last = own().filter(|entry| holds.contains(&entry.kind())).last();
+    let last = own().rfind(|entry| holds.contains(&entry.kind()));
     if last.is_some_and(|it| it.kind() == Kind::SessionPaused) {
         let (who, seen) = (actor("user:operator"), entries.len() as u64);
         all.push(Request::Hold { run, pauses: false, who, reason: "now".into(), seen });
