@@ -365,6 +365,8 @@ pub(super) fn wanted(start: &Start) -> Wanted {
         base: "/srv".to_owned(),
         priority: None,
         not_before: None,
+        labels: BTreeMap::new(),
+        trigger: None,
         initiator: start.initiator.clone(),
         environment: start.environment.clone(),
     }

@@ -74,6 +74,8 @@ impl Town {
             base: "/srv".to_owned(),
             priority: None,
             not_before: None,
+            labels: BTreeMap::new(),
+            trigger: None,
             initiator: actor("user:operator"),
             environment: Some(ENVIRONMENT.to_owned()),
         }
