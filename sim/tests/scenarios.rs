@@ -3,13 +3,7 @@
 //! end of each: every run is sealed, every receipt has one outcome, nothing was done twice, no mail
 //! is left, each log is one chain that audits and replays.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests fail by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 #[path = "scenarios/asking.rs"]
 mod asking;

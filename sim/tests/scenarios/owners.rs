@@ -57,7 +57,7 @@ fn s02_two_nodes_recover_the_same_dead_node_from_the_same_stale_list() {
     let claimed = |(_, told): &&(usize, Told)| matches!(told, Told::Claimed { .. });
     let told = town.told();
     let nodes: Vec<usize> = told.iter().filter(claimed).map(|(node, _)| *node).collect();
-    assert!(nodes.iter().any(|node| *node == dead));
+    assert!(nodes.contains(&dead));
     assert_eq!(nodes.len(), 3, "both of the others were given it: {nodes:?}");
     rest(&town);
     assert_eq!(town.done(tenant), 3, "each page once");
