@@ -306,6 +306,13 @@ impl Database {
         line.heard.pop_front().map(Some)
     }
 
+    /// Call for work on a tenant.
+    pub(super) fn call(&self, tenant: TenantId) {
+        let mut state = self.state();
+        let lines = state.lines.values_mut().filter(|it| it.is_open && it.heard.is_empty());
+        lines.for_each(|it| it.heard.push_back(tenant));
+    }
+
     /// Lose a call, or have it come twice.
     pub(super) fn garble(&self, life: Life, is_lost: bool) {
         if let Some(line) = self.state().lines.get_mut(&life)

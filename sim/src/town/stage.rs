@@ -181,6 +181,11 @@ impl Town {
         }
     }
 
+    /// Somebody calls for work on a tenant, of which there may be none.
+    pub fn call(&self, whose: TenantId) {
+        self.inner.database.call(whose);
+    }
+
     /// No call for work is heard from now on, or all are again.
     pub fn deafen(&self, is_deaf: bool) {
         self.inner.database.deafen(is_deaf);

@@ -2,7 +2,7 @@
 
 use cog_ledger::Kind;
 use cog_node::Told;
-use cog_sim::{Call, Mishap, Plan, Side, Trap};
+use cog_sim::{Call, Mishap, Plan, Side, Town, Trap};
 
 use crate::{LONG_MS, flow, rest, town, town_of, wait_for, write, writes};
 
@@ -162,7 +162,7 @@ fn s13_kill_during_a_sleep_and_after_a_job_was_acknowledged() {
             let (town, tenant) = town(2);
             town.trap(Trap { node: None, at, after, mishap: Mishap::Dies });
             let run = town.start(tenant, &flow("nap", "", &steps));
-            let has_slept = |town: &cog_sim::Town| town.count(tenant, Kind::Outcome) > 0;
+            let has_slept = |town: &Town| town.count(tenant, Kind::Outcome) > 0;
             town.run_until("the first step is done", has_slept).unwrap();
             town.pass(3_000).unwrap();
             town.owner(tenant).into_iter().for_each(|owner| town.kill(owner, Some(1_000)));
@@ -190,5 +190,27 @@ fn s17_finished_run_does_not_turn_into_a_crashed_one_at_the_next_start() {
         rest(&town);
         assert_eq!(town.entries(tenant), sealed, "{call:?}: nothing was added");
         assert_eq!(town.done(tenant), 1);
+    }
+}
+
+/// The answer to the commit of the first canon is lost, and there is more mail at once: it is in force
+/// once.
+#[test]
+fn first_canon_of_which_the_answer_is_lost_comes_in_force_once() {
+    for seed in 0..12 {
+        let town = Town::new(Plan::staged(seed, 2, 1)).unwrap();
+        let tenant = town.tenant(0);
+        let (at, mishap) = ((Call::Commit, Side::Back), Mishap::Lost);
+        town.trap(Trap { node: None, at, after: 0, mishap });
+        town.found(0);
+        let run = town.start(tenant, &flow("pages", "", &writes(1)));
+        let is_called = |town: &Town| {
+            // Calls for work go on while the engine is let go of.
+            town.call(tenant);
+            town.status(tenant, run).is_some() || town.count(tenant, Kind::CanonActivated) > 1
+        };
+        town.run_until("the run ends", is_called).unwrap();
+        assert_eq!(town.count(tenant, Kind::CanonActivated), 1, "seed {seed}");
+        rest(&town);
     }
 }

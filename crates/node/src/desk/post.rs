@@ -21,9 +21,9 @@ use cog_gate::snapshot::Access;
 use cog_ledger::{AppendError, Draft, Durable, Entry, Kind};
 use cog_store::{Except, Files, MAIL_MAX, Mail, StoreError, TenantTx};
 
-use super::Desk;
 use super::opening::{in_force, told};
 use super::recording::Recorded;
+use super::{Desk, Office};
 use crate::came::{Came, came_of, of_queue};
 use crate::kit::{Ready, Root};
 use crate::lane::Order;
@@ -46,9 +46,11 @@ enum Sorted {
 }
 
 impl Desk {
-    /// Take the mail of a tenant.
+    /// Take the mail of a tenant. Of one that goes nothing more is taken: the log may say what came of
+    /// an append of which this desk was told nothing.
     pub(super) fn look(&mut self, tenant: TenantId) {
-        if self.offices.get(&tenant).is_none_or(|office| office.is_draining) {
+        let goes = |office: &Office| office.is_draining || office.lease.is_over();
+        if self.offices.get(&tenant).is_none_or(goes) {
             return;
         }
         if let Err(_away) = self.take_mail(tenant)
