@@ -1,5 +1,5 @@
-//! Nodes that share a PostgreSQL database, in one process: each with a store, a committer and
-//! threads of its own, in a world that counts what is done.
+//! Nodes in one process, each with a committer and threads of its own, in a world that counts what is
+//! done: around a PostgreSQL database that they share, and one alone around the store of a folder.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +12,28 @@
     clippy::disallowed_types,
     reason = "these tests wait for nodes and for a server that they stop and start"
 )]
+
+/// Makes a test of each function for either store: each is handed a new town.
+macro_rules! on_each_store {
+    ($($test:ident),* $(,)?) => {
+        mod in_a_database {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test(&crate::town::Town::new());
+                }
+            )*
+        }
+        mod in_a_folder {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test(&crate::town::Town::in_a_folder());
+                }
+            )*
+        }
+    };
+}
 
 #[path = "node/asking.rs"]
 mod asking;

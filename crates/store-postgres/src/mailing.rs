@@ -2,6 +2,7 @@
 
 use cog_base::Digest;
 use cog_base::id::{MailId, RunId, TenantId};
+use cog_store::shared::{WHY_BYTES_MAX, request_name};
 use cog_store::{Claim, Delivery, Except, MAIL_MAX, Mail, Posted, RequestKey, StoreError};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -11,11 +12,6 @@ use crate::id::{Hash, Id};
 use crate::link::Link;
 use crate::owning::{CALL, NOTIFY};
 use crate::pool::Stop;
-
-/// What names of requests are told apart from subjects by, in their digests.
-const NAMED: &str = "request/";
-/// The longest reason that is kept with mail, in bytes.
-const WHY_BYTES_MAX: usize = 4_096;
 
 const NAME: &str = "INSERT INTO request (tenant, name, digest, session) VALUES ($1, $2, $3, $4)
     ON CONFLICT DO NOTHING";
@@ -49,7 +45,7 @@ impl PostgresStore {
         let values: &[&(dyn ToSql + Sync)] = &[&id, &own, &mail.kind, &session, &sealed];
         self.inner.pool.write("post mail", tenant, |link| {
             if let (Some(key), Some(run)) = (key, mail.run) {
-                let name = self.inner.vault.subject(tenant, &[NAMED, key.name].concat());
+                let name = self.inner.vault.subject(tenant, &request_name(key.name));
                 match named(link, id, name, (key.request, run))? {
                     Posted::Waiting => {}
                     before @ (Posted::Before(_) | Posted::Differs(_)) => return Ok(before),

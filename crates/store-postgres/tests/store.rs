@@ -33,4 +33,5 @@ mod conformance {
     use crate::place::Database;
 
     cog_conformance::conformance!(Database::new);
+    cog_conformance::conformance!(@shared Database::new);
 }

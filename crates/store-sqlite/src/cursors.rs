@@ -5,19 +5,15 @@ use cog_base::Timestamp;
 use cog_base::id::TenantId;
 use cog_store::cursors::{check_consumer, check_consumers, check_dead_letters, kept_why};
 use cog_store::{Cursor, CursorStep, Cursors, DeadLetter, Select, StoreError};
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
-use crate::error::failed;
-use crate::writing::begin;
-use crate::{SqliteStore, schema};
+use crate::SqliteStore;
+use crate::beside::{Stop, bytes};
+use crate::schema::CURSORS_SINCE;
 
 /// A number as the database keeps it.
 fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn bytes(tenant: TenantId) -> [u8; 16] {
-    tenant.uuid().as_u128().to_be_bytes()
 }
 
 impl Cursors for SqliteStore {
@@ -81,7 +77,7 @@ impl Cursors for SqliteStore {
     }
 
     fn cursors(&self, tenant: TenantId) -> Result<Vec<Cursor>, StoreError> {
-        self.read("read where consumers stand", |db| {
+        self.read(("read where consumers stand", CURSORS_SINCE), |db| {
             let cursor = |row: &Row<'_>| {
                 Ok(Cursor {
                     consumer: row.get(0)?,
@@ -96,7 +92,7 @@ impl Cursors for SqliteStore {
                  FROM cursor WHERE tenant = ?1 ORDER BY consumer",
             )?
             .query_map([bytes(tenant)], cursor)?
-            .collect()
+            .collect::<rusqlite::Result<Vec<_>>>()
         })
     }
 
@@ -108,7 +104,7 @@ impl Cursors for SqliteStore {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         Select { limit, ..Select::default() }.check()?;
-        self.read("read dead letters", |db| {
+        self.read(("read dead letters", CURSORS_SINCE), |db| {
             let letter = |row: &Row<'_>| {
                 Ok(DeadLetter {
                     seq: row.get(0)?,
@@ -123,68 +119,8 @@ impl Cursors for SqliteStore {
                  AND seq >= ?3 ORDER BY seq LIMIT ?4",
             )?
             .query_map(params![bytes(tenant), consumer, number(from), limit], letter)?
-            .collect()
+            .collect::<rusqlite::Result<Vec<_>>>()
         })
-    }
-}
-
-/// What ended a piece of work early.
-enum Stop {
-    Database(rusqlite::Error),
-    Store(StoreError),
-}
-
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl Stop {
-    fn told(self, doing: &str) -> StoreError {
-        match self {
-            Self::Database(error) => failed(doing, error),
-            Self::Store(error) => error,
-        }
-    }
-}
-
-impl SqliteStore {
-    /// One transaction beside those of the ledger, synced like them.
-    fn write<T>(
-        &self,
-        doing: &str,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Stop>,
-    ) -> Result<T, StoreError> {
-        let mut writing = self.inner().writing()?;
-        writing.is_touched = true;
-        let tx = begin(&writing.db)?;
-        let done = work(&tx).map_err(|stop| stop.told(doing))?;
-        tx.commit().map_err(|error| failed(doing, error))?;
-        Ok(done)
-    }
-
-    /// A look at the database as it is now. Of one that no release with cursors has written
-    /// to there is nothing to see.
-    fn read<T: Default>(
-        &self,
-        doing: &str,
-        look: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
-    ) -> Result<T, StoreError> {
-        let db = self.inner().readers.take(&self.inner().folder)?;
-        let seen = if schema::has_cursors(&db)? {
-            look(&db).map_err(|error| failed(doing, error))?
-        } else {
-            T::default()
-        };
-        self.inner().readers.give(db);
-        Ok(seen)
     }
 }
 

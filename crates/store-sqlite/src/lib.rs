@@ -16,6 +16,7 @@
     reason = "the home of the database, of its folder and of the key files in it"
 )]
 
+mod beside;
 mod binding;
 mod check;
 mod connect;
@@ -25,12 +26,16 @@ mod error;
 mod folder;
 mod keep;
 mod log;
+mod mailing;
 mod marks;
 mod opening;
+mod owning;
+mod parking;
 mod place;
 mod reading;
 mod runs;
 mod schema;
+mod shared;
 mod shelf;
 mod wal;
 mod writing;
@@ -50,6 +55,7 @@ pub use crate::check::Tables;
 use crate::error::failed;
 use crate::folder::{Folder, Lock};
 use crate::log::Vault;
+use crate::owning::Bell;
 use crate::reading::{Checked, Readers, Scope};
 use crate::writing::Writing;
 
@@ -87,6 +93,7 @@ pub(crate) struct Inner {
     checked: Checked,
     writing: Option<Mutex<Writing>>,
     has_writer: AtomicBool,
+    bell: Bell,
     /// Given back last of all.
     _lock: Option<Lock>,
 }

@@ -13,6 +13,7 @@ use crate::error::failed;
 use crate::folder::Folder;
 use crate::log::Vault;
 use crate::marks::{self, Marks};
+use crate::owning::{self, Bell};
 use crate::reading::{Checked, Readers};
 use crate::wal::Checkpointer;
 use crate::writing::Writing;
@@ -34,6 +35,7 @@ pub(crate) fn for_writing(
         return Err(went_back(&folder, log));
     }
     schema::bring_up(&db)?;
+    owning::free_all(&db)?;
     wal::count_pages(&db);
     let vault = Arc::new(Vault::new(master));
     let marks = Marks::open(&folder.high_water())?;
@@ -47,6 +49,7 @@ pub(crate) fn for_writing(
         checked: Checked::default(),
         writing: Some(Mutex::new(writing)),
         has_writer: AtomicBool::new(false),
+        bell: Bell::default(),
         _lock: Some(lock),
     })
 }
@@ -87,6 +90,7 @@ pub(crate) fn for_looking(folder: Folder) -> Result<(Inner, Vec<Restored>), Stor
         checked: Checked::default(),
         writing: None,
         has_writer: AtomicBool::new(false),
+        bell: Bell::default(),
         _lock: None,
     };
     Ok((inner, behind))

@@ -20,9 +20,14 @@ const PAGE_BYTES: i64 = 8_192;
 
 /// The number of the format. Format 1 did not bind its tables to the key of the log, so that
 /// nobody can tell whether they are whole: it is not read, nor brought to this one. Format 2
-/// had no cursors: it is read as it is, and brought to this one when it is written to.
-const FORMAT: i64 = 3;
+/// had no cursors and format 3 nothing for a node: they are read as they are, and brought to this
+/// one when they are written to.
+const FORMAT: i64 = 4;
 const FORMAT_OLDEST: i64 = 2;
+/// The format with which cursors came.
+pub(crate) const CURSORS_SINCE: i64 = 3;
+/// The format with which came what a node takes.
+pub(crate) const NODES_SINCE: i64 = 4;
 
 const TABLES: &str = "
 -- One row for each log: its end, from which the writer goes on. `state` is sealed, and what
@@ -108,7 +113,7 @@ CREATE TABLE housekeeping (one INTEGER PRIMARY KEY CHECK (one = 1), closed INTEG
 INSERT INTO housekeeping VALUES (1, 0);
 ";
 
-/// What came with format 3.
+/// What came with format [`CURSORS_SINCE`].
 const CURSORS: &str = "
 -- How far each consumer of a log has come. It may come before the first entry of its log.
 CREATE TABLE cursor (
@@ -133,13 +138,56 @@ CREATE TABLE fence (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NU
 INSERT INTO fence VALUES (1, 0);
 ";
 
+/// What came with format [`NODES_SINCE`].
+const NODES: &str = "
+-- Which tenants there is work for, and which of them the process has that writes here. `turn` orders
+-- those that wait.
+CREATE TABLE owner (
+    tenant BLOB PRIMARY KEY,
+    held INTEGER NOT NULL,
+    fence INTEGER NOT NULL,
+    calls INTEGER NOT NULL,
+    wanted INTEGER NOT NULL,
+    turn INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX owner_waiting ON owner (turn) WHERE wanted = 1 AND held = 0;
+CREATE INDEX owner_held ON owner (tenant) WHERE held = 1;
+-- What is asked of whoever owns the log of a tenant. A row stays until the log says what came
+-- of it, or for good when nothing does, with the reason.
+CREATE TABLE mail (
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant BLOB NOT NULL,
+    id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    session BLOB,
+    sealed BLOB NOT NULL,
+    refused TEXT,
+    UNIQUE (tenant, id)
+) STRICT;
+CREATE INDEX mail_waiting ON mail (tenant, no) WHERE refused IS NULL;
+-- Names that were given to requests, as keyed digests, and the run that each stands for.
+CREATE TABLE request (
+    tenant BLOB,
+    name BLOB,
+    digest BLOB NOT NULL,
+    session BLOB NOT NULL,
+    PRIMARY KEY (tenant, name)
+) STRICT, WITHOUT ROWID;
+-- Runs that nobody has in memory, by the place of their first entry, and when each goes on by itself.
+-- Whatever is recorded of a run takes it back.
+CREATE TABLE parked (session INTEGER PRIMARY KEY, log INTEGER NOT NULL, wake INTEGER) STRICT;
+CREATE INDEX parked_wake ON parked (log, wake) WHERE wake IS NOT NULL;
+-- Nobody has looked yet which of the runs of earlier releases go on.
+INSERT INTO owner SELECT tenant, 0, 0, 0, 1, no FROM log WHERE size > 0;
+";
+
 /// Make an empty file ours. Nobody else has it open yet, and until the write-ahead log is
 /// switched on, a power cut leaves it empty.
 pub(crate) fn create(db: &Connection) -> Result<(), StoreError> {
     let cannot = |error| failed("create the database", error);
     db.pragma_update(None, "page_size", PAGE_BYTES).map_err(cannot)?;
     db.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {TABLES} {CURSORS} PRAGMA application_id = {APPLICATION_ID};
+        "BEGIN IMMEDIATE; {TABLES} {CURSORS} {NODES} PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {FORMAT}; COMMIT;"
     ))
     .map_err(cannot)?;
@@ -152,8 +200,11 @@ pub(crate) fn differing(db: &Connection) -> Result<Vec<String>, StoreError> {
     let cannot = |error| failed("read which tables there are", error);
     let ours = Connection::open_in_memory().map_err(cannot)?;
     ours.execute_batch(TABLES).map_err(cannot)?;
-    if has_cursors(db)? {
-        ours.execute_batch(CURSORS).map_err(cannot)?;
+    let format = format(db)?;
+    for (since, tables) in [(CURSORS_SINCE, CURSORS), (NODES_SINCE, NODES)] {
+        if format >= since {
+            ours.execute_batch(tables).map_err(cannot)?;
+        }
     }
     let (ours, kept) = (made(&ours)?, made(db)?);
     let names = ours.keys().chain(kept.keys().filter(|name| !ours.contains_key(*name)));
@@ -194,15 +245,19 @@ pub(crate) fn check(db: &Connection, path: &Path) -> Result<(), StoreError> {
 
 /// Bring a file of an earlier format, which [`check`] has let pass, to this release's.
 pub(crate) fn bring_up(db: &Connection) -> Result<(), StoreError> {
-    if has_cursors(db)? {
+    let format = format(db)?;
+    let missing = [(CURSORS_SINCE, CURSORS), (NODES_SINCE, NODES)];
+    let missing = missing.into_iter().filter(|(since, _)| format < *since);
+    let missing: String = missing.map(|(_, tables)| tables).collect();
+    if missing.is_empty() {
         return Ok(());
     }
-    db.execute_batch(&format!("BEGIN IMMEDIATE; {CURSORS} PRAGMA user_version = {FORMAT}; COMMIT;"))
+    db.execute_batch(&format!("BEGIN IMMEDIATE; {missing} PRAGMA user_version = {FORMAT}; COMMIT;"))
         .map_err(|error| failed("bring the database to this release's format", error))
 }
 
-/// Whether the file has the tables of format 3.
-pub(crate) fn has_cursors(db: &Connection) -> Result<bool, StoreError> {
-    let read = db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
-    Ok(read.map_err(|error| failed("read the database", error))? >= FORMAT)
+/// The number of the format of a file.
+pub(crate) fn format(db: &Connection) -> Result<i64, StoreError> {
+    db.pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| failed("read the database", error))
 }

@@ -3,7 +3,7 @@
 mod rows;
 mod runs;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cog_base::cipher::Key;
@@ -19,6 +19,7 @@ use crate::binding::{Chain, End, Links};
 use crate::error::failed;
 use crate::log::{Log, Vault};
 use crate::marks::Marks;
+use crate::owning;
 use crate::place::{LOGS_MAX, check_size};
 use crate::wal::{self, Checkpointer};
 use rows::Rows;
@@ -35,6 +36,8 @@ pub(crate) struct Writing {
     pub(crate) entropy: Drawn,
     pub(crate) marks: Marks,
     logs: HashMap<TenantId, Held>,
+    /// Tenants of which it is noted that there may be work.
+    pub(crate) noted: HashSet<TenantId>,
     /// Subjects whose keys are known, by log and name.
     pub(crate) subjects: HashMap<(i64, Digest), i64>,
     scratch: Vec<u8>,
@@ -76,6 +79,7 @@ impl Writing {
             entropy,
             marks,
             logs: HashMap::new(),
+            noted: HashSet::new(),
             subjects: HashMap::new(),
             scratch: Vec::new(),
             is_touched: false,
@@ -95,7 +99,7 @@ impl Writing {
             self.forget();
         }
         result?;
-        self.pages = wal::pages_after_commit();
+        self.count_pages();
         for batch in batches {
             // The commit is durable whatever becomes of the mark; a mark that stays behind
             // only makes a later rollback harder to notice.
@@ -103,6 +107,11 @@ impl Writing {
             let _ = self.marks.raise(batch.tenant, size);
         }
         Ok(())
+    }
+
+    /// Note how long the write-ahead log is after a commit of this thread.
+    pub(crate) fn count_pages(&mut self) {
+        self.pages = wal::pages_after_commit();
     }
 
     /// A log that has entries and no mark would be taken for one that went back in time.
@@ -113,6 +122,7 @@ impl Writing {
     /// Drop what is remembered of the database; it is read again when needed.
     pub(crate) fn forget(&mut self) {
         self.logs.clear();
+        self.noted.clear();
         self.subjects.clear();
         // A subject's number that was rolled back is given again, to another key.
         self.vault.forget_all();
@@ -164,6 +174,9 @@ impl Writing {
                 scratch: &mut self.scratch,
             };
             for batch in batches.iter().filter(|batch| !batch.entries.is_empty()) {
+                if self.noted.insert(batch.tenant) {
+                    owning::note(&tx, batch.tenant)?;
+                }
                 let mut held = match self.logs.remove(&batch.tenant) {
                     Some(held) => held,
                     None => match Held::read(&tx, &self.vault, batch.tenant)? {

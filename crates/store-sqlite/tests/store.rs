@@ -40,4 +40,5 @@ mod conformance {
     use crate::Folder;
 
     cog_conformance::conformance!(Folder::new);
+    cog_conformance::conformance!(@shared Folder::new);
 }

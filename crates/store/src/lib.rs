@@ -15,7 +15,7 @@ pub mod index;
 mod memory;
 mod scope;
 mod select;
-mod shared;
+pub mod shared;
 mod since;
 mod tree;
 pub mod vault;

@@ -122,6 +122,16 @@ pub struct Parked {
     pub wake: Option<Timestamp>,
 }
 
+/// The longest reason that is kept with mail, in bytes.
+pub const WHY_BYTES_MAX: usize = 4_096;
+
+/// The name of a request as it goes into the digest that stands for it: told apart from the names of
+/// subjects.
+#[must_use]
+pub fn request_name(name: &str) -> String {
+    ["request/", name].concat()
+}
+
 /// The most mail that is read at once.
 pub const MAIL_MAX: u32 = 256;
 

@@ -2,8 +2,11 @@
 
 pub mod bodies;
 pub mod canons;
+pub mod claims;
 pub mod cursors;
 pub mod logs;
+pub mod mail;
+pub mod parking;
 pub mod proofs;
 pub mod pruning;
 pub mod runs;

@@ -1,7 +1,8 @@
 //! What every store must do, as tests that each store runs.
 //!
 //! A store's tests call [`conformance!`] with a function that makes a fresh, empty
-//! [`Place`]; every case of [`cases`] becomes a test there.
+//! [`Place`]; every case of [`cases`] becomes a test there. Stores that nodes share call it with
+//! `@shared` as well.
 
 #![expect(
     clippy::unwrap_used,
@@ -22,12 +23,37 @@ pub use house::{House, Stopped};
 
 use std::sync::Arc;
 
-use cog_store::Keep;
+use cog_base::id::{MailId, Uuid};
+use cog_store::{Claim, Keep, Mail, Shared};
 
 /// Somewhere a store can be: empty at first, and gone with the value.
 pub trait Place {
     /// Open the store that is there; it was closed before, if it was ever opened.
     fn open(&self) -> Arc<dyn Keep>;
+}
+
+/// Somewhere a store can be that nodes share.
+pub trait SharedPlace: Place {
+    /// Open the store that is there as a node that claims what it works on; it was closed before.
+    fn share(&self) -> Arc<dyn Shared>;
+}
+
+/// Claim a tenant, for which there is work then.
+///
+/// # Panics
+/// When somebody has it.
+pub fn claimed(store: &dyn Shared, number: u64) -> Claim {
+    let mine = |claims: Vec<Claim>| claims.into_iter().find(|it| it.tenant == tenant(number));
+    if let Some(claim) = mine(store.claim_waiting(64, &[]).unwrap()) {
+        return claim;
+    }
+    // Mail that is there for nobody else to see.
+    let id = MailId::from_uuid(Uuid::from_u128(u128::MAX));
+    let mail = Mail { id, kind: "call".to_owned(), run: None, payload: Vec::new() };
+    store.post(tenant(number), &mail, None).unwrap();
+    let claim = mine(store.claim_waiting(64, &[]).unwrap()).unwrap();
+    store.remove_mail(&claim, &[id]).unwrap();
+    claim
 }
 
 /// Make a test of every case, for the store that `$make` makes a [`Place`] for.
@@ -100,6 +126,44 @@ macro_rules! conformance {
             cursors: names_and_consumers_have_a_maximum,
             cursors: one_that_is_dropped_leaves_nothing,
             cursors: a_consumer_may_come_before_its_log,
+        }
+    };
+    (@shared $make:expr) => {
+        $crate::conformance! { @each $make;
+            mail: it_waits_in_the_order_in_which_it_came,
+            mail: what_is_posted_twice_is_there_once,
+            mail: some_may_be_left_out,
+            mail: it_is_read_in_pages,
+            mail: it_may_be_empty_or_large,
+            mail: what_is_removed_is_gone,
+            mail: what_is_refused_stays_with_its_reason,
+            mail: a_long_reason_is_cut,
+            mail: each_tenant_has_its_own,
+            mail: it_is_there_after_closing,
+            mail: it_is_put_away_by_who_has_the_last_claim_alone,
+            mail: a_name_stands_for_one_run,
+            mail: a_name_is_of_one_tenant,
+            mail: a_name_outlives_its_mail,
+            mail: of_many_that_give_a_name_at_once_one_wins,
+            claims: nothing_waits_in_an_empty_store,
+            claims: no_more_are_claimed_than_wanted,
+            claims: some_may_be_left_where_they_are,
+            claims: a_claimed_one_is_not_claimed_again,
+            claims: the_fence_rises_with_each_claim,
+            claims: calls_are_counted,
+            claims: what_is_given_back_idle_waits_no_more,
+            claims: what_was_called_for_meanwhile_is_not_forgotten,
+            claims: what_was_given_back_is_not_renewed,
+            claims: to_give_back_what_one_does_not_have_changes_nothing,
+            claims: a_call_is_heard_by_everybody_who_listens,
+            claims: its_time_goes_on,
+            parking: those_that_are_open_are_awake_in_their_order,
+            parking: the_first_due_comes_first,
+            parking: one_that_is_parked_again_has_the_later_time,
+            parking: whatever_is_recorded_takes_it_back,
+            parking: one_that_has_ended_is_not_parked,
+            parking: they_stay_parked_when_the_store_is_closed,
+            parking: who_gave_a_tenant_back_parks_nothing_of_it,
         }
     };
     (@each $make:expr; $($group:ident: $case:ident),* $(,)?) => {

@@ -9,7 +9,7 @@ use cog_engine::Fork;
 use cog_ledger::{Draft, Kind};
 use cog_node::{Decided, Destroy, Forked, Request, Told, Wanted, ask};
 use cog_services::postgres::APPLICATION;
-use cog_store::{Delivery, Keep as _, Posted, Shared as _, Store as _};
+use cog_store::{Delivery, Posted};
 
 use crate::town::{Town, canon, tenant, wait, wanted};
 
@@ -25,9 +25,7 @@ pub(crate) fn refusal(town: &Town, id: MailId) -> String {
     }
 }
 
-#[test]
-fn runs_of_many_tenants_are_done_and_their_mail_is_gone() {
-    let town = Town::new();
+pub(super) fn runs_of_many_tenants_are_done_and_their_mail_is_gone(town: &Town) {
     let house = town.node("one");
     let mut runs = Vec::new();
     for number in 1..=12 {
@@ -45,13 +43,10 @@ fn runs_of_many_tenants_are_done_and_their_mail_is_gone() {
         assert_eq!(canons.count(), 1, "it was asked to found its domain three times");
     }
     assert_eq!(town.world.counts(), [1; 108]);
-    let owned = "SELECT count(*) FROM cognitionos.owner WHERE node IS NOT NULL";
-    assert_eq!(town.database.statement(owned).unwrap(), ["0"]);
+    assert_eq!(town.store.claim_waiting(64, &[]).unwrap().len(), 12, "each was given back");
 }
 
-#[test]
-fn a_run_is_started_once_however_often_it_is_asked_for() {
-    let town = Town::new();
+pub(super) fn a_run_is_started_once_however_often_it_is_asked_for(town: &Town) {
     let house = town.node("one");
     let tenant = tenant(1);
     town.request(tenant, &canon());
@@ -62,7 +57,7 @@ fn a_run_is_started_once_however_often_it_is_asked_for() {
     let post = |wanted| {
         let request = Request::Start(Box::new(wanted));
         let Request::Start(it) = &request else { panic!() };
-        ask(&town.store, tenant, MailId::from_uuid(it.run.uuid()), &request, Some("order 7"))
+        ask(&*town.store, tenant, MailId::from_uuid(it.run.uuid()), &request, Some("order 7"))
     };
     assert_eq!(post(first.clone()).unwrap(), Posted::Waiting);
     assert_eq!(post(wanted(page, "/srv/archive")).unwrap(), Posted::Before(run));
@@ -79,9 +74,7 @@ fn a_run_is_started_once_however_often_it_is_asked_for() {
     assert_eq!(town.assert_whole(tenant), ["completed"]);
 }
 
-#[test]
-fn people_answer_and_end_runs_by_mail() {
-    let town = Town::new();
+pub(super) fn people_answer_and_end_runs_by_mail(town: &Town) {
     let house = town.node("one");
     let tenant = tenant(1);
     let sign = "  - { id: sign, approve: { by: [\"user:head-of-archive\"], count: 1, \
@@ -96,7 +89,7 @@ fn people_answer_and_end_runs_by_mail() {
         verdict: Ok(()),
     };
     let own = town.request(tenant, &answer("user:operator"));
-    assert!(refusal(&town, own).contains("user:operator"), "{}", refusal(&town, own));
+    assert!(refusal(town, own).contains("user:operator"), "{}", refusal(town, own));
     town.request(tenant, &answer("user:head-of-archive"));
     assert_eq!(town.end(tenant, yes), "completed");
     town.approval(tenant, gone);
@@ -105,19 +98,17 @@ fn people_answer_and_end_runs_by_mail() {
     assert_eq!(town.end(tenant, gone), "cancelled");
     town.wait_for_empty_mail();
     let late = town.request(tenant, &answer("user:auditor"));
-    assert_eq!(refusal(&town, late), format!("{yes} has ended: completed"));
+    assert_eq!(refusal(town, late), format!("{yes} has ended: completed"));
     house.node.stop();
     town.assert_whole(tenant);
 }
 
-#[test]
-fn what_cannot_be_started_is_refused_with_the_reason() {
-    let town = Town::new();
+pub(super) fn what_cannot_be_started_is_refused_with_the_reason(town: &Town) {
     let house = town.node("one");
     let post = |wanted: cog_node::Wanted| {
         let id = MailId::from_uuid(wanted.run.uuid());
-        ask(&town.store, tenant(1), id, &Request::Start(Box::new(wanted)), None).unwrap();
-        refusal(&town, id)
+        ask(&*town.store, tenant(1), id, &Request::Start(Box::new(wanted)), None).unwrap();
+        refusal(town, id)
     };
     let page = "  - { id: w, uses: file.read, with: { root: archive, path: p } }\n";
     assert_eq!(post(wanted(page, "/nowhere")), "there is no such folder");
@@ -130,9 +121,7 @@ fn what_cannot_be_started_is_refused_with_the_reason() {
     assert!(town.entries(tenant(1)).is_empty());
 }
 
-#[test]
-fn no_run_begins_in_an_environment_that_the_canon_does_not_list() {
-    let town = Town::new();
+pub(super) fn no_run_begins_in_an_environment_that_the_canon_does_not_list(town: &Town) {
     let Request::Found { mut files, environment, who } = canon() else { panic!("it founds") };
     let listed = "\n[environments]\nallow = [\"development\", \"live\"]\nproduction = [\"live\"]\n";
     files.get_mut("canon.toml").unwrap().push_str(listed);
@@ -147,7 +136,7 @@ fn no_run_begins_in_an_environment_that_the_canon_does_not_list() {
         Request::Start(Box::new(nowhere())),
         Request::Schedule { when, wanted: Box::new(nowhere()), seen },
     ] {
-        let refused = refusal(&town, town.request(tenant(1), &request));
+        let refused = refusal(town, town.request(tenant(1), &request));
         assert!(refused.contains("does not govern the environment `nowhere`"), "{refused}");
     }
     let run = town.start_steps(tenant(1), steps);
@@ -159,9 +148,7 @@ fn no_run_begins_in_an_environment_that_the_canon_does_not_list() {
     town.assert_whole(tenant(1));
 }
 
-#[test]
-fn no_more_runs_are_open_than_may_be_and_the_rest_waits_its_turn() {
-    let town = Town::new();
+pub(super) fn no_more_runs_are_open_than_may_be_and_the_rest_waits_its_turn(town: &Town) {
     town.world.takes_ms.store(20, Ordering::Relaxed);
     let house = town.node_with("one", |settings| settings.runs_max = 2);
     let tenant = tenant(1);
@@ -192,7 +179,7 @@ fn a_tenant_with_nothing_to_do_is_given_back_and_taken_again_when_there_is() {
     house.wait_for(|told| matches!(told, Told::Released { .. }));
     wait("nobody owns it", || {
         let idle = "SELECT count(*) FROM cognitionos.owner WHERE node IS NULL AND NOT wanted";
-        town.database.statement(idle).unwrap() == ["1"]
+        town.database().statement(idle).unwrap() == ["1"]
     });
     let run = town.start(tenant(1), 1);
     assert_eq!(town.end(tenant(1), run), "completed");
@@ -208,7 +195,7 @@ fn mail_that_was_sorted_before_the_store_failed_is_delivered_all_the_same() {
     let (who, reason) = ("user:operator".parse().unwrap(), "gone".to_owned());
     let late = town.request(tenant(1), &Request::Cancel { run: nobody, who, reason });
     // The start is sorted, and then nothing can be refused.
-    let say = |words: &str| town.database.statement(&format!("{words} {APPLICATION}")).unwrap();
+    let say = |words: &str| town.database().statement(&format!("{words} {APPLICATION}")).unwrap();
     say("REVOKE UPDATE ON cognitionos.mail FROM");
     let house = town.node("one");
     assert_eq!(town.end(tenant(1), run), "completed");
@@ -219,9 +206,7 @@ fn mail_that_was_sorted_before_the_store_failed_is_delivered_all_the_same() {
     assert_eq!(town.assert_whole(tenant(1)), ["completed"]);
 }
 
-#[test]
-fn who_may_not_end_a_run_is_told_so_once() {
-    let town = Town::new();
+pub(super) fn who_may_not_end_a_run_is_told_so_once(town: &Town) {
     let house = town.node("one");
     let tenant = tenant(1);
     let sign = "  - { id: sign, approve: { by: [\"user:head-of-archive\"], count: 1, \
@@ -233,7 +218,7 @@ fn who_may_not_end_a_run_is_told_so_once() {
         town.request(tenant, &Request::Cancel { run, who, reason })
     };
     for mail in [cancel(), cancel()] {
-        assert!(refusal(&town, mail).contains("user:operator"), "{}", refusal(&town, mail));
+        assert!(refusal(town, mail).contains("user:operator"), "{}", refusal(town, mail));
     }
     let denials = || {
         let entries = town.entries(tenant);
@@ -250,7 +235,7 @@ fn who_may_not_end_a_run_is_told_so_once() {
     };
     // An answer that does not count is a refusal too, and one is enough.
     for mail in [answer("user:auditor"), answer("user:auditor")] {
-        assert!(refusal(&town, mail).contains("user:head-of-archive"), "{}", refusal(&town, mail));
+        assert!(refusal(town, mail).contains("user:head-of-archive"), "{}", refusal(town, mail));
     }
     assert_eq!(denials(), 3);
     answer("user:head-of-archive");
@@ -259,15 +244,13 @@ fn who_may_not_end_a_run_is_told_so_once() {
     assert_eq!(denials(), 3);
 }
 
-#[test]
-fn what_is_asked_of_a_run_that_no_engine_has_is_refused_with_the_reason() {
-    let town = Town::new();
+pub(super) fn what_is_asked_of_a_run_that_no_engine_has_is_refused_with_the_reason(town: &Town) {
     let house = town.node("one");
     let tenant = tenant(1);
     let cancel = |run| {
         let (who, reason) = ("user:operator".parse().unwrap(), "not needed".to_owned());
         let mail = town.request(tenant, &Request::Cancel { run, who, reason });
-        refusal(&town, mail)
+        refusal(town, mail)
     };
     let over = town.start(tenant, 1);
     assert_eq!(town.end(tenant, over), "completed");
@@ -283,13 +266,13 @@ fn what_is_asked_of_a_run_that_no_engine_has_is_refused_with_the_reason() {
     assert_eq!(cancel(left), not_here);
     let who = "user:head-of-archive".parse().unwrap();
     let answer = Request::Answer { run: left, approval, who, verdict: Ok(()) };
-    assert_eq!(refusal(&town, town.request(tenant, &answer)), not_here);
+    assert_eq!(refusal(town, town.request(tenant, &answer)), not_here);
     house.node.stop();
 }
 
-#[test]
-fn what_is_asked_of_an_open_run_does_not_wait_behind_runs_that_have_no_room() {
-    let town = Town::new();
+pub(super) fn what_is_asked_of_an_open_run_does_not_wait_behind_runs_that_have_no_room(
+    town: &Town,
+) {
     let house = town.node_with("one", |settings| settings.runs_max = 1);
     let tenant = tenant(1);
     let sign = "  - { id: sign, approve: { by: [\"user:head-of-archive\"], count: 1, \
@@ -305,9 +288,7 @@ fn what_is_asked_of_an_open_run_does_not_wait_behind_runs_that_have_no_room() {
     house.node.stop();
 }
 
-#[test]
-fn a_run_that_cannot_go_on_from_there_is_refused_and_harms_no_other() {
-    let town = Town::new();
+pub(super) fn a_run_that_cannot_go_on_from_there_is_refused_and_harms_no_other(town: &Town) {
     let house = town.node("one");
     let tenant = tenant(1);
     let parent = town.start(tenant, 2);
@@ -324,11 +305,11 @@ fn a_run_that_cannot_go_on_from_there_is_refused_and_harms_no_other() {
     let nap = "  - { id: nap, sleep: { ms: 1500 } }\n";
     let other = town.start_steps(tenant, nap);
     let (_, over) = fork(parent, last, places());
-    assert!(refusal(&town, over).contains("over there"));
+    assert!(refusal(town, over).contains("over there"));
     let (_, nowhere) = fork(other, last, places());
-    assert!(refusal(&town, nowhere).contains("no entry"), "{}", refusal(&town, nowhere));
+    assert!(refusal(town, nowhere).contains("no entry"), "{}", refusal(town, nowhere));
     let (_, homeless) = fork(parent, last - 1, Default::default());
-    assert!(refusal(&town, homeless).contains("where the root `archive` stands is not said"));
+    assert!(refusal(town, homeless).contains("where the root `archive` stands is not said"));
     let (first, _) = fork(parent, town.session(tenant, parent).unwrap().first, places());
     assert_eq!(town.end(tenant, first), "completed");
     assert_eq!(town.end(tenant, other), "completed");
@@ -338,9 +319,9 @@ fn a_run_that_cannot_go_on_from_there_is_refused_and_harms_no_other() {
     assert_eq!(town.assert_whole(tenant), ["completed"; 4]);
 }
 
-#[test]
-fn what_was_decided_is_recorded_once_and_what_it_destroys_is_destroyed_by_whoever_has_it_next() {
-    let town = Town::new();
+pub(super) fn what_was_decided_is_recorded_once_and_what_it_destroys_is_destroyed_by_whoever_has_it_next(
+    town: &Town,
+) {
     let house = town.node("one");
     let tenant = tenant(1);
     let run = town.start(tenant, 1);
@@ -366,7 +347,7 @@ fn what_was_decided_is_recorded_once_and_what_it_destroys_is_destroyed_by_whoeve
         Request::Record(Box::new(Decided { drafts, seen, unless, then }))
     };
     let late = town.request(tenant, &decided(0, &[Kind::SessionStarted], None));
-    assert!(refusal(&town, late).contains("the log has changed since"));
+    assert!(refusal(town, late).contains("the log has changed since"));
     // It is killed when the entry stands, and nothing is destroyed yet.
     town.request(tenant, &decided(seen, &[Kind::SessionStarted], None));
     town.wait_for_empty_mail();
@@ -383,9 +364,7 @@ fn what_was_decided_is_recorded_once_and_what_it_destroys_is_destroyed_by_whoeve
     town.assert_whole(tenant);
 }
 
-#[test]
-fn a_canon_comes_in_force_by_change_control_whoever_asks() {
-    let town = Town::new();
+pub(super) fn a_canon_comes_in_force_by_change_control_whoever_asks(town: &Town) {
     let house = town.node("one");
     let tenant = tenant(1);
     town.request(tenant, &canon());
@@ -424,19 +403,34 @@ fn a_canon_comes_in_force_by_change_control_whoever_asks() {
         ]
     };
     let unknown = act(Kind::CanonActivated, activated());
-    assert!(!refusal(&town, unknown).is_empty());
+    assert!(!refusal(town, unknown).is_empty());
     let founding =
         act(Kind::CanonActivated, vec![("digest", second.into()), ("basis", "genesis".into())]);
-    assert!(!refusal(&town, founding).is_empty());
+    assert!(!refusal(town, founding).is_empty());
     let base = ("base", digest.into());
     act(Kind::CanonProposed, vec![("proposal", proposal.into()), ("digest", second.into()), base]);
     town.wait_for_empty_mail();
     // Nobody has approved it.
     let early = act(Kind::CanonActivated, activated());
-    assert!(refusal(&town, early).contains("approv"));
+    assert!(refusal(town, early).contains("approv"));
     let other = vec![("proposal", proposal.into()), ("digest", digest.into())];
-    assert!(!refusal(&town, act(Kind::CanonApproved, other)).is_empty());
+    assert!(!refusal(town, act(Kind::CanonApproved, other)).is_empty());
     house.node.stop();
     let activated = town.entries(tenant).into_iter().filter(|it| it.kind() == Kind::CanonActivated);
     assert_eq!(activated.count(), 1);
+}
+
+on_each_store! {
+    runs_of_many_tenants_are_done_and_their_mail_is_gone,
+    a_run_is_started_once_however_often_it_is_asked_for,
+    people_answer_and_end_runs_by_mail,
+    what_cannot_be_started_is_refused_with_the_reason,
+    no_run_begins_in_an_environment_that_the_canon_does_not_list,
+    no_more_runs_are_open_than_may_be_and_the_rest_waits_its_turn,
+    who_may_not_end_a_run_is_told_so_once,
+    what_is_asked_of_a_run_that_no_engine_has_is_refused_with_the_reason,
+    what_is_asked_of_an_open_run_does_not_wait_behind_runs_that_have_no_room,
+    a_run_that_cannot_go_on_from_there_is_refused_and_harms_no_other,
+    what_was_decided_is_recorded_once_and_what_it_destroys_is_destroyed_by_whoever_has_it_next,
+    a_canon_comes_in_force_by_change_control_whoever_asks,
 }

@@ -8,7 +8,7 @@ use cog_base::{Digest, Value};
 use cog_canon::{Canon, Source};
 use cog_ledger::{Draft, Kind};
 use cog_node::{Decided, Request};
-use cog_store::{Files, Keep as _, Shared as _, Store as _};
+use cog_store::Files;
 
 use crate::town::{Town, canon, tenant};
 
@@ -43,15 +43,13 @@ fn record(town: &Town, tenant: TenantId, (kind, who): (Kind, &str), data: &[(&st
     crate::town::wait("it is recorded", || town.store.delivery(tenant, id).unwrap().is_none());
 }
 
-#[test]
-fn what_is_decided_stands_under_the_canon_that_is_in_force_there() {
-    let town = Town::new();
+pub(super) fn what_is_decided_stands_under_the_canon_that_is_in_force_there(town: &Town) {
     town.world.takes_ms.store(1, Ordering::Relaxed);
     let house = town.node("one");
     let tenant = tenant(1);
     town.request(tenant, &canon());
     town.wait_for_empty_mail();
-    let (first, files) = in_force(&town, tenant);
+    let (first, files) = in_force(town, tenant);
     let mut other = files;
     other.get_mut("canon.toml").unwrap().push_str("# The second.\n");
     let parts = other.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes()));
@@ -65,13 +63,13 @@ fn what_is_decided_stands_under_the_canon_that_is_in_force_there() {
         let digest = ("digest", Value::from(to));
         let base = ("base", Value::from(from));
         let all = [named.clone(), digest.clone(), base];
-        record(&town, tenant, (Kind::CanonProposed, "user:operator"), &all);
+        record(town, tenant, (Kind::CanonProposed, "user:operator"), &all);
         let both = [named.clone(), digest.clone()];
-        record(&town, tenant, (Kind::CanonApproved, "user:head-of-archive"), &both);
+        record(town, tenant, (Kind::CanonApproved, "user:head-of-archive"), &both);
         let basis = ("basis", Value::from("change"));
         let all = [digest, ("previous", Value::from(from)), basis, named];
-        record(&town, tenant, (Kind::CanonActivated, "user:head-of-archive"), &all);
-        assert_eq!(in_force(&town, tenant).0, to);
+        record(town, tenant, (Kind::CanonActivated, "user:head-of-archive"), &all);
+        assert_eq!(in_force(town, tenant).0, to);
         runs.push(town.start(tenant, PAGES));
     }
     for run in &runs {
@@ -81,4 +79,8 @@ fn what_is_decided_stands_under_the_canon_that_is_in_force_there() {
     house.node.stop();
     let outcomes = town.assert_whole(tenant);
     assert_eq!(outcomes.len() as u64, runs.len() as u64 * PAGES);
+}
+
+on_each_store! {
+    what_is_decided_stands_under_the_canon_that_is_in_force_there,
 }

@@ -35,7 +35,7 @@ fn a_node_that_stops_leaves_no_outcome_unknown_and_the_other_goes_on() {
     let stopped = town.world.counts().len();
     assert!(stopped < runs.len() * 8, "it stopped in the middle");
     let mine = "SELECT count(*) FROM cognitionos.owner WHERE node LIKE 'one/%'";
-    assert_eq!(town.database.statement(mine).unwrap(), ["0"]);
+    assert_eq!(town.database().statement(mine).unwrap(), ["0"]);
     for (number, run) in &runs {
         assert_eq!(town.end(tenant(*number), *run), "completed");
     }
@@ -57,7 +57,7 @@ fn a_node_that_was_overtaken_settles_nothing_and_the_other_does_nothing_twice() 
     // As another node would that found the claim over, and held it for a while.
     let taken = "UPDATE cognitionos.owner SET node = 'stranger', fence = fence + 1,
         until = clock_timestamp() + interval '2500 milliseconds'";
-    town.database.statement(taken).unwrap();
+    town.database().statement(taken).unwrap();
     one.wait_for(|told| matches!(told, Told::Lost { .. }));
     let before = town.entries(tenant(1)).len();
     wait("the effect is over", || town.world.counts() == [1]);
@@ -77,7 +77,7 @@ fn a_node_takes_over_within_three_seconds() {
     let run = town.start(tenant(1), 1);
     let dead = "UPDATE cognitionos.owner SET node = 'dead', fence = fence + 1,
         until = clock_timestamp() + interval '2 seconds'";
-    town.database.statement(dead).unwrap();
+    town.database().statement(dead).unwrap();
     let begun = Instant::now();
     let one = town.node("one");
     assert_eq!(town.end(tenant(1), run), "completed");
@@ -140,7 +140,7 @@ fn an_engine_that_goes_over_again_and_again_is_left_alone_for_longer_each_time()
     let house = town.node("one");
     let first = town.start(tenant(1), 1);
     assert_eq!(town.end(tenant(1), first), "completed");
-    let say = |words: &str| town.database.statement(&format!("{words} {APPLICATION}")).unwrap();
+    let say = |words: &str| town.database().statement(&format!("{words} {APPLICATION}")).unwrap();
     say("REVOKE INSERT ON cognitionos.entry FROM");
     let run = town.start(tenant(1), 1);
     std::thread::sleep(Duration::from_secs(3));
@@ -173,7 +173,7 @@ fn two_runs_with_open_receipts_are_taken_over_together() {
     });
     let taken = "UPDATE cognitionos.owner SET node = 'dead', fence = fence + 1,
         until = clock_timestamp() + interval '1 second'";
-    town.database.statement(taken).unwrap();
+    town.database().statement(taken).unwrap();
     one.wait_for(|told| matches!(told, Told::Lost { .. }));
     drop(one.node);
     let two = town.node("two");

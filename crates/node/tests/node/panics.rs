@@ -7,8 +7,9 @@ use crate::town::{Panics, Town, tenant, wait};
 #[test]
 fn a_tenant_whose_engine_or_kit_panics_harms_no_other_and_goes_on_when_it_can() {
     // One lane and one desk: all tenants share the threads on which it panics.
-    for panics in [Panics::Perform, Panics::Bind] {
-        let town = Town::new();
+    for (panics, town) in
+        [(Panics::Perform as fn(_) -> _, Town::new()), (Panics::Bind, Town::in_a_folder())]
+    {
         let house = town.node_with("one", |settings| settings.lanes = 1);
         let (sick, well) = (tenant(1), tenant(2));
         let first = town.start(well, 3);

@@ -32,24 +32,22 @@ fn agree(town: &Town, tenant: TenantId, run: RunId, approval: ApprovalId) {
     town.request(tenant, &Request::Answer { run, approval, who, verdict: Ok(()) });
 }
 
-#[test]
-fn a_run_that_waits_for_somebody_leaves_memory_and_comes_back_when_asked() {
-    let town = Town::new();
-    let house = node(&town, "one");
+pub(super) fn a_run_that_waits_for_somebody_leaves_memory_and_comes_back_when_asked(town: &Town) {
+    let house = node(town, "one");
     let tenant = tenant(1);
     let runs: Vec<RunId> = (0..20).map(|_| town.start_steps(tenant, SIGN)).collect();
     let approvals: Vec<_> = runs.iter().map(|run| town.approval(tenant, *run)).collect();
     parked(&house, runs.len());
     let (first, rest) = (0, 1..runs.len());
-    agree(&town, tenant, runs[first], approvals[first]);
+    agree(town, tenant, runs[first], approvals[first]);
     assert_eq!(town.end(tenant, runs[first]), "completed");
     house.node.stop();
     // Who has the tenant next has none of them in memory.
-    let house = node(&town, "two");
+    let house = node(town, "two");
     let opened = Told::Opened { tenant, runs: 0 };
     house.wait_for(|told| *told == opened);
     for at in rest {
-        agree(&town, tenant, runs[at], approvals[at]);
+        agree(town, tenant, runs[at], approvals[at]);
     }
     for run in &runs {
         assert_eq!(town.end(tenant, *run), "completed");
@@ -60,10 +58,8 @@ fn a_run_that_waits_for_somebody_leaves_memory_and_comes_back_when_asked() {
     assert_eq!(town.assert_whole(tenant), ["completed"; 20]);
 }
 
-#[test]
-fn a_run_that_sleeps_leaves_memory_and_goes_on_in_time() {
-    let town = Town::new();
-    let house = node(&town, "one");
+pub(super) fn a_run_that_sleeps_leaves_memory_and_goes_on_in_time(town: &Town) {
+    let house = node(town, "one");
     let tenant = tenant(1);
     let nap = format!("  - {{ id: nap, sleep: {{ ms: {NAP_MS} }} }}\n");
     let begun = Instant::now();
@@ -75,22 +71,20 @@ fn a_run_that_sleeps_leaves_memory_and_goes_on_in_time() {
     let run = town.start_steps(tenant, &nap);
     parked(&house, 1);
     house.node.stop();
-    let house = node(&town, "two");
+    let house = node(town, "two");
     assert_eq!(town.end(tenant, run), "completed");
     house.node.stop();
     town.assert_whole(tenant);
 }
 
-#[test]
-fn what_is_said_to_a_run_as_it_leaves_memory_is_heard() {
-    let town = Town::new();
-    let house = node(&town, "one");
+pub(super) fn what_is_said_to_a_run_as_it_leaves_memory_is_heard(town: &Town) {
+    let house = node(town, "one");
     let tenant = tenant(1);
     let runs: Vec<RunId> = (0..200).map(|_| town.start_steps(tenant, SIGN)).collect();
     // Some are answered before they leave, some as they leave, some after.
     for run in &runs {
         let approval = town.approval(tenant, *run);
-        agree(&town, tenant, *run, approval);
+        agree(town, tenant, *run, approval);
         std::thread::sleep(Duration::from_millis(10));
     }
     for run in &runs {
@@ -99,4 +93,10 @@ fn what_is_said_to_a_run_as_it_leaves_memory_is_heard() {
     wait("the mail is gone", || town.mail() == 0);
     house.node.stop();
     assert_eq!(town.assert_whole(tenant), ["completed"; 200]);
+}
+
+on_each_store! {
+    a_run_that_waits_for_somebody_leaves_memory_and_comes_back_when_asked,
+    a_run_that_sleeps_leaves_memory_and_goes_on_in_time,
+    what_is_said_to_a_run_as_it_leaves_memory_is_heard,
 }

@@ -32,9 +32,9 @@ fn count(town: &Town, kinds: &[Kind]) -> Vec<usize> {
     kinds.iter().map(|kind| entries.iter().filter(|it| it.kind() == *kind).count()).collect()
 }
 
-#[test]
-fn signals_and_pauses_reach_runs_and_are_one_however_often_they_are_delivered() {
-    let town = Town::new();
+pub(super) fn signals_and_pauses_reach_runs_and_are_one_however_often_they_are_delivered(
+    town: &Town,
+) {
     let house = town.node("one");
     let tenant = tenant(1);
     let run = town.start_steps(tenant, PAID);
@@ -50,21 +50,21 @@ fn signals_and_pauses_reach_runs_and_are_one_however_often_they_are_delivered() 
     let seen = town.entries(tenant).len() as u64;
     for _ in 0..2 {
         let mail = town.request(tenant, &hold(run, true, "user:auditor", seen));
-        assert!(refusal(&town, mail).contains("user:operator"), "{}", refusal(&town, mail));
+        assert!(refusal(town, mail).contains("user:operator"), "{}", refusal(town, mail));
     }
-    assert_eq!(count(&town, &told), [0, 0, 0, 1], "one refusal is on record");
+    assert_eq!(count(town, &told), [0, 0, 0, 1], "one refusal is on record");
     twice(&hold(run, true, "user:operator", seen));
-    assert_eq!(count(&town, &told), [1, 0, 0, 1]);
+    assert_eq!(count(town, &told), [1, 0, 0, 1]);
     twice(&signal(run, "payment", 7));
-    assert_eq!(count(&town, &told), [1, 1, 0, 1]);
+    assert_eq!(count(town, &told), [1, 1, 0, 1]);
     assert_eq!(town.world.counts(), [0; 0], "nothing begins while it is paused");
     let other = town.request(tenant, &signal(run, "payment", 8));
-    assert_eq!(refusal(&town, other), "another signal had the id `evt_1`");
+    assert_eq!(refusal(town, other), "another signal had the id `evt_1`");
     let odd = town.request(tenant, &signal(run, "payments", 7));
-    assert_eq!(refusal(&town, odd), "its steps wait for payment, and not for `payments`");
+    assert_eq!(refusal(town, odd), "its steps wait for payment, and not for `payments`");
     let now = town.entries(tenant).len() as u64;
     let again = town.request(tenant, &hold(run, true, "user:operator", now));
-    assert_eq!(refusal(&town, again), "it is paused already");
+    assert_eq!(refusal(town, again), "it is paused already");
     town.request(tenant, &hold(run, false, "user:operator", now));
     assert_eq!(town.end(tenant, run), "completed");
     town.wait_for_empty_mail();
@@ -72,16 +72,14 @@ fn signals_and_pauses_reach_runs_and_are_one_however_often_they_are_delivered() 
     twice(&signal(run, "payment", 7));
     twice(&hold(run, true, "user:operator", seen));
     let late = town.request(tenant, &hold(run, true, "user:operator", now));
-    assert_eq!(refusal(&town, late), format!("{run} has ended: completed"));
+    assert_eq!(refusal(town, late), format!("{run} has ended: completed"));
     house.node.stop();
-    assert_eq!(count(&town, &told), [1, 1, 1, 1]);
+    assert_eq!(count(town, &told), [1, 1, 1, 1]);
     assert_eq!(town.world.counts(), [1]);
     assert_eq!(town.assert_whole(tenant), ["completed"]);
 }
 
-#[test]
-fn what_is_asked_of_an_open_run_is_read_however_many_runs_wait() {
-    let town = Town::new();
+pub(super) fn what_is_asked_of_an_open_run_is_read_however_many_runs_wait(town: &Town) {
     let house = town.node_with("one", |settings| settings.runs_max = 1);
     let tenant = tenant(1);
     let run = town.start_steps(tenant, PAID);
@@ -90,7 +88,7 @@ fn what_is_asked_of_an_open_run_is_read_however_many_runs_wait() {
     for _ in 0..300 {
         let wanted = wanted("  - { id: nap, sleep: { ms: 1 } }\n", "/srv/archive");
         let id = MailId::from_uuid(wanted.run.uuid());
-        ask(&town.store, tenant, id, &Request::Start(Box::new(wanted)), None).unwrap();
+        ask(&*town.store, tenant, id, &Request::Start(Box::new(wanted)), None).unwrap();
     }
     town.request(tenant, &signal(run, "payment", 7));
     assert_eq!(town.end(tenant, run), "completed");
@@ -104,10 +102,15 @@ fn spoiled_mail_is_put_aside_and_told() {
     let run = town.start(tenant, 1);
     let spoiled = town.request(tenant, &signal(run, "payment", 7));
     let spoil = "UPDATE cognitionos.mail SET sealed = 'x' WHERE kind = 'signal'";
-    town.database.statement(spoil).unwrap();
+    town.database().statement(spoil).unwrap();
     let house = town.node("one");
     house.wait_for(|told| matches!(told, Told::Refused { mail, .. } if *mail == spoiled));
     assert_eq!(town.end(tenant, run), "completed");
     assert!(refusal(&town, spoiled).contains("does not open"));
     house.node.stop();
+}
+
+on_each_store! {
+    signals_and_pauses_reach_runs_and_are_one_however_often_they_are_delivered,
+    what_is_asked_of_an_open_run_is_read_however_many_runs_wait,
 }

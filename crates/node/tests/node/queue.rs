@@ -7,7 +7,6 @@ use cog_engine::Sent;
 use cog_flow::Signal;
 use cog_ledger::{Entry, Kind};
 use cog_node::{Request, ask, of_queue};
-use cog_store::Store as _;
 
 use crate::asking::refusal;
 use crate::town::{Town, canon, tenant, wait, wanted};
@@ -34,7 +33,7 @@ fn start_with(
     wanted.priority = priority;
     let run = wanted.run;
     let request = Request::Start(Box::new(wanted));
-    ask(&town.store, tenant, MailId::from_uuid(run.uuid()), &request, None).unwrap();
+    ask(&*town.store, tenant, MailId::from_uuid(run.uuid()), &request, None).unwrap();
     run
 }
 
@@ -68,21 +67,19 @@ fn order(entries: &[Entry]) -> (Vec<RunId>, i32) {
     (order, most)
 }
 
-#[test]
-fn runs_of_a_key_begin_one_after_the_other_by_priority_and_age() {
-    let town = Town::new();
+pub(super) fn runs_of_a_key_begin_one_after_the_other_by_priority_and_age(town: &Town) {
     town.world.takes_ms.store(20, Ordering::Relaxed);
     let tenant = tenant(1);
     town.request(tenant, &canon());
-    let first = start(&town, tenant, ONE, WAITS);
+    let first = start(town, tenant, ONE, WAITS);
     let house = town.node("one");
     wait("the first has begun", || town.session(tenant, first).is_some());
-    let low = start_with(&town, tenant, (ONE, Some(0)), PAGE);
-    let rest: Vec<RunId> = (0..3).map(|_| start(&town, tenant, ONE, PAGE)).collect();
-    let high = start_with(&town, tenant, (ONE, Some(9)), PAGE);
-    wait("all are asked for", || is_asked(&town, tenant, high, Kind::SessionQueued));
+    let low = start_with(town, tenant, (ONE, Some(0)), PAGE);
+    let rest: Vec<RunId> = (0..3).map(|_| start(town, tenant, ONE, PAGE)).collect();
+    let high = start_with(town, tenant, (ONE, Some(9)), PAGE);
+    wait("all are asked for", || is_asked(town, tenant, high, Kind::SessionQueued));
     assert!(town.session(tenant, high).is_none());
-    signal(&town, tenant, first);
+    signal(town, tenant, first);
     let all: Vec<RunId> = [first, high].into_iter().chain(rest).chain([low]).collect();
     for run in &all {
         assert_eq!(town.end(tenant, *run), "completed");
@@ -93,20 +90,18 @@ fn runs_of_a_key_begin_one_after_the_other_by_priority_and_age() {
     town.assert_whole(tenant);
 }
 
-#[test]
-fn whoever_takes_over_knows_who_waits_and_begins_each_once() {
-    let town = Town::new();
+pub(super) fn whoever_takes_over_knows_who_waits_and_begins_each_once(town: &Town) {
     let tenant = tenant(1);
     town.request(tenant, &canon());
     let one = town.node("one");
-    let first = start(&town, tenant, ONE, WAITS);
-    let rest: Vec<RunId> = (0..3).map(|_| start(&town, tenant, ONE, PAGE)).collect();
+    let first = start(town, tenant, ONE, WAITS);
+    let rest: Vec<RunId> = (0..3).map(|_| start(town, tenant, ONE, PAGE)).collect();
     wait("all are asked for", || {
-        rest.iter().all(|run| is_asked(&town, tenant, *run, Kind::SessionQueued))
+        rest.iter().all(|run| is_asked(town, tenant, *run, Kind::SessionQueued))
     });
     one.node.stop();
     let two = town.node("two");
-    signal(&town, tenant, first);
+    signal(town, tenant, first);
     for run in &rest {
         assert_eq!(town.end(tenant, *run), "completed");
     }
@@ -117,14 +112,12 @@ fn whoever_takes_over_knows_who_waits_and_begins_each_once() {
     town.assert_whole(tenant);
 }
 
-#[test]
-fn a_rate_is_waited_for_though_nothing_else_goes_on() {
-    let town = Town::new();
+pub(super) fn a_rate_is_waited_for_though_nothing_else_goes_on(town: &Town) {
     let tenant = tenant(1);
     town.request(tenant, &canon());
     let house = town.node("one");
     let rate = "rate: { count: 1, per_seconds: 2 }";
-    let runs: Vec<RunId> = (0..2).map(|_| start(&town, tenant, rate, PAGE)).collect();
+    let runs: Vec<RunId> = (0..2).map(|_| start(town, tenant, rate, PAGE)).collect();
     for run in &runs {
         assert_eq!(town.end(tenant, *run), "completed");
     }
@@ -136,32 +129,37 @@ fn a_rate_is_waited_for_though_nothing_else_goes_on() {
     town.assert_whole(tenant);
 }
 
-#[test]
-fn runs_that_wait_are_withdrawn_refused_and_displaced() {
-    let town = Town::new();
+pub(super) fn runs_that_wait_are_withdrawn_refused_and_displaced(town: &Town) {
     let tenant = tenant(1);
     town.request(tenant, &canon());
     let house = town.node("one");
-    let first = start(&town, tenant, ONE, WAITS);
-    let second = start(&town, tenant, ONE, WAITS);
-    wait("the second is asked for", || is_asked(&town, tenant, second, Kind::SessionQueued));
+    let first = start(town, tenant, ONE, WAITS);
+    let second = start(town, tenant, ONE, WAITS);
+    wait("the second is asked for", || is_asked(town, tenant, second, Kind::SessionQueued));
     let cancel = |who: &str| {
         let reason = "asked for twice".to_owned();
         Request::Cancel { run: second, who: who.parse().unwrap(), reason }
     };
     let eve = town.request(tenant, &cancel("user:eve"));
-    let why = refusal(&town, eve);
+    let why = refusal(town, eve);
     assert!(why.contains("It takes user:operator"), "{why}");
     town.request(tenant, &cancel("user:operator"));
-    wait("it is withdrawn", || is_asked(&town, tenant, second, Kind::SessionUnqueued));
+    wait("it is withdrawn", || is_asked(town, tenant, second, Kind::SessionUnqueued));
     let refuse = "concurrency: { key: all, limit: 1, when_full: refuse }";
-    let third = start(&town, tenant, refuse, WAITS);
-    wait("the third is refused", || is_asked(&town, tenant, third, Kind::SessionUnqueued));
+    let third = start(town, tenant, refuse, WAITS);
+    wait("the third is refused", || is_asked(town, tenant, third, Kind::SessionUnqueued));
     let cancels = "concurrency: { key: all, limit: 1, when_full: cancel_running }";
-    let fourth = start(&town, tenant, cancels, PAGE);
+    let fourth = start(town, tenant, cancels, PAGE);
     assert_eq!(town.end(tenant, first), "cancelled");
     assert_eq!(town.end(tenant, fourth), "completed");
     town.wait_for_empty_mail();
     house.node.stop();
     town.assert_whole(tenant);
+}
+
+on_each_store! {
+    runs_of_a_key_begin_one_after_the_other_by_priority_and_age,
+    whoever_takes_over_knows_who_waits_and_begins_each_once,
+    a_rate_is_waited_for_though_nothing_else_goes_on,
+    runs_that_wait_are_withdrawn_refused_and_displaced,
 }

@@ -51,7 +51,7 @@ fn each_time_is_fired_once_across_nodes_that_are_overtaken() {
         std::thread::sleep(Duration::from_millis(1_300));
         let taken = "UPDATE cognitionos.owner SET node = 'dead', fence = fence + 1,
             until = clock_timestamp() + interval '1500 milliseconds'";
-        town.database.statement(taken).unwrap();
+        town.database().statement(taken).unwrap();
     }
     wait("eight times have come", || fired(&town).len() >= 8);
     let who = "user:eve".parse().unwrap();
@@ -80,13 +80,11 @@ fn each_time_is_fired_once_across_nodes_that_are_overtaken() {
     town.assert_whole(tenant(1));
 }
 
-#[test]
-fn what_overlaps_is_left_out_and_what_is_wrong_is_refused() {
-    let town = Town::new();
+pub(super) fn what_overlaps_is_left_out_and_what_is_wrong_is_refused(town: &Town) {
     town.request(tenant(1), &canon());
     let house = town.node("one");
     let bad = town.request(tenant(1), &tick("sometimes", NAP));
-    assert!(refusal(&town, bad).contains("`overlap`"), "{}", refusal(&town, bad));
+    assert!(refusal(town, bad).contains("`overlap`"), "{}", refusal(town, bad));
     let waits = tick("skip", "  - { id: paid, wait_for: { signal: payment } }\n");
     // Delivered twice, it is set once.
     for _ in 0..2 {
@@ -96,7 +94,7 @@ fn what_overlaps_is_left_out_and_what_is_wrong_is_refused() {
     house.wait_for(|told| matches!(told, Told::Fired { run: Ok(_), .. }));
     house.wait_for(|told| matches!(told, Told::Fired { run: Err(why), .. } if why == "overlap"));
     house.node.stop();
-    let fired = fired(&town);
+    let fired = fired(town);
     assert!(seconds(&fired) > 0);
     assert_eq!(fired.iter().filter(|entry| entry.text("run").is_some()).count(), 1);
     let sets = town.entries(tenant(1));
@@ -104,9 +102,7 @@ fn what_overlaps_is_left_out_and_what_is_wrong_is_refused() {
     town.assert_whole(tenant(1));
 }
 
-#[test]
-fn the_run_before_is_ended_where_the_schedule_says_so() {
-    let town = Town::new();
+pub(super) fn the_run_before_is_ended_where_the_schedule_says_so(town: &Town) {
     town.request(tenant(1), &canon());
     let house = town.node("one");
     let waits = tick("cancel_other", "  - { id: paid, wait_for: { signal: payment } }\n");
@@ -117,9 +113,14 @@ fn the_run_before_is_ended_where_the_schedule_says_so() {
     town.request(tenant(1), &remove("tick"));
     town.wait_for_empty_mail();
     house.node.stop();
-    let fired = fired(&town);
+    let fired = fired(town);
     let first = fired[0].text("run").unwrap().parse().unwrap();
     assert_eq!(town.end(tenant(1), first), "cancelled");
     assert!(seconds(&fired) > 0);
     town.assert_whole(tenant(1));
+}
+
+on_each_store! {
+    what_overlaps_is_left_out_and_what_is_wrong_is_refused,
+    the_run_before_is_ended_where_the_schedule_says_so,
 }

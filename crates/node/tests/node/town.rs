@@ -1,6 +1,7 @@
 //! A town of nodes around one database, and the world that they act on.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,14 +11,15 @@ use cog_base::cipher::Key;
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ApprovalId, MailId, ReceiptId, RunId, TenantId, Uuid};
 use cog_base::{Clock, Entropy, Micros, Timestamp, Value};
-use cog_engine::{Hands, Inbox, Input, Place, Placed};
+use cog_engine::{Hands, Inbox, Input, Placed};
 use cog_gate::{AnyEffect, Cleared, Effect, Found};
 use cog_ledger::audit::Audit;
 use cog_ledger::{Entry, Kind};
 use cog_node::{Kit, Node, Parts, Ready, Request, Settings, Told, Wanted, ask};
 use cog_services::postgres::{APPLICATION, Database, OWNER};
-use cog_store::{Files, Posted, Select, Session, Store};
+use cog_store::{Delivery, Files, Posted, Select, Session, Shared};
 use cog_store_postgres::{MIGRATION_LATEST, Options, PostgresStore, migrate};
+use cog_store_sqlite::{Mode, SqliteStore};
 
 const LEASE: Duration = Duration::from_secs(2);
 /// Longer than anything here may take.
@@ -137,7 +139,7 @@ impl Kit for Tools {
         }
     }
 
-    fn place(&self, place: &Place) -> Result<Placed, String> {
+    fn place(&self, place: &cog_engine::Place) -> Result<Placed, String> {
         let places = place.roots.iter().map(|root| (root.name.clone(), "/srv/archive".to_owned()));
         Ok(Placed { base: place.base.clone(), places: places.collect() })
     }
@@ -146,10 +148,28 @@ impl Kit for Tools {
 }
 
 pub(crate) struct Town {
-    pub(crate) database: Database,
+    place: Place,
     pub(crate) world: Arc<World>,
     /// To ask, and to look.
-    pub(crate) store: PostgresStore,
+    pub(crate) store: Arc<dyn Shared>,
+    /// All that was asked for by mail.
+    posted: Mutex<Vec<(TenantId, MailId)>>,
+}
+
+/// Where the store is.
+enum Place {
+    /// In a database, which any number of nodes share.
+    Database(Database),
+    /// In a folder that goes with the town; there is one node at a time.
+    Folder(PathBuf),
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Self::Folder(folder) = self {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
 }
 
 /// A node, and what it tells.
@@ -165,10 +185,30 @@ impl Town {
 
     pub(crate) fn around(database: Database) -> Self {
         migrate(&database.url(OWNER), APPLICATION, MIGRATION_LATEST).unwrap();
+        let store = open(&database, "asking");
+        Self::at(Place::Database(database), Arc::new(store))
+    }
+
+    /// With the store of one folder, which is the town's and its node's.
+    pub(crate) fn in_a_folder() -> Self {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("town-{}-{number}", std::process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let store = SqliteStore::open(&folder, Mode::ReadWrite, entropy()).unwrap();
+        Self::at(Place::Folder(folder), Arc::new(store))
+    }
+
+    fn at(place: Place, store: Arc<dyn Shared>) -> Self {
         let world = Arc::new(World::default());
         world.takes_ms.store(2, Ordering::Relaxed);
-        let store = open(&database, "asking");
-        Self { database, world, store }
+        Self { place, world, store, posted: Mutex::default() }
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        match &self.place {
+            Place::Database(database) => database,
+            Place::Folder(folder) => panic!("{} is no database", folder.display()),
+        }
     }
 
     pub(crate) fn node(&self, name: &str) -> House {
@@ -181,7 +221,10 @@ impl Town {
         let (tell, told): (Sender<Told>, _) = channel();
         let tell = Mutex::new(tell);
         let parts = Parts {
-            store: Arc::new(open(&self.database, name)),
+            store: match &self.place {
+                Place::Database(database) => Arc::new(open(database, name)),
+                Place::Folder(_) => Arc::clone(&self.store),
+            },
             kit: Arc::new(Tools { tenant: None, world: Arc::clone(&self.world) }),
             clock: Arc::new(Now),
             entropy: Box::new(entropy),
@@ -207,15 +250,17 @@ impl Town {
         self.request(tenant, &canon());
         let wanted = wanted(steps, "/srv/archive");
         let (run, id) = (wanted.run, MailId::from_uuid(wanted.run.uuid()));
-        let posted = ask(&self.store, tenant, id, &Request::Start(Box::new(wanted)), None);
+        let posted = ask(&*self.store, tenant, id, &Request::Start(Box::new(wanted)), None);
         assert_eq!(posted.unwrap(), Posted::Waiting);
+        self.posted.lock().unwrap().push((tenant, id));
         run
     }
 
     /// Ask for something else.
     pub(crate) fn request(&self, tenant: TenantId, request: &Request) -> MailId {
         let id = MailId::new(Now.now(), entropy().as_mut()).unwrap();
-        ask(&self.store, tenant, id, request, None).unwrap();
+        ask(&*self.store, tenant, id, request, None).unwrap();
+        self.posted.lock().unwrap().push((tenant, id));
         id
     }
 
@@ -286,9 +331,11 @@ impl Town {
         wait("the mail is gone", || self.mail() == 0);
     }
 
-    pub(crate) fn mail(&self) -> u64 {
-        let count = "SELECT count(*) FROM cognitionos.mail WHERE refused IS NULL";
-        self.database.statement(count).unwrap()[0].parse().unwrap()
+    /// How much of it waits.
+    pub(crate) fn mail(&self) -> usize {
+        let posted = self.posted.lock().unwrap();
+        let delivery = |(tenant, id): &(TenantId, MailId)| self.store.delivery(*tenant, *id);
+        posted.iter().filter(|it| delivery(it).unwrap() == Some(Delivery::Waiting)).count()
     }
 }
 

@@ -1,11 +1,8 @@
-//! Mail to whoever owns a log, and names that make asking twice asking once.
+//! Mail among several nodes; what any store does with it is in the conformance suite.
 
-use cog_base::Digest;
 use cog_base::id::{MailId, RunId, Uuid};
 use cog_conformance::{run, tenant};
-use cog_store::{
-    After, Claim, Delivery, Except, Mail, Posted, RequestKey, Shared, StoreError, Wakeup,
-};
+use cog_store::{After, Claim, Delivery, Except, Mail, Shared, StoreError, Wakeup};
 use cog_store_postgres::PostgresStore;
 
 use crate::place::Database;
@@ -19,38 +16,10 @@ fn mail(number: u128, about: RunId, text: &str) -> Mail {
     Mail { id: id(number), kind: "start".to_owned(), run: Some(about), payload }
 }
 
-/// The mail that waits, all of which opens.
-fn waiting(node: &PostgresStore, claim: &Claim, except: &[MailId]) -> Vec<Mail> {
-    let mail = node.mail(claim, Except { ids: except, kind: None }).unwrap();
-    mail.into_iter().map(|mail| mail.unwrap()).collect()
-}
-
 fn node(database: &Database, name: &str) -> PostgresStore {
     let mut options = database.options(name);
     options.claims_itself = false;
     database.node(options)
-}
-
-#[test]
-fn mail_waits_in_order_until_it_is_removed() {
-    let database = Database::new();
-    let one = node(&database, "one");
-    let sent = [mail(3, run(1), "a"), mail(1, run(2), "b"), mail(2, run(3), "c")];
-    for mail in &sent {
-        assert_eq!(one.post(tenant(1), mail, None).unwrap(), Posted::Waiting);
-    }
-    // Once more, as after an answer that was lost.
-    one.post(tenant(1), &sent[0], None).unwrap();
-    let claim = one.claim(tenant(1)).unwrap();
-    assert_eq!(waiting(&one, &claim, &[]), sent);
-    assert_eq!(waiting(&one, &claim, &[id(1)]), [sent[0].clone(), sent[2].clone()]);
-    one.remove_mail(&claim, &[id(3), id(2)]).unwrap();
-    assert_eq!(waiting(&one, &claim, &[]), [sent[1].clone()]);
-    one.refuse_mail(&claim, id(1), "no such thing").unwrap();
-    assert_eq!(waiting(&one, &claim, &[]), []);
-    let refused = Delivery::Refused("no such thing".to_owned());
-    assert_eq!(one.delivery(tenant(1), id(1)).unwrap(), Some(refused));
-    assert_eq!(one.delivery(tenant(1), id(2)).unwrap(), None);
 }
 
 #[test]
@@ -98,56 +67,6 @@ fn mail_calls_for_work_and_is_sealed() {
         encode(sealed, 'escape')) > 0";
     assert_eq!(database.admin(hidden), ["0"]);
     assert_eq!(one.claim_waiting(10, &[]).unwrap(), []);
-}
-
-#[test]
-fn a_tenant_that_is_being_given_up_is_not_claimed_by_the_same_node() {
-    let database = Database::new();
-    let one = node(&database, "one");
-    one.post(tenant(1), &mail(1, run(1), "a"), None).unwrap();
-    assert_eq!(one.claim_waiting(10, &[tenant(1)]).unwrap(), []);
-    assert_eq!(one.claim_waiting(10, &[tenant(2)]).unwrap().len(), 1);
-}
-
-#[test]
-fn a_name_stands_for_one_run() {
-    let database = Database::new();
-    let one = node(&database, "one");
-    let key =
-        |name, request: &str| Some(RequestKey { name, request: Digest::of(&[request.as_bytes()]) });
-    let post = |number, about, key| one.post(tenant(1), &mail(number, about, "a"), key).unwrap();
-    assert_eq!(post(1, run(1), key("order 7", "a")), Posted::Waiting);
-    assert_eq!(post(2, run(2), key("order 7", "a")), Posted::Before(run(1)));
-    assert_eq!(post(3, run(3), key("order 7", "b")), Posted::Differs(run(1)));
-    assert_eq!(post(4, run(4), key("order 8", "b")), Posted::Waiting);
-    let other = one.post(tenant(2), &mail(1, run(5), "a"), key("order 7", "b")).unwrap();
-    assert_eq!(other, Posted::Waiting);
-    // Of those that were turned away nothing waits.
-    let waiting = |number| waiting(&one, &one.claim(tenant(number)).unwrap(), &[]).len();
-    assert_eq!((waiting(1), waiting(2)), (2, 1));
-}
-
-#[test]
-fn of_many_that_give_a_name_at_once_one_wins() {
-    let database = Database::new();
-    let one = node(&database, "one");
-    let request = Digest::of(&[b"a"]);
-    let posted: Vec<Posted> = std::thread::scope(|threads| {
-        let posts: Vec<_> = (1..=8)
-            .map(|number| {
-                let one = &one;
-                threads.spawn(move || {
-                    let mail = mail(u128::from(number), run(number), "a");
-                    one.post(tenant(1), &mail, Some(RequestKey { name: "k", request })).unwrap()
-                })
-            })
-            .collect();
-        posts.into_iter().map(|post| post.join().unwrap()).collect()
-    });
-    assert_eq!(posted.iter().filter(|posted| **posted == Posted::Waiting).count(), 1, "{posted:?}");
-    assert!(posted.iter().all(|posted| !matches!(posted, Posted::Differs(_))));
-    let claim = one.claim(tenant(1)).unwrap();
-    assert_eq!(waiting(&one, &claim, &[]).len(), 1);
 }
 
 #[test]

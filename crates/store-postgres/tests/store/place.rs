@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cog_base::cipher::Key;
 use cog_base::entropy::SeededEntropy;
-use cog_conformance::Place;
+use cog_conformance::{Place, SharedPlace};
 use cog_services::postgres::shared_url;
-use cog_store::Keep;
+use cog_store::{Keep, Shared};
 use cog_store_postgres::{MIGRATION_LATEST, Options, PostgresStore, migrate};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -97,6 +97,13 @@ impl Database {
 impl Place for Database {
     fn open(&self) -> Arc<dyn Keep> {
         Arc::new(self.node(self.options("conformance")))
+    }
+}
+
+impl SharedPlace for Database {
+    fn share(&self) -> Arc<dyn Shared> {
+        let options = self.options("conformance");
+        Arc::new(self.node(Options { claims_itself: false, ..options }))
     }
 }
 

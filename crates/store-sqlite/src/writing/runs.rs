@@ -13,6 +13,7 @@ use rusqlite::{Transaction, params};
 use crate::binding::Sum;
 use crate::error::failed;
 use crate::log::Log;
+use crate::parking;
 use crate::runs::{self, Run};
 
 /// A run has a mark at every so many entries.
@@ -112,6 +113,9 @@ impl Held {
         log.state.sum = log.state.sum.minus(before).plus(self.counted.unwrap_or_default());
         let is_kept = std::mem::replace(&mut self.is_kept, true);
         let run = &self.run;
+        if is_kept {
+            parking::take_back(tx, run.first)?;
+        }
         let written = if !is_kept {
             self.insert(tx, log)
         } else if self.is_sealed || run.status.is_some() {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use cog_conformance::{House, body, evidence, tenant, with_body};
-use cog_store::{Cursors as _, Keep as _, Select, Store as _, StoreError};
+use cog_store::{Cursors as _, Keep as _, Select, Shared as _, Store as _, StoreError};
 use cog_store_sqlite::Mode;
 
 use crate::Folder;
@@ -224,7 +224,8 @@ fn data_without_cursors_are_read_as_they_are_and_brought_up_to_be_written() {
     folder
         .database()
         .execute_batch(
-            "DROP TABLE cursor; DROP TABLE dead_letter; DROP TABLE fence; PRAGMA user_version = 2",
+            "DROP TABLE cursor; DROP TABLE dead_letter; DROP TABLE fence; DROP TABLE owner;
+             DROP TABLE mail; DROP TABLE request; DROP TABLE parked; PRAGMA user_version = 2",
         )
         .unwrap();
     let reader = folder.try_open(Mode::ReadOnly).unwrap();
@@ -236,7 +237,24 @@ fn data_without_cursors_are_read_as_they_are_and_brought_up_to_be_written() {
     assert_eq!(house.store().take_cursor(tenant(1), "billing", 1).unwrap().next, 1);
     house.append(tenant(1), [evidence("2")]);
     assert_eq!(house.entries(tenant(1)).len(), 3);
-    assert_eq!(format(&folder.database()), 3);
+    assert_eq!(format(&folder.database()), 4);
+}
+
+/// Nobody has looked yet which of their runs go on.
+#[test]
+fn data_without_what_a_node_takes_wait_for_one_when_they_are_brought_up() {
+    let folder = Folder::new();
+    House::at(&folder).append(tenant(1), [evidence("1")]);
+    folder
+        .database()
+        .execute_batch(
+            "DROP TABLE owner; DROP TABLE mail; DROP TABLE request; DROP TABLE parked;
+             PRAGMA user_version = 3",
+        )
+        .unwrap();
+    let store = folder.store();
+    let claims = store.claim_waiting(8, &[]).unwrap();
+    assert_eq!(claims.iter().map(|claim| claim.tenant).collect::<Vec<_>>(), [tenant(1)]);
 }
 
 #[test]

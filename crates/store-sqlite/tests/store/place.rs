@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cog_base::entropy::SeededEntropy;
-use cog_conformance::Place;
-use cog_store::{Keep, StoreError};
+use cog_conformance::{Place, SharedPlace};
+use cog_store::{Keep, Shared, StoreError};
 use cog_store_sqlite::{Mode, SqliteStore};
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -56,6 +56,12 @@ pub(crate) fn open(path: &Path, mode: Mode) -> Result<SqliteStore, StoreError> {
 
 impl Place for Folder {
     fn open(&self) -> Arc<dyn Keep> {
+        Arc::new(self.store())
+    }
+}
+
+impl SharedPlace for Folder {
+    fn share(&self) -> Arc<dyn Shared> {
         Arc::new(self.store())
     }
 }
