@@ -1,7 +1,7 @@
 //! One tenant of a world: its engine, what is under way for it, and the world that its effects
 //! act on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cog_base::Value;
@@ -284,7 +284,8 @@ impl House {
                 self.handle(common, Input::Signal { run, sent: Box::new(sent) })
             }
             Event::Place { place } => {
-                let placed = Placed { base: String::new(), places: BTreeMap::new() };
+                let places = place.roots.into_iter().map(|root| (root.name, root.path));
+                let placed = Placed { base: place.base, places: places.collect() };
                 let (parent, run) = (place.parent, place.run);
                 self.handle(common, Input::Placed { parent, run, placed: Ok(placed) })
             }
@@ -408,6 +409,8 @@ impl House {
             self.under_way.push(Event::Turn { run });
         } else if let What::Begun { child, .. } = what {
             self.born.push(child);
+        } else if let What::Sealed(sealed) = what {
+            self.born.extend(sealed.next);
         } else if let What::Parked { approvals, signals, paused, .. } = what {
             self.under_way.extend(paused.map(|_| Event::Unpause { run }));
             let answers = approvals.into_iter();

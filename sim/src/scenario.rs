@@ -13,7 +13,7 @@ use cog_gate::snapshot::Access;
 use cog_store::Files;
 
 /// The flows that worlds draw from, by file name.
-pub const FLOWS: [(&str, &str); 12] = [
+pub const FLOWS: [(&str, &str); 13] = [
     ("chain.yaml", include_str!("../flows/chain.yaml")),
     ("fan-out.yaml", include_str!("../flows/fan-out.yaml")),
     ("approval.yaml", include_str!("../flows/approval.yaml")),
@@ -26,6 +26,7 @@ pub const FLOWS: [(&str, &str); 12] = [
     ("handled.yaml", include_str!("../flows/handled.yaml")),
     ("classes.yaml", include_str!("../flows/classes.yaml")),
     ("limited.yaml", include_str!("../flows/limited.yaml")),
+    ("endless.yaml", include_str!("../flows/endless.yaml")),
 ];
 
 /// The flows that those run.

@@ -12,6 +12,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "mutations/chained.rs"]
+mod chained;
 #[path = "mutations/changes.rs"]
 mod changes;
 #[path = "mutations/erased.rs"]
@@ -56,7 +58,8 @@ const FAULTS: Faults = Faults {
 
 #[test]
 fn every_change_of_a_history_is_found() {
-    println!("{}", changed(CHANGES, Tape::without_forks));
+    let changes = [CHANGES, chained::CHANGES].concat();
+    println!("{}", changed(&changes, Tape::without_forks));
 }
 
 #[test]

@@ -14,6 +14,7 @@
     reason = "the tests start programs, kill them, and look at files"
 )]
 
+mod again;
 mod approvals;
 mod asked_again;
 mod canon;

@@ -34,7 +34,7 @@ impl Exit {
     pub(crate) fn of_run(status: &str, error: Option<&Value>) -> Self {
         let code = error.and_then(|error| error.get("code")?.as_text()).unwrap_or_default();
         match (status, code) {
-            ("completed", _) => Self::Done,
+            ("completed" | "continued", _) => Self::Done,
             ("cancelled", _) => Self::Interrupted,
             (_, "limit" | "over_budget" | "budget.exceeded" | "quota.exceeded") => Self::Limit,
             ("refused", _) => Self::Refused,

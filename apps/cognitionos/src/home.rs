@@ -227,6 +227,13 @@ impl Home {
         scope.map_err(told)
     }
 
+    /// The run itself, or the last one so far of the chain that it began or was continued in: what
+    /// concerns an open run concerns that.
+    pub(crate) fn newest_of(&self, run: RunId) -> anyhow::Result<RunId> {
+        let newest = cog_engine::again::newest(self.scope()?.as_ref(), run).map_err(told)?;
+        Ok(newest.map_or(run, |(newest, _)| newest))
+    }
+
     /// Have what is recorded of runs sealed under the keys of those whose data they hold.
     pub(crate) fn seal(&self, drafts: &mut [Draft]) -> anyhow::Result<()> {
         for draft in drafts.iter_mut().filter(|draft| draft.body.is_some()) {

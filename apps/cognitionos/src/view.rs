@@ -297,6 +297,9 @@ impl<'a> View<'a> {
             | What::EndsAlready { .. }
             | What::Called
             | What::NotCounted { .. } => self.outside(notice),
+            What::Sealed(Sealed { next: Some(next), .. }) => {
+                vec![self.line(Tone::Strong, "continue", "", "as", &next.to_string())]
+            }
             What::Queued { .. } | What::Unqueued { .. } | What::Parked { .. } | What::Sealed(_) => {
                 Vec::new()
             }
@@ -465,7 +468,7 @@ pub(crate) fn sealed_lines(
     let tone = match sealed.status.as_str() {
         // It came to its end, but somebody should look at what did not.
         "completed" if failed + unknown > 0 => Tone::Ask,
-        "completed" => Tone::Good,
+        "completed" | "continued" => Tone::Good,
         _ => Tone::Bad,
     };
     let status = terminal.tint(tone, &sealed.status);

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Sources, Timestamp, Value};
-use cog_flow::{Action, Event, Flow, Retry, Signal, StepError, StepPath};
+use cog_flow::{Action, Event, Flow, Retry, StepError, StepPath};
 use cog_gate::decision::{Escalation, Need};
 use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
+use crate::again::{Kept, Next, Wish, WishState};
 use crate::children::{Child, ChildState, Parent, Placed};
 use crate::choose::Choice;
 use crate::notice::Intervention;
@@ -51,7 +52,11 @@ pub(crate) struct Active {
     /// cancelled.
     pub(crate) detached: BTreeMap<RunId, bool>,
     /// The signals that the run took, by their ids.
-    pub(crate) signals: BTreeMap<String, Signal>,
+    pub(crate) signals: BTreeMap<String, Sent>,
+    /// The step by which it wants to continue as new.
+    pub(crate) wish: Option<Wish>,
+    /// What the run that continues it takes over.
+    pub(crate) kept: Kept,
     /// Drafts on their way into the ledger.
     pub(crate) appends: u64,
     /// Answers on their way into the ledger: until they are there, outcomes queue up, so
@@ -183,6 +188,8 @@ pub(crate) struct Ending {
     pub(crate) sources: Sources,
     /// The class of that, once it is sealed under a canon that has classes.
     pub(crate) class: Option<String>,
+    /// The run that continues it.
+    pub(crate) next: Option<Next>,
 }
 
 impl Ending {
@@ -199,7 +206,8 @@ impl Ending {
     pub(crate) fn read(status: &str, body: &Value) -> Self {
         let output = body.get("output").cloned().unwrap_or(Value::Null);
         let (error, class) = (body.get("error").cloned(), class_in(body));
-        Self { status: status.to_owned(), output, error, sources: Sources::default(), class }
+        let (sources, next) = (Sources::default(), None);
+        Self { status: status.to_owned(), output, error, sources, class, next }
     }
 }
 
@@ -223,6 +231,8 @@ impl Active {
             sleeping: BTreeSet::new(),
             listening: BTreeMap::new(),
             signals: BTreeMap::new(),
+            wish: None,
+            kept: Kept::default(),
             appends: 0,
             answers: BTreeMap::new(),
             queued: Vec::new(),
@@ -254,6 +264,8 @@ impl Active {
         self.detached.clear();
         self.rejected.clear();
         self.parent = None;
+        self.wish = None;
+        self.kept.count = 0;
         self.paused = None;
         self.held_with = None;
         self.tally = Tally::default();
@@ -337,11 +349,16 @@ impl Active {
                 self.children.insert(step.clone(), child);
                 Some(Todo::Child(step))
             }
+            // It is seen to when nothing else of the run is left.
+            Action::Continue { step, inputs, sources } => {
+                self.wish = Some(Wish { step, inputs, sources, state: WishState::New });
+                None
+            }
             Action::Cancel { .. } => None,
             Action::Fell { step, error } => Some(Todo::Fell(step, error)),
             Action::Finish { status, output, error, sources } => {
                 let (status, class) = (status.as_str().to_owned(), None);
-                self.end = Some(Ending { status, output, error, sources, class });
+                self.end = Some(Ending { status, output, error, sources, class, next: None });
                 None
             }
         }
@@ -399,6 +416,7 @@ impl Active {
                 return None;
             }
             Some(_) => drop(self.children.remove(step)),
+            None if self.wish.as_ref().is_some_and(|wish| wish.step == *step) => self.wish = None,
             None => {
                 self.wanted.get(step).filter(|wanted| wanted.state != State::Open)?;
                 self.wanted.remove(step);
@@ -444,6 +462,7 @@ impl Active {
             || !self.open.is_empty()
             || !self.probes.is_empty()
             || !self.sleeping.is_empty()
+            || self.is_turning()
             || self.children.values().any(|it| matches!(it.state, ChildState::Placing(_)))
             || self.wanted.values().any(|wanted| wanted.state == State::Leased)
     }

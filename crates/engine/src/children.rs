@@ -20,7 +20,7 @@ use crate::engine::{Await, Engine, Output, Turn};
 use crate::history::{Claim, History, Mismatch, Record, no_body, unexpected};
 use crate::notice::What;
 use crate::start::{
-    Classes, Handed, Start, accesses, classes_in, classes_value, draft, inputs_digest,
+    Beginning, Classes, Handed, Start, accesses, classes_in, classes_value, draft, inputs_digest,
 };
 use crate::steps::step_of;
 
@@ -48,8 +48,9 @@ pub struct Place {
     pub domain: String,
     /// The folder of the workflow file of the parent.
     pub base: String,
-    /// Its own workflow file, as a path from there.
-    pub workflow: String,
+    /// Its own workflow file, as a path from there; nothing for that of the other run itself, which
+    /// continues as new.
+    pub workflow: Option<String>,
     /// Its roots, as its file and its inputs say them.
     pub roots: Vec<BoundRoot>,
 }
@@ -201,7 +202,7 @@ impl Engine {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
         let wanted = active.children.get(step).filter(|child| child.state == ChildState::New);
         let Some(wanted) = wanted else { return Ok(None) };
-        let workflow = wanted.workflow.clone();
+        let workflow = Some(wanted.workflow.clone());
         let birth = match active.birth(wanted) {
             Ok(_) if descendants >= CHILDREN_MAX => {
                 Err(format!("a run begins at most {CHILDREN_MAX} others, with those they begin"))
@@ -231,6 +232,9 @@ impl Engine {
         placed: Result<Placed, String>,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
+        if self.next_placed(id, run, &placed, turn)? {
+            return Ok(());
+        }
         let is_quiet = self.is_quiet(id);
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         // The step was given up meanwhile.
@@ -245,7 +249,9 @@ impl Engine {
             return self.settle_down(id, turn);
         }
         let child = child.clone();
-        let classes = self.classes_of(id, &child);
+        let domain = active.origin.domain.clone();
+        // The other may be of a domain that knows no such place.
+        let classes = self.classes_of(&domain, &child.sources);
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         let known = placed.and_then(|placed| Ok((active.birth(&child)?, placed)));
         let (birth, placed) = match known {
@@ -291,19 +297,17 @@ impl Engine {
             is_queued: false,
         };
         let handed = Handed { subject: child.subject, classes };
-        self.begin(start, Some((Parent { run: id, step }, handed)), turn)?;
+        self.begin(start, Beginning::Child(Parent { run: id, step }, handed), turn)?;
         match event {
             Some(event) => self.tell_flow(id, event, turn),
             None => Ok(()),
         }
     }
 
-    /// Of which class each input is that a run hands to another, by the canon of its own domain; the
-    /// other may be of a domain that knows no such place.
-    fn classes_of(&self, id: RunId, child: &Child) -> Classes {
-        let domain = self.runs.get(&id).map(|active| active.origin.domain.as_str());
-        let class = |sources| self.class_of(domain.unwrap_or_default(), sources);
-        let classes = child.sources.iter();
+    /// Of which class each input is that a run hands to another, by the canon of its own domain.
+    pub(crate) fn classes_of(&self, domain: &str, sources: &BTreeMap<String, Sources>) -> Classes {
+        let class = |sources| self.class_of(domain, sources);
+        let classes = sources.iter();
         classes.filter_map(|(name, sources)| Some((name.clone(), class(sources)?))).collect()
     }
 

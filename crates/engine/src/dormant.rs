@@ -23,7 +23,8 @@ impl Active {
             || !self.sleeping.is_empty()
             || !self.listening.is_empty()
             || self.paused.is_some();
-        self.end.is_none() && is_settled && is_written && is_alone && is_asked && waits
+        let is_last = self.wish.is_some();
+        self.end.is_none() && !is_last && is_settled && is_written && is_alone && is_asked && waits
     }
 }
 

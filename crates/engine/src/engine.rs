@@ -21,7 +21,7 @@ use crate::admission::Queue;
 use crate::children::{Place, Placed};
 use crate::notice::{Notice, What};
 use crate::periods::{Enacted, enacted};
-use crate::start::Start;
+use crate::start::{Beginning, Start};
 
 /// Something that happened outside.
 #[derive(Debug)]
@@ -370,7 +370,7 @@ impl Engine {
     pub fn handle(&mut self, input: Input) -> Result<Vec<Output>, NoEntropy> {
         let mut turn = Turn::default();
         match input {
-            Input::Start(start) => self.begin(*start, None, &mut turn)?,
+            Input::Start(start) => self.begin(*start, Beginning::Own, &mut turn)?,
             Input::Fork(forking) => self.fork(*forking, &mut turn)?,
             Input::Resume(resumption) => self.resume(*resumption, &mut turn)?,
             Input::Committed { ticket, entries } => self.committed(ticket, entries, &mut turn)?,

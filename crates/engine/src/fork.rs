@@ -248,6 +248,9 @@ impl History {
             .ok_or_else(|| unexpected(entry, "who started it is not said"))?;
         self.active.base = body.get("base").and_then(Value::as_text).unwrap_or_default().to_owned();
         (self.roots, self.places) = (roots(entry.data()), places(body));
+        self.active.kept.places.clone_from(&self.places);
+        self.active.kept.labels = labels_in(entry.data());
+        self.continues = None;
         self.subjects.extend(subject_in(body).map(str::to_owned));
         (self.now, self.last) = (entry.at(), entry.seq());
         self.active.run.at(entry.seq());
@@ -355,6 +358,7 @@ impl Engine {
             roots: &roots,
             places: &places,
             parent: None,
+            continues: None,
             fork: Some((&fork, &carried)),
         };
         let draft = started(begun, &base, &origin, canon);
@@ -371,6 +375,8 @@ impl Engine {
         );
         self.gate.carry(run, carried);
         let actions = history.renew(origin);
+        history.active.kept.places = places;
+        history.active.kept.labels = labels;
         history.active.base = base;
         self.runs.insert(run, history.active);
         if let Some((timer, ms)) = self.budget_timer(run, 0) {

@@ -21,9 +21,10 @@ use cog_ledger::{Entry, Kind};
 
 pub use self::mismatch::Mismatch;
 use crate::active::{Active, State, Todo};
+use crate::again::Continues;
 use crate::children::Parent;
 use crate::fork::{Fork, Seen};
-use crate::start::{classes_in, facts, inputs_digest, subject_in};
+use crate::start::{classes_in, facts, inputs_digest, labels_in, subject_in};
 use crate::steps::waits_for;
 
 /// An entry of a session with its body, if that was kept.
@@ -57,6 +58,8 @@ pub struct History {
     pub(crate) definition: Digest,
     pub(crate) roots: BTreeMap<String, Access>,
     pub(crate) places: BTreeMap<String, String>,
+    /// The run that it continues.
+    pub(crate) continues: Option<Continues>,
     /// What it began with in its account: what was done before it.
     pub(crate) carried: Carried,
     /// Each receipt and outcome, in order.
@@ -154,8 +157,12 @@ impl History {
         let mut active = Active::new(origin, flow, run);
         active.base = body.get("base").and_then(Value::as_text).unwrap_or_default().to_owned();
         (active.began, active.parent) = (Some(entry.at()), Parent::of(entry));
+        let continues = Continues::of(entry);
+        let source = body.get("source").and_then(Value::as_text).unwrap_or_default();
+        active.keep(source, (places(body), labels_in(data)), continues);
         let mut history = Self {
             active,
+            continues,
             definition,
             roots: roots(data),
             places: places(body),
@@ -263,6 +270,7 @@ impl History {
             Action::Arm { .. }
             | Action::Listen { .. }
             | Action::Mark { .. }
+            | Action::Continue { .. }
             | Action::Cancel { .. }
             | Action::Fell { .. }
             | Action::Finish { .. } => None,

@@ -7,6 +7,7 @@
 
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod again;
 pub mod children;
 pub mod driver;
 pub mod engine;
@@ -39,6 +40,7 @@ mod timers;
 mod undone;
 
 pub use active::Waits;
+pub use again::Continues;
 pub use children::{CHILDREN_MAX, Parent, Place, Placed};
 pub use driver::{Dormant, Driver, Hands, Inbox, Ledger};
 pub use engine::{Engine, Input, Output, Settings, Timer};

@@ -263,8 +263,10 @@ pub enum What {
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// completed, failed, refused or cancelled.
+    /// completed, failed, refused, cancelled or continued.
     pub status: String,
+    /// The run that continues it.
+    pub next: Option<RunId>,
     /// What the run gave.
     pub output: Value,
     /// Why it did not complete.

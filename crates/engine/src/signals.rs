@@ -62,7 +62,7 @@ impl Active {
             return Hearing::Refused(message);
         }
         match self.signals.get(&signal.id) {
-            Some(known) if known == signal => Hearing::Known,
+            Some(known) if known.signal == *signal => Hearing::Known,
             Some(_) => Hearing::Refused(format!("another signal had the id `{}`", signal.id)),
             None if self.signals.len() >= SIGNALS_MAX => {
                 Hearing::Refused(format!("a run takes at most {SIGNALS_MAX} signals"))
@@ -71,7 +71,7 @@ impl Active {
         }
     }
 
-    fn signal_draft(&self, sent: &Sent) -> Draft {
+    pub(crate) fn signal_draft(&self, sent: &Sent) -> Draft {
         let Sent { signal, subject } = sent;
         let data = Map::from([
             ("signal".into(), signal.id.as_str().into()),
@@ -127,7 +127,7 @@ impl Engine {
             }
         };
         let draft = active.signal_draft(&sent);
-        active.signals.insert(signal.clone(), sent.signal);
+        active.signals.insert(signal.clone(), sent);
         active.parked = false;
         turn.append(active.origin.tenant, id, draft, Await::Nothing);
         turn.tell_behind(id, What::Signalled { signal, name, from, again: false });
@@ -174,7 +174,7 @@ impl History {
             Hearing::Known => return Err(unexpected(entry, "the run has it already")),
             Hearing::Refused(message) => return Err(unexpected(entry, &message)),
         }
-        self.active.signals.insert(signal.id.clone(), signal.clone());
+        self.active.signals.insert(signal.id.clone(), sent);
         let actions = self.active.run.apply(Event::Signalled(signal));
         let actions = actions.map_err(|error| unexpected(entry, &error.to_string()))?;
         self.take(actions);

@@ -195,6 +195,13 @@ fn open(history: &History) -> Value {
         Value::map([("step", Value::from(step)), ("name", name.as_str().into())])
     });
     let signals = active.signals.keys().map(|id| Value::from(id.as_str()));
+    let wish = active.wish.iter().map(|wish| {
+        let inputs = Value::Map(wish.inputs.clone());
+        (
+            "continues".to_owned(),
+            Value::map([("step", Value::from(&wish.step)), ("inputs", inputs)]),
+        )
+    });
     let members: Map = [
         ("effects", Value::list(effects)),
         ("questions", Value::list(questions)),
@@ -207,6 +214,7 @@ fn open(history: &History) -> Value {
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
+    .chain(wish)
     .collect();
     Value::Map(members)
 }

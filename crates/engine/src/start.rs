@@ -15,11 +15,13 @@ use cog_ledger::{BodyDraft, Draft, Kind};
 use cog_schedule::Ask;
 
 use crate::active::{Active, Ending, Waits};
+use crate::again::{Continues, Next};
 use crate::carried;
 use crate::children::Parent;
 use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::fork::Fork;
 use crate::notice::{Sealed, What};
+use crate::signals::Sent;
 use crate::timetable::Firing;
 
 /// The words of outcomes, in the order in which they are told.
@@ -132,7 +134,7 @@ impl Engine {
     pub(crate) fn begin(
         &mut self,
         start: Start,
-        parent: Option<(Parent, Handed)>,
+        beginning: Beginning,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let origin = Origin {
@@ -143,10 +145,10 @@ impl Engine {
             workflow: start.flow.name.clone(),
             initiator: start.initiator.clone(),
         };
-        // What another run begins goes on where that one may be.
-        if parent.is_none()
-            && let Some(message) = self.barred(&origin)
-        {
+        // What another run begins goes on where that one may be, and of the next run of a chain
+        // that was looked at before the one before it was sealed.
+        let is_own = matches!(beginning, Beginning::Own);
+        if is_own && let Some(message) = self.barred(&origin) {
             if start.is_queued {
                 self.give_up_queued(start.run, &message, turn);
             } else {
@@ -160,13 +162,13 @@ impl Engine {
             let fired = firing.started(&origin);
             turn.append(origin.tenant, start.run, fired, Await::Nothing);
         }
-        if parent.is_none() && !self.admit(&start, &origin, turn)? {
+        if is_own && !self.admit(&start, &origin, turn)? {
             return Ok(());
         }
-        let (parent, given) = parent.unzip();
-        let Handed { subject, classes } = given.unwrap_or_default();
+        let Began { parent, continues, handed, left_over } = beginning.into();
+        let Handed { subject, classes } = handed;
         let facts = facts(start.run, &start.initiator, subject.as_deref());
-        let (run, actions) = cog_flow::Run::start_classed(
+        let (run, mut actions) = cog_flow::Run::start_classed(
             Arc::clone(&start.flow),
             start.inputs.clone(),
             facts,
@@ -186,6 +188,7 @@ impl Engine {
             roots,
             places,
             parent: parent_of,
+            continues,
             fork: None,
         };
         let draft = started(begun, base, &origin, canon);
@@ -196,7 +199,13 @@ impl Engine {
             None => self.gate.open_session(tenant, start.run, limits),
         }
         let mut active = Active::new(origin, start.flow, run);
+        active.keep(&start.source, (start.places, start.labels), continues);
         (active.base, active.parent) = (start.base, parent);
+        for sent in left_over {
+            let draft = active.signal_draft(&sent);
+            turn.append(tenant, start.run, draft, Await::Nothing);
+            actions.extend(active.take_over(sent));
+        }
         self.runs.insert(start.run, active);
         if let Some((timer, ms)) = self.budget_timer(start.run, 0) {
             turn.output(Output::Arm { timer, ms });
@@ -232,9 +241,10 @@ impl Engine {
             }
             return Ok(());
         }
-        if active.parked {
+        if active.parked || self.turn_over(id, turn)? {
             return Ok(());
         }
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         if let Some(Waits { approvals, signals, children, paused }) = active.waits() {
             active.parked = true;
             turn.tell(id, What::Parked { approvals, signals, children, paused });
@@ -252,7 +262,7 @@ impl Engine {
     }
 
     /// Put the run's last entry on its way, with the class of what it gives.
-    fn seal(&mut self, id: RunId, turn: &mut Turn) {
+    pub(crate) fn seal(&mut self, id: RunId, turn: &mut Turn) {
         let Some(active) = self.runs.get(&id) else { return };
         let sources = active.end.as_ref().map(|end| &end.sources);
         let class = sources.and_then(|it| self.class_of(&active.origin.domain, it));
@@ -278,6 +288,7 @@ impl Engine {
             id,
             What::Sealed(Sealed {
                 status: end.status,
+                next: end.next.map(|next| next.run),
                 output: end.output,
                 error: end.error,
                 receipts: count(&["receipts"]),
@@ -305,6 +316,44 @@ pub(crate) fn accesses(roots: &[BoundRoot]) -> BTreeMap<String, Access> {
 /// Where the roots stand, for a workflow whose file stands in the folder `base`.
 pub(crate) fn folders(places: &BTreeMap<String, String>, base: &str) -> BTreeMap<String, Folder> {
     places.iter().map(|(name, path)| (name.clone(), Folder::new(path, base))).collect()
+}
+
+/// By what a run is begun.
+pub(crate) enum Beginning {
+    /// By whoever starts it.
+    Own,
+    /// By another run, which hands it something.
+    Child(Parent, Handed),
+    /// By the run that it continues.
+    Next {
+        continues: Continues,
+        handed: Handed,
+        /// The signals that no step of that one took.
+        left_over: Vec<Sent>,
+    },
+}
+
+/// The same, taken apart.
+#[derive(Default)]
+struct Began {
+    parent: Option<Parent>,
+    continues: Option<Continues>,
+    handed: Handed,
+    left_over: Vec<Sent>,
+}
+
+impl From<Beginning> for Began {
+    fn from(beginning: Beginning) -> Self {
+        match beginning {
+            Beginning::Own => Self::default(),
+            Beginning::Child(parent, handed) => {
+                Self { parent: Some(parent), handed, ..Self::default() }
+            }
+            Beginning::Next { continues, handed, left_over } => {
+                Self { parent: None, continues: Some(continues), handed, left_over }
+            }
+        }
+    }
 }
 
 /// What a run hands to one that it begins, besides inputs.
@@ -382,6 +431,8 @@ pub(crate) struct Begun<'a> {
     pub(crate) places: &'a BTreeMap<String, String>,
     /// Who began it, if a run did.
     pub(crate) parent: Option<&'a Parent>,
+    /// The run that it continues, if it does.
+    pub(crate) continues: Option<Continues>,
     /// Where it goes on from, and what was done before it, if it goes on from a run.
     pub(crate) fork: Option<(&'a Fork, &'a Carried)>,
 }
@@ -398,7 +449,7 @@ pub(crate) fn started(
     canon: Option<Digest>,
 ) -> Draft {
     let Begun { flow, source, inputs, labels, classes, subject, .. } = begun;
-    let Begun { roots, places, parent, fork, trigger, .. } = begun;
+    let Begun { roots, places, parent, continues, fork, trigger, .. } = begun;
     let access = |(name, access): (&'_ String, &'_ Access)| {
         (name.clone(), Value::map([("access", access.word())]))
     };
@@ -415,6 +466,7 @@ pub(crate) fn started(
     data.extend(trigger.map(|trigger| (TRIGGER.to_owned(), trigger.to_value())));
     data.extend(labels_value(labels).map(|all| (LABELS.to_owned(), all)));
     data.extend(parent.map(|parent| ("parent".to_owned(), parent.to_value())));
+    data.extend(continues.map(Continues::member));
     // A fork finds the definition, with those that it runs, where the run before it has it.
     let own = source.map(|_| flow);
     let digests = own.and_then(Flow::children_digests);
@@ -437,7 +489,8 @@ pub(crate) fn started(
 }
 
 fn sealed(active: &Active, end: &Ending) -> Draft {
-    let data = active.tally.seal(&end.status);
+    let mut data = active.tally.seal(&end.status);
+    data.extend(end.next.as_ref().map(Next::member));
     let body = BodyDraft { subject: None, bytes: end.to_value().canonical() };
     draft(&active.origin, Kind::SessionSealed, None, data, Some(body))
 }

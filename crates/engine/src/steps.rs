@@ -252,6 +252,7 @@ impl Engine {
         if let Some(active) = self.runs.get_mut(&id) {
             active.wanted.remove(step);
             active.children.remove(step);
+            active.wish.take_if(|wish| wish.step == *step);
             let data = evidence("step.invalid", &step.to_string());
             let draft = draft(&active.origin, Kind::Evidence, None, data, None);
             // What the arguments were wrong in may be about a person.

@@ -15,7 +15,9 @@ use cog_gate::{Actor, Origin};
 use cog_ledger::audit::schedule_digest;
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 use cog_schedule::{Decided, Fire, Overlap, Past, Schedule};
+use cog_store::{StoreError, TenantTx};
 
+use crate::again::newest;
 use crate::start;
 
 /// The most schedules of one tenant.
@@ -64,6 +66,29 @@ pub struct Plan {
     open: Vec<RunId>,
     /// When there was nothing left to decide.
     looked: Option<Timestamp>,
+}
+
+/// How a run that was started for a time stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// This one is open: the run itself, or the one that continues it by now.
+    Open(RunId),
+    /// It is over, since then.
+    Over(Timestamp),
+}
+
+impl Stands {
+    /// How a run stands by the log. One that is not there any more was pruned.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn of(scope: &dyn TenantTx, run: RunId) -> Result<Self, StoreError> {
+        Ok(match newest(scope, run)? {
+            None => Self::Over(Timestamp::MIN),
+            Some((newest, None)) => Self::Open(newest),
+            Some((_, Some(at))) => Self::Over(at),
+        })
+    }
 }
 
 /// What a schedule is bound to: its times as [`Schedule::to_value`] writes them, and what is run.
@@ -140,21 +165,22 @@ impl Timetable {
         self.plans.values().filter_map(Plan::next).map(|fire| fire.at).min()
     }
 
-    /// Forget the runs of a schedule that are over: `ended` says when.
+    /// Forget the runs of a schedule that are over, with all that continued them: `stands` says how
+    /// each stands.
     ///
     /// # Errors
-    /// What `ended` says.
+    /// What `stands` says.
     pub fn look_after<E>(
         &mut self,
         id: &str,
-        mut ended: impl FnMut(RunId) -> Result<Option<Timestamp>, E>,
+        mut stands: impl FnMut(RunId) -> Result<Stands, E>,
     ) -> Result<(), E> {
         let Some(plan) = self.plans.get_mut(id) else { return Ok(()) };
         let mut open = Vec::new();
         for run in &plan.open {
-            match ended(*run)? {
-                Some(at) => plan.ended = plan.ended.max(Some(at)),
-                None => open.push(*run),
+            match stands(*run)? {
+                Stands::Over(at) => plan.ended = plan.ended.max(Some(at)),
+                Stands::Open(newest) => open.push(newest),
             }
         }
         plan.open = open;

@@ -9,6 +9,8 @@
 
 #[path = "engine/admission.rs"]
 mod admission;
+#[path = "engine/again.rs"]
+mod again;
 #[path = "engine/asked.rs"]
 mod asked;
 #[path = "engine/cancel.rs"]

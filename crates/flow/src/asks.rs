@@ -20,7 +20,8 @@ impl Flow {
             | Body::Compute(_)
             | Body::Sleep(_)
             | Body::WaitFor(_)
-            | Body::Checkpoint(_) => false,
+            | Body::Checkpoint(_)
+            | Body::Continue(_) => false,
         };
         inside || [&step.on_error, &step.on_refused].into_iter().any(|it| self.handler_asks(it))
     }

@@ -69,6 +69,12 @@ impl Flow {
     pub fn to_value(&self) -> Value {
         self.definition.clone()
     }
+
+    /// Whether a run of it may end by beginning the next one.
+    #[must_use]
+    pub fn continues(&self) -> bool {
+        self.steps.steps.iter().any(|step| matches!(step.body, Body::Continue(_)))
+    }
 }
 
 /// A schedule of a workflow, and what each run that it starts is given.
@@ -246,7 +252,8 @@ impl Block {
                 | Body::Sleep(_)
                 | Body::WaitFor(_)
                 | Body::Checkpoint(_)
-                | Body::Run(_),
+                | Body::Run(_)
+                | Body::Continue(_),
             ) => None,
         })
     }
@@ -319,6 +326,8 @@ pub enum Body {
     Checkpoint(String),
     /// Another run.
     Run(ChildCall),
+    /// The next run of the same definition, with these inputs, in place of this one.
+    Continue(BTreeMap<String, Template>),
 }
 
 /// One effect and how it is tried.

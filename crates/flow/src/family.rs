@@ -190,6 +190,15 @@ impl Loading<'_, '_> {
             );
             return None;
         }
+        if flow.continues() {
+            let message = format!("`{}` continues as new", site.workflow);
+            wrong(
+                message,
+                "who begins a run waits for the end of that one, and a chain may have none: start \
+                  it by itself, such as by a schedule",
+            );
+            return None;
+        }
         self.path.push(opened.id);
         let flow = self.complete(flow);
         self.path.pop();

@@ -1,6 +1,7 @@
 //! From the text of a file to a [`Flow`], or to everything that is wrong with it.
 
 mod admission;
+mod again;
 mod block;
 mod child;
 mod choose;
@@ -67,7 +68,9 @@ pub fn parse(text: &str, file: &str) -> Result<Flow, Diagnostics> {
     let flow = tree::read(text, &mut reports).and_then(|root| {
         let (inputs, signals, checkpoints) = Default::default();
         let (roots, runs) = (BTreeMap::new(), Vec::new());
-        Reader { reports: &mut reports, inputs, roots, signals, checkpoints, runs, steps: 0 }
+        let (continuing, steps) = (None, 0);
+        let reports = &mut reports;
+        Reader { reports, inputs, roots, signals, checkpoints, runs, continuing, steps }
             .flow(&root, file)
     });
     reports.finish(flow)
@@ -84,6 +87,8 @@ struct Reader<'r, 's> {
     checkpoints: BTreeSet<String>,
     /// The workflows that steps run.
     runs: Vec<RunSite>,
+    /// The step by which a run continues as new.
+    continuing: Option<again::Continuing>,
     /// Steps read so far.
     steps: usize,
 }
@@ -106,6 +111,7 @@ impl Reader<'_, '_> {
         let (schedules, events) = on.unwrap_or_default();
         let outside = Scope::outside();
         let (steps, ids) = self.block(fields.get("steps")?, &outside, None, "`steps`");
+        self.check_continuing(&fields, &inputs, &steps);
         let all = outside.within(&ids, ids.clone(), None);
         let undo = self.undo(&fields, &all);
         let outputs = fields

@@ -14,6 +14,7 @@
 //! - A run that is cancelled, and one that fell where the flow asks for it, is undone before
 //!   it ends. Nothing stops that but its own end.
 
+mod again;
 mod arena;
 mod block;
 mod cell;
@@ -30,7 +31,7 @@ mod undo;
 mod view;
 
 use std::cell::Cell as StdCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use cog_base::json::{Json, Map};
@@ -85,6 +86,12 @@ pub struct Run {
     takes_over: bool,
     /// Set once the steps are over and the run is being undone.
     undoing: Option<Undoing>,
+    /// The next run of the same definition takes the place of this one.
+    is_continued: bool,
+    /// Something took place that a chain of runs may wait for.
+    has_moved: bool,
+    /// The steps that wait for a second or longer.
+    long: BTreeSet<StepPath>,
     /// Why the run is being ended from outside.
     ending: Option<(Status, Value)>,
     status: Status,
@@ -166,6 +173,9 @@ impl Run {
             to_undo: Vec::new(),
             takes_over: false,
             undoing: None,
+            is_continued: false,
+            has_moved: false,
+            long: BTreeSet::new(),
             ending: None,
             status: Status::Running,
             output: Json::Null,
@@ -180,6 +190,7 @@ impl Run {
         match event {
             Event::Completed { step, output } => {
                 let cell = self.waiting("completed", &step, &[Wait::Effect])?;
+                self.moves(cell);
                 self.finish(cell, Outcome::Completed(output));
             }
             Event::Refused { step, denial } => {
@@ -194,10 +205,12 @@ impl Run {
             }
             Event::Approved { step, by } => {
                 let cell = self.waiting("approved", &step, &[Wait::Asking])?;
+                self.has_moved = true;
                 self.finish(cell, Outcome::Completed(Value::map([("by", Value::list(by))])));
             }
             Event::Rejected { step, by, reason } => {
                 let cell = self.waiting("rejected", &step, &[Wait::Asking])?;
+                self.has_moved = true;
                 self.finish(cell, step::denied("approval_rejected", &reason, Some(&by)));
             }
             Event::Planned { step, plan, reason } => {
@@ -207,6 +220,7 @@ impl Run {
                 let cell = self.waiting("marked", &step, &[Wait::Marking])?;
                 self.finish(cell, Outcome::Completed(Json::Map(Map::new())));
             }
+            Event::Continued { step } => self.continued(&step)?,
             Event::Due { timer } => self.due(&timer)?,
             Event::Signalled(signal) => self.signalled(signal)?,
             Event::Cancelled { reason } => {
@@ -290,6 +304,7 @@ impl Run {
     fn due(&mut self, timer: &StepPath) -> Result<(), OutOfOrder> {
         let waits = [Wait::Sleeping, Wait::Asking, Wait::Listening];
         let cell = self.waiting("due", timer, &waits)?;
+        self.has_moved |= self.long.remove(timer);
         match Wait::of(&self.cells.get(cell).phase) {
             Some(Wait::Asking) => {
                 let denied =
@@ -321,7 +336,7 @@ impl Run {
             (Some((status, error)), _) => (status, Some(error)),
             (None, Some(fall)) if fall.refused => (Status::Refused, Some(fall.located())),
             (None, Some(fall)) => (Status::Failed, Some(fall.located())),
-            (None, None) => self.evaluate_outputs(),
+            (None, None) => self.goes_on().unwrap_or_else(|| self.evaluate_outputs()),
         };
         if !self.begin_undo(status, error.as_ref()) {
             self.conclude(status, error);

@@ -35,7 +35,8 @@ impl Flow {
                 | Body::Approve(_)
                 | Body::Sleep(_)
                 | Body::WaitFor(_)
-                | Body::Checkpoint(_) => {}
+                | Body::Checkpoint(_)
+                | Body::Continue(_) => {}
             }
         }
         Some(named)
@@ -56,7 +57,8 @@ fn in_block<'f>(block: &'f Block, found: &mut Vec<&'f Step>) {
             | Body::Sleep(_)
             | Body::WaitFor(_)
             | Body::Checkpoint(_)
-            | Body::Run(_) => {}
+            | Body::Run(_)
+            | Body::Continue(_) => {}
         }
         for handler in [&step.on_refused, &step.on_error] {
             match handler {

@@ -10,6 +10,7 @@ use cog_ledger::{Entry, Kind};
 
 use crate::account;
 use crate::admission::Admissions;
+use crate::chain::Chains;
 use crate::consent;
 use crate::family::Families;
 use crate::lease::Held;
@@ -64,6 +65,7 @@ pub struct Checker {
     held: Held,
     families: Families,
     admissions: Admissions,
+    chains: Chains,
     runs: BTreeMap<RunId, Vec<Record>>,
     sealed: BTreeSet<RunId>,
     /// Runs from which others go on, and the entries of those of them that are sealed.
@@ -90,6 +92,7 @@ impl Checker {
             held: Held::default(),
             families: Families::default(),
             admissions: Admissions::default(),
+            chains: Chains::default(),
             runs: BTreeMap::new(),
             sealed: BTreeSet::new(),
             forked: BTreeSet::new(),
@@ -107,6 +110,7 @@ impl Checker {
     /// Take the next entry. Those of no run are passed over, but for those that ask for one.
     pub fn record(&mut self, record: Record) {
         self.admissions.record(&record, &mut self.report);
+        self.chains.record(&record.entry);
         let Some(run) = record.entry.session() else { return };
         let (seq, kind) = (record.entry.seq(), record.entry.kind());
         let is_sealed = self.sealed.contains(&run);
@@ -138,24 +142,33 @@ impl Checker {
         let open: Vec<RunId> = self.runs.keys().copied().collect();
         open.into_iter().for_each(|run| self.check(run));
         self.families.check(&mut self.report);
+        self.chains.check(&mut self.report);
         self.report
     }
 
     fn check(&mut self, run: RunId) {
         let Some(records) = self.runs.get(&run) else { return };
         let known = Known { open: &self.runs, sealed: &self.kept };
-        check_run(records, &known, self.rules, &mut self.report);
+        let left = check_run(records, &known, self.rules, &mut self.report);
+        if let Some(left) = left {
+            self.chains.leaves(run, left);
+        }
     }
 }
 
-fn check_run(records: &[Record], known: &Known<'_>, rules: Rules, report: &mut Report) {
+fn check_run(
+    records: &[Record],
+    known: &Known<'_>,
+    rules: Rules,
+    report: &mut Report,
+) -> Option<Vec<String>> {
     let log = Log::read(records);
     let starts = |event: &crate::log::Event| matches!(event.what, What::Started { .. });
     let begins = log.events.first().is_some_and(starts);
     // A run whose beginning was pruned is not one that lacks it.
     if !begins {
         report.not_followed = report.not_followed.saturating_add(1);
-        return;
+        return None;
     }
     for again in log.events.iter().skip(1).filter(|event| starts(event)) {
         report.broken(Property::Sealed, again.seq, "the run begins again".to_owned());
@@ -168,11 +181,11 @@ fn check_run(records: &[Record], known: &Known<'_>, rules: Rules, report: &mut R
     let source = parts.as_ref().and_then(|parts| reading::Source::read(parts, report));
     let Some((parts, source)) = parts.zip(source) else {
         report.not_followed = report.not_followed.saturating_add(1);
-        return;
+        return None;
     };
     report.followed = report.followed.saturating_add(1);
     let before = parts.split_last().map(|(_, before)| before).unwrap_or_default();
     account::check(&log, account::kept(before), &source.flow, report);
     let whole = (parts.len() > 1).then(|| Log::read(parts.iter().copied().flatten()));
-    reading::check(whole.as_ref().unwrap_or(&log), source, rules.clock_back_ms, report);
+    reading::check(whole.as_ref().unwrap_or(&log), source, rules.clock_back_ms, report)
 }

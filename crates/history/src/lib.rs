@@ -11,6 +11,7 @@
 
 mod account;
 mod admission;
+mod chain;
 mod checker;
 mod consent;
 mod family;

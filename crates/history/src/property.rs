@@ -117,6 +117,12 @@ properties! {
     ChildEnd = "history.child.end",
         "What a run hears of the end of one that it began is what the seal before it says, once.",
         "guide: run; entries: child.ended";
+    Continued = "history.continued",
+        "A run that continues as new hands the next one what its step came to, when all else of it is over and something took place in it.",
+        "guide: continue_as_new";
+    Chain = "history.chain",
+        "A run that continues another begins right behind the seal of that, as what that was, with its inputs and the signals that it left.",
+        "guide: continue_as_new; entries: session.started, session.sealed";
     Fork = "history.fork",
         "A run goes on from an entry of another that was not over, before it, of the same definition, domain and environment.",
         "guide: going on from a place; entries: session.started";

@@ -6,6 +6,7 @@
 //! is over with the entry that ended it. Where a step should have begun and no entry says that
 //! it did, the run waits for it, unless something stopped it.
 
+mod again;
 mod anew;
 mod block;
 mod body;
@@ -66,6 +67,8 @@ struct Reading<'l> {
     /// The steps that were worked out, and the bytes of what they computed.
     steps: usize,
     computed: u64,
+    /// A step of it ended it by having the next run begin.
+    is_continued: bool,
     /// Something could not be told: what is missing may be missing rightly.
     unsure: bool,
     /// The first place behind which it is not known where something was over: what it released
@@ -82,8 +85,14 @@ struct Ended {
     status: Option<&'static str>,
 }
 
-/// Read a run, and test every entry of it.
-pub(crate) fn check(log: &Log, source: Source, clock_back_ms: u64, report: &mut Report) {
+/// Read a run, and test every entry of it. Gives the signals that it leaves to the run that
+/// continues it, if one does and that can be told.
+pub(crate) fn check(
+    log: &Log,
+    source: Source,
+    clock_back_ms: u64,
+    report: &mut Report,
+) -> Option<Vec<String>> {
     // Which of the steps that waited at once took a signal is known when all were read.
     let has_signal = log.events.iter().any(|event| matches!(event.what, What::Signal(_)));
     let contested = if has_signal {
@@ -101,6 +110,7 @@ pub(crate) fn check(log: &Log, source: Source, clock_back_ms: u64, report: &mut 
     if reading.unsure {
         reading.report.unsure = reading.report.unsure.saturating_add(1);
     }
+    reading.left_over()
 }
 
 impl<'l> Reading<'l> {
@@ -123,6 +133,7 @@ impl<'l> Reading<'l> {
             operations: Cell::new(0),
             steps: 0,
             computed: 0,
+            is_continued: false,
             unsure: false,
             vague: None,
             untold: BTreeSet::new(),
@@ -197,6 +208,7 @@ impl<'l> Reading<'l> {
         match fall {
             Some(fall) if fall.refused => Some("refused"),
             Some(_) => Some("failed"),
+            None if self.is_continued => Some("continued"),
             None => {
                 let flow = Arc::clone(&self.source.flow);
                 // They are what the run itself sees, whatever came before it.

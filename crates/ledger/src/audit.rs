@@ -6,6 +6,7 @@
 
 mod approvals;
 mod canons;
+mod chains;
 mod children;
 mod erasures;
 mod finding;
@@ -30,6 +31,7 @@ use crate::note::VerifierKey;
 
 use approvals::Approvals;
 use canons::Canons;
+use chains::Chains;
 use queue::Queue;
 use schedules::Schedules;
 use sessions::Sessions;
@@ -54,6 +56,7 @@ pub struct Audit {
     erasures: Erasures,
     schedules: Schedules,
     queue: Queue,
+    chains: Chains,
 }
 
 /// A key that an entry puts in force.
@@ -126,6 +129,7 @@ impl Audit {
             erasures: Erasures::default(),
             schedules: Schedules::new(from > 0),
             queue: Queue::new(from > 0),
+            chains: Chains::new(from > 0),
         }
     }
 
@@ -137,6 +141,7 @@ impl Audit {
         self.sessions.entry(entry, &mut self.findings);
         self.schedules.entry(entry, &mut self.findings);
         self.queue.entry(entry, &mut self.findings);
+        self.chains.entry(entry, &mut self.findings);
         match entry.kind() {
             Kind::Genesis => self.genesis(entry),
             Kind::KeyRotated => self.key_rotated(entry),
@@ -216,6 +221,7 @@ impl Audit {
             self.findings.add(None, "log.empty", "the log has no entries, not even a genesis");
         }
         self.schedules.finish(&mut self.findings);
+        self.chains.finish(&mut self.findings);
         let (open_receipts, open_receipts_named) = self.sessions.open();
         Audited {
             tenant: self.tenant,
@@ -232,7 +238,8 @@ impl Audit {
                 + self.approvals.not_followed()
                 + self.canons.not_followed()
                 + self.schedules.not_followed()
-                + self.queue.not_followed(),
+                + self.queue.not_followed()
+                + self.chains.not_followed(),
             canons: self.canons.in_force(),
             findings: self.findings,
         }

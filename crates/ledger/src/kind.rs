@@ -251,6 +251,9 @@ pub const WHEN_FULL: &[&str] = &["queue", "refuse", "cancel_running"];
 /// long as the canon of their domain says.
 pub const ERASED_FOR: &[&str] = &["entries", "retention"];
 
+/// The word of a seal behind which the next run of a chain begins.
+pub const CONTINUED: &str = "continued";
+
 /// The format that a genesis entry names.
 pub const FORMAT: &str = "cognitionos-ledger/v1";
 

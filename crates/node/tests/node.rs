@@ -35,6 +35,8 @@ macro_rules! on_each_store {
     };
 }
 
+#[path = "node/again.rs"]
+mod again;
 #[path = "node/asking.rs"]
 mod asking;
 #[path = "node/canons.rs"]

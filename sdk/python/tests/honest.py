@@ -42,7 +42,21 @@ def a_receipt_that_counts_in_periods() -> tuple[House, list[int]]:
     return house, [0]
 
 
+def a_chain_across_the_pruned_part() -> tuple[House, list[int]]:
+    """Runs that continue each other, of which the first are removed, seal or start alone among them."""
+    house = House(8)
+    second = house.goes_on(house.start())
+    behind_seal = len(house.entries) - 1
+    third = house.goes_on(second, count=2)
+    at_seal = len(house.entries) - 2
+    house.seal(third)
+    house.prune(behind_seal)
+    house.prune(at_seal)
+    return house, [0, behind_seal, at_seal]
+
+
 LOGS = [
+    a_chain_across_the_pruned_part,
     a_receipt_that_counts_in_periods,
     a_run_across_the_pruned_part,
     a_second_pruning_said_but_not_yet_done,

@@ -274,6 +274,13 @@ class House:
         data = {"session": session, "step": step, "status": status, "output": digest("output")}
         self.record("child.ended", data, session=parent, body_text="output")
 
+    def goes_on(self, session: str, count: int = 1, **more: Any) -> str:
+        """A run is sealed, and the next one begins in its place."""
+        following = self.new_id("run")
+        said = {"session": following, "inputs": digest("inputs")}
+        self.seal(session, status="continued", continued=said)
+        return self.start(following, continues={"session": session, "count": count}, **more)
+
     def asked(self, run: str, workflow: str = "definition", **more: Any) -> str:
         """Somebody asks for a run."""
         named = {"definition": digest(workflow), "inputs": digest("inputs")}

@@ -278,6 +278,39 @@ def a_run_that_an_event_starts_is_another_and_one_by_what_was_not_set(house: Hou
     house.start(id_of("run", other), trigger={"id": "unknown", "event": other, "hops": 1})
 
 
+@audit("chain.count")
+def a_chain_counts_wrongly(house: House) -> None:
+    house.seal(house.goes_on(house.goes_on(house.start()), count=3))
+
+
+@audit("chain.differs", "chain.differs", "chain.differs")
+def a_run_continues_what_it_is_not(house: House) -> None:
+    house.seal(house.goes_on(house.start(), definition=digest("another")))
+    house.seal(house.goes_on(house.start(), inputs=digest("others")))
+    house.seal(house.goes_on(house.start(), classes={"a": "low"}))
+
+
+@audit("chain.not_begun", "chain.not_sealed")
+def a_chain_breaks_off(house: House) -> None:
+    session, following = house.start(), house.new_id("run")
+    said = {"session": following, "inputs": digest("inputs")}
+    house.seal(session, status="continued", continued=said)
+    house.start(continues={"session": session, "count": 1})
+
+
+@audit("chain.not_sealed")
+def a_run_continues_what_ended(house: House) -> None:
+    session = house.session()
+    house.start(continues={"session": session, "count": 1})
+
+
+@audit("chain.seal", "chain.seal", "chain.not_begun")
+def a_seal_that_is_no_chains(house: House) -> None:
+    house.seal(house.start(), status="continued")
+    said = {"session": house.new_id("run"), "inputs": digest("inputs")}
+    house.seal(house.start(), continued=said)
+
+
 @audit("fork.unknown")
 def a_run_goes_on_from_no_entry_of_the_other(house: House) -> None:
     session = house.start()

@@ -74,12 +74,14 @@ impl Tape {
         Self { lines: records.iter().map(Line::read).collect() }
     }
 
-    /// The same without the runs that go on from others, and what those began.
+    /// The same without the runs that go on from others, and what those began and what continues them.
     pub(crate) fn without_forks(&self) -> Self {
         let mut gone: Vec<String> = Vec::new();
         for line in self.lines.iter().filter(|line| line.kind == Kind::SessionStarted) {
             let parent = line.data().get("parent").and_then(|it| it.get("session")?.as_text());
-            let inside = parent.is_some_and(|parent| gone.iter().any(|run| run == parent));
+            let before = line.data().get("continues").and_then(|it| it.get("session")?.as_text());
+            let is_gone = |it: &str| gone.iter().any(|run| run == it);
+            let inside = parent.into_iter().chain(before).any(is_gone);
             if line.fork().is_some() || inside {
                 gone.push(line.run.clone());
             }

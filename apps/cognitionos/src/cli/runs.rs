@@ -67,6 +67,8 @@ pub(crate) enum Status {
     Failed,
     Refused,
     Cancelled,
+    /// The next run of its chain took its place.
+    Continued,
 }
 
 impl Status {
@@ -78,6 +80,7 @@ impl Status {
             Self::Failed => "failed",
             Self::Refused => "refused",
             Self::Cancelled => "cancelled",
+            Self::Continued => "continued",
         }
     }
 }

@@ -52,6 +52,7 @@ pub(crate) fn decide(
     (who, reason): (&Actor, &str),
 ) -> anyhow::Result<Value> {
     let home = way.home();
+    let run = home.newest_of(run)?;
     let does = if pauses { "paused" } else { "let go on" };
     let cannot = |why: &str| {
         let message = format!("{run} cannot be {does}: {why}");

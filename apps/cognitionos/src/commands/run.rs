@@ -219,7 +219,7 @@ fn go(
     let is_real = canon.is_some_and(|it| it.settings().is_production(&plan.environment));
     let view = View::new(terminal, plan.counts, file.clone());
     let mut view = view.watching(recorded).in_production(is_real.then(|| plan.environment.clone()));
-    let end = drive(&mut driver, plan, (&mut view, &mut board), desk);
+    let driven = drive(&mut driver, plan, (&mut view, &mut board), desk);
     // Whoever still waits is told to turn to the folder itself.
     drop(board);
     if let Some(server) = server {
@@ -232,7 +232,8 @@ fn go(
     let live = (view.has_recording() && args.file.is_some()).then(|| again::live(args));
     let begun = view.with_begun();
     let told = (file.as_deref(), live.as_deref(), begun.as_deref());
-    let exit = end::report(home, run, end?, told, terminal)?;
+    let (run, end) = driven?;
+    let exit = end::report(home, run, end, told, terminal)?;
     // Who wanted the run ended has what was asked for.
     let is_meant = args.cancel.is_some() && exit == Exit::Interrupted;
     Ok(if is_meant { Exit::Done } else { exit })
@@ -295,31 +296,36 @@ pub(crate) fn knowing(home: &Home, is_ending: bool) -> anyhow::Result<Engine> {
     Ok(engine)
 }
 
-/// Take turns until nothing goes on any more.
+/// Take turns until nothing goes on any more. A run that continues as new is followed: gives the last
+/// one of its chain.
 fn drive(
     driver: &mut Driver,
     plan: Plan,
     (view, board): (&mut View<'_>, &mut Switchboard),
     mut desk: Desk<'_>,
-) -> anyhow::Result<End> {
+) -> anyhow::Result<(RunId, End)> {
     let signals = desk.signals;
     let inbox = driver.inbox();
     inbox.send(plan.input);
-    let (mut own, mut parked) = (None, BTreeMap::new());
+    let (mut run, mut own, mut parked) = (plan.run, None, BTreeMap::new());
     loop {
         let mut looks = false;
-        let notices = driver.turn(TURN_MS).map_err(|why| end::broken(plan.run, why, view))?;
+        let notices = driver.turn(TURN_MS).map_err(|why| end::broken(run, why, view))?;
         board.hear(driver, &notices);
         for notice in notices {
-            turn::show(view, &notice, plan.run);
-            if let Some(end) = over(&notice, plan.run, plan.ending.is_some()) {
+            turn::show(view, &notice, run);
+            if let Some(end) = over(&notice, run, plan.ending.is_some()) {
                 view.clear();
-                return Ok(end);
+                return Ok((run, end));
             }
             match notice.what {
                 What::Sealed(sealed) => {
                     parked.remove(&notice.run);
-                    own = if notice.run == plan.run { Some(Box::new(sealed)) } else { own };
+                    match sealed.next.filter(|_| notice.run == run) {
+                        Some(next) => run = next,
+                        None if notice.run == run => own = Some(Box::new(sealed)),
+                        None => {}
+                    }
                     looks = true;
                 }
                 What::Parked { approvals, signals, children, paused } => {
@@ -356,7 +362,7 @@ fn drive(
         }
         if let Some(exit) = signals.caught() {
             view.clear();
-            return Ok(End::Left { exit, so_far: view.totals() });
+            return Ok((run, End::Left { exit, so_far: view.totals() }));
         }
         // What a run began goes on when it has ended itself.
         if !looks || !driver.engine().is_still() {
@@ -368,10 +374,11 @@ fn drive(
         if answers.is_empty() {
             let so_far = view.totals();
             let waits = asked().map(|id| wanted(driver, *id, desk.canon)).collect();
-            return Ok(own.map_or_else(|| still(waits, &parked, so_far), End::Sealed));
+            let end = own.map_or_else(|| still(waits, &parked, so_far), End::Sealed);
+            return Ok((run, end));
         }
         for ask::Answer { approval, who, verdict } in answers {
-            let run = asker(&parked, approval).unwrap_or(plan.run);
+            let run = asker(&parked, approval).unwrap_or(run);
             inbox.send(Input::Answer { run, approval, who, verdict });
         }
     }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use cog_base::Value;
 use cog_base::id::RunId;
-use cog_engine::Parent;
+use cog_base::words::counted;
+use cog_engine::{Continues, Parent};
 use cog_ledger::{Entry, Kind};
 use cog_store::Select;
 
@@ -61,10 +62,16 @@ fn wanted(
     })
 }
 
+/// So many times, in words.
+pub(crate) fn times(count: u64) -> String {
+    counted(count, "time", "times")
+}
+
 /// A run, in some lines.
 fn show(run: &Run, terminal: &Terminal) {
-    let Run { id, workflow, status, started, ended, labels, error, forks, parent, waits } = run;
-    let tone = if status == "completed" { Tone::Good } else { Tone::Ask };
+    let Run { id, workflow, status, started, ended, labels, error, forks, parent, waits, .. } = run;
+    let is_well = ["completed", "continued"].contains(&status.as_str());
+    let tone = if is_well { Tone::Good } else { Tone::Ask };
     let status_word = terminal.tint(tone, &format!("{status:<9}"));
     terminal.say(&format!("{status_word}  {id}  {}", plain(workflow)));
     let ended = ended.as_ref().map(|at| format!(", ended {at}")).unwrap_or_default();
@@ -81,6 +88,13 @@ fn show(run: &Run, terminal: &Terminal) {
     if let Some(Parent { run, step, .. }) = parent {
         let line = format!("  begun by {run}, step {}", plain(&step.to_string()));
         terminal.say(&terminal.tint(Tone::Faint, &line));
+    }
+    if let Some(Continues { run, count }) = run.continues {
+        let line = format!("  continues {run}; its chain went on {}", times(count));
+        terminal.say(&terminal.tint(Tone::Faint, &line));
+    }
+    if let Some(next) = run.next {
+        terminal.say(&terminal.tint(Tone::Faint, &format!("  went on as {next}")));
     }
     let mut is_unknown = false;
     if let Some(Fault { step, message, code }) = error {
@@ -114,6 +128,9 @@ fn document(run: &Run) -> Value {
         ("ended", run.ended.as_deref().into()),
         ("error", error.unwrap_or(Value::Null)),
         ("parent", run.parent.as_ref().map(|parent| parent.run).into()),
+        ("continues", run.continues.map(|it| it.run).into()),
+        ("went_on", run.continues.map_or(0, |it| it.count).into()),
+        ("next", run.next.into()),
         ("waits", run.waits.as_deref().into()),
         ("forks", Value::list(run.forks.iter().map(|fork| Value::from(*fork)))),
     ])

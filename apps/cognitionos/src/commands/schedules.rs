@@ -7,7 +7,7 @@ pub(super) use firing::wanted;
 
 use cog_base::{Clock as _, Timestamp, Value};
 use cog_engine::Timetable;
-use cog_engine::timetable::{Change, Plan};
+use cog_engine::timetable::{Change, Plan, Stands};
 use cog_gate::Actor;
 use cog_gate::act::{Act, Facts};
 use cog_ledger::{Draft, Kind};
@@ -56,22 +56,14 @@ pub(super) fn timetable(home: &Home) -> anyhow::Result<Timetable> {
     home.each(select, |entry| timetable.observe(entry))?;
     let ids: Vec<String> = timetable.plans().keys().cloned().collect();
     for id in ids {
-        timetable.look_after(&id, |run| ended(home, run))?;
+        timetable.look_after(&id, |run| stands(home, run))?;
     }
     Ok(timetable)
 }
 
-/// When a run of a schedule ended, if it has. One that is not there any more was pruned.
-fn ended(home: &Home, run: cog_base::id::RunId) -> anyhow::Result<Option<Timestamp>> {
-    let scope = home.scope()?;
-    let Some(session) = scope.session(run).map_err(told)? else {
-        return Ok(Some(Timestamp::MIN));
-    };
-    if session.status.is_none() {
-        return Ok(None);
-    }
-    let seal = scope.entry(session.last).map_err(told)?;
-    Ok(Some(seal.map_or(Timestamp::MIN, |seal| seal.at())))
+/// How a run of a schedule stands.
+fn stands(home: &Home, run: cog_base::id::RunId) -> anyhow::Result<Stands> {
+    Stands::of(home.scope()?.as_ref(), run).map_err(told)
 }
 
 fn unknown(id: &str) -> anyhow::Error {

@@ -34,6 +34,7 @@ pub(crate) fn signal(
 /// Have a run take a signal, and say in a document what came of it.
 pub(crate) fn decide(way: &Way<'_>, run: RunId, sent: &Sent) -> anyhow::Result<Value> {
     let (home, signal) = (way.home(), &sent.signal);
+    let run = home.newest_of(run)?;
     let refused = |why: &str| {
         let message = format!("{run} does not take the signal `{}`: {why}", signal.name);
         let history = home.history(run).ok().and_then(|past| replay_run(&past).ok());

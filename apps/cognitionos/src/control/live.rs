@@ -175,7 +175,8 @@ impl Switchboard {
             if let Some(place) = self.waiting.iter().position(|it| it.is_told(notice)) {
                 self.reply(place, said(&notice.what));
             }
-            if let What::Sealed(_) = &notice.what {
+            if let What::Sealed(sealed) = &notice.what {
+                lock(&self.runs).extend(sealed.next);
                 lock(&self.runs).remove(&notice.run);
                 // The end of the run answers all who waited for it.
                 while let Some(place) = self.waiting.iter().position(|it| it.is_told(notice)) {

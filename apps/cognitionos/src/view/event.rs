@@ -261,7 +261,8 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
 
 fn of_seal(sealed: &Sealed) -> Pairs {
     let words = ["completed", "failed", "abandoned", "unknown"];
-    vec![
+    let next = sealed.next.map(|next| ("next", Value::from(next)));
+    let told = vec![
         ("status", sealed.status.as_str().into()),
         ("output", sealed.output.clone()),
         ("error", sealed.error.clone().into()),
@@ -269,5 +270,6 @@ fn of_seal(sealed: &Sealed) -> Pairs {
         ("denials", sealed.denials.into()),
         ("outcomes", Value::map(words.into_iter().zip(sealed.outcomes))),
         ("spent_micros", sealed.spent.into()),
-    ]
+    ];
+    told.into_iter().chain(next).collect()
 }

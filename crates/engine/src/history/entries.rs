@@ -8,6 +8,7 @@ use cog_flow::{Event, StepPath};
 use cog_gate::decision::read_record;
 use cog_gate::{Consent, Effect, Report, Wish, act};
 use cog_ledger::Entry;
+use cog_ledger::kind::CONTINUED;
 
 use super::{Charged, Claim, History, Mismatch, Record, no_body, unexpected};
 use crate::active::{State, class_in};
@@ -200,6 +201,8 @@ impl History {
             return self.apply(unasked(&step));
         }
         let wanted = self.active.wanted.remove(&step).is_some();
+        let wished = self.active.wish.take_if(|wish| wish.step == step).is_some();
+        let wanted = wanted || wished;
         if self.active.children.remove(&step).is_some() || wanted {
             let (code, message) = ("step.invalid".to_owned(), message.to_owned());
             self.fell.push((step.clone(), message.clone()));
@@ -210,6 +213,9 @@ impl History {
 
     pub(super) fn seal(&mut self, record: &Record) -> Result<(), Mismatch> {
         let entry = &record.entry;
+        if entry.text("status") == Some(CONTINUED) {
+            self.continued(entry)?;
+        }
         let end = self.active.end.as_mut();
         let end = end.ok_or_else(|| unexpected(entry, "the run has not ended"))?;
         let tally = &self.active.tally;

@@ -17,6 +17,7 @@ use cog_ledger::{Entry, Kind};
 
 use super::{Recompute, counts};
 use crate::active::class_in;
+use crate::again::Next;
 use crate::carried::settled;
 use crate::children::{Parent, run_of};
 use crate::choose::chosen_again;
@@ -58,6 +59,8 @@ impl Recompute {
                 self.is_governed(entry);
             }
             Kind::SessionSealed => {
+                let next = Next::of(entry).map(|next| (next.run, next.classes()));
+                self.handed.extend(next);
                 let class = record.body.as_ref().map(class_in);
                 self.given.extend(class.filter(|_| self.is_child(run)).map(|class| (run, class)));
             }

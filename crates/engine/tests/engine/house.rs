@@ -194,7 +194,8 @@ impl House {
                     }
                     Output::Place(place) => {
                         let (parent, run) = (place.parent, place.run);
-                        let placed = Placed { base: String::new(), places: BTreeMap::new() };
+                        let places = place.roots.into_iter().map(|root| (root.name, root.path));
+                        let placed = Placed { base: place.base, places: places.collect() };
                         inputs.push_back(Input::Placed { parent, run, placed: Ok(placed) });
                     }
                     Output::Arm { timer, ms } => self.timers.push((timer, ms)),

@@ -2,7 +2,7 @@
 //! to know.
 
 use cog_base::{Timestamp, Value};
-use cog_engine::timetable::setting;
+use cog_engine::timetable::{Stands, setting};
 use cog_engine::{Firing, Input, Sent, Timetable};
 use cog_flow::Signal;
 use cog_ledger::Kind;
@@ -63,7 +63,7 @@ fn what_is_to_be_done_is_told_by_the_log_alone() {
     house.record(draft);
     let mut table = timetable(&house);
     assert_eq!(table.decide("tick", second(2)), None, "each time is decided once");
-    table.look_after("tick", |_| Ok::<_, ()>(Some(second(2)))).unwrap();
+    table.look_after("tick", |_| Ok::<_, ()>(Stands::Over(second(2)))).unwrap();
     assert_eq!(table.decide("tick", second(3)), Some(Decided::Start(second(3))));
     let draft = table.plans()["tick"].not_started(second(3), &"ä".repeat(5_000));
     house.record(draft);

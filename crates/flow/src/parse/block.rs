@@ -23,6 +23,8 @@ pub(super) struct Inherited<'i> {
     pub(super) in_plan: bool,
     /// Whether a step is reached once at most, and not while the run is undone.
     pub(super) is_once: bool,
+    /// Whether the steps stand in nothing but the run.
+    pub(super) is_outermost: bool,
 }
 
 /// A step as far as its place among the others goes.
@@ -41,8 +43,10 @@ impl Reader<'_, '_> {
         inherited: Option<Inherited<'_>>,
         what: &str,
     ) -> (Arc<Block>, BTreeSet<String>) {
-        let inherited =
-            inherited.unwrap_or(Inherited { actor: None, in_plan: false, is_once: true });
+        let outermost =
+            Inherited { actor: None, in_plan: false, is_once: true, is_outermost: true };
+        let inherited = inherited.map(|it| Inherited { is_outermost: false, ..it });
+        let inherited = inherited.unwrap_or(outermost);
         let nodes = fields::list(node, what.trim_matches('`'), self.reports);
         if nodes.is_empty() && matches!(node.kind, Kind::List(_)) {
             self.reports.error(

@@ -152,7 +152,8 @@ impl Reader<'_, '_> {
 
     /// How a run that does not complete is undone.
     pub(super) fn undo(&mut self, fields: &Fields<'_>, scope: &Scope<'_>) -> Undo {
-        let inherited = Inherited { actor: None, in_plan: false, is_once: false };
+        let inherited =
+            Inherited { actor: None, in_plan: false, is_once: false, is_outermost: false };
         let steps = fields.get("on_cancel").map(|node| self.handler_steps(node, scope, inherited));
         let mut undo = Undo { steps, on_failed: false, on_refused: false };
         let Some(node) = fields.get("compensate_on") else { return undo };

@@ -34,6 +34,7 @@ pub(super) const STEP: Shape = Shape {
         "wait_for",
         "checkpoint",
         "run",
+        "continue_as_new",
         "as",
         "retry",
         "timeout_ms",
@@ -46,8 +47,17 @@ pub(super) const STEP: Shape = Shape {
         "description",
     ],
 };
-const BODIES: [&str; 8] =
-    ["uses", "steps", "choose", "approve", "sleep", "wait_for", "checkpoint", "run"];
+const BODIES: [&str; 9] = [
+    "uses",
+    "steps",
+    "choose",
+    "approve",
+    "sleep",
+    "wait_for",
+    "checkpoint",
+    "run",
+    "continue_as_new",
+];
 const HANDLER: Shape = Shape { what: "a handler", required: &["steps"], optional: &[] };
 const COMPUTE: &str = "compute";
 
@@ -187,6 +197,7 @@ impl Reader<'_, '_> {
             "wait_for" => self.wait_for(node, scope).map(Body::WaitFor),
             "checkpoint" => self.checkpoint(node, inherited).map(Body::Checkpoint),
             "run" => self.child_run(node, scope).map(Body::Run),
+            "continue_as_new" => self.continuing(node, (fields.key_at(body), id), scope, inherited),
             _ => self.sleep(node, scope).map(Body::Sleep),
         }
     }
@@ -212,13 +223,15 @@ impl Reader<'_, '_> {
         let compute = matches!(&node.kind, Kind::Text(uses) if uses == COMPUTE);
         let effect = body == "uses" && !compute;
         let acts = effect || body == "steps" || body == "choose";
-        let rules: [(&str, bool, &str); 6] = [
+        let again = body == "continue_as_new";
+        let rules: [(&str, bool, &str); 7] = [
             ("with", body == "uses", "a step with `uses`"),
             ("retry", effect, "an effect"),
             ("timeout_ms", effect, "an effect"),
             ("as", acts, "an effect, `steps` or `choose`"),
             ("subject", acts, "an effect, `steps` or `choose`"),
             ("foreach", acts || compute || body == "run", "`uses`, `steps`, `choose` or `run`"),
+            ("on_cancel", !again, "a step that does something"),
         ];
         for (key, fine, goes_with) in rules {
             if !fine && fields.get(key).is_some() {
@@ -412,7 +425,8 @@ impl Body {
             | Self::Sleep(_)
             | Self::WaitFor(_)
             | Self::Checkpoint(_)
-            | Self::Run(_) => false,
+            | Self::Run(_)
+            | Self::Continue(_) => false,
         }
     }
 }

@@ -73,6 +73,11 @@ pub enum Event {
     /// A message from outside reached the run. The first step that waits for it takes it;
     /// until one does, the run keeps it.
     Signalled(Signal),
+    /// The next run takes the place of this one, which is over.
+    Continued {
+        /// The step.
+        step: StepPath,
+    },
     /// Somebody cancelled the run.
     Cancelled {
         /// Why.
@@ -271,6 +276,16 @@ pub enum Action {
         /// Whose personal data it holds, where its own file does not say so.
         subject: Option<String>,
     },
+    /// End the run by beginning the next one, when nothing else of it is left
+    /// ([`Run::continues`](crate::Run::continues)). Answered by `Continued`, or `Failed`.
+    Continue {
+        /// The step.
+        step: StepPath,
+        /// The inputs of the next run, as the file gives them.
+        inputs: Map,
+        /// What each of them came from.
+        sources: BTreeMap<String, Sources>,
+    },
     /// Stop what the step is doing. A `Perform` and a `StartRun` are still answered, with what
     /// became of it; a `Choose`, an `Ask`, an `Arm` and a `Listen` are not. A `Listen` is also
     /// stopped when its signal came.
@@ -364,6 +379,8 @@ pub enum Status {
     Refused,
     /// Somebody cancelled it.
     Cancelled,
+    /// The next run of the same definition took its place.
+    Continued,
 }
 
 impl Status {
@@ -377,6 +394,7 @@ impl Status {
             Self::Failed => "failed",
             Self::Refused => "refused",
             Self::Cancelled => "cancelled",
+            Self::Continued => "continued",
         }
     }
 
@@ -385,7 +403,9 @@ impl Status {
     pub const fn is_final(self) -> bool {
         match self {
             Self::Running | Self::Waiting => false,
-            Self::Completed | Self::Failed | Self::Refused | Self::Cancelled => true,
+            Self::Completed | Self::Failed | Self::Refused | Self::Cancelled | Self::Continued => {
+                true
+            }
         }
     }
 }

@@ -168,7 +168,8 @@ impl Run {
                 | Body::Sleep(_)
                 | Body::WaitFor(_)
                 | Body::Checkpoint(_)
-                | Body::Run(_),
+                | Body::Run(_)
+                | Body::Continue(_),
                 output,
             ) => {
                 record.insert("output".to_owned(), output);

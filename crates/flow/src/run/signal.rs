@@ -26,9 +26,11 @@ impl Run {
         let listening = Listening { signal: wait.signal.clone(), matching };
         let kept = self.signals.iter().position(|signal| listening.fits(signal));
         if let Some(signal) = kept.and_then(|position| self.signals.remove(position)) {
+            self.has_moved = true;
             self.finish(id, Outcome::Completed(signal.into_value()));
             return Ok(());
         }
+        self.takes_time(id, timeout_ms.unwrap_or(0));
         let (step, signal) = (self.cells.get(id).path.clone(), wait.signal.clone());
         self.actions.push(Action::Listen { step, signal, timeout_ms });
         self.listen(id, Phase::Listening(Box::new(listening)));
@@ -75,6 +77,7 @@ impl Run {
             return Ok(());
         };
         self.actions.push(Action::Cancel { step });
+        self.has_moved = true;
         self.finish(id, Outcome::Completed(signal.into_value()));
         Ok(())
     }

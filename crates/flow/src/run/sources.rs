@@ -126,6 +126,10 @@ impl Run {
 
     /// What the run answers with came from; where it did not complete, from anything.
     pub(super) fn answer_sources(&self, status: Status) -> Sources {
+        // It answers with nothing: the run that goes on from it does.
+        if status == Status::Continued {
+            return Sources::default();
+        }
         let mut sources = self.reads(self.flow.outputs.values(), super::Arena::first());
         if status != Status::Completed {
             self.cells.iter().for_each(|cell| sources.add(&cell.sources));
@@ -225,6 +229,7 @@ impl Body {
             Self::Sleep(ms) => vec![ms],
             Self::WaitFor(wait) => wait.matching.values().chain(&wait.timeout_ms).collect(),
             Self::Run(call) => call.inputs.values().collect(),
+            Self::Continue(inputs) => inputs.values().collect(),
         }
     }
 }

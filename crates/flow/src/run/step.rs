@@ -151,6 +151,7 @@ impl Run {
                 Ok(())
             }
             Body::Run(child) => self.start_run(id, child, frame),
+            Body::Continue(inputs) => self.continue_as_new(id, inputs, frame),
         };
         if let Err(error) = begun {
             self.shows_its_body(id, step);
@@ -270,6 +271,7 @@ impl Run {
         let mut answer = self.labels(id);
         answer.add(&Sources::of(Source::People, &path));
         self.cells.get_mut(id).sources = answer;
+        self.takes_time(id, approve.expires_ms);
         self.actions.push(Action::Ask {
             step: path,
             by: approve.by.clone(),
@@ -289,6 +291,7 @@ impl Run {
         if ms > MAX_SLEEP_MS.unsigned_abs() {
             return Err(StepError::new("limit", "a sleep of more than 366 days"));
         }
+        self.takes_time(id, ms);
         self.actions.push(Action::Arm { timer: self.cells.get(id).path.clone(), ms });
         self.listen(id, Phase::Sleeping);
         Ok(())

@@ -52,7 +52,7 @@ impl Run {
             Status::Cancelled => true,
             Status::Failed => undo.on_failed,
             Status::Refused => undo.on_refused,
-            Status::Running | Status::Waiting | Status::Completed => false,
+            Status::Running | Status::Waiting | Status::Completed | Status::Continued => false,
         };
         let last = undo.steps.is_some();
         if !asked || (self.to_undo.is_empty() && !last) {

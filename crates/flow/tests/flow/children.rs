@@ -101,7 +101,7 @@ steps:
 }
 
 /// A workflow with these steps, in a small world of files; its own file is `main.yaml`.
-fn family(files: &[(&str, &str)]) -> Result<Flow, String> {
+pub(crate) fn family(files: &[(&str, &str)]) -> Result<Flow, String> {
     let files: BTreeMap<&str, &str> = files.iter().copied().collect();
     let mut open = |around: &str, name: &str| {
         let folder = around.rsplit_once('/').map(|(folder, _)| format!("{folder}/"));

@@ -325,12 +325,12 @@ fn one_body_and_what_goes_with_it() {
             pay.yaml:5:5: the step `a` does nothing
              5 |   - { id: a }
                |     ^
-               = hint: give it one of `uses`, `steps`, `choose`, `approve`, `sleep`, `wait_for`, `checkpoint`, `run`
+               = hint: give it one of `uses`, `steps`, `choose`, `approve`, `sleep`, `wait_for`, `checkpoint`, `run`, `continue_as_new`
 
             pay.yaml:6:45: the step `b` has `uses`, `sleep`
              6 |   - { id: b, uses: compute, with: { a: 1 }, sleep: { ms: 5 } }
                |                                             ^
-               = hint: a step has exactly one of `uses`, `steps`, `choose`, `approve`, `sleep`, `wait_for`, `checkpoint`, `run`
+               = hint: a step has exactly one of `uses`, `steps`, `choose`, `approve`, `sleep`, `wait_for`, `checkpoint`, `run`, `continue_as_new`
 
             pay.yaml:7:27: `ms` must be an integer, this is a string
              7 |   - { id: c, sleep: { ms: 5s }, retry: { attempts: 2 }, foreach: [1] }

@@ -152,6 +152,9 @@ fn line(action: &Action) -> String {
             let outlives = if *outlives { ", leave" } else { "" };
             format!("run {step}: {workflow} {inputs}{wait}{outlives}")
         }
+        Action::Continue { step, inputs, .. } => {
+            format!("continue {step}: {}", Value::Map(inputs.clone()))
+        }
         Action::Cancel { step } => format!("cancel {step}"),
         Action::Fell { step, error } => format!("fell {step} {}", error.code),
         Action::Finish { status, output, error, .. } => {

@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod again;
 mod bombs;
 mod bounds;
 mod cel;

@@ -170,6 +170,7 @@ impl Answers {
             Action::Arm { timer, .. } => Some(Event::Due { timer: timer.clone() }),
             Action::Mark { step, .. } => Some(Event::Marked { step: step.clone() }),
             Action::StartRun { step, .. } => Some(self.perform(step.clone())),
+            Action::Continue { step, .. } => Some(Event::Continued { step: step.clone() }),
             Action::Listen { signal, .. } => {
                 let (id, from) = ("sig".to_owned(), "user:a".to_owned());
                 let payload = Value::from(7_u64);
@@ -237,6 +238,7 @@ fn play(text: &str, salt: u64, falls: bool, order: &[u8], stop_after: Option<usi
                 | Action::Arm { .. }
                 | Action::Mark { .. }
                 | Action::StartRun { .. }
+                | Action::Continue { .. }
                 | Action::Listen { .. } => pending.push(action),
             }
         }
@@ -278,6 +280,7 @@ fn target(action: &Action) -> Option<&StepPath> {
         | Action::Listen { step, .. }
         | Action::Mark { step, .. }
         | Action::StartRun { step, .. }
+        | Action::Continue { step, .. }
         | Action::Cancel { step }
         | Action::Fell { step, .. } => Some(step),
         Action::Arm { timer, .. } => Some(timer),

@@ -125,6 +125,9 @@ impl Reading<'_> {
             Body::Run(child) => self.lived(path, release, &waiter, |it, life, release| {
                 it.child(child, frame, path, (life, release))
             }),
+            Body::Continue(inputs) => self.lived(path, release, &waiter, |it, life, release| {
+                it.continuing(inputs, frame, path, (life, release))
+            }),
         }
     }
 

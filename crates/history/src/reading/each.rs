@@ -187,7 +187,8 @@ fn record(step: &Step, stand: &Stand, item: Option<Value>) -> Option<Value> {
             | Body::Sleep(_)
             | Body::WaitFor(_)
             | Body::Checkpoint(_)
-            | Body::Run(_),
+            | Body::Run(_)
+            | Body::Continue(_),
             output,
         ) => drop(record.insert("output".to_owned(), output)),
     }

@@ -148,7 +148,8 @@ impl Reading<'_> {
             | Body::Sleep(_)
             | Body::WaitFor(_)
             | Body::Checkpoint(_)
-            | Body::Run(_) => false,
+            | Body::Run(_)
+            | Body::Continue(_) => false,
         })
     }
 }

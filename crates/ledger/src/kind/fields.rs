@@ -39,6 +39,8 @@ pub(super) enum Shape {
     Proposal,
     Selection,
     Parent,
+    Continues,
+    Continued,
     Priority,
     Concurrency,
     Rate,
@@ -99,6 +101,14 @@ impl Shape {
                 value.get("session").is_some_and(|run| Self::Run.fits(run))
                     && value.get("step").is_some_and(|step| Self::Text.fits(step))
             }
+            Self::Continues => {
+                value.get("session").is_some_and(|run| Self::Run.fits(run))
+                    && value.get("count").and_then(Value::as_u64).is_some_and(|count| count > 0)
+            }
+            Self::Continued => {
+                value.get("session").is_some_and(|run| Self::Run.fits(run))
+                    && value.get("inputs").is_some_and(|inputs| Self::Digest.fits(inputs))
+            }
             Self::Priority => value.as_u64().is_some_and(|priority| priority <= 9),
             Self::Concurrency => limited(value, "limit", |value| {
                 value.get("when_full").is_some_and(|word| Self::Word(WHEN_FULL).fits(word))
@@ -140,6 +150,8 @@ impl Shape {
             Self::Proposal => "a proposal id (prp_…)",
             Self::Selection => "a selection id (pln_…)",
             Self::Parent => "{session, step}",
+            Self::Continues => "{session, count}: a run id (run_…) and a number from 1",
+            Self::Continued => "{session, inputs}: a run id (run_…) and a digest",
             Self::Priority => "a whole number from 0 to 9",
             Self::Concurrency => "{key, limit, when_full}",
             Self::Rate => "{key, count, per_seconds}",
@@ -244,6 +256,7 @@ pub(super) const SESSION_STARTED: &[Field] = &[
     may("fork", Shape::Fork),
     may("labels", Shape::Labels),
     may("trigger", Shape::Trigger),
+    may("continues", Shape::Continues),
 ];
 pub(super) const PLAN_SELECTED: &[Field] = &[
     must("id", Shape::Selection),
@@ -328,6 +341,7 @@ pub(super) const SESSION_SEALED: &[Field] = &[
     must("outcomes", Shape::Counts),
     must("spent_micros", Shape::Count),
     must("trace", Shape::Digest),
+    may("continued", Shape::Continued),
 ];
 pub(super) const CHECKPOINT: &[Field] = &[
     must("id", Shape::Checkpoint),

@@ -7,7 +7,7 @@ use cog_ledger::audit::Audit;
 use cog_ledger::kind::ACTS;
 use cog_ledger::{Draft, Entry, Kind};
 
-use crate::house::{Act, DOMAIN, House, data, digest, limit};
+use crate::house::{Act, DOMAIN, House, continues, data, digest, limit};
 
 /// Let a house with a canon and a running session do something; say what the audit finds.
 fn audit(act: impl FnOnce(&mut House, cog_base::id::RunId)) -> Vec<&'static str> {
@@ -475,6 +475,56 @@ fn canon_changes_by_change_control_alone() {
         house.record(act, data(again));
     });
     assert_eq!(found, ["canon.previous", "canon.closed"]);
+}
+
+#[test]
+fn a_run_that_continues_another_begins_behind_its_seal_as_what_that_was() {
+    let found = audit(|house, session| {
+        let second = house.goes_on(session, 1);
+        let third = house.goes_on(second, 3);
+        house.seal(third);
+    });
+    assert_eq!(found, ["chain.count"]);
+    for (name, other) in [
+        ("inputs", digest("others")),
+        ("definition", digest("another")),
+        ("initiator", "user:ceo".into()),
+        ("classes", Value::map([("a", "low")])),
+        ("fork", Value::map([("session", "run_01m7yb4qxbf438zjd8206fmvk4"), ("seq", "0")])),
+    ] {
+        let found = audit(|house, session| {
+            let next = house.seal_of_chain(session, "inputs");
+            let fork = Value::map([("session", Value::from(session)), ("seq", 2_u64.into())]);
+            let other = if name == "fork" { fork } else { other };
+            house.start_with(next, [continues(session, 1), (name, other)]);
+        });
+        assert_eq!(found, ["chain.differs"], "{name}");
+    }
+    let found = audit(|house, session| {
+        house.seal_of_chain(session, "inputs");
+        house.start();
+    });
+    assert_eq!(found, ["chain.not_begun"], "another begins");
+    let found = audit(|house, session| drop(house.seal_of_chain(session, "inputs")));
+    assert_eq!(found, ["chain.not_begun"], "nothing follows");
+    let found = audit(|house, session| {
+        let next = house.seal_of_chain(session, "inputs");
+        house.start_as(next);
+    });
+    assert_eq!(found, ["chain.not_sealed"], "it does not say what it continues");
+    let found = audit(|house, session| {
+        house.seal(session);
+        let next = cog_base::id::RunId::new(house.now, &mut house.entropy).unwrap();
+        house.start_with(next, [continues(session, 1)]);
+    });
+    assert_eq!(found, ["chain.not_sealed"], "the seal says nothing of it");
+    let found = audit(|house, session| {
+        let mut seal = house.seal_data(session);
+        seal.insert("status".to_owned(), "continued".into());
+        let act = house.act(Kind::SessionSealed, "service:engine", Some(session));
+        house.record(act, seal);
+    });
+    assert_eq!(found, ["chain.seal"], "no next run is named");
 }
 
 #[test]

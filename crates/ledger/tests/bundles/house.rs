@@ -23,7 +23,7 @@ use cog_ledger::{
     Writer,
 };
 
-pub(crate) use self::queued::limit;
+pub(crate) use self::queued::{continues, limit};
 
 pub(crate) const DOMAIN: &str = "accounts-payable";
 
@@ -205,24 +205,6 @@ impl House {
 
     pub(crate) fn start_as(&mut self, session: RunId) {
         self.start_with(session, []);
-    }
-
-    pub(crate) fn start_with<const N: usize>(
-        &mut self,
-        session: RunId,
-        more: [(&'static str, Value); N],
-    ) {
-        let act = self.act(Kind::SessionStarted, "user:clerk", Some(session));
-        let start = [
-            ("workflow", "pay".into()),
-            ("definition", digest("definition")),
-            ("inputs", digest("inputs")),
-            ("roots", Value::Map(Map::new())),
-            ("initiator", "user:clerk".into()),
-        ];
-        let mut start = data(start);
-        start.extend(more.map(|(name, value)| (name.to_owned(), value)));
-        self.record(Act { body: Some("definition"), ..act }, start);
     }
 
     /// An entry about a schedule, always the same.
@@ -436,6 +418,7 @@ impl House {
         self.replayed(session);
         self.schedule_set();
         self.one_begins_and_one_is_withdrawn();
+        self.a_chain();
         session
     }
 

@@ -23,7 +23,7 @@ fn an_intact_bundle_holds_under_every_key_that_was_in_force() {
         assert_eq!(codes(&verified), [""; 0], "{:?}", verified.findings().kept());
         assert_eq!(verified.signer.as_ref(), keys.last());
         assert_eq!(verified.audited.open_receipts, 1);
-        assert_eq!(verified.audited.sessions, (6, 5));
+        assert_eq!(verified.audited.sessions, (12, 11));
         assert_eq!(verified.audited.outcomes, [2, 2, 2, 2]);
         assert_eq!(verified.canons, 2);
         assert_eq!(verified.bodies_absent, 0);

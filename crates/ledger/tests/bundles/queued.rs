@@ -1,10 +1,11 @@
-//! Runs that schedules start, runs that are asked for before they begin, and what people are asked.
+//! Runs that schedules start, runs that are asked for before they begin, what people are asked, and
+//! chains of runs.
 
 use cog_base::Value;
 use cog_base::id::{ApprovalId, RunId};
 use cog_ledger::Kind;
 
-use super::{House, data, digest};
+use super::{Act, House, data, digest};
 
 impl House {
     /// A time of it came, and a run is said to be started; whether it `begins` is another matter.
@@ -16,6 +17,52 @@ impl House {
             self.start_as(session);
             self.seal(session);
         }
+    }
+
+    /// A run begins, of which `more` is said or otherwise.
+    pub(crate) fn start_with<const N: usize>(
+        &mut self,
+        session: RunId,
+        more: [(&'static str, Value); N],
+    ) {
+        let start = [
+            ("workflow", "pay".into()),
+            ("definition", digest("definition")),
+            ("inputs", digest("inputs")),
+            ("roots", Value::map([("", ""); 0])),
+            ("initiator", "user:clerk".into()),
+        ];
+        let mut members = data(start);
+        members.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        let act = self.act(Kind::SessionStarted, "user:clerk", Some(session));
+        self.record(Act { body: Some("definition"), ..act }, members);
+    }
+
+    /// A run is sealed as one that the next continues. Gives that.
+    pub(crate) fn seal_of_chain(&mut self, session: RunId, inputs: &str) -> RunId {
+        let next = RunId::new(self.now, &mut self.entropy).unwrap();
+        let mut seal = self.seal_data(session);
+        seal.insert("status".to_owned(), "continued".into());
+        let said = Value::map([("session", Value::from(next)), ("inputs", digest(inputs))]);
+        seal.insert("continued".to_owned(), said);
+        let act = self.act(Kind::SessionSealed, "service:engine", Some(session));
+        self.record(act, seal);
+        next
+    }
+
+    /// A run is sealed, and the next one begins in its place.
+    pub(crate) fn goes_on(&mut self, session: RunId, count: u64) -> RunId {
+        let next = self.seal_of_chain(session, "inputs");
+        self.start_with(next, [continues(session, count)]);
+        next
+    }
+
+    /// Three runs, each of which continues the one before.
+    pub(super) fn a_chain(&mut self) {
+        let first = self.start();
+        let second = self.goes_on(first, 1);
+        let third = self.goes_on(second, 2);
+        self.seal(third);
     }
 
     /// Two runs of a key are asked for: one begins and ends, the other never does.
@@ -108,4 +155,9 @@ impl House {
 pub(crate) fn limit(key: &str, limit: u64) -> (&'static str, Value) {
     let full = ("when_full", "queue".into());
     ("concurrency", Value::map([("key", digest(key)), ("limit", limit.into()), full]))
+}
+
+/// That a run continues another.
+pub(crate) fn continues(session: RunId, count: u64) -> (&'static str, Value) {
+    ("continues", Value::map([("session", Value::from(session)), ("count", count.into())]))
 }

@@ -8,7 +8,7 @@ use cog_base::id::{MailId, RunId, TenantId};
 use cog_base::json::parse;
 use cog_base::{Timestamp, Value};
 use cog_canon::Canon;
-use cog_engine::timetable::{Change, Plan, SCHEDULES_MAX, setting};
+use cog_engine::timetable::{Change, Plan, SCHEDULES_MAX, Stands, setting};
 use cog_engine::{Firing, Input, Timetable};
 use cog_gate::Actor;
 use cog_gate::act::{Act, Facts};
@@ -61,7 +61,7 @@ impl Times {
         }
         let ids: Vec<String> = self.table.plans().keys().cloned().collect();
         for id in ids {
-            self.table.look_after(&id, |run| ended(scope, run))?;
+            self.table.look_after(&id, |run| Stands::of(scope, run))?;
         }
         Ok(new)
     }
@@ -77,15 +77,6 @@ impl Times {
         let due = plans.filter(|(_, plan)| plan.next().is_some_and(|it| it.at <= now));
         due.map(|(id, _)| id.clone()).collect()
     }
-}
-
-/// When a run ended, if it has. One that is not there any more was pruned.
-fn ended(scope: &dyn TenantTx, run: RunId) -> Result<Option<Timestamp>, StoreError> {
-    let Some(session) = scope.session(run)? else { return Ok(Some(Timestamp::MIN)) };
-    if session.status.is_none() {
-        return Ok(None);
-    }
-    Ok(Some(scope.entry(session.last)?.map_or(Timestamp::MIN, |seal| seal.at())))
 }
 
 impl Desk {

@@ -105,6 +105,18 @@ def _fork(value: Any) -> bool:
     return _id("run")(value.get("session")) and is_count(value.get("seq"))
 
 
+def _continues(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return _id("run")(value.get("session")) and _positive(value.get("count"))
+
+
+def _continued(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return _id("run")(value.get("session")) and is_digest(value.get("inputs"))
+
+
 def _amount(value: Any) -> bool:
     """A count, as text where it is beyond 53 bits."""
     if is_count(value):
@@ -210,6 +222,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "fork": _fork,
             "labels": _labels,
             "trigger": _trigger,
+            "continues": _continues,
         },
     ),
     "plan.selected": (
@@ -284,7 +297,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "spent_micros": is_count,
             "trace": is_digest,
         },
-        {},
+        {"continued": _continued},
     ),
     "schedule.set": (
         False,

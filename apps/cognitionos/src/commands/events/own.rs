@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use cog_base::Value;
 use cog_base::words::counted;
-use cog_engine::{Parent, Trigger};
+use cog_engine::{Continues, Parent, Trigger};
 use cog_events::Types;
 use cog_ledger::Entry;
 use cog_outbox::page;
@@ -135,8 +135,9 @@ fn hops(scope: &dyn TenantTx, entry: &Entry) -> anyhow::Result<u64> {
         if let Some(trigger) = Trigger::of(first.data()) {
             return Ok(trigger.hops.saturating_add(1));
         }
-        // What another run began goes back to that.
-        run = Parent::of(&first).map(|parent| parent.run);
+        // What another run began, or was continued as, goes back to that.
+        let before = || Continues::of(&first).map(|continues| continues.run);
+        run = Parent::of(&first).map(|parent| parent.run).or_else(before);
     }
     Ok(0)
 }

@@ -6,6 +6,7 @@ use cog_base::Value;
 use cog_base::id::RunId;
 use cog_engine::{Engine, History, Input};
 use cog_gate::{Actor, Origin, Refusal, Wish};
+use cog_ledger::kind::CONTINUED;
 
 use super::canon::Bound;
 use super::nodes;
@@ -77,6 +78,7 @@ pub(super) fn elsewhere(
         return Ok(Some(Exit::Done));
     }
     let text = |name| document.get(name).and_then(Value::as_text);
+    let run = text("run").unwrap_or_default();
     if let Some(before) = text("before") {
         terminal.note(&terminal.tint(Tone::Ask, &format!("{run} {}", plain(before))));
     }
@@ -93,6 +95,7 @@ pub(crate) fn decide(
     who: &Actor,
     reason: &str,
 ) -> anyhow::Result<Value> {
+    let run = way.home().newest_of(run)?;
     let Some(live) = way.live(run) else {
         let message = "the data folder is in use by the process of another run, and a run that \
                        waits is ended by opening the folder";
@@ -106,6 +109,8 @@ pub(crate) fn decide(
             ("before", before.into()),
         ])),
         Said::Refused { denial, reason } => Err(may_not(who, run, &reason, &denial)),
+        // It went on as another run meanwhile.
+        Said::Ended { status, .. } if status == CONTINUED => decide(way, run, who, reason),
         Said::Ended { status, .. } | Said::Already(status) | Said::No(status) => {
             let message = format!("{run} is not cancelled: it ended as {status}");
             Err(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")))

@@ -93,8 +93,13 @@ pub(crate) fn placed(
     secrets: &Secrets,
     place: &Place,
 ) -> anyhow::Result<(Placed, BTreeMap<String, RootBinding>, PathBuf)> {
-    let file = Path::new(&place.base).join(&place.workflow);
-    let base = folders::real(file.parent().unwrap_or(Path::new("/")));
+    let base = match &place.workflow {
+        Some(workflow) => {
+            let file = Path::new(&place.base).join(workflow);
+            folders::real(file.parent().unwrap_or(Path::new("/")))
+        }
+        None => PathBuf::from(&place.base),
+    };
     let (mut roots, mut places) = (BTreeMap::new(), BTreeMap::new());
     for root in &place.roots {
         let binding = stand(root, &base.join(&root.path), secrets)?;

@@ -48,6 +48,7 @@ pub(super) fn cancel(
 ) -> anyhow::Result<Exit> {
     let run = given::run(run)?;
     let home = Home::at(&asking.at, || Err(Failure::told(Exit::BadInput, "no database is named")))?;
+    let run = home.newest_of(run)?;
     let records = home.records(run)?;
     let why = format!("cognitionos why {run}");
     let last = records.last().map(|last| &last.entry);
@@ -97,6 +98,7 @@ fn sealed(seal: &Record) -> Sealed {
     }
     Sealed {
         status: seal.entry.text("status").unwrap_or_default().to_owned(),
+        next: cog_engine::again::next_of(&seal.entry),
         output: body("output").unwrap_or(Value::Null),
         error: body("error").filter(|error| *error != Value::Null),
         receipts: number("receipts"),

@@ -188,7 +188,7 @@ pub(super) fn resumed(
     cancel: Option<(Actor, String)>,
     common: &Common,
 ) -> anyhow::Result<Plan> {
-    let run = given::run(run)?;
+    let run = home.newest_of(given::run(run)?)?;
     let past = home.open_records(run)?;
     let records = own(&past);
     let history = replay_run(&past).map_err(|error| mismatch(run, &error))?;

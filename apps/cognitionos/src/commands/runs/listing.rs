@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use cog_base::id::RunId;
 use cog_base::{Timestamp, Value};
+use cog_engine::again::next_of;
 use cog_engine::start::labels_in;
-use cog_engine::{Parent, Record, admission};
+use cog_engine::{Continues, Parent, Record, admission};
 use cog_flow::SearchLabels;
 use cog_ledger::{Entry, Kind};
 use cog_store::{PAGE_MAX, Select, Session, TenantTx};
@@ -55,6 +56,9 @@ pub(super) struct Run {
     pub(super) forks: Vec<RunId>,
     /// The run that began it, and in which step.
     pub(super) parent: Option<Parent>,
+    /// The run that it continues, and the one that continues it.
+    pub(super) continues: Option<Continues>,
+    pub(super) next: Option<RunId>,
     /// What it waits for that has not begun.
     pub(super) waits: Option<String>,
 }
@@ -209,6 +213,8 @@ impl Found {
             error: last.as_ref().and_then(error).or_else(|| last.as_ref().and_then(withdrawn)),
             forks: forks.get(&id).cloned().unwrap_or_default(),
             parent: Parent::of(&start),
+            continues: Continues::of(&start),
+            next: last.as_ref().and_then(|last| next_of(&last.entry)),
             status,
         })
     }

@@ -16,7 +16,7 @@ use cog_node::Wanted;
 use cog_schedule::Decided;
 use cog_store::Select;
 
-use super::{ended, left_out};
+use super::{left_out, stands};
 use crate::cli::Common;
 use crate::clock;
 use crate::commands::run::scheduled::{self, Begins};
@@ -119,7 +119,7 @@ impl Keeper<'_> {
         self.seen = size;
         let ids: Vec<String> = self.timetable.plans().keys().cloned().collect();
         for id in ids {
-            self.timetable.look_after(&id, |run| ended(home, run))?;
+            self.timetable.look_after(&id, |run| stands(home, run))?;
         }
         Ok(())
     }

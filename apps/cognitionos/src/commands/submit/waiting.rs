@@ -8,6 +8,7 @@ use std::time::Duration;
 use cog_base::Value;
 use cog_base::id::{MailId, RunId, TenantId};
 use cog_base::words::lasting;
+use cog_engine::again::next_of;
 use cog_engine::replay::replay_run;
 use cog_engine::{Intervention, Waits};
 use cog_ledger::{Entry, Kind};
@@ -31,9 +32,10 @@ const STILL: u32 = 40;
 pub(crate) fn wait(
     store: &PostgresStore,
     tenant: TenantId,
-    run: RunId,
+    asked: RunId,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
+    let mut run = asked;
     let (mut newest, mut is_rebuilt) = (Vec::new(), false);
     // The run, and those of its tree that it waits for.
     let mut watched = vec![run];
@@ -48,7 +50,7 @@ pub(crate) fn wait(
                  stays asked for"
             ));
         }
-        let delivery = store.delivery(tenant, MailId::from_uuid(run.uuid())).map_err(told)?;
+        let delivery = store.delivery(tenant, MailId::from_uuid(asked.uuid())).map_err(told)?;
         if let Some(Delivery::Refused(why)) = delivery {
             return Err(not_started(&*store.scope(tenant).map_err(told)?, run, &why)?);
         }
@@ -58,6 +60,11 @@ pub(crate) fn wait(
         }
         if let Some(session) = scope.session(run).map_err(told)? {
             if let Some(status) = &session.status {
+                let seal = scope.entry(session.last).map_err(told)?;
+                if let Some(next) = seal.as_ref().and_then(next_of) {
+                    (run, watched) = (next, vec![next]);
+                    continue;
+                }
                 return ended(&*scope, run, (status, session.last), terminal);
             }
             // What goes on has a new entry before long: only a run that is still is rebuilt.

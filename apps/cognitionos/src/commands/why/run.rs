@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_canon::Canon;
+use cog_engine::again::next_of;
 use cog_engine::fork::{Fork, own};
 use cog_engine::replay::replay_run;
 use cog_engine::start::labels_in;
-use cog_engine::{History, Intervention, NotUndone, Parent, Record};
+use cog_engine::{Continues, History, Intervention, NotUndone, Parent, Record};
 use cog_gate::approvals::{Approvals, Request};
 use cog_ledger::Kind;
 
 use super::failed::Fallen;
 use super::{in_step, people, queue, text, waits};
+use crate::commands::runs::times;
 use crate::home::Home;
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::Counts;
@@ -89,6 +91,13 @@ fn begun(run: RunId, started: &Record, canon: Option<&Canon>, terminal: &Termina
         terminal.say(&format!("It was begun by {}, in its step `{}`.", parent.run, parent.step));
         terminal.say(&format!("  cognitionos why {}", parent.run));
     }
+    if let Some(Continues { run, count }) = Continues::of(entry) {
+        terminal.say(&format!(
+            "It continues {run} as a new run of the same workflow; its chain went on {} by then.",
+            times(count)
+        ));
+        terminal.say(&format!("  cognitionos why {run}"));
+    }
     if let Some(Fork { session, seq, step }) = Fork::of(entry) {
         let step = step.map(|step| format!(", where `{}` began", plain(&step))).unwrap_or_default();
         terminal.say(&format!("It goes on from entry {seq} of {session}{step}."));
@@ -142,11 +151,16 @@ fn ended(
     terminal: &Terminal,
 ) {
     let status = text(sealed, "status");
-    let tone = if status == "completed" { Tone::Good } else { Tone::Bad };
+    let is_well = ["completed", "continued"].contains(&status.as_str());
+    let tone = if is_well { Tone::Good } else { Tone::Bad };
     let status = terminal.tint(tone, &status);
     let by = cancelled.map(|it| format!(", by {}", plain(&it.by)));
     let by = by.unwrap_or_default();
     terminal.say(&format!("\nIt ended as {status} on {}{by}.", sealed.entry.at()));
+    if let Some(next) = next_of(&sealed.entry) {
+        terminal.say(&format!("{next} went on in its place, from behind its seal:"));
+        terminal.say(&format!("  cognitionos why {next}"));
+    }
     let body = sealed.body.as_ref();
     let error = body.and_then(|body| body.get("error"));
     let part = |name| error.and_then(|error| error.get(name)?.as_text()).map(plain);
@@ -301,6 +315,8 @@ fn json(
         ("workflow", entry.data().get("workflow").cloned().into()),
         ("labels", entry.data().get("labels").cloned().into()),
         ("parent", entry.data().get("parent").cloned().into()),
+        ("continues", entry.data().get("continues").cloned().into()),
+        ("next", sealed.and_then(|sealed| next_of(&sealed.entry)).into()),
         ("children", Value::list(children(records).into_iter().map(child_json))),
         ("initiator", entry.actor().into()),
         ("started", entry.at().into()),

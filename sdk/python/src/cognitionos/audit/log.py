@@ -12,6 +12,7 @@ from ..note import VerifierKey
 from ..values import read_digest, show_digest
 from .approvals import Approvals
 from .canons import Canons
+from .chains import Chains
 from .erasures import Erasures
 from .queue import Queue
 from .schedules import Schedules
@@ -55,6 +56,7 @@ class Audit:
         self.erasures = Erasures(self.findings)
         self.schedules = Schedules(is_pruned, self.findings)
         self.queue = Queue(is_pruned, self.findings)
+        self.chains = Chains(is_pruned, self.findings)
         self._next = first
         self._last: Entry | None = None
 
@@ -65,6 +67,7 @@ class Audit:
         self.sessions.entry(entry)
         self.schedules.entry(entry)
         self.queue.entry(entry)
+        self.chains.entry(entry)
         if entry.kind in ("receipt", "denial", "approval.requested"):
             self.canons.decided(entry)
         if entry.kind == "genesis":
@@ -97,12 +100,13 @@ class Audit:
         if self._next == 0:
             self.findings.add(None, "log.empty", "the log has no entries, not even a genesis")
         self.schedules.finish()
+        self.chains.finish()
 
     @property
     def not_followed(self) -> int:
         """References to entries before the kept part, which could not be followed."""
         parts = (self.sessions, self.approvals, self.canons, self.schedules, self.queue)
-        return sum(part.not_followed for part in parts)
+        return sum(part.not_followed for part in (*parts, self.chains))
 
     def _check_place(self, entry: Entry) -> None:
         """Sequence, link, time, tenant."""
