@@ -113,7 +113,7 @@ fn a_chain_that_is_stopped_in_the_middle_goes_on_where_it_stands() {
 #[test]
 fn a_schedule_counts_a_chain_as_open() {
     let on = "on: { schedule: [ { id: tick, every_ms: 1000 } ] }\ninputs:";
-    let folder = folder("again-schedule", &HEARS.replace("inputs:", on));
+    let folder = folder("again-schedule", &HEARS.replacen("inputs:", on, 1));
     folder.cog(&["schedules", "set", "workflow.yaml"]).ends(0);
     std::thread::sleep(std::time::Duration::from_millis(1_100));
     folder.cog(&["schedules", "run", "--once"]).ends(0);

@@ -1,7 +1,6 @@
 //! The changes that are about runs that continue others.
 
 use cog_base::entropy::SeededEntropy;
-use cog_base::json::Canonical as _;
 use cog_base::{Digest, Value};
 use cog_ledger::Kind;
 

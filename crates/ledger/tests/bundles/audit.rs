@@ -505,7 +505,9 @@ fn a_run_that_continues_another_begins_behind_its_seal_as_what_that_was() {
         house.start();
     });
     assert_eq!(found, ["chain.not_begun"], "another begins");
-    let found = audit(|house, session| drop(house.seal_of_chain(session, "inputs")));
+    let found = audit(|house, session| {
+        house.seal_of_chain(session, "inputs");
+    });
     assert_eq!(found, ["chain.not_begun"], "nothing follows");
     let found = audit(|house, session| {
         let next = house.seal_of_chain(session, "inputs");
