@@ -8,7 +8,7 @@ use cog_base::json::Map;
 use cog_base::{Digest, Timestamp, Value};
 use cog_ledger::Entry;
 
-use crate::active::State;
+use crate::active::{Active, State};
 use crate::children::ChildState;
 use crate::fork::{Fork, own};
 use crate::history::{History, Mismatch, Record};
@@ -195,13 +195,6 @@ fn open(history: &History) -> Value {
         Value::map([("step", Value::from(step)), ("name", name.as_str().into())])
     });
     let signals = active.signals.keys().map(|id| Value::from(id.as_str()));
-    let wish = active.wish.iter().map(|wish| {
-        let inputs = Value::Map(wish.inputs.clone());
-        (
-            "continues".to_owned(),
-            Value::map([("step", Value::from(&wish.step)), ("inputs", inputs)]),
-        )
-    });
     let members: Map = [
         ("effects", Value::list(effects)),
         ("questions", Value::list(questions)),
@@ -214,7 +207,14 @@ fn open(history: &History) -> Value {
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
-    .chain(wish)
+    .chain(wish(active))
     .collect();
     Value::Map(members)
+}
+
+/// The step by which it is about to continue as new, and what the next run is handed.
+fn wish(active: &Active) -> Option<(String, Value)> {
+    let wish = active.wish.as_ref()?;
+    let (step, inputs) = (Value::from(&wish.step), Value::Map(wish.inputs.clone()));
+    Some(("continues".to_owned(), Value::map([("step", step), ("inputs", inputs)])))
 }

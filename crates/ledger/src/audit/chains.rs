@@ -97,7 +97,7 @@ impl Chains {
             let same = sealed.inputs.as_deref() == entry.text("inputs")
                 && sealed.classes.as_ref() == entry.data().get("classes")
                 && sealed.was.as_ref().is_none_or(|(was, _)| *was == own)
-                && !["parent", "fork"].iter().any(|name| entry.data().contains_key(*name));
+                && !["parent", "fork"].iter().any(|name| entry.data().contains_key(name));
             if !same {
                 let message = format!("{run} is not what {named} was, or has other inputs");
                 findings.add(seq, "chain.differs", message);
