@@ -297,16 +297,18 @@ impl<'a> View<'a> {
             | What::EndsAlready { .. }
             | What::Called
             | What::NotCounted { .. } => self.outside(notice),
-            What::Sealed(Sealed { next: Some(next), .. }) => {
-                vec![self.line(Tone::Strong, "continue", "", "as", &next.to_string())]
-            }
-            What::Queued { .. } | What::Unqueued { .. } | What::Parked { .. } | What::Sealed(_) => {
-                Vec::new()
-            }
+            What::Sealed(sealed) => self.goes_on(sealed),
+            What::Queued { .. } | What::Unqueued { .. } | What::Parked { .. } => Vec::new(),
             What::NotBegun { message } | What::Stopped { message } => {
                 vec![self.line(Tone::Bad, "stopped", "", message, "")]
             }
         }
+    }
+
+    /// Which run continues one.
+    fn goes_on(&self, sealed: &Sealed) -> Vec<String> {
+        let next = sealed.next.iter();
+        next.map(|next| self.line(Tone::Strong, "continue", "", "as", &next.to_string())).collect()
     }
 
     /// What somebody outside sent or did, and what is waited for.

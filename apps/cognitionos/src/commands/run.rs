@@ -321,10 +321,8 @@ fn drive(
             match notice.what {
                 What::Sealed(sealed) => {
                     parked.remove(&notice.run);
-                    match sealed.next.filter(|_| notice.run == run) {
-                        Some(next) => run = next,
-                        None if notice.run == run => own = Some(Box::new(sealed)),
-                        None => {}
+                    if notice.run == run {
+                        (run, own) = followed(run, sealed);
                     }
                     looks = true;
                 }
@@ -382,6 +380,11 @@ fn drive(
             inbox.send(Input::Answer { run, approval, who, verdict });
         }
     }
+}
+
+/// What is followed behind the seal of a run: the run that continues it, or how that ended.
+fn followed(run: RunId, sealed: Sealed) -> (RunId, Option<Box<Sealed>>) {
+    sealed.next.map_or_else(|| (run, Some(Box::new(sealed))), |next| (next, None))
 }
 
 /// What ends the command at once, of a run that may have been taken up to be ended.
