@@ -20,7 +20,7 @@ use cog_store::{StoreError, TenantTx};
 
 use crate::active::{Active, Later};
 use crate::children::{Place, Placed};
-use crate::engine::{Engine, Output, Turn};
+use crate::engine::{Await, Engine, Output, Turn};
 use crate::history::{Claim, History, Mismatch, unexpected};
 use crate::signals::Sent;
 use crate::start::{
@@ -199,11 +199,28 @@ impl Active {
         }
     }
 
-    /// A signal that the run before this one kept. What the flow wants because of it.
-    pub(crate) fn take_over(&mut self, sent: Sent) -> Vec<Action> {
-        let heard = self.run.apply(Event::Signalled(sent.signal.clone()));
-        self.signals.insert(sent.signal.id.clone(), sent);
-        heard.unwrap_or_default()
+    /// Where it stands and what it is found by, of a run that goes on from a place of another.
+    pub(crate) fn stand(
+        &mut self,
+        base: String,
+        places: BTreeMap<String, String>,
+        labels: SearchLabels,
+    ) {
+        self.base = base;
+        (self.kept.places, self.kept.labels) = (places, labels);
+    }
+
+    /// Take the signals that the run before this one kept. What the flow wants because of them.
+    pub(crate) fn take_over(&mut self, left: Vec<Sent>, turn: &mut Turn) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for sent in left {
+            let draft = self.signal_draft(&sent);
+            turn.append(self.origin.tenant, self.origin.session, draft, Await::Nothing);
+            let heard = self.run.apply(Event::Signalled(sent.signal.clone()));
+            self.signals.insert(sent.signal.id.clone(), sent);
+            actions.extend(heard.unwrap_or_default());
+        }
+        actions
     }
 
     /// Somebody finds out where the folders of the next run stand.

@@ -375,9 +375,7 @@ impl Engine {
         );
         self.gate.carry(run, carried);
         let actions = history.renew(origin);
-        history.active.kept.places = places;
-        history.active.kept.labels = labels;
-        history.active.base = base;
+        history.active.stand(base, places, labels);
         self.runs.insert(run, history.active);
         if let Some((timer, ms)) = self.budget_timer(run, 0) {
             turn.output(Output::Arm { timer, ms });

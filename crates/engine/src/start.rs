@@ -201,11 +201,7 @@ impl Engine {
         let mut active = Active::new(origin, start.flow, run);
         active.keep(&start.source, (start.places, start.labels), continues);
         (active.base, active.parent) = (start.base, parent);
-        for sent in left_over {
-            let draft = active.signal_draft(&sent);
-            turn.append(tenant, start.run, draft, Await::Nothing);
-            actions.extend(active.take_over(sent));
-        }
+        actions.extend(active.take_over(left_over, turn));
         self.runs.insert(start.run, active);
         if let Some((timer, ms)) = self.budget_timer(start.run, 0) {
             turn.output(Output::Arm { timer, ms });
