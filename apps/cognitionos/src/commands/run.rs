@@ -321,9 +321,7 @@ fn drive(
             match notice.what {
                 What::Sealed(sealed) => {
                     parked.remove(&notice.run);
-                    if notice.run == run {
-                        (run, own) = followed(run, sealed);
-                    }
+                    (run, own) = followed((run, own), notice.run, sealed);
                     looks = true;
                 }
                 What::Parked { approvals, signals, children, paused } => {
@@ -372,8 +370,7 @@ fn drive(
         if answers.is_empty() {
             let so_far = view.totals();
             let waits = asked().map(|id| wanted(driver, *id, desk.canon)).collect();
-            let end = own.map_or_else(|| still(waits, &parked, so_far), End::Sealed);
-            return Ok((run, end));
+            return Ok((run, own.map_or_else(|| still(waits, &parked, so_far), End::Sealed)));
         }
         for ask::Answer { approval, who, verdict } in answers {
             let run = asker(&parked, approval).unwrap_or(run);
@@ -382,9 +379,16 @@ fn drive(
     }
 }
 
-/// What is followed behind the seal of a run: the run that continues it, or how that ended.
-fn followed(run: RunId, sealed: Sealed) -> (RunId, Option<Box<Sealed>>) {
-    sealed.next.map_or_else(|| (run, Some(Box::new(sealed))), |next| (next, None))
+/// A run that is followed, and how it ended.
+type Followed = (RunId, Option<Box<Sealed>>);
+
+/// What is followed behind the seal of a run: of the one that was, the run that continues it.
+fn followed((run, own): Followed, of: RunId, sealed: Sealed) -> Followed {
+    match sealed.next {
+        _ if of != run => (run, own),
+        Some(next) => (next, None),
+        None => (run, Some(Box::new(sealed))),
+    }
 }
 
 /// What ends the command at once, of a run that may have been taken up to be ended.

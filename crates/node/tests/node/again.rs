@@ -69,7 +69,7 @@ fn a_node_that_takes_over_goes_on_with_the_chain() {
         let start = entries.iter().find(|entry| {
             entry.kind() == Kind::SessionStarted && entry.session() == pair.last().copied()
         });
-        let of = start.and_then(|start| Continues::of(start));
+        let of = start.and_then(Continues::of);
         let run = *pair.first().unwrap();
         assert_eq!(of, Some(Continues { run, count: place as u64 + 1 }));
     }
