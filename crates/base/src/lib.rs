@@ -20,6 +20,7 @@ pub mod process;
 pub mod sources;
 pub mod suggest;
 pub mod time;
+pub mod turns;
 pub mod words;
 
 pub use digest::Digest;

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -80,10 +81,14 @@ impl Inbox {
         Self(Arc::new(take))
     }
 
-    fn of(sender: Sender<Input>) -> Self {
-        // When the engine is gone there is nobody to tell, and the ledger holds what the next
-        // engine needs.
-        Self::new(move |input| drop(sender.send(input)))
+    /// Counts each input before it is sent.
+    fn of(sender: Sender<Input>, sent: Arc<AtomicU64>) -> Self {
+        Self::new(move |input| {
+            sent.fetch_add(1, Ordering::SeqCst);
+            // When the engine is gone there is nobody to tell, and the ledger holds what the next
+            // engine needs.
+            drop(sender.send(input));
+        })
     }
 
     /// Send an input.
@@ -134,11 +139,23 @@ pub struct Dormant {
     pub wake: Option<Timestamp>,
 }
 
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// How many inputs it took in, those of timers included.
+    pub inputs: u64,
+    /// Whether there may be more to do.
+    pub has_more: bool,
+}
+
 /// An engine with its hands and its ledger.
 pub struct Driver {
     engine: Engine,
     inputs: Receiver<Input>,
     inbox: Inbox,
+    /// How many inputs were sent, and how many of them were taken in.
+    sent: Arc<AtomicU64>,
+    taken: u64,
     ledger: Box<dyn Ledger>,
     hands: Box<dyn Hands>,
     clock: Arc<dyn Clock>,
@@ -159,9 +176,10 @@ impl Driver {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (sender, inputs) = channel();
-        let (inbox, timers) = (Inbox::of(sender), Timers::default());
-        let (appends, panicked) = (Vec::new(), None);
-        Self { engine, inputs, inbox, ledger, hands, clock, timers, appends, panicked }
+        let sent = Arc::new(AtomicU64::new(0));
+        let inbox = Inbox::of(sender, Arc::clone(&sent));
+        let (timers, appends, panicked, taken) = (Timers::default(), Vec::new(), None, 0);
+        Self { engine, inputs, inbox, sent, taken, ledger, hands, clock, timers, appends, panicked }
     }
 
     /// Call `wake` after each input that is sent from now on: for a thread that drives many
@@ -180,6 +198,19 @@ impl Driver {
     #[must_use]
     pub fn inbox(&self) -> Inbox {
         self.inbox.clone()
+    }
+
+    /// How many inputs were sent so far. When [`Driver::taken`] is as many, all that was sent before
+    /// this was asked has been taken in.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::SeqCst)
+    }
+
+    /// How many inputs were taken in so far, but for timers.
+    #[must_use]
+    pub const fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// The engine, to look at.
@@ -202,21 +233,25 @@ impl Driver {
         self.whole(|driver| {
             let wait = Duration::from_millis(driver.nap_ms().min(wait_ms));
             match driver.inputs.recv_timeout(wait) {
-                Ok(input) => driver.take(input, &mut notices)?,
+                Ok(input) => {
+                    driver.taken += 1;
+                    driver.take(input, &mut notices)?;
+                }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
-            driver.sweep_on(&mut notices)
+            driver.sweep_on(INPUTS_PER_TURN_MAX - 1, &mut notices).map(drop)
         })?;
         Ok(notices)
     }
 
-    /// Do what there is to do, and wait for nothing. Says whether there is more, so that it
-    /// should be called again.
+    /// Do what there is to do, and wait for nothing: at most so many inputs, and as many timers, as
+    /// others may wait for the thread too. Says whether there may be more, so that it should be
+    /// called again.
     ///
     /// # Errors
     /// [`Broken`] when nothing goes on with this engine. It never panics.
-    pub fn sweep(&mut self, notices: &mut Vec<Notice>) -> Result<bool, Broken> {
-        self.whole(|driver| driver.sweep_on(notices))
+    pub fn sweep(&mut self, inputs_max: usize, notices: &mut Vec<Notice>) -> Result<Swept, Broken> {
+        self.whole(|driver| driver.sweep_on(inputs_max, notices))
     }
 
     /// Act, and keep what panics inside. What was not handed over by then is never appended: of an
@@ -238,19 +273,30 @@ impl Driver {
         }
     }
 
-    fn sweep_on(&mut self, notices: &mut Vec<Notice>) -> Result<bool, NoEntropy> {
-        let mut taken = 1;
-        while taken < INPUTS_PER_TURN_MAX {
+    fn sweep_on(
+        &mut self,
+        inputs_max: usize,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Swept, NoEntropy> {
+        let mut taken = 0;
+        while taken < inputs_max {
             let Ok(input) = self.inputs.try_recv() else { break };
+            self.taken += 1;
             self.take(input, notices)?;
             taken += 1;
-            if self.appends.len() >= APPENDS_TOGETHER {
-                self.hand_over();
-            }
+            self.hand_over_many();
         }
-        self.ring(notices)?;
+        // Not less of what time brings, however much else there is.
+        let (now, mut rung) = (self.clock.now(), 0);
+        while rung < inputs_max {
+            let Some(timer) = self.timers.take_due(now) else { break };
+            self.take(Input::Due(timer), notices)?;
+            rung += 1;
+            self.hand_over_many();
+        }
         self.hand_over();
-        Ok(taken == INPUTS_PER_TURN_MAX)
+        let has_more = taken == inputs_max || rung == inputs_max;
+        Ok(Swept { inputs: (taken + rung) as u64, has_more })
     }
 
     /// When the next timer is due.
@@ -270,6 +316,13 @@ impl Driver {
     #[must_use]
     pub fn wake_of(&self, run: RunId) -> Option<Timestamp> {
         self.timers.next_of(run)
+    }
+
+    /// Hand over what was appended so far, if that is enough to share a commit well.
+    fn hand_over_many(&mut self) {
+        if self.appends.len() >= APPENDS_TOGETHER {
+            self.hand_over();
+        }
     }
 
     /// Hand over what was appended so far, at once, so that it shares commits.
@@ -309,14 +362,6 @@ impl Driver {
                     notices.push(notice);
                 }
             }
-        }
-        Ok(())
-    }
-
-    fn ring(&mut self, notices: &mut Vec<Notice>) -> Result<(), NoEntropy> {
-        let now = self.clock.now();
-        while let Some(timer) = self.timers.take_due(now) {
-            self.take(Input::Due(timer), notices)?;
         }
         Ok(())
     }

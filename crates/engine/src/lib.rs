@@ -42,7 +42,7 @@ mod undone;
 pub use active::Waits;
 pub use again::Continues;
 pub use children::{CHILDREN_MAX, Parent, Place, Placed};
-pub use driver::{Dormant, Driver, Hands, Inbox, Ledger};
+pub use driver::{Dormant, Driver, Hands, Inbox, Ledger, Swept};
 pub use engine::{Engine, Input, Output, Settings, Timer};
 pub use fork::{Fork, Forking};
 pub use history::{History, Mismatch, Record};

@@ -9,6 +9,7 @@ mod post;
 mod recording;
 mod ruling;
 mod times;
+mod tray;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -31,7 +32,9 @@ use crate::lease::Lease;
 use crate::request::Request;
 use crate::told::Told;
 
+use post::Round;
 use times::Times;
+use tray::Tray;
 
 pub(crate) use opening::told;
 
@@ -46,6 +49,12 @@ pub(crate) enum Paper {
     Open(Claim, Arc<Lease>),
     /// There may be mail; so often somebody had called for work by now.
     Mail(TenantId, i64),
+    /// More mail is to be sorted or read, after others had their turn.
+    More(TenantId),
+    /// What the engine submitted when it took this mail in is decided.
+    Decided(TenantId, Vec<MailId>),
+    /// More runs are due than came back at once.
+    Due(TenantId),
     /// The engine has taken in what came by mail, and said no to some of what came.
     TakenIn {
         tenant: TenantId,
@@ -81,6 +90,9 @@ impl Paper {
         match self {
             Self::Open(claim, _) => Some(claim.tenant),
             Self::Mail(tenant, _)
+            | Self::More(tenant)
+            | Self::Decided(tenant, _)
+            | Self::Due(tenant)
             | Self::TakenIn { tenant, .. }
             | Self::Room(tenant)
             | Self::Called(tenant, _)
@@ -128,6 +140,8 @@ struct Office {
     times: Times,
     /// How often somebody had called when the mail was last looked at.
     calls: i64,
+    /// Mail that was read and is to be sorted.
+    round: Round,
     /// Runs to start that the engine has not taken in yet.
     coming: HashSet<MailId>,
     /// More mail waits than runs may be open.
@@ -149,10 +163,17 @@ impl Office {
         self.is_full.store(is_full, Ordering::SeqCst);
         !is_full
     }
+
+    /// Whether its engine goes, or is gone.
+    fn goes(&self) -> bool {
+        self.is_draining || self.lease.is_over()
+    }
 }
 
 pub(crate) struct Desk {
     house: Arc<House>,
+    /// To go on later with what would keep others waiting.
+    own: Sender<Paper>,
     lane: Sender<Order>,
     keeper: Sender<Event>,
     offices: BTreeMap<TenantId, Office>,
@@ -163,13 +184,31 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(house: Arc<House>, lane: Sender<Order>, keeper: Sender<Event>) -> Self {
+    pub(crate) fn new(
+        house: Arc<House>,
+        own: Sender<Paper>,
+        lane: Sender<Order>,
+        keeper: Sender<Event>,
+    ) -> Self {
         let (offices, unopened, closing) = Default::default();
-        Self { house, lane, keeper, offices, unopened, closing }
+        Self { house, own, lane, keeper, offices, unopened, closing }
     }
 
     pub(crate) fn run(mut self, papers: &Receiver<Paper>) {
-        while papers.recv().is_ok_and(|paper| self.step(paper)) {}
+        let mut tray = Tray::new(self.house.settings.weights.clone());
+        loop {
+            if tray.is_empty() {
+                let Ok(paper) = papers.recv() else { return };
+                tray.put(paper);
+            }
+            papers.try_iter().for_each(|paper| tray.put(paper));
+            while let Some(paper) = tray.take() {
+                if !self.step(paper) {
+                    return;
+                }
+                papers.try_iter().for_each(|paper| tray.put(paper));
+            }
+        }
     }
 
     /// Do what a paper says. Says whether it goes on.
@@ -206,6 +245,9 @@ impl Desk {
                     self.look(tenant);
                 }
             }
+            Paper::More(tenant) => self.look_on(tenant),
+            Paper::Decided(tenant, ids) => self.decided(tenant, ids),
+            Paper::Due(tenant) => self.wake_due(tenant),
             Paper::Room(tenant) => {
                 self.begin_called(tenant);
                 self.look(tenant);

@@ -1,16 +1,19 @@
-//! The hands of one life of a tenant's engine: they know what is under way, and begin nothing
-//! while the claim is in doubt.
+//! The hands of one life of a tenant's engine: they know what is under way, begin no more at once
+//! than one tenant may, and nothing while the claim is in doubt.
+
+use std::collections::VecDeque;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cog_base::id::{ReceiptId, RunId};
+use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_engine::{Hands, Inbox, Place};
 use cog_gate::{AnyEffect, Cleared};
 
+use crate::house::House;
 use crate::lease::Lease;
 
-/// An effect that waits until the claim is sure.
+/// An effect that waits until the claim is sure, and fewer are being performed.
 struct Waiting {
     run: RunId,
     cleared: Cleared<AnyEffect>,
@@ -20,26 +23,26 @@ struct Waiting {
 
 struct Inner {
     hands: Box<dyn Hands>,
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
     /// Runs that runs begin, of which nobody has been asked yet where their folders stand.
     placing: Vec<(Place, Inbox)>,
 }
 
-/// Something under way: counted until it is answered, or forgotten.
+/// Something that began: counted until it is answered, or forgotten.
 struct One {
-    under_way: Arc<AtomicUsize>,
+    all: Arc<AtomicUsize>,
     counts: AtomicBool,
 }
 
 impl One {
-    fn of(under_way: &Arc<AtomicUsize>) -> Self {
-        under_way.fetch_add(1, Ordering::AcqRel);
-        Self { under_way: Arc::clone(under_way), counts: AtomicBool::new(true) }
+    fn of(all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Ordering::AcqRel);
+        Self { all: Arc::clone(all), counts: AtomicBool::new(true) }
     }
 
     fn is_over(&self) {
         if self.counts.swap(false, Ordering::AcqRel) {
-            self.under_way.fetch_sub(1, Ordering::AcqRel);
+            self.all.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
@@ -55,13 +58,25 @@ impl Drop for One {
 pub(crate) struct Careful {
     inner: Arc<Mutex<Inner>>,
     under_way: Arc<AtomicUsize>,
+    /// How many effects are being performed, and the most that may be.
+    performed: Arc<AtomicUsize>,
+    effects_max: usize,
     lease: Arc<Lease>,
 }
 
 impl Careful {
-    pub(crate) fn new(hands: Box<dyn Hands>, lease: Arc<Lease>) -> Self {
-        let inner = Inner { hands, waiting: Vec::new(), placing: Vec::new() };
-        Self { inner: Arc::new(Mutex::new(inner)), under_way: Arc::default(), lease }
+    /// Those of a tenant, for one life of its engine.
+    pub(crate) fn of(house: &House, tenant: TenantId, lease: &Arc<Lease>) -> Self {
+        let hands = house.kit.hands(tenant);
+        let inner = Inner { hands, waiting: VecDeque::new(), placing: Vec::new() };
+        let (under_way, performed) = Default::default();
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            under_way,
+            performed,
+            effects_max: house.settings.effects_max.max(1),
+            lease: Arc::clone(lease),
+        }
     }
 
     /// How many effects and probes are under way, or wait to be.
@@ -69,20 +84,26 @@ impl Careful {
         self.under_way.load(Ordering::Acquire)
     }
 
-    /// Begin what waited, now that the claim was renewed; forget it when it is over. Whoever
-    /// has the tenant then finds the receipts open.
+    /// Begin what waited, as far as the claim is sure and there is room; forget it when the claim is
+    /// over. Whoever has the tenant then finds the receipts open.
     pub(crate) fn go_on(&self) {
         let mut inner = self.lock();
-        if inner.waiting.is_empty() || !(self.lease.is_sure() || self.lease.is_over()) {
-            return;
-        }
-        for waiting in std::mem::take(&mut inner.waiting) {
-            let Waiting { run, cleared, timeout_ms, inbox } = waiting;
+        if self.lease.is_over() {
             // What is dropped here is counted down.
-            if !self.lease.is_over() {
-                inner.hands.perform(run, cleared, timeout_ms, inbox);
-            }
+            return inner.waiting.clear();
         }
+        while !inner.waiting.is_empty() && self.may_begin() {
+            let Some(waiting) = inner.waiting.pop_front() else { return };
+            let Waiting { run, cleared, timeout_ms, inbox } = waiting;
+            let inbox = counting(&self.performed, inbox);
+            inner.hands.perform(run, cleared, timeout_ms, inbox);
+        }
+    }
+
+    /// Whether one more effect may begin now. When not, it does when one is over, or with the next
+    /// renewal of the claim.
+    fn may_begin(&self) -> bool {
+        self.lease.is_sure() && self.performed.load(Ordering::Acquire) < self.effects_max
     }
 
     /// Runs that runs begin, for whoever may wait for the store to find out where their folders
@@ -94,16 +115,16 @@ impl Careful {
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Count what is about to begin, and count it down before its answer is sent, or when nobody
-    /// is left who could send one.
-    fn counting(&self, inbox: Inbox) -> Inbox {
-        let one = One::of(&self.under_way);
-        Inbox::new(move |input| {
-            one.is_over();
-            inbox.send(input);
-        })
-    }
+/// Count what is about to begin, and count it down before its answer is sent, or when nobody
+/// is left who could send one.
+fn counting(count: &Arc<AtomicUsize>, inbox: Inbox) -> Inbox {
+    let one = One::of(count);
+    Inbox::new(move |input| {
+        one.is_over();
+        inbox.send(input);
+    })
 }
 
 impl Hands for Careful {
@@ -117,17 +138,18 @@ impl Hands for Careful {
         if self.lease.is_over() {
             return;
         }
-        let inbox = self.counting(inbox);
+        let inbox = counting(&self.under_way, inbox);
         let mut inner = self.lock();
-        if self.lease.is_sure() {
+        if inner.waiting.is_empty() && self.may_begin() {
+            let inbox = counting(&self.performed, inbox);
             inner.hands.perform(run, cleared, timeout_ms, inbox);
         } else {
-            inner.waiting.push(Waiting { run, cleared, timeout_ms, inbox });
+            inner.waiting.push_back(Waiting { run, cleared, timeout_ms, inbox });
         }
     }
 
     fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox) {
-        let inbox = self.counting(inbox);
+        let inbox = counting(&self.under_way, inbox);
         self.lock().hands.probe(run, receipt, effect, inbox);
     }
 

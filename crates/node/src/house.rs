@@ -8,9 +8,9 @@ use cog_base::id::TenantId;
 use cog_base::{Clock, Digest, Entropy};
 use cog_canon::Canon;
 use cog_engine::Ledger;
-use cog_engine::driver::{Reply, contained};
+use cog_engine::driver::{Append, Reply, contained};
 use cog_ledger::{AppendError, Draft, Durable, Entry, ShelfError};
-use cog_store::{Committer, Shared};
+use cog_store::{Committer, Shared, Submission};
 
 use crate::desk::told;
 use crate::kit::Kit;
@@ -115,9 +115,18 @@ pub(crate) struct Committed(pub(crate) Committer);
 
 impl Ledger for Committed {
     fn submit(&self, drafts: Vec<(TenantId, Draft)>, reply: Reply) {
-        let reply = move |result: Result<_, Arc<AppendError>>| {
-            reply(result.map_err(|error| told(error.as_ref())));
-        };
-        self.0.submit(drafts, Box::new(reply));
+        self.submit_all(vec![(drafts, reply)]);
     }
+
+    fn submit_all(&self, appends: Vec<Append>) {
+        self.0.submit_all(appends.into_iter().map(submission));
+    }
+}
+
+/// An append of an engine as the committer takes it.
+fn submission((drafts, reply): Append) -> Submission {
+    let reply = move |result: Result<_, Arc<AppendError>>| {
+        reply(result.map_err(|error| told(error.as_ref())));
+    };
+    (drafts, Box::new(reply))
 }

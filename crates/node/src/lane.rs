@@ -1,7 +1,7 @@
-//! A machine that drives the engines of many tenants. It waits for none of them, and never for
-//! the store.
+//! A machine that drives the engines of many tenants, in turns of equal shares. It waits for none of
+//! them, and never for the store.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use cog_base::Timestamp;
 use cog_base::id::{MailId, RunId, TenantId};
+use cog_base::turns::Turns;
 use cog_canon::Canon;
 use cog_engine::driver::{Broken, contained};
-use cog_engine::{Dormant, Driver, Input, Resumption, What};
+use cog_engine::{Dormant, Driver, Input, Resumption, Swept, What};
 use cog_ledger::{Entry, Kind};
 
 use crate::asked::Asked;
@@ -26,6 +27,15 @@ use crate::told::Told;
 const NAP: Duration = Duration::from_secs(60);
 /// The most that is taken in before engines get their turn.
 const ORDERS_PER_TURN_MAX: usize = 4_096;
+/// What an engine takes in in a turn, for each unit of its tenant's weight: enough that appends are
+/// handed over together, little enough that the others on the thread wait for a few milliseconds.
+const TURN_INPUTS: u64 = 64;
+/// The most turns before it is looked for orders and timers again.
+const TURNS_MAX: usize = 64;
+
+/// So much mail is taken in before the desk hears of it while an engine is busy: it looks into the
+/// log for each piece, and for all together at once.
+const TAKEN_IN_MIN: usize = 32;
 
 /// What a lane is told to do.
 pub(crate) enum Order {
@@ -91,8 +101,8 @@ pub(crate) struct Seat {
     dormant: BTreeSet<RunId>,
     /// The runs that have left memory, which the desk has not heard yet.
     leaving: HashSet<RunId>,
-    /// Mail whose inputs the engine has not taken in yet.
-    delivered: Vec<MailId>,
+    /// Mail whose inputs the engine has not taken in yet, and how many it must have taken in for that.
+    delivered: VecDeque<(u64, MailId)>,
     asked: Asked,
     /// What it is asked waits.
     is_held: bool,
@@ -118,7 +128,7 @@ impl Seat {
             due: None,
             dormant: BTreeSet::new(),
             leaving: HashSet::new(),
-            delivered: Vec::new(),
+            delivered: VecDeque::new(),
             asked: Asked::default(),
             is_held: false,
             is_draining: false,
@@ -147,6 +157,17 @@ impl Seat {
         left
     }
 
+    /// The mail that the engine has taken in and the desk does not know of; while there is more to
+    /// do, only when there is much of it.
+    fn taken_in(&mut self, is_busy: bool) -> Vec<MailId> {
+        let taken = self.driver.taken();
+        let count = self.delivered.iter().take_while(|(sent, _)| *sent <= taken).count();
+        if is_busy && count < TAKEN_IN_MIN {
+            return Vec::new();
+        }
+        self.delivered.drain(..count).map(|(_, id)| id).collect()
+    }
+
     /// Whether an input is for a run that has left memory, which the desk did not know.
     fn has_left(&self, input: &Input) -> bool {
         !self.leaving.is_empty() && run_of(input).is_some_and(|run| self.leaving.contains(&run))
@@ -171,8 +192,8 @@ const fn run_of(input: &Input) -> Option<RunId> {
 enum Turned {
     /// Everything there was to do is done.
     Idle,
-    /// There is more to do.
-    Busy,
+    /// So much was done, and there is more to do.
+    Busy(u64),
     /// The engine is to go.
     Over,
 }
@@ -182,12 +203,13 @@ pub(crate) struct Lane {
     desk: Sender<Paper>,
     seats: BTreeMap<TenantId, Seat>,
     due: BTreeSet<(Timestamp, TenantId)>,
-    ready: BTreeSet<TenantId>,
+    ready: Turns<TenantId>,
 }
 
 impl Lane {
     pub(crate) fn new(house: Arc<House>, desk: Sender<Paper>) -> Self {
-        let (seats, due, ready) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let (seats, due) = (BTreeMap::new(), BTreeSet::new());
+        let ready = Turns::new(TURN_INPUTS).weighing(house.settings.weights.clone());
         Self { house, desk, seats, due, ready }
     }
 
@@ -215,8 +237,11 @@ impl Lane {
             self.follow(order);
         }
         self.ring();
-        for tenant in std::mem::take(&mut self.ready) {
-            self.whole(tenant, |lane| lane.turn(tenant));
+        for _ in 0..self.ready.len().min(TURNS_MAX) {
+            let Some((tenant, inputs)) = self.ready.begin() else { break };
+            let mut done = None;
+            self.whole(tenant, |lane| done = lane.turn(tenant, inputs));
+            self.ready.did(tenant, done.unwrap_or(0), done.is_some());
         }
         true
     }
@@ -241,7 +266,7 @@ impl Lane {
             if let Some(seat) = self.seats.get_mut(&tenant) {
                 seat.due = None;
             }
-            self.ready.insert(tenant);
+            self.ready.join(tenant);
         }
     }
 
@@ -269,9 +294,9 @@ impl Lane {
                     inbox.send(Input::Resume(Box::new(resumption)));
                 }
                 inbox.send(Input::Look);
-                self.ready.insert(tenant);
+                self.ready.join(tenant);
             }
-            Order::Ready(tenant) => drop(self.ready.insert(tenant)),
+            Order::Ready(tenant) => self.ready.join(tenant),
             Order::Deliver(tenant, post) => {
                 let Some(seat) = self.seats.get_mut(&tenant) else { return };
                 let inbox = seat.driver.inbox();
@@ -282,11 +307,11 @@ impl Lane {
                     let _ = self.desk.send(Paper::Back(tenant, back));
                 }
                 for (id, input) in post {
-                    seat.delivered.push(id);
                     seat.asked.of(id, &input);
                     inbox.send(input);
+                    seat.delivered.push_back((seat.driver.sent(), id));
                 }
-                self.ready.insert(tenant);
+                self.ready.join(tenant);
             }
             Order::Canon(tenant, canon, entry) => self.canon(tenant, canon, &entry),
             Order::Hold(tenant, held) => {
@@ -301,7 +326,7 @@ impl Lane {
                 for resumption in resumptions {
                     inbox.send(Input::Resume(Box::new(resumption)));
                 }
-                self.ready.insert(tenant);
+                self.ready.join(tenant);
             }
             Order::Left(tenant, runs) => {
                 if let Some(seat) = self.seats.get_mut(&tenant) {
@@ -317,7 +342,7 @@ impl Lane {
                 Some(seat) => {
                     seat.driver.engine_mut().drain();
                     seat.is_draining = true;
-                    self.ready.insert(tenant);
+                    self.ready.join(tenant);
                 }
                 None => self.let_go(tenant),
             },
@@ -335,7 +360,7 @@ impl Lane {
         if entry.kind() == Kind::CanonActivated {
             let domain = entry.domain().to_owned();
             seat.driver.inbox().send(Input::Renew { domain });
-            self.ready.insert(tenant);
+            self.ready.join(tenant);
         }
     }
 
@@ -343,7 +368,7 @@ impl Lane {
     fn hold(&mut self, tenant: TenantId, is_held: bool) {
         let Some(seat) = self.seats.get_mut(&tenant) else { return };
         seat.is_held = is_held;
-        self.ready.insert(tenant);
+        self.ready.join(tenant);
     }
 
     fn renewed(&mut self, tenant: TenantId) {
@@ -353,17 +378,21 @@ impl Lane {
         let left = seat.forget_dormant(soon);
         if !left.is_empty() {
             let _ = self.desk.send(Paper::Dormant(tenant, left));
-            self.ready.insert(tenant);
+            self.ready.join(tenant);
         }
     }
 
-    fn turn(&mut self, tenant: TenantId) {
-        let Some(seat) = self.seats.get_mut(&tenant).filter(|seat| !seat.is_held) else { return };
-        match turn(&self.house, &self.desk, seat) {
-            Turned::Over => return self.let_go(tenant),
-            Turned::Busy => drop(self.ready.insert(tenant)),
-            Turned::Idle => {}
-        }
+    /// Let an engine do so much. Says how much it did when it has more to do.
+    fn turn(&mut self, tenant: TenantId, inputs: u64) -> Option<u64> {
+        let seat = self.seats.get_mut(&tenant).filter(|seat| !seat.is_held)?;
+        let busy = match turn(&self.house, &self.desk, seat, inputs) {
+            Turned::Over => {
+                self.let_go(tenant);
+                return None;
+            }
+            Turned::Busy(done) => Some(done),
+            Turned::Idle => None,
+        };
         let due = seat.driver.next_due();
         if due != seat.due {
             if let Some(before) = seat.due {
@@ -374,6 +403,7 @@ impl Lane {
             }
             seat.due = due;
         }
+        busy
     }
 
     /// Drop the engine of a tenant. What is under way goes on, and settles nothing.
@@ -388,12 +418,15 @@ impl Lane {
     }
 }
 
-fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
+fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat, inputs: u64) -> Turned {
     let tenant = seat.tenant;
     // Before the inputs are taken in: what comes meanwhile calls again.
     seat.is_called.store(false, Ordering::SeqCst);
     let mut notices = Vec::new();
-    let swept = seat.driver.sweep(&mut notices);
+    // An effect that is over left room for one that waits.
+    seat.hands.go_on();
+    let inputs_max = usize::try_from(inputs).unwrap_or(usize::MAX);
+    let swept = seat.driver.sweep(inputs_max, &mut notices);
     let (mut is_stopped, mut called) = (false, Vec::new());
     for notice in notices {
         is_stopped |= matches!(notice.what, What::Stopped { .. });
@@ -416,8 +449,8 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
     }
     // Without randomness, or with a run that the ledger did not take, a new engine goes on from
     // what the ledger says.
-    let is_busy = match swept {
-        Ok(is_busy) => is_busy,
+    let Swept { inputs, has_more } = match swept {
+        Ok(swept) => swept,
         Err(Broken::NoEntropy(_)) => return Turned::Over,
         Err(Broken::Panicked(why)) => {
             house.tell(Told::Panicked { tenant, why });
@@ -436,13 +469,12 @@ fn turn(house: &House, desk: &Sender<Paper>, seat: &mut Seat) -> Turned {
     if open < before && seat.is_full.load(Ordering::SeqCst) {
         let _ = desk.send(Paper::Room(tenant));
     }
-    if is_busy {
-        return Turned::Busy;
-    }
-    let noes = seat.asked.noes();
-    if !(seat.delivered.is_empty() && noes.is_empty()) {
-        let ids = std::mem::take(&mut seat.delivered);
+    let (ids, noes) = (seat.taken_in(has_more), seat.asked.noes());
+    if !(ids.is_empty() && noes.is_empty()) {
         let _ = desk.send(Paper::TakenIn { tenant, ids, noes });
+    }
+    if has_more {
+        return Turned::Busy(inputs);
     }
     let engine = seat.driver.engine();
     let is_quiet = engine.appends() == 0 && engine.delayed() == 0 && seat.hands.under_way() == 0;

@@ -1,13 +1,15 @@
 //! Starting and stopping a node.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use cog_base::id::TenantId;
 use cog_base::{Clock, Entropy, STACK_BYTES};
 use cog_ledger::{Shelf, Writer};
-use cog_store::{Committer, Shared, StoreError};
+use cog_store::{Committer, Shared, Stats, StoreError};
 
 use crate::desk::{Desk, Paper};
 use crate::house::House;
@@ -21,6 +23,9 @@ use crate::told::Told;
 /// ends.
 const BEATS_PER_LEASE: u32 = 8;
 
+/// The most effects of one tenant at once, unless the settings say otherwise.
+const EFFECTS_MAX: usize = 256;
+
 /// How a node is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -32,6 +37,8 @@ pub struct Settings {
     pub tenants_max: u32,
     /// The most runs of one tenant that are in memory at once; more requests wait in the store.
     pub runs_max: usize,
+    /// The most effects of one tenant that are performed at once; more wait for one to end.
+    pub effects_max: usize,
     /// Pairs of threads that work on tenants.
     pub lanes: usize,
     /// A run that only time or somebody outside brings on leaves memory, unless it goes on by
@@ -39,17 +46,21 @@ pub struct Settings {
     pub stay: Duration,
     /// How long a node that stops waits for effects that are under way.
     pub grace: Duration,
+    /// Which tenants get how many times as much of a thread and of a commit as others, when there is
+    /// more to do than they can ([`cog_base::turns::Turns::weighing`]).
+    pub weights: BTreeMap<TenantId, u32>,
 }
 
 impl Settings {
     /// A node whose claims last so long, with two lanes, for at most 1,024 tenants of at most
-    /// 1,024 runs in memory, which waits for effects for 30 seconds when it stops. Runs that wait
-    /// for longer than ten seconds leave memory.
+    /// 1,024 runs in memory and 256 effects at once, which waits for effects for 30 seconds when it stops. Runs that wait
+    /// for longer than ten seconds leave memory. All tenants weigh the same.
     #[must_use]
     pub fn new(engine: &str, lease: Duration) -> Self {
-        let (tenants_max, runs_max, lanes) = (1_024, 1_024, 2);
+        let (tenants_max, runs_max, effects_max, lanes) = (1_024, 1_024, EFFECTS_MAX, 2);
         let (stay, grace) = (Duration::from_secs(10), Duration::from_secs(30));
-        Self { engine: engine.to_owned(), lease, tenants_max, runs_max, lanes, stay, grace }
+        let (engine, weights) = (engine.to_owned(), BTreeMap::new());
+        Self { engine, lease, tenants_max, runs_max, effects_max, lanes, stay, grace, weights }
     }
 
     /// How often claims are renewed.
@@ -106,7 +117,12 @@ impl Node {
     /// there is no thread to be had.
     pub fn start(settings: Settings, parts: Parts) -> Result<Self, StoreError> {
         let writer = parts.writer(&settings)?;
-        let committer = Committer::spawn(writer, Arc::clone(&parts.clock), (parts.entropy)());
+        let committer = Committer::spawn_weighing(
+            settings.weights.clone(),
+            writer,
+            Arc::clone(&parts.clock),
+            (parts.entropy)(),
+        );
         let beat = settings.beat();
         let house = Arc::new(House::new(settings, parts, committer, None));
         let Machines { keeper: (keeping, events, keeper), pairs, mut listener } =
@@ -131,6 +147,12 @@ impl Node {
     /// end. What is not over when the grace is, is found by whoever claims the tenant next.
     pub fn stop(mut self) {
         self.end();
+    }
+
+    /// What the committer of this node did so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.house.committer.stats()
     }
 
     fn end(&mut self) {
@@ -200,8 +222,8 @@ impl Machines {
         for _ in 0..house.settings.lanes.max(1) {
             let ((desk, papers), (lane, orders)) = (channel(), channel());
             places.push(Place { desk: desk.clone(), lane: lane.clone() });
-            let driving = Lane::new(Arc::clone(house), desk);
-            let reading = Desk::new(Arc::clone(house), lane, keeper.clone());
+            let driving = Lane::new(Arc::clone(house), desk.clone());
+            let reading = Desk::new(Arc::clone(house), desk, lane, keeper.clone());
             pairs.push(Pair { desk: (reading, papers), lane: (driving, orders) });
         }
         let listener = Listener::new(house.store.wakeups(), keeper.clone());

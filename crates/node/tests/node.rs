@@ -51,6 +51,8 @@ mod parking;
 mod people;
 #[path = "node/queue.rs"]
 mod queue;
+#[path = "node/sharing.rs"]
+mod sharing;
 #[path = "node/times.rs"]
 mod times;
 #[path = "node/town.rs"]

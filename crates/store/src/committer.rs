@@ -1,11 +1,13 @@
 //! Group commit: one thread takes what waits from all runs and appends it in one commit, so
-//! that however many wait, they share one sync and one signature.
+//! that however many wait, they share one sync and one signature. When more waits than one commit
+//! takes, tenants take turns.
 
 mod batch;
 mod queue;
 mod salts;
 mod thread;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -83,7 +85,19 @@ impl Committer {
         clock: Arc<dyn Clock>,
         entropy: Box<dyn Entropy>,
     ) -> Self {
-        let (committer, worker) = Self::made(Queue::default(), writer, clock, entropy);
+        Self::spawn_weighing(BTreeMap::new(), writer, clock, entropy)
+    }
+
+    /// The same, where some tenants get so many times as much of a commit as others when more waits
+    /// than one commit takes ([`cog_base::turns::Turns::weighing`]).
+    #[must_use]
+    pub fn spawn_weighing(
+        weights: BTreeMap<TenantId, u32>,
+        writer: Writer<Box<dyn Shelf + Send>>,
+        clock: Arc<dyn Clock>,
+        entropy: Box<dyn Entropy>,
+    ) -> Self {
+        let (committer, worker) = Self::made(Queue::new(weights), writer, clock, entropy);
         let thread = std::thread::spawn(move || worker.run());
         *committer.inner.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         committer
@@ -117,8 +131,9 @@ impl Committer {
         (Self { inner: Arc::new(inner) }, worker)
     }
 
-    /// Record all of `drafts` or none, and call `reply` with the result. What is submitted
-    /// first is recorded first. A submission that is not acceptable fails alone, but for what
+    /// Record all of `drafts` or none, and call `reply` with the result. What is submitted first of a
+    /// tenant is recorded first; among tenants, when more waits than one commit takes, each has its
+    /// share. A submission that is not acceptable fails alone, but for what
     /// its sessions submit behind it: a journal has no gaps.
     pub fn submit(&self, drafts: Vec<(TenantId, Draft)>, reply: Reply) {
         self.submit_all([(drafts, reply)]);

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use cog_base::id::TenantId;
+use cog_base::turns::WEIGHT_MAX;
 
 use super::groups::Beginning;
 use crate::config::{MASTER_KEY_FILE, WORKER_TOKEN_FILE};
@@ -110,6 +112,30 @@ pub(crate) struct ServeArgs {
     pub(crate) node: Option<String>,
     #[command(flatten)]
     pub(crate) workers: Workers,
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
+}
+
+/// How much a node does at once, and how tenants share it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "How much at once")]
+pub(crate) struct Bounds {
+    /// The most effects of one tenant at once; more wait for one to end.
+    #[arg(long, value_name = "NUMBER", default_value_t = 256,
+        value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) concurrency: u32,
+    /// The most runs of one tenant in memory at once; more wait in the database.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_024,
+        value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) prefetch: u32,
+    /// The most tenants of this node; other nodes have the rest.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_024,
+        value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) tenants: u32,
+    /// A tenant that gets so many times as much of this node as others when there is more to do than
+    /// it can; may be said for several.
+    #[arg(long, value_name = "TENANT=TIMES", value_parser = weight)]
+    pub(crate) weight: Vec<(TenantId, u32)>,
 }
 
 /// Workers in other processes.
@@ -189,6 +215,15 @@ Examples:
     },
 }
 
+fn weight(text: &str) -> Result<(TenantId, u32), String> {
+    let (tenant, times) = text.split_once('=').ok_or("it is written TENANT=TIMES")?;
+    let tenant = tenant.parse().map_err(|_| format!("`{tenant}` is not an id of a tenant"))?;
+    match times.parse() {
+        Ok(times @ 1..=WEIGHT_MAX) => Ok((tenant, times)),
+        Ok(_) | Err(_) => Err(format!("a tenant gets 1 to {WEIGHT_MAX} times as much")),
+    }
+}
+
 /// The longest name of a request, in bytes.
 const KEY_BYTES_MAX: usize = 256;
 
@@ -197,4 +232,18 @@ fn key(text: &str) -> Result<String, String> {
         return Err(format!("a name has 1 to {KEY_BYTES_MAX} bytes"));
     }
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_names_a_tenant_and_a_number_of_times() {
+        let id = TenantId::from_uuid(cog_base::id::Uuid::from_u128(7));
+        assert_eq!(weight(&format!("{id}=3")), Ok((id, 3)));
+        for bad in ["", "3", &format!("{id}"), &format!("{id}=0"), &format!("{id}=101"), "ten=3"] {
+            assert!(weight(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use cog_node::{Kit, Node, Parts, Settings, Told};
 use cog_store::Shared as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::nodes::{Role, ServeArgs};
+use crate::cli::nodes::{Bounds, Role, ServeArgs};
 use crate::failure::Exit;
 use crate::folders::Secrets;
 use crate::home::told;
@@ -60,7 +60,7 @@ pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exi
         // Nobody hears it when the program ends.
         tell: Box::new(move |told| drop(tell.send(told))),
     };
-    let running = Node::start(Settings::new(ENGINE, LEASE), parts).map_err(told)?;
+    let running = Node::start(settings(&args.bounds), parts).map_err(told)?;
     say(terminal, "serving", &format!("as {node}"), &[("node", node.as_str().into())]);
     while ends.try_recv().is_err() {
         match heard.recv_timeout(LOOK) {
@@ -76,6 +76,17 @@ pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exi
     counter.into_iter().for_each(worker::Open::stop);
     say(terminal, "stopped", "every tenant was given back", &[]);
     Ok(Exit::Done)
+}
+
+fn settings(bounds: &Bounds) -> Settings {
+    let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    Settings {
+        runs_max: size(bounds.prefetch),
+        effects_max: size(bounds.concurrency),
+        tenants_max: bounds.tenants,
+        weights: bounds.weight.iter().copied().collect(),
+        ..Settings::new(ENGINE, LEASE)
+    }
 }
 
 /// Hears of SIGTERM and Ctrl-C.

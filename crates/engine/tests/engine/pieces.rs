@@ -87,6 +87,24 @@ fn the_committer_has_work_while_the_rest_of_a_long_turn_is_made() {
 }
 
 #[test]
+fn a_sweep_takes_in_no_more_than_others_can_wait_for() {
+    let tenant = TenantId::from_uuid(Uuid::from_u128(7));
+    let settings = Settings { tenant, status: TenantStatus::Active };
+    let engine = Engine::new(settings, Arc::new(Stopped), Box::new(SeededEntropy::new(1)));
+    let ledger = Box::new(Sizes::default());
+    let mut driver = Driver::new(engine, ledger, Box::new(Idle), Arc::new(Stopped));
+    (0..70).for_each(|number| driver.inbox().send(start(number)));
+    let mut seen = Vec::new();
+    for inputs_max in [20, 20, 20, 20] {
+        let swept = driver.sweep(inputs_max, &mut Vec::new()).unwrap();
+        seen.push((swept.inputs, swept.has_more, driver.taken(), driver.sent()));
+    }
+    let expected =
+        [(20, true, 20, 70), (20, true, 40, 70), (20, true, 60, 70), (10, false, 70, 70)];
+    assert_eq!(seen, expected);
+}
+
+#[test]
 fn a_panic_stays_inside_and_nothing_of_it_reaches_the_ledger() {
     let tenant = TenantId::from_uuid(Uuid::from_u128(7));
     let settings = Settings { tenant, status: TenantStatus::Active };

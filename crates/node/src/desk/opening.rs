@@ -105,8 +105,7 @@ impl Desk {
                 }
             }
         }
-        let next_wake = house.store.next_wake(tenant)?;
-        let hands = Careful::new(house.kit.hands(tenant), Arc::clone(lease));
+        let hands = Careful::of(house, tenant, lease);
         let seat = self.seat(tenant, engine, &hands);
         let office = Office {
             claim,
@@ -121,11 +120,12 @@ impl Desk {
             leaving: Vec::new(),
             waking: Vec::new(),
             placing: VecDeque::new(),
-            next_wake,
+            next_wake: house.store.next_wake(tenant)?,
             called: Vec::new(),
             queued: Arc::clone(&seat.queued),
             times: Times::read(scope.as_ref())?,
             calls: claim.calls,
+            round: Default::default(),
             coming: HashSet::new(),
             is_full: Arc::clone(&seat.is_full),
             is_behind: false,

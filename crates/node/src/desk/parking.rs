@@ -8,14 +8,14 @@ use cog_base::id::{RunId, TenantId};
 use cog_engine::Dormant;
 use cog_store::{Parked, StoreError, TenantTx};
 
-use super::Desk;
 use super::opening::Again;
+use super::{Desk, Paper};
 use crate::keeper::ms;
 use crate::lane::Order;
 use crate::told::Told;
 
-/// The most that come back at once.
-const WAKE_MAX: u32 = 256;
+/// The most that come back before others have their turn.
+const WAKE_MAX: u32 = 64;
 
 impl Desk {
     /// Runs have left memory.
@@ -64,13 +64,14 @@ impl Desk {
 
     fn wake_until(&mut self, tenant: TenantId, until: Timestamp) -> Result<(), StoreError> {
         let house = Arc::clone(&self.house);
-        loop {
-            self.wake_taken(tenant, house.store.scope(tenant)?.as_ref())?;
-            let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
-            office.waking = house.store.unpark(&office.claim, until, WAKE_MAX)?;
-            if office.waking.is_empty() {
-                break;
-            }
+        self.wake_taken(tenant, house.store.scope(tenant)?.as_ref())?;
+        let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
+        office.waking = house.store.unpark(&office.claim, until, WAKE_MAX)?;
+        let is_more = office.waking.len() == WAKE_MAX as usize;
+        self.wake_taken(tenant, house.store.scope(tenant)?.as_ref())?;
+        if is_more {
+            // The thread that reads this is this one.
+            let _ = self.own.send(Paper::Due(tenant));
         }
         let next = house.store.next_wake(tenant)?;
         if let Some(office) = self.offices.get_mut(&tenant) {

@@ -6,7 +6,7 @@
 //! claim is refused, and what an earlier life of the engine had submitted was decided before
 //! this claim was made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -23,7 +23,7 @@ use cog_store::{Except, Files, MAIL_MAX, Mail, StoreError, TenantTx};
 
 use super::opening::{in_force, told};
 use super::recording::Recorded;
-use super::{Desk, Office};
+use super::{Desk, Paper};
 use crate::came::{Came, came_of, of_queue};
 use crate::kit::{Ready, Root};
 use crate::lane::Order;
@@ -32,6 +32,23 @@ use crate::request::{Request, START, Wanted};
 /// Why nothing comes of mail whose row was changed.
 const SPOILED: &str = "it does not open: its row is not as it was written, or was sealed under \
                        another master key";
+
+/// The most mail that is sorted before others have their turn.
+const SORTED_MAX: usize = 32;
+
+/// Mail that was read and is not sorted yet.
+#[derive(Default)]
+pub(super) struct Round {
+    mail: VecDeque<Result<Mail, MailId>>,
+    /// What is left out, as there is no room for it.
+    except: Option<&'static str>,
+    /// There may be more in the store than was read.
+    is_long: bool,
+    /// It is gone on with when others had their turn.
+    is_on: bool,
+    /// Something came meanwhile.
+    again: bool,
+}
 
 /// What is to be done with a piece of mail.
 enum Sorted {
@@ -46,45 +63,71 @@ enum Sorted {
 }
 
 impl Desk {
-    /// Take the mail of a tenant. Of one that goes nothing more is taken: the log may say what came of
-    /// an append of which this desk was told nothing.
+    /// Take the mail of a tenant: some of it now, the rest after others had their turn. Of one that
+    /// goes nothing more is taken: the log may say what came of an append of which this desk was told
+    /// nothing.
     pub(super) fn look(&mut self, tenant: TenantId) {
-        let goes = |office: &Office| office.is_draining || office.lease.is_over();
-        if self.offices.get(&tenant).is_none_or(goes) {
-            return;
-        }
-        if let Err(_away) = self.take_mail(tenant)
-            && let Some(office) = self.offices.get_mut(&tenant)
-        {
-            office.is_behind = true;
+        let Some(office) = self.offices.get_mut(&tenant) else { return };
+        if office.round.is_on {
+            office.round.again = true;
+        } else if !office.goes() {
+            office.round = Round { is_on: true, ..Round::default() };
+            self.look_on(tenant);
         }
     }
 
-    fn take_mail(&mut self, tenant: TenantId) -> Result<(), StoreError> {
-        let mut kind = None;
-        loop {
-            let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
-            let claim = office.claim;
-            // Before it is counted: a run that ends meanwhile calls again.
-            office.is_full.store(false, Ordering::SeqCst);
-            let ids: Vec<MailId> = office.in_hand.keys().copied().collect();
-            let mail = self.house.store.mail(&claim, Except { ids: &ids, kind })?;
-            let is_more = mail.len() == MAIL_MAX as usize;
-            if mail.is_empty() {
-                return Ok(());
-            }
-            office.idle_beats = 0;
-            let has_room = self.sort(tenant, mail)?;
-            // What waits for runs that are about to begin is not read again at once.
-            let waits = self.offices.get(&tenant).is_none_or(|office| office.is_behind);
-            if !is_more || waits {
-                return Ok(());
-            }
-            // However many runs wait for room: what is asked of open ones is behind them.
-            if !has_room {
-                kind = Some(START);
+    /// Go on with a round of mail.
+    pub(super) fn look_on(&mut self, tenant: TenantId) {
+        let went = self.take_mail(tenant);
+        let Some(office) = self.offices.get_mut(&tenant) else { return };
+        let is_more = *went.as_ref().unwrap_or(&false);
+        // What came while the store was away is looked for with the next beat.
+        office.is_behind |= went.is_err();
+        if !is_more {
+            let again = std::mem::take(&mut office.round).again && went.is_ok();
+            office.round.is_on = again;
+            if !again {
+                return;
             }
         }
+        // The thread that reads this is this one.
+        let _ = self.own.send(Paper::More(tenant));
+    }
+
+    /// Sort some mail of a round, and read it first where there is none. Says whether there is more.
+    fn take_mail(&mut self, tenant: TenantId) -> Result<bool, StoreError> {
+        let Some(office) = self.offices.get_mut(&tenant) else { return Ok(false) };
+        if office.goes() || !office.round.is_on {
+            return Ok(false);
+        }
+        if office.round.mail.is_empty() {
+            let (claim, kind) = (office.claim, office.round.except);
+            if kind.is_none() {
+                // Before it is counted: a run that ends meanwhile calls again.
+                office.is_full.store(false, Ordering::SeqCst);
+            }
+            let ids: Vec<MailId> = office.in_hand.keys().copied().collect();
+            let mail = self.house.store.mail(&claim, Except { ids: &ids, kind })?;
+            if mail.is_empty() {
+                return Ok(false);
+            }
+            office.idle_beats = 0;
+            office.round.is_long = mail.len() == MAIL_MAX as usize;
+            office.round.mail = mail.into();
+        }
+        let some = office.round.mail.len().min(SORTED_MAX);
+        let mail = office.round.mail.drain(..some).collect();
+        let has_room = self.sort(tenant, mail)?;
+        let Some(office) = self.offices.get_mut(&tenant) else { return Ok(false) };
+        // However many runs wait for room: what is asked of open ones is behind them.
+        if !has_room {
+            office.round.except = Some(START);
+            let begins =
+                |mail: &Result<Mail, MailId>| mail.as_ref().is_ok_and(|it| it.kind == START);
+            office.round.mail.retain(|mail| !begins(mail));
+        }
+        // What waits for runs that are about to begin is not read again at once.
+        Ok(!office.round.mail.is_empty() || (office.round.is_long && !office.is_behind))
     }
 
     /// Says whether there was room for every run.
@@ -371,8 +414,15 @@ impl Desk {
         ids.extend(noes.keys().copied());
         office.times.not_begun(|run| noes.contains_key(&MailId::from_uuid(run.uuid())));
         office.noes.extend(noes);
-        // What the engine submitted when it took them in is decided behind this.
-        self.house.until_decided(tenant);
+        // What the engine submitted when it took them in is decided behind this. Nobody else waits
+        // for it.
+        let own = self.own.clone();
+        let decided = move |_| drop(own.send(Paper::Decided(tenant, ids)));
+        self.house.committer.submit_head(tenant, Box::new(decided));
+    }
+
+    /// The log says by now what came of some mail, or does not.
+    pub(super) fn decided(&mut self, tenant: TenantId, ids: Vec<MailId>) {
         if let Err(_away) = self.put_away(tenant, ids)
             && let Some(office) = self.offices.get_mut(&tenant)
         {

@@ -56,12 +56,19 @@ pub(crate) struct World {
     pub(crate) panics: Mutex<(Option<Panics>, u64)>,
     /// Whether nodes find none of the folders of runs.
     pub(crate) is_bare: AtomicBool,
+    /// How many effects are being performed, and how many were at most.
+    performed: Mutex<(usize, usize)>,
 }
 
 impl World {
     /// How often each thing was done.
     pub(crate) fn counts(&self) -> Vec<usize> {
         self.marks.lock().unwrap().values().map(Vec::len).collect()
+    }
+
+    /// How many effects were performed at once, at most.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.performed.lock().unwrap().1
     }
 }
 
@@ -104,11 +111,17 @@ impl Hands for Tools {
     fn perform(&self, run: RunId, cleared: Cleared<AnyEffect>, _: Option<u64>, inbox: Inbox) {
         let world = Arc::clone(&self.world);
         self.tenant.into_iter().for_each(|tenant| world.perhaps_panic(Panics::Perform(tenant)));
+        {
+            let mut performed = world.performed.lock().unwrap();
+            performed.0 += 1;
+            performed.1 = performed.1.max(performed.0);
+        }
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(world.takes_ms.load(Ordering::Relaxed)));
             let path = path(cleared.effect());
             let receipt = cleared.idempotency_key();
             world.marks.lock().unwrap().entry((run, path.clone())).or_default().push(receipt);
+            world.performed.lock().unwrap().0 -= 1;
             let performed = cleared.done(written(&path), Micros::ZERO);
             inbox.send(Input::Performed(Box::new(performed)));
         });

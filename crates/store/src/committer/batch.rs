@@ -3,7 +3,7 @@
 use cog_base::id::TenantId;
 use cog_ledger::{Durable, Entry, Prepared};
 
-use super::Reply;
+use super::{Reply, SUBMISSIONS_PER_BATCH_MAX};
 
 /// The drafts of several submissions one after the other, and how many each of them has.
 #[derive(Default)]
@@ -20,6 +20,11 @@ impl Batch {
 
     pub(super) fn is_empty(&self) -> bool {
         self.submissions.is_empty()
+    }
+
+    /// Whether no more may be recorded together.
+    pub(super) fn is_full(&self) -> bool {
+        self.submissions.len() >= SUBMISSIONS_PER_BATCH_MAX
     }
 
     /// Take a submission out.

@@ -1,5 +1,6 @@
 //! Group commit under load, with bad neighbours and a failing store.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::ThreadId;
@@ -14,7 +15,7 @@ use cog_ledger::{
 };
 
 use super::queue::{Job, Queue, Refused};
-use super::{Committer, QUEUE_MAX, RETRIES_MAX, Submission};
+use super::{Committer, QUEUE_MAX, RETRIES_MAX, SUBMISSIONS_PER_BATCH_MAX, Stepper, Submission};
 use crate::{MemoryStore, Select, Store};
 
 struct Stopped;
@@ -384,7 +385,7 @@ fn what_a_tenant_breaks_refuses_nothing_of_another_that_has_a_run_of_the_same_id
 
 #[test]
 fn a_queue_that_is_full_takes_no_appends_and_everything_else() {
-    let queue = Queue::default();
+    let queue = Queue::new(BTreeMap::new());
     let append = || Job::Append { drafts: Vec::new(), reply: Box::new(|_| ()) };
     assert!(queue.put((0..QUEUE_MAX).map(|_| append())).is_empty());
     assert_eq!(queue.put([append()]).len(), 1);
@@ -429,4 +430,99 @@ fn a_committer_without_a_thread_records_when_it_is_told_to() {
     drop(stepper);
     committer.submit(vec![(TENANT, evidence("late"))], reply());
     assert_eq!(answers.try_iter().collect::<Vec<_>>(), [0], "whoever submits is told it ended");
+}
+
+/// A committer without a thread, and what it answered: whose submission, and which of theirs.
+struct Desk {
+    committer: Committer,
+    stepper: Stepper,
+    answer: mpsc::Sender<(char, usize)>,
+    answers: mpsc::Receiver<(char, usize)>,
+}
+
+fn tenant(who: char) -> TenantId {
+    TenantId::from_uuid(Uuid::from_u128(u128::from(u32::from(who))))
+}
+
+impl Desk {
+    fn new() -> Self {
+        let store = MemoryStore::new();
+        let keys = store.signing_keys().unwrap();
+        let writer = Writer::<Box<dyn Shelf + Send>>::new(store.shelf().unwrap(), keys, "test/1");
+        let entropy = Box::new(SeededEntropy::new(1));
+        let (committer, stepper) = Committer::stepped(writer, Arc::new(Stopped), entropy);
+        let (answer, answers) = mpsc::channel();
+        Self { committer, stepper, answer, answers }
+    }
+
+    /// A submission of one draft for each of these tenants.
+    fn submit(&self, who: &str, number: usize) {
+        let drafts = who.chars().map(|who| (tenant(who), evidence(&number.to_string())));
+        let (answer, first) = (self.answer.clone(), who.chars().next().unwrap());
+        let reply = Box::new(move |kept: Result<_, _>| {
+            // What still waits when a test has seen enough is not kept.
+            if kept.is_ok() {
+                answer.send((first, number)).unwrap();
+            }
+        });
+        self.committer.submit(drafts.collect(), reply);
+    }
+
+    /// Whose submissions the next commit has, in their order.
+    fn commit(&mut self) -> Vec<(char, usize)> {
+        assert!(self.stepper.step());
+        self.answers.try_iter().collect()
+    }
+}
+
+#[test]
+fn a_tenant_with_thousands_of_appends_keeps_none_of_another_out_of_the_next_commit() {
+    let mut desk = Desk::new();
+    (0..2_000).for_each(|number| desk.submit("a", number));
+    (0..3).for_each(|number| desk.submit("b", number));
+    desk.submit("c", 0);
+    let first = desk.commit();
+    assert_eq!(first.len(), SUBMISSIONS_PER_BATCH_MAX);
+    for (who, count) in [('a', SUBMISSIONS_PER_BATCH_MAX - 4), ('b', 3), ('c', 1)] {
+        let numbers = first.iter().filter(|(whose, _)| *whose == who).map(|(_, number)| *number);
+        assert!(numbers.eq(0..count), "those of {who} in their order");
+    }
+    // Nobody else waits: it has all of the next one.
+    let next = desk.commit();
+    let from = SUBMISSIONS_PER_BATCH_MAX - 4;
+    let all: Vec<_> = (from..from + SUBMISSIONS_PER_BATCH_MAX).map(|it| ('a', it)).collect();
+    assert_eq!(next, all);
+}
+
+#[test]
+fn tenants_who_have_more_than_one_commit_takes_share_it() {
+    let mut desk = Desk::new();
+    for who in ["a", "b", "c", "d"] {
+        (0..1_000).for_each(|number| desk.submit(who, number));
+    }
+    let commit = desk.commit();
+    for who in ['a', 'b', 'c', 'd'] {
+        let count = commit.iter().filter(|(whose, _)| *whose == who).count();
+        assert_eq!(count, SUBMISSIONS_PER_BATCH_MAX / 4, "{who}");
+    }
+}
+
+#[test]
+fn what_is_of_several_tenants_stands_behind_what_was_submitted_before_it() {
+    let mut desk = Desk::new();
+    for (number, who) in ["b", "ab", "b", "ba", "a"].into_iter().enumerate() {
+        desk.submit(who, number);
+    }
+    // Other things stand in the line of their tenant, and stop nobody else's.
+    let (head, heads) = mpsc::channel();
+    let reply = move |tail: Result<Option<Tail>, _>| head.send(tail.unwrap().is_some()).unwrap();
+    let drafts = Job::Head { tenant: tenant('a'), reply: Box::new(reply) };
+    assert!(desk.committer.inner.queue.put([drafts]).is_empty());
+    desk.submit("a", 5);
+    desk.submit("c", 6);
+    let order = [('b', 0), ('a', 1), ('b', 2), ('b', 3), ('a', 4), ('c', 6)];
+    assert_eq!(desk.commit(), order);
+    assert!(desk.commit().is_empty());
+    assert_eq!(heads.try_iter().count(), 1);
+    assert_eq!(desk.commit(), [('a', 5)]);
 }
