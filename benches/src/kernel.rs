@@ -82,7 +82,7 @@ impl Kernel {
 
     /// The same with another flow.
     pub(crate) fn with(options: &Options, source: String) -> anyhow::Result<Self> {
-        let scratch = Scratch::new(&options.data, "step")?;
+        let scratch = Scratch::new(&options.data, "kernel")?;
         let entropy = Box::new(SystemEntropy::new());
         let store = SqliteStore::open(scratch.path(), Mode::ReadWrite, entropy)?;
         let writer = Writer::new(store.shelf()?, store.signing_keys()?, "cognitionos/bench");
@@ -171,7 +171,7 @@ fn found(engine: &mut Engine, committer: &Committer) -> anyhow::Result<()> {
 }
 
 /// Steps in a row, each after the one before it.
-fn flow(steps: u64) -> String {
+pub(crate) fn flow(steps: u64) -> String {
     let head = format!(
         "name: bench\ndomain: bench\nroots: {{ {SHARED}: {{ path: ., access: read }} }}\nsteps:\n"
     );
@@ -215,7 +215,7 @@ impl Paces {
 }
 
 /// Hands whose effects take no time.
-struct Instantly(Paces);
+pub(crate) struct Instantly(pub(crate) Paces);
 
 impl Hands for Instantly {
     fn perform(

@@ -17,15 +17,21 @@ mod append;
 mod bare;
 mod canons;
 mod decide;
+mod fair;
+mod fanout;
+mod flight;
 mod journal;
 mod kernel;
 mod meter;
 mod options;
+mod parked;
 mod report;
 mod resume;
+mod server;
 mod start;
-mod step;
+mod steps;
 mod system;
+mod town;
 mod usage;
 mod verify;
 mod waiting;
@@ -40,10 +46,13 @@ use crate::report::{Row, document, print};
 type Bench = fn(&Options) -> anyhow::Result<Vec<Row>>;
 
 /// Every bench by name, in the order in which they are run.
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 9] = [
     ("decide", decide::run),
     ("append", append::run),
-    ("step", step::run),
+    ("steps", steps::run),
+    ("fanout", fanout::run),
+    ("fair", fair::run),
+    ("parked", parked::run),
     ("resume", resume::run),
     ("verify", verify::run),
     ("start", start::run),
@@ -55,6 +64,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((flight::NODE, arguments)) = arguments.split_first().map(|(it, rest)| (&**it, rest))
+    {
+        return ended(flight::serve(arguments));
+    }
     let names: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
     let result = match Options::read(&arguments, &names) {
         Ok(Wanted::Help) => {
@@ -67,6 +80,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    ended(result)
+}
+
+fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -10,12 +10,20 @@ usage: cargo xtask bench [NAME...] [OPTIONS]
 
   decide   one decision of the canon and of the whole gate; stock Cedar beside it
   append   provable, synced appends in batches; a bare SQLite table beside it
-  step     governed durable steps, 1 and 64 runs at once; beside it runs that only wait for
-           their commits, and bare group commit for which nobody waits
+  steps    runs of 10 governed durable steps, 1 and 64 at once; beside them runs that only wait
+           for their commits, and bare group commit for which nobody waits
+  fanout   a run of 100 steps side by side, and one that waits for all of them
+  fair     1,000 tenants on a node: the others beside a noisy one, and alone; and what it costs
+           that they are many
+  parked   the memory that 1,000 and 100,000 runs take that wait for time, and how late those
+           are that are due at once
   resume   the state of a long run, worked out from its entries; reading them beside it
   verify   a bundle checked offline; SHA-256 of the same bytes beside it
-  start    from the start of the program to its first receipt; `--version` beside it
+  start    from the start of the program to its first receipt; `--version` beside it. And from
+           `kill -9` of a node with 200 and 10,000 runs in flight to the next receipt
 
+  --store NAME   only in this store: sqlite or postgres
+  --nodes N      `steps`: also with so many nodes on one database
   --json         one JSON document instead of lines
   --quick        short runs, for a first look
   --seconds N    how long each case is measured (default 3, quick 0.5)
@@ -31,12 +39,25 @@ const SECONDS_MAX: f64 = 600.0;
 const ENTRIES: u64 = 1_000_000;
 const ENTRIES_QUICK: u64 = 50_000;
 const ENTRIES_MAX: u64 = 20_000_000;
+const NODES_MAX: u64 = 16;
+
+/// Where logs are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// The embedded store, driven as the program does in a data folder.
+    Sqlite,
+    /// The store of many nodes, with nodes.
+    Postgres,
+}
 
 /// How to measure.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Options {
     names: Vec<String>,
     only: Option<String>,
+    store: Option<Kept>,
+    /// So many nodes beside one alone.
+    pub(crate) nodes: Option<u64>,
     pub(crate) json: bool,
     pub(crate) quick: bool,
     /// Without floors and peers.
@@ -61,6 +82,8 @@ impl Options {
         let mut options = Self {
             names: Vec::new(),
             only: None,
+            store: None,
+            nodes: None,
             json: false,
             quick: arguments.iter().any(|word| word == "--quick"),
             alone: false,
@@ -82,6 +105,8 @@ impl Options {
                 "--seconds" => options.seconds = value()?.parse().context("--seconds")?,
                 "--entries" => options.entries = value()?.parse().context("--entries")?,
                 "--only" => options.only = Some(value()?.to_owned()),
+                "--store" => options.store = Some(store(value()?)?),
+                "--nodes" => options.nodes = Some(value()?.parse().context("--nodes")?),
                 "--data" => options.data = value()?.into(),
                 name if known.contains(&name) => options.names.push(name.to_owned()),
                 other => bail!("there is no bench or option `{other}`"),
@@ -98,6 +123,9 @@ impl Options {
         if !(1..=ENTRIES_MAX).contains(&self.entries) {
             bail!("--entries is at least 1 and at most {ENTRIES_MAX}");
         }
+        if self.nodes.is_some_and(|nodes| !(1..=NODES_MAX).contains(&nodes)) {
+            bail!("--nodes is at least 1 and at most {NODES_MAX}");
+        }
         Ok(())
     }
 
@@ -106,9 +134,22 @@ impl Options {
         self.names.is_empty() || self.names.iter().any(|wanted| wanted == name)
     }
 
+    /// Whether a store is to be measured.
+    pub(crate) fn wants_store(&self, store: Kept) -> bool {
+        self.store.is_none_or(|wanted| wanted == store)
+    }
+
     /// Whether a case of a bench is to be run.
     pub(crate) fn wants_case(&self, case: &str) -> bool {
         self.only.as_ref().is_none_or(|text| case.contains(text.as_str()))
+    }
+}
+
+fn store(word: &str) -> anyhow::Result<Kept> {
+    match word {
+        "sqlite" => Ok(Kept::Sqlite),
+        "postgres" => Ok(Kept::Postgres),
+        other => bail!("there is no store `{other}`: it is sqlite or postgres"),
     }
 }
 
@@ -118,7 +159,7 @@ mod tests {
 
     fn read(words: &[&str]) -> anyhow::Result<Options> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        match Options::read(&words, &["decide", "step"])? {
+        match Options::read(&words, &["decide", "steps"])? {
             Wanted::Run(options) => Ok(options),
             Wanted::Help => bail!("help"),
         }
@@ -127,9 +168,9 @@ mod tests {
     #[test]
     fn no_name_means_every_bench() {
         let options = read(&["--json"]).unwrap();
-        assert!(options.json && options.wants("decide") && options.wants("step"));
-        let options = read(&["step", "--only", "64"]).unwrap();
-        assert!(!options.wants("decide") && options.wants("step"));
+        assert!(options.json && options.wants("decide") && options.wants("steps"));
+        let options = read(&["steps", "--only", "64"]).unwrap();
+        assert!(!options.wants("decide") && options.wants("steps"));
         assert!(options.wants_case("64 runs") && !options.wants_case("1 run"));
     }
 
@@ -140,8 +181,24 @@ mod tests {
     }
 
     #[test]
+    fn both_stores_are_measured_unless_one_is_named() {
+        let options = read(&["steps"]).unwrap();
+        assert!(options.wants_store(Kept::Sqlite) && options.wants_store(Kept::Postgres));
+        let options = read(&["steps", "--store", "postgres", "--nodes", "4"]).unwrap();
+        assert!(!options.wants_store(Kept::Sqlite) && options.wants_store(Kept::Postgres));
+        assert_eq!(options.nodes, Some(4));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
-        for words in [&["steps"][..], &["--seconds"], &["--seconds", "0"], &["--entries", "0"]] {
+        for words in [
+            &["step"][..],
+            &["--seconds"],
+            &["--seconds", "0"],
+            &["--entries", "0"],
+            &["--store", "redis"],
+            &["--nodes", "0"],
+        ] {
             assert!(read(words).is_err(), "{words:?}");
         }
     }

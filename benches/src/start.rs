@@ -9,10 +9,10 @@ use anyhow::{Context as _, bail};
 
 use crate::canons::{Generated, SHARED, Spread};
 use crate::meter::{Figures, Samples};
-use crate::options::Options;
+use crate::options::{Kept, Options};
 use crate::report::Row;
 use crate::system::Scratch;
-use crate::usage;
+use crate::{flight, usage};
 
 const TIMES: usize = 20;
 const TIMES_QUICK: usize = 5;
@@ -21,6 +21,15 @@ const PROGRAM: &str = "cognitionos";
 const UNIT: &str = "start";
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    if options.wants_store(Kept::Sqlite) {
+        rows.extend(embedded(options)?);
+    }
+    rows.extend(flight::run(options)?);
+    Ok(rows)
+}
+
+fn embedded(options: &Options) -> anyhow::Result<Vec<Row>> {
     let cases = ["with a fresh data folder", "with a data folder that is there"];
     let Some(program) = program()? else {
         let why = "the program is not built; run `cargo build --release -p cognitionos` first";

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 
+/// Ticks of the processor's time in a second, as Linux tells it to all programs.
+const TICKS_PER_S: u64 = 100;
+
 /// User and system time of all threads so far.
 pub(crate) fn cpu() -> Duration {
     cpu_of(UsageWho::RUSAGE_SELF)
@@ -27,6 +30,33 @@ fn cpu_of(who: UsageWho) -> Duration {
         Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     };
     duration(usage.user_time()) + duration(usage.system_time())
+}
+
+/// User and system time so far of a process, of those that it started and of those of them that
+/// have ended: of a server with a process for each connection.
+pub(crate) fn cpu_of_family(parent: u32) -> Duration {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = processes.filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok());
+    let ticks = ids.filter_map(|id| ticks(id, parent)).sum::<u64>();
+    Duration::from_millis(ticks * 1_000 / TICKS_PER_S)
+}
+
+/// What a process used, in ticks, if it is this one or a child of it.
+fn ticks(id: u32, parent: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name before may have anything in it.
+    let members: Vec<&str> = text.rsplit_once(") ")?.1.split(' ').collect();
+    let number = |place: usize| members.get(place)?.parse::<u64>().ok();
+    let own = number(11)? + number(12)?;
+    if id == parent {
+        return Some(own + number(13)? + number(14)?);
+    }
+    (number(1)? == u64::from(parent)).then_some(own)
+}
+
+/// The memory that a process has in use; 0 where it is not told.
+pub(crate) fn rss_bytes(process: u32) -> u64 {
+    member(&format!("/proc/{process}/status"), "VmRSS:").map_or(0, |kib| kib * 1024)
 }
 
 /// Begin to watch for the most memory anew.

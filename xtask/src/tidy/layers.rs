@@ -17,7 +17,7 @@ const RANKS: [(&str, u8); 9] = [
 ];
 
 /// Edges inside one layer, each with its reason.
-const SAME_LAYER: [(&str, &str); 5] = [
+const SAME_LAYER: [(&str, &str); 6] = [
     // A completion from elsewhere is proven when it is what the proven entry is told as.
     ("cog-gate", "cog-events"),
     // What is wrong with a schedule is told with its place in the workflow file.
@@ -28,6 +28,8 @@ const SAME_LAYER: [(&str, &str); 5] = [
     ("cognitionos", "verify"),
     // The test command starts the servers that tests talk to.
     ("xtask", "cog-services"),
+    // The benches measure nodes on a server of their own.
+    ("cog-bench", "cog-services"),
 ];
 
 /// Those that check what others do, and the crates of ours that they may use: what they shared

@@ -11,9 +11,11 @@ use cog_store::Stats;
 use crate::bare::{self, Shape};
 use crate::kernel::{Kernel, POLICIES, Sums};
 use crate::meter::{Figures, Samples};
-use crate::options::Options;
+use crate::options::{Kept, Options};
 use crate::report::{Row, rounded};
 use crate::{usage, waiting};
+
+mod nodes;
 
 /// Steps of a run.
 const STEPS: u64 = 10;
@@ -22,9 +24,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for at_once in [1, 64] {
         let name = if at_once == 1 { "1 run alone" } else { "64 runs at once" };
-        if options.wants_case(name) {
+        if options.wants_store(Kept::Sqlite) && options.wants_case(name) {
             rows.extend(case(name, at_once, options)?);
         }
+    }
+    if options.wants_store(Kept::Postgres) {
+        rows.extend(nodes::run(options)?);
     }
     Ok(rows)
 }
@@ -50,6 +55,7 @@ fn case(name: &str, at_once: u64, options: &Options) -> anyhow::Result<[Row; 2]>
         ..floor
     });
     let step = Row { peak_rss_bytes: peak, ..Row::new(format!("{name}, step"), "step", steps) }
+        .parameter("store", "sqlite")
         .parameter("runs_at_once", at_once)
         .parameter("policies", POLICIES)
         .more("syncs_per_step", rounded(stats.syncs as f64 / count))
