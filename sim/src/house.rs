@@ -378,6 +378,8 @@ impl House {
                     common.appends.push_back(Append { tenant: self.tenant, ticket, drafts });
                 }
                 Output::Perform { cleared, .. } => self.under_way.push(Event::Effect { cleared }),
+                // Adapters begin at once, and what they have in hand is waited for.
+                Output::Withdraw { .. } => {}
                 Output::Probe { run, receipt, effect } => {
                     self.under_way.push(Event::Probe { run, receipt, effect });
                 }

@@ -266,6 +266,42 @@ fn a_board_that_closes_hands_out_nothing_and_voids_what_nobody_began() {
 }
 
 #[test]
+fn what_is_wanted_no_more_does_not_begin_and_who_began_it_is_told() {
+    let (house, mut place) = Place::paying();
+    let tenant = house.origin.tenant;
+    let task = place.begun("w", at(1));
+    let other = cog_base::id::TenantId::from_uuid(cog_base::id::Uuid::from_u128(7));
+    place.board.cancel(other, task.receipt);
+    assert_eq!(place.board.beat(task.receipt, ("w", task.fence), at(2)), Ok(false));
+    place.board.cancel(tenant, task.receipt);
+    assert_eq!(place.board.beat(task.receipt, ("w", task.fence), at(2)), Ok(true));
+    place.board.tick(at(3));
+    assert_eq!(place.heard(), None, "what is under way is waited for");
+
+    let (house, mut place) = Place::paying();
+    let task = place.one("w", at(1));
+    place.board.cancel(house.origin.tenant, task.receipt);
+    assert!(place.board.begin(task.receipt, ("w", task.fence), at(2)).is_err());
+    place.board.tick(at(2 + OFFER_MS));
+    assert_eq!(place.heard().as_deref(), Some("abandoned"));
+}
+
+#[test]
+fn a_worker_that_is_silent_for_longer_than_the_step_allows_is_lost() {
+    let mut house = House::new();
+    let cleared = house.clear(AnyEffect::from(read("invoices", "acme.json")));
+    let standing = Standing { heartbeat_ms: Some(400), ..Standing::default() };
+    let mut place = Place::with(cleared, standing);
+    let task = place.begun("w", at(1));
+    assert_eq!(task.lease_ms, 400);
+    place.board.beat(task.receipt, ("w", task.fence), at(300)).unwrap();
+    place.board.tick(at(699));
+    assert_eq!(place.heard(), None);
+    place.board.tick(at(700));
+    assert_eq!(place.heard().as_deref(), Some("effect.lost"));
+}
+
+#[test]
 fn what_is_said_is_read_strictly() {
     let (_house, mut place) = Place::paying();
     let task = place.one("w", at(1));

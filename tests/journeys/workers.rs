@@ -149,6 +149,41 @@ fn a_worker_acts_on_no_receipt_that_the_keys_it_was_given_do_not_prove() {
     works.scheduler.ends();
 }
 
+const HEAD: &str = "domain: archive\nroots:\n  archive: { path: out, access: write, create: true }\n\
+                    budget: { effects: 5 }\nsteps:\n";
+const WRITE: &str =
+    "uses: file.write, as: agent:archivist, with: { root: archive, path: a, text: a }";
+
+#[test]
+fn what_no_worker_begins_in_time_fails_and_was_not_done() {
+    let works = Works::new("workers-late");
+    let tenant = works.town.new_tenant();
+    let step = format!("  - {{ id: a, {WRITE}, start_within_ms: 300 }}\n");
+    works.town.folder.write("late.yaml", &format!("name: late\n{HEAD}{step}"));
+    let asked = ["submit", "late.yaml", "--tenant", &tenant, "--wait"];
+    works.town.cog(&asked).ends(1).says(&["effect.start_timeout"]);
+    assert!(!works.town.folder.has("out/a"));
+    works.scheduler.ends();
+}
+
+#[test]
+fn what_waits_for_a_worker_is_void_at_once_when_its_run_is_ended() {
+    let works = Works::new("workers-ended");
+    let tenant = works.town.new_tenant();
+    works
+        .town
+        .folder
+        .write("never.yaml", &format!("name: never\n{HEAD}  - {{ id: a, {WRITE} }}\n"));
+    let asked = ["submit", "never.yaml", "--tenant", &tenant];
+    let run = works.town.cog(&asked).ends(0).id("run");
+    works.scheduler.waits_for("waiting");
+    let cancel = ["run", "--cancel", &run, "--reason", "nobody comes", "--tenant", &tenant];
+    works.town.cog(&cancel);
+    let sealed = works.scheduler.waits_for("sealed");
+    assert_eq!((text(&sealed, &["run"]), text(&sealed, &["status"])), (run.as_str(), "cancelled"));
+    works.scheduler.ends();
+}
+
 #[test]
 fn whoever_has_no_token_or_sends_garbage_is_refused_and_harms_nothing() {
     let works = Works::new("workers-garbage");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Sources, Timestamp, Value};
-use cog_flow::{Action, Event, Flow, Retry, StepError, StepPath};
+use cog_flow::{Action, Event, Flow, Patience, Retry, StepError, StepPath};
 use cog_gate::decision::{Escalation, Need};
 use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
@@ -88,7 +88,7 @@ pub(crate) struct Wanted {
     pub(crate) actor: Option<String>,
     pub(crate) with: Map,
     pub(crate) retry: Retry,
-    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) patience: Patience,
     pub(crate) subject: Option<String>,
     /// What the arguments came from.
     pub(crate) sources: Sources,
@@ -299,14 +299,14 @@ impl Active {
 
     fn note(&mut self, action: Action) -> Option<Todo> {
         match action {
-            Action::Perform { step, uses, actor, with, retry, timeout_ms, subject, sources } => {
+            Action::Perform { step, uses, actor, with, retry, patience, subject, sources } => {
                 let state = State::New;
                 let wanted = Wanted {
                     uses,
                     actor,
                     with,
                     retry,
-                    timeout_ms,
+                    patience,
                     subject,
                     sources,
                     lowers: None,

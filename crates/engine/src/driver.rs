@@ -10,6 +10,7 @@ use std::time::Duration;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_base::{Clock, Timestamp};
+use cog_flow::Patience;
 use cog_gate::{AnyEffect, Cleared};
 use cog_ledger::{Draft, Durable, Entry};
 
@@ -58,6 +59,22 @@ pub trait Hands: Send {
         timeout_ms: Option<u64>,
         inbox: Inbox,
     );
+
+    /// As [`Hands::perform`], where others perform it: with how long they may be waited for, and how
+    /// long they may be silent.
+    fn perform_for(
+        &self,
+        run: RunId,
+        cleared: Cleared<AnyEffect>,
+        patience: Patience,
+        inbox: Inbox,
+    ) {
+        self.perform(run, cleared, patience.timeout_ms, inbox);
+    }
+
+    /// The flow does not want this any more. What is under way is waited for; what nobody began yet
+    /// need not begin, and is then said to be abandoned.
+    fn withdraw(&self, _run: RunId, _receipt: ReceiptId) {}
 
     /// Look for the traces of an effect and send [`Input::Probed`].
     fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox);
@@ -345,9 +362,10 @@ impl Driver {
                     };
                     self.appends.push((drafts, Box::new(reply)));
                 }
-                Output::Perform { run, cleared, timeout_ms } => {
-                    self.hands.perform(run, *cleared, timeout_ms, self.inbox());
+                Output::Perform { run, cleared, patience } => {
+                    self.hands.perform_for(run, *cleared, patience, self.inbox());
                 }
+                Output::Withdraw { run, receipt } => self.hands.withdraw(run, receipt),
                 Output::Probe { run, receipt, effect } => {
                     self.hands.probe(run, receipt, effect, self.inbox());
                 }

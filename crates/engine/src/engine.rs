@@ -11,6 +11,7 @@ use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
 use cog_base::{Clock, Digest, Timestamp};
 use cog_canon::Canon;
+use cog_flow::Patience;
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::TenantStatus;
 use cog_gate::{Actor, AnyEffect, Cleared, Found, Gate, Pending, Performed, Settling, World};
@@ -148,8 +149,15 @@ pub enum Output {
         run: RunId,
         /// What, with its clearance.
         cleared: Box<Cleared<AnyEffect>>,
-        /// Give up after so many milliseconds.
-        timeout_ms: Option<u64>,
+        /// How long is waited for what.
+        patience: Patience,
+    },
+    /// The flow does not want this any more: what nobody began need not begin.
+    Withdraw {
+        /// The run.
+        run: RunId,
+        /// The receipt.
+        receipt: ReceiptId,
     },
     /// Look for the traces of this.
     Probe {

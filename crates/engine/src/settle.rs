@@ -29,7 +29,7 @@ impl Engine {
         let Some(active) = self.runs.get(&id) else { return Ok(()) };
         let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
         let wanted = active.wanted.get(&step);
-        let timeout_ms = wanted.and_then(|wanted| wanted.timeout_ms);
+        let patience = wanted.map(|wanted| wanted.patience).unwrap_or_default();
         let is_withdrawn = wanted.is_some_and(|wanted| wanted.withdrawn);
         let permit = match pending.granted(entry) {
             Ok(permit) => permit,
@@ -56,7 +56,7 @@ impl Engine {
                 turn.tell(id, what);
                 self.in_hand.insert(receipt);
                 let cleared = Box::new(cleared);
-                turn.output(Output::Perform { run: id, cleared, timeout_ms });
+                turn.output(Output::Perform { run: id, cleared, patience });
                 Ok(())
             }
             Err(not_cleared) => {
@@ -112,12 +112,12 @@ impl Engine {
         let Some(active) = self.runs.get(&id) else { return Ok(()) };
         let receipt = performed.receipt();
         let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
-        let timeout_ms = active.wanted.get(&step).and_then(|wanted| wanted.timeout_ms);
+        let patience = active.wanted.get(&step).map(|it| it.patience).unwrap_or_default();
         match performed.again(self.now()) {
             Ok(cleared) => {
                 self.in_hand.insert(receipt);
                 let cleared = Box::new(cleared);
-                turn.output(Output::Perform { run: id, cleared, timeout_ms });
+                turn.output(Output::Perform { run: id, cleared, patience });
                 Ok(())
             }
             Err(performed) => {
@@ -136,6 +136,10 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<Option<Event>, NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
+        let open = active.open.iter().find(|(_, it)| *it == step).map(|(receipt, _)| *receipt);
+        if let Some(receipt) = open.filter(|receipt| self.in_hand.contains(receipt)) {
+            turn.output(Output::Withdraw { run: id, receipt });
+        }
         let receipt = active.delayed.keys().find(|it| active.open.get(it) == Some(step)).copied();
         if let Some(performed) = receipt.and_then(|receipt| active.delayed.remove(&receipt)) {
             let (draft, settling) = performed.settle();

@@ -339,8 +339,19 @@ pub struct EffectCall {
     pub with: BTreeMap<String, Template>,
     /// How often it is tried under its one receipt.
     pub retry: Retry,
-    /// The longest one attempt may take, in milliseconds.
+    /// How long is waited for what.
+    pub patience: Patience,
+}
+
+/// How long is waited for an effect, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// The longest one attempt may take.
     pub timeout_ms: Option<u64>,
+    /// The longest that a worker in another process may be silent about an attempt.
+    pub heartbeat_ms: Option<u64>,
+    /// The longest that an attempt may wait for a worker to begin it.
+    pub start_within_ms: Option<u64>,
 }
 
 /// How often an effect is tried; the engine does the waiting.

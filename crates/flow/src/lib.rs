@@ -50,8 +50,8 @@ mod walk;
 pub use admission::{Admission, ConcurrencyLimit, RateLimit};
 pub use definition::{
     Access, Approve, Block, Body, BoundRoot, Budget, ChildCall, Choose, EffectCall, Escalate, Flow,
-    Foreach, Handler, InputKind, InputSpec, Label, Place, Plan, Retry, Risk, RootSpec, RunSite,
-    Scheduled, Step, Undo, WaitFor,
+    Foreach, Handler, InputKind, InputSpec, Label, Patience, Place, Plan, Retry, Risk, RootSpec,
+    RunSite, Scheduled, Step, Undo, WaitFor,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Position};
 pub use effect::{ArgumentError, FAILURES, Operation};

@@ -70,7 +70,9 @@ pub const MAX_SIGNAL_ID_BYTES: usize = 128;
 pub const MAX_SIGNAL_BYTES: usize = 64 << 10;
 /// Plans of one `choose`.
 pub const MAX_PLANS: usize = 32;
-/// Milliseconds of the longest `timeout_ms`: a day.
+/// Milliseconds of the shortest `heartbeat_ms`: a worker gives signs of life four times in it.
+pub const MIN_HEARTBEAT_MS: i64 = 200;
+/// Milliseconds of the longest `timeout_ms`, `heartbeat_ms` and `start_within_ms`: a day.
 pub const MAX_TIMEOUT_MS: i64 = 86_400_000;
 /// Milliseconds of the longest `sleep` and the longest approval: 366 days.
 pub const MAX_SLEEP_MS: i64 = 366 * 86_400_000;

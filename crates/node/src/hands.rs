@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_engine::{Hands, Inbox, Place};
+use cog_flow::Patience;
 use cog_gate::{AnyEffect, Cleared};
 
 use crate::house::House;
@@ -17,7 +18,7 @@ use crate::lease::Lease;
 struct Waiting {
     run: RunId,
     cleared: Cleared<AnyEffect>,
-    timeout_ms: Option<u64>,
+    patience: Patience,
     inbox: Inbox,
 }
 
@@ -94,9 +95,9 @@ impl Careful {
         }
         while !inner.waiting.is_empty() && self.may_begin() {
             let Some(waiting) = inner.waiting.pop_front() else { return };
-            let Waiting { run, cleared, timeout_ms, inbox } = waiting;
+            let Waiting { run, cleared, patience, inbox } = waiting;
             let inbox = counting(&self.performed, inbox);
-            inner.hands.perform(run, cleared, timeout_ms, inbox);
+            inner.hands.perform_for(run, cleared, patience, inbox);
         }
     }
 
@@ -135,6 +136,17 @@ impl Hands for Careful {
         timeout_ms: Option<u64>,
         inbox: Inbox,
     ) {
+        let patience = Patience { timeout_ms, ..Patience::default() };
+        self.perform_for(run, cleared, patience, inbox);
+    }
+
+    fn perform_for(
+        &self,
+        run: RunId,
+        cleared: Cleared<AnyEffect>,
+        patience: Patience,
+        inbox: Inbox,
+    ) {
         if self.lease.is_over() {
             return;
         }
@@ -142,10 +154,14 @@ impl Hands for Careful {
         let mut inner = self.lock();
         if inner.waiting.is_empty() && self.may_begin() {
             let inbox = counting(&self.performed, inbox);
-            inner.hands.perform(run, cleared, timeout_ms, inbox);
+            inner.hands.perform_for(run, cleared, patience, inbox);
         } else {
-            inner.waiting.push_back(Waiting { run, cleared, timeout_ms, inbox });
+            inner.waiting.push_back(Waiting { run, cleared, patience, inbox });
         }
+    }
+
+    fn withdraw(&self, run: RunId, receipt: ReceiptId) {
+        self.lock().hands.withdraw(run, receipt);
     }
 
     fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox) {

@@ -118,6 +118,9 @@ impl Board {
         {
             return Err(Refused::Expired);
         }
+        if job.cancelled && !matches!(job.state, State::Begun { .. }) {
+            return Err(Refused::Stale);
+        }
         match &mut job.state {
             State::Offered { worker, fence: own, .. } if worker == by && *own == fence => {
                 let (since_ms, seen_ms) = (now.ms, now.ms);
@@ -245,9 +248,12 @@ impl Board {
         }
     }
 
-    /// The run was cancelled: what nobody began is given up, and who began something is told.
-    pub fn cancel(&mut self, run: RunId, tenant: TenantId) {
-        for job in self.jobs.values_mut().filter(|job| job.run == run && job.tenant == tenant) {
+    /// It is not wanted any more: when nobody began it, it is given up at the next tick, and who began it
+    /// is told.
+    pub fn cancel(&mut self, tenant: TenantId, receipt: ReceiptId) {
+        let number = self.numbers.get(&receipt);
+        let job = number.and_then(|number| self.jobs.get_mut(number));
+        if let Some(job) = job.filter(|job| job.tenant == tenant) {
             job.cancelled = true;
         }
     }

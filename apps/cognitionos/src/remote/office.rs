@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use cog_base::Clock as _;
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_engine::{Hands, Inbox, Input, Place, Placed};
+use cog_flow::Patience;
 use cog_gate::{AnyEffect, Cleared};
 use cog_node::{Kit, Ready};
 use cog_worker::{Asked, Board, Now, Root, Standing};
@@ -148,14 +149,30 @@ impl Hands for Counter {
         timeout_ms: Option<u64>,
         inbox: Inbox,
     ) {
+        self.perform_for(run, cleared, Patience { timeout_ms, ..Patience::default() }, inbox);
+    }
+
+    fn perform_for(
+        &self,
+        run: RunId,
+        cleared: Cleared<AnyEffect>,
+        patience: Patience,
+        inbox: Inbox,
+    ) {
         match self.standing(run) {
             Some(standing) => {
-                let standing = Standing { timeout_ms, ..standing };
+                let Patience { timeout_ms, heartbeat_ms, start_within_ms } = patience;
+                let standing = Standing { timeout_ms, heartbeat_ms, start_within_ms, ..standing };
                 self.office.put(Asked::Perform(Box::new(cleared)), standing, inbox);
             }
             // The run went elsewhere. Nobody began it.
             None => inbox.send(Input::Performed(Box::new(cleared.not_begun()))),
         }
+    }
+
+    fn withdraw(&self, _run: RunId, receipt: ReceiptId) {
+        self.office.board().cancel(self.tenant, receipt);
+        self.office.bell.notify_waiters();
     }
 
     fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox) {

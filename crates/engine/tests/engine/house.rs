@@ -185,7 +185,9 @@ impl House {
                     Output::Append { ticket, drafts } => {
                         inputs.push_back(self.append(ticket, drafts));
                     }
-                    Output::Perform { cleared, timeout_ms, .. } => {
+                    Output::Withdraw { .. } => {}
+                    Output::Perform { cleared, patience, .. } => {
+                        let timeout_ms = patience.timeout_ms;
                         let cleared = *cleared;
                         self.under_way.push_back(UnderWay { cleared, timeout_ms });
                     }

@@ -8,10 +8,10 @@ use cog_base::Value;
 use super::Reader;
 use super::block::Inherited;
 use super::scope::Scope;
-use crate::definition::{Access, Block, Body, EffectCall, Foreach, Handler, Retry, Step};
+use crate::definition::{Access, Block, Body, EffectCall, Foreach, Handler, Patience, Retry, Step};
 use crate::effect::{ArgumentNames, Operation};
 use crate::fields::{self, Fields, Shape};
-use crate::limits::{DEFAULT_PARALLEL, MAX_PARALLEL, MAX_TIMEOUT_MS};
+use crate::limits::{DEFAULT_PARALLEL, MAX_PARALLEL, MAX_TIMEOUT_MS, MIN_HEARTBEAT_MS};
 use crate::path::is_id;
 use crate::template::{self, Template};
 use crate::tree::{Key, Kind, Node};
@@ -38,6 +38,8 @@ pub(super) const STEP: Shape = Shape {
         "as",
         "retry",
         "timeout_ms",
+        "heartbeat_ms",
+        "start_within_ms",
         "on_refused",
         "on_error",
         "on_cancel",
@@ -224,10 +226,12 @@ impl Reader<'_, '_> {
         let effect = body == "uses" && !compute;
         let acts = effect || body == "steps" || body == "choose";
         let again = body == "continue_as_new";
-        let rules: [(&str, bool, &str); 7] = [
+        let rules: [(&str, bool, &str); 9] = [
             ("with", body == "uses", "a step with `uses`"),
             ("retry", effect, "an effect"),
             ("timeout_ms", effect, "an effect"),
+            ("heartbeat_ms", effect, "an effect"),
+            ("start_within_ms", effect, "an effect"),
             ("as", acts, "an effect, `steps` or `choose`"),
             ("subject", acts, "an effect, `steps` or `choose`"),
             ("foreach", acts || compute || body == "run", "`uses`, `steps`, `choose` or `run`"),
@@ -280,10 +284,20 @@ impl Reader<'_, '_> {
         };
         self.arguments(operation, at, entries, &with);
         let retry = fields.get("retry").map_or(Retry::NEVER, |node| self.retry(node));
-        let timeout_ms = fields.get("timeout_ms").and_then(|node| {
-            fields::integer(node, "timeout_ms", (1, MAX_TIMEOUT_MS), self.reports)
-        });
-        Some(Body::Effect(EffectCall { operation, with, retry, timeout_ms }))
+        let patience = self.patience(fields);
+        Some(Body::Effect(EffectCall { operation, with, retry, patience }))
+    }
+
+    fn patience(&mut self, fields: &Fields<'_>) -> Patience {
+        let mut integer = |name: &str, least: i64| {
+            let node = fields.get(name)?;
+            fields::integer(node, name, (least, MAX_TIMEOUT_MS), self.reports)
+        };
+        Patience {
+            timeout_ms: integer("timeout_ms", 1),
+            heartbeat_ms: integer("heartbeat_ms", MIN_HEARTBEAT_MS),
+            start_within_ms: integer("start_within_ms", 1),
+        }
     }
 
     /// Checks the arguments of an effect as far as they are known before the run.

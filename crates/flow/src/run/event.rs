@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cog_base::json::{Json, MAX_TAKEN_DEPTH, Map};
 use cog_base::{Sources, Value};
 
-use crate::definition::{Retry, Risk};
+use crate::definition::{Patience, Retry, Risk};
 use crate::limits::{MAX_SIGNAL_BYTES, MAX_SIGNAL_ID_BYTES};
 use crate::path::{StepPath, is_id};
 
@@ -194,8 +194,8 @@ pub enum Action {
         with: Map,
         /// How often it is tried under its one receipt.
         retry: Retry,
-        /// The longest one attempt may take.
-        timeout_ms: Option<u64>,
+        /// How long is waited for what.
+        patience: Patience,
         /// Whose personal data the output holds.
         subject: Option<String>,
         /// What the arguments came from.

@@ -221,7 +221,7 @@ impl Run {
             actor: step.actor.clone(),
             with,
             retry: call.retry.clone(),
-            timeout_ms: call.timeout_ms,
+            patience: call.patience,
             subject,
             sources,
         };
