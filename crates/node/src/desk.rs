@@ -374,6 +374,7 @@ impl Desk {
         let is_idle = is_idle && !office.is_full.load(Ordering::Acquire);
         let is_idle = is_idle && office.leaving.is_empty() && office.next_wake.is_none();
         let is_idle = is_idle && office.queued.load(Ordering::Acquire) == 0;
+        let is_idle = is_idle && self.house.kit.is_done(tenant);
         office.idle_beats = if is_idle { office.idle_beats + 1 } else { 0 };
         // What waited in the engine for something else may be settled by now.
         office.beats = (office.beats + 1) % AGAIN_BEATS;

@@ -51,6 +51,12 @@ pub trait Kit: Send + Sync {
     /// Why that is not known here, in words.
     fn place(&self, place: &Place) -> Result<Placed, String>;
 
+    /// Whether nothing is left to do for a tenant here beside its runs. As long as something is,
+    /// the tenant is not given back for having nothing to do.
+    fn is_done(&self, _: TenantId) -> bool {
+        true
+    }
+
     /// Forget a run of a tenant that has ended or went elsewhere.
     fn unbind(&self, tenant: TenantId, run: RunId);
 }

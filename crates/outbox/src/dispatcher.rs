@@ -51,6 +51,8 @@ pub struct Dispatcher {
 struct Orders {
     waiting: Mutex<Waiting>,
     wake: Condvar,
+    /// Logs of which not everything is known to be delivered.
+    behind: Mutex<BTreeSet<TenantId>>,
 }
 
 #[derive(Default)]
@@ -101,7 +103,14 @@ impl Dispatcher {
     /// Take the cursor over a log and deliver from it on. A consumer that is new to the log
     /// begins at entry `from`.
     pub fn follow(&self, tenant: TenantId, from: u64) {
+        lock(&self.orders.behind).insert(tenant);
         self.order(|waiting| waiting.follow.push((tenant, from)));
+    }
+
+    /// Whether something of a log that is followed is still to be delivered, as far as is known.
+    #[must_use]
+    pub fn is_behind(&self, tenant: TenantId) -> bool {
+        lock(&self.orders.behind).contains(&tenant)
     }
 
     /// Deliver nothing more of a log.
@@ -244,6 +253,18 @@ impl Worker {
         for tenant in orders.leave {
             self.pending.retain(|(one, _)| *one != tenant);
             self.machine.leave(tenant);
+            self.note(tenant);
+        }
+    }
+
+    /// Say whether there is something of a log left to deliver.
+    fn note(&self, tenant: TenantId) {
+        let mut behind = lock(&self.orders.behind);
+        let is_pending = self.pending.iter().any(|(one, _)| *one == tenant);
+        if is_pending || self.machine.is_behind(tenant) {
+            behind.insert(tenant);
+        } else {
+            behind.remove(&tenant);
         }
     }
 
@@ -258,6 +279,7 @@ impl Worker {
                 self.trouble(tenant, &error);
             }
         }
+        self.note(tenant);
     }
 
     fn look(&mut self, tenant: TenantId) {
@@ -265,6 +287,7 @@ impl Worker {
             Ok(size) => self.machine.grew(tenant, size),
             Err(error) => self.trouble(tenant, &error),
         }
+        self.note(tenant);
     }
 
     fn size(&self, tenant: TenantId) -> Result<u64, StoreError> {
@@ -285,6 +308,7 @@ impl Worker {
     fn record(&mut self, tenant: TenantId, step: &CursorStep) {
         let result = self.store.move_cursor(tenant, &self.consumer.name, step);
         self.machine.moved(tenant, result, self.clock.now());
+        self.note(tenant);
     }
 
     /// Deliver the dead letters of a log once more, one by one, until the consumer is away.

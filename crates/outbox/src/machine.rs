@@ -199,6 +199,12 @@ impl Machine {
         self.lines.get(&tenant).map(|line| (line.fence, line.kept))
     }
 
+    /// Whether there is more of a log than the consumer is recorded to have.
+    #[must_use]
+    pub fn is_behind(&self, tenant: TenantId) -> bool {
+        self.lines.get(&tenant).is_some_and(|line| line.kept < line.size)
+    }
+
     /// The logs that are followed, in order.
     pub fn tenants(&self) -> impl Iterator<Item = TenantId> {
         self.lines.keys().copied()
