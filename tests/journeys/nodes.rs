@@ -18,8 +18,10 @@ const PAGES: usize = 12;
 
 /// A database, and a folder in which its nodes and those who ask them are.
 pub(crate) struct Town {
-    database: Database,
+    pub(crate) database: Database,
     pub(crate) folder: Folder,
+    /// Settings of every command.
+    pub(crate) settings: Vec<(&'static str, String)>,
 }
 
 /// A node that runs, and what it says.
@@ -31,7 +33,8 @@ pub(crate) struct Node {
 impl Town {
     pub(crate) fn new(name: &str) -> Self {
         let folder = Folder::example(name, "07-three-nodes");
-        let town = Self { database: Database::new().unwrap(), folder };
+        let (database, settings) = (Database::new().unwrap(), Vec::new());
+        let town = Self { database, folder, settings };
         let owner = town.database.url(OWNER);
         let prepare =
             ["database", "prepare", "--application", APPLICATION, "--database-url", &owner];
@@ -39,9 +42,10 @@ impl Town {
         town
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.folder.command(arguments);
         command.env("COGNITIONOS_DATABASE_URL", self.database.url(APPLICATION));
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -50,7 +54,11 @@ impl Town {
     }
 
     pub(crate) fn node(&self, name: &str) -> Node {
-        let node = self.process(&["serve", "--json", "--node", name]);
+        self.node_with(name, &[])
+    }
+
+    pub(crate) fn node_with(&self, name: &str, more: &[&str]) -> Node {
+        let node = self.process(&[&["serve", "--json", "--node", name], more].concat());
         node.waits_for("serving");
         node
     }

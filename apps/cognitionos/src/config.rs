@@ -36,6 +36,8 @@ enum Kind {
     Path,
     /// A file that holds this, which no effect may reach; a path as any other.
     SecretFile(&'static str),
+    /// Files that hold this, each behind its name and `=`, with commas between.
+    SecretFiles(&'static str),
     /// A word that is never shown.
     Secret,
 }
@@ -45,7 +47,7 @@ const fn key(name: &'static str, env: &'static str, kind: Kind, is_personal: boo
 }
 
 /// Everything that can be set.
-const KEYS: [Key; 10] = [
+const KEYS: [Key; 11] = [
     Key { default: Some(".cognitionos"), ..key("data", "COGNITIONOS_DATA", Kind::Path, false) },
     Key { default: Some("user:operator"), ..key("actor", "COGNITIONOS_ACTOR", Kind::Text, true) },
     key("approver", "COGNITIONOS_APPROVER", Kind::Text, true),
@@ -57,6 +59,7 @@ const KEYS: [Key; 10] = [
         Kind::SecretFile("the address of the database"),
         true,
     ),
+    key("databases", DATABASES, Kind::SecretFiles("the address of a database"), true),
     Key {
         default: Some("master.key"),
         ..key("master_key_file", MASTER_KEY_FILE, Kind::SecretFile("the master key"), true)
@@ -76,6 +79,8 @@ const KEYS: [Key; 10] = [
 
 /// Whose ledger in the database commands are about.
 pub(crate) const TENANT: &str = "COGNITIONOS_TENANT";
+/// Further databases, each with the file that holds its address.
+pub(crate) const DATABASES: &str = "COGNITIONOS_DATABASES";
 /// The file that holds the master key of nodes.
 pub(crate) const MASTER_KEY_FILE: &str = "COGNITIONOS_MASTER_KEY_FILE";
 /// The file that holds the token that workers are known by.
@@ -173,15 +178,26 @@ pub(crate) fn source(variable: &str) -> Option<String> {
 
 /// The files that hold what is secret, as things are set, and what each is called.
 pub(crate) fn secret_files() -> Vec<(&'static str, PathBuf)> {
-    let named = KEYS.iter().filter_map(|key| {
-        let Kind::SecretFile(what) = key.kind else { return None };
-        Some((what, PathBuf::from(setting(key.env)?)))
+    let named = KEYS.iter().flat_map(|key| {
+        let (Kind::SecretFile(what) | Kind::SecretFiles(what)) = key.kind else {
+            return Vec::new();
+        };
+        let value = setting(key.env).unwrap_or_default();
+        if matches!(key.kind, Kind::SecretFiles(_)) {
+            return named_files(&value).map(|(_, file)| (what, file.into())).collect();
+        }
+        if value.is_empty() { Vec::new() } else { vec![(what, PathBuf::from(value))] }
     });
     let set = LOADED.get().map(|config| config.set.as_slice()).unwrap_or_default();
     let is_secret =
         |set: &&Set| KEYS.iter().any(|key| key.env == set.env && key.kind == Kind::Secret);
     let written = set.iter().filter(is_secret);
     named.chain(written.map(|set| ("the settings with a secret", set.file.clone()))).collect()
+}
+
+/// The names and files of `NAME=FILE,NAME=FILE`.
+fn named_files(value: &str) -> impl Iterator<Item = (&str, &str)> {
+    value.split(',').filter_map(|one| one.split_once('='))
 }
 
 impl Config {
@@ -247,7 +263,15 @@ impl Key {
             (Kind::Path | Kind::SecretFile(_), Some(folder)) => {
                 folder.join(value).display().to_string()
             }
-            (Kind::Text | Kind::Path | Kind::SecretFile(_) | Kind::Secret, _) => value.to_owned(),
+            (Kind::SecretFiles(_), Some(folder)) => {
+                let all = named_files(value)
+                    .map(|(name, file)| format!("{name}={}", folder.join(file).display()));
+                all.collect::<Vec<_>>().join(",")
+            }
+            (
+                Kind::Text | Kind::Path | Kind::SecretFile(_) | Kind::SecretFiles(_) | Kind::Secret,
+                _,
+            ) => value.to_owned(),
         }
     }
 

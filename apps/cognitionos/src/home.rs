@@ -25,7 +25,7 @@ use cog_gate::change::ChangeControl;
 use cog_ledger::audit::Erasures;
 use cog_ledger::{Draft, Entry, Kind, Writer};
 use cog_store::{Committer, Files, Keep, Select, Store as _, StoreError, TenantTx};
-use cog_store_postgres::PostgresStore;
+use cog_store_postgres::Databases;
 use cog_store_sqlite::{Mode, SqliteStore};
 
 use crate::cli::nodes::{Asking, At};
@@ -59,7 +59,7 @@ pub(crate) struct Home {
 /// Where it is kept.
 enum Stored {
     Folder(SqliteStore),
-    Database(PostgresStore),
+    Database(Databases),
 }
 
 impl Home {
@@ -109,7 +109,7 @@ impl Home {
     }
 
     /// The database that it is in: whoever wants to change anything asks the owner of the log.
-    pub(crate) fn database(&self) -> anyhow::Result<&PostgresStore> {
+    pub(crate) fn database(&self) -> anyhow::Result<&Databases> {
         match &self.store {
             Stored::Folder(_) => Err(Failure::advise(
                 Exit::BadInput,

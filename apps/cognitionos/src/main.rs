@@ -15,6 +15,7 @@ mod kit;
 mod manual;
 mod misuse;
 mod models;
+mod outgoing;
 mod recheck;
 mod remote;
 mod shared;

@@ -5,17 +5,18 @@
     reason = "the program's edge reads and makes the file of the master key"
 )]
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cog_base::Entropy as _;
+use cog_base::Entropy;
 use cog_base::cipher::Key;
 use cog_base::id::{Given as _, TenantId};
 use cog_store::StoreError;
-use cog_store_postgres::{Options, PostgresStore};
+use cog_store_postgres::{Databases, HOME, NAME_BYTES_MAX, Options};
 use verify::open_file;
 
 use crate::cli::nodes::{At, Shared};
@@ -23,10 +24,13 @@ use crate::config::{DATABASE_URL_FILE, TENANT, setting, source};
 use crate::failure::{Exit, Failure};
 use crate::home::told;
 use crate::system::SystemEntropy;
+use crate::terminal::plain;
 
 /// How long a node has a tenant without renewing its claim: others take over from a dead node
 /// within this time and a little more.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
+/// How long whoever asks tries again while a tenant is moving.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a master key is, in bytes.
 const KEY_BYTES: u64 = 32;
 const KEY_MODE: u32 = 0o600;
@@ -46,19 +50,77 @@ pub(crate) fn url(shared: &Shared) -> anyhow::Result<String> {
              holds it",
         ));
     };
-    let text = open_file(Path::new(&file))
+    address(Path::new(&file))
+}
+
+/// The address that a file holds.
+pub(crate) fn address(file: &Path) -> anyhow::Result<String> {
+    let cannot = |error| format!("cannot read {}: {error}", file.display());
+    let text = open_file(file)
         .and_then(std::io::read_to_string)
-        .map_err(|error| Failure::told(Exit::BadInput, format!("cannot read {file}: {error}")))?;
+        .map_err(|error| Failure::told(Exit::BadInput, cannot(error)))?;
     Ok(text.trim().to_owned())
 }
 
-/// Open the database as a node. It claims what it works on; asking needs no claim.
-pub(crate) fn open(shared: &Shared, node: &str) -> anyhow::Result<PostgresStore> {
+/// The files that hold the addresses of further databases, by their names.
+pub(crate) fn further(shared: &Shared) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let mut further = BTreeMap::new();
+    for text in &shared.databases {
+        let bad = |why: String| {
+            let advice = "--database NAME=FILE, where FILE holds the address of that database";
+            Failure::advise(Exit::BadInput, why, advice)
+        };
+        let shown = plain(text);
+        let Some((name, file)) = text.split_once('=') else {
+            return Err(bad(format!("`{shown}` is not a name and a file")));
+        };
+        let is_letter = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
+        let is_name =
+            !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.chars().all(is_letter);
+        if !is_name || name == HOME {
+            let why = format!(
+                "a database cannot be called `{}`: its name has 1 to {NAME_BYTES_MAX} lowercase \
+                 letters, digits and hyphens, and `{HOME}` is the one of --database-url",
+                plain(name)
+            );
+            return Err(bad(why));
+        }
+        if further.insert(name.to_owned(), PathBuf::from(file)).is_some() {
+            return Err(bad(format!("`{name}` is named twice")));
+        }
+    }
+    Ok(further)
+}
+
+/// How each database is opened, the home first. Whoever opens one claims what it works on; asking
+/// needs no claim.
+pub(crate) fn each(shared: &Shared, node: &str) -> anyhow::Result<Vec<Options>> {
     let (url, master) = (url(shared)?, read_key(&shared.master_key_file)?);
-    let mut options = Options::new(&url, node, master);
-    options.claims_itself = false;
-    options.lease = LEASE;
-    PostgresStore::open(options, Box::new(SystemEntropy::new())).map_err(told)
+    let further = further(shared)?;
+    let name = (!further.is_empty()).then(|| HOME.to_owned());
+    let mut all = vec![(name, url)];
+    for (name, file) in further {
+        all.push((Some(name), address(&file)?));
+    }
+    let options = |(name, url): (Option<String>, String)| {
+        let mut options = Options::new(&url, node, master.clone());
+        (options.claims_itself, options.lease, options.name) = (false, LEASE, name);
+        options
+    };
+    Ok(all.into_iter().map(options).collect())
+}
+
+/// Open the databases, to ask. One that is away is told when it is needed.
+pub(crate) fn open(shared: &Shared, node: &str) -> anyhow::Result<Databases> {
+    let (options, entropy) =
+        (each(shared, node)?, || -> Box<dyn Entropy> { Box::new(SystemEntropy::new()) });
+    let are_several = options.len() > 1;
+    let databases = Databases::new(options, Box::new(entropy), PATIENCE);
+    match databases.home() {
+        Err(StoreError::Unreachable { .. }) if are_several => {}
+        other => drop(other.map_err(told)?),
+    }
+    Ok(databases)
 }
 
 /// Whose ledger in the database a command is about; nothing when it is about the data folder.

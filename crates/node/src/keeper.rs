@@ -195,12 +195,12 @@ impl Keeper {
         if self.held.is_empty() {
             return;
         }
-        let asked = self.house.clock.now();
+        let now = self.house.clock.now();
         let renewed = self.house.store.renew();
-        let Some(Renewed { kept, lost }) = self.heard(renewed) else { return };
+        let Some(Renewed { kept, lost, asked }) = self.heard(renewed) else { return };
         for (tenant, calls) in kept {
             let Some(held) = self.held.get_mut(&tenant) else { continue };
-            held.lease.renewed(asked);
+            held.lease.renewed(now);
             if held.calls != calls {
                 held.calls = calls;
                 self.tell(tenant, Paper::Mail(tenant, calls));
@@ -216,9 +216,21 @@ impl Keeper {
             self.house.tell(Told::Lost { tenant });
             self.tell(tenant, Paper::Close(tenant));
         }
+        asked.into_iter().for_each(|tenant| self.let_go(tenant));
         for place in &self.places {
             let _ = place.lane.send(Order::Renewed);
         }
+    }
+
+    /// Give a tenant back as soon as what is under way for it is settled: there is work, and it
+    /// goes on elsewhere.
+    fn let_go(&mut self, tenant: TenantId) {
+        let Some(held) = self.held.get_mut(&tenant) else { return };
+        if held.is_closing {
+            return;
+        }
+        (held.after, held.is_closing) = (After::Stopping, true);
+        self.tell(tenant, Paper::Drain(tenant));
     }
 
     /// Look for tenants with work, if it is time to.

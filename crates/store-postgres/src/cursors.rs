@@ -58,7 +58,7 @@ impl Cursors for PostgresStore {
         consumer: &str,
         step: &CursorStep,
     ) -> Result<(), StoreError> {
-        self.inner.pool.write("move a cursor", tenant, |link| {
+        self.inner.pool.change("move a cursor", tenant, |link| {
             let id = Id::from(tenant);
             let (fence, next) = (place(step.fence), place(step.next));
             if link.query(MOVE, &[&id, &consumer, &fence, &next])?.is_empty() {
@@ -87,7 +87,7 @@ impl Cursors for PostgresStore {
     }
 
     fn drop_cursor(&self, tenant: TenantId, consumer: &str) -> Result<bool, StoreError> {
-        self.inner.pool.write("drop a cursor", tenant, |link| {
+        self.inner.pool.change("drop a cursor", tenant, |link| {
             let id = Id::from(tenant);
             // First the cursor: whoever moves it waits, and then finds none.
             let dropped = link.query(DROP, &[&id, &consumer])?;
@@ -103,7 +103,7 @@ impl Cursors for PostgresStore {
             fence: number(row.get(2)),
             dead_letters: number(row.get(3)),
         };
-        self.inner.pool.write("read where consumers stand", tenant, |link| {
+        self.inner.pool.look("read where consumers stand", tenant, |link| {
             Ok(link.query(ALL, &[&Id::from(tenant)])?.iter().map(cursor).collect())
         })
     }
@@ -123,7 +123,7 @@ impl Cursors for PostgresStore {
             why: row.get(3),
         };
         let (from, limit) = (place(from), place(limit as u64));
-        self.inner.pool.write("read dead letters", tenant, |link| {
+        self.inner.pool.look("read dead letters", tenant, |link| {
             let rows = link.query(DEAD, &[&Id::from(tenant), &consumer, &from, &limit])?;
             Ok(rows.iter().map(letter).collect())
         })
@@ -138,7 +138,7 @@ impl PostgresStore {
         (tenant, consumer, next): (TenantId, &str, u64),
     ) -> Result<Cursor, StoreError> {
         check_consumer(consumer)?;
-        self.inner.pool.write(doing, tenant, |link| {
+        self.inner.pool.change(doing, tenant, |link| {
             let id = Id::from(tenant);
             let rows = link.query(sql, &[&id, &consumer, &place(next)])?;
             let lost = || StoreError::corrupt(format!("the cursor of `{consumer}`"));

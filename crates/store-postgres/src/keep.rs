@@ -66,7 +66,7 @@ impl Keep for PostgresStore {
         let text = Value::map(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
         let text = String::from_utf8_lossy(&text.canonical()).into_owned();
         let values: &[&(dyn ToSql + Sync)] = &[&Id::from(tenant), &Hash(digest), &text];
-        self.inner.pool.write("keep a canon", tenant, |link| {
+        self.inner.pool.change("keep a canon", tenant, |link| {
             link.query(PUT_CANON, values)?;
             Ok(())
         })
@@ -74,7 +74,7 @@ impl Keep for PostgresStore {
 
     fn erasable(&self, tenant: TenantId, subject: &str) -> Result<Erasable, StoreError> {
         let name = self.inner.vault.subject(tenant, subject);
-        let entries = self.inner.pool.write("find the bodies of a subject", tenant, |link| {
+        let entries = self.inner.pool.look("find the bodies of a subject", tenant, |link| {
             let rows = link.query(SEALED, &[&Id::from(tenant), &Hash(name)])?;
             Ok(rows.iter().map(|row| number(row.get(0))).collect())
         })?;
@@ -84,7 +84,7 @@ impl Keep for PostgresStore {
     fn erase(&self, tenant: TenantId, subject: &str) -> Result<Erased, StoreError> {
         let name = self.inner.vault.subject(tenant, subject);
         let id = Id::from(tenant);
-        let destroyed = self.inner.pool.write("destroy the key of a subject", tenant, |link| {
+        let destroyed = self.inner.pool.change("destroy the key of a subject", tenant, |link| {
             // Waits for a commit that uses the key; what that writes is then counted.
             let rows = link.query(DESTROY, &[&id, &Hash(name)])?;
             let Some(row) = rows.first() else { return Ok(None) };
@@ -95,13 +95,13 @@ impl Keep for PostgresStore {
         // From here on nothing of them can be read; the rest is making room.
         let limit = place(ROWS_MAX);
         let remove = |link: &mut Link| Ok(count(link, REMOVE_SEALED, &[&id, &no, &limit])?);
-        while self.inner.pool.write("remove the bodies of a subject", tenant, remove)? > 0 {}
+        while self.inner.pool.change("remove the bodies of a subject", tenant, remove)? > 0 {}
         Ok(Erased { subject: name, bodies })
     }
 
     fn bodies(&self, tenant: TenantId, range: Range<u64>) -> Result<Vec<(u64, u64)>, StoreError> {
         let (id, from, to) = (Id::from(tenant), place(range.start), place(range.end));
-        self.inner.pool.write("find the bodies of a log", tenant, |link| {
+        self.inner.pool.look("find the bodies of a log", tenant, |link| {
             let rows = link.query(KEPT, &[&id, &from, &to])?;
             let kept = |row: &tokio_postgres::Row| {
                 (number(row.get(0)), number(row.get::<_, i32>(1).into()))
@@ -114,10 +114,9 @@ impl Keep for PostgresStore {
         let (id, mut removed) = (Id::from(tenant), 0);
         for some in entries.chunks(ROWS_MAX as usize) {
             let places: Vec<i64> = some.iter().map(|seq| place(*seq)).collect();
-            removed += self
-                .inner
-                .pool
-                .write("remove bodies", tenant, |link| Ok(count(link, REMOVE, &[&id, &places])?))?;
+            removed += self.inner.pool.change("remove bodies", tenant, |link| {
+                Ok(count(link, REMOVE, &[&id, &places])?)
+            })?;
         }
         Ok(removed)
     }
@@ -129,7 +128,7 @@ impl Keep for PostgresStore {
         while at < to {
             at = to.min(at + ROWS_MAX);
             let (id, end) = (Id::from(tenant), place(at));
-            removed += self.inner.pool.write("prune bodies", tenant, |link| {
+            removed += self.inner.pool.change("prune bodies", tenant, |link| {
                 let removed = count(link, PRUNE_BODIES, &[&id, &end])?;
                 link.query(BODIES_FROM, &[&id, &end])?;
                 Ok(removed)
@@ -151,7 +150,7 @@ impl Keep for PostgresStore {
         while at < to {
             let next = to.min(at + ROWS_MAX);
             let prune = |link: &mut Link| prune_segments(link, tenant, (at, next));
-            removed += self.inner.pool.write("prune entries", tenant, prune)?;
+            removed += self.inner.pool.change("prune entries", tenant, prune)?;
             at = next;
         }
         Ok(Cut { from, to, removed })
@@ -167,7 +166,7 @@ impl Keep for PostgresStore {
 
 impl PostgresStore {
     fn marks(&self, tenant: TenantId) -> Result<Option<Marks>, StoreError> {
-        self.inner.pool.write("read what was pruned", tenant, |link| {
+        self.inner.pool.look("read what was pruned", tenant, |link| {
             let rows = link.query(MARKS, &[&Id::from(tenant)])?;
             Ok(rows.first().map(|row| Marks {
                 size: number(row.get(0)),

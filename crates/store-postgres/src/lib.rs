@@ -17,13 +17,16 @@
 
 mod address;
 mod cursors;
+mod databases;
 mod error;
 mod id;
 mod keep;
 mod link;
 mod mailing;
+mod moving;
 mod owning;
 mod parking;
+mod places;
 mod pool;
 mod reading;
 mod schema;
@@ -50,7 +53,11 @@ use cog_ledger::{KeyRing, Shelf};
 use cog_store::vault::{Drawn, Vault};
 use cog_store::{Claim, Store, StoreError, TenantTx};
 
+pub use databases::Databases;
+pub use moving::{Moved, Moving, Step as MoveStep};
+pub use places::{HOME, NAME_BYTES_MAX, Whereabouts};
 pub use schema::{MIGRATION_LATEST, Migrated, migrate};
+pub use shards::{SHARDS, number as shard_of};
 pub use wakeups::Wakeups;
 
 use crate::address::Address;
@@ -62,7 +69,9 @@ use crate::reading::Scope;
 use crate::writing::Writing;
 
 const MASTER_CONTEXT: &[u8] = b"cognitionos/kept-instance/v1\n";
-const TENANTS: &str = "SELECT tenant FROM tenant ORDER BY tenant";
+const TENANTS: &str = "SELECT tenant FROM tenant WHERE NOT EXISTS (
+        SELECT FROM owner WHERE owner.tenant = tenant.tenant AND place IN ('arriving', 'moved'))
+    ORDER BY tenant";
 const INTRODUCE: &str = "INSERT INTO instance (one, sealed) VALUES (1, $1) ON CONFLICT DO NOTHING";
 const KNOWN_BY: &str = "SELECT sealed FROM instance WHERE one = 1";
 
@@ -86,6 +95,9 @@ pub struct Options {
     pub lease: Duration,
     /// How long one call waits for a server that is away.
     pub patience: Duration,
+    /// What the database is called among several; nothing when it is the only one. It has its
+    /// name from the first that opens it with one.
+    pub name: Option<String>,
 }
 
 impl Options {
@@ -95,7 +107,7 @@ impl Options {
     pub fn new(url: &str, node: &str, master: Key) -> Self {
         let (lease, patience) = (Duration::from_secs(3), Duration::from_secs(10));
         let (url, node) = (url.to_owned(), node.to_owned());
-        Self { url, node, master, claims_itself: true, lease, patience }
+        Self { url, node, master, claims_itself: true, lease, patience, name: None }
     }
 }
 
@@ -117,6 +129,7 @@ pub(crate) struct Inner {
     owning: Owning,
     claims_itself: bool,
     patience: Duration,
+    name: Option<String>,
     has_writer: AtomicBool,
     writing: Mutex<Writing>,
 }
@@ -134,6 +147,9 @@ impl PostgresStore {
         schema::check(&mut link)?;
         let mut entropy = Drawn::new(entropy);
         check_master(&mut link, &options.master, &mut entropy)?;
+        if let Some(name) = &options.name {
+            places::name(&mut link, name)?;
+        }
         let mut life = [0; 8];
         entropy.fill(&mut life)?;
         let node = format!("{}/{:016x}", options.node, u64::from_be_bytes(life));
@@ -145,6 +161,7 @@ impl PostgresStore {
             owning: Owning::new(node, options.lease),
             claims_itself: options.claims_itself,
             patience: options.patience,
+            name: options.name,
             has_writer: AtomicBool::new(false),
             writing: Mutex::new(Writing::new(entropy)),
         };

@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 use crate::PostgresStore;
 use crate::id::{Hash, Id};
 use crate::link::Link;
-use crate::owning::{CALL, NOTIFY};
+use crate::places;
 use crate::pool::Stop;
 
 const NAME: &str = "INSERT INTO request (tenant, name, digest, session) VALUES ($1, $2, $3, $4)
@@ -51,10 +51,8 @@ impl PostgresStore {
                     before @ (Posted::Before(_) | Posted::Differs(_)) => return Ok(before),
                 }
             }
+            places::call(link, tenant)?;
             link.query(POST, values)?;
-            link.query(CALL, &[&id])?;
-            // Heard when this is committed.
-            link.query(NOTIFY, &[&id])?;
             Ok(Posted::Waiting)
         })
     }
@@ -118,7 +116,7 @@ impl PostgresStore {
         tenant: TenantId,
         id: MailId,
     ) -> Result<Option<Delivery>, StoreError> {
-        let rows = self.inner.pool.write("look how mail stands", tenant, |link| {
+        let rows = self.inner.pool.look("look how mail stands", tenant, |link| {
             Ok(link.query(DELIVERY, &[&Id::from(tenant), &Id::from(id)])?)
         })?;
         Ok(rows.first().map(|row| match row.get::<_, Option<String>>(0) {

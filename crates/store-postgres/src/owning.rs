@@ -13,6 +13,7 @@ use tokio_postgres::Row;
 
 use crate::id::Id;
 use crate::pool::Pool;
+use crate::{places, shards};
 
 /// What this node knows of what it owns.
 #[derive(Debug, Clone)]
@@ -36,21 +37,31 @@ pub(crate) struct Owning {
 const CLAIM: &str = "
     INSERT INTO owner AS o (tenant, node, fence, until, wanted, calls)
     SELECT one, $2, 1, clock_timestamp() + $3::bigint * interval '1 microsecond', true, 0
-    FROM unnest($1::uuid[]) AS one ORDER BY one
+    FROM unnest($1::uuid[], $4::smallint[]) AS t (one, its) WHERE
+        EXISTS (SELECT FROM owner WHERE owner.tenant = one)
+        OR EXISTS (SELECT FROM shard WHERE shard.shard = its AND elsewhere IS NULL)
+    ORDER BY one
     ON CONFLICT (tenant) DO UPDATE
-    SET node = excluded.node, fence = o.fence + 1, until = excluded.until, wanted = true
-    WHERE o.node IS NULL OR o.node = excluded.node OR o.until <= clock_timestamp()
+    SET node = excluded.node, fence = o.fence + 1, until = excluded.until, wanted = true,
+        place = NULL, elsewhere = NULL, place_until = '-infinity'
+    WHERE (o.node IS NULL OR o.node = excluded.node OR o.until <= clock_timestamp())
+        AND (o.place IS NULL
+            OR o.place IN ('asked', 'leaving') AND o.place_until <= clock_timestamp())
     RETURNING tenant, fence, calls";
 const CLAIM_WAITING: &str = "
     UPDATE owner SET node = $1, fence = fence + 1,
-        until = clock_timestamp() + $2::bigint * interval '1 microsecond'
+        until = clock_timestamp() + $2::bigint * interval '1 microsecond',
+        place = NULL, elsewhere = NULL, place_until = '-infinity'
     WHERE tenant IN (
         SELECT tenant FROM owner
         WHERE wanted AND until <= clock_timestamp() AND tenant <> ALL ($4)
+            AND (place IS NULL
+                OR place IN ('asked', 'leaving') AND place_until <= clock_timestamp())
         ORDER BY until LIMIT $3 FOR UPDATE SKIP LOCKED)
     RETURNING tenant, fence, calls";
 const CLAIMABLE: &str = "
-    SELECT tenant FROM owner WHERE wanted AND until <= clock_timestamp()
+    SELECT tenant FROM owner WHERE wanted AND until <= clock_timestamp() AND (place IS NULL
+        OR place IN ('asked', 'leaving') AND place_until <= clock_timestamp())
     ORDER BY until LIMIT $1 FOR SHARE SKIP LOCKED";
 /// Locks the rows of tenants in their order, as everything does that waits for a lock of more
 /// than one: no two of them wait for each other.
@@ -69,21 +80,27 @@ macro_rules! own_in_order {
 }
 pub(crate) const RENEW: &str = own_in_order!(
     "UPDATE owner SET until = clock_timestamp() + $4::bigint * interval '1 microsecond'
-    FROM own WHERE owner.tenant = own.tenant RETURNING owner.tenant, calls"
+    FROM own WHERE owner.tenant = own.tenant RETURNING owner.tenant, calls,
+        coalesce(place = 'asked', false) AND place_until > clock_timestamp()"
 );
 const TIME: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 const NEXT_END: &str = "
-    SELECT (extract(epoch FROM min(until) - clock_timestamp()) * 1000)::bigint
-    FROM owner WHERE wanted AND node IS DISTINCT FROM $1 AND isfinite(until)";
+    SELECT (extract(epoch FROM min(greatest(until, place_until)) - clock_timestamp())
+        * 1000)::bigint
+    FROM owner WHERE wanted AND node IS DISTINCT FROM $1 AND isfinite(greatest(until, place_until))
+        AND (place IS NULL OR place IN ('asked', 'leaving'))";
 const RELEASE: &str = own_in_order!(
     "UPDATE owner SET node = NULL, until = '-infinity', wanted = calls <> $4
     FROM own WHERE owner.tenant = own.tenant"
 );
 const OWNER: &str = "
-    SELECT coalesce(node, 'nobody'), until > clock_timestamp() FROM owner WHERE tenant = $1";
+    SELECT coalesce(node, CASE WHEN place IN ('arriving', 'moved')
+        THEN 'the database ' || elsewhere ELSE 'nobody' END)
+    FROM owner WHERE tenant = $1";
 /// Also keeps a claim from changing until the end of the transaction.
 pub(crate) const CHECK: &str = "
-    SELECT tenant, coalesce(node, 'nobody'), fence,
+    SELECT tenant, coalesce(node, CASE WHEN place IN ('arriving', 'moved')
+            THEN 'the database ' || elsewhere ELSE 'nobody' END), fence,
         until < clock_timestamp() + $2::bigint * interval '1 microsecond'
     FROM owner WHERE tenant = ANY ($1) ORDER BY tenant FOR SHARE";
 /// Waits for whoever writes or claims.
@@ -92,7 +109,8 @@ pub(crate) const LOCK: &str = "
 pub(crate) const CALL: &str = "
     INSERT INTO owner AS o (tenant, node, fence, until, wanted, calls)
     VALUES ($1, NULL, 0, '-infinity', true, 1)
-    ON CONFLICT (tenant) DO UPDATE SET wanted = true, calls = o.calls + 1";
+    ON CONFLICT (tenant) DO UPDATE SET wanted = true, calls = o.calls + 1
+    RETURNING place, elsewhere, place_until > clock_timestamp(), xmax = 0";
 /// What nodes listen to for calls.
 pub(crate) const CHANNEL: &str = "cognitionos_work";
 pub(crate) const NOTIFY: &str = "SELECT pg_notify('cognitionos_work', ($1::uuid)::text)";
@@ -142,8 +160,9 @@ impl Owning {
         tenants: &[TenantId],
     ) -> Result<Vec<Claim>, StoreError> {
         let ids: Vec<Id> = tenants.iter().map(|tenant| Id::from(*tenant)).collect();
+        let shards: Vec<i16> = tenants.iter().map(|tenant| shards::of(*tenant)).collect();
         let lease = self.lease_micros();
-        let rows = pool.query("claim a tenant", CLAIM, &[&ids, &self.node, &lease])?;
+        let rows = pool.query("claim a tenant", CLAIM, &[&ids, &self.node, &lease, &shards])?;
         let claims = self.hold(&rows);
         for tenant in tenants {
             if !claims.iter().any(|claim| claim.tenant == *tenant) {
@@ -214,6 +233,8 @@ impl Owning {
         let rows = pool.query("renew the claims of this node", RENEW, values)?;
         let kept: HashMap<TenantId, i64> =
             rows.iter().map(|row| (row.get::<_, Id>(0).tenant(), row.get(1))).collect();
+        let asked = rows.iter().filter(|row| row.get(2));
+        let asked: Vec<TenantId> = asked.map(|row| row.get::<_, Id>(0).tenant()).collect();
         let lost = tenants.iter().map(|id| id.tenant()).filter(|id| !kept.contains_key(id));
         let mut lost: Vec<TenantId> = lost.collect();
         for tenant in &lost {
@@ -226,7 +247,7 @@ impl Owning {
         let found: Vec<TenantId> = found.map(|(tenant, _)| *tenant).collect();
         drop(held);
         lost.extend(found.into_iter().filter(|tenant| !lost.contains(tenant)).collect::<Vec<_>>());
-        Ok(Renewed { kept: kept.into_iter().collect(), lost })
+        Ok(Renewed { kept: kept.into_iter().collect(), lost, asked })
     }
 
     /// Give one tenant back.
@@ -279,8 +300,5 @@ pub(crate) fn claimable(pool: &Pool, limit: i64) -> Result<Vec<TenantId>, StoreE
 
 /// Say that there is work for a tenant.
 pub(crate) fn call(pool: &Pool, tenant: TenantId) -> Result<(), StoreError> {
-    let id = Id::from(tenant);
-    pool.query("call for work on a tenant", CALL, &[&id])?;
-    // Apart from what it tells of: whoever hears it looks after that is committed.
-    pool.query("call for work on a tenant", NOTIFY, &[&id]).map(drop)
+    pool.write("call for work on a tenant", tenant, |link| places::call(link, tenant))
 }

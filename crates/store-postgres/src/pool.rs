@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::error::{ends_connection, failed};
 use crate::id::Id;
 use crate::link::{Link, Step};
+use crate::places;
 
 /// The most idle connections that are kept.
 const IDLE_MAX: usize = 8;
@@ -35,7 +36,7 @@ impl From<StoreError> for Stop {
 }
 
 impl Stop {
-    fn told(self, doing: &str) -> StoreError {
+    pub(crate) fn told(self, doing: &str) -> StoreError {
         match self {
             Self::Database(error) => failed(doing, error),
             Self::Store(error) => error,
@@ -123,6 +124,35 @@ impl Pool {
         })?;
         self.give(link);
         Ok(done)
+    }
+}
+
+impl Pool {
+    /// As [`Pool::write`], of a tenant that is here and stays until it is done.
+    pub(crate) fn change<T>(
+        &self,
+        doing: &str,
+        tenant: TenantId,
+        mut work: impl FnMut(&mut Link) -> Result<T, Stop>,
+    ) -> Result<T, StoreError> {
+        self.write(doing, tenant, |link| {
+            places::keep(link, tenant)?;
+            work(link)
+        })
+    }
+
+    /// As [`Pool::write`], to read of a tenant that was still here afterwards.
+    pub(crate) fn look<T>(
+        &self,
+        doing: &str,
+        tenant: TenantId,
+        mut work: impl FnMut(&mut Link) -> Result<T, Stop>,
+    ) -> Result<T, StoreError> {
+        self.write(doing, tenant, |link| {
+            let found = work(link)?;
+            places::is_here(link, tenant)?;
+            Ok(found)
+        })
     }
 }
 

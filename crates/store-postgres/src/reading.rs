@@ -21,6 +21,7 @@ use crate::Inner;
 use crate::error::failed;
 use crate::id::Id;
 use crate::link::Link;
+use crate::places::is_here;
 use crate::pool::begin;
 
 /// The leaf hashes of so many entries lie together once they are pruned.
@@ -92,7 +93,9 @@ impl<'a> Scope<'a> {
         let (link, log) = inner.pool.on_link("read a log", |link| {
             begin(link, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", tenant)?;
             let rows = link.query(LOG, &[&Id::from(tenant)])?;
-            Ok(rows.first().map(Log::read))
+            let log = rows.first().map(Log::read);
+            is_here(link, tenant).inspect_err(|_| drop(link.batch("ROLLBACK")))?;
+            Ok(log)
         })?;
         let tree = RefCell::default();
         Ok(Self { inner, link: RefCell::new(Some(link)), tenant, log, tree })

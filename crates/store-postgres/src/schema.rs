@@ -26,8 +26,14 @@ macro_rules! migrations {
 }
 
 /// All migrations; the first has number 1.
-const MIGRATIONS: &[Migration] =
-    migrations!["0001_ledger", "0002_ownership", "0003_mail", "0004_cursors", "0005_parked"];
+const MIGRATIONS: &[Migration] = migrations![
+    "0001_ledger",
+    "0002_ownership",
+    "0003_mail",
+    "0004_cursors",
+    "0005_parked",
+    "0006_places",
+];
 /// Whoever migrates holds this lock ("COG" and a digit).
 const LOCK: i64 = 0x434F_4731;
 const CONTEXT: &str = "cognitionos/postgres-migration/v1";
@@ -191,7 +197,7 @@ const OUR_ROLE: &str = "
 const OPEN_TABLES: &str = "
     SELECT c.relname::text FROM pg_class c
     WHERE c.relnamespace = 'cognitionos'::regnamespace AND c.relkind = 'r'
-    AND c.relname NOT IN ('migration', 'tenant', 'instance', 'owner')
+    AND c.relname NOT IN ('migration', 'tenant', 'instance', 'owner', 'shard')
     AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND (
         SELECT count(*) = 1 AND bool_and(polname = 'own_tenant' AND polcmd = '*')
         FROM pg_policy WHERE polrelid = c.oid))";

@@ -6,12 +6,18 @@ use cog_base::id::TenantId;
 
 const CONTEXT: &str = "cognitionos/shard/v1";
 /// How many logical shards there are.
-const SHARDS: u8 = 16;
+pub const SHARDS: u8 = 16;
+
+/// The shard of a tenant, as the database has it.
+pub(crate) fn of(tenant: TenantId) -> i16 {
+    i16::from(number(tenant))
+}
 
 /// The shard of a tenant: a stable hash of its id, below [`SHARDS`].
-pub(crate) fn of(tenant: TenantId) -> i16 {
+#[must_use]
+pub fn number(tenant: TenantId) -> u8 {
     let digest = Digest::in_context(CONTEXT, &tenant.uuid().as_u128().to_be_bytes());
-    i16::from(digest.as_bytes().first().copied().unwrap_or_default() % SHARDS)
+    digest.as_bytes().first().copied().unwrap_or_default() % SHARDS
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl KeyRing for Keys {
         let values: &[&(dyn ToSql + Sync)] = &[&Id::from(tenant), &name, &number, &sealed];
         self.0
             .pool
-            .write("keep a signing key", tenant, |link| Ok(link.query(KEEP_KEY, values)?))
+            .change("keep a signing key", tenant, |link| Ok(link.query(KEEP_KEY, values)?))
             .map_err(store)?;
         Ok(Box::new(key))
     }

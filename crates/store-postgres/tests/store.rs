@@ -18,6 +18,8 @@ mod faults;
 mod mail;
 #[path = "store/migrations.rs"]
 mod migrations;
+#[path = "store/moving.rs"]
+mod moving;
 #[path = "store/owning.rs"]
 mod owning;
 #[path = "store/parking.rs"]

@@ -96,6 +96,17 @@ pub enum StoreError {
         /// The node that owns it now, or that nobody does.
         owner: String,
     },
+    /// The tenant is not in this database, or is just leaving it. Nothing of the write was
+    /// kept. Whoever asks looks again where it is.
+    #[error(
+        "the ledger of {tenant} is in the database `{to}`, or on its way between it and this one"
+    )]
+    Moved {
+        /// Whose.
+        tenant: TenantId,
+        /// What the other database is called.
+        to: String,
+    },
     /// Somebody else delivers to this consumer now. The cursor is where they leave it.
     #[error("the cursor of `{consumer}` over the log of {tenant} was taken by somebody else")]
     Overtaken {
@@ -240,6 +251,7 @@ impl StoreError {
             | Self::NoMark { .. }
             | Self::HeadMoved { .. }
             | Self::Owned { .. }
+            | Self::Moved { .. }
             | Self::Overtaken { .. }
             | Self::Unknown { .. }
             | Self::OtherMasterKey
@@ -283,6 +295,7 @@ impl StoreError {
                  gone."
                     .into()
             }
+            Self::Moved { to, .. } => name_it_too(to),
             Self::Overtaken { .. } => "Take the cursor anew to deliver from here again.".into(),
             Self::Unreachable { .. } => {
                 "Check that the server runs and that its address is right; work goes on by \
@@ -334,6 +347,14 @@ const UNWIPED: &str = "End what reads ledger.db, such as a backup or a database 
 const ROLLED_BACK: &str = "Put the newer data back if you have them. If the backup was restored on \
                            purpose: cognitionos ledger accept-restore. Whoever holds a later signed \
                            head will see that history was lost.";
+
+/// What to do when a tenant is in another database.
+fn name_it_too(to: &str) -> String {
+    format!(
+        "Name the database `{to}` too, with --database {to}=FILE, where FILE holds its address; if \
+         it is named, try again in a moment."
+    )
+}
 
 /// What to do when the mark of a log is gone.
 fn mark_again(path: &Path) -> String {

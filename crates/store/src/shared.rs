@@ -39,6 +39,9 @@ pub struct Renewed {
     pub kept: Vec<(TenantId, i64)>,
     /// Those that another node has taken, each until it is claimed anew.
     pub lost: Vec<TenantId>,
+    /// Of those it has, the ones that somebody asks it to give back as soon as it can: they are
+    /// to go elsewhere.
+    pub asked: Vec<TenantId>,
 }
 
 /// What was heard.

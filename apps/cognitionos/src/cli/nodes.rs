@@ -8,7 +8,7 @@ use cog_base::id::TenantId;
 use cog_base::turns::WEIGHT_MAX;
 
 use super::groups::Beginning;
-use crate::config::{MASTER_KEY_FILE, WORKER_TOKEN_FILE};
+use crate::config::{DATABASES, MASTER_KEY_FILE, WORKER_TOKEN_FILE};
 
 /// Which database, and the key that seals what is in it.
 #[derive(Debug, Clone, Args)]
@@ -25,6 +25,15 @@ pub(crate) struct Shared {
         default_value = "master.key"
     )]
     pub(crate) master_key_file: PathBuf,
+    /// A further database and what it is called among several, once for each: FILE holds its
+    /// address. The one of --database-url is then called `home`.
+    #[arg(
+        long = "database",
+        value_name = "NAME=FILE",
+        env = DATABASES,
+        value_delimiter = ','
+    )]
+    pub(crate) databases: Vec<String>,
 }
 
 /// Whose ledger a command is about: that of the data folder, or one in the database.
@@ -52,7 +61,8 @@ pub(crate) struct Asking {
 impl Asking {
     /// The data folder, and nobody to ask.
     pub(crate) fn folder() -> Self {
-        let shared = Shared { database_url: None, master_key_file: PathBuf::new() };
+        let master_key_file = PathBuf::new();
+        let shared = Shared { database_url: None, master_key_file, databases: Vec::new() };
         Self { timeout: 0, at: At { tenant: None, shared } }
     }
 }
@@ -107,6 +117,15 @@ pub(crate) struct ServeArgs {
     /// What this process does.
     #[arg(long, value_enum, default_value_t = Role::All)]
     pub(crate) role: Role,
+    /// The file with the address of a broker that events of the ledgers go to:
+    /// `amqps://USER:PASSWORD@HOST/VHOST`.
+    #[arg(long, value_name = "FILE", requires = "queues")]
+    pub(crate) events: Option<PathBuf>,
+    /// A queue at the broker, and the types that go to it, such as
+    /// `billing=workflow.execution.completed`; it is made if it is not there. May be given
+    /// several times.
+    #[arg(id = "queues", long = "queue", value_name = "NAME=TYPES", requires = "events")]
+    pub(crate) queues: Vec<String>,
     /// What this node or worker is called; by default as its machine.
     #[arg(long, value_name = "NAME")]
     pub(crate) node: Option<String>,
@@ -199,8 +218,31 @@ Examples:
     /// Print an id for a new tenant.
     #[command(before_help = "\
 Examples:
-  cognitionos database new-tenant")]
-    NewTenant,
+  cognitionos database new-tenant
+  cognitionos database new-tenant --at east")]
+    NewTenant {
+        #[command(flatten)]
+        shared: Shared,
+        /// Of several databases the one that is to have it, whatever its shard.
+        #[arg(long, value_name = "NAME")]
+        at: Option<String>,
+    },
+    /// Show which of several databases has which shards, and the tenants that are elsewhere.
+    #[command(before_help = "\
+Examples:
+  cognitionos database map --database east=east.url
+  cognitionos database map --json")]
+    Map {
+        #[command(flatten)]
+        shared: Shared,
+    },
+    /// Move a tenant with its ledger, or shards, to another database while nodes go on.
+    #[command(before_help = "\
+Examples:
+  cognitionos database move --tenant ten_01j… --to east
+  cognitionos database move --shard 7 --to east
+  cognitionos database move --share 25 --to east")]
+    Move(MoveArgs),
     /// Check every entry, link and rule of the logs, and that each receipt has one outcome.
     #[command(before_help = "\
 Examples:
@@ -222,6 +264,38 @@ fn weight(text: &str) -> Result<(TenantId, u32), String> {
         Ok(times @ 1..=WEIGHT_MAX) => Ok((tenant, times)),
         Ok(_) | Err(_) => Err(format!("a tenant gets 1 to {WEIGHT_MAX} times as much")),
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MoveArgs {
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+    #[command(flatten)]
+    pub(crate) what: Moved,
+    /// The database that is to have it: a name, or `home`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to: String,
+    /// How long the node that owns the ledger may take to settle what is under way, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) grace: u64,
+    /// Leave the rows where they were, though nobody reads them there any more.
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// What is moved.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Moved {
+    /// This tenant, whatever its shard.
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant: Option<String>,
+    /// This shard with all of its tenants, one after the other.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..16))]
+    pub(crate) shard: Option<u8>,
+    /// As many shards as it takes until that database has this share of all, in percent.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) share: Option<u8>,
 }
 
 /// The longest name of a request, in bytes.

@@ -1,5 +1,7 @@
 //! `database`: prepare and check the database that nodes share.
 
+mod places;
+
 use std::collections::BTreeMap;
 
 use cog_base::id::TenantId;
@@ -9,7 +11,7 @@ use cog_ledger::audit::{Audit, Audited};
 use cog_ledger::merkle::Frontier;
 use cog_ledger::{Entry, Kind};
 use cog_store::{Select, Store as _, StoreError, TenantTx};
-use cog_store_postgres::{MIGRATION_LATEST, PostgresStore, migrate};
+use cog_store_postgres::{Databases, MIGRATION_LATEST, migrate};
 
 use crate::cli::nodes::{DatabaseCommand, Shared};
 use crate::failure::{Exit, Failure};
@@ -21,8 +23,11 @@ use crate::terminal::{Terminal, Tone, plain};
 pub(crate) fn database(command: &DatabaseCommand, terminal: &Terminal) -> anyhow::Result<Exit> {
     match command {
         DatabaseCommand::Prepare { shared, application } => prepare(shared, application, terminal),
-        DatabaseCommand::NewTenant => {
+        DatabaseCommand::NewTenant { shared, at } => {
             let id = TenantId::new(SystemClock.now(), &mut SystemEntropy::new())?;
+            if let Some(at) = at {
+                places::found(&open(shared, "found")?, id, at)?;
+            }
             if terminal.json {
                 terminal.emit(&Value::map([("tenant", Value::from(id))]));
             } else {
@@ -30,6 +35,8 @@ pub(crate) fn database(command: &DatabaseCommand, terminal: &Terminal) -> anyhow
             }
             Ok(Exit::Done)
         }
+        DatabaseCommand::Map { shared } => places::map(&open(shared, "map")?, terminal),
+        DatabaseCommand::Move(args) => places::relocate(args, terminal),
         DatabaseCommand::Audit { shared, tenant: only } => {
             let only = only.as_deref().map(tenant).transpose()?;
             audit(&open(shared, "audit")?, only, terminal)
@@ -76,11 +83,7 @@ struct Looked {
     wrong: Vec<String>,
 }
 
-fn audit(
-    store: &PostgresStore,
-    only: Option<TenantId>,
-    terminal: &Terminal,
-) -> anyhow::Result<Exit> {
+fn audit(store: &Databases, only: Option<TenantId>, terminal: &Terminal) -> anyhow::Result<Exit> {
     let tenants = match only {
         Some(tenant) => vec![tenant],
         None => store.tenants().map_err(told)?,

@@ -15,7 +15,7 @@ use cog_engine::{Input, Start, Trigger};
 use cog_events::Types;
 use cog_node::{Request, Wanted, ask};
 use cog_schedule::Rule;
-use cog_store::{Delivery, Shared as _};
+use cog_store::Delivery;
 
 use super::run::scheduled::{self, Begins};
 use super::runs::is_there;
@@ -179,6 +179,8 @@ fn post(
         return Err(Failure::told(Exit::BadInput, format!("{run} was not started: {why}")));
     }
     let wanted = Wanted { run, places, trigger, ..wanted.clone() };
-    ask(store, home.tenant, mail, &Request::Start(Box::new(wanted)), None).map_err(told)?;
+    let request = Request::Start(Box::new(wanted));
+    let tenant = home.tenant;
+    store.with(tenant, |store| ask(store, tenant, mail, &request, None)).map_err(told)?;
     Ok(Some(ASKED))
 }

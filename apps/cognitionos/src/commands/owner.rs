@@ -8,8 +8,8 @@ use cog_base::Clock as _;
 use cog_base::id::{MailId, RunId};
 use cog_gate::{Actor, Wish};
 use cog_node::{Came, Request, ask, came_of, denied};
-use cog_store::{Delivery, Shared as _};
-use cog_store_postgres::PostgresStore;
+use cog_store::Delivery;
+use cog_store_postgres::Databases;
 
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, told};
@@ -29,7 +29,7 @@ pub(crate) enum Answered {
 /// The node that owns a ledger in the database, whichever that is.
 pub(crate) struct Owner<'a> {
     home: &'a Home,
-    store: &'a PostgresStore,
+    store: &'a Databases,
     /// How long it is waited, in seconds.
     timeout: u64,
 }
@@ -55,7 +55,7 @@ impl<'a> Owner<'a> {
     pub(crate) fn ask(&self, request: &Request) -> anyhow::Result<Answered> {
         let (tenant, store) = (self.home.tenant, self.store);
         let id = MailId::new(SystemClock.now(), &mut SystemEntropy::new())?;
-        ask(store, tenant, id, request, None).map_err(told)?;
+        store.with(tenant, |store| ask(store, tenant, id, request, None)).map_err(told)?;
         self.in_time("the answer", || {
             Ok(match store.delivery(tenant, id).map_err(told)? {
                 Some(Delivery::Waiting) => None,

@@ -2,25 +2,28 @@
 
 mod worker;
 
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use cog_base::id::{RunId, TenantId};
-use cog_base::{Timestamp, Value};
+use cog_base::{Clock as _, Timestamp, Value};
 use cog_engine::What;
 use cog_node::{Kit, Node, Parts, Settings, Told};
-use cog_store::Shared as _;
+use cog_store::{Keep, Shared as _, StoreError};
+use cog_store_postgres::{Options, PostgresStore};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::nodes::{Bounds, Role, ServeArgs};
-use crate::failure::Exit;
+use crate::failure::{Exit, Failure};
 use crate::folders::Secrets;
 use crate::home::told;
 use crate::kit::Toolbox;
+use crate::outgoing::{self, Outgoing, Sending};
 use crate::remote::Dispatch;
-use crate::shared::{LEASE, open};
+use crate::shared::{LEASE, each, further};
 use crate::system::{SystemClock, SystemEntropy, env};
 use crate::terminal::{Terminal, Tone, plain};
 
@@ -28,6 +31,8 @@ use crate::terminal::{Terminal, Tone, plain};
 const ENGINE: &str = concat!("cognitionos/", env!("CARGO_PKG_VERSION"));
 /// How often it is looked whether somebody wants the node to end.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long after it was found away a database is tried again, in milliseconds.
+const AGAIN_MS: u64 = 2_000;
 
 pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -38,44 +43,162 @@ pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exi
     if args.role == Role::Worker {
         return worker::work(args, &name, (&runtime, &ends), terminal);
     }
-    let store = open(&args.shared, &name)?;
-    let (node, store) = (store.node().to_owned(), Arc::new(store));
-    let mut secrets = Secrets::of_node(&args.shared.master_key_file);
     let (tell, heard) = channel();
-    let counter = if args.role == Role::Scheduler {
-        secrets.add("the token of workers", &args.workers.worker_token_file);
-        Some(worker::counter(args, Arc::clone(&store) as _, &runtime, terminal)?)
-    } else {
-        None
-    };
-    let kit: Arc<dyn Kit> = match &counter {
-        Some(counter) => Arc::new(Dispatch::new(Arc::clone(&counter.office), secrets)),
-        None => Arc::new(Toolbox::new(runtime.handle().clone(), secrets)),
-    };
-    let parts = Parts {
-        store,
-        kit,
-        clock: Arc::new(SystemClock),
-        entropy: Box::new(|| Box::new(SystemEntropy::new())),
-        // Nobody hears it when the program ends.
-        tell: Box::new(move |told| drop(tell.send(told))),
-    };
-    let running = Node::start(settings(&args.bounds), parts).map_err(told)?;
-    say(terminal, "serving", &format!("as {node}"), &[("node", node.as_str().into())]);
+    let mut posts = posts(args, &name)?;
+    for (place, post) in posts.iter_mut().enumerate() {
+        post.begin(args, &runtime, (place, &tell), terminal)?;
+    }
     while ends.try_recv().is_err() {
         match heard.recv_timeout(LOOK) {
-            Ok(told) => show(terminal, &told),
+            Ok((place, told)) => hear(&posts, place, &told, terminal),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
-        counter.iter().for_each(|counter| counter.show(terminal));
+        for (place, post) in posts.iter_mut().enumerate().filter(|(_, post)| post.is_due()) {
+            post.begin(args, &runtime, (place, &tell), terminal)?;
+        }
+        posts.iter().filter_map(|post| post.counter.as_ref()).for_each(|it| it.show(terminal));
     }
     say(terminal, "stopping", "when what is under way is over", &[]);
-    counter.iter().for_each(|counter| counter.close());
-    running.stop();
-    heard.try_iter().for_each(|told| show(terminal, &told));
-    counter.into_iter().for_each(worker::Open::stop);
+    posts.iter().filter_map(|post| post.counter.as_ref()).for_each(worker::Open::close);
+    // At once, so that none waits for another's effects.
+    std::thread::scope(|threads| {
+        for running in posts.iter_mut().filter_map(|post| post.running.take()) {
+            threads.spawn(|| running.stop());
+        }
+    });
+    heard.try_iter().for_each(|(place, told)| hear(&posts, place, &told, terminal));
+    posts.into_iter().filter_map(|post| post.counter).for_each(worker::Open::stop);
     say(terminal, "stopped", "every tenant was given back", &[]);
     Ok(Exit::Done)
+}
+
+/// A node at one of the databases.
+struct Post {
+    options: Options,
+    running: Option<Node>,
+    outgoing: Option<Arc<Outgoing>>,
+    /// Where workers come for work.
+    counter: Option<worker::Open>,
+    /// The database is away: when it is tried again.
+    again: Option<Timestamp>,
+}
+
+fn posts(args: &ServeArgs, name: &str) -> anyhow::Result<Vec<Post>> {
+    let options = each(&args.shared, name)?;
+    if args.role == Role::Scheduler && options.len() > 1 {
+        let advice = "leave --database away, or --role";
+        let why = "a scheduler of workers is a node at one database alone";
+        return Err(Failure::advise(Exit::BadInput, why, advice));
+    }
+    let post = |options| {
+        let (running, outgoing, counter, again) = Default::default();
+        Post { options, running, outgoing, counter, again }
+    };
+    Ok(options.into_iter().map(post).collect())
+}
+
+impl Post {
+    fn is_due(&self) -> bool {
+        self.running.is_none() && self.again.is_none_or(|again| SystemClock.now() >= again)
+    }
+
+    /// Be a node at this database. Of several, one that is away is tried again later.
+    fn begin(
+        &mut self,
+        args: &ServeArgs,
+        runtime: &tokio::runtime::Runtime,
+        (place, tell): (usize, &Sender<(usize, Told)>),
+        terminal: &Terminal,
+    ) -> anyhow::Result<()> {
+        let voice = Voice { terminal, database: self.options.name.as_deref() };
+        let entropy = Box::new(SystemEntropy::new());
+        let store = match PostgresStore::open(self.options.clone(), entropy) {
+            Err(error @ StoreError::Unreachable { .. }) if self.options.name.is_some() => {
+                if self.again.replace(SystemClock.now().plus_ms(AGAIN_MS)).is_none() {
+                    show(&voice, &Told::Away { why: error.to_string() });
+                }
+                return Ok(());
+            }
+            other => other.map_err(told)?,
+        };
+        let (node, tell) = (store.node().to_owned(), tell.clone());
+        let mut secrets = Secrets::of_node(&args.shared.master_key_file);
+        let addresses = further(&args.shared)?.into_values().chain(args.events.clone());
+        addresses.for_each(|file| secrets.add("the address of a server", &file));
+        let (store, hears) = (Arc::new(store), voiced(&self.options, terminal));
+        if args.role == Role::Scheduler {
+            secrets.add("the token of workers", &args.workers.worker_token_file);
+            let counter = worker::counter(args, Arc::clone(&store) as _, runtime, terminal)?;
+            self.counter = Some(counter);
+        }
+        // One for each: a tenant may come from one database to another.
+        let kit: Arc<dyn Kit> = match &self.counter {
+            Some(counter) => Arc::new(Dispatch::new(Arc::clone(&counter.office), secrets)),
+            None => Arc::new(Toolbox::new(runtime.handle().clone(), secrets)),
+        };
+        let keep: Arc<dyn Keep> = Arc::<PostgresStore>::clone(&store);
+        let begin = |at| outgoing::begin(at, &args.queues, keep, hears).map(Arc::new);
+        self.outgoing = args.events.as_deref().map(begin).transpose()?;
+        let kit: Arc<dyn Kit> = match &self.outgoing {
+            Some(outgoing) => Arc::new(Sending { kit, outgoing: Arc::clone(outgoing) }),
+            None => kit,
+        };
+        let parts = Parts {
+            store,
+            kit,
+            clock: Arc::new(SystemClock),
+            entropy: Box::new(|| Box::new(SystemEntropy::new())),
+            // Nobody hears it when the program ends.
+            tell: Box::new(move |told| drop(tell.send((place, told)))),
+        };
+        self.running = Some(Node::start(settings(&args.bounds), parts).map_err(told)?);
+        say(voice, "serving", &format!("as {node}"), &[("node", node.as_str().into())]);
+        Ok(())
+    }
+}
+
+/// Says what happens to events, on the thread that sends them.
+fn voiced(options: &Options, terminal: &Terminal) -> outgoing::Hears {
+    let (database, terminal) = (options.name.clone(), terminal.clone());
+    Box::new(move |event, words, members| {
+        let voice = Voice { terminal: &terminal, database: database.as_deref() };
+        say(voice, event, words, members);
+    })
+}
+
+fn hear(posts: &[Post], place: usize, told: &Told, terminal: &Terminal) {
+    let database = posts.get(place).and_then(|post| post.options.name.as_deref());
+    if let Some(outgoing) = posts.get(place).and_then(|post| post.outgoing.as_ref()) {
+        outgoing.hear(told);
+    }
+    show(&Voice { terminal, database }, told);
+}
+
+/// Where it is said what happens, and of which database.
+#[derive(Clone, Copy)]
+struct Voice<'a> {
+    terminal: &'a Terminal,
+    database: Option<&'a str>,
+}
+
+impl<'a> From<&'a Terminal> for Voice<'a> {
+    fn from(terminal: &'a Terminal) -> Self {
+        Self { terminal, database: None }
+    }
+}
+
+impl<'a> From<&Voice<'a>> for Voice<'a> {
+    fn from(voice: &Self) -> Self {
+        *voice
+    }
+}
+
+impl Deref for Voice<'_> {
+    type Target = Terminal;
+
+    fn deref(&self) -> &Terminal {
+        self.terminal
+    }
 }
 
 fn settings(bounds: &Bounds) -> Settings {
@@ -104,19 +227,22 @@ pub(crate) fn ends(runtime: &tokio::runtime::Runtime) -> std::io::Result<Receive
     Ok(ends)
 }
 
-fn say(terminal: &Terminal, event: &str, words: &str, members: &[(&str, Value)]) {
+fn say<'a>(voice: impl Into<Voice<'a>>, event: &str, words: &str, members: &[(&str, Value)]) {
+    let terminal = voice.into();
     if terminal.json {
         let event = ("event", Value::from(event));
+        let database = terminal.database.map(|name| ("database", Value::from(name)));
         let members = members.iter().map(|(name, value)| (*name, value.clone()));
-        terminal.emit(&Value::map(std::iter::once(event).chain(members)));
+        terminal.emit(&Value::map(std::iter::once(event).chain(members).chain(database)));
     } else if !terminal.quiet {
-        terminal.say(&format!("{event:<9} {words}"));
+        let at = terminal.database.map(|name| format!("{name}: ")).unwrap_or_default();
+        terminal.say(&format!("{event:<9} {at}{words}"));
     }
 }
 
 /// A time of a schedule, and the run that was started for it, or why none was.
 fn fired(
-    terminal: &Terminal,
+    terminal: &Voice<'_>,
     tenant: (&'static str, Value),
     (schedule, at): (&str, Timestamp),
     run: Result<RunId, &str>,
@@ -132,7 +258,7 @@ fn fired(
     say(terminal, "fired", &format!("{} {at}: {came}", plain(schedule)), &members);
 }
 
-fn show(terminal: &Terminal, told: &Told) {
+fn show(terminal: &Voice<'_>, told: &Told) {
     let about = |tenant: &TenantId| ("tenant", Value::from(*tenant));
     match told {
         Told::Claimed { tenant, fence } => {

@@ -12,7 +12,7 @@ use cog_base::json::Map;
 use cog_gate::AnyEffect;
 use cog_gate::effect::SessionAccept;
 use cog_ledger::{Entry, Kind};
-use cog_store::{Delivery, Select, Shared as _};
+use cog_store::{Delivery, Select};
 use verify::open_file;
 
 use crate::canon_dir;

@@ -12,7 +12,7 @@ use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_node::{Forked, Request, Wanted, ask};
 use cog_store::{Files, Posted, Select, Store as _};
-use cog_store_postgres::PostgresStore;
+use cog_store_postgres::Databases;
 
 use self::waiting::wait;
 use crate::canon_dir;
@@ -84,7 +84,7 @@ fn fork(
 
 /// Ask for a run, under a name if it has one, and wait for it if that is wanted.
 fn post(
-    store: &PostgresStore,
+    store: &Databases,
     tenant: TenantId,
     request: &Request,
     (key, waits): (Option<&str>, bool),
@@ -93,7 +93,8 @@ fn post(
     let Some(run) = request.begins() else {
         return Err(Failure::told(Exit::Failed, "this begins no run"));
     };
-    let posted = ask(store, tenant, MailId::from_uuid(run.uuid()), request, key);
+    let id = MailId::from_uuid(run.uuid());
+    let posted = store.with(tenant, |store| ask(store, tenant, id, request, key));
     let (run, is_new) = match posted.map_err(told)? {
         Posted::Waiting => (run, true),
         Posted::Before(run) => (run, false),
@@ -163,7 +164,7 @@ fn wanted(file: &Path, args: &SubmitArgs, common: &Common, actor: &Actor) -> any
 
 /// Send the canon that founds the domain along, if the domain has none yet.
 fn found(
-    store: &PostgresStore,
+    store: &Databases,
     tenant: TenantId,
     args: &SubmitArgs,
     (domain, environment, wanted): (&str, &str, &Wanted),
@@ -207,14 +208,14 @@ fn found(
     let (environment, who) = (environment.to_owned(), wanted.initiator.clone());
     let request = Request::Found { files, environment, who };
     let id = MailId::new(SystemClock.now(), &mut SystemEntropy::new())?;
-    ask(store, tenant, id, &request, None).map_err(told)?;
+    store.with(tenant, |store| ask(store, tenant, id, &request, None)).map_err(told)?;
     let message = format!("canon {} is to found the domain `{domain}`", plain(canon.name()));
     terminal.note(&message);
     Ok(())
 }
 
 fn in_force(
-    store: &PostgresStore,
+    store: &Databases,
     tenant: TenantId,
     domain: &str,
 ) -> anyhow::Result<Option<cog_base::Digest>> {

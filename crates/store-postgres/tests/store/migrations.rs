@@ -80,6 +80,28 @@ fn going_back_over_logs_is_refused_and_leaves_everything() {
 }
 
 #[test]
+fn what_was_moved_away_is_not_here_again_by_going_back() {
+    let (database, log) = (empty(), tenant(1));
+    go(&database, 5).unwrap();
+    database.admin(
+        "INSERT INTO cognitionos.owner VALUES
+        ('00000000000000000000000000000001', NULL, 7, '-infinity', true, 2)",
+    );
+    go(&database, MIGRATION_LATEST).unwrap();
+    let owner = "SELECT concat_ws(' ', fence, calls, wanted, place IS NULL, place_until)
+        FROM cognitionos.owner";
+    assert_eq!(database.admin(owner), ["7 2 t t -infinity"]);
+    let store = database.node(database.options("one"));
+    store.send_to(log, "east").unwrap();
+    let error = go(&database, 5).unwrap_err();
+    assert!(format!("{error:?}").contains("bring them back first"), "{error:?}");
+    database.admin("UPDATE cognitionos.owner SET place = NULL, elsewhere = NULL");
+    go(&database, 5).unwrap();
+    go(&database, MIGRATION_LATEST).unwrap();
+    assert_eq!(database.admin(owner).len(), 2);
+}
+
+#[test]
 fn a_database_of_a_later_release_is_refused() {
     let database = empty();
     go(&database, MIGRATION_LATEST).unwrap();

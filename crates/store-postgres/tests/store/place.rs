@@ -20,7 +20,7 @@ static NUMBER: AtomicU64 = AtomicU64::new(0);
 static USED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 const EMPTY: &str = "SET lock_timeout = '5s'; TRUNCATE tenant, instance, log, entry, tile, node, \
      checkpoint, body, subject_key, session, canon, signing_key, owner, mail, request, \
-     cursor, dead_letter";
+     cursor, dead_letter; UPDATE shard SET elsewhere = NULL";
 
 /// A new database that goes with the value. It is migrated, unless a test says otherwise.
 pub(crate) struct Database {

@@ -89,7 +89,7 @@ pub(crate) fn submitted(
     };
     let (id, request) = (MailId::from_uuid(run.uuid()), Request::Start(Box::new(wanted)));
     let store = home.database()?;
-    ask(store, home.tenant, id, &request, None).map_err(told)?;
+    store.with(home.tenant, |store| ask(store, home.tenant, id, &request, None)).map_err(told)?;
     let exit = wait(store, home.tenant, run, terminal)?;
     if exit != Exit::Done {
         terminal.note(&format!("cognitionos why {run}"));

@@ -13,8 +13,8 @@ use cog_engine::replay::replay_run;
 use cog_engine::{Intervention, Waits};
 use cog_ledger::{Entry, Kind};
 use cog_node::of_queue;
-use cog_store::{Delivery, Select, Shared as _, Store as _, StoreError, TenantTx};
-use cog_store_postgres::PostgresStore;
+use cog_store::{Delivery, Select, Store as _, StoreError, TenantTx};
+use cog_store_postgres::Databases;
 
 use crate::failure::{Exit, Failure};
 use crate::home::{history, record, told};
@@ -30,7 +30,7 @@ const STILL: u32 = 40;
 
 /// Wait until the run has ended, or until only somebody outside can bring it on.
 pub(crate) fn wait(
-    store: &PostgresStore,
+    store: &Databases,
     tenant: TenantId,
     asked: RunId,
     terminal: &Terminal,
