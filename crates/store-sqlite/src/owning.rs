@@ -148,7 +148,7 @@ impl SqliteStore {
         })
     }
 
-    /// Nobody takes a claim away, and none ends.
+    /// Nobody takes a claim away or asks for one, and none ends.
     pub(crate) fn still_claimed(&self) -> Result<Renewed, StoreError> {
         let kept = self.read(("read which tenants are claimed", NODES_SINCE), |db| {
             let kept = |row: &Row<'_>| Ok((tenant(row)?, row.get(1)?));
@@ -156,7 +156,8 @@ impl SqliteStore {
                 .query_map([], kept)?
                 .collect::<rusqlite::Result<Vec<_>>>()
         })?;
-        Ok(Renewed { kept, lost: Vec::new() })
+        let (lost, asked) = Default::default();
+        Ok(Renewed { kept, lost, asked })
     }
 
     pub(crate) fn give_back(&self, tenant: TenantId, after: After) -> Result<(), StoreError> {
