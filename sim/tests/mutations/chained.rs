@@ -57,6 +57,12 @@ fn other_inputs(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
 
 fn both_other_inputs(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
     let (seal, start) = link(tape, dice)?;
+    // Which of several signals a step took is not told, nor what it came to with it.
+    let run = &tape.lines[seal].run;
+    let signals = tape.lines.iter().filter(|line| line.run == *run && line.kind == Kind::Signal);
+    if signals.count() > 1 {
+        return None;
+    }
     let digest = begin_with(tape, start)?;
     set_in(tape, seal, "continued", "inputs", digest.into())
 }

@@ -77,10 +77,12 @@ impl Reading<'_> {
             return Raw::Fell(Fall::failed(place, path, Some(error)), None);
         }
         let mut fitting = self.fitting(&wait.signal, &wanted);
-        // One signal brings on one step: what was taken before this one waited is gone.
-        fitting.retain(|(place, _)| {
+        // One signal brings on one step: what was taken before this one waited is gone. Of two that
+        // began to wait at once the first takes it, as far as it can be told that it fits both.
+        fitting.retain(|(place, output)| {
+            let is_left = |over| over > release.at || (over == release.at && output.is_none());
             let taken = self.taken.get(place);
-            taken.is_none_or(|(by, over)| by == path || *over > release.at)
+            taken.is_none_or(|(by, over)| by == path || is_left(*over))
         });
         let (later, goes_on) = (self.source.life(life).until, self.log.timers.contains_key(path));
         match fitting.as_slice() {

@@ -157,16 +157,24 @@ fn ended(
     (status, seal): (&str, u64),
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
+    let seal = scope.entry(seal).map_err(told)?.map(|entry| record(scope, entry)).transpose()?;
+    let body = seal.and_then(|seal| seal.body);
+    let error = body.as_ref().and_then(|body| body.get("error")).filter(|it| **it != Value::Null);
     if terminal.json {
         let members = [("event", Value::from("sealed")), ("run", run.into())];
         let status = ("status", Value::from(status));
-        terminal.emit(&Value::map(members.into_iter().chain([status])));
+        let error = error.map(|error| ("error", error.clone()));
+        terminal.emit(&Value::map(members.into_iter().chain([status]).chain(error)));
     } else {
         terminal.say(status);
+        if let Some(error) = error {
+            let said = ["step", "code", "message", "reason"].into_iter();
+            let said = said.filter_map(|name| error.get(name)?.as_text());
+            let said: Vec<String> = said.filter(|it| !it.is_empty()).map(plain).collect();
+            terminal.say(&said.join(": "));
+        }
     }
-    let seal = scope.entry(seal).map_err(told)?.map(|entry| record(scope, entry)).transpose()?;
-    let body = seal.and_then(|seal| seal.body);
-    Ok(Exit::of_run(status, body.as_ref().and_then(|body| body.get("error"))))
+    Ok(Exit::of_run(status, error))
 }
 
 /// Only somebody outside can bring the run on.
