@@ -24,6 +24,32 @@ impl Clock for SystemClock {
     }
 }
 
+/// The time when the program began, by the operating system's clock, and how long that is ago, the
+/// machine's sleep included. Nobody sets it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SteadyClock {
+    began: Timestamp,
+    since_boot: i64,
+}
+
+impl SteadyClock {
+    pub(crate) fn new() -> Self {
+        Self { began: SystemClock.now(), since_boot: micros_since_boot() }
+    }
+}
+
+impl Clock for SteadyClock {
+    fn now(&self) -> Timestamp {
+        let passed = micros_since_boot().saturating_sub(self.since_boot);
+        Timestamp::from_micros(self.began.micros().saturating_add(passed))
+    }
+}
+
+fn micros_since_boot() -> i64 {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    since.tv_sec.saturating_mul(1_000_000).saturating_add(since.tv_nsec / 1_000)
+}
+
 /// The operating system's randomness, taken in larger pieces.
 #[derive(Debug)]
 pub(crate) struct SystemEntropy {

@@ -170,6 +170,16 @@ impl Office {
     }
 }
 
+/// A tenant that could not be opened yet.
+struct Unopened {
+    claim: Claim,
+    lease: Arc<Lease>,
+    /// In how many beats it is tried again.
+    beats: u32,
+    /// What was told of it.
+    why: String,
+}
+
 pub(crate) struct Desk {
     house: Arc<House>,
     /// To go on later with what would keep others waiting.
@@ -177,8 +187,8 @@ pub(crate) struct Desk {
     lane: Sender<Order>,
     keeper: Sender<Event>,
     offices: BTreeMap<TenantId, Office>,
-    /// Tenants that could not be opened yet, and in how many beats that is tried again.
-    unopened: BTreeMap<TenantId, (Claim, Arc<Lease>, u32)>,
+    /// Tenants that could not be opened yet.
+    unopened: BTreeMap<TenantId, Unopened>,
     /// Tenants whose engine is gone, while something of theirs is under way.
     closing: BTreeMap<TenantId, Careful>,
 }
@@ -238,7 +248,7 @@ impl Desk {
 
     fn take(&mut self, paper: Paper) {
         match paper {
-            Paper::Open(claim, lease) => self.open(claim, lease),
+            Paper::Open(claim, lease) => self.open(claim, lease, None),
             Paper::Mail(tenant, calls) => {
                 if let Some(office) = self.offices.get_mut(&tenant) {
                     office.calls = calls;
@@ -342,11 +352,14 @@ impl Desk {
             self.closing.remove(&tenant);
             self.wound_up(tenant);
         }
-        for (claim, lease, beats) in std::mem::take(&mut self.unopened).into_values() {
-            if beats == 0 {
-                self.whole(claim.tenant, |desk| desk.open(claim, lease));
+        for unopened in std::mem::take(&mut self.unopened).into_values() {
+            let tenant = unopened.claim.tenant;
+            if unopened.beats == 0 {
+                let Unopened { claim, lease, why, .. } = unopened;
+                self.whole(tenant, |desk| desk.open(claim, lease, Some(why)));
             } else {
-                self.unopened.insert(claim.tenant, (claim, lease, beats - 1));
+                let beats = unopened.beats - 1;
+                self.unopened.insert(tenant, Unopened { beats, ..unopened });
             }
         }
         let tenants: Vec<TenantId> = self.offices.keys().copied().collect();

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cog_base::id::TenantId;
-use cog_base::{Clock, Digest, Entropy};
+use cog_base::{Clock, Digest, Entropy, Timestamp};
 use cog_canon::Canon;
 use cog_engine::Ledger;
 use cog_engine::driver::{Append, Reply, contained};
@@ -15,6 +15,7 @@ use cog_store::{Committer, Shared, Submission};
 use crate::desk::told;
 use crate::kit::Kit;
 use crate::node::{Parts, Settings};
+use crate::time::StoreClock;
 use crate::told::Told;
 
 /// The most canons that are kept in memory; beyond it all are read again when needed.
@@ -29,7 +30,10 @@ pub(crate) struct House {
     pub(crate) store: Arc<dyn Shared>,
     pub(crate) committer: Committer,
     pub(crate) kit: Arc<dyn Kit>,
-    pub(crate) clock: Arc<dyn Clock>,
+    /// The time of the store: what is written is dated by it.
+    pub(crate) clock: Arc<StoreClock>,
+    /// The clock of the machine, to wait by.
+    pub(crate) machine: Arc<dyn Clock>,
     pub(crate) entropy: Box<dyn Fn() -> Box<dyn Entropy> + Send + Sync>,
     tell: Box<dyn Fn(Told) + Send + Sync>,
     canons: Mutex<HashMap<Digest, Arc<Canon>>>,
@@ -41,12 +45,18 @@ impl House {
     pub(crate) fn new(
         settings: Settings,
         parts: Parts,
+        clock: Arc<StoreClock>,
         committer: Committer,
         meanwhile: Option<Meanwhile>,
     ) -> Self {
-        let Parts { store, kit, clock, entropy, tell } = parts;
+        let Parts { store, kit, clock: machine, entropy, tell } = parts;
         let canons = Mutex::default();
-        Self { settings, store, committer, kit, clock, entropy, tell, canons, meanwhile }
+        Self { settings, store, committer, kit, clock, machine, entropy, tell, canons, meanwhile }
+    }
+
+    /// The time, by the store.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(crate) fn tell(&self, told: Told) {

@@ -98,7 +98,7 @@ impl Keeper {
 
     pub(crate) fn run(mut self, events: &Receiver<Event>) {
         loop {
-            let wait = self.look_at.ms_since(self.house.clock.now());
+            let wait = self.look_at.ms_since(self.house.machine.now());
             let wait = Duration::from_millis(wait).min(SAFETY);
             let event = match events.recv_timeout(wait) {
                 Ok(event) => Some(event),
@@ -177,7 +177,7 @@ impl Keeper {
     /// Look for work in so many milliseconds, or a little later when others have less to do.
     fn look_in(&mut self, ms: u64) {
         let share = (self.held.len() as u64 * SHARE_MS).min(SHARE_MS_MAX);
-        self.look_at = self.look_at.min(self.house.clock.now().plus_ms(ms + share));
+        self.look_at = self.look_at.min(self.house.machine.now().plus_ms(ms + share));
     }
 
     fn beat(&mut self) {
@@ -195,9 +195,10 @@ impl Keeper {
         if self.held.is_empty() {
             return;
         }
-        let now = self.house.clock.now();
+        let now = self.house.machine.now();
         let renewed = self.house.store.renew();
-        let Some(Renewed { kept, lost, asked }) = self.heard(renewed) else { return };
+        let Some(Renewed { kept, lost, asked, at }) = self.heard(renewed) else { return };
+        at.into_iter().for_each(|at| self.house.clock.heard(now, at));
         for (tenant, calls) in kept {
             let Some(held) = self.held.get_mut(&tenant) else { continue };
             held.lease.renewed(now);
@@ -235,7 +236,7 @@ impl Keeper {
 
     /// Look for tenants with work, if it is time to.
     fn look(&mut self) {
-        let now = self.house.clock.now();
+        let now = self.house.machine.now();
         if now < self.look_at {
             return;
         }
@@ -257,7 +258,7 @@ impl Keeper {
         let Some(claims) = self.heard(claimed) else { return };
         let is_more = claims.len() == limit as usize;
         for claim in claims {
-            let (tenant, clock) = (claim.tenant, Arc::clone(&self.house.clock));
+            let (tenant, clock) = (claim.tenant, Arc::clone(&self.house.machine));
             let lease = Arc::new(Lease::new(clock, self.house.settings.lease, now));
             let place = place_of(tenant, self.places.len());
             let (calls, after, is_wound_up) = (claim.calls, After::Stopping, false);
@@ -283,7 +284,7 @@ impl Keeper {
     /// Leave a tenant alone for a while whose engine went over by itself again.
     fn let_rest(&mut self, tenant: TenantId) {
         let Some(held) = self.held.get(&tenant) else { return };
-        let now = self.house.clock.now();
+        let now = self.house.machine.now();
         let was_well = now.ms_since(held.since) >= WELL_MS;
         if held.is_closing || was_well {
             self.resting.remove(&tenant);
@@ -335,7 +336,7 @@ impl Keeper {
                 }
                 // The next beat tries again.
                 let beat = self.house.settings.beat();
-                self.look_at = self.house.clock.now().plus_ms(ms(beat));
+                self.look_at = self.house.machine.now().plus_ms(ms(beat));
                 None
             }
         }

@@ -253,14 +253,14 @@ impl Lane {
     }
 
     fn nap(&self) -> Duration {
-        let now = self.house.clock.now();
+        let now = self.house.now();
         let ms = self.next().map(|at| if at <= now { 0 } else { at.ms_since(now) + 1 });
         ms.map_or(NAP, |ms| Duration::from_millis(ms).min(NAP))
     }
 
     /// Turn to those whose timers are due.
     fn ring(&mut self) {
-        let now = self.house.clock.now();
+        let now = self.house.now();
         while let Some((at, tenant)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
             self.due.remove(&(at, tenant));
             if let Some(seat) = self.seats.get_mut(&tenant) {
@@ -372,7 +372,7 @@ impl Lane {
     }
 
     fn renewed(&mut self, tenant: TenantId) {
-        let soon = self.house.clock.now().plus_ms(ms(self.house.settings.stay));
+        let soon = self.house.now().plus_ms(ms(self.house.settings.stay));
         let Some(seat) = self.seats.get_mut(&tenant) else { return };
         seat.hands.go_on();
         let left = seat.forget_dormant(soon);

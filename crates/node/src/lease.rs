@@ -1,4 +1,4 @@
-//! How long this node may take a tenant for its own, by its own clock. The store decides who
+//! How long this node may take a tenant for its own, by the clock of its machine. The store decides who
 //! writes, whatever is believed here; but an effect that is only now beginning cannot be taken
 //! back, so none begins in doubt.
 

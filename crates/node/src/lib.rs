@@ -31,6 +31,7 @@ mod listener;
 mod node;
 mod request;
 mod stepped;
+mod time;
 mod told;
 
 pub use came::{Came, came_of, denied, denied_before, of_queue, recorded};

@@ -17,6 +17,7 @@ use crate::keeper::{Event, Keeper, Place};
 use crate::kit::Kit;
 use crate::lane::{Lane, Order};
 use crate::listener::Listener;
+use crate::time::StoreClock;
 use crate::told::Told;
 
 /// How many beats there are in the length of a claim: renewals that may fail in a row before it
@@ -81,7 +82,8 @@ pub struct Parts {
     pub store: Arc<dyn Shared>,
     /// The adapters.
     pub kit: Arc<dyn Kit>,
-    /// The time.
+    /// The clock of this machine. It may be wrong: everything is dated by the time of the store, which
+    /// the machine only carries on. It should be one that nobody sets.
     pub clock: Arc<dyn Clock>,
     /// A new source of randomness for each who needs one.
     pub entropy: Box<dyn Fn() -> Box<dyn Entropy> + Send + Sync>,
@@ -117,14 +119,15 @@ impl Node {
     /// there is no thread to be had.
     pub fn start(settings: Settings, parts: Parts) -> Result<Self, StoreError> {
         let writer = parts.writer(&settings)?;
+        let clock = Arc::new(StoreClock::new(Arc::clone(&parts.clock)));
         let committer = Committer::spawn_weighing(
             settings.weights.clone(),
             writer,
-            Arc::clone(&parts.clock),
+            Arc::clone(&clock) as _,
             (parts.entropy)(),
         );
         let beat = settings.beat();
-        let house = Arc::new(House::new(settings, parts, committer, None));
+        let house = Arc::new(House::new(settings, parts, clock, committer, None));
         let Machines { keeper: (keeping, events, keeper), pairs, mut listener } =
             Machines::of(&house);
         let mut threads = Vec::new();
@@ -147,6 +150,12 @@ impl Node {
     /// end. What is not over when the grace is, is found by whoever claims the tenant next.
     pub fn stop(mut self) {
         self.end();
+    }
+
+    /// The clock that the node goes by: the time of its store.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.house.clock) as _
     }
 
     /// What the committer of this node did so far.

@@ -15,6 +15,7 @@ use crate::keeper::{Event, Keeper, ms};
 use crate::lane::{Lane, Order};
 use crate::listener::Listener;
 use crate::node::{Machines, Pair, Parts, Settings};
+use crate::time::StoreClock;
 
 /// A machine of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,20 +115,21 @@ impl Stepped {
         meanwhile: impl Fn() + Send + Sync + 'static,
     ) -> Result<Arc<Self>, StoreError> {
         let writer = parts.writer(&settings)?;
-        let (clock, entropy) = (Arc::clone(&parts.clock), (parts.entropy)());
-        let (committer, stepper) = Committer::stepped(writer, clock, entropy);
+        let clock = Arc::new(StoreClock::new(Arc::clone(&parts.clock)));
+        let entropy = (parts.entropy)();
+        let (committer, stepper) = Committer::stepped(writer, Arc::clone(&clock) as _, entropy);
         Ok(Arc::new_cyclic(|node: &Weak<Self>| {
             let (node, beat) = (Weak::clone(node), settings.beat());
             let meanwhile: Meanwhile = Box::new(move || match node.upgrade() {
                 Some(node) if node.is_dead() => node.clear(),
                 Some(_) | None => meanwhile(),
             });
-            let house = Arc::new(House::new(settings, parts, committer, Some(meanwhile)));
+            let house = Arc::new(House::new(settings, parts, clock, committer, Some(meanwhile)));
             let Machines { keeper: (keeper, events, to_keeper), pairs, listener } =
                 Machines::of(&house);
             let both = |Pair { desk, lane }| (Station::new(desk), Station::new(lane));
             let (desks, lanes) = pairs.into_iter().map(both).unzip();
-            let beat_at = Mutex::new(house.clock.now().plus_ms(ms(beat)));
+            let beat_at = Mutex::new(house.machine.now().plus_ms(ms(beat)));
             Self {
                 beat,
                 house,
@@ -146,7 +148,7 @@ impl Stepped {
     /// The machines that have something to do now, and are not in the middle of something.
     #[must_use]
     pub fn ready(&self) -> Vec<Part> {
-        let now = self.house.clock.now();
+        let (now, by_store) = (self.house.machine.now(), self.house.now());
         let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
         let mut ready = Vec::new();
         if let Some(next) = self.keeper.look(Keeper::next)
@@ -161,7 +163,7 @@ impl Stepped {
         }
         for (place, lane) in self.lanes.iter().enumerate() {
             if let Some(next) = lane.look(Lane::next)
-                && (lane.has_news() || is_due(next))
+                && (lane.has_news() || next.is_some_and(|at| at <= by_store))
             {
                 ready.push(Part::Lane(place));
             }
@@ -176,11 +178,12 @@ impl Stepped {
         ready
     }
 
-    /// When something is due, at the latest, by the clock of the node; nothing when it is over.
+    /// When something is due, at the latest, by the clock of the machine; nothing when it is over.
     #[must_use]
     pub fn next(&self) -> Option<Timestamp> {
         let keeper = self.keeper.look(Keeper::next)?;
         let lanes = self.lanes.iter().filter_map(|lane| lane.look(Lane::next).flatten());
+        let lanes = lanes.map(|at| self.house.clock.to_machine(at));
         let beat = *locked(&self.beat_at);
         Some(lanes.chain([beat]).fold(keeper, Timestamp::min))
     }
@@ -214,7 +217,7 @@ impl Stepped {
                 }
             }
             Part::Beat => {
-                *locked(&self.beat_at) = self.house.clock.now().plus_ms(ms(self.beat));
+                *locked(&self.beat_at) = self.house.machine.now().plus_ms(ms(self.beat));
                 // A keeper that is gone has nothing to renew.
                 let _ = self.to_keeper.send(Event::Beat);
             }

@@ -81,7 +81,8 @@ macro_rules! own_in_order {
 pub(crate) const RENEW: &str = own_in_order!(
     "UPDATE owner SET until = clock_timestamp() + $4::bigint * interval '1 microsecond'
     FROM own WHERE owner.tenant = own.tenant RETURNING owner.tenant, calls,
-        coalesce(place = 'asked', false) AND place_until > clock_timestamp()"
+        coalesce(place = 'asked', false) AND place_until > clock_timestamp(),
+        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 );
 const TIME: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 const NEXT_END: &str = "
@@ -247,7 +248,8 @@ impl Owning {
         let found: Vec<TenantId> = found.map(|(tenant, _)| *tenant).collect();
         drop(held);
         lost.extend(found.into_iter().filter(|tenant| !lost.contains(tenant)).collect::<Vec<_>>());
-        Ok(Renewed { kept: kept.into_iter().collect(), lost, asked })
+        let at = rows.first().map(|row| Timestamp::from_micros(row.get(3)));
+        Ok(Renewed { kept: kept.into_iter().collect(), lost, asked, at })
     }
 
     /// Give one tenant back.

@@ -150,14 +150,17 @@ impl SqliteStore {
 
     /// Nobody takes a claim away or asks for one, and none ends.
     pub(crate) fn still_claimed(&self) -> Result<Renewed, StoreError> {
-        let kept = self.read(("read which tenants are claimed", NODES_SINCE), |db| {
+        let (kept, at) = self.read(("read which tenants are claimed", NODES_SINCE), |db| {
+            let at = db.query_row(TIME, [], |row| row.get::<_, i64>(0))?;
             let kept = |row: &Row<'_>| Ok((tenant(row)?, row.get(1)?));
-            db.prepare_cached("SELECT tenant, calls FROM owner WHERE held = 1")?
+            let kept = db
+                .prepare_cached("SELECT tenant, calls FROM owner WHERE held = 1")?
                 .query_map([], kept)?
-                .collect::<rusqlite::Result<Vec<_>>>()
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok::<_, Stop>((kept, at))
         })?;
         let (lost, asked) = Default::default();
-        Ok(Renewed { kept, lost, asked })
+        Ok(Renewed { kept, lost, asked, at: Some(Timestamp::from_micros(at)) })
     }
 
     pub(crate) fn give_back(&self, tenant: TenantId, after: After) -> Result<(), StoreError> {

@@ -42,6 +42,8 @@ pub struct Renewed {
     /// Of those it has, the ones that somebody asks it to give back as soon as it can: they are
     /// to go elsewhere.
     pub asked: Vec<TenantId>,
+    /// The time of the store at that, if there was a claim to renew.
+    pub at: Option<Timestamp>,
 }
 
 /// What was heard.

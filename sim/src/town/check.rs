@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use cog_base::id::TenantId;
+use cog_gate::decision::CLOCK_BEHIND_MS_MAX;
 use cog_history::Rules;
 use cog_ledger::Kind;
 
@@ -50,7 +51,9 @@ impl Inner {
         let none = Outside::default();
         let state = self.state();
         let outside = state.outside.get(&tenant).unwrap_or(&none);
-        let clock_back_ms = state.clock_back_ms;
+        // A log is taken on with an end that is dated so far ahead, and what was dated so a node that
+        // jumped wrote.
+        let clock_back_ms = if state.has_jumped { CLOCK_BEHIND_MS_MAX } else { 0 };
         let left = Left {
             seed: self.seed,
             tenant,
@@ -63,6 +66,7 @@ impl Inner {
         left.check(Rules { clock_back_ms, ..Rules::STRICT })?;
         drop(state);
         self.each_time_counts_once(tenant)?;
+        self.no_clock_refuses(tenant)?;
         let count = |kind: Option<Kind>| {
             let is_it =
                 |it: &&std::sync::Arc<cog_ledger::Entry>| kind.is_none_or(|kind| it.kind() == kind);
@@ -73,6 +77,19 @@ impl Inner {
             receipts: count(Some(Kind::Receipt)),
             ..Summary::default()
         })
+    }
+
+    /// However wrong the clocks of nodes are, nothing is refused for it.
+    fn no_clock_refuses(&self, tenant: TenantId) -> Result<(), Broken> {
+        let is_it =
+            |entry: &cog_ledger::Entry| entry.text("code") == Some("freshness.clock_behind");
+        match self.entries(tenant).iter().find(|entry| is_it(entry)) {
+            Some(entry) => {
+                let what = format!("{tenant}: entry {} refuses for a clock", entry.seq());
+                Err(self.broken(&what))
+            }
+            None => Ok(()),
+        }
     }
 
     /// No time of a schedule is decided twice.

@@ -111,6 +111,15 @@ impl Database {
         self.now.fetch_add(micros.max(0), Ordering::Relaxed);
     }
 
+    /// As if so much time had not passed; claims end as much earlier.
+    pub(super) fn set_back(&self, ms: u64) {
+        let micros = i64::try_from(ms.saturating_mul(1_000)).unwrap_or(0);
+        self.now.fetch_sub(micros, Ordering::Relaxed);
+        for owner in self.state().owners.values_mut().filter(|owner| owner.until != NEVER) {
+            owner.until -= micros;
+        }
+    }
+
     /// Not before `at`.
     pub(super) fn reach(&self, at: Timestamp) {
         self.now.fetch_max(at.micros(), Ordering::Relaxed);
@@ -186,7 +195,7 @@ impl Database {
     pub(super) fn renew(&self, life: Life, ours: &BTreeMap<TenantId, i64>) -> Renewed {
         let until = self.micros().saturating_add(self.lease);
         let mut state = self.state();
-        let mut renewed = Renewed::default();
+        let mut renewed = Renewed { at: Some(self.now()), ..Renewed::default() };
         for (tenant, fence) in ours {
             match state.owners.get_mut(tenant) {
                 Some(owner) if owner.node == Some(life) && owner.fence == *fence => {

@@ -172,6 +172,20 @@ impl Town {
         }
     }
 
+    /// The clock of a node jumps by so many seconds.
+    pub fn set_clock(&self, node: usize, seconds: i64) {
+        self.inner.state().has_jumped = true;
+        for living in self.inner.lives().into_iter().filter(|it| it.node == node) {
+            living.clock.jump(seconds.saturating_mul(1_000_000));
+        }
+    }
+
+    /// The database goes on from so many milliseconds ago, as one that took its place.
+    pub fn set_back(&self, ms: u64) {
+        self.inner.state().has_jumped = true;
+        self.inner.database.set_back(ms);
+    }
+
     /// A node does not reach the database for so many milliseconds.
     pub fn cut(&self, node: usize, ms: u64) {
         let until = self.now().plus_ms(ms);

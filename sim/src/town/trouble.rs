@@ -238,7 +238,7 @@ impl Inner {
                 self.count("clock.jump");
                 let ahead = i64::try_from(draw % 40_000_000).unwrap_or(0);
                 let micros = if draw % 3 == 0 { -ahead / 8 } else { ahead };
-                self.state().clock_back_ms += micros.unsigned_abs().div_ceil(1_000);
+                self.state().has_jumped = true;
                 living.clock.jump(micros);
             }
             Misfortune::Mishears => {

@@ -24,7 +24,7 @@ use crate::kit::Toolbox;
 use crate::outgoing::{self, Outgoing, Sending};
 use crate::remote::Dispatch;
 use crate::shared::{LEASE, each, further};
-use crate::system::{SystemClock, SystemEntropy, env};
+use crate::system::{SteadyClock, SystemClock, SystemEntropy, env};
 use crate::terminal::{Terminal, Tone, plain};
 
 /// What entries name as the program that wrote them.
@@ -146,12 +146,14 @@ impl Post {
         let parts = Parts {
             store,
             kit,
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SteadyClock::new()),
             entropy: Box::new(|| Box::new(SystemEntropy::new())),
             // Nobody hears it when the program ends.
             tell: Box::new(move |told| drop(tell.send((place, told)))),
         };
-        self.running = Some(Node::start(settings(&args.bounds), parts).map_err(told)?);
+        let running = Node::start(settings(&args.bounds), parts).map_err(told)?;
+        self.counter.iter().for_each(|counter| counter.office.go_by(running.clock()));
+        self.running = Some(running);
         say(voice, "serving", &format!("as {node}"), &[("node", node.as_str().into())]);
         Ok(())
     }

@@ -8,10 +8,10 @@
 )]
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use cog_base::Clock as _;
+use cog_base::Clock;
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_engine::{Hands, Inbox, Input, Place, Placed};
 use cog_flow::Patience;
@@ -31,6 +31,8 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) struct Office {
     board: Mutex<Board>,
     begun: Instant,
+    /// The clock by which receipts end: that of the node.
+    clock: OnceLock<Arc<dyn Clock>>,
     /// There may be something to do.
     pub(crate) bell: Notify,
 }
@@ -38,7 +40,13 @@ pub(crate) struct Office {
 impl Office {
     pub(crate) fn new() -> Self {
         let board = Mutex::new(Board::new(SystemClock.now()));
-        Self { board, begun: Instant::now(), bell: Notify::new() }
+        Self { board, begun: Instant::now(), clock: OnceLock::new(), bell: Notify::new() }
+    }
+
+    /// Receipts end by this clock. Until it is known there are none.
+    pub(crate) fn go_by(&self, clock: Arc<dyn Clock>) {
+        // There is one node.
+        let _ = self.clock.set(clock);
     }
 
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
@@ -47,7 +55,8 @@ impl Office {
 
     pub(crate) fn now(&self) -> Now {
         let ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Now { ms, at: SystemClock.now() }
+        let at = self.clock.get().map_or_else(|| SystemClock.now(), |clock| clock.now());
+        Now { ms, at }
     }
 
     fn put(&self, asked: Asked, standing: Standing, inbox: Inbox) {

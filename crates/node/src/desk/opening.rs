@@ -18,7 +18,7 @@ use cog_ledger::{Entry, Kind};
 use cog_store::{Claim, Select, StoreError, TenantTx};
 
 use super::times::Times;
-use super::{AGAIN_BEATS, Desk, Office};
+use super::{AGAIN_BEATS, Desk, Office, Unopened};
 use crate::hands::Careful;
 use crate::house::{Committed, House};
 use crate::kit::{Ready, Root};
@@ -36,13 +36,19 @@ pub(super) struct Again {
 }
 
 impl Desk {
-    /// Open a tenant that is ours, or try again later.
-    pub(super) fn open(&mut self, claim: Claim, lease: Arc<Lease>) {
+    /// Open a tenant that is ours, or try again later. `said` is what was told of why it was not
+    /// opened before.
+    pub(super) fn open(&mut self, claim: Claim, lease: Arc<Lease>, said: Option<String>) {
         let tenant = claim.tenant;
         if lease.is_over() {
             return self.wound_up(tenant);
         }
-        match self.opened(claim, &lease) {
+        let opened = match self.too_early(tenant) {
+            Ok(None) => self.opened(claim, &lease).map_err(|error| told(&error)),
+            Ok(Some(why)) => Err(why),
+            Err(error) => Err(told(&error)),
+        };
+        match opened {
             Ok((office, seat, resumptions)) => {
                 let runs = office.bound.len();
                 self.offices.insert(tenant, office);
@@ -50,11 +56,23 @@ impl Desk {
                 self.house.tell(Told::Opened { tenant, runs });
                 self.look(tenant);
             }
-            Err(error) => {
-                self.house.tell(Told::Stalled { tenant, why: told(&error) });
-                self.unopened.insert(tenant, (claim, lease, AGAIN_BEATS));
+            Err(why) => {
+                if said.as_ref() != Some(&why) {
+                    self.house.tell(Told::Stalled { tenant, why: why.clone() });
+                }
+                let beats = AGAIN_BEATS;
+                self.unopened.insert(tenant, Unopened { claim, lease, beats, why });
             }
         }
+    }
+
+    /// Why nothing is done yet with a log: a clock was ahead when it was written.
+    fn too_early(&self, tenant: TenantId) -> Result<Option<String>, StoreError> {
+        let clock = &self.house.clock;
+        let now = clock.ask(self.house.store.as_ref())?;
+        let newest = Select { newest_first: true, limit: 1, ..Select::default() };
+        let newest = self.house.store.scope(tenant)?.select(&newest)?;
+        Ok(clock.too_early(newest.first().map(|entry| entry.at()), now))
     }
 
     fn opened(
@@ -67,7 +85,7 @@ impl Desk {
         house.committer.forgive(tenant);
         let scope = house.store.scope(tenant)?;
         let settings = Settings { tenant, status: TenantStatus::Active };
-        let mut engine = Engine::new(settings, Arc::clone(&house.clock), (house.entropy)());
+        let mut engine = Engine::new(settings, Arc::clone(&house.clock) as _, (house.entropy)());
         let (mut change, mut digests) = (ChangeControl::default(), Vec::new());
         let select = Select { kinds: ChangeControl::KINDS.into(), ..Select::default() };
         scope.each(select, &mut |entry| {

@@ -49,7 +49,7 @@ impl Desk {
 
     /// Have runs back in memory before they are due.
     pub(super) fn wake_due(&mut self, tenant: TenantId) {
-        let until = self.house.clock.now().plus_ms(ms(self.house.settings.early()));
+        let until = self.house.now().plus_ms(ms(self.house.settings.early()));
         let Some(office) = self.offices.get(&tenant) else { return };
         let is_early = office.next_wake.is_none_or(|wake| until < wake);
         if office.is_draining || (is_early && office.waking.is_empty()) {

@@ -22,8 +22,6 @@ use crate::came::{Came, came_of, denied_before};
 use crate::request::{Request, Wanted, ask};
 use crate::told::Told;
 
-/// How far the clock of a node may be behind that of the store before it asks too late.
-const SKEW_MS: u64 = 5_000;
 /// The most entries that are made of the times of one tenant before others have their turn.
 const DEEDS_MAX: usize = 64;
 
@@ -151,7 +149,7 @@ impl Desk {
         (act, facts): (&Act, &Facts),
         canon: Option<&Canon>,
     ) -> Result<Option<String>, StoreError> {
-        let now = self.house.clock.now();
+        let now = self.house.now();
         let Some(no) = act.judge(facts, now, canon) else { return Ok(None) };
         if denied_before(scope, None, &act.same(&no))?.is_none() {
             let drawn = act.refuse(&no, facts, now, (self.house.entropy)().as_mut());
@@ -170,11 +168,10 @@ impl Desk {
         if office.is_draining || times.table.plans().is_empty() {
             return Ok(!times.table.plans().is_empty());
         }
-        let soon = self.house.clock.now().plus_ms(SKEW_MS);
-        if times.due(soon).is_empty() && times.starting.is_empty() {
+        let now = self.house.now();
+        if times.due(now).is_empty() && times.starting.is_empty() {
             return Ok(true);
         }
-        let now = self.house.store.time()?;
         self.catch_up(tenant)?;
         let due = self.offices.get(&tenant).map(|it| it.times.due(now)).unwrap_or_default();
         for id in due {
@@ -247,7 +244,7 @@ impl Desk {
     ) -> Result<(), StoreError> {
         let mut entropy = (self.house.entropy)();
         for run in runs {
-            let mail = MailId::new(self.house.clock.now(), entropy.as_mut());
+            let mail = MailId::new(self.house.now(), entropy.as_mut());
             let mail = mail.map_err(|error| StoreError::io("draw the id of mail", error))?;
             let reason = format!("the next start of the schedule `{id}` is due");
             let request = Request::Cancel { run, who: who.clone(), reason };
@@ -267,7 +264,7 @@ impl Desk {
         at: Timestamp,
     ) -> Result<Result<(), Box<Draft>>, StoreError> {
         let mut entropy = (self.house.entropy)();
-        let run = RunId::new(self.house.clock.now(), entropy.as_mut());
+        let run = RunId::new(self.house.now(), entropy.as_mut());
         let run = run.map_err(|error| StoreError::io("draw the id of a run", error))?;
         let house = std::sync::Arc::clone(&self.house);
         let scope = house.store.scope(tenant)?;

@@ -87,7 +87,7 @@ impl Desk {
         let Ok(scope) = self.house.store.scope(tenant) else { return };
         let Ok(Ok(start)) = queued(scope.as_ref(), run) else { return };
         for other in others {
-            let Ok(mail) = MailId::new(self.house.clock.now(), entropy.as_mut()) else { return };
+            let Ok(mail) = MailId::new(self.house.now(), entropy.as_mut()) else { return };
             let reason = format!("{run} of the same key takes its place");
             let request = Request::Cancel { run: other, who: start.initiator.clone(), reason };
             // The run waits as long as nobody ends the other.

@@ -1,14 +1,16 @@
 //! Tenants that change hands, and a server that goes away.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use cog_base::Clock as _;
 use cog_engine::What;
 use cog_ledger::Kind;
 use cog_node::Told;
 use cog_services::postgres::{APPLICATION, Cluster, Database};
 
-use crate::town::{Town, tenant, wait};
+use crate::town::{Now, Town, Wrong, tenant, wait};
 
 const TENANTS: u64 = 6;
 
@@ -184,4 +186,54 @@ fn two_runs_with_open_receipts_are_taken_over_together() {
     let outcomes = town.assert_whole(tenant(1));
     assert!(outcomes.iter().all(|it| it == "completed" || it == "abandoned"), "{outcomes:?}");
     assert_eq!(town.world.counts(), [1; 4]);
+}
+
+/// The clock of one machine is an hour ahead, that of the other an hour behind; each takes over from
+/// one that died. What is written is dated by the database, and nothing is refused.
+#[test]
+fn nodes_whose_clocks_are_wrong_take_over_from_each_other() {
+    let town = Town::new();
+    let begun = Now.now();
+    let nap = "  - { id: nap, needs: [w1], sleep: { ms: 1500 } }\n";
+    let page = |id: &str, needs: &str| {
+        format!(
+            "  - {{ id: {id}, {needs}uses: file.write, as: \"agent:archivist\", with: \
+             {{ root: archive, path: {id}, mode: create, text: x }} }}\n"
+        )
+    };
+    let steps = page("w1", "") + nap + &page("w2", "needs: [nap], ");
+    let runs: Vec<_> = (1..=3).map(|number| town.start_steps(tenant(number), &steps)).collect();
+    let outcomes = |number: u64| {
+        let entries = town.entries(tenant(number));
+        entries.iter().filter(|entry| entry.kind() == Kind::Outcome).count()
+    };
+    for (name, wrong) in [("ahead", 3_600), ("behind", -3_600)] {
+        let house = town.node_by(name, Arc::new(Wrong(wrong)), |_| {});
+        for _ in 1..=3 {
+            house.wait_for(|told| matches!(told, Told::Claimed { .. }));
+        }
+        wait("a step is done everywhere", || (1..=3).all(|number| outcomes(number) > 0));
+        // As if it had died: nobody gives anything back.
+        let dead = "UPDATE cognitionos.owner SET node = 'dead', fence = fence + 1, wanted = true,
+            until = clock_timestamp() + interval '500 milliseconds'";
+        town.database().statement(dead).unwrap();
+        house.wait_for(|told| matches!(told, Told::Lost { .. }));
+        drop(house.node);
+    }
+    let last = town.node_by("ahead again", Arc::new(Wrong(3_600)), |_| {});
+    for (number, run) in (1..=3).zip(&runs) {
+        assert_eq!(town.end(tenant(number), *run), "completed");
+    }
+    last.node.stop();
+    let ended = Now.now();
+    for number in 1..=3 {
+        let outcomes = town.assert_whole(tenant(number));
+        assert!(outcomes.iter().all(|it| it == "completed" || it == "abandoned"), "{outcomes:?}");
+        for entry in town.entries(tenant(number)) {
+            let at = entry.at();
+            assert!(begun <= at && at <= ended, "{} is dated {at}", entry.kind());
+            assert_ne!(entry.kind(), Kind::Denial);
+        }
+    }
+    assert_eq!(town.world.counts(), [1; 6]);
 }

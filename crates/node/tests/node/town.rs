@@ -37,6 +37,15 @@ impl Clock for Now {
     }
 }
 
+/// A clock that is wrong by so many seconds.
+pub(crate) struct Wrong(pub(crate) i64);
+
+impl Clock for Wrong {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(Now.now().micros() + self.0 * 1_000_000)
+    }
+}
+
 fn entropy() -> Box<dyn Entropy> {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     Box::new(SeededEntropy::new(number << 32 | u64::from(std::process::id())))
@@ -229,6 +238,16 @@ impl Town {
     }
 
     pub(crate) fn node_with(&self, name: &str, change: impl FnOnce(&mut Settings)) -> House {
+        self.node_by(name, Arc::new(Now), change)
+    }
+
+    /// A node on a machine with this clock.
+    pub(crate) fn node_by(
+        &self,
+        name: &str,
+        clock: Arc<dyn Clock>,
+        change: impl FnOnce(&mut Settings),
+    ) -> House {
         let mut settings = Settings::new("cognitionos/test", LEASE);
         change(&mut settings);
         let (tell, told): (Sender<Told>, _) = channel();
@@ -239,7 +258,7 @@ impl Town {
                 Place::Folder(_) => Arc::clone(&self.store),
             },
             kit: Arc::new(Tools { tenant: None, world: Arc::clone(&self.world) }),
-            clock: Arc::new(Now),
+            clock,
             entropy: Box::new(entropy),
             // A test that has seen enough does not listen any more.
             tell: Box::new(move |told| drop(tell.lock().unwrap().send(told))),
