@@ -44,6 +44,8 @@ pub(crate) struct Active {
     pub(crate) marks: BTreeMap<StepPath, String>,
     /// Steps that sleep.
     pub(crate) sleeping: BTreeSet<StepPath>,
+    /// Steps whose steps inside have so much time and no more.
+    pub(crate) bounded: BTreeSet<StepPath>,
     /// Steps that wait for a signal, with its name.
     pub(crate) listening: BTreeMap<StepPath, String>,
     /// The runs that steps begin and wait for.
@@ -123,6 +125,8 @@ pub(crate) enum Todo {
     Mark(StepPath),
     /// Wait so many milliseconds.
     Timer(StepPath, u64),
+    /// Stop the steps inside when so many milliseconds are over.
+    Bound(StepPath, u64),
     /// Wait for a signal, for so many milliseconds or for as long as it takes.
     Listen(StepPath, Option<u64>),
     /// Begin a run.
@@ -229,6 +233,7 @@ impl Active {
             probes: BTreeMap::new(),
             marks: BTreeMap::new(),
             sleeping: BTreeSet::new(),
+            bounded: BTreeSet::new(),
             listening: BTreeMap::new(),
             signals: BTreeMap::new(),
             wish: None,
@@ -259,6 +264,7 @@ impl Active {
         self.choices.clear();
         self.marks.clear();
         self.sleeping.clear();
+        self.bounded.clear();
         self.listening.clear();
         self.children.clear();
         self.detached.clear();
@@ -338,6 +344,14 @@ impl Active {
                 self.sleeping.insert(timer.clone());
                 Some(Todo::Timer(timer, ms))
             }
+            Action::Bound { step, ms } => {
+                self.bounded.insert(step.clone());
+                Some(Todo::Bound(step, ms))
+            }
+            Action::Unbound { step } => {
+                self.bounded.remove(&step);
+                None
+            }
             Action::Listen { step, signal, timeout_ms } => {
                 self.listening.insert(step.clone(), signal);
                 Some(Todo::Listen(step, timeout_ms))
@@ -399,7 +413,8 @@ impl Active {
         let timer = name.parse::<StepPath>().ok()?;
         let asked = self.asks.remove(&timer).is_some();
         let listened = self.listening.remove(&timer).is_some();
-        (self.sleeping.remove(&timer) || asked || listened).then_some(Event::Due { timer })
+        let is_own = self.sleeping.remove(&timer) || self.bounded.remove(&timer);
+        (is_own || asked || listened).then_some(Event::Due { timer })
     }
 
     /// Give up a wanted effect that has no receipt yet. Says whether there was one: the flow

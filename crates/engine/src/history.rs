@@ -268,6 +268,8 @@ impl History {
             | Action::StartRun { subject, .. }
             | Action::Ask { subject, .. } => subject.clone(),
             Action::Arm { .. }
+            | Action::Bound { .. }
+            | Action::Unbound { .. }
             | Action::Listen { .. }
             | Action::Mark { .. }
             | Action::Continue { .. }
@@ -278,7 +280,10 @@ impl History {
         self.subjects.extend(named);
         for todo in self.active.take(actions) {
             match todo {
-                Todo::Question(step, ms) | Todo::Timer(step, ms) | Todo::Listen(step, Some(ms)) => {
+                Todo::Question(step, ms)
+                | Todo::Timer(step, ms)
+                | Todo::Bound(step, ms)
+                | Todo::Listen(step, Some(ms)) => {
                     self.armed.insert(step, Armed { at: self.now, ms });
                 }
                 Todo::Effect(_)

@@ -39,6 +39,8 @@ struct Left {
     had_ms: u64,
     /// Its time is over.
     over: Option<Timer>,
+    /// Groups whose time is over: nothing inside them begins any more.
+    expired: Vec<Timer>,
     /// What waited too long.
     late: Vec<Timer>,
 }
@@ -163,7 +165,8 @@ impl Engine {
         let mut active = history.active;
         self.forget_stale(&mut active, true);
         self.runs.insert(active.origin.session, active);
-        Left { lost, timers, had_ms, over: None, late: Vec::new() }
+        let (expired, late) = (Vec::new(), Vec::new());
+        Left { lost, timers, had_ms, over: None, expired, late }
     }
 
     /// Arm what is left of its timers.
@@ -189,6 +192,11 @@ impl Engine {
             let timer = Timer { run: id, name: step.to_string() };
             let waits =
                 |it: &Active| it.listening.contains_key(&step) || it.asks.contains_key(&step);
+            let is_bound = |it: &Active| it.bounded.contains(&step);
+            if ms == 0 && self.runs.get(&id).is_some_and(is_bound) {
+                left.expired.push(timer);
+                continue;
+            }
             if ms == 0 && self.runs.get(&id).is_some_and(waits) {
                 left.late.push(timer);
             } else {
@@ -200,7 +208,8 @@ impl Engine {
     /// Find out what became of what was under way, and ask for what is wanted.
     fn carry_on(&mut self, id: RunId, left: Left, turn: &mut Turn) -> Result<(), NoEntropy> {
         // A run whose time is over begins nothing any more.
-        left.over.into_iter().try_for_each(|timer| self.due(timer, turn))?;
+        let over = left.over.into_iter().chain(left.expired);
+        over.into_iter().try_for_each(|timer| self.due(timer, turn))?;
         for (receipt, step, intent) in left.lost {
             self.find_out(id, receipt, step, intent, turn)?;
         }
@@ -229,6 +238,7 @@ impl Engine {
                 Todo::Choice(_)
                 | Todo::Mark(_)
                 | Todo::Timer(..)
+                | Todo::Bound(..)
                 | Todo::Listen(..)
                 | Todo::Child(_)
                 | Todo::Withdraw(_)

@@ -107,6 +107,12 @@ impl Engine {
                 }
                 Ok(None)
             }
+            Todo::Bound(step, ms) => {
+                if active.bounded.contains(&step) {
+                    turn.output(Output::Arm { timer: timer(id, &step), ms });
+                }
+                Ok(None)
+            }
             Todo::Listen(step, ms) => {
                 if let Some(signal) = active.listening.get(&step).cloned() {
                     let (told, timeout_ms) = (step.to_string(), ms);

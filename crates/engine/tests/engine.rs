@@ -13,6 +13,8 @@ mod admission;
 mod again;
 #[path = "engine/asked.rs"]
 mod asked;
+#[path = "engine/bounded.rs"]
+mod bounded;
 #[path = "engine/cancel.rs"]
 mod cancel;
 #[path = "engine/children.rs"]

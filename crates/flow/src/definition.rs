@@ -281,6 +281,8 @@ pub struct Step {
     pub actor: Option<String>,
     /// What it does.
     pub body: Body,
+    /// The longest that the steps inside may take together, in milliseconds.
+    pub timeout_ms: Option<u64>,
     /// What a refusal means.
     pub on_refused: Handler,
     /// What a failure means.

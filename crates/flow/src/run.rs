@@ -17,6 +17,7 @@
 mod again;
 mod arena;
 mod block;
+mod bound;
 mod cell;
 mod child;
 mod choose;
@@ -70,6 +71,8 @@ pub struct Run {
     open: BTreeMap<StepPath, CellId>,
     /// How many of those wait for people or for signals.
     parked: usize,
+    /// The cells whose steps inside have so much time and no more.
+    bounded: BTreeMap<StepPath, CellId>,
     /// Signals that no step has taken yet, oldest first.
     signals: VecDeque<Signal>,
     /// Bytes that `compute` steps may still keep.
@@ -164,6 +167,7 @@ impl Run {
             cells: Arena::new(),
             open: BTreeMap::new(),
             parked: 0,
+            bounded: BTreeMap::new(),
             signals: VecDeque::new(),
             computed_left: MAX_COMPUTED_BYTES,
             operations_left: StdCell::new(MAX_RUN_OPERATIONS),
@@ -302,6 +306,10 @@ impl Run {
     }
 
     fn due(&mut self, timer: &StepPath) -> Result<(), OutOfOrder> {
+        if let Some(cell) = self.bounded.remove(timer) {
+            self.out_of_time(cell);
+            return Ok(());
+        }
         let waits = [Wait::Sleeping, Wait::Asking, Wait::Listening];
         let cell = self.waiting("due", timer, &waits)?;
         self.has_moved |= self.long.remove(timer);

@@ -51,6 +51,8 @@ struct Reading<'l> {
     waiting: BTreeSet<String>,
     /// Timers that somebody waited for.
     awaited: BTreeSet<usize>,
+    /// By step whose steps inside have so many milliseconds, the fall of it when they were over.
+    bounded: BTreeMap<String, (u64, Fall)>,
     /// By signal, the step that went on with it, and where.
     taken: BTreeMap<usize, (String, usize)>,
     /// Signals that several steps waited for at once, of which one took it.
@@ -124,6 +126,7 @@ impl<'l> Reading<'l> {
             claimed: BTreeSet::new(),
             waiting: BTreeSet::new(),
             awaited: BTreeSet::new(),
+            bounded: BTreeMap::new(),
             taken: BTreeMap::new(),
             contested: BTreeSet::new(),
             barred: BTreeMap::new(),

@@ -21,7 +21,8 @@ impl History {
         self.armed.iter().filter(|(step, _)| {
             let asked = self.active.asks.get(*step).is_some_and(|ask| ask.approval.is_some());
             let listens = self.active.listening.contains_key(*step);
-            asked || listens || self.active.sleeping.contains(*step)
+            let is_bound = self.active.bounded.contains(*step);
+            asked || listens || is_bound || self.active.sleeping.contains(*step)
         })
     }
 

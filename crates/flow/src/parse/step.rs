@@ -11,7 +11,9 @@ use super::scope::Scope;
 use crate::definition::{Access, Block, Body, EffectCall, Foreach, Handler, Patience, Retry, Step};
 use crate::effect::{ArgumentNames, Operation};
 use crate::fields::{self, Fields, Shape};
-use crate::limits::{DEFAULT_PARALLEL, MAX_PARALLEL, MAX_TIMEOUT_MS, MIN_HEARTBEAT_MS};
+use crate::limits::{
+    DEFAULT_PARALLEL, MAX_PARALLEL, MAX_SLEEP_MS, MAX_TIMEOUT_MS, MIN_HEARTBEAT_MS,
+};
 use crate::path::is_id;
 use crate::template::{self, Template};
 use crate::tree::{Key, Kind, Node};
@@ -91,6 +93,9 @@ impl Reader<'_, '_> {
         let inherited = Inherited { is_once, ..inherited };
         let body = self.body(&fields, id, inner, inherited);
         let handler_scope = inner.with_itself(id);
+        let timeout_ms = fields.get("timeout_ms").filter(|_| matches!(body, Some(Body::Group(_))));
+        let timeout_ms = timeout_ms
+            .and_then(|node| fields::integer(node, "timeout_ms", (1, MAX_SLEEP_MS), self.reports));
         let subject = fields.get("subject").map(|node| self.text_template(node, "subject", inner));
         let label = self.label(&fields);
         let on_cancel = fields.get("on_cancel");
@@ -107,6 +112,7 @@ impl Reader<'_, '_> {
             actor: actor.map(str::to_owned),
             keeps: on_cancel.is_some() || body.keeps() || on_refused.keeps() || on_error.keeps(),
             body,
+            timeout_ms,
             on_refused,
             on_error,
             on_cancel,
@@ -229,7 +235,7 @@ impl Reader<'_, '_> {
         let rules: [(&str, bool, &str); 9] = [
             ("with", body == "uses", "a step with `uses`"),
             ("retry", effect, "an effect"),
-            ("timeout_ms", effect, "an effect"),
+            ("timeout_ms", effect || body == "steps", "an effect or `steps`"),
             ("heartbeat_ms", effect, "an effect"),
             ("start_within_ms", effect, "an effect"),
             ("as", acts, "an effect, `steps` or `choose`"),

@@ -14,7 +14,7 @@ use cog_base::Value;
 use cog_base::json::{Json, Map};
 
 /// A timer of less time does not bring a chain of runs on by itself.
-const LONG_MS: u64 = 1_000;
+pub(super) const LONG_MS: u64 = 1_000;
 
 impl Run {
     pub(super) fn continue_as_new(

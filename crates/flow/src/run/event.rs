@@ -65,7 +65,8 @@ pub enum Event {
         /// The step.
         step: StepPath,
     },
-    /// The time of a timer came: a sleep is over, or not enough people answered an approval in time.
+    /// The time of a timer came: a sleep is over, not enough people answered an approval in time, or
+    /// the steps inside one took too long.
     Due {
         /// The step whose timer it is.
         timer: StepPath,
@@ -241,6 +242,18 @@ pub enum Action {
         timer: StepPath,
         /// Milliseconds.
         ms: u64,
+    },
+    /// Bound the time of the steps inside this one. Answered by `Due`, unless `Unbound` comes before.
+    Bound {
+        /// The step.
+        step: StepPath,
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// The steps inside are over, or are being stopped: their time does not matter any more.
+    Unbound {
+        /// The step.
+        step: StepPath,
     },
     /// Give the place a name, in the ledger. Answered by `Marked`.
     Mark {

@@ -165,6 +165,7 @@ impl Run {
             (self.status, self.output) = (Status::Running, Json::Null);
         }
         self.hold(Arena::first(), false);
+        self.bound_again();
         let open: Vec<_> = self.open.iter().map(|(path, id)| (path.clone(), *id)).collect();
         for (path, id) in open {
             // One that begins anew and fails by itself stops those beside it.

@@ -137,7 +137,10 @@ impl Run {
                 let path = self.cells.get(id).path.clone();
                 let block = Arc::clone(block);
                 self.open_frame(block, Some(frame), FrameKind::Group(id), Some(&path))
-                    .map(|inside| self.enter(id, Phase::Inside(inside), StepStatus::Running))
+                    .map(|inside| {
+                        self.enter(id, Phase::Inside(inside), StepStatus::Running);
+                        self.bound(id);
+                    })
                     .ok_or_else(Self::too_many_steps)
             }
             Body::Choose(choose) => self.select_plan(id, choose, frame),
@@ -307,6 +310,7 @@ impl Run {
     /// The step came to an end; its handlers may have more to say.
     pub(super) fn finish(&mut self, id: CellId, outcome: Outcome) {
         self.unlisten(id);
+        self.unbound(id);
         let cell = self.cells.get_mut(id);
         let fall = match outcome {
             Outcome::Completed(output) => {

@@ -28,6 +28,7 @@ impl Run {
 
     /// A step of the frame fell and nothing handled it.
     pub(super) fn fall_frame(&mut self, frame: FrameId, fall: Fall) {
+        self.unbound_frame(frame);
         let entry = self.frames.get_mut(frame);
         if entry.fall.is_none() {
             entry.fall = Some(fall);
@@ -81,6 +82,7 @@ impl Run {
             Phase::Inside(frame) | Phase::Handling(frame) => {
                 let frame = *frame;
                 cell.cancelled = true;
+                self.unbound(id);
                 self.stop_frame(frame);
             }
             Phase::Looping(_) => {

@@ -142,6 +142,8 @@ fn line(action: &Action) -> String {
         Action::Ask { step, message, .. } => format!("ask {step}: {message}"),
         Action::Mark { step, name } => format!("mark {step} {name}"),
         Action::Arm { timer, ms } => format!("arm {timer} {ms}"),
+        Action::Bound { step, ms } => format!("bound {step} {ms}"),
+        Action::Unbound { step } => format!("unbound {step}"),
         Action::Listen { step, signal, timeout_ms } => match timeout_ms {
             Some(ms) => format!("listen {step} for {signal}, {ms}"),
             None => format!("listen {step} for {signal}"),

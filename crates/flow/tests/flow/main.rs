@@ -10,6 +10,7 @@
 
 mod again;
 mod bombs;
+mod bounded;
 mod bounds;
 mod cel;
 mod checkpoints;

@@ -168,6 +168,7 @@ impl Answers {
                 Some(Event::Approved { step: step.clone(), by: vec!["user:a".into()] })
             }
             Action::Arm { timer, .. } => Some(Event::Due { timer: timer.clone() }),
+            Action::Bound { step, .. } => Some(Event::Due { timer: step.clone() }),
             Action::Mark { step, .. } => Some(Event::Marked { step: step.clone() }),
             Action::StartRun { step, .. } => Some(self.perform(step.clone())),
             Action::Continue { step, .. } => Some(Event::Continued { step: step.clone() }),
@@ -176,7 +177,10 @@ impl Answers {
                 let payload = Value::from(7_u64);
                 Some(Event::Signalled(Signal { id, name: signal.clone(), from, payload }))
             }
-            Action::Cancel { .. } | Action::Fell { .. } | Action::Finish { .. } => None,
+            Action::Cancel { .. }
+            | Action::Unbound { .. }
+            | Action::Fell { .. }
+            | Action::Finish { .. } => None,
         }
     }
 
@@ -233,7 +237,10 @@ fn play(text: &str, salt: u64, falls: bool, order: &[u8], stop_after: Option<usi
                     pending.push(action);
                 }
                 Action::Fell { .. } => {}
-                Action::Choose { .. }
+                Action::Unbound { step } => pending
+                    .retain(|other| !matches!(other, Action::Bound { step: of, .. } if of == step)),
+                Action::Bound { .. }
+                | Action::Choose { .. }
                 | Action::Ask { .. }
                 | Action::Arm { .. }
                 | Action::Mark { .. }
@@ -279,6 +286,8 @@ fn target(action: &Action) -> Option<&StepPath> {
         | Action::Ask { step, .. }
         | Action::Listen { step, .. }
         | Action::Mark { step, .. }
+        | Action::Bound { step, .. }
+        | Action::Unbound { step }
         | Action::StartRun { step, .. }
         | Action::Continue { step, .. }
         | Action::Cancel { step }

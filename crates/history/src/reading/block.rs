@@ -106,6 +106,11 @@ impl Reading<'_> {
         let falls = stands.iter().filter_map(|(_, stand)| stand.fall.clone());
         let fall = falls.min_by_key(|fall| fall.at);
         let unknown = stands.iter().any(|(_, stand)| stand.is_unknown());
+        let all = stands.iter().map(|(_, stand)| stand.over.filter(|_| !stand.is_unknown()));
+        let over = all.collect::<Option<Vec<_>>>();
+        let over = over.map(|all| all.into_iter().fold(release.at, usize::max));
+        let by = fall.as_ref().map(|fall| fall.at).or(over);
+        let fall = self.out_of_time(prefix, release, by).or(fall);
         if let Some(fall) = fall {
             if !fall.vague {
                 self.stop(prefix, fall.at, Property::Stopped);

@@ -97,6 +97,7 @@ impl Reading<'_> {
                 Err(Gap::Unknown) => Raw::Unknown(release.at),
             },
             Body::Group(block) => {
+                self.bound(step, path);
                 let inside =
                     self.under(step, frame, |it| it.block(block, Some(frame), path, release));
                 let output = inside.steps.map(|steps| Value::map([("steps", steps)]));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cog_base::Value;
 use cog_base::json::Map;
 use cog_flow::limits::MAX_SLEEP_MS;
-use cog_flow::{Approve, Template, WaitFor};
+use cog_flow::{Approve, Step, Template, WaitFor};
 
 use super::Reading;
 use super::scope::{Gap, Sight};
@@ -134,6 +134,32 @@ impl Reading<'_> {
         let place = *self.source.life(life).places(self.log.timers.get(path)?).first()?;
         self.awaited.insert(place);
         Some(place)
+    }
+
+    /// The time of the steps inside was over at the place where its timer was due.
+    pub(super) fn bound(&mut self, step: &Step, path: &str) {
+        let due = self.log.timers.get(path).and_then(|places| places.first());
+        if let (Some(ms), Some(place)) = (step.timeout_ms, due.copied()) {
+            let error = super::failure("timeout", &format!("it took longer than {ms} ms"));
+            let fall = Fall::failed(place, path, Some(error));
+            self.bounded.insert(path.to_owned(), (ms, fall));
+        }
+    }
+
+    /// The fall of a step whose time was over before its steps inside were, or one of them fell.
+    pub(super) fn out_of_time(
+        &mut self,
+        path: &str,
+        release: Release,
+        by: Option<usize>,
+    ) -> Option<Fall> {
+        let (ms, fall) = self.bounded.remove(path)?;
+        if by.is_some_and(|by| by < fall.at) {
+            return None;
+        }
+        self.awaited.insert(fall.at);
+        self.due(fall.at, release.at, Some(ms), path);
+        Some(fall)
     }
 
     fn await_all(&mut self, path: &str) {

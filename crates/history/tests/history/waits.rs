@@ -23,6 +23,43 @@ fn a_timer_is_due_once_behind_its_arming_and_in_its_time() {
     breaks(flow, &format!("{done}110 {rest}"), "history.needs");
 }
 
+const GROUP: &str = "steps:
+  - id: g
+    timeout_ms: 100
+    steps:
+      - { id: a, uses: file.read, with: { root: out, path: a } }
+      - { id: b, needs: [a], uses: file.read, with: { root: out, path: b } }
+";
+
+#[test]
+fn the_time_of_a_group_stops_what_is_inside() {
+    let done = "1 receipt g.a 1\n10 outcome 1 completed\n";
+    let both = format!("{done}20 receipt g.b 2\n30 outcome 2 completed\n");
+    keeps(GROUP, &format!("{both}30 seal completed"));
+    // Counted from the start of the run, at 0.
+    keeps(GROUP, &format!("{done}100 timer g\n100 seal failed"));
+    breaks(GROUP, &format!("{done}99 timer g\n99 seal failed"), "history.early");
+    breaks(GROUP, &format!("{done}100 timer g\n100 seal completed"), "history.status");
+    // What was under way is waited for, and counts for nothing.
+    let under_way = format!("{done}20 receipt g.b 2\n100 timer g\n");
+    keeps(GROUP, &format!("{under_way}120 outcome 2 completed\n120 seal failed"));
+    breaks(GROUP, &format!("{under_way}120 seal failed"), "history.outcome");
+    breaks(
+        GROUP,
+        &format!("{done}100 timer g\n110 receipt g.b 2\n120 outcome 2 completed\n120 seal failed"),
+        "history.stopped",
+    );
+    // It was over, or had fallen, before.
+    breaks(GROUP, &format!("{both}100 timer g\n100 seal failed"), "history.unarmed");
+    let fell = "1 receipt g.a 1\n10 outcome 1 failed\n";
+    keeps(GROUP, &format!("{fell}10 seal failed"));
+    breaks(GROUP, &format!("{fell}100 timer g\n100 seal failed"), "history.unarmed");
+    let without = GROUP.replace("    timeout_ms: 100\n", "");
+    breaks(&without, &format!("{done}100 timer g\n100 seal failed"), "history.unarmed");
+    let handled = GROUP.replace("timeout_ms: 100", "timeout_ms: 100\n    on_error: continue");
+    keeps(&handled, &format!("{done}100 timer g\n100 seal completed"));
+}
+
 #[test]
 fn attempts_are_those_that_are_granted_and_lie_apart() {
     let flow = "steps:
