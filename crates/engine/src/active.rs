@@ -125,6 +125,8 @@ pub(crate) enum Todo {
     Mark(StepPath),
     /// Wait so many milliseconds.
     Timer(StepPath, u64),
+    /// Wait until a time.
+    Until(StepPath, Timestamp),
     /// Stop the steps inside when so many milliseconds are over.
     Bound(StepPath, u64),
     /// Wait for a signal, for so many milliseconds or for as long as it takes.
@@ -340,10 +342,8 @@ impl Active {
                 self.marks.insert(step.clone(), name);
                 Some(Todo::Mark(step))
             }
-            Action::Arm { timer, ms } => {
-                self.sleeping.insert(timer.clone());
-                Some(Todo::Timer(timer, ms))
-            }
+            Action::Arm { timer, ms } => self.sleeps(timer, |timer| Todo::Timer(timer, ms)),
+            Action::ArmUntil { timer, at } => self.sleeps(timer, |timer| Todo::Until(timer, at)),
             Action::Bound { step, ms } => {
                 self.bounded.insert(step.clone());
                 Some(Todo::Bound(step, ms))
@@ -376,6 +376,11 @@ impl Active {
                 None
             }
         }
+    }
+
+    fn sleeps(&mut self, timer: StepPath, todo: impl FnOnce(StepPath) -> Todo) -> Option<Todo> {
+        self.sleeping.insert(timer.clone());
+        Some(todo(timer))
     }
 
     /// Everything noted that was not done yet.

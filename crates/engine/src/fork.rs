@@ -9,12 +9,12 @@
 
 use std::collections::BTreeMap;
 
-use cog_base::Value;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
 use cog_base::json::Map;
-use cog_flow::{KeptConsent, SearchLabels, StepPath};
-use cog_gate::snapshot::Access;
+use cog_base::{Micros, Timestamp, Value};
+use cog_flow::{Flow, KeptConsent, SearchLabels, StepPath};
+use cog_gate::snapshot::{Access, Folder};
 use cog_gate::{Actor, Carried, Limits, Origin};
 use cog_ledger::{Entry, Kind};
 
@@ -25,7 +25,8 @@ use crate::history::{History, Mismatch, Record, no_body, origin, places, roots, 
 use crate::notice::What;
 use crate::replay::{as_far, follow};
 use crate::start::{
-    BUDGET_TIMER, Begun, Classes, facts, folders, inputs_digest, labels_in, started, subject_in,
+    BUDGET_TIMER, Begun, Classes, facts, folders, inputs_digest, labels_in, started, started_in,
+    subject_in,
 };
 
 /// Where a run goes on from.
@@ -208,7 +209,7 @@ pub(crate) fn seen(record: &Record) -> Result<Seen, Mismatch> {
     let (Some(run), Some(who)) = (entry.session(), who) else {
         return Err(unexpected(entry, "who started it is not said"));
     };
-    Ok((inputs.clone(), facts(run, &who, subject_in(body))))
+    Ok((inputs.clone(), facts(run, &who, started_in(body), subject_in(body))))
 }
 
 impl History {
@@ -311,7 +312,8 @@ impl History {
 impl Engine {
     /// Start a run from a place of another.
     pub(crate) fn fork(&mut self, forking: Forking, turn: &mut Turn) -> Result<(), NoEntropy> {
-        let (mut history, carried) = match self.going_on(&forking) {
+        let began = self.ledger_now();
+        let (mut history, carried) = match self.going_on(&forking, began) {
             Ok(both) => both,
             Err(message) => {
                 turn.tell(forking.run, What::NotBegun { message });
@@ -355,6 +357,7 @@ impl Engine {
             trigger: None,
             classes: &Classes::new(),
             subject: history.active.run.subject_of(),
+            began: flow.tells_start.then_some(began),
             roots: &roots,
             places: &places,
             parent: None,
@@ -363,16 +366,8 @@ impl Engine {
         };
         let draft = started(begun, &base, &origin, canon);
         turn.append(origin.tenant, run, draft, Await::Started);
-        self.gate.open_session(
-            origin.tenant,
-            run,
-            Limits {
-                cost: flow.budget.cost_micros.map(cog_base::Micros::new),
-                effects: flow.budget.effects,
-                roots,
-                folders: folders(&places, &base),
-            },
-        );
+        let limits = limits(&flow, roots, folders(&places, &base));
+        self.gate.open_session(origin.tenant, run, limits);
         self.gate.carry(run, carried);
         let actions = history.renew(origin);
         history.active.stand(base, places, labels);
@@ -384,9 +379,12 @@ impl Engine {
     }
 
     /// The run as it stood at the place, and what was done by then; why nothing goes on from there.
-    fn going_on(&self, forking: &Forking) -> Result<(History, Carried), String> {
+    fn going_on(&self, forking: &Forking, began: Timestamp) -> Result<(History, Carried), String> {
         let Forking { run, fork, past, kin, inputs, initiator, .. } = forking;
-        let seen = (inputs.clone(), facts(*run, initiator, None));
+        // Of a flow that does not read it nothing says when the run began.
+        let first = past.first().and_then(|first| first.body.as_ref());
+        let began = first.and_then(started_in).map(|_| began);
+        let seen = (inputs.clone(), facts(*run, initiator, began, None));
         let (history, why) = follow(past, Some(seen), None).map_err(|why| why.to_string())?;
         if let Some(why) = why {
             return Err(why.to_string());
@@ -400,4 +398,14 @@ impl Engine {
         let carried = self.carried(fork, past, kin).map_err(|why| why.to_string())?;
         Ok((history, carried))
     }
+}
+
+/// What a run of a flow may use.
+fn limits(
+    flow: &Flow,
+    roots: BTreeMap<String, Access>,
+    folders: BTreeMap<String, Folder>,
+) -> Limits {
+    let cost = flow.budget.cost_micros.map(Micros::new);
+    Limits { cost, effects: flow.budget.effects, roots, folders }
 }

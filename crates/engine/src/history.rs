@@ -24,8 +24,8 @@ use crate::active::{Active, State, Todo};
 use crate::again::Continues;
 use crate::children::Parent;
 use crate::fork::{Fork, Seen};
-use crate::start::{classes_in, facts, inputs_digest, labels_in, subject_in};
-use crate::steps::waits_for;
+use crate::start::{classes_in, facts, inputs_digest, labels_in, started_in, subject_in};
+use crate::steps::{ms_until, waits_for};
 
 /// An entry of a session with its body, if that was kept.
 #[derive(Debug, Clone)]
@@ -150,7 +150,7 @@ impl History {
                 cog_flow::Run::start_over(Arc::clone(&flow), inputs, facts, classes)
             }
             None => {
-                let facts = facts(origin.session, &origin.initiator, subject);
+                let facts = facts(origin.session, &origin.initiator, started_in(body), subject);
                 cog_flow::Run::start_classed(Arc::clone(&flow), inputs, facts, classes)
             }
         };
@@ -268,6 +268,7 @@ impl History {
             | Action::StartRun { subject, .. }
             | Action::Ask { subject, .. } => subject.clone(),
             Action::Arm { .. }
+            | Action::ArmUntil { .. }
             | Action::Bound { .. }
             | Action::Unbound { .. }
             | Action::Listen { .. }
@@ -280,6 +281,10 @@ impl History {
         self.subjects.extend(named);
         for todo in self.active.take(actions) {
             match todo {
+                Todo::Until(step, at) => {
+                    let ms = ms_until(at, self.now);
+                    self.armed.insert(step, Armed { at: self.now, ms });
+                }
                 Todo::Question(step, ms)
                 | Todo::Timer(step, ms)
                 | Todo::Bound(step, ms)

@@ -238,6 +238,7 @@ impl Engine {
                 Todo::Choice(_)
                 | Todo::Mark(_)
                 | Todo::Timer(..)
+                | Todo::Until(..)
                 | Todo::Bound(..)
                 | Todo::Listen(..)
                 | Todo::Child(_)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{RunId, Uuid};
 use cog_base::json::Map;
-use cog_base::{Digest, Micros, Sources, Value};
+use cog_base::{Digest, Micros, Sources, Timestamp, Value};
 use cog_flow::{BoundRoot, Flow, SearchLabels};
 use cog_gate::act::{Act, Facts};
 use cog_gate::snapshot::{Access, Folder};
@@ -167,7 +167,8 @@ impl Engine {
         }
         let Began { parent, continues, handed, left_over } = beginning.into();
         let Handed { subject, classes } = handed;
-        let facts = facts(start.run, &start.initiator, subject.as_deref());
+        let began = start.flow.tells_start.then(|| self.ledger_now());
+        let facts = facts(start.run, &start.initiator, began, subject.as_deref());
         let (run, mut actions) = cog_flow::Run::start_classed(
             Arc::clone(&start.flow),
             start.inputs.clone(),
@@ -185,6 +186,7 @@ impl Engine {
             trigger: trigger.as_ref(),
             classes: &classes,
             subject,
+            began,
             roots,
             places,
             parent: parent_of,
@@ -396,9 +398,15 @@ pub(crate) fn classes_in(data: &Map) -> Classes {
 }
 
 /// What expressions see as `run`, and whose data it holds where its file does not say so.
-pub(crate) fn facts(run: RunId, initiator: &Actor, subject: Option<&str>) -> Map {
+pub(crate) fn facts(
+    run: RunId,
+    initiator: &Actor,
+    began: Option<Timestamp>,
+    subject: Option<&str>,
+) -> Map {
     let mut facts =
         Map::from([("id".into(), run.into()), ("initiator".into(), initiator.as_str().into())]);
+    facts.extend(began.map(|began| (STARTED_AT.into(), began.into())));
     facts.extend(subject.map(|subject| ("subject".into(), subject.into())));
     facts
 }
@@ -407,6 +415,14 @@ pub(crate) fn facts(run: RunId, initiator: &Actor, subject: Option<&str>) -> Map
 #[must_use]
 pub fn subject_in(body: &Value) -> Option<&str> {
     body.get("subject").and_then(Value::as_text)
+}
+
+/// When a run began, as its expressions see it and the body of its first entry says.
+const STARTED_AT: &str = "started_at";
+
+/// When a run began, as the body of its first entry says where its expressions read it.
+pub(crate) fn started_in(body: &Value) -> Option<Timestamp> {
+    body.get(STARTED_AT)?.as_text()?.parse().ok()
 }
 
 /// What the first entry of a run says of it.
@@ -423,6 +439,8 @@ pub(crate) struct Begun<'a> {
     pub(crate) classes: &'a Classes,
     /// Whose data it holds.
     pub(crate) subject: Option<&'a str>,
+    /// When it began, where its expressions read that.
+    pub(crate) began: Option<Timestamp>,
     pub(crate) roots: &'a BTreeMap<String, Access>,
     pub(crate) places: &'a BTreeMap<String, String>,
     /// Who began it, if a run did.
@@ -445,7 +463,7 @@ pub(crate) fn started(
     canon: Option<Digest>,
 ) -> Draft {
     let Begun { flow, source, inputs, labels, classes, subject, .. } = begun;
-    let Begun { roots, places, parent, continues, fork, trigger, .. } = begun;
+    let Begun { began, roots, places, parent, continues, fork, trigger, .. } = begun;
     let access = |(name, access): (&'_ String, &'_ Access)| {
         (name.clone(), Value::map([("access", access.word())]))
     };
@@ -475,6 +493,7 @@ pub(crate) fn started(
     ]);
     body.extend(source.map(|source| ("source".to_owned(), source.into())));
     body.extend(subject.map(|subject| ("subject".to_owned(), subject.into())));
+    body.extend(began.map(|began| (STARTED_AT.to_owned(), began.into())));
     let children = own.and_then(Flow::children_record);
     body.extend(children.map(|all| ("children".to_owned(), all)));
     let carried = fork.map(|(_, carried)| (carried::MEMBER.to_owned(), carried.to_value()));

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ApprovalId, CheckpointId, RunId};
 use cog_base::json::Map;
-use cog_base::{Digest, Value};
+use cog_base::{Digest, Timestamp, Value};
 use cog_flow::{Action, Event, StepError, StepPath};
 use cog_gate::decision::Need;
 use cog_gate::{Actor, Answer, AnyEffect, Consent, Refusal};
@@ -79,6 +79,7 @@ impl Engine {
         if begins && self.is_out_of_time(id, turn)? {
             return Ok(None);
         }
+        let todo = self.counted(todo);
         let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
         match todo {
             Todo::Effect(step) => {
@@ -100,6 +101,8 @@ impl Engine {
                 turn.output(Output::Arm { timer: timer(id, &step), ms });
                 self.consult(id, &step, turn)
             }
+            // It was counted in milliseconds above.
+            Todo::Until(..) => Ok(None),
             Todo::Timer(step, ms) => {
                 if active.sleeping.contains(&step) {
                     turn.tell_behind(id, What::Sleeping { step: step.to_string(), ms });
@@ -134,6 +137,15 @@ impl Engine {
                 turn.tell_behind(id, What::Fell { step, message });
                 Ok(None)
             }
+        }
+    }
+
+    /// A wait until a time, counted in milliseconds from now on.
+    fn counted(&self, todo: Todo) -> Todo {
+        if let Todo::Until(step, at) = todo {
+            Todo::Timer(step, ms_until(at, self.ledger_now()))
+        } else {
+            todo
         }
     }
 
@@ -392,6 +404,11 @@ const NOBODY: &str = "no canon is in force, so that nobody is entitled to answer
 pub(crate) fn unasked(step: &StepPath) -> Event {
     let (by, reason) = ("service:gate".to_owned(), NOBODY.to_owned());
     Event::Rejected { step: step.clone(), by, reason }
+}
+
+/// How many milliseconds are left until a time, so that it has come when they are over.
+pub(crate) fn ms_until(at: Timestamp, now: Timestamp) -> u64 {
+    if at <= now { 0 } else { at.ms_since(now).saturating_add(1) }
 }
 
 fn timer(run: RunId, step: &StepPath) -> Timer {

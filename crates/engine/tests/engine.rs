@@ -71,3 +71,5 @@ mod told;
 mod undo;
 #[path = "engine/unrecorded.rs"]
 mod unrecorded;
+#[path = "engine/until.rs"]
+mod until;

@@ -55,6 +55,8 @@ pub struct Flow {
     /// Those workflows, by the names that the steps have for them; empty until they are read
     /// ([`Flow::with_children`]).
     pub children: BTreeMap<String, Arc<Child>>,
+    /// Whether its expressions read when the run began: its runs then say so.
+    pub tells_start: bool,
     /// Digest of the definition in the context `cognitionos/flow/v1`: the same for YAML
     /// and JSON of the same content, whatever the order of keys and the comments.
     pub digest: Digest,
@@ -320,8 +322,8 @@ pub enum Body {
     Choose(Choose),
     /// The consent of people.
     Approve(Approve),
-    /// So many milliseconds of waiting.
-    Sleep(Template),
+    /// Waiting.
+    Sleep(Sleep),
     /// A signal from outside.
     WaitFor(WaitFor),
     /// The place has this name from then on, in the ledger.
@@ -490,6 +492,15 @@ pub struct Escalate {
     pub to: Vec<String>,
     /// The byte of the file at which each of them stands.
     pub to_at: Vec<usize>,
+}
+
+/// How long a step waits.
+#[derive(Debug)]
+pub enum Sleep {
+    /// So many milliseconds.
+    For(Template),
+    /// Until a time, as RFC 3339 writes it.
+    Until(Template),
 }
 
 /// The wait for a signal.

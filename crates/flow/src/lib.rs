@@ -48,10 +48,11 @@ mod tree;
 mod walk;
 
 pub use admission::{Admission, ConcurrencyLimit, RateLimit};
+pub use cog_schedule::moment;
 pub use definition::{
     Access, Approve, Block, Body, BoundRoot, Budget, ChildCall, Choose, EffectCall, Escalate, Flow,
     Foreach, Handler, InputKind, InputSpec, Label, Patience, Place, Plan, Retry, Risk, RootSpec,
-    RunSite, Scheduled, Step, Undo, WaitFor,
+    RunSite, Scheduled, Sleep, Step, Undo, WaitFor,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Position};
 pub use effect::{ArgumentError, FAILURES, Operation};

@@ -25,6 +25,7 @@ use crate::path::is_id;
 use crate::source::Source;
 use crate::template::{self, KEY_WITH_EXPRESSION, PLAIN_KEY, Template};
 use crate::tree::{self, Node};
+pub(crate) use scope::STARTED_AT;
 use scope::Scope;
 
 const FLOW: Shape = Shape {
@@ -68,10 +69,20 @@ pub fn parse(text: &str, file: &str) -> Result<Flow, Diagnostics> {
     let flow = tree::read(text, &mut reports).and_then(|root| {
         let (inputs, signals, checkpoints) = Default::default();
         let (roots, runs) = (BTreeMap::new(), Vec::new());
-        let (continuing, steps) = (None, 0);
+        let (continuing, tells_start, steps) = (None, false, 0);
         let reports = &mut reports;
-        Reader { reports, inputs, roots, signals, checkpoints, runs, continuing, steps }
-            .flow(&root, file)
+        let reader = Reader {
+            reports,
+            inputs,
+            roots,
+            signals,
+            checkpoints,
+            runs,
+            continuing,
+            tells_start,
+            steps,
+        };
+        reader.flow(&root, file)
     });
     reports.finish(flow)
 }
@@ -89,12 +100,14 @@ struct Reader<'r, 's> {
     runs: Vec<RunSite>,
     /// The step by which a run continues as new.
     continuing: Option<again::Continuing>,
+    /// Whether an expression reads when the run began.
+    tells_start: bool,
     /// Steps read so far.
     steps: usize,
 }
 
 impl Reader<'_, '_> {
-    fn flow(&mut self, root: &Node, file: &str) -> Option<Flow> {
+    fn flow(mut self, root: &Node, file: &str) -> Option<Flow> {
         let fields = Fields::open(root, &FLOW, self.reports)?;
         let name = self.id(&fields, "name");
         let domain = self.id(&fields, "domain");
@@ -139,6 +152,7 @@ impl Reader<'_, '_> {
             signals: std::mem::take(&mut self.signals),
             runs: std::mem::take(&mut self.runs),
             children: BTreeMap::new(),
+            tells_start: self.tells_start,
             digest,
             file: file.to_owned(),
             definition,
@@ -248,6 +262,7 @@ impl Reader<'_, '_> {
 
     fn check(&mut self, template: &Template, scope: &Scope<'_>) {
         template.each_program(&mut |program| {
+            self.tells_start |= Scope::tells_start(program);
             scope.check(program, &self.inputs, self.reports);
         });
     }

@@ -38,6 +38,6 @@ pub use cron::Cron;
 pub use decide::{Decided, Fire, LEFT_OUT_MAX, Past, Why};
 pub use line::{Line, STEP_MS, WAITING_MAX, Waits};
 pub use overlap::Overlap;
-pub use read::{BadSchedule, FIELDS};
+pub use read::{BadSchedule, FIELDS, moment};
 pub use rule::{BadRule, EVERY_MS_MIN, Rule};
 pub use schedule::{CATCH_UP_MS_MAX, JITTER_MS_MAX, Schedule};

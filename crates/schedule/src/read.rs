@@ -156,9 +156,14 @@ fn number(map: &Map, field: &str, max: u64) -> Result<Option<u64>, BadSchedule> 
 /// A time as RFC 3339 writes it, with any offset.
 fn time(map: &Map, field: &str) -> Result<Option<Timestamp>, BadSchedule> {
     let Some(text) = text(map, field)? else { return Ok(None) };
-    let time = text.parse::<jiff::Timestamp>();
-    let time = time.map_err(|_| bad(field, "must be a time such as 2026-11-21T09:00:00Z"))?;
-    Ok(Some(Timestamp::from_micros(time.as_microsecond())))
+    moment(text).map(Some).ok_or_else(|| bad(field, "must be a time such as 2026-11-21T09:00:00Z"))
+}
+
+/// A moment as RFC 3339 writes it, with any offset.
+#[must_use]
+pub fn moment(text: &str) -> Option<Timestamp> {
+    let time = text.parse::<jiff::Timestamp>().ok()?;
+    Some(Timestamp::from_micros(time.as_microsecond()))
 }
 
 fn bad(field: &str, message: &str) -> BadSchedule {

@@ -7,7 +7,11 @@ use crate::expr::{Program, Reference, Target};
 use cog_base::suggest;
 
 /// The facts of a run that expressions can read as `run.<name>`.
-pub(crate) const RUN_FACTS: [&str; 5] = ["id", "workflow", "domain", "environment", "initiator"];
+pub(crate) const RUN_FACTS: [&str; 6] =
+    ["id", "workflow", "domain", "environment", "initiator", STARTED_AT];
+
+/// The fact that only runs of flows have that read it.
+pub(crate) const STARTED_AT: &str = "started_at";
 
 /// Those that are known before there is a run, when its folders are opened.
 const EARLY_FACTS: [&str; 3] = ["workflow", "domain", "environment"];
@@ -174,6 +178,12 @@ impl<'o> Scope<'o> {
                 | Target::Index => {}
             }
         }
+    }
+
+    /// Whether an expression reads when the run began.
+    pub(super) fn tells_start(program: &Program) -> bool {
+        let is_it = |it: &Reference| matches!(&it.target, Target::Run(name) if name == STARTED_AT);
+        program.references().iter().any(is_it)
     }
 
     fn check_step(&self, id: &str, at: usize, reports: &mut Reports<'_>) {

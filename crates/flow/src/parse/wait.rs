@@ -1,9 +1,12 @@
 //! Steps that wait: for people, for a time, for a signal.
 
+use cog_base::Value;
+use cog_schedule::moment;
+
 use super::Reader;
 use super::block::Inherited;
 use super::scope::Scope;
-use crate::definition::{Approve, Escalate, WaitFor};
+use crate::definition::{Approve, Escalate, Sleep, WaitFor};
 use crate::fields::{self, Fields, Shape};
 use crate::limits::MAX_SLEEP_MS;
 use crate::path::is_id;
@@ -16,7 +19,7 @@ const APPROVE: Shape = Shape {
     optional: &["count", "expires_minutes", "escalate"],
 };
 const ESCALATE: Shape = Shape { what: "`escalate`", required: &["after_ms", "to"], optional: &[] };
-const SLEEP: Shape = Shape { what: "`sleep`", required: &["ms"], optional: &[] };
+const SLEEP: Shape = Shape { what: "`sleep`", required: &[], optional: &["ms", "until"] };
 const WAIT_FOR: Shape =
     Shape { what: "`wait_for`", required: &["signal"], optional: &["where", "timeout_ms"] };
 const DAY_MINUTES: u64 = 1_440;
@@ -109,9 +112,32 @@ impl Reader<'_, '_> {
         Some(name.to_owned())
     }
 
-    pub(super) fn sleep(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Template> {
+    pub(super) fn sleep(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Sleep> {
         let fields = Fields::open(node, &SLEEP, self.reports)?;
-        Some(self.integer_template(fields.get("ms")?, "ms", (0, MAX_SLEEP_MS), scope))
+        match (fields.get("ms"), fields.get("until")) {
+            (Some(ms), None) => {
+                Some(Sleep::For(self.integer_template(ms, "ms", (0, MAX_SLEEP_MS), scope)))
+            }
+            (None, Some(until)) => Some(Sleep::Until(self.time_template(until, "until", scope))),
+            (Some(_), Some(_)) | (None, None) => {
+                let message = "`sleep` needs one of `ms` and `until`";
+                let hint = "such as `{ ms: 60000 }` or `{ until: \"2026-12-24T18:00:00Z\" }`";
+                self.reports.error(node.at, message, hint);
+                None
+            }
+        }
+    }
+
+    /// A value that is a time, or an expression.
+    fn time_template(&mut self, node: &Node, what: &str, scope: &Scope<'_>) -> Template {
+        let template = self.text_template(node, what, scope);
+        let is_time = |value: &Value| value.as_text().and_then(moment).is_some();
+        if template.plain().and_then(Value::as_text).is_some_and(|text| moment(text).is_none()) {
+            let message = format!("`{what}` must be a time");
+            self.reports.error(node.at, message, "such as 2026-12-24T18:00:00Z");
+        }
+        self.comes_to(node, &template, (what, "a time"), is_time);
+        template
     }
 
     pub(super) fn wait_for(&mut self, node: &Node, scope: &Scope<'_>) -> Option<WaitFor> {

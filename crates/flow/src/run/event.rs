@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cog_base::json::{Json, MAX_TAKEN_DEPTH, Map};
-use cog_base::{Sources, Value};
+use cog_base::{Sources, Timestamp, Value};
 
 use crate::definition::{Patience, Retry, Risk};
 use crate::limits::{MAX_SIGNAL_BYTES, MAX_SIGNAL_ID_BYTES};
@@ -242,6 +242,13 @@ pub enum Action {
         timer: StepPath,
         /// Milliseconds.
         ms: u64,
+    },
+    /// Wait until a time. Answered by `Due`.
+    ArmUntil {
+        /// The step that sleeps.
+        timer: StepPath,
+        /// The time.
+        at: Timestamp,
     },
     /// Bound the time of the steps inside this one. Answered by `Due`, unless `Unbound` comes before.
     Bound {

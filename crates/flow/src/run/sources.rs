@@ -14,7 +14,7 @@ use super::Run;
 use super::cell::{Cell, CellId, FrameId, FrameKind};
 use super::event::Status;
 use super::view::View;
-use crate::definition::{Body, EffectCall, Flow, Plan, Step};
+use crate::definition::{Body, EffectCall, Flow, Plan, Sleep, Step};
 use crate::effect::Operation;
 use crate::expr::Target;
 use crate::path::StepPath;
@@ -226,7 +226,7 @@ impl Body {
                 [&choose.goal].into_iter().chain(constraints).chain(plans).collect()
             }
             Self::Approve(approve) => vec![&approve.message],
-            Self::Sleep(ms) => vec![ms],
+            Self::Sleep(Sleep::For(by) | Sleep::Until(by)) => vec![by],
             Self::WaitFor(wait) => wait.matching.values().chain(&wait.timeout_ms).collect(),
             Self::Run(call) => call.inputs.values().collect(),
             Self::Continue(inputs) => inputs.values().collect(),

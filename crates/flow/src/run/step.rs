@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use cog_base::json::{Json, Map};
 use cog_base::{Source, Sources, Value};
+use cog_schedule::moment;
 
 use super::Run;
 use super::cell::{Cell, CellId, Fall, FrameId, FrameKind, Phase, Role};
 use super::event::{Action, StepError, StepStatus};
 use super::sources::got_from;
 use super::view::View;
-use crate::definition::{Approve, Body, EffectCall, Handler, Step};
+use crate::definition::{Approve, Body, EffectCall, Handler, Sleep, Step};
 use crate::expr::weight;
 use crate::limits::MAX_SLEEP_MS;
+use crate::parse::STARTED_AT;
 use crate::template::{Template, TemplateError, evaluate_map};
 
 /// The code of a failure that is the answer to `Cancel`.
@@ -145,7 +147,8 @@ impl Run {
             }
             Body::Choose(choose) => self.select_plan(id, choose, frame),
             Body::Approve(approve) => self.ask(id, approve, frame),
-            Body::Sleep(ms) => self.sleep(id, ms, frame),
+            Body::Sleep(Sleep::For(ms)) => self.sleep(id, ms, frame),
+            Body::Sleep(Sleep::Until(at)) => self.sleep_until(id, at, frame),
             Body::WaitFor(wait) => self.wait_for(id, wait, frame),
             Body::Checkpoint(name) => {
                 let (step, name) = (self.cells.get(id).path.clone(), name.clone());
@@ -296,6 +299,22 @@ impl Run {
         }
         self.takes_time(id, ms);
         self.actions.push(Action::Arm { timer: self.cells.get(id).path.clone(), ms });
+        self.listen(id, Phase::Sleeping);
+        Ok(())
+    }
+
+    /// A chain of runs has waited for a time that is a second behind the start of the run.
+    fn sleep_until(&mut self, id: CellId, at: &Template, frame: FrameId) -> Result<(), StepError> {
+        let text = self.evaluate_text(at, frame, "`until`")?;
+        let at = moment(&text).ok_or_else(|| {
+            let text: String = text.chars().take(40).collect();
+            let message =
+                format!("`until` must be a time like 2026-12-24T18:00:00Z, it came to `{text}`");
+            StepError::new("expression", message)
+        })?;
+        let start = self.facts.get(STARTED_AT).and_then(Value::as_text).and_then(moment);
+        self.takes_time(id, start.map_or(0, |start| at.ms_since(start)));
+        self.actions.push(Action::ArmUntil { timer: self.cells.get(id).path.clone(), at });
         self.listen(id, Phase::Sleeping);
         Ok(())
     }

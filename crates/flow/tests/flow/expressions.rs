@@ -66,7 +66,7 @@ fn expressions() {
             pay.yaml:12:76: a run has no `user`
              12 |   - { id: h, if: "item == 1", foreach: [1], uses: compute, with: { a: "${{ run.user }}" } }
                 |                                                                            ^
-               = hint: known here: `id`, `workflow`, `domain`, `environment`, `initiator`
+               = hint: known here: `id`, `workflow`, `domain`, `environment`, `initiator`, `started_at`
 
             pay.yaml:18:64: there is nothing called `q`
              18 |         second ${{ inputs.nam }} and ${{ [1].filter(x, x.y.z > q) }}

@@ -142,6 +142,7 @@ fn line(action: &Action) -> String {
         Action::Ask { step, message, .. } => format!("ask {step}: {message}"),
         Action::Mark { step, name } => format!("mark {step} {name}"),
         Action::Arm { timer, ms } => format!("arm {timer} {ms}"),
+        Action::ArmUntil { timer, at } => format!("arm {timer} until {at}"),
         Action::Bound { step, ms } => format!("bound {step} {ms}"),
         Action::Unbound { step } => format!("unbound {step}"),
         Action::Listen { step, signal, timeout_ms } => match timeout_ms {

@@ -27,4 +27,5 @@ mod semantics;
 mod signals;
 mod sources;
 mod undo;
+mod until;
 mod whole;

@@ -167,7 +167,9 @@ impl Answers {
             Action::Ask { step, .. } => {
                 Some(Event::Approved { step: step.clone(), by: vec!["user:a".into()] })
             }
-            Action::Arm { timer, .. } => Some(Event::Due { timer: timer.clone() }),
+            Action::Arm { timer, .. } | Action::ArmUntil { timer, .. } => {
+                Some(Event::Due { timer: timer.clone() })
+            }
             Action::Bound { step, .. } => Some(Event::Due { timer: step.clone() }),
             Action::Mark { step, .. } => Some(Event::Marked { step: step.clone() }),
             Action::StartRun { step, .. } => Some(self.perform(step.clone())),
@@ -243,6 +245,7 @@ fn play(text: &str, salt: u64, falls: bool, order: &[u8], stop_after: Option<usi
                 | Action::Choose { .. }
                 | Action::Ask { .. }
                 | Action::Arm { .. }
+                | Action::ArmUntil { .. }
                 | Action::Mark { .. }
                 | Action::StartRun { .. }
                 | Action::Continue { .. }
@@ -292,7 +295,7 @@ fn target(action: &Action) -> Option<&StepPath> {
         | Action::Continue { step, .. }
         | Action::Cancel { step }
         | Action::Fell { step, .. } => Some(step),
-        Action::Arm { timer, .. } => Some(timer),
+        Action::Arm { timer, .. } | Action::ArmUntil { timer, .. } => Some(timer),
         Action::Finish { .. } => None,
     }
 }

@@ -114,8 +114,8 @@ impl Reading<'_> {
             Body::Approve(approve) => self.lived(path, release, &waiter, |it, life, release| {
                 it.approve(approve, frame, path, (life, release))
             }),
-            Body::Sleep(ms) => self.lived(path, release, &waiter, |it, life, release| {
-                it.sleep(ms, frame, path, (life, release))
+            Body::Sleep(sleep) => self.lived(path, release, &waiter, |it, life, release| {
+                it.sleep(sleep, frame, path, (life, release))
             }),
             Body::WaitFor(wait) => self.lived(path, release, &waiter, |it, life, release| {
                 it.wait_for(wait, frame, path, (life, release))

@@ -122,13 +122,15 @@ impl Life {
             entry.seq(),
             || "it is found by something else than its definition says".to_owned(),
         );
-        let facts = Value::map([
+        let facts = [
             ("workflow", Value::from(flow.name.as_str())),
             ("domain", flow.domain.as_str().into()),
             ("environment", flow.environment.as_str().into()),
             ("id", entry.session()?.into()),
             ("initiator", initiator.as_str().into()),
-        ]);
+        ];
+        let began = body.get("started_at").map(|began| ("started_at", began.clone()));
+        let facts = Value::map(facts.into_iter().chain(began));
         let from = match before {
             // Where it goes on from the very start of another, nothing has seen what that one saw.
             Some(before) if before.start.saturating_add(1) == start => before.from,

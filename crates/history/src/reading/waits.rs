@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cog_base::Value;
 use cog_base::json::Map;
 use cog_flow::limits::MAX_SLEEP_MS;
-use cog_flow::{Approve, Step, Template, WaitFor};
+use cog_flow::{Approve, Sleep, Step, Template, WaitFor, moment};
 
 use super::Reading;
 use super::scope::{Gap, Sight};
@@ -17,11 +17,15 @@ impl Reading<'_> {
     /// A timer that was due, counted from what released its step.
     pub(super) fn sleep(
         &mut self,
-        ms: &Template,
+        sleep: &Sleep,
         frame: usize,
         path: &str,
         (life, release): (usize, Release),
     ) -> Raw {
+        let ms = match sleep {
+            Sleep::For(ms) => ms,
+            Sleep::Until(at) => return self.sleep_until(at, frame, path, (life, release)),
+        };
         let ms = match self.evaluate_number(ms, Sight { frame, at: release.at }) {
             Ok(ms) if ms > MAX_SLEEP_MS.unsigned_abs() => {
                 let error = super::failure("limit", "a sleep of more than 366 days");
@@ -43,6 +47,43 @@ impl Reading<'_> {
             }
             None => Raw::Open(vec![Pending { path: path.to_owned() }]),
         }
+    }
+
+    /// A timer that was due at a time.
+    fn sleep_until(
+        &mut self,
+        at: &Template,
+        frame: usize,
+        path: &str,
+        (life, release): (usize, Release),
+    ) -> Raw {
+        let value = self.evaluate(at, Sight { frame, at: release.at });
+        let text = value.map(|value| value.as_text().unwrap_or_default().to_owned());
+        let until = match text.map(|text| moment(&text).ok_or(text)) {
+            Ok(Ok(until)) => until,
+            Ok(Err(text)) => {
+                let text: String = text.chars().take(40).collect();
+                let wanted = "`until` must be a time like 2026-12-24T18:00:00Z";
+                let error = super::failure("expression", &format!("{wanted}, it came to `{text}`"));
+                return Raw::Fell(Fall::failed(release.at, path, Some(error)), None);
+            }
+            Err(Gap::Fails(error)) => {
+                return Raw::Fell(Fall::failed(release.at, path, Some(error)), None);
+            }
+            Err(Gap::Unknown) => {
+                self.await_all(path);
+                return Raw::Unknown(release.at);
+            }
+        };
+        let Some(place) = self.timer(life, path) else {
+            return Raw::Open(vec![Pending { path: path.to_owned() }]);
+        };
+        self.due(place, release.at, Some(0), path);
+        let (seq, came) = (self.log.seq(place), self.log.at(place));
+        self.report.test(Property::Early, came.plus_ms(self.clock_back_ms) >= until, seq, || {
+            format!("`{path}` sleeps until {until}, and this is {came}")
+        });
+        Raw::Completed(place, Some(Value::Map(Map::new())))
     }
 
     /// A signal that fits, or a time that was over before one came. Which of several signals a

@@ -23,6 +23,18 @@ fn a_timer_is_due_once_behind_its_arming_and_in_its_time() {
     breaks(flow, &format!("{done}110 {rest}"), "history.needs");
 }
 
+#[test]
+fn a_sleep_until_a_time_is_over_when_that_has_come() {
+    let flow = |at: &str| format!("steps:\n  - {{ id: nap, sleep: {{ until: \"{at}\" }} }}\n");
+    let until = flow("2026-11-24T12:00:00.100Z");
+    keeps(&until, "100 timer nap\n100 seal completed");
+    breaks(&until, "99 timer nap\n99 seal completed", "history.early");
+    breaks(&until, "100 seal completed", "history.missing");
+    keeps(&flow("2001-01-01T00:00:00Z"), "1 timer nap\n1 seal completed");
+    keeps(&flow("${{ 'no ' + run.id }}"), "1 seal failed");
+    breaks(&flow("${{ 'no ' + run.id }}"), "1 seal completed", "history.status");
+}
+
 const GROUP: &str = "steps:
   - id: g
     timeout_ms: 100
