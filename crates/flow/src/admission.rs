@@ -22,10 +22,44 @@ pub struct Admission {
     pub rate: Option<RateLimit>,
 }
 
+/// What the runs are of that a limit counts together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitScope {
+    /// One workflow, in its domain.
+    #[default]
+    Workflow,
+    /// All workflows of a domain that say so.
+    Domain,
+    /// All workflows of the tenant that say so.
+    Tenant,
+}
+
+impl LimitScope {
+    const ALL: [Self; 3] = [Self::Workflow, Self::Domain, Self::Tenant];
+    pub(crate) const WORDS: [&'static str; 3] = ["workflow", "domain", "tenant"];
+
+    /// What a word says.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Workflow => "workflow",
+            Self::Domain => "domain",
+            Self::Tenant => "tenant",
+        }
+    }
+}
+
 /// How many runs of a key may be open at once.
 #[derive(Clone, Debug)]
 pub struct ConcurrencyLimit {
-    /// What is limited on its own; all runs of the workflow together where there is none.
+    /// Whose runs count together.
+    pub scope: LimitScope,
+    /// What is limited on its own; all runs of the scope together where there is none.
     pub key: Option<Template>,
     /// How many.
     pub limit: u32,
@@ -36,6 +70,8 @@ pub struct ConcurrencyLimit {
 /// How many runs of a key may begin in a time.
 #[derive(Clone, Debug)]
 pub struct RateLimit {
+    /// Whose runs count together.
+    pub scope: LimitScope,
     /// As that of a [`ConcurrencyLimit`].
     pub key: Option<Template>,
     /// How many.
@@ -66,21 +102,22 @@ impl Flow {
         let Admission { priority, concurrency, rate } = &self.admission;
         let key = |what, key| self.limit_key(what, key, inputs);
         let concurrency = concurrency.as_ref().map(|it| {
-            let key = key("concurrency", it.key.as_ref())?;
+            let key = key(("concurrency", it.scope), it.key.as_ref())?;
             Ok::<_, String>(Concurrency { key, limit: it.limit, when_full: it.when_full })
         });
         let rate = rate.as_ref().map(|it| {
-            let key = key("rate", it.key.as_ref())?;
+            let key = key(("rate", it.scope), it.key.as_ref())?;
             Ok::<_, String>(Rate { key, count: it.count, per_seconds: it.per_seconds })
         });
         let (concurrency, rate) = (concurrency.transpose()?, rate.transpose()?);
         Ok(Ask { priority: *priority, not_before: None, concurrency, rate })
     }
 
-    /// The key of a limit, for this workflow in its domain alone.
+    /// The key of a limit. It names the workflow and its domain, unless those of others count as
+    /// well.
     fn limit_key(
         &self,
-        what: &str,
+        (what, scope): (&str, LimitScope),
         key: Option<&Template>,
         inputs: &Map,
     ) -> Result<Digest, String> {
@@ -96,12 +133,15 @@ impl Flow {
             }
             Some(Err(error)) => return Err(not(&format!("cannot be told: {error}"))),
         };
-        let whole = Value::map([
-            ("domain", Value::from(self.domain.as_str())),
-            ("workflow", self.name.as_str().into()),
-            ("limit", what.into()),
-            ("key", text),
-        ]);
+        let domain = ("domain", Value::from(self.domain.as_str()));
+        let workflow = ("workflow", Value::from(self.name.as_str()));
+        let whose = match scope {
+            LimitScope::Workflow => vec![domain, workflow],
+            LimitScope::Domain => vec![domain],
+            LimitScope::Tenant => Vec::new(),
+        };
+        let whole = whose.into_iter().chain([("limit", what.into()), ("key", text)]);
+        let whole = Value::map(whole);
         Ok(Digest::in_context(CONTEXT, &whole.canonical()))
     }
 }

@@ -47,7 +47,7 @@ mod template;
 mod tree;
 mod walk;
 
-pub use admission::{Admission, ConcurrencyLimit, RateLimit};
+pub use admission::{Admission, ConcurrencyLimit, LimitScope, RateLimit};
 pub use cog_schedule::moment;
 pub use definition::{
     Access, Approve, Block, Body, BoundRoot, Budget, ChildCall, Choose, EffectCall, Escalate, Flow,

@@ -30,7 +30,7 @@ pub struct Ask {
 /// How many runs of a key may be open at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Concurrency {
-    /// The key, which names the workflow as well.
+    /// The key, which names the workflow as well, unless others count with it.
     pub key: Digest,
     /// How many.
     pub limit: u32,
@@ -41,7 +41,7 @@ pub struct Concurrency {
 /// How many runs of a key may begin in a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// The key, which names the workflow as well.
+    /// The key, as that of a [`Concurrency`].
     pub key: Digest,
     /// How many.
     pub count: u32,

@@ -74,6 +74,22 @@ fn a_run_waits_until_no_more_of_its_key_are_open_than_may() {
 }
 
 #[test]
+fn workflows_of_a_domain_share_what_they_say_is_of_the_domain() {
+    for (scope, shares) in [("workflow", false), ("domain", true), ("tenant", true)] {
+        let mut house = House::new();
+        let limit = format!("concurrency: {{ key: all, limit: 1, scope: {scope} }}");
+        let first = house.start_with(&limit, WAITS);
+        let source = format!("name: other\ndomain: simulation\n{limit}\nsteps:\n{WAITS}");
+        let second = house.start_family(&source, &[]);
+        let begun = story(&house).contains(&(Kind::SessionStarted, second));
+        assert_eq!(begun, !shares, "{scope}");
+        end(&mut house, first);
+        assert_eq!(called(&mut house), if shares { vec![second] } else { vec![] }, "{scope}");
+        holds(&house);
+    }
+}
+
+#[test]
 fn who_is_handed_in_out_of_turn_or_twice_does_not_begin() {
     let mut house = House::new();
     let first = house.start_with(ONE, WAITS);

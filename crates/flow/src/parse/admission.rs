@@ -5,15 +5,15 @@ use cog_schedule::{COUNT_MAX, LIMIT_MAX, PER_SECONDS_MAX, PRIORITY, PRIORITY_MAX
 
 use super::Reader;
 use super::scope::Scope;
-use crate::admission::{Admission, ConcurrencyLimit, RateLimit};
+use crate::admission::{Admission, ConcurrencyLimit, LimitScope, RateLimit};
 use crate::fields::{self, Fields, Shape};
 use crate::template::Template;
 use crate::tree::Node;
 
 const CONCURRENCY: Shape =
-    Shape { what: "`concurrency`", required: &["limit"], optional: &["key", "when_full"] };
+    Shape { what: "`concurrency`", required: &["limit"], optional: &["key", "scope", "when_full"] };
 const RATE: Shape =
-    Shape { what: "`rate`", required: &["count", "per_seconds"], optional: &["key"] };
+    Shape { what: "`rate`", required: &["count", "per_seconds"], optional: &["key", "scope"] };
 
 impl Reader<'_, '_> {
     /// How runs are let in.
@@ -47,7 +47,7 @@ impl Reader<'_, '_> {
             }
         };
         let limit = self.small(&fields, "limit", LIMIT_MAX)?;
-        Some(ConcurrencyLimit { key, limit, when_full })
+        Some(ConcurrencyLimit { scope: self.limit_scope(&fields)?, key, limit, when_full })
     }
 
     fn rate(&mut self, node: &Node) -> Option<RateLimit> {
@@ -57,7 +57,19 @@ impl Reader<'_, '_> {
         let longest = PER_SECONDS_MAX.cast_signed();
         let node = fields.get("per_seconds")?;
         let per_seconds = fields::integer(node, "per_seconds", (1, longest), self.reports)?;
-        Some(RateLimit { key, count: count?, per_seconds })
+        let scope = self.limit_scope(&fields)?;
+        Some(RateLimit { scope, key, count: count?, per_seconds })
+    }
+
+    fn limit_scope(&mut self, fields: &Fields<'_>) -> Option<LimitScope> {
+        let Some(node) = fields.get("scope") else { return Some(LimitScope::default()) };
+        let word = fields::text(node, "scope", self.reports)?;
+        let scope = LimitScope::from_word(word);
+        if scope.is_none() {
+            let hint = suggest::hint(word, LimitScope::WORDS);
+            self.reports.with_hint(node.at, format!("`scope` cannot be `{word}`"), hint);
+        }
+        scope
     }
 
     fn limit_key(&mut self, fields: &Fields<'_>) -> Option<Template> {

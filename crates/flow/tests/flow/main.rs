@@ -21,6 +21,7 @@ mod events;
 mod expressions;
 mod harness;
 mod inputs;
+mod limits;
 mod properties;
 mod schedules;
 mod semantics;
