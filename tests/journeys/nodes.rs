@@ -228,6 +228,20 @@ fn of_what_a_node_does_that_slept_through_the_end_of_its_claims_nothing_counts()
 }
 
 #[test]
+fn who_waits_no_longer_ends_and_the_run_goes_on() {
+    let town = Town::new("nodes-patience");
+    let tenant = town.new_tenant();
+    // There is no node yet.
+    let late = town.submit(&tenant, "late", &["--wait", "--timeout", "1"]);
+    late.ends(6).says(&["took longer than 1 s; it goes on"]);
+    let node = town.node("one");
+    let patient = ["--wait", "--timeout", "100"];
+    town.submit(&tenant, "late", &patient).ends(0).says(&["completed"]);
+    town.submit(&tenant, "late", &["--timeout", "1"]).ends(2).says(&["--wait"]);
+    node.ends();
+}
+
+#[test]
 fn who_waits_for_a_run_ends_as_it_does() {
     let town = Town::new("nodes-waits");
     let node = town.node("one");

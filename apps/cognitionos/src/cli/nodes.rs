@@ -100,6 +100,9 @@ pub(crate) struct SubmitArgs {
     /// Wait until the run has ended, or until only people can bring it on.
     #[arg(long)]
     pub(crate) wait: bool,
+    /// With --wait, for no more than so many seconds; the run goes on.
+    #[arg(long, value_name = "SECONDS", requires = "wait")]
+    pub(crate) timeout: Option<u64>,
     #[command(flatten)]
     pub(crate) begin: Beginning,
 }

@@ -20,7 +20,7 @@ use crate::cli::Common;
 use crate::cli::sessions::{AcceptArgs, SessionsCommand};
 use crate::commands::run::accept::{Asked, start, submitted};
 use crate::commands::run::scheduled::take_up;
-use crate::commands::submit::waiting::wait;
+use crate::commands::submit::waiting::{Patience, wait};
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
@@ -82,7 +82,7 @@ fn accept(args: &AcceptArgs, common: &Common, terminal: &Terminal) -> anyhow::Re
         // Delivered again, it goes on as far as it can: somebody may have answered.
         Standing::Open(run) => {
             let exit = if of_nodes {
-                wait(home.database()?, home.tenant, run, terminal)?
+                wait(home.database()?, home.tenant, run, Patience::ENDLESS, terminal)?
             } else {
                 drop(home);
                 take_up(run, &actor, None, common, terminal)?

@@ -14,7 +14,7 @@ use cog_node::{Forked, Request, Wanted, ask};
 use cog_store::{Files, Posted, Select, Store as _};
 use cog_store_postgres::Databases;
 
-use self::waiting::wait;
+use self::waiting::{Patience, wait};
 use crate::canon_dir;
 use crate::cli::nodes::{At, SubmitArgs};
 use crate::cli::{Beginning, Common};
@@ -35,7 +35,8 @@ pub(crate) fn submit(
 ) -> anyhow::Result<Exit> {
     let actor = given::actor(&args.begin.by.actor)?;
     let tenant = tenant(&args.tenant)?;
-    let asked = (args.key.as_deref(), args.wait);
+    let waits = args.wait.then(|| Patience::of(args.timeout));
+    let asked = (args.key.as_deref(), waits);
     if let Some(parent) = &args.fork {
         let at = At { tenant: Some(args.tenant.clone()), shared: args.shared.clone() };
         let home = Home::at(&at, || Home::read(&common.data))?;
@@ -61,7 +62,7 @@ pub(crate) fn go_on(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let request = fork(home, parent, from, common, terminal)?;
-    post(home.database()?, home.tenant, &request, (None, true), terminal)
+    post(home.database()?, home.tenant, &request, (None, Some(Patience::ENDLESS)), terminal)
 }
 
 /// What asks for a run that goes on from a place of another.
@@ -87,7 +88,7 @@ fn post(
     store: &Databases,
     tenant: TenantId,
     request: &Request,
-    (key, waits): (Option<&str>, bool),
+    (key, waits): (Option<&str>, Option<Patience>),
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let Some(run) = request.begins() else {
@@ -122,7 +123,7 @@ fn post(
             terminal.note("it was asked for before; nothing was added");
         }
     }
-    if waits { wait(store, tenant, run, terminal) } else { Ok(Exit::Done) }
+    waits.map_or(Ok(Exit::Done), |patience| wait(store, tenant, run, patience, terminal))
 }
 
 /// The inputs that are given, by name.

@@ -17,7 +17,7 @@ use super::file::misread;
 use super::scheduled::args;
 use super::{Plan, go};
 use crate::cli::{Beginning, Common, RunArgs};
-use crate::commands::submit::waiting::wait;
+use crate::commands::submit::waiting::{Patience, wait};
 use crate::failure::{Exit, Failure};
 use crate::folders;
 use crate::home::{Home, told};
@@ -90,7 +90,7 @@ pub(crate) fn submitted(
     let (id, request) = (MailId::from_uuid(run.uuid()), Request::Start(Box::new(wanted)));
     let store = home.database()?;
     store.with(home.tenant, |store| ask(store, home.tenant, id, &request, None)).map_err(told)?;
-    let exit = wait(store, home.tenant, run, terminal)?;
+    let exit = wait(store, home.tenant, run, Patience::ENDLESS, terminal)?;
     if exit != Exit::Done {
         terminal.note(&format!("cognitionos why {run}"));
     }

@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cog_base::Value;
 use cog_base::id::{MailId, RunId, TenantId};
 use cog_base::words::lasting;
+use cog_base::{Clock as _, Timestamp, Value};
 use cog_engine::again::next_of;
 use cog_engine::replay::replay_run;
 use cog_engine::{Intervention, Waits};
@@ -18,6 +18,7 @@ use cog_store_postgres::Databases;
 
 use crate::failure::{Exit, Failure};
 use crate::home::{history, record, told};
+use crate::system::SystemClock;
 use crate::terminal::{Terminal, plain};
 
 /// How often it is looked whether the run has ended.
@@ -28,11 +29,38 @@ const DENIALS_MAX: usize = 100;
 /// takes each time until it is said again: 6 s, 12 s, 24 s.
 const STILL: u32 = 40;
 
+/// How long a run is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// In seconds, and when they are over; nothing where it takes as long as it takes.
+    until: Option<(u64, Timestamp)>,
+}
+
+impl Patience {
+    pub(crate) const ENDLESS: Self = Self { until: None };
+
+    /// For so many seconds from now on.
+    pub(crate) fn of(seconds: Option<u64>) -> Self {
+        let until = |seconds: u64| SystemClock.now().plus_ms(seconds.saturating_mul(1_000));
+        Self { until: seconds.map(|seconds| (seconds, until(seconds))) }
+    }
+
+    /// That it took longer, and what may be done about it.
+    fn is_over(self, run: RunId) -> Option<anyhow::Error> {
+        let (seconds, until) = self.until?;
+        (SystemClock.now() >= until).then(|| {
+            let message = format!("{run} took longer than {seconds} s; it goes on");
+            Failure::advise(Exit::Timeout, message, "wait longer with --timeout SECONDS")
+        })
+    }
+}
+
 /// Wait until the run has ended, or until only somebody outside can bring it on.
 pub(crate) fn wait(
     store: &Databases,
     tenant: TenantId,
     asked: RunId,
+    patience: Patience,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let mut run = asked;
@@ -87,6 +115,9 @@ pub(crate) fn wait(
             }
         }
         drop(scope);
+        if let Some(late) = patience.is_over(run) {
+            return Err(late);
+        }
         std::thread::sleep(LOOK);
     }
 }
