@@ -1,5 +1,6 @@
 //! One stage of the suite: a command that is run, timed, shown and counted.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::process::Command;
 use std::time::Instant;
@@ -95,7 +96,7 @@ impl Stage {
         // The command holds our ends of the pipe, and would keep it open.
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         let (mut tally, mut ran) = (Tally::default(), 0);
-        let (mut said, mut kept) = (Said::default(), Vec::new());
+        let (mut said, mut kept, mut sums) = (Said::default(), Vec::new(), Sums::default());
         for line in BufReader::new(reader).split(b'\n') {
             let line = line.context("could not read what the command prints")?;
             let line = String::from_utf8_lossy(&line);
@@ -104,8 +105,10 @@ impl Stage {
                 println!("{line}");
             }
             kept.extend(bare.strip_prefix(COUNTED).map(str::to_owned));
+            sums.add(&bare);
             tally = tally.and(Tally::of_line(&bare, &mut ran));
         }
+        kept.extend(sums.lines());
         let success = child.wait().context("could not wait for the command")?.success();
         Ok((self.end(tally.of_stage(success)), kept))
     }
@@ -124,6 +127,30 @@ impl Stage {
 
 /// How a line begins in which a test says how much it did: it is shown, and again at the end.
 const COUNTED: &str = "counted: ";
+
+/// How a line begins in which one of many tests says how much it did: a number and of what. What all of
+/// them did is counted together.
+const TALLY: &str = "tally: ";
+
+/// What the tests did, by what it is.
+#[derive(Default)]
+struct Sums(BTreeMap<String, u64>);
+
+impl Sums {
+    fn add(&mut self, line: &str) {
+        let Some((number, what)) = line.strip_prefix(TALLY).and_then(|it| it.split_once(' '))
+        else {
+            return;
+        };
+        if let Ok(number) = number.parse::<u64>() {
+            *self.0.entry(what.to_owned()).or_default() += number;
+        }
+    }
+
+    fn lines(self) -> impl Iterator<Item = String> {
+        self.0.into_iter().map(|(what, number)| format!("{number} {what}, all tests together"))
+    }
+}
 
 /// What tests that passed printed, which cargo shows after them with `--show-output`: of that,
 /// only what they counted is shown here.
@@ -213,6 +240,18 @@ mod tests {
         for (line, expected) in lines {
             assert_eq!(said.is_shown(line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn what_many_tests_did_is_counted_together() {
+        let mut sums = Sums::default();
+        for line in
+            ["tally: 3 kills", "tally: 2 runs replayed", "tally: 4 kills", "tally: many", "4 kills"]
+        {
+            sums.add(line);
+        }
+        let lines: Vec<String> = sums.lines().collect();
+        assert_eq!(lines, ["7 kills, all tests together", "2 runs replayed, all tests together"]);
     }
 
     #[test]
