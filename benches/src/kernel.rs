@@ -12,7 +12,9 @@ use cog_base::json::parse;
 use cog_base::{Clock as _, Micros, Value};
 use cog_canon::Canon;
 use cog_engine::driver::{Append, Reply};
-use cog_engine::{Driver, Engine, Hands, Inbox, Input, Ledger, Notice, Record, Settings, Start};
+use cog_engine::{
+    Driver, Engine, Hands, Inbox, Input, Ledger, Notice, Record, Settings, Start, Terms,
+};
 use cog_flow::Flow;
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_gate::{Actor, AnyEffect, Cleared, Found};
@@ -218,13 +220,7 @@ impl Paces {
 pub(crate) struct Instantly(pub(crate) Paces);
 
 impl Hands for Instantly {
-    fn perform(
-        &self,
-        run: RunId,
-        cleared: Cleared<AnyEffect>,
-        _timeout_ms: Option<u64>,
-        inbox: Inbox,
-    ) {
+    fn perform(&self, run: RunId, cleared: Cleared<AnyEffect>, _terms: Terms, inbox: Inbox) {
         self.0.note(run);
         let output = Value::map([
             ("path", Value::from("in/1.txt")),

@@ -195,6 +195,7 @@ impl<'a> Watch<'a> {
             | What::Fell { .. }
             | What::Sleeping { .. }
             | What::Begun { .. }
+            | What::Given { .. }
             | What::Listening { .. }
             | What::Signalled { .. }
             | What::NotTaken { .. }

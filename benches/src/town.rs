@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow, bail};
 use cog_base::Clock as _;
 use cog_base::cipher::Key;
 use cog_base::id::{MailId, ReceiptId, RunId, TenantId, Uuid};
-use cog_engine::{Hands, Inbox, Place, Placed, What};
+use cog_engine::{Hands, Inbox, Place, Placed, Terms, What};
 use cog_gate::{AnyEffect, Cleared};
 use cog_node::{Kit, Node, Parts, Ready, Request, Settings, Told, Wanted, ask};
 use cog_services::postgres::{APPLICATION, Cluster, Database, OWNER, programs};
@@ -338,7 +338,7 @@ struct Tools {
 struct Never;
 
 impl Hands for Never {
-    fn perform(&self, _: RunId, _: Cleared<AnyEffect>, _: Option<u64>, _: Inbox) {}
+    fn perform(&self, _: RunId, _: Cleared<AnyEffect>, _: Terms, _: Inbox) {}
 
     fn probe(&self, _: RunId, _: ReceiptId, _: AnyEffect, _: Inbox) {}
 }

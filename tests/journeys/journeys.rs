@@ -63,6 +63,7 @@ mod roots;
 mod ruled;
 mod schedules;
 mod signals;
+mod streaming;
 mod terminal;
 mod told;
 mod trees;

@@ -143,6 +143,8 @@ Examples:
     Domains(runs::DomainsArgs),
     /// List runs and how they stand, the newest first.
     Runs(runs::RunsArgs),
+    /// Show what the effects of a run gave while they were under way.
+    Logs(runs::LogsArgs),
     /// Start a run from the step that another one failed for.
     Redrive(runs::RedriveArgs),
     /// Start workflows at the times that their files say. Without a command: list.

@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod domains;
 pub(crate) mod events;
 pub(crate) mod ledger;
+pub(crate) mod logs;
 pub(crate) mod owner;
 pub(crate) mod pause;
 pub(crate) mod refused;

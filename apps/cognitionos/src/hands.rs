@@ -16,11 +16,14 @@ use cog_effect_process::ProcessAdapter;
 use cog_effect_session::SessionAdapter;
 use cog_engine::driver::{Append, Reply};
 use cog_engine::{Hands, Inbox, Input, Ledger, Place, Placed};
+use cog_flow::Terms;
 use cog_gate::{Adapter, AnyCleared, AnyEffect, Cleared, Found, Lapse, Performed};
 use cog_ledger::Draft;
 use cog_store::{Committer, Submission};
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::streaming;
 
 /// One adapter for each kind of effect.
 pub(crate) struct Adapters {
@@ -106,15 +109,9 @@ impl Adapters {
 }
 
 impl Hands for Workers {
-    fn perform(
-        &self,
-        run: RunId,
-        cleared: Cleared<AnyEffect>,
-        timeout_ms: Option<u64>,
-        inbox: Inbox,
-    ) {
+    fn perform(&self, run: RunId, cleared: Cleared<AnyEffect>, terms: Terms, inbox: Inbox) {
         match self.of(run) {
-            Some(adapters) => perform(self.runtime.handle(), adapters, cleared, timeout_ms, inbox),
+            Some(adapters) => perform(self.runtime.handle(), adapters, cleared, terms, inbox),
             None => {
                 let lost = cleared.counterfoil().lost(Lapse::Gone);
                 inbox.send(Input::Performed(Box::new(lost)));
@@ -146,21 +143,26 @@ pub(crate) fn perform(
     runtime: &Handle,
     adapters: Arc<Adapters>,
     cleared: Cleared<AnyEffect>,
-    timeout_ms: Option<u64>,
+    terms: Terms,
     inbox: Inbox,
 ) {
     let counterfoil = cleared.counterfoil();
-    let work = runtime.spawn(async move {
+    let (cleared, telling) = streaming::telling(cleared, terms.stream, &inbox);
+    let mut work = runtime.spawn(async move {
         let work = adapters.perform(cleared);
-        match timeout_ms {
+        match terms.timeout_ms {
             None => Some(work.await),
             Some(ms) => tokio::time::timeout(Duration::from_millis(ms), work).await.ok(),
         }
     });
     runtime.spawn(async move {
+        let ended = match telling {
+            Some(telling) => telling.until(&mut work).await,
+            None => work.await,
+        };
         // A panic in an adapter ends its own task alone; the receipt is then settled by
         // what can be known.
-        let performed = match work.await {
+        let performed = match ended {
             Ok(Some(performed)) => performed,
             Ok(None) => counterfoil.lost(Lapse::TimedOut),
             Err(_) => counterfoil.lost(Lapse::Gone),

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_effect_file::RootBinding;
 use cog_engine::{Hands, Inbox, Input, Place, Placed};
+use cog_flow::Terms;
 use cog_gate::{AnyEffect, Cleared, Found, Lapse};
 use cog_node::{Kit, Ready};
 use tokio::runtime::Handle;
@@ -98,15 +99,9 @@ impl Bench {
 }
 
 impl Hands for Bench {
-    fn perform(
-        &self,
-        run: RunId,
-        cleared: Cleared<AnyEffect>,
-        timeout_ms: Option<u64>,
-        inbox: Inbox,
-    ) {
+    fn perform(&self, run: RunId, cleared: Cleared<AnyEffect>, terms: Terms, inbox: Inbox) {
         match self.of(run) {
-            Some(adapters) => perform(&self.runtime, adapters, cleared, timeout_ms, inbox),
+            Some(adapters) => perform(&self.runtime, adapters, cleared, terms, inbox),
             // The run went elsewhere, and with it whoever would hear of this.
             None => {
                 let lost = cleared.counterfoil().lost(Lapse::Gone);

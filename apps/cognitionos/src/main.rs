@@ -19,6 +19,7 @@ mod outgoing;
 mod recheck;
 mod remote;
 mod shared;
+mod streaming;
 mod system;
 mod terminal;
 mod view;
@@ -111,6 +112,7 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Checkpoint(command) => commands::checkpoint::checkpoint(command, common, terminal),
         Command::Domains(args) => commands::domains::domains(args, common, terminal),
         Command::Runs(args) => commands::runs::runs(args, common, terminal),
+        Command::Logs(args) => commands::logs::logs(args, common, terminal),
         Command::Redrive(args) => commands::runs::redrive(args, common, terminal),
         Command::Schedules(command) => commands::schedules::schedules(command, common, terminal),
         Command::Events(command) => commands::events::events(command, common, terminal),

@@ -76,6 +76,7 @@ impl Counts {
                 | Kind::ApprovalGranted
                 | Kind::ApprovalRejected
                 | Kind::ApprovalEscalated
+                | Kind::Output
                 | Kind::Signal
                 | Kind::SessionPaused
                 | Kind::SessionUnpaused
@@ -188,6 +189,7 @@ impl<'a> View<'a> {
             | What::Begun { .. }
             | What::Retried { .. }
             | What::Planned { .. }
+            | What::Given { .. }
             | What::Listening { .. }
             | What::Held { .. }
             | What::NotPaused { .. }
@@ -233,15 +235,19 @@ impl<'a> View<'a> {
         }
     }
 
+    /// A mark of a run whose effects are real.
+    fn mark_of_production(&self) -> String {
+        let real = self.production.as_deref().map(|it| environment(it, true));
+        let real = real.map(|it| format!("  {}", self.terminal.tint(Tone::Ask, &it)));
+        real.unwrap_or_default()
+    }
+
     fn lines(&self, notice: &Notice) -> Vec<String> {
         let at = |step: &str| self.stepped(notice.run, step);
         match &notice.what {
             What::Started { workflow } => {
                 let head = self.terminal.tint(Tone::Strong, &plain(workflow));
-                let real = self.production.as_deref().map(|it| environment(it, true));
-                let real = real.map(|it| format!("  {}", self.terminal.tint(Tone::Ask, &it)));
-                let real = real.unwrap_or_default();
-                vec![format!("{head}  {}{real}", notice.run)]
+                vec![format!("{head}  {}{}", notice.run, self.mark_of_production())]
             }
             What::Permitted { step, receipt, actor, action, resource } => {
                 let what = format!("{action} on {resource} by {actor}");
@@ -258,6 +264,10 @@ impl<'a> View<'a> {
             What::Waiting { step, keys } => {
                 let what = format!("until nobody else holds {}", keys.join(", "));
                 vec![self.line(Tone::Faint, "wait", &at(step), &what, "")]
+            }
+            What::Given { step, name, text, .. } => {
+                let given = |text| self.line(Tone::Faint, name, &at(step), text, "");
+                text.lines().map(given).collect()
             }
             What::Retried { step, receipt, message } => {
                 vec![self.line(Tone::Ask, "retry", &at(step), message, &receipt.to_string())]
@@ -357,6 +367,7 @@ impl<'a> View<'a> {
                 vec![self.line(Tone::Bad, "no", &approval.to_string(), message, "")]
             }
             What::Started { .. }
+            | What::Given { .. }
             | What::Permitted { .. }
             | What::Refused { .. }
             | What::Asked { .. }

@@ -52,7 +52,7 @@ impl ProcessAdapter {
     async fn run(&self, cleared: Cleared<ProcessRun>) -> Performed<ProcessRun> {
         let (effect, receipt) = (cleared.effect(), cleared.idempotency_key());
         let ran = match self.prepare(cleared.session(), effect.root.clone()).await {
-            Ok(folder) => self.sandbox.run(effect, folder.as_ref(), receipt).await,
+            Ok(folder) => self.sandbox.run(effect, folder.as_ref(), receipt, cleared.mouth()).await,
             Err(failure) => Err(failure),
         };
         match ran {

@@ -26,6 +26,7 @@ mod enter;
 mod folder;
 mod sandbox;
 mod spec;
+mod stream;
 
 pub use adapter::{Hidden, Lend, ProcessAdapter};
 pub use enter::{enter, shown};

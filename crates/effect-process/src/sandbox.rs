@@ -14,6 +14,7 @@ use cog_base::Value;
 use cog_base::id::ReceiptId;
 use cog_gate::Failure;
 use cog_gate::effect::ProcessRun;
+use cog_gate::piece::Mouth;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,7 +23,10 @@ use tokio::process::{Child, ChildStdin, Command};
 use crate::bounds::SPEC_BYTES_MAX;
 use crate::cgroup::Cgroup;
 use crate::folder::WorkFolder;
-use crate::spec::{ARGUMENT, Access, Inner, Outer, STAGE, UNAVAILABLE, Verdict, frame, verdict};
+use crate::spec::{
+    ARGUMENT, Access, Inner, Outer, STAGE, UNAVAILABLE, Verdict, frame, started, verdict,
+};
+use crate::stream::Stream;
 
 /// How long a killed helper may take to be gone, in milliseconds.
 const BURIAL_MS: u64 = 5_000;
@@ -63,13 +67,14 @@ impl Sandbox {
         effect: &ProcessRun,
         folder: Option<&WorkFolder>,
         receipt: ReceiptId,
+        mouth: Option<Mouth>,
     ) -> Result<Value, Failure> {
         let nonce = receipt.to_string();
         let frames = frames(effect, folder, &nonce)?;
         let mut child = self.start(folder)?;
         let ended = match Cgroup::around(child.id(), &nonce, effect.memory_bytes_max) {
             Ok(group) => {
-                let ended = attend(&mut child, effect, frames).await;
+                let ended = attend(&mut child, effect, frames, (&nonce, mouth)).await;
                 bury(&mut child).await;
                 group.remove().await;
                 ended?
@@ -130,17 +135,24 @@ fn frames(
 }
 
 /// Feed the helper and take what it gives, until it ends or its time or room is over.
-async fn attend(child: &mut Child, effect: &ProcessRun, frames: Vec<u8>) -> Result<Ended, Failure> {
+async fn attend(
+    child: &mut Child,
+    effect: &ProcessRun,
+    frames: Vec<u8>,
+    (nonce, mouth): (&str, Option<Mouth>),
+) -> Result<Ended, Failure> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
         return Err(failure(UNAVAILABLE, "the helper has no pipes".into()));
     };
     let bytes_max = effect.output_bytes_max;
+    let mut said = mouth.clone().map(|mouth| Stream::behind(started(nonce), "stdout", mouth));
+    let mut complained = mouth.map(|mouth| Stream::behind(String::new(), "stderr", mouth));
     let work = async {
         let (_, stdout, stderr) = tokio::try_join!(
             feed(stdin, frames),
-            take(stdout, bytes_max + LINE_BYTES, effect),
-            take(stderr, bytes_max, effect),
+            take(stdout, bytes_max + LINE_BYTES, effect, said.as_mut()),
+            take(stderr, bytes_max, effect, complained.as_mut()),
         )?;
         let status = child.wait().await.map_err(|error| {
             failure("process.lost", format!("the helper's end was not seen: {error}"))
@@ -167,11 +179,23 @@ async fn take(
     stream: impl AsyncRead + Unpin,
     bytes_max: u64,
     effect: &ProcessRun,
+    mut told: Option<&mut Stream>,
 ) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = stream.take(bytes_max + 1).read_to_end(&mut bytes).await;
-    read.map_err(|error| failure("process.lost", format!("the output was lost: {error}")))?;
-    if bytes.len() as u64 > bytes_max { Err(too_large(effect)) } else { Ok(bytes) }
+    let (mut bytes, mut stream) = (Vec::new(), stream.take(bytes_max + 1));
+    loop {
+        let read = stream.read_buf(&mut bytes).await;
+        let read =
+            read.map_err(|error| failure("process.lost", format!("the output was lost: {error}")))?;
+        if bytes.len() as u64 > bytes_max {
+            return Err(too_large(effect));
+        }
+        if read == 0 {
+            return Ok(bytes);
+        }
+        if let Some(told) = &mut told {
+            told.say(&bytes);
+        }
+    }
 }
 
 /// End the helper, and with it the namespace and everything in it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Sources, Timestamp, Value};
-use cog_flow::{Action, Event, Flow, Patience, Retry, StepError, StepPath};
+use cog_flow::{Action, Event, Flow, Retry, StepError, StepPath, Terms};
 use cog_gate::decision::{Escalation, Need};
 use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
@@ -34,6 +34,8 @@ pub(crate) struct Active {
     pub(crate) wanted: BTreeMap<StepPath, Wanted>,
     /// Open receipts and the steps they serve.
     pub(crate) open: BTreeMap<ReceiptId, StepPath>,
+    /// How many bytes of what their effects give are on record.
+    pub(crate) given: BTreeMap<ReceiptId, u64>,
     /// Steps that only ask people.
     pub(crate) asks: BTreeMap<StepPath, Question>,
     /// Choices that the flow wants made and that are not in the ledger yet.
@@ -90,7 +92,7 @@ pub(crate) struct Wanted {
     pub(crate) actor: Option<String>,
     pub(crate) with: Map,
     pub(crate) retry: Retry,
-    pub(crate) patience: Patience,
+    pub(crate) terms: Terms,
     pub(crate) subject: Option<String>,
     /// What the arguments came from.
     pub(crate) sources: Sources,
@@ -230,6 +232,7 @@ impl Active {
             detached: BTreeMap::new(),
             wanted: BTreeMap::new(),
             open: BTreeMap::new(),
+            given: BTreeMap::new(),
             asks: BTreeMap::new(),
             choices: BTreeMap::new(),
             probes: BTreeMap::new(),
@@ -307,14 +310,14 @@ impl Active {
 
     fn note(&mut self, action: Action) -> Option<Todo> {
         match action {
-            Action::Perform { step, uses, actor, with, retry, patience, subject, sources } => {
+            Action::Perform { step, uses, actor, with, retry, terms, subject, sources } => {
                 let state = State::New;
                 let wanted = Wanted {
                     uses,
                     actor,
                     with,
                     retry,
-                    patience,
+                    terms,
                     subject,
                     sources,
                     lowers: None,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_base::{Clock, Timestamp};
-use cog_flow::Patience;
+use cog_flow::Terms;
 use cog_gate::{AnyEffect, Cleared};
 use cog_ledger::{Draft, Durable, Entry};
 
@@ -51,26 +51,9 @@ pub trait Ledger: Send {
 pub trait Hands: Send {
     /// Perform, and send [`Input::Performed`]: what the adapter says,
     /// or what the counterfoil of the clearance says when the adapter panics or outlives
-    /// `timeout_ms`.
-    fn perform(
-        &self,
-        run: RunId,
-        cleared: Cleared<AnyEffect>,
-        timeout_ms: Option<u64>,
-        inbox: Inbox,
-    );
-
-    /// As [`Hands::perform`], where others perform it: with how long they may be waited for, and how
-    /// long they may be silent.
-    fn perform_for(
-        &self,
-        run: RunId,
-        cleared: Cleared<AnyEffect>,
-        patience: Patience,
-        inbox: Inbox,
-    ) {
-        self.perform(run, cleared, patience.timeout_ms, inbox);
-    }
+    /// `timeout_ms`. Where the terms want a stream, what the effect gives before may be sent as
+    /// [`Input::Given`].
+    fn perform(&self, run: RunId, cleared: Cleared<AnyEffect>, terms: Terms, inbox: Inbox);
 
     /// The flow does not want this any more. What is under way is waited for; what nobody began yet
     /// need not begin, and is then said to be abandoned.
@@ -362,8 +345,8 @@ impl Driver {
                     };
                     self.appends.push((drafts, Box::new(reply)));
                 }
-                Output::Perform { run, cleared, patience } => {
-                    self.hands.perform_for(run, *cleared, patience, self.inbox());
+                Output::Perform { run, cleared, terms } => {
+                    self.hands.perform(run, *cleared, terms, self.inbox());
                 }
                 Output::Withdraw { run, receipt } => self.hands.withdraw(run, receipt),
                 Output::Probe { run, receipt, effect } => {

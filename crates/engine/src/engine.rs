@@ -11,8 +11,9 @@ use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
 use cog_base::{Clock, Digest, Timestamp};
 use cog_canon::Canon;
-use cog_flow::Patience;
+use cog_flow::Terms;
 use cog_gate::change::ChangeControl;
+use cog_gate::piece::Piece;
 use cog_gate::snapshot::TenantStatus;
 use cog_gate::{Actor, AnyEffect, Cleared, Found, Gate, Pending, Performed, Settling, World};
 use cog_ledger::{Draft, Durable, Entry};
@@ -49,6 +50,8 @@ pub enum Input {
     },
     /// An adapter is done, or will never answer ([`cog_gate::Counterfoil::lost`]).
     Performed(Box<Performed<AnyEffect>>),
+    /// An effect that is under way gave something, and its step wants it on record now.
+    Given(Box<Piece>),
     /// An adapter looked for the traces of a lost effect.
     Probed {
         /// The run.
@@ -150,7 +153,7 @@ pub enum Output {
         /// What, with its clearance.
         cleared: Box<Cleared<AnyEffect>>,
         /// How long is waited for what.
-        patience: Patience,
+        terms: Terms,
     },
     /// The flow does not want this any more: what nobody began need not begin.
     Withdraw {
@@ -386,6 +389,7 @@ impl Engine {
                 self.not_committed(ticket, &message, &mut turn)?;
             }
             Input::Performed(performed) => self.performed(*performed, &mut turn)?,
+            Input::Given(piece) => self.given(&piece, &mut turn),
             Input::Probed { run, receipt, found } => self.probed(run, receipt, found, &mut turn)?,
             Input::Placed { parent, run, placed } => {
                 self.placed(parent, run, placed, &mut turn)?;

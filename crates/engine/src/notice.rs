@@ -160,6 +160,17 @@ pub enum What {
         /// How long, in milliseconds.
         ms: u64,
     },
+    /// Part of what the effect of a step gives is durable.
+    Given {
+        /// The step.
+        step: String,
+        /// The receipt.
+        receipt: ReceiptId,
+        /// From which stream of the effect.
+        name: &'static str,
+        /// The text.
+        text: String,
+    },
     /// A step waits for a signal.
     Listening {
         /// The step.

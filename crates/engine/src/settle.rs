@@ -29,7 +29,7 @@ impl Engine {
         let Some(active) = self.runs.get(&id) else { return Ok(()) };
         let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
         let wanted = active.wanted.get(&step);
-        let patience = wanted.map(|wanted| wanted.patience).unwrap_or_default();
+        let terms = wanted.map(|wanted| wanted.terms).unwrap_or_default();
         let is_withdrawn = wanted.is_some_and(|wanted| wanted.withdrawn);
         let permit = match pending.granted(entry) {
             Ok(permit) => permit,
@@ -56,7 +56,7 @@ impl Engine {
                 turn.tell(id, what);
                 self.in_hand.insert(receipt);
                 let cleared = Box::new(cleared);
-                turn.output(Output::Perform { run: id, cleared, patience });
+                turn.output(Output::Perform { run: id, cleared, terms });
                 Ok(())
             }
             Err(not_cleared) => {
@@ -112,12 +112,12 @@ impl Engine {
         let Some(active) = self.runs.get(&id) else { return Ok(()) };
         let receipt = performed.receipt();
         let Some(step) = active.open.get(&receipt).cloned() else { return Ok(()) };
-        let patience = active.wanted.get(&step).map(|it| it.patience).unwrap_or_default();
+        let terms = active.wanted.get(&step).map(|it| it.terms).unwrap_or_default();
         match performed.again(self.now()) {
             Ok(cleared) => {
                 self.in_hand.insert(receipt);
                 let cleared = Box::new(cleared);
-                turn.output(Output::Perform { run: id, cleared, patience });
+                turn.output(Output::Perform { run: id, cleared, terms });
                 Ok(())
             }
             Err(performed) => {
@@ -162,6 +162,7 @@ impl Engine {
         let event = event_of(step, settling.report());
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         active.open.remove(&settling.receipt());
+        active.given.remove(&settling.receipt());
         let name = step.to_string();
         let then = Await::Outcome { step: name, settling: Box::new(settling) };
         turn.append(active.origin.tenant, id, draft, then);

@@ -33,6 +33,8 @@ mod escalate;
 mod expired;
 #[path = "engine/fork.rs"]
 mod fork;
+#[path = "engine/given.rs"]
+mod given;
 #[path = "engine/house.rs"]
 mod house;
 #[path = "engine/in_hand.rs"]

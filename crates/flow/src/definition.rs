@@ -343,19 +343,21 @@ pub struct EffectCall {
     pub with: BTreeMap<String, Template>,
     /// How often it is tried under its one receipt.
     pub retry: Retry,
-    /// How long is waited for what.
-    pub patience: Patience,
+    /// How it is performed.
+    pub terms: Terms,
 }
 
-/// How long is waited for an effect, in milliseconds.
+/// On what terms an effect is performed; times are in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Patience {
+pub struct Terms {
     /// The longest one attempt may take.
     pub timeout_ms: Option<u64>,
     /// The longest that a worker in another process may be silent about an attempt.
     pub heartbeat_ms: Option<u64>,
     /// The longest that an attempt may wait for a worker to begin it.
     pub start_within_ms: Option<u64>,
+    /// Whether what it gives is recorded while it is under way.
+    pub stream: bool,
 }
 
 /// How often an effect is tried; the engine does the waiting.

@@ -61,6 +61,7 @@ impl Pass {
             onward: self.onward.clone(),
             spent: self.spent,
             scope: self.scope.clone(),
+            ear: None,
         }
     }
 }

@@ -19,6 +19,7 @@ use cog_ledger::{BodyDraft, Draft, Durable, Entry, Kind};
 
 use crate::effect::{AnyEffect, Effect, Prices};
 use crate::onward::Onward;
+use crate::piece::Ear;
 use crate::redact::redact;
 
 /// How long a receipt may wait for its effect to begin, in milliseconds.
@@ -126,6 +127,8 @@ pub(crate) struct Pass {
     /// What earlier tries under this receipt cost.
     pub(crate) spent: Micros,
     pub(crate) scope: Scope,
+    /// Who hears what the effect gives while it is under way.
+    pub(crate) ear: Option<Ear>,
 }
 
 /// The header of the entries that belong to an authorisation.

@@ -242,6 +242,7 @@ impl Gate {
             ),
             spent: Micros::ZERO,
             scope: case.scope(),
+            ear: None,
         };
         self.charge(receipt, &case.intent, &case.footprint, decision, canon);
         if let Some(counts) = counts {

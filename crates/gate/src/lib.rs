@@ -16,6 +16,7 @@ pub mod door;
 pub mod effect;
 pub mod explain;
 pub mod intent;
+pub mod piece;
 pub mod runner;
 mod sessions;
 pub mod snapshot;

@@ -332,6 +332,7 @@ fn pass(entry: &Entry, used: &Used, prices: Prices) -> Option<Pass> {
             session: entry.session()?,
             canon: entry.canon(),
         },
+        ear: None,
     })
 }
 

@@ -266,11 +266,10 @@ impl What {
                 reason: body.and_then(|body| body.get("reason")).cloned(),
             },
             Kind::ApprovalRequested => Self::Requested(request(entry)),
-            Kind::ApprovalEscalated => Self::Escalated {
-                request: text("id"),
-                intent: entry.digest("intent"),
-                of: texts(entry.data().get("of")),
-            },
+            Kind::ApprovalEscalated => {
+                let (intent, of) = (entry.digest("intent"), texts(entry.data().get("of")));
+                Self::Escalated { request: text("id"), intent, of }
+            }
             Kind::ApprovalGranted => {
                 Self::Granted { request: text("id"), intent: entry.digest("intent") }
             }
@@ -303,6 +302,7 @@ impl What {
             | Kind::CanonApproved
             | Kind::CanonRejected
             | Kind::CanonActivated
+            | Kind::Output
             | Kind::Promotion
             | Kind::SessionPaused
             | Kind::SessionUnpaused

@@ -169,7 +169,7 @@ impl Audit {
                 self.approvals.answered(entry, initiator, &mut self.findings);
             }
             Kind::SegmentPruned => self.segment_pruned(entry),
-            Kind::Evidence | Kind::Outcome | Kind::Signal => self.canons.seen(entry),
+            Kind::Evidence | Kind::Output | Kind::Outcome | Kind::Signal => self.canons.seen(entry),
             Kind::Checkpoint
             | Kind::Replay
             | Kind::ScheduleSet

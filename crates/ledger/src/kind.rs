@@ -72,6 +72,8 @@ kinds! {
     ApprovalRejected = "approval.rejected";
     /// Others may answer as well, as that took too long.
     ApprovalEscalated = "approval.escalated";
+    /// Part of what an effect gives, while it is under way. Evidence, never authority.
+    Output = "output";
     /// What happened under a receipt.
     Outcome = "outcome";
     /// Somebody outside sent a run a message. Evidence, never authority.
@@ -166,6 +168,7 @@ impl Kind {
             | Self::ApprovalGranted
             | Self::ApprovalRejected
             | Self::ApprovalEscalated
+            | Self::Output
             | Self::Outcome
             | Self::Signal
             | Self::SessionPaused
@@ -211,6 +214,7 @@ impl Kind {
             Self::ApprovalGranted => APPROVAL_GRANTED,
             Self::ApprovalRejected => APPROVAL_REJECTED,
             Self::ApprovalEscalated => APPROVAL_ESCALATED,
+            Self::Output => OUTPUT,
             Self::Outcome => OUTCOME,
             Self::Signal => SIGNAL,
             Self::SessionPaused => SESSION_PAUSED,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cog_base::id::{ReceiptId, RunId, TenantId};
-use cog_engine::{Hands, Inbox, Place};
-use cog_flow::Patience;
+use cog_engine::{Hands, Inbox, Input, Place};
+use cog_flow::Terms;
 use cog_gate::{AnyEffect, Cleared};
 
 use crate::house::House;
@@ -18,7 +18,7 @@ use crate::lease::Lease;
 struct Waiting {
     run: RunId,
     cleared: Cleared<AnyEffect>,
-    patience: Patience,
+    terms: Terms,
     inbox: Inbox,
 }
 
@@ -95,9 +95,9 @@ impl Careful {
         }
         while !inner.waiting.is_empty() && self.may_begin() {
             let Some(waiting) = inner.waiting.pop_front() else { return };
-            let Waiting { run, cleared, patience, inbox } = waiting;
+            let Waiting { run, cleared, terms, inbox } = waiting;
             let inbox = counting(&self.performed, inbox);
-            inner.hands.perform_for(run, cleared, patience, inbox);
+            inner.hands.perform(run, cleared, terms, inbox);
         }
     }
 
@@ -119,34 +119,19 @@ impl Careful {
 }
 
 /// Count what is about to begin, and count it down before its answer is sent, or when nobody
-/// is left who could send one.
+/// is left who could send one. What it gives before is no answer.
 fn counting(count: &Arc<AtomicUsize>, inbox: Inbox) -> Inbox {
     let one = One::of(count);
     Inbox::new(move |input| {
-        one.is_over();
+        if !matches!(input, Input::Given(_)) {
+            one.is_over();
+        }
         inbox.send(input);
     })
 }
 
 impl Hands for Careful {
-    fn perform(
-        &self,
-        run: RunId,
-        cleared: Cleared<AnyEffect>,
-        timeout_ms: Option<u64>,
-        inbox: Inbox,
-    ) {
-        let patience = Patience { timeout_ms, ..Patience::default() };
-        self.perform_for(run, cleared, patience, inbox);
-    }
-
-    fn perform_for(
-        &self,
-        run: RunId,
-        cleared: Cleared<AnyEffect>,
-        patience: Patience,
-        inbox: Inbox,
-    ) {
+    fn perform(&self, run: RunId, cleared: Cleared<AnyEffect>, terms: Terms, inbox: Inbox) {
         if self.lease.is_over() {
             return;
         }
@@ -154,9 +139,9 @@ impl Hands for Careful {
         let mut inner = self.lock();
         if inner.waiting.is_empty() && self.may_begin() {
             let inbox = counting(&self.performed, inbox);
-            inner.hands.perform_for(run, cleared, patience, inbox);
+            inner.hands.perform(run, cleared, terms, inbox);
         } else {
-            inner.waiting.push_back(Waiting { run, cleared, patience, inbox });
+            inner.waiting.push_back(Waiting { run, cleared, terms, inbox });
         }
     }
 

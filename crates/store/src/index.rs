@@ -65,6 +65,7 @@ pub const fn kind_code(kind: Kind) -> i64 {
         Kind::SessionQueued => 30,
         Kind::SessionUnqueued => 31,
         Kind::ApprovalEscalated => 32,
+        Kind::Output => 33,
     }
 }
 

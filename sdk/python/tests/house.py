@@ -219,6 +219,11 @@ class House:
         self.record("receipt", data, **members)
         return str(data["id"])
 
+    def output(self, session: str, receipt: str, offset: int) -> None:
+        """Give part of what an effect gives."""
+        data = {"receipt": receipt, "name": "stdout", "offset": offset, "bytes": 5}
+        self.record("output", data, session=session, body_text="hello")
+
     def outcome(self, session: str, receipt: str, how: str = "completed") -> None:
         """Say what happened under a receipt."""
         data = {"receipt": receipt, "disposition": how, "cost_micros": 150, "attempts": 1}

@@ -122,6 +122,19 @@ def an_outcome_in_another_session(house: House) -> None:
     house.outcome(house.start(), receipt)
 
 
+@audit("output.gap", "output.other_session", "output.late", "output.without_receipt")
+def an_effect_gives_what_does_not_follow(house: House) -> None:
+    session = house.start()
+    receipt = house.receipt(session)
+    house.output(session, receipt, 0)
+    house.output(session, receipt, 5)
+    house.output(session, receipt, 11)
+    house.output(house.start(), receipt, 16)
+    house.outcome(session, receipt)
+    house.output(session, receipt, 21)
+    house.output(session, house.new_id("rcp"), 0)
+
+
 @audit("signal.twice")
 def a_signal_is_sent_twice(house: House) -> None:
     session = house.start()

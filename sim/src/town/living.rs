@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_base::{Clock, Timestamp};
-use cog_engine::{Hands, Inbox, Place, Placed};
+use cog_engine::{Hands, Inbox, Place, Placed, Terms};
 use cog_gate::{AnyEffect, Cleared};
 use cog_node::{Kit, Ready, Stepped};
 use cog_store::StoreError;
@@ -215,7 +215,7 @@ impl Tools {
 }
 
 impl Hands for Tools {
-    fn perform(&self, _: RunId, cleared: Cleared<AnyEffect>, _: Option<u64>, inbox: Inbox) {
+    fn perform(&self, _: RunId, cleared: Cleared<AnyEffect>, _: Terms, inbox: Inbox) {
         self.take(Task::Effect(Box::new(cleared)), inbox);
     }
 

@@ -49,6 +49,27 @@ pub(crate) struct Which {
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
+  cognitionos logs run_01j… --follow
+  cognitionos logs run_01j… --step build --from 4096 --json")]
+pub(crate) struct LogsArgs {
+    /// The run.
+    pub(crate) run: String,
+    /// Only what the effect of this step gave.
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    /// Only what stands behind so many bytes of what an effect gave.
+    #[arg(long, value_name = "OFFSET", default_value_t = 0)]
+    pub(crate) from: u64,
+    /// Show what comes as well, until the run is sealed.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
   cognitionos domains
   cognitionos domains --json")]
 pub(crate) struct DomainsArgs {

@@ -262,7 +262,7 @@ fn try_sandbox() -> anyhow::Result<()> {
     let sandbox = cog_effect_process::Sandbox::new(crate::system::program()?);
     let nonce = ReceiptId::new(SystemClock.now(), &mut SystemEntropy::new())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ran = runtime.block_on(sandbox.run(&effect, None, nonce));
+    let ran = runtime.block_on(sandbox.run(&effect, None, nonce, None));
     ran.map(|_| ()).map_err(|failure| anyhow::anyhow!(failure.message))
 }
 

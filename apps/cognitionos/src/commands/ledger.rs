@@ -205,6 +205,7 @@ fn tone(entry: &Entry) -> Tone {
         | Kind::Promotion
         | Kind::SessionStarted
         | Kind::PlanSelected
+        | Kind::Output
         | Kind::Outcome
         | Kind::Signal
         | Kind::SessionPaused
@@ -240,6 +241,10 @@ fn line(entry: &Entry, said: &str, terminal: &Terminal) -> String {
             format!("{} to {}", text("id"), of.join(" or "))
         }
         Kind::Outcome => format!("{} {}", text("disposition"), text("code")),
+        Kind::Output => {
+            let number = |name| entry.count(name).unwrap_or_default();
+            format!("{} {} bytes from {}", text("name"), number("bytes"), number("offset"))
+        }
         Kind::SessionStarted => text("workflow").to_owned(),
         Kind::Signal => format!("{} {}", text("name"), text("signal")),
         Kind::SessionSealed => text("status").to_owned(),

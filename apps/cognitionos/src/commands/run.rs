@@ -304,8 +304,7 @@ fn drive(
     (view, board): (&mut View<'_>, &mut Switchboard),
     mut desk: Desk<'_>,
 ) -> anyhow::Result<(RunId, End)> {
-    let signals = desk.signals;
-    let inbox = driver.inbox();
+    let (signals, inbox) = (desk.signals, driver.inbox());
     inbox.send(plan.input);
     let (mut run, mut own, mut parked) = (plan.run, None, BTreeMap::new());
     loop {
@@ -346,10 +345,10 @@ fn drive(
                 | What::Begun { .. }
                 | What::EndsAlready { .. }
                 | What::Fell { .. }
+                | What::Given { .. }
                 | What::Listening { .. }
                 | What::Held { .. }
                 | What::NotPaused { .. }
-                // Somebody in another process, who may not: the run goes on.
                 | What::NotGranted { .. }
                 | What::Signalled { .. }
                 | What::NotTaken { .. }

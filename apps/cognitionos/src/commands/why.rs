@@ -124,6 +124,7 @@ fn tell(
         | Kind::Evidence
         | Kind::Promotion
         | Kind::SessionStarted
+        | Kind::Output
         | Kind::SessionPaused
         | Kind::SessionUnpaused
         | Kind::ChildStarted

@@ -100,6 +100,7 @@ const fn rests_on(kind: Kind) -> &'static [Kind] {
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
         | Kind::ApprovalEscalated
+        | Kind::Output
         | Kind::Outcome
         | Kind::SessionSealed
         | Kind::Signal

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use cog_base::Clock;
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_engine::{Hands, Inbox, Input, Place, Placed};
-use cog_flow::Patience;
+use cog_flow::Terms;
 use cog_gate::{AnyEffect, Cleared};
 use cog_node::{Kit, Ready};
 use cog_worker::{Asked, Board, Now, Root, Standing};
@@ -151,26 +151,10 @@ impl Counter {
 }
 
 impl Hands for Counter {
-    fn perform(
-        &self,
-        run: RunId,
-        cleared: Cleared<AnyEffect>,
-        timeout_ms: Option<u64>,
-        inbox: Inbox,
-    ) {
-        self.perform_for(run, cleared, Patience { timeout_ms, ..Patience::default() }, inbox);
-    }
-
-    fn perform_for(
-        &self,
-        run: RunId,
-        cleared: Cleared<AnyEffect>,
-        patience: Patience,
-        inbox: Inbox,
-    ) {
+    fn perform(&self, run: RunId, cleared: Cleared<AnyEffect>, terms: Terms, inbox: Inbox) {
         match self.standing(run) {
             Some(standing) => {
-                let Patience { timeout_ms, heartbeat_ms, start_within_ms } = patience;
+                let Terms { timeout_ms, heartbeat_ms, start_within_ms, stream: _ } = terms;
                 let standing = Standing { timeout_ms, heartbeat_ms, start_within_ms, ..standing };
                 self.office.put(Asked::Perform(Box::new(cleared)), standing, inbox);
             }

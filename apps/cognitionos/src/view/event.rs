@@ -1,7 +1,7 @@
 //! Notices as JSON, one event a line: the stable form for programs.
 
 use cog_base::Value;
-use cog_base::id::{ApprovalId, RunId};
+use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_engine::admission::told;
 use cog_engine::{Notice, Sealed, What};
 use cog_gate::Wish;
@@ -47,14 +47,12 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
                 ("flips", texts(flips)),
             ],
         ),
-        What::Retried { step, receipt, message } => (
-            "retried",
-            vec![
-                ("step", step.as_str().into()),
-                ("receipt", (*receipt).into()),
-                ("message", message.as_str().into()),
-            ],
-        ),
+        What::Given { step, receipt, name, text } => {
+            ("output", told_of(step, *receipt, &[("name", *name), ("text", text)]))
+        }
+        What::Retried { step, receipt, message } => {
+            ("retried", told_of(step, *receipt, &[("message", message)]))
+        }
         What::Settled { step, receipt, disposition, message, cost } => (
             "settled",
             vec![
@@ -97,6 +95,15 @@ fn of_effect(what: &What) -> Option<(&'static str, Pairs)> {
     })
 }
 
+fn told_of(step: &str, receipt: ReceiptId, texts: &[(&'static str, &str)]) -> Pairs {
+    let texts = texts.iter().map(|(name, text)| (*name, Value::from(*text)));
+    [("step", step.into()), ("receipt", receipt.into())].into_iter().chain(texts).collect()
+}
+
+fn listening(step: &str, signal: &str, timeout_ms: Option<u64>) -> Pairs {
+    vec![("step", step.into()), ("signal", signal.into()), ("timeout_ms", timeout_ms.into())]
+}
+
 fn begun(step: &str, child: RunId, workflow: &str) -> Pairs {
     vec![("step", step.into()), ("child", child.into()), ("workflow", workflow.into())]
 }
@@ -136,9 +143,7 @@ fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
             ("ends_already", vec![("by", by.into()), ("reason", reason.into())])
         }
         What::Listening { step, signal, timeout_ms } => {
-            let (step, signal) = (step.as_str().into(), signal.as_str().into());
-            let timeout = ("timeout_ms", (*timeout_ms).into());
-            ("listening", vec![("step", step), ("signal", signal), timeout])
+            ("listening", listening(step, signal, *timeout_ms))
         }
         What::Signalled { signal, name, from, again } => (
             "signalled",
@@ -161,7 +166,8 @@ fn of_outside(what: &What) -> Option<(&'static str, Pairs)> {
             if *pauses { "not_paused" } else { "not_unpaused" },
             vec![("who", who.as_str().into()), ("message", message.as_str().into())],
         ),
-        What::Permitted { .. }
+        What::Given { .. }
+        | What::Permitted { .. }
         | What::Refused { .. }
         | What::Waiting { .. }
         | What::Retried { .. }
@@ -248,6 +254,7 @@ fn of_run(what: &What) -> (&'static str, Pairs) {
         | What::Sleeping { .. }
         | What::Begun { .. }
         | What::Listening { .. }
+        | What::Given { .. }
         | What::Signalled { .. }
         | What::NotTaken { .. }
         | What::Held { .. }

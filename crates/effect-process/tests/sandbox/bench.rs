@@ -97,7 +97,7 @@ pub(crate) async fn run(
     folder: Option<&WorkFolder>,
 ) -> Result<Value, Failure> {
     let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_cog-sandbox-enter").into());
-    sandbox.run(effect, folder, receipt()).await
+    sandbox.run(effect, folder, receipt(), None).await
 }
 
 /// `code|stdout|stderr`, or the code of the failure.

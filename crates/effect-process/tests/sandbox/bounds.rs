@@ -171,6 +171,6 @@ async fn limits_of_the_engine_that_are_tighter_stay() {
     let tight =
         bench.helper("ulimit -c 0 && ulimit -n 100 && ulimit -v 400000 && exec \"$0\" \"$1\"");
     let effect = sh("ulimit -c; ulimit -H -n; ulimit -v");
-    let output = tight.run(&effect, None, receipt()).await.unwrap();
+    let output = tight.run(&effect, None, receipt(), None).await.unwrap();
     assert_eq!(output.get("stdout").unwrap().as_text(), Some("0\n100\n400000\n"));
 }

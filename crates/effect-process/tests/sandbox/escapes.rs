@@ -153,7 +153,7 @@ async fn what_is_mounted_inside_a_root_to_read_is_not_changed_either() {
         touch -d 2000-01-01 sub/in.txt 2>/dev/null && echo dated
         rm -f sub/in.txt 2>/dev/null && echo removed; echo done");
     let folder = bench.lend(false);
-    let output = sandbox.run(&effect, Some(&folder), receipt()).await.unwrap();
+    let output = sandbox.run(&effect, Some(&folder), receipt(), None).await.unwrap();
     assert_eq!(output.get("stdout").unwrap().as_text(), Some("input\ndone\n"));
 }
 

@@ -71,7 +71,7 @@ async fn without_its_helper_nothing_is_run() {
     for helper in ["/no/such/helper", "/bin/true", "/bin/cat"] {
         let sandbox = Sandbox::new(helper.into());
         let effect = program("touch", &[marker.to_str().unwrap()]);
-        let failure = sandbox.run(&effect, None, receipt()).await.unwrap_err();
+        let failure = sandbox.run(&effect, None, receipt(), None).await.unwrap_err();
         assert_eq!(failure.code, "process.sandbox_unavailable", "{helper}: {}", failure.message);
         assert!(!marker.exists());
     }

@@ -67,6 +67,7 @@ impl Recompute {
             Kind::ChildEnded => self.handed_back(record),
             Kind::SessionPaused
             | Kind::SessionUnpaused
+            | Kind::Output
             | Kind::Signal
             | Kind::Evidence
             | Kind::Genesis

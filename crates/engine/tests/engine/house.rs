@@ -186,8 +186,8 @@ impl House {
                         inputs.push_back(self.append(ticket, drafts));
                     }
                     Output::Withdraw { .. } => {}
-                    Output::Perform { cleared, patience, .. } => {
-                        let timeout_ms = patience.timeout_ms;
+                    Output::Perform { cleared, terms, .. } => {
+                        let timeout_ms = terms.timeout_ms;
                         let cleared = *cleared;
                         self.under_way.push_back(UnderWay { cleared, timeout_ms });
                     }

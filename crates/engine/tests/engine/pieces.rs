@@ -7,7 +7,7 @@ use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ReceiptId, RunId, TenantId, Uuid};
 use cog_base::{Clock, Timestamp};
 use cog_engine::driver::{Append, Broken, Reply};
-use cog_engine::{Driver, Engine, Hands, Inbox, Input, Ledger, Settings, Start};
+use cog_engine::{Driver, Engine, Hands, Inbox, Input, Ledger, Settings, Start, Terms};
 use cog_gate::snapshot::TenantStatus;
 use cog_gate::{AnyEffect, Cleared};
 use cog_ledger::Draft;
@@ -47,7 +47,7 @@ impl Ledger for Sizes {
 struct Idle;
 
 impl Hands for Idle {
-    fn perform(&self, _: RunId, _: Cleared<AnyEffect>, _: Option<u64>, _: Inbox) {}
+    fn perform(&self, _: RunId, _: Cleared<AnyEffect>, _: Terms, _: Inbox) {}
 
     fn probe(&self, _: RunId, _: ReceiptId, _: AnyEffect, _: Inbox) {}
 }

@@ -17,6 +17,7 @@ fn told(house: &House) -> Vec<String> {
         What::Escalated { step, of, .. } => format!("escalated {step} {}", of.join(" ")),
         What::Waiting { step, .. } => format!("waiting {step}"),
         What::Retried { step, .. } => format!("retried {step}"),
+        What::Given { step, text, .. } => format!("given {step} {text}"),
         What::Settled { step, .. } => format!("settled {step}"),
         What::Planned { step, .. } => format!("planned {step}"),
         What::Fell { step, message } => format!("fell {step}: {message}"),

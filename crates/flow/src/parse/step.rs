@@ -8,7 +8,7 @@ use cog_base::Value;
 use super::Reader;
 use super::block::Inherited;
 use super::scope::Scope;
-use crate::definition::{Access, Block, Body, EffectCall, Foreach, Handler, Patience, Retry, Step};
+use crate::definition::{Access, Block, Body, EffectCall, Foreach, Handler, Retry, Step, Terms};
 use crate::effect::{ArgumentNames, Operation};
 use crate::fields::{self, Fields, Shape};
 use crate::limits::{
@@ -42,6 +42,7 @@ pub(super) const STEP: Shape = Shape {
         "timeout_ms",
         "heartbeat_ms",
         "start_within_ms",
+        "stream",
         "on_refused",
         "on_error",
         "on_cancel",
@@ -230,14 +231,17 @@ impl Reader<'_, '_> {
     fn check_companions(&mut self, fields: &Fields<'_>, body: &str, node: &Node) {
         let compute = matches!(&node.kind, Kind::Text(uses) if uses == COMPUTE);
         let effect = body == "uses" && !compute;
+        let is_program = |uses: &str| uses == Operation::ProcessRun.as_str();
+        let streams = effect && matches!(&node.kind, Kind::Text(uses) if is_program(uses));
         let acts = effect || body == "steps" || body == "choose";
         let again = body == "continue_as_new";
-        let rules: [(&str, bool, &str); 9] = [
+        let rules: [(&str, bool, &str); 10] = [
             ("with", body == "uses", "a step with `uses`"),
             ("retry", effect, "an effect"),
             ("timeout_ms", effect || body == "steps", "an effect or `steps`"),
             ("heartbeat_ms", effect, "an effect"),
             ("start_within_ms", effect, "an effect"),
+            ("stream", streams, "`process.run`"),
             ("as", acts, "an effect, `steps` or `choose`"),
             ("subject", acts, "an effect, `steps` or `choose`"),
             ("foreach", acts || compute || body == "run", "`uses`, `steps`, `choose` or `run`"),
@@ -290,19 +294,22 @@ impl Reader<'_, '_> {
         };
         self.arguments(operation, at, entries, &with);
         let retry = fields.get("retry").map_or(Retry::NEVER, |node| self.retry(node));
-        let patience = self.patience(fields);
-        Some(Body::Effect(EffectCall { operation, with, retry, patience }))
+        let terms = self.terms(fields);
+        Some(Body::Effect(EffectCall { operation, with, retry, terms }))
     }
 
-    fn patience(&mut self, fields: &Fields<'_>) -> Patience {
+    fn terms(&mut self, fields: &Fields<'_>) -> Terms {
+        let stream = fields.get("stream");
+        let stream = stream.and_then(|node| fields::flag(node, "stream", self.reports));
         let mut integer = |name: &str, least: i64| {
             let node = fields.get(name)?;
             fields::integer(node, name, (least, MAX_TIMEOUT_MS), self.reports)
         };
-        Patience {
+        Terms {
             timeout_ms: integer("timeout_ms", 1),
             heartbeat_ms: integer("heartbeat_ms", MIN_HEARTBEAT_MS),
             start_within_ms: integer("start_within_ms", 1),
+            stream: stream.unwrap_or_default(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cog_base::json::{Json, MAX_TAKEN_DEPTH, Map};
 use cog_base::{Sources, Timestamp, Value};
 
-use crate::definition::{Patience, Retry, Risk};
+use crate::definition::{Retry, Risk, Terms};
 use crate::limits::{MAX_SIGNAL_BYTES, MAX_SIGNAL_ID_BYTES};
 use crate::path::{StepPath, is_id};
 
@@ -196,7 +196,7 @@ pub enum Action {
         /// How often it is tried under its one receipt.
         retry: Retry,
         /// How long is waited for what.
-        patience: Patience,
+        terms: Terms,
         /// Whose personal data the output holds.
         subject: Option<String>,
         /// What the arguments came from.

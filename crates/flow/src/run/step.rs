@@ -227,7 +227,7 @@ impl Run {
             actor: step.actor.clone(),
             with,
             retry: call.retry.clone(),
-            patience: call.patience,
+            terms: call.terms,
             subject,
             sources,
         };

@@ -14,12 +14,12 @@ fn a_whole_workflow_from_folder_to_total() {
     world.complete("list", entries);
     world.expect(&["perform invoice[0].text", "perform invoice[1].text"]);
     world.complete("invoice[0].text", r#"{"text":"Pay us"}"#);
-    let Some(Action::Perform { uses, with, retry, patience, actor, .. }) = world.actions.first()
+    let Some(Action::Perform { uses, with, retry, terms, actor, .. }) = world.actions.first()
     else {
         panic!("{:?}", world.actions)
     };
     assert_eq!((uses.as_str(), actor.as_deref()), ("model.chat", Some("agent:clerk")));
-    assert_eq!((retry.attempts, retry.backoff_ms, patience.timeout_ms), (3, 200, Some(60_000)));
+    assert_eq!((retry.attempts, retry.backoff_ms, terms.timeout_ms), (3, 200, Some(60_000)));
     assert!(retry.on_transient && !retry.on_timeout && !retry.on_any);
     assert!(with.get("messages").unwrap().to_string().contains("Pay us"));
     world.lines();

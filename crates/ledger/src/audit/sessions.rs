@@ -55,6 +55,8 @@ fn scope_of(entry: &Entry) -> Scope {
 struct Receipt {
     session: Option<RunId>,
     seq: u64,
+    /// How many bytes of what it gives are in the log.
+    given: u64,
     disposition: Option<usize>,
 }
 
@@ -81,6 +83,7 @@ impl Sessions {
         match entry.kind() {
             Kind::Receipt => self.receipt(entry, findings),
             Kind::Denial => self.denial(entry, findings),
+            Kind::Output => self.output(entry, findings),
             Kind::Outcome => self.outcome(entry, findings),
             Kind::Signal => self.signal(entry, findings),
             Kind::SessionStarted => self.descent(entry, findings),
@@ -230,7 +233,8 @@ impl Sessions {
 
     fn receipt(&mut self, entry: &Entry, findings: &mut Findings) {
         let Some(id) = entry.text("id").and_then(|id| id.parse::<ReceiptId>().ok()) else { return };
-        let receipt = Receipt { session: entry.session(), seq: entry.seq(), disposition: None };
+        let (session, seq) = (entry.session(), entry.seq());
+        let receipt = Receipt { session, seq, given: 0, disposition: None };
         if let Some(earlier) = self.receipts.insert(id, receipt) {
             let message = format!("the receipt id {id} was given in entry {}", earlier.seq);
             findings.add(Some(entry.seq()), "id.twice", message);
@@ -254,6 +258,37 @@ impl Sessions {
             let message = format!("the signal {id} was sent to {session} before");
             findings.add(Some(entry.seq()), "signal.twice", message);
         }
+    }
+
+    /// What an effect gives follows what it gave before, until it is over.
+    fn output(&mut self, entry: &Entry, findings: &mut Findings) {
+        let seq = Some(entry.seq());
+        let Some(id) = entry.text("receipt").and_then(|id| id.parse::<ReceiptId>().ok()) else {
+            return;
+        };
+        let Some(receipt) = self.receipts.get_mut(&id) else {
+            if self.is_pruned {
+                self.not_followed = self.not_followed.saturating_add(1);
+            } else {
+                let message = format!("there is no receipt {id} before it");
+                findings.add(seq, "output.without_receipt", message);
+            }
+            return;
+        };
+        if receipt.session != entry.session() {
+            let message = format!("the receipt {id} is of another session");
+            findings.add(seq, "output.other_session", message);
+        }
+        if receipt.disposition.is_some() {
+            findings.add(seq, "output.late", format!("the receipt {id} has an outcome already"));
+        }
+        let count = |name| entry.data().get(name).and_then(Value::as_u64).unwrap_or_default();
+        let (offset, given) = (count("offset"), receipt.given);
+        if offset != given {
+            let message = format!("it begins at byte {offset} of what {id} gives, not at {given}");
+            findings.add(seq, "output.gap", message);
+        }
+        receipt.given = offset.saturating_add(count("bytes"));
     }
 
     fn outcome(&mut self, entry: &Entry, findings: &mut Findings) {

@@ -310,6 +310,12 @@ pub(super) const APPROVAL_REJECTED: &[Field] =
     &[must("id", Shape::Approval), must("intent", Shape::Digest)];
 pub(super) const APPROVAL_ESCALATED: &[Field] =
     &[must("id", Shape::Approval), must("intent", Shape::Digest), must("of", Shape::Texts)];
+pub(super) const OUTPUT: &[Field] = &[
+    must("receipt", Shape::Receipt),
+    must("name", Shape::Text),
+    must("offset", Shape::Count),
+    must("bytes", Shape::Count),
+];
 pub(super) const OUTCOME: &[Field] = &[
     must("receipt", Shape::Receipt),
     must("disposition", Shape::Word(DISPOSITIONS)),

@@ -47,6 +47,24 @@ fn a_step_of_a_run_names_the_place_where_it_stands() {
 }
 
 #[test]
+fn what_an_effect_gives_follows_what_it_gave_before_until_it_is_over() {
+    let found = audit(|house, session| {
+        let receipt = house.receipt(session, "build", &[]);
+        house.output(session, receipt, 0);
+        house.output(session, receipt, 5);
+        house.output(session, receipt, 11);
+        let other = house.start();
+        house.output(other, receipt, 16);
+        house.outcome(session, receipt, "completed");
+        house.output(session, receipt, 21);
+        let receipt = ReceiptId::new(house.now, &mut house.entropy).unwrap();
+        house.output(session, receipt, 0);
+    });
+    let (gap, late) = ("output.gap", "output.late");
+    assert_eq!(found, [gap, "output.other_session", late, "output.without_receipt"]);
+}
+
+#[test]
 fn an_outcome_needs_its_receipt_and_comes_once() {
     let found = audit(|house, session| {
         let receipt = ReceiptId::new(house.now, &mut house.entropy).unwrap();

@@ -313,6 +313,17 @@ impl House {
         id
     }
 
+    pub(crate) fn output(&mut self, session: RunId, receipt: ReceiptId, offset: u64) {
+        let act = self.act(Kind::Output, "agent:clerk", Some(session));
+        let output = [
+            ("receipt", receipt.into()),
+            ("name", "stdout".into()),
+            ("offset", offset.into()),
+            ("bytes", Value::from(5_u64)),
+        ];
+        self.record(Act { body: Some("hello"), ..act }, data(output));
+    }
+
     pub(crate) fn outcome(&mut self, session: RunId, receipt: ReceiptId, how: &str) -> Arc<Entry> {
         let act = self.act(Kind::Outcome, "service:engine", Some(session));
         let outcome = [

@@ -11,7 +11,7 @@ use cog_base::cipher::Key;
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ApprovalId, MailId, ReceiptId, RunId, TenantId, Uuid};
 use cog_base::{Clock, Entropy, Micros, Timestamp, Value};
-use cog_engine::{Hands, Inbox, Input, Placed};
+use cog_engine::{Hands, Inbox, Input, Placed, Terms};
 use cog_gate::{AnyEffect, Cleared, Effect, Found};
 use cog_ledger::audit::Audit;
 use cog_ledger::{Entry, Kind};
@@ -117,7 +117,7 @@ fn written(path: &str) -> Value {
 }
 
 impl Hands for Tools {
-    fn perform(&self, run: RunId, cleared: Cleared<AnyEffect>, _: Option<u64>, inbox: Inbox) {
+    fn perform(&self, run: RunId, cleared: Cleared<AnyEffect>, _: Terms, inbox: Inbox) {
         let world = Arc::clone(&self.world);
         self.tenant.into_iter().for_each(|tenant| world.perhaps_panic(Panics::Perform(tenant)));
         {

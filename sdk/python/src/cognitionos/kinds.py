@@ -257,6 +257,11 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
     "approval.escalated": (True, {**_ANSWER, "of": _texts}, {}),
     "approval.granted": (True, _ANSWER, {}),
     "approval.rejected": (True, _ANSWER, {}),
+    "output": (
+        True,
+        {"receipt": _id("rcp"), "name": _text, "offset": is_count, "bytes": is_count},
+        {},
+    ),
     "outcome": (
         True,
         {

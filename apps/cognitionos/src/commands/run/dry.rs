@@ -10,7 +10,7 @@ use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_base::words::counted;
 use cog_base::{Clock as _, Value};
 use cog_engine::driver::{Hands, Inbox, Ledger, Reply};
-use cog_engine::{Driver, Input, Place, What};
+use cog_engine::{Driver, Input, Place, Terms, What};
 use cog_gate::{Actor, AnyEffect, Cleared};
 use cog_ledger::memory::{MemoryKeys, MemoryShelf};
 use cog_ledger::{Draft, Durable, Entry, Writer};
@@ -190,7 +190,7 @@ impl Held {
 }
 
 impl Hands for Held {
-    fn perform(&self, _: RunId, cleared: Cleared<AnyEffect>, _: Option<u64>, _: Inbox) {
+    fn perform(&self, _: RunId, cleared: Cleared<AnyEffect>, _: Terms, _: Inbox) {
         self.cleared.lock().unwrap_or_else(PoisonError::into_inner).push(cleared);
     }
 

@@ -32,6 +32,7 @@ pub(super) fn answers(home: &Home, record: &Record) -> anyhow::Result<Vec<String
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
         | Kind::ApprovalEscalated
+        | Kind::Output
         | Kind::Outcome
         | Kind::Signal
         | Kind::SessionPaused

@@ -77,6 +77,7 @@ pub(super) fn sentence(record: &Record, why: &str) -> String {
         | Kind::ApprovalEscalated
         | Kind::Outcome
         | Kind::Signal => of_run(record, why),
+        Kind::Output => given(record),
     }
 }
 
@@ -89,6 +90,21 @@ fn of_the_queue(record: &Record, why: &str) -> String {
         return format!("{who} asked for {run}, of the workflow {}, on {at}.", said("workflow"));
     }
     format!("On {at}, {run} was taken out of the queue ({}): {why}.", said("why"))
+}
+
+/// The same of part of what an effect gave.
+fn given(record: &Record) -> String {
+    let said = |name| plain(&text(record, name));
+    let number = |name| record.entry.count(name).unwrap_or_default();
+    format!(
+        "On {}, what ran under {} gave {} on its {}, from byte {} on. What came of it: cognitionos \
+         why {1}",
+        record.entry.at(),
+        said("receipt"),
+        counted(number("bytes"), "byte", "bytes"),
+        said("name"),
+        number("offset")
+    )
 }
 
 /// The same of a pruning.
@@ -198,6 +214,7 @@ fn of_run(record: &Record, why: &str) -> String {
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
         | Kind::ApprovalEscalated
+        | Kind::Output
         | Kind::Outcome
         | Kind::Signal => format!("{who} recorded `{}` on {at}.", entry.kind()),
     }

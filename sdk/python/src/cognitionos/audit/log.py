@@ -78,7 +78,7 @@ class Audit:
             self._segment_pruned(entry)
         elif entry.kind == "bodies.erased":
             self.erasures.erased(entry)
-        elif entry.kind in ("evidence", "outcome", "signal"):
+        elif entry.kind in ("evidence", "output", "outcome", "signal"):
             self.canons.seen(entry)
         elif entry.kind == "plan.selected":
             self._plan_selected(entry)

@@ -83,6 +83,8 @@ class _Child:
 class _Receipt:
     session: str | None
     seq: int
+    # How many bytes of what it gives are in the log.
+    given: int = 0
     disposition: str | None = None
 
 
@@ -107,6 +109,8 @@ class Sessions:
             self._receipt(entry)
         elif entry.kind == "denial":
             self._denial(entry)
+        elif entry.kind == "output":
+            self._output(entry)
         elif entry.kind == "outcome":
             self._outcome(entry)
         elif entry.kind == "signal":
@@ -316,6 +320,23 @@ class Sessions:
             self.not_followed += 1
         else:
             self.findings.add(entry.seq, code, message)
+
+    def _output(self, entry: Entry) -> None:
+        """What an effect gives follows what it gave before, until it is over."""
+        add, seq, name = self.findings.add, entry.seq, entry.data["receipt"]
+        receipt = self._receipts.get(name)
+        if receipt is None:
+            self._unknown(entry, "output.without_receipt", f"there is no receipt {name} before it")
+            return
+        if receipt.session != entry.session:
+            add(seq, "output.other_session", f"the receipt {name} is of another session")
+        if receipt.disposition is not None:
+            add(seq, "output.late", f"the receipt {name} has an outcome already")
+        offset = entry.data["offset"]
+        if offset != receipt.given:
+            message = f"it begins at byte {offset} of what {name} gives, not at {receipt.given}"
+            add(seq, "output.gap", message)
+        receipt.given = offset + entry.data["bytes"]
 
     def _outcome(self, entry: Entry) -> None:
         add, seq = self.findings.add, entry.seq

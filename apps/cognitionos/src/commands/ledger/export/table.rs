@@ -194,6 +194,7 @@ fn verdict(entry: &Entry, text: &dyn Fn(&str) -> String) -> String {
         | Kind::SessionUnpaused
         | Kind::ChildStarted
         | Kind::SessionPaused
+        | Kind::Output
         | Kind::Signal
         | Kind::Checkpoint
         | Kind::Replay
