@@ -49,7 +49,7 @@ fn all() -> Vec<Block> {
 }
 
 /// What is done with each language; commands are given in `help`.
-const LANGUAGES: [(&str, &str); 8] = [
+const LANGUAGES: [(&str, &str); 9] = [
     ("", "a drawing"),
     ("sh", "given as commands"),
     ("console", "given as commands"),
@@ -58,6 +58,7 @@ const LANGUAGES: [(&str, &str); 8] = [
     ("cedarschema", "the schema of the canon"),
     ("cedar", "the policies of the canon"),
     ("json", "the facts of the canon"),
+    ("rust", "run by the tests of cog-embed"),
 ];
 
 #[test]

@@ -16,11 +16,10 @@ use anyhow::Context as _;
 use cog_base::Clock as _;
 use cog_base::Digest;
 use cog_base::id::{RunId, TenantId};
-use cog_base::json::parse;
 use cog_canon::{Canon, Source};
-use cog_engine::fork::gather;
+use cog_embed::{Error, read, replays};
 use cog_engine::replay::{Canons, replay_run};
-use cog_engine::{Mismatch, Parent, Record};
+use cog_engine::{Parent, Record};
 use cog_gate::change::ChangeControl;
 use cog_ledger::audit::Erasures;
 use cog_ledger::{Draft, Entry, Kind, Writer};
@@ -273,7 +272,7 @@ impl Home {
 
     /// A run's entries with their bodies, oldest first.
     pub(crate) fn records(&self, run: RunId) -> anyhow::Result<Vec<Record>> {
-        let records = records(&*self.scope()?, run, u64::MAX)?;
+        let records = read::records(&*self.scope()?, run, u64::MAX).map_err(unmade)?;
         if records.is_empty() { Err(self.unknown(run)?) } else { Ok(records) }
     }
 
@@ -328,10 +327,7 @@ impl Home {
 
     /// Which bodies were erased, as entries say.
     pub(crate) fn erasures(&self) -> anyhow::Result<Erasures> {
-        let mut erasures = Erasures::default();
-        let kinds = vec![Kind::BodiesErased];
-        self.each(Select { kinds, ..Select::default() }, |entry| erasures.observe(entry))?;
-        Ok(erasures)
+        read::erasures(&*self.scope()?).map_err(unmade)
     }
 
     /// Why the body that a record should have is not here, in words, and whether that is damage.
@@ -348,13 +344,6 @@ impl Home {
         Ok(Some(gone))
     }
 
-    /// Why a run cannot be followed to its end, and by which entry, where something was erased.
-    pub(crate) fn broken(&self, why: &Mismatch) -> anyhow::Result<String> {
-        let Mismatch::NoBody { seq, .. } = why else { return Ok(why.to_string()) };
-        let by = self.erasures()?.of(*seq);
-        Ok(by.map_or_else(|| why.to_string(), |by| format!("{why}: erased, as entry {by} says")))
-    }
-
     /// What somebody typed about an entry, or that it is not here any more. Empty where there is none.
     pub(crate) fn said(&self, record: &Record) -> anyhow::Result<String> {
         if let Some(said) = record.said() {
@@ -365,21 +354,7 @@ impl Home {
 
     /// Refuse records of which a body is missing that no entry accounts for.
     pub(crate) fn complete(&self, records: &[Record]) -> anyhow::Result<()> {
-        let is_absent = |it: &&Record| it.body.is_none() && it.entry.commit().is_some();
-        let mut absent = records.iter().filter(is_absent).peekable();
-        if absent.peek().is_none() {
-            return Ok(());
-        }
-        let erasures = self.erasures()?;
-        let Some(first) = absent.find(|it| !erasures.explains(it.entry.seq())) else {
-            return Ok(());
-        };
-        let seq = first.entry.seq();
-        let message = format!(
-            "the ledger is damaged, and nothing goes on over it: entry {seq}: its body is not \
-             here, and no entry says that it was erased"
-        );
-        Err(Failure::coded(Exit::Failed, "body.absent", message, SEE_WHAT_HOLDS))
+        read::complete(&*self.scope()?, records).map_err(unmade)
     }
 
     /// An entry with its body.
@@ -400,32 +375,12 @@ impl Home {
 
     /// A kept version of canon.
     pub(crate) fn canon(&self, digest: Digest) -> anyhow::Result<Option<Canon>> {
-        let Some(files) = self.scope()?.canon(digest).map_err(told)? else { return Ok(None) };
-        let source = Source::new(files.into_iter().map(|(path, text)| (path, text.into_bytes())));
-        let canon = Canon::load(&source).map_err(|error| {
-            Failure::advise(Exit::Failed, format!("the kept canon: {error}"), SEE_WHAT_HOLDS)
-        })?;
-        if canon.digest() != digest {
-            return Err(no_canon(digest));
-        }
-        Ok(Some(canon))
+        replays::canon(&*self.scope()?, digest).map_err(unmade)
     }
 
     /// Every kept version that was ever in force.
     pub(crate) fn canons(&self) -> anyhow::Result<Canons> {
-        let mut digests = Vec::new();
-        let kinds = vec![Kind::CanonActivated];
-        self.each(Select { kinds, ..Select::default() }, |entry| {
-            let digest = entry.data().get("digest").and_then(cog_base::Value::as_text);
-            digests.extend(digest.and_then(|digest| digest.parse::<Digest>().ok()));
-        })?;
-        let mut canons = Canons::new();
-        for digest in digests {
-            if let Some(canon) = self.canon(digest)? {
-                canons.insert(digest, Arc::new(canon));
-            }
-        }
-        Ok(canons)
+        replays::canons(&*self.scope()?).map_err(unmade)
     }
 
     /// The newest run that no other began, if there is one.
@@ -461,24 +416,12 @@ pub(crate) const fn is_said(kind: Kind) -> bool {
 
 /// A run's records behind those of the runs it was forked from; none when there is no such run.
 pub(crate) fn history(scope: &dyn TenantTx, run: RunId) -> anyhow::Result<Vec<Record>> {
-    gather(run, u64::MAX, |run, until| records(scope, run, until))
-}
-
-/// A run's entries up to one, with their bodies, oldest first; none when there is no such run.
-fn records(scope: &dyn TenantTx, run: RunId, until: u64) -> anyhow::Result<Vec<Record>> {
-    let mut entries = Vec::new();
-    let mut take = |entry: &Entry| entries.push(entry.clone());
-    let select = Select { to: until.saturating_add(1), ..Select::session(run) };
-    scope.each(select, &mut take).map_err(told)?;
-    entries.into_iter().map(|entry| record(scope, entry)).collect()
+    read::history(scope, run).map_err(unmade)
 }
 
 /// An entry with its body.
 pub(crate) fn record(scope: &dyn TenantTx, entry: Entry) -> anyhow::Result<Record> {
-    let body = scope.body(entry.seq()).map_err(told)?;
-    let text = body.map(|body| String::from_utf8(body.bytes)).transpose()?;
-    let body = text.map(|text| parse(&text)).transpose().context("a body is not JSON")?;
-    Ok(Record { entry: Arc::new(entry), body })
+    read::record(scope, entry).map_err(unmade)
 }
 
 /// The files of a canon that is needed are not here.
@@ -512,6 +455,25 @@ pub(crate) fn told(error: StoreError) -> anyhow::Error {
         Some(code) => Failure::coded(exit, code, error, advice),
         None => Failure::advise(exit, Chain(&error), advice),
     }
+}
+
+/// An error of the library with what to do about it here, where nobody says more.
+pub(crate) fn unmade(error: Error) -> anyhow::Error {
+    if let Error::Store(error) = error {
+        return told(error);
+    } else if let Error::Canon { why: Some(why), .. } = error {
+        return Failure::advise(Exit::Failed, format!("the kept canon: {why}"), SEE_WHAT_HOLDS);
+    } else if let Error::Canon { digest, why: None } = error {
+        return no_canon(digest);
+    } else if let Error::Absent { .. } = error {
+        return Failure::coded(Exit::Failed, "body.absent", error, SEE_WHAT_HOLDS);
+    } else if let Error::Unreadable { .. } = error {
+        return Failure::advise(Exit::Failed, error, SEE_WHAT_HOLDS);
+    } else if let Error::NoRun(_) = error {
+        return Failure::advise(Exit::BadInput, error, given::RUNS);
+    }
+    let advice = error.advice();
+    Failure::advise(Exit::Failed, error, advice)
 }
 
 /// The stable word for what is wrong with the data themselves.

@@ -3,26 +3,13 @@
 
 #![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_types,
     reason = "the program's edge: here the capabilities are made that everyone else is handed"
 )]
 
 use std::io::IsTerminal as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::{Clock, Timestamp};
-
-/// The operating system's clock.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-    }
-}
+pub(crate) use cog_embed::{SystemClock, SystemEntropy};
 
 /// The time when the program began, by the operating system's clock, and how long that is ago, the
 /// machine's sleep included. Nobody sets it.
@@ -48,37 +35,6 @@ impl Clock for SteadyClock {
 fn micros_since_boot() -> i64 {
     let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     since.tv_sec.saturating_mul(1_000_000).saturating_add(since.tv_nsec / 1_000)
-}
-
-/// The operating system's randomness, taken in larger pieces.
-#[derive(Debug)]
-pub(crate) struct SystemEntropy {
-    pool: [u8; 1024],
-    used: usize,
-}
-
-impl SystemEntropy {
-    pub(crate) const fn new() -> Self {
-        Self { pool: [0; 1024], used: 1024 }
-    }
-}
-
-impl Entropy for SystemEntropy {
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoEntropy> {
-        if bytes.len() > self.pool.len() {
-            return getrandom::fill(bytes).map_err(|_| NoEntropy);
-        }
-        if self.used + bytes.len() > self.pool.len() {
-            getrandom::fill(&mut self.pool).map_err(|_| NoEntropy)?;
-            self.used = 0;
-        }
-        let taken = self.pool.get_mut(self.used..self.used + bytes.len()).ok_or(NoEntropy)?;
-        bytes.copy_from_slice(taken);
-        // What was given out once must not be found in memory, or given out again.
-        taken.fill(0);
-        self.used += bytes.len();
-        Ok(())
-    }
 }
 
 /// A variable of the environment, if it is set and not empty.

@@ -1,6 +1,7 @@
 //! The command line of what became of runs.
 
 use clap::{Args, ValueEnum};
+use cog_embed::runs;
 
 use super::groups::By;
 use super::nodes::At;
@@ -93,15 +94,16 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    pub(crate) const fn as_str(self) -> &'static str {
+    /// How a run stands then.
+    pub(crate) const fn meant(self) -> runs::Status {
         match self {
-            Self::Queued => "queued",
-            Self::Open => "open",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Refused => "refused",
-            Self::Cancelled => "cancelled",
-            Self::Continued => "continued",
+            Self::Queued => runs::Status::Queued,
+            Self::Open => runs::Status::Open,
+            Self::Completed => runs::Status::Completed,
+            Self::Failed => runs::Status::Failed,
+            Self::Refused => runs::Status::Refused,
+            Self::Cancelled => runs::Status::Cancelled,
+            Self::Continued => runs::Status::Continued,
         }
     }
 }

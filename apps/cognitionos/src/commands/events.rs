@@ -9,22 +9,21 @@ use std::path::Path;
 
 use cog_base::Value;
 use cog_base::id::{MailId, RunId};
-use cog_base::json::{Map, parse_taken};
+use cog_base::json::parse_taken;
+use cog_embed::runs::is_there;
+use cog_embed::starts::Event;
 use cog_engine::timetable::Plan;
 use cog_engine::{Input, Start, Trigger};
-use cog_events::Types;
 use cog_node::{Request, Wanted, ask};
-use cog_schedule::Rule;
 use cog_store::Delivery;
 
 use super::run::scheduled::{self, Begins};
-use super::runs::is_there;
-use super::schedules::{timetable, wanted};
+use super::schedules::{not_kept, timetable};
 use super::sessions;
 use crate::cli::Common;
 use crate::cli::events::EventsCommand;
 use crate::failure::{Exit, Failure, explain};
-use crate::home::{Home, told};
+use crate::home::{Home, told, unmade};
 use crate::terminal::{Terminal, Tone, plain};
 
 pub(crate) fn events(
@@ -47,40 +46,13 @@ pub(crate) fn events(
     }
 }
 
-/// An event, as expressions see it.
-struct Event {
-    whole: Value,
-    kind: String,
-    source: String,
-    id: String,
-    /// The entry that it is, of the own ledger.
-    seq: Option<u64>,
-}
-
-impl Event {
-    fn of(text: &str) -> anyhow::Result<Self> {
-        let whole = parse_taken(text)?;
-        let text = |name: &str| {
-            let text = whole.get(name).and_then(Value::as_text).map(str::to_owned);
-            text.ok_or_else(|| Failure::told(Exit::BadInput, format!("the event has no `{name}`")))
-        };
-        let (kind, source, id) = (text("type")?, text("source")?, text("id")?);
-        Ok(Self { whole, kind, source, id, seq: None })
-    }
-
-    /// Whether what is set waits for such a one. What happened before it was set does not start it.
-    fn is_for(&self, plan: &Plan) -> bool {
-        if self.seq.is_some_and(|seq| seq < plan.seq) {
-            return false;
-        }
-        let Rule::Event { kind, source } = &plan.schedule.rule else { return false };
-        let types = Types::matching([kind.as_str()]);
-        types.wants(&self.kind) && source.as_ref().is_none_or(|source| *source == self.source)
-    }
+/// An event that somebody wrote.
+fn of(text: &str) -> anyhow::Result<Event> {
+    Event::of(parse_taken(text)?).map_err(|error| Failure::told(Exit::BadInput, error))
 }
 
 fn read(file: &Path) -> anyhow::Result<Event> {
-    Event::of(&sessions::event(file)?)
+    of(&sessions::event(file)?)
 }
 
 /// Start every run that an event starts. What goes wrong with one keeps no other from it.
@@ -139,20 +111,11 @@ fn start(
     common: &Common,
     terminal: &Terminal,
 ) -> anyhow::Result<Option<&'static str>> {
-    let wanted = wanted(home, plan)?;
-    let bad = |why: String| Failure::told(Exit::BadInput, why);
-    let flow = wanted.flow().map_err(bad)?;
-    let Some(given) = flow.given_by(&trigger.id, &event.whole).map_err(bad)? else {
-        return Ok(None);
-    };
-    let run = trigger.run();
-    if is_there(home, run)? {
+    let wanted = event.starts(&*home.scope()?, plan, trigger.hops).map_err(not_kept)?;
+    let Some(wanted) = wanted else { return Ok(None) };
+    if is_there(&*home.scope()?, trigger.run()).map_err(unmade)? {
         return Ok(Some(AGAIN));
     }
-    let text = |value: &Value| value.as_text().map_or_else(|| value.to_string(), str::to_owned);
-    let given: Map = given.into_iter().filter(|(_, value)| *value != Value::Null).collect();
-    let given = given.iter().map(|(name, value)| (name.clone(), text(value)));
-    let wanted = Wanted { given: given.collect(), ..wanted };
     let begins = Begins::By(trigger.clone());
     if home.is_of_nodes() {
         return post(home, &wanted, begins, common);

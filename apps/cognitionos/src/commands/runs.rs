@@ -1,34 +1,30 @@
 //! `runs` and `redrive`: what became of runs, and starting again where one failed.
 
-mod listing;
-
-use std::collections::BTreeMap;
-
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_base::words::counted;
+use cog_embed::Error;
+use cog_embed::runs::{Fault, Listed, NotFailed, Run, Wanted, failed_at, list};
 use cog_engine::{Continues, Parent};
-use cog_ledger::{Entry, Kind};
-use cog_store::Select;
 
-pub(super) use self::listing::is_there;
-use self::listing::{Fault, Listed, Run, Wanted, error, list};
 use crate::cli::nodes::Asking;
 use crate::cli::runs::{RedriveArgs, RunsArgs, Status, Which};
 use crate::cli::{Beginning, Common, RunArgs};
 use crate::commands::submit;
+use crate::commands::why::queue::waits;
 use crate::failure::{Exit, Failure, explain};
 use crate::given;
-use crate::home::{Home, told};
+use crate::home::{Home, unmade};
 use crate::terminal::{Terminal, Tone, plain};
 
 pub(crate) fn runs(args: &RunsArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let home = Home::at(&args.at, || Home::read(&common.data))?;
     let after = args.after.as_deref().map(given::run).transpose()?;
     let wanted = wanted(args.status, &args.which, (after, args.limit))?;
-    let Listed { runs: found, is_more } = list(&home, &wanted)?;
+    let Listed { runs: found, is_more } = page(&home, &wanted)?;
     if terminal.json {
-        terminal.emit(&Value::list(found.iter().map(document)));
+        let documents = found.iter().map(|run| document(&home, run));
+        terminal.emit(&Value::list(documents.collect::<anyhow::Result<Vec<_>>>()?));
         return Ok(Exit::Done);
     }
     if found.is_empty() {
@@ -39,23 +35,35 @@ pub(crate) fn runs(args: &RunsArgs, common: &Common, terminal: &Terminal) -> any
             "there is no such run"
         });
     }
-    found.iter().for_each(|run| show(run, terminal));
+    found.iter().try_for_each(|run| show(&home, run, terminal))?;
     if let Some(last) = found.last().filter(|_| is_more) {
         terminal.note(&format!("there are older ones: --after {}", last.id));
     }
     Ok(Exit::Done)
 }
 
+fn page(home: &Home, wanted: &Wanted) -> anyhow::Result<Listed> {
+    list(&*home.scope()?, wanted).map_err(|error| {
+        let Error::NoRun(run) = error else { return unmade(error) };
+        Failure::advise(Exit::BadInput, format!("there is no run {run} here"), "cognitionos runs")
+    })
+}
+
+/// What a run waits for that has not begun.
+fn waited_for(home: &Home, run: &Run) -> anyhow::Result<Option<String>> {
+    if run.status == Status::Queued.meant().as_str() { waits(home, run.id) } else { Ok(None) }
+}
+
 fn wanted(
     status: Option<Status>,
     which: &Which,
     (after, limit): (Option<RunId>, usize),
-) -> anyhow::Result<Wanted<'_>> {
+) -> anyhow::Result<Wanted> {
     Ok(Wanted {
-        status,
+        status: status.map(Status::meant),
         labels: given::labels(&which.label)?,
-        domain: which.domain.as_deref(),
-        workflow: which.workflow.as_deref(),
+        domain: which.domain.clone(),
+        workflow: which.workflow.clone(),
         since: which.since.as_deref().map(given::past).transpose()?,
         after,
         limit,
@@ -68,8 +76,8 @@ pub(crate) fn times(count: u64) -> String {
 }
 
 /// A run, in some lines.
-fn show(run: &Run, terminal: &Terminal) {
-    let Run { id, workflow, status, started, ended, labels, error, forks, parent, waits, .. } = run;
+fn show(home: &Home, run: &Run, terminal: &Terminal) -> anyhow::Result<()> {
+    let Run { id, workflow, status, started, ended, labels, error, forks, parent, .. } = run;
     let is_well = ["completed", "continued"].contains(&status.as_str());
     let tone = if is_well { Tone::Good } else { Tone::Ask };
     let status_word = terminal.tint(tone, &format!("{status:<9}"));
@@ -82,8 +90,8 @@ fn show(run: &Run, terminal: &Terminal) {
             labels.iter().map(|(name, text)| format!("{name}={}", plain(text))).collect();
         terminal.say(&format!("  {}", labels.join(" ")));
     }
-    if let Some(waits) = waits {
-        terminal.say(&format!("  {}", plain(waits)));
+    if let Some(waits) = waited_for(home, run)? {
+        terminal.say(&format!("  {}", plain(&waits)));
     }
     if let Some(Parent { run, step, .. }) = parent {
         let line = format!("  begun by {run}, step {}", plain(&step.to_string()));
@@ -108,9 +116,10 @@ fn show(run: &Run, terminal: &Terminal) {
         [] if status == "failed" => terminal.say(&format!("  cognitionos redrive {id}")),
         forks => forks.iter().for_each(|fork| terminal.say(&format!("  {fork} went on from it"))),
     }
+    Ok(())
 }
 
-fn document(run: &Run) -> Value {
+fn document(home: &Home, run: &Run) -> anyhow::Result<Value> {
     let error = run.error.as_ref().map(|fault| {
         let Fault { step, message, code } = fault;
         Value::map(
@@ -119,37 +128,21 @@ fn document(run: &Run) -> Value {
         )
     });
     let labels = run.labels.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    Value::map([
+    Ok(Value::map([
         ("run", Value::from(run.id)),
         ("workflow", run.workflow.as_str().into()),
         ("status", run.status.as_str().into()),
         ("labels", Value::map(labels)),
-        ("started", run.started.as_str().into()),
-        ("ended", run.ended.as_deref().into()),
+        ("started", run.started.into()),
+        ("ended", run.ended.into()),
         ("error", error.unwrap_or(Value::Null)),
         ("parent", run.parent.as_ref().map(|parent| parent.run).into()),
         ("continues", run.continues.map(|it| it.run).into()),
         ("went_on", run.continues.map_or(0, |it| it.count).into()),
         ("next", run.next.into()),
-        ("waits", run.waits.as_deref().into()),
+        ("waits", waited_for(home, run)?.into()),
         ("forks", Value::list(run.forks.iter().map(|fork| Value::from(*fork)))),
-    ])
-}
-
-/// The run that an entry goes on from.
-fn fork_of(start: &Entry) -> Option<RunId> {
-    start.data().get("fork")?.get("session")?.as_text()?.parse().ok()
-}
-
-/// The runs that went on from others, by those.
-fn forks<'e>(starts: impl Iterator<Item = &'e Entry>) -> BTreeMap<RunId, Vec<RunId>> {
-    let mut forks: BTreeMap<RunId, Vec<RunId>> = BTreeMap::new();
-    for start in starts {
-        if let Some((from, run)) = fork_of(start).zip(start.session()) {
-            forks.entry(from).or_default().push(run);
-        }
-    }
-    forks
+    ]))
 }
 
 pub(crate) fn redrive(
@@ -170,7 +163,7 @@ const REDRIVEN_MAX: usize = 1_000;
 fn redrive_all(args: &RedriveArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let home = Home::at(&args.at, || Home::read(&common.data))?;
     let wanted = wanted(Some(Status::Failed), &args.which, (None, REDRIVEN_MAX))?;
-    let Listed { runs, is_more } = list(&home, &wanted)?;
+    let Listed { runs, is_more } = page(&home, &wanted)?;
     drop(home);
     let is_left = |run: &&Run| args.again || run.forks.is_empty();
     let mut exit = Exit::Done;
@@ -209,7 +202,8 @@ fn again(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let home = Home::at(&args.at, || Home::read(&common.data))?;
-    let step = failed_at(&home, run, args.again)?;
+    home.knows(run)?;
+    let step = failed_at(&*home.scope()?, run, args.again).map_err(not_failed)?;
     let (input, by) = (args.input.clone(), args.by.clone());
     let begin = Beginning { input, ..Beginning::of(by) };
     if home.is_of_nodes() {
@@ -232,32 +226,15 @@ fn again(
     super::run::run(&args, common, terminal)
 }
 
-/// The step that a run failed for.
-fn failed_at(home: &Home, run: RunId, again: bool) -> anyhow::Result<String> {
-    home.knows(run)?;
-    let seal = home.newest(run, &[Kind::SessionSealed], |_| true)?;
-    let seal = seal.map(|seq| home.scope()?.entry(seq).map_err(told)).transpose()?.flatten();
-    let seal = seal.map(|seal| home.record(seal)).transpose()?;
-    let status = seal.as_ref().and_then(|seal| seal.entry.text("status")).unwrap_or("open");
-    if status != "failed" {
-        let message = format!("{run} has not failed: it is {status}");
-        let advice = "cognitionos runs --status failed";
-        return Err(Failure::advise(Exit::Conflict, message, advice));
-    }
-    let starts = Select { kinds: vec![Kind::SessionStarted], ..Select::default() };
-    let mut entries = Vec::new();
-    home.each(starts, |entry| entries.push(entry.clone()))?;
-    let forks = forks(entries.iter());
-    if let Some(fork) = forks.get(&run).and_then(|forks| forks.last()).filter(|_| !again) {
-        let message = format!("{fork} went on from {run} already");
-        let advice = format!("cognitionos why {fork}, or once more: --again");
-        return Err(Failure::advise(Exit::Conflict, message, advice));
-    }
-    let step = seal.as_ref().and_then(error).map(|fault| fault.step);
-    step.filter(|step| !step.is_empty()).ok_or_else(|| {
-        let message = format!("{run} did not fail for a step");
-        let advice =
-            format!("cognitionos why {run}, then: cognitionos run --fork {run} --from STEP");
-        Failure::advise(Exit::Conflict, message, advice)
-    })
+/// Why a run is not started again, and what to do.
+fn not_failed(error: Error) -> anyhow::Error {
+    let Error::NotFailed(no) = error else { return unmade(error) };
+    let advice = match &no {
+        NotFailed::Stands { .. } => "cognitionos runs --status failed".to_owned(),
+        NotFailed::Again { fork, .. } => format!("cognitionos why {fork}, or once more: --again"),
+        NotFailed::NoStep(run) => {
+            format!("cognitionos why {run}, then: cognitionos run --fork {run} --from STEP")
+        }
+    };
+    Failure::advise(Exit::Conflict, no, advice)
 }

@@ -3,17 +3,15 @@
 mod firing;
 mod set;
 
-pub(super) use firing::wanted;
-
 use cog_base::{Clock as _, Timestamp, Value};
+use cog_embed::{Error, starts};
 use cog_engine::Timetable;
 use cog_engine::timetable::{Change, Plan, Stands};
 use cog_gate::Actor;
 use cog_gate::act::{Act, Facts};
 use cog_ledger::{Draft, Kind};
-use cog_node::Request;
+use cog_node::{Request, Wanted};
 use cog_schedule::Rule;
-use cog_store::Select;
 
 use crate::cli::Common;
 use crate::cli::nodes::Asking;
@@ -22,7 +20,7 @@ use crate::commands::owner::{Answered, Owner};
 use crate::commands::refused;
 use crate::failure::{Exit, Failure};
 use crate::given;
-use crate::home::{Home, told};
+use crate::home::{Home, told, unmade};
 use crate::system::SystemClock;
 use crate::terminal::{Terminal, Tone, plain};
 
@@ -51,19 +49,26 @@ pub(crate) fn schedules(
 
 /// The schedules of a ledger.
 pub(super) fn timetable(home: &Home) -> anyhow::Result<Timetable> {
-    let mut timetable = Timetable::default();
-    let select = Select { kinds: Timetable::KINDS.into(), ..Select::default() };
-    home.each(select, |entry| timetable.observe(entry))?;
-    let ids: Vec<String> = timetable.plans().keys().cloned().collect();
-    for id in ids {
-        timetable.look_after(&id, |run| stands(home, run))?;
-    }
-    Ok(timetable)
+    starts::timetable(&*home.scope()?).map_err(unmade)
 }
 
 /// How a run of a schedule stands.
 fn stands(home: &Home, run: cog_base::id::RunId) -> anyhow::Result<Stands> {
     Stands::of(home.scope()?.as_ref(), run).map_err(told)
+}
+
+/// What a schedule runs.
+pub(super) fn wanted(home: &Home, plan: &Plan) -> anyhow::Result<Wanted> {
+    starts::wanted(&*home.scope()?, plan).map_err(not_kept)
+}
+
+/// Why that is not there, and what to do.
+pub(super) fn not_kept(error: Error) -> anyhow::Error {
+    if let Error::Inputs(why) = error {
+        return Failure::told(Exit::BadInput, why);
+    }
+    let Error::NotKept(_) = error else { return unmade(error) };
+    Failure::advise(Exit::Failed, error, "cognitionos schedules set WORKFLOW")
 }
 
 fn unknown(id: &str) -> anyhow::Error {

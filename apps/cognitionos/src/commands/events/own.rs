@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use cog_base::Value;
 use cog_base::words::counted;
+use cog_embed::starts::Event;
 use cog_engine::{Continues, Parent, Trigger};
 use cog_events::Types;
 use cog_ledger::Entry;
@@ -14,7 +15,7 @@ use cog_outbox::page;
 use cog_schedule::Rule;
 use cog_store::{CursorStep, TenantTx};
 
-use super::{Event, bring};
+use super::{bring, of};
 use crate::cli::Common;
 use crate::cli::nodes::At;
 use crate::commands::schedules::timetable;
@@ -103,7 +104,7 @@ fn look(
             terminal.warn(&message);
             continue;
         }
-        let event = Event { seq: Some(event.seq()), ..Event::of(event.json())? };
+        let event = Event { seq: Some(event.seq()), ..of(event.json())? };
         bring(home, &event, hops, common, terminal)?;
     }
     if page.next == from {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_canon::Canon;
+use cog_embed::replays::{Came, Kept};
 use cog_engine::impact::{Flipped, Impact};
 use cog_engine::replay::is_decision;
 use cog_gate::Actor;
@@ -130,15 +131,15 @@ fn look(home: &Home, runs: &[RunId], other: &Arc<Canon>) -> anyhow::Result<All> 
 }
 
 /// What is kept of it, run by run.
-fn came(all: &All, runs: &[RunId], other: &Canon) -> Vec<kept::Came> {
+fn came(all: &All, runs: &[RunId], other: &Canon) -> Vec<Kept> {
     let of = |(run, found): (&RunId, &Found)| {
         let findings = found.flipped.iter().map(|it| {
             let (id, after) = (it.id.as_str().into(), it.after.as_str().into());
             Value::map([("entry", Value::from(it.seq)), ("id", id), ("result", after)])
         });
-        kept::Came {
+        Kept {
             run: *run,
-            result: if found.flipped.is_empty() { "same" } else { "differs" },
+            came: if found.flipped.is_empty() { Came::Same } else { Came::Differs },
             entries: found.entries,
             decisions: found.decisions,
             canon: Some(other.digest()),

@@ -3,12 +3,12 @@
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_base::words::counted;
-use cog_engine::replay::as_far;
-use cog_engine::snapshot::{NoSnapshot, Snapshot};
-use cog_engine::{Mismatch, Record};
+use cog_embed::Error;
+use cog_embed::states::{NoState, behind, entry_of};
+use cog_engine::snapshot::Snapshot;
 
 use crate::failure::{Exit, Failure};
-use crate::home::Home;
+use crate::home::{Home, unmade};
 use crate::terminal::{Terminal, plain};
 
 /// The most bytes of an output that are shown to people.
@@ -20,17 +20,10 @@ pub(super) fn show(
     place: &str,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let past = home.history(run)?;
-    let at = match place.parse::<u64>() {
-        Ok(at) => at,
-        Err(_) => began(home, run, &past, place)?,
-    };
-    let until: Vec<Record> = past.iter().filter(|it| it.entry.seq() <= at).cloned().collect();
-    home.complete(&until)?;
-    let snapshot = Snapshot::of(&past, at).map_err(|none| {
-        let none = told(home, run, &past, at, none);
-        none.unwrap_or_else(|error| error)
-    })?;
+    home.knows(run)?;
+    let scope = home.scope()?;
+    let at = entry_of(&*scope, run, place).map_err(no_state)?;
+    let snapshot = behind(&*scope, run, at).map_err(no_state)?;
     if terminal.json {
         let mut members = snapshot.state().as_map().cloned().unwrap_or_default();
         members.insert("digest".to_owned(), snapshot.digest().into());
@@ -41,52 +34,24 @@ pub(super) fn show(
     Ok(Exit::Done)
 }
 
-/// The entry because of which a step began.
-fn began(home: &Home, run: RunId, past: &[Record], step: &str) -> anyhow::Result<u64> {
-    let (history, why) = match as_far(past) {
-        Ok(both) => both,
-        Err(why) => return Err(unfollowed(home, run, &why)?),
-    };
-    let found = history.begun().find(|(path, _)| path.as_str() == step);
-    if let Some((_, seq)) = found {
-        return Ok(seq);
-    }
-    let why = why.map(|why| home.broken(&why)).transpose()?;
-    let why = why.map(|why| format!("; it cannot be followed to its end: {why}"));
-    let message = format!("no step `{step}` began in {run}{}", why.unwrap_or_default());
-    let advice = format!("--at with the number of an entry: cognitionos ledger list --run {run}");
-    Err(Failure::advise(Exit::BadInput, message, advice))
-}
-
-fn unfollowed(home: &Home, run: RunId, why: &Mismatch) -> anyhow::Result<anyhow::Error> {
-    let message = format!("the state of {run} cannot be worked out: {}", home.broken(why)?);
-    Ok(Failure::advise(Exit::Failed, message, format!("cognitionos replay {run}")))
-}
-
-/// Why there is no state to show.
-fn told(
-    home: &Home,
-    run: RunId,
-    past: &[Record],
-    at: u64,
-    none: NoSnapshot,
-) -> anyhow::Result<anyhow::Error> {
-    match none {
-        NoSnapshot::Broken { why, .. } => unfollowed(home, run, &why),
-        NoSnapshot::Outside { first, last, before, .. } => {
-            let message =
-                format!("entry {at} is none of {run}, whose entries go from {first} to {last}");
-            let theirs = past.iter().find(|record| record.entry.seq() == at);
-            let theirs = theirs.and_then(|record| record.entry.session());
-            let advice = match (theirs, before) {
-                (Some(other), _) => format!("cognitionos replay {other} --at {at}"),
-                (None, before) => {
-                    format!("cognitionos replay {run} --at {}", before.unwrap_or(first))
-                }
-            };
-            Ok(Failure::advise(Exit::BadInput, message, advice))
+/// Why there is no state to show, and what to do.
+fn no_state(error: Error) -> anyhow::Error {
+    let Error::NoState(no) = error else { return unmade(error) };
+    let (exit, advice) = match &no {
+        NoState::Broken { run, .. } => (Exit::Failed, format!("cognitionos replay {run}")),
+        NoState::NotBegun { run, .. } => {
+            let list = format!("cognitionos ledger list --run {run}");
+            (Exit::BadInput, format!("--at with the number of an entry: {list}"))
         }
-    }
+        NoState::Outside { at, theirs: Some(other), .. } => {
+            (Exit::BadInput, format!("cognitionos replay {other} --at {at}"))
+        }
+        NoState::Outside { run, before, first, .. } => {
+            let at = before.unwrap_or(*first);
+            (Exit::BadInput, format!("cognitionos replay {run} --at {at}"))
+        }
+    };
+    Failure::advise(exit, no, advice)
 }
 
 fn say(snapshot: &Snapshot, terminal: &Terminal) {

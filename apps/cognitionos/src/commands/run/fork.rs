@@ -6,19 +6,19 @@ use cog_base::Clock as _;
 use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::words::counted;
-use cog_engine::fork::{self, Fork, Forking, NoPlace};
-use cog_engine::replay::as_far;
-use cog_engine::{History, Input, Mismatch, Record};
+use cog_embed::Error;
+use cog_embed::places::{self, Found, NoWay};
+use cog_engine::Input;
+use cog_engine::fork::{Fork, Forking, NoPlace};
 use cog_gate::Actor;
 
 use super::family::kin;
 use super::prepare::{Folders, bound_roots, given_inputs, namer, stands};
 use super::{Plan, accept};
 use crate::cli::{Beginning, Common};
-use crate::commands::checkpoint::{Checkpoint, checkpoints};
 use crate::failure::{Exit, Failure};
 use crate::given;
-use crate::home::Home;
+use crate::home::{Home, unmade};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::Terminal;
 use crate::view::Counts;
@@ -26,83 +26,36 @@ use crate::view::Counts;
 /// The most places that are named where one is to be chosen.
 const NAMED_MAX: usize = 40;
 
-/// A place of a run that exists, and the history up to there.
-pub(crate) struct Found {
-    pub(crate) history: History,
-    pub(crate) past: Vec<Record>,
-    pub(crate) fork: Fork,
-}
-
 /// Find a place of a run.
-pub(crate) fn find(home: &Home, run: RunId, from: &str) -> anyhow::Result<Found> {
-    let past = home.history(run)?;
-    home.complete(&past)?;
-    // What of it was erased since matters only behind the place.
-    let (history, broken) = match as_far(&past) {
-        Ok(both) => both,
-        Err(error) => {
-            let message = format!("nothing can go on from {run}: {}", home.broken(&error)?);
-            let advice = "begin anew: cognitionos run WORKFLOW";
-            return Err(Failure::advise(Exit::Failed, message, advice));
-        }
-    };
-    let fork = match fork::place(&past, &history, from) {
-        Ok(fork) => fork,
-        Err(none) => {
-            let named = named(home, &past, from)?;
-            let until = broken.as_ref().map_or(u64::MAX, Mismatch::seq);
-            let broken = broken.map(|why| home.broken(&why)).transpose()?;
-            named
-                .filter(|fork| fork.seq < until)
-                .ok_or_else(|| told(run, &none, &history, broken.as_deref()))?
-        }
-    };
-    let past = past.into_iter().take_while(|record| record.entry.seq() <= fork.seq);
-    let past: Vec<Record> = past.collect();
-    if let Err(none) = fork::is_free(&past) {
-        let message = format!("nothing can go on from there in {run}: {none}");
-        let advice = match none {
-            NoPlace::Consent(kept) => format!("--from {}", kept.around),
-            NoPlace::NotBegun(_)
-            | NoPlace::Several { .. }
-            | NoPlace::Unknown(_)
-            | NoPlace::Ending(_) => format!("cognitionos why {run}"),
-        };
-        return Err(Failure::advise(Exit::BadInput, message, advice));
-    }
-    Ok(Found { history, past, fork })
+fn find(home: &Home, run: RunId, from: &str) -> anyhow::Result<Found> {
+    home.knows(run)?;
+    places::find(&*home.scope()?, run, from).map_err(no_way)
 }
 
-/// The place that a checkpoint names, of the run or of one whose history it took over.
-fn named(home: &Home, past: &[Record], from: &str) -> anyhow::Result<Option<Fork>> {
-    let known = checkpoints(home)?;
-    let mut meant = known.into_iter().filter(|it| it.name == from || it.id == from);
-    let is_its = |it: &Checkpoint, record: &Record| {
-        record.entry.seq() == it.seq && record.entry.session() == Some(it.run)
-    };
-    let meant = meant.find(|it| past.iter().any(|record| is_its(it, record)));
-    Ok(meant.map(|it| Fork { session: it.run, seq: it.seq, step: Some(it.name) }))
-}
-
-fn told(run: RunId, none: &NoPlace, history: &History, broken: Option<&str>) -> anyhow::Error {
-    let mut places: Vec<_> = history.begun().map(|(path, _)| path.to_string()).collect();
-    let more = places.len().saturating_sub(NAMED_MAX);
-    places.truncate(NAMED_MAX);
-    if more > 0 {
-        places.push(format!("and {more} more"));
-    }
-    let message = match (broken, none) {
-        // Whether it has begun, and where, cannot be told any more.
-        (Some(why), NoPlace::NotBegun(step) | NoPlace::Unknown(step)) => {
-            format!("nothing can go on from `{step}` in {run}: it cannot be followed so far, {why}")
+/// Why nothing goes on from a place, and what to do.
+pub(crate) fn no_way(error: Error) -> anyhow::Error {
+    const ANEW: &str = "begin anew: cognitionos run WORKFLOW";
+    let Error::NoWay(no) = &error else { return unmade(error) };
+    match no {
+        NoWay::Broken { .. } | NoWay::Stopped { .. } => Failure::advise(Exit::Failed, no, ANEW),
+        NoWay::Nowhere { places, .. } if places.is_empty() => {
+            Failure::advise(Exit::BadInput, no, ANEW)
         }
-        (_, none) => format!("nothing can go on from there in {run}: {none}"),
-    };
-    let advice = match places.is_empty() {
-        true => "begin anew: cognitionos run WORKFLOW".to_owned(),
-        false => format!("one of its steps: {}", places.join(", ")),
-    };
-    Failure::advise(Exit::BadInput, message, advice)
+        NoWay::Nowhere { places, .. } | NoWay::Over { places, .. } => {
+            let mut named: Vec<_> = places.iter().take(NAMED_MAX).cloned().collect();
+            let more = places.len() - named.len();
+            named.extend((more > 0).then(|| format!("and {more} more")));
+            let advice = format!("one of its steps: {}", named.join(", "));
+            Failure::advise(Exit::BadInput, no, advice)
+        }
+        NoWay::Consent { none: NoPlace::Consent(kept), .. } => {
+            Failure::advise(Exit::BadInput, no, format!("--from {}", kept.around))
+        }
+        NoWay::Consent { run, .. } | NoWay::NotHere { run, .. } | NoWay::Taken { run, .. } => {
+            Failure::advise(Exit::BadInput, no, format!("cognitionos why {run}"))
+        }
+        NoWay::NoStep(_) => Failure::advise(Exit::BadInput, no, "--from STEP"),
+    }
 }
 
 /// What is needed to start a run from a place of another.

@@ -10,18 +10,16 @@ use cog_base::id::RunId;
 use cog_base::words::counted;
 use cog_base::{Clock as _, Timestamp, Value};
 use cog_engine::replay::replay_run;
-use cog_engine::timetable::Plan;
 use cog_engine::{Firing, Timetable};
-use cog_node::Wanted;
 use cog_schedule::Decided;
 use cog_store::Select;
 
-use super::{left_out, stands};
+use super::{left_out, stands, wanted};
 use crate::cli::Common;
 use crate::clock;
 use crate::commands::run::scheduled::{self, Begins};
 use crate::commands::serve::ends;
-use crate::failure::{Exit, Failure, explain};
+use crate::failure::{Exit, explain};
 use crate::home::{Home, told};
 use crate::system::SystemClock;
 use crate::terminal::Terminal;
@@ -265,18 +263,4 @@ impl Keeper<'_> {
             self.terminal.fail(&explain(&error, "cognitionos schedules run"));
         }
     }
-}
-
-/// What a schedule runs, as it was when it was set.
-pub(in crate::commands) fn wanted(home: &Home, plan: &Plan) -> anyhow::Result<Wanted> {
-    let entry = home.scope()?.entry(plan.seq).map_err(told)?;
-    let record = entry.map(|entry| home.record(entry)).transpose()?;
-    let body = record.and_then(|record| record.body);
-    let wanted = body.as_ref().and_then(|body| body.get("wanted"));
-    let wanted = wanted.map(|wanted| Wanted::read(Wanted::no_run(), wanted));
-    let wanted = wanted.transpose().map_err(|error| Failure::told(Exit::Failed, error))?;
-    wanted.ok_or_else(|| {
-        let message = format!("what the schedule `{}` runs is not kept any more", plan.schedule.id);
-        Failure::advise(Exit::Failed, message, "cognitionos schedules set WORKFLOW")
-    })
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use cog_base::id::{MailId, RunId, TenantId};
 use cog_base::words::lasting;
 use cog_base::{Clock as _, Timestamp, Value};
+use cog_embed::do_wait;
 use cog_engine::again::next_of;
-use cog_engine::replay::replay_run;
 use cog_engine::{Intervention, Waits};
 use cog_ledger::{Entry, Kind};
 use cog_node::of_queue;
@@ -17,7 +17,7 @@ use cog_store::{Delivery, Select, Store as _, StoreError, TenantTx};
 use cog_store_postgres::Databases;
 
 use crate::failure::{Exit, Failure};
-use crate::home::{history, record, told};
+use crate::home::{record, told, unmade};
 use crate::system::SystemClock;
 use crate::terminal::{Terminal, plain};
 
@@ -103,7 +103,7 @@ pub(crate) fn wait(
             newest = last;
             if is_still && !is_rebuilt {
                 let mut waiting = Vec::new();
-                if waits(&*scope, run, &mut waiting)? {
+                if do_wait(&*scope, run, &mut waiting).map_err(unmade)? {
                     return Ok(parked(run, &waiting, terminal));
                 }
                 watched = waiting.into_iter().map(|(run, _)| run).collect();
@@ -139,26 +139,6 @@ fn not_started(scope: &dyn TenantTx, run: RunId, why: &str) -> anyhow::Result<an
         }
     }
     Ok(Failure::told(Exit::BadInput, message))
-}
-
-/// Whether only somebody outside brings a run on, and those that it waits for: what each of them
-/// waits for.
-fn waits(
-    scope: &dyn TenantTx,
-    run: RunId,
-    waiting: &mut Vec<(RunId, Waits)>,
-) -> anyhow::Result<bool> {
-    let history = replay_run(&history(scope, run)?).ok();
-    let Some(of_run) = history.and_then(|history| history.waits()) else { return Ok(false) };
-    let children = of_run.children.clone();
-    waiting.push((run, of_run));
-    let mut is_so = true;
-    for child in children {
-        // Of one that has ended the other hears at once.
-        let is_open = scope.session(child).map_err(told)?.is_some_and(|it| it.status.is_none());
-        is_so &= is_open && waits(scope, child, waiting)?;
-    }
-    Ok(is_so)
 }
 
 /// A run was taken out of the queue: it never begins.
