@@ -9,6 +9,7 @@ use std::time::Duration;
 use cog_base::STACK_BYTES;
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_engine::{Hands, Inbox, Input, Place, Placed};
+use cog_flow::Terms;
 use cog_gate::{AnyEffect, Cleared, Found, Lapse, Performed};
 use cog_node::{Kit, Ready};
 
@@ -70,17 +71,11 @@ impl<E: Effects> Kit for Tools<E> {
 }
 
 impl<E: Effects> Hands for Threads<E> {
-    fn perform(
-        &self,
-        _: RunId,
-        cleared: Cleared<AnyEffect>,
-        timeout_ms: Option<u64>,
-        inbox: Inbox,
-    ) {
+    fn perform(&self, _: RunId, cleared: Cleared<AnyEffect>, terms: Terms, inbox: Inbox) {
         let (effects, counterfoil) = (Arc::clone(&self.0), cleared.counterfoil());
         let tell = inbox.clone();
         let begun = thread(move || {
-            let performed = attempt(effects, cleared, timeout_ms);
+            let performed = attempt(effects, cleared, terms.timeout_ms);
             tell.send(Input::Performed(Box::new(performed)));
         });
         if !begun {
