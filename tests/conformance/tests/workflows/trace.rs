@@ -142,6 +142,7 @@ fn text(entry: &Entry, body: Option<&Value>) -> Option<String> {
             let attempts = attempts.map(|it| format!(" after {it} attempts")).unwrap_or_default();
             format!("{}{}{attempts}", said("disposition"), or_empty("code"))
         }
+        Kind::Output => format!("gives {}", said("name")),
         Kind::Denial => format!("denied {}", said("code")),
         Kind::ApprovalRequested => {
             let need = entry.data().get("need")?;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_base::{Clock as _, Micros, Timestamp, Value};
-use cog_engine::{Hands, Inbox, Input, Place, Placed};
+use cog_engine::{Hands, Inbox, Input, Place, Placed, Terms};
 use cog_gate::effect::Redo;
 use cog_gate::{AnyEffect, Cleared, Effect as _, Failure, Found, Lapse, Performed};
 use cog_node::{Kit, Ready};
@@ -203,20 +203,14 @@ fn target(effect: &AnyEffect) -> String {
 pub(crate) struct Tools(pub(crate) Arc<World>);
 
 impl Hands for Tools {
-    fn perform(
-        &self,
-        _: RunId,
-        cleared: Cleared<AnyEffect>,
-        timeout_ms: Option<u64>,
-        inbox: Inbox,
-    ) {
+    fn perform(&self, _: RunId, cleared: Cleared<AnyEffect>, terms: Terms, inbox: Inbox) {
         let target = target(cleared.effect());
         let takes_ms = match target.split('/').collect::<Vec<_>>().as_slice() {
             ["slow", ms, ..] => ms.parse().unwrap(),
             ["lost", ..] => FOR_EVER_MS,
             _ => 0,
         };
-        let limit_ms = timeout_ms.filter(|limit| *limit <= takes_ms);
+        let limit_ms = terms.timeout_ms.filter(|limit| *limit <= takes_ms);
         let due = self.0.hours.now().plus_ms(limit_ms.unwrap_or(takes_ms));
         let task = Task::Effect { cleared: Box::new(cleared), outlives: limit_ms.is_some() };
         self.0.state().work.push(Work { due, inbox, task });
