@@ -67,6 +67,32 @@ fn until(folder: &Folder, event: &str, mut times: usize) {
 }
 
 #[test]
+fn a_paused_schedule_starts_nothing_until_it_is_unpaused() {
+    let folder = folder("schedules-pause", "allow_all");
+    let set = ["schedules", "set", "report.yaml", "--as", "user:ada"];
+    folder.cog(&set).ends(0);
+    folder.cog(&["schedules", "pause", "often"]).ends(4).says(&["may not change", "user:ada"]);
+    let pause = ["schedules", "pause", "often", "--as", "user:ada"];
+    folder.cog(&pause).ends(0).says(&["paused  often, entry"]);
+    folder.cog(&pause).ends(7).says(&["is paused", "schedules unpause often"]);
+    folder.cog(&["schedules", "list"]).ends(0).says(&["it is paused"]);
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    folder.cog(&["schedules", "run", "--once"]).ends(0);
+    assert_eq!(fired(&folder), []);
+    folder.change("report.yaml", "pages: 3", "pages: 4");
+    folder.cog(&set).ends(0).says(&["set        often"]);
+    folder.cog(&["schedules", "run", "--once"]).ends(0);
+    assert_eq!(fired(&folder), [], "it is set anew, and paused still");
+    let unpause = ["schedules", "unpause", "often", "--as", "user:ada"];
+    folder.cog(&unpause).ends(0).says(&["unpaused  often, entry"]);
+    folder.cog(&unpause).ends(7).says(&["is not paused"]);
+    until(&folder, "sealed", 1);
+    assert!(!fired(&folder).is_empty());
+    folder.cog(&["why", "3"]).ends(0).says(&["paused the schedule often"]);
+    folder.holds();
+}
+
+#[test]
 fn what_the_file_says_is_what_stands_from_then_on() {
     let folder = folder("schedules-set", "skip");
     folder.cog(&["schedules", "list"]).ends(2);

@@ -87,6 +87,8 @@ impl Counts {
                 | Kind::Replay
                 | Kind::ScheduleSet
                 | Kind::ScheduleRemoved
+                | Kind::SchedulePaused
+                | Kind::ScheduleUnpaused
                 | Kind::ScheduleFired
                 | Kind::SessionQueued
                 | Kind::SessionUnqueued

@@ -72,7 +72,7 @@ impl Event {
     /// Whether what is set waits for such a one. What happened before it was set does not start it.
     #[must_use]
     pub fn is_for(&self, plan: &Plan) -> bool {
-        if self.seq.is_some_and(|seq| seq < plan.seq) {
+        if plan.is_paused || self.seq.is_some_and(|seq| seq < plan.seq) {
             return false;
         }
         let Rule::Event { kind, source } = &plan.schedule.rule else { return false };

@@ -220,6 +220,8 @@ impl History {
             | Kind::Replay
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved
+            | Kind::SchedulePaused
+            | Kind::ScheduleUnpaused
             | Kind::ScheduleFired
             | Kind::SessionQueued
             | Kind::SessionUnqueued

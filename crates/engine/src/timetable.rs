@@ -57,6 +57,8 @@ pub struct Plan {
     pub seq: u64,
     /// What it is bound to: when, and what is run.
     pub digest: Digest,
+    /// Somebody has it start nothing for now.
+    pub is_paused: bool,
     domain: String,
     environment: String,
     cursor: Timestamp,
@@ -126,7 +128,13 @@ pub fn setting(
 
 impl Timetable {
     /// The kinds of entries that tell of schedules.
-    pub const KINDS: [Kind; 3] = [Kind::ScheduleSet, Kind::ScheduleRemoved, Kind::ScheduleFired];
+    pub const KINDS: [Kind; 5] = [
+        Kind::ScheduleSet,
+        Kind::ScheduleRemoved,
+        Kind::SchedulePaused,
+        Kind::ScheduleUnpaused,
+        Kind::ScheduleFired,
+    ];
 
     /// Take note of an entry. All of [`Timetable::KINDS`] are fed, in order.
     pub fn observe(&mut self, entry: &Entry) {
@@ -137,6 +145,10 @@ impl Timetable {
             self.plans.extend(plan(entry, last, before).map(|plan| (id.to_owned(), plan)));
         } else if entry.kind() == Kind::ScheduleRemoved {
             self.plans.remove(id);
+        } else if entry.kind() == Kind::SchedulePaused {
+            self.plans.get_mut(id).into_iter().for_each(|plan| plan.is_paused = true);
+        } else if entry.kind() == Kind::ScheduleUnpaused {
+            self.plans.get_mut(id).into_iter().for_each(|plan| plan.goes_on(entry.at()));
         } else if entry.kind() == Kind::ScheduleFired {
             let Some(at) = entry.text("at").and_then(|at| at.parse().ok()) else { return };
             self.last.insert(id.to_owned(), at);
@@ -191,7 +203,7 @@ impl Timetable {
     /// and observed, the question is put again, until there is nothing.
     #[must_use]
     pub fn decide(&mut self, id: &str, now: Timestamp) -> Option<Decided> {
-        let plan = self.plans.get_mut(id)?;
+        let plan = self.plans.get_mut(id).filter(|plan| !plan.is_paused)?;
         let past = Past {
             cursor: plan.cursor,
             is_open: !plan.open.is_empty(),
@@ -266,6 +278,7 @@ impl Change {
 }
 
 fn plan(entry: &Entry, last: Timestamp, before: Option<Plan>) -> Option<Plan> {
+    let is_paused = before.as_ref().is_some_and(|it| it.is_paused);
     let (began, ended, open) = before.map(|it| (it.began, it.ended, it.open)).unwrap_or_default();
     Some(Plan {
         schedule: Schedule::from_value(entry.data().get("when")?, &[]).ok()?,
@@ -273,6 +286,7 @@ fn plan(entry: &Entry, last: Timestamp, before: Option<Plan>) -> Option<Plan> {
         by: entry.actor().parse().ok()?,
         seq: entry.seq(),
         digest: entry.digest("digest")?,
+        is_paused,
         domain: entry.domain().to_owned(),
         environment: entry.environment().to_owned(),
         cursor: entry.at().max(last),
@@ -284,10 +298,17 @@ fn plan(entry: &Entry, last: Timestamp, before: Option<Plan>) -> Option<Plan> {
 }
 
 impl Plan {
-    /// The next time to be decided; nothing when there is none any more.
+    /// The next time to be decided; nothing when there is none any more, or none for now.
     #[must_use]
     pub fn next(&self) -> Option<Fire> {
-        self.schedule.next_after(self.cursor)
+        self.schedule.next_after(self.cursor).filter(|_| !self.is_paused)
+    }
+
+    /// It starts something again, at the times that come from here on.
+    fn goes_on(&mut self, at: Timestamp) {
+        self.is_paused = false;
+        self.cursor = self.cursor.max(at);
+        self.looked = None;
     }
 
     /// Its runs that may not be over.
@@ -315,6 +336,13 @@ impl Plan {
     #[must_use]
     pub fn removing(&self, who: &Actor) -> Draft {
         self.draft(Kind::ScheduleRemoved, who, [])
+    }
+
+    /// The entry by which `who` has it start nothing for now, or go on.
+    #[must_use]
+    pub fn pausing(&self, who: &Actor, pauses: bool) -> Draft {
+        let kind = if pauses { Kind::SchedulePaused } else { Kind::ScheduleUnpaused };
+        self.draft(kind, who, [])
     }
 
     /// The entry that leaves out so many times up to this one.

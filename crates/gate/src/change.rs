@@ -410,6 +410,8 @@ impl ChangeControl {
             | Kind::Replay
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved
+            | Kind::SchedulePaused
+            | Kind::ScheduleUnpaused
             | Kind::ScheduleFired
             | Kind::SessionQueued
             | Kind::SessionUnqueued

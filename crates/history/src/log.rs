@@ -282,13 +282,7 @@ impl What {
                 name: text("name"),
                 payload: body.and_then(|body| body.get("payload")).cloned(),
             }),
-            Kind::ChildStarted => Self::ChildStarted(ChildStart {
-                run: text("session"),
-                step: text("step"),
-                workflow: text("workflow"),
-                definition: entry.digest("definition"),
-                inputs: entry.digest("inputs"),
-            }),
+            Kind::ChildStarted => Self::ChildStarted(child(entry)),
             Kind::ChildEnded => Self::ChildEnded(ChildEnd {
                 run: text("session"),
                 status: text("status"),
@@ -309,12 +303,25 @@ impl What {
             | Kind::Replay
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved
+            | Kind::SchedulePaused
+            | Kind::ScheduleUnpaused
             | Kind::ScheduleFired
             | Kind::SessionQueued
             | Kind::SessionUnqueued
             | Kind::BodiesErased
             | Kind::SegmentPruned => Self::Other,
         }
+    }
+}
+
+fn child(entry: &Entry) -> ChildStart {
+    let text = |name| entry.text(name).unwrap_or_default().to_owned();
+    ChildStart {
+        run: text("session"),
+        step: text("step"),
+        workflow: text("workflow"),
+        definition: entry.digest("definition"),
+        inputs: entry.digest("inputs"),
     }
 }
 

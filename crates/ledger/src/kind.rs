@@ -96,6 +96,10 @@ kinds! {
     ScheduleSet = "schedule.set";
     /// None are any more.
     ScheduleRemoved = "schedule.removed";
+    /// None are until somebody says so.
+    SchedulePaused = "schedule.paused";
+    /// They are again, at the times that come from here on.
+    ScheduleUnpaused = "schedule.unpaused";
     /// A time of a schedule was decided: a run is started, or none is.
     ScheduleFired = "schedule.fired";
     /// A run was asked for: it begins later, or with the next entry. It belongs to no session yet.
@@ -188,6 +192,8 @@ impl Kind {
             | Self::Replay
             | Self::ScheduleSet
             | Self::ScheduleRemoved
+            | Self::SchedulePaused
+            | Self::ScheduleUnpaused
             | Self::ScheduleFired
             | Self::SessionQueued
             | Self::SessionUnqueued
@@ -225,7 +231,7 @@ impl Kind {
             Self::Checkpoint => CHECKPOINT,
             Self::Replay => REPLAY,
             Self::ScheduleSet => SCHEDULE_SET,
-            Self::ScheduleRemoved => SCHEDULE_REMOVED,
+            Self::ScheduleRemoved | Self::SchedulePaused | Self::ScheduleUnpaused => SCHEDULE_NAMED,
             Self::ScheduleFired => SCHEDULE_FIRED,
             Self::SessionQueued => SESSION_QUEUED,
             Self::SessionUnqueued => SESSION_UNQUEUED,

@@ -16,6 +16,8 @@ mod forge;
 mod house;
 #[path = "bundles/intact.rs"]
 mod intact;
+#[path = "bundles/paused.rs"]
+mod paused;
 #[path = "bundles/tamper.rs"]
 mod tamper;
 #[path = "bundles/told.rs"]

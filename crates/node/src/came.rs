@@ -49,6 +49,13 @@ pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, 
                 Ok(entry.digest("digest") == Some(digest) && entry.actor() == who)
             })?
         }
+        Request::HoldSchedule { schedule, pauses, who, seen } => {
+            let kind = if *pauses { Kind::SchedulePaused } else { Kind::ScheduleUnpaused };
+            newest(scope, (None, *seen), kind, |entry| {
+                let is_it = entry.text("schedule") == Some(schedule);
+                Ok(is_it && entry.actor() == who.as_str())
+            })?
+        }
         Request::Unschedule { schedule, who, seen } => {
             newest(scope, (None, *seen), Kind::ScheduleRemoved, |entry| {
                 let is_it = entry.text("schedule") == Some(schedule);

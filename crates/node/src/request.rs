@@ -27,6 +27,8 @@ const PAUSE: &str = "pause";
 const UNPAUSE: &str = "unpause";
 const SCHEDULE: &str = "schedule";
 const UNSCHEDULE: &str = "unschedule";
+const PAUSE_SCHEDULE: &str = "pause-schedule";
+const UNPAUSE_SCHEDULE: &str = "unpause-schedule";
 const RECORD: &str = "record";
 const CONTEXT: &str = "cognitionos/request/v1";
 /// The most bytes of a reason: it stands in an entry with other things.
@@ -102,6 +104,17 @@ pub enum Request {
     },
     /// Record entries of no run.
     Record(Box<Decided>),
+    /// Start nothing by a schedule for now, or go on.
+    HoldSchedule {
+        /// Its id.
+        schedule: String,
+        /// Whether it starts nothing.
+        pauses: bool,
+        /// Who wants that.
+        who: Actor,
+        /// As of [`Request::Hold`].
+        seen: u64,
+    },
     /// Start nothing any more by a schedule.
     Unschedule {
         /// Its id.
@@ -238,6 +251,12 @@ impl Request {
                 (SCHEDULE, None, Value::map([when, ("wanted", wanted.to_value()), seen]))
             }
             Self::Record(decided) => (RECORD, None, decided.to_value()),
+            Self::HoldSchedule { schedule, pauses, who, seen } => {
+                let members = [("schedule", Value::from(schedule.as_str()))];
+                let more = [("who", who.as_str().into()), ("seen", (*seen).into())];
+                let kind = if *pauses { PAUSE_SCHEDULE } else { UNPAUSE_SCHEDULE };
+                (kind, None, Value::map(members.into_iter().chain(more)))
+            }
             Self::Unschedule { schedule, who, seen } => {
                 let members = [("schedule", Value::from(schedule.as_str()))];
                 let more = [("who", who.as_str().into()), ("seen", (*seen).into())];
@@ -293,6 +312,12 @@ impl Request {
                 Ok(Self::Schedule { when: member("when")?.clone(), wanted, seen: seen_of(&value)? })
             }
             RECORD => Ok(Self::Record(Box::new(Decided::read(&value)?))),
+            kind @ (PAUSE_SCHEDULE | UNPAUSE_SCHEDULE) => {
+                let schedule = text_of(&value, "schedule")?;
+                let schedule = sized("schedule", schedule, (1, NAME_BYTES_MAX))?;
+                let (who, seen) = (actor_of(&value, "who")?, seen_of(&value)?);
+                Ok(Self::HoldSchedule { schedule, pauses: kind == PAUSE_SCHEDULE, who, seen })
+            }
             UNSCHEDULE => {
                 let schedule = text_of(&value, "schedule")?;
                 let schedule = sized("schedule", schedule, (1, NAME_BYTES_MAX))?;

@@ -66,6 +66,8 @@ pub const fn kind_code(kind: Kind) -> i64 {
         Kind::SessionUnqueued => 31,
         Kind::ApprovalEscalated => 32,
         Kind::Output => 33,
+        Kind::SchedulePaused => 34,
+        Kind::ScheduleUnpaused => 35,
     }
 }
 

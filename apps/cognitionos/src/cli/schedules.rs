@@ -51,6 +51,32 @@ Examples:
         #[command(flatten)]
         asking: Asking,
     },
+    /// Start nothing by a schedule until it is unpaused. What it began goes on.
+    #[command(before_help = "\
+Examples:
+  cognitionos schedules pause nightly
+  cognitionos schedules pause nightly --as user:cfo --tenant ten_01j…")]
+    Pause {
+        /// The id of the schedule.
+        id: String,
+        #[command(flatten)]
+        by: By,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Start something by a schedule again, at the times that come from now on.
+    #[command(before_help = "\
+Examples:
+  cognitionos schedules unpause nightly
+  cognitionos schedules unpause nightly --as user:cfo --tenant ten_01j…")]
+    Unpause {
+        /// The id of the schedule.
+        id: String,
+        #[command(flatten)]
+        by: By,
+        #[command(flatten)]
+        asking: Asking,
+    },
     /// Keep to the schedules of the data folder, until SIGTERM or Ctrl-C. In a database nodes do.
     #[command(before_help = "\
 Examples:

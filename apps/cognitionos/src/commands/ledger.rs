@@ -217,6 +217,8 @@ fn tone(entry: &Entry) -> Tone {
         | Kind::Replay
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
+        | Kind::SchedulePaused
+        | Kind::ScheduleUnpaused
         | Kind::ScheduleFired
         | Kind::SessionQueued
         | Kind::SessionUnqueued
@@ -253,7 +255,9 @@ fn line(entry: &Entry, said: &str, terminal: &Terminal) -> String {
         Kind::Checkpoint => format!("{} of {}", text("name"), text("run")),
         Kind::Replay => format!("{}: {}", text("run"), text("result")),
         Kind::ScheduleSet => format!("{} of {}", text("schedule"), text("workflow")),
-        Kind::ScheduleRemoved => text("schedule").to_owned(),
+        Kind::ScheduleRemoved | Kind::SchedulePaused | Kind::ScheduleUnpaused => {
+            text("schedule").to_owned()
+        }
         Kind::ScheduleFired => {
             let came = entry.text("run").or(entry.text("skipped")).unwrap_or_default();
             format!("{} {}: {came}", text("schedule"), text("at"))

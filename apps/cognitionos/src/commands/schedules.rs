@@ -40,8 +40,15 @@ pub(crate) fn schedules(
         }
         SchedulesCommand::Remove { id, by, asking } => {
             let who = given::actor(&by.actor)?;
-            let home = Home::at(&asking.at, || Home::change(&common.data))?;
-            remove(&home, (id, &who), asking, terminal)
+            change((id, &who), asking, (Becomes::Removed, common), terminal)
+        }
+        SchedulesCommand::Pause { id, by, asking } => {
+            let who = given::actor(&by.actor)?;
+            change((id, &who), asking, (Becomes::Paused, common), terminal)
+        }
+        SchedulesCommand::Unpause { id, by, asking } => {
+            let who = given::actor(&by.actor)?;
+            change((id, &who), asking, (Becomes::Unpaused, common), terminal)
         }
         SchedulesCommand::Run { once } => firing::run(*once, common, terminal),
     }
@@ -167,27 +174,66 @@ fn taking_out<'a>(plan: &'a Plan, who: &Actor) -> Asked<'a> {
     Asked { stands: Some(plan), draft: plan.removing(who), request }
 }
 
-fn remove(
-    home: &Home,
+/// What a schedule becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Becomes {
+    Removed,
+    Paused,
+    Unpaused,
+}
+
+impl Becomes {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Paused => "paused",
+            Self::Unpaused => "unpaused",
+        }
+    }
+
+    /// What is to be recorded, or that it stands so already.
+    fn of<'a>(self, plan: &'a Plan, who: &Actor) -> anyhow::Result<Asked<'a>> {
+        let id = &plan.schedule.id;
+        let stands = |how: &str, advice: &str| {
+            let message = format!("the schedule `{}` {how}", plain(id));
+            Failure::advise(Exit::Conflict, message, format!("cognitionos schedules {advice} {id}"))
+        };
+        match self {
+            Self::Removed => Ok(taking_out(plan, who)),
+            Self::Paused if plan.is_paused => Err(stands("is paused", "unpause")),
+            Self::Unpaused if !plan.is_paused => Err(stands("is not paused", "pause")),
+            Self::Paused | Self::Unpaused => {
+                let (schedule, pauses, by) = (id.clone(), self == Self::Paused, who.clone());
+                let request =
+                    Box::new(move |seen| Request::HoldSchedule { schedule, pauses, who: by, seen });
+                Ok(Asked { stands: Some(plan), draft: plan.pausing(who, pauses), request })
+            }
+        }
+    }
+}
+
+fn change(
     (id, who): (&str, &Actor),
     asking: &Asking,
+    (becomes, common): (Becomes, &Common),
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
+    let home = &Home::at(&asking.at, || Home::change(&common.data))?;
     let timetable = timetable(home)?;
     let plan = timetable.plans().get(id).ok_or_else(|| unknown(id))?;
-    let change = taking_out(plan, who);
+    let change = becomes.of(plan, who)?;
     let seq = if home.is_of_nodes() {
         Some(ask(home, asking, change, who)?)
     } else {
         record(home, vec![change], who)?.pop()
     };
-    let seq = seq.unwrap_or_default();
+    let (seq, word) = (seq.unwrap_or_default(), becomes.as_str());
     if terminal.json {
-        let members = [("schedule", Value::from(id)), ("stands", "removed".into())];
+        let members = [("schedule", Value::from(id)), ("stands", word.into())];
         terminal.emit(&Value::map(members.into_iter().chain([("entry", seq.into())])));
         return Ok(Exit::Done);
     }
-    terminal.say(&format!("removed  {id}, entry {seq}"));
+    terminal.say(&format!("{word}  {id}, entry {seq}"));
     for run in plan.open() {
         terminal.note(&format!("{run}, which it began, is not over"));
     }
@@ -217,6 +263,7 @@ fn document(plan: &Plan) -> Value {
         ("schedule", Value::from(plan.schedule.id.as_str())),
         ("workflow", plan.workflow.as_str().into()),
         ("when", plan.schedule.to_value()),
+        ("paused", plan.is_paused.into()),
         ("next", plan.next().map(|fire| fire.at).into()),
         ("open", Value::list(plan.open().iter().map(|run| Value::from(*run)))),
         ("by", plan.by.as_str().into()),
@@ -236,6 +283,7 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
     }
     for (id, plan) in timetable.plans() {
         let never = match plan.schedule.rule {
+            _ if plan.is_paused => "when it goes on (it is paused)",
             Rule::Event { .. } => "when it comes",
             Rule::Cron(_) | Rule::Every { .. } | Rule::At(_) => "never again",
         };

@@ -111,6 +111,8 @@ const fn rests_on(kind: Kind) -> &'static [Kind] {
         | Kind::Replay
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
+        | Kind::SchedulePaused
+        | Kind::ScheduleUnpaused
         | Kind::ScheduleFired
         | Kind::SessionQueued
         | Kind::SessionUnqueued => &[],

@@ -81,6 +81,8 @@ impl Recompute {
             | Kind::Replay
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved
+            | Kind::SchedulePaused
+            | Kind::ScheduleUnpaused
             | Kind::ScheduleFired
             | Kind::SessionQueued
             | Kind::SessionUnqueued

@@ -48,6 +48,8 @@ pub(super) struct Schedules {
     /// Whether entries before the kept part may have set some.
     is_pruned: bool,
     set: BTreeSet<String>,
+    /// Those that start nothing for now.
+    paused: BTreeSet<String>,
     /// Those that ever were: a run that one of them started may wait longer than that stands.
     ever: BTreeSet<String>,
     /// The last time of each that was decided. Times have one width, so they sort as text.
@@ -59,8 +61,8 @@ pub(super) struct Schedules {
 
 impl Schedules {
     pub(super) fn new(is_pruned: bool) -> Self {
-        let (set, ever, last) = Default::default();
-        Self { is_pruned, set, ever, last, begins: None, not_followed: 0 }
+        let (set, paused, ever, last) = Default::default();
+        Self { is_pruned, set, paused, ever, last, begins: None, not_followed: 0 }
     }
 
     pub(super) const fn not_followed(&self) -> u64 {
@@ -84,6 +86,13 @@ impl Schedules {
         } else if entry.kind() == Kind::ScheduleRemoved {
             self.is_set(schedule, entry, findings);
             self.set.remove(schedule);
+            self.paused.remove(schedule);
+        } else if entry.kind() == Kind::SchedulePaused {
+            self.is_set(schedule, entry, findings);
+            self.paused.insert(schedule.to_owned());
+        } else if entry.kind() == Kind::ScheduleUnpaused {
+            self.is_set(schedule, entry, findings);
+            self.paused.remove(schedule);
         } else if entry.kind() == Kind::ScheduleFired {
             self.is_set(schedule, entry, findings);
             let at = entry.text("at").unwrap_or_default();
@@ -91,6 +100,10 @@ impl Schedules {
             if before.is_some_and(|before| before.as_str() >= at) {
                 let message = format!("{at} of the schedule `{schedule}` was decided before");
                 findings.add(Some(entry.seq()), "schedule.fired_twice", message);
+            }
+            if entry.text("run").is_some() && self.paused.contains(schedule) {
+                let message = format!("the schedule `{schedule}` starts a run, and is paused");
+                findings.add(Some(entry.seq()), "schedule.paused", message);
             }
             self.begins = entry.text("run").map(|run| (entry.seq(), run.to_owned()));
         }

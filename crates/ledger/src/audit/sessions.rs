@@ -109,6 +109,8 @@ impl Sessions {
             | Kind::SessionSealed
             | Kind::ScheduleSet
             | Kind::ScheduleRemoved
+            | Kind::SchedulePaused
+            | Kind::ScheduleUnpaused
             | Kind::ScheduleFired
             | Kind::SessionQueued
             | Kind::SessionUnqueued

@@ -277,6 +277,8 @@ fn acceptable(draft: &Draft) -> Result<(), EntryError> {
         | Kind::Replay
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
+        | Kind::SchedulePaused
+        | Kind::ScheduleUnpaused
         | Kind::ScheduleFired
         | Kind::SessionQueued
         | Kind::SessionUnqueued

@@ -371,7 +371,7 @@ pub(super) const SCHEDULE_SET: &[Field] = &[
     must("when", Shape::When),
     must("digest", Shape::Digest),
 ];
-pub(super) const SCHEDULE_REMOVED: &[Field] = &[must("schedule", Shape::Text)];
+pub(super) const SCHEDULE_NAMED: &[Field] = &[must("schedule", Shape::Text)];
 pub(super) const SCHEDULE_FIRED: &[Field] = &[
     must("schedule", Shape::Text),
     must("at", Shape::Time),

@@ -10,7 +10,7 @@ use cog_ledger::{Draft, Entry, Kind};
 use crate::house::{Act, DOMAIN, House, continues, data, digest, limit};
 
 /// Let a house with a canon and a running session do something; say what the audit finds.
-fn audit(act: impl FnOnce(&mut House, cog_base::id::RunId)) -> Vec<&'static str> {
+pub(crate) fn audit(act: impl FnOnce(&mut House, cog_base::id::RunId)) -> Vec<&'static str> {
     let mut house = House::new(42);
     house.found_canon("name = \"first\"\n");
     let session = house.start();

@@ -449,7 +449,9 @@ impl House {
         house.fired(21, true);
         let at = ("at", "2026-11-24T00:00:00.000000Z".into());
         let left_out = [at, ("skipped", "missed".into()), ("times", 3_u64.into())];
+        house.schedule(Kind::SchedulePaused, []);
         house.schedule(Kind::ScheduleFired, left_out);
+        house.schedule(Kind::ScheduleUnpaused, []);
         house.schedule(Kind::ScheduleRemoved, []);
         let kept_from = house.log().entries.len() as u64;
         house.honest_session();

@@ -276,6 +276,7 @@ impl Desk {
             Request::Found { .. }
             | Request::Record(_)
             | Request::Schedule { .. }
+            | Request::HoldSchedule { .. }
             | Request::Unschedule { .. } => Sorted::Done,
         })
     }
@@ -483,6 +484,7 @@ fn run_of(request: &Request) -> Option<RunId> {
         | Request::Found { .. }
         | Request::Record(_)
         | Request::Schedule { .. }
+        | Request::HoldSchedule { .. }
         | Request::Unschedule { .. } => None,
         Request::Answer { run, .. }
         | Request::Cancel { run, .. }
@@ -499,6 +501,7 @@ fn input(request: &Request) -> Option<Input> {
         | Request::Found { .. }
         | Request::Record(_)
         | Request::Schedule { .. }
+        | Request::HoldSchedule { .. }
         | Request::Unschedule { .. } => return None,
         Request::Answer { run, approval, who, verdict } => {
             Input::Answer { run, approval, who, verdict }

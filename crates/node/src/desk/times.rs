@@ -89,6 +89,16 @@ impl Desk {
         let table = &office.times.table;
         let draft = if let Request::Schedule { when, wanted, .. } = request {
             set(table, when, wanted)
+        } else if let Request::HoldSchedule { schedule, pauses, who, .. } = request {
+            let plan = table.plans().get(schedule);
+            let none = || format!("there is no schedule `{schedule}`");
+            let stands = plan.filter(|plan| plan.is_paused == *pauses).is_some();
+            let word = if *pauses { "paused" } else { "not paused" };
+            match plan.filter(|_| !stands) {
+                Some(plan) => Ok(plan.pausing(who, *pauses)),
+                None if stands => Err(format!("the schedule `{schedule}` is {word}")),
+                None => Err(none()),
+            }
         } else if let Request::Unschedule { schedule, who, .. } = request {
             let plan = table.plans().get(schedule);
             let none = || format!("there is no schedule `{schedule}`");
@@ -120,7 +130,9 @@ impl Desk {
     ) -> Result<Option<String>, StoreError> {
         let (id, who) = if let Request::Schedule { when, wanted, .. } = request {
             (when.get("id").and_then(Value::as_text).unwrap_or_default(), &wanted.initiator)
-        } else if let Request::Unschedule { schedule, who, .. } = request {
+        } else if let Request::Unschedule { schedule, who, .. }
+        | Request::HoldSchedule { schedule, who, .. } = request
+        {
             (schedule.as_str(), who)
         } else {
             return Ok(None);

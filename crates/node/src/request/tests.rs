@@ -71,6 +71,18 @@ fn every_request_reads_back_from_its_mail() {
         Request::Record(Box::new(erasing(Destroy::Bodies(vec![3, 4])))),
         Request::Record(Box::new(erasing(Destroy::Entries(256)))),
         Request::Record(Box::new(erasing(Destroy::Key))),
+        Request::HoldSchedule {
+            schedule: "nightly".into(),
+            pauses: true,
+            who: who.clone(),
+            seen: 4,
+        },
+        Request::HoldSchedule {
+            schedule: "nightly".into(),
+            pauses: false,
+            who: who.clone(),
+            seen: 4,
+        },
         Request::Unschedule { schedule: "nightly".into(), who, seen: 4 },
     ] {
         let mail = request.mail(MailId::from_uuid(Uuid::from_u128(9)));

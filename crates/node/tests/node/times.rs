@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use cog_base::{Timestamp, Value};
+use cog_base::{Clock as _, Timestamp, Value};
 use cog_ledger::{Entry, Kind};
 use cog_node::{Request, Told};
 
 use crate::asking::refusal;
-use crate::town::{Town, canon, tenant, wait, wanted};
+use crate::town::{Now, Town, canon, tenant, wait, wanted};
 
 /// Every second, with these steps.
 fn tick(overlap: &str, steps: &str) -> Request {
@@ -120,7 +120,40 @@ pub(super) fn the_run_before_is_ended_where_the_schedule_says_so(town: &Town) {
     town.assert_whole(tenant(1));
 }
 
+pub(super) fn a_paused_schedule_starts_nothing_and_makes_up_for_nothing(town: &Town) {
+    town.request(tenant(1), &canon());
+    let house = town.node("one");
+    town.request(tenant(1), &tick("allow_all", NAP));
+    house.wait_for(|told| matches!(told, Told::Fired { run: Ok(_), .. }));
+    let hold = |pauses: bool| {
+        let who = "user:operator".parse().unwrap();
+        let seen = town.entries(tenant(1)).len() as u64;
+        town.request(
+            tenant(1),
+            &Request::HoldSchedule { schedule: "tick".into(), pauses, who, seen },
+        )
+    };
+    hold(true);
+    town.wait_for_empty_mail();
+    let paused = fired(town).len();
+    let no = hold(true);
+    assert_eq!(refusal(town, no), "the schedule `tick` is paused");
+    // Whoever has the tenant next knows it.
+    house.node.stop();
+    let house = town.node("two");
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert_eq!(fired(town).len(), paused);
+    let before = Now.now();
+    hold(false);
+    house.wait_for(|told| matches!(told, Told::Fired { run: Ok(_), .. }));
+    house.node.stop();
+    let next: Timestamp = fired(town)[paused].text("at").unwrap().parse().unwrap();
+    assert!(next >= before, "{next} {before}: nothing is made up for");
+    town.assert_whole(tenant(1));
+}
+
 on_each_store! {
+    a_paused_schedule_starts_nothing_and_makes_up_for_nothing,
     what_overlaps_is_left_out_and_what_is_wrong_is_refused,
     the_run_before_is_ended_where_the_schedule_says_so,
 }

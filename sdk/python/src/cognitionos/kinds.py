@@ -310,6 +310,8 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
         {},
     ),
     "schedule.removed": (False, {"schedule": _text}, {}),
+    "schedule.paused": (False, {"schedule": _text}, {}),
+    "schedule.unpaused": (False, {"schedule": _text}, {}),
     "schedule.fired": (
         False,
         {"schedule": _text, "at": is_time},

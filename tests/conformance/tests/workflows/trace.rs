@@ -182,6 +182,8 @@ fn text(entry: &Entry, body: Option<&Value>) -> Option<String> {
         | Kind::Replay
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
+        | Kind::SchedulePaused
+        | Kind::ScheduleUnpaused
         | Kind::BodiesErased
         | Kind::SegmentPruned => return None,
     })

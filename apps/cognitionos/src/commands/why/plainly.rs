@@ -19,15 +19,13 @@ pub(super) fn sentence(record: &Record, why: &str) -> String {
         let list = list.iter().filter_map(Value::as_u64).map(|seq| seq.to_string());
         list.collect::<Vec<_>>().join(", ")
     };
+    let more = if why.is_empty() { String::new() } else { format!(" {why}") };
     match entry.kind() {
         Kind::Genesis => format!("This ledger began on {at}, under the name {}.", said("origin")),
         Kind::KeyRotated => format!("{who} gave the ledger a new signing key on {at}."),
         Kind::CanonProposed => {
-            let why = if why.is_empty() { String::new() } else { format!(" {why}") };
-            format!(
-                "{who} proposed another canon for `{domain}` on {at}: {}.{why}",
-                short("digest")
-            )
+            let digest = short("digest");
+            format!("{who} proposed another canon for `{domain}` on {at}: {digest}.{more}")
         }
         Kind::CanonApproved => {
             format!("{who} agreed on {at} to the canon that {} proposes.", said("proposal"))
@@ -46,8 +44,7 @@ pub(super) fn sentence(record: &Record, why: &str) -> String {
             format!("{who} put the canon {digest} in force for `{domain}` on {at}, {how}.")
         }
         Kind::Evidence => {
-            let why = if why.is_empty() { String::new() } else { format!(" {why}") };
-            format!("Kept as evidence on {at}, by {who}, from `{}`.{why}", said("source"))
+            format!("Kept as evidence on {at}, by {who}, from `{}`.{more}", said("source"))
         }
         Kind::Promotion => format!(
             "{who} made {} evidence for {} on {at}.",
@@ -59,7 +56,11 @@ pub(super) fn sentence(record: &Record, why: &str) -> String {
         }
         Kind::BodiesErased => erased(record, why),
         Kind::SegmentPruned => pruned(record, why),
-        Kind::ScheduleSet | Kind::ScheduleRemoved | Kind::ScheduleFired => of_a_schedule(record),
+        Kind::ScheduleSet
+        | Kind::ScheduleRemoved
+        | Kind::SchedulePaused
+        | Kind::ScheduleUnpaused
+        | Kind::ScheduleFired => of_a_schedule(record),
         Kind::SessionQueued | Kind::SessionUnqueued => of_the_queue(record, why),
         Kind::SessionStarted
         | Kind::SessionPaused
@@ -142,6 +143,12 @@ fn of_a_schedule(record: &Record) -> String {
     if entry.kind() == Kind::ScheduleRemoved {
         return format!("{who} removed the schedule {schedule} on {at}.");
     }
+    if entry.kind() == Kind::SchedulePaused {
+        return format!("{who} paused the schedule {schedule} on {at}.");
+    }
+    if entry.kind() == Kind::ScheduleUnpaused {
+        return format!("{who} had the schedule {schedule} go on, on {at}.");
+    }
     match entry.text("run") {
         Some(run) => format!("The schedule {schedule} started {} for {due}.", plain(run)),
         None => format!("The schedule {schedule} started nothing for {due}: {}.", said("skipped")),
@@ -202,6 +209,8 @@ fn of_run(record: &Record, why: &str) -> String {
         | Kind::Replay
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
+        | Kind::SchedulePaused
+        | Kind::ScheduleUnpaused
         | Kind::ScheduleFired
         | Kind::SessionQueued
         | Kind::SessionUnqueued

@@ -15,6 +15,8 @@ class Schedules:
         self._is_pruned = is_pruned
         self._findings = findings
         self._set: set[str] = set()
+        self._paused: set[str] = set()
+        """Those that start nothing for now."""
         self._ever: set[str] = set()
         """Those that ever were: a run that one of them started may wait longer than that stands."""
         self._last: dict[str, str] = {}
@@ -39,6 +41,13 @@ class Schedules:
         self._is_set(schedule, entry)
         if entry.kind == "schedule.removed":
             self._set.discard(schedule)
+            self._paused.discard(schedule)
+            return
+        if entry.kind == "schedule.paused":
+            self._paused.add(schedule)
+            return
+        if entry.kind == "schedule.unpaused":
+            self._paused.discard(schedule)
             return
         # Times have one width, so they sort as text.
         at = entry.data["at"]
@@ -46,6 +55,9 @@ class Schedules:
             message = f"{at} of the schedule `{schedule}` was decided before"
             self._findings.add(entry.seq, "schedule.fired_twice", message)
         self._last[schedule] = at
+        if "run" in entry.data and schedule in self._paused:
+            message = f"the schedule `{schedule}` starts a run, and is paused"
+            self._findings.add(entry.seq, "schedule.paused", message)
         self._begins = entry if "run" in entry.data else None
 
     def finish(self) -> None:

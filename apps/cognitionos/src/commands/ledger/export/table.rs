@@ -200,6 +200,8 @@ fn verdict(entry: &Entry, text: &dyn Fn(&str) -> String) -> String {
         | Kind::Replay
         | Kind::ScheduleSet
         | Kind::ScheduleRemoved
+        | Kind::SchedulePaused
+        | Kind::ScheduleUnpaused
         | Kind::ScheduleFired
         | Kind::SessionQueued
         | Kind::SessionUnqueued
