@@ -138,8 +138,12 @@ impl Log {
         !self.records.iter().any(is_gone)
     }
 
-    /// Rebuild each run that is sealed.
-    fn replay(&self) -> Result<Compared, String> {
+    /// Rebuild each run that is sealed, and compare it event by event. It is all that can be asked where a
+    /// test sets the clock as it likes, or writes entries of its own.
+    ///
+    /// # Errors
+    /// What is not as it is recorded, in words.
+    pub fn replay(&self) -> Result<Compared, String> {
         let mut runs: BTreeMap<RunId, Vec<Record>> = BTreeMap::new();
         for record in &self.records {
             if let Some(run) = record.entry.session() {

@@ -18,6 +18,7 @@ use cog_engine::{
     Engine, Firing, Input, Notice, Output, Parent, Placed, Record, Resumption, Sealed, Settings,
     Start, Timer, What,
 };
+use cog_finished::Log;
 use cog_flow::{Flow, Opened, SearchLabels};
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_gate::{AnyEffect, Cleared, Lapse};
@@ -530,6 +531,18 @@ impl House {
     pub(crate) fn assert_replays(&self, run: RunId) {
         let history = cog_engine::replay::replay_run(&self.history(run)).unwrap();
         assert!(history.is_sealed(), "{:?}", self.story(run));
+    }
+}
+
+/// Whatever a test is about: every run of it that is finished is rebuilt and compared.
+impl Drop for House {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let records = self.log().entries.iter().map(cog_finished::kept).collect();
+        let log = Log { records, ..Log::default() };
+        log.replay().unwrap_or_else(|why| panic!("{why}")).tell();
     }
 }
 
