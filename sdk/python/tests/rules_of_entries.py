@@ -368,6 +368,18 @@ def a_schedule_that_is_not_set_is_removed_and_one_fires_twice(house: House) -> N
     house.fired(23)
 
 
+@audit("schedule.not_set", "schedule.paused", "schedule.paused")
+def a_schedule_that_is_paused_starts_runs(house: House) -> None:
+    house.schedule("paused")
+    house.schedule_set()
+    house.schedule("paused")
+    house.fired(21)
+    house.schedule_set()
+    house.fired(22)
+    house.schedule("unpaused")
+    house.fired(23)
+
+
 def _schedule_beside(house: House, when: dict[str, Any], beside: dict[str, Any]) -> None:
     """Set a schedule; `beside` is what its body says and its digest is of."""
     text, salt = canonical({"wanted": {}, "when": beside}), bytes(32)
