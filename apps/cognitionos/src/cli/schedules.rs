@@ -43,40 +43,19 @@ Examples:
 Examples:
   cognitionos schedules remove nightly
   cognitionos schedules remove nightly --as user:cfo --tenant ten_01j…")]
-    Remove {
-        /// The id of the schedule.
-        id: String,
-        #[command(flatten)]
-        by: By,
-        #[command(flatten)]
-        asking: Asking,
-    },
+    Remove(OneArgs),
     /// Start nothing by a schedule until it is unpaused. What it began goes on.
     #[command(before_help = "\
 Examples:
   cognitionos schedules pause nightly
   cognitionos schedules pause nightly --as user:cfo --tenant ten_01j…")]
-    Pause {
-        /// The id of the schedule.
-        id: String,
-        #[command(flatten)]
-        by: By,
-        #[command(flatten)]
-        asking: Asking,
-    },
+    Pause(OneArgs),
     /// Start something by a schedule again, at the times that come from now on.
     #[command(before_help = "\
 Examples:
   cognitionos schedules unpause nightly
   cognitionos schedules unpause nightly --as user:cfo --tenant ten_01j…")]
-    Unpause {
-        /// The id of the schedule.
-        id: String,
-        #[command(flatten)]
-        by: By,
-        #[command(flatten)]
-        asking: Asking,
-    },
+    Unpause(OneArgs),
     /// Keep to the schedules of the data folder, until SIGTERM or Ctrl-C. In a database nodes do.
     #[command(before_help = "\
 Examples:
@@ -87,6 +66,17 @@ Examples:
         #[arg(long)]
         once: bool,
     },
+}
+
+/// One schedule, and who changes it.
+#[derive(Debug, Args)]
+pub(crate) struct OneArgs {
+    /// The id of the schedule.
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
 }
 
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ use cog_schedule::Rule;
 
 use crate::cli::Common;
 use crate::cli::nodes::Asking;
-use crate::cli::schedules::SchedulesCommand;
+use crate::cli::schedules::{OneArgs, SchedulesCommand};
 use crate::commands::owner::{Answered, Owner};
 use crate::commands::refused;
 use crate::failure::{Exit, Failure};
@@ -38,18 +38,9 @@ pub(crate) fn schedules(
             let home = Home::at(at, || Home::read(&common.data))?;
             next(&home, id.as_deref(), *count, terminal)
         }
-        SchedulesCommand::Remove { id, by, asking } => {
-            let who = given::actor(&by.actor)?;
-            change((id, &who), asking, (Becomes::Removed, common), terminal)
-        }
-        SchedulesCommand::Pause { id, by, asking } => {
-            let who = given::actor(&by.actor)?;
-            change((id, &who), asking, (Becomes::Paused, common), terminal)
-        }
-        SchedulesCommand::Unpause { id, by, asking } => {
-            let who = given::actor(&by.actor)?;
-            change((id, &who), asking, (Becomes::Unpaused, common), terminal)
-        }
+        SchedulesCommand::Remove(args) => change(args, Becomes::Removed, common, terminal),
+        SchedulesCommand::Pause(args) => change(args, Becomes::Paused, common, terminal),
+        SchedulesCommand::Unpause(args) => change(args, Becomes::Unpaused, common, terminal),
         SchedulesCommand::Run { once } => firing::run(*once, common, terminal),
     }
 }
@@ -213,11 +204,12 @@ impl Becomes {
 }
 
 fn change(
-    (id, who): (&str, &Actor),
-    asking: &Asking,
-    (becomes, common): (Becomes, &Common),
+    OneArgs { id, by, asking }: &OneArgs,
+    becomes: Becomes,
+    common: &Common,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
+    let who = &given::actor(&by.actor)?;
     let home = &Home::at(&asking.at, || Home::change(&common.data))?;
     let timetable = timetable(home)?;
     let plan = timetable.plans().get(id).ok_or_else(|| unknown(id))?;
@@ -229,7 +221,7 @@ fn change(
     };
     let (seq, word) = (seq.unwrap_or_default(), becomes.as_str());
     if terminal.json {
-        let members = [("schedule", Value::from(id)), ("stands", word.into())];
+        let members = [("schedule", Value::from(id.as_str())), ("stands", word.into())];
         terminal.emit(&Value::map(members.into_iter().chain([("entry", seq.into())])));
         return Ok(Exit::Done);
     }
