@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cog_base::entropy::SeededEntropy;
 use cog_base::id::TenantId;
 use cog_ledger::memory::KeptLog;
+use cog_store::{Store as _, StoreError};
 use cog_store_sqlite::SqliteStore;
 
 use crate::counts::Counts;
@@ -14,9 +15,10 @@ use crate::folder::{Folder, Image};
 /// A folder with the embedded store.
 pub(crate) struct Place {
     pub(crate) folder: Folder,
-    /// What was there when this life began, and how long each log was.
+    /// What was there when this life began, and how long each log was: also with what nobody heard
+    /// was kept.
     begun: Image,
-    sizes: BTreeMap<TenantId, usize>,
+    sizes: BTreeMap<TenantId, u64>,
     /// What is there when the power went in the middle of a commit.
     pub(crate) torn: Option<Image>,
 }
@@ -38,7 +40,7 @@ impl Place {
     ) -> Result<Image, String> {
         let now = self.folder.image().map_err(|error| error.to_string())?;
         let has_grown = |(tenant, log): (&TenantId, &Arc<KeptLog>)| {
-            self.sizes.get(tenant).is_some_and(|size| *size < log.entries.len())
+            self.sizes.get(tenant).is_some_and(|size| *size < log.entries.len() as u64)
         };
         if logs.iter().any(has_grown) && dice.below(2) == 0 {
             faults.add("store.rolled_back");
@@ -66,7 +68,13 @@ impl Place {
             }
         }
         self.begun = self.folder.image().map_err(|error| error.to_string())?;
-        self.sizes = logs.iter().map(|(tenant, log)| (*tenant, log.entries.len())).collect();
+        let sizes = logs.keys().map(|tenant| Ok((*tenant, size(&store, *tenant)?)));
+        self.sizes = sizes.collect::<Result<_, StoreError>>().map_err(|error| error.to_string())?;
         Ok(store)
     }
+}
+
+/// How many entries a log has.
+fn size(store: &SqliteStore, tenant: TenantId) -> Result<u64, StoreError> {
+    Ok(store.scope(tenant)?.tail()?.map_or(0, |tail| tail.frontier.size()))
 }
