@@ -12,6 +12,7 @@ use cog_base::entropy::SeededEntropy;
 use cog_base::id::{ApprovalId, MailId, ReceiptId, RunId, TenantId, Uuid};
 use cog_base::{Clock, Entropy, Micros, Timestamp, Value};
 use cog_engine::{Hands, Inbox, Input, Placed, Terms};
+use cog_finished::Rules;
 use cog_gate::{AnyEffect, Cleared, Effect, Found};
 use cog_ledger::audit::Audit;
 use cog_ledger::{Entry, Kind};
@@ -190,6 +191,16 @@ impl Drop for Place {
     fn drop(&mut self) {
         if let Self::Folder(folder) = self {
             let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+/// Whatever a test is about: every run of it that is finished is rebuilt and compared.
+impl Drop for Town {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            cog_finished::compare(&*self.store, Rules::STRICT)
+                .unwrap_or_else(|why| panic!("{why}"));
         }
     }
 }
