@@ -30,6 +30,7 @@ fn database(folder: &Folder) -> Connection {
 
 #[track_caller]
 fn damage(folder: &Folder, sql: &str) {
+    folder.is_tampered_with();
     database(folder).execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 

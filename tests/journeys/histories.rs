@@ -18,6 +18,7 @@ fn ledger_verify_finds_what_a_run_cannot_have_done() {
     let folder = Folder::example("histories", "01-quickstart");
     let run = folder.cog(&["run", "workflow.yaml"]).ends(8).id("run");
     folder.cog(&["ledger", "verify"]).ends(0);
+    folder.is_tampered_with();
     // Whoever holds the keys signs that a timer was due which no step had armed.
     let note = "nobody";
     let data = Map::from([

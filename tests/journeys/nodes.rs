@@ -11,6 +11,7 @@ use cog_base::entropy::{Entropy as _, SeededEntropy};
 use cog_base::json::parse;
 use cog_services::postgres::{APPLICATION, Database, OWNER};
 
+use crate::finished;
 use crate::program::{Answer, Folder, id, text};
 
 const LONG: Duration = Duration::from_secs(120);
@@ -133,6 +134,17 @@ impl Town {
         assert_eq!(sum(&["open_receipts"]) + sum(&["outcomes", "unknown"]), 0);
         let tenants: BTreeSet<&String> = load.iter().map(|(tenant, ..)| tenant).collect();
         assert_eq!(audits.len(), tenants.len());
+    }
+}
+
+/// Whatever a test is about: every run of it that is finished is rebuilt and compared.
+impl Drop for Town {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let key = self.folder.path("master.key");
+            finished::compare_shared(&self.database.url(APPLICATION), &key)
+                .unwrap_or_else(|why| panic!("{why}"));
+        }
     }
 }
 

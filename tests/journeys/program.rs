@@ -4,9 +4,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cog_base::json::parse;
 use cog_base::{Digest, Value};
+
+use crate::finished;
 
 /// The folder of the whole workspace.
 pub(crate) fn workspace() -> &'static Path {
@@ -112,8 +115,13 @@ pub(crate) fn id(text: &str, prefix: &str) -> Option<String> {
     Some(id[..end.unwrap_or(id.len())].to_owned())
 }
 
-/// An empty folder in which commands are given; its data folder is `data`.
-pub(crate) struct Folder(PathBuf);
+/// An empty folder in which commands are given; its data folder is `data`. When it goes, every
+/// run that is finished there is rebuilt and compared.
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// See [`Folder::is_tampered_with`].
+    tampered: AtomicBool,
+}
 
 impl Folder {
     pub(crate) fn new(name: &str) -> Self {
@@ -122,18 +130,23 @@ impl Folder {
             std::fs::remove_dir_all(&path).unwrap();
         }
         std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self { path, tampered: AtomicBool::new(false) }
     }
 
     /// A copy of an example, without what running it leaves behind.
     pub(crate) fn example(name: &str, example: &str) -> Self {
         let folder = Self::new(name);
-        copy(&workspace().join("examples").join(example), &folder.0);
+        copy(&workspace().join("examples").join(example), &folder.path);
         folder
     }
 
+    /// Here a ledger is made what the program never made of it: nothing of it is to be compared.
+    pub(crate) fn is_tampered_with(&self) {
+        self.tampered.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -198,7 +211,7 @@ impl Folder {
     /// The command, ready to start. Nothing of the tester's own settings reaches it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
-        command.args(arguments).current_dir(&self.0).stdin(Stdio::null());
+        command.args(arguments).current_dir(&self.path).stdin(Stdio::null());
         for name in ["COGNITIONOS_ACTOR", "COGNITIONOS_APPROVER", "NO_COLOR", "OPENAI_API_KEY"] {
             command.env_remove(name);
         }
@@ -223,7 +236,7 @@ impl Folder {
                 None => command.env_remove(name),
             };
         }
-        command.current_dir(&self.0).stdin(Stdio::null());
+        command.current_dir(&self.path).stdin(Stdio::null());
         Answer::of(command.output().unwrap())
     }
 
@@ -268,6 +281,14 @@ impl Folder {
         self.cog(&export).ends(0);
         let verify = ["verify", "all.cogbundle", "--key", "all.vkey"];
         self.cog(&verify).ends(0).says(&["everything checked holds"]);
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !std::thread::panicking() && !self.tampered.load(Ordering::Relaxed) {
+            finished::compare(&self.path).unwrap_or_else(|why| panic!("{why}"));
+        }
     }
 }
 
