@@ -127,7 +127,7 @@ fn a_place_that_is_none_is_told_with_those_that_are() {
     let before = folder.entries("session.started").len();
     let fork = |from: &str| folder.cog(&["run", "--fork", &parent, "--from", from]).ends(2);
     fork("bb").says(&["there is no step and no checkpoint `bb`", "a, nap, b, each"]);
-    fork("each.one").says(&["stands inside a foreach", "`each[0].one`"]);
+    fork("each.one").says(&["stands inside a foreach or a repeat", "`each[0].one`"]);
     folder.cog(&["run", "--fork", &parent]).ends(2).says(&["--from"]);
     let unknown = "run_01m7ynaym0f2nb3em082cedjs9";
     folder.cog(&["run", "--fork", unknown, "--from", "a"]).ends(2).says(&["there is no run"]);

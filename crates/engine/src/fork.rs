@@ -123,8 +123,11 @@ pub enum NoPlace {
     /// The step has not begun, and never will where it was skipped.
     #[error("the step `{0}` has not begun")]
     NotBegun(String),
-    /// It stands in a `foreach`, and so there are several.
-    #[error("the step `{step}` stands inside a foreach; name the item, as in `{example}`")]
+    /// It stands in a `foreach` or a `repeat`, and so there are several.
+    #[error(
+        "the step `{step}` stands inside a foreach or a repeat; name the item or the round, as in \
+         `{example}`"
+    )]
     Several {
         /// The step.
         step: String,
@@ -148,7 +151,8 @@ pub enum NoPlace {
 /// [`NoPlace`] when there is none.
 pub fn place(records: &[Record], history: &History, from: &str) -> Result<Fork, NoPlace> {
     let found = history.begun().find(|(path, _)| path.as_str() == from);
-    let seq = found.map(|(_, seq)| seq).ok_or_else(|| history.no_place(from))?;
+    let found = found.map(|(_, seq)| seq).or_else(|| history.round(from));
+    let seq = found.ok_or_else(|| history.no_place(from))?;
     if from.split('.').any(|level| level == "on_cancel") {
         return Err(NoPlace::Ending(from.to_owned()));
     }
@@ -189,7 +193,7 @@ fn is_end(entry: &Entry) -> bool {
     entry.kind() == Kind::SessionSealed || (entry.kind() == Kind::Evidence && outside)
 }
 
-/// A path without the items of each `foreach`.
+/// A path without the items of each `foreach` and the rounds of each `repeat`.
 fn without_items(path: &str) -> String {
     let levels = path.split('.').map(|level| level.split('[').next().unwrap_or_default());
     levels.collect::<Vec<_>>().join(".")
@@ -282,6 +286,13 @@ impl History {
     pub fn begun(&self) -> impl Iterator<Item = (&StepPath, u64)> {
         let begun = self.active.run.steps().filter_map(|step| Some((step.path, step.began?)));
         begun.map(|(path, seq)| (path, if seq == 0 { self.first } else { seq }))
+    }
+
+    /// Because of which entry a round of a `repeat` began, which is no step of its own.
+    fn round(&self, from: &str) -> Option<u64> {
+        let inside = |path: &str| path.strip_prefix(from).is_some_and(|rest| rest.starts_with('.'));
+        let steps = self.begun().filter(|(path, _)| from.ends_with(']') && inside(path.as_str()));
+        steps.map(|(_, seq)| seq).min()
     }
 
     fn no_place(&self, from: &str) -> NoPlace {

@@ -279,6 +279,8 @@ pub struct Step {
     pub condition: Option<Template>,
     /// The items it runs for.
     pub foreach: Option<Foreach>,
+    /// How often its steps run, where that is not once.
+    pub repeat: Option<Repeat>,
     /// Who acts, as `kind:name`; without it the run's initiator.
     pub actor: Option<String>,
     /// What it does.
@@ -307,6 +309,17 @@ pub struct Foreach {
     pub items: Template,
     /// How many items run at once.
     pub max_parallel: u32,
+}
+
+/// The steps of a group in rounds, one after the other.
+#[derive(Debug)]
+pub struct Repeat {
+    /// Whether the round that is over was the last one: sees what its steps came to.
+    pub until: Template,
+    /// The most rounds there are. When it does not hold after these, the group fails.
+    pub most: u32,
+    /// Milliseconds from the end of a round to the next; nothing for none.
+    pub every_ms: Option<Template>,
 }
 
 /// What a step does.

@@ -51,8 +51,8 @@ pub use admission::{Admission, ConcurrencyLimit, LimitScope, RateLimit};
 pub use cog_schedule::moment;
 pub use definition::{
     Access, Approve, Block, Body, BoundRoot, Budget, ChildCall, Choose, EffectCall, Escalate, Flow,
-    Foreach, Handler, InputKind, InputSpec, Label, Place, Plan, Retry, Risk, RootSpec, RunSite,
-    Scheduled, Sleep, Step, Terms, Undo, WaitFor,
+    Foreach, Handler, InputKind, InputSpec, Label, Place, Plan, Repeat, Retry, Risk, RootSpec,
+    RunSite, Scheduled, Sleep, Step, Terms, Undo, WaitFor,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Position};
 pub use effect::{ArgumentError, FAILURES, Operation};

@@ -48,7 +48,9 @@ pub const MAX_COMPUTED_BYTES: u64 = 64 << 20;
 pub const MAX_INPUT_BYTES: u64 = 1 << 20;
 /// Items that one `foreach` goes through.
 pub const MAX_FOREACH_ITEMS: usize = 10_000;
-/// Steps that one run may start, each item of a `foreach` counted.
+/// Rounds of one `repeat`.
+pub const MAX_ROUNDS: u32 = 10_000;
+/// Steps that one run may start, each item of a `foreach` and each round of a `repeat` counted.
 pub const MAX_RUN_STEPS: usize = 200_000;
 /// Items of a `foreach` that run at once when the file does not say.
 pub const DEFAULT_PARALLEL: u32 = 16;

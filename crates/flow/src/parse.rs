@@ -7,6 +7,7 @@ mod child;
 mod choose;
 mod header;
 mod on;
+mod repeat;
 mod retry;
 mod scope;
 mod step;

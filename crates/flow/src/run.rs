@@ -10,7 +10,8 @@
 //! - An unhandled fall stops its frame: nothing new starts, what runs is cancelled, and
 //!   when the last effect under way was answered, the step around falls in the same way.
 //!   So no second plan starts while an effect of the first may still take place.
-//! - `on_error`, `on_refused` and `on_cancel` of a `foreach` step are about each item.
+//! - `on_error`, `on_refused` and `on_cancel` of a `foreach` step are about each item; those of a
+//!   `repeat` are about all of its rounds together.
 //! - A run that is cancelled, and one that fell where the flow asks for it, is undone before
 //!   it ends. Nothing stops that but its own end.
 
@@ -24,6 +25,7 @@ mod choose;
 mod event;
 mod foreach;
 mod fork;
+mod repeat;
 mod signal;
 mod sources;
 mod step;
@@ -310,7 +312,7 @@ impl Run {
             self.out_of_time(cell);
             return Ok(());
         }
-        let waits = [Wait::Sleeping, Wait::Asking, Wait::Listening];
+        let waits = [Wait::Sleeping, Wait::Asking, Wait::Listening, Wait::Pausing];
         let cell = self.waiting("due", timer, &waits)?;
         self.has_moved |= self.long.remove(timer);
         match Wait::of(&self.cells.get(cell).phase) {
@@ -320,6 +322,7 @@ impl Run {
                 self.finish(cell, denied);
             }
             Some(Wait::Listening) => self.signal_is_late(cell),
+            Some(Wait::Pausing) => self.go_on(cell),
             Some(Wait::Sleeping | Wait::Effect | Wait::Choosing | Wait::Marking) | None => {
                 self.finish(cell, Outcome::Completed(Json::Map(Map::new())));
             }
@@ -384,6 +387,7 @@ enum Wait {
     Sleeping,
     Marking,
     Listening,
+    Pausing,
 }
 
 impl Wait {
@@ -395,6 +399,7 @@ impl Wait {
             Phase::Sleeping => Some(Self::Sleeping),
             Phase::Marking => Some(Self::Marking),
             Phase::Listening(_) => Some(Self::Listening),
+            Phase::Pausing(_) => Some(Self::Pausing),
             Phase::Waiting
             | Phase::Inside(_)
             | Phase::Looping(_)
@@ -411,6 +416,7 @@ impl Wait {
             Self::Sleeping => "a timer",
             Self::Marking => "a checkpoint",
             Self::Listening => "a signal",
+            Self::Pausing => "its next round",
         }
     }
 }

@@ -63,6 +63,9 @@ properties! {
     Parallel = "history.parallel",
         "Of a `foreach` no more than `max_parallel` items run at any moment, in their order.",
         "guide: foreach";
+    Rounds = "history.rounds",
+        "The rounds of a `repeat` come one after the other, and none behind the one with which it is over.",
+        "guide: repeat";
     Plan = "history.plan",
         "Steps of a plan run behind its selection, and another is selected when it has fallen.",
         "guide: choose";

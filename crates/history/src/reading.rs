@@ -14,6 +14,7 @@ mod child;
 mod each;
 mod effect;
 mod plans;
+mod rounds;
 mod scope;
 mod source;
 mod stand;
@@ -35,7 +36,7 @@ use crate::property::Property;
 use crate::report::Report;
 use scope::{Scope, Sight};
 pub(crate) use source::Source;
-use stand::{Fall, Pending, Release};
+use stand::{Bound, Fall, Pending, Release};
 use undo::{Subjects, Undoable};
 
 /// A run that is being read.
@@ -51,8 +52,8 @@ struct Reading<'l> {
     waiting: BTreeSet<String>,
     /// Timers that somebody waited for.
     awaited: BTreeSet<usize>,
-    /// By step whose steps inside have so many milliseconds, the fall of it when they were over.
-    bounded: BTreeMap<String, (u64, Fall)>,
+    /// By step whose steps inside have so many milliseconds.
+    bounded: BTreeMap<String, Bound>,
     /// By signal, the step that went on with it, and where.
     taken: BTreeMap<usize, (String, usize)>,
     /// Signals that several steps waited for at once, of which one took it.

@@ -33,6 +33,8 @@ mod limits;
 mod order;
 #[path = "workflows/people.rs"]
 mod people;
+#[path = "workflows/rounds.rs"]
+mod rounds;
 
 use std::collections::BTreeSet;
 
@@ -208,6 +210,17 @@ workflows! {
     ends: a_chain_that_would_spin_fails,
     ends: a_fork_goes_on_from_a_step_with_other_inputs,
     ends: a_fork_asks_people_again,
+    rounds: rounds_come_one_after_the_other_until_it_holds,
+    rounds: a_round_sees_what_the_one_before_came_to,
+    rounds: behind_the_most_rounds_there_may_be_it_fails,
+    rounds: a_fall_in_a_round_is_handled_as_one_of_the_group,
+    rounds: the_time_of_all_rounds_is_that_of_the_group,
+    rounds: a_run_that_is_ended_between_two_rounds_undoes_each,
+    rounds: rounds_stand_in_items_and_items_in_rounds,
+    rounds: people_are_asked_in_each_round,
+    rounds: a_run_leaves_memory_between_two_rounds,
+    rounds: what_is_down_for_hours_is_tried_again,
+    rounds: a_fork_goes_on_from_a_round,
     family: a_run_hears_what_the_one_that_it_began_gave,
     family: one_that_fails_makes_the_step_fail,
     family: one_that_is_refused_makes_the_step_refused,

@@ -25,7 +25,7 @@ pub(super) struct Scope<'o> {
     visible: BTreeSet<String>,
     /// The step of this level whose expressions are read.
     owner: Option<&'o str>,
-    /// Whether this level is a `foreach`.
+    /// Whether this level is a `foreach` or a `repeat`.
     item: bool,
     /// Whether there is no run yet.
     early: bool,
@@ -158,7 +158,8 @@ impl<'o> Scope<'o> {
                     reports.with_hint(at, message, hint);
                 }
                 Target::Item | Target::Index if !self.levels().any(|level| level.item) => {
-                    let message = "`item` and `index` are bound only inside a `foreach`";
+                    let message =
+                        "`item` and `index` are bound only inside a `foreach` or a `repeat`";
                     reports.with_hint(at, message, "its own `if` is decided before it".to_owned());
                 }
                 Target::Input(_) | Target::Inputs if self.event => {

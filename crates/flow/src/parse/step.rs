@@ -29,6 +29,7 @@ pub(super) const STEP: Shape = Shape {
         "if",
         "foreach",
         "max_parallel",
+        "repeat",
         "steps",
         "choose",
         "approve",
@@ -90,9 +91,13 @@ impl Reader<'_, '_> {
         }
         let item_scope = scope.with_item();
         let inner = if foreach.is_some() { &item_scope } else { scope };
-        let is_once = inherited.is_once && foreach.is_none();
+        let repeats = fields.get("repeat").is_some();
+        let round_scope = inner.with_item();
+        let inside = if repeats { &round_scope } else { inner };
+        let is_once = inherited.is_once && foreach.is_none() && !repeats;
         let inherited = Inherited { is_once, ..inherited };
-        let body = self.body(&fields, id, inner, inherited);
+        let body = self.body(&fields, id, inside, inherited);
+        let repeat = self.repeat(&fields, body.as_ref(), inside);
         let handler_scope = inner.with_itself(id);
         let timeout_ms = fields.get("timeout_ms").filter(|_| matches!(body, Some(Body::Group(_))));
         let timeout_ms = timeout_ms
@@ -110,6 +115,7 @@ impl Reader<'_, '_> {
             needs,
             condition,
             foreach,
+            repeat,
             actor: actor.map(str::to_owned),
             keeps: on_cancel.is_some() || body.keeps() || on_refused.keeps() || on_error.keeps(),
             body,
@@ -143,20 +149,31 @@ impl Reader<'_, '_> {
     }
 
     pub(super) fn condition(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Template> {
+        self.decides(node, "if", scope)
+    }
+
+    /// What comes to true or false.
+    pub(super) fn decides(
+        &mut self,
+        node: &Node,
+        key: &str,
+        scope: &Scope<'_>,
+    ) -> Option<Template> {
         let template = match &node.kind {
             Kind::Bool(_) => template::read(node, self.reports),
             Kind::Text(text) => template::read_condition(node, text, self.reports),
             Kind::Null | Kind::Int(_) | Kind::List(_) | Kind::Map(_) | Kind::Broken => {
-                fields::wrong(node, "if", "an expression", self.reports);
+                fields::wrong(node, key, "an expression", self.reports);
                 return None;
             }
         };
         if let Template::Text(_) = template {
-            let message = "`if` must be one expression, this is text with expressions in it";
+            let message =
+                format!("`{key}` must be one expression, this is text with expressions in it");
             let hint = "put the whole condition into one `${{ … }}`".to_owned();
             self.reports.with_hint(node.at, message, hint);
         } else {
-            let wanted = ("if", "true or false");
+            let wanted = (key, "true or false");
             self.comes_to(node, &template, wanted, |value| value.as_bool().is_some());
         }
         self.check(&template, scope);
@@ -235,7 +252,7 @@ impl Reader<'_, '_> {
         let streams = effect && matches!(&node.kind, Kind::Text(uses) if is_program(uses));
         let acts = effect || body == "steps" || body == "choose";
         let again = body == "continue_as_new";
-        let rules: [(&str, bool, &str); 10] = [
+        let rules: [(&str, bool, &str); 11] = [
             ("with", body == "uses", "a step with `uses`"),
             ("retry", effect, "an effect"),
             ("timeout_ms", effect || body == "steps", "an effect or `steps`"),
@@ -245,6 +262,7 @@ impl Reader<'_, '_> {
             ("as", acts, "an effect, `steps` or `choose`"),
             ("subject", acts, "an effect, `steps` or `choose`"),
             ("foreach", acts || compute || body == "run", "`uses`, `steps`, `choose` or `run`"),
+            ("repeat", body == "steps", "`steps`"),
             ("on_cancel", !again, "a step that does something"),
         ];
         for (key, fine, goes_with) in rules {

@@ -98,6 +98,9 @@ impl Run {
     }
 
     fn end_group(&mut self, cell: CellId, frame: FrameId, fall: Option<Fall>) {
+        if self.cells.get(cell).step.repeat.is_some() {
+            return self.end_round(cell, frame, fall);
+        }
         let output = Value::map([("steps", self.gather(frame))]);
         self.add_frame(cell, frame);
         if self.cells.get(cell).cancelled {
@@ -160,6 +163,7 @@ impl Cell {
             sources: Sources::default(),
             cancelled: false,
             choice: None,
+            rounds: None,
             began: None,
             held: false,
         }

@@ -37,11 +37,25 @@ impl Run {
     /// The time of the steps inside is over.
     pub(super) fn out_of_time(&mut self, id: CellId) {
         let cell = self.cells.get(id);
-        let (Phase::Inside(frame), Some(ms)) = (&cell.phase, cell.step.timeout_ms) else { return };
-        let (frame, step) = (*frame, cell.path.clone());
-        self.has_moved |= ms >= LONG_MS;
+        let Some(ms) = cell.step.timeout_ms else { return };
+        let (phase, step) = (cell.phase.clone(), cell.path.clone());
         let error = StepError::new("timeout", format!("it took longer than {ms} ms"));
-        self.fall_frame(frame, Fall { refused: false, error: error.to_value(), step });
+        let fall = Fall { refused: false, error: error.to_value(), step };
+        match phase {
+            Phase::Inside(frame) => self.fall_frame(frame, fall),
+            Phase::Pausing(_) => self.fall_in_pause(id, fall),
+            Phase::Waiting
+            | Phase::Effect
+            | Phase::Choosing
+            | Phase::Asking
+            | Phase::Sleeping
+            | Phase::Marking
+            | Phase::Listening(_)
+            | Phase::Looping(_)
+            | Phase::Handling(_)
+            | Phase::Done => return,
+        }
+        self.has_moved |= ms >= LONG_MS;
     }
 
     /// In a run that goes on from another the time of what is open counts from there.

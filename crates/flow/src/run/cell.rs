@@ -34,6 +34,7 @@ pub(super) struct Cell {
     /// Whether what it does is being stopped: its end counts for nothing.
     pub(super) cancelled: bool,
     pub(super) choice: Option<Box<Choice>>,
+    pub(super) rounds: Option<Box<Rounds>>,
     /// The moment at which it began.
     pub(super) began: Option<u64>,
     /// It has begun, or is over, and what needs it or stands inside waits for steps that it
@@ -68,6 +69,8 @@ pub(super) enum Phase {
     Listening(Box<Listening>),
     /// The end of its steps, or of those of its chosen plan.
     Inside(FrameId),
+    /// The answer to `Arm`, so many milliseconds, to begin its next round.
+    Pausing(u64),
     /// The end of its items.
     Looping(Box<Loop>),
     /// The end of the steps of its handler.
@@ -102,6 +105,15 @@ pub(super) struct Loop {
     pub(super) cells: Vec<CellId>,
     pub(super) records: Vec<Value>,
     pub(super) fall: Option<Fall>,
+}
+
+/// The rounds of a `repeat` so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rounds {
+    /// The number of the one that runs or comes next.
+    pub(super) index: u32,
+    /// What the steps of the one before came to, as the one that comes next sees it.
+    pub(super) before: Option<Value>,
 }
 
 /// The selections of a `choose` step so far.
@@ -173,7 +185,7 @@ pub(super) enum FrameKind {
     Handler(CellId),
     /// The steps that undo a step; those of the flow itself have none.
     Undo(Option<CellId>),
-    /// No steps: an item and its cell.
+    /// No steps: an item and its cell, or a round, which has none.
     Item {
         value: Value,
         /// What the item came from.

@@ -54,6 +54,7 @@ impl Run {
             | Phase::Sleeping
             | Phase::Marking
             | Phase::Listening(_)
+            | Phase::Pausing(_)
             | Phase::Inside(_)
             | Phase::Handling(_)
             | Phase::Done => None,

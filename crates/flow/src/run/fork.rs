@@ -124,6 +124,7 @@ impl Run {
                 | Phase::Sleeping
                 | Phase::Marking
                 | Phase::Listening(_)
+                | Phase::Pausing(_)
                 | Phase::Looping(_)
                 | Phase::Done => false,
             };
@@ -174,6 +175,10 @@ impl Run {
             }
             if self.cells.get(id).cancelled {
                 self.drop_cell(id, "cancelled");
+                continue;
+            }
+            if let Phase::Pausing(ms) = self.cells.get(id).phase {
+                self.pause(id, ms);
                 continue;
             }
             self.wait_again(id);
@@ -304,6 +309,13 @@ impl Run {
                 cell.held = is_held;
                 self.hold(inside, is_held);
             }
+            Phase::Pausing(_) => {
+                cell.open_needs = open_needs;
+                cell.held = is_held;
+                if is_held {
+                    self.unlisten(id);
+                }
+            }
             Phase::Looping(state) => {
                 cell.open_needs = open_needs;
                 cell.held = is_held;
@@ -359,6 +371,7 @@ impl Run {
                 let items = state.open.iter().filter_map(|index| state.cells.get(*index as usize));
                 items.for_each(|item| self.free(*item));
             }
+            Phase::Pausing(ms) => self.pause(id, ms),
             Phase::Waiting
             | Phase::Effect
             | Phase::Choosing

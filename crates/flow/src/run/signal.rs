@@ -64,6 +64,7 @@ impl Run {
             | Phase::Asking
             | Phase::Sleeping
             | Phase::Marking
+            | Phase::Pausing(_)
             | Phase::Inside(_)
             | Phase::Looping(_)
             | Phase::Handling(_)

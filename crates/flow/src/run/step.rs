@@ -135,6 +135,7 @@ impl Run {
                 }
                 Err(error) => Err(error),
             },
+            Body::Group(_) if step.repeat.is_some() => self.begin_rounds(id),
             Body::Group(block) => {
                 let path = self.cells.get(id).path.clone();
                 let block = Arc::clone(block);
@@ -199,8 +200,8 @@ impl Run {
         if cell.phase.is_parked() {
             self.parked = self.parked.saturating_sub(1);
         }
-        if self.open.get(&cell.path) == Some(&id) {
-            let path = cell.path.clone();
+        let path = cell.waits_as();
+        if self.open.get(&path) == Some(&id) {
             self.open.remove(&path);
         }
     }
@@ -416,6 +417,6 @@ fn note(fall: &Fall) -> Option<String> {
     Some(why.chars().take(200).collect())
 }
 
-fn wrong_kind(what: &str, wanted: &str, value: &Value) -> StepError {
+pub(super) fn wrong_kind(what: &str, wanted: &str, value: &Value) -> StepError {
     StepError::new("expression", format!("{what} must be {wanted}, it came to {}", value.kind()))
 }

@@ -79,6 +79,12 @@ impl Run {
                 self.actions.push(Action::Cancel { step });
                 self.drop_cell(id, "cancelled");
             }
+            Phase::Pausing(_) => {
+                let step = cell.waits_as();
+                self.actions.push(Action::Cancel { step });
+                self.unbound(id);
+                self.drop_cell(id, "cancelled");
+            }
             Phase::Inside(frame) | Phase::Handling(frame) => {
                 let frame = *frame;
                 cell.cancelled = true;

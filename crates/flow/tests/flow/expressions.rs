@@ -58,7 +58,7 @@ fn expressions() {
                 |                                                    ^
                = hint: did you mean `size`?
 
-            pay.yaml:12:19: `item` and `index` are bound only inside a `foreach`
+            pay.yaml:12:19: `item` and `index` are bound only inside a `foreach` or a `repeat`
              12 |   - { id: h, if: "item == 1", foreach: [1], uses: compute, with: { a: "${{ run.user }}" } }
                 |                   ^
                = hint: its own `if` is decided before it

@@ -23,6 +23,7 @@ mod harness;
 mod inputs;
 mod limits;
 mod properties;
+mod rounds;
 mod schedules;
 mod semantics;
 mod signals;

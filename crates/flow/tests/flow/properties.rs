@@ -19,6 +19,8 @@ enum Shape {
     WaitFor,
     Group(Vec<Node>),
     Each(usize, Vec<Node>),
+    /// So many rounds, with a wait between them or none.
+    Rounds(usize, bool, Vec<Node>),
     Choose(Vec<usize>),
 }
 
@@ -52,7 +54,9 @@ fn nodes() -> impl Strategy<Value = Vec<Node>> {
         let list = proptest::collection::vec(node(inner.boxed()), 1..4);
         prop_oneof![
             list.clone().prop_map(Shape::Group),
-            (0..4_usize, list).prop_map(|(count, list)| Shape::Each(count, list)),
+            (0..4_usize, list.clone()).prop_map(|(count, list)| Shape::Each(count, list)),
+            (1..4_usize, any::<bool>(), list)
+                .prop_map(|(count, waits, list)| Shape::Rounds(count, waits, list)),
         ]
     });
     let node = (shape, any::<u8>(), 0..3_u8, prop::bool::weighted(0.1), any::<bool>())
@@ -91,6 +95,11 @@ fn step(at: usize, node: &Node) -> String {
         Shape::Each(count, inner) => {
             let items: Vec<String> = (0..*count).map(|item| item.to_string()).collect();
             format!("foreach: [{}], max_parallel: 2, steps: {}", items.join(", "), write(inner))
+        }
+        Shape::Rounds(count, waits, inner) => {
+            let every = if *waits { ", every_ms: \"${{ 5 * (index + 1) }}\"" } else { "" };
+            let repeat = format!("until: \"index == {}\", most: 3{every}", count - 1);
+            format!("repeat: {{ {repeat} }}, steps: {}", write(inner))
         }
         Shape::Choose(plans) => {
             let plans: Vec<String> = plans

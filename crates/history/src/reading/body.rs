@@ -97,7 +97,12 @@ impl Reading<'_> {
                 Err(Gap::Unknown) => Raw::Unknown(release.at),
             },
             Body::Group(block) => {
-                self.bound(step, path);
+                if let Some(repeat) = &step.repeat {
+                    return self.rounds(step, (block, repeat), frame, path, release);
+                }
+                if let Some(bound) = self.bound(step, path) {
+                    self.bounded.insert(path.to_owned(), bound);
+                }
                 let inside =
                     self.under(step, frame, |it| it.block(block, Some(frame), path, release));
                 let output = inside.steps.map(|steps| Value::map([("steps", steps)]));
@@ -271,6 +276,6 @@ impl Reading<'_> {
 }
 
 /// What is waited for inside, or the place itself.
-fn pending(inside: Vec<Pending>, path: &str) -> Vec<Pending> {
+pub(super) fn pending(inside: Vec<Pending>, path: &str) -> Vec<Pending> {
     if inside.is_empty() { vec![Pending { path: path.to_owned() }] } else { inside }
 }

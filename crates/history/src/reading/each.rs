@@ -82,7 +82,8 @@ impl Reading<'_> {
         value: Option<Value>,
         release: Release,
     ) -> (Stand, Option<Value>) {
-        let level = Level::Item { id: step.id.clone(), value: value.clone(), index, own: None };
+        let level =
+            Level::Item { id: Some(step.id.clone()), value: value.clone(), index, own: None };
         let frame = self.open(Some(parent), level);
         let path = format!("{path}[{index}]");
         let raw = self.body(step, frame, &path, release);

@@ -22,8 +22,9 @@ pub(super) struct Scope {
 pub(super) enum Level {
     /// The steps of a block, as far as they are worked out.
     Steps { block: Arc<Block>, stands: BTreeMap<String, Stand> },
-    /// An item of a `foreach`, and how its step stands once that is known.
-    Item { id: String, value: Option<Value>, index: u32, own: Option<Box<Stand>> },
+    /// An item of a `foreach`, and how its step stands once that is known; or a round of a
+    /// `repeat`, with no step of its own.
+    Item { id: Option<String>, value: Option<Value>, index: u32, own: Option<Box<Stand>> },
 }
 
 /// From where expressions look: which steps are in sight, and which of the runs that go on from one
@@ -93,7 +94,9 @@ impl Bindings for View<'_, '_> {
 
     fn step(&self, id: &str) -> Option<StepFacts<'_>> {
         let stand = self.levels().find_map(|scope| match &scope.kind {
-            Level::Item { id: own, own: stand, .. } => (own == id).then_some(stand.as_deref()),
+            Level::Item { id: own, own: stand, .. } => {
+                (own.as_deref() == Some(id)).then_some(stand.as_deref())
+            }
             Level::Steps { block, stands } => {
                 let is_here = block.steps.iter().any(|step| step.id == id);
                 is_here.then(|| stands.get(id))

@@ -74,6 +74,16 @@ pub(super) struct Fall {
     pub(super) vague: bool,
 }
 
+/// The time of steps inside another.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    pub(super) ms: u64,
+    /// The place from which it counts, where that is none at which these steps were released.
+    pub(super) since: Option<usize>,
+    /// The fall when it was over.
+    pub(super) fall: Fall,
+}
+
 /// What the body of a step came to, before its handlers have their say.
 #[derive(Clone, Debug)]
 pub(super) enum Raw {

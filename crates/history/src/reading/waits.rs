@@ -9,7 +9,7 @@ use cog_flow::{Approve, Sleep, Step, Template, WaitFor, moment};
 
 use super::Reading;
 use super::scope::{Gap, Sight};
-use super::stand::{Fall, Pending, Raw, Release};
+use super::stand::{Bound, Fall, Pending, Raw, Release};
 use crate::log::{Event, Request, What};
 use crate::property::Property;
 
@@ -171,20 +171,18 @@ impl Reading<'_> {
     }
 
     /// The first time that the timer of a step was due in one of the runs.
-    fn timer(&mut self, life: usize, path: &str) -> Option<usize> {
+    pub(super) fn timer(&mut self, life: usize, path: &str) -> Option<usize> {
         let place = *self.source.life(life).places(self.log.timers.get(path)?).first()?;
         self.awaited.insert(place);
         Some(place)
     }
 
     /// The time of the steps inside was over at the place where its timer was due.
-    pub(super) fn bound(&mut self, step: &Step, path: &str) {
-        let due = self.log.timers.get(path).and_then(|places| places.first());
-        if let (Some(ms), Some(place)) = (step.timeout_ms, due.copied()) {
-            let error = super::failure("timeout", &format!("it took longer than {ms} ms"));
-            let fall = Fall::failed(place, path, Some(error));
-            self.bounded.insert(path.to_owned(), (ms, fall));
-        }
+    pub(super) fn bound(&self, step: &Step, path: &str) -> Option<Bound> {
+        let ms = step.timeout_ms?;
+        let due = self.log.timers.get(path).and_then(|places| places.first())?;
+        let error = super::failure("timeout", &format!("it took longer than {ms} ms"));
+        Some(Bound { ms, since: None, fall: Fall::failed(*due, path, Some(error)) })
     }
 
     /// The fall of a step whose time was over before its steps inside were, or one of them fell.
@@ -194,12 +192,23 @@ impl Reading<'_> {
         release: Release,
         by: Option<usize>,
     ) -> Option<Fall> {
-        let (ms, fall) = self.bounded.remove(path)?;
+        let bound = self.bounded.remove(path)?;
+        self.over_time(&bound, release.at, by)
+    }
+
+    /// The same, of a time that was over by then.
+    pub(super) fn over_time(
+        &mut self,
+        bound: &Bound,
+        released: usize,
+        by: Option<usize>,
+    ) -> Option<Fall> {
+        let Bound { ms, since, fall } = bound.clone();
         if by.is_some_and(|by| by < fall.at) {
             return None;
         }
         self.awaited.insert(fall.at);
-        self.due(fall.at, release.at, Some(ms), path);
+        self.due(fall.at, since.unwrap_or(released), Some(ms), &fall.step);
         Some(fall)
     }
 

@@ -126,3 +126,26 @@ fn what_handled_a_fall_that_cannot_be_seen_is_not_accused() {
     assert_eq!(told(plans, again).findings.kept(), []);
     excuses(plans, &again.replace("5 completed\n", "5 completed gone=yes\n"));
 }
+
+/// Whether there was another round is told by what was read in the one before.
+#[test]
+fn whether_there_was_another_round_is_told_by_the_entries() {
+    let flow = "steps:
+  - id: p
+    repeat: { until: \"has(steps.a.output.x) || index == 1\", most: 3, every_ms: 5 }
+    steps: [ { id: a, uses: file.read, with: { root: out, path: a } } ]
+  - { id: b, needs: [p], uses: file.read, with: { root: out, path: b } }
+";
+    let first = "1 receipt p[0].a 1\n2 outcome 1 completed gone=yes\n";
+    let second = "7 timer p[1]\n7 receipt p[1].a 2\n8 outcome 2 completed\n";
+    let rest = "8 receipt b 3\n9 outcome 3 completed\n9 seal completed";
+    excuses(flow, &format!("{first}{second}{rest}"));
+    excuses(flow, &format!("{first}{rest}"));
+    breaks(flow, &format!("{first}7 timer p[1]\n{rest}"), "history.join");
+    // There are no more than the most, whatever they came to.
+    let third = "8 timer p[2]\n8 receipt p[2].a 4\n8 outcome 4 completed gone=yes\n";
+    let fourth = "8 timer p[3]\n8 receipt p[3].a 5\n8 outcome 5 completed\n";
+    let second = second.replace("completed", "completed gone=yes");
+    excuses(flow, &format!("{first}{second}{third}{rest}"));
+    breaks(flow, &format!("{first}{second}{third}{fourth}{rest}"), "history.rounds");
+}

@@ -181,3 +181,30 @@ steps:
     breaks(saga, &format!("{parent}{fork}7 seal failed"), "history.undo.missing");
     breaks(saga, &format!("{parent}{fork}{undone}{more}7 seal failed"), "history.undo.cause");
 }
+
+#[test]
+fn a_round_that_was_over_stays_and_the_wait_for_the_next_counts_anew() {
+    let flow = "inputs: { who: { type: string, default: ada } }
+steps:
+  - id: p
+    repeat: { until: \"index == 1\", most: 3, every_ms: 5 }
+    steps: [ { id: a, uses: file.read, with: { root: out, path: \"${{ inputs.who }}\" } } ]
+";
+    // Entries 1 to 7.
+    let parent = "1 receipt p[0].a 1\n2 outcome 1 completed\n7 timer p[1]\n7 receipt p[1].a 2\n8 outcome 2 failed\n8 seal failed\n";
+    let second = "receipt p[1].a 12\n15 outcome 12 completed\n15 seal completed";
+    keeps(flow, &forked(parent, &format!("9 fork 3 who=bob\n14 timer p[1]\n14 {second}")));
+    keeps(flow, &forked(parent, &format!("9 fork 4 who=bob\n9 {second}")));
+    breaks(
+        flow,
+        &forked(parent, &format!("9 fork 3 who=bob\n13 timer p[1]\n14 {second}")),
+        "history.early",
+    );
+    breaks(flow, &forked(parent, &format!("9 fork 3 who=bob\n9 {second}")), "history.rounds");
+    let again = "9 receipt p[0].a 11\n9 outcome 11 completed\n";
+    breaks(
+        flow,
+        &forked(parent, &format!("9 fork 3 who=bob\n{again}14 timer p[1]\n14 {second}")),
+        "history.twice",
+    );
+}

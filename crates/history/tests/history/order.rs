@@ -231,6 +231,75 @@ fn items_run_in_their_order_and_no_more_at_once_than_granted() {
 }
 
 #[test]
+fn rounds_come_one_after_the_other_and_none_behind_the_last() {
+    let flow = "steps:
+  - id: p
+    repeat: { until: \"index == 1\", most: 3, every_ms: 5 }
+    steps: [ { id: a, uses: file.read, with: { root: out, path: \"${{ index }}\" } } ]
+  - { id: b, needs: [p], uses: file.read, with: { root: out, path: b } }
+";
+    let first = "1 receipt p[0].a 1\n2 outcome 1 completed";
+    let second = "7 receipt p[1].a 2\n8 outcome 2 completed";
+    let rest = "8 receipt b 4\n9 outcome 4 completed\n9 seal completed";
+    keeps(flow, &format!("{first}\n7 timer p[1]\n{second}\n{rest}"));
+    // The next begins behind its time, counted from the end of the one before.
+    breaks(flow, &format!("{first}\n6 timer p[1]\n{second}\n{rest}"), "history.early");
+    breaks(flow, &format!("{first}\n{second}\n{rest}"), "history.rounds");
+    let beside = "1 receipt p[0].a 1\n1 receipt p[1].a 2\n2 outcome 1 completed";
+    let over = "7 timer p[1]\n8 outcome 2 completed";
+    breaks(flow, &format!("{beside}\n{over}\n{rest}"), "history.rounds");
+    // With the second it is over.
+    let third = "8 receipt p[2].a 3\n8 outcome 3 completed";
+    breaks(flow, &format!("{first}\n7 timer p[1]\n{second}\n{third}\n{rest}"), "history.rounds");
+    breaks(
+        flow,
+        &format!("{first}\n7 timer p[1]\n{second}\n13 timer p[2]\n13 seal completed"),
+        "history.unarmed",
+    );
+    // What needs it waits for all of its rounds, and they are not left out.
+    breaks(
+        flow,
+        &format!(
+            "{first}\n2 receipt b 4\n7 timer p[1]\n{second}\n9 outcome 4 completed\n9 seal completed"
+        ),
+        "history.join",
+    );
+    breaks(flow, &format!("{first}\n2 seal completed"), "history.missing");
+    // A round that falls is the last.
+    let fell = "1 receipt p[0].a 1\n2 outcome 1 failed";
+    keeps(flow, &format!("{fell}\n2 seal failed"));
+    breaks(flow, &format!("{fell}\n7 timer p[1]\n{second}\n8 seal failed"), "history.rounds");
+}
+
+#[test]
+fn behind_the_most_rounds_a_group_fails() {
+    let flow = "steps:
+  - id: p
+    repeat: { until: false, most: 2 }
+    timeout_ms: 50
+    on_error: HANDLER
+    steps: [ { id: a, uses: file.read, with: { root: out, path: a } } ]
+";
+    let fails = flow.replace("HANDLER", "fail");
+    let goes_on = flow.replace("HANDLER", "continue");
+    let both =
+        "1 receipt p[0].a 1\n2 outcome 1 completed\n2 receipt p[1].a 2\n3 outcome 2 completed";
+    keeps(&fails, &format!("{both}\n3 seal failed"));
+    keeps(&goes_on, &format!("{both}\n3 seal completed"));
+    breaks(&fails, &format!("{both}\n3 seal completed"), "history.status");
+    let third = "3 receipt p[2].a 3\n4 outcome 3 completed";
+    breaks(&fails, &format!("{both}\n{third}\n4 seal failed"), "history.rounds");
+    // The time of all of them is that of the group.
+    let late = "1 receipt p[0].a 1\n2 outcome 1 completed\n2 receipt p[1].a 2\n51 timer p\n52 outcome 2 completed";
+    keeps(&fails, &format!("{late}\n52 seal failed"));
+    breaks(
+        &fails,
+        &format!("{}\n52 seal failed", late.replace("51 timer", "40 timer")),
+        "history.early",
+    );
+}
+
+#[test]
 fn a_plan_runs_behind_its_selection_and_another_behind_its_fall() {
     let flow = "steps:
   - id: p
