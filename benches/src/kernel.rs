@@ -13,13 +13,13 @@ use cog_base::{Clock as _, Micros, Value};
 use cog_canon::Canon;
 use cog_engine::driver::{Append, Reply};
 use cog_engine::{
-    Driver, Engine, Hands, Inbox, Input, Ledger, Notice, Record, Settings, Start, Terms,
+    Driver, Engine, Hands, Inbox, Input, Ledger, Notice, Rebuilt, Record, Settings, Start, Terms,
 };
 use cog_flow::Flow;
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_gate::{Actor, AnyEffect, Cleared, Found};
-use cog_ledger::{Draft, Entry, Writer};
-use cog_store::{Committer, Select, Store as _, Submission};
+use cog_ledger::{Draft, Writer};
+use cog_store::{Committer, Recorded, Select, Store as _, Submission};
 use cog_store_sqlite::{Mode, SqliteStore};
 
 use crate::canons::{Generated, SHARED, Spread};
@@ -43,6 +43,7 @@ pub(crate) struct Kernel {
     source: String,
     entropy: SystemEntropy,
     store: SqliteStore,
+    canon: Arc<Canon>,
     _scratch: Scratch,
 }
 
@@ -92,7 +93,7 @@ impl Kernel {
         let committer = Committer::spawn(writer, clock.clone(), Box::new(SystemEntropy::new()));
         let settings = Settings { tenant: TENANT, status: TenantStatus::Active };
         let mut engine = Engine::new(settings, clock.clone(), Box::new(SystemEntropy::new()));
-        found(&mut engine, &committer)?;
+        let canon = found(&mut engine, &committer)?;
         let written = Arc::new(Written::default());
         let ledger = Counting { committer: committer.clone(), written: Arc::clone(&written) };
         let paces = Paces::default();
@@ -109,21 +110,30 @@ impl Kernel {
             source,
             entropy: SystemEntropy::new(),
             store,
+            canon,
             _scratch: scratch,
         })
     }
 
-    /// The entries of a run with their bodies, as whoever takes it up reads them.
+    /// The entries of a run with their bodies.
     pub(crate) fn records(&self, run: RunId) -> anyhow::Result<Vec<Record>> {
         let scope = self.store.scope(TENANT)?;
-        let mut entries = Vec::new();
-        scope.each(Select::session(run), &mut |entry| entries.push(entry.clone()))?;
-        let record = |entry: Entry| {
-            let body = scope.body(entry.seq())?.map(|body| String::from_utf8(body.bytes));
+        let record = |(entry, body): Recorded| {
+            let body = body.map(|body| String::from_utf8(body.bytes));
             let body = body.transpose()?.map(|text| parse(&text)).transpose()?;
             Ok(Record { entry: Arc::new(entry), body })
         };
-        entries.into_iter().map(record).collect()
+        let mut found = Vec::new();
+        scope.each_record(Select::session(run), &mut |it| found.push(record(it)))?;
+        found.into_iter().collect()
+    }
+
+    /// A run as whoever takes it up rebuilds it, page by page.
+    pub(crate) fn rebuilt(&self, run: RunId) -> anyhow::Result<Rebuilt> {
+        let scope = self.store.scope(TENANT)?;
+        let own = self.canon.digest();
+        let mut known = |digest| Ok((digest == own).then(|| Arc::clone(&self.canon)));
+        Ok(Rebuilt::read(scope.as_ref(), run, &mut known, &mut |_| {})??)
     }
 
     /// Wait for something to happen and do what it leads to.
@@ -160,7 +170,7 @@ impl Kernel {
 }
 
 /// Put a generated canon in force.
-fn found(engine: &mut Engine, committer: &Committer) -> anyhow::Result<()> {
+fn found(engine: &mut Engine, committer: &Committer) -> anyhow::Result<Arc<Canon>> {
     let source = Generated::new(POLICIES, Spread::Scattered).source();
     let canon = Arc::new(Canon::load(&source).context("the generated canon")?);
     let who: Actor = "user:cfo".parse()?;
@@ -168,8 +178,8 @@ fn found(engine: &mut Engine, committer: &Committer) -> anyhow::Result<()> {
     for entry in committer.append_blocking(vec![(TENANT, draft)])? {
         engine.observe(&entry);
     }
-    engine.know(canon);
-    Ok(())
+    engine.know(Arc::clone(&canon));
+    Ok(canon)
 }
 
 /// Steps in a row, each after the one before it.

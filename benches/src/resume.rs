@@ -34,10 +34,17 @@ fn name(steps: u64) -> String {
     format!("a run of {steps} steps")
 }
 
-fn case(thousands: u64, options: &Options) -> anyhow::Result<[Row; 2]> {
+fn case(thousands: u64, options: &Options) -> anyhow::Result<[Row; 3]> {
     let mut kernel = Kernel::with(options, flow(thousands))?;
     let run = kernel.start()?;
     drive(&mut kernel, run)?;
+    usage::forget_peak();
+    let before = usage::rss_bytes(std::process::id());
+    let (rebuilt, taken) = timed(|| kernel.rebuilt(run))?;
+    ensure!(rebuilt.history().is_sealed(), "the run that was taken up is not over");
+    let lean = usage::peak_rss_bytes();
+    let held = usage::rss_bytes(std::process::id()).saturating_sub(before);
+    drop(rebuilt);
     usage::forget_peak();
     let (records, read) = timed(|| kernel.records(run))?;
     let (entries, peak) = (records.len() as u64, usage::peak_rss_bytes());
@@ -55,7 +62,12 @@ fn case(thousands: u64, options: &Options) -> anyhow::Result<[Row; 2]> {
             .parameter("entries", entries)
             .floor("reading entries and bodies", Some(per(read)))
     };
-    Ok([row("its state", fed), row("its snapshot", shown).more("digest", digest)])
+    let whole = Row::new(format!("{}, taken up", name(thousands * 1_000)), "entry", per(taken));
+    let whole = Row { peak_rss_bytes: lean, ..whole.timed("run") }
+        .parameter("entries", entries)
+        .more("rss_bytes_before", before)
+        .more("rss_bytes_of_it", held);
+    Ok([whole, row("its state", fed), row("its snapshot", shown).more("digest", digest)])
 }
 
 /// What an operation gives, and the time that it took: by the clock, and of the processor.

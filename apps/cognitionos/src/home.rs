@@ -304,12 +304,20 @@ impl Home {
         let records = self.history(run)?;
         let last = records.last().map(|last| &last.entry);
         if let Some(seal) = last.filter(|last| last.kind() == Kind::SessionSealed) {
-            let status = seal.text("status").unwrap_or_default();
-            let message = format!("{run} has ended, {status}; a sealed run cannot go on");
-            return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")));
+            return Err(has_ended(run, seal.text("status").unwrap_or_default()));
         }
         self.complete(&records)?;
         Ok(records)
+    }
+
+    /// Refuse a run that is not open.
+    pub(crate) fn is_open(&self, run: RunId) -> anyhow::Result<()> {
+        let session = self.scope()?.session(run).map_err(told)?;
+        match session.map(|session| session.status) {
+            None => Err(self.unknown(run)?),
+            Some(Some(status)) => Err(has_ended(run, &status)),
+            Some(None) => Ok(()),
+        }
     }
 
     /// Refuse a run of which there is no entry.
@@ -357,6 +365,11 @@ impl Home {
         read::complete(&*self.scope()?, records).map_err(unmade)
     }
 
+    /// Refuse entries without a body when no entry says that it was erased.
+    pub(crate) fn accounted(&self, absent: &[u64]) -> anyhow::Result<()> {
+        read::accounted(&*self.scope()?, absent).map_err(unmade)
+    }
+
     /// An entry with its body.
     pub(crate) fn record(&self, entry: Entry) -> anyhow::Result<Record> {
         record(&*self.scope()?, entry)
@@ -396,6 +409,11 @@ impl Home {
             select = select.after(last);
         }
     }
+}
+
+fn has_ended(run: RunId, status: &str) -> anyhow::Error {
+    let message = format!("{run} has ended, {status}; a sealed run cannot go on");
+    Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}"))
 }
 
 /// Whether people type something about entries of this kind: a reason or a note, in the body.

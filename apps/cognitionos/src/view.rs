@@ -53,50 +53,53 @@ impl Counts {
     /// What the entries of a run say that it did.
     pub(crate) fn of<'e>(entries: impl Iterator<Item = &'e Entry>) -> Self {
         let mut counts = Self::default();
-        for entry in entries {
-            match entry.kind() {
-                Kind::Receipt => counts.receipts += 1,
-                Kind::Denial => counts.denials += 1,
-                Kind::ApprovalRequested => counts.waiting += 1,
-                Kind::Outcome => {
-                    counts.settled += 1;
-                    let cost = entry.data().get("cost_micros").and_then(Value::as_u64);
-                    counts.spent = counts.spent.saturating_add(cost.unwrap_or(0));
-                }
-                Kind::Genesis
-                | Kind::KeyRotated
-                | Kind::CanonProposed
-                | Kind::CanonApproved
-                | Kind::CanonRejected
-                | Kind::CanonActivated
-                | Kind::Evidence
-                | Kind::Promotion
-                | Kind::SessionStarted
-                | Kind::PlanSelected
-                | Kind::ApprovalGranted
-                | Kind::ApprovalRejected
-                | Kind::ApprovalEscalated
-                | Kind::Output
-                | Kind::Signal
-                | Kind::SessionPaused
-                | Kind::SessionUnpaused
-                | Kind::ChildStarted
-                | Kind::ChildEnded
-                | Kind::SessionSealed
-                | Kind::Checkpoint
-                | Kind::Replay
-                | Kind::ScheduleSet
-                | Kind::ScheduleRemoved
-                | Kind::SchedulePaused
-                | Kind::ScheduleUnpaused
-                | Kind::ScheduleFired
-                | Kind::SessionQueued
-                | Kind::SessionUnqueued
-                | Kind::BodiesErased
-                | Kind::SegmentPruned => {}
-            }
-        }
+        entries.for_each(|entry| counts.count(entry));
         counts
+    }
+
+    /// One more entry of the run.
+    pub(crate) fn count(&mut self, entry: &Entry) {
+        match entry.kind() {
+            Kind::Receipt => self.receipts += 1,
+            Kind::Denial => self.denials += 1,
+            Kind::ApprovalRequested => self.waiting += 1,
+            Kind::Outcome => {
+                self.settled += 1;
+                let cost = entry.data().get("cost_micros").and_then(Value::as_u64);
+                self.spent = self.spent.saturating_add(cost.unwrap_or(0));
+            }
+            Kind::Genesis
+            | Kind::KeyRotated
+            | Kind::CanonProposed
+            | Kind::CanonApproved
+            | Kind::CanonRejected
+            | Kind::CanonActivated
+            | Kind::Evidence
+            | Kind::Promotion
+            | Kind::SessionStarted
+            | Kind::PlanSelected
+            | Kind::ApprovalGranted
+            | Kind::ApprovalRejected
+            | Kind::ApprovalEscalated
+            | Kind::Output
+            | Kind::Signal
+            | Kind::SessionPaused
+            | Kind::SessionUnpaused
+            | Kind::ChildStarted
+            | Kind::ChildEnded
+            | Kind::SessionSealed
+            | Kind::Checkpoint
+            | Kind::Replay
+            | Kind::ScheduleSet
+            | Kind::ScheduleRemoved
+            | Kind::ScheduleFired
+            | Kind::SessionQueued
+            | Kind::SessionUnqueued
+            | Kind::SchedulePaused
+            | Kind::ScheduleUnpaused
+            | Kind::BodiesErased
+            | Kind::SegmentPruned => {}
+        }
     }
 
     /// In words.

@@ -9,7 +9,7 @@ use cog_engine::{Mismatch, Record};
 use cog_gate::Actor;
 use cog_ledger::audit::Erasures;
 use cog_ledger::{Draft, Entry, Kind};
-use cog_store::{Select, TenantTx};
+use cog_store::{Recorded, Select, TenantTx};
 
 use crate::Error;
 
@@ -18,9 +18,14 @@ use crate::Error;
 /// # Errors
 /// [`Error::Store`], or [`Error::Unreadable`] for a body that is no JSON.
 pub fn record(scope: &dyn TenantTx, entry: Entry) -> Result<Record, Error> {
+    let body = scope.body(entry.seq())?;
+    opened((entry, body))
+}
+
+fn opened((entry, body): Recorded) -> Result<Record, Error> {
     let seq = entry.seq();
     let bad = |why: String| Error::Unreadable { seq, why };
-    let body = scope.body(seq)?.map(|body| String::from_utf8(body.bytes));
+    let body = body.map(|body| String::from_utf8(body.bytes));
     let text = body.transpose().map_err(|_| bad("its body is no text".to_owned()))?;
     let body = text.map(|text| parse(&text)).transpose();
     let body = body.map_err(|error| bad(format!("its body is no JSON: {error}")))?;
@@ -32,10 +37,10 @@ pub fn record(scope: &dyn TenantTx, entry: Entry) -> Result<Record, Error> {
 /// # Errors
 /// As [`record`].
 pub fn records(scope: &dyn TenantTx, run: RunId, until: u64) -> Result<Vec<Record>, Error> {
-    let mut entries = Vec::new();
+    let mut found = Vec::new();
     let select = Select { to: until.saturating_add(1), ..Select::session(run) };
-    scope.each(select, &mut |entry| entries.push(entry.clone()))?;
-    entries.into_iter().map(|entry| record(scope, entry)).collect()
+    scope.each_record(select, &mut |recorded| found.push(opened(recorded)))?;
+    found.into_iter().collect()
 }
 
 /// A run's records behind those of the runs it was forked from: what it is rebuilt from. None when
@@ -74,13 +79,21 @@ pub fn broken(scope: &dyn TenantTx, why: &Mismatch) -> Result<String, Error> {
 /// [`Error::Absent`].
 pub fn complete(scope: &dyn TenantTx, records: &[Record]) -> Result<(), Error> {
     let is_absent = |it: &&Record| it.body.is_none() && it.entry.commit().is_some();
-    let mut absent = records.iter().filter(is_absent).peekable();
-    if absent.peek().is_none() {
+    let absent = records.iter().filter(is_absent).map(|it| it.entry.seq());
+    accounted(scope, &absent.collect::<Vec<_>>())
+}
+
+/// Refuse entries without a body when no entry says that it was erased.
+///
+/// # Errors
+/// [`Error::Absent`].
+pub fn accounted(scope: &dyn TenantTx, absent: &[u64]) -> Result<(), Error> {
+    if absent.is_empty() {
         return Ok(());
     }
     let erasures = erasures(scope)?;
-    let first = absent.find(|it| !erasures.explains(it.entry.seq()));
-    first.map_or(Ok(()), |first| Err(Error::Absent { seq: first.entry.seq() }))
+    let first = absent.iter().find(|seq| !erasures.explains(**seq));
+    first.map_or(Ok(()), |seq| Err(Error::Absent { seq: *seq }))
 }
 
 /// The newest entry of a run of these kinds.

@@ -34,6 +34,11 @@ pub enum Input {
     Fork(Box<crate::fork::Forking>),
     /// Go on with a run that a crash or a park left open.
     Resume(Box<crate::resume::Resumption>),
+    /// The same with runs that were rebuilt before.
+    TakeUp(Box<crate::rebuilt::Tree>),
+    /// Nothing goes on here under these receipts of an earlier life ([`Engine::claim`]): what they hold
+    /// is free.
+    Unclaim(Vec<ReceiptId>),
     /// The drafts of an [`Output::Append`] are durable, in their order.
     Committed {
         /// The append.
@@ -384,6 +389,8 @@ impl Engine {
             Input::Start(start) => self.begin(*start, Beginning::Own, &mut turn)?,
             Input::Fork(forking) => self.fork(*forking, &mut turn)?,
             Input::Resume(resumption) => self.resume(*resumption, &mut turn)?,
+            Input::TakeUp(tree) => self.take_up(*tree, &mut turn)?,
+            Input::Unclaim(receipts) => self.unclaim(&receipts, &mut turn)?,
             Input::Committed { ticket, entries } => self.committed(ticket, entries, &mut turn)?,
             Input::NotCommitted { ticket, message } => {
                 self.not_committed(ticket, &message, &mut turn)?;

@@ -98,9 +98,9 @@ pub(crate) struct Armed {
     pub(crate) ms: u64,
 }
 
-/// A receipt, by the number of its entry, or an outcome to count again.
+/// A receipt, or an outcome, to count again.
 pub(crate) enum Charged {
-    Receipt(ReceiptId, u64),
+    Receipt(ReceiptId),
     Outcome(ReceiptId, Report),
 }
 

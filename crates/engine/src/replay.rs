@@ -255,7 +255,7 @@ fn behind<'r>(
 }
 
 /// Hand the flow the verdict on a request, once it is decided.
-fn decide_again(
+pub(crate) fn decide_again(
     approvals: &Approvals,
     record: &Record,
     history: &mut History,

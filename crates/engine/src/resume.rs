@@ -12,11 +12,10 @@ use cog_gate::{Actor, Effect, End, Intent};
 use cog_ledger::Kind;
 
 use crate::active::{Active, State, Todo};
-use crate::carried::recount;
 use crate::engine::{Engine, Output, Timer, Turn};
 use crate::fork::own;
-use crate::history::{Armed, Charged, History, Mismatch, Record, places};
-use crate::replay::replay_run;
+use crate::history::{Armed, History, Record, places};
+use crate::rebuilt::{Rebuilt, Tree};
 
 /// A run to go on with: its entries, oldest first, behind those of the runs it was forked from.
 #[derive(Debug, Clone)]
@@ -46,21 +45,6 @@ struct Left {
 }
 
 impl Engine {
-    /// Rebuild a run's state and accounts without going on with it.
-    ///
-    /// # Errors
-    /// [`Mismatch`] when the entries are not those of one run.
-    pub fn rebuild(&mut self, records: &[Record]) -> Result<History, Mismatch> {
-        let history = replay_run(records)?;
-        for record in own(records).iter().skip(1) {
-            self.gate.observe(&record.entry);
-            if let (Some(id), Some(reason)) = (record.refused(), record.said()) {
-                self.gate.because(id, reason);
-            }
-        }
-        Ok(history)
-    }
-
     /// Hold what the open receipts of a run touch, before it is resumed: an effect of it may
     /// have been under way, and nobody may stand in its place before it is known what became of
     /// it. Whoever resumes several runs claims all of them first.
@@ -80,38 +64,65 @@ impl Engine {
         }
     }
 
+    /// What these receipts hold is free, unless their runs are here.
+    pub(crate) fn unclaim(
+        &mut self,
+        receipts: &[ReceiptId],
+        turn: &mut Turn,
+    ) -> Result<(), NoEntropy> {
+        let is_here = |it: &ReceiptId| self.runs.values().any(|run| run.open.contains_key(it));
+        let gone: Vec<ReceiptId> = receipts.iter().filter(|it| !is_here(it)).copied().collect();
+        let mut is_freed = false;
+        for receipt in gone {
+            is_freed |= self.gate.unclaim(receipt);
+        }
+        if is_freed { self.ask_leased(turn) } else { Ok(()) }
+    }
+
+    /// Go on with a run and its tree from their entries.
     pub(crate) fn resume(
         &mut self,
         resumption: Resumption,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
-        let session = |records| own(records).first().and_then(|first| first.entry.session());
-        let Some(target) = session(&resumption.records) else { return Ok(()) };
+        let Resumption { records, kin, cancel } = resumption;
+        let canons = &self.canons;
+        let rebuilt = |records: &Vec<Record>| {
+            let rebuilt = Rebuilt::of(records, &mut |digest| Ok(canons.get(&digest).cloned()));
+            rebuilt.ok().and_then(Result::ok)
+        };
+        // The driver has rebuilt the runs before and shown what is wrong with them, if anything.
+        let run = rebuilt(&records);
+        let kin = kin.iter().map(rebuilt).collect::<Option<Vec<_>>>();
+        match run.zip(kin) {
+            Some((run, kin)) => self.take_up(Tree { run, kin, cancel }, turn),
+            None => Ok(()),
+        }
+    }
+
+    /// Go on with a run and its tree that were rebuilt.
+    pub(crate) fn take_up(&mut self, tree: Tree, turn: &mut Turn) -> Result<(), NoEntropy> {
         // What it began goes on also when it is over itself, and so may be in memory without it.
-        let all = std::iter::once(&resumption.records).chain(&resumption.kin);
-        if all.filter_map(|it| session(it)).any(|run| self.runs.contains_key(&run)) {
+        if tree.all().any(|it| self.runs.contains_key(&it.id())) {
             return Ok(());
         }
-        // The driver has rebuilt the runs before and shown what is wrong with them, if anything.
-        let all = std::iter::once(&resumption.records).chain(&resumption.kin);
-        let tree: Result<Vec<_>, _> =
-            all.map(|records| Ok::<_, Mismatch>((records, self.rebuild(records)?))).collect();
-        let Ok(mut tree) = tree else { return Ok(()) };
+        let Tree { run, kin, cancel } = tree;
+        let target = run.id();
+        let mut tree: Vec<Rebuilt> = std::iter::once(run).chain(kin).collect();
         // A run began before those that it began.
-        tree.sort_by_key(|(records, _)| own(records).first().map(|first| first.entry.seq()));
-        tree.iter().for_each(|(records, history)| self.reopen(records, history));
-        let sealed: Vec<_> =
-            tree.iter().filter(|(_, it)| it.sealed).map(|(_, it)| it.id()).collect();
+        tree.sort_by_key(|rebuilt| rebuilt.first);
+        let tree: Vec<_> = tree.into_iter().map(|rebuilt| self.reopen(rebuilt)).collect();
+        let sealed: Vec<_> = tree.iter().filter(|it| it.sealed).map(History::id).collect();
         let mut going = BTreeSet::new();
         let (mut taken, mut ends, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
-        for (_, history) in tree {
+        for history in tree {
             let (id, parent) = (history.id(), history.parent().map(|parent| parent.run));
             if id != target && !parent.is_some_and(|parent| going.contains(&parent)) {
                 continue;
             }
             going.insert(id);
             if !history.sealed {
-                taken.push((id, self.take_up(history)));
+                taken.push((id, self.take_in(history)));
                 continue;
             }
             let bound = history.active.detached.iter().filter(|(_, outlives)| !**outlives);
@@ -124,7 +135,7 @@ impl Engine {
         for (id, left) in &mut taken {
             self.rearm(*id, left, turn);
         }
-        if let Some((who, reason)) = resumption.cancel {
+        if let Some((who, reason)) = cancel {
             self.cancel(target, who, reason, turn)?;
         }
         for (parent, run) in unwanted {
@@ -139,8 +150,9 @@ impl Engine {
         going.into_iter().try_for_each(|id| self.settle_down(id, turn))
     }
 
-    /// Open the account of a run again, and count what it used.
-    fn reopen(&mut self, records: &[Record], history: &History) {
+    /// Open the account of a run again, with what it used.
+    fn reopen(&mut self, rebuilt: Rebuilt) -> History {
+        let Rebuilt { history, gate, settled, .. } = rebuilt;
         let (tenant, id) = (history.origin().tenant, history.id());
         let limits = history.limits();
         match history.parent() {
@@ -148,11 +160,12 @@ impl Engine {
             None => self.gate.open_session(tenant, id, limits),
         }
         self.gate.carry(id, history.carried.clone());
-        self.recount(records, history);
+        self.gate.adopt(id, gate, &settled);
+        history
     }
 
     /// Take a run into memory, as it stands.
-    fn take_up(&mut self, history: History) -> Left {
+    fn take_in(&mut self, history: History) -> Left {
         let open = history.active.open.iter();
         // What an adapter still has in hand is no lost effect: its report will come.
         let lost = open.filter(|(receipt, _)| !self.in_hand.contains(receipt));
@@ -274,28 +287,6 @@ impl Engine {
         }
         for ask in active.asks.values_mut() {
             ask.approval = ask.approval.filter(|id| !stale(*id));
-        }
-    }
-
-    /// Count receipts and outcomes again, in their order, as they were decided then.
-    fn recount(&mut self, records: &[Record], history: &History) {
-        let (session, records) = (history.active.origin.session, own(records));
-        for charged in &history.charged {
-            match charged {
-                Charged::Outcome(receipt, report) => {
-                    self.gate.resettle(session, *receipt, report);
-                }
-                Charged::Receipt(receipt, seq) => {
-                    let place = records.binary_search_by_key(seq, |record| record.entry.seq());
-                    let record = place.ok().and_then(|place| records.get(place));
-                    if let Some((record, body)) =
-                        record.and_then(|it| it.body.as_ref().map(|body| (it, body)))
-                    {
-                        let canon = record.entry.canon();
-                        recount(&mut self.gate, &self.canons, *receipt, (body, canon));
-                    }
-                }
-            }
         }
     }
 

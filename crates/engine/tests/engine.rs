@@ -19,6 +19,8 @@ mod bounded;
 mod cancel;
 #[path = "engine/children.rs"]
 mod children;
+#[path = "engine/claimed.rs"]
+mod claimed;
 #[path = "engine/classes.rs"]
 mod classes;
 #[path = "engine/dormant.rs"]

@@ -340,6 +340,11 @@ impl OnRecord {
         !self.0.insert(same)
     }
 
+    /// Take note of all that is on record there.
+    pub(crate) fn adopt(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Forget those about what these name.
     pub(crate) fn forget(&mut self, resources: &BTreeSet<String>) {
         self.0.retain(|(_, _, resource, _)| !resources.contains(resource));

@@ -286,6 +286,12 @@ impl Approvals {
         Some(draft)
     }
 
+    /// Know what is known there, of another session.
+    pub(crate) fn adopt(&mut self, other: Self) {
+        self.requests.extend(other.requests);
+        self.refused.adopt(other.refused);
+    }
+
     /// Forget a sealed session's requests.
     pub fn forget(&mut self, session: RunId) {
         let ended = self.requests.extract_if(.., |_, request| request.session == session);

@@ -34,7 +34,7 @@ pub struct Limits {
 }
 
 /// A receipt without outcome: what it has reserved and counted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Open {
     /// The session that it was given to: this one, or one below.
     session: RunId,
@@ -207,6 +207,13 @@ impl Book {
         self.each(Some(session), |account| account.give_back(receipt));
     }
 
+    /// What was counted for a session in a book of its own counts here, in its account and those above.
+    pub(crate) fn adopt(&mut self, session: RunId, mut other: Self) {
+        if let Some(used) = other.accounts.remove(&session) {
+            self.each(Some(session), |account| account.adopt(&used));
+        }
+    }
+
     /// Where the roots of a session stand.
     pub(crate) fn stands<'a>(&'a self, session: RunId) -> impl Fn(&str) -> Option<&'a str> + 'a {
         let account = self.accounts.get(&session);
@@ -316,6 +323,23 @@ impl Account {
         }
         let session = intent.origin().session;
         self.open.insert(receipt, Open { session, cost: intent.cost(), charge });
+    }
+
+    fn adopt(&mut self, other: &Self) {
+        self.effects = self.effects.saturating_add(other.effects);
+        self.spent = self.spent.checked_add(other.spent).unwrap_or(Micros::new(u64::MAX));
+        self.written.extend(other.written.iter().cloned());
+        self.amount = self.amount.saturating_add(other.amount);
+        self.actions.extend(other.actions.iter().cloned());
+        for (counts, more) in
+            [(&mut self.by_policy, &other.by_policy), (&mut self.sums, &other.sums)]
+        {
+            for (name, value) in more {
+                let count = counts.entry(name.clone()).or_default();
+                *count = count.saturating_add(*value);
+            }
+        }
+        self.open.extend(other.open.iter().map(|(receipt, open)| (*receipt, open.clone())));
     }
 
     /// Whether an open receipt may hold `cost` in place of what it holds.

@@ -103,13 +103,13 @@ pub struct Asked {
 pub struct Gate {
     pub(crate) book: Book,
     pub(crate) domains: Domains,
-    leases: Leases,
+    pub(crate) leases: Leases,
     receipts: OpenReceipts,
     pub(crate) approvals: Approvals,
     /// What of the outputs of receipts of an earlier life nobody may see.
     pub(crate) redacted: BTreeMap<ReceiptId, Vec<String>>,
     /// The latest time that the ledger showed. A clock that is set back revives nothing.
-    ledger_at: Timestamp,
+    pub(crate) ledger_at: Timestamp,
 }
 
 impl Gate {

@@ -29,6 +29,11 @@ impl Leases {
         }
     }
 
+    /// Hold what is held there.
+    pub(crate) fn adopt(&mut self, other: Self) {
+        self.held.extend(other.held);
+    }
+
     /// Whether a lease ended: somebody may have waited for it.
     pub(crate) fn release(&mut self, receipt: ReceiptId) -> bool {
         self.held.remove(&receipt).is_some()

@@ -1,7 +1,7 @@
 //! The accounts of sessions, as those who drive the gate open, close and read them.
 
 use cog_base::Micros;
-use cog_base::id::{RunId, TenantId};
+use cog_base::id::{ReceiptId, RunId, TenantId};
 
 use crate::book::{Account, Carried, Limits, Used};
 use crate::gate::Gate;
@@ -29,6 +29,23 @@ impl Gate {
     /// the canon count what a run goes on from as what it does itself.
     pub fn carry(&mut self, session: RunId, carried: Carried) {
         self.book.carry(session, carried);
+    }
+
+    /// Take over what a gate of its own has counted of an earlier life of a session, whose account was
+    /// just opened here. `settled` are the receipts of it that have an outcome.
+    pub fn adopt(&mut self, session: RunId, other: Self, settled: &[ReceiptId]) {
+        let Self { book, leases, approvals, redacted, ledger_at, .. } = other;
+        self.ledger_at = self.ledger_at.max(ledger_at);
+        settled.iter().for_each(|receipt| self.domains.is_final(*receipt));
+        self.book.adopt(session, book);
+        self.leases.adopt(leases);
+        self.approvals.adopt(approvals);
+        self.redacted.extend(redacted);
+    }
+
+    /// Hold no longer what a receipt of an earlier life touches. Says whether a lease ended.
+    pub fn unclaim(&mut self, receipt: ReceiptId) -> bool {
+        self.leases.release(receipt)
     }
 
     /// Whether `session` was begun by `above`, or by one that was.

@@ -32,6 +32,7 @@ use crate::lease::Lease;
 use crate::request::Request;
 use crate::told::Told;
 
+use opening::Claimed;
 use post::Round;
 use times::Times;
 use tray::Tray;
@@ -126,8 +127,13 @@ struct Office {
     bound: BTreeSet<RunId>,
     /// Runs that have left memory, of which the store does not know it yet.
     leaving: Vec<Parked>,
-    /// Runs that are due, and are not in memory again yet.
+    /// Runs that are to be in memory and are not yet, the last first: those that are due, and all that
+    /// were open when the tenant was opened.
     waking: Vec<RunId>,
+    /// What the engine holds for such runs.
+    claimed: Claimed,
+    /// Those of them that cannot go on here.
+    left: HashSet<RunId>,
     /// Runs that runs begin, of which it is to be found out where their folders stand.
     placing: VecDeque<(Box<Place>, Inbox)>,
     /// When the first run that has left memory goes on by itself.
@@ -159,7 +165,8 @@ impl Office {
     fn has_room(&self, max: usize) -> bool {
         // Set before it is counted, as a run that ends then calls.
         self.is_full.store(true, Ordering::SeqCst);
-        let is_full = self.open.load(Ordering::SeqCst) + self.coming.len() >= max;
+        let open = self.open.load(Ordering::SeqCst) + self.waking.len();
+        let is_full = open + self.coming.len() >= max;
         self.is_full.store(is_full, Ordering::SeqCst);
         !is_full
     }
@@ -386,6 +393,7 @@ impl Desk {
         let is_idle = !has_times && open == 0 && office.in_hand.is_empty();
         let is_idle = is_idle && !office.is_full.load(Ordering::Acquire);
         let is_idle = is_idle && office.leaving.is_empty() && office.next_wake.is_none();
+        let is_idle = is_idle && office.waking.is_empty();
         let is_idle = is_idle && office.queued.load(Ordering::Acquire) == 0;
         let is_idle = is_idle && self.house.kit.is_done(tenant);
         office.idle_beats = if is_idle { office.idle_beats + 1 } else { 0 };

@@ -8,11 +8,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use cog_base::Timestamp;
-use cog_base::id::{MailId, RunId, TenantId};
+use cog_base::id::{MailId, ReceiptId, RunId, TenantId};
 use cog_base::turns::Turns;
 use cog_canon::Canon;
 use cog_engine::driver::{Broken, contained};
-use cog_engine::{Dormant, Driver, Input, Resumption, Swept, What};
+use cog_engine::{Dormant, Driver, Input, Swept, Tree, What};
 use cog_ledger::{Entry, Kind};
 
 use crate::asked::Asked;
@@ -40,9 +40,11 @@ const TAKEN_IN_MIN: usize = 32;
 /// What a lane is told to do.
 pub(crate) enum Order {
     /// Drive the engine of a tenant.
-    Begin(Box<Seat>, Vec<Resumption>),
-    /// Go on with runs that had left memory.
-    Resume(TenantId, Vec<Resumption>),
+    Begin(Box<Seat>),
+    /// Go on with runs that are not in memory.
+    TakeUp(TenantId, Box<Tree>),
+    /// Runs of which something may have been under way do not go on: what these receipts hold is free.
+    Unclaim(TenantId, Vec<ReceiptId>),
     /// The desk knows which runs have left memory, and says nothing more to them.
     Left(TenantId, HashSet<RunId>),
     /// There is an input for a tenant.
@@ -68,8 +70,9 @@ impl Order {
     /// Whom it is about; nobody when it is about all.
     fn tenant(&self) -> Option<TenantId> {
         match self {
-            Self::Begin(seat, _) => Some(seat.tenant),
-            Self::Resume(tenant, _)
+            Self::Begin(seat) => Some(seat.tenant),
+            Self::TakeUp(tenant, _)
+            | Self::Unclaim(tenant, _)
             | Self::Left(tenant, _)
             | Self::Ready(tenant)
             | Self::Deliver(tenant, _)
@@ -287,12 +290,9 @@ impl Lane {
 
     fn take(&mut self, order: Order) {
         match order {
-            Order::Begin(seat, resumptions) => {
+            Order::Begin(seat) => {
                 let (tenant, inbox) = (seat.tenant, seat.driver.inbox());
                 self.seats.insert(tenant, *seat);
-                for resumption in resumptions {
-                    inbox.send(Input::Resume(Box::new(resumption)));
-                }
                 inbox.send(Input::Look);
                 self.ready.join(tenant);
             }
@@ -320,14 +320,8 @@ impl Lane {
                 let _ = held.send(());
             }
             Order::Go(tenant) => self.hold(tenant, false),
-            Order::Resume(tenant, resumptions) => {
-                let Some(seat) = self.seats.get_mut(&tenant) else { return };
-                let inbox = seat.driver.inbox();
-                for resumption in resumptions {
-                    inbox.send(Input::Resume(Box::new(resumption)));
-                }
-                self.ready.join(tenant);
-            }
+            Order::TakeUp(tenant, tree) => self.hand_in(tenant, Input::TakeUp(tree)),
+            Order::Unclaim(tenant, receipts) => self.hand_in(tenant, Input::Unclaim(receipts)),
             Order::Left(tenant, runs) => {
                 if let Some(seat) = self.seats.get_mut(&tenant) {
                     seat.leaving.retain(|run| !runs.contains(run));
@@ -348,6 +342,13 @@ impl Lane {
             },
             Order::Drop(tenant) => self.let_go(tenant),
             Order::Quit => {}
+        }
+    }
+
+    fn hand_in(&mut self, tenant: TenantId, input: Input) {
+        if let Some(seat) = self.seats.get(&tenant) {
+            seat.driver.inbox().send(input);
+            self.ready.join(tenant);
         }
     }
 

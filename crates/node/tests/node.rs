@@ -43,6 +43,8 @@ mod asking;
 mod canons;
 #[path = "node/changing.rs"]
 mod changing;
+#[path = "node/opening.rs"]
+mod opening;
 #[path = "node/panics.rs"]
 mod panics;
 #[path = "node/parking.rs"]

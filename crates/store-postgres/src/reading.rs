@@ -1,5 +1,6 @@
 //! Reading: a tenant's scope of one unchanging state.
 
+mod bodies;
 mod select;
 mod tree;
 
@@ -9,11 +10,10 @@ use cog_base::cipher::Key;
 use cog_base::id::{RunId, TenantId};
 use cog_base::json::{Value, parse};
 use cog_base::{Digest, Timestamp};
-use cog_ledger::body::commitment;
 use cog_ledger::merkle::Frontier;
 use cog_ledger::{Checkpoint, Entry, Tail};
-use cog_store::vault::{LOG_KEY, SUBJECT_KEY, Which, open_body};
-use cog_store::{Files, OpenBody, Pruned, Select, Session, StoreError, TenantTx};
+use cog_store::vault::{LOG_KEY, SUBJECT_KEY, Which};
+use cog_store::{Files, OpenBody, Pruned, Recorded, Select, Session, StoreError, TenantTx};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -243,12 +243,16 @@ impl TenantTx for Scope<'_> {
             None => self.log_key(log)?,
             Some(no) => self.subject_key(no)?,
         };
-        let Some(key) = key else { return Ok(None) };
-        let body = open_body(&key, (self.tenant, seq), row.get(1))?;
-        if entry.commit() != Some(commitment(&body.salt, &body.bytes)) {
-            return Err(self.damaged(&format!("the body of entry {seq}")));
-        }
-        Ok(Some(body))
+        key.map(|key| self.opened(&key, &entry, row.get(1))).transpose()
+    }
+
+    fn with_bodies(&self, entries: Vec<Entry>) -> Result<Vec<Recorded>, StoreError> {
+        let Some(log) = &self.log else { return Ok(Vec::new()) };
+        self.read_with_bodies(log, entries)
+    }
+
+    fn under_way(&self, runs: &[RunId]) -> Result<Vec<Entry>, StoreError> {
+        if self.log.is_none() { Ok(Vec::new()) } else { self.read_under_way(runs) }
     }
 
     fn leaf(&self, seq: u64) -> Result<Option<Digest>, StoreError> {

@@ -17,7 +17,7 @@ use cog_ledger::bundle::CanonFiles;
 use cog_ledger::merkle::Frontier;
 use cog_ledger::{Checkpoint, Entry, Tail};
 use cog_store::vault::open_body;
-use cog_store::{Files, OpenBody, Pruned, Select, Session, StoreError, TenantTx};
+use cog_store::{Files, OpenBody, Pruned, Recorded, Select, Session, StoreError, TenantTx};
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
 use crate::Inner;
@@ -220,6 +220,15 @@ impl TenantTx for Scope<'_> {
         let Some(log) = &self.log else { return Ok(None) };
         let Some(entry) = self.entry_at(log, seq)? else { return Ok(None) };
         body_at(self.db(), &self.inner.vault, log, &entry)
+    }
+
+    /// Beside the entry, which is not read again.
+    fn with_bodies(&self, entries: Vec<Entry>) -> Result<Vec<Recorded>, StoreError> {
+        let Some(log) = &self.log else { return Ok(Vec::new()) };
+        let (db, vault) = (self.db(), &self.inner.vault);
+        let with_body = |entry: Entry| Ok((body_at(db, vault, log, &entry)?, entry));
+        let found = entries.into_iter().map(with_body);
+        found.map(|found| found.map(|(body, entry)| (entry, body))).collect()
     }
 
     fn leaf(&self, seq: u64) -> Result<Option<Digest>, StoreError> {

@@ -27,7 +27,10 @@ pub use committer::{
 pub use cursors::{Cursor, CursorStep, Cursors, DeadLetter};
 pub use error::{Cause, StoreError};
 pub use memory::MemoryStore;
-pub use scope::{Cut, Erasable, Erased, Files, Keep, OpenBody, Pruned, Session, Store, TenantTx};
+pub use scope::{
+    Cut, Erasable, Erased, Files, Keep, OpenBody, Pruned, RECORDS_PAGE, Recorded, Session, Store,
+    TenantTx,
+};
 pub use select::{PAGE_MAX, Select};
 pub use shared::{
     After, Claim, Delivery, Except, MAIL_MAX, Mail, Parked, Posted, Renewed, RequestKey, Shared,

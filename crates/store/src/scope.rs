@@ -6,9 +6,12 @@ use std::path::Path;
 
 use cog_base::Digest;
 use cog_base::id::{RunId, TenantId};
-use cog_ledger::{Checkpoint, Entry, KeyRing, Shelf, Tail};
+use cog_ledger::{Checkpoint, Entry, KeyRing, Kind, Shelf, Tail};
 
 use crate::{Cursors, Select, StoreError};
+
+/// The most entries in a page of [`TenantTx::each_record`]: their bodies are in memory together.
+pub const RECORDS_PAGE: usize = 128;
 
 /// The files of one version of canon: path and text.
 pub type Files = BTreeMap<String, String>;
@@ -75,9 +78,82 @@ pub trait TenantTx: Send {
         loop {
             let page = self.select(&next)?;
             let Some(last) = page.last() else { return Ok(()) };
+            let is_last = page.len() < next.limit;
             next = next.after(last);
             page.iter().for_each(&mut *take);
+            if is_last {
+                return Ok(());
+            }
         }
+    }
+
+    /// These entries, each with its body as [`TenantTx::body`] gives it. A store that is far away
+    /// reads the bodies of all of them at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when one does not open or is not what was committed to.
+    fn with_bodies(&self, entries: Vec<Entry>) -> Result<Vec<Recorded>, StoreError> {
+        let with_body = |entry: Entry| Ok((self.body(entry.seq())?, entry));
+        let found = entries.into_iter().map(with_body);
+        found.map(|found| found.map(|(body, entry)| (entry, body))).collect()
+    }
+
+    /// A page of entries with their bodies.
+    ///
+    /// # Errors
+    /// Those of [`TenantTx::select`] and [`TenantTx::with_bodies`].
+    fn records(&self, select: &Select) -> Result<Vec<Recorded>, StoreError> {
+        self.with_bodies(self.select(select)?)
+    }
+
+    /// Every entry that is asked for with its body, page by page of at most [`RECORDS_PAGE`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn each_record(
+        &self,
+        select: Select,
+        take: &mut dyn FnMut(Recorded),
+    ) -> Result<(), StoreError> {
+        let mut next = Select { limit: select.limit.min(RECORDS_PAGE), ..select };
+        loop {
+            let page = self.records(&next)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            let is_last = page.len() < next.limit;
+            next = next.after(last);
+            page.into_iter().for_each(&mut *take);
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What may be under way of these runs, which are open: of each that has receipts without an
+    /// outcome its first entry and those receipts. In their order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn under_way(&self, runs: &[RunId]) -> Result<Vec<Entry>, StoreError> {
+        let mut found = Vec::new();
+        for run in runs {
+            let mut open = BTreeMap::new();
+            let kinds = vec![Kind::Receipt, Kind::Outcome];
+            self.each(Select { kinds, ..Select::session(*run) }, &mut |entry| {
+                let Some(id) = entry.id().map(str::to_owned) else { return };
+                if entry.kind() == Kind::Receipt {
+                    open.insert(id, entry.clone());
+                } else {
+                    open.remove(&id);
+                }
+            })?;
+            if let Some(session) = self.session(*run)?.filter(|_| !open.is_empty()) {
+                found.extend(self.entry(session.first)?);
+                let first = |entry: &Entry| entry.seq() == session.first;
+                found.extend(open.into_values().filter(|entry| !first(entry)));
+            }
+        }
+        found.sort_by_key(Entry::seq);
+        Ok(found)
     }
 
     /// The entries whose [`Entry::id`] is `id`, oldest first: a receipt and its outcome, a
@@ -219,6 +295,9 @@ pub trait Keep: Cursors {
     /// [`StoreError`] when it cannot be written.
     fn backup(&self, path: &Path) -> Result<(), StoreError>;
 }
+
+/// An entry with its body, if it has one still.
+pub type Recorded = (Entry, Option<OpenBody>);
 
 /// A body as it was recorded, with what proves that it is the one.
 #[derive(Debug, Clone, PartialEq, Eq)]

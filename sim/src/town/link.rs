@@ -14,8 +14,8 @@ use cog_ledger::keys::{KeyRing, SignError, Signer};
 use cog_ledger::{Checkpoint, Entry, SealedBatch, Shelf, ShelfError, Tail};
 use cog_store::{
     After, Claim, Cursor, CursorStep, Cursors, Cut, DeadLetter, Delivery, Erasable, Erased, Except,
-    Files, Keep, Mail, OpenBody, Parked, Posted, Pruned, Renewed, RequestKey, Select, Session,
-    Shared, Store, StoreError, TenantTx, Wakeup, Wakeups,
+    Files, Keep, Mail, OpenBody, Parked, Posted, Pruned, Recorded, Renewed, RequestKey, Select,
+    Session, Shared, Store, StoreError, TenantTx, Wakeup, Wakeups,
 };
 
 use super::database::{Database, Life};
@@ -298,6 +298,14 @@ impl TenantTx for Seen<'_> {
 
     fn body(&self, seq: u64) -> Result<Option<OpenBody>, StoreError> {
         self.read(|scope| scope.body(seq))
+    }
+
+    fn with_bodies(&self, entries: Vec<Entry>) -> Result<Vec<Recorded>, StoreError> {
+        self.read(|scope| scope.with_bodies(entries))
+    }
+
+    fn under_way(&self, runs: &[RunId]) -> Result<Vec<Entry>, StoreError> {
+        self.read(|scope| scope.under_way(runs))
     }
 
     fn leaf(&self, seq: u64) -> Result<Option<Digest>, StoreError> {

@@ -15,6 +15,7 @@ pub(crate) mod fork;
 mod nodes;
 pub(crate) mod prepare;
 mod production;
+mod resumed;
 pub(crate) mod scheduled;
 mod signals;
 mod spare;
@@ -76,6 +77,8 @@ pub(crate) struct Plan {
     counts: Counts,
     /// Who wants it to end instead of going on.
     ending: Option<Ending>,
+    /// Who answered for its models so far.
+    answered: answered::ByModel,
 }
 
 /// A consent that is waited for: the request, and who could give it.
@@ -153,7 +156,7 @@ fn here(
             }
             match turn::take(&home, id, common)? {
                 Some(plan) => plan,
-                None => prepare::resumed(&home, run, cancel, common)?,
+                None => resumed::plan(&home, run, cancel, common)?,
             }
         }
         (None, None, Some(run)) => {
@@ -191,8 +194,8 @@ fn go(
     if let Some(ending) = &plan.ending {
         ending.admit(home, &mut engine(home, true)?)?;
     }
-    if let Input::Resume(resumption) = &plan.input {
-        answered::check(args, &plan, resumption, canon)?;
+    if matches!(plan.input, Input::TakeUp(_)) {
+        answered::check(args, &plan, canon)?;
     }
     let roots = folders::admitted(&plan.roots, &plan.base, canon);
     again::folders(&roots, &plan.named, args)?;

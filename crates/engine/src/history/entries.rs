@@ -35,7 +35,7 @@ impl History {
         }
         self.active.open.insert(id, step);
         self.intents.insert(id, intent);
-        self.charged.push(Charged::Receipt(id, entry.seq()));
+        self.charged.push(Charged::Receipt(id));
         Ok(())
     }
 

@@ -322,18 +322,7 @@ impl House {
     }
 
     fn restart_to(&mut self, cancel: Option<&str>, knows: bool) {
-        self.lives += 1;
-        self.engine = engine(knows.then_some(&self.canon), self.lives, &self.clock);
-        self.under_way.clear();
-        self.probes.clear();
-        self.timers.clear();
-        let log = self.log();
-        log.entries().for_each(|entry| self.engine.observe(entry));
-        log.entries().for_each(|entry| self.engine.recall_entry(entry));
-        let mut runs: Vec<RunId> = log.entries().filter_map(|entry| entry.session()).collect();
-        runs.sort_unstable();
-        runs.dedup();
-        runs.iter().for_each(|run| self.engine.claim(&self.history(*run)));
+        let runs = self.restart_without_runs(knows);
         for run in runs.clone() {
             let records = self.history(run);
             // Runs that a run began go on with it.
@@ -347,6 +336,24 @@ impl House {
                 self.give(Input::Resume(Box::new(Resumption { records, kin, cancel })));
             }
         }
+    }
+
+    /// The process dies; another one knows what may be under way of the runs of the ledger, and has none
+    /// of them yet.
+    pub(crate) fn restart_without_runs(&mut self, knows: bool) -> Vec<RunId> {
+        self.lives += 1;
+        self.engine = engine(knows.then_some(&self.canon), self.lives, &self.clock);
+        self.under_way.clear();
+        self.probes.clear();
+        self.timers.clear();
+        let log = self.log();
+        log.entries().for_each(|entry| self.engine.observe(entry));
+        log.entries().for_each(|entry| self.engine.recall_entry(entry));
+        let mut runs: Vec<RunId> = log.entries().filter_map(|entry| entry.session()).collect();
+        runs.sort_unstable();
+        runs.dedup();
+        runs.iter().for_each(|run| self.engine.claim(&self.history(*run)));
+        runs
     }
 
     /// The same process goes on with a run that stopped.

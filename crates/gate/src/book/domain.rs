@@ -273,8 +273,13 @@ impl Domains {
     pub(crate) fn observe(&mut self, entry: &Entry) {
         let receipt = entry.text("receipt").filter(|_| entry.kind() == Kind::Outcome);
         if let Some(receipt) = receipt.and_then(|id| id.parse().ok()) {
-            self.held.remove(&receipt);
+            self.is_final(receipt);
         }
+    }
+
+    /// An outcome of this receipt is on record.
+    pub(crate) fn is_final(&mut self, receipt: ReceiptId) {
+        self.held.remove(&receipt);
     }
 
     /// Count an entry that was recorded before, in the order of the log.

@@ -5,13 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cog_base::Digest;
-use cog_base::id::{RunId, TenantId};
-use cog_base::json::parse;
+use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_canon::{Canon, Source};
-use cog_engine::fork::{gather, own};
-use cog_engine::kin::{kin, parent};
-use cog_engine::replay::replay_run;
-use cog_engine::{Driver, Engine, History, Record, Resumption, Settings};
+use cog_engine::{Driver, Engine, History, Rebuilt, Record, Settings, Tree};
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_ledger::{Entry, Kind};
@@ -27,17 +23,21 @@ use crate::lease::Lease;
 
 use crate::told::Told;
 
+/// Of so many runs at once it is read what may be under way.
+const CLAIM_RUNS: usize = 128;
+
 /// Runs to go on with.
 pub(super) struct Again {
-    /// Those of one tree that are open.
+    /// Those of one tree that are open, and bound; of one that cannot go on, those that are known.
     pub(super) runs: Vec<RunId>,
     /// What the engine is given, or why they cannot go on here.
-    pub(super) resumption: Result<Resumption, String>,
+    pub(super) tree: Result<Tree, String>,
 }
 
 impl Desk {
     /// Open a tenant that is ours, or try again later. `said` is what was told of why it was not
-    /// opened before.
+    /// opened before. Its engine begins with what may be under way of all runs; the runs themselves
+    /// come one after the other.
     pub(super) fn open(&mut self, claim: Claim, lease: Arc<Lease>, said: Option<String>) {
         let tenant = claim.tenant;
         if lease.is_over() {
@@ -49,10 +49,12 @@ impl Desk {
             Err(error) => Err(told(&error)),
         };
         match opened {
-            Ok((office, seat, resumptions)) => {
-                let runs = office.bound.len();
+            Ok((office, seat)) => {
+                let runs = office.waking.len();
                 self.offices.insert(tenant, office);
-                let _ = self.lane.send(Order::Begin(Box::new(seat), resumptions));
+                let _ = self.lane.send(Order::Begin(Box::new(seat)));
+                // At once, and not behind whoever else is to be opened.
+                self.wake_due(tenant);
                 self.house.tell(Told::Opened { tenant, runs });
                 self.look(tenant);
             }
@@ -75,11 +77,7 @@ impl Desk {
         Ok(clock.too_early(newest.first().map(|entry| entry.at()), now))
     }
 
-    fn opened(
-        &self,
-        claim: Claim,
-        lease: &Arc<Lease>,
-    ) -> Result<(Office, Seat, Vec<Resumption>), StoreError> {
+    fn opened(&self, claim: Claim, lease: &Arc<Lease>) -> Result<(Office, Seat), StoreError> {
         let (house, tenant) = (&self.house, claim.tenant);
         // What an earlier life of its engine left in the queue was decided before the claim.
         house.committer.forgive(tenant);
@@ -101,28 +99,11 @@ impl Desk {
             }
         }
         engine.recall(scope.as_ref())?;
-        let (mut bound, mut left) = (BTreeSet::new(), HashSet::new());
-        let mut resumptions = Vec::new();
         // Those that nobody has in memory come when they are due, or when somebody asks for them.
-        for run in house.store.awake(tenant)? {
-            // It came, or stays behind, with its tree.
-            if bound.contains(&run) || left.contains(&run) {
-                continue;
-            }
-            let Again { runs, resumption } = self.again(tenant, scope.as_ref(), &change, run)?;
-            match resumption {
-                Ok(resumption) => {
-                    bound.extend(runs);
-                    engine.claim(&resumption.records);
-                    resumption.kin.iter().for_each(|records| engine.claim(records));
-                    resumptions.push(resumption);
-                }
-                Err(why) => {
-                    left.extend(runs);
-                    house.tell(Told::Left { tenant, run, why });
-                }
-            }
-        }
+        let mut waking = house.store.awake(tenant)?;
+        let claimed = claim_all(&mut engine, scope.as_ref(), &waking)?;
+        // The oldest is the first.
+        waking.reverse();
         let hands = Careful::of(house, tenant, lease);
         let seat = self.seat(tenant, engine, &hands);
         let office = Office {
@@ -134,9 +115,11 @@ impl Desk {
             in_hand: Default::default(),
             noes: Default::default(),
             begun: HashSet::new(),
-            bound,
+            bound: BTreeSet::new(),
             leaving: Vec::new(),
-            waking: Vec::new(),
+            waking,
+            claimed,
+            left: HashSet::new(),
             placing: VecDeque::new(),
             next_wake: house.store.next_wake(tenant)?,
             called: Vec::new(),
@@ -151,8 +134,7 @@ impl Desk {
             beats: 0,
             idle_beats: 0,
         };
-        office.open.store(office.bound.len(), Ordering::Release);
-        Ok((office, seat, resumptions))
+        Ok((office, seat))
     }
 
     fn seat(&self, tenant: TenantId, engine: Engine, hands: &Careful) -> Seat {
@@ -178,44 +160,29 @@ impl Desk {
         change: &ChangeControl,
         run: RunId,
     ) -> Result<Again, StoreError> {
-        let read = |run| gather(run, u64::MAX, |run, until| records(scope, run, until));
-        let own_records = read(run)?;
-        let mut tree = kin(run, &own_records, read)?;
-        tree.push(own_records);
+        let mut known = |digest| canon(&self.house, scope, digest);
+        let read = |run| match Rebuilt::read(scope, run, &mut known, &mut |_| {}) {
+            Ok(Ok(rebuilt)) => Ok(rebuilt),
+            Ok(Err(why)) => Err(Ok(why.to_string())),
+            Err(away) => Err(Err(away)),
+        };
+        let tree = match Tree::read(run, read) {
+            Ok(tree) => tree.whole(),
+            Err(Ok(why)) => return Ok(Again { runs: vec![run], tree: Err(why) }),
+            Err(Err(away)) => return Err(away),
+        };
         let mut runs = Vec::new();
-        for records in &tree {
-            if let Err(why) = self.take_up(tenant, scope, change, (records, &mut runs))? {
+        for one in tree.all().map(Rebuilt::history).filter(|it| !it.is_sealed()) {
+            let id = one.origin().session;
+            let canon = in_force(&self.house, scope, change, &one.flow().domain)?;
+            if let Err(why) = self.bind_again(tenant, id, one, canon.as_deref()) {
                 runs.iter().for_each(|run| self.house.kit.unbind(tenant, *run));
                 runs.push(run);
-                return Ok(Again { runs, resumption: Err(why) });
+                return Ok(Again { runs, tree: Err(why) });
             }
+            runs.push(id);
         }
-        // Whoever nobody began has all others below it.
-        let top = tree.iter().position(|records| parent(records).is_none());
-        let records = top.map(|top| tree.swap_remove(top)).unwrap_or_default();
-        Ok(Again { runs, resumption: Ok(Resumption { records, kin: tree, cancel: None }) })
-    }
-
-    /// Bind the adapters of one of a tree, if it is open, and name it; or why it cannot go on.
-    fn take_up(
-        &self,
-        tenant: TenantId,
-        scope: &dyn TenantTx,
-        change: &ChangeControl,
-        (records, open): (&[Record], &mut Vec<RunId>),
-    ) -> Result<Result<(), String>, StoreError> {
-        let history = match replay_run(records) {
-            Ok(history) => history,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        if own(records).last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
-            return Ok(Ok(()));
-        }
-        let run = history.origin().session;
-        let canon = in_force(&self.house, scope, change, &history.flow().domain)?;
-        let bound = self.bind_again(tenant, run, &history, canon.as_deref());
-        open.extend(bound.is_ok().then_some(run));
-        Ok(bound)
+        Ok(Again { runs, tree: Ok(tree) })
     }
 
     /// Bind the adapters of a run that another life of an engine began.
@@ -273,21 +240,45 @@ pub(super) fn in_force(
     change.in_force(domain).map_or(Ok(None), |digest| canon(house, scope, digest))
 }
 
+/// The runs of which something may be under way, each with the receipts of that.
+pub(super) type Claimed = BTreeMap<RunId, Vec<ReceiptId>>;
+
+/// Have an engine hold what may be under way of these runs, before any of them goes on.
+fn claim_all(
+    engine: &mut Engine,
+    scope: &dyn TenantTx,
+    runs: &[RunId],
+) -> Result<Claimed, StoreError> {
+    let mut claimed = Claimed::new();
+    for runs in runs.chunks(CLAIM_RUNS) {
+        let entries = scope.under_way(runs)?;
+        let mut by_run: BTreeMap<RunId, Vec<Record>> = BTreeMap::new();
+        for recorded in scope.with_bodies(entries)? {
+            let record = Record::of(recorded);
+            if let Some(run) = record.entry.session() {
+                by_run.entry(run).or_default().push(record);
+            }
+        }
+        for (run, records) in by_run {
+            engine.claim(&records);
+            let receipts = records.iter().filter(|it| it.entry.kind() == Kind::Receipt);
+            let ids = receipts.filter_map(|it| it.entry.id()?.parse().ok());
+            claimed.insert(run, ids.collect());
+        }
+    }
+    Ok(claimed)
+}
+
 /// The records of a run up to an entry.
 pub(super) fn records(
     scope: &dyn TenantTx,
     run: RunId,
     until: u64,
 ) -> Result<Vec<Record>, StoreError> {
-    let mut entries = Vec::new();
+    let mut records = Vec::new();
     let select = Select { to: until.saturating_add(1), ..Select::session(run) };
-    scope.each(select, &mut |entry| entries.push(entry.clone()))?;
-    let record = |entry: Entry| {
-        let body = scope.body(entry.seq())?.and_then(|body| String::from_utf8(body.bytes).ok());
-        let body = body.and_then(|text| parse(&text).ok());
-        Ok(Record { entry: Arc::new(entry), body })
-    };
-    entries.into_iter().map(record).collect()
+    scope.each_record(select, &mut |recorded| records.push(Record::of(recorded)))?;
+    Ok(records)
 }
 
 /// An error with its causes on one line.

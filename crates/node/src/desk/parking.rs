@@ -1,10 +1,12 @@
-//! Runs that leave memory, as only time or somebody outside brings them on, and come back.
+//! Runs that leave memory, as only time or somebody outside brings them on, and come back; and those
+//! that were open when their tenant was opened, which come the same way.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use cog_base::Timestamp;
-use cog_base::id::{RunId, TenantId};
+use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_engine::Dormant;
 use cog_store::{Parked, StoreError, TenantTx};
 
@@ -64,11 +66,14 @@ impl Desk {
 
     fn wake_until(&mut self, tenant: TenantId, until: Timestamp) -> Result<(), StoreError> {
         let house = Arc::clone(&self.house);
-        self.wake_taken(tenant, house.store.scope(tenant)?.as_ref())?;
+        if !self.wake_some(tenant, house.store.scope(tenant)?.as_ref())? {
+            return Ok(());
+        }
         let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
+        office.left.clear();
         office.waking = house.store.unpark(&office.claim, until, WAKE_MAX)?;
         let is_more = office.waking.len() == WAKE_MAX as usize;
-        self.wake_taken(tenant, house.store.scope(tenant)?.as_ref())?;
+        self.wake_some(tenant, house.store.scope(tenant)?.as_ref())?;
         if is_more {
             // The thread that reads this is this one.
             let _ = self.own.send(Paper::Due(tenant));
@@ -82,17 +87,28 @@ impl Desk {
         Ok(())
     }
 
-    /// What fails because the store is away is tried again.
-    fn wake_taken(&mut self, tenant: TenantId, scope: &dyn TenantTx) -> Result<(), StoreError> {
-        while let Some(run) = self.offices.get(&tenant).and_then(|it| it.waking.last().copied()) {
-            if let Err(why) = self.wake(tenant, scope, run)? {
+    /// Have some of the runs back that are to be in memory, the rest when others had their turn. Says
+    /// whether that was all. What fails because the store is away is tried again.
+    fn wake_some(&mut self, tenant: TenantId, scope: &dyn TenantTx) -> Result<bool, StoreError> {
+        for _ in 0..WAKE_MAX {
+            let Some(office) = self.offices.get(&tenant) else { return Ok(true) };
+            let Some(run) = office.waking.last().copied() else { return Ok(true) };
+            // It stays behind with its tree.
+            if !office.left.contains(&run)
+                && let Err(why) = self.wake(tenant, scope, run)?
+            {
                 self.house.tell(Told::Left { tenant, run, why });
             }
             if let Some(office) = self.offices.get_mut(&tenant) {
                 office.waking.pop();
             }
         }
-        Ok(())
+        let is_more = self.offices.get(&tenant).is_some_and(|it| !it.waking.is_empty());
+        if is_more {
+            // As above.
+            let _ = self.own.send(Paper::Due(tenant));
+        }
+        Ok(!is_more)
     }
 
     /// Have a run back in memory, or say why it cannot go on.
@@ -106,16 +122,38 @@ impl Desk {
         if office.bound.contains(&run) {
             return Ok(Ok(()));
         }
-        let Again { runs, resumption } = self.again(tenant, scope, &office.change, run)?;
-        let resumption = match resumption {
-            Ok(resumption) => resumption,
-            Err(why) => return Ok(Err(why)),
+        let Again { runs, tree } = self.again(tenant, scope, &office.change, run)?;
+        let tree = match tree {
+            Ok(tree) => tree,
+            Err(why) => {
+                self.leave(tenant, runs);
+                return Ok(Err(why));
+            }
         };
         if let Some(office) = self.offices.get_mut(&tenant) {
             office.leaving.retain(|it| !runs.contains(&it.run));
+            runs.iter().for_each(|run| drop(office.claimed.remove(run)));
+            // Until the lane counts them.
+            office.open.fetch_add(runs.len(), Ordering::SeqCst);
             office.bound.extend(runs);
         }
-        let _ = self.lane.send(Order::Resume(tenant, vec![resumption]));
+        let _ = self.lane.send(Order::TakeUp(tenant, Box::new(tree)));
         Ok(Ok(()))
+    }
+
+    /// Runs stay behind: what they hold is free.
+    fn leave(&mut self, tenant: TenantId, runs: Vec<RunId>) {
+        let Some(office) = self.offices.get_mut(&tenant) else { return };
+        let claimed = runs.iter().filter_map(|run| office.claimed.remove(run));
+        let receipts: Vec<ReceiptId> = claimed.flatten().collect();
+        office.left.extend(runs);
+        let is_full = office.is_full.load(Ordering::SeqCst);
+        if !receipts.is_empty() {
+            let _ = self.lane.send(Order::Unclaim(tenant, receipts));
+        }
+        if is_full {
+            // As above.
+            let _ = self.own.send(Paper::Room(tenant));
+        }
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct World {
     marks: Mutex<BTreeMap<(RunId, String), Vec<ReceiptId>>>,
     /// How long an effect takes, in milliseconds.
     pub(crate) takes_ms: AtomicU64,
+    /// Whether effects that have begun go no further.
+    pub(crate) is_held: AtomicBool,
     /// For whom the kit panics, and how often it did.
     pub(crate) panics: Mutex<(Option<Panics>, u64)>,
     /// Whether nodes find none of the folders of runs.
@@ -128,6 +130,9 @@ impl Hands for Tools {
         }
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(world.takes_ms.load(Ordering::Relaxed)));
+            while world.is_held.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
             let path = path(cleared.effect());
             let receipt = cleared.idempotency_key();
             world.marks.lock().unwrap().entry((run, path.clone())).or_default().push(receipt);

@@ -2,9 +2,9 @@
 
 use cog_ledger::body::commitment;
 use cog_ledger::merkle::{inclusion, verify_inclusion};
-use cog_store::Tree;
+use cog_store::{RECORDS_PAGE, Select, Tree};
 
-use crate::{House, Place, body, evidence, tenant, with_body};
+use crate::{House, Place, body, evidence, receipt, run, tenant, with_body};
 
 fn about(subject: Option<&str>, text: usize) -> cog_ledger::Draft {
     with_body(evidence("body"), subject, body(text))
@@ -164,4 +164,52 @@ pub fn pruning_takes_the_old_ones(place: &dyn Place) {
     assert_eq!(house.scope(tenant(1)).pruned().unwrap().bodies, 3);
     assert_eq!(house.store().erase(tenant(1), "user:ada").unwrap().bodies, 0);
     assert_eq!(house.store().prune_bodies(tenant(1), u64::MAX).unwrap().to, 4);
+}
+
+/// Each entry of a page with what it has: its own body, that of a subject, or none.
+pub fn a_page_comes_with_its_bodies(place: &dyn Place) {
+    let mut house = House::at(place);
+    let subjects = [None, Some("user:ada"), Some("user:bob"), None];
+    house.append(tenant(1), (0..40).map(|number| about(subjects[number % 4], number)));
+    house.append(tenant(1), [evidence("none"), about(Some("user:ada"), 7)]);
+    house.append(tenant(2), [about(Some("user:ada"), 3)]);
+    house.store().erase(tenant(1), "user:bob").unwrap();
+    house.store().erase_bodies(tenant(1), &[5]).unwrap();
+    for newest_first in [false, true] {
+        let scope = house.scope(tenant(1));
+        let select = Select { newest_first, from: 2, limit: 30, ..Select::default() };
+        let page = scope.records(&select).unwrap();
+        let entries: Vec<_> = page.iter().map(|(entry, _)| entry.clone()).collect();
+        assert_eq!(entries, scope.select(&select).unwrap());
+        let bodies: Vec<_> = page.iter().map(|(_, body)| body.clone()).collect();
+        let single: Vec<_> = entries.iter().map(|it| scope.body(it.seq()).unwrap()).collect();
+        assert_eq!(bodies, single);
+        let has = |seq| page.iter().any(|(entry, body)| entry.seq() == seq && body.is_some());
+        assert!(has(14) && !has(5), "what is kept is there, and what was erased is not");
+    }
+    assert!(house.scope(tenant(3)).records(&Select::default()).unwrap().is_empty());
+}
+
+/// Page by page, however many there are.
+pub fn all_records_come_in_their_order(place: &dyn Place) {
+    let mut house = House::at(place);
+    let count = RECORDS_PAGE * 2 + 3;
+    let own = |number: usize| {
+        let draft = receipt(run(1 + number as u64 % 2), number as u64);
+        with_body(draft, None, body(number))
+    };
+    house.append(tenant(1), (0..count * 2).map(own));
+    let mut seen = Vec::new();
+    house
+        .scope(tenant(1))
+        .each_record(Select::session(run(1)), &mut |(entry, opened)| {
+            let bytes = opened.unwrap().bytes;
+            assert_eq!(entry.commit().is_some(), !bytes.is_empty());
+            seen.push((entry.seq(), bytes.len()));
+        })
+        .unwrap();
+    let small = body(0).len();
+    let expected: Vec<_> =
+        (0..count).map(|number| (1 + 2 * number as u64, small + 2 * number)).collect();
+    assert_eq!(seen, expected);
 }

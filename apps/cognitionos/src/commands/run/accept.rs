@@ -126,7 +126,19 @@ fn plan(asked: &Asked<'_>, who: &Actor) -> anyhow::Result<Plan> {
     let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
     let (roots, named) = (BTreeMap::new(), BTreeMap::new());
     let (others, ending, domain) = (Vec::new(), None, flow.domain.clone());
-    Ok(Plan { run: *run, input, domain, environment, roots, named, base, others, counts, ending })
+    Ok(Plan {
+        run: *run,
+        input,
+        domain,
+        environment,
+        roots,
+        named,
+        base,
+        others,
+        counts,
+        ending,
+        answered: Default::default(),
+    })
 }
 
 /// What the run is given: the event, and what proves it.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use cog_base::Value;
 use cog_canon::Canon;
-use cog_engine::{Record, Resumption};
+use cog_engine::Record;
 use cog_ledger::Kind;
 
 use super::Plan;
@@ -15,12 +15,7 @@ use crate::models;
 
 /// Refuse to have a recording, or another server, answer for a model of which `--model` named the
 /// server before; but in production, where no `--model` may.
-pub(super) fn check(
-    args: &RunArgs,
-    plan: &Plan,
-    resumption: &Resumption,
-    canon: Option<&Canon>,
-) -> anyhow::Result<()> {
+pub(super) fn check(args: &RunArgs, plan: &Plan, canon: Option<&Canon>) -> anyhow::Result<()> {
     if args.model.is_some() || args.cancel.is_some() {
         return Ok(());
     }
@@ -29,11 +24,9 @@ pub(super) fn check(
     if environments.is_some_and(|all| all.bars_stand_ins(&plan.environment)) {
         return Ok(());
     }
-    let of_kin = resumption.kin.iter().flatten();
-    let answered = answered(resumption.records.iter().chain(of_kin));
     let known = canon.map(|canon| &canon.settings().models).into_iter().flatten();
     for (name, model) in known {
-        let Some((url, called)) = answered.get(name) else { continue };
+        let Some((url, called)) = plan.answered.get(name) else { continue };
         if models::is_configured(name, model, url, called) || !model.replaceable.admits(url) {
             continue;
         }
@@ -47,24 +40,38 @@ pub(super) fn check(
 }
 
 /// For each model the server that answered last, and what the model is called there.
-fn answered<'a>(records: impl Iterator<Item = &'a Record>) -> BTreeMap<String, (String, String)> {
-    let mut asked: HashMap<&str, &str> = HashMap::new();
-    let mut answered = BTreeMap::new();
-    for record in records {
+pub(super) type ByModel = BTreeMap<String, (String, String)>;
+
+/// The same, as entries of runs are read.
+#[derive(Default)]
+pub(super) struct Answered {
+    /// The models that open receipts are for.
+    asked: HashMap<String, String>,
+    by_model: ByModel,
+}
+
+impl Answered {
+    /// Take note of the next entry.
+    pub(super) fn look(&mut self, record: &Record) {
         let entry = &record.entry;
-        if let (Kind::Receipt, Some(id), Some(resource)) =
-            (entry.kind(), entry.id(), entry.text("resource"))
+        let Some(id) = entry.id() else { return };
+        if entry.kind() == Kind::Receipt {
+            let named = entry.text("resource").and_then(|it| it.strip_prefix("Model::\""));
+            if let Some(model) = named.and_then(|name| name.strip_suffix('"')) {
+                self.asked.insert(id.to_owned(), model.to_owned());
+            }
+        } else if entry.kind() == Kind::Outcome
+            && let Some(model) = self.asked.remove(id)
         {
-            asked.insert(id, resource);
-        }
-        let resource = entry.id().filter(|_| entry.kind() == Kind::Outcome);
-        let resource = resource.and_then(|id| asked.get(id)).copied().unwrap_or_default();
-        let served = record.body.as_ref().and_then(|body| body.at(&["output", "served_by"]));
-        let text = |name| Some(served?.get(name).and_then(Value::as_text)?.to_owned());
-        let model = resource.strip_prefix("Model::\"").and_then(|name| name.strip_suffix('"'));
-        if let (Some(model), Some(url), Some(called)) = (model, text("base_url"), text("model")) {
-            answered.insert(model.to_owned(), (url, called));
+            let served = record.body.as_ref().and_then(|body| body.at(&["output", "served_by"]));
+            let text = |name| Some(served?.get(name).and_then(Value::as_text)?.to_owned());
+            if let Some(answer) = text("base_url").zip(text("model")) {
+                self.by_model.insert(model, answer);
+            }
         }
     }
-    answered
+
+    pub(super) fn by_model(self) -> ByModel {
+        self.by_model
+    }
 }

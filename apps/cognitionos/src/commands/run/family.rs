@@ -8,14 +8,11 @@ use std::sync::Arc;
 use cog_base::id::RunId;
 use cog_canon::Canon;
 use cog_effect_file::RootBinding;
-use cog_engine::kin::{self, below};
-use cog_engine::replay::replay_run;
+use cog_engine::kin;
 use cog_engine::{Place, Placed, Record};
 use cog_flow::{BoundRoot, Diagnostics, Flow, Opened};
-use cog_ledger::Kind;
 
 use super::file::{misread, read_text, read_workflow};
-use super::prepare::{mismatch, standing};
 use crate::cli::RunArgs;
 use crate::folders::{self, Secrets};
 use crate::given;
@@ -112,25 +109,4 @@ pub(crate) fn placed(
 /// The entries of all other runs of the tree of a run.
 pub(crate) fn kin(home: &Home, run: RunId, records: &[Record]) -> anyhow::Result<Vec<Vec<Record>>> {
     kin::kin(run, records, |id| home.history(id))
-}
-
-/// The open runs among `kin` that `run` began, and those that they began.
-pub(super) fn others(
-    run: RunId,
-    records: &[Record],
-    kin: &[Vec<Record>],
-    is_ending: bool,
-    data: &Path,
-) -> anyhow::Result<Vec<Other>> {
-    let mut others = Vec::new();
-    for records in below(records, kin) {
-        if records.last().is_some_and(|last| last.entry.kind() == Kind::SessionSealed) {
-            continue;
-        }
-        let history = replay_run(records).map_err(|error| mismatch(run, &error))?;
-        let (roots, base) = standing(&history, run, is_ending, data)?;
-        let id = history.origin().session;
-        others.push(Other { run: id, roots, base });
-    }
-    Ok(others)
 }

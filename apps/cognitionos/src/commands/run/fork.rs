@@ -118,5 +118,17 @@ pub(crate) fn prepare(
     let (input, counts) = (Input::Fork(Box::new(forking)), Counts::default());
     let named = std::collections::BTreeMap::new();
     let others = Vec::new();
-    Ok(Plan { run, input, domain, environment, roots, named, base, others, counts, ending: None })
+    Ok(Plan {
+        run,
+        input,
+        domain,
+        environment,
+        roots,
+        named,
+        base,
+        others,
+        counts,
+        ending: None,
+        answered: Default::default(),
+    })
 }

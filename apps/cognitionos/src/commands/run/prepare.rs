@@ -10,23 +10,19 @@ use cog_base::Clock as _;
 use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_effect_file::RootBinding;
-use cog_engine::fork::own;
 use cog_engine::history::Mismatch;
-use cog_engine::replay::replay_run;
-use cog_engine::{History, Input, Record, Resumption, Start};
+use cog_engine::{History, Input, Start};
 use cog_flow::{BoundRoot, Flow, SearchLabels};
 use cog_gate::Actor;
 use cog_gate::snapshot::Access;
 use cog_schedule::Ask;
 
 use super::again::Named;
-use super::cancel::Ending;
 use super::{Plan, family};
 use crate::cli::{Beginning, Common};
 use crate::failure::{Exit, Failure};
 use crate::folders::{self, Secrets};
 use crate::given;
-use crate::home::Home;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::view::Counts;
 
@@ -86,7 +82,19 @@ pub(crate) fn fresh(
     let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
     let others = Vec::new();
     let ending = None;
-    Ok(Plan { run, input, domain, environment, roots, named, base, others, counts, ending })
+    Ok(Plan {
+        run,
+        input,
+        domain,
+        environment,
+        roots,
+        named,
+        base,
+        others,
+        counts,
+        ending,
+        answered: Default::default(),
+    })
 }
 
 /// What a run is held to before it may begin: what the file says, and what is given.
@@ -179,35 +187,6 @@ impl Folders {
         }
         Ok(folders)
     }
-}
-
-/// Rebuild an open run from the ledger, to go on with it or to end it.
-pub(super) fn resumed(
-    home: &Home,
-    run: &str,
-    cancel: Option<(Actor, String)>,
-    common: &Common,
-) -> anyhow::Result<Plan> {
-    let run = home.newest_of(given::run(run)?)?;
-    let past = home.open_records(run)?;
-    let records = own(&past);
-    let history = replay_run(&past).map_err(|error| mismatch(run, &error))?;
-    let kin = family::kin(home, run, &past)?;
-    for records in &kin {
-        home.complete(records)?;
-        replay_run(records).map_err(|error| mismatch(run, &error))?;
-    }
-    let others = family::others(run, &past, &kin, cancel.is_some(), &common.data)?;
-    let first = records.first().map(|first| &first.entry);
-    let text = |of: fn(&cog_ledger::Entry) -> &str| first.map(|it| of(it).to_owned());
-    let domain = text(cog_ledger::Entry::domain).unwrap_or_default();
-    let environment = text(cog_ledger::Entry::environment).unwrap_or_default();
-    let (roots, base) = standing(&history, run, cancel.is_some(), &common.data)?;
-    let counts = Counts::of(records.iter().map(|record: &Record| record.entry.as_ref()));
-    let ending = cancel.as_ref().map(|(who, reason)| Ending::of(&history, who, reason));
-    let input = Input::Resume(Box::new(Resumption { records: past, kin, cancel }));
-    let named = BTreeMap::new();
-    Ok(Plan { run, input, domain, environment, roots, named, base, others, counts, ending })
 }
 
 /// A run cannot be taken up: it, or one of its tree, is not what its definition describes.

@@ -40,7 +40,7 @@ pub(super) fn check(
         let trial = environments.allow.difference(&environments.production).next();
         let elsewhere = trial.map(|name| format!(", or --environment {name}"));
         format!("run without --model{}", elsewhere.unwrap_or_default())
-    } else if matches!(plan.input, Input::Resume(_)) {
+    } else if matches!(plan.input, Input::TakeUp(_)) {
         format!("cognitionos run --resume {}, without --model", plan.run)
     } else {
         "leave --model out".to_owned()

@@ -199,5 +199,17 @@ pub(crate) fn plan(wanted: &Wanted, begins: Begins, common: &Common) -> anyhow::
     };
     let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
     let (named, others, ending) = (BTreeMap::new(), Vec::new(), None);
-    Ok(Plan { run, input, domain, environment, roots, named, base, others, counts, ending })
+    Ok(Plan {
+        run,
+        input,
+        domain,
+        environment,
+        roots,
+        named,
+        base,
+        others,
+        counts,
+        ending,
+        answered: Default::default(),
+    })
 }

@@ -74,7 +74,19 @@ pub(super) fn take(home: &Home, run: RunId, common: &Common) -> anyhow::Result<O
     let domain = start.flow.domain.clone();
     let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
     let (named, others, ending) = (BTreeMap::new(), Vec::new(), None);
-    Ok(Some(Plan { run, input, domain, environment, roots, named, base, others, counts, ending }))
+    Ok(Some(Plan {
+        run,
+        input,
+        domain,
+        environment,
+        roots,
+        named,
+        base,
+        others,
+        counts,
+        ending,
+        answered: Default::default(),
+    }))
 }
 
 /// It never begins.
