@@ -146,7 +146,13 @@ impl Hands for Careful {
     }
 
     fn withdraw(&self, run: RunId, receipt: ReceiptId) {
-        self.lock().hands.withdraw(run, receipt);
+        let mut inner = self.lock();
+        let place = inner.waiting.iter().position(|it| it.cleared.idempotency_key() == receipt);
+        let Some(waiting) = place.and_then(|place| inner.waiting.remove(place)) else {
+            return inner.hands.withdraw(run, receipt);
+        };
+        drop(inner);
+        waiting.inbox.send(Input::Performed(Box::new(waiting.cleared.not_begun())));
     }
 
     fn probe(&self, run: RunId, receipt: ReceiptId, effect: AnyEffect, inbox: Inbox) {
