@@ -34,7 +34,7 @@ pub(crate) fn firing(log: &KeptLog, start: &Start, now: Timestamp) -> Option<Fir
     log.entries().for_each(|entry| table.observe(entry));
     let schedule = id(start);
     match table.decide(&schedule, now.plus_ms(AHEAD_MS))? {
-        cog_schedule::Decided::Start(at) => Some(Firing { schedule, at }),
+        cog_schedule::Decided::Start(at) => Some(Firing { schedule, at, by: None }),
         cog_schedule::Decided::LeaveOut { .. } | cog_schedule::Decided::EndOpen => None,
     }
 }

@@ -92,6 +92,62 @@ fn a_paused_schedule_starts_nothing_until_it_is_unpaused() {
     folder.holds();
 }
 
+/// From when until when there are so many full hours before the schedule was set.
+fn hours(folder: &Folder, count: i64) -> (String, String) {
+    let set = folder.entries("schedule.set");
+    let set: Timestamp = text(&set[0], &["at"]).parse().unwrap();
+    let hour = 3_600_000_000;
+    let last = set.micros().div_euclid(hour) * hour;
+    let time = |micros| Timestamp::from_micros(micros).to_string();
+    (time(last - (count - 1) * hour), time(last))
+}
+
+#[test]
+fn somebody_has_a_schedule_start_runs_now_and_for_times_that_were_left_out() {
+    let folder = folder("schedules-asked", "skip");
+    folder.change("report.yaml", "every_ms: 1000", "every_ms: 3600000");
+    folder.cog(&["schedules", "set", "report.yaml", "--as", "user:ada"]).ends(0);
+    let ask =
+        |words: &[&str]| folder.cog(&[&["schedules"][..], words, &["--as", "user:ada"]].concat());
+    folder.cog(&["schedules", "trigger", "often"]).ends(4).says(&["may not have", "user:ada"]);
+    ask(&["trigger", "seldom"]).ends(2).says(&["no schedule `seldom`"]);
+    ask(&["pause", "often"]).ends(0);
+    ask(&["trigger", "often"]).ends(0).says(&["completed"]);
+    let (from, until) = hours(&folder, 3);
+    let hours = ["backfill", "often", "--from", &from, "--until", &until];
+    let listed = ask(&[&hours[..], &["--dry-run", "--json"]].concat()).ends(0).json();
+    let listed: Vec<_> = listed.as_list().unwrap().iter().map(|it| text(it, &["at"])).collect();
+    assert_eq!(listed.len(), 3);
+    assert_eq!(fired(&folder).len(), 1, "nothing is started");
+    ask(&hours).ends(0).says(&["3 runs, for times from"]);
+    ask(&hours).ends(0).says(&["nothing to start"]);
+    ask(&["backfill", "often", "--from", "366d"]).ends(5).says(&["more than 1000"]);
+    let entries = folder.entries("schedule.fired");
+    let ats: Vec<_> = entries.iter().map(|entry| text(entry, &["data", "at"])).collect();
+    assert_eq!(ats[1..], listed, "each time once, in order");
+    assert!(entries.iter().all(|entry| text(entry, &["data", "by"]) == "user:ada"));
+    let why = entries[1].get("seq").and_then(Value::as_u64).unwrap().to_string();
+    folder.cog(&["why", &why]).ends(0).says(&["as user:ada asked"]);
+    folder.holds();
+}
+
+#[test]
+fn a_run_that_is_not_over_is_in_the_way_of_one_that_somebody_asks_for() {
+    let folder = folder("schedules-way", "skip");
+    folder.change("report.yaml", "every_ms: 1000", "every_ms: 3600000");
+    folder.change("report.yaml", "sleep: { ms: 100 }", "wait_for: { signal: go }");
+    folder.cog(&["schedules", "set", "report.yaml"]).ends(0);
+    let (from, until) = hours(&folder, 2);
+    let hours = ["schedules", "backfill", "often", "--from", &from, "--until", &until];
+    folder.cog(&hours).ends(8).says(&["1 time is left", "the same command goes on"]);
+    folder.cog(&hours).ends(7).says(&["is not over", "--allow-overlap"]);
+    folder.cog(&["schedules", "trigger", "often"]).ends(7).says(&["is not over"]);
+    folder.cog(&["schedules", "trigger", "often", "--allow-overlap"]).ends(8);
+    folder.cog(&[&hours[..], &["--allow-overlap"]].concat()).ends(8);
+    assert_eq!(fired(&folder).len(), 3);
+    folder.holds();
+}
+
 #[test]
 fn what_the_file_says_is_what_stands_from_then_on() {
     let folder = folder("schedules-set", "skip");

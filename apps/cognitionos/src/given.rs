@@ -83,7 +83,7 @@ pub(crate) fn past(text: &str) -> anyhow::Result<Timestamp> {
     let ago = || Some(Timestamp::from_micros(now.checked_sub(micros(span_ms(text)?)?)?));
     whole(text).or_else(ago).ok_or_else(|| {
         let message = format!("`{text}` is no time");
-        let advice = "--since 2026-11-21T08:00:00Z, or so long ago: 90s, 15m, 4h, 2d";
+        let advice = "2026-11-21T08:00:00Z, or so long ago: 90s, 15m, 4h, 2d";
         Failure::advise(Exit::BadInput, message, advice)
     })
 }

@@ -4,7 +4,7 @@
 //! run that is started for it are one append, so there is nothing between a decision and what
 //! comes of it that a crash could lose: whoever reads the log goes on behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::id::{RunId, TenantId};
 use cog_base::json::Map;
@@ -14,8 +14,8 @@ use cog_gate::act::{Act, Facts};
 use cog_gate::{Actor, Origin};
 use cog_ledger::audit::schedule_digest;
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
-use cog_schedule::{Decided, Fire, Overlap, Past, Schedule};
-use cog_store::{StoreError, TenantTx};
+use cog_schedule::{Decided, Fire, Overlap, Past, Rule, Schedule};
+use cog_store::{Select, StoreError, TenantTx};
 
 use crate::again::newest;
 use crate::start;
@@ -32,8 +32,30 @@ const REASON_BYTES_MAX: usize = 1_000;
 pub struct Firing {
     /// The schedule.
     pub schedule: String,
-    /// The time that it names.
+    /// The time that it names; where somebody wants a run now, that.
     pub at: Timestamp,
+    /// Who asked for it, if it does not come by itself.
+    pub by: Option<Actor>,
+}
+
+/// Why a schedule does not start a run that somebody asks it for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotFired {
+    /// It has no times.
+    #[error("an event starts its runs, and no time")]
+    Event,
+    /// It does not name such a time.
+    #[error("{0} is none of its times")]
+    NotNamed(Timestamp),
+    /// What comes of the time by itself is not decided yet.
+    #[error("{0} is not decided yet")]
+    Undecided(Timestamp),
+    /// A run was started for the time.
+    #[error("a run was started for that time")]
+    Made,
+    /// Another run of it is in the way.
+    #[error("{0} is not over, and its runs do not overlap")]
+    Open(RunId),
 }
 
 /// The schedules of a tenant.
@@ -66,6 +88,8 @@ pub struct Plan {
     ended: Option<Timestamp>,
     /// Its runs that may not be over.
     open: Vec<RunId>,
+    /// Those of them that somebody asked for: their ends say nothing of the times that came meanwhile.
+    asked: BTreeSet<RunId>,
     /// When there was nothing left to decide.
     looked: Option<Timestamp>,
 }
@@ -91,6 +115,31 @@ impl Stands {
             Some((_, Some(at))) => Self::Over(at),
         })
     }
+}
+
+/// The times of a schedule from one to another that runs were started for.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read.
+pub fn made(
+    scope: &dyn TenantTx,
+    id: &str,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<BTreeSet<Timestamp>, StoreError> {
+    let select = Select { kinds: [Kind::ScheduleFired].into(), ..Select::default() };
+    let mut made = BTreeSet::new();
+    scope.each(select, &mut |entry| {
+        made.extend(made_by(entry, id).filter(|at| (from..=until).contains(at)));
+    })?;
+    Ok(made)
+}
+
+/// The time of a schedule that an entry starts a run for, if it does.
+#[must_use]
+pub fn made_by(entry: &Entry, id: &str) -> Option<Timestamp> {
+    let is_of = entry.kind() == Kind::ScheduleFired && entry.text("schedule") == Some(id);
+    let starts = is_of && entry.text("run").is_some();
+    entry.text("at").filter(|_| starts)?.parse().ok()
 }
 
 /// What a schedule is bound to: its times as [`Schedule::to_value`] writes them, and what is run.
@@ -151,6 +200,10 @@ impl Timetable {
             self.plans.get_mut(id).into_iter().for_each(|plan| plan.goes_on(entry.at()));
         } else if entry.kind() == Kind::ScheduleFired {
             let Some(at) = entry.text("at").and_then(|at| at.parse().ok()) else { return };
+            if entry.text("by").is_some() {
+                self.plans.get_mut(id).into_iter().for_each(|plan| plan.was_asked(entry));
+                return;
+            }
             self.last.insert(id.to_owned(), at);
             if let Some(plan) = self.plans.get_mut(id) {
                 plan.decided(at, entry);
@@ -188,14 +241,19 @@ impl Timetable {
         mut stands: impl FnMut(RunId) -> Result<Stands, E>,
     ) -> Result<(), E> {
         let Some(plan) = self.plans.get_mut(id) else { return Ok(()) };
-        let mut open = Vec::new();
+        let (mut open, mut asked) = (Vec::new(), BTreeSet::new());
         for run in &plan.open {
+            let is_asked_for = plan.asked.contains(run);
             match stands(*run)? {
+                Stands::Over(_) if is_asked_for => {}
                 Stands::Over(at) => plan.ended = plan.ended.max(Some(at)),
-                Stands::Open(newest) => open.push(newest),
+                Stands::Open(newest) => {
+                    open.push(newest);
+                    asked.extend(is_asked_for.then_some(newest));
+                }
             }
         }
-        plan.open = open;
+        (plan.open, plan.asked) = (open, asked);
         Ok(())
     }
 
@@ -240,10 +298,9 @@ impl Change {
             schedule: schedule.to_owned(),
             by,
         };
-        let known = |plan: &Plan| change((&plan.domain, &plan.environment), Some(plan.by.clone()));
         let is_new = stands.is_none_or(|plan| plan.domain != draft.domain);
         let new = is_new.then(|| change((&draft.domain, &draft.environment), None));
-        stands.map(known).into_iter().chain(new).collect()
+        stands.map(Plan::change).into_iter().chain(new).collect()
     }
 
     /// Whether it is not there in the domain yet.
@@ -262,24 +319,35 @@ impl Change {
     /// that is new whoever may set one. `canon` is the version in force in the domain.
     #[must_use]
     pub fn by(&self, tenant: TenantId, who: &Actor, canon: Option<&Canon>) -> (Act, Facts) {
-        let act = Act {
+        let act = self.act("schedule.change", tenant, who, canon);
+        (act, Facts::Schedule { by: self.by.clone() })
+    }
+
+    fn act(
+        &self,
+        action: &'static str,
+        tenant: TenantId,
+        who: &Actor,
+        canon: Option<&Canon>,
+    ) -> Act {
+        Act {
             tenant,
             domain: self.domain.clone(),
             environment: self.environment.clone(),
             session: None,
             canon: canon.map(Canon::digest),
             actor: who.clone(),
-            action: "schedule.change",
+            action,
             resource: format!("Schedule::\"{}\"", self.schedule),
             args: Map::new(),
-        };
-        (act, Facts::Schedule { by: self.by.clone() })
+        }
     }
 }
 
 fn plan(entry: &Entry, last: Timestamp, before: Option<Plan>) -> Option<Plan> {
     let is_paused = before.as_ref().is_some_and(|it| it.is_paused);
-    let (began, ended, open) = before.map(|it| (it.began, it.ended, it.open)).unwrap_or_default();
+    let known = before.map(|it| (it.began, it.ended, it.open, it.asked));
+    let (began, ended, open, asked) = known.unwrap_or_default();
     Some(Plan {
         schedule: Schedule::from_value(entry.data().get("when")?, &[]).ok()?,
         workflow: entry.text("workflow")?.to_owned(),
@@ -293,6 +361,7 @@ fn plan(entry: &Entry, last: Timestamp, before: Option<Plan>) -> Option<Plan> {
         began,
         ended,
         open,
+        asked,
         looked: None,
     })
 }
@@ -326,9 +395,83 @@ impl Plan {
         if self.schedule.overlap != Overlap::AllowAll {
             self.open.clear();
         }
+        self.opened(run);
+    }
+
+    /// Somebody had it start a run: of the times that come by themselves nothing is decided.
+    fn was_asked(&mut self, entry: &Entry) {
+        let Some(run) = entry.text("run").and_then(|run| run.parse().ok()) else { return };
+        self.asked.insert(run);
+        self.opened(run);
+    }
+
+    fn opened(&mut self, run: RunId) {
         self.open.push(run);
         if self.open.len() > OPEN_MAX {
             self.open.remove(0);
+        }
+    }
+
+    /// Up to when its times are decided, or nothing is decided of them any more: for those somebody
+    /// may ask, as far as no run was started for them.
+    #[must_use]
+    pub fn decided_until(&self, now: Timestamp) -> Timestamp {
+        if self.is_paused { now } else { self.cursor.min(now) }
+    }
+
+    /// Whether its runs may be open together.
+    #[must_use]
+    pub fn may_overlap(&self) -> bool {
+        self.schedule.overlap == Overlap::AllowAll
+    }
+
+    /// Why it starts nothing now because somebody asks, whatever is open.
+    #[must_use]
+    pub const fn not_now(&self) -> Option<NotFired> {
+        if matches!(self.schedule.rule, Rule::Event { .. }) { Some(NotFired::Event) } else { None }
+    }
+
+    /// Why it starts nothing for a time because somebody asks, whatever is open; `made` are times
+    /// that runs were started for.
+    #[must_use]
+    pub fn not_for(
+        &self,
+        at: Timestamp,
+        now: Timestamp,
+        made: &BTreeSet<Timestamp>,
+    ) -> Option<NotFired> {
+        if let Some(no) = self.not_now() {
+            return Some(no);
+        }
+        if self.schedule.within((at, at), 1).is_empty() {
+            return Some(NotFired::NotNamed(at));
+        }
+        if at > self.decided_until(now) {
+            return Some(NotFired::Undecided(at));
+        }
+        made.contains(&at).then_some(NotFired::Made)
+    }
+
+    /// What is decided before `who` has it start runs now, in the name of who set it: whose canon
+    /// decides, the act and the facts to judge it by.
+    #[must_use]
+    pub fn firing_by(&self, tenant: TenantId, who: &Actor, canon: Option<&Canon>) -> (Act, Facts) {
+        let act = self.change().act("schedule.fire", tenant, who, canon);
+        (act, Facts::Fire { by: self.by.clone() })
+    }
+
+    /// The domain of its runs.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    fn change(&self) -> Change {
+        Change {
+            domain: self.domain.clone(),
+            environment: self.environment.clone(),
+            schedule: self.schedule.id.clone(),
+            by: Some(self.by.clone()),
         }
     }
 
@@ -377,7 +520,9 @@ impl Firing {
             ("at".to_owned(), self.at.into()),
             ("run".to_owned(), origin.session.into()),
         ];
-        let draft = start::draft(origin, Kind::ScheduleFired, None, data.into(), None);
+        let by = self.by.as_ref().map(|by| ("by".to_owned(), by.as_str().into()));
+        let data = data.into_iter().chain(by).collect();
+        let draft = start::draft(origin, Kind::ScheduleFired, None, data, None);
         Draft { session: None, ..draft }
     }
 }

@@ -285,6 +285,7 @@ pub const ACTS: &[&str] = &[
     "run.start",
     "run.withdraw",
     "schedule.change",
+    "schedule.fire",
 ];
 
 /// How an effect can have ended: `completed`, `failed` (the effect answered no), `abandoned`

@@ -8,6 +8,8 @@
     reason = "tests fail by panicking, and one writes down what it did where it is asked to"
 )]
 
+#[path = "bundles/asked.rs"]
+mod asked;
 #[path = "bundles/audit.rs"]
 mod audit;
 #[path = "bundles/forge.rs"]

@@ -68,6 +68,7 @@ pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, 
         Request::Found { .. } => None,
         Request::Start(wanted) => return begun(scope, wanted.run),
         Request::Fork(forked) => return begun(scope, forked.run),
+        Request::Fire(fire) => return begun(scope, fire.run),
         Request::Answer { approval, who, .. } => {
             let answer = [Kind::ApprovalGranted, Kind::ApprovalRejected];
             let is_it = |it: &Entry| answer.contains(&it.kind()) && it.actor() == who.as_str();

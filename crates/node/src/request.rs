@@ -1,6 +1,7 @@
 //! What is asked of the owner of a log, as mail.
 
 mod decided;
+mod fire;
 mod forked;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use cog_schedule::PRIORITY_MAX;
 use cog_store::{Files, Mail, Posted, RequestKey, Shared, StoreError};
 
 pub use decided::{Decided, Destroy};
+pub use fire::Fire;
 pub use forked::Forked;
 
 pub(crate) const START: &str = "start";
@@ -43,6 +45,8 @@ pub enum Request {
     Start(Box<Wanted>),
     /// Start a run from a place of another.
     Fork(Box<Forked>),
+    /// Have a schedule start a run now.
+    Fire(Box<Fire>),
     /// Put the first canon of a domain in force, if the domain has none.
     Found {
         /// Its files.
@@ -204,6 +208,8 @@ impl Request {
             Some(wanted.run)
         } else if let Self::Fork(forked) = self {
             Some(forked.run)
+        } else if let Self::Fire(fire) = self {
+            Some(fire.run)
         } else {
             None
         }
@@ -215,6 +221,7 @@ impl Request {
         let (kind, run, members) = match self {
             Self::Start(wanted) => (START, Some(wanted.run), wanted.to_value()),
             Self::Fork(forked) => (START, Some(forked.run), forked.to_value()),
+            Self::Fire(fire) => (START, Some(fire.run), fire.to_value()),
             Self::Found { files, environment, who } => {
                 let members = [
                     ("files", texts(files)),
@@ -277,6 +284,9 @@ impl Request {
         match mail.kind.as_str() {
             START if value.get(forked::FORK).is_some() => {
                 Ok(Self::Fork(Box::new(Forked::read(run?, &value)?)))
+            }
+            START if value.get(fire::FIRE).is_some() => {
+                Ok(Self::Fire(Box::new(Fire::read(run?, &value)?)))
             }
             START => Ok(Self::Start(Box::new(Wanted::read(run?, &value)?))),
             FOUND => Ok(Self::Found {

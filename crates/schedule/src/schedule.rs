@@ -61,6 +61,15 @@ impl Schedule {
         Some(Fire { nominal, at: nominal.plus_ms(self.jitter(nominal)) })
     }
 
+    /// The times from one to another, both among them, but so many at most.
+    #[must_use]
+    pub fn within(&self, (from, until): (Timestamp, Timestamp), most: usize) -> Vec<Timestamp> {
+        let first = self.next_after(Timestamp::from_micros(from.micros().saturating_sub(1)));
+        let times = std::iter::successors(first, |fire| self.next_after(fire.nominal));
+        let times = times.map(|fire| fire.nominal).take_while(|at| *at <= until);
+        times.take(most).collect()
+    }
+
     /// By how much the start of this time is later: a digest of schedule and time, so that it
     /// is the same on every machine and after every restart.
     fn jitter(&self, nominal: Timestamp) -> u64 {

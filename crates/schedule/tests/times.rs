@@ -111,3 +111,20 @@ fn a_day_that_never_comes_has_no_time() {
     let rule = Rule::cron("0 0 31 2 *", "UTC").unwrap();
     assert_eq!(rule.next_after(time("2026-01-01T00:00")), None);
 }
+
+#[test]
+fn a_span_has_its_first_and_its_last_time_and_no_more_than_are_wanted() {
+    let mut daily = Schedule::new("daily", Rule::cron("0 9 * * *", "UTC").unwrap());
+    daily.from = Some(time("2026-11-02T00:00"));
+    let day = |day: u32| time(&format!("2026-11-0{day}T09:00"));
+    for (from, until, most, days) in [
+        ("2026-11-03T09:00", "2026-11-05T09:00", 9, vec![3, 4, 5]),
+        ("2026-11-03T09:01", "2026-11-05T08:59", 9, vec![4]),
+        ("2026-11-03T09:00", "2026-11-05T09:00", 2, vec![3, 4]),
+        ("2026-10-01T00:00", "2026-11-03T10:00", 9, vec![2, 3]),
+        ("2026-11-05T09:00", "2026-11-03T09:00", 9, vec![]),
+    ] {
+        let days: Vec<_> = days.into_iter().map(day).collect();
+        assert_eq!(daily.within((time(from), time(until)), most), days, "{from} {until}");
+    }
+}

@@ -351,10 +351,10 @@ class House:
         when = {"id": "nightly", "cron": "@daily"}
         self.schedule("set", workflow="pay", when=when, digest=digest("nightly"))
 
-    def fired(self, day: int) -> None:
-        """A run is started on a day."""
+    def fired(self, day: int, **asked: Any) -> None:
+        """A run is started for a day."""
         run = self.new_id("run")
-        self.schedule("fired", at=f"2026-11-{day}T00:00:00.000000Z", run=run)
+        self.schedule("fired", at=f"2026-11-{day}T00:00:00.000000Z", run=run, **asked)
         self.seal(self.start(run))
 
     def session(self) -> str:

@@ -380,6 +380,21 @@ def a_schedule_that_is_paused_starts_runs(house: House) -> None:
     house.fired(23)
 
 
+@audit("schedule.not_set", *["schedule.fired_twice"] * 3)
+def runs_that_somebody_asks_for_are_started_twice(house: House) -> None:
+    house.fired(20, by="user:cfo")
+    house.schedule_set()
+    house.fired(22)
+    house.fired(21, by="user:cfo")
+    house.schedule("paused")
+    house.fired(22, by="user:cfo")
+    house.schedule("unpaused")
+    house.fired(24, by="user:cfo")
+    house.fired(24, by="user:cfo")
+    house.fired(23)
+    house.fired(24)
+
+
 def _schedule_beside(house: House, when: dict[str, Any], beside: dict[str, Any]) -> None:
     """Set a schedule; `beside` is what its body says and its digest is of."""
     text, salt = canonical({"wanted": {}, "when": beside}), bytes(32)

@@ -56,6 +56,20 @@ Examples:
   cognitionos schedules unpause nightly
   cognitionos schedules unpause nightly --as user:cfo --tenant ten_01j…")]
     Unpause(OneArgs),
+    /// Have a schedule start a run now, as it would at its time. Who set it may.
+    #[command(before_help = "\
+Examples:
+  cognitionos schedules trigger nightly
+  cognitionos schedules trigger nightly --as user:cfo --tenant ten_01j…")]
+    Trigger(Box<TriggerArgs>),
+    /// Have a schedule start a run for each time of a span that none was started for, one after the
+    /// other. Who set it may.
+    #[command(before_help = "\
+Examples:
+  cognitionos schedules backfill nightly --from 7d --dry-run
+  cognitionos schedules backfill nightly --from 2026-11-01T00:00:00Z --until 2026-11-08T00:00:00Z
+  cognitionos schedules backfill nightly --from 2d --as user:cfo --tenant ten_01j…")]
+    Backfill(Box<BackfillArgs>),
     /// Keep to the schedules of the data folder, until SIGTERM or Ctrl-C. In a database nodes do.
     #[command(before_help = "\
 Examples:
@@ -77,6 +91,37 @@ pub(crate) struct OneArgs {
     pub(crate) by: By,
     #[command(flatten)]
     pub(crate) asking: Asking,
+}
+
+/// One schedule, who asks it for runs, and whether they may overlap.
+#[derive(Debug, Args)]
+pub(crate) struct FireArgs {
+    #[command(flatten)]
+    pub(crate) one: OneArgs,
+    /// Start it although another run of the schedule is not over, whatever `overlap` says.
+    #[arg(long)]
+    pub(crate) allow_overlap: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TriggerArgs {
+    #[command(flatten)]
+    pub(crate) fire: FireArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackfillArgs {
+    #[command(flatten)]
+    pub(crate) fire: FireArgs,
+    /// The first time, such as 2026-11-01T00:00:00Z, or so long ago: 4h, 7d.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: String,
+    /// The last time; by default now.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Say which times there are, and start nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -54,7 +54,10 @@ impl<'a> Owner<'a> {
     /// When there is none in time. What was asked for stays asked for.
     pub(crate) fn ask(&self, request: &Request) -> anyhow::Result<Answered> {
         let (tenant, store) = (self.home.tenant, self.store);
-        let id = MailId::new(SystemClock.now(), &mut SystemEntropy::new())?;
+        let id = match request.begins() {
+            Some(run) => MailId::from_uuid(run.uuid()),
+            None => MailId::new(SystemClock.now(), &mut SystemEntropy::new())?,
+        };
         store.with(tenant, |store| ask(store, tenant, id, request, None)).map_err(told)?;
         self.in_time("the answer", || {
             Ok(match store.delivery(tenant, id).map_err(told)? {

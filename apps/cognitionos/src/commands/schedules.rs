@@ -1,5 +1,6 @@
 //! `schedules`: when workflows are started.
 
+mod asked;
 mod firing;
 mod set;
 
@@ -41,6 +42,8 @@ pub(crate) fn schedules(
         SchedulesCommand::Remove(args) => change(args, Becomes::Removed, common, terminal),
         SchedulesCommand::Pause(args) => change(args, Becomes::Paused, common, terminal),
         SchedulesCommand::Unpause(args) => change(args, Becomes::Unpaused, common, terminal),
+        SchedulesCommand::Trigger(args) => asked::trigger(args, common, terminal),
+        SchedulesCommand::Backfill(args) => asked::backfill(args, common, terminal),
         SchedulesCommand::Run { once } => firing::run(*once, common, terminal),
     }
 }

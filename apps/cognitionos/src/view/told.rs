@@ -39,6 +39,7 @@ pub(crate) fn deed(action: &str, resource: &str) -> String {
         "ledger.erase" => "erase from",
         "ledger.prune" => "prune",
         "schedule.change" => "change the schedule",
+        "schedule.fire" => "start a run by the schedule",
         other => other,
     };
     let name = resource.split_once("::").map_or(resource, |(_, name)| name);

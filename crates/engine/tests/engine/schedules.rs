@@ -1,8 +1,10 @@
 //! Runs that schedules start: the time and the start are one append, and the log is all there is
 //! to know.
 
+use std::collections::BTreeSet;
+
 use cog_base::{Timestamp, Value};
-use cog_engine::timetable::{Stands, setting};
+use cog_engine::timetable::{NotFired, Stands, made_by, setting};
 use cog_engine::{Firing, Input, Sent, Timetable};
 use cog_flow::Signal;
 use cog_ledger::Kind;
@@ -33,7 +35,7 @@ fn the_time_and_the_start_of_the_run_are_one_append() {
     let mut house = House::new();
     set(&mut house, &tick());
     let at = house.now().plus_ms(1_000);
-    let firing = Firing { schedule: "tick".to_owned(), at };
+    let firing = Firing { schedule: "tick".to_owned(), at, by: None };
     house.hold = true;
     house.firing = Some(firing);
     let run = house.start("  - { id: nap, sleep: { ms: 1 } }\n");
@@ -51,7 +53,7 @@ fn what_is_to_be_done_is_told_by_the_log_alone() {
     let mut house = House::new();
     set(&mut house, &tick());
     let begin = timetable(&house).plans()["tick"].next().unwrap().nominal;
-    let firing = Firing { schedule: "tick".to_owned(), at: begin };
+    let firing = Firing { schedule: "tick".to_owned(), at: begin, by: None };
     house.firing = Some(firing);
     let run = house.start("  - { id: paid, wait_for: { signal: payment } }\n");
     let second = |number: u64| begin.plus_ms(number * 1_000);
@@ -93,4 +95,62 @@ fn the_same_schedule_is_not_set_twice() {
     assert!(!table.has(&Schedule { jitter_ms: 5, ..tick() }, Value::Null, &ada));
     assert_eq!(table.next(), table.plans()["tick"].next().map(|fire| fire.at));
     assert!(table.next() > Some(Timestamp::MIN));
+}
+
+/// Have the schedule `tick` start a run for a time because somebody asks.
+fn ask(house: &mut House, at: Timestamp, steps: &str) -> cog_base::id::RunId {
+    let by = Some("user:ada".parse().unwrap());
+    house.firing = Some(Firing { schedule: "tick".to_owned(), at, by });
+    house.start(steps)
+}
+
+#[test]
+fn a_run_that_somebody_asks_for_decides_no_time_and_is_in_the_way() {
+    let mut house = House::new();
+    set(&mut house, &tick());
+    let begin = timetable(&house).plans()["tick"].next().unwrap().nominal;
+    let run = ask(&mut house, begin.plus_ms(5_500), "  - { id: paid, wait_for: { signal: it } }\n");
+    let mut table = timetable(&house);
+    assert_eq!(table.plans()["tick"].open(), [run]);
+    assert_eq!(table.plans()["tick"].next().unwrap().nominal, begin);
+    let left = Decided::LeaveOut { until: begin, times: 1, why: Why::Overlap };
+    assert_eq!(table.decide("tick", begin), Some(left), "it is open");
+    let over = Stands::Over(begin.plus_ms(9_000));
+    table.look_after("tick", |_| Ok::<_, ()>(over)).unwrap();
+    assert_eq!(table.decide("tick", begin), Some(Decided::Start(begin)), "it came before");
+    let mut audit = Audit::new(0);
+    house.log().entries().for_each(|entry| audit.entry(entry));
+    assert_eq!(audit.finish().findings.kept(), []);
+}
+
+#[test]
+fn somebody_may_ask_for_times_that_are_decided_and_that_no_run_was_started_for() {
+    let mut house = House::new();
+    set(&mut house, &tick());
+    let begin = timetable(&house).plans()["tick"].next().unwrap().nominal;
+    let second = |number: u64| begin.plus_ms(number * 1_000);
+    let leave_out = timetable(&house).plans()["tick"].leaving_out(second(3), 4, "missed");
+    house.record(leave_out);
+    ask(&mut house, second(1), "  - { id: nap, sleep: { ms: 1 } }\n");
+    let table = timetable(&house);
+    let plan = &table.plans()["tick"];
+    let made = house.log().entries().filter_map(|entry| made_by(entry, "tick")).collect();
+    assert_eq!(made, BTreeSet::from([second(1)]));
+    let before = Timestamp::from_micros(begin.micros() - 3_600_000_000);
+    for (at, no) in [
+        (before, None),
+        (begin, None),
+        (begin.plus_ms(1), Some(NotFired::NotNamed(begin.plus_ms(1)))),
+        (second(1), Some(NotFired::Made)),
+        (second(3), None),
+        (second(4), Some(NotFired::Undecided(second(4)))),
+    ] {
+        assert_eq!(plan.not_for(at, second(20), &made), no, "{at}");
+    }
+    let draft = plan.pausing(&"user:ada".parse().unwrap(), true);
+    house.record(draft);
+    let plan = timetable(&house);
+    let plan = &plan.plans()["tick"];
+    assert_eq!(plan.not_for(second(4), second(4), &made), None, "nothing comes of it by itself");
+    assert!(plan.not_for(second(5), second(4), &made).is_some(), "it has not come");
 }

@@ -50,6 +50,11 @@ pub enum Facts {
         /// Who set it; nobody where it is not there yet.
         by: Option<Actor>,
     },
+    /// Somebody has a schedule start a run now, in the name of who set it.
+    Fire {
+        /// Who set it.
+        by: Actor,
+    },
     /// Somebody withdraws a run that waits for its turn.
     Queued {
         /// Who asked for it.
@@ -110,6 +115,10 @@ impl Facts {
             Self::Begin => begin(args, canon),
             Self::Schedule { by: Some(by) } => of_owner("schedule.not_entitled", by, who, canon),
             Self::Queued { by } => of_owner("cancel.not_entitled", by, who, canon),
+            Self::Fire { by } => (who != by).then(|| {
+                let may = vec![by.to_string()];
+                no("identity", "schedule.not_entitled", format!("It takes {by}."), may)
+            }),
             Self::Schedule { by: None } => new_schedule(who, canon?),
         }
     }
@@ -297,6 +306,9 @@ impl Facts {
                 let by = by.as_ref().map(Actor::as_str);
                 Value::map([("of", Value::from("schedule")), ("by", by.into())])
             }
+            Self::Fire { by } => {
+                Value::map([("of", Value::from("fire")), ("by", by.as_str().into())])
+            }
             Self::Queued { by } => {
                 Value::map([("of", Value::from("queued")), ("by", by.as_str().into())])
             }
@@ -352,6 +364,7 @@ impl Facts {
                 };
                 Some(Self::Schedule { by })
             }
+            "fire" => Some(Self::Fire { by: value.get("by")?.as_text()?.parse().ok()? }),
             "queued" => Some(Self::Queued { by: value.get("by")?.as_text()?.parse().ok()? }),
             _ => None,
         }

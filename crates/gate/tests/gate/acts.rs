@@ -278,3 +278,19 @@ fn what_the_canon_keeps_is_not_pruned_and_judged_the_same_from_its_record() {
     let kept = Facts::Kept { seq: 7, at: house.now };
     assert_eq!(prune.judge(&kept, house.now, Some(&canon())), None, "nothing is said there");
 }
+
+#[test]
+fn only_who_set_a_schedule_has_it_start_runs() {
+    let (mut house, bound) = (House::new(), canon());
+    for (who, by) in [("user:ada", "user:ada"), ("user:chair", "user:ada"), (CLERK, "user:ada")] {
+        let act = act(&house, who, "schedule.fire", "Schedule::\"nightly\"");
+        let facts = Facts::Fire { by: by.parse().unwrap() };
+        let made = refused(&mut house, &act, &facts, Some(&bound));
+        assert_eq!(made.is_some(), who != by, "who may end its runs may not begin them: {who}");
+        if let Some(made) = made {
+            assert_eq!(made.0, "schedule.not_entitled", "{who} {by}");
+            assert_same(made, Some(&bound));
+        }
+    }
+    assert_eq!(house.audit(), Vec::<&str>::new());
+}

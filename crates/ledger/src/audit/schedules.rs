@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cog_base::Digest;
 use cog_base::id::{RunId, Uuid};
 use cog_base::json::{Value, parse};
+use cog_base::{Digest, Timestamp};
 
 use super::Findings;
 use crate::entry::Entry;
@@ -54,6 +54,8 @@ pub(super) struct Schedules {
     ever: BTreeSet<String>,
     /// The last time of each that was decided. Times have one width, so they sort as text.
     last: BTreeMap<String, String>,
+    /// The times of each that a run was started for: somebody may ask for earlier ones, once.
+    made: BTreeMap<String, BTreeSet<Timestamp>>,
     /// The run that the entry before started, and that entry.
     begins: Option<(u64, String)>,
     not_followed: u64,
@@ -61,8 +63,8 @@ pub(super) struct Schedules {
 
 impl Schedules {
     pub(super) fn new(is_pruned: bool) -> Self {
-        let (set, paused, ever, last) = Default::default();
-        Self { is_pruned, set, paused, ever, last, begins: None, not_followed: 0 }
+        let (set, paused, ever, last, made) = Default::default();
+        Self { is_pruned, set, paused, ever, last, made, begins: None, not_followed: 0 }
     }
 
     pub(super) const fn not_followed(&self) -> u64 {
@@ -95,17 +97,31 @@ impl Schedules {
             self.paused.remove(schedule);
         } else if entry.kind() == Kind::ScheduleFired {
             self.is_set(schedule, entry, findings);
-            let at = entry.text("at").unwrap_or_default();
-            let before = self.last.insert(schedule.to_owned(), at.to_owned());
-            if before.is_some_and(|before| before.as_str() >= at) {
-                let message = format!("{at} of the schedule `{schedule}` was decided before");
-                findings.add(Some(entry.seq()), "schedule.fired_twice", message);
-            }
-            if entry.text("run").is_some() && self.paused.contains(schedule) {
-                let message = format!("the schedule `{schedule}` starts a run, and is paused");
-                findings.add(Some(entry.seq()), "schedule.paused", message);
-            }
+            self.fired(schedule, entry, findings);
             self.begins = entry.text("run").map(|run| (entry.seq(), run.to_owned()));
+        }
+    }
+
+    /// A time counts once. Those that come by themselves do so in their order, and not while it is
+    /// paused; somebody may ask for any that no run was started for.
+    fn fired(&mut self, schedule: &str, entry: &Entry, findings: &mut Findings) {
+        let at = entry.text("at").unwrap_or_default();
+        let (is_asked_for, starts) = (entry.text("by").is_some(), entry.text("run").is_some());
+        let time = at.parse::<Timestamp>().ok();
+        let made = self.made.entry(schedule.to_owned()).or_default();
+        let mut is_twice = time.is_some_and(|at| made.contains(&at));
+        made.extend(time.filter(|_| starts));
+        if !is_asked_for {
+            let before = self.last.insert(schedule.to_owned(), at.to_owned());
+            is_twice |= before.is_some_and(|before| before.as_str() >= at);
+        }
+        if is_twice {
+            let message = format!("{at} of the schedule `{schedule}` was decided before");
+            findings.add(Some(entry.seq()), "schedule.fired_twice", message);
+        }
+        if starts && !is_asked_for && self.paused.contains(schedule) {
+            let message = format!("the schedule `{schedule}` starts a run, and is paused");
+            findings.add(Some(entry.seq()), "schedule.paused", message);
         }
     }
 

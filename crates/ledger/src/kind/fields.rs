@@ -379,6 +379,7 @@ pub(super) const SCHEDULE_FIRED: &[Field] = &[
     may("skipped", Shape::Word(LEFT_OUT)),
     may("times", Shape::Count),
     may("reason", Shape::Text),
+    may("by", Shape::Text),
 ];
 pub(super) const SESSION_QUEUED: &[Field] = &[
     must("id", Shape::Run),

@@ -62,6 +62,15 @@ enum Sorted {
     NoRoom,
 }
 
+impl From<Result<Input, String>> for Sorted {
+    fn from(begins: Result<Input, String>) -> Self {
+        match begins {
+            Ok(input) => Self::Input(Box::new(input)),
+            Err(why) => Self::Refused(why),
+        }
+    }
+}
+
 impl Desk {
     /// Take the mail of a tenant: some of it now, the rest after others had their turn. Of one that
     /// goes nothing more is taken: the log may say what came of an append of which this desk was told
@@ -241,24 +250,16 @@ impl Desk {
                 None => {}
             }
         }
+        if request.begins().is_some_and(|run| !self.may_begin(tenant, run)) {
+            return Ok(Sorted::NoRoom);
+        }
+        let starts = |start| Input::Start(Box::new(start));
         Ok(match request {
-            Request::Start(wanted) => {
-                if !self.may_begin(tenant, wanted.run) {
-                    return Ok(Sorted::NoRoom);
-                }
-                match self.start(tenant, scope, wanted)? {
-                    Ok(start) => Sorted::Input(Box::new(Input::Start(Box::new(start)))),
-                    Err(why) => Sorted::Refused(why),
-                }
-            }
+            Request::Start(wanted) => self.start(tenant, scope, wanted)?.map(starts).into(),
+            Request::Fire(fire) => self.fire(tenant, scope, fire)?.map(starts).into(),
             Request::Fork(forked) => {
-                if !self.may_begin(tenant, forked.run) {
-                    return Ok(Sorted::NoRoom);
-                }
-                match self.fork(tenant, scope, forked)? {
-                    Ok(forking) => Sorted::Input(Box::new(Input::Fork(Box::new(forking)))),
-                    Err(why) => Sorted::Refused(why),
-                }
+                let forking = self.fork(tenant, scope, forked)?;
+                forking.map(|forking| Input::Fork(Box::new(forking))).into()
             }
             Request::Cancel { run, .. } if waits(scope, *run)? => {
                 input(request).map_or(Sorted::Done, |input| Sorted::Input(Box::new(input)))
@@ -413,7 +414,10 @@ impl Desk {
     ) {
         let Some(office) = self.offices.get_mut(&tenant) else { return };
         ids.extend(noes.keys().copied());
-        office.times.not_begun(|run| noes.contains_key(&MailId::from_uuid(run.uuid())));
+        let begins = |id: &MailId| office.in_hand.get(id).and_then(Request::begins);
+        let runs: Vec<RunId> = noes.keys().filter_map(begins).collect();
+        let is_no = |run: RunId| noes.contains_key(&MailId::from_uuid(run.uuid()));
+        office.times.not_begun(|run| runs.contains(&run) || is_no(run));
         office.noes.extend(noes);
         // What the engine submitted when it took them in is decided behind this. Nobody else waits
         // for it.
@@ -481,6 +485,7 @@ fn run_of(request: &Request) -> Option<RunId> {
     match request {
         Request::Start(_)
         | Request::Fork(_)
+        | Request::Fire(_)
         | Request::Found { .. }
         | Request::Record(_)
         | Request::Schedule { .. }
@@ -498,6 +503,7 @@ fn input(request: &Request) -> Option<Input> {
     Some(match request.clone() {
         Request::Start(_)
         | Request::Fork(_)
+        | Request::Fire(_)
         | Request::Found { .. }
         | Request::Record(_)
         | Request::Schedule { .. }

@@ -8,8 +8,8 @@ use cog_base::id::{MailId, RunId, TenantId};
 use cog_base::json::parse;
 use cog_base::{Timestamp, Value};
 use cog_canon::Canon;
-use cog_engine::timetable::{Change, Plan, SCHEDULES_MAX, Stands, setting};
-use cog_engine::{Firing, Input, Timetable};
+use cog_engine::timetable::{Change, NotFired, Plan, SCHEDULES_MAX, Stands, made, setting};
+use cog_engine::{Firing, Input, Start, Timetable};
 use cog_gate::Actor;
 use cog_gate::act::{Act, Facts};
 use cog_ledger::{Draft, Entry, Kind};
@@ -19,7 +19,7 @@ use cog_store::{Select, StoreError, TenantTx};
 use super::Desk;
 use super::opening::in_force;
 use crate::came::{Came, came_of, denied_before};
-use crate::request::{Request, Wanted, ask};
+use crate::request::{Fire, Request, Wanted, ask};
 use crate::told::Told;
 
 /// The most entries that are made of the times of one tenant before others have their turn.
@@ -91,18 +91,16 @@ impl Desk {
             set(table, when, wanted)
         } else if let Request::HoldSchedule { schedule, pauses, who, .. } = request {
             let plan = table.plans().get(schedule);
-            let none = || format!("there is no schedule `{schedule}`");
             let stands = plan.filter(|plan| plan.is_paused == *pauses).is_some();
             let word = if *pauses { "paused" } else { "not paused" };
             match plan.filter(|_| !stands) {
                 Some(plan) => Ok(plan.pausing(who, *pauses)),
                 None if stands => Err(format!("the schedule `{schedule}` is {word}")),
-                None => Err(none()),
+                None => Err(no_schedule(schedule)),
             }
         } else if let Request::Unschedule { schedule, who, .. } = request {
             let plan = table.plans().get(schedule);
-            let none = || format!("there is no schedule `{schedule}`");
-            plan.map(|plan| plan.removing(who)).ok_or_else(none)
+            plan.map(|plan| plan.removing(who)).ok_or_else(|| no_schedule(schedule))
         } else {
             return Ok(None);
         };
@@ -280,26 +278,81 @@ impl Desk {
         let run = run.map_err(|error| StoreError::io("draw the id of a run", error))?;
         let house = std::sync::Arc::clone(&self.house);
         let scope = house.store.scope(tenant)?;
-        let Some(seq) = self.plan(tenant, id).map(|plan| plan.seq) else { return Ok(Ok(())) };
-        let started = match wanted(scope.as_ref(), seq, run)? {
-            Ok(wanted) => self.start(tenant, scope.as_ref(), &wanted)?,
-            Err(why) => Err(why),
-        };
-        let mut start = match started {
+        let firing = Firing { schedule: id.to_owned(), at, by: None };
+        let start = match self.firing(tenant, scope.as_ref(), firing, run)? {
             Ok(start) => start,
             Err(why) => {
                 let draft = self.plan(tenant, id).map(|plan| plan.not_started(at, &why));
                 return Ok(draft.map_or(Ok(()), |draft| Err(Box::new(draft))));
             }
         };
-        start.firing = Some(Firing { schedule: id.to_owned(), at });
         let mail = MailId::from_uuid(run.uuid());
         if let Some(office) = self.offices.get_mut(&tenant) {
-            office.times.starting.insert(id.to_owned(), run);
             office.coming.insert(mail);
         }
         self.deliver(tenant, vec![(mail, Input::Start(Box::new(start)))]);
         Ok(Ok(()))
+    }
+
+    /// The run of a schedule that is about to begin; or why it cannot.
+    fn firing(
+        &mut self,
+        tenant: TenantId,
+        scope: &dyn TenantTx,
+        firing: Firing,
+        run: RunId,
+    ) -> Result<Result<Start, String>, StoreError> {
+        let Some(seq) = self.plan(tenant, &firing.schedule).map(|plan| plan.seq) else {
+            return Ok(Err(no_schedule(&firing.schedule)));
+        };
+        let wanted = match wanted(scope, seq, run)? {
+            Ok(wanted) => wanted,
+            Err(why) => return Ok(Err(why)),
+        };
+        let mut start = match self.start(tenant, scope, &wanted)? {
+            Ok(start) => start,
+            Err(why) => return Ok(Err(why)),
+        };
+        if let Some(office) = self.offices.get_mut(&tenant) {
+            office.times.starting.insert(firing.schedule.clone(), run);
+        }
+        start.firing = Some(firing);
+        Ok(Ok(start))
+    }
+
+    /// A run that somebody has a schedule start; or why it does not.
+    pub(super) fn fire(
+        &mut self,
+        tenant: TenantId,
+        scope: &dyn TenantTx,
+        fire: &Fire,
+    ) -> Result<Result<Start, String>, StoreError> {
+        self.catch_up(tenant)?;
+        let Some(office) = self.offices.get(&tenant) else { return Ok(Err(String::new())) };
+        let Fire { run, schedule, at, beside, who } = fire;
+        let Some(plan) = office.times.table.plans().get(schedule) else {
+            return Ok(Err(no_schedule(schedule)));
+        };
+        let canon = in_force(&self.house, scope, &office.change, plan.domain())?;
+        let (act, facts) = plan.firing_by(tenant, who, canon.as_deref());
+        if let Some(why) = self.refuse_act(scope, (&act, &facts), canon.as_deref())? {
+            return Ok(Err(why));
+        }
+        let now = self.house.now();
+        let is_asked_for = |it: &Request| matches!(it, Request::Fire(it) if it.is_same_as(fire));
+        let no = match at {
+            Some(_) if office.in_hand.values().any(is_asked_for) => Some(NotFired::Made),
+            Some(at) => plan.not_for(*at, now, &made(scope, schedule, (*at, *at))?),
+            None => plan.not_now(),
+        };
+        let starting = office.times.starting.get(schedule).copied();
+        let open = plan.open().first().copied().or(starting);
+        let in_the_way = open.filter(|_| !beside && !plan.may_overlap()).map(NotFired::Open);
+        if let Some(no) = no.or(in_the_way) {
+            return Ok(Err(no.to_string()));
+        }
+        let (at, by) = (at.unwrap_or(now), Some(who.clone()));
+        self.firing(tenant, scope, Firing { schedule: schedule.clone(), at, by }, *run)
     }
 
     fn plan(&self, tenant: TenantId, id: &str) -> Option<&Plan> {
@@ -315,6 +368,10 @@ impl Desk {
         self.catch_up(tenant)?;
         Ok(Ok(()))
     }
+}
+
+fn no_schedule(id: &str) -> String {
+    format!("there is no schedule `{id}`")
 }
 
 /// What a schedule runs, as a run of this id.

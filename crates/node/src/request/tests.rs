@@ -90,6 +90,18 @@ fn every_request_reads_back_from_its_mail() {
     }
 }
 
+#[test]
+fn what_a_schedule_is_asked_for_reads_back_from_its_mail() {
+    let run = RunId::from_uuid(Uuid::from_u128(7));
+    for (at, beside) in [(Some(Timestamp::MIN), false), (None, true)] {
+        let (schedule, who) = ("nightly".to_owned(), actor("user:ada"));
+        let request = Request::Fire(Box::new(Fire { run, schedule, at, beside, who }));
+        assert_eq!(request.begins(), Some(run));
+        let mail = request.mail(MailId::from_uuid(Uuid::from_u128(9)));
+        assert_eq!(Request::read(&mail), Ok(request));
+    }
+}
+
 fn decided(kind: Kind) -> Draft {
     Draft {
         kind,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use cog_base::id::{MailId, RunId, Uuid};
 use cog_base::{Clock as _, Timestamp, Value};
 use cog_ledger::{Entry, Kind};
-use cog_node::{Request, Told};
+use cog_node::{Fire, Request, Told};
 
 use crate::asking::refusal;
 use crate::town::{Now, Town, canon, tenant, wait, wanted};
@@ -152,7 +153,51 @@ pub(super) fn a_paused_schedule_starts_nothing_and_makes_up_for_nothing(town: &T
     town.assert_whole(tenant(1));
 }
 
+pub(super) fn somebody_has_a_schedule_start_runs_once_for_each_time(town: &Town) {
+    town.request(tenant(1), &canon());
+    let house = town.node("one");
+    let waits = "  - { id: paid, wait_for: { signal: payment } }\n";
+    town.request(tenant(1), &tick("skip", waits));
+    house.wait_for(|told| matches!(told, Told::Fired { run: Ok(_), .. }));
+    house.wait_for(|told| matches!(told, Told::Fired { run: Err(why), .. } if why == "overlap"));
+    let fire = |number: u128, who: &str, at: Option<Timestamp>, beside: bool| {
+        let run = RunId::from_uuid(Uuid::from_u128(number));
+        let (schedule, who) = ("tick".to_owned(), who.parse().unwrap());
+        let request = Request::Fire(Box::new(Fire { run, schedule, at, beside, who }));
+        let mail = MailId::from_uuid(run.uuid());
+        town.post(tenant(1), mail, &request);
+        town.wait_for_empty_mail();
+        mail
+    };
+    let left_out = fired(town)[1].text("at").unwrap().parse::<Timestamp>().unwrap();
+    let (operator, far) = ("user:operator", left_out.plus_ms(86_400_000));
+    for (number, who, at, beside, no) in [
+        (1, "user:eve", None, true, "It takes user:operator."),
+        (2, operator, None, false, "is not over, and its runs do not overlap"),
+        (3, operator, Some(far), true, "is not decided yet"),
+        (4, operator, Some(left_out.plus_ms(1)), true, "is none of its times"),
+    ] {
+        let mail = fire(number, who, at, beside);
+        assert!(refusal(town, mail).contains(no), "{no}: {}", refusal(town, mail));
+    }
+    // Delivered twice, it is one run.
+    for _ in 0..2 {
+        fire(5, operator, Some(left_out), true);
+        fire(6, operator, None, true);
+    }
+    let again = fire(7, operator, Some(left_out), true);
+    assert!(refusal(town, again).contains("a run was started for that time"));
+    house.node.stop();
+    let asked: Vec<_> = fired(town).into_iter().filter(|it| it.text("by").is_some()).collect();
+    let ats: Vec<&str> = asked.iter().map(|it| it.text("at").unwrap()).collect();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert_eq!(ats[0], left_out.to_string());
+    assert!(asked.iter().all(|it| it.text("by") == Some(operator)));
+    town.assert_whole(tenant(1));
+}
+
 on_each_store! {
+    somebody_has_a_schedule_start_runs_once_for_each_time,
     a_paused_schedule_starts_nothing_and_makes_up_for_nothing,
     what_overlaps_is_left_out_and_what_is_wrong_is_refused,
     the_run_before_is_ended_where_the_schedule_says_so,

@@ -307,9 +307,13 @@ impl Town {
     /// Ask for something else.
     pub(crate) fn request(&self, tenant: TenantId, request: &Request) -> MailId {
         let id = MailId::new(Now.now(), entropy().as_mut()).unwrap();
+        self.post(tenant, id, request);
+        id
+    }
+
+    pub(crate) fn post(&self, tenant: TenantId, id: MailId, request: &Request) {
         ask(&*self.store, tenant, id, request, None).unwrap();
         self.posted.lock().unwrap().push((tenant, id));
-        id
     }
 
     pub(crate) fn session(&self, tenant: TenantId, run: RunId) -> Option<Session> {

@@ -27,6 +27,7 @@ ACTS = (
     "run.start",
     "run.withdraw",
     "schedule.change",
+    "schedule.fire",
 )
 """What people do about approvals, canon and ledger: what is refused of it may concern no run."""
 
@@ -320,6 +321,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "skipped": _word("overlap", "missed", "not_started"),
             "times": is_count,
             "reason": _text,
+            "by": _text,
         },
     ),
     "session.queued": (

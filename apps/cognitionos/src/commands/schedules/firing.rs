@@ -227,7 +227,7 @@ impl Keeper<'_> {
     fn start(&mut self, home: &Home, id: &str, at: Timestamp) -> anyhow::Result<()> {
         let Some(plan) = self.timetable.plans().get(id) else { return Ok(()) };
         self.say("due", &format!("{id} {at}"), [("schedule", id.into()), ("at", at.into())]);
-        let firing = Firing { schedule: id.to_owned(), at };
+        let firing = Firing { schedule: id.to_owned(), at, by: None };
         let started = wanted(home, plan).and_then(|wanted| {
             scheduled::start(home, &wanted, Begins::At(firing), self.common, self.terminal)
         });

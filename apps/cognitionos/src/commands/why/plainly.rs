@@ -149,8 +149,9 @@ fn of_a_schedule(record: &Record) -> String {
     if entry.kind() == Kind::ScheduleUnpaused {
         return format!("{who} had the schedule {schedule} go on, on {at}.");
     }
+    let asked = entry.text("by").map(|by| format!(", as {} asked", plain(by))).unwrap_or_default();
     match entry.text("run") {
-        Some(run) => format!("The schedule {schedule} started {} for {due}.", plain(run)),
+        Some(run) => format!("The schedule {schedule} started {} for {due}{asked}.", plain(run)),
         None => format!("The schedule {schedule} started nothing for {due}: {}.", said("skipped")),
     }
 }

@@ -20,6 +20,8 @@ class Schedules:
         self._ever: set[str] = set()
         """Those that ever were: a run that one of them started may wait longer than that stands."""
         self._last: dict[str, str] = {}
+        self._made: dict[str, set[str]] = {}
+        """The times of each that a run was started for: somebody may ask for earlier ones, once."""
         self._begins: Entry | None = None
         """The entry before, if it started a run."""
 
@@ -49,16 +51,30 @@ class Schedules:
         if entry.kind == "schedule.unpaused":
             self._paused.discard(schedule)
             return
-        # Times have one width, so they sort as text.
-        at = entry.data["at"]
-        if schedule in self._last and self._last[schedule] >= at:
+        self._fired(schedule, entry)
+        self._begins = entry if "run" in entry.data else None
+
+    def _fired(self, schedule: str, entry: Entry) -> None:
+        """A time counts once.
+
+        Those that come by themselves do so in their order, and not while it is paused; somebody may
+        ask for any that no run was started for.
+        """
+        at, is_asked_for = entry.data["at"], "by" in entry.data
+        made = self._made.setdefault(schedule, set())
+        is_twice = at in made
+        if "run" in entry.data:
+            made.add(at)
+        if not is_asked_for:
+            # Times have one width, so they sort as text.
+            is_twice = is_twice or (schedule in self._last and self._last[schedule] >= at)
+            self._last[schedule] = at
+        if is_twice:
             message = f"{at} of the schedule `{schedule}` was decided before"
             self._findings.add(entry.seq, "schedule.fired_twice", message)
-        self._last[schedule] = at
-        if "run" in entry.data and schedule in self._paused:
+        if "run" in entry.data and not is_asked_for and schedule in self._paused:
             message = f"the schedule `{schedule}` starts a run, and is paused"
             self._findings.add(entry.seq, "schedule.paused", message)
-        self._begins = entry if "run" in entry.data else None
 
     def finish(self) -> None:
         """Nothing follows."""
