@@ -245,6 +245,8 @@ fn rounds_come_one_after_the_other_and_none_behind_the_last() {
     // The next begins behind its time, counted from the end of the one before.
     breaks(flow, &format!("{first}\n6 timer p[1]\n{second}\n{rest}"), "history.early");
     breaks(flow, &format!("{first}\n{second}\n{rest}"), "history.rounds");
+    let ahead = "7 receipt p[1].a 2\n7 timer p[1]\n8 outcome 2 completed";
+    breaks(flow, &format!("{first}\n{ahead}\n{rest}"), "history.rounds");
     let beside = "1 receipt p[0].a 1\n1 receipt p[1].a 2\n2 outcome 1 completed";
     let over = "7 timer p[1]\n8 outcome 2 completed";
     breaks(flow, &format!("{beside}\n{over}\n{rest}"), "history.rounds");
