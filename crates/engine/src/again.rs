@@ -223,10 +223,11 @@ impl Active {
         actions
     }
 
-    /// Somebody finds out where the folders of the next run stand.
+    /// Somebody finds out where the folders of the next run stand. Once that is known, nothing keeps
+    /// the next run but who holds this one.
     pub(crate) fn is_turning(&self) -> bool {
         let state = self.wish.as_ref().map(|wish| &wish.state);
-        matches!(state, Some(WishState::Placing(_) | WishState::Placed(..)))
+        matches!(state, Some(WishState::Placing(_)))
     }
 
     /// The signals that no step took, as they were sent.

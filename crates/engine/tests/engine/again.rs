@@ -2,8 +2,9 @@
 
 use cog_base::id::RunId;
 use cog_base::json::parse;
+use cog_base::{Micros, Value};
 use cog_engine::again::next_of;
-use cog_engine::{Continues, Input, Sent, What};
+use cog_engine::{Continues, Input, Output, Placed, Sent, What};
 use cog_flow::Signal;
 use cog_ledger::Kind;
 use cog_ledger::audit::Audit;
@@ -223,6 +224,43 @@ fn who_is_paused_does_not_go_on_and_who_is_cancelled_has_no_next_run() {
     house.done("1");
     assert_eq!(house.story(next).last().unwrap(), "session.sealed cancelled");
     assert_eq!(chain(&house).len(), 2);
+    assert_sound(&house);
+}
+
+#[test]
+fn who_is_paused_while_the_next_run_finds_its_place_is_told_to_wait() {
+    let mut house = House::new();
+    let run = house.start_family(COUNT, &[]);
+    let performed = house.next().cleared.done(Value::map([("text", "0")]), Micros::ZERO);
+    let mut inputs = vec![Input::Performed(Box::new(performed))];
+    let mut place = None;
+    while let Some(input) = inputs.pop() {
+        for output in house.engine.handle(input).unwrap() {
+            match output {
+                Output::Append { ticket, drafts } => inputs.push(house.append(ticket, drafts)),
+                Output::Place(wanted) => place = Some(wanted),
+                Output::Perform { .. }
+                | Output::Withdraw { .. }
+                | Output::Probe { .. }
+                | Output::Arm { .. }
+                | Output::Notice(_) => {}
+            }
+        }
+    }
+    let place = place.unwrap();
+    let who: cog_gate::Actor = "user:ada".parse().unwrap();
+    house.give(Input::Pause { run, who: who.clone(), reason: "wait".into() });
+    let is_parked = |house: &House| {
+        let paused = |what: &What| matches!(what, What::Parked { paused: Some(_), .. });
+        house.notices.iter().any(|notice| paused(&notice.what))
+    };
+    assert!(!is_parked(&house), "somebody finds out where the next run stands");
+    let placed = Placed { base: place.base, places: Default::default() };
+    house.give(Input::Placed { parent: run, run: place.run, placed: Ok(placed) });
+    assert!(is_parked(&house));
+    assert_eq!(chain(&house), [run]);
+    house.give(Input::Unpause { run, who, reason: "go".into() });
+    assert_eq!(chain(&house), [run, place.run]);
     assert_sound(&house);
 }
 
