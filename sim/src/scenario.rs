@@ -13,7 +13,7 @@ use cog_gate::snapshot::Access;
 use cog_store::Files;
 
 /// The flows that worlds draw from, by file name.
-pub const FLOWS: [(&str, &str); 13] = [
+pub const FLOWS: [(&str, &str); 14] = [
     ("chain.yaml", include_str!("../flows/chain.yaml")),
     ("fan-out.yaml", include_str!("../flows/fan-out.yaml")),
     ("approval.yaml", include_str!("../flows/approval.yaml")),
@@ -27,6 +27,7 @@ pub const FLOWS: [(&str, &str); 13] = [
     ("classes.yaml", include_str!("../flows/classes.yaml")),
     ("limited.yaml", include_str!("../flows/limited.yaml")),
     ("endless.yaml", include_str!("../flows/endless.yaml")),
+    ("rounds.yaml", include_str!("../flows/rounds.yaml")),
 ];
 
 /// The flows that those run.
