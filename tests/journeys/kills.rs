@@ -75,10 +75,14 @@ const POLICY: &str = "@id(\"all\")\n@reason(\"It is about kills.\")\npermit (pri
 
 const FACTS: &str = r#"[{"uid": {"type": "User", "id": "operator"}, "attrs": {}, "parents": []}]"#;
 
-struct Chance(SeededEntropy);
+pub(crate) struct Chance(SeededEntropy);
 
 impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(SeededEntropy::new(seed))
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         let mut bytes = [0; 8];
         self.0.fill(&mut bytes).unwrap();
         u64::from_le_bytes(bytes) % limit
@@ -90,7 +94,7 @@ fn a_run_that_is_killed_again_and_again_does_everything_once() {
     let ticks = has_sandbox("kills-doctor");
     let (mut kills, mut unknown, mut runs) = (0, 0, 0);
     for seed in 1.. {
-        let (killed, unsure) = one_run(seed, ticks);
+        let (killed, unsure) = one_run(&format!("kills-{seed}"), seed, ticks);
         (kills, unknown, runs) = (kills + killed, unknown + unsure, runs + 1);
         if kills >= KILLS_MIN {
             break;
@@ -99,7 +103,7 @@ fn a_run_that_is_killed_again_and_again_does_everything_once() {
     }
     let fresh = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
     println!("fresh seed {fresh}");
-    let (killed, unsure) = one_run(fresh.into(), ticks);
+    let (killed, unsure) = one_run("kills-0", fresh.into(), ticks);
     println!(
         "counted: {} kills in {} runs, {} effects of which nobody could tell, programs {}",
         kills + killed,
@@ -121,9 +125,9 @@ pub(crate) fn has_sandbox(name: &str) -> bool {
 
 /// One workflow from its start through its kills to its seal. How often it was killed, and
 /// how many effects were unknown.
-fn one_run(seed: u64, ticks: bool) -> (usize, usize) {
+pub(crate) fn one_run(name: &str, seed: u64, ticks: bool) -> (usize, usize) {
     println!("seed {seed}");
-    let folder = Folder::new(&format!("kills-{}", if seed < 1_000 { seed } else { 0 }));
+    let folder = Folder::new(name);
     folder.write("workflow.yaml", WORKFLOW);
     for (name, text) in [
         ("canon/canon.toml", CANON),
@@ -134,7 +138,7 @@ fn one_run(seed: u64, ticks: bool) -> (usize, usize) {
         folder.write(name, text);
     }
     let input = format!("ticks={ticks}");
-    let mut chance = Chance(SeededEntropy::new(seed));
+    let mut chance = Chance::new(seed);
     let mut kills = 0;
     while kills < KILLS_OF_ONE_RUN {
         let run = started(&folder);

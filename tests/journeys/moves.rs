@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cog_base::Value;
@@ -41,15 +40,6 @@ impl Two {
     }
 }
 
-/// Who asks ends with a test that fails, too.
-struct Stops<'a>(&'a AtomicBool);
-
-impl Drop for Stops<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 fn number(value: &Value, name: &str) -> u64 {
     value.get(name).and_then(Value::as_u64).unwrap()
 }
@@ -57,24 +47,12 @@ fn number(value: &Value, name: &str) -> u64 {
 #[test]
 fn a_tenant_moves_there_and_back_while_its_runs_go_on_and_others_ask() {
     let two = Two::new("moves-tenant");
-    let (node, stop) = (two.town.node("one"), AtomicBool::new(false));
+    let node = two.town.node("one");
     let mut load = two.town.load(2, 2);
     let tenant = load[0].0.clone();
     two.town.wait_for_pages(4);
-    let asked = std::thread::scope(|threads| {
-        let asks = threads.spawn(|| {
-            let mut asked = Vec::new();
-            for run in 0.. {
-                let key = format!("asked-{run}");
-                let id = two.town.submit(&tenant, &key, &[]).ends(0).id("run");
-                asked.push((tenant.clone(), key, id));
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-            }
-            asked
-        });
-        let stops = Stops(&stop);
+    let ask = |tenant: &str, key: &str| two.town.submit(tenant, key, &[]).ends(0).id("run");
+    let (asked, ()) = Town::asked_meanwhile(std::slice::from_ref(&tenant), ask, || {
         for to in ["east", "home", "east"] {
             let done = two.moves(&["--tenant", &tenant], to);
             let moved = done.last().unwrap();
@@ -85,8 +63,6 @@ fn a_tenant_moves_there_and_back_while_its_runs_go_on_and_others_ask() {
             let written = two.town.written();
             wait_until("it goes on there", || two.town.written() > written);
         }
-        drop(stops);
-        asks.join().unwrap()
     });
     load.extend(asked);
     two.town.is_done(&load);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -33,9 +34,12 @@ pub(crate) struct Node {
 
 impl Town {
     pub(crate) fn new(name: &str) -> Self {
+        Self::around(name, Database::new().unwrap())
+    }
+
+    pub(crate) fn around(name: &str, database: Database) -> Self {
         let folder = Folder::example(name, "07-three-nodes");
-        let (database, settings) = (Database::new().unwrap(), Vec::new());
-        let town = Self { database, folder, settings };
+        let town = Self { database, folder, settings: Vec::new() };
         let owner = town.database.url(OWNER);
         let prepare =
             ["database", "prepare", "--application", APPLICATION, "--database-url", &owner];
@@ -59,9 +63,14 @@ impl Town {
     }
 
     pub(crate) fn node_with(&self, name: &str, more: &[&str]) -> Node {
-        let node = self.process(&[&["serve", "--json", "--node", name], more].concat());
+        let node = self.node_soon(name, more);
         node.waits_for("serving");
         node
+    }
+
+    /// A node that is being started.
+    pub(crate) fn node_soon(&self, name: &str, more: &[&str]) -> Node {
+        self.process(&[&["serve", "--json", "--node", name], more].concat())
     }
 
     /// A process that goes on, and says what happens as JSON.
@@ -88,6 +97,45 @@ impl Town {
         let asked = ["submit", "workflow.yaml", "--tenant", tenant, "--key", key];
         let asked = [&asked[..], &["--input", &folder, "--input", "pause_ms=60"], more].concat();
         self.cog(&asked)
+    }
+
+    /// Ask for a run until that is acknowledged, whatever is away meanwhile.
+    pub(crate) fn acknowledged(&self, tenant: &str, key: &str) -> String {
+        let mut run = None;
+        wait_until("it is acknowledged", || {
+            let answer = self.submit(tenant, key, &[]);
+            run = (answer.code == 0).then(|| answer.id("run"));
+            run.is_some()
+        });
+        run.unwrap()
+    }
+
+    /// Ask for runs of tenants in turn, by `ask` with tenant and key, until `work` is done; gives them
+    /// with what that came to.
+    pub(crate) fn asked_meanwhile<T>(
+        tenants: &[String],
+        ask: impl Fn(&str, &str) -> String + Sync,
+        work: impl FnOnce() -> T,
+    ) -> (Vec<(String, String, String)>, T) {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            let asks = threads.spawn(|| {
+                let mut asked = Vec::new();
+                for (number, tenant) in tenants.iter().cycle().enumerate() {
+                    let key = format!("asked-{number}");
+                    let run = ask(tenant, &key);
+                    asked.push((tenant.clone(), key, run));
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+                asked
+            });
+            let stops = Stops(&stop);
+            let done = work();
+            drop(stops);
+            (asks.join().unwrap(), done)
+        })
     }
 
     /// Ask for so many runs of each of so many tenants: tenant, key and run.
@@ -118,9 +166,11 @@ impl Town {
     }
 
     /// Every run of a load has ended as it should, everything was done once, and the logs say so.
-    pub(crate) fn is_done(&self, load: &[(String, String, String)]) {
+    /// Gives how many receipts that took.
+    pub(crate) fn is_done(&self, load: &[(String, String, String)]) -> u64 {
         for (tenant, key, run) in load {
-            let ended = self.submit(tenant, key, &["--wait"]).ends(0).says(&["completed"]);
+            let patient = ["--wait", "--timeout", "120"];
+            let ended = self.submit(tenant, key, &patient).ends(0).says(&["completed"]);
             assert_eq!(ended.id("run"), *run, "asked again, it is the same run");
         }
         assert_eq!(self.written(), load.len() * PAGES);
@@ -134,6 +184,16 @@ impl Town {
         assert_eq!(sum(&["open_receipts"]) + sum(&["outcomes", "unknown"]), 0);
         let tenants: BTreeSet<&String> = load.iter().map(|(tenant, ..)| tenant).collect();
         assert_eq!(audits.len(), tenants.len());
+        sum(&["receipts"])
+    }
+}
+
+/// Who asks ends with a test that fails, too.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

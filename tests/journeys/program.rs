@@ -227,17 +227,23 @@ impl Folder {
     /// Give a command on a machine whose stacks have this many KiB.
     pub(crate) fn on_stack(&self, kib: u32, arguments: &[&str]) -> Answer {
         let limited = format!("ulimit -s {kib}; exec \"$0\" \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &limited]);
+        Answer::of(self.through(shell, arguments).output().unwrap())
+    }
+
+    /// The command as another program is to start it, which takes it behind its own arguments.
+    pub(crate) fn through(&self, mut other: Command, arguments: &[&str]) -> Command {
         let program = self.command(arguments);
-        let mut command = Command::new("sh");
-        command.args(["-c", &limited]).arg(program.get_program()).args(program.get_args());
+        other.arg(program.get_program()).args(program.get_args());
         for (name, value) in program.get_envs() {
             match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
+                Some(value) => other.env(name, value),
+                None => other.env_remove(name),
             };
         }
-        command.current_dir(&self.path).stdin(Stdio::null());
-        Answer::of(command.output().unwrap())
+        other.current_dir(&self.path).stdin(Stdio::null());
+        other
     }
 
     /// Run a command that is given a text through a pipe.

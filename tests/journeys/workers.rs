@@ -14,21 +14,24 @@ use crate::program::text;
 const PAGES: usize = 12;
 
 /// A town with a scheduler.
-struct Works {
-    town: Town,
-    scheduler: Node,
-    url: String,
+pub(crate) struct Works {
+    pub(crate) town: Town,
+    pub(crate) scheduler: Node,
+    pub(crate) url: String,
 }
 
 impl Works {
     fn new(name: &str) -> Self {
-        let town = Town::new(name);
+        Self::in_town(Town::new(name))
+    }
+
+    pub(crate) fn in_town(town: Town) -> Self {
         let (scheduler, url) = scheduler(&town, "s1", "127.0.0.1:0");
         Self { town, scheduler, url }
     }
 
     /// The keys of the logs of these tenants, once they have logs.
-    fn trust(&self, tenants: &[&String]) {
+    pub(crate) fn trust(&self, tenants: &[&String]) {
         let key = |tenant: &&String| {
             let mut line = String::new();
             wait_until("a key", || {
@@ -42,14 +45,7 @@ impl Works {
     }
 
     fn worker(&self, name: &str) -> Node {
-        let journal = format!("journal-{name}");
-        let serve =
-            ["serve", "--json", "--role", "worker", "--node", name, "--scheduler", &self.url];
-        let worker = self
-            .town
-            .process(&[&serve[..], &["--trust", "keys.txt", "--journal", &journal]].concat());
-        worker.waits_for("working");
-        worker
+        worker(&self.town, &self.url, name)
     }
 
     fn token(&self) -> String {
@@ -66,6 +62,26 @@ impl Works {
         let answer = String::from_utf8(answer).unwrap();
         (answer.split(' ').nth(1).unwrap_or_default().to_owned(), answer)
     }
+}
+
+/// A worker of the scheduler at an address. One of the same name comes back with its journal.
+pub(crate) fn worker(town: &Town, url: &str, name: &str) -> Node {
+    let journal = format!("journal-{name}");
+    let serve = ["serve", "--json", "--role", "worker", "--node", name, "--scheduler", url];
+    let worker =
+        town.process(&[&serve[..], &["--trust", "keys.txt", "--journal", &journal]].concat());
+    worker.waits_for("working");
+    worker
+}
+
+/// Kill a scheduler, and start another one at its address.
+pub(crate) fn another_scheduler(town: &Town, url: &str, old: &mut Node, name: &str) {
+    let address = url.strip_prefix("http://").unwrap();
+    old.signal("-KILL");
+    wait_until("the port", || std::net::TcpListener::bind(address).is_ok());
+    let (node, again) = scheduler(town, name, address);
+    *old = node;
+    assert_eq!(again, url);
 }
 
 fn scheduler(town: &Town, name: &str, listen: &str) -> (Node, String) {
@@ -109,15 +125,7 @@ fn workers_and_schedulers_are_killed_in_the_middle_and_everything_is_done_once()
     // It comes back with its journal, beside another.
     let (again, other) = (works.worker("w1"), works.worker("w2"));
     works.town.wait_for_pages(12);
-    let address = works.url.strip_prefix("http://").unwrap().to_owned();
-    let (node, url) = {
-        let Works { scheduler: old, .. } = &works;
-        old.signal("-KILL");
-        wait_until("the port", || std::net::TcpListener::bind(&address).is_ok());
-        scheduler(&works.town, "s2", &address)
-    };
-    works.scheduler = node;
-    assert_eq!(url, works.url);
+    another_scheduler(&works.town, &works.url, &mut works.scheduler, "s2");
     works.town.wait_for_pages(20);
     other.kill();
     works.town.is_done(&load);
