@@ -9,7 +9,7 @@ use cog_ledger::Kind;
 use crate::program::workspace;
 
 /// The pages that explain codes.
-const PAGES: [&str; 5] = ["decisions", "failures", "findings", "histories", "workers"];
+const PAGES: [&str; 6] = ["decisions", "failures", "findings", "histories", "hooks", "workers"];
 /// Names with dots that are no codes: what they begin with.
 const FAMILIES: [&str; 7] =
     ["args", "cgroup", "cognitionos", "memory", "pids", "workflow", "execution"];

@@ -42,6 +42,7 @@ mod forks;
 mod going_on;
 mod help;
 mod histories;
+mod hooks;
 mod index;
 mod json;
 mod keeping;

@@ -13,6 +13,7 @@ pub mod entropy;
 pub mod hosts;
 pub mod id;
 pub mod json;
+pub mod mac;
 pub mod money;
 pub mod period;
 pub mod place;

@@ -8,6 +8,7 @@
 
 mod event;
 mod facts;
+pub mod hook;
 mod inbox;
 mod registry;
 mod rules;

@@ -135,7 +135,23 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) workers: Workers,
     #[command(flatten)]
+    pub(crate) hooks: Hooks,
+    #[command(flatten)]
     pub(crate) bounds: Bounds,
+}
+
+/// Webhooks that start runs.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "For webhooks")]
+pub(crate) struct Hooks {
+    /// Where webhooks are listened for, as 127.0.0.1:8730; without it nowhere. There is no TLS yet:
+    /// elsewhere than on this machine, put something before it that has.
+    #[arg(long, value_name = "ADDRESS", requires = "hook")]
+    pub(crate) hooks: Option<SocketAddr>,
+    /// A hook: what is sent to /hooks/NAME and signed with a secret in FILE starts what waits for it
+    /// in the ledger of the tenant. A file that is not there is made. May be given several times.
+    #[arg(long, value_name = "NAME=TENANT:FILE", requires = "hooks")]
+    pub(crate) hook: Vec<String>,
 }
 
 /// How much a node does at once, and how tenants share it.

@@ -1,5 +1,6 @@
 //! `serve`: be one of the nodes that share a database, or a worker of some.
 
+mod hooks;
 mod worker;
 
 use std::ops::Deref;
@@ -12,8 +13,9 @@ use cog_base::id::{RunId, TenantId};
 use cog_base::{Clock as _, Timestamp, Value};
 use cog_engine::What;
 use cog_node::{Kit, Node, Parts, Settings, Told};
-use cog_store::{Keep, Shared as _, StoreError};
+use cog_store::{Keep, Shared, StoreError};
 use cog_store_postgres::{Options, PostgresStore};
+use cog_wire::Server;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::nodes::{Bounds, Role, ServeArgs};
@@ -41,6 +43,10 @@ pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let ends = ends(&runtime).context("cannot listen to signals")?;
     let name = args.node.clone().or_else(|| env("HOSTNAME")).unwrap_or_else(|| "node".to_owned());
     if args.role == Role::Worker {
+        if args.hooks.hooks.is_some() {
+            let (why, advice) = ("a worker takes no webhooks", "leave --hooks away, or --role");
+            return Err(Failure::advise(Exit::BadInput, why, advice));
+        }
         return worker::work(args, &name, (&runtime, &ends), terminal);
     }
     let (tell, heard) = channel();
@@ -59,6 +65,7 @@ pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exi
         posts.iter().filter_map(|post| post.counter.as_ref()).for_each(|it| it.show(terminal));
     }
     say(terminal, "stopping", "when what is under way is over", &[]);
+    posts.iter_mut().filter_map(|post| post.hooks.take()).for_each(Server::stop);
     posts.iter().filter_map(|post| post.counter.as_ref()).for_each(worker::Open::close);
     // At once, so that none waits for another's effects.
     std::thread::scope(|threads| {
@@ -79,6 +86,8 @@ struct Post {
     outgoing: Option<Arc<Outgoing>>,
     /// Where workers come for work.
     counter: Option<worker::Open>,
+    /// Where webhooks come in.
+    hooks: Option<Server>,
     /// The database is away: when it is tried again.
     again: Option<Timestamp>,
 }
@@ -90,9 +99,14 @@ fn posts(args: &ServeArgs, name: &str) -> anyhow::Result<Vec<Post>> {
         let why = "a scheduler of workers is a node at one database alone";
         return Err(Failure::advise(Exit::BadInput, why, advice));
     }
+    if args.hooks.hooks.is_some() && options.len() > 1 {
+        let advice = "leave --database away, or --hooks";
+        let why = "a node that takes webhooks is one at one database alone";
+        return Err(Failure::advise(Exit::BadInput, why, advice));
+    }
     let post = |options| {
-        let (running, outgoing, counter, again) = Default::default();
-        Post { options, running, outgoing, counter, again }
+        let (running, outgoing, counter, hooks, again) = Default::default();
+        Post { options, running, outgoing, counter, hooks, again }
     };
     Ok(options.into_iter().map(post).collect())
 }
@@ -125,6 +139,7 @@ impl Post {
         let mut secrets = Secrets::of_node(&args.shared.master_key_file);
         let addresses = further(&args.shared)?.into_values().chain(args.events.clone());
         addresses.for_each(|file| secrets.add("the address of a server", &file));
+        hooks::files(args)?.iter().for_each(|file| secrets.add("the secret of a webhook", file));
         let (store, hears) = (Arc::new(store), voiced(&self.options, terminal));
         if args.role == Role::Scheduler {
             secrets.add("the token of workers", &args.workers.worker_token_file);
@@ -151,9 +166,11 @@ impl Post {
             // Nobody hears it when the program ends.
             tell: Box::new(move |told| drop(tell.send((place, told)))),
         };
+        let shared: Arc<dyn Shared> = Arc::clone(&parts.store);
         let running = Node::start(settings(&args.bounds), parts).map_err(told)?;
         self.counter.iter().for_each(|counter| counter.office.go_by(running.clock()));
         self.running = Some(running);
+        self.hooks = hooks::open(args, &shared, runtime, terminal)?;
         say(voice, "serving", &format!("as {node}"), &[("node", node.as_str().into())]);
         Ok(())
     }

@@ -1,0 +1,232 @@
+//! `serve --hooks`: webhooks that start what waits for them.
+//!
+//! A webhook is taken for what its signature proves and nothing else: of what is not signed, too old
+//! or for no hook here nothing is read further, recorded or told but to who sent it.
+
+#![expect(
+    clippy::disallowed_types,
+    reason = "the program's edge reads and makes the files of secrets"
+)]
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cog_base::json::parse_loose;
+use cog_base::{Clock as _, Value};
+use cog_embed::{Error, Tenant};
+use cog_events::hook::{Hook, NotSigned, SECRETS_MAX, Secrets, is_name};
+use cog_store::Shared;
+use cog_wire::{Answer, Bounds, Head, Problem, Request, Server, Service, Work};
+use tokio::runtime::Runtime;
+use verify::open_file;
+
+use super::say;
+use crate::cli::nodes::ServeArgs;
+use crate::failure::{Exit, Failure};
+use crate::shared::tenant;
+use crate::system::{SystemClock, SystemEntropy};
+use crate::terminal::{Terminal, Tone, plain};
+
+/// The largest webhook, in bytes.
+const BODY_BYTES_MAX: usize = 256 << 10;
+/// The most connections at once.
+const CONNECTIONS_MAX: usize = 64;
+/// When a webhook that could not be taken is sent again, in milliseconds.
+const AGAIN_MS: u64 = 5_000;
+const PATH: &str = "/hooks/";
+const MODE: u32 = 0o600;
+const OTHERS: u32 = 0o077;
+/// The largest file of secrets, in bytes.
+const FILE_BYTES_MAX: u64 = 128 * SECRETS_MAX as u64;
+
+/// The file of the secrets of each hook that was named, and whose ledger it is about.
+fn named(args: &ServeArgs) -> anyhow::Result<BTreeMap<String, (String, PathBuf)>> {
+    let mut hooks = BTreeMap::new();
+    for text in &args.hooks.hook {
+        let bad = |why: String| {
+            let advice = "--hook NAME=TENANT:FILE, such as shop=ten_01j…:shop.secret";
+            Failure::advise(Exit::BadInput, why, advice)
+        };
+        let parts = text.split_once('=').and_then(|(name, rest)| {
+            let (tenant, file) = rest.split_once(':')?;
+            Some((name, tenant, file))
+        });
+        let Some((name, tenant, file)) = parts.filter(|(.., file)| !file.is_empty()) else {
+            return Err(bad(format!("`{}` is not a name, a tenant and a file", plain(text))));
+        };
+        if !is_name(name) {
+            let name = plain(name);
+            return Err(bad(format!("`{name}` is no name of a hook: a-z, 0-9 and -, at most 64")));
+        }
+        let hook = (tenant.to_owned(), PathBuf::from(file));
+        if hooks.insert(name.to_owned(), hook).is_some() {
+            return Err(bad(format!("the hook `{name}` is named twice")));
+        }
+    }
+    Ok(hooks)
+}
+
+/// The files that hold secrets of hooks.
+pub(super) fn files(args: &ServeArgs) -> anyhow::Result<Vec<PathBuf>> {
+    Ok(named(args)?.into_values().map(|(_, file)| file).collect())
+}
+
+/// Listen for webhooks, if that was asked for.
+pub(super) fn open(
+    args: &ServeArgs,
+    store: &Arc<dyn Shared>,
+    runtime: &Runtime,
+    terminal: &Terminal,
+) -> anyhow::Result<Option<Server>> {
+    let Some(address) = args.hooks.hooks else { return Ok(None) };
+    let mut doors = BTreeMap::new();
+    for (name, (whose, file)) in named(args)? {
+        let tenant = Tenant::of(Arc::clone(store), tenant(&whose)?);
+        doors.insert(name, Door { tenant, secrets: secrets(&file, terminal)? });
+    }
+    let bounds = Bounds {
+        body_bytes_max: BODY_BYTES_MAX,
+        connections_max: CONNECTIONS_MAX,
+        ..Bounds::default()
+    };
+    let porter = Arc::new(Porter { doors });
+    let server = Server::start(runtime.handle(), address, bounds, porter).map_err(|error| {
+        let message = format!("cannot listen for webhooks at {address}: {error}");
+        let advice = "--hooks 127.0.0.1:PORT, with a port that is free";
+        Failure::advise(Exit::BadInput, message, advice)
+    })?;
+    let address = server.address();
+    if !address.ip().is_loopback() {
+        let warning = format!(
+            "webhooks are listened for at {address} without TLS: what they say can be read on the \
+             way; put something before it that has TLS"
+        );
+        terminal.note(&terminal.tint(Tone::Ask, &warning));
+    }
+    let (text, words) = (address.to_string(), format!("for webhooks at {address}"));
+    say(terminal, "listening", &words, &[("hooks", text.as_str().into())]);
+    Ok(Some(server))
+}
+
+/// The secrets in a file that its owner alone may read; a new one where there is no file.
+fn secrets(path: &Path, terminal: &Terminal) -> anyhow::Result<Secrets> {
+    let at = path.display();
+    let told = |why: String| {
+        let advice = "a file that is not there is made, with a new secret in it";
+        Failure::advise(Exit::BadInput, why, advice)
+    };
+    let cannot = |error: std::io::Error| told(format!("cannot read or make {at}: {error}"));
+    match OpenOptions::new().write(true).create_new(true).mode(MODE).open(path) {
+        Ok(mut file) => {
+            let secret = Secrets::make(&mut SystemEntropy::new())?;
+            let written = file.write_all(format!("{secret}\n").as_bytes());
+            written.and_then(|()| file.sync_all()).map_err(cannot)?;
+            terminal.warn(&format!("the new secret that its sender signs with is in {at}"));
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(cannot(error)),
+    }
+    let file = open_file(path).map_err(cannot)?;
+    let mode = file.metadata().map_err(cannot)?.permissions().mode() & 0o7777;
+    if mode & OTHERS != 0 {
+        let why = format!("others may read the secret of a hook at {at}: it has mode {mode:04o}");
+        return Err(Failure::advise(Exit::BadInput, why, format!("chmod 600 {at}")));
+    }
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(cannot)?;
+    Secrets::read(&text).map_err(|error| told(format!("{at}: {error}")))
+}
+
+/// Where the webhooks of a sender come in.
+struct Door {
+    tenant: Tenant,
+    secrets: Secrets,
+}
+
+/// Answers senders of webhooks.
+struct Porter {
+    doors: BTreeMap<String, Door>,
+}
+
+impl Service for Porter {
+    fn admit(&self, head: &Head) -> Result<(), Problem> {
+        self.door(head)?;
+        if head.method != "POST" {
+            let title = "It is asked for otherwise";
+            return Err(Problem::new(405, "hook.other_method", title, "this is a POST"));
+        }
+        hook(head)?.is_in_time(SystemClock.now()).map_err(not_signed)?;
+        let kind = header(head, "content-type").unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if kind == "application/json" || kind.ends_with("+json") {
+            return Ok(());
+        }
+        let detail = "content-type is application/json";
+        Err(Problem::new(415, "hook.not_json", "A webhook is JSON", detail))
+    }
+
+    fn answer(&self, request: Request) -> Work<'_, Answer> {
+        Box::pin(async move {
+            let id = request.head.request_id.clone();
+            self.answered(&request).await.unwrap_or_else(|problem| problem.answer(&id))
+        })
+    }
+}
+
+impl Porter {
+    fn door<'a>(&self, head: &'a Head) -> Result<(&'a str, &Door), Problem> {
+        let name = head.path.strip_prefix(PATH).unwrap_or_default();
+        let door = self.doors.get(name).map(|door| (name, door));
+        door.ok_or_else(|| {
+            Problem::new(404, "hook.unknown", "There is no such hook", "under this path")
+        })
+    }
+
+    async fn answered(&self, request: &Request) -> Result<Answer, Problem> {
+        let (name, door) = self.door(&request.head)?;
+        let hook = hook(&request.head)?;
+        hook.is_signed(&door.secrets, &request.body).map_err(not_signed)?;
+        let bad = |why: &str| Problem::new(400, "hook.malformed", "It is no JSON document", why);
+        let text = std::str::from_utf8(&request.body).map_err(|error| bad(&error.to_string()))?;
+        let data = parse_loose(text).map_err(|error| bad(&error.to_string()))?.lenient();
+        let (event, tenant) = (hook.event(name, data), door.tenant.clone());
+        let brought = tokio::task::spawn_blocking(move || tenant.bring(event)).await;
+        let runs = brought.map_err(|_| away())?.map_err(not_begun)?;
+        let runs = Value::list(runs.into_iter().map(Value::from));
+        Ok(Answer::json(202, &Value::map([("runs", runs)])))
+    }
+}
+
+/// The value of a header that stands there once.
+fn header<'a>(head: &'a Head, name: &str) -> Option<&'a str> {
+    let mut all = head.headers.iter().filter(|(own, _)| own == name);
+    let (_, value) = all.next().filter(|_| all.next().is_none())?;
+    Some(value)
+}
+
+fn hook(head: &Head) -> Result<Hook<'_>, Problem> {
+    Hook::of(|name| header(head, name)).map_err(not_signed)
+}
+
+fn not_signed(why: NotSigned) -> Problem {
+    Problem::new(401, why.code(), "It is not known who sends it", &why.to_string())
+}
+
+fn not_begun(error: Error) -> Problem {
+    if matches!(error, Error::Store(_)) {
+        return away();
+    }
+    let title = "What waits for it cannot be started by it";
+    Problem::new(422, "hook.not_started", title, &error.to_string())
+}
+
+/// Where and why is nothing for who sent it.
+fn away() -> Problem {
+    let detail = "nothing is known of what it starts; send it again";
+    let problem = Problem::new(503, "hook.store_away", "The ledger cannot be asked now", detail);
+    Problem { retry_after_ms: Some(AGAIN_MS), ..problem }
+}
