@@ -67,6 +67,7 @@ mod roots;
 mod ruled;
 mod schedules;
 mod signals;
+mod soak;
 mod streaming;
 mod terminal;
 mod told;

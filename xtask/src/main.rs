@@ -35,6 +35,9 @@ usage: cargo xtask COMMAND
   ci                 `test` on the committed Cargo.lock, and cargo-deny where it is installed
   bench [ARGS]       the benchmarks of package cog-bench, in release
   soak [ARGS]        the long simulation of package cog-sim, in release
+  soak --kills MINUTES [--seed N]
+                     programs, nodes, workers and the database killed while they work: a
+                     journey that goes on as long
   dist [--out DIR]   the release: archive, bill of materials, provenance, assurance, digests.
                      --programs DIR takes programs that are built, --allow-dirty a tree with
                      what is not committed
@@ -61,6 +64,8 @@ fn run(words: &[&str]) -> anyhow::Result<bool> {
         ["ci"] => suite::run(&Workspace::load()?, Extent::Ci),
         ["tidy"] => tidy::run(&Workspace::load()?),
         ["bench", rest @ ..] => delegate("cog-bench", rest),
+        ["soak", "--kills", minutes] => kills(minutes, None),
+        ["soak", "--kills", minutes, "--seed", seed] => kills(minutes, Some(seed)),
         ["soak", rest @ ..] => delegate("cog-sim", &[&["soak"], rest].concat()),
         ["dist", rest @ ..] => dist::run(&Workspace::load()?, rest),
         ["help" | "--help" | "-h"] => {
@@ -70,6 +75,18 @@ fn run(words: &[&str]) -> anyhow::Result<bool> {
         [] => bail!("no command\n\n{HELP}"),
         [other, ..] => bail!("`{other}` with these arguments is no command\n\n{HELP}"),
     }
+}
+
+/// The journey that kills for so many minutes, from a seed if one is given.
+fn kills(minutes: &str, seed: Option<&str>) -> anyhow::Result<bool> {
+    let number = |text: &str| text.parse::<u64>().with_context(|| format!("`{text}` is no number"));
+    let test = ["test", "--workspace", "--test", "journeys", "--", "soak::"];
+    let mut command = cargo(&Workspace::load()?, &[&test[..], &["--nocapture"]].concat());
+    command.env("COGNITIONOS_SOAK_MINUTES", number(minutes)?.to_string());
+    if let Some(seed) = seed {
+        command.env("COGNITIONOS_SOAK_SEED", number(seed)?.to_string());
+    }
+    Ok(command.status().context("could not start cargo")?.success())
 }
 
 fn delegate(package: &str, arguments: &[&str]) -> anyhow::Result<bool> {
