@@ -16,11 +16,18 @@ const SOURCES: [&str; 5] = [
 const BEGIN: &str = "// begin: ";
 const END: &str = "// end";
 
-/// The regions of the examples, by their names: without what they are indented by.
+/// Whether a line ends on the other side of a quotation mark than it begins.
+fn turns(line: &str) -> bool {
+    line.replace("\\\"", "").matches('"').count() % 2 == 1
+}
+
+/// The regions of the examples, by their names: without what they are indented by. What goes on in a
+/// text over several lines stays as it is.
 fn regions() -> BTreeMap<String, String> {
     let mut regions = BTreeMap::new();
     for source in SOURCES {
         let mut open: Option<(String, usize, String)> = None;
+        let mut is_text = false;
         for line in source.lines() {
             let word = line.trim_start();
             if let Some(name) = word.strip_prefix(BEGIN) {
@@ -30,12 +37,13 @@ fn regions() -> BTreeMap<String, String> {
                 let (name, _, text) = open.take().unwrap();
                 assert!(regions.insert(name.clone(), text).is_none(), "`{name}` is there twice");
             } else if let Some((_, indent, text)) = &mut open {
-                let is_indented = line.get(..*indent).is_some_and(|it| it.trim().is_empty());
-                text.push_str(if is_indented { &line[*indent..] } else { line });
+                let begin = line.get(..*indent).filter(|it| !is_text && it.trim().is_empty());
+                text.push_str(&line[begin.map_or(0, str::len)..]);
                 text.push('\n');
+                is_text ^= turns(line);
             }
         }
-        assert!(open.is_none());
+        assert!(open.is_none() && !is_text);
     }
     regions
 }
