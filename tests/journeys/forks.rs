@@ -169,7 +169,9 @@ fn a_named_place_is_gone_on_from_and_a_recomputation_is_kept() {
     let show = ["replay", "--show", text(&of[0], &["id"])];
     folder.cog(&show).ends(0).says(&["nothing came out otherwise", "same"]);
     folder.cog(&["replay", "--show", "rpl_01m7ynaym0f2nb3em082cedjs9"]).ends(2);
-    folder.cog(&["replay", &parent, "--canon", "canon", "--keep"]).ends(0);
+    let under = ["replay", &parent, "--canon", "canon", "--keep", "--json"];
+    let under = folder.cog(&under).ends(0);
+    assert!(under.out.contains(r#"{"kept":"rpl_"#), "{}", under.out);
     assert!(folder.entries("replay")[2].at(&["data", "canon"]).is_some());
     folder.holds();
 }

@@ -49,7 +49,9 @@ fn what_a_program_writes_is_on_record_while_it_runs() {
     }
     let folder = folder("streaming", PERMIT);
     let mut run = folder.start(&["run", "slow.yaml"]);
-    while !folder.has("data") || folder.entries("output").len() < 2 {
+    // There is nothing to list before there is a ledger.
+    let given = || folder.cog(&["ledger", "list", "--kind", "output"]).out.lines().count();
+    while given() < 2 {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(folder.entries("outcome").len() < 2, "the program still runs");
@@ -74,6 +76,9 @@ fn what_a_program_writes_is_on_record_while_it_runs() {
     let all: usize = pieces.iter().map(|it| text(it, &["text"]).len()).sum();
     let from = (all - 3).to_string();
     folder.cog(&["logs", &id, "--from", &from]).ends(0).says(&["build ree"]);
+    let cut = folder.cog(&["logs", &id, "--from", &from, "--json"]).ends(0);
+    assert!(cut.out.contains(&format!(r#""offset":{from}"#)), "{}", cut.out);
+    assert!(cut.out.contains(r#""text":"ree"#), "{}", cut.out);
     folder.holds();
 }
 

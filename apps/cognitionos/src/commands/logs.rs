@@ -67,16 +67,19 @@ impl Shown<'_> {
         }
         self.is_any = true;
         let record = home.record(entry.clone())?;
+        let offset = entry.count("offset").unwrap_or_default();
+        let skipped = self.args.from.saturating_sub(offset);
+        let whole = given(&record);
+        let skipped = whole.map_or(0, |text| {
+            let skipped = usize::try_from(skipped).unwrap_or(usize::MAX).min(text.len());
+            text.ceil_char_boundary(skipped)
+        });
+        let text = whole.map(|text| text.split_at(skipped).1);
         if self.terminal.json {
-            self.terminal.emit(&piece(&record, &step));
+            self.terminal.emit(&piece(entry, &step, (offset + skipped as u64, text)));
             return Ok(());
         }
-        let skipped = self.args.from.saturating_sub(entry.count("offset").unwrap_or_default());
-        let text = given(&record).map(|text| {
-            let skipped = usize::try_from(skipped).unwrap_or(usize::MAX).min(text.len());
-            text.split_at(text.ceil_char_boundary(skipped)).1.to_owned()
-        });
-        self.say((step, entry.text("name").unwrap_or_default()), text.as_deref());
+        self.say((step, entry.text("name").unwrap_or_default()), text);
         Ok(())
     }
 
@@ -130,8 +133,7 @@ fn given(record: &Record) -> Option<&str> {
     record.body.as_ref()?.get("text")?.as_text()
 }
 
-fn piece(record: &Record, step: &str) -> Value {
-    let entry = &record.entry;
+fn piece(entry: &Entry, step: &str, (offset, text): (u64, Option<&str>)) -> Value {
     let member = |name: &str| entry.data().get(name).cloned().unwrap_or(Value::Null);
     Value::map([
         ("event", Value::from("output")),
@@ -140,7 +142,7 @@ fn piece(record: &Record, step: &str) -> Value {
         ("step", step.into()),
         ("receipt", member("receipt")),
         ("name", member("name")),
-        ("offset", member("offset")),
-        ("text", given(record).into()),
+        ("offset", offset.into()),
+        ("text", text.into()),
     ])
 }

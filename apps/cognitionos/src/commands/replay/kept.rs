@@ -30,7 +30,13 @@ pub(super) fn keep(
     drop(scope);
     for entry in home.append(drafts)? {
         let (id, seq) = (entry.id().unwrap_or_default(), entry.seq());
-        terminal.note(&format!("kept as {id}, entry {seq}"));
+        if terminal.json {
+            let run = entry.text("run");
+            let members = [("kept", Value::from(id)), ("run", run.into()), ("seq", seq.into())];
+            terminal.emit(&Value::map(members));
+        } else {
+            terminal.note(&format!("kept as {id}, entry {seq}"));
+        }
     }
     Ok(())
 }
