@@ -43,6 +43,38 @@ fn a_run_that_failed_is_listed_and_started_again_from_where_it_did() {
     folder.holds();
 }
 
+const TRIP: &str = "
+name: trip
+domain: demo
+compensate_on: [failed]
+inputs: { parts: { type: integer, default: 0 } }
+steps:
+  - id: flight
+    uses: compute
+    with: { seat: 4 }
+    on_cancel: { steps: [ { id: undo, uses: compute, with: { seat: 0 } } ] }
+  - { id: nap, needs: [flight], sleep: { ms: 1 } }
+  - { id: hotel, needs: [nap], uses: compute, with: { cents: \"${{ 100 / inputs.parts }}\" } }
+";
+
+#[test]
+fn what_was_undone_is_not_taken_over_and_a_redrive_does_it_anew() {
+    let folder = Folder::new("redrive-undone");
+    folder.write("trip.yaml", TRIP);
+    let failed = folder.cog(&["run", "trip.yaml"]).ends(1).says(&["undone: 1"]).id("run");
+    let starts = || folder.entries("session.started").len();
+    let fork = folder.cog(&["run", "--fork", &failed, "--from", "hotel"]).ends(2);
+    fork.says(&["`flight` is over there and was undone", "--from flight"]);
+    assert_eq!(starts(), 1, "nothing was started");
+    let dry = folder.cog(&["redrive", "--all", "--dry-run"]).ends(0);
+    dry.says(&[&failed, "from flight"]);
+    let again = folder.cog(&["redrive", &failed, "--input", "parts=5"]).ends(0);
+    again.says(&["goes on from entry"]);
+    assert_eq!(folder.entries("evidence").len(), 2, "it slept anew");
+    folder.cog(&["redrive", "--all", "--dry-run"]).ends(0).says(&["nobody has started again"]);
+    folder.holds();
+}
+
 const SHIP: &str = "
 name: ship
 domain: demo

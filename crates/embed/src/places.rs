@@ -3,7 +3,7 @@
 use cog_base::id::{CheckpointId, RunId};
 use cog_base::json::Map;
 use cog_base::{Timestamp, Value};
-use cog_engine::fork::{Fork, NoPlace, is_free, own, place};
+use cog_engine::fork::{Fork, NoPlace, is_free, own, place, still_stands};
 use cog_engine::replay::as_far;
 use cog_engine::{History, Mismatch, Record};
 use cog_gate::Actor;
@@ -11,7 +11,7 @@ use cog_ledger::{Draft, Entry, Kind};
 use cog_store::{Select, TenantTx};
 
 use crate::error::Error;
-use crate::read::{about, broken, complete, history};
+use crate::read::{about, broken, complete, history as history_of};
 
 /// A name for a place of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,12 +85,13 @@ pub enum NoWay {
         /// The steps that have begun.
         places: Vec<String>,
     },
-    /// A consent would be taken over that cannot be asked for again.
+    /// What would be taken over cannot be: a consent that cannot be asked for again, or what was undone
+    /// since.
     #[error("nothing can go on from there in {run}: {none}")]
-    Consent {
+    Kept {
         /// Which.
         run: RunId,
-        /// Which consent.
+        /// Why.
         none: NoPlace,
     },
     /// A run has at most one checkpoint of a name.
@@ -142,11 +143,10 @@ impl NoWay {
             Self::Nowhere { places, .. } | Self::Over { places, .. } => {
                 format!("Name one of its steps: {}", places.join(", "))
             }
-            Self::Consent { none: NoPlace::Consent(kept), .. }
-            | Self::NotHere { none: NoPlace::Consent(kept), .. } => {
-                format!("Go on from `{}`.", kept.around)
-            }
-            Self::Consent { .. } | Self::NotHere { .. } => "Name a step that has begun.".into(),
+            Self::Kept { none, .. } | Self::NotHere { none, .. } => match none.instead() {
+                Some(step) => format!("Go on from `{step}`."),
+                None => "Name a step that has begun.".into(),
+            },
             Self::Taken { .. } => "Take another name.".into(),
             Self::NoStep(_) => "Name a step by its path.".into(),
         }
@@ -198,13 +198,15 @@ pub fn find(scope: &dyn TenantTx, run: RunId, from: &str) -> Result<Found, Error
     };
     let past = past.into_iter().take_while(|record| record.entry.seq() <= fork.seq);
     let past: Vec<Record> = past.collect();
-    is_free(&past).map_err(|none| NoWay::Consent { run, none })?;
+    is_free(&past).map_err(|none| NoWay::Kept { run, none })?;
+    let stands = still_stands(&past, |run| history_of(scope, run))?;
+    stands.map_err(|none| NoWay::Kept { run, none })?;
     Ok(Found { history, past, fork })
 }
 
 /// The records of a run that is there.
 pub(crate) fn past(scope: &dyn TenantTx, run: RunId) -> Result<Vec<Record>, Error> {
-    let past = history(scope, run)?;
+    let past = history_of(scope, run)?;
     if past.is_empty() { Err(Error::NoRun(run)) } else { Ok(past) }
 }
 

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use cog_base::id::RunId;
 use cog_base::{Timestamp, Value};
 use cog_engine::again::next_of;
+use cog_engine::fork::NoPlace;
 use cog_engine::start::labels_in;
 use cog_engine::{Continues, Fork, Parent, Record, admission};
 use cog_flow::SearchLabels;
@@ -17,6 +18,7 @@ use cog_ledger::{Entry, Kind};
 use cog_store::{PAGE_MAX, Select, Session, TenantTx};
 
 use crate::error::Error;
+use crate::places::{NoWay, find};
 use crate::read::{newest_of, record};
 
 /// How a run stands, in one word.
@@ -343,7 +345,8 @@ impl NotFailed {
     }
 }
 
-/// The step that a run failed for, if no other run went on from it, or it may `again`.
+/// The step that a run failed for, if no other run went on from it, or it may `again`. When steps were
+/// undone after that, the first of those: what it did is not there any more.
 ///
 /// # Errors
 /// [`Error::NoRun`], or [`Error::NotFailed`].
@@ -360,5 +363,14 @@ pub fn failed_at(scope: &dyn TenantTx, run: RunId, again: bool) -> Result<String
     }
     let step = seal.as_ref().and_then(error).map(|fault| fault.step);
     let step = step.filter(|step| !step.is_empty());
-    step.ok_or_else(|| NotFailed::NoStep(run).into())
+    let step = step.ok_or(NotFailed::NoStep(run))?;
+    let error = seal.as_ref().and_then(|seal| seal.body.as_ref()).and_then(|it| it.get("error"));
+    let undone = error.and_then(|error| error.get("undone")).and_then(Value::as_u64);
+    if undone.unwrap_or(0) == 0 {
+        return Ok(step);
+    }
+    match find(scope, run, &step) {
+        Err(Error::NoWay(NoWay::Kept { none: NoPlace::Undone { from, .. }, .. })) => Ok(from),
+        _ => Ok(step),
+    }
 }

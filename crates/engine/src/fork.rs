@@ -13,7 +13,7 @@ use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::{Micros, Timestamp, Value};
-use cog_flow::{Flow, KeptConsent, SearchLabels, StepPath};
+use cog_flow::{Flow, KeptConsent, SearchLabels, StepPath, StepStatus, UNDONE};
 use cog_gate::snapshot::{Access, Folder};
 use cog_gate::{Actor, Carried, Limits, Origin};
 use cog_ledger::{Entry, Kind};
@@ -143,6 +143,26 @@ pub enum NoPlace {
     /// Consent was given, or would have been asked for, inside a step that is over there.
     #[error("{}", kept_consent(.0))]
     Consent(KeptConsent),
+    /// A step that is over there was undone since.
+    #[error("`{step}` is over there and was undone when its run ended; it can go on from `{from}`")]
+    Undone {
+        /// The step.
+        step: String,
+        /// The first of those that were undone: from there it is done anew with the others.
+        from: String,
+    },
+}
+
+impl NoPlace {
+    /// The step from which the run can go on instead.
+    #[must_use]
+    pub fn instead(&self) -> Option<&str> {
+        match self {
+            Self::Consent(kept) => Some(kept.around.as_str()),
+            Self::Undone { from, .. } => Some(from),
+            Self::NotBegun(_) | Self::Several { .. } | Self::Unknown(_) | Self::Ending(_) => None,
+        }
+    }
 }
 
 /// The place of a run that `from` names: a step, from before which a run goes on.
@@ -177,6 +197,27 @@ fn kept_consent(KeptConsent { asked, around }: &KeptConsent) -> String {
 pub fn is_free(past: &[Record]) -> Result<(), NoPlace> {
     let kept = as_far(past).ok().and_then(|(history, _)| history.active.run.kept_consent());
     kept.map_or(Ok(()), |kept| Err(NoPlace::Consent(kept)))
+}
+
+/// Whether what would be taken over at the last of these records still stands: not where a step that
+/// is over there was undone since, when the run came to its end. `whole` gives all records of a run
+/// behind those before it; of one that cannot be followed to its end it is not known.
+///
+/// # Errors
+/// Those of `whole`. Inside, [`NoPlace::Undone`].
+pub fn still_stands<E>(
+    past: &[Record],
+    mut whole: impl FnMut(RunId) -> Result<Vec<Record>, E>,
+) -> Result<Result<(), NoPlace>, E> {
+    let Ok((there, _)) = as_far(past) else { return Ok(Ok(())) };
+    let starts = past.iter().filter(|it| it.entry.kind() == Kind::SessionStarted);
+    for run in starts.filter_map(|it| it.entry.session()) {
+        let Ok((end, _)) = as_far(&whole(run)?) else { continue };
+        if let Some(none) = end.undone_of(&there) {
+            return Ok(Err(none));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// What the run is found by from which another goes on, by its records behind those before it.
@@ -285,7 +326,27 @@ impl History {
     /// forked from a step goes on behind that one. In the order of the file.
     pub fn begun(&self) -> impl Iterator<Item = (&StepPath, u64)> {
         let begun = self.active.run.steps().filter_map(|step| Some((step.path, step.began?)));
-        begun.map(|(path, seq)| (path, if seq == 0 { self.first } else { seq }))
+        begun.map(|(path, moment)| (path, self.entry_of(moment)))
+    }
+
+    /// The entry of a moment. The first has no number yet when its steps begin.
+    const fn entry_of(&self, moment: u64) -> u64 {
+        if moment == 0 { self.first } else { moment }
+    }
+
+    /// What this run undid, of what was over when it stood as `there`.
+    fn undone_of(&self, there: &Self) -> Option<NoPlace> {
+        let over = there.active.run.steps().filter(|it| it.status == StepStatus::Completed);
+        // What begins because of the place itself begins anew.
+        let over = over.filter(|it| it.began.is_some_and(|it| there.entry_of(it) < there.last));
+        let over: Vec<&StepPath> = over.map(|it| it.path).collect();
+        let is_kept =
+            |undone: &StepPath| over.iter().any(|path| *path == undone || path.is_within(undone));
+        let undone = self.active.run.steps().filter(|it| it.note == Some(UNDONE));
+        let mut kept = undone.filter(|it| is_kept(it.path)).peekable();
+        let step = kept.peek()?.path.to_string();
+        let from = kept.min_by_key(|it| it.began)?.path.to_string();
+        Some(NoPlace::Undone { step, from })
     }
 
     /// Because of which entry a round of a `repeat` began, which is no step of its own.

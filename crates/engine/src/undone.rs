@@ -1,7 +1,7 @@
 //! What a run that was ended or undone has left as it was done.
 
 use cog_base::Value;
-use cog_flow::StepPath;
+use cog_flow::{NOT_UNDONE, StepPath, UNDONE};
 use cog_gate::door::effect_of;
 use cog_gate::effect::Redo;
 use cog_gate::{Effect, End, Intent};
@@ -53,7 +53,7 @@ impl History {
             inside.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
         let undoes = intent.step().split('.').any(|part| part == LEVEL);
-        let is_noted = |note: Option<&str>| matches!(note, Some("undone" | "could not be undone"));
+        let is_noted = |note: Option<&str>| matches!(note, Some(UNDONE | NOT_UNDONE));
         is_change
             && !undoes
             && !self.active.run.steps().any(|step| is_noted(step.note) && is_it(step.path))

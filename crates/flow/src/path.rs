@@ -35,7 +35,8 @@ impl StepPath {
     }
 
     /// Whether it stands inside the step with the path `outer`.
-    pub(crate) fn is_within(&self, outer: &Self) -> bool {
+    #[must_use]
+    pub fn is_within(&self, outer: &Self) -> bool {
         let rest = self.0.strip_prefix(outer.as_str());
         rest.is_some_and(|rest| rest.starts_with(['.', '[']))
     }

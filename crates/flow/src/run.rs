@@ -53,6 +53,7 @@ pub use event::{
 pub use fork::KeptConsent;
 use step::Outcome;
 use undo::Undoing;
+pub use undo::{NOT_UNDONE, UNDONE};
 use view::View;
 
 /// One run of a flow.

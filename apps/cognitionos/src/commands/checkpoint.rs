@@ -67,7 +67,7 @@ fn unnamed(error: Error, args: &CreateArgs) -> anyhow::Error {
         }
         NoWay::NotHere { .. } => (Exit::Conflict, create),
         NoWay::Stopped { .. } => return Failure::told(Exit::Failed, no),
-        NoWay::Broken { .. } | NoWay::Nowhere { .. } | NoWay::Consent { .. } => {
+        NoWay::Broken { .. } | NoWay::Nowhere { .. } | NoWay::Kept { .. } => {
             return no_way(error);
         }
     };

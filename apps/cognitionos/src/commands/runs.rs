@@ -163,20 +163,21 @@ const REDRIVEN_MAX: usize = 1_000;
 fn redrive_all(args: &RedriveArgs, common: &Common, terminal: &Terminal) -> anyhow::Result<Exit> {
     let home = Home::at(&args.at, || Home::read(&common.data))?;
     let wanted = wanted(Some(Status::Failed), &args.which, (None, REDRIVEN_MAX))?;
-    let Listed { runs, is_more } = page(&home, &wanted)?;
-    drop(home);
-    let is_left = |run: &&Run| args.again || run.forks.is_empty();
+    let Listed { mut runs, is_more } = page(&home, &wanted)?;
+    // A real start opens the ledger again.
+    let home = args.dry_run.then_some(home);
+    runs.retain(|run| args.again || run.forks.is_empty());
+    if runs.is_empty() {
+        terminal.note("no run failed, of those that are asked for, that nobody has started again");
+    }
     let mut exit = Exit::Done;
-    for run in runs.iter().rev().filter(is_left) {
+    for run in runs.iter().rev() {
         let Some(Fault { step, code, .. }) = &run.error else { continue };
         // What nobody knows was done is somebody's to look at.
         if code == "effect.unknown" || step.is_empty() {
             terminal.note(&format!("left out: cognitionos why {}", run.id));
-        } else if args.dry_run && terminal.json {
-            let members = [("run", Value::from(run.id)), ("step", step.as_str().into())];
-            terminal.emit(&Value::map(members));
-        } else if args.dry_run {
-            terminal.say(&format!("{}  {}, from {}", run.id, plain(&run.workflow), plain(step)));
+        } else if let Some(home) = &home {
+            would(home, run, args, terminal)?;
         } else {
             match again(run.id, args, common, terminal) {
                 Ok(Exit::Done) => {}
@@ -192,6 +193,17 @@ fn redrive_all(args: &RedriveArgs, common: &Common, terminal: &Terminal) -> anyh
         terminal.note(&format!("these were the newest {REDRIVEN_MAX}: there are more"));
     }
     Ok(exit)
+}
+
+/// Say from where a run would be started again.
+fn would(home: &Home, run: &Run, args: &RedriveArgs, terminal: &Terminal) -> anyhow::Result<()> {
+    let step = failed_at(&*home.scope()?, run.id, args.again).map_err(not_failed)?;
+    if terminal.json {
+        terminal.emit(&Value::map([("run", Value::from(run.id)), ("step", step.into())]));
+    } else {
+        terminal.say(&format!("{}  {}, from {}", run.id, plain(&run.workflow), plain(&step)));
+    }
+    Ok(())
 }
 
 /// Start again where a run failed.

@@ -1,5 +1,8 @@
 //! A run that is undone before it ends: its entries, a crash in the middle, and its replay.
 
+use cog_engine::fork::{NoPlace, place, still_stands};
+use cog_engine::replay::as_far;
+
 use crate::house::House;
 
 const TRIP: &str = "
@@ -78,4 +81,22 @@ fn a_crash_while_it_is_undone_leaves_nothing_out() {
         assert_eq!(undone, 4, "{story:?}");
         house.assert_replays(run);
     }
+}
+
+#[test]
+fn nothing_goes_on_with_what_was_undone_since() {
+    let (mut house, run) = cancelled();
+    house.done("hotel is free");
+    house.done("flight is free");
+    let all = house.history(run);
+    let (history, _) = as_far(&all).unwrap();
+    let stands = |from: &str| {
+        let fork = place(&all, &history, from).unwrap();
+        let past: Vec<_> = all.iter().filter(|it| it.entry.seq() <= fork.seq).cloned().collect();
+        still_stands(&past, |run| Ok::<_, ()>(house.history(run))).unwrap()
+    };
+    let flight = || "flight".to_owned();
+    assert_eq!(stands("flight"), Ok(()));
+    assert_eq!(stands("hotel"), Err(NoPlace::Undone { step: flight(), from: flight() }));
+    assert_eq!(stands("wait"), Err(NoPlace::Undone { step: flight(), from: flight() }));
 }

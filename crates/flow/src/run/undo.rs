@@ -24,6 +24,10 @@ pub(super) struct Undoing {
     failed: Vec<Value>,
 }
 
+/// The note of a step that was undone.
+pub const UNDONE: &str = "undone";
+/// The note of a step that was to be undone, and something fell.
+pub const NOT_UNDONE: &str = "could not be undone";
 /// The level of a path under which the steps that undo stand.
 pub(super) const LEVEL: &str = "on_cancel";
 
@@ -94,7 +98,7 @@ impl Run {
     /// others are undone all the same.
     pub(super) fn end_undo(&mut self, undone: Option<CellId>, fall: Option<Fall>) {
         if let Some(id) = undone {
-            let note = if fall.is_some() { "could not be undone" } else { "undone" };
+            let note = if fall.is_some() { NOT_UNDONE } else { UNDONE };
             self.cells.get_mut(id).note = Some(note.to_owned());
         }
         if let Some(undoing) = &mut self.undoing {

@@ -1,7 +1,7 @@
 //! Runs that go on from a place of another: the history that they take over is read from the log.
 
 use cog_base::id::{RunId, TenantId};
-use cog_engine::fork::{gather, is_free};
+use cog_engine::fork::{gather, is_free, still_stands};
 use cog_engine::kin::kin;
 use cog_engine::replay::as_far;
 use cog_engine::{Fork, Forking};
@@ -33,7 +33,7 @@ impl Desk {
             Ok((history, None)) => history,
             Ok((_, Some(why))) | Err(why) => return Ok(Err(why.to_string())),
         };
-        if let Err(none) = is_free(&past) {
+        if let Err(none) = is_free(&past).and(still_stands(&past, all)?) {
             return Ok(Err(none.to_string()));
         }
         let flow = history.flow();

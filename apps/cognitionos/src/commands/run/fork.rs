@@ -9,7 +9,7 @@ use cog_base::words::counted;
 use cog_embed::Error;
 use cog_embed::places::{self, Found, NoWay};
 use cog_engine::Input;
-use cog_engine::fork::{Fork, Forking, NoPlace};
+use cog_engine::fork::{Fork, Forking};
 use cog_gate::Actor;
 
 use super::family::kin;
@@ -48,10 +48,14 @@ pub(crate) fn no_way(error: Error) -> anyhow::Error {
             let advice = format!("one of its steps: {}", named.join(", "));
             Failure::advise(Exit::BadInput, no, advice)
         }
-        NoWay::Consent { none: NoPlace::Consent(kept), .. } => {
-            Failure::advise(Exit::BadInput, no, format!("--from {}", kept.around))
+        NoWay::Kept { run, none } | NoWay::NotHere { run, none } => {
+            let advice = match none.instead() {
+                Some(step) => format!("--from {step}"),
+                None => format!("cognitionos why {run}"),
+            };
+            Failure::advise(Exit::BadInput, no, advice)
         }
-        NoWay::Consent { run, .. } | NoWay::NotHere { run, .. } | NoWay::Taken { run, .. } => {
+        NoWay::Taken { run, .. } => {
             Failure::advise(Exit::BadInput, no, format!("cognitionos why {run}"))
         }
         NoWay::NoStep(_) => Failure::advise(Exit::BadInput, no, "--from STEP"),
