@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use cog_base::cipher::Key;
 use cog_base::entropy::SeededEntropy;
 use cog_finished::{Leases, Rules};
+use cog_store::StoreError;
 use cog_store_postgres::{Options, PostgresStore};
 use cog_store_sqlite::{Mode, SqliteStore};
 
@@ -13,8 +14,12 @@ use cog_store_sqlite::{Mode, SqliteStore};
 pub(crate) fn compare(folder: &Path) -> Result<(), String> {
     for data in stores(folder) {
         let told = |why: String| format!("{}: {why}", data.display());
-        let store = SqliteStore::open(&data, Mode::ReadOnly, entropy());
-        let store = store.map_err(|error| told(error.to_string()))?;
+        let store = match SqliteStore::open(&data, Mode::ReadOnly, entropy()) {
+            Ok(store) => store,
+            // A program that was killed had not made its ledger yet.
+            Err(StoreError::Missing { .. }) => continue,
+            Err(error) => return Err(told(error.to_string())),
+        };
         cog_finished::compare(&store, Rules::EMBEDDED).map_err(told)?;
     }
     Ok(())
