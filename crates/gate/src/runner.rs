@@ -137,7 +137,7 @@ pub struct Runner {
     seen: Seen,
 }
 
-/// An effect that a worker may perform now, once. Like a [`Cleared`](crate::Cleared), it can be
+/// An effect that a worker may perform now, once. Like a [`Cleared`], it can be
 /// neither cloned nor made otherwise.
 #[derive(Debug)]
 #[must_use = "the receipt is used up"]
