@@ -1,6 +1,8 @@
-//! Runs that wait for their turn in a data folder: limits, rates, times, and what is told of them.
+//! Runs that wait for their turn, in a data folder and among nodes: limits, rates, times, and what is
+//! told of them.
 
-use crate::program::Folder;
+use crate::nodes::{Town, wait_until};
+use crate::program::{Answer, Folder, id, text};
 
 const HEAD: &str = "
 name: sync
@@ -17,7 +19,7 @@ fn flow(folder: &Folder, limits: &str) {
     folder.write("workflow.yaml", &format!("{HEAD}{limits}{WAITS}"));
 }
 
-fn run(folder: &Folder, customer: &str, more: &[&str]) -> crate::program::Answer {
+fn run(folder: &Folder, customer: &str, more: &[&str]) -> Answer {
     let input = format!("customer={customer}");
     folder.cog(&[&["run", "workflow.yaml", "--input", &input], more].concat())
 }
@@ -125,4 +127,75 @@ fn limits_that_cannot_be_are_refused_with_their_place_before_anything_is_written
     flow(&folder, ONE);
     run(&folder, "", &[]).ends(2).says(&["the key of `concurrency` is empty"]);
     assert!(!folder.has(".cognitionos"));
+}
+
+/// What says of a run that has not begun why nothing can be done with it.
+fn is_told_why(cog: &dyn Fn(&[&str]) -> Answer, fork: &str, run: &str, why: &str) {
+    let commands: [&[&str]; 8] = [
+        &["signal", run, "go"],
+        &["pause", run, "--reason", "an audit"],
+        &[fork, "--fork", run, "--from", "go"],
+        &["checkpoint", "create", run, "here", "--step", "go"],
+        &["replay", run],
+        &["redrive", run],
+        &["ledger", "list", "--run", run],
+        &["logs", run],
+    ];
+    for command in commands {
+        cog(command).ends(7).says(&[run, why, &format!("cognitionos why {run}")]);
+    }
+}
+
+#[test]
+fn whatever_names_a_run_that_has_not_begun_says_so() {
+    let folder = Folder::new("queue-named");
+    flow(&folder, ONE);
+    run(&folder, "acme", &[]).ends(8);
+    let second = run(&folder, "acme", &[]).ends(8).id("run");
+    let cog = |arguments: &[&str]| folder.cog(arguments);
+    is_told_why(&cog, "run", &second, "has not begun: it waits for its turn");
+    let eve = ["run", "--cancel", &second, "--reason", "no", "--as", "user:eve"];
+    let refused = folder.cog(&eve).ends(4).says(&["may not end", "It takes user:operator"]);
+    let denial = id(&refused.err, "dny").unwrap();
+    folder.cog(&["why", &denial]).ends(0).says(&["user:eve", "refused"]);
+    folder.cog(&["run", "--cancel", &second, "--reason", "asked for twice"]).ends(0);
+    is_told_why(&cog, "run", &second, "never begins, cancelled: asked for twice");
+    folder.holds();
+}
+
+#[test]
+fn runs_of_nodes_that_wait_for_their_turn_are_named_and_withdrawn_as_in_a_folder() {
+    let town = Town::new("queue-nodes");
+    let head = HEAD.replace("demo", "archive");
+    town.folder.write("sync.yaml", &format!("{head}{ONE}{WAITS}"));
+    let tenant = town.new_tenant();
+    let cog = |arguments: &[&str]| town.cog(&[arguments, &["--tenant", &tenant]].concat());
+    let node = town.node("one");
+    let submit = ["submit", "sync.yaml", "--input", "customer=acme"];
+    let wait = [&submit[..], &["--key", "first", "--wait"]].concat();
+    let first = cog(&wait).ends(8).id("run");
+    let second = cog(&submit).ends(0).id("run");
+    let third = cog(&submit).ends(0).id("run");
+    wait_until("both are asked for", || {
+        let waiting = cog(&["runs", "--status", "queued"]).ends(0).out;
+        waiting.contains(&second) && waiting.contains(&third)
+    });
+    is_told_why(&cog, "submit", &second, "has not begun: it waits for its turn");
+
+    let reason = ["--reason", "asked for twice"];
+    let cancel =
+        |run: &str, more: &[&str]| cog(&[&["run", "--cancel", run], &reason[..], more].concat());
+    let refused = cancel(&second, &["--as", "user:eve"]).ends(4);
+    let refused = refused.says(&["may not end", "It takes user:operator", "cognitionos why dny_"]);
+    let denial = id(&refused.err, "dny").unwrap();
+    cog(&["why", &denial]).ends(0).says(&["user:eve", "refused"]);
+    let told = cancel(&second, &["--json"]).ends(0).json();
+    assert_eq!([text(&told, &["run"]), text(&told, &["status"])], [second.as_str(), "cancelled"]);
+    cancel(&second, &[]).ends(7).says(&["never begins, cancelled: asked for twice"]);
+    is_told_why(&cog, "submit", &second, "never begins, cancelled: asked for twice");
+    cancel(&third, &[]).ends(0).says(&["cancelled", &third]);
+
+    cog(&["signal", &first, "go"]).ends(0);
+    cog(&["ledger", "verify"]).ends(0).says(&["verified"]);
+    node.ends();
 }

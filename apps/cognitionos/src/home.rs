@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the program's edge looks at its data folder")]
 
 mod pruned;
+mod queued;
 mod recording;
 mod unfinished;
 
@@ -27,6 +28,7 @@ use cog_store::{Committer, Files, Keep, Select, Store as _, StoreError, TenantTx
 use cog_store_postgres::Databases;
 use cog_store_sqlite::{Mode, SqliteStore};
 
+pub(crate) use self::queued::Stands;
 use crate::cli::nodes::{Asking, At};
 use crate::failure::{Exit, Failure};
 use crate::given;
@@ -325,12 +327,6 @@ impl Home {
         let one = Select { limit: 1, ..Select::session(run) };
         let found = self.scope()?.select(&one).map_err(told)?;
         if found.is_empty() { Err(self.unknown(run)?) } else { Ok(()) }
-    }
-
-    /// There is no such run, or none any more.
-    fn unknown(&self, run: RunId) -> anyhow::Result<anyhow::Error> {
-        let message = format!("there is no run {run} in this ledger{}", self.pruned_perhaps()?);
-        Ok(Failure::advise(Exit::BadInput, message, given::RUNS))
     }
 
     /// Which bodies were erased, as entries say.

@@ -9,7 +9,7 @@ use cog_base::id::{RunId, Uuid};
 use cog_base::json::Map;
 use cog_base::{Timestamp, Value};
 use cog_flow::{Flow, SearchLabels};
-use cog_gate::act::{Act, Facts};
+use cog_gate::act::{Act, Facts, WITHDRAW};
 use cog_gate::{Actor, Origin, Wish};
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 use cog_schedule::{Ask, Line, WAITING_MAX, Waits, WhenFull};
@@ -282,7 +282,7 @@ impl Engine {
             session: None,
             canon: in_force,
             actor: who.clone(),
-            action: "run.withdraw",
+            action: WITHDRAW,
             resource: format!("Run::\"{run}\""),
             args: Map::from([("reason".to_owned(), reason.into())]),
         };

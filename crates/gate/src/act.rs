@@ -24,6 +24,8 @@ use crate::intent::{Actor, BadRecord};
 
 /// To begin a run.
 const BEGIN: &str = "run.start";
+/// To take a run that waits for its turn out of the queue.
+pub const WITHDRAW: &str = "run.withdraw";
 /// How many of the newest refusals are looked at for one that says the same.
 pub const LOOKED_AT_MAX: usize = 10_000;
 

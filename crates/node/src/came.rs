@@ -7,7 +7,7 @@ use cog_base::json::parse;
 use cog_engine::Sent;
 use cog_engine::admission::run_of;
 use cog_engine::timetable::digest;
-use cog_gate::act::{LOOKED_AT_MAX, Same, same_of};
+use cog_gate::act::{LOOKED_AT_MAX, Same, WITHDRAW, same_of};
 use cog_gate::{Actor, Wish};
 use cog_ledger::{Entry, Kind};
 use cog_schedule::Schedule;
@@ -147,9 +147,17 @@ pub fn denied(
     wish: Wish,
     who: &Actor,
 ) -> Result<Option<(Entry, String)>, StoreError> {
-    let denial = newest(scope, (Some(run), seen), Kind::Denial, |entry| {
+    let mut denial = newest(scope, (Some(run), seen), Kind::Denial, |entry| {
         Ok(entry.text("action") == Some(wish.action()) && entry.actor() == who.as_str())
     })?;
+    if denial.is_none() && wish == Wish::Cancel {
+        // Before it began it was nothing of the run.
+        let resource = format!("Run::\"{run}\"");
+        denial = newest(scope, (None, seen), Kind::Denial, |entry| {
+            let is_it = entry.text("action") == Some(WITHDRAW);
+            Ok(is_it && entry.text("resource") == Some(&resource) && entry.actor() == who.as_str())
+        })?;
+    }
     let Some(denial) = denial else { return Ok(None) };
     let body = body(scope, &denial)?;
     let why = body.as_ref().and_then(|body| body.at(&["trace", "reason"])?.as_text());

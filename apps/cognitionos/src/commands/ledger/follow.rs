@@ -12,10 +12,9 @@ use cog_ledger::{Entry, Kind};
 use cog_store::{PAGE_MAX, Select};
 
 use super::listed;
-use crate::commands::run::turn::{Stands, standing};
-use crate::failure::{Exit, Failure};
+use crate::failure::Exit;
 use crate::given;
-use crate::home::{Home, told};
+use crate::home::{Home, Stands, told};
 use crate::terminal::Terminal;
 
 /// How often it is looked whether there is anything new.
@@ -69,12 +68,9 @@ pub(super) fn follow(
 
 /// Refuse a run that never comes.
 fn begins(home: &Home, run: RunId) -> anyhow::Result<()> {
-    match standing(home, run)? {
+    match home.standing(run)? {
         Stands::Waits(_) => Ok(()),
         Stands::Begun => home.knows(run),
-        Stands::Never { .. } => {
-            let message = format!("{run} never begins");
-            Err(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")))
-        }
+        Stands::Never { over, .. } => Err(home.never_begins(run, &over)?),
     }
 }

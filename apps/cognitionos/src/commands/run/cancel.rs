@@ -122,7 +122,7 @@ pub(crate) fn decide(
 /// How a run that was ended ends.
 const CANCELLED: &str = "cancelled";
 
-fn may_not(who: &Actor, run: RunId, why: &str, denial: &str) -> anyhow::Error {
+pub(super) fn may_not(who: &Actor, run: RunId, why: &str, denial: &str) -> anyhow::Error {
     let message = format!("{who} may not end {run}. {why}");
     Failure::advise(Exit::Refused, message, format!("cognitionos why {denial}"))
 }

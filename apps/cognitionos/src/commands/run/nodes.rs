@@ -1,6 +1,7 @@
 //! `run --cancel` of a run that nodes have: its owner is asked to end it, and it is waited for
 //! the seal.
 
+use cog_base::id::RunId;
 use cog_base::{Micros, Value};
 use cog_engine::replay::replay_run;
 use cog_engine::{Notice, Record, Sealed, What};
@@ -9,12 +10,14 @@ use cog_ledger::Kind;
 use cog_ledger::kind::DISPOSITIONS;
 use cog_node::Request;
 
+use super::cancel::may_not;
+use super::turn::say_withdrawn;
 use super::{End, end};
 use crate::cli::nodes::Asking;
 use crate::commands::owner::{Answered, Owner};
 use crate::failure::{Exit, Failure};
 use crate::given;
-use crate::home::{Home, told};
+use crate::home::{Home, Stands, told};
 use crate::terminal::Terminal;
 use crate::view::{Counts, View};
 use crate::{shared, system};
@@ -48,32 +51,22 @@ pub(super) fn cancel(
 ) -> anyhow::Result<Exit> {
     let run = given::run(run)?;
     let home = Home::at(&asking.at, || Err(Failure::told(Exit::BadInput, "no database is named")))?;
-    let run = home.newest_of(run)?;
-    let records = home.records(run)?;
-    let why = format!("cognitionos why {run}");
-    let last = records.last().map(|last| &last.entry);
-    if let Some(seal) = last.filter(|last| last.kind() == Kind::SessionSealed) {
-        let status = seal.text("status").unwrap_or_default();
-        let message = format!("{run} has ended, {status}; a sealed run cannot go on");
-        return Err(Failure::advise(Exit::Conflict, message, why));
-    }
-    replay_run(&home.history(run)?).map_err(|error| {
-        let message = format!("{run} cannot be resumed: {error}");
-        Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
+    let run = to_end(&home, run)?;
+    let owner = ask(&home, run, (who, reason), asking)?;
+    let ends = owner.in_time("the end of the run", || {
+        Ok(match home.standing(run)? {
+            Stands::Waits(_) => None,
+            Stands::Never { .. } => Some(false),
+            Stands::Begun => {
+                let session = home.scope()?.session(run).map_err(told)?;
+                session.and_then(|session| session.status).map(|_| true)
+            }
+        })
     })?;
-    let (owner, seen) = (Owner::of(&home, asking.timeout)?, home.size()?);
-    let request = Request::Cancel { run, who: who.clone(), reason: reason.to_owned() };
-    if let Answered::Refused(because) = owner.ask(&request)? {
-        let Some(id) = owner.denied((run, seen), Wish::Cancel, who)? else {
-            return Err(Failure::advise(Exit::Conflict, because, why));
-        };
-        let message = format!("{who} may not end {run}. {because}");
-        return Err(Failure::advise(Exit::Refused, message, format!("cognitionos why {id}")));
+    if !ends {
+        say_withdrawn(run, terminal);
+        return Ok(Exit::Done);
     }
-    owner.in_time("the end of the run", || {
-        let session = home.scope()?.session(run).map_err(told)?;
-        Ok(session.and_then(|session| session.status))
-    })?;
     let records = home.records(run)?;
     let counts = Counts::of(records.iter().map(|record| record.entry.as_ref()));
     let sealed = records.last().map(sealed);
@@ -84,6 +77,46 @@ pub(super) fn cancel(
         end::report(&home, run, End::Sealed(Box::new(sealed)), (None, None, None), terminal)?;
     // Who wanted the run ended has what was asked for.
     Ok(if exit == Exit::Interrupted { Exit::Done } else { exit })
+}
+
+/// The run that is to be ended: one that waits for its turn, or the newest of its chain, which is open.
+fn to_end(home: &Home, run: RunId) -> anyhow::Result<RunId> {
+    match home.standing(run)? {
+        Stands::Waits(_) => return Ok(run),
+        Stands::Never { over, .. } => return Err(home.never_begins(run, &over)?),
+        Stands::Begun => {}
+    }
+    let run = home.newest_of(run)?;
+    let records = home.records(run)?;
+    let last = records.last().map(|last| &last.entry);
+    if let Some(seal) = last.filter(|last| last.kind() == Kind::SessionSealed) {
+        let status = seal.text("status").unwrap_or_default();
+        let message = format!("{run} has ended, {status}; a sealed run cannot go on");
+        return Err(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")));
+    }
+    replay_run(&home.history(run)?).map_err(|error| {
+        let message = format!("{run} cannot be resumed: {error}");
+        Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
+    })?;
+    Ok(run)
+}
+
+/// Ask whoever owns the log to end a run.
+fn ask<'h>(
+    home: &'h Home,
+    run: RunId,
+    (who, reason): (&Actor, &str),
+    asking: &Asking,
+) -> anyhow::Result<Owner<'h>> {
+    let (owner, seen) = (Owner::of(home, asking.timeout)?, home.size()?);
+    let request = Request::Cancel { run, who: who.clone(), reason: reason.to_owned() };
+    if let Answered::Refused(because) = owner.ask(&request)? {
+        return Err(match owner.denied((run, seen), Wish::Cancel, who)? {
+            Some(denial) => may_not(who, run, &because, &denial),
+            None => Failure::advise(Exit::Conflict, because, format!("cognitionos why {run}")),
+        });
+    }
+    Ok(owner)
 }
 
 /// The end of a run as its seal tells it.

@@ -5,58 +5,27 @@ use std::path::PathBuf;
 
 use cog_base::Value;
 use cog_base::id::RunId;
-use cog_engine::admission::{Queue, asked, run_of};
-use cog_engine::{Engine, Input, Notice, Output, Record, What};
+use cog_engine::admission::{Queue, asked};
+use cog_engine::{Engine, Input, Notice, Output, What};
 use cog_flow::BoundRoot;
-use cog_gate::Actor;
-use cog_ledger::Kind;
+use cog_gate::{Actor, Wish};
+use cog_node::denied;
 
+use super::cancel::may_not;
 use super::prepare::{Folders, bound_roots};
 use super::{Plan, scheduled};
 use crate::cli::Common;
 use crate::failure::{Exit, Failure};
-use crate::home::{Home, told};
+use crate::home::{Home, Stands, told};
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::{Counts, View};
 
-/// How a run stands with the queue.
-pub(crate) enum Stands {
-    /// It never waited, or has begun.
-    Begun,
-    /// It waits for its turn.
-    Waits(Box<Record>),
-    /// It waited, or was refused at once, and never begins.
-    Never { asked: Box<Record>, over: Box<Record> },
-}
-
-/// How a run stands with the queue.
-pub(crate) fn standing(home: &Home, run: RunId) -> anyhow::Result<Stands> {
-    let scope = home.scope()?;
-    if scope.session(run).map_err(told)?.is_some() {
-        return Ok(Stands::Begun);
-    }
-    let mut found = [None, None];
-    for entry in scope.find(&run.to_string()).map_err(told)? {
-        let is_over = entry.kind() == Kind::SessionUnqueued;
-        if run_of(&entry) == Some(run)
-            && let Some(place) = found.get_mut(usize::from(is_over))
-        {
-            *place = Some(Box::new(home.record(entry)?));
-        }
-    }
-    Ok(match found {
-        [Some(asked), Some(over)] => Stands::Never { asked, over },
-        [Some(asked), None] => Stands::Waits(asked),
-        [None, _] => Stands::Begun,
-    })
-}
-
 /// A run that waits, to be begun if it is its turn; nothing for one that has begun.
 pub(super) fn take(home: &Home, run: RunId, common: &Common) -> anyhow::Result<Option<Plan>> {
-    let record = match standing(home, run)? {
+    let record = match home.standing(run)? {
         Stands::Begun => return Ok(None),
         Stands::Waits(record) => record,
-        Stands::Never { over, .. } => return Err(never(home, run, &over)?),
+        Stands::Never { over, .. } => return Err(home.never_begins(run, &over)?),
     };
     let mut start = asked(&record).map_err(|why| {
         let advice = format!("cognitionos run --cancel {run} --reason 'it cannot begin'");
@@ -89,13 +58,6 @@ pub(super) fn take(home: &Home, run: RunId, common: &Common) -> anyhow::Result<O
     }))
 }
 
-/// It never begins.
-fn never(home: &Home, run: RunId, over: &Record) -> anyhow::Result<anyhow::Error> {
-    let why = over.entry.text("why").unwrap_or_default();
-    let message = format!("{run} never begins, {why}: {}", plain(&home.said(over)?));
-    Ok(Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}")))
-}
-
 /// Withdraw a run that waits; nothing for one that has begun.
 pub(super) fn withdraw(
     home: &Home,
@@ -103,11 +65,12 @@ pub(super) fn withdraw(
     (who, reason): (&Actor, &str),
     terminal: &Terminal,
 ) -> anyhow::Result<Option<Exit>> {
-    match standing(home, run)? {
+    match home.standing(run)? {
         Stands::Begun => return Ok(None),
         Stands::Waits(_) => {}
-        Stands::Never { over, .. } => return Err(never(home, run, &over)?),
+        Stands::Never { over, .. } => return Err(home.never_begins(run, &over)?),
     }
+    let seen = home.size()?;
     let mut engine: Engine = super::engine(home, true)?;
     let outputs = engine.handle(Input::Cancel { run, who: who.clone(), reason: reason.into() })?;
     for output in outputs {
@@ -115,18 +78,23 @@ pub(super) fn withdraw(
             home.append(drafts.into_iter().map(|(_, draft)| draft).collect())?;
         }
     }
-    if let Stands::Waits(_) = standing(home, run)? {
-        let message = format!("{who} may not withdraw {run}");
-        let advice = "cognitionos ledger list --kind denial";
-        return Err(Failure::advise(Exit::Refused, message, advice));
+    if let Some((denial, why)) =
+        denied(&*home.scope()?, (run, seen), Wish::Cancel, who).map_err(told)?
+    {
+        return Err(may_not(who, run, &why, denial.id().unwrap_or_default()));
     }
+    say_withdrawn(run, terminal);
+    Ok(Some(Exit::Done))
+}
+
+/// Say that a run that waited will not begin.
+pub(super) fn say_withdrawn(run: RunId, terminal: &Terminal) {
     if terminal.json {
         let status = ("status", Value::from("cancelled"));
         terminal.emit(&Value::map([("run", Value::from(run)), status]));
     } else {
         terminal.say(&format!("{}  {run}", terminal.tint(Tone::Bad, "cancelled")));
     }
-    Ok(Some(Exit::Done))
 }
 
 /// End the runs that a new one is to take the place of: none of them is under way, or the folder

@@ -6,14 +6,13 @@ use cog_engine::Record;
 use cog_engine::admission::{Queue, told as told_wait};
 
 use super::text;
-use crate::commands::run::turn::{Stands, standing};
-use crate::home::{Home, told};
+use crate::home::{Home, Stands, told};
 use crate::system::SystemClock;
 use crate::terminal::{Terminal, plain};
 
 /// Tell it; says whether there is one to tell.
 pub(super) fn tell(home: &Home, run: RunId, terminal: &Terminal) -> anyhow::Result<bool> {
-    let (asked, over) = match standing(home, run)? {
+    let (asked, over) = match home.standing(run)? {
         Stands::Begun => return Ok(false),
         Stands::Waits(asked) => (asked, None),
         Stands::Never { asked, over } => (asked, Some(over)),
