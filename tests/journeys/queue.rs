@@ -1,6 +1,8 @@
 //! Runs that wait for their turn, in a data folder and among nodes: limits, rates, times, and what is
 //! told of them.
 
+use cog_base::Value;
+
 use crate::nodes::{Town, wait_until};
 use crate::program::{Answer, Folder, id, text};
 
@@ -167,7 +169,8 @@ fn whatever_names_a_run_that_has_not_begun_says_so() {
 fn runs_of_nodes_that_wait_for_their_turn_are_named_and_withdrawn_as_in_a_folder() {
     let town = Town::new("queue-nodes");
     let head = HEAD.replace("demo", "archive");
-    town.folder.write("sync.yaml", &format!("{head}{ONE}{WAITS}"));
+    let outputs = "outputs: { customer: \"${{ inputs.customer }}\" }\n";
+    town.folder.write("sync.yaml", &format!("{head}{ONE}{WAITS}{outputs}"));
     let tenant = town.new_tenant();
     let cog = |arguments: &[&str]| town.cog(&[arguments, &["--tenant", &tenant]].concat());
     let node = town.node("one");
@@ -196,6 +199,11 @@ fn runs_of_nodes_that_wait_for_their_turn_are_named_and_withdrawn_as_in_a_folder
     cancel(&third, &[]).ends(0).says(&["cancelled", &third]);
 
     cog(&["signal", &first, "go"]).ends(0);
+    cog(&wait).ends(0).says(&["completed", " 0 denials", "customer: acme"]);
+    let told = cog(&[&wait[..], &["--json"]].concat()).ends(0).jsons();
+    let sealed = told.iter().find(|told| text(told, &["event"]) == "sealed").unwrap();
+    assert_eq!(text(sealed, &["output", "customer"]), "acme", "{sealed}");
+    assert_eq!(sealed.get("spent_micros").and_then(Value::as_u64), Some(0), "{sealed}");
     cog(&["ledger", "verify"]).ends(0).says(&["verified"]);
     node.ends();
 }

@@ -1,7 +1,8 @@
 //! What a person sees of a run: a line for each thing that happens, and on a terminal a
 //! status line that counts along. With `--json`, one event a line.
 
-mod event;
+pub(crate) mod event;
+pub(crate) mod seal;
 pub(crate) mod told;
 pub(crate) mod undone;
 

@@ -9,7 +9,7 @@ use cog_gate::Wish;
 type Pairs = Vec<(&'static str, Value)>;
 
 /// A notice as an event: `event`, `run`, and what belongs to it.
-pub(super) fn event(notice: &Notice) -> Value {
+pub(crate) fn event(notice: &Notice) -> Value {
     let (name, mut pairs) = named(&notice.what);
     pairs.push(("event", name.into()));
     pairs.push(("run", notice.run.into()));

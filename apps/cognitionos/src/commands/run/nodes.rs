@@ -2,12 +2,10 @@
 //! the seal.
 
 use cog_base::id::RunId;
-use cog_base::{Micros, Value};
 use cog_engine::replay::replay_run;
-use cog_engine::{Notice, Record, Sealed, What};
+use cog_engine::{Notice, What};
 use cog_gate::{Actor, Wish};
 use cog_ledger::Kind;
-use cog_ledger::kind::DISPOSITIONS;
 use cog_node::Request;
 
 use super::cancel::may_not;
@@ -19,6 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, Stands, told};
 use crate::terminal::Terminal;
+use crate::view::seal::sealed;
 use crate::view::{Counts, View};
 use crate::{shared, system};
 
@@ -117,26 +116,4 @@ fn ask<'h>(
         });
     }
     Ok(owner)
-}
-
-/// The end of a run as its seal tells it.
-fn sealed(seal: &Record) -> Sealed {
-    let data = |name: &str| seal.entry.data().get(name);
-    let body = |name: &str| seal.body.as_ref().and_then(|body| body.get(name)).cloned();
-    let number = |name: &str| data(name).and_then(Value::as_u64).unwrap_or(0);
-    let mut outcomes = [0; 4];
-    for (count, word) in outcomes.iter_mut().zip(DISPOSITIONS) {
-        let told = data("outcomes").and_then(|outcomes| outcomes.get(word)?.as_u64());
-        *count = told.unwrap_or(0);
-    }
-    Sealed {
-        status: seal.entry.text("status").unwrap_or_default().to_owned(),
-        next: cog_engine::again::next_of(&seal.entry),
-        output: body("output").unwrap_or(Value::Null),
-        error: body("error").filter(|error| *error != Value::Null),
-        receipts: number("receipts"),
-        denials: number("denials"),
-        outcomes,
-        spent: Micros::new(number("spent_micros")),
-    }
 }

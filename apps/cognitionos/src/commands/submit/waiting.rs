@@ -10,7 +10,7 @@ use cog_base::words::lasting;
 use cog_base::{Clock as _, Timestamp, Value};
 use cog_embed::do_wait;
 use cog_engine::again::next_of;
-use cog_engine::{Intervention, Waits};
+use cog_engine::{Intervention, Notice, Waits, What};
 use cog_ledger::{Entry, Kind};
 use cog_node::of_queue;
 use cog_store::{Delivery, Select, Store as _, StoreError, TenantTx};
@@ -20,6 +20,9 @@ use crate::failure::{Exit, Failure};
 use crate::home::{record, told, unmade};
 use crate::system::SystemClock;
 use crate::terminal::{Terminal, plain};
+use crate::view::event::event;
+use crate::view::seal::sealed;
+use crate::view::sealed_lines;
 
 /// How often it is looked whether the run has ended.
 const LOOK: Duration = Duration::from_millis(150);
@@ -87,13 +90,13 @@ pub(crate) fn wait(
             return never(&*scope, run, over, terminal);
         }
         if let Some(session) = scope.session(run).map_err(told)? {
-            if let Some(status) = &session.status {
+            if session.status.is_some() {
                 let seal = scope.entry(session.last).map_err(told)?;
                 if let Some(next) = seal.as_ref().and_then(next_of) {
                     (run, watched) = (next, vec![next]);
                     continue;
                 }
-                return ended(&*scope, run, (status, session.last), terminal);
+                return ended(&*scope, run, session.last, terminal);
             }
             // What goes on has a new entry before long: only a run that is still is rebuilt.
             let last = |run: &RunId| Ok(scope.session(*run)?.map(|session| session.last));
@@ -162,30 +165,17 @@ fn never(
 }
 
 /// A run has ended: its seal says how.
-fn ended(
-    scope: &dyn TenantTx,
-    run: RunId,
-    (status, seal): (&str, u64),
-    terminal: &Terminal,
-) -> anyhow::Result<Exit> {
+fn ended(scope: &dyn TenantTx, run: RunId, seal: u64, terminal: &Terminal) -> anyhow::Result<Exit> {
     let seal = scope.entry(seal).map_err(told)?.map(|entry| record(scope, entry)).transpose()?;
-    let body = seal.and_then(|seal| seal.body);
-    let error = body.as_ref().and_then(|body| body.get("error")).filter(|it| **it != Value::Null);
+    let seal = seal.ok_or_else(|| Failure::told(Exit::Failed, "the seal of the run is gone"))?;
+    let sealed = sealed(&seal);
+    let exit = Exit::of_run(&sealed.status, sealed.error.as_ref());
     if terminal.json {
-        let members = [("event", Value::from("sealed")), ("run", run.into())];
-        let status = ("status", Value::from(status));
-        let error = error.map(|error| ("error", error.clone()));
-        terminal.emit(&Value::map(members.into_iter().chain([status]).chain(error)));
+        terminal.emit(&event(&Notice { run, what: What::Sealed(sealed) }));
     } else {
-        terminal.say(status);
-        if let Some(error) = error {
-            let said = ["step", "code", "message", "reason"].into_iter();
-            let said = said.filter_map(|name| error.get(name)?.as_text());
-            let said: Vec<String> = said.filter(|it| !it.is_empty()).map(plain).collect();
-            terminal.say(&said.join(": "));
-        }
+        sealed_lines(terminal, run, &sealed, None).iter().for_each(|line| terminal.say(line));
     }
-    Ok(Exit::of_run(status, error))
+    Ok(exit)
 }
 
 /// Only somebody outside can bring the run on.
