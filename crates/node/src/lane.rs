@@ -104,12 +104,21 @@ pub(crate) struct Seat {
     dormant: BTreeSet<RunId>,
     /// The runs that have left memory, which the desk has not heard yet.
     leaving: HashSet<RunId>,
-    /// Mail whose inputs the engine has not taken in yet, and how many it must have taken in for that.
-    delivered: VecDeque<(u64, MailId)>,
+    /// Mail whose inputs the engine has not taken in yet, the first first.
+    delivered: VecDeque<Delivered>,
     asked: Asked,
     /// What it is asked waits.
     is_held: bool,
     is_draining: bool,
+}
+
+/// Mail whose input is on its way to the engine.
+struct Delivered {
+    mail: MailId,
+    /// How many inputs the engine must have taken in to have this one.
+    sent: u64,
+    /// The run in memory that it is said to.
+    run: Option<RunId>,
 }
 
 impl Seat {
@@ -140,10 +149,12 @@ impl Seat {
 }
 
 impl Seat {
-    /// Have those runs leave memory that have been dormant for a beat and do not go on by
-    /// themselves soon.
+    /// Have those runs leave memory that have been dormant for a beat, do not go on by themselves
+    /// soon, and have nothing said to them that they have not heard.
     fn forget_dormant(&mut self, soon: Timestamp) -> Vec<Dormant> {
-        let dormant: BTreeSet<RunId> = self.driver.engine().dormant().collect();
+        let said: HashSet<RunId> = self.untaken().filter_map(|it| it.run).collect();
+        let dormant = self.driver.engine().dormant().filter(|run| !said.contains(run));
+        let dormant: BTreeSet<RunId> = dormant.collect();
         let before = std::mem::take(&mut self.dormant);
         let (old, new): (Vec<RunId>, Vec<RunId>) =
             dormant.into_iter().partition(|run| before.contains(run));
@@ -163,12 +174,17 @@ impl Seat {
     /// The mail that the engine has taken in and the desk does not know of; while there is more to
     /// do, only when there is much of it.
     fn taken_in(&mut self, is_busy: bool) -> Vec<MailId> {
-        let taken = self.driver.taken();
-        let count = self.delivered.iter().take_while(|(sent, _)| *sent <= taken).count();
+        let count = self.delivered.len() - self.untaken().count();
         if is_busy && count < TAKEN_IN_MIN {
             return Vec::new();
         }
-        self.delivered.drain(..count).map(|(_, id)| id).collect()
+        self.delivered.drain(..count).map(|it| it.mail).collect()
+    }
+
+    /// The mail that the engine has not taken in yet.
+    fn untaken(&self) -> impl Iterator<Item = &Delivered> {
+        let taken = self.driver.taken();
+        self.delivered.iter().rev().take_while(move |it| it.sent > taken)
     }
 
     /// Whether an input is for a run that has left memory, which the desk did not know.
@@ -306,10 +322,11 @@ impl Lane {
                     let back = back.into_iter().map(|(id, _)| id).collect();
                     let _ = self.desk.send(Paper::Back(tenant, back));
                 }
-                for (id, input) in post {
-                    seat.asked.of(id, &input);
+                for (mail, input) in post {
+                    let run = run_of(&input);
+                    seat.asked.of(mail, &input);
                     inbox.send(input);
-                    seat.delivered.push_back((seat.driver.sent(), id));
+                    seat.delivered.push_back(Delivered { mail, sent: seat.driver.sent(), run });
                 }
                 self.ready.join(tenant);
             }

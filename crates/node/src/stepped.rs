@@ -26,6 +26,8 @@ pub enum Part {
     Desk(usize),
     /// Drives engines.
     Lane(usize),
+    /// The same, which has been kept waiting and takes in all that it was told.
+    LateLane(usize),
     /// Records for all.
     Committer,
     /// Hears calls for work. Only whoever has the node knows whether there is one.
@@ -47,10 +49,15 @@ impl<M, T> Station<M, T> {
     }
 
     fn has_news(&self) -> bool {
+        self.news() > 0
+    }
+
+    /// How much it was told that it has not taken in.
+    fn news(&self) -> usize {
         let mut news = locked(&self.news);
-        let Some((more, news)) = news.as_mut() else { return false };
+        let Some((more, news)) = news.as_mut() else { return 0 };
         news.extend(more.try_iter());
-        !news.is_empty()
+        news.len()
     }
 
     fn next(&self) -> Option<T> {
@@ -166,6 +173,9 @@ impl Stepped {
                 && (lane.has_news() || next.is_some_and(|at| at <= by_store))
             {
                 ready.push(Part::Lane(place));
+                if lane.news() > 1 {
+                    ready.push(Part::LateLane(place));
+                }
             }
         }
         let committer = self.committer.try_lock().ok();
@@ -188,8 +198,8 @@ impl Stepped {
         Some(lanes.chain([beat]).fold(keeper, Timestamp::min))
     }
 
-    /// Have a machine take in one thing that it was told, or the time. A lane turns to its engines
-    /// behind it.
+    /// Have a machine take in one thing that it was told, or the time; a lane that is late takes in
+    /// all. A lane turns to its engines behind it.
     pub fn step(&self, part: Part) {
         match part {
             Part::Keeper => self.keeper.act(|keeper| {
@@ -203,6 +213,14 @@ impl Stepped {
             Part::Lane(place) => {
                 if let Some(lane) = self.lanes.get(place) {
                     lane.act(|it| it.step(lane.next().into_iter()));
+                }
+            }
+            Part::LateLane(place) => {
+                if let Some(lane) = self.lanes.get(place) {
+                    lane.act(|it| {
+                        let orders: Vec<Order> = std::iter::from_fn(|| lane.next()).collect();
+                        it.step(orders.into_iter())
+                    });
                 }
             }
             Part::Committer => {

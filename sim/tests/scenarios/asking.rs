@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use cog_base::id::ApprovalId;
 use cog_engine::fork::Fork;
 use cog_ledger::{Entry, Kind};
-use cog_node::{Forked, Request};
+use cog_node::{Forked, Request, Told};
+use cog_sim::Town;
 
-use crate::{LONG_MS, flow, of_kind, rest, town, wait_for, write, writes};
+use crate::{LONG_MS, flow, of_kind, rest, told, town, wait_for, write, writes};
 
 /// A run is held, every node of one release ends, and nodes of the next one start. The run stays as
 /// it is until somebody lets it go on.
@@ -80,4 +81,43 @@ fn s14_replay_from_before_an_approval_asks_again() {
     wait_for(&town, tenant, &[other], "completed");
     rest(&town);
     assert_eq!(town.done(tenant), 3, "the first page is taken over, the second is written by each");
+}
+
+/// How many runs have left memory.
+fn parked(town: &Town) -> usize {
+    let of = |(_, told): (usize, Told)| if let Told::Parked { runs, .. } = told { runs } else { 0 };
+    town.told().into_iter().map(of).sum()
+}
+
+/// What is said to a run in the very beat in which it would leave memory is heard, also by a machine
+/// that was kept waiting and hears both at once.
+#[test]
+fn signal_reaches_a_run_that_is_about_to_leave_memory() {
+    /// How often claims are renewed, and dormant runs looked for.
+    const BEAT_MS: u64 = 1_000;
+    let (town, tenant) = town(1);
+    let source = flow("paid", "", "  - { id: paid, wait_for: { signal: payment } }\n");
+    let (mut left, mut stayed) = (0, 0);
+    for ms in (0..24).cycle().take(96) {
+        // One that leaves tells when the beat is. The next leaves two beats behind it.
+        let before = parked(&town);
+        let first = town.start(tenant, &source);
+        town.run_until("it has left", |town| parked(town) > before).unwrap();
+        let run = town.start(tenant, &source);
+        town.pass(2 * BEAT_MS - 12 + ms).unwrap();
+        match parked(&town) - before {
+            1 => stayed += 1,
+            _ => left += 1,
+        }
+        for run in [first, run] {
+            town.signal(tenant, run, "payment");
+        }
+        town.pass(4 * BEAT_MS).unwrap();
+        for run in [first, run] {
+            let status = town.status(tenant, run);
+            assert_eq!(status.as_deref(), Some("completed"), "{ms} ms on: {}", told(&town));
+        }
+    }
+    assert!(left > 16 && stayed > 16, "{left} had left memory, {stayed} had not");
+    rest(&town);
 }
