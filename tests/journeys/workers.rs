@@ -1,9 +1,11 @@
 //! Workers in other processes: they need no database, perform what schedulers permitted, and are
 //! killed in the middle of it, and so are those.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cog_base::json::parse;
@@ -78,7 +80,7 @@ pub(crate) fn worker(town: &Town, url: &str, name: &str) -> Node {
 pub(crate) fn another_scheduler(town: &Town, url: &str, old: &mut Node, name: &str) {
     let address = url.strip_prefix("http://").unwrap();
     old.signal("-KILL");
-    wait_until("the port", || std::net::TcpListener::bind(address).is_ok());
+    wait_until("the port", || TcpListener::bind(address).is_ok());
     let (node, again) = scheduler(town, name, address);
     *old = node;
     assert_eq!(again, url);
@@ -243,5 +245,64 @@ fn whoever_has_no_token_or_sends_garbage_is_refused_and_harms_nothing() {
         assert_eq!(text(&parse(document).unwrap(), &["code"]), code, "{shown}");
         assert!(!whole.contains(&token), "the token is not said again");
     }
+    works.scheduler.ends();
+}
+
+/// Stands between workers and a scheduler, and says once of canons that they cannot be read now. Gives
+/// its address, and whether it said that.
+fn between(scheduler: &str) -> (String, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (to, said) = (scheduler.strip_prefix("http://").unwrap().to_owned(), Arc::default());
+    let has_said = Arc::clone(&said);
+    std::thread::spawn(move || {
+        for worker in listener.incoming().map_while(Result::ok) {
+            let (to, said) = (to.clone(), Arc::clone(&said));
+            // Who is told no more has closed it.
+            std::thread::spawn(move || pass(worker, &to, &said));
+        }
+    });
+    (url, has_said)
+}
+
+/// Pass on one request and its answer.
+fn pass(mut worker: TcpStream, to: &str, said: &AtomicBool) -> std::io::Result<()> {
+    let mut reader = BufReader::new(worker.try_clone()?);
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let begins = head.len();
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(());
+        }
+        let line = head[begins..].to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    if head.starts_with("GET /worker/v1/canons/") && !said.swap(true, Ordering::Relaxed) {
+        let away =
+            "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
+        return worker.write_all(away.as_bytes());
+    }
+    let mut scheduler = TcpStream::connect(to)?;
+    let head = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    scheduler.write_all(head.as_bytes())?;
+    scheduler.write_all(&body)?;
+    std::io::copy(&mut scheduler, &mut worker)?;
+    Ok(())
+}
+
+#[test]
+fn a_worker_asks_again_for_what_cannot_be_read_for_a_moment() {
+    let works = Works::new("workers-asks");
+    let load = works.town.load(1, 1);
+    works.trust(&[&load[0].0]);
+    let (url, said) = between(&works.url);
+    let worker = worker(&works.town, &url, "w1");
+    works.town.is_done(&load);
+    assert!(said.load(Ordering::Relaxed), "it was told to ask again");
+    worker.ends();
     works.scheduler.ends();
 }

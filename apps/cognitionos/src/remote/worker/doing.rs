@@ -26,8 +26,9 @@ use crate::system::SystemClock;
 const ANSWER: Duration = Duration::from_secs(10);
 /// The shortest pause between two signs of life.
 const BEAT_MIN: Duration = Duration::from_millis(20);
-/// How often a report is sent before it is left: whoever owns the log then finds out by itself.
-const REPORTS_MAX: u32 = 20;
+/// How often a report is sent, or a canon asked for, before that is left: whoever owns the log then
+/// finds out by itself.
+const ASKED_MAX: u32 = 20;
 
 /// An owner said no: what is done for it counts no more.
 struct Withdrawn;
@@ -81,7 +82,7 @@ impl Contact<'_> {
     async fn report(&self, report: &Report) -> Result<(), String> {
         let document = report.to_value();
         let mut last = String::new();
-        for _ in 0..REPORTS_MAX {
+        for _ in 0..ASKED_MAX {
             match self.client.post(&self.path("result"), &document, ANSWER).await {
                 Ok((200, _)) => return Ok(()),
                 Ok((status @ 500.., said)) => last = told(status, &said),
@@ -92,6 +93,21 @@ impl Contact<'_> {
         }
         Err(last)
     }
+}
+
+/// What the owner answers, asked again while its log or the way to it is away: nothing has begun, and
+/// an offer that took too long is begun no more.
+async fn given(client: &Client, path: &str) -> Result<(u16, Value), String> {
+    let mut last = String::new();
+    for _ in 0..ASKED_MAX {
+        match client.get(path, ANSWER).await {
+            Ok((status @ 500.., said)) => last = told(status, &said),
+            Ok(answer) => return Ok(answer),
+            Err(error) => last = error.to_string(),
+        }
+        tokio::time::sleep(super::PAUSE.0 * 5).await;
+    }
+    Err(last)
 }
 
 impl Worker {
@@ -180,7 +196,7 @@ impl Worker {
             return Ok(canon);
         }
         let path = format!("/worker/v1/canons/{digest}?tenant={}", task.tenant);
-        let (status, document) = client.get(&path, ANSWER).await.map_err(|it| it.to_string())?;
+        let (status, document) = given(client, &path).await?;
         let files = document.get("files").and_then(Value::as_map).filter(|_| status == 200);
         let files = files.ok_or_else(|| format!("its canon: {}", told(status, &document)))?;
         let text = |(path, file): (&String, &Value)| {
