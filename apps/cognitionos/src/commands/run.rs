@@ -71,13 +71,19 @@ pub(crate) struct Plan {
     named: BTreeMap<String, Named>,
     /// The folder that the workflow file stands in.
     base: PathBuf,
-    /// The open runs that it began.
-    others: Vec<family::Other>,
-    /// What the run did before.
-    counts: Counts,
     /// Who wants it to end instead of going on.
     ending: Option<Ending>,
-    /// Who answered for its models so far.
+    before: Before,
+}
+
+/// What was before, of a run that goes on.
+#[derive(Default)]
+pub(crate) struct Before {
+    /// The open runs that it began.
+    others: Vec<family::Other>,
+    /// What the run did.
+    counts: Counts,
+    /// Who answered for its models.
     answered: answered::ByModel,
 }
 
@@ -212,7 +218,7 @@ fn go(
     let run = plan.run;
     let is_asking = Arc::clone(&signals);
     let is_asking = Arc::new(move || is_asking.is_asking());
-    let own = plan.others.iter().map(|other| other.run).chain([run]).collect();
+    let own = plan.before.others.iter().map(|other| other.run).chain([run]).collect();
     let (mut board, live) = Switchboard::of(&driver, own, committer.clone(), is_asking);
     let server = listen(&common.data, &runtime, live, terminal);
     let left = std::collections::BTreeSet::new();
@@ -220,7 +226,7 @@ fn go(
     let file = args.file.as_deref().map(given::name);
     let recorded = models::recorded(args, canon);
     let is_real = canon.is_some_and(|it| it.settings().is_production(&plan.environment));
-    let view = View::new(terminal, plan.counts, file.clone());
+    let view = View::new(terminal, plan.before.counts, file.clone());
     let mut view = view.watching(recorded).in_production(is_real.then(|| plan.environment.clone()));
     let driven = drive(&mut driver, plan, (&mut view, &mut board), desk);
     // Whoever still waits is told to turn to the folder itself.
@@ -267,7 +273,7 @@ fn workers(
     let binder = family::binder(args, data, bound.canon.clone());
     let workers = Workers::new(binder).context("cannot start the workers")?;
     workers.bind(plan.run, adapters);
-    for family::Other { run, roots, base } in &plan.others {
+    for family::Other { run, roots, base } in &plan.before.others {
         let roots = folders::admitted(roots, base, canon);
         workers.bind(*run, models::adapters(args, base, canon, *run, &roots, &secrets)?);
     }

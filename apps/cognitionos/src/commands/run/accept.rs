@@ -15,14 +15,13 @@ use cog_schedule::Ask;
 
 use super::file::misread;
 use super::scheduled::args;
-use super::{Plan, go};
+use super::{Before, Plan, go};
 use crate::cli::{Beginning, Common, RunArgs};
 use crate::commands::submit::waiting::{Patience, wait};
 use crate::failure::{Exit, Failure};
 use crate::folders;
 use crate::home::{Home, told};
 use crate::terminal::Terminal;
-use crate::view::Counts;
 
 /// The name of the workflow, as policies see it.
 const NAME: &str = "accept-session";
@@ -123,21 +122,18 @@ fn plan(asked: &Asked<'_>, who: &Actor) -> anyhow::Result<Plan> {
         is_queued: false,
     };
     let environment = environment.unwrap_or_else(|| flow.environment.clone());
-    let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
-    let (roots, named) = (BTreeMap::new(), BTreeMap::new());
-    let (others, ending, domain) = (Vec::new(), None, flow.domain.clone());
+    let input = Input::Start(Box::new(start));
+    let domain = flow.domain.clone();
     Ok(Plan {
         run: *run,
         input,
         domain,
         environment,
-        roots,
-        named,
+        roots: BTreeMap::new(),
+        named: BTreeMap::new(),
         base,
-        others,
-        counts,
-        ending,
-        answered: Default::default(),
+        ending: None,
+        before: Before::default(),
     })
 }
 

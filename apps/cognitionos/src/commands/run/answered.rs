@@ -26,7 +26,7 @@ pub(super) fn check(args: &RunArgs, plan: &Plan, canon: Option<&Canon>) -> anyho
     }
     let known = canon.map(|canon| &canon.settings().models).into_iter().flatten();
     for (name, model) in known {
-        let Some((url, called)) = plan.answered.get(name) else { continue };
+        let Some((url, called)) = plan.before.answered.get(name) else { continue };
         if models::is_configured(name, model, url, called) || !model.replaceable.admits(url) {
             continue;
         }

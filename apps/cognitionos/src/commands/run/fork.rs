@@ -1,5 +1,6 @@
 //! A run that is started from a place of another.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cog_base::Clock as _;
@@ -14,14 +15,13 @@ use cog_gate::Actor;
 
 use super::family::kin;
 use super::prepare::{Folders, bound_roots, given_inputs, namer, stands};
-use super::{Plan, accept};
+use super::{Before, Plan, accept};
 use crate::cli::{Beginning, Common};
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, unmade};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::Terminal;
-use crate::view::Counts;
 
 /// The most places that are named where one is to be chosen.
 const NAMED_MAX: usize = 40;
@@ -119,20 +119,16 @@ pub(crate) fn prepare(
         base: history.base().to_owned(),
         initiator: actor.clone(),
     };
-    let (input, counts) = (Input::Fork(Box::new(forking)), Counts::default());
-    let named = std::collections::BTreeMap::new();
-    let others = Vec::new();
+    let input = Input::Fork(Box::new(forking));
     Ok(Plan {
         run,
         input,
         domain,
         environment,
         roots,
-        named,
+        named: BTreeMap::new(),
         base,
-        others,
-        counts,
         ending: None,
-        answered: Default::default(),
+        before: Before::default(),
     })
 }

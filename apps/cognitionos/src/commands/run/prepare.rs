@@ -18,13 +18,12 @@ use cog_gate::snapshot::Access;
 use cog_schedule::Ask;
 
 use super::again::Named;
-use super::{Plan, family};
+use super::{Before, Plan, family};
 use crate::cli::{Beginning, Common};
 use crate::failure::{Exit, Failure};
 use crate::folders::{self, Secrets};
 use crate::given;
 use crate::system::{SystemClock, SystemEntropy};
-use crate::view::Counts;
 
 /// Read and check a workflow file and its inputs.
 pub(crate) fn fresh(
@@ -79,9 +78,7 @@ pub(crate) fn fresh(
         ask,
         is_queued: false,
     };
-    let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
-    let others = Vec::new();
-    let ending = None;
+    let input = Input::Start(Box::new(start));
     Ok(Plan {
         run,
         input,
@@ -90,10 +87,8 @@ pub(crate) fn fresh(
         roots,
         named,
         base,
-        others,
-        counts,
-        ending,
-        answered: Default::default(),
+        ending: None,
+        before: Before::default(),
     })
 }
 

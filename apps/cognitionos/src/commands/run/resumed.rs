@@ -11,11 +11,11 @@ use cog_engine::{Input, Mismatch, Rebuilt, Record, Tree};
 use cog_gate::Actor;
 use cog_store::{StoreError, TenantTx};
 
-use super::Plan;
 use super::answered::Answered;
 use super::cancel::Ending;
 use super::family::Other;
 use super::prepare::{mismatch, standing};
+use super::{Before, Plan};
 use crate::cli::Common;
 use crate::given;
 use crate::home::{Home, told};
@@ -90,20 +90,17 @@ pub(super) fn plan(
     let ending = cancel.as_ref().map(|(who, reason)| Ending::of(history, who, reason));
     tree.cancel = cancel;
     let Seen { counts, answered, .. } = seen;
-    let (input, named) = (Input::TakeUp(Box::new(tree)), BTreeMap::new());
-    let answered = answered.by_model();
+    let input = Input::TakeUp(Box::new(tree));
     Ok(Plan {
         run,
         input,
         domain,
         environment,
         roots,
-        named,
+        named: BTreeMap::new(),
         base,
-        others,
-        counts,
         ending,
-        answered,
+        before: Before { others, counts, answered: answered.by_model() },
     })
 }
 

@@ -16,7 +16,7 @@ use cog_schedule::Rule;
 
 use super::file::misread;
 use super::prepare::{Folders, bound_roots};
-use super::{Plan, family, go, prepare};
+use super::{Before, Plan, family, go, prepare};
 use crate::cli::nodes::Asking;
 use crate::cli::{Beginning, By, Common, RunArgs};
 use crate::failure::{Exit, Failure};
@@ -24,7 +24,6 @@ use crate::folders;
 use crate::home::Home;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::Terminal;
-use crate::view::Counts;
 
 /// A workflow file that may have schedules.
 pub(crate) struct File {
@@ -197,19 +196,16 @@ pub(crate) fn plan(wanted: &Wanted, begins: Begins, common: &Common) -> anyhow::
         ask,
         is_queued: false,
     };
-    let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
-    let (named, others, ending) = (BTreeMap::new(), Vec::new(), None);
+    let input = Input::Start(Box::new(start));
     Ok(Plan {
         run,
         input,
         domain,
         environment,
         roots,
-        named,
+        named: BTreeMap::new(),
         base,
-        others,
-        counts,
-        ending,
-        answered: Default::default(),
+        ending: None,
+        before: Before::default(),
     })
 }

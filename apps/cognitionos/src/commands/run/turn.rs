@@ -13,12 +13,12 @@ use cog_node::denied;
 
 use super::cancel::may_not;
 use super::prepare::{Folders, bound_roots};
-use super::{Plan, scheduled};
+use super::{Before, Plan, scheduled};
 use crate::cli::Common;
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, Stands, told};
 use crate::terminal::{Terminal, Tone, plain};
-use crate::view::{Counts, View};
+use crate::view::View;
 
 /// A run that waits, to be begun if it is its turn; nothing for one that has begun.
 pub(super) fn take(home: &Home, run: RunId, common: &Common) -> anyhow::Result<Option<Plan>> {
@@ -41,20 +41,17 @@ pub(super) fn take(home: &Home, run: RunId, common: &Common) -> anyhow::Result<O
     let Folders { access, places, roots } = Folders::bind(bound, stands, common)?;
     (start.roots, start.places) = (access, places);
     let domain = start.flow.domain.clone();
-    let (input, counts) = (Input::Start(Box::new(start)), Counts::default());
-    let (named, others, ending) = (BTreeMap::new(), Vec::new(), None);
+    let input = Input::Start(Box::new(start));
     Ok(Some(Plan {
         run,
         input,
         domain,
         environment,
         roots,
-        named,
+        named: BTreeMap::new(),
         base,
-        others,
-        counts,
-        ending,
-        answered: Default::default(),
+        ending: None,
+        before: Before::default(),
     }))
 }
 
