@@ -94,6 +94,29 @@ fn a_new_run_takes_the_place_of_the_one_that_is_open() {
 }
 
 #[test]
+fn nothing_is_ended_for_a_run_that_cannot_begin_yet() {
+    let folder = Folder::new("queue-cancels-later");
+    let cancels = "concurrency: { limit: 1, when_full: cancel_running }";
+    flow(&folder, cancels);
+    let first = run(&folder, "acme", &[]).ends(8).id("run");
+    run(&folder, "other", &["--not-before", "2h"]).ends(8).says(&["queued", "it begins at"]);
+    folder.cog(&["runs", "--status", "open"]).ends(0).says(&[&first]);
+    flow(&folder, &format!("{cancels}\nrate: {{ count: 1, per_seconds: 3 }}"));
+    run(&folder, "acme", &[]).ends(8).says(&["waiting for a signal"]);
+    let second = folder.cog(&["runs", "--status", "open"]).ends(0).id("run");
+    assert_ne!(second, first);
+    folder.cog(&["why", &first]).ends(0).says(&["cancelled", "takes its place"]);
+    let third = run(&folder, "acme", &[]).ends(8).says(&["queued"]).id("run");
+    folder.cog(&["runs", "--status", "open"]).ends(0).says(&[&second]);
+    wait_until("its rate lets it begin", || {
+        let resumed = folder.cog(&["run", "--resume", &third]).ends(8);
+        resumed.out.contains("waiting for a signal")
+    });
+    folder.cog(&["why", &second]).ends(0).says(&["cancelled", &third, "takes its place"]);
+    folder.holds();
+}
+
+#[test]
 fn a_rate_and_a_time_put_a_run_off() {
     let folder = Folder::new("queue-put-off");
     flow(&folder, "rate: { key: \"${{ inputs.customer }}\", count: 1, per_seconds: 3600 }");

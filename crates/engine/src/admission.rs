@@ -1,7 +1,7 @@
 //! Runs that wait for their turn: what is held to a limit or to a time is asked for in the log
 //! before it begins, and begins when the [`Line`] says so. Whoever reads the log knows who waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cog_base::entropy::NoEntropy;
@@ -43,6 +43,8 @@ pub struct Queue {
     next: u64,
     /// Something happened that may let somebody begin.
     is_moved: bool,
+    /// Whose end was asked for by each that waits and takes their place.
+    displaced: BTreeMap<RunId, BTreeSet<RunId>>,
     /// When somebody looks again.
     looks: Option<Timestamp>,
 }
@@ -92,6 +94,7 @@ impl Queue {
         {
             self.line.began(run, entry.at());
             self.asked.remove(&run);
+            self.displaced.remove(&run);
         } else if entry.kind() == Kind::SessionSealed
             && let Some(run) = entry.session()
         {
@@ -102,6 +105,7 @@ impl Queue {
 
     pub(crate) fn leave(&mut self, run: RunId) -> bool {
         self.asked.remove(&run);
+        self.displaced.remove(&run);
         self.line.leave(run)
     }
 }
@@ -170,7 +174,7 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<bool, NoEntropy> {
         if start.is_queued {
-            return Ok(self.take_turn(start.run, turn));
+            return self.take_turn(start.run, turn);
         }
         let Start { ask, flow, inputs, labels, .. } = start;
         let asking = Asking { origin, ask: *ask, flow, inputs, labels, start: Some(start) };
@@ -188,7 +192,7 @@ impl Engine {
         if ask.is_free() {
             return Ok(true);
         }
-        self.call_next(turn);
+        self.call_next(turn)?;
         let now = self.ledger_now();
         let room = self.queue.line.room(run, ask, now);
         let is_long = self.queue.line.len() >= WAITING_MAX;
@@ -218,50 +222,80 @@ impl Engine {
     }
 
     /// A run that waits is handed in: whether it begins now.
-    fn take_turn(&mut self, run: RunId, turn: &mut Turn) -> bool {
-        self.call_next(turn);
+    fn take_turn(&mut self, run: RunId, turn: &mut Turn) -> Result<bool, NoEntropy> {
+        self.call_next(turn)?;
         // Somebody has withdrawn it meanwhile.
-        let Some(ask) = self.queue.line.waits(run).copied() else { return false };
+        let Some(ask) = self.queue.line.waits(run).copied() else { return Ok(false) };
         let now = self.ledger_now();
         match self.queue.line.room(run, &ask, now) {
             Ok(()) => {
                 self.queue.line.begin(run, now);
                 self.queue.asked.remove(&run);
-                true
+                Ok(true)
             }
             Err(waits) => {
                 self.queue.line.call(run, false);
                 turn.tell(run, What::Queued { waits, ends: Vec::new() });
                 self.look_again(turn);
-                false
+                Ok(false)
             }
         }
     }
 
-    /// End what is in the way of a run, in the name of who asked for it. Gives the runs that are in
-    /// no memory here.
+    /// End what is in the way of a run, in the name of who asked for it, when nothing else is. It asks
+    /// once for the end of each. Gives the runs that are in no memory here.
     fn make_way(
         &mut self,
         origin: &Origin,
         ask: &Ask,
         turn: &mut Turn,
     ) -> Result<Vec<RunId>, NoEntropy> {
-        let (run, who) = (origin.session, &origin.initiator);
+        let (run, who, now) = (origin.session, &origin.initiator, self.ledger_now());
         let reason = format!("{run} of the same key takes its place");
-        for other in self.queue.line.superseded(run, ask) {
-            if ask.concurrency.is_some_and(|it| it.when_full == WhenFull::CancelRunning) {
+        // Before any of them goes: without them it may be its turn.
+        let superseded = self.queue.line.superseded(run, ask, now);
+        let in_the_way = self.queue.line.in_the_way(run, ask, now);
+        for other in superseded {
+            // What is not durable yet is withdrawn later.
+            if self.queue.asked.contains_key(&other) && self.displaces(run, other) {
                 self.withdraw_queued(other, who, &reason, turn)?;
             }
         }
         let mut absent = Vec::new();
-        for other in self.queue.line.in_the_way(ask) {
-            if self.runs.contains_key(&other) {
+        for other in in_the_way {
+            if !self.displaces(run, other) {
+                continue;
+            }
+            if let Some(active) = self.runs.get(&other) {
+                if active.end.is_some() || active.cancelled.is_some() {
+                    continue;
+                }
                 self.cancel(other, who.clone(), reason.clone(), turn)?;
             } else {
                 absent.push(other);
             }
         }
         Ok(absent)
+    }
+
+    /// Note that a run asks for the end of another. Says whether it had not.
+    fn displaces(&mut self, run: RunId, other: RunId) -> bool {
+        self.queue.displaced.entry(run).or_default().insert(other)
+    }
+
+    /// Those whose time has come take the place of others.
+    fn displace(&mut self, turn: &mut Turn) -> Result<(), NoEntropy> {
+        let now = self.ledger_now();
+        for run in self.queue.line.displacing(now) {
+            // Another has taken its place, or the others are gone.
+            let Some(ask) = self.queue.line.waits(run).copied() else { continue };
+            let Some(origin) = self.queue.asked.get(&run).cloned() else { continue };
+            let ends = self.make_way(&origin, &ask, turn)?;
+            if let (false, Err(waits)) = (ends.is_empty(), self.queue.line.room(run, &ask, now)) {
+                turn.tell_behind(run, What::Queued { waits, ends });
+            }
+        }
+        Ok(())
     }
 
     /// Somebody withdraws a run that waits for its turn. Says whether it does; a refusal is on
@@ -330,11 +364,13 @@ impl Engine {
     }
 
     /// Say who may begin by now.
-    pub(crate) fn call_next(&mut self, turn: &mut Turn) {
-        self.queue.is_moved = false;
+    pub(crate) fn call_next(&mut self, turn: &mut Turn) -> Result<(), NoEntropy> {
         if self.is_draining {
-            return;
+            self.queue.is_moved = false;
+            return Ok(());
         }
+        self.displace(turn)?;
+        self.queue.is_moved = false;
         let now = self.ledger_now();
         self.queue.line.forget(now);
         for run in self.queue.line.refused(now) {
@@ -350,6 +386,7 @@ impl Engine {
             turn.tell(run, What::Called);
         }
         self.look_again(turn);
+        Ok(())
     }
 
     /// Look again when time may let somebody begin.
@@ -370,10 +407,8 @@ impl Engine {
     }
 
     /// Look who may begin, if something has happened that may let somebody.
-    pub(crate) fn move_on(&mut self, turn: &mut Turn) {
-        if self.queue.is_moved {
-            self.call_next(turn);
-        }
+    pub(crate) fn move_on(&mut self, turn: &mut Turn) -> Result<(), NoEntropy> {
+        if self.queue.is_moved { self.call_next(turn) } else { Ok(()) }
     }
 }
 

@@ -401,9 +401,9 @@ impl Engine {
             Input::Placed { parent, run, placed } => {
                 self.placed(parent, run, placed, &mut turn)?;
             }
-            Input::Look => self.call_next(&mut turn),
+            Input::Look => self.call_next(&mut turn)?,
             Input::GiveUp { run, reason } => self.give_up_queued(run, &reason, &mut turn),
-            Input::Due(timer) if Self::is_of_queue(&timer) => self.call_next(&mut turn),
+            Input::Due(timer) if Self::is_of_queue(&timer) => self.call_next(&mut turn)?,
             Input::Due(timer) => self.due(timer, &mut turn)?,
             Input::Answer { run, approval, who, verdict } => {
                 self.answer(run, approval, &who, verdict, &mut turn)?;
@@ -422,7 +422,7 @@ impl Engine {
                 }
             }
         }
-        self.move_on(&mut turn);
+        self.move_on(&mut turn)?;
         Ok(self.finish(turn))
     }
 

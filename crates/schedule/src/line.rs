@@ -67,7 +67,17 @@ struct Starts {
     per_ms: u64,
 }
 
+/// Whether a run is to take the place of others of its key.
+fn takes_place(ask: &Ask) -> bool {
+    ask.concurrency.is_some_and(|limit| limit.when_full == WhenFull::CancelRunning)
+}
+
 impl Waiting {
+    /// When it was asked for.
+    fn since(&self) -> (Timestamp, u64) {
+        (self.asked, self.seq.unwrap_or(u64::MAX))
+    }
+
     /// Where it stands in the order.
     fn rank(&self, run: RunId) -> Rank {
         let ahead = STEP_MS.saturating_mul(1_000).saturating_mul(u64::from(self.ask.priority));
@@ -264,34 +274,67 @@ impl Line {
         let waiting = self.waiting.iter().filter(|(_, it)| !it.is_called);
         let times = waiting.filter_map(|(run, it)| match self.room(*run, &it.ask, now) {
             Err(Waits::Until(at) | Waits::Rate(at)) => Some(at),
+            // What is in its way is ended when its rate lets it begin.
+            Err(Waits::Key(_)) if takes_place(&it.ask) => self.rated(*run, &it.ask, now),
             Err(Waits::Key(_) | Waits::Room) | Ok(()) => None,
         });
         times.min()
     }
 
-    /// The open runs that are to be ended so that one may begin that is asked for so.
-    #[must_use]
-    pub fn in_the_way(&self, ask: &Ask) -> Vec<RunId> {
-        let Some(limit) = ask.concurrency else { return Vec::new() };
-        if limit.when_full != WhenFull::CancelRunning {
-            return Vec::new();
+    /// The time at which its rate lets a run begin, if that is what it waits for.
+    fn rated(&self, run: RunId, ask: &Ask, now: Timestamp) -> Option<Timestamp> {
+        match self.in_rate(run, ask.rate.as_ref()?, now) {
+            Err(Waits::Rate(at)) => Some(at),
+            Err(Waits::Until(_) | Waits::Key(_) | Waits::Room) | Ok(()) => None,
         }
+    }
+
+    /// Whether a run takes the place of others now: they are all that holds it back.
+    fn displaces(&self, run: RunId, ask: &Ask, now: Timestamp) -> bool {
+        takes_place(ask)
+            && matches!(self.room(run, ask, now), Err(Waits::Key(_)))
+            && self.rated(run, ask, now).is_none()
+    }
+
+    /// Those that wait and take the place of others now, the last that was asked for first. What is not
+    /// durable yet was not asked for.
+    #[must_use]
+    pub fn displacing(&self, now: Timestamp) -> Vec<RunId> {
+        let is_it = |(run, it): &(&RunId, &Waiting)| {
+            it.seq.is_some() && !it.is_called && self.displaces(**run, &it.ask, now)
+        };
+        let mut all: Vec<_> =
+            self.waiting.iter().filter(is_it).map(|(run, it)| (it.since(), *run)).collect();
+        all.sort_unstable_by(|one, other| other.cmp(one));
+        all.into_iter().map(|(_, run)| run).collect()
+    }
+
+    /// The open runs that are to be ended so that one may begin that is asked for so: none as long as
+    /// anything else holds it back.
+    #[must_use]
+    pub fn in_the_way(&self, run: RunId, ask: &Ask, now: Timestamp) -> Vec<RunId> {
+        let Some(limit) = ask.concurrency.filter(|_| self.displaces(run, ask, now)) else {
+            return Vec::new();
+        };
         let holders = self.holders.get(&limit.key).map_or(0, BTreeSet::len);
         let over = (holders + 1).saturating_sub(limit.limit as usize);
         self.holders.get(&limit.key).into_iter().flatten().take(over).copied().collect()
     }
 
-    /// Those that wait and are to be withdrawn as one comes behind them that is asked for so.
+    /// Those that wait and are to be withdrawn as one that was asked for so behind them takes the place
+    /// of others: none as long as anything else holds it back.
     #[must_use]
-    pub fn superseded(&self, run: RunId, ask: &Ask) -> Vec<RunId> {
-        let same = |it: &Ask| {
-            let both = it.concurrency.zip(ask.concurrency).filter(|(one, new)| one.key == new.key);
-            both.is_some_and(|(one, new)| {
-                one.when_full == WhenFull::CancelRunning && one.when_full == new.when_full
-            })
+    pub fn superseded(&self, run: RunId, ask: &Ask, now: Timestamp) -> Vec<RunId> {
+        if !self.displaces(run, ask, now) {
+            return Vec::new();
+        }
+        let key = |it: &Ask| it.concurrency.map(|limit| limit.key);
+        let own = self.waiting.get(&run).map(|it| (it.since(), run));
+        let is_it = |(id, it): &(&RunId, &Waiting)| {
+            let is_before = own.is_none_or(|own| (it.since(), **id) < own);
+            is_before && **id != run && takes_place(&it.ask) && key(&it.ask) == key(ask)
         };
-        let others = self.waiting.iter().filter(|(id, it)| **id != run && same(&it.ask));
-        others.map(|(id, _)| *id).collect()
+        self.waiting.iter().filter(is_it).map(|(id, _)| *id).collect()
     }
 
     /// The number of the first entry that has to be read to know all that is known here; nothing

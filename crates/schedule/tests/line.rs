@@ -137,14 +137,44 @@ fn who_is_in_the_way_is_named_only_where_that_was_asked_for() {
         Ask { concurrency: Some(concurrency), ..Ask::default() }
     };
     (0..2).for_each(|n| line.ask(run(n), ask(WhenFull::Queue), at(n), Some(n)));
-    assert_eq!(line.in_the_way(&ask(WhenFull::CancelRunning)), []);
+    let cancels = ask(WhenFull::CancelRunning);
+    assert_eq!(line.in_the_way(run(3), &cancels, at(5)), []);
     begin(&mut line, 5);
-    assert_eq!(line.in_the_way(&ask(WhenFull::CancelRunning)), [run(0)]);
-    assert_eq!(line.in_the_way(&ask(WhenFull::Queue)), []);
-    line.ask(run(2), ask(WhenFull::CancelRunning), at(6), None);
-    assert_eq!(line.superseded(run(3), &ask(WhenFull::CancelRunning)), [run(2)]);
+    assert_eq!(line.in_the_way(run(3), &cancels, at(5)), [run(0)]);
+    assert_eq!(line.in_the_way(run(3), &ask(WhenFull::Queue), at(5)), []);
+    line.ask(run(2), cancels, at(6), None);
+    assert_eq!(line.superseded(run(3), &cancels, at(6)), [run(2)]);
+    assert_eq!(line.displacing(at(6)), [], "it is not durable yet");
+    line.ask(run(2), cancels, at(6), Some(6));
+    line.ask(run(3), cancels, at(6), Some(7));
+    assert_eq!(line.displacing(at(6)), [run(3), run(2)]);
+    assert_eq!(line.superseded(run(2), &cancels, at(6)), [], "the other came behind it");
     line.ask(run(4), ask(WhenFull::Refuse), at(7), None);
     assert_eq!(line.refused(at(8)), [run(4)]);
+}
+
+#[test]
+fn nobody_is_in_the_way_of_one_that_could_not_begin_without_them() {
+    let concurrency = Concurrency { key: key(1), limit: 1, when_full: WhenFull::CancelRunning };
+    let cancels = Ask { concurrency: Some(concurrency), ..Ask::default() };
+    let later = Ask { not_before: Some(at(100)), ..cancels };
+    let rate = Some(Rate { key: key(1), count: 1, per_seconds: 10 });
+    let rated = Ask { rate, ..cancels };
+    for (what, new, from) in [("its time", later, 100), ("its rate", rated, 10_000)] {
+        let mut line = Line::default();
+        line.ask(run(0), rated, at(0), Some(0));
+        begin(&mut line, 0);
+        line.ask(run(1), Ask { not_before: Some(at(200_000)), ..cancels }, at(1), Some(1));
+        line.ask(run(2), new, at(2), Some(2));
+        let ended = |now| {
+            let (open, waiting) =
+                (line.in_the_way(run(2), &new, at(now)), line.superseded(run(2), &new, at(now)));
+            (line.displacing(at(now)), open, waiting)
+        };
+        assert_eq!(ended(from - 1), (vec![], vec![], vec![]), "{what}");
+        assert_eq!(line.due(at(from - 1)), Some(at(from)), "{what}");
+        assert_eq!(ended(from), (vec![run(2)], vec![run(0)], vec![run(1)]), "{what}");
+    }
 }
 
 #[test]

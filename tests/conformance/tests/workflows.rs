@@ -240,6 +240,7 @@ workflows! {
     limits: each_key_is_limited_on_its_own,
     limits: one_too_many_is_refused_where_that_is_said,
     limits: one_too_many_ends_the_other_where_that_is_said,
+    limits: nobody_is_ended_before_the_time_of_who_takes_the_place,
     limits: the_higher_priority_goes_first,
     limits: so_many_in_a_time_and_no_more,
     limits: not_before_a_time,

@@ -144,6 +144,9 @@ fn here(
     if let Some(fresh) = &fresh {
         turn::make_way(fresh, actor, common, terminal)?;
     }
+    if let Some(run) = &args.resume {
+        turn::make_way_again(run, common, terminal)?;
+    }
     let home = match &fresh {
         Some(_) => Home::write(&common.data)?,
         None => Home::change(&common.data)?,

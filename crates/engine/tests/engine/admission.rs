@@ -154,6 +154,9 @@ fn one_that_cancels_takes_the_place_of_those_that_are_open_and_of_those_that_wai
     let second = house.start_with(cancels, WAITS);
     let third = house.start_with(cancels, WAITS);
     assert!(story(&house).contains(&(Kind::SessionUnqueued, second)));
+    (0..2).for_each(|_| house.give(Input::Look));
+    let ends = |it: &cog_engine::Notice| matches!(it.what, What::EndsAlready { .. });
+    assert!(!house.notices.iter().any(ends), "it is asked for once");
     assert_eq!(called(&mut house), []);
     house.done("written");
     assert!(story(&house).contains(&(Kind::SessionSealed, first)));
@@ -161,6 +164,40 @@ fn one_that_cancels_takes_the_place_of_those_that_are_open_and_of_those_that_wai
     hand_in(&mut house, third);
     assert_eq!(story(&house).last(), Some(&(Kind::SessionStarted, third)));
     holds(&house);
+}
+
+#[test]
+fn nobody_is_ended_for_one_that_cannot_begin_yet() {
+    const CANCELS: &str = "concurrency: { key: all, limit: 1, when_full: cancel_running }
+rate: { key: all, count: 1, per_seconds: 10 }";
+    for dies in [false, true] {
+        let mut house = House::new();
+        let first = house.start_with(CANCELS, WAITS);
+        let second = house.start_with(CANCELS, WAITS);
+        let third = house.start_with(CANCELS, WAITS);
+        let over = |house: &House| {
+            let story = story(house);
+            let over = [(Kind::SessionSealed, first), (Kind::SessionUnqueued, second)];
+            over.map(|it| story.contains(&it))
+        };
+        let (timer, ms) = house.timers.pop().unwrap();
+        assert!((10_000..=10_001).contains(&ms), "{ms}");
+        house.later(ms - 2);
+        house.give(Input::Look);
+        assert_eq!(over(&house), [false, false], "as long as its rate holds it back");
+        house.later(2);
+        if dies {
+            house.restart();
+            house.give(Input::Look);
+        } else {
+            house.give(Input::Due(timer));
+        }
+        assert_eq!(over(&house), [true, true], "the last takes the place of all others");
+        assert_eq!(called(&mut house), [third]);
+        hand_in(&mut house, third);
+        assert_eq!(story(&house).last(), Some(&(Kind::SessionStarted, third)));
+        holds(&house);
+    }
 }
 
 #[test]

@@ -274,6 +274,28 @@ pub(crate) fn one_too_many_ends_the_other_where_that_is_said(home: Home) {
     );
 }
 
+pub(crate) fn nobody_is_ended_before_the_time_of_who_takes_the_place(home: Home) {
+    let flow = format!("concurrency: {{ limit: 1, when_full: cancel_running }}\n{LISTENS}");
+    check(
+        home,
+        &flow,
+        &["start a", "start b +2000", "wait 1000", "wait 2000", "signal b go g1 {}"],
+        expect![[r#"
+            a: is asked for priority 5, concurrency
+            a: begins
+            b: is asked for priority 5, concurrency, not_before
+            a: evidence cancel  +2001
+            a: cancelled, error {"code":"cancelled","message":"<b> of the same key takes its place"} +2001
+            b: begins +2001
+            b: signal go g1 of user:shop +3000
+            b: note: receipt by user:operator for file.write +3000
+            b: note: completed +3000
+            b: completed +3000
+            one says x
+        "#]],
+    );
+}
+
 pub(crate) fn the_higher_priority_goes_first(home: Home) {
     let flow = format!("concurrency: {{ limit: 1 }}\n{LISTENS}");
     let acts = [

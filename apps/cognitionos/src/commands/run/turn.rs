@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use cog_base::Value;
 use cog_base::id::RunId;
+use cog_base::{Clock as _, Value};
 use cog_engine::admission::{Queue, asked};
 use cog_engine::{Engine, Input, Notice, Output, What};
 use cog_flow::BoundRoot;
 use cog_gate::{Actor, Wish};
 use cog_node::denied;
+use cog_schedule::Ask;
 
 use super::cancel::may_not;
 use super::prepare::{Folders, bound_roots};
 use super::{Before, Plan, scheduled};
 use crate::cli::Common;
 use crate::failure::{Exit, Failure};
+use crate::given;
 use crate::home::{Home, Stands, told};
+use crate::system::SystemClock;
 use crate::terminal::{Terminal, Tone, plain};
 use crate::view::View;
 
@@ -103,15 +106,38 @@ pub(super) fn make_way(
     terminal: &Terminal,
 ) -> anyhow::Result<()> {
     let Input::Start(start) = &plan.input else { return Ok(()) };
-    if start.ask.concurrency.is_none() {
-        return Ok(());
-    }
     // A folder that is not there yet has no runs.
     let Ok(home) = Home::read(&common.data) else { return Ok(()) };
+    end_others(home, (plan.run, &start.ask, who), common, terminal)
+}
+
+/// The same for one that waits and is taken up, in the name of who asked for it.
+pub(super) fn make_way_again(
+    run: &str,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    let (run, home) = (given::run(run)?, Home::read(&common.data)?);
+    let Stands::Waits(record) = home.standing(run)? else { return Ok(()) };
+    let ask = Ask::read(record.entry.data());
+    let who = record.entry.actor().parse::<Actor>();
+    let (Some(ask), Ok(who)) = (ask, who) else { return Ok(()) };
+    end_others(home, (run, &ask, &who), common, terminal)
+}
+
+fn end_others(
+    home: Home,
+    (run, ask, who): (RunId, &Ask, &Actor),
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    if ask.concurrency.is_none() {
+        return Ok(());
+    }
     let queue = Queue::read(&*home.scope()?).map_err(told)?;
     drop(home);
-    let reason = format!("{} of the same key takes its place", plan.run);
-    for other in queue.line.in_the_way(&start.ask) {
+    let reason = format!("{run} of the same key takes its place");
+    for other in queue.line.in_the_way(run, ask, SystemClock.now()) {
         scheduled::take_up(other, who, Some(&reason), common, terminal)?;
     }
     Ok(())
