@@ -343,11 +343,26 @@ fn who_waits_for_a_run_ends_as_it_does() {
     node.ends();
 }
 
+/// It begins when something is told.
+const TOLD: &str = "name: told
+domain: archive
+on: { event: [ { id: done, type: workflow.execution.completed } ] }
+steps: [ { id: nap, sleep: { ms: 1 } } ]
+";
+
 #[test]
 fn what_is_asked_for_wrongly_is_told_before_anything_is_asked() {
     let town = Town::new("nodes-wrong");
     let tenant = town.new_tenant();
     town.submit("ten_x", "a", &[]).ends(2).says(&["not an id", "new-tenant"]);
+    // As good as any id, but nobody's.
+    let other = "0192f0c1-2d3e-7a4b-8c5d-6e7f80910a1b";
+    let unknown = ["the database knows no tenant ten_", "--new-tenant"];
+    town.submit(other, "a", &[]).ends(2).says(&unknown);
+    town.folder.write("told.yaml", TOLD);
+    town.cog(&["schedules", "set", "told.yaml", "--tenant", other]).ends(2).says(&unknown);
+    town.submit(other, "a", &["--new-tenant"]).ends(0);
+    town.submit(other, "a", &[]).ends(0).says(&["it was asked for before"]);
     town.cog(&["submit", "nowhere.yaml", "--tenant", &tenant]).ends(2).says(&["nowhere.yaml"]);
     town.submit(&tenant, "a", &[]).ends(0);
     let other =

@@ -16,7 +16,7 @@ use cog_base::Entropy;
 use cog_base::cipher::Key;
 use cog_base::id::{Given as _, TenantId};
 use cog_store::StoreError;
-use cog_store_postgres::{Databases, HOME, NAME_BYTES_MAX, Options};
+use cog_store_postgres::{Databases, HOME, NAME_BYTES_MAX, Options, Whereabouts};
 use verify::open_file;
 
 use crate::cli::nodes::{At, Shared};
@@ -163,6 +163,34 @@ pub(crate) fn tenant(text: &str) -> anyhow::Result<TenantId> {
     TenantId::given(text).map_err(|error| {
         Failure::advise(Exit::BadInput, error, "cognitionos database new-tenant makes an id")
     })
+}
+
+/// Refuse a tenant that the database knows nothing of: who asks for something may have mistyped its id,
+/// and what is asked for would found a ledger.
+///
+/// # Errors
+/// Says how a new tenant is made known.
+pub(crate) fn is_known(store: &Databases, tenant: TenantId) -> anyhow::Result<()> {
+    let place = store.with(tenant, |store| store.whereabouts(tenant)).map_err(told)?;
+    if place != (Whereabouts::Here { begun: false }) {
+        return Ok(());
+    }
+    Err(Failure::advise(
+        Exit::BadInput,
+        format!("the database knows no tenant {tenant}"),
+        "see that the id is the right one; a new one is made known by `cognitionos database \
+         new-tenant`, and this very id by `cognitionos submit` with --new-tenant",
+    ))
+}
+
+/// Have a tenant begin in the database that is to have it, unless it has.
+pub(crate) fn make_known(store: &Databases, tenant: TenantId) -> anyhow::Result<()> {
+    store.with(tenant, |store| store.found_here(tenant)).map_err(told)
+}
+
+/// Whether it is said which database.
+pub(crate) fn names_a_database(shared: &Shared) -> bool {
+    shared.database_url.is_some() || setting(DATABASE_URL_FILE).is_some()
 }
 
 /// The master key from its file.

@@ -92,6 +92,9 @@ pub(crate) struct SubmitArgs {
     /// Whose run it is: an id, such as `database new-tenant` makes.
     #[arg(long, value_name = "TENANT", env = "COGNITIONOS_TENANT")]
     pub(crate) tenant: String,
+    /// Begin a ledger for this tenant, if the database knows none; without it, that is refused.
+    #[arg(long, conflicts_with = "fork")]
+    pub(crate) new_tenant: bool,
     #[command(flatten)]
     pub(crate) shared: Shared,
     /// A name for this request: asked for again under the same name, it is the same run.
@@ -234,7 +237,7 @@ Examples:
         #[arg(long, value_name = "ROLE")]
         application: String,
     },
-    /// Print an id for a new tenant.
+    /// Print an id for a new tenant, which the database that is named knows from then on.
     #[command(before_help = "\
 Examples:
   cognitionos database new-tenant

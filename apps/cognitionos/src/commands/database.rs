@@ -16,7 +16,7 @@ use cog_store_postgres::{Databases, MIGRATION_LATEST, migrate};
 use crate::cli::nodes::{DatabaseCommand, Shared};
 use crate::failure::{Exit, Failure};
 use crate::home::told;
-use crate::shared::{make_key, open, tenant, url};
+use crate::shared::{make_key, make_known, names_a_database, open, tenant, url};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::{Terminal, Tone, plain};
 
@@ -27,6 +27,8 @@ pub(crate) fn database(command: &DatabaseCommand, terminal: &Terminal) -> anyhow
             let id = TenantId::new(SystemClock.now(), &mut SystemEntropy::new())?;
             if let Some(at) = at {
                 places::found(&open(shared, "found")?, id, at)?;
+            } else if names_a_database(shared) {
+                make_known(&open(shared, "found")?, id)?;
             }
             if terminal.json {
                 terminal.emit(&Value::map([("tenant", Value::from(id))]));

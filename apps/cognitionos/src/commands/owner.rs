@@ -13,6 +13,7 @@ use cog_store_postgres::Databases;
 
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, told};
+use crate::shared::is_known;
 use crate::system::{SystemClock, SystemEntropy};
 
 /// How often it is looked whether there is an answer.
@@ -38,9 +39,11 @@ impl<'a> Owner<'a> {
     /// That of a ledger that was opened in the database.
     ///
     /// # Errors
-    /// When it is that of a folder.
+    /// When it is that of a folder, or the database knows no such tenant.
     pub(crate) fn of(home: &'a Home, timeout: u64) -> anyhow::Result<Self> {
-        Ok(Self { home, store: home.database()?, timeout })
+        let store = home.database()?;
+        is_known(store, home.tenant)?;
+        Ok(Self { home, store, timeout })
     }
 
     /// The ledger, to read.

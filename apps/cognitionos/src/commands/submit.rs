@@ -24,7 +24,7 @@ use crate::commands::run::prepare;
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
-use crate::shared::{open, tenant};
+use crate::shared::{is_known, make_known, open, tenant};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::{Terminal, Tone, plain};
 
@@ -49,6 +49,11 @@ pub(crate) fn submit(
     };
     let Asked { wanted, domain, environment } = wanted(file, args, common, &actor)?;
     let store = open(&args.shared, "submit")?;
+    if args.new_tenant {
+        make_known(&store, tenant)?
+    } else {
+        is_known(&store, tenant)?
+    }
     found(&store, tenant, args, (&domain, &environment, &wanted), terminal)?;
     post(&store, tenant, &Request::Start(Box::new(wanted)), asked, terminal)
 }
