@@ -171,7 +171,7 @@ fn what_no_worker_begins_in_time_fails_and_was_not_done() {
     let step = format!("  - {{ id: a, {WRITE}, start_within_ms: 300 }}\n");
     works.town.folder.write("late.yaml", &format!("name: late\n{HEAD}{step}"));
     let asked = ["submit", "late.yaml", "--tenant", &tenant, "--wait"];
-    works.town.cog(&asked).ends(6).says(&["failed", "effect.start_timeout"]);
+    works.town.cog(&asked).ends(6).says(&["failed", "no worker began it in time"]);
     assert!(!works.town.folder.has("out/a"));
     works.scheduler.ends();
 }
