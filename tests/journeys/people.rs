@@ -79,6 +79,8 @@ fn people_do_to_runs_of_nodes_what_they_do_to_their_own() {
         office.cog(&["ledger", "list", "--kind", "session.sealed"]).ends(0).out.contains(&run)
     });
 
+    let again = signal("payment", "evt_1").ends(0).json();
+    assert_eq!(again.at(&["ended"]).unwrap().as_bool(), Some(true), "{again}");
     office.cog(&["why", &run]).ends(0).says(&["signed", "completed"]);
     office.cog(&["why", &request]).ends(0).says(&["user:head-of-archive approved it"]);
     office.cog(&["replay", &run]).ends(0);

@@ -58,6 +58,10 @@ fn a_run_goes_on_when_its_signal_came_and_takes_it_once() {
         .says(&["user:shop sent the signal `payment` (evt-7)", "ada"]);
     folder.cog(&["ledger", "list"]).ends(0).says(&["payment evt-7"]);
     send("null", "evt-9").ends(7).says(&["has ended"]);
+    let again = ["has the signal evt-7 already", "it has ended"];
+    send(r#"{"order":7,"by":"ada"}"#, "evt-7").ends(0).says(&again);
+    send(r#"{"order":7,"by":"eve"}"#, "evt-7").ends(7).says(&["has ended"]);
+    assert_eq!(folder.entries("signal").len(), 2);
     folder.holds();
 }
 

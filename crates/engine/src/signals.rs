@@ -141,11 +141,11 @@ impl History {
     /// # Errors
     /// Why the run does not take it.
     pub fn signal(&self, sent: &Sent) -> Result<Option<Draft>, String> {
-        if self.sealed {
-            return Err("the run has ended".to_owned());
-        }
         match self.active.hears(sent) {
             Hearing::Known => Ok(None),
+            Hearing::Refused(_) | Hearing::Taken if self.sealed => {
+                Err("the run has ended".to_owned())
+            }
             Hearing::Refused(message) => Err(message),
             Hearing::Taken => {
                 let heard = self.active.run.clone().apply(Event::Signalled(sent.signal.clone()));

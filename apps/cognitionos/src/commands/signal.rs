@@ -57,6 +57,11 @@ pub(crate) fn decide(way: &Way<'_>, run: RunId, sent: &Sent) -> anyhow::Result<V
         let seq = home.newest(run, &[Kind::Signal], is_it)?.filter(|_| !again);
         return Ok(document(run, signal, seq, (true, is_held(home, run)?)));
     }
+    if let Err(ended) = home.is_open(run) {
+        let past = replay_run(&home.history(run)?).ok();
+        let is_taken = past.is_some_and(|past| past.signal(sent) == Ok(None));
+        return if is_taken { Ok(taken_before(run, signal)) } else { Err(ended) };
+    }
     let history = replay_run(&home.open_records(run)?).map_err(|error| {
         let message = format!("{run} cannot be rebuilt: {error}");
         Failure::advise(Exit::Failed, message, "cognitionos ledger verify")
@@ -111,6 +116,13 @@ fn document(
     ])
 }
 
+/// A run that has ended took the signal before.
+fn taken_before(run: RunId, signal: &Signal) -> Value {
+    let ended = ("ended".to_owned(), Value::from(true));
+    let told = document(run, signal, None, (false, false));
+    Value::Map(told.as_map().cloned().unwrap_or_default().into_iter().chain([ended]).collect())
+}
+
 fn tell(document: &Value, terminal: &Terminal) {
     if terminal.json {
         terminal.emit(document);
@@ -121,6 +133,9 @@ fn tell(document: &Value, terminal: &Terminal) {
     match document.get("entry").and_then(Value::as_u64) {
         Some(seq) => terminal.say(&format!("sent `{}` ({id}), entry {seq}", text("name"))),
         None => terminal.say(&format!("the run has the signal {id} already: nothing was sent")),
+    }
+    if document.get("ended").is_some() {
+        return terminal.note("it has ended");
     }
     goes_on(document, terminal);
 }
