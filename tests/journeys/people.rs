@@ -33,6 +33,11 @@ impl Office {
         self.town.cog(&[arguments, &["--tenant", &self.tenant]].concat())
     }
 
+    /// How it is told where to look: with the tenant that was named.
+    fn why(&self, id: &str) -> String {
+        format!("cognitionos why --tenant {} {id}", self.tenant)
+    }
+
     /// A run that waits for somebody who signs, and what they are asked.
     fn waiting(&self) -> (String, String) {
         let answer = self.cog(&["submit", "signed.yaml", "--wait"]).ends(8);
@@ -59,7 +64,8 @@ fn people_do_to_runs_of_nodes_what_they_do_to_their_own() {
 
     let hold = |word, who| office.cog(&[word, &run, "--reason", "an audit", "--as", who]);
     let refused = hold("pause", "user:head-of-archive").ends(4);
-    let refused = refused.says(&["may not pause", "cognitionos why dny_"]);
+    let see = office.why("dny_");
+    let refused = refused.says(&["may not pause", &see]);
     let denial = id(&refused.err, "dny").unwrap();
     office.cog(&["why", &denial]).ends(0).says(&["wanted to", "refused"]);
     hold("unpause", "user:operator").ends(7).says(&["cannot be let go on: it is not paused"]);
@@ -102,7 +108,7 @@ fn people_end_runs_of_nodes() {
     let node = office.town.node("one");
     let (run, _) = office.waiting();
     let cancel = |who| office.cog(&["run", "--cancel", &run, "--reason", "gone", "--as", who]);
-    cancel("user:head-of-archive").ends(4).says(&["may not end", "cognitionos why dny_"]);
+    cancel("user:head-of-archive").ends(4).says(&["may not end", &office.why("dny_")]);
     cancel("user:operator").ends(0).says(&["cancelled", "checkpoint:"]);
     cancel("user:operator").ends(7).says(&["has ended, ", "; a sealed run cannot go on"]);
     office.cog(&["approvals", "list"]).ends(0).says(&["nothing waits"]);

@@ -167,7 +167,7 @@ fn is_told_why(cog: &dyn Fn(&[&str]) -> Answer, fork: &str, run: &str, why: &str
         &["logs", run],
     ];
     for command in commands {
-        cog(command).ends(7).says(&[run, why, &format!("cognitionos why {run}")]);
+        cog(command).ends(7).says(&[run, why, "cognitionos why "]).says(&[&format!(" {run}\n")]);
     }
 }
 
@@ -212,7 +212,7 @@ fn runs_of_nodes_that_wait_for_their_turn_are_named_and_withdrawn_as_in_a_folder
     let cancel =
         |run: &str, more: &[&str]| cog(&[&["run", "--cancel", run], &reason[..], more].concat());
     let refused = cancel(&second, &["--as", "user:eve"]).ends(4);
-    let refused = refused.says(&["may not end", "It takes user:operator", "cognitionos why dny_"]);
+    let refused = refused.says(&["may not end", "It takes user:operator", "cognitionos why "]);
     let denial = id(&refused.err, "dny").unwrap();
     cog(&["why", &denial]).ends(0).says(&["user:eve", "refused"]);
     let told = cancel(&second, &["--json"]).ends(0).json();

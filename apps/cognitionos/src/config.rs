@@ -14,8 +14,9 @@ use toml::Table;
 use verify::open_file;
 
 use crate::failure::{Exit, Failure};
+use crate::onward::names_folder;
 use crate::system::env;
-use crate::terminal::{Terminal, Tone, is_located, plain};
+use crate::terminal::{Terminal, Tone, plain};
 
 /// Something that can be set.
 struct Key {
@@ -294,7 +295,7 @@ impl Key {
 
 /// `config explain`: each setting, its value, and what says it.
 pub(crate) fn explain(data: &Path, terminal: &Terminal) -> Exit {
-    let flags = is_located().then(|| ("data", data.display().to_string()));
+    let flags = names_folder().then(|| ("data", data.display().to_string()));
     let flags: Vec<_> = flags.into_iter().collect();
     let mut all = Vec::new();
     for key in &KEYS {

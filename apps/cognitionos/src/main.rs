@@ -15,6 +15,7 @@ mod kit;
 mod manual;
 mod misuse;
 mod models;
+mod onward;
 mod outgoing;
 mod recheck;
 mod remote;

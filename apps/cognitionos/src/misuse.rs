@@ -6,8 +6,9 @@ use cog_base::suggest::nearest;
 
 use crate::cli::{Cli, command};
 use crate::failure::{Exit, Failure, explain};
+use crate::onward::names_folder;
 use crate::system;
-use crate::terminal::{Terminal, is_located};
+use crate::terminal::Terminal;
 
 /// What a group of commands does that is given without one, if it can.
 const ALONE: &str = "list";
@@ -86,7 +87,7 @@ pub(crate) fn misused(error: &clap::Error) -> (Terminal, Exit) {
     let said = text.split("\n\nFor more information").next().unwrap_or_default();
     let said = said.strip_prefix("error: ").unwrap_or(said);
     // What a variable of the environment says need not be said again.
-    let said = if is_located() { said.to_owned() } else { said.replace(" --data <DIR>", "") };
+    let said = if names_folder() { said.to_owned() } else { said.replace(" --data <DIR>", "") };
     let (command, name) = meant();
     let better = better(error, &command);
     let advice = better.as_ref().map_or_else(

@@ -10,9 +10,9 @@ use cog_base::Value;
 use cog_base::words::shown;
 
 use crate::cli::Common;
-use crate::commands::run::again::word;
 use crate::failure::Told;
-use crate::system::{arguments, is_error_terminal, is_interactive, is_plain, is_terminal, width};
+use crate::onward::Onward;
+use crate::system::{is_error_terminal, is_interactive, is_plain, is_terminal, width};
 
 /// How to speak to whoever started the program.
 #[derive(Debug, Clone)]
@@ -21,8 +21,8 @@ pub(crate) struct Terminal {
     pub(crate) json: bool,
     /// Only what was asked for.
     pub(crate) quiet: bool,
-    /// What commands that are told are given, so that they are about the same folder.
-    located: Option<String>,
+    /// What commands that are told are given, so that they are about the same ledger.
+    onward: Option<Onward>,
     /// Columns are for programs: a tab between them, and nothing that lines them up.
     pub(crate) plain: bool,
     /// A person may be asked.
@@ -59,7 +59,7 @@ impl Terminal {
             json: common.json,
             quiet: common.quiet,
             plain: common.plain,
-            located: is_located().then(|| word(&common.data.display().to_string())),
+            onward: Onward::of(common),
             interactive: is_interactive() && !common.no_input && !common.json,
             live: terminal && wanted && !common.json && !common.quiet,
             colour: terminal && wanted,
@@ -79,7 +79,7 @@ impl Terminal {
             json: false,
             quiet: true,
             plain: false,
-            located: None,
+            onward: None,
             interactive: false,
             live: false,
             colour: false,
@@ -119,14 +119,10 @@ impl Terminal {
         self.written(writeln!(std::io::stdout(), "{}", printable(&line, self.colour)));
     }
 
-    /// Words of ours with the commands in them about the folder that `--data` named: whoever gives
-    /// them means the same one.
+    /// Words of ours with the commands in them about the ledger that was named: whoever gives them
+    /// means the same one.
     pub(crate) fn located(&self, text: &str) -> String {
-        let Some(data) = &self.located else { return text.to_owned() };
-        OF_A_FOLDER.iter().fold(text.to_owned(), |text, command| {
-            let told = format!("cognitionos {command}");
-            text.replace(&told, &format!("cognitionos --data {data} {command}"))
-        })
+        self.onward.as_ref().map_or_else(|| text.to_owned(), |onward| onward.told(text))
     }
 
     /// A JSON document on its own line.
@@ -208,29 +204,6 @@ impl Terminal {
         let answer = String::from_utf8_lossy(&answer).trim().to_owned();
         read.is_ok_and(|count| count > 0).then_some(answer)
     }
-}
-
-/// The commands that are about a data folder, as they are told.
-const OF_A_FOLDER: [&str; 13] = [
-    "run ",
-    "redrive ",
-    "schedules ",
-    "replay",
-    "why ",
-    "approvals ",
-    "signal ",
-    "pause ",
-    "unpause ",
-    "checkpoint ",
-    "ledger ",
-    "canon ",
-    "doctor",
-];
-
-/// Whether the folder was named on the command line: what the environment or a file says holds for
-/// the next command, too.
-pub(crate) fn is_located() -> bool {
-    arguments().any(|it| it == "--data" || it.starts_with("--data="))
 }
 
 /// The most that is read of one answer, in bytes.

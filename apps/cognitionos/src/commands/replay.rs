@@ -193,7 +193,7 @@ fn say(one: &Recomputed, terminal: &Terminal) {
         terminal.say(&format!("  entry {}: {}", it.entry.seq(), words(&it.replayed)));
     }
     if one.came() == Came::Damaged {
-        terminal.say("  what else is damaged: cognitionos ledger verify");
+        terminal.say(&terminal.located("  what else is damaged: cognitionos ledger verify"));
     }
 }
 

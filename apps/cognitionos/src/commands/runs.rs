@@ -111,8 +111,9 @@ fn show(home: &Home, run: &Run, terminal: &Terminal) -> anyhow::Result<()> {
         terminal.say(&format!("  {}{}", plain(&step), plain(message)));
     }
     match forks.as_slice() {
-        [] if is_unknown => terminal
-            .say(&format!("  look at the world before it is done again: cognitionos why {id}")),
+        [] if is_unknown => terminal.say(&terminal.located(&format!(
+            "  look at the world before it is done again: cognitionos why {id}"
+        ))),
         [] if status == "failed" => terminal.say(&format!("  cognitionos redrive {id}")),
         forks => forks.iter().for_each(|fork| terminal.say(&format!("  {fork} went on from it"))),
     }
