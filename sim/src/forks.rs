@@ -1,11 +1,12 @@
 //! Runs that go on from a place of another, which is over, open or under way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use cog_base::Value;
 use cog_base::id::RunId;
 use cog_base::json::Map;
-use cog_engine::fork::{Fork, Forking, NoPlace, gather, is_free, own, place};
+use cog_engine::fork::{Fork, Forking, NoPlace, Past, gather, own, place};
 use cog_engine::replay::as_far;
 use cog_engine::{History, Input, Parent, Record};
 use cog_flow::InputKind;
@@ -59,9 +60,17 @@ impl House {
         };
         let Some(fork) = fork else { return Ok(()) };
         let past: Vec<_> = past.into_iter().take_while(|it| it.entry.seq() <= fork.seq).collect();
-        if past.iter().any(is_erased) || is_free(&past).is_err() {
+        if past.iter().any(is_erased) {
             return Ok(());
         }
+        let whole = |run| Ok::<_, Infallible>(self::history(&sessions, run));
+        let past = match Past::take(past, Some(&history), whole) {
+            Ok(Ok((past, _))) => past,
+            Ok(Err(NoPlace::Broken(why))) => return Err(common.broken(&why.to_string())),
+            // Consent would be taken over, or what was undone since.
+            Ok(Err(_)) => return Ok(()),
+            Err(never) => match never {},
+        };
         let inputs = Self::inputs(common, &history);
         let kin = kin(&sessions, fork.session);
         let may_stop = self.pruned > 0 || kin.iter().flatten().any(is_erased);
@@ -142,7 +151,7 @@ pub(crate) fn history(sessions: &BTreeMap<RunId, Vec<Record>>, run: RunId) -> Ve
     let read = |run: RunId, until: u64| {
         let records = sessions.get(&run).map(Vec::as_slice).unwrap_or_default();
         let until = records.iter().filter(|record| record.entry.seq() <= until);
-        Ok::<_, std::convert::Infallible>(until.cloned().collect())
+        Ok::<_, Infallible>(until.cloned().collect())
     };
     match gather(run, u64::MAX, read) {
         Ok(records) => records,

@@ -3,7 +3,7 @@
 use cog_base::id::{CheckpointId, RunId};
 use cog_base::json::Map;
 use cog_base::{Timestamp, Value};
-use cog_engine::fork::{Fork, NoPlace, is_free, own, place, still_stands};
+use cog_engine::fork::{Fork, NoPlace, Past, own, place};
 use cog_engine::replay::as_far;
 use cog_engine::{History, Mismatch, Record};
 use cog_gate::Actor;
@@ -157,8 +157,8 @@ impl NoWay {
 pub struct Found {
     /// The run as far as it went.
     pub history: History,
-    /// The records that are taken over.
-    pub past: Vec<Record>,
+    /// What is taken over.
+    pub past: Past,
     /// The place.
     pub fork: Fork,
 }
@@ -197,10 +197,8 @@ pub fn find(scope: &dyn TenantTx, run: RunId, from: &str) -> Result<Found, Error
         }
     };
     let past = past.into_iter().take_while(|record| record.entry.seq() <= fork.seq);
-    let past: Vec<Record> = past.collect();
-    is_free(&past).map_err(|none| NoWay::Kept { run, none })?;
-    let stands = still_stands(&past, |run| history_of(scope, run))?;
-    stands.map_err(|none| NoWay::Kept { run, none })?;
+    let taken = Past::take(past.collect(), Some(&history), |run| history_of(scope, run))?;
+    let (past, _) = taken.map_err(|none| NoWay::Kept { run, none })?;
     Ok(Found { history, past, fork })
 }
 
@@ -302,6 +300,6 @@ fn stands(scope: &dyn TenantTx, run: RunId) -> Result<u64, Error> {
         };
         return Err(NoWay::Over { message, places: begun(&history) }.into());
     }
-    is_free(&past).map_err(|none| NoWay::NotHere { run, none })?;
+    history.is_free().map_err(|none| NoWay::NotHere { run, none })?;
     Ok(own(&past).last().map_or(0, |last| last.entry.seq()))
 }

@@ -72,8 +72,8 @@ pub struct Forking {
     pub run: RunId,
     /// Where it goes on from.
     pub fork: Fork,
-    /// The history it takes over: the entries up to there, as [`gather`] gives them.
-    pub past: Vec<Record>,
+    /// The history it takes over.
+    pub past: Past,
     /// The entries of the other runs of the tree of the one it goes on from: what they did by then
     /// counts in its account.
     pub kin: Vec<Vec<Record>>,
@@ -108,6 +108,52 @@ pub fn gather<E>(
     }
     parts.reverse();
     Ok(parts.concat())
+}
+
+/// What a run takes over of others: their records up to the place that it goes on from. Only
+/// [`Past::take`] makes one, so that nothing goes on from where nobody looked whether it can.
+#[derive(Debug, Clone)]
+pub struct Past(Vec<Record>);
+
+impl Past {
+    /// Take over these records, as [`gather`] gives them; with them comes the run as it stood there.
+    /// Not where a consent would be taken over that cannot be asked for again, and not where a step
+    /// that is over there was undone since, when its run came to its end. `end` is a run as far as it
+    /// went, if one is at hand; of each other one `whole` gives all records behind those before it.
+    /// Of one that cannot be followed to its end it is not known.
+    ///
+    /// # Errors
+    /// Those of `whole`. Inside, [`NoPlace`].
+    pub fn take<E>(
+        records: Vec<Record>,
+        end: Option<&History>,
+        mut whole: impl FnMut(RunId) -> Result<Vec<Record>, E>,
+    ) -> Result<Result<(Self, History), NoPlace>, E> {
+        let there = match as_far(&records) {
+            Ok((there, None)) => there,
+            Ok((_, Some(why))) | Err(why) => return Ok(Err(NoPlace::Broken(why))),
+        };
+        if let Err(none) = there.is_free() {
+            return Ok(Err(none));
+        }
+        let starts = records.iter().filter(|it| it.entry.kind() == Kind::SessionStarted);
+        for run in starts.filter_map(|it| it.entry.session()) {
+            let undone = match end.filter(|end| end.id() == run) {
+                Some(end) => end.undone_of(&there),
+                None => as_far(&whole(run)?).ok().and_then(|(end, _)| end.undone_of(&there)),
+            };
+            if let Some(none) = undone {
+                return Ok(Err(none));
+            }
+        }
+        Ok(Ok((Self(records), there)))
+    }
+
+    /// The records.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.0
+    }
 }
 
 /// The entries of the run itself, without those of the runs it was forked from.
@@ -151,6 +197,9 @@ pub enum NoPlace {
         /// The first of those that were undone: from there it is done anew with the others.
         from: String,
     },
+    /// The run cannot be followed so far.
+    #[error("{0}")]
+    Broken(Mismatch),
 }
 
 impl NoPlace {
@@ -160,7 +209,11 @@ impl NoPlace {
         match self {
             Self::Consent(kept) => Some(kept.around.as_str()),
             Self::Undone { from, .. } => Some(from),
-            Self::NotBegun(_) | Self::Several { .. } | Self::Unknown(_) | Self::Ending(_) => None,
+            Self::NotBegun(_)
+            | Self::Several { .. }
+            | Self::Unknown(_)
+            | Self::Ending(_)
+            | Self::Broken(_) => None,
         }
     }
 }
@@ -187,37 +240,6 @@ fn kept_consent(KeptConsent { asked, around }: &KeptConsent) -> String {
         "people are asked at `{asked}`, `{around}` is over there, and no run takes over the \
          consent of people; it can go on from `{around}`"
     )
-}
-
-/// Whether a run can go on from the last of these records, as [`gather`] gives them: not where a
-/// consent would be taken over that cannot be asked for again.
-///
-/// # Errors
-/// [`NoPlace::Consent`] names the step to go on from instead.
-pub fn is_free(past: &[Record]) -> Result<(), NoPlace> {
-    let kept = as_far(past).ok().and_then(|(history, _)| history.active.run.kept_consent());
-    kept.map_or(Ok(()), |kept| Err(NoPlace::Consent(kept)))
-}
-
-/// Whether what would be taken over at the last of these records still stands: not where a step that
-/// is over there was undone since, when the run came to its end. `whole` gives all records of a run
-/// behind those before it; of one that cannot be followed to its end it is not known.
-///
-/// # Errors
-/// Those of `whole`. Inside, [`NoPlace::Undone`].
-pub fn still_stands<E>(
-    past: &[Record],
-    mut whole: impl FnMut(RunId) -> Result<Vec<Record>, E>,
-) -> Result<Result<(), NoPlace>, E> {
-    let Ok((there, _)) = as_far(past) else { return Ok(Ok(())) };
-    let starts = past.iter().filter(|it| it.entry.kind() == Kind::SessionStarted);
-    for run in starts.filter_map(|it| it.entry.session()) {
-        let Ok((end, _)) = as_far(&whole(run)?) else { continue };
-        if let Some(none) = end.undone_of(&there) {
-            return Ok(Err(none));
-        }
-    }
-    Ok(Ok(()))
 }
 
 /// What the run is found by from which another goes on, by its records behind those before it.
@@ -334,6 +356,15 @@ impl History {
         if moment == 0 { self.first } else { moment }
     }
 
+    /// Whether a run can go on from where this one stands: not where a consent would be taken over
+    /// that cannot be asked for again.
+    ///
+    /// # Errors
+    /// [`NoPlace::Consent`] names the step to go on from instead.
+    pub fn is_free(&self) -> Result<(), NoPlace> {
+        self.active.run.kept_consent().map_or(Ok(()), |kept| Err(NoPlace::Consent(kept)))
+    }
+
     /// What this run undid, of what was over when it stood as `there`.
     fn undone_of(&self, there: &Self) -> Option<NoPlace> {
         let over = there.active.run.steps().filter(|it| it.status == StepStatus::Completed);
@@ -392,7 +423,7 @@ impl Engine {
                 return Ok(());
             }
         };
-        let labels = labels_before(&forking.past);
+        let labels = labels_before(forking.past.records());
         let Forking { run, fork, inputs, roots, places, base, initiator, .. } = forking;
         let origin = Origin { session: run, initiator, ..history.active.origin.clone() };
         if let Some(message) = self.barred(&origin) {
@@ -454,6 +485,7 @@ impl Engine {
     fn going_on(&self, forking: &Forking, began: Timestamp) -> Result<(History, Carried), String> {
         let Forking { run, fork, past, kin, inputs, initiator, .. } = forking;
         // Of a flow that does not read it nothing says when the run began.
+        let past = past.records();
         let first = past.first().and_then(|first| first.body.as_ref());
         let began = first.and_then(started_in).map(|_| began);
         let seen = (inputs.clone(), facts(*run, initiator, began, None));
@@ -464,9 +496,7 @@ impl Engine {
         if (history.id(), history.last) != (fork.session, fork.seq) {
             return Err("its history is not that one".to_owned());
         }
-        if let Some(kept) = history.active.run.kept_consent() {
-            return Err(kept_consent(&kept));
-        }
+        history.is_free().map_err(|none| none.to_string())?;
         let carried = self.carried(fork, past, kin).map_err(|why| why.to_string())?;
         Ok((history, carried))
     }

@@ -252,10 +252,11 @@ fn a_run_is_not_gone_on_from_when_entries_of_who_began_it_are_gone() {
 /// Whether a run goes on from a place when these are the others of its tree.
 fn goes_on(house: &mut House, history: &History, fork: Fork, kin: Vec<Vec<Record>>) -> bool {
     let run = house.new_run();
-    let past = house.history(fork.session).into_iter();
+    let past = house.history(fork.session);
+    let past = house.taken(run, &fork, past).unwrap();
     house.give(Input::Fork(Box::new(Forking {
         run,
-        past: past.take_while(|it| it.entry.seq() <= fork.seq).collect(),
+        past,
         kin,
         fork,
         inputs: history.inputs().as_map().unwrap().clone(),

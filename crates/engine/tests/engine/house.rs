@@ -11,7 +11,7 @@ use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId, Uuid};
 use cog_base::json::{Map, parse};
 use cog_base::{Clock, Micros, Timestamp, Value};
 use cog_canon::{Canon, Source};
-use cog_engine::fork::{Fork, Forking, gather, place};
+use cog_engine::fork::{Fork, Forking, NoPlace, Past, gather, place};
 use cog_engine::recompute::{Recompute, Recomputed};
 use cog_engine::replay::{Replayed, as_far, is_decision, replay_decision};
 use cog_engine::{
@@ -466,10 +466,11 @@ impl House {
 
     fn fork_at_by(&mut self, who: &str, fork: Fork, past: Vec<Record>, inputs: Map) -> RunId {
         let run = self.new_run();
+        let Some(past) = self.taken(run, &fork, past) else { return run };
         self.give(Input::Fork(Box::new(Forking {
             run,
             kin: self.kin(fork.session),
-            past: past.into_iter().take_while(|it| it.entry.seq() <= fork.seq).collect(),
+            past,
             fork,
             inputs,
             roots: BTreeMap::from([("out".to_owned(), Access::Write)]),
@@ -478,6 +479,15 @@ impl House {
             initiator: who.parse().unwrap(),
         })));
         run
+    }
+
+    /// What a run takes over of these up to a place; else it is told why it does not begin.
+    pub(crate) fn taken(&mut self, run: RunId, fork: &Fork, past: Vec<Record>) -> Option<Past> {
+        let past = past.into_iter().take_while(|it| it.entry.seq() <= fork.seq).collect();
+        let taken = Past::take(past, None, |run| Ok::<_, ()>(self.history(run))).unwrap();
+        let told = |none: NoPlace| What::NotBegun { message: none.to_string() };
+        let told = |none| self.notices.push(Notice { run, what: told(none) });
+        taken.map_err(told).ok().map(|(past, _)| past)
     }
 
     /// The id of a run that is to begin.

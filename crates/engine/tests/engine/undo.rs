@@ -1,6 +1,6 @@
 //! A run that is undone before it ends: its entries, a crash in the middle, and its replay.
 
-use cog_engine::fork::{NoPlace, place, still_stands};
+use cog_engine::fork::{NoPlace, Past, place};
 use cog_engine::replay::as_far;
 
 use crate::house::House;
@@ -93,7 +93,11 @@ fn nothing_goes_on_with_what_was_undone_since() {
     let stands = |from: &str| {
         let fork = place(&all, &history, from).unwrap();
         let past: Vec<_> = all.iter().filter(|it| it.entry.seq() <= fork.seq).cloned().collect();
-        still_stands(&past, |run| Ok::<_, ()>(house.history(run))).unwrap()
+        let whole = |run| Ok::<_, ()>(house.history(run));
+        let read = Past::take(past.clone(), None, whole).unwrap().map(drop);
+        let at_hand = Past::take(past, Some(&history), |_| Err("it is at hand"));
+        assert_eq!(at_hand.unwrap().map(drop), read);
+        read
     };
     let flight = || "flight".to_owned();
     assert_eq!(stands("flight"), Ok(()));

@@ -1,7 +1,7 @@
 //! Runs that go on from a place of another: the history that they take over is read from the log.
 
 use cog_base::id::{RunId, TenantId};
-use cog_engine::fork::{gather, is_free, still_stands};
+use cog_engine::fork::{Past, gather};
 use cog_engine::kin::kin;
 use cog_engine::replay::as_far;
 use cog_engine::{Fork, Forking};
@@ -22,20 +22,20 @@ impl Desk {
     ) -> Result<Result<Forking, String>, StoreError> {
         let read = |run, until| records(scope, run, until);
         let Forked { run, fork, given, places, initiator } = forked;
-        let past = gather(fork.session, fork.seq, read)?;
+        let all = |run: RunId| gather(run, u64::MAX, read);
+        let whole = all(fork.session)?;
+        let past = whole.iter().take_while(|it| it.entry.seq() <= fork.seq);
+        let past: Vec<_> = past.cloned().collect();
         if past.last().map(|last| last.entry.seq()) != Some(fork.seq) {
             let Fork { session, seq, .. } = fork;
             return Ok(Err(format!("{session} has no entry {seq}")));
         }
-        let all = |run: RunId| gather(run, u64::MAX, read);
-        let kin = kin(fork.session, &all(fork.session)?, all)?;
-        let history = match as_far(&past) {
-            Ok((history, None)) => history,
-            Ok((_, Some(why))) | Err(why) => return Ok(Err(why.to_string())),
+        let kin = kin(fork.session, &whole, all)?;
+        let end = as_far(&whole).ok().map(|(end, _)| end);
+        let (past, history) = match Past::take(past, end.as_ref(), all)? {
+            Ok(both) => both,
+            Err(none) => return Ok(Err(none.to_string())),
         };
-        if let Err(none) = is_free(&past).and(still_stands(&past, all)?) {
-            return Ok(Err(none.to_string()));
-        }
         let flow = history.flow();
         let origin = history.origin();
         let (place, who) = ((origin.domain.as_str(), origin.environment.as_str()), initiator);

@@ -106,7 +106,7 @@ pub(crate) fn prepare(
     let run = RunId::new(SystemClock.now(), &mut SystemEntropy::new())?;
     let Fork { session, seq, .. } = &fork;
     let kin = kin(home, *session, &home.history(*session)?)?;
-    let kept = counted(past.len() as u64, "entry", "entries");
+    let kept = counted(past.records().len() as u64, "entry", "entries");
     terminal.note(&format!("goes on from entry {seq} of {session}, and keeps {kept} before it"));
     let forking = Forking {
         run,

@@ -57,7 +57,7 @@ fn not_governed(
     let (workflow, initiator) = if let Input::Start(start) = &plan.input {
         (start.flow.name.as_str(), &start.initiator)
     } else if let Input::Fork(forking) = &plan.input {
-        let first = forking.past.first();
+        let first = forking.past.records().first();
         (first.and_then(|first| first.entry.text("workflow"))?, &forking.initiator)
     } else {
         return None;
