@@ -145,6 +145,7 @@ workflows! {
     order: no_more_items_at_once_than_said,
     order: a_bad_item_stops_the_others,
     order: with_continue_a_bad_item_stops_no_other,
+    order: with_continue_a_loop_that_fails_itself_falls,
     order: an_empty_list_completes_the_step,
     order: loops_within_loops,
     order: a_group_is_over_when_its_steps_are,

@@ -371,12 +371,14 @@ impl Run {
         }
         let step = Arc::clone(&cell.step);
         let (frame, path) = (cell.frame, cell.path.clone());
+        // Those of a `foreach` have their say about each item, and not about the loop itself.
+        let is_loop = step.foreach.is_some() && matches!(cell.role, Role::Whole { .. });
         let (handler, word) = if fall.refused {
             (&step.on_refused, "on_refused")
         } else {
             (&step.on_error, "on_error")
         };
-        match handler {
+        match if is_loop { &Handler::Fail } else { handler } {
             Handler::Fail => self.settle(id, Some(fall)),
             Handler::Continue => self.settle(id, None),
             Handler::Steps(block) => {

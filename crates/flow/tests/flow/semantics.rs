@@ -262,10 +262,24 @@ fn a_foreach_over_something_else_fails_and_over_nothing_completes() {
 }
 
 #[test]
+fn a_loop_that_fails_itself_is_nothing_that_handlers_of_items_have_a_say_about() {
+    let steps = "{ steps: [ { id: tell, uses: compute, with: { a: \"${{ item }}\" } } ] }";
+    let fails = ["[]\", if: \"size(run.workflow)", "[size(run.workflow)][1]", "run.workflow"];
+    for handler in ["fail", "continue", steps] {
+        for list in fails {
+            let list = list.replace("[]\", if: \"", "[] }}\", if: \"${{ ");
+            let more = format!(", foreach: \"${{{{ {list} }}}}\", on_error: {handler}");
+            let fell = ["fell a expression", "finish failed: a expression"];
+            World::start(&with_steps(&read("a", &more))).expect(&fell);
+        }
+    }
+}
+
+#[test]
 fn foreach_has_a_most() {
     let list = "\"${{ inputs.n.split(',') }}\"";
     let step = format!(
-        "- {{ id: a, foreach: {list}, max_parallel: 256, uses: compute, with: {{ i: \"${{{{ index }}}}\" }} }}"
+        "- {{ id: a, foreach: {list}, max_parallel: 256, on_error: continue, uses: compute, with: {{ i: \"${{{{ index }}}}\" }} }}"
     );
     let text = with_steps(&step)
         + "inputs: { n: { type: string } }\noutputs: { n: \"${{ steps.a.output.size() }}\" }\n";

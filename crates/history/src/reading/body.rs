@@ -231,7 +231,9 @@ impl Reading<'_> {
         } else {
             (&step.on_error, "on_error")
         };
-        match handler {
+        // Those of a `foreach` have their say about each item, and not about the loop itself.
+        let is_loop = step.foreach.is_some() && !path.ends_with(']');
+        match if is_loop { &Handler::Fail } else { handler } {
             Handler::Fail => Stand { fall: Some(fall), ..stand },
             Handler::Continue => stand,
             Handler::Steps(block) => {

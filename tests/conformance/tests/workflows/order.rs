@@ -247,6 +247,27 @@ outputs: { all: \"${{ steps.each.output.map(i, i.status) }}\" }
     );
 }
 
+pub(crate) fn with_continue_a_loop_that_fails_itself_falls(home: Home) {
+    let flow = "
+inputs: { items: { type: list, default: [a] } }
+steps:
+  - id: each
+    foreach: \"${{ [inputs.items[0], inputs.items[1]] }}\"
+    on_error: continue
+    uses: file.write
+    with: { root: out, path: \"${{ item }}\", text: x }
+";
+    check(
+        home,
+        flow,
+        &[],
+        expect![[r#"
+            a: begins
+            a: failed, error {"code":"expression","message":"could not evaluate `[inputs.items[0], inputs.items[1]]` (line 8, column 19): the list has no item 1","step":"each","transient":false}
+        "#]],
+    );
+}
+
 pub(crate) fn an_empty_list_completes_the_step(home: Home) {
     let flow = "
 inputs: { items: { type: list, default: [] } }
