@@ -110,3 +110,28 @@ fn a_paused_run_goes_on_when_it_is_let() {
     assert_eq!(both, 2);
     folder.holds();
 }
+
+#[test]
+fn a_paused_run_keeps_the_signal_that_takes_it_to_its_end() {
+    for cancels in [false, true] {
+        let (folder, run) = waiting(&format!("paused-signal-{cancels}"));
+        folder.cog(&["pause", &run, "--reason", "an audit"]).ends(0);
+        let payload = r#"{"order":7,"by":"ada"}"#;
+        let send = ["signal", &run, "payment", "--payload", payload, "--json"];
+        let sent = folder.cog(&send).ends(0).json();
+        assert_eq!(sent.get("paused"), Some(&true.into()), "{sent:?}");
+        folder.cog(&["run", "--resume", &run]).ends(8).says(&["paused", "an audit"]);
+        folder.cog(&["why", &run]).ends(0).says(&["It is paused, by user:operator: an audit"]);
+        assert!(folder.entries("session.sealed").is_empty());
+        if cancels {
+            folder.cog(&["run", "--cancel", &run, "--reason", "go"]).says(&["completed"]);
+        } else {
+            folder.cog(&["unpause", &run, "--reason", "go"]).ends(0);
+            folder.cog(&["run", "--resume", &run]).ends(0).says(&["by: ada"]);
+        }
+        let seal = &folder.entries("session.sealed")[0];
+        assert_eq!(text(seal, &["data", "status"]), "completed");
+        folder.cog(&["replay", &run]).ends(0);
+        folder.holds();
+    }
+}

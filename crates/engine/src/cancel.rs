@@ -26,7 +26,7 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
-        if active.end.is_some() {
+        if active.is_ended() {
             turn.tell(id, What::EndsAlready { cancelled: active.cancelled.clone() });
             return Ok(());
         }
@@ -44,6 +44,14 @@ impl Engine {
             return Ok(());
         }
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        if active.end.is_some() {
+            // Nothing is left to end: it is let go on, to the end that it came to.
+            let draft = active.hold(false, &who, &reason, None);
+            turn.append(origin.tenant, id, draft, Await::Nothing);
+            turn.tell_behind(id, What::Held { pauses: false, by: who.to_string(), reason });
+            turn.tell_behind(id, What::EndsAlready { cancelled: None });
+            return Ok(());
+        }
         // The flow hears the very words that the ledger keeps.
         let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         let Ok(actions) = active.run.apply(Event::Cancelled { reason: reason.clone() }) else {

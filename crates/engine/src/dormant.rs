@@ -24,7 +24,7 @@ impl Active {
             || !self.listening.is_empty()
             || self.paused.is_some();
         let is_last = self.wish.is_some();
-        self.end.is_none() && !is_last && is_settled && is_written && is_alone && is_asked && waits
+        !self.is_ended() && !is_last && is_settled && is_written && is_alone && is_asked && waits
     }
 }
 

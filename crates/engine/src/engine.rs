@@ -356,7 +356,7 @@ impl Engine {
     /// Whether nothing goes on in any run before somebody outside brings it on.
     #[must_use]
     pub fn is_still(&self) -> bool {
-        self.runs.values().all(|active| active.end.is_none() && active.waits().is_some())
+        self.runs.values().all(|active| !active.is_ended() && active.waits().is_some())
     }
 
     /// Ask for nothing new from here on: what has a receipt is performed and settled, and

@@ -1,8 +1,9 @@
 //! Holding a run, and those that it began: nothing new of them begins, what is under way comes to
-//! its end.
+//! its end, and the run does not.
 //!
-//! Timers run on, and what they bring about waits with the rest. Ending a run ends the holding
-//! too: what undoes it needs receipts. Who may end a run may hold it and let it go on.
+//! Timers run on, and what they bring about waits with the rest; when nothing is left to do, the
+//! seal waits too. Ending a run ends the holding: what undoes it needs receipts. Who may end a run
+//! may hold it and let it go on.
 
 use cog_base::entropy::NoEntropy;
 use cog_base::id::RunId;
@@ -24,9 +25,14 @@ impl Active {
         self.paused.is_some() && !self.is_being_ended()
     }
 
+    /// Whether nothing is left to do and nobody holds it: it comes to its seal.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.end.is_some() && !self.is_paused()
+    }
+
     /// Whether it can be held, or let go on, as it stands.
     fn can_hold(&self, pauses: bool) -> Result<(), &'static str> {
-        if self.end.is_some() {
+        if self.is_ended() {
             return Err("it has ended");
         }
         // What undoes it needs receipts.
@@ -41,7 +47,13 @@ impl Active {
     }
 
     /// The entry that holds a run or lets it go on, and the run as it is then.
-    fn hold(&mut self, pauses: bool, who: &Actor, reason: &str, with: Option<RunId>) -> Draft {
+    pub(crate) fn hold(
+        &mut self,
+        pauses: bool,
+        who: &Actor,
+        reason: &str,
+        with: Option<RunId>,
+    ) -> Draft {
         let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         let kind = if pauses { Kind::SessionPaused } else { Kind::SessionUnpaused };
         let data = with.map(|with| ("with".to_owned(), with.into())).into_iter().collect();
@@ -142,7 +154,7 @@ impl History {
     /// # Errors
     /// Why it cannot.
     pub fn can_hold(&self, pauses: bool) -> Result<(), &'static str> {
-        self.active.can_hold(pauses)
+        if self.sealed { Err("it has ended") } else { self.active.can_hold(pauses) }
     }
 
     /// The entry that holds this run, or lets it go on, for somebody who may.

@@ -124,7 +124,8 @@ fn state(history: &History, first: &Entry, last: &Entry) -> Value {
 fn status(history: &History) -> &str {
     let active = &history.active;
     match &active.end {
-        Some(end) => &end.status,
+        Some(end) if history.sealed || active.is_ended() => &end.status,
+        Some(_) => "paused",
         None if active.is_paused() => "paused",
         None => active.run.status().as_str(),
     }

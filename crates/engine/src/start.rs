@@ -227,19 +227,19 @@ impl Engine {
         Some((timer, minutes.saturating_mul(60_000).saturating_sub(had_ms)))
     }
 
-    /// Seal the run if it has ended, or park it if only somebody outside can bring it on.
+    /// Seal the run if it has ended and nobody holds it, or park it if only somebody outside can bring it on.
     pub(crate) fn settle_down(&mut self, id: RunId, turn: &mut Turn) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         if active.appends > 0 || turn.appends_for(id) || active.sealing {
             return Ok(());
         }
-        if active.end.is_some() {
+        if active.is_ended() {
             if active.open.is_empty() && active.probes.is_empty() {
                 self.seal(id, turn);
             }
             return Ok(());
         }
-        if active.parked || self.turn_over(id, turn)? {
+        if active.parked || (active.end.is_none() && self.turn_over(id, turn)?) {
             return Ok(());
         }
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };

@@ -192,6 +192,8 @@ workflows! {
     people: whose_answer_does_not_count_changes_nothing,
     people: a_policy_asks_people_for_one_effect,
     people: a_run_that_is_held_gets_no_receipt,
+    people: a_run_that_is_held_does_not_end,
+    people: a_run_that_is_held_ends_when_somebody_ends_it,
     people: who_may_not_hold_a_run_does_not,
     people: a_run_that_left_memory_comes_back_when_it_is_due,
     people: a_signal_finds_a_run_that_left_memory,

@@ -83,7 +83,7 @@ impl History {
     #[must_use]
     pub fn waits(&self) -> Option<Waits> {
         let is_still = self.active.is_paused() || self.active.undone().is_empty();
-        self.active.waits().filter(|_| is_still && self.active.end.is_none())
+        self.active.waits().filter(|_| is_still && !self.active.is_ended())
     }
 
     /// The requests that it waits for. An answer to any other counts for nothing.

@@ -1,7 +1,10 @@
 //! Runs that are held: nothing new begins, what is under way ends, and ending goes before.
 
+use cog_base::Value;
 use cog_base::id::RunId;
-use cog_engine::{Input, What};
+use cog_engine::replay::replay_run;
+use cog_engine::{Input, Sent, What};
+use cog_flow::Signal;
 
 use crate::house::House;
 
@@ -106,7 +109,53 @@ fn an_answer_to_a_held_run_counts_and_is_acted_on_later() {
     let story = ["approval.requested", "approval.granted", "receipt", "session.paused"];
     assert_eq!(house.story(run), story, "what the answer brought about came before");
     house.done("it is there");
+    hold(&mut house, run, false);
     house.assert_replays(run);
+}
+
+/// What brings a run to its end.
+type Last = fn(&mut House, RunId);
+
+/// A step that is the last one, and what brings it to its end.
+const LASTS: [(&str, Last); 3] = [
+    ("  - { id: a, wait_for: { signal: paid } }\n", |house, run| {
+        let (name, from) = ("paid".to_owned(), "user:shop".to_owned());
+        let signal = Signal { id: "e1".to_owned(), name, from, payload: Value::Null };
+        let sent = Box::new(Sent { signal, subject: None });
+        house.give(Input::Signal { run, sent });
+    }),
+    ("  - { id: a, sleep: { ms: 10 } }\n", |house, _| drop(house.ring())),
+    ("  - { id: a, uses: file.write, with: { root: out, path: a, text: x } }\n", |house, _| {
+        house.done("a is there");
+    }),
+];
+
+#[test]
+fn a_held_run_comes_to_no_end_before_it_is_let_go_on_or_ended() {
+    for (place, (steps, last)) in LASTS.iter().enumerate() {
+        for (crashes, cancels) in [(false, false), (true, false), (false, true), (true, true)] {
+            let mut house = House::new();
+            let run = house.start(steps);
+            hold(&mut house, run, true);
+            last(&mut house, run);
+            if crashes {
+                house.restart();
+            }
+            let held = (place, crashes, cancels);
+            assert_eq!(house.sealed(run), None, "{held:?}");
+            assert_eq!(parked(&house).last(), Some(&Some("user:ada an audit".to_owned())));
+            assert!(replay_run(&house.history(run)).unwrap().can_hold(false).is_ok(), "{held:?}");
+            if cancels {
+                house.cancel(run);
+            } else {
+                hold(&mut house, run, false);
+            }
+            let ended = ["session.unpaused", "session.sealed completed"].map(str::to_owned);
+            assert!(house.story(run).ends_with(&ended), "{held:?}: {:?}", house.story(run));
+            assert!(replay_run(&house.history(run)).unwrap().can_hold(false).is_err(), "{held:?}");
+            house.assert_replays(run);
+        }
+    }
 }
 
 #[test]

@@ -413,6 +413,44 @@ steps:
     );
 }
 
+const LAST: &str = "
+steps:
+  - { id: paid, wait_for: { signal: paid } }
+";
+
+pub(crate) fn a_run_that_is_held_does_not_end(home: Home) {
+    let acts = ["pause a user:ada", "signal a paid e1 {}", "wait 5000", "unpause a user:operator"];
+    check(
+        home,
+        LAST,
+        &acts,
+        expect![[r#"
+            a: begins
+            a: held by user:ada
+            a: signal paid e1 of user:shop
+            a: let go on by user:operator +5000
+            a: completed +5000
+        "#]],
+    );
+}
+
+pub(crate) fn a_run_that_is_held_ends_when_somebody_ends_it(home: Home) {
+    let acts = ["pause a user:ada", "signal a paid e1 {}", "wait 5000", "cancel a user:operator"];
+    check(
+        home,
+        LAST,
+        &acts,
+        expect![[r#"
+            a: begins
+            a: held by user:ada
+            a: signal paid e1 of user:shop
+            a: let go on by user:operator +5000
+            a: completed +5000
+            not taken: <a> is being ended already
+        "#]],
+    );
+}
+
 pub(crate) fn who_may_not_hold_a_run_does_not(home: Home) {
     let flow = "
 steps:
