@@ -79,6 +79,13 @@ fn an_event_starts_a_run_once_however_often_it_is_brought() {
     folder.cog(&["events", "send", "9.json"]).ends(0).says(&["no workflow waits"]);
     folder.write("bad.json", "{}");
     folder.cog(&["events", "send", "bad.json"]).ends(2);
+    for (number, place) in [("9.9", "data.cents"), ("[7,{\"a\":-0.5}]", "data.cents[1].a")] {
+        folder.write("fraction.json", &paid("9", 900).replace("900", number));
+        let sent = folder.cog(&["events", "send", "fraction.json"]).ends(2);
+        sent.says(&["fraction.json", place, "whole number", "as text"]);
+    }
+    folder.write("large.json", &paid("9", 1 << 53));
+    folder.cog(&["events", "send", "large.json"]).ends(2).says(&["data.cents", "9007199254740992"]);
     folder.cog(&["replay", &run]).ends(0);
     folder.holds();
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use cog_base::Value;
 use cog_base::id::{MailId, RunId};
-use cog_base::json::parse_taken;
+use cog_base::json::{Json, Loose, parse_loose, parse_taken};
 use cog_embed::runs::is_there;
 use cog_embed::starts::Event;
 use cog_engine::timetable::Plan;
@@ -23,6 +23,7 @@ use super::sessions;
 use crate::cli::Common;
 use crate::cli::events::EventsCommand;
 use crate::failure::{Exit, Failure, explain};
+use crate::given;
 use crate::home::{Home, told, unmade};
 use crate::terminal::{Terminal, Tone, plain};
 
@@ -52,7 +53,32 @@ fn of(text: &str) -> anyhow::Result<Event> {
 }
 
 fn read(file: &Path) -> anyhow::Result<Event> {
-    of(&sessions::event(file)?)
+    let text = sessions::event(file)?;
+    if let Some((place, number)) = parse_loose(&text).ok().as_ref().and_then(inexact) {
+        let (name, place) = (given::name(file), plain(place.trim_start_matches('.')));
+        let message = format!("{name}: `{place}` is {number}, no whole number below 2^53");
+        let advice = format!("write it in minor units, or as text: \"{number}\"");
+        return Err(Failure::advise(Exit::BadInput, message, advice));
+    }
+    of(&text)
+}
+
+/// Where the first number stands that would not be kept to the digit, and that number.
+fn inexact(value: &Loose) -> Option<(String, String)> {
+    match value {
+        Json::Float(_) => {
+            Some((String::new(), String::from_utf8_lossy(&value.canonical()).into_owned()))
+        }
+        Json::List(items) => items.iter().enumerate().find_map(|(at, item)| {
+            let (inside, number) = inexact(item)?;
+            Some((format!("[{at}]{inside}"), number))
+        }),
+        Json::Map(members) => members.iter().find_map(|(name, member)| {
+            let (inside, number) = inexact(member)?;
+            Some((format!(".{name}{inside}"), number))
+        }),
+        Json::Null | Json::Bool(_) | Json::Int(_) | Json::Text(_) => None,
+    }
 }
 
 /// Start every run that an event starts. What goes wrong with one keeps no other from it.
