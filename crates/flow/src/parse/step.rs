@@ -183,7 +183,11 @@ impl Reader<'_, '_> {
     fn foreach(&mut self, node: &Node, fields: &Fields<'_>, scope: &Scope<'_>) -> Foreach {
         let items = self.template(node, scope);
         let text = matches!(items, Template::Text(_) | Template::Object(_));
-        if text || items.plain().is_some_and(|value| value.as_list().is_none()) {
+        // Text that comes to nothing is an expression that cannot be read, which was told.
+        let is_told =
+            |value: &Value| matches!(node.kind, Kind::Text(_)) && matches!(value, Value::Null);
+        let fits = |value: &Value| value.as_list().is_some() || is_told(value);
+        if text || !items.plain().is_none_or(fits) {
             fields::wrong(node, "foreach", "a list or one expression", self.reports);
         } else {
             self.comes_to(node, &items, ("foreach", "a list"), |value| value.as_list().is_some());

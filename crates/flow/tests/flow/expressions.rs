@@ -5,6 +5,19 @@ use expect_test::expect;
 use crate::diagnostics::{check, check_steps};
 
 #[test]
+fn a_list_that_cannot_be_read_is_told_once() {
+    check_steps(
+        "- { id: a, foreach: \"${{ [1 + }}\", uses: compute, with: { i: \"${{ item }}\" } }",
+        expect![[r#"
+            pay.yaml:5:33: this is not a CEL expression: it ends too early
+             5 |   - { id: a, foreach: "${{ [1 + }}", uses: compute, with: { i: "${{ item }}" } }
+               |                                 ^
+               = hint: count the `[` and `]`
+        "#]],
+    );
+}
+
+#[test]
 fn expressions() {
     check_steps(
         "
