@@ -184,7 +184,7 @@ fn nodes_take_in_once_what_another_ledger_proves_whichever_of_them_is_killed() {
     cog(&["canon", "propose", "intake", "--as", "user:desk", "--timeout", "120"])
         .ends(0)
         .says(&["founds"]);
-    accept(&[]).ends(4).says(&["refused", "cognitionos why run_"]);
+    accept(&[]).ends(4).says(&["refused", "cognitionos why --tenant"]);
     node.kill();
     let node = town.node("n1");
     let taken = accept(&PROOF).ends(0).says(&["completed", "taken in as evidence: entry"]);
