@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cog_sim::{Broken, Summary, Town, run_town};
 
-const FIXED: u64 = 120;
+const FIXED: u64 = 300;
 const FRESH: u64 = 40;
 /// Nodes that are in the middle of calls have others step above them.
 const STACK_BYTES: usize = 64 << 20;
