@@ -1,7 +1,12 @@
-//! What programs write while they run: on record as it comes, followed, and kept when they fail.
+//! What programs write and models say while they do: on record as it comes, followed, and kept when
+//! they fail.
 
 #![expect(clippy::disallowed_methods, reason = "these tests wait for programs")]
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::kills::has_sandbox;
@@ -109,8 +114,119 @@ fn nothing_is_streamed_that_the_canon_removes_of_the_output() {
     folder.holds();
 }
 
+/// A workflow that asks a model.
+const ASKS: &str = "
+name: asks
+domain: demo
+steps:
+  - id: ask
+    uses: model.chat
+    with: { model: writer, tokens_max: 50, messages: [ { role: user, content: Write. } ] }
+    stream: true
+outputs:
+  text: \"${{ steps.ask.output.text }}\"
+";
+
+/// A folder with that workflow.
+fn asking(name: &str) -> Folder {
+    let folder = folder(name, PERMIT);
+    let model = "[models.writer]\nprovider = \"cassette\"\nreplaceable = true\n";
+    folder.write("canon/canon.toml", &(CANON.to_owned() + model));
+    let action = "entity Model;\n\
+        action \"model.chat\" appliesTo { principal: [User], resource: [Model], context: {} };\n";
+    folder.write("canon/schema.cedarschema", &(SCHEMA.to_owned() + action));
+    folder.write("asks.yaml", ASKS);
+    folder
+}
+
+/// A model that streams half of its answer, and the rest once it is told to; otherwise it goes away.
+struct Writer {
+    port: u16,
+    goes_on: mpsc::Sender<bool>,
+    asked: JoinHandle<String>,
+}
+
+impl Writer {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (goes_on, may_go_on) = mpsc::channel();
+        let asked = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let asked = asked(&stream);
+            let head =
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n";
+            write!(stream, "{head}{}", adds("two\\nha")).unwrap();
+            if may_go_on.recv().unwrap() {
+                let used = r#"{"choices":[],"usage":{"prompt_tokens":20,"completion_tokens":10}}"#;
+                let rest = adds("lves");
+                write!(stream, "{rest}data: {used}\n\ndata: [DONE]\n\n").unwrap();
+            }
+            asked
+        });
+        Self { port, goes_on, asked }
+    }
+
+    fn model(&self) -> String {
+        format!("http://127.0.0.1:{}/v1#writer", self.port)
+    }
+}
+
+/// The body of a request.
+fn asked(stream: &TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    for line in reader.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()) {
+        if let Some(bytes) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = bytes.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    String::from_utf8(body).unwrap()
+}
+
+/// The event of a chunk that adds this text.
+fn adds(text: &str) -> String {
+    format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
+}
+
 #[test]
-fn only_programs_have_a_stream() {
+fn what_a_model_says_is_on_record_while_it_answers() {
+    let (folder, writer) = (asking("streaming-model"), Writer::start());
+    let mut run = folder.start(&["run", "asks.yaml", "--model", &writer.model()]);
+    let given = || folder.cog(&["ledger", "list", "--kind", "output"]).out.lines().count();
+    while given() < 1 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(folder.entries("outcome").len(), 0, "it still answers");
+    let id = text(&folder.entries("session.started")[0], &["session"]).to_owned();
+    let follows = folder.start(&["logs", &id, "--follow"]);
+    writer.goes_on.send(true).unwrap();
+    assert!(run.wait().unwrap().success());
+    let followed = String::from_utf8(follows.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(followed, "ask text two\nask text halves\n");
+    assert!(writer.asked.join().unwrap().contains("\"stream\":true"));
+    // The outcome is that of an answer that came whole: its text, and what its server counted.
+    let outcome = folder.cog(&["why", text(&folder.entries("outcome")[0], &["data", "receipt"])]);
+    outcome.ends(0).says(&["two\\nhalves"]);
+    folder.holds();
+}
+
+#[test]
+fn what_a_model_said_before_it_was_cut_off_is_kept_and_is_no_answer() {
+    let (folder, writer) = (asking("streaming-model-cut"), Writer::start());
+    writer.goes_on.send(false).unwrap();
+    let answer = folder.cog(&["run", "asks.yaml", "--model", &writer.model()]).ends(1);
+    answer.says(&["stopped in the middle of its answer"]);
+    let id = text(&folder.entries("session.started")[0], &["session"]).to_owned();
+    folder.cog(&["logs", &id, "--step", "ask"]).ends(0).says(&["text two", "text ha"]);
+    writer.asked.join().unwrap();
+    folder.holds();
+}
+
+#[test]
+fn what_has_no_stream_is_refused_with_one() {
     let folder = folder("streaming-only", PERMIT);
     folder.change(
         "slow.yaml",
@@ -118,5 +234,5 @@ fn only_programs_have_a_stream() {
         "path: begun, text: x }, stream: true }",
     );
     let answer = folder.cog(&["run", "slow.yaml"]).ends(2);
-    answer.says(&["`stream` means nothing here; it goes with `process.run`"]);
+    answer.says(&["`stream` means nothing here; it goes with `process.run` or `model.chat`"]);
 }

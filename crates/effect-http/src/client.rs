@@ -1,5 +1,7 @@
 //! One exchange from start to end: checks, hops, bounds.
 
+use std::collections::BTreeMap;
+
 use cog_base::hosts::Hosts;
 use cog_gate::Failure;
 use reqwest::header::LOCATION;
@@ -17,6 +19,9 @@ pub const REDIRECTS_MAX: usize = 5;
 /// Whether a redirect may be followed that makes this method and URL of a request, with its body
 /// or without.
 pub type LeadsOn<'a> = dyn Fn(&str, &str, bool) -> Result<(), Failure> + Sync + 'a;
+
+/// Hears the body of the last answer while it comes: its status, its headers, and what is new of it.
+pub type Hears<'a> = dyn Fn(u16, &BTreeMap<String, String>, &[u8]) + Send + Sync + 'a;
 
 /// Sends requests to the places of a list.
 #[derive(Debug, Default)]
@@ -50,9 +55,23 @@ impl Client {
         exchange: &Exchange,
         leads_on: &LeadsOn<'_>,
     ) -> Result<Reply, Trouble> {
+        self.exchange_heard(exchange, leads_on, &|_, _, _| ()).await
+    }
+
+    /// The same, and `hears` hears the answer as it comes. What it heard counts for nothing before the
+    /// whole answer is there.
+    ///
+    /// # Errors
+    /// As [`Client::exchange`].
+    pub async fn exchange_heard(
+        &self,
+        exchange: &Exchange,
+        leads_on: &LeadsOn<'_>,
+        hears: &Hears<'_>,
+    ) -> Result<Reply, Trouble> {
         let hop = first_hop(exchange).map_err(Trouble::Failed)?;
         let mut stage = Stage::Nothing;
-        let work = self.follow(hop, exchange, leads_on, &mut stage);
+        let work = self.follow(hop, exchange, (leads_on, hears), &mut stage);
         match within(exchange.timeout_ms, work).await {
             Some(result) => result,
             None => {
@@ -67,7 +86,7 @@ impl Client {
         &self,
         mut hop: Hop,
         exchange: &Exchange,
-        leads_on: &LeadsOn<'_>,
+        (leads_on, hears): (&LeadsOn<'_>, &Hears<'_>),
         stage: &mut Stage,
     ) -> Result<Reply, Trouble> {
         let mut redirects = Vec::new();
@@ -90,7 +109,7 @@ impl Client {
             };
             let status = answer.status().as_u16();
             let Some(location) = location(&answer, status) else {
-                let reply = finish(answer, exchange.bytes_max, *stage).await?;
+                let reply = finish(answer, exchange.bytes_max, *stage, hears).await?;
                 return Ok(Reply { redirects, ..reply });
             };
             if *stage == Stage::MayHaveActed {
@@ -159,10 +178,15 @@ fn location(answer: &Response, status: u16) -> Option<String> {
 
 /// Read the answer. Once a request has acted and its status is known, an unreadable body
 /// does not make it undone.
-async fn finish(answer: Response, bytes_max: u64, stage: Stage) -> Result<Reply, Trouble> {
+async fn finish(
+    answer: Response,
+    bytes_max: u64,
+    stage: Stage,
+    hears: &Hears<'_>,
+) -> Result<Reply, Trouble> {
     let status = answer.status().as_u16();
     let headers = incoming(answer.headers());
-    let body = read_body(answer, bytes_max).await;
+    let body = read_body(answer, bytes_max, &|new| hears(status, &headers, new)).await;
     match (stage, body) {
         (Stage::Nothing, Err(failure)) => Err(Trouble::Failed(failure)),
         (Stage::Nothing | Stage::MayHaveActed, body) => {

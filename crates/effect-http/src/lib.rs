@@ -15,7 +15,7 @@ mod transport;
 mod url;
 
 pub use adapter::HttpAdapter;
-pub use client::{Client, LeadsOn, REDIRECTS_MAX};
+pub use client::{Client, Hears, LeadsOn, REDIRECTS_MAX};
 pub use exchange::{Exchange, Reply, Trouble};
 pub use url::{BadEndpoint, endpoint};
 

@@ -84,8 +84,12 @@ impl Transport {
     }
 }
 
-/// Read the body of an answer, at most `bytes_max` of it.
-pub(crate) async fn read_body(mut answer: Response, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+/// Read the body of an answer, at most `bytes_max` of it; `hears` hears what is new.
+pub(crate) async fn read_body(
+    mut answer: Response,
+    bytes_max: u64,
+    hears: &(dyn Fn(&[u8]) + Send + Sync),
+) -> Result<Vec<u8>, Failure> {
     let too_large = || {
         let message = format!("the answer of `{}` has more than {bytes_max} bytes", answer.url());
         failure("http.too_large", message)
@@ -104,6 +108,7 @@ pub(crate) async fn read_body(mut answer: Response, bytes_max: u64) -> Result<Ve
             let message = format!("the answer of `{url}` has more than {bytes_max} bytes");
             return Err(failure("http.too_large", message));
         }
+        hears(&chunk);
         bytes.extend_from_slice(&chunk);
     }
 }

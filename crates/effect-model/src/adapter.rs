@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cog_base::id::{ReceiptId, RunId};
 use cog_base::{Digest, Micros, Value};
 use cog_gate::effect::ModelChat;
+use cog_gate::piece::Mouth;
 use cog_gate::{Adapter, Cleared, Effect as _, Failure, Found, Performed, Work};
 
 use crate::answer::Answer;
 use crate::bill::Bill;
 use crate::cassette::Cassette;
 use crate::key::request_key;
-use crate::openai::{OpenAi, Unanswered};
+use crate::openai::{OpenAi, TEXT, Unanswered};
 
 /// What answers for a model.
 #[derive(Debug, Clone)]
@@ -72,7 +73,8 @@ impl ModelAdapter {
     }
 
     async fn chat(&self, cleared: Cleared<ModelChat>) -> Performed<ModelChat> {
-        let asked = self.ask(cleared.effect(), cleared.idempotency_key()).await;
+        let (chat, receipt) = (cleared.effect(), cleared.idempotency_key());
+        let asked = self.ask(chat, receipt, cleared.mouth()).await;
         let answer = match asked {
             Ok(answer) => answer,
             Err(Unanswered { failure, billed: false }) => {
@@ -91,11 +93,22 @@ impl ModelAdapter {
         }
     }
 
-    async fn ask(&self, chat: &ModelChat, receipt: ReceiptId) -> Result<Answer, Unanswered> {
+    async fn ask(
+        &self,
+        chat: &ModelChat,
+        receipt: ReceiptId,
+        mouth: Option<Mouth>,
+    ) -> Result<Answer, Unanswered> {
         match self.providers.get(&chat.model) {
-            Some(Provider::Cassette(cassette)) => recorded(cassette, chat),
+            Some(Provider::Cassette(cassette)) => {
+                let answer = recorded(cassette, chat)?;
+                if let Some(mouth) = mouth {
+                    mouth(TEXT, &answer.text);
+                }
+                Ok(answer)
+            }
             Some(Provider::OpenAi(server)) => {
-                let answer = server.ask(chat, receipt).await?;
+                let answer = server.ask(chat, receipt, mouth).await?;
                 self.record(chat, &answer);
                 Ok(answer)
             }

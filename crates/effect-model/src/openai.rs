@@ -1,5 +1,7 @@
 //! Any server that speaks the OpenAI chat-completions protocol.
 
+mod stream;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,7 +11,10 @@ use cog_base::json::{Integer, Loose, Members, parse_loose};
 use cog_effect_http::{BadEndpoint, Client, Exchange, Reply, Trouble, endpoint};
 use cog_gate::Failure;
 use cog_gate::effect::ModelChat;
+use cog_gate::piece::Mouth;
 
+use self::stream::Listener;
+pub(crate) use self::stream::TEXT;
 use crate::answer::{Answer, TEXT_BYTES_MAX};
 use crate::secret::Secret;
 
@@ -22,6 +27,10 @@ pub const OPENAI_KEY: &str = "OPENAI_API_KEY";
 const TIMEOUT_MS: u64 = 300_000;
 /// The largest answer that is read, in bytes: the text as JSON and room for the rest.
 const BYTES_MAX: u64 = 16 << 20;
+/// The same of an answer that is streamed: each token comes in an object of its own.
+const STREAM_BYTES_MAX: u64 = 128 << 20;
+/// What a server may send that is asked to stream: one that cannot answers as it can.
+const STREAMED: &str = "text/event-stream, application/json";
 /// How much of a server's complaint is shown.
 const SHOWN_CHARS: usize = 300;
 
@@ -72,11 +81,13 @@ impl OpenAi {
         Self { base_url, model: model.to_owned(), api_key, http }
     }
 
-    /// Ask. The receipt is the idempotency key.
+    /// Ask. The receipt is the idempotency key. Where there is a mouth, the answer is streamed, and the
+    /// mouth says its text while it comes.
     pub(crate) async fn ask(
         &self,
         chat: &ModelChat,
         receipt: ReceiptId,
+        mouth: Option<Mouth>,
     ) -> Result<Answer, Unanswered> {
         if is_openai(&self.base_url) && self.api_key.is_none() {
             let message = format!("{} wants a key: export {OPENAI_KEY}=…", self.place());
@@ -85,8 +96,13 @@ impl OpenAi {
         }
         // The list of this client is the one place where the canon says the model is.
         let within_list = |_: &str, _: &str, _| Ok(());
-        match self.http.exchange(&self.exchange(chat, receipt), &within_list).await {
-            Ok(reply) => self.read(chat, &reply),
+        let exchange = self.exchange(chat, receipt, mouth.is_some());
+        let listener = Listener::new(mouth);
+        let hears = |status, headers: &BTreeMap<String, String>, new: &[u8]| {
+            listener.hear(status, headers, new);
+        };
+        match self.http.exchange_heard(&exchange, &within_list, &hears).await {
+            Ok(reply) => self.read(chat, &reply, listener),
             Err(Trouble::Failed(failure)) => Err(unreachable(failure, false)),
             // A question changes nothing in the world: one whose answer was lost may be
             // asked again, whatever the protocol's method. It may be on the bill, though.
@@ -94,10 +110,11 @@ impl OpenAi {
         }
     }
 
-    fn exchange(&self, chat: &ModelChat, receipt: ReceiptId) -> Exchange {
+    fn exchange(&self, chat: &ModelChat, receipt: ReceiptId, streams: bool) -> Exchange {
+        let accept = if streams { STREAMED } else { "application/json" };
         let mut headers = BTreeMap::from([
             ("content-type".to_owned(), "application/json".to_owned()),
-            ("accept".to_owned(), "application/json".to_owned()),
+            ("accept".to_owned(), accept.to_owned()),
         ]);
         if let Some(key) = &self.api_key {
             headers.insert("authorization".into(), format!("Bearer {}", key.reveal()));
@@ -106,14 +123,14 @@ impl OpenAi {
             method: "POST".into(),
             url: format!("{}/chat/completions", self.base_url),
             headers,
-            body: Some(self.body(chat).canonical()),
+            body: Some(self.body(chat, streams).canonical()),
             idempotency_key: receipt.to_string(),
             timeout_ms: TIMEOUT_MS,
-            bytes_max: BYTES_MAX,
+            bytes_max: if streams { STREAM_BYTES_MAX } else { BYTES_MAX },
         }
     }
 
-    fn body(&self, chat: &ModelChat) -> Loose {
+    fn body(&self, chat: &ModelChat, streams: bool) -> Loose {
         let messages = chat.messages.iter().map(|message| {
             Loose::map([
                 ("role", Loose::from(message.role.as_str())),
@@ -128,8 +145,13 @@ impl OpenAi {
             ("messages".to_owned(), Loose::list(messages)),
             (bound.to_owned(), chat.tokens_max.into()),
             ("temperature".to_owned(), Loose::Float(temperature)),
-            ("stream".to_owned(), false.into()),
+            ("stream".to_owned(), streams.into()),
         ]);
+        if streams {
+            // Otherwise a stream does not say what it used.
+            let options = Loose::map([("include_usage", true)]);
+            body.insert("stream_options".into(), options);
+        }
         if chat.json {
             let format = Loose::map([("type", Loose::from("json_object"))]);
             body.insert("response_format".into(), format);
@@ -137,7 +159,12 @@ impl OpenAi {
         Loose::Map(body)
     }
 
-    fn read(&self, chat: &ModelChat, reply: &Reply) -> Result<Answer, Unanswered> {
+    fn read(
+        &self,
+        chat: &ModelChat,
+        reply: &Reply,
+        listener: Listener,
+    ) -> Result<Answer, Unanswered> {
         let bytes = reply.body.as_ref().map_err(|lost| {
             if (300..400).contains(&reply.status) {
                 return unreachable(lost.clone(), false);
@@ -149,11 +176,17 @@ impl OpenAi {
         if !(200..300).contains(&reply.status) {
             return Err(Unanswered { failure: self.refused(reply.status, &text), billed: false });
         }
-        let answer = parse_loose(&text).ok().and_then(|value| answer(chat, &self.model, &value));
-        let answer = answer.ok_or_else(|| {
-            let message = format!("{} gave no choice with a text: {}", self.place(), shown(&text));
+        let bad = |message: String| {
+            let message = format!("{} {message}", self.place());
             Unanswered { failure: failure("model.bad_answer", message, true), billed: true }
-        })?;
+        };
+        let answer = match listener.end() {
+            Some(said) => said.and_then(|said| said.answer(chat, &self.model)).map_err(bad)?,
+            None => parse_loose(&text)
+                .ok()
+                .and_then(|value| answer(chat, &self.model, &value))
+                .ok_or_else(|| bad(format!("gave no choice with a text: {}", shown(&text))))?,
+        };
         if answer.text.len() > TEXT_BYTES_MAX {
             let message = format!("{} gave more than {TEXT_BYTES_MAX} bytes", self.place());
             let failure = failure("model.bad_answer", message, false);
@@ -198,16 +231,31 @@ impl OpenAi {
 fn answer(chat: &ModelChat, model: &str, value: &Loose) -> Option<Answer> {
     let choice = value.get("choices")?.as_list()?.first()?;
     let text = choice.at(&["message", "content"])?.as_text()?.to_owned();
-    let tokens = |name| value.at(&["usage", name]).and_then(count);
-    let word = |value: Option<&Loose>| value.and_then(Loose::as_text).map(str::to_owned);
-    Some(Answer {
-        model: word(value.get("model")).unwrap_or_else(|| model.to_owned()),
+    let model = word(value.get("model")).unwrap_or_else(|| model.to_owned());
+    let finish_reason = word(choice.get("finish_reason")).unwrap_or_else(|| "stop".into());
+    Some(billed(chat, text, (model, finish_reason), value.get("usage")))
+}
+
+fn word(value: Option<&Loose>) -> Option<String> {
+    value.and_then(Loose::as_text).map(str::to_owned)
+}
+
+/// This text as an answer, with what its server says that it used.
+fn billed(
+    chat: &ModelChat,
+    text: String,
+    (model, finish_reason): (String, String),
+    usage: Option<&Loose>,
+) -> Answer {
+    let tokens = |name| usage.and_then(|usage| usage.get(name)).and_then(count);
+    Answer {
+        model,
         input_tokens: tokens("prompt_tokens").unwrap_or_else(|| chat.input_tokens_max()),
         output_tokens: tokens("completion_tokens")
             .unwrap_or_else(|| (text.len() as u64).min(chat.tokens_max).max(1)),
-        finish_reason: word(choice.get("finish_reason")).unwrap_or_else(|| "stop".into()),
+        finish_reason,
         text,
-    })
+    }
 }
 
 /// A count of tokens. One beyond 53 bits is as good as the largest: neither can be.

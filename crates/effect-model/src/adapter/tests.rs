@@ -39,12 +39,12 @@ fn adapter() -> ModelAdapter {
 async fn a_recorded_question_is_answered_whatever_the_budget() {
     let adapter = adapter();
     let question = ModelChat { tokens_max: 7, ..chat("reader", "hello") };
-    assert_eq!(adapter.ask(&question, receipt()).await, Ok(answer("hi")));
+    assert_eq!(adapter.ask(&question, receipt(), None).await, Ok(answer("hi")));
 }
 
 #[tokio::test]
 async fn a_question_that_was_not_recorded_says_what_to_do() {
-    let failure = adapter().ask(&chat("reader", "bye"), receipt()).await.unwrap_err().failure;
+    let failure = adapter().ask(&chat("reader", "bye"), receipt(), None).await.unwrap_err().failure;
     assert_eq!((failure.code.as_str(), failure.transient), ("model.not_recorded", false));
     assert!(failure.message.contains("`--model`"), "{}", failure.message);
     let key = request_key(&chat("reader", "bye")).to_string();
@@ -53,7 +53,8 @@ async fn a_question_that_was_not_recorded_says_what_to_do() {
 
 #[tokio::test]
 async fn an_unknown_model_names_the_known_ones() {
-    let failure = adapter().ask(&chat("writer", "hello"), receipt()).await.unwrap_err().failure;
+    let failure =
+        adapter().ask(&chat("writer", "hello"), receipt(), None).await.unwrap_err().failure;
     assert_eq!(failure.code, "model.unknown");
     assert!(failure.message.ends_with("there are: reader"), "{}", failure.message);
 }

@@ -32,7 +32,7 @@ fn reply(status: u16, body: &str) -> Reply {
 /// `text/model/input/output/finish`, or the code of the failure.
 fn read(status: u16, body: &str) -> String {
     let server = server("http://localhost:1/v1");
-    match server.read(&chat(false), &reply(status, body)) {
+    match server.read(&chat(false), &reply(status, body), Listener::new(None)) {
         Ok(Answer { text, model, input_tokens, output_tokens, finish_reason }) => {
             format!("{text}/{model}/{input_tokens}/{output_tokens}/{finish_reason}")
         }
@@ -47,7 +47,7 @@ fn read(status: u16, body: &str) -> String {
 
 #[test]
 fn the_question_is_sent_as_the_protocol_says() {
-    let exchange = server("http://localhost:11434/v1/").exchange(&chat(true), receipt());
+    let exchange = server("http://localhost:11434/v1/").exchange(&chat(true), receipt(), false);
     assert_eq!(exchange.url, "http://localhost:11434/v1/chat/completions");
     assert_eq!(exchange.headers["authorization"], "Bearer sk-secret");
     assert_eq!(exchange.idempotency_key, receipt().to_string());
@@ -63,7 +63,7 @@ fn the_question_is_sent_as_the_protocol_says() {
 
 #[test]
 fn openai_itself_names_the_bound_differently() {
-    let body = server("https://api.openai.com/v1").body(&chat(false)).to_string();
+    let body = server("https://api.openai.com/v1").body(&chat(false), false).to_string();
     assert!(body.starts_with(r#"{"max_completion_tokens":64,"#), "{body}");
     assert!(!body.contains("response_format"), "{body}");
 }
@@ -118,7 +118,8 @@ fn without_a_count_the_answer_has_no_more_tokens_than_were_asked_for() {
 #[tokio::test]
 async fn openai_is_not_asked_without_a_key() {
     let server = OpenAi::new(OPENAI_URL, "gpt", None).unwrap();
-    let Unanswered { failure, billed } = server.ask(&chat(false), receipt()).await.unwrap_err();
+    let Unanswered { failure, billed } =
+        server.ask(&chat(false), receipt(), None).await.unwrap_err();
     assert_eq!((failure.code.as_str(), billed), ("model.no_key", false));
     assert!(failure.message.contains("OPENAI_API_KEY"), "{}", failure.message);
 }
@@ -150,7 +151,8 @@ fn a_status_says_whether_another_try_helps() {
 fn a_server_that_sends_us_elsewhere_has_not_answered_and_bills_nothing() {
     let lost = failure("http.host_not_allowed", "not on the list".into(), false);
     let reply = Reply { body: Err(lost), ..reply(307, "") };
-    let unanswered = server("https://a.example/v1").read(&chat(false), &reply).unwrap_err();
+    let unanswered =
+        server("https://a.example/v1").read(&chat(false), &reply, Listener::new(None)).unwrap_err();
     assert_eq!((unanswered.failure.code.as_str(), unanswered.billed), ("model.unreachable", false));
 }
 
@@ -158,7 +160,8 @@ fn a_server_that_sends_us_elsewhere_has_not_answered_and_bills_nothing() {
 fn a_complaint_is_shown_and_the_key_is_not() {
     let server = server("http://localhost:1/v1");
     let body = r#"{"error":{"message":"model `llama`\nnot found"}}"#;
-    let failure = server.read(&chat(false), &reply(404, body)).unwrap_err().failure;
+    let failure =
+        server.read(&chat(false), &reply(404, body), Listener::new(None)).unwrap_err().failure;
     assert_eq!(
         failure.message,
         "the model `llama` at `http://localhost:1/v1` answered 404: model `llama` not found"
@@ -169,7 +172,7 @@ fn a_complaint_is_shown_and_the_key_is_not() {
 #[tokio::test]
 async fn a_server_that_is_not_there_may_come_back() {
     // Port 1 is reserved; nothing listens there.
-    let unanswered = server("http://127.0.0.1:1/v1").ask(&chat(false), receipt()).await;
+    let unanswered = server("http://127.0.0.1:1/v1").ask(&chat(false), receipt(), None).await;
     let Unanswered { failure, billed } = unanswered.unwrap_err();
     assert_eq!((failure.code.as_str(), failure.transient), ("model.unreachable", true));
     assert!(!billed, "what was not sent is not on the bill");
@@ -179,21 +182,55 @@ async fn a_server_that_is_not_there_may_come_back() {
 async fn a_question_and_its_answer_cross_the_wire() {
     let body = r#"{"model":"llama-3","choices":[{"message":{"content":"hi"}}]}"#;
     let (url, served) = one_answer(body).await;
-    let answer = server(&url).ask(&chat(false), receipt()).await.unwrap();
+    let answer = server(&url).ask(&chat(false), receipt(), None).await.unwrap();
     assert_eq!((answer.text.as_str(), answer.model.as_str()), ("hi", "llama-3"));
     let request = served.await.unwrap();
     assert!(request.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("\r\nauthorization: Bearer sk-secret\r\n"), "{request}");
 }
 
+#[tokio::test]
+async fn an_answer_is_streamed_where_somebody_listens_and_the_server_can() {
+    use std::sync::Mutex;
+    let chunk = |text: &str| {
+        format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
+    };
+    let events = [&chunk("h"), &chunk("i"), "data: [DONE]\n\n"].concat();
+    let whole = r#"{"choices":[{"message":{"content":"hi"}}]}"#;
+    for (kind, body, expected) in
+        [("text/event-stream", events.as_str(), "hi"), ("application/json", whole, "")]
+    {
+        let said = Arc::new(Mutex::new(String::new()));
+        let to = Arc::clone(&said);
+        let mouth: Mouth = Arc::new(move |_: &'static str, text: &str| {
+            to.lock().unwrap().push_str(text);
+        });
+        let (url, served) = one_answer_of(kind, body).await;
+        let answer = server(&url).ask(&chat(false), receipt(), Some(mouth)).await.unwrap();
+        assert_eq!((answer.text.as_str(), said.lock().unwrap().as_str()), ("hi", expected));
+        let request = served.await.unwrap();
+        assert!(
+            request.contains("\r\naccept: text/event-stream, application/json\r\n"),
+            "{request}"
+        );
+        let asked = r#""stream":true,"stream_options":{"include_usage":true}"#;
+        assert!(request.contains(asked), "{request}");
+    }
+}
+
+async fn one_answer(body: &str) -> (String, tokio::task::JoinHandle<String>) {
+    one_answer_of("application/json", body).await
+}
+
 /// A server on this machine that answers once; it gives the request it got.
 #[expect(clippy::disallowed_types, reason = "the test needs somebody to ask")]
-async fn one_answer(body: &str) -> (String, tokio::task::JoinHandle<String>) {
+async fn one_answer_of(kind: &str, body: &str) -> (String, tokio::task::JoinHandle<String>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://localhost:{}/v1", listener.local_addr().unwrap().port());
     let length = body.len();
-    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+    let head = format!("Content-Type: {kind}\r\nContent-Length: {length}\r\n");
+    let answer = format!("HTTP/1.1 200 OK\r\n{head}\r\n{body}");
     let served = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = String::new();

@@ -252,8 +252,10 @@ impl Reader<'_, '_> {
     fn check_companions(&mut self, fields: &Fields<'_>, body: &str, node: &Node) {
         let compute = matches!(&node.kind, Kind::Text(uses) if uses == COMPUTE);
         let effect = body == "uses" && !compute;
-        let is_program = |uses: &str| uses == Operation::ProcessRun.as_str();
-        let streams = effect && matches!(&node.kind, Kind::Text(uses) if is_program(uses));
+        let has_stream = |uses: &str| {
+            matches!(Operation::from_name(uses), Some(Operation::ProcessRun | Operation::ModelChat))
+        };
+        let streams = effect && matches!(&node.kind, Kind::Text(uses) if has_stream(uses));
         let acts = effect || body == "steps" || body == "choose";
         let again = body == "continue_as_new";
         let rules: [(&str, bool, &str); 11] = [
@@ -262,7 +264,7 @@ impl Reader<'_, '_> {
             ("timeout_ms", effect || body == "steps", "an effect or `steps`"),
             ("heartbeat_ms", effect, "an effect"),
             ("start_within_ms", effect, "an effect"),
-            ("stream", streams, "`process.run`"),
+            ("stream", streams, "`process.run` or `model.chat`"),
             ("as", acts, "an effect, `steps` or `choose`"),
             ("subject", acts, "an effect, `steps` or `choose`"),
             ("foreach", acts || compute || body == "run", "`uses`, `steps`, `choose` or `run`"),
