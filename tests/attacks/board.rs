@@ -8,7 +8,7 @@ use cog_base::{Micros, Value};
 use cog_engine::{Inbox, Input};
 use cog_gate::{AnyEffect, Cleared, End, Found};
 use cog_worker::{
-    Asked, Board, Came, LEASE_MS, Now, OFFER_MS, Poll, Refused, Report, Standing, Task, What,
+    Asked, Board, Came, Given, LEASE_MS, Now, OFFER_MS, Poll, Refused, Report, Standing, Task, What,
 };
 
 use crate::house::{House, get, noon, pay, read};
@@ -72,6 +72,21 @@ impl Place {
     fn end(&mut self, receipt: ReceiptId, by: (&str, u64), came: Came) -> Result<(), Refused> {
         let report = Report { fence: by.1, worker: by.0.to_owned(), came };
         self.board.end(receipt, report)
+    }
+
+    fn give(&mut self, task: &Task, by: (&str, u64), of: (u64, &str)) -> Result<(), Refused> {
+        let (worker, text) = (by.0.to_owned(), of.1.to_owned());
+        let given = Given { worker, fence: by.1, name: "stdout", offset: of.0, text };
+        self.board.give(task.receipt, given, at(2))
+    }
+
+    /// What was given, as the engine hears it.
+    fn given(&self) -> String {
+        let given = self.came.try_iter().map(|input| match input {
+            Input::Given(piece) => piece.text().to_owned(),
+            _ => panic!("something else was heard"),
+        });
+        given.collect()
     }
 
     /// How it ended, as the engine hears it.
@@ -330,4 +345,37 @@ fn what_is_said_is_read_strictly() {
     ] {
         assert!(Report::from_value(&cog_base::json::parse(text).unwrap()).is_err(), "{text}");
     }
+}
+
+#[test]
+fn what_an_effect_gives_is_heard_once_of_whoever_began_it_and_only_where_it_is_wanted() {
+    let mut house = House::new();
+    let cleared = house.clear(AnyEffect::from(pay("acme", 100)));
+    let mut place = Place::with(cleared, Standing { stream: true, ..Standing::default() });
+    let task = place.one("w", at(1));
+    assert!(task.stream);
+    let by = ("w", task.fence);
+    assert_eq!(place.give(&task, by, (0, "early")), Err(Refused::NotBegun));
+    place.board.begin(task.receipt, by, at(1)).unwrap();
+    for other in [("x", task.fence), ("w", task.fence - 1), ("w", task.fence + 1)] {
+        assert_eq!(place.give(&task, other, (0, "no")), Err(Refused::Stale), "{other:?}");
+    }
+    assert_eq!(place.give(&task, by, (1, "gap")), Err(Refused::OtherOffset));
+    assert_eq!(place.give(&task, by, (0, "one")), Ok(()));
+    assert_eq!(place.give(&task, by, (0, "one")), Ok(()), "said again, it is the same");
+    assert_eq!(place.give(&task, by, (0, "other")), Err(Refused::OtherOffset));
+    assert_eq!(place.give(&task, by, (u64::MAX, "far")), Err(Refused::OtherOffset));
+    assert_eq!(place.give(&task, by, (3, " two")), Ok(()));
+    assert_eq!(place.given(), "one two");
+    // Whoever looks what a lost worker did performs nothing.
+    place.board.tick(at(3 + LEASE_MS));
+    let look = place.begun("x", at(4 + LEASE_MS));
+    assert!(!look.stream);
+    assert_eq!(place.give(&look, ("x", look.fence), (0, "no")), Err(Refused::OtherAnswer));
+    assert_eq!(place.give(&task, by, (7, "no")), Err(Refused::Stale));
+    let (_house, mut place) = Place::paying();
+    let task = place.begun("w", at(1));
+    assert!(!task.stream);
+    assert_eq!(place.give(&task, ("w", task.fence), (0, "no")), Err(Refused::OtherAnswer));
+    assert_eq!(place.given(), "");
 }

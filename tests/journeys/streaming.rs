@@ -10,7 +10,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::kills::has_sandbox;
+use crate::nodes::{Town, wait_until};
 use crate::program::{Folder, text};
+use crate::workers::{Works, worker};
 
 const CANON: &str = "name = \"stream\"\ndomain = \"demo\"\n[change]\napprovals = 1\n\
     approvers = [\"user:operator\"]\n[programs]\nallow = [\"sh\"]\n\
@@ -112,6 +114,42 @@ fn nothing_is_streamed_that_the_canon_removes_of_the_output() {
     folder.cog(&["run", "slow.yaml"]).ends(0);
     assert_eq!(folder.entries("output").len(), 0);
     folder.holds();
+}
+
+#[test]
+fn what_a_program_of_a_worker_writes_is_on_record_while_it_runs() {
+    if !has_sandbox("streaming-worker-doctor") {
+        return;
+    }
+    let works = Works::in_town(Town::new("streaming-worker"));
+    let town = &works.town;
+    for (file, text) in [
+        ("canon/canon.toml", CANON),
+        ("canon/schema.cedarschema", SCHEMA),
+        ("canon/facts/people.json", FACTS),
+        ("canon/policies/all.cedar", PERMIT),
+        ("slow.yaml", &SLOW.replace("EXIT", "0")),
+    ] {
+        town.folder.write(&format!("stream/{file}"), text);
+    }
+    let tenant = town.new_tenant();
+    let asked = ["submit", "stream/slow.yaml", "--tenant", &tenant, "--key", "slow"];
+    let run = town.cog(&asked).ends(0).id("run");
+    works.trust(&[&tenant]);
+    let worker = worker(town, &works.url, "w1");
+    let of = |arguments: &[&str]| town.cog(&[arguments, &["--tenant", &tenant]].concat());
+    let count = |kind| of(&["ledger", "list", "--kind", kind]).out.lines().count();
+    wait_until("both lines are on record", || count("output") >= 2);
+    assert_eq!(count("outcome"), 1, "the program still runs");
+    town.folder.write("stream/out/go", "");
+    let followed = of(&["logs", &run, "--follow", "--step", "build"]).ends(0);
+    let mut lines: Vec<&str> = followed.out.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["one", "stderr wörse", "three", "two"]);
+    of(&["ledger", "verify"]).ends(0);
+    of(&["replay", "--all"]).ends(0);
+    worker.ends();
+    works.scheduler.ends();
 }
 
 /// A workflow that asks a model.

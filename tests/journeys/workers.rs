@@ -210,6 +210,8 @@ fn whoever_has_no_token_or_sends_garbage_is_refused_and_harms_nothing() {
     };
     let task = "/worker/v1/tasks/rcp_01m7ynaym0fgtb4pf4w75p6736";
     let sign = r#"{"worker":"w","fence":1}"#;
+    let given =
+        |name: &str| format!(r#"{{"worker":"w","fence":1,"name":"{name}","offset":0,"text":"x"}}"#);
     let deep = "[".repeat(5_000);
     for (request, status, code) in [
         (head("POST", "/worker/v1/poll", "", ""), "401", "worker.not_authenticated"),
@@ -226,6 +228,9 @@ fn whoever_has_no_token_or_sends_garbage_is_refused_and_harms_nothing() {
         (body("/worker/v1/tasks/rcp_1/begin", sign), "404", "worker.no_such_path"),
         (body(&format!("{task}/begin"), sign), "404", "worker.no_task"),
         (body(&format!("{task}/heartbeat"), sign), "404", "worker.no_task"),
+        (body(&format!("{task}/output"), sign), "400", "worker.malformed"),
+        (body(&format!("{task}/output"), &given("stdout")), "404", "worker.no_task"),
+        (body(&format!("{task}/output"), &given("mind")), "400", "worker.malformed"),
         (
             body(&format!("{task}/result"), r#"{"worker":"w","fence":1,"found":"not_done"}"#),
             "404",

@@ -147,7 +147,16 @@ pub(crate) fn perform(
     inbox: Inbox,
 ) {
     let counterfoil = cleared.counterfoil();
-    let (cleared, telling) = streaming::telling(cleared, terms.stream, &inbox);
+    let (cleared, telling) = match cleared.voice().filter(|_| terms.stream) {
+        None => (cleared, None),
+        Some(voice) => {
+            let inbox = inbox.clone();
+            let (cleared, telling) = streaming::telling(cleared, move |name, text| {
+                inbox.send(Input::Given(Box::new(voice.says(name, text))));
+            });
+            (cleared, Some(telling))
+        }
+    };
     let mut work = runtime.spawn(async move {
         let work = adapters.perform(cleared);
         match terms.timeout_ms {

@@ -6,8 +6,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use cog_engine::{Inbox, Input};
-use cog_gate::piece::{PIECE_BYTES_MAX, Voice};
+use cog_gate::piece::PIECE_BYTES_MAX;
 use cog_gate::{AnyEffect, Cleared};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinError, JoinHandle};
@@ -16,26 +15,23 @@ use tokio::time::{Sleep, sleep};
 /// How long what was given waits for more before it is recorded, in milliseconds.
 const GATHER_MS: u64 = 200;
 
-/// Takes what one effect gives to the engine.
+/// Takes what one effect gives to whoever records it.
 pub(crate) struct Telling {
-    voice: Voice,
+    tell: Box<dyn FnMut(&'static str, String) + Send>,
     heard: UnboundedReceiver<(&'static str, String)>,
-    inbox: Inbox,
     /// What waits to be recorded, and until when.
     gathered: Option<(&'static str, String, Pin<Box<Sleep>>)>,
 }
 
-/// Have what the effect gives told, where that is wanted and can be.
+/// Have what the effect gives told, piece by piece, each with the name of its stream.
 pub(crate) fn telling(
     cleared: Cleared<AnyEffect>,
-    is_wanted: bool,
-    inbox: &Inbox,
-) -> (Cleared<AnyEffect>, Option<Telling>) {
-    let Some(voice) = cleared.voice().filter(|_| is_wanted) else { return (cleared, None) };
+    tell: impl FnMut(&'static str, String) + Send + 'static,
+) -> (Cleared<AnyEffect>, Telling) {
     let (say, heard) = unbounded_channel();
     // When nobody hears it any more, the effect is over.
     let cleared = cleared.heard_by(move |name, text| drop(say.send((name, text.to_owned()))));
-    (cleared, Some(Telling { voice, heard, inbox: inbox.clone(), gathered: None }))
+    (cleared, Telling { tell: Box::new(tell), heard, gathered: None })
 }
 
 impl Telling {
@@ -89,7 +85,7 @@ impl Telling {
 
     fn tell(&mut self) {
         if let Some((name, text, _)) = self.gathered.take() {
-            self.inbox.send(Input::Given(Box::new(self.voice.says(name, text))));
+            (self.tell)(name, text);
         }
     }
 }

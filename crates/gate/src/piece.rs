@@ -18,6 +18,15 @@ pub const PIECE_BYTES_MAX: usize = 16 * 1024;
 /// How much of what one effect gives is on record before its outcome, in bytes.
 pub const GIVEN_BYTES_MAX: u64 = 1024 * 1024;
 
+/// The streams of effects: what a program writes, and what a model says.
+const STREAMS: [&str; 3] = ["stdout", "stderr", "text"];
+
+/// The stream of this name, if effects have one.
+#[must_use]
+pub fn stream(name: &str) -> Option<&'static str> {
+    STREAMS.into_iter().find(|it| *it == name)
+}
+
 /// Says what an effect gives: from which of its streams, and what.
 pub type Mouth = Arc<dyn Fn(&'static str, &str) + Send + Sync>;
 

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_base::{Digest, Timestamp};
-use cog_engine::Inbox;
+use cog_engine::{Inbox, Input};
 use cog_gate::{Effect as _, Lapse};
 
 use crate::job::{Asked, Job, Standing, State, Work};
-use crate::protocol::{Came, Poll, Refused, Report, Task};
+use crate::protocol::{Came, Given, Poll, Refused, Report, Task};
 use crate::{OFFER_MS, TOLD_MS};
 
 /// So many reports are remembered, so that one that comes again is answered as it was.
@@ -123,8 +123,8 @@ impl Board {
         }
         match &mut job.state {
             State::Offered { worker, fence: own, .. } if worker == by && *own == fence => {
-                let (since_ms, seen_ms) = (now.ms, now.ms);
-                job.state = State::Begun { worker: by.to_owned(), fence, since_ms, seen_ms };
+                let (worker, since_ms, seen_ms) = (by.to_owned(), now.ms, now.ms);
+                job.state = State::Begun { worker, fence, since_ms, seen_ms, given: 0 };
                 Ok(())
             }
             State::Begun { worker, fence: own, seen_ms, .. } if worker == by && *own == fence => {
@@ -152,6 +152,36 @@ impl Board {
                 Ok(job.cancelled)
             }
             State::Offered { worker, fence: own, .. } if worker == by && *own == fence => {
+                Err(Refused::NotBegun)
+            }
+            State::Offered { .. } | State::Begun { .. } | State::Waiting => Err(Refused::Stale),
+        }
+    }
+
+    /// What the effect of a task gave so far. What was given before is taken again, and nothing else
+    /// happens; it is a sign of life, too.
+    ///
+    /// # Errors
+    /// [`Refused`]: it is not recorded.
+    pub fn give(&mut self, receipt: ReceiptId, piece: Given, now: Now) -> Result<(), Refused> {
+        let job = self.job(receipt)?;
+        let voice = job.voice().cloned();
+        let Given { worker: by, fence: under, name, offset, text } = piece;
+        match &mut job.state {
+            State::Begun { worker, fence, seen_ms, given, .. }
+                if *worker == by && *fence == under =>
+            {
+                let voice = voice.ok_or(Refused::OtherAnswer)?;
+                *seen_ms = now.ms;
+                let end = offset.saturating_add(text.len() as u64);
+                if offset != *given {
+                    return if end <= *given { Ok(()) } else { Err(Refused::OtherOffset) };
+                }
+                *given = end;
+                job.inbox.send(Input::Given(Box::new(voice.says(name, text))));
+                Ok(())
+            }
+            State::Offered { worker, fence, .. } if *worker == by && *fence == under => {
                 Err(Refused::NotBegun)
             }
             State::Offered { .. } | State::Begun { .. } | State::Waiting => Err(Refused::Stale),
@@ -315,6 +345,7 @@ fn offer(job: &Job, fence: u64) -> Offer {
         prices: job.prices,
         timeout_ms: job.timeout_ms(),
         lease_ms: job.lease_ms(),
+        stream: job.voice().is_some(),
     };
     Offer { task, canon: job.canon }
 }

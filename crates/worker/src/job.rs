@@ -6,6 +6,7 @@ use cog_base::Digest;
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_engine::{Inbox, Input};
 use cog_gate::effect::{Prices, Redo};
+use cog_gate::piece::Voice;
 use cog_gate::{AnyEffect, Cleared, Effect as _, End, Failure, Found, Lapse, Performed};
 
 use crate::LEASE_MS;
@@ -24,6 +25,8 @@ pub struct Standing {
     pub heartbeat_ms: Option<u64>,
     /// How long it may wait for a worker.
     pub start_within_ms: Option<u64>,
+    /// Whether what it gives is recorded while it is under way.
+    pub stream: bool,
 }
 
 /// What is asked of workers.
@@ -54,8 +57,19 @@ pub(crate) enum Work {
 
 pub(crate) enum State {
     Waiting,
-    Offered { worker: String, fence: u64, until_ms: u64 },
-    Begun { worker: String, fence: u64, since_ms: u64, seen_ms: u64 },
+    Offered {
+        worker: String,
+        fence: u64,
+        until_ms: u64,
+    },
+    /// With how many bytes it gave so far.
+    Begun {
+        worker: String,
+        fence: u64,
+        since_ms: u64,
+        seen_ms: u64,
+        given: u64,
+    },
 }
 
 pub(crate) struct Job {
@@ -69,6 +83,8 @@ pub(crate) struct Job {
     pub(crate) standing: Standing,
     pub(crate) work: Work,
     pub(crate) state: State,
+    /// Makes pieces of what it gives, where that is wanted and can be.
+    pub(crate) voice: Option<Voice>,
     /// When it was put up.
     pub(crate) since_ms: u64,
     /// It is not handed out before.
@@ -93,6 +109,7 @@ impl Job {
                 canon: cleared.canon(),
                 attempt: cleared.attempt(),
                 prices: cleared.prices(),
+                voice: cleared.voice().filter(|_| standing.stream),
                 standing,
                 work: Work::Perform(cleared),
                 state,
@@ -112,6 +129,7 @@ impl Job {
                 prices: Prices::default(),
                 work: Work::Look,
                 state,
+                voice: None,
                 since_ms,
                 not_before_ms: now_ms.saturating_add(LEASE_MS),
                 standing,
@@ -149,6 +167,11 @@ impl Job {
     /// How long the attempt may take: a look takes what it takes.
     pub(crate) fn timeout_ms(&self) -> Option<u64> {
         self.standing.timeout_ms.filter(|_| matches!(self.work, Work::Perform(_)))
+    }
+
+    /// What makes pieces of what it gives, while it is performed.
+    pub(crate) fn voice(&self) -> Option<&Voice> {
+        self.voice.as_ref().filter(|_| matches!(self.work, Work::Perform(_)))
     }
 
     /// Check whether what a worker says of it can become what came of it.

@@ -13,8 +13,8 @@ mod protocol;
 pub use board::{Board, Now, Offer};
 pub use job::{Asked, Standing};
 pub use protocol::{
-    Came, KINDS_MAX, Malformed, POLL_MAX, Poll, Refused, Report, Root, Sign, TENANTS_MAX, Task,
-    WAIT_MS_MAX, What,
+    Came, Given, KINDS_MAX, Malformed, POLL_MAX, Poll, Refused, Report, Root, Sign, TENANTS_MAX,
+    Task, WAIT_MS_MAX, What,
 };
 
 /// How long a worker may be silent about an effect that it began, unless the step says otherwise.

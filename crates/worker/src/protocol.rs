@@ -6,6 +6,7 @@ use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_base::json::Map;
 use cog_base::{Micros, Value};
 use cog_gate::effect::Prices;
+use cog_gate::piece::{PIECE_BYTES_MAX, stream};
 use cog_gate::{AnyEffect, End, Failure, Found};
 
 /// The most tasks that are handed out at once.
@@ -87,6 +88,23 @@ pub struct Task {
     pub timeout_ms: Option<u64>,
     /// How long the worker may be silent about it.
     pub lease_ms: u64,
+    /// Whether what the effect gives is wanted while it is under way.
+    pub stream: bool,
+}
+
+/// What an effect gave, while it is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Who performs it.
+    pub worker: String,
+    /// The fence of the task.
+    pub fence: u64,
+    /// From which of its streams.
+    pub name: &'static str,
+    /// How many bytes this handing out gave before, of all streams.
+    pub offset: u64,
+    /// What is new.
+    pub text: String,
 }
 
 /// What a worker says came of a task.
@@ -137,9 +155,12 @@ pub enum Refused {
     /// It says that it cost more than was reserved.
     #[error("it cost more than was reserved for it")]
     Cost,
-    /// A probe was answered as an effect, or the other way round.
+    /// A probe was answered as an effect, or the other way round, or what it gives was not asked for.
     #[error("this is no answer to what the task asks for")]
     OtherAnswer,
+    /// What an effect gave does not go on from what it gave before.
+    #[error("this does not go on from what was given before")]
+    OtherOffset,
 }
 
 impl Refused {
@@ -154,6 +175,7 @@ impl Refused {
             Self::Settled => "worker.settled",
             Self::Cost => "worker.cost",
             Self::OtherAnswer => "worker.other_answer",
+            Self::OtherOffset => "worker.other_offset",
         }
     }
 }
@@ -189,6 +211,34 @@ impl Sign {
         let (worker, fence) = (members.text("worker", NAME_BYTES_MAX)?, members.number("fence")?);
         let progress = members.maybe_text("progress")?;
         members.end().map(|()| Self { worker, fence, progress })
+    }
+}
+
+impl Given {
+    /// As it is sent.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Value::map([
+            ("worker", Value::from(self.worker.as_str())),
+            ("fence", self.fence.into()),
+            ("name", self.name.into()),
+            ("offset", self.offset.into()),
+            ("text", self.text.as_str().into()),
+        ])
+    }
+
+    /// As it was sent.
+    ///
+    /// # Errors
+    /// [`Malformed`] names what is wrong.
+    pub fn from_value(value: &Value) -> Result<Self, Malformed> {
+        let mut members = Members::of(value, "piece")?;
+        let (worker, fence) = (members.text("worker", NAME_BYTES_MAX)?, members.number("fence")?);
+        let name = stream(&members.text("name", NAME_BYTES_MAX)?);
+        let name = name.ok_or_else(|| members.bad("name", "a stream of an effect"))?;
+        let offset = members.number("offset")?;
+        let text = members.text("text", PIECE_BYTES_MAX)?;
+        members.end().map(|()| Self { worker, fence, name, offset, text })
     }
 }
 
@@ -328,6 +378,7 @@ impl Task {
             ("prices", Value::map(prices)),
             ("timeout_ms", self.timeout_ms.into()),
             ("lease_ms", self.lease_ms.into()),
+            ("stream", self.stream.into()),
         ])
     }
 
@@ -368,6 +419,7 @@ impl Task {
             prices: Prices { input, output },
             timeout_ms: members.maybe("timeout_ms")?,
             lease_ms: members.number("lease_ms")?,
+            stream: members.flag("stream")?,
         };
         members.end().map(|()| task)
     }

@@ -154,8 +154,9 @@ impl Hands for Counter {
     fn perform(&self, run: RunId, cleared: Cleared<AnyEffect>, terms: Terms, inbox: Inbox) {
         match self.standing(run) {
             Some(standing) => {
-                let Terms { timeout_ms, heartbeat_ms, start_within_ms, stream: _ } = terms;
-                let standing = Standing { timeout_ms, heartbeat_ms, start_within_ms, ..standing };
+                let Terms { timeout_ms, heartbeat_ms, start_within_ms, stream } = terms;
+                let standing =
+                    Standing { timeout_ms, heartbeat_ms, start_within_ms, stream, ..standing };
                 self.office.put(Asked::Perform(Box::new(cleared)), standing, inbox);
             }
             // The run went elsewhere. Nobody began it.

@@ -13,7 +13,7 @@ use cog_ledger::merkle::inclusion;
 use cog_ledger::proof::ProvenEntry;
 use cog_store::{Shared, Tree};
 use cog_wire::{Answer, Head, Problem, Request, Service, Work, same};
-use cog_worker::{Malformed, Poll, Refused, Report, Sign, Task};
+use cog_worker::{Given, Malformed, Poll, Refused, Report, Sign, Task};
 
 use super::office::Office;
 
@@ -33,6 +33,7 @@ enum Wish {
     Canon(String),
     Begin(ReceiptId),
     Beat(ReceiptId),
+    Give(ReceiptId),
     End(ReceiptId),
 }
 
@@ -69,6 +70,7 @@ fn wish(head: &Head) -> Result<Wish, Problem> {
         ["canons", digest] => ("GET", Wish::Canon((*digest).to_owned())),
         ["tasks", id, "begin"] => ("POST", Wish::Begin(receipt(id)?)),
         ["tasks", id, "heartbeat"] => ("POST", Wish::Beat(receipt(id)?)),
+        ["tasks", id, "output"] => ("POST", Wish::Give(receipt(id)?)),
         ["tasks", id, "result"] => ("POST", Wish::End(receipt(id)?)),
         _ => return Err(nothing()),
     };
@@ -100,6 +102,12 @@ impl Counter {
                 let (by, now) = ((sign.worker.as_str(), sign.fence), self.office.now());
                 let cancelled = self.office.board().beat(receipt, by, now).map_err(refused)?;
                 Ok(Answer::json(200, &Value::map([("cancelled", cancelled)])))
+            }
+            Wish::Give(receipt) => {
+                let given = Given::from_value(&document(&request)?).map_err(malformed)?;
+                let now = self.office.now();
+                self.office.board().give(receipt, given, now).map_err(refused)?;
+                Ok(Answer::json(200, &Value::map([("given", true)])))
             }
             Wish::End(receipt) => {
                 let report = Report::from_value(&document(&request)?).map_err(malformed)?;
@@ -186,7 +194,11 @@ fn malformed_as(error: &dyn std::fmt::Display) -> Problem {
 fn refused(refused: Refused) -> Problem {
     let status = match refused {
         Refused::NoTask => 404,
-        Refused::Stale | Refused::NotBegun | Refused::Expired | Refused::Settled => 409,
+        Refused::Stale
+        | Refused::NotBegun
+        | Refused::Expired
+        | Refused::Settled
+        | Refused::OtherOffset => 409,
         Refused::Cost | Refused::OtherAnswer => 422,
     };
     Problem::new(status, refused.code(), "This does not count", &refused.to_string())

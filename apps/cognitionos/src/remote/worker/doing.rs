@@ -16,10 +16,12 @@ use cog_gate::{AnyEffect, Cleared, Failure, Found, Lapse};
 use cog_ledger::proof::ProvenEntry;
 use cog_node::Ready;
 use cog_wire::Client;
-use cog_worker::{Came, Report, Sign, Task, What};
+use cog_worker::{Came, Given, Report, Sign, Task, What};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{BOUND_MAX, Place, Tale, Worker, told};
 use crate::hands::Adapters;
+use crate::streaming;
 use crate::system::SystemClock;
 
 /// How long an owner may take to answer about one task.
@@ -79,6 +81,21 @@ impl Contact<'_> {
         }
     }
 
+    /// Hand on what the effect gives, in its order. What does not arrive is left, and all behind it: the
+    /// result holds it again.
+    async fn give(&self, worker: &str, mut said: UnboundedReceiver<(&'static str, String)>) {
+        let (path, fence, mut offset) = (self.path("output"), self.task.fence, 0);
+        while let Some((name, text)) = said.recv().await {
+            let bytes = text.len() as u64;
+            let given = Given { worker: worker.to_owned(), fence, name, offset, text };
+            let answer = self.client.post(&path, &given.to_value(), ANSWER).await;
+            if !answer.is_ok_and(|(status, _)| status == 200) {
+                return;
+            }
+            offset += bytes;
+        }
+    }
+
     async fn report(&self, report: &Report) -> Result<(), String> {
         let document = report.to_value();
         let mut last = String::new();
@@ -121,7 +138,7 @@ impl Worker {
                 let Ok(heard) = contact.begin().await else { return };
                 (self.tell)(Tale::Began(Box::new(task.clone())));
                 tokio::select! {
-                    came = self.act(&task, proven, effect, adapters) => came,
+                    came = self.act(&contact, proven, effect, adapters) => came,
                     Withdrawn = contact.keep(heard) => {
                         let word = "given up: its owner is not heard of, or wants it no more";
                         return (self.tell)(Tale::Ended(Box::new(task.clone()), word.to_owned()));
@@ -250,11 +267,12 @@ impl Worker {
     /// Act on the receipt, in a task of its own, so that a panic of an adapter stays there.
     async fn act(
         &self,
-        task: &Task,
+        contact: &Contact<'_>,
         proven: ProvenEntry,
         effect: AnyEffect,
         adapters: Arc<Adapters>,
     ) -> Came {
+        let task = contact.task;
         if task.what == What::Probe {
             let (run, receipt) = (task.run, task.receipt);
             let looking = tokio::spawn(async move { adapters.probe(&effect, run, receipt).await });
@@ -269,8 +287,19 @@ impl Worker {
             Err(message) => return refused("worker.not_accepted", message),
         };
         let counterfoil = cleared.counterfoil();
-        let guard = Stops(tokio::spawn(async move { adapters.perform(cleared).await }));
-        let performed = guard.ended().await.unwrap_or_else(|| counterfoil.lost(Lapse::Gone));
+        let ended = if task.stream {
+            let (say, said) = unbounded_channel();
+            let (cleared, telling) =
+                streaming::telling(cleared, move |name, text| drop(say.send((name, text))));
+            let mut guard = Stops(tokio::spawn(async move { adapters.perform(cleared).await }));
+            let giving = contact.give(&self.setup.name, said);
+            tokio::join!(telling.until(&mut guard.0), giving).0
+        } else {
+            let mut guard = Stops(tokio::spawn(async move { adapters.perform(cleared).await }));
+            (&mut guard.0).await
+        };
+        // One that panicked has nothing to say.
+        let performed = ended.unwrap_or_else(|_| counterfoil.lost(Lapse::Gone));
         let report = performed.report();
         if matches!(report.end, cog_gate::End::Failed(_)) {
             self.fell(task);
@@ -307,13 +336,6 @@ impl Worker {
 
 /// A task of an adapter, which ends with whoever waits for it.
 struct Stops<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Stops<T> {
-    /// What it gave; nothing when it panicked.
-    async fn ended(mut self) -> Option<T> {
-        (&mut self.0).await.ok()
-    }
-}
 
 impl<T> Drop for Stops<T> {
     fn drop(&mut self) {
