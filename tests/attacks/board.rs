@@ -82,9 +82,9 @@ impl Place {
 
     /// What was given, as the engine hears it.
     fn given(&self) -> String {
-        let given = self.came.try_iter().map(|input| match input {
-            Input::Given(piece) => piece.text().to_owned(),
-            _ => panic!("something else was heard"),
+        let given = self.came.try_iter().map(|input| {
+            let Input::Given(piece) = input else { panic!("something else was heard") };
+            piece.text().to_owned()
         });
         given.collect()
     }
