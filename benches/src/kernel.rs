@@ -163,6 +163,7 @@ impl Kernel {
             labels: Default::default(),
             trigger: None,
             ask: Default::default(),
+            keyed: None,
             is_queued: false,
         })));
         Ok(run)

@@ -191,6 +191,7 @@ impl Scenario {
                 labels: BTreeMap::new(),
                 trigger: None,
                 ask,
+                keyed: None,
                 is_queued: false,
             });
         }

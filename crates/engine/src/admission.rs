@@ -20,7 +20,7 @@ use crate::history::{Record, origin_of, places};
 use crate::notice::What;
 use crate::pause::REASON_CHARS_MAX;
 use crate::start::{
-    LABELS, Start, TRIGGER, Trigger, accesses, inputs_digest, labels_in, labels_value,
+    KEYED, Keyed, LABELS, Start, TRIGGER, Trigger, accesses, inputs_digest, labels_in, labels_value,
 };
 
 /// The kinds of entries that tell who waits, but for those of the runs themselves.
@@ -153,6 +153,7 @@ pub fn asked(record: &Record) -> Result<Start, String> {
         firing: None,
         labels: labels_in(entry.data()),
         trigger: Trigger::of(entry.data()),
+        keyed: Keyed::of(entry.data()),
         ask: Ask::read(entry.data()).ok_or("what it is held to cannot be read")?,
         is_queued: true,
     })
@@ -449,6 +450,8 @@ impl Asking<'_> {
         data.extend(labels_value(labels).map(|all| (LABELS.to_owned(), all)));
         let trigger = start.and_then(|start| start.trigger.as_ref());
         data.extend(trigger.map(|trigger| (TRIGGER.to_owned(), trigger.to_value())));
+        let keyed = start.and_then(|start| start.keyed);
+        data.extend(keyed.map(|keyed| (KEYED.to_owned(), keyed.to_value())));
         data.extend(since.map(|since| ("since".to_owned(), since.into())));
         let Origin { domain, environment, initiator, .. } = origin;
         let draft = Draft::new(Kind::SessionQueued, initiator.as_str(), domain, environment, []);

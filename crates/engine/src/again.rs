@@ -355,6 +355,7 @@ impl Engine {
             firing: None,
             // It takes the place of this one, and waits for no turn.
             ask: Ask::default(),
+            keyed: None,
             is_queued: false,
         };
         let inputs = inputs_digest(&start.inputs);

@@ -294,6 +294,7 @@ impl Engine {
             trigger: None,
             // It is part of the run that begins it, and begins with that.
             ask: Ask::default(),
+            keyed: None,
             is_queued: false,
         };
         let handed = Handed { subject: child.subject, classes };

@@ -458,6 +458,7 @@ impl Engine {
             inputs,
             labels: &labels,
             trigger: None,
+            keyed: None,
             classes: &Classes::new(),
             subject: history.active.run.subject_of(),
             began: flow.tells_start.then_some(began),

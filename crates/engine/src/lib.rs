@@ -53,6 +53,6 @@ pub use notice::{Intervention, Notice, Sealed, What};
 pub use rebuilt::{Rebuilt, Tree};
 pub use resume::Resumption;
 pub use signals::Sent;
-pub use start::{Start, Trigger};
+pub use start::{Keyed, Start, Trigger};
 pub use timetable::{Firing, Timetable};
 pub use undone::NotUndone;

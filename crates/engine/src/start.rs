@@ -64,9 +64,45 @@ pub struct Start {
     pub trigger: Option<Trigger>,
     /// What it is held to before it may begin.
     pub ask: Ask,
+    /// The key that it was asked for under.
+    pub keyed: Option<Keyed>,
     /// Whether it was asked for before, and waits for its turn.
     pub is_queued: bool,
 }
+
+/// The key that a run was asked for under, and what was asked for. Both are keyed digests: they tell
+/// nobody anything who does not have the keys of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keyed {
+    /// What stands for the key: of one key there is one run ([`Keyed::run`]).
+    pub key: Digest,
+    /// What stands for all that was asked for.
+    pub request: Digest,
+}
+
+impl Keyed {
+    /// The run that it names, the same however often it is asked for.
+    #[must_use]
+    pub fn run(&self) -> RunId {
+        RunId::from_uuid(Uuid::of(&self.key))
+    }
+
+    /// As entries have it.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Value::map([("key", self.key), ("request", self.request)])
+    }
+
+    /// What an entry says that asks for a run or begins it.
+    #[must_use]
+    pub fn of(data: &Map) -> Option<Self> {
+        let digest = |name| data.get(KEYED)?.get(name)?.as_text()?.parse().ok();
+        Some(Self { key: digest("key")?, request: digest("request")? })
+    }
+}
+
+/// Where the entries that ask for a run, or begin it, have the key that it was asked for under.
+pub(crate) const KEYED: &str = "keyed";
 
 /// The event that a run was started by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,7 +211,7 @@ impl Engine {
             facts,
             classes.clone(),
         );
-        let Start { flow, source, inputs, labels, trigger, roots, places, base, .. } = &start;
+        let Start { flow, source, inputs, labels, roots, places, base, .. } = &start;
         let (source, inputs) = (Some(source.as_str()), inputs.clone());
         let (parent_of, subject) = (parent.as_ref(), run.subject_of());
         let begun = Begun {
@@ -183,7 +219,8 @@ impl Engine {
             source,
             inputs,
             labels,
-            trigger: trigger.as_ref(),
+            trigger: start.trigger.as_ref(),
+            keyed: start.keyed,
             classes: &classes,
             subject,
             began,
@@ -435,6 +472,8 @@ pub(crate) struct Begun<'a> {
     pub(crate) labels: &'a SearchLabels,
     /// The event that started it.
     pub(crate) trigger: Option<&'a Trigger>,
+    /// The key that it was asked for under.
+    pub(crate) keyed: Option<Keyed>,
     /// Of which class of data each of them is, where a run handed them over.
     pub(crate) classes: &'a Classes,
     /// Whose data it holds.
@@ -463,7 +502,7 @@ pub(crate) fn started(
     canon: Option<Digest>,
 ) -> Draft {
     let Begun { flow, source, inputs, labels, classes, subject, .. } = begun;
-    let Begun { began, roots, places, parent, continues, fork, trigger, .. } = begun;
+    let Begun { began, roots, places, parent, continues, fork, trigger, keyed, .. } = begun;
     let access = |(name, access): (&'_ String, &'_ Access)| {
         (name.clone(), Value::map([("access", access.word())]))
     };
@@ -478,6 +517,7 @@ pub(crate) fn started(
     data.extend(fork.map(|(fork, _)| ("fork".to_owned(), fork.to_value())));
     data.extend(classes_value(classes).map(|all| (CLASSES.to_owned(), all)));
     data.extend(trigger.map(|trigger| (TRIGGER.to_owned(), trigger.to_value())));
+    data.extend(keyed.map(|keyed| (KEYED.to_owned(), keyed.to_value())));
     data.extend(labels_value(labels).map(|all| (LABELS.to_owned(), all)));
     data.extend(parent.map(|parent| ("parent".to_owned(), parent.to_value())));
     data.extend(continues.map(Continues::member));

@@ -1,9 +1,10 @@
 //! Runs that were asked for before they begin: none begins before it is admitted, and no more of
-//! a key are open, or begin in the time of its rate, than may.
+//! a key are open, or begin in the time of its rate, than may. Of a key that somebody asked under there
+//! is one run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cog_base::id::RunId;
+use cog_base::id::{RunId, Uuid};
 use cog_base::{Digest, Timestamp, Value};
 use cog_ledger::{Entry, Kind};
 
@@ -19,6 +20,8 @@ pub(crate) struct Admissions {
     gone: BTreeSet<RunId>,
     open: BTreeMap<RunId, Digest>,
     began: Vec<(Digest, Timestamp)>,
+    /// What was asked for under each key, and which run that is.
+    keyed: BTreeMap<String, (RunId, Value)>,
 }
 
 /// What a run is held to.
@@ -48,13 +51,16 @@ impl Bounds {
     }
 }
 
-type Identity = (String, Option<Digest>, Option<Digest>, Option<Value>, Option<Value>);
+type Identity = (String, Option<Digest>, Option<Digest>, [Option<Value>; 3]);
 
 impl Admissions {
     /// Take the next entry of the log.
     pub(crate) fn record(&mut self, record: &Record, report: &mut Report) {
         let (entry, seq) = (&record.entry, record.entry.seq());
         let named = || entry.id().and_then(|id| id.parse::<RunId>().ok());
+        if matches!(entry.kind(), Kind::SessionQueued | Kind::SessionStarted) {
+            self.under_its_key(entry.session().or_else(named), entry, report);
+        }
         if entry.kind() == Kind::SessionQueued {
             let asked = (Bounds::of(entry), identity(entry, entry.actor()));
             self.waiting.extend(named().map(|run| (run, asked)));
@@ -85,6 +91,18 @@ impl Admissions {
         }
     }
 
+    fn under_its_key(&mut self, run: Option<RunId>, entry: &Entry, report: &mut Report) {
+        let keyed = entry.data().get("keyed");
+        let key = keyed.and_then(|keyed| keyed.get("key")?.as_text().map(str::to_owned));
+        let (Some(run), Some(keyed), Some(key)) = (run, keyed, key) else { return };
+        let is_its = key.parse().is_ok_and(|key| RunId::from_uuid(Uuid::of(&key)) == run);
+        let before = self.keyed.entry(key).or_insert_with(|| (run, keyed.clone()));
+        let is_one = *before == (run, keyed.clone());
+        report.test(Property::Keyed, is_its && is_one, entry.seq(), || {
+            format!("{run} is not the one run of the key that it was asked for under")
+        });
+    }
+
     fn begins(&mut self, run: RunId, bounds: &Bounds, entry: &Entry, report: &mut Report) {
         let (seq, at) = (entry.seq(), entry.at());
         if let Some((key, limit)) = bounds.open {
@@ -109,6 +127,6 @@ impl Admissions {
 
 fn identity(entry: &Entry, who: &str) -> Identity {
     let member = |name: &str| entry.data().get(name).cloned();
-    let (labels, trigger) = (member("labels"), member("trigger"));
-    (who.to_owned(), entry.digest("definition"), entry.digest("inputs"), labels, trigger)
+    let members = ["labels", "trigger", "keyed"].map(member);
+    (who.to_owned(), entry.digest("definition"), entry.digest("inputs"), members)
 }

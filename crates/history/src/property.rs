@@ -139,6 +139,9 @@ properties! {
         "Of a key no more runs are open at any moment than its limit grants.", "guide: limits";
     Rate = "history.rate",
         "Of a key no more runs begin in the time of its rate than that grants.", "guide: limits";
+    Keyed = "history.keyed",
+        "Of a key that somebody asked under there is one run, as what was asked for.",
+        "INV-79; entries: session.started, session.queued";
     Labels = "history.labels",
         "A run is found by what its definition says.", "guide: labels; entries: session.started";
     Lease = "history.lease",

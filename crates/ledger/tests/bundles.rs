@@ -18,6 +18,8 @@ mod forge;
 mod house;
 #[path = "bundles/intact.rs"]
 mod intact;
+#[path = "bundles/keyed.rs"]
+mod keyed;
 #[path = "bundles/paused.rs"]
 mod paused;
 #[path = "bundles/tamper.rs"]

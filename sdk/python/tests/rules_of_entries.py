@@ -291,6 +291,16 @@ def a_run_that_an_event_starts_is_another_and_one_by_what_was_not_set(house: Hou
     house.start(id_of("run", other), trigger={"id": "unknown", "event": other, "hops": 1})
 
 
+@audit("keyed.other_run", "keyed.twice", "keyed.other_run", "queue.differs")
+def a_key_names_another_run_and_two_and_a_run_begins_under_another(house: House) -> None:
+    keyed = {"key": digest("order"), "request": digest("what")}
+    house.start(id_of("run", digest("order")), keyed=keyed)
+    house.start(keyed=keyed)
+    other = {"key": digest("other"), "request": digest("what")}
+    run = house.asked(id_of("run", digest("other")), keyed=other)
+    house.start(run, keyed={"key": digest("third"), "request": digest("what")})
+
+
 @audit("chain.count")
 def a_chain_counts_wrongly(house: House) -> None:
     house.seal(house.goes_on(house.goes_on(house.start()), count=3))

@@ -150,8 +150,7 @@ impl House {
     }
 
     fn start_flow(&mut self, flow: Flow, source: String) -> RunId {
-        let run = self.new_run();
-        let firing = self.firing.take();
+        let (run, firing) = (self.new_run(), self.firing.take());
         let inputs = flow.bind(&BTreeMap::new()).unwrap();
         let ask = flow.ask(&inputs).unwrap();
         let labels = flow.labelled(&inputs, &self.labels).unwrap();
@@ -169,6 +168,7 @@ impl House {
             labels,
             trigger: None,
             ask,
+            keyed: None,
             is_queued: false,
         })));
         run

@@ -69,6 +69,7 @@ fn start(number: u128) -> Input {
         labels: Default::default(),
         trigger: None,
         ask: Default::default(),
+        keyed: None,
         is_queued: false,
     }))
 }

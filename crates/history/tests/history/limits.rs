@@ -15,6 +15,14 @@ fn a_run_is_found_by_what_its_file_says_and_by_what_was_asked_for() {
     breaks(NOTHING, &story("2 queued 2\n5 begin 2 team=blue"), "history.admitted");
 }
 
+#[test]
+fn a_run_is_the_one_of_the_key_that_it_was_asked_for_under() {
+    let story = |begin: &str| format!("1 seal completed\n{begin}\n6 seal completed");
+    breaks(NOTHING, &story("5 begin 2 key=order"), "history.keyed");
+    breaks(NOTHING, &story("2 queued 2 key=order"), "history.keyed");
+    breaks(NOTHING, &story("2 queued 2 key=order\n5 begin 2 key=other"), "history.admitted");
+}
+
 fn keeps(story: &str) {
     let report = told(NOTHING, story);
     assert!(report.holds(), "{story}\n{:#?}", report.findings.kept());

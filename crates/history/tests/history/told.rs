@@ -110,6 +110,13 @@ fn unqueued(run: &str) -> Map {
     Map::from([("id".into(), named(run)), ("why".into(), "cancelled".into())])
 }
 
+/// The key that a run was asked for under.
+fn keyed(extra: &Extra<'_>) -> Option<(String, Value)> {
+    let key = extra.get("key")?;
+    let keyed = Value::map([("key", digest(key)), ("request", digest("what"))]);
+    Some(("keyed".to_owned(), keyed))
+}
+
 fn digest(text: &str) -> Value {
     Digest::of(&[text.as_bytes()]).into()
 }
@@ -156,6 +163,7 @@ impl Teller {
     fn begin(&self, actor: &str, extra: &Extra<'_>) -> (Map, Value) {
         let (mut start, mut body) = self.start(actor, None);
         let labels = extra.get("team").map(|team| Value::map([("team", *team)]));
+        start.extend(keyed(extra));
         start.extend(labels.map(|labels| ("labels".to_owned(), labels)));
         body.insert("source".into(), self.source.as_str().into());
         (start, Value::Map(body))
@@ -172,6 +180,7 @@ impl Teller {
         let rate = number("count").map(|count| {
             Value::map([key(), ("count", count.into()), ("per_seconds", 1_u64.into())])
         });
+        data.extend(keyed(extra));
         data.extend([("id".into(), named(run)), ("priority".into(), 5_u64.into())]);
         data.extend(limit.map(|limit| ("concurrency".into(), limit)));
         data.extend(rate.map(|rate| ("rate".into(), rate)));

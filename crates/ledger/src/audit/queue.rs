@@ -1,14 +1,19 @@
 //! Runs that were asked for: each begins once, as what was asked for, not before its time, and when
-//! no more of its key are open, and no more began in the time of its rate, than may.
+//! no more of its key are open, and no more began in the time of its rate, than may. Of a key that
+//! somebody asked under there is one run.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use cog_base::id::{RunId, Uuid};
 use cog_base::json::Value;
 use cog_base::{Digest, Timestamp};
 
 use super::Findings;
 use crate::entry::Entry;
 use crate::kind::Kind;
+
+/// Where an entry has the key that its run was asked for under.
+const KEYED: &str = "keyed";
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -20,6 +25,8 @@ pub(super) struct Queue {
     begun: BTreeSet<String>,
     /// Runs that never begin.
     withdrawn: BTreeSet<String>,
+    /// The run that was asked for under each key.
+    named: HashMap<Digest, String>,
     /// The open runs that are held to a key, and by the key.
     keys: BTreeMap<String, String>,
     holders: BTreeMap<String, BTreeSet<String>>,
@@ -37,15 +44,16 @@ struct Asked {
     rate: Option<(String, u64, u64)>,
 }
 
-/// Definition and inputs, domain, environment, who asks, what it is found by and what started it.
-type Scope = (Option<Digest>, Option<Digest>, String, String, String, Option<Value>, Option<Value>);
+/// Definition and inputs, domain, environment, who asks, and what it is found by, what started it and
+/// the key that it was asked for under.
+type Scope = (Option<Digest>, Option<Digest>, String, String, String, [Option<Value>; 3]);
 
 fn scope(entry: &Entry, who: &str) -> Scope {
     let (definition, inputs) = (entry.digest("definition"), entry.digest("inputs"));
     let (domain, environment) = (entry.domain().to_owned(), entry.environment().to_owned());
     let member = |name: &str| entry.data().get(name).cloned();
-    let (labels, trigger) = (member("labels"), member("trigger"));
-    (definition, inputs, domain, environment, who.to_owned(), labels, trigger)
+    let members = ["labels", "trigger", KEYED].map(member);
+    (definition, inputs, domain, environment, who.to_owned(), members)
 }
 
 impl Asked {
@@ -67,12 +75,13 @@ impl Asked {
 }
 
 impl Queue {
-    pub(super) const fn new(is_pruned: bool) -> Self {
+    pub(super) fn new(is_pruned: bool) -> Self {
         Self {
             is_pruned,
             waiting: BTreeMap::new(),
             begun: BTreeSet::new(),
             withdrawn: BTreeSet::new(),
+            named: HashMap::new(),
             keys: BTreeMap::new(),
             holders: BTreeMap::new(),
             starts: BTreeMap::new(),
@@ -86,6 +95,7 @@ impl Queue {
 
     pub(super) fn entry(&mut self, entry: &Entry, findings: &mut Findings) {
         let session = || entry.session().map(|run| run.to_string());
+        self.keyed(entry, findings);
         if entry.kind() == Kind::SessionQueued {
             self.asked(entry, findings);
         } else if entry.kind() == Kind::SessionUnqueued {
@@ -100,6 +110,24 @@ impl Queue {
             && let Some(holders) = self.holders.get_mut(&key)
         {
             holders.remove(&run);
+        }
+    }
+
+    /// Of a key there is one run, whose id follows from it.
+    fn keyed(&mut self, entry: &Entry, findings: &mut Findings) {
+        let begins = matches!(entry.kind(), Kind::SessionStarted | Kind::SessionQueued);
+        let key = entry.data().get(KEYED).filter(|_| begins).and_then(|keyed| keyed.get("key"));
+        let Some(key) = key.and_then(|key| key.as_text()?.parse::<Digest>().ok()) else { return };
+        let run = entry.session().map(|run| run.to_string());
+        let Some(run) = run.or_else(|| entry.id().map(str::to_owned)) else { return };
+        if run != RunId::from_uuid(Uuid::of(&key)).to_string() {
+            let message = format!("{run} is not the run of the key that it was asked for under");
+            findings.add(Some(entry.seq()), "keyed.other_run", message);
+        }
+        let before = self.named.entry(key).or_insert_with(|| run.clone());
+        if *before != run {
+            let message = format!("{run} was asked for under the key of {before}");
+            findings.add(Some(entry.seq()), "keyed.twice", message);
         }
     }
 

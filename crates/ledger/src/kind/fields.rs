@@ -46,6 +46,7 @@ pub(super) enum Shape {
     Rate,
     Labels,
     Trigger,
+    Keyed,
 }
 
 pub(super) struct Field {
@@ -119,6 +120,10 @@ impl Shape {
                     && value.get("event").is_some_and(|event| Self::Digest.fits(event))
                     && value.get("hops").is_some_and(|hops| Self::Count.fits(hops))
             }
+            Self::Keyed => {
+                let digest = |name| value.get(name).is_some_and(|it| Self::Digest.fits(it));
+                digest("key") && digest("request")
+            }
             Self::Rate => limited(value, "count", |value| {
                 value.get("per_seconds").and_then(Value::as_u64).is_some_and(|it| it > 0)
             }),
@@ -156,6 +161,7 @@ impl Shape {
             Self::Concurrency => "{key, limit, when_full}",
             Self::Rate => "{key, count, per_seconds}",
             Self::Trigger => "{id, event, hops}",
+            Self::Keyed => "{key, request}: two digests",
             Self::Labels => "{name: text}, 16 at most, each of 1 to 128 bytes",
         }
     }
@@ -256,6 +262,7 @@ pub(super) const SESSION_STARTED: &[Field] = &[
     may("fork", Shape::Fork),
     may("labels", Shape::Labels),
     may("trigger", Shape::Trigger),
+    may("keyed", Shape::Keyed),
     may("continues", Shape::Continues),
 ];
 pub(super) const PLAN_SELECTED: &[Field] = &[
@@ -393,6 +400,7 @@ pub(super) const SESSION_QUEUED: &[Field] = &[
     may("since", Shape::Count),
     may("labels", Shape::Labels),
     may("trigger", Shape::Trigger),
+    may("keyed", Shape::Keyed),
 ];
 pub(super) const SESSION_UNQUEUED: &[Field] =
     &[must("id", Shape::Run), must("why", Shape::Word(UNQUEUED))];

@@ -566,6 +566,7 @@ fn read(wanted: &Wanted) -> Result<(Start, BTreeMap<String, Root>), String> {
         labels,
         trigger: wanted.trigger.clone(),
         ask,
+        keyed: None,
         is_queued: false,
     };
     Ok((start, roots))
@@ -590,8 +591,7 @@ impl Folders {
             let path = places.get(&name).cloned();
             let path = path.ok_or_else(|| format!("where the root `{name}` stands is not said"))?;
             let write = access == cog_flow::Access::Write;
-            let access = if write { Access::Write } else { Access::Read };
-            folders.access.insert(name.clone(), access);
+            folders.access.insert(name.clone(), if write { Access::Write } else { Access::Read });
             folders.places.insert(name.clone(), path.clone());
             folders.roots.insert(name, Root { path, write, create });
         }

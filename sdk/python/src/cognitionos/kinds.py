@@ -161,6 +161,11 @@ def _trigger(value: Any) -> bool:
     )
 
 
+def _keyed(value: Any) -> bool:
+    """The key that a run was asked for under, and what was asked for."""
+    return isinstance(value, dict) and is_digest(value.get("key")) and is_digest(value.get("request"))
+
+
 def _when(value: Any) -> bool:
     """When a schedule starts something: its id, and one rule."""
     if not isinstance(value, dict) or "id" not in value:
@@ -223,6 +228,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "fork": _fork,
             "labels": _labels,
             "trigger": _trigger,
+            "keyed": _keyed,
             "continues": _continues,
         },
     ),
@@ -340,6 +346,7 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
             "since": is_count,
             "labels": _labels,
             "trigger": _trigger,
+            "keyed": _keyed,
         },
     ),
     "session.unqueued": (

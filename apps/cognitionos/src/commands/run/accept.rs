@@ -119,6 +119,7 @@ fn plan(asked: &Asked<'_>, who: &Actor) -> anyhow::Result<Plan> {
         labels: SearchLabels::new(),
         trigger: None,
         ask: Ask::default(),
+        keyed: None,
         is_queued: false,
     };
     let environment = environment.unwrap_or_else(|| flow.environment.clone());

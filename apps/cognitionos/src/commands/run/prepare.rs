@@ -76,6 +76,7 @@ pub(crate) fn fresh(
         labels,
         trigger: None,
         ask,
+        keyed: None,
         is_queued: false,
     };
     let input = Input::Start(Box::new(start));

@@ -138,6 +138,7 @@ pub(super) fn args(who: &Actor) -> RunArgs {
         file: None,
         begin: Beginning::of(by),
         model: None,
+        key: None,
         record: None,
         resume: None,
         fork: None,
@@ -194,6 +195,7 @@ pub(crate) fn plan(wanted: &Wanted, begins: Begins, common: &Common) -> anyhow::
         labels,
         trigger,
         ask,
+        keyed: None,
         is_queued: false,
     };
     let input = Input::Start(Box::new(start));

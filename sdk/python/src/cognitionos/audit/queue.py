@@ -1,4 +1,7 @@
-"""Runs that were asked for: each begins once, as what was asked for, and within its limits."""
+"""Runs that were asked for: each begins once, as what was asked for, and within its limits.
+
+Of a key that somebody asked under there is one run.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 
 from ..entry import Entry
 from ..findings import Findings
+from ..values import id_of
 
 _MS = timedelta(milliseconds=1)
 
@@ -33,6 +37,8 @@ class Queue:
         self._waiting: dict[str, _Asked] = {}
         self._begun: set[str] = set()
         self._withdrawn: set[str] = set()
+        self._named: dict[str, str] = {}
+        """The run that was asked for under each key."""
         self._keys: dict[str, str] = {}
         """The keys of the open runs that are held to one."""
         self._open: dict[str, set[str]] = {}
@@ -40,6 +46,8 @@ class Queue:
 
     def entry(self, entry: Entry) -> None:
         """Check the next entry."""
+        if entry.kind in ("session.started", "session.queued") and "keyed" in entry.data:
+            self._keyed(entry.session or entry.data["id"], entry)
         if entry.kind == "session.queued":
             self._asked(entry)
         elif entry.kind == "session.unqueued":
@@ -48,6 +56,16 @@ class Queue:
             self._started(entry.session, entry)
         elif entry.kind == "session.sealed" and entry.session in self._keys:
             self._open[self._keys.pop(entry.session)].discard(entry.session)
+
+    def _keyed(self, run: str, entry: Entry) -> None:
+        key = entry.data["keyed"]["key"]
+        if run != id_of("run", key):
+            message = f"{run} is not the run of the key that it was asked for under"
+            self._findings.add(entry.seq, "keyed.other_run", message)
+        before = self._named.setdefault(key, run)
+        if before != run:
+            message = f"{run} was asked for under the key of {before}"
+            self._findings.add(entry.seq, "keyed.twice", message)
 
     def _asked(self, entry: Entry) -> None:
         run = entry.data["id"]
@@ -114,7 +132,7 @@ class Queue:
 
 
 def _scope(entry: Entry, who: str) -> tuple[Any, ...]:
-    """Definition and inputs, domain, environment, who asks, what it is found by and what started it."""
+    """Definition and inputs, domain, environment, who asks, what it is found by, what started it, its key."""
     data = entry.data
     named = (data["definition"], data["inputs"], entry.domain, entry.environment, who)
-    return (*named, data.get("labels"), data.get("trigger"))
+    return (*named, data.get("labels"), data.get("trigger"), data.get("keyed"))
