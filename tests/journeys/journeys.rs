@@ -46,6 +46,7 @@ mod hooks;
 mod index;
 mod json;
 mod keeping;
+mod keyed;
 mod kills;
 mod ledger;
 mod listing;

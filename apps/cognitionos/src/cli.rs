@@ -250,7 +250,7 @@ Examples:
 Examples:
   cognitionos run workflow.yaml --input folder=./inbox
   cognitionos run workflow.yaml --model http://127.0.0.1:11434/v1#llama3.2
-  cognitionos run --fork run_01j… --from pay --input limit=500
+  cognitionos run workflow.yaml --key order-1029 --input order=1029
   cognitionos run --cancel run_01j… --reason 'the supplier is gone' --as user:cfo")]
 pub(crate) struct RunArgs {
     /// The workflow file, YAML or JSON; `-` is standard input.
@@ -258,6 +258,15 @@ pub(crate) struct RunArgs {
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) begin: Beginning,
+    /// A name for this request: asked for again under the same name, it is the same run, which goes on
+    /// or whose end is told.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = nodes::key,
+        conflicts_with_all = ["resume", "fork", "cancel", "dry_run"]
+    )]
+    pub(crate) key: Option<String>,
     /// Say what the run would be permitted, refused and asked before its first effect. Nothing is
     /// recorded and nothing is done.
     #[arg(long, short = 'n', conflicts_with_all = ["resume", "fork", "cancel", "record"])]

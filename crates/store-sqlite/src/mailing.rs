@@ -2,6 +2,7 @@
 
 use cog_base::Digest;
 use cog_base::id::{MailId, RunId, TenantId, Uuid};
+use cog_store::index::id_key;
 use cog_store::shared::{WHY_BYTES_MAX, request_name};
 use cog_store::{Claim, Delivery, Except, MAIL_MAX, Mail, Posted, RequestKey, StoreError};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
@@ -15,6 +16,9 @@ use crate::shared::NODE;
 const NAME: &str = "INSERT INTO request (tenant, name, digest, session) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT DO NOTHING";
 const NAMED: &str = "SELECT digest, session FROM request WHERE tenant = ?1 AND name = ?2";
+const BEGUN: &str = "SELECT EXISTS (SELECT 1 FROM session JOIN log ON log.no = session.log
+        WHERE log.tenant = ?1 AND session.id = ?2)
+    OR EXISTS (SELECT 1 FROM entry_id WHERE key = ?3)";
 const POST: &str =
     "INSERT INTO mail (tenant, id, kind, session, sealed) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT DO NOTHING";
@@ -54,6 +58,27 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
 }
 
 impl SqliteStore {
+    /// What stands for a name of this tenant: a keyed digest, which tells nobody anything who does not have
+    /// the key.
+    #[must_use]
+    pub fn stands_for(&self, tenant: TenantId, name: &str) -> Digest {
+        self.inner().vault.subject(tenant, name)
+    }
+
+    /// The run that a node was asked for under this name.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn asked_as(&self, tenant: TenantId, name: &str) -> Result<Option<RunId>, StoreError> {
+        let name = self.stands_for(tenant, &request_name(name));
+        let run = self.read(("look for a request", NODES_SINCE), |db| {
+            let run = |row: &Row<'_>| row.get::<_, [u8; 16]>(1);
+            let mut look = db.prepare_cached(NAMED)?;
+            look.query_row(params![bytes(tenant), name.as_bytes()], run).optional()
+        })?;
+        Ok(run.map(run_of))
+    }
+
     pub(crate) fn post_mail(
         &self,
         tenant: TenantId,
@@ -68,6 +93,11 @@ impl SqliteStore {
         let posted = self.write("post mail", |tx| {
             if let (Some(key), Some(run)) = (key, mail.run) {
                 let name = inner.vault.subject(tenant, &request_name(key.name));
+                // Under that name a run may have been asked for without a node.
+                let run_of_name = RunId::from_uuid(Uuid::of(&name));
+                if is_begun(tx, tenant, run_of_name)? {
+                    return Ok(Posted::Differs(run_of_name));
+                }
                 match named(tx, (tenant, name), (key.request, run))? {
                     Posted::Waiting => {}
                     before @ (Posted::Before(_) | Posted::Differs(_)) => return Ok(before),
@@ -138,6 +168,13 @@ impl SqliteStore {
         })?;
         Ok(refused.map(|why| why.map_or(Delivery::Waiting, Delivery::Refused)))
     }
+}
+
+/// Whether a run was begun, or waits for its turn.
+fn is_begun(tx: &Transaction<'_>, tenant: TenantId, run: RunId) -> Result<bool, Stop> {
+    let mut begun = tx.prepare_cached(BEGUN)?;
+    let key = id_key(&run.to_string());
+    Ok(begun.query_row(params![bytes(tenant), of_run(run), key], |row| row.get(0))?)
 }
 
 /// Give a request its name, or say what has it.

@@ -323,7 +323,7 @@ pub(crate) struct Moved {
 /// The longest name of a request, in bytes.
 const KEY_BYTES_MAX: usize = 256;
 
-fn key(text: &str) -> Result<String, String> {
+pub(super) fn key(text: &str) -> Result<String, String> {
     if text.trim().is_empty() || text.len() > KEY_BYTES_MAX {
         return Err(format!("a name has 1 to {KEY_BYTES_MAX} bytes"));
     }

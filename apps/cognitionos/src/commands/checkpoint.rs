@@ -110,6 +110,7 @@ fn restore(args: &RestoreArgs, common: &Common, terminal: &Terminal) -> anyhow::
         begin,
         dry_run: false,
         model: None,
+        key: None,
         record: None,
         resume: None,
         fork: Some(args.run.clone()),

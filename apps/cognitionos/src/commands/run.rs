@@ -12,6 +12,7 @@ pub(crate) mod family;
 mod file;
 mod fitting;
 pub(crate) mod fork;
+mod keyed;
 mod nodes;
 pub(crate) mod prepare;
 mod production;
@@ -136,11 +137,17 @@ fn here(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     // A workflow file is read and checked before anything is opened or written.
-    let fresh = args
+    let mut fresh = args
         .file
         .as_ref()
         .map(|file| prepare::fresh(file, &args.begin, common, actor))
         .transpose()?;
+    if let (Some(fresh), Some(key)) = (&mut fresh, &args.key)
+        && let Ok(home) = Home::read(&common.data)
+        && let Some(before) = keyed::before(&home, (key, &args.begin), fresh)?
+    {
+        return before.go(home, args, common, terminal);
+    }
     if let Some(fresh) = &fresh {
         turn::make_way(fresh, actor, common, terminal)?;
     }
@@ -151,6 +158,12 @@ fn here(
         Some(_) => Home::write(&common.data)?,
         None => Home::change(&common.data)?,
     };
+    // Somebody may have asked for it just before the folder was taken.
+    if let (Some(fresh), Some(key)) = (&mut fresh, &args.key)
+        && let Some(before) = keyed::before(&home, (key, &args.begin), fresh)?
+    {
+        return before.go(home, args, common, terminal);
+    }
     args.record.iter().try_for_each(|record| folders::keep_out(record, &common.data))?;
     let reason = args.reason.clone().filter(|_| args.cancel.is_some());
     let cancel = reason.map(|reason| (actor.clone(), reason));

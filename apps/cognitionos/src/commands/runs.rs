@@ -227,6 +227,7 @@ fn again(
         file: None,
         begin,
         model: None,
+        key: None,
         record: None,
         resume: None,
         fork: Some(run.to_string()),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cog_base::id::{MailId, TenantId};
 use cog_base::{Clock as _, Value};
-use cog_engine::{Forking, Input};
+use cog_engine::{Forking, Input, Start};
 use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_node::{Forked, Request, Wanted, ask};
@@ -151,21 +151,26 @@ fn wanted(file: &Path, args: &SubmitArgs, common: &Common, actor: &Actor) -> any
         return Err(Failure::told(Exit::Failed, "a workflow file is not the start of a run"));
     };
     let environment = start.environment.clone().unwrap_or_else(|| start.flow.environment.clone());
-    let wanted = Wanted {
+    let wanted = asked(*start, &args.begin)?;
+    Ok(Asked { wanted, domain: plan.domain, environment })
+}
+
+/// What is asked for, as it is said.
+pub(crate) fn asked(start: Start, begin: &Beginning) -> anyhow::Result<Wanted> {
+    Ok(Wanted {
         run: start.run,
         children: start.flow.children_record(),
         source: start.source,
-        given: inputs(&args.begin),
+        given: inputs(begin),
         places: start.places,
         base: start.base,
-        labels: given::labels(&args.begin.label)?,
+        labels: given::labels(&begin.label)?,
         trigger: None,
-        priority: args.begin.priority,
+        priority: begin.priority,
         not_before: start.ask.not_before,
         initiator: start.initiator,
         environment: start.environment,
-    };
-    Ok(Asked { wanted, domain: plan.domain, environment })
+    })
 }
 
 /// Send the canon that founds the domain along, if the domain has none yet.

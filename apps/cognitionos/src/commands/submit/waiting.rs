@@ -145,7 +145,7 @@ fn not_started(scope: &dyn TenantTx, run: RunId, why: &str) -> anyhow::Result<an
 }
 
 /// A run was taken out of the queue: it never begins.
-fn never(
+pub(crate) fn never(
     scope: &dyn TenantTx,
     run: RunId,
     over: Entry,
@@ -165,7 +165,12 @@ fn never(
 }
 
 /// A run has ended: its seal says how.
-fn ended(scope: &dyn TenantTx, run: RunId, seal: u64, terminal: &Terminal) -> anyhow::Result<Exit> {
+pub(crate) fn ended(
+    scope: &dyn TenantTx,
+    run: RunId,
+    seal: u64,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
     let seal = scope.entry(seal).map_err(told)?.map(|entry| record(scope, entry)).transpose()?;
     let seal = seal.ok_or_else(|| Failure::told(Exit::Failed, "the seal of the run is gone"))?;
     let sealed = sealed(&seal);

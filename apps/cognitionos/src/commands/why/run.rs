@@ -9,7 +9,7 @@ use cog_engine::again::next_of;
 use cog_engine::fork::{Fork, own};
 use cog_engine::replay::replay_run;
 use cog_engine::start::labels_in;
-use cog_engine::{Continues, History, Intervention, NotUndone, Parent, Record};
+use cog_engine::{Continues, History, Intervention, Keyed, NotUndone, Parent, Record};
 use cog_gate::approvals::{Approvals, Request};
 use cog_ledger::Kind;
 
@@ -101,6 +101,9 @@ fn begun(run: RunId, started: &Record, canon: Option<&Canon>, terminal: &Termina
     if let Some(Fork { session, seq, step }) = Fork::of(entry) {
         let step = step.map(|step| format!(", where `{}` began", plain(&step))).unwrap_or_default();
         terminal.say(&format!("It goes on from entry {seq} of {session}{step}."));
+    }
+    if Keyed::of(entry.data()).is_some() {
+        terminal.say("It was asked for under a key, of which it is the one run.");
     }
     let labels = labels_in(entry.data());
     if !labels.is_empty() {
