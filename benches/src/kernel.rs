@@ -12,6 +12,8 @@ use cog_base::json::parse;
 use cog_base::{Clock as _, Micros, Value};
 use cog_canon::Canon;
 use cog_engine::driver::{Append, Reply};
+use cog_engine::fork::{Forking, Past, place};
+use cog_engine::replay::replay_run;
 use cog_engine::{
     Driver, Engine, Hands, Inbox, Input, Ledger, Notice, Rebuilt, Record, Settings, Start, Terms,
 };
@@ -166,6 +168,30 @@ impl Kernel {
             keyed: None,
             is_queued: false,
         })));
+        Ok(run)
+    }
+
+    /// Start a run that goes on from a step of another, from nothing in memory.
+    pub(crate) fn fork(&mut self, of: RunId, from: &str) -> anyhow::Result<RunId> {
+        let run = RunId::new(SystemClock.now(), &mut self.entropy)?;
+        let mut records = self.records(of)?;
+        let history = replay_run(&records)?;
+        let fork = place(&records, &history, from)?;
+        records.retain(|record| record.entry.seq() <= fork.seq);
+        let others = |other| bail!("{of} goes on from {other}");
+        let (past, _) = Past::take(records, Some(&history), others)??;
+        let forking = Forking {
+            run,
+            fork,
+            past,
+            kin: Vec::new(),
+            inputs: Default::default(),
+            roots: [(SHARED.to_owned(), Access::Read)].into(),
+            places: Default::default(),
+            base: String::new(),
+            initiator: "user:operator".parse()?,
+        };
+        self.driver.inbox().send(Input::Fork(Box::new(forking)));
         Ok(run)
     }
 }

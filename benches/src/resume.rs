@@ -1,9 +1,10 @@
-//! The state of a long run, worked out from its entries: what taking it up again costs, and a
-//! snapshot of it.
+//! The state of a long run, worked out from its entries: what taking it up again costs, a snapshot
+//! of it, and a run that goes on from its last step.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use cog_base::Value;
 use cog_base::id::RunId;
 use cog_engine::What;
 use cog_engine::replay::replay_run;
@@ -34,7 +35,7 @@ fn name(steps: u64) -> String {
     format!("a run of {steps} steps")
 }
 
-fn case(thousands: u64, options: &Options) -> anyhow::Result<[Row; 3]> {
+fn case(thousands: u64, options: &Options) -> anyhow::Result<[Row; 4]> {
     let mut kernel = Kernel::with(options, flow(thousands))?;
     let run = kernel.start()?;
     drive(&mut kernel, run)?;
@@ -55,6 +56,8 @@ fn case(thousands: u64, options: &Options) -> anyhow::Result<[Row; 3]> {
     let last = records.last().context("a run without entries")?.entry.seq();
     let (snapshot, shown) = timed(|| Ok(Snapshot::of(&records, last)?))?;
     let digest = snapshot.digest().to_string();
+    drop((records, snapshot));
+    let forked = forked(&mut kernel, (run, thousands))?;
     let per = |took: (Duration, Duration)| figures(entries, took);
     let row = |what: &str, took| {
         let row = Row::new(format!("{}, {what}", name(thousands * 1_000)), "entry", per(took));
@@ -67,7 +70,34 @@ fn case(thousands: u64, options: &Options) -> anyhow::Result<[Row; 3]> {
         .parameter("entries", entries)
         .more("rss_bytes_before", before)
         .more("rss_bytes_of_it", held);
-    Ok([whole, row("its state", fed), row("its snapshot", shown).more("digest", digest)])
+    let snapshot = row("its snapshot", shown).more("digest", digest);
+    Ok([whole, row("its state", fed), snapshot, forked])
+}
+
+/// A run that goes on from the last step of another: from nothing in memory until its first entry is
+/// durable, and what that entry and its body take.
+fn forked(kernel: &mut Kernel, (run, thousands): (RunId, u64)) -> anyhow::Result<Row> {
+    let from = format!("one[{}].two[9].three[9].four[9].read", thousands - 1);
+    let before = kernel.written.sums();
+    let (fork, took) = timed(|| {
+        let fork = kernel.fork(run, &from)?;
+        while !kernel.turn()?.iter().any(|it| matches!(it.what, What::Started { .. })) {}
+        Ok(fork)
+    })?;
+    let started = kernel.records(fork)?;
+    let started = started.first().context("the fork has no entry")?;
+    let bytes = started.entry.bytes().len() + started.body.as_ref().map_or(0, canonical_bytes);
+    drive(kernel, fork)?;
+    let added = kernel.written.sums();
+    let name = format!("a fork from the last of {} steps", thousands * 1_000);
+    Ok(Row::new(name, "fork", figures(1, took))
+        .timed("fork")
+        .more("bytes", bytes as u64)
+        .more("entries_until_its_end", added.entries - before.entries))
+}
+
+fn canonical_bytes(body: &Value) -> usize {
+    body.canonical().len()
 }
 
 /// What an operation gives, and the time that it took: by the clock, and of the processor.
