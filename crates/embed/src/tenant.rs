@@ -130,7 +130,10 @@ impl Tenant {
     /// Ask for something, and wait until the log says what came of it: the number of the entry, if it
     /// is known which.
     pub(crate) fn ask(&self, request: &Request) -> Result<Option<u64>, Error> {
-        let id = self.new_id(MailId::new)?;
+        let id = match request.begins() {
+            Some(run) => MailId::from_uuid(run.uuid()),
+            None => self.new_id(MailId::new)?,
+        };
         ask(&*self.store, self.id, id, request, None)?;
         self.in_time("the answer", self.patience, || {
             Ok(match self.store.delivery(self.id, id)? {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use cog_base::Value;
 use cog_base::id::{MailId, RunId};
+use cog_base::{Timestamp, Value};
 use cog_engine::Timetable;
+use cog_engine::timetable::made;
 use cog_gate::Actor;
-use cog_node::{Request, ask};
+use cog_node::{Fire, Request, ask};
 use cog_store::Delivery;
 
 use super::Tenant;
@@ -58,6 +59,74 @@ impl Tenant {
     pub fn remove_start(&self, id: &str, who: &Actor) -> Result<Option<u64>, Error> {
         let (schedule, who, seen) = (id.to_owned(), who.clone(), self.size()?);
         self.ask(&Request::Unschedule { schedule, who, seen })
+    }
+
+    /// Start nothing by a schedule or an event for now.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there is none, it is paused already, or `who` may not.
+    pub fn pause_start(&self, id: &str, who: &Actor) -> Result<Option<u64>, Error> {
+        self.hold_start(id, true, who)
+    }
+
+    /// Go on with a schedule or an event that was paused.
+    ///
+    /// # Errors
+    /// As [`Tenant::pause_start`].
+    pub fn unpause_start(&self, id: &str, who: &Actor) -> Result<Option<u64>, Error> {
+        self.hold_start(id, false, who)
+    }
+
+    fn hold_start(&self, id: &str, pauses: bool, who: &Actor) -> Result<Option<u64>, Error> {
+        let (schedule, who, seen) = (id.to_owned(), who.clone(), self.size()?);
+        self.ask(&Request::HoldSchedule { schedule, pauses, who, seen })
+    }
+
+    /// Have a schedule start a run now, with what it runs and under its name.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there is no such schedule, `who` may not, or a run of it is open beside
+    /// which it starts none.
+    pub fn trigger(&self, id: &str, who: &Actor) -> Result<RunId, Error> {
+        self.fire(id, None, who)
+    }
+
+    /// Have a schedule start the run of a time that was left out: [`Tenant::left_out`].
+    ///
+    /// # Errors
+    /// As [`Tenant::trigger`], and when a run was started for that time or it is none of its times.
+    pub fn backfill(&self, id: &str, at: Timestamp, who: &Actor) -> Result<RunId, Error> {
+        self.fire(id, Some(at), who)
+    }
+
+    fn fire(&self, id: &str, at: Option<Timestamp>, who: &Actor) -> Result<RunId, Error> {
+        let run = self.new_id(RunId::new)?;
+        let (schedule, who, beside) = (id.to_owned(), who.clone(), false);
+        self.ask(&Request::Fire(Box::new(Fire { run, schedule, at, beside, who })))?;
+        Ok(run)
+    }
+
+    /// The times of a schedule in a span, both ends among them, for which no run was started and to
+    /// which it does not come by itself any more: no more than `most`, the first ones. None where there
+    /// is no such schedule.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn left_out(
+        &self,
+        id: &str,
+        (from, until): (Timestamp, Timestamp),
+        most: usize,
+    ) -> Result<Vec<Timestamp>, Error> {
+        let scope = self.scope()?;
+        let table = starts::timetable(&*scope)?;
+        let Some(plan) = table.plans().get(id) else { return Ok(Vec::new()) };
+        let until = until.min(plan.decided_until(self.clock.now()));
+        let made = made(&*scope, id, (from, until))?;
+        // Those that were made are looked at as well.
+        let named = plan.schedule.within((from, until), most.saturating_add(made.len()));
+        let times = named.into_iter().filter(|at| !made.contains(at));
+        Ok(times.take(most).collect())
     }
 
     /// Bring a CloudEvent: the runs that it starts. Of the same event there is one run for each trigger,

@@ -58,6 +58,8 @@ fn what_cannot_be_says_why() {
         ),
         (said(tenant.state(done, "nowhere")), "no step `nowhere` began in run"),
         (said(tenant.remove_start("nightly", &ada)), "there is no schedule `nightly`"),
+        (said(tenant.pause_start("nightly", &ada)), "there is no schedule `nightly`"),
+        (said(tenant.trigger("nightly", &ada)), "there is no schedule `nightly`"),
     ] {
         assert_eq!(found, expected);
     }

@@ -55,7 +55,27 @@ steps:
         std::thread::yield_now();
     }
     tenant.remove_start("often", &ada)?;
+    // Somebody may ask for a run now, or for a time that was left out.
+    let run = tenant.trigger("nightly", &ada)?;
+    tenant.end(run, WAIT)?;
+    let march: (Timestamp, Timestamp) =
+        ("2020-03-01T00:00:00.000000Z".parse()?, "2020-03-03T23:00:00.000000Z".parse()?);
+    for at in tenant.left_out("nightly", march, 100)? {
+        let run = tenant.backfill("nightly", at, &ada)?;
+        tenant.end(run, WAIT)?;
+    }
+    assert_eq!(tenant.left_out("nightly", march, 100)?, []);
+    tenant.pause_start("nightly", &ada)?;
+    assert!(tenant.starts()?.plans()["nightly"].next().is_none());
+    tenant.unpause_start("nightly", &ada)?;
     // end
+    for (at, why) in [
+        ("2020-03-02T02:00:00.000000Z", "a run was started for that time"),
+        ("2020-03-02T02:00:01.000000Z", "is none of its times"),
+    ] {
+        let no = tenant.backfill("nightly", at.parse()?, &ada).unwrap_err().to_string();
+        assert!(no.contains(why), "{no}");
+    }
     Ok(())
 }
 
