@@ -259,6 +259,8 @@ fn what_a_model_said_before_it_was_cut_off_is_kept_and_is_no_answer() {
     answer.says(&["stopped in the middle of its answer"]);
     let id = text(&folder.entries("session.started")[0], &["session"]).to_owned();
     folder.cog(&["logs", &id, "--step", "ask"]).ends(0).says(&["text two", "text ha"]);
+    let other = folder.cog(&["logs", &id, "--step", "asks"]).ends(2);
+    other.says(&["no step `asks` of the run had a receipt", "did you mean `ask`?"]);
     writer.asked.join().unwrap();
     folder.holds();
 }

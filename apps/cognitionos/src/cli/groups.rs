@@ -60,7 +60,7 @@ pub(crate) struct Beginning {
     #[arg(long, value_name = "0-9", value_parser = clap::value_parser!(u8).range(0..=9))]
     pub(crate) priority: Option<u8>,
     /// Begin it at this time, and not before: 2026-11-21T08:00:00Z, or 90s, 15m, 4h, 2d from now.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) not_before: Option<String>,
     /// What the run is found by, beside what the workflow says. Given once for each.
     #[arg(long, value_name = "NAME=VALUE")]

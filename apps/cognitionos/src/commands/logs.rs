@@ -2,21 +2,23 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program's edge: waits are real here")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cog_base::Value;
+use cog_base::{Value, suggest};
 use cog_engine::Record;
 use cog_ledger::{Entry, Kind};
 use cog_store::{PAGE_MAX, Select};
 
 use crate::cli::Common;
 use crate::cli::runs::LogsArgs;
-use crate::failure::Exit;
+use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
 use crate::terminal::{Terminal, plain};
 
+/// What there is to do where none can be named.
+const NONE: &str = "leave --step away: nothing of the run was permitted";
 /// How often it is looked whether there is anything new.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -31,6 +33,7 @@ pub(crate) fn logs(args: &LogsArgs, common: &Common, terminal: &Terminal) -> any
         let entries = home.scope()?.select(&page).map_err(told)?;
         for entry in &entries {
             if entry.kind() == Kind::SessionSealed {
+                shown.is_known()?;
                 return Ok(shown.end());
             }
             shown.entry(&home, entry)?;
@@ -115,6 +118,17 @@ impl Shown<'_> {
             self.line = None;
         }
         self.flush();
+    }
+
+    /// Whether the step that is asked about is one of the run, which is over.
+    fn is_known(&self) -> anyhow::Result<()> {
+        let known: BTreeSet<&str> = self.steps.values().map(String::as_str).collect();
+        let Some(step) = self.args.step.as_deref().filter(|step| !known.contains(step)) else {
+            return Ok(());
+        };
+        let why = format!("no step `{}` of the run had a receipt", plain(step));
+        let hint = suggest::hint(step, known.iter().copied());
+        Err(Failure::advise(Exit::BadInput, why, plain(&hint.unwrap_or_else(|| NONE.to_owned()))))
     }
 
     fn end(&mut self) -> Exit {
