@@ -73,4 +73,5 @@ mod streaming;
 mod terminal;
 mod told;
 mod trees;
+mod versions;
 mod workers;

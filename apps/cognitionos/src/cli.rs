@@ -9,6 +9,7 @@ pub(crate) mod nodes;
 pub(crate) mod runs;
 pub(crate) mod schedules;
 pub(crate) mod sessions;
+pub(crate) mod workflows;
 
 use std::path::PathBuf;
 
@@ -155,6 +156,14 @@ Examples:
   cognitionos schedules next
   cognitionos schedules run")]
     Schedules(schedules::SchedulesCommand),
+    /// Say from which version of its definition a workflow is started. Without a command: list.
+    #[command(subcommand)]
+    #[command(before_help = "\
+Examples:
+  cognitionos workflows activate report.yaml
+  cognitionos workflows show report
+  cognitionos workflows diff report 1 2")]
+    Workflows(workflows::WorkflowsCommand),
     /// Have events start the workflows whose files say so.
     #[command(subcommand)]
     #[command(before_help = "\

@@ -22,3 +22,4 @@ pub(crate) mod signal;
 pub(crate) mod submit;
 pub(crate) mod verify;
 pub(crate) mod why;
+pub(crate) mod workflows;

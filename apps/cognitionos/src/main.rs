@@ -116,6 +116,7 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Logs(args) => commands::logs::logs(args, common, terminal),
         Command::Redrive(args) => commands::runs::redrive(args, common, terminal),
         Command::Schedules(command) => commands::schedules::schedules(command, common, terminal),
+        Command::Workflows(command) => commands::workflows::workflows(command, common, terminal),
         Command::Events(command) => commands::events::events(command, common, terminal),
         Command::Sessions(command) => commands::sessions::sessions(command, common, terminal),
         Command::Ledger(command) => commands::ledger::ledger(command, common, terminal),

@@ -10,7 +10,7 @@ use crate::system::arguments;
 const NAME: &str = "cognitionos ";
 
 /// The commands that are about a data folder.
-const OF_A_FOLDER: [&str; 18] = [
+const OF_A_FOLDER: [&str; 19] = [
     "approvals",
     "canon",
     "checkpoint",
@@ -29,6 +29,7 @@ const OF_A_FOLDER: [&str; 18] = [
     "signal",
     "unpause",
     "why",
+    "workflows",
 ];
 
 /// What was named on the command line. What the environment or a file says holds for the next command,

@@ -153,7 +153,7 @@ pub(crate) fn is_of_the_folder() -> anyhow::Result<()> {
         format!("{place} names a ledger in the database, and this is done in a data folder alone"),
         format!(
             "{way}\nin the database: cognitionos submit, replay, why, approvals, signal, pause, \
-             runs, redrive, checkpoint, sessions, canon, ledger, schedules, run --cancel"
+             runs, redrive, checkpoint, sessions, canon, ledger, schedules, workflows, run --cancel"
         ),
     ))
 }

@@ -98,6 +98,7 @@ impl Counts {
             | Kind::SessionUnqueued
             | Kind::SchedulePaused
             | Kind::ScheduleUnpaused
+            | Kind::WorkflowActivated
             | Kind::BodiesErased
             | Kind::SegmentPruned => {}
         }

@@ -15,13 +15,20 @@ pub struct RunRule {
     pub cancel: Vec<String>,
     /// Who may set a new schedule, if not whoever stands in the facts.
     pub schedule: Option<Vec<String>>,
+    /// Who may activate a version of a workflow, if not whoever stands in the facts.
+    pub activate: Option<Vec<String>>,
 }
 
 impl RunRule {
     /// Who is named, and what for.
-    pub(crate) fn entitled(&self) -> [(&[String], &'static str); 2] {
+    pub(crate) fn entitled(&self) -> [(&[String], &'static str); 3] {
         let schedule = self.schedule.as_deref().unwrap_or_default();
-        [(&self.cancel, "end a run"), (schedule, "set a schedule")]
+        let activate = self.activate.as_deref().unwrap_or_default();
+        [
+            (&self.cancel, "end a run"),
+            (schedule, "set a schedule"),
+            (activate, "activate a workflow"),
+        ]
     }
 }
 
@@ -40,6 +47,14 @@ impl Canon {
     #[must_use]
     pub fn may_schedule(&self, who: &str) -> bool {
         let groups = self.settings().runs.schedule.as_deref();
+        groups.map_or_else(|| self.knows(who), |groups| self.is_person_of(who, groups))
+    }
+
+    /// Whether `who` may activate a version of a workflow: one of those that `[runs] activate` names,
+    /// and a person; or, where it names nobody, whoever stands in the facts.
+    #[must_use]
+    pub fn may_activate(&self, who: &str) -> bool {
+        let groups = self.settings().runs.activate.as_deref();
         groups.map_or_else(|| self.knows(who), |groups| self.is_person_of(who, groups))
     }
 

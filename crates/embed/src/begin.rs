@@ -113,6 +113,11 @@ impl Begin {
     }
 
     /// The workflow, with those that its steps run.
+    /// Its text, and the folder that its file stands in.
+    pub(crate) fn text(&self) -> (&str, &str) {
+        (&self.source, &self.base)
+    }
+
     pub(crate) fn flow(&self) -> Result<Flow, Diagnostics> {
         let mut open = |around: &str, name: &str| {
             let folder = around.rsplit_once('/').map_or("", |(folder, _)| folder);

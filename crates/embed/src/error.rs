@@ -55,6 +55,24 @@ pub enum Error {
         /// How long.
         waited: Duration,
     },
+    /// Recorded runs do not follow from a definition that is to be activated.
+    #[error("{runs} recorded runs of `{workflow}` would not have come to the same")]
+    RunsDiffer {
+        /// The workflow.
+        workflow: String,
+        /// How many.
+        runs: u64,
+    },
+    /// A version of a workflow is not there any more.
+    #[error("version {number} of `{workflow}` cannot be read: {why}")]
+    NoVersion {
+        /// The workflow.
+        workflow: String,
+        /// Which version.
+        number: u64,
+        /// Why.
+        why: String,
+    },
     /// A body is missing that no entry accounts for.
     #[error(
         "the ledger is damaged, and nothing goes on over it: entry {seq}: its body is not here, and \
@@ -137,6 +155,8 @@ impl Error {
             Self::NoReplay(_) => "Look among those that are kept of the run.".into(),
             Self::OtherWorkflow { .. } => "Test it on the runs of its own workflow.".into(),
             Self::NotKept(_) => "Set it anew.".into(),
+            Self::RunsDiffer { .. } => "Change it, or say why that may be.".into(),
+            Self::NoVersion { .. } => "Activate the workflow from its file.".into(),
             Self::NoEvent(_) => "Give a CloudEvent: type, source and id.".into(),
             Self::Canon { .. } | Self::Absent { .. } | Self::Unreadable { .. } => {
                 "Verify the ledger: it says what is damaged.".into()

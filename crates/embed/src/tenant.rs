@@ -1,5 +1,6 @@
 //! What is asked of the owner of a tenant's log, and what is read in it.
 
+mod activating;
 mod asking;
 mod going_on;
 mod looking;

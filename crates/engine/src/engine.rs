@@ -24,6 +24,7 @@ use crate::children::{Place, Placed};
 use crate::notice::{Notice, What};
 use crate::periods::{Enacted, enacted};
 use crate::start::{Beginning, Start};
+use crate::versions::Versions;
 
 /// Something that happened outside.
 #[derive(Debug)]
@@ -241,6 +242,8 @@ pub struct Engine {
     pub(crate) may_be_leased: bool,
     /// The runs that wait for their turn.
     pub(crate) queue: Queue,
+    /// Which versions of workflows runs are started from.
+    pub(crate) versions: Versions,
     /// The receipts whose effects adapters have in hand, also for runs that have stopped.
     pub(crate) in_hand: BTreeSet<ReceiptId>,
     tickets: BTreeMap<u64, Vec<(RunId, Await, Vec<What>)>>,
@@ -308,6 +311,7 @@ impl Engine {
             runs: BTreeMap::new(),
             may_be_leased: false,
             queue: Queue::default(),
+            versions: Versions::default(),
             in_hand: BTreeSet::new(),
             tickets: BTreeMap::new(),
             arming: BTreeMap::new(),
@@ -320,11 +324,13 @@ impl Engine {
     }
 
     /// Take note of a durable entry that was written before this engine, or beside it.
-    /// The driver feeds all entries about canon, in order, before it starts runs.
+    /// The driver feeds all entries about canon and about versions of workflows, in order, before it
+    /// starts runs.
     pub fn observe(&mut self, entry: &Entry) {
         self.ledger_at = self.ledger_at.max(entry.at());
         self.change.observe(entry);
         self.queue.observe(entry);
+        self.versions.observe(entry);
         if let Some(version) = enacted(entry) {
             self.enacted.entry(entry.domain().to_owned()).or_default().push(version);
         }

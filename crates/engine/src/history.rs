@@ -222,6 +222,7 @@ impl History {
             | Kind::ScheduleRemoved
             | Kind::SchedulePaused
             | Kind::ScheduleUnpaused
+            | Kind::WorkflowActivated
             | Kind::ScheduleFired
             | Kind::SessionQueued
             | Kind::SessionUnqueued

@@ -25,6 +25,7 @@ pub mod signals;
 pub mod snapshot;
 pub mod start;
 pub mod timetable;
+pub mod versions;
 
 mod active;
 pub mod admission;
@@ -56,3 +57,4 @@ pub use signals::Sent;
 pub use start::{Keyed, Start, Trigger};
 pub use timetable::{Firing, Timetable};
 pub use undone::NotUndone;
+pub use versions::Versions;

@@ -184,7 +184,7 @@ impl Engine {
         // What another run begins goes on where that one may be, and of the next run of a chain
         // that was looked at before the one before it was sealed.
         let is_own = matches!(beginning, Beginning::Own);
-        if is_own && let Some(message) = self.barred(&origin) {
+        if is_own && let Some(message) = self.not_begun(&origin, &start) {
             if start.is_queued {
                 self.give_up_queued(start.run, &message, turn);
             } else {
@@ -246,6 +246,18 @@ impl Engine {
             turn.output(Output::Arm { timer, ms });
         }
         self.act(start.run, actions, turn)
+    }
+
+    /// Why a run may not be started.
+    fn not_begun(&self, origin: &Origin, start: &Start) -> Option<String> {
+        self.barred(origin).or_else(|| self.not_active(start))
+    }
+
+    /// Why a run is not started from its definition. What a schedule or an event starts was set before,
+    /// and what waits was asked for.
+    fn not_active(&self, start: &Start) -> Option<String> {
+        let was_set = start.firing.is_some() || start.trigger.is_some() || start.is_queued;
+        if was_set { None } else { self.versions.bars(&start.flow) }
     }
 
     /// Why a run may not begin where it is to.

@@ -24,6 +24,8 @@ use crate::intent::{Actor, BadRecord};
 
 /// To begin a run.
 const BEGIN: &str = "run.start";
+/// To have the runs of a workflow be started from a definition.
+const ACTIVATE: &str = "workflow.activate";
 /// To take a run that waits for its turn out of the queue.
 pub const WITHDRAW: &str = "run.withdraw";
 /// How many of the newest refusals are looked at for one that says the same.
@@ -126,6 +128,28 @@ impl Act {
             action: BEGIN,
             resource: format!("Workflow::\"{workflow}\""),
             args: [("environment".to_owned(), environment.into())].into(),
+        }
+    }
+
+    /// To activate a version of a workflow of a domain, which [`Facts::Activate`] judges.
+    #[must_use]
+    pub fn activate(
+        tenant: TenantId,
+        domain: &str,
+        workflow: &str,
+        who: &Actor,
+        canon: Option<&Canon>,
+    ) -> Self {
+        Self {
+            tenant,
+            domain: domain.to_owned(),
+            environment: "any".to_owned(),
+            session: None,
+            canon: canon.map(Canon::digest),
+            actor: who.clone(),
+            action: ACTIVATE,
+            resource: format!("Workflow::\"{workflow}\""),
+            args: Map::new(),
         }
     }
 

@@ -412,6 +412,7 @@ impl ChangeControl {
             | Kind::ScheduleRemoved
             | Kind::SchedulePaused
             | Kind::ScheduleUnpaused
+            | Kind::WorkflowActivated
             | Kind::ScheduleFired
             | Kind::SessionQueued
             | Kind::SessionUnqueued

@@ -20,6 +20,7 @@ use crate::property::Property;
 use crate::reading;
 use crate::report::Report;
 use crate::seal;
+use crate::versions::Versions;
 
 /// An entry with its body, if that is kept.
 #[derive(Clone, Debug)]
@@ -66,6 +67,7 @@ pub struct Checker {
     families: Families,
     admissions: Admissions,
     chains: Chains,
+    versions: Versions,
     runs: BTreeMap<RunId, Vec<Record>>,
     sealed: BTreeSet<RunId>,
     /// Runs from which others go on, and the entries of those of them that are sealed.
@@ -93,6 +95,7 @@ impl Checker {
             families: Families::default(),
             admissions: Admissions::default(),
             chains: Chains::default(),
+            versions: Versions::default(),
             runs: BTreeMap::new(),
             sealed: BTreeSet::new(),
             forked: BTreeSet::new(),
@@ -107,10 +110,12 @@ impl Checker {
         self.forked.extend(Fork::of(entry).map(|fork| fork.session));
     }
 
-    /// Take the next entry. Those of no run are passed over, but for those that ask for one.
+    /// Take the next entry. Those of no run are passed over, but for those that ask for one
+    /// or say what is started.
     pub fn record(&mut self, record: Record) {
         self.admissions.record(&record, &mut self.report);
         self.chains.record(&record.entry);
+        self.versions.record(&record, &mut self.report);
         let Some(run) = record.entry.session() else { return };
         let (seq, kind) = (record.entry.seq(), record.entry.kind());
         let is_sealed = self.sealed.contains(&run);

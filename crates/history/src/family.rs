@@ -123,6 +123,7 @@ impl Families {
             | Kind::ScheduleRemoved
             | Kind::SchedulePaused
             | Kind::ScheduleUnpaused
+            | Kind::WorkflowActivated
             | Kind::ScheduleFired
             | Kind::SessionQueued
             | Kind::SessionUnqueued

@@ -22,6 +22,7 @@ mod property;
 mod reading;
 mod report;
 mod seal;
+mod versions;
 
 pub use checker::{Checker, Leases, Record, Rules, check};
 pub use property::Property;

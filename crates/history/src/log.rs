@@ -305,6 +305,7 @@ impl What {
             | Kind::ScheduleRemoved
             | Kind::SchedulePaused
             | Kind::ScheduleUnpaused
+            | Kind::WorkflowActivated
             | Kind::ScheduleFired
             | Kind::SessionQueued
             | Kind::SessionUnqueued

@@ -144,6 +144,9 @@ properties! {
         "INV-79; entries: session.started, session.queued";
     Labels = "history.labels",
         "A run is found by what its definition says.", "guide: labels; entries: session.started";
+    Version = "history.version",
+        "A run that somebody starts is of the version of its workflow that was active when it was asked for, and what is kept of a version is what its entry names.",
+        "guide: versions; entries: workflow.activated";
     Lease = "history.lease",
         "No two open receipts touch the same thing when one of them writes it.", "INV-10";
 }

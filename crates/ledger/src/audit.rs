@@ -13,6 +13,7 @@ mod finding;
 mod queue;
 mod schedules;
 mod sessions;
+mod versions;
 
 pub use erasures::Erasures;
 pub use finding::{FINDINGS_MAX, Finding, Findings};
@@ -35,6 +36,7 @@ use chains::Chains;
 use queue::Queue;
 use schedules::Schedules;
 use sessions::Sessions;
+use versions::Versions;
 
 /// The most open receipts that are named.
 pub const NAMED_MAX: usize = 100;
@@ -57,6 +59,7 @@ pub struct Audit {
     schedules: Schedules,
     queue: Queue,
     chains: Chains,
+    versions: Versions,
 }
 
 /// A key that an entry puts in force.
@@ -130,6 +133,7 @@ impl Audit {
             schedules: Schedules::new(from > 0),
             queue: Queue::new(from > 0),
             chains: Chains::new(from > 0),
+            versions: Versions::new(from > 0),
         }
     }
 
@@ -142,6 +146,7 @@ impl Audit {
         self.schedules.entry(entry, &mut self.findings);
         self.queue.entry(entry, &mut self.findings);
         self.chains.entry(entry, &mut self.findings);
+        self.versions.entry(entry, &mut self.findings);
         match entry.kind() {
             Kind::Genesis => self.genesis(entry),
             Kind::KeyRotated => self.key_rotated(entry),
@@ -176,6 +181,7 @@ impl Audit {
             | Kind::ScheduleRemoved
             | Kind::SchedulePaused
             | Kind::ScheduleUnpaused
+            | Kind::WorkflowActivated
             | Kind::ScheduleFired
             | Kind::SessionQueued
             | Kind::SessionUnqueued => {}
@@ -241,7 +247,8 @@ impl Audit {
                 + self.canons.not_followed()
                 + self.schedules.not_followed()
                 + self.queue.not_followed()
-                + self.chains.not_followed(),
+                + self.chains.not_followed()
+                + self.versions.not_followed(),
             canons: self.canons.in_force(),
             findings: self.findings,
         }

@@ -100,6 +100,8 @@ kinds! {
     SchedulePaused = "schedule.paused";
     /// They are again, at the times that come from here on.
     ScheduleUnpaused = "schedule.unpaused";
+    /// From here on runs of a workflow are started from this version of its definition.
+    WorkflowActivated = "workflow.activated";
     /// A time of a schedule was decided: a run is started, or none is.
     ScheduleFired = "schedule.fired";
     /// A run was asked for: it begins later, or with the next entry. It belongs to no session yet.
@@ -194,6 +196,7 @@ impl Kind {
             | Self::ScheduleRemoved
             | Self::SchedulePaused
             | Self::ScheduleUnpaused
+            | Self::WorkflowActivated
             | Self::ScheduleFired
             | Self::SessionQueued
             | Self::SessionUnqueued
@@ -232,6 +235,7 @@ impl Kind {
             Self::Replay => REPLAY,
             Self::ScheduleSet => SCHEDULE_SET,
             Self::ScheduleRemoved | Self::SchedulePaused | Self::ScheduleUnpaused => SCHEDULE_NAMED,
+            Self::WorkflowActivated => WORKFLOW_ACTIVATED,
             Self::ScheduleFired => SCHEDULE_FIRED,
             Self::SessionQueued => SESSION_QUEUED,
             Self::SessionUnqueued => SESSION_UNQUEUED,
@@ -245,6 +249,11 @@ impl Kind {
 /// beginning is pruned, something otherwise, a body missing that nothing accounts for, or nothing
 /// that could be told.
 pub const REPLAYED: &[&str] = &["same", "erased", "pruned", "differs", "damaged", "unknown"];
+
+/// What came of recorded runs by another definition: they follow from it; they do not, and did from
+/// the version that was active; they follow from neither, as runs of earlier versions; or it cannot be
+/// told.
+pub const TESTED: &[&str] = &["same", "differs", "earlier", "unknown"];
 
 /// Why no run is started for a time of a schedule: the run before was not over, nobody looked
 /// before it was too late, or it could not be started.
@@ -286,6 +295,7 @@ pub const ACTS: &[&str] = &[
     "run.withdraw",
     "schedule.change",
     "schedule.fire",
+    "workflow.activate",
 ];
 
 /// How an effect can have ended: `completed`, `failed` (the effect answered no), `abandoned`

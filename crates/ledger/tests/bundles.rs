@@ -26,5 +26,7 @@ mod paused;
 mod tamper;
 #[path = "bundles/told.rs"]
 mod told;
+#[path = "bundles/versions.rs"]
+mod versions;
 #[path = "bundles/ways.rs"]
 mod ways;

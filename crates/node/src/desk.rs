@@ -1,6 +1,7 @@
 //! A machine that reads and tidies for the tenants of one lane: it opens them, takes their
 //! mail, and removes mail when the log says what came of it. It may wait for the store.
 
+mod activating;
 mod forking;
 mod opening;
 mod parking;

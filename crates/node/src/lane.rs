@@ -369,7 +369,7 @@ impl Lane {
         }
     }
 
-    /// Something was recorded about canons.
+    /// Something was recorded about canons, or about versions of workflows.
     fn canon(&mut self, tenant: TenantId, canon: Option<Arc<Canon>>, entry: &Entry) {
         let Some(seat) = self.seats.get_mut(&tenant) else { return };
         let engine = seat.driver.engine_mut();

@@ -59,3 +59,5 @@ mod sharing;
 mod times;
 #[path = "node/town.rs"]
 mod town;
+#[path = "node/versions.rs"]
+mod versions;

@@ -68,6 +68,7 @@ pub const fn kind_code(kind: Kind) -> i64 {
         Kind::Output => 33,
         Kind::SchedulePaused => 34,
         Kind::ScheduleUnpaused => 35,
+        Kind::WorkflowActivated => 36,
     }
 }
 

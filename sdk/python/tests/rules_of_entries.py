@@ -301,6 +301,21 @@ def a_key_names_another_run_and_two_and_a_run_begins_under_another(house: House)
     house.start(run, keyed={"key": digest("third"), "request": digest("what")})
 
 
+def _activated(house: House, version: int, definition: str) -> None:
+    tested = {"same": 1, "differs": 0, "earlier": 0, "unknown": 0}
+    data = {"workflow": "pay", "version": version, "definition": digest(definition)}
+    house.record("workflow.activated", {**data, "tested": tested}, actor="user:cfo")
+
+
+@audit("workflow.version", "workflow.version", "workflow.not_active")
+def versions_are_counted_wrongly_and_a_run_begins_from_another(house: House) -> None:
+    _activated(house, 2, "definition")
+    _activated(house, 2, "definition")
+    house.start()
+    _activated(house, 3, "other")
+    house.start()
+
+
 @audit("chain.count")
 def a_chain_counts_wrongly(house: House) -> None:
     house.seal(house.goes_on(house.goes_on(house.start()), count=3))

@@ -1,7 +1,7 @@
 //! The changes, each of which breaks a promise.
 
-use cog_base::Value;
 use cog_base::entropy::SeededEntropy;
+use cog_base::{Digest, Value};
 use cog_ledger::Kind;
 
 use crate::tape::{Line, Tape};
@@ -53,6 +53,7 @@ pub(crate) const CHANGES: &[(&str, Change)] = &[
     ("somebody else acts", other_actor),
     ("something else is done", other_action),
     ("another definition is kept", other_definition),
+    ("another version is active", other_version),
 ];
 
 pub(crate) fn pick<T: Copy>(all: &[T], dice: &mut SeededEntropy) -> Option<T> {
@@ -531,6 +532,31 @@ fn other_actor(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
 fn other_action(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
     let place = pick(&tape.places(|line| line.kind == Kind::Receipt), dice)?;
     tape.lines[place].set("action", "process.run");
+    Some(())
+}
+
+/// Before a run that somebody starts, another definition of its workflow is activated.
+fn other_version(tape: &mut Tape, dice: &mut SeededEntropy) -> Option<()> {
+    let goes_on = ["fork", "parent", "continues", "trigger"];
+    let own = |line: &Line| goes_on.iter().all(|name| !line.data().contains_key(name));
+    // What was asked for or set before is of what was active then.
+    let is_of = |line: &Line, run: &str| line.text("id") == run || line.text("run") == run;
+    let asked = |run: &str| tape.lines.iter().any(|line| is_of(line, run));
+    let starts = |line: &Line| line.kind == Kind::SessionStarted && own(line) && !asked(&line.run);
+    let place = pick(&tape.places(starts), dice)?;
+    let mut line = tape.lines[place].clone();
+    let tested = ["same", "differs", "earlier", "unknown"].map(|word| (word, 0_u64));
+    let workflow = line.text("workflow").to_owned();
+    line.members.insert("data".into(), Value::map([("workflow", workflow)]));
+    line.set("definition", Digest::of(&[b"another"]));
+    line.set("version", 1_u64);
+    line.set("tested", Value::map(tested));
+    line.members.insert("kind".into(), Kind::WorkflowActivated.as_str().into());
+    line.members.remove("session");
+    line.members.remove("body");
+    (line.kind, line.run, line.body) = (Kind::WorkflowActivated, String::new(), None);
+    line.seq = u64::MAX;
+    tape.lines.insert(place, line);
     Some(())
 }
 

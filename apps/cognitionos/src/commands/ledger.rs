@@ -219,6 +219,7 @@ fn tone(entry: &Entry) -> Tone {
         | Kind::ScheduleRemoved
         | Kind::SchedulePaused
         | Kind::ScheduleUnpaused
+        | Kind::WorkflowActivated
         | Kind::ScheduleFired
         | Kind::SessionQueued
         | Kind::SessionUnqueued
@@ -257,6 +258,9 @@ fn line(entry: &Entry, said: &str, terminal: &Terminal) -> String {
         Kind::ScheduleSet => format!("{} of {}", text("schedule"), text("workflow")),
         Kind::ScheduleRemoved | Kind::SchedulePaused | Kind::ScheduleUnpaused => {
             text("schedule").to_owned()
+        }
+        Kind::WorkflowActivated => {
+            format!("{} version {}", text("workflow"), entry.count("version").unwrap_or_default())
         }
         Kind::ScheduleFired => {
             let came = entry.text("run").or(entry.text("skipped")).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! `run`: one governed run on the embedded store, from its first entry to its seal.
 
 pub(crate) mod accept;
+pub(crate) mod active;
 pub(crate) mod again;
 mod answered;
 mod ask;
@@ -30,7 +31,7 @@ use anyhow::Context as _;
 use cog_base::id::{ApprovalId, RunId};
 use cog_canon::Canon;
 use cog_effect_file::RootBinding;
-use cog_engine::{Driver, Engine, Input, Notice, Sealed, Settings, Waits, What};
+use cog_engine::{Driver, Engine, Input, Notice, Sealed, Settings, Versions, Waits, What};
 use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::TenantStatus;
@@ -210,6 +211,9 @@ fn go(
     let canon = bound.canon.as_deref();
     production::check(home, &plan, (args, Some(&actor)), canon)?;
     if let (Input::Start(start), Some(file)) = (&plan.input, &args.file) {
+        active::check(home, &start.flow, file)?;
+    }
+    if let (Input::Start(start), Some(file)) = (&plan.input, &args.file) {
         fitting::check(&start.flow, &start.source, &given::name(file), canon)?;
         models::check(args, canon, &start.flow)?;
     }
@@ -309,7 +313,7 @@ pub(crate) fn knowing(home: &Home, is_ending: bool) -> anyhow::Result<Engine> {
     let settings = Settings { tenant: home.tenant, status: TenantStatus::Active };
     let clock = Arc::new(SystemClock);
     let mut engine = Engine::new(settings, clock, Box::new(SystemEntropy::new()));
-    let kinds = ChangeControl::KINDS.into();
+    let kinds = [ChangeControl::KINDS.as_slice(), &Versions::KINDS].concat();
     let select = cog_store::Select { kinds, ..cog_store::Select::default() };
     home.each(select, |entry| engine.observe(entry))?;
     let newest = cog_store::Select { newest_first: true, limit: 1, ..cog_store::Select::default() };

@@ -4,10 +4,12 @@ pub(crate) mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use cog_base::id::{MailId, TenantId};
 use cog_base::{Clock as _, Value};
 use cog_engine::{Forking, Input, Start};
+use cog_flow::Flow;
 use cog_gate::Actor;
 use cog_gate::change::ChangeControl;
 use cog_node::{Forked, Request, Wanted, ask};
@@ -18,6 +20,7 @@ use self::waiting::{Patience, wait};
 use crate::canon_dir;
 use crate::cli::nodes::{At, SubmitArgs};
 use crate::cli::{Beginning, Common};
+use crate::commands::run::active;
 use crate::commands::run::again::word;
 use crate::commands::run::fork::prepare as prepare_fork;
 use crate::commands::run::prepare;
@@ -47,12 +50,16 @@ pub(crate) fn submit(
     let Some(file) = &args.file else {
         return Err(Failure::told(Exit::BadInput, "name a workflow file, or a run with --fork"));
     };
-    let Asked { wanted, domain, environment } = wanted(file, args, common, &actor)?;
+    let Asked { wanted, flow, domain, environment } = wanted(file, args, common, &actor)?;
     let store = open(&args.shared, "submit")?;
     if args.new_tenant {
         make_known(&store, tenant)?
     } else {
         is_known(&store, tenant)?
+    }
+    // What was asked for under a key stays that; of anything else the node says it.
+    if args.key.is_none() {
+        active::check_in(&*store.scope(tenant).map_err(told)?, &flow, file)?;
     }
     found(&store, tenant, args, (&domain, &environment, &wanted), terminal)?;
     post(&store, tenant, &Request::Start(Box::new(wanted)), asked, terminal)
@@ -140,6 +147,7 @@ fn inputs(begin: &Beginning) -> BTreeMap<String, String> {
 /// A run that is asked for.
 struct Asked {
     wanted: Wanted,
+    flow: Arc<Flow>,
     domain: String,
     environment: String,
 }
@@ -151,8 +159,9 @@ fn wanted(file: &Path, args: &SubmitArgs, common: &Common, actor: &Actor) -> any
         return Err(Failure::told(Exit::Failed, "a workflow file is not the start of a run"));
     };
     let environment = start.environment.clone().unwrap_or_else(|| start.flow.environment.clone());
+    let flow = Arc::clone(&start.flow);
     let wanted = asked(*start, &args.begin)?;
-    Ok(Asked { wanted, domain: plan.domain, environment })
+    Ok(Asked { wanted, flow, domain: plan.domain, environment })
 }
 
 /// What is asked for, as it is said.

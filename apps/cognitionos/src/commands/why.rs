@@ -136,6 +136,7 @@ fn tell(
         | Kind::ScheduleRemoved
         | Kind::SchedulePaused
         | Kind::ScheduleUnpaused
+        | Kind::WorkflowActivated
         | Kind::ScheduleFired
         | Kind::SessionQueued
         | Kind::SessionUnqueued

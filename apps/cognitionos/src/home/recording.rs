@@ -82,6 +82,7 @@ const fn rests_on(kind: Kind) -> &'static [Kind] {
         // It says under which canon it was refused.
         Kind::Denial => &[Kind::CanonActivated],
         Kind::Checkpoint => &[Kind::Checkpoint],
+        Kind::WorkflowActivated => &[Kind::WorkflowActivated, Kind::CanonActivated],
         Kind::BodiesErased | Kind::SegmentPruned => &[
             Kind::SessionStarted,
             Kind::SessionQueued,

@@ -40,6 +40,7 @@ pub(crate) fn deed(action: &str, resource: &str) -> String {
         "ledger.prune" => "prune",
         "schedule.change" => "change the schedule",
         "schedule.fire" => "start a run by the schedule",
+        "workflow.activate" => "activate a version of",
         other => other,
     };
     let name = resource.split_once("::").map_or(resource, |(_, name)| name);

@@ -1,7 +1,7 @@
 //! What was, and going on from it.
 
 use cog_embed::replays::Came;
-use cog_embed::{Begin, Signal};
+use cog_embed::{Begin, Error, Signal};
 
 use super::shop::{Done, Shop, WAIT, shop};
 
@@ -122,6 +122,28 @@ fn definitions() -> Done {
     let tested = tenant.test(&Begin::new(&changed, &ada))?;
     assert_eq!(tested[0].result(), "differs");
     assert_eq!(tenant.test(&Begin::new(workflow, &ada))?[0].result(), "same");
+    // end
+    Ok(())
+}
+
+#[test]
+fn versions() -> Done {
+    let Shop { folder: _folder, engine: _engine, tenant, ada, .. } = shop()?;
+    let workflow = WRITE;
+    // begin: Versions of a workflow
+    tenant.end(tenant.start(Begin::new(workflow, &ada))?, WAIT)?;
+    assert_eq!(tenant.activate(&Begin::new(workflow, &ada), None)?.number, 1);
+    // From here on nothing else is started under that name.
+    let changed = workflow.replace("path: a.txt", "path: b.txt");
+    let run = tenant.start(Begin::new(&changed, &ada))?;
+    assert!(matches!(tenant.end(run, WAIT), Err(Error::Refused(_))));
+    // What recorded runs do not follow from takes a reason.
+    let begin = Begin::new(&changed, &ada);
+    assert!(matches!(tenant.activate(&begin, None), Err(Error::RunsDiffer { runs: 1, .. })));
+    assert_eq!(tenant.activate(&begin, Some("the shop moved"))?.number, 2);
+    tenant.end(tenant.start(begin)?, WAIT)?;
+    let versions = tenant.versions()?;
+    assert_eq!(versions.active("shop", "write").map(|it| it.number), Some(2));
     // end
     Ok(())
 }

@@ -55,6 +55,8 @@ pub enum Facts {
         /// Who set it.
         by: Actor,
     },
+    /// Somebody activates a version of a workflow.
+    Activate,
     /// Somebody withdraws a run that waits for its turn.
     Queued {
         /// Who asked for it.
@@ -120,6 +122,7 @@ impl Facts {
                 no("identity", "schedule.not_entitled", format!("It takes {by}."), may)
             }),
             Self::Schedule { by: None } => new_schedule(who, canon?),
+            Self::Activate => activate(who, canon?),
         }
     }
 }
@@ -232,12 +235,24 @@ fn new_schedule(who: &Actor, canon: &Canon) -> Option<No> {
     if canon.may_schedule(who.as_str()) {
         return None;
     }
-    let Some(may) = &canon.settings().runs.schedule else { return knows(Some(canon), who).err() };
-    let reason = match may.as_slice() {
+    of_named("schedule.not_entitled", canon.settings().runs.schedule.as_deref(), who, canon)
+}
+
+fn activate(who: &Actor, canon: &Canon) -> Option<No> {
+    if canon.may_activate(who.as_str()) {
+        return None;
+    }
+    of_named("workflow.not_entitled", canon.settings().runs.activate.as_deref(), who, canon)
+}
+
+/// It takes one whom the canon names, or, where it names nobody, knows.
+fn of_named(code: &'static str, may: Option<&[String]>, who: &Actor, canon: &Canon) -> Option<No> {
+    let Some(may) = may else { return knows(Some(canon), who).err() };
+    let reason = match may {
         [] => "The canon lets nobody.".to_owned(),
         may => format!("It takes {}.", may.join(" or ")),
     };
-    Some(no("identity", "schedule.not_entitled", reason, may.clone()))
+    Some(no("identity", code, reason, may.to_vec()))
 }
 
 impl Put {
@@ -297,6 +312,7 @@ impl Facts {
             Self::Put(put) => put.value(),
             Self::Keep => Value::map([("of", "keep")]),
             Self::Begin => Value::map([("of", "begin")]),
+            Self::Activate => Value::map([("of", "activate")]),
             Self::Kept { seq, at } => Value::map([
                 ("of", Value::from("kept")),
                 ("seq", (*seq).into()),
@@ -353,6 +369,7 @@ impl Facts {
             })),
             "keep" => Some(Self::Keep),
             "begin" => Some(Self::Begin),
+            "activate" => Some(Self::Activate),
             "kept" => {
                 let at = value.get("at")?.as_text()?.parse().ok()?;
                 Some(Self::Kept { seq: value.get("seq")?.as_u64()?, at })

@@ -251,6 +251,29 @@ fn what_cannot_be_put_forward_or_kept_is_judged_the_same_from_its_record() {
 }
 
 #[test]
+fn a_version_is_activated_by_whom_the_canon_names_or_knows() {
+    let (mut house, bound) = (House::new(), canon());
+    let named = canon_but("[change]", "[runs]\nactivate = [\"role:board\"]\n[change]");
+    let nobody = canon_but("[change]", "[runs]\nactivate = []\n[change]");
+    for (who, canon, code) in [
+        (CLERK, Some(&bound), None),
+        ("user:nobody", Some(&bound), Some("identity.unknown")),
+        ("user:nobody", None, None),
+        ("user:chair", Some(&named), None),
+        (CLERK, Some(&named), Some("workflow.not_entitled")),
+        ("user:chair", Some(&nobody), Some("workflow.not_entitled")),
+    ] {
+        let act = act(&house, who, "workflow.activate", "Workflow::\"pay\"");
+        let made = refused(&mut house, &act, &Facts::Activate, canon);
+        assert_eq!(made.as_ref().map(|made| made.0), code, "{who}");
+        if let Some(made) = made {
+            assert_same(made, canon);
+        }
+    }
+    assert_eq!(house.audit(), Vec::<&str>::new());
+}
+
+#[test]
 fn of_what_names_nothing_one_refusal_is_enough_whatever_was_made_up() {
     let house = House::new();
     let none = Facts::Answer { request: None, waits: false, is_seen: true };

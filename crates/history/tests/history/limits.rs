@@ -57,3 +57,20 @@ fn no_more_runs_of_a_key_begin_in_a_time_than_may() {
     let soon = format!("{two}1002 begin 3\n1004 seal completed");
     breaks(NOTHING, &soon, "history.rate");
 }
+
+#[test]
+fn a_run_is_of_the_version_that_was_active_when_it_was_asked_for() {
+    let story = |what: &str| format!("1 seal completed\n{what}\n6 seal completed");
+    keeps(&story("2 version 1\n5 begin 2"));
+    keeps(&story("2 version 1 of=other gone=yes\n3 version 2\n5 begin 2"));
+    keeps(&story("2 version 1\n3 queued 2\n4 version 2 of=other gone=yes\n5 begin 2"));
+    for broken in [
+        "2 version 1 of=other gone=yes\n5 begin 2",
+        "2 version 1 of=other gone=yes\n3 queued 2\n4 version 2\n5 begin 2",
+        "2 version 1 kept=other\n5 begin 2",
+        "2 version 1 of=other\n3 version 2\n5 begin 2",
+        "2 version 1 differs=1\n5 begin 2",
+    ] {
+        breaks(NOTHING, &story(broken), "history.version");
+    }
+}

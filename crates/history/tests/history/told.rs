@@ -9,6 +9,7 @@
 //! 5 mark STEP NAME
 //! 9 seal STATUS                         7 fork SEQ [of=N] [who=TEXT] [as=WHO]
 //! 1 queued N [limit=N] [count=N] [at=MS]  2 begin N [as=WHO] [team=TEXT]    2 unqueued N
+//! 2 version N [of=NAME] [kept=NAME] [differs=N]
 //! ```
 //!
 //! The run begins at 0, with entry 1. Behind `fork` stand the entries of a run that goes on from
@@ -136,7 +137,7 @@ impl Teller {
         }
         let run = extra.get("in").map_or(self.tallies.len(), |run| run.parse().unwrap());
         // What asks for a run is of none yet.
-        let run = if matches!(words[1], "queued" | "unqueued") { 0 } else { run };
+        let run = if matches!(words[1], "queued" | "unqueued" | "version") { 0 } else { run };
         let (kind, actor, data, body) = self.entry(&words[1..], &extra, ms);
         self.add(run, ms, kind, actor, data, body.filter(|_| !extra.contains_key("gone")));
     }
@@ -186,6 +187,29 @@ impl Teller {
         data.extend(rate.map(|rate| ("rate".into(), rate)));
         data.extend(number("at").map(|ms| ("not_before".into(), at(ms).into())));
         data
+    }
+
+    /// A place of a run has a name.
+    fn mark(&self, step: &str, name: &str, ms: u64) -> Map {
+        let id = text(CheckpointId::from_uuid(uuid(&format!("{ms} {name}"))));
+        let run = text(run_id(self.tallies.len()));
+        let named = [("id", id), ("name", name.into()), ("run", run), ("step", step.into())];
+        named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// A version of the workflow: of the same definition, or `of` another.
+    fn version(&self, number: &str, extra: &Extra<'_>) -> (Map, Value) {
+        let definition = extra.get("of").map_or(self.definition.into(), |name| digest(name));
+        let differs = extra.get("differs").map_or(0, |it| it.parse::<u64>().unwrap());
+        let tested = [("same", 1), ("differs", differs), ("earlier", 0), ("unknown", 0)];
+        let data = Map::from([
+            ("workflow".into(), "test".into()),
+            ("definition".into(), definition),
+            ("version".into(), number.parse::<u64>().unwrap().into()),
+            ("tested".into(), Value::map(tested)),
+        ]);
+        let source = extra.get("kept").copied().unwrap_or(&self.source);
+        (data, Value::map([("source", source)]))
     }
 
     fn fork(&self, seq: &str, extra: &Extra<'_>, actor: &str) -> (Map, Map) {
@@ -254,19 +278,15 @@ impl Teller {
             }
             ["queued", run] => (Kind::SessionQueued, actor, self.queued(run, extra), None),
             ["unqueued", run] => (Kind::SessionUnqueued, actor, unqueued(run), None),
+            ["version", number] => {
+                let (data, body) = self.version(number, extra);
+                (Kind::WorkflowActivated, actor, data, Some(body))
+            }
             ["begin", _] => {
                 let (start, body) = self.begin(actor, extra);
                 (Kind::SessionStarted, actor, start, Some(body))
             }
-            ["mark", step, name] => {
-                let id = text(CheckpointId::from_uuid(uuid(&format!("{ms} {name}"))));
-                let run = text(run_id(self.tallies.len()));
-                let named =
-                    [("id", id), ("name", name.into()), ("run", run), ("step", step.into())];
-                let data =
-                    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-                (Kind::Checkpoint, actor, data, None)
-            }
+            ["mark", step, name] => (Kind::Checkpoint, actor, self.mark(step, name, ms), None),
             ["cancel"] => (Kind::Evidence, actor, note("cancel", "enough"), None),
             ["invalid", step] => {
                 let body = Value::map([("message", "no path")]);

@@ -111,6 +111,7 @@ impl Sessions {
             | Kind::ScheduleRemoved
             | Kind::SchedulePaused
             | Kind::ScheduleUnpaused
+            | Kind::WorkflowActivated
             | Kind::ScheduleFired
             | Kind::SessionQueued
             | Kind::SessionUnqueued

@@ -279,6 +279,7 @@ fn acceptable(draft: &Draft) -> Result<(), EntryError> {
         | Kind::ScheduleRemoved
         | Kind::SchedulePaused
         | Kind::ScheduleUnpaused
+        | Kind::WorkflowActivated
         | Kind::ScheduleFired
         | Kind::SessionQueued
         | Kind::SessionUnqueued

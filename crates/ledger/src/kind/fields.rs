@@ -6,7 +6,7 @@ use cog_base::id::{
 use cog_base::json::Value;
 use cog_base::{Digest, Timestamp};
 
-use super::{DISPOSITIONS, ERASED_FOR, FORMAT, LEFT_OUT, REPLAYED, UNQUEUED, WHEN_FULL};
+use super::{DISPOSITIONS, ERASED_FOR, FORMAT, LEFT_OUT, REPLAYED, TESTED, UNQUEUED, WHEN_FULL};
 
 /// How many labels a run has at most, and how many bytes a name and a text.
 const LABELS_MAX: usize = 16;
@@ -47,6 +47,7 @@ pub(super) enum Shape {
     Labels,
     Trigger,
     Keyed,
+    Tested,
 }
 
 pub(super) struct Field {
@@ -74,9 +75,7 @@ impl Shape {
             Self::Digest => texts(|text| text.parse::<Digest>().is_ok()),
             Self::Map => value.as_map().is_some(),
             Self::When => when(value),
-            Self::Counts => {
-                DISPOSITIONS.iter().all(|word| value.get(word).and_then(Value::as_u64).is_some())
-            }
+            Self::Counts => counts(value, DISPOSITIONS),
             Self::Need => {
                 value.get("count").and_then(Value::as_u64).is_some()
                     && value.get("of").is_some_and(|of| Self::Texts.fits(of))
@@ -110,6 +109,7 @@ impl Shape {
                 value.get("session").is_some_and(|run| Self::Run.fits(run))
                     && value.get("inputs").is_some_and(|inputs| Self::Digest.fits(inputs))
             }
+            Self::Tested => counts(value, TESTED),
             Self::Priority => value.as_u64().is_some_and(|priority| priority <= 9),
             Self::Concurrency => limited(value, "limit", |value| {
                 value.get("when_full").is_some_and(|word| Self::Word(WHEN_FULL).fits(word))
@@ -157,6 +157,7 @@ impl Shape {
             Self::Parent => "{session, step}",
             Self::Continues => "{session, count}: a run id (run_…) and a number from 1",
             Self::Continued => "{session, inputs}: a run id (run_…) and a digest",
+            Self::Tested => "counts of same, differs, earlier and unknown",
             Self::Priority => "a whole number from 0 to 9",
             Self::Concurrency => "{key, limit, when_full}",
             Self::Rate => "{key, count, per_seconds}",
@@ -165,6 +166,11 @@ impl Shape {
             Self::Labels => "{name: text}, 16 at most, each of 1 to 128 bytes",
         }
     }
+}
+
+/// A number for each of these words.
+fn counts(value: &Value, words: &[&str]) -> bool {
+    words.iter().all(|word| value.get(word).and_then(Value::as_u64).is_some())
 }
 
 /// What a run is found by: names with a text each.
@@ -379,6 +385,13 @@ pub(super) const SCHEDULE_SET: &[Field] = &[
     must("digest", Shape::Digest),
 ];
 pub(super) const SCHEDULE_NAMED: &[Field] = &[must("schedule", Shape::Text)];
+pub(super) const WORKFLOW_ACTIVATED: &[Field] = &[
+    must("workflow", Shape::Text),
+    must("definition", Shape::Digest),
+    must("version", Shape::Count),
+    must("tested", Shape::Tested),
+    may("children", Shape::Map),
+];
 pub(super) const SCHEDULE_FIRED: &[Field] = &[
     must("schedule", Shape::Text),
     must("at", Shape::Time),

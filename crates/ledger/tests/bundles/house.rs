@@ -445,6 +445,7 @@ impl House {
         let evidence = house.evidence();
         house.rotate();
         house.change_canon("name = \"second\"\n", "user:cfo", &[evidence]);
+        house.activated(1, "definition");
         house.honest_session();
         house.fired(21, true);
         let at = ("at", "2026-11-24T00:00:00.000000Z".into());

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cog_base::Digest;
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_canon::{Canon, Source};
-use cog_engine::{Driver, Engine, History, Rebuilt, Record, Settings, Tree};
+use cog_engine::{Driver, Engine, History, Rebuilt, Record, Settings, Tree, Versions};
 use cog_gate::change::ChangeControl;
 use cog_gate::snapshot::{Access, TenantStatus};
 use cog_ledger::{Entry, Kind};
@@ -85,8 +85,8 @@ impl Desk {
         let settings = Settings { tenant, status: TenantStatus::Active };
         let mut engine = Engine::new(settings, Arc::clone(&house.clock) as _, (house.entropy)());
         let (mut change, mut digests) = (ChangeControl::default(), Vec::new());
-        let select = Select { kinds: ChangeControl::KINDS.into(), ..Select::default() };
-        scope.each(select, &mut |entry| {
+        let kinds = [ChangeControl::KINDS.as_slice(), &Versions::KINDS].concat();
+        scope.each(Select { kinds, ..Select::default() }, &mut |entry| {
             engine.observe(entry);
             change.observe(entry);
             digests.extend(activated(entry));

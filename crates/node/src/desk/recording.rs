@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use cog_base::id::TenantId;
+use cog_engine::Versions;
 use cog_gate::change::ChangeControl;
 use cog_ledger::{Draft, Durable, Entry, Kind};
 use cog_store::{Select, StoreError, TenantTx};
@@ -50,7 +51,12 @@ impl Desk {
                 let why = format!("the log has changed since it was decided: entry {seq}, {kind}");
                 return Ok(Some(Recorded::Refused(why)));
             }
-            if let Some(why) = self.against_the_rules(tenant, scope.as_ref(), &decided.drafts)? {
+            let drafts = &decided.drafts;
+            let why = match self.against_the_rules(tenant, scope.as_ref(), drafts)? {
+                Some(why) => Some(why),
+                None => self.not_activated(tenant, scope.as_ref(), drafts)?,
+            };
+            if let Some(why) = why {
                 return Ok(Some(Recorded::Refused(why)));
             }
             drop(scope);
@@ -84,8 +90,8 @@ impl Desk {
         rotated.map(drop).map_err(|error| StoreError::io("change the key", told(error.as_ref())))
     }
 
-    /// Record something of no run, and have everybody here know it. About canons it is recorded while
-    /// the engine decides nothing: what it has decided stands before, under the canon that was in force
+    /// Record something of no run, and have everybody here know it. What binds, a canon or a version of
+    /// a workflow, is recorded while the engine decides nothing: what it has decided stands before, under the canon that was in force
     /// there, and what it decides next stands behind. Where nobody can tell whether it is recorded, the
     /// engine goes: the next one begins with what the log says.
     pub(super) fn append_noted(
@@ -94,7 +100,8 @@ impl Desk {
         drafts: Vec<Draft>,
         doing: &str,
     ) -> Result<Result<(), String>, StoreError> {
-        if !drafts.iter().any(|draft| draft.kind == Kind::CanonActivated) {
+        let binds = [Kind::CanonActivated, Kind::WorkflowActivated];
+        if !drafts.iter().any(|draft| binds.contains(&draft.kind)) {
             let appended = self.append(tenant, drafts, doing)?;
             return match appended {
                 Ok(entries) => self.take_note(tenant, entries).map(Ok),
@@ -124,14 +131,16 @@ impl Desk {
         noted
     }
 
-    /// Have everybody here know what is in force and what is proposed.
+    /// Have everybody here know what is in force, what is proposed and what runs are started from.
     fn take_note(
         &mut self,
         tenant: TenantId,
         entries: Vec<Durable<Entry>>,
     ) -> Result<(), StoreError> {
         let house = Arc::clone(&self.house);
-        for entry in entries.into_iter().filter(|it| ChangeControl::KINDS.contains(&it.kind())) {
+        let is_told =
+            |kind| ChangeControl::KINDS.contains(&kind) || Versions::KINDS.contains(&kind);
+        for entry in entries.into_iter().filter(|it| is_told(it.kind())) {
             let Some(office) = self.offices.get_mut(&tenant) else { return Ok(()) };
             office.change.observe(&entry);
             let canon = match activated(&entry) {

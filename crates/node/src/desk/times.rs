@@ -9,7 +9,7 @@ use cog_base::json::parse;
 use cog_base::{Timestamp, Value};
 use cog_canon::Canon;
 use cog_engine::timetable::{Change, NotFired, Plan, SCHEDULES_MAX, Stands, made, setting};
-use cog_engine::{Firing, Input, Start, Timetable};
+use cog_engine::{Firing, Input, Start, Timetable, Versions};
 use cog_gate::Actor;
 use cog_gate::act::{Act, Facts};
 use cog_ledger::{Draft, Entry, Kind};
@@ -145,6 +145,12 @@ impl Desk {
         }
         if draft.kind != Kind::ScheduleSet {
             return Ok(None);
+        }
+        if let Request::Schedule { wanted, .. } = request
+            && let Ok(flow) = wanted.flow()
+            && let Some(why) = Versions::read(scope)?.bars(&flow)
+        {
+            return Ok(Some(why));
         }
         // What it is to start could never begin there.
         let place = (draft.domain.as_str(), draft.environment.as_str());

@@ -19,6 +19,7 @@ const KINDS: &[Kind] = &[
     Kind::Denial,
     Kind::Checkpoint,
     Kind::Replay,
+    Kind::WorkflowActivated,
     Kind::BodiesErased,
     Kind::SegmentPruned,
 ];

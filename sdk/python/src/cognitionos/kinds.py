@@ -28,6 +28,7 @@ ACTS = (
     "run.withdraw",
     "schedule.change",
     "schedule.fire",
+    "workflow.activate",
 )
 """What people do about approvals, canon and ledger: what is refused of it may concern no run."""
 
@@ -55,6 +56,11 @@ def _id(prefix: str) -> _Shape:
 
 def _list(shape: _Shape) -> _Shape:
     return lambda value: isinstance(value, list) and all(map(shape, value))
+
+
+def _tested(value: Any) -> bool:
+    words = ("same", "differs", "earlier", "unknown")
+    return isinstance(value, dict) and all(is_count(value.get(word)) for word in words)
 
 
 def _positive(value: Any) -> bool:
@@ -319,6 +325,11 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
     "schedule.removed": (False, {"schedule": _text}, {}),
     "schedule.paused": (False, {"schedule": _text}, {}),
     "schedule.unpaused": (False, {"schedule": _text}, {}),
+    "workflow.activated": (
+        False,
+        {"workflow": _text, "definition": is_digest, "version": is_count, "tested": _tested},
+        {"children": _object},
+    ),
     "schedule.fired": (
         False,
         {"schedule": _text, "at": is_time},

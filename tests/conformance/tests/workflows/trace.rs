@@ -168,8 +168,7 @@ fn text(entry: &Entry, body: Option<&Value>) -> Option<String> {
             };
             let spent = entry.count("spent_micros").filter(|spent| *spent > 0);
             let spent = spent.map(|it| format!(", spent {it}")).unwrap_or_default();
-            let (output, error) =
-                (of("output").unwrap_or_default(), of("error").unwrap_or_default());
+            let [output, error] = ["output", "error"].map(|name| of(name).unwrap_or_default());
             format!("{}{output}{error}{spent}", said("status"))
         }
         Kind::Genesis
@@ -184,6 +183,7 @@ fn text(entry: &Entry, body: Option<&Value>) -> Option<String> {
         | Kind::ScheduleRemoved
         | Kind::SchedulePaused
         | Kind::ScheduleUnpaused
+        | Kind::WorkflowActivated
         | Kind::BodiesErased
         | Kind::SegmentPruned => return None,
     })

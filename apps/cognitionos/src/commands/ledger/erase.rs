@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use cog_base::Value;
 use cog_base::json::Map;
 use cog_base::words::counted;
+use cog_engine::Versions;
+use cog_engine::versions::Version;
 use cog_gate::Actor;
 use cog_ledger::{Draft, Entry, Kind};
 use cog_node::Destroy;
@@ -16,7 +18,7 @@ use super::needed::refuse_what_is_needed;
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, plain};
 
 /// The most entries that one entry names as erased: they fit into its 65,535 bytes.
 const ERASED_NAMED_MAX: usize = 4_000;
@@ -180,6 +182,9 @@ fn with_bodies(home: &Home, seqs: &BTreeSet<u64>) -> anyhow::Result<Result<Vec<u
 /// Refuse to erase what a schedule starts that is in force.
 fn refuse_what_starts(home: &Home, seq: u64) -> anyhow::Result<()> {
     let entry = home.scope()?.entry(seq).map_err(told)?;
+    if let Some(version) = entry.as_ref().and_then(Version::of) {
+        return refuse_what_is_active(home, &version);
+    }
     let Some(entry) = entry.filter(|entry| entry.kind() == Kind::ScheduleSet) else {
         return Ok(());
     };
@@ -191,6 +196,20 @@ fn refuse_what_starts(home: &Home, seq: u64) -> anyhow::Result<()> {
         Exit::Conflict,
         format!("entry {seq} holds what the schedule `{id}` starts"),
         format!("cognitionos schedules remove {id}"),
+    ))
+}
+
+/// Refuse to erase the definition that runs are started from.
+fn refuse_what_is_active(home: &Home, version: &Version) -> anyhow::Result<()> {
+    let versions = Versions::read(&*home.scope()?).map_err(told)?;
+    let (seq, workflow) = (version.seq, plain(&version.workflow));
+    if versions.active(&version.domain, &version.workflow).is_none_or(|it| it.seq != seq) {
+        return Ok(());
+    }
+    Err(Failure::advise(
+        Exit::Conflict,
+        format!("entry {seq} holds the active version of `{workflow}`"),
+        "cognitionos workflows activate FILE, and then this one may be erased",
     ))
 }
 

@@ -14,6 +14,7 @@ use super::{Asked, ask, record, taking_out, timetable};
 use crate::cli::Common;
 use crate::cli::nodes::Asking;
 use crate::cli::schedules::SetArgs;
+use crate::commands::run::active;
 use crate::commands::run::scheduled::{File, read};
 use crate::failure::{Exit, Failure};
 use crate::given;
@@ -26,6 +27,7 @@ pub(super) fn set(args: &SetArgs, common: &Common, terminal: &Terminal) -> anyho
     let file = read(&args.file)?;
     let name = args.file.display();
     let home = Home::at(&args.asking.at, || Home::write(&common.data))?;
+    active::check(&home, &file.flow, &args.file)?;
     let timetable = timetable(&home)?;
     let starts = file.flow.starts();
     let ids: BTreeSet<&str> = starts.iter().map(|it| it.schedule.id.as_str()).collect();

@@ -46,6 +46,7 @@ pub(super) fn answers(home: &Home, record: &Record) -> anyhow::Result<Vec<String
         | Kind::ScheduleRemoved
         | Kind::SchedulePaused
         | Kind::ScheduleUnpaused
+        | Kind::WorkflowActivated
         | Kind::ScheduleFired
         | Kind::SessionQueued
         | Kind::SessionUnqueued

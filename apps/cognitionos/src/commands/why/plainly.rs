@@ -30,11 +30,10 @@ pub(super) fn sentence(record: &Record, why: &str) -> String {
         Kind::CanonApproved => {
             format!("{who} agreed on {at} to the canon that {} proposes.", said("proposal"))
         }
-        Kind::CanonRejected => format!(
-            "{who} rejected {}, which proposes another canon, on {at}: {}",
-            said("proposal"),
-            why
-        ),
+        Kind::CanonRejected => {
+            let proposal = said("proposal");
+            format!("{who} rejected {proposal}, which proposes another canon, on {at}: {why}")
+        }
         Kind::CanonActivated => {
             let how = match text(record, "proposal") {
                 none if none.is_empty() => "as the first of its domain".to_owned(),
@@ -61,6 +60,7 @@ pub(super) fn sentence(record: &Record, why: &str) -> String {
         | Kind::SchedulePaused
         | Kind::ScheduleUnpaused
         | Kind::ScheduleFired => of_a_schedule(record),
+        Kind::WorkflowActivated => of_a_version(record, why),
         Kind::SessionQueued | Kind::SessionUnqueued => of_the_queue(record, why),
         Kind::SessionStarted
         | Kind::SessionPaused
@@ -156,6 +156,23 @@ fn of_a_schedule(record: &Record) -> String {
     }
 }
 
+/// The same of a version of a workflow.
+fn of_a_version(record: &Record, why: &str) -> String {
+    let entry = &record.entry;
+    let (who, at, workflow) = (entry.actor(), entry.at(), plain(&text(record, "workflow")));
+    let tested = entry.data().get("tested");
+    let count = |name: &str| tested.and_then(|it| it.get(name)?.as_u64()).unwrap_or_default();
+    let (same, differs) = (count("same"), count("differs"));
+    let all = same + differs + count("earlier") + count("unknown");
+    let why = if why.is_empty() { String::new() } else { format!(" Why: {why}.") };
+    format!(
+        "{who} activated version {} of `{workflow}` on {at}: runs are started from it. Of {}, {same} \
+         follow from it and {differs} would differ.{why}",
+        entry.count("version").unwrap_or_default(),
+        counted(all, "recorded run", "recorded runs"),
+    )
+}
+
 /// The same of what happened in a run.
 fn of_run(record: &Record, why: &str) -> String {
     let entry = &record.entry;
@@ -165,11 +182,8 @@ fn of_run(record: &Record, why: &str) -> String {
     let number = |name| entry.data().get(name).and_then(Value::as_u64).unwrap_or_default();
     match entry.kind() {
         Kind::SessionStarted => {
-            format!(
-                "{} began {run}, of the workflow {}, on {at}.",
-                said("initiator"),
-                said("workflow")
-            )
+            let (who, workflow) = (said("initiator"), said("workflow"));
+            format!("{who} began {run}, of the workflow {workflow}, on {at}.")
         }
         Kind::SessionPaused => format!(
             "{who} held {run} on {at}: {why}. Nothing new of it begins before somebody lets it go on."
@@ -212,6 +226,7 @@ fn of_run(record: &Record, why: &str) -> String {
         | Kind::ScheduleRemoved
         | Kind::SchedulePaused
         | Kind::ScheduleUnpaused
+        | Kind::WorkflowActivated
         | Kind::ScheduleFired
         | Kind::SessionQueued
         | Kind::SessionUnqueued

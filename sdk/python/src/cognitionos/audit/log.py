@@ -17,6 +17,7 @@ from .erasures import Erasures
 from .queue import Queue
 from .schedules import Schedules
 from .sessions import Sessions
+from .versions import Versions
 
 
 _WRITER = "service:ledger"
@@ -57,6 +58,7 @@ class Audit:
         self.schedules = Schedules(is_pruned, self.findings)
         self.queue = Queue(is_pruned, self.findings)
         self.chains = Chains(is_pruned, self.findings)
+        self.versions = Versions(is_pruned, self.findings)
         self._next = first
         self._last: Entry | None = None
 
@@ -68,6 +70,7 @@ class Audit:
         self.schedules.entry(entry)
         self.queue.entry(entry)
         self.chains.entry(entry)
+        self.versions.entry(entry)
         if entry.kind in ("receipt", "denial", "approval.requested"):
             self.canons.decided(entry)
         if entry.kind == "genesis":
@@ -106,7 +109,7 @@ class Audit:
     def not_followed(self) -> int:
         """References to entries before the kept part, which could not be followed."""
         parts = (self.sessions, self.approvals, self.canons, self.schedules, self.queue)
-        return sum(part.not_followed for part in (*parts, self.chains))
+        return sum(part.not_followed for part in (*parts, self.chains, self.versions))
 
     def _check_place(self, entry: Entry) -> None:
         """Sequence, link, time, tenant."""

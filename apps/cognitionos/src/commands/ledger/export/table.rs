@@ -202,6 +202,7 @@ fn verdict(entry: &Entry, text: &dyn Fn(&str) -> String) -> String {
         | Kind::ScheduleRemoved
         | Kind::SchedulePaused
         | Kind::ScheduleUnpaused
+        | Kind::WorkflowActivated
         | Kind::ScheduleFired
         | Kind::SessionQueued
         | Kind::SessionUnqueued
