@@ -220,7 +220,7 @@ impl House {
         let input = match (common.roll(4), asked) {
             (0 | 1, Some((run, approval))) => {
                 let who = common.actor("user:cfo")?;
-                Input::Answer { run, approval, who, verdict: Ok(()) }
+                Input::Answer { run, approval, who, verdict: Ok(cog_base::json::Map::new()) }
             }
             (0, None) => Input::Pause { run, who, reason: "not now".to_owned() },
             (2, _) => {
@@ -270,6 +270,7 @@ impl House {
                 let who = common.actor("user:cfo")?;
                 let no = common.roll(4) == 0;
                 let verdict = if no { Err("not this time".into()) } else { Ok(()) };
+                let verdict = verdict.map(|()| cog_base::json::Map::new());
                 self.handle(common, Input::Answer { run, approval, who, verdict })
             }
             Event::Unpause { run } => {

@@ -308,6 +308,7 @@ fn a_question_to_people_is_no_effect() {
     let consent = Consent {
         step: "sign".into(),
         message: "May I?".into(),
+        form: None,
         need: Need { count: 1, of: vec!["role:finance".into()], escalate: None },
         expires_ms: 1_000,
     };

@@ -34,6 +34,7 @@ mod errors;
 mod events;
 mod examples;
 mod files;
+mod filled;
 mod finished;
 mod following;
 mod foreign;

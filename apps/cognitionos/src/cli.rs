@@ -420,10 +420,17 @@ Examples:
     /// Say yes.
     #[command(before_help = "\
 Examples:
-  cognitionos approvals approve apr_01j… --as user:cfo")]
+  cognitionos approvals approve apr_01j… --as user:cfo
+  cognitionos approvals approve apr_01j… --as user:cfo --field cost_center=4711")]
     Approve {
         /// The request (apr_…).
         id: String,
+        /// A field of the form that the step asks for. Given once for each.
+        #[arg(long, value_name = "NAME=VALUE")]
+        field: Vec<String>,
+        /// A JSON file with fields of the form; `-` is standard input.
+        #[arg(long, value_name = "FILE")]
+        fields: Option<PathBuf>,
         #[command(flatten)]
         by: Answerer,
         #[command(flatten)]

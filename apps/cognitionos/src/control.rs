@@ -123,9 +123,7 @@ pub(crate) fn elsewhere(data: &Path, request: &Request) -> anyhow::Result<Option
 pub(crate) fn decide(request: &Request, way: &Way<'_>) -> anyhow::Result<Value> {
     use crate::commands::{approvals, pause, run, signal};
     match request {
-        Request::Answer { id, who, verdict } => {
-            approvals::decide(way, *id, who, verdict.as_ref().copied())
-        }
+        Request::Answer { id, who, verdict } => approvals::decide(way, *id, who, verdict.as_ref()),
         Request::Signal { run, sent } => signal::decide(way, *run, sent),
         Request::Hold { run, pauses, who, reason } => {
             pause::decide(way, *run, *pauses, (who, reason))

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Sources, Timestamp, Value};
-use cog_flow::{Action, Event, Flow, Retry, StepError, StepPath, Terms};
+use cog_flow::{Action, Event, Flow, Form, Retry, StepError, StepPath, Terms};
 use cog_gate::decision::{Escalation, Need};
-use cog_gate::{Actor, AnyEffect, Effect, Found, Intent, Origin, Performed};
+use cog_gate::{Actor, AnyEffect, Consent, Effect, Found, Intent, Origin, Performed};
 use cog_ledger::session::Tally;
 
 use crate::again::{Kept, Next, Wish, WishState};
@@ -65,7 +65,7 @@ pub(crate) struct Active {
     pub(crate) appends: u64,
     /// Answers on their way into the ledger: until they are there, outcomes queue up, so
     /// that the flow takes both in the order of the log.
-    pub(crate) answers: BTreeMap<(ApprovalId, Actor), String>,
+    pub(crate) answers: BTreeMap<(ApprovalId, Actor), Result<Map, String>>,
     pub(crate) queued: Vec<Later>,
     /// Failed attempts that are followed by another when their timer is due.
     pub(crate) delayed: BTreeMap<ReceiptId, Performed<AnyEffect>>,
@@ -160,12 +160,46 @@ pub(crate) struct Question {
     pub(crate) need: Need,
     pub(crate) message: String,
     pub(crate) expires_ms: u64,
+    /// What those who say yes fill in, and what each of them did.
+    pub(crate) form: Form,
+    pub(crate) forms: BTreeMap<String, Map>,
     /// Whose personal data the message holds.
     pub(crate) subject: Option<String>,
     /// What the message came from.
     pub(crate) sources: Sources,
     /// The request, once it is made.
     pub(crate) approval: Option<ApprovalId>,
+}
+
+impl Question {
+    /// What the flow asks, which nobody was asked yet.
+    fn of(ask: Action) -> Option<(StepPath, Self)> {
+        let Action::Ask { step, by, count, message, expires_ms, escalate, form, subject, sources } =
+            ask
+        else {
+            return None;
+        };
+        let escalate = escalate.map(|(after_ms, of)| Escalation { after_ms, of });
+        let need = Need { count: count.into(), of: by, escalate };
+        let (approval, forms) = (None, BTreeMap::new());
+        let question = Self { need, message, expires_ms, form, forms, subject, sources, approval };
+        Some((step, question))
+    }
+
+    /// What people are asked, as what they answer is bound to it.
+    pub(crate) fn consent(&self, step: &StepPath) -> Consent {
+        let form = (!self.form.is_empty()).then(|| self.form.to_value());
+        let (need, message) = (self.need.clone(), self.message.clone());
+        Consent { step: step.to_string(), message, need, form, expires_ms: self.expires_ms }
+    }
+
+    /// The request is made: what was filled in for one before it is nothing for this one.
+    pub(crate) fn asked(&mut self, approval: ApprovalId) {
+        if self.approval != Some(approval) {
+            self.forms.clear();
+        }
+        self.approval = Some(approval);
+    }
 }
 
 /// What a run waits for that somebody outside has to bring.
@@ -333,13 +367,11 @@ impl Active {
                 self.choices.insert(place.clone(), choice);
                 Some(Todo::Choice(place))
             }
-            Action::Ask { step, by, count, message, expires_ms, escalate, subject, sources } => {
-                let escalate = escalate.map(|(after_ms, of)| Escalation { after_ms, of });
-                let need = Need { count: count.into(), of: by, escalate };
-                let approval = None;
-                let question = Question { need, message, expires_ms, subject, sources, approval };
+            ask @ Action::Ask { .. } => {
+                let (step, question) = Question::of(ask)?;
+                let ms = question.expires_ms;
                 self.asks.insert(step.clone(), question);
-                Some(Todo::Question(step, expires_ms))
+                Some(Todo::Question(step, ms))
             }
             Action::Mark { step, name } => {
                 self.marks.insert(step.clone(), name);

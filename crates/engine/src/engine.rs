@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use cog_base::entropy::{Entropy, NoEntropy};
 use cog_base::id::{ApprovalId, ReceiptId, RunId, TenantId};
+use cog_base::json::Map;
 use cog_base::{Clock, Digest, Timestamp};
 use cog_canon::Canon;
 use cog_flow::Terms;
@@ -96,8 +97,8 @@ pub enum Input {
         approval: ApprovalId,
         /// Who answers.
         who: Actor,
-        /// Yes, or no with a reason.
-        verdict: Result<(), String>,
+        /// Yes with what is filled in, or no with a reason.
+        verdict: Result<Map, String>,
     },
     /// Somebody sends a run a message.
     Signal {

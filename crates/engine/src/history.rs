@@ -20,7 +20,7 @@ use cog_gate::{Carried, Intent, Origin, Report};
 use cog_ledger::{Entry, Kind};
 
 pub use self::mismatch::Mismatch;
-use crate::active::{Active, State, Todo};
+use crate::active::{Active, Question, State, Todo};
 use crate::again::Continues;
 use crate::children::Parent;
 use crate::fork::{Fork, Seen};
@@ -198,7 +198,8 @@ impl History {
             Kind::Receipt => self.begins(entry).and_then(|()| self.receipt(record))?,
             Kind::Denial => self.denial(record)?,
             Kind::ApprovalRequested => self.begins(entry).and_then(|()| self.requested(record))?,
-            Kind::ApprovalGranted | Kind::ApprovalRejected | Kind::ApprovalEscalated => {}
+            Kind::ApprovalGranted => self.agreed(record)?,
+            Kind::ApprovalRejected | Kind::ApprovalEscalated => {}
             Kind::Output => self.given(entry)?,
             Kind::Outcome => self.outcome(record)?,
             Kind::PlanSelected => self.begins(entry).and_then(|()| self.planned(record))?,
@@ -243,9 +244,9 @@ impl History {
     ) {
         let Some(step) = waits_for(&self.active, approval) else { return };
         self.armed.remove(&step);
-        if self.active.asks.remove(&step).is_some() {
+        if let Some(Question { forms, .. }) = self.active.asks.remove(&step) {
             let event = match verdict {
-                Ok(by) => Event::Approved { step, by },
+                Ok(by) => Event::Approved { step, by, forms },
                 Err((by, reason)) => Event::Rejected { step, by, reason },
             };
             self.apply(event);

@@ -53,6 +53,7 @@ pub use history::{History, Mismatch, Record};
 pub use notice::{Intervention, Notice, Sealed, What};
 pub use rebuilt::{Rebuilt, Tree};
 pub use resume::Resumption;
+pub use settle::NO_FORM;
 pub use signals::Sent;
 pub use start::{Keyed, Start, Trigger};
 pub use timetable::{Firing, Timetable};

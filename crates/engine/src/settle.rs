@@ -2,19 +2,24 @@
 
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
+use cog_base::json::Map;
 use cog_flow::{Event, StepError, StepPath};
 use cog_gate::act::{Act, Facts};
+use cog_gate::approvals::filled;
 use cog_gate::{
     Actor, AnyEffect, Effect, End, Found, Intent, Origin, Pending, Performed, Report, Settling,
 };
 use cog_ledger::{Draft, Durable, Entry, Kind};
 
-use crate::active::{Later, State};
+use crate::active::{Later, Question, State};
 use crate::engine::{Await, Engine, Output, Timer, Turn};
 use crate::notice::What;
 use crate::retry::{again, delay_ms};
 use crate::start::{BUDGET_TIMER, draft};
 use crate::steps::{evidence, subject_of, waits_for};
+
+/// Why what is filled in is not taken where nothing is to be.
+pub const NO_FORM: &str = "nothing is to be filled in there";
 
 impl Engine {
     /// A receipt is durable: its effect may begin.
@@ -254,7 +259,7 @@ impl Engine {
         id: RunId,
         approval: ApprovalId,
         who: &Actor,
-        verdict: Result<(), String>,
+        verdict: Result<Map, String>,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get(&id) else { return Ok(()) };
@@ -263,30 +268,54 @@ impl Engine {
             return Ok(());
         }
         let origin = active.origin.clone();
-        let verdict = verdict.as_ref().copied().map_err(String::as_str);
+        let said = verdict.as_ref().map(drop).map_err(String::as_str);
         // Who may answer from a time on may from that time on, however late its timer is.
         let (request, now) = (self.gate.approvals().get(approval), self.ledger_now());
         if request.is_some_and(|request| request.escalating(now).is_some()) {
             self.escalate(id, approval, turn);
         }
-        if self.refuse_answer(&origin, approval, who, verdict, turn)? {
+        if self.refuse_answer(&origin, approval, who, said, turn)? {
             return Ok(());
         }
+        let verdict = match self.filled(id, approval, verdict) {
+            Ok(verdict) => verdict,
+            Err(message) => {
+                turn.tell(id, What::NotCounted { approval, message, denial: None });
+                return Ok(());
+            }
+        };
         let (canon, _) = self.canon_for(&origin.domain);
         let (Some(canon), now) = (canon, self.ledger_now()) else { return Ok(()) };
         let approvals = self.gate.approvals();
-        let draft = match verdict {
-            Ok(()) => approvals.grant(approval, who, &canon, now),
+        let draft = match &verdict {
+            Ok(form) => approvals.grant(approval, who, &canon, now).map(|it| filled(it, form)),
             Err(reason) => approvals.reject(approval, who, reason, &canon, now),
         };
         if let (Ok(mut draft), Some(active)) = (draft, self.runs.get_mut(&id)) {
             draft.about(subject_of(active, approval));
-            let reason = verdict.err().unwrap_or_default().to_owned();
-            active.answers.insert((approval, who.clone()), reason);
+            active.answers.insert((approval, who.clone()), verdict);
             let then = Await::Answered(approval, who.clone());
             turn.append(origin.tenant, id, draft, then);
         }
         Ok(())
+    }
+
+    /// What somebody fills in who says yes is what the step asks for.
+    fn filled(
+        &self,
+        id: RunId,
+        approval: ApprovalId,
+        verdict: Result<Map, String>,
+    ) -> Result<Result<Map, String>, String> {
+        let Ok(given) = verdict else { return Ok(verdict) };
+        let active = self.runs.get(&id);
+        let step = active.and_then(|active| waits_for(active, approval));
+        let ask = active.zip(step).and_then(|(active, step)| active.asks.get(&step));
+        match ask.filter(|ask| !ask.form.is_empty()) {
+            Some(ask) => ask.form.bind_values(&given).map(Ok),
+            None if given.is_empty() => Ok(Ok(given)),
+            None => Err(NO_FORM.to_owned()),
+        }
     }
 
     /// Refuse an answer that does not count, on the record. Says whether it does not.
@@ -334,10 +363,18 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
-        if let Some(reason) = active.answers.remove(&(approval, who)) {
-            self.gate.because(approval, &reason);
-        }
+        let step = waits_for(active, approval);
         active.parked = false;
+        match active.answers.remove(&(approval, who.clone())) {
+            Some(Ok(form)) => {
+                let ask = step.and_then(|step| active.asks.get_mut(&step));
+                if let Some(ask) = ask.filter(|_| !form.is_empty()) {
+                    ask.forms.insert(who.to_string(), form);
+                }
+            }
+            Some(Err(reason)) => self.gate.because(approval, &reason),
+            None => {}
+        }
         self.go_on_after(id, approval, turn)?;
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         if !active.answers.is_empty() {
@@ -372,10 +409,11 @@ impl Engine {
         let Some(step) = waits_for(active, approval).filter(|_| !request.is_open()) else {
             return Ok(());
         };
-        if active.asks.remove(&step).is_some() {
+        if let Some(Question { forms, .. }) = active.asks.remove(&step) {
+            let by = request.granted.into_iter().collect();
             let event = match request.rejected {
                 Some((by, reason)) => Event::Rejected { step, by, reason },
-                None => Event::Approved { step, by: request.granted.into_iter().collect() },
+                None => Event::Approved { step, by, forms },
             };
             return self.tell_flow(id, event, turn);
         }

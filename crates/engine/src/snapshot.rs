@@ -6,9 +6,10 @@
 use cog_base::id::RunId;
 use cog_base::json::Map;
 use cog_base::{Digest, Timestamp, Value};
+use cog_flow::StepPath;
 use cog_ledger::Entry;
 
-use crate::active::{Active, State};
+use crate::active::{Active, Question, State};
 use crate::children::ChildState;
 use crate::fork::{Fork, own};
 use crate::history::{History, Mismatch, Record};
@@ -143,6 +144,19 @@ fn steps(history: &History) -> impl Iterator<Item = Value> {
     })
 }
 
+/// A question that waits for people, with what those filled in who agreed.
+fn question(step: &StepPath, ask: &Question) -> Value {
+    let forms = ask.forms.iter().map(|(who, form)| (who.as_str(), Value::Map(form.clone())));
+    let forms = (!ask.forms.is_empty()).then(|| ("forms", Value::map(forms)));
+    let members = [
+        ("step", Value::from(step)),
+        ("message", ask.message.as_str().into()),
+        ("need", ask.need.to_value()),
+        ("approval", ask.approval.into()),
+    ];
+    Value::map(members.into_iter().chain(forms))
+}
+
 /// What is under way, and what is waited for.
 fn open(history: &History) -> Value {
     let active = &history.active;
@@ -163,14 +177,7 @@ fn open(history: &History) -> Value {
             ("receipt", receipt(step).into()),
         ])
     });
-    let questions = active.asks.iter().map(|(step, ask)| {
-        Value::map([
-            ("step", Value::from(step)),
-            ("message", ask.message.as_str().into()),
-            ("need", ask.need.to_value()),
-            ("approval", ask.approval.into()),
-        ])
-    });
+    let questions = active.asks.iter().map(|(step, ask)| question(step, ask));
     let due = |at: Timestamp, ms| Value::from(at.plus_ms(ms));
     let timers = history.timers().map(|(step, armed)| {
         Value::map([("step", Value::from(step)), ("due", due(armed.at, armed.ms))])

@@ -8,7 +8,7 @@ use cog_base::json::Map;
 use cog_base::{Digest, Timestamp, Value};
 use cog_flow::{Action, Event, StepError, StepPath};
 use cog_gate::decision::Need;
-use cog_gate::{Actor, Answer, AnyEffect, Consent, Refusal};
+use cog_gate::{Actor, Answer, AnyEffect, Refusal};
 use cog_ledger::{Durable, Entry, Kind};
 
 use crate::active::{Active, Question, State, Todo, Wanted};
@@ -292,19 +292,19 @@ impl Engine {
     ) -> Result<Option<Event>, NoEntropy> {
         let Some(active) = self.runs.get(&id) else { return Ok(None) };
         let Some(ask) = active.asks.get(step).cloned() else { return Ok(None) };
-        let Question { need, message, expires_ms, subject, sources, .. } = ask;
+        let effect = ask.consent(step);
+        let Question { message, subject, sources, .. } = ask;
         let (canon, in_force) = self.canon_for(&active.origin.domain);
         if canon.is_none() {
             return Ok(Some(self.nobody_to_ask(id, step, turn)));
         }
         let world = self.world(canon.as_ref(), in_force);
         let name = step.to_string();
-        let about = message.clone();
         let question = cog_gate::Question {
             origin: &active.origin,
             step: &name,
             actor: active.origin.initiator.clone(),
-            effect: Consent { step: name.clone(), message, need, expires_ms },
+            effect,
             subject,
             sources,
         };
@@ -322,10 +322,10 @@ impl Engine {
         if let Some(active) = self.runs.get_mut(&id) {
             active.parked = false;
             if let Some(ask) = active.asks.get_mut(step) {
-                ask.approval = Some(asked.id);
+                ask.asked(asked.id);
             }
         }
-        let what = What::Asked { step: name, approval: asked.id, need: asked.need, about };
+        let what = What::Asked { step: name, approval: asked.id, need: asked.need, about: message };
         turn.tell_behind(id, what);
         Ok(None)
     }

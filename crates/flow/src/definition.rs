@@ -11,6 +11,7 @@ use crate::admission::Admission;
 use crate::diagnostic::Position;
 use crate::effect::Operation;
 use crate::family::Child;
+use crate::form::Form;
 use crate::limits::MAX_BACKOFF_MS;
 use crate::on_event::OnEvent;
 use crate::template::Template;
@@ -101,7 +102,7 @@ pub struct Undo {
 }
 
 /// An input that the starter of a run may or must give.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputSpec {
     /// The kind of its value.
     pub kind: InputKind,
@@ -496,6 +497,8 @@ pub struct Approve {
     pub expires_ms: u64,
     /// Who else may answer, once that took too long.
     pub escalate: Option<Escalate>,
+    /// What those who say yes fill in.
+    pub form: Form,
 }
 
 /// Who else may answer a question that took too long.

@@ -24,7 +24,7 @@ pub(crate) fn is_of_kind(kind: InputKind, value: &Value) -> bool {
 }
 
 /// Reads the text that was given for an input.
-fn read(kind: InputKind, text: &str) -> Result<Value, String> {
+pub(crate) fn read(kind: InputKind, text: &str) -> Result<Value, String> {
     match kind {
         InputKind::String => Ok(Json::Text(text.to_owned())),
         InputKind::Integer => text

@@ -19,6 +19,11 @@ pub const MAX_FAMILY_DEPTH: usize = 8;
 /// twice.
 pub const MAX_FAMILY: usize = 64;
 
+/// Fields of a form that people fill in.
+pub const MAX_FORM_FIELDS: usize = 32;
+/// Bytes of what one person fills in.
+pub const MAX_FORM_BYTES: u64 = 64 << 10;
+
 /// Bytes of one expression.
 pub const MAX_EXPRESSION_BYTES: usize = 4 << 10;
 /// Levels of nesting within an expression.

@@ -210,10 +210,11 @@ impl Run {
                 let cell = self.waiting("failed", &step, &waits)?;
                 self.finish(cell, Outcome::Failed(error));
             }
-            Event::Approved { step, by } => {
+            Event::Approved { step, by, forms } => {
                 let cell = self.waiting("approved", &step, &[Wait::Asking])?;
                 self.has_moved = true;
-                self.finish(cell, Outcome::Completed(Value::map([("by", Value::list(by))])));
+                let output = step::agreed(&self.cells.get(cell).step.body, by, forms);
+                self.finish(cell, Outcome::Completed(output));
             }
             Event::Rejected { step, by, reason } => {
                 let cell = self.waiting("rejected", &step, &[Wait::Asking])?;

@@ -6,10 +6,10 @@ use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Map;
 use cog_base::{Digest, Timestamp, Value};
 use cog_canon::Canon;
-use cog_ledger::{Draft, Entry, Kind};
+use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 
 use crate::act::{OnRecord, Same};
-use crate::consent::Consent;
+use crate::consent::{Consent, FORM};
 use crate::decision::Need;
 use crate::gate::Gate;
 use crate::intent::Actor;
@@ -116,6 +116,16 @@ impl NotCounted {
             Self::CanonChanged => "approval.canon_changed",
         }
     }
+}
+
+/// A yes with what was filled in: in the body, which can be erased, and never in the entry.
+#[must_use]
+pub fn filled(draft: Draft, form: &Map) -> Draft {
+    if form.is_empty() {
+        return draft;
+    }
+    let bytes = Value::map([(FORM, Value::Map(form.clone()))]).canonical();
+    Draft { body: Some(BodyDraft { subject: None, bytes }), ..draft }
 }
 
 /// All requests of the open sessions.

@@ -6,6 +6,9 @@ use cog_base::json::Map;
 use crate::decision::Need;
 use crate::effect::{Effect, Footprint, Redo, Resource, Sealed};
 
+/// Where the arguments have what those who say yes fill in.
+pub const FORM: &str = "form";
+
 /// What people are asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consent {
@@ -15,6 +18,8 @@ pub struct Consent {
     pub message: String,
     /// Who must agree.
     pub need: Need,
+    /// What those who say yes fill in, if there is anything.
+    pub form: Option<Value>,
     /// How long the answer is waited for, in milliseconds.
     pub expires_ms: u64,
 }
@@ -42,6 +47,7 @@ impl Effect for Consent {
         ]);
         let need = self.need.to_value();
         args.extend(need.get("escalate").map(|later| ("escalate".to_owned(), later.clone())));
+        args.extend(self.form.clone().map(|form| (FORM.to_owned(), form)));
         args
     }
     fn footprint(&self) -> Footprint {

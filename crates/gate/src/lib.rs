@@ -36,7 +36,7 @@ mod world;
 
 pub use adapter::{Adapter, Found, Work};
 pub use book::{Carried, Counts, Limits, Used};
-pub use consent::Consent;
+pub use consent::{Consent, FORM};
 pub use counterfoil::{Counterfoil, Lapse};
 pub use door::{Cleared, End, Failure, Pending, Performed, Permit, Report, Settled, Settling};
 pub use effect::{AnyCleared, AnyEffect, Effect};

@@ -41,7 +41,7 @@ pub(crate) fn check(log: &Log, clock_back_ms: u64, report: &mut Report) {
             report.test(Property::Escalated, is_due, event.seq, || {
                 format!("{request} is not to be answered by others, or not yet, or by these")
             });
-        } else if let What::Granted { request, intent } = &event.what {
+        } else if let What::Granted { request, intent, .. } = &event.what {
             let Some(asked) = asked.get_mut(request.as_str()) else {
                 let message = format!("{request} was not asked for before");
                 report.broken(Property::Consent, event.seq, message);

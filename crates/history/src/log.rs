@@ -46,7 +46,7 @@ pub(crate) enum What {
     Planned { step: String, chosen: Option<String>, reason: Option<Value> },
     Requested(Request),
     Escalated { request: String, intent: Option<Digest>, of: Vec<String> },
-    Granted { request: String, intent: Option<Digest> },
+    Granted { request: String, intent: Option<Digest>, form: Option<Value> },
     Rejected { request: String, reason: Option<String> },
     Timer { name: String },
     Signal(Signal),
@@ -271,7 +271,8 @@ impl What {
                 Self::Escalated { request: text("id"), intent, of }
             }
             Kind::ApprovalGranted => {
-                Self::Granted { request: text("id"), intent: entry.digest("intent") }
+                let form = body.and_then(|body| body.get("form")).cloned();
+                Self::Granted { request: text("id"), intent: entry.digest("intent"), form }
             }
             Kind::ApprovalRejected => {
                 Self::Rejected { request: text("id"), reason: said(body, "reason") }

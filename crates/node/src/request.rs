@@ -64,8 +64,8 @@ pub enum Request {
         approval: ApprovalId,
         /// Who answers.
         who: Actor,
-        /// Yes, or no with a reason.
-        verdict: Result<(), String>,
+        /// Yes with what is filled in, or no with a reason.
+        verdict: Result<Map, String>,
     },
     /// End a run.
     Cancel {
@@ -237,7 +237,9 @@ impl Request {
                     ("who", who.as_str().into()),
                     ("no", reason.into()),
                 ];
-                (ANSWER, Some(*run), Value::map(members))
+                let form = verdict.as_ref().ok().filter(|form| !form.is_empty());
+                let form = form.map(|form| ("form", Value::Map(form.clone())));
+                (ANSWER, Some(*run), Value::map(members.into_iter().chain(form)))
             }
             Self::Cancel { run, who, reason } => {
                 let members = [("who", who.as_str()), ("reason", reason.as_str())];
@@ -300,7 +302,7 @@ impl Request {
                 let no = value.get("no").and_then(Value::as_text);
                 let verdict = match no {
                     Some(no) => Err(sized("no", no.to_owned(), (0, REASON_BYTES_MAX))?),
-                    None => Ok(()),
+                    None => Ok(form_of(&value)?),
                 };
                 Ok(Self::Answer { run: run?, approval, who: actor_of(&value, "who")?, verdict })
             }
@@ -488,6 +490,12 @@ fn places_of(value: &Value) -> Result<BTreeMap<String, String>, BadRequest> {
 
 fn seen_of(value: &Value) -> Result<u64, BadRequest> {
     value.get("seen").and_then(Value::as_u64).ok_or(BadRequest::Member("seen"))
+}
+
+/// What is filled in.
+fn form_of(value: &Value) -> Result<Map, BadRequest> {
+    let form = value.get("form").map(|form| form.as_map().cloned());
+    form.unwrap_or(Some(Map::new())).ok_or(BadRequest::Member("form"))
 }
 
 fn actor_of(value: &Value, name: &'static str) -> Result<Actor, BadRequest> {

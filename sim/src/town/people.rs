@@ -173,6 +173,7 @@ impl Inner {
             Todo::Start(wanted, key) => return self.ask_for(whose, *wanted, key),
             Todo::Answer(run, approval) => {
                 let verdict = if choice == 0 { Err("not this time".to_owned()) } else { Ok(()) };
+                let verdict = verdict.map(|()| cog_base::json::Map::new());
                 Request::Answer { run, approval, who: actor(KEEPER), verdict }
             }
             Todo::Signal(run, name) => {
@@ -328,7 +329,12 @@ fn wanting(run: RunId, entries: &[Entry]) -> Vec<Request> {
         };
         let answers = [Kind::ApprovalGranted, Kind::ApprovalRejected];
         if !own().any(|it| it.id() == asked.id() && answers.contains(&it.kind())) {
-            all.push(Request::Answer { run, approval, who: actor(KEEPER), verdict: Ok(()) });
+            all.push(Request::Answer {
+                run,
+                approval,
+                who: actor(KEEPER),
+                verdict: Ok(cog_base::json::Map::new()),
+            });
         }
     }
     all.extend(["one", "two"].map(|part| signal(run, "payment", part)));

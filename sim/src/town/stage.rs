@@ -102,7 +102,10 @@ impl Town {
     /// Answer a request for approval.
     pub fn answer(&self, whose: TenantId, run: RunId, approval: ApprovalId) {
         let who = actor("user:cfo");
-        self.ask(whose, &Request::Answer { run, approval, who, verdict: Ok(()) });
+        self.ask(
+            whose,
+            &Request::Answer { run, approval, who, verdict: Ok(cog_base::json::Map::new()) },
+        );
     }
 
     /// End a run.

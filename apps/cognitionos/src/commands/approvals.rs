@@ -1,15 +1,18 @@
 //! `approvals`: what waits for people, and their answers.
 
+pub(crate) mod form;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::id::{ApprovalId, RunId};
+use cog_base::json::Map;
 use cog_base::{Clock as _, Timestamp, Value};
 use cog_canon::Canon;
 use cog_engine::replay::replay_run;
 use cog_engine::{Input, Intervention, Record};
 use cog_gate::Actor;
 use cog_gate::act::{Act, Facts};
-use cog_gate::approvals::{Approvals, NotCounted, Request};
+use cog_gate::approvals::{Approvals, NotCounted, Request, filled};
 use cog_ledger::{Draft, Entry, Kind};
 use cog_store::Select;
 
@@ -45,8 +48,9 @@ pub(crate) fn approvals(
         ApprovalsCommand::List { at } => {
             list(&Home::at(at, || Home::read(&common.data))?, terminal)
         }
-        ApprovalsCommand::Approve { id, by, asking } => {
-            answer(id, &by.actor, Ok(()), (asking, common), terminal)
+        ApprovalsCommand::Approve { id, field, fields, by, asking } => {
+            let given = form::given(field, fields.as_deref())?;
+            answer(id, &by.actor, Ok(given), (asking, common), terminal)
         }
         ApprovalsCommand::Reject { id, because, by, asking } => {
             answer(id, &by.actor, Err(because.reason.clone()), (asking, common), terminal)
@@ -211,7 +215,7 @@ fn json(home: &Home, request: &Request, now: Timestamp) -> anyhow::Result<Value>
 fn answer(
     id: &str,
     actor: &str,
-    verdict: Result<(), String>,
+    verdict: Result<asked::Given, String>,
     (asking, common): (&Asking, &Common),
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
@@ -269,18 +273,25 @@ pub(crate) fn decide(
     way: &Way<'_>,
     id: ApprovalId,
     who: &Actor,
-    verdict: Result<(), &String>,
+    verdict: Result<&asked::Given, &String>,
 ) -> anyhow::Result<Value> {
     let home = way.home();
     let mut requests = read(home)?;
+    let verdict = match verdict {
+        Ok(given) => Ok(form::bound(home, requests.approvals.get(id), given)?),
+        Err(reason) => Err(reason),
+    };
+    let said = verdict.as_ref().map(drop).map_err(|reason| *reason);
     let escalated = escalate(way, &mut requests, id)?;
-    let (request, canon, draft) =
-        admitted(home, &requests, (id, who), verdict).map_err(|error| {
-            let answer = (id, who, verdict.map_err(String::as_str));
-            explained(error, refused(way, &requests, answer))
-        })?;
+    let (request, canon, draft) = admitted(home, &requests, (id, who), said).map_err(|error| {
+        let answer = (id, who, verdict.as_ref().map_err(|reason| reason.as_str()));
+        explained(error, refused(way, &requests, answer))
+    })?;
+    let draft = verdict.as_ref().map_or_else(|_| draft.clone(), |form| filled(draft.clone(), form));
     let drafts = escalated.into_iter().chain([draft]).collect();
     let run = request.session;
+    let word = if verdict.is_ok() { "approved" } else { "rejected" };
+    let agrees = verdict.is_ok();
     let own = verdict.map_err(Clone::clone);
     let seq = if let Some(owner) = way.owner() {
         let (approval, who) = (id, who.clone());
@@ -294,7 +305,6 @@ pub(crate) fn decide(
     } else {
         way.append(drafts)?
     };
-    let word = if verdict.is_ok() { "approved" } else { "rejected" };
     let said = [
         ("id", Value::from(id)),
         ("verdict", word.into()),
@@ -303,7 +313,7 @@ pub(crate) fn decide(
         ("run", run.into()),
         ("under_way", (way.owner().is_some() || way.live(run).is_some()).into()),
     ];
-    Ok(Value::map(said.into_iter().chain(still(request, &canon, who, verdict.is_ok()))))
+    Ok(Value::map(said.into_iter().chain(still(request, &canon, who, agrees))))
 }
 
 /// Whoever may answer from a time on may from that time on: where nobody has the run in hand, that
@@ -375,7 +385,7 @@ fn admitted<'r>(
 fn refused(
     way: &Way<'_>,
     Requests { approvals, withdrawn }: &Requests,
-    (id, who, verdict): (ApprovalId, &Actor, Result<(), &str>),
+    (id, who, verdict): (ApprovalId, &Actor, Result<&Map, &str>),
 ) -> anyhow::Result<Option<String>> {
     let home = way.home();
     let request = approvals.get(id);
@@ -391,8 +401,9 @@ fn refused(
     let waits = request.is_some() && !withdrawn.contains_key(&id);
     let facts = Facts::Answer { request: request.cloned().map(Box::new), waits, is_seen };
     let place = (home.tenant, run);
-    let mut act = Act::answer(place, (domain, environment), id, who, verdict, canon.as_ref());
-    let own = verdict.map_err(str::to_owned);
+    let said = verdict.map(drop);
+    let mut act = Act::answer(place, (domain, environment), id, who, said, canon.as_ref());
+    let own = verdict.cloned().map_err(str::to_owned);
     let told = run.filter(|_| is_seen || verdict.is_err());
     if let (Some(run), Some(owner)) = (told, way.owner()) {
         let (approval, who) = (id, who.clone());

@@ -1,5 +1,6 @@
 //! What can be asked of the process of a run, as it goes over the socket.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use cog_base::Value;
@@ -15,11 +16,14 @@ const VERSION: u64 = 1;
 /// things, and an entry that does not fit would stop the run.
 const TEXT_BYTES_MAX: usize = 4_096;
 
+/// What somebody fills in, as it was typed, by the names of the fields.
+pub(crate) type Given = BTreeMap<String, String>;
+
 /// Something asked about a run, or about what a run waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// Answer a request for approval: yes, or no and why.
-    Answer { id: ApprovalId, who: Actor, verdict: Result<(), String> },
+    /// Answer a request for approval: yes and what is filled in, or no and why.
+    Answer { id: ApprovalId, who: Actor, verdict: Result<Given, String> },
     /// Send a signal.
     Signal { run: RunId, sent: Sent },
     /// Hold a run, or let it go on.
@@ -32,12 +36,19 @@ impl Request {
     /// The document that says it.
     pub(super) fn to_value(&self) -> Value {
         let members: Vec<(&str, Value)> = match self {
-            Self::Answer { id, who, verdict } => vec![
-                ("do", "answer".into()),
-                ("id", (*id).into()),
-                ("as", who.as_str().into()),
-                ("no", verdict.as_ref().err().map(String::as_str).into()),
-            ],
+            Self::Answer { id, who, verdict } => {
+                let members = vec![
+                    ("do", "answer".into()),
+                    ("id", (*id).into()),
+                    ("as", who.as_str().into()),
+                    ("no", verdict.as_ref().err().map(String::as_str).into()),
+                ];
+                let form = verdict.as_ref().ok().filter(|given| !given.is_empty()).map(|given| {
+                    let given = given.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+                    ("form", Value::map(given))
+                });
+                members.into_iter().chain(form).collect()
+            }
             Self::Signal { run, sent: Sent { signal, subject } } => vec![
                 ("do", "signal".into()),
                 ("run", (*run).into()),
@@ -69,7 +80,8 @@ impl Request {
                 let no = value.get("no").and_then(Value::as_text);
                 let no = no.map(|no| short("no", no)).transpose()?;
                 let (id, who) = (parsed(&value, "id")?, parsed(&value, "as")?);
-                Ok(Self::Answer { id, who, verdict: no.map_or(Ok(()), Err) })
+                let verdict = no.map_or_else(|| given(&value).map(Ok), |no| Ok(Err(no)))?;
+                Ok(Self::Answer { id, who, verdict })
             }
             "signal" => {
                 let from: Actor = parsed(&value, "as")?;
@@ -91,6 +103,14 @@ impl Request {
             other => Err(format!("nobody here knows what `{other}` is")),
         }
     }
+}
+
+/// What is filled in, as it was typed.
+fn given(value: &Value) -> Result<Given, String> {
+    let Some(form) = value.get("form") else { return Ok(Given::new()) };
+    let text = |(name, text): (&String, &Value)| Some((name.clone(), text.as_text()?.to_owned()));
+    let given = form.as_map().and_then(|form| form.iter().map(text).collect());
+    given.ok_or_else(|| "its `form` cannot be read".to_owned())
 }
 
 fn of_run(what: &str, run: RunId, who: &Actor, reason: &str) -> Vec<(&'static str, Value)> {
@@ -138,7 +158,12 @@ mod tests {
         let subject = Some("northwind".to_owned());
         let payload = Value::map([("order", 7_u64)]);
         vec![
-            Request::Answer { id, who: who.clone(), verdict: Ok(()) },
+            Request::Answer { id, who: who.clone(), verdict: Ok(Given::new()) },
+            Request::Answer {
+                id,
+                who: who.clone(),
+                verdict: Ok(Given::from([("cents".into(), "7".into())])),
+            },
             Request::Answer { id, who: who.clone(), verdict: Err(reason.clone()) },
             Request::Signal { run, sent: Sent { signal: signal(Value::Null), subject: None } },
             Request::Signal { run, sent: Sent { signal: signal(payload), subject } },

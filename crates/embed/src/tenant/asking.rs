@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use cog_base::Value;
 use cog_base::id::{ApprovalId, MailId, RunId};
+use cog_base::json::Map;
 use cog_engine::{Sent, again};
 use cog_gate::Actor;
 use cog_ledger::Kind;
@@ -91,7 +92,21 @@ impl Tenant {
     /// # Errors
     /// [`Error::Refused`] when that does not count: `who` is none of those who may, or it is over.
     pub fn approve(&self, approval: ApprovalId, who: &Actor) -> Result<u64, Error> {
-        self.answer(approval, who, Ok(()))
+        self.answer(approval, who, Ok(Map::new()))
+    }
+
+    /// Say yes to a request, and fill in its form.
+    ///
+    /// # Errors
+    /// As [`Tenant::approve`], and when what is filled in is not what the step asks for.
+    pub fn approve_with(
+        &self,
+        approval: ApprovalId,
+        who: &Actor,
+        form: &[(&str, Value)],
+    ) -> Result<u64, Error> {
+        let form = form.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        self.answer(approval, who, Ok(form.collect()))
     }
 
     /// Say no to a request.
@@ -106,7 +121,7 @@ impl Tenant {
         &self,
         approval: ApprovalId,
         who: &Actor,
-        verdict: Result<(), String>,
+        verdict: Result<Map, String>,
     ) -> Result<u64, Error> {
         let entries = self.scope()?.find(&approval.to_string())?;
         let asked = entries.iter().find(|it| it.kind() == Kind::ApprovalRequested);

@@ -6,7 +6,7 @@ use cog_base::id::{ApprovalId, ReceiptId};
 use cog_base::{Sources, Value};
 use cog_flow::{Event, StepPath};
 use cog_gate::decision::read_record;
-use cog_gate::{Consent, Effect, Report, Wish, act};
+use cog_gate::{Consent, Effect, FORM, Report, Wish, act};
 use cog_ledger::Entry;
 use cog_ledger::kind::CONTINUED;
 
@@ -14,7 +14,7 @@ use super::{Charged, Claim, History, Mismatch, Record, no_body, unexpected};
 use crate::active::{State, class_in};
 use crate::notice::Intervention;
 use crate::settle::event_of;
-use crate::steps::{lowers, read, refused, step_of, unasked};
+use crate::steps::{lowers, read, refused, step_of, unasked, waits_for};
 
 impl History {
     pub(super) fn receipt(&mut self, record: &Record) -> Result<(), Mismatch> {
@@ -78,16 +78,14 @@ impl History {
         let step = step_of(entry)?;
         if let Some(ask) = self.active.asks.get_mut(&step) {
             came_from(&mut self.came, record, &ask.sources)?;
-            let (need, message) = (ask.need.clone(), ask.message.clone());
-            let (named, expires_ms) = (need.to_value(), ask.expires_ms);
-            let consent = Consent { step: step.to_string(), message, need, expires_ms };
+            let (consent, named) = (ask.consent(&step), ask.need.to_value());
             let is_it = entry.digest("effect") == Some(consent.digest())
                 && entry.data().get("need") == Some(&named)
                 && entry.actor() == self.active.origin.initiator.as_str();
             if !is_it {
                 return Err(unexpected(entry, "the flow asks other people, or another question"));
             }
-            ask.approval = Some(id);
+            ask.asked(id);
             // A run that was held asks later than it wanted to.
             if let Some(armed) = self.armed.get_mut(&step) {
                 armed.at = entry.at();
@@ -99,6 +97,22 @@ impl History {
             came_from(&mut self.came, record, &wanted.sources)?;
             wanted.state = State::Approval(id);
         }
+        Ok(())
+    }
+
+    /// Somebody agreed, and filled in what the step asks for.
+    pub(super) fn agreed(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let entry = &record.entry;
+        let id = entry.id().and_then(|id| id.parse::<ApprovalId>().ok());
+        let step = id.and_then(|id| waits_for(&self.active, id));
+        let ask = step.and_then(|step| self.active.asks.get_mut(&step));
+        let Some(ask) = ask.filter(|ask| !ask.form.is_empty()) else { return Ok(()) };
+        let form = record.body.as_ref().ok_or(no_body(entry))?.get(FORM).and_then(Value::as_map);
+        let is_it = form.is_some_and(|form| ask.form.bind_values(form).as_ref() == Ok(form));
+        let Some(form) = form.filter(|_| is_it) else {
+            return Err(unexpected(entry, "what was filled in is not what the step asks for"));
+        };
+        ask.forms.insert(entry.actor().to_owned(), form.clone());
         Ok(())
     }
 

@@ -177,6 +177,7 @@ fn an_answer_that_does_not_count_is_on_record_once_and_the_run_waits_on() {
     let run = house.start("  - { id: a, approve: { by: [\"role:finance\"], message: m } }\n");
     let [(_, approval)] = house.asked().try_into().unwrap();
     let answer = |house: &mut House, who: &str, verdict: Result<(), String>| {
+        let verdict = verdict.map(|()| cog_base::json::Map::new());
         house.give(Input::Answer { run, approval, who: who.parse().unwrap(), verdict });
     };
     let who = ["user:operator", "agent:clerk", "user:nobody"];

@@ -64,7 +64,12 @@ impl Reader<'_, '_> {
     }
 
     fn input(&mut self, name: &str, node: &Node) -> Option<InputSpec> {
-        let fields = Fields::open(node, &INPUT, self.reports)?;
+        self.spec(name, node, &INPUT)
+    }
+
+    /// What a value is that somebody gives.
+    pub(super) fn spec(&mut self, name: &str, node: &Node, shape: &Shape) -> Option<InputSpec> {
+        let fields = Fields::open(node, shape, self.reports)?;
         let word = fields.get("type")?;
         let text = fields::text(word, "type", self.reports)?;
         let Some(kind) = InputKind::from_word(text) else {

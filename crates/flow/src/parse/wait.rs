@@ -8,7 +8,8 @@ use super::block::Inherited;
 use super::scope::Scope;
 use crate::definition::{Approve, Escalate, Sleep, WaitFor};
 use crate::fields::{self, Fields, Shape};
-use crate::limits::MAX_SLEEP_MS;
+use crate::form::Form;
+use crate::limits::{MAX_FORM_FIELDS, MAX_SLEEP_MS};
 use crate::path::is_id;
 use crate::template::Template;
 use crate::tree::{Kind, Node};
@@ -16,8 +17,10 @@ use crate::tree::{Kind, Node};
 const APPROVE: Shape = Shape {
     what: "`approve`",
     required: &["by", "message"],
-    optional: &["count", "expires_minutes", "escalate"],
+    optional: &["count", "expires_minutes", "escalate", "form"],
 };
+const FIELD: Shape =
+    Shape { what: "a field", required: &["type"], optional: &["required", "enum", "description"] };
 const ESCALATE: Shape = Shape { what: "`escalate`", required: &["after_ms", "to"], optional: &[] };
 const SLEEP: Shape = Shape { what: "`sleep`", required: &[], optional: &["ms", "until"] };
 const WAIT_FOR: Shape =
@@ -50,7 +53,24 @@ impl Reader<'_, '_> {
         let expires_ms = minutes.unwrap_or(DAY_MINUTES).saturating_mul(60_000);
         let count_at = fields.get("count").unwrap_or(by_node).at;
         let escalate = fields.get("escalate").and_then(|node| self.escalate(node, expires_ms));
-        Some(Approve { by, by_at, count_at, count, message, expires_ms, escalate })
+        let form = fields.get("form").map(|node| self.form(node)).unwrap_or_default();
+        Some(Approve { by, by_at, count_at, count, message, expires_ms, escalate, form })
+    }
+
+    /// What those who say yes fill in.
+    fn form(&mut self, node: &Node) -> Form {
+        let mut form = Form::default();
+        for (at, (key, value)) in fields::members(node, "form", self.reports).iter().enumerate() {
+            if at == MAX_FORM_FIELDS {
+                let message = format!("a form has at most {MAX_FORM_FIELDS} fields");
+                self.reports.error(key.at, message, "what has many parts can be one `object`");
+                break;
+            }
+            fields::check_id(key.at, &key.name, "field", self.reports);
+            let spec = self.spec(&key.name, value, &FIELD);
+            form.0.extend(spec.map(|spec| (key.name.clone(), spec)));
+        }
+        form
     }
 
     fn escalate(&mut self, node: &Node, expires_ms: u64) -> Option<Escalate> {

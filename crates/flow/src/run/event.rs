@@ -6,6 +6,7 @@ use cog_base::json::{Json, MAX_TAKEN_DEPTH, Map};
 use cog_base::{Sources, Timestamp, Value};
 
 use crate::definition::{Retry, Risk, Terms};
+use crate::form::Form;
 use crate::limits::{MAX_SIGNAL_BYTES, MAX_SIGNAL_ID_BYTES};
 use crate::path::{StepPath, is_id};
 
@@ -41,6 +42,8 @@ pub enum Event {
         step: StepPath,
         /// Who, as `user:name`.
         by: Vec<String>,
+        /// What each of them filled in.
+        forms: BTreeMap<String, Map>,
     },
     /// Somebody said no.
     Rejected {
@@ -231,6 +234,8 @@ pub enum Action {
         expires_ms: u64,
         /// After how many milliseconds who else may answer.
         escalate: Option<(u64, Vec<String>)>,
+        /// What those who say yes fill in.
+        form: Form,
         /// Whose personal data the question holds.
         subject: Option<String>,
         /// What the question came from.

@@ -48,6 +48,21 @@ fn expression_error(error: &TemplateError) -> StepError {
     StepError::new("expression", error.to_string())
 }
 
+/// What a question came to: who agreed, and what they filled in; by person where several had to.
+pub(super) fn agreed(body: &Body, by: Vec<String>, mut forms: BTreeMap<String, Map>) -> Value {
+    let form = if let Body::Approve(approve) = body
+        && !approve.form.is_empty()
+    {
+        let only = by.first().filter(|_| approve.count == 1);
+        let form = only.map(|who| forms.remove(who).unwrap_or_default());
+        let all = || forms.into_iter().map(|(who, form)| (who, Value::Map(form))).collect();
+        Some(("form", Value::Map(form.unwrap_or_else(all))))
+    } else {
+        None
+    };
+    Value::map([("by", Value::list(by))].into_iter().chain(form))
+}
+
 impl Run {
     pub(super) fn evaluate(&self, template: &Template, frame: FrameId) -> Result<Value, StepError> {
         let view = View { run: self, frame };
@@ -286,6 +301,7 @@ impl Run {
             message,
             expires_ms: approve.expires_ms,
             escalate: approve.escalate.as_ref().map(|it| (it.after_ms, it.to.clone())),
+            form: approve.form.clone(),
             subject,
             sources,
         });

@@ -87,7 +87,11 @@ fn a_chain_waits_for_something_between_its_runs() {
         let (id, name, from) = ("1".to_owned(), name.to_owned(), from.clone());
         Some(Event::Signalled(Signal { id, name, from, payload: payload.clone() }))
     };
-    let approved = Some(Event::Approved { step: one(), by: vec!["user:b".to_owned()] });
+    let approved = Some(Event::Approved {
+        step: one(),
+        by: vec!["user:b".to_owned()],
+        forms: std::collections::BTreeMap::new(),
+    });
     let cases = [
         ("uses: compute, with: { a: 1 }", None, false),
         (effect, done(), true),

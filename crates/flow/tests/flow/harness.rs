@@ -89,7 +89,11 @@ impl World {
     }
 
     pub(crate) fn approve(&mut self, step: &str) {
-        self.must(Event::Approved { step: path(step), by: vec!["user:cfo".into()] });
+        self.must(Event::Approved {
+            step: path(step),
+            by: vec!["user:cfo".into()],
+            forms: std::collections::BTreeMap::new(),
+        });
     }
 
     pub(crate) fn reject(&mut self, step: &str) {

@@ -173,9 +173,11 @@ impl Answers {
                 let (by, reason) = ("user:a".into(), "no".into());
                 Some(Event::Rejected { step: step.clone(), by, reason })
             }
-            Action::Ask { step, .. } => {
-                Some(Event::Approved { step: step.clone(), by: vec!["user:a".into()] })
-            }
+            Action::Ask { step, .. } => Some(Event::Approved {
+                step: step.clone(),
+                by: vec!["user:a".into()],
+                forms: std::collections::BTreeMap::new(),
+            }),
             Action::Arm { timer, .. } | Action::ArmUntil { timer, .. } => {
                 Some(Event::Due { timer: timer.clone() })
             }

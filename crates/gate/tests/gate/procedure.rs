@@ -126,6 +126,7 @@ fn procedure_1_says_what_it_always_said() {
         let consent = Consent {
             step: "sign".into(),
             message: "?".into(),
+            form: None,
             need: need(count),
             expires_ms: 60_000,
         };

@@ -227,7 +227,7 @@ impl Reading<'_> {
                 matches!(what, Some(What::Requested(request)) if request.action == "approve")
             };
             let given = places.iter().filter(|place| **place <= at).filter(asked).any(|place| {
-                let decided = self.decided(*place, places, step);
+                let decided = self.decided(*place, places, (step, false));
                 matches!(decided, Some((over, Raw::Completed(..))) if over <= at)
             });
             self.report.test(Property::Inherited, !given, log.seq(next), || {

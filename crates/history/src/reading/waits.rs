@@ -262,7 +262,8 @@ impl Reading<'_> {
                 Gap::Unknown => Raw::Unknown(release.at),
             };
         }
-        let decided = places.iter().filter_map(|place| self.decided(*place, places, path)).next();
+        let asked = (path, !approve.form.is_empty());
+        let decided = places.iter().filter_map(|place| self.decided(*place, places, asked)).next();
         let due = log.timers.get(path).map(Vec::as_slice).unwrap_or_default();
         let expired = self.source.life(life).places(due).first().copied();
         match (decided, expired) {
@@ -295,7 +296,7 @@ impl Reading<'_> {
         &self,
         place: usize,
         places: &[usize],
-        path: &str,
+        (path, has_form): (&str, bool),
     ) -> Option<(usize, Raw)> {
         let event = self.log.event(place)?;
         if let What::Invalid { .. } = &event.what {
@@ -310,7 +311,7 @@ impl Reading<'_> {
         let What::Requested(request) = &event.what else { return None };
         let next = places.iter().find(|next| **next > place).copied();
         let answers = self.log.answers.get(&request.id)?;
-        let mut people = BTreeSet::new();
+        let (mut people, mut forms) = (BTreeSet::new(), Some(Map::new()));
         for at in answers.iter().filter(|at| next.is_none_or(|next| **at < next)) {
             let answer = self.log.event(*at)?;
             if let What::Rejected { reason, .. } = &answer.what {
@@ -321,10 +322,26 @@ impl Reading<'_> {
             }
             if self.counts((place, request), event, answer) {
                 people.insert(answer.actor.as_str());
+                if has_form && let What::Granted { form, .. } = &answer.what {
+                    forms = forms.zip(form.clone()).map(|(mut forms, form)| {
+                        forms.insert(answer.actor.clone(), form);
+                        forms
+                    });
+                }
             }
             if people.len() as u64 >= request.count {
-                let output = Value::map([("by", Value::list(people))]);
-                return Some((*at, Raw::Completed(*at, Some(output))));
+                let by = ("by", Value::list(people));
+                // What was filled in and erased nobody knows any more.
+                let output = match forms {
+                    _ if !has_form => Some(Value::map([by])),
+                    Some(forms) if request.count == 1 => {
+                        let form = forms.values().next().cloned().unwrap_or(Value::Null);
+                        Some(Value::map([by, ("form", form)]))
+                    }
+                    Some(forms) => Some(Value::map([by, ("form", Value::Map(forms))])),
+                    None => None,
+                };
+                return Some((*at, Raw::Completed(*at, output)));
             }
         }
         None

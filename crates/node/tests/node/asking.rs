@@ -86,7 +86,7 @@ pub(super) fn people_answer_and_end_runs_by_mail(town: &Town) {
         run: yes,
         approval,
         who: who.parse().unwrap(),
-        verdict: Ok(()),
+        verdict: Ok(cog_base::json::Map::new()),
     };
     let own = town.request(tenant, &answer("user:operator"));
     assert!(refusal(town, own).contains("user:operator"), "{}", refusal(town, own));
@@ -230,7 +230,7 @@ pub(super) fn who_may_not_end_a_run_is_told_so_once(town: &Town) {
     house.node.stop();
     let house = town.node("two");
     let answer = |who: &str| {
-        let (who, verdict) = (who.parse().unwrap(), Ok(()));
+        let (who, verdict) = (who.parse().unwrap(), Ok(cog_base::json::Map::new()));
         town.request(tenant, &Request::Answer { run, approval, who, verdict })
     };
     // An answer that does not count is a refusal too, and one is enough.
@@ -265,7 +265,8 @@ pub(super) fn what_is_asked_of_a_run_that_no_engine_has_is_refused_with_the_reas
     let not_here = format!("{left} cannot go on here: there are no folders");
     assert_eq!(cancel(left), not_here);
     let who = "user:head-of-archive".parse().unwrap();
-    let answer = Request::Answer { run: left, approval, who, verdict: Ok(()) };
+    let answer =
+        Request::Answer { run: left, approval, who, verdict: Ok(cog_base::json::Map::new()) };
     assert_eq!(refusal(town, town.request(tenant, &answer)), not_here);
     house.node.stop();
 }
@@ -281,7 +282,10 @@ pub(super) fn what_is_asked_of_an_open_run_does_not_wait_behind_runs_that_have_n
     let approval = town.approval(tenant, open);
     let next = town.start(tenant, 1);
     let who = "user:head-of-archive".parse().unwrap();
-    town.request(tenant, &Request::Answer { run: open, approval, who, verdict: Ok(()) });
+    town.request(
+        tenant,
+        &Request::Answer { run: open, approval, who, verdict: Ok(cog_base::json::Map::new()) },
+    );
     assert_eq!(town.end(tenant, open), "completed");
     assert_eq!(town.end(tenant, next), "completed");
     town.wait_for_empty_mail();

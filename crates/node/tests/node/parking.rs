@@ -29,7 +29,10 @@ fn parked(house: &House, runs: usize) {
 
 fn agree(town: &Town, tenant: TenantId, run: RunId, approval: ApprovalId) {
     let who = "user:head-of-archive".parse().unwrap();
-    town.request(tenant, &Request::Answer { run, approval, who, verdict: Ok(()) });
+    town.request(
+        tenant,
+        &Request::Answer { run, approval, who, verdict: Ok(cog_base::json::Map::new()) },
+    );
 }
 
 pub(super) fn a_run_that_waits_for_somebody_leaves_memory_and_comes_back_when_asked(town: &Town) {

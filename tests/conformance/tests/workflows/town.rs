@@ -332,6 +332,7 @@ impl<'h> Town<'h> {
                 && entry.text("step") == Some(step)
         });
         let approval: ApprovalId = asked.unwrap().id().unwrap().parse().unwrap();
+        let verdict = verdict.map(|()| cog_base::json::Map::new());
         Request::Answer { run, approval, who, verdict }
     }
 

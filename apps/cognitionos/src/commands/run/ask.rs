@@ -1,16 +1,17 @@
 //! Asking whoever sits at the terminal, until an answer counts or there is none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::Clock as _;
 use cog_base::id::ApprovalId;
+use cog_base::json::Map;
 use cog_canon::Canon;
 use cog_engine::Driver;
 use cog_gate::Actor;
 use cog_gate::approvals::{NotCounted, Request};
 
 use super::signals::Signals;
-use crate::commands::approvals::{arguments, people};
+use crate::commands::approvals::{arguments, form, people};
 use crate::home::Home;
 use crate::system::SystemClock;
 use crate::terminal::{Terminal, Tone, plain};
@@ -23,7 +24,7 @@ const TRIES_MAX: usize = 20;
 pub(super) struct Answer {
     pub(super) approval: ApprovalId,
     pub(super) who: Actor,
-    pub(super) verdict: Result<(), String>,
+    pub(super) verdict: Result<Map, String>,
 }
 
 /// Puts requests for consent to whoever sits at the terminal.
@@ -94,7 +95,7 @@ impl Desk<'_> {
         request: &Request,
         canon: &Canon,
         check: &dyn Fn(&Actor) -> Result<(), NotCounted>,
-    ) -> Said<(Actor, Result<(), String>)> {
+    ) -> Said<(Actor, Result<Map, String>)> {
         let example = people(request, canon).first().cloned().unwrap_or("user:NAME".into());
         for _ in 0..TRIES_MAX {
             let question = format!("  Who answers? Such as {example}; empty leaves it open: ");
@@ -114,7 +115,12 @@ impl Desk<'_> {
                 }
             };
             return match self.verdict(&who) {
-                Said::It(verdict) => Said::It((who, verdict)),
+                Said::It(Ok(())) => match self.fill(request) {
+                    Said::It(form) => Said::It((who, Ok(form))),
+                    Said::Nothing => Said::Nothing,
+                    Said::Gone => Said::Gone,
+                },
+                Said::It(Err(why)) => Said::It((who, Err(why))),
                 Said::Nothing => Said::Nothing,
                 Said::Gone => Said::Gone,
             };
@@ -141,6 +147,29 @@ impl Desk<'_> {
                 }
                 Said::Nothing => return Said::Nothing,
                 Said::Gone => return Said::Gone,
+            }
+        }
+        Said::Nothing
+    }
+
+    /// What the step has people fill in.
+    fn fill(&self, request: &Request) -> Said<Map> {
+        let Ok(form) = form::of(self.home, request) else { return Said::Nothing };
+        for _ in 0..TRIES_MAX {
+            let mut given = BTreeMap::new();
+            for (name, spec) in &form.0 {
+                let kind = spec.kind.as_str();
+                let about = spec.description.as_deref().map(|it| format!("; {}", plain(it)));
+                let about = about.unwrap_or_default();
+                match self.question(&format!("  {name} ({kind}{about}): ")) {
+                    Said::It(text) => drop(given.insert(name.clone(), text)),
+                    Said::Nothing => {}
+                    Said::Gone => return Said::Gone,
+                }
+            }
+            match form.bind(&given) {
+                Ok(filled) => return Said::It(filled),
+                Err(why) => self.terminal.say(&format!("  {}", plain(&why))),
             }
         }
         Said::Nothing
