@@ -9,7 +9,7 @@ use cog_base::id::RunId;
 use cog_engine::Mismatch;
 use cog_engine::fork::own;
 use cog_engine::replay::replay_under;
-use cog_engine::versions::{Kept, Version};
+use cog_engine::versions::{Kept, Version, Versions};
 use cog_flow::Flow;
 use cog_ledger::Kind;
 use cog_ledger::kind::TESTED;
@@ -99,16 +99,15 @@ impl Trial {
 ///
 /// # Errors
 /// [`Error::Store`] when the log cannot be read.
-pub fn trial(
-    scope: &dyn TenantTx,
-    flow: &Arc<Flow>,
-    active: Option<&Arc<Flow>>,
-) -> Result<Trial, Error> {
+pub fn trial(scope: &dyn TenantTx, flow: &Arc<Flow>, versions: &Versions) -> Result<Trial, Error> {
+    let active = versions.active(&flow.domain, &flow.name);
+    // One that cannot be read any more tells no runs apart.
+    let active = active.and_then(|active| kept(scope, active).ok()).map(|kept| Arc::new(kept.flow));
     let mut trial = Trial::default();
     for run in of_domain(scope, Some(&flow.domain), &flow.name)? {
         let tested = test(scope, run, flow)?;
-        let differs = |active| test(scope, run, active).map(|it| it.result() == "differs");
-        if tested.result() == "differs" && active.map(differs).transpose()? == Some(true) {
+        let differs = |active: &_| test(scope, run, active).map(|it| it.result() == "differs");
+        if tested.result() == "differs" && active.as_ref().map(differs).transpose()? == Some(true) {
             trial.earlier.insert(run);
         }
         trial.runs.push(tested);

@@ -276,7 +276,8 @@ impl Engine {
         Some((timer, minutes.saturating_mul(60_000).saturating_sub(had_ms)))
     }
 
-    /// Seal the run if it has ended and nobody holds it, or park it if only somebody outside can bring it on.
+    /// Seal the run if it has ended and nobody holds it, or park it if only somebody outside can bring
+    /// it on.
     pub(crate) fn settle_down(&mut self, id: RunId, turn: &mut Turn) -> Result<(), NoEntropy> {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         if active.appends > 0 || turn.appends_for(id) || active.sealing {

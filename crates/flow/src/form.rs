@@ -9,8 +9,8 @@ use cog_base::suggest;
 
 use crate::definition::{InputKind, InputSpec};
 use crate::expr::weight;
-use crate::input::{is_of_kind, read};
-use crate::limits::{MAX_FORM_BYTES, MAX_VALUE_DEPTH};
+use crate::input::{allowed, is_of_kind, read};
+use crate::limits::MAX_FORM_BYTES;
 
 /// The fields of a form, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,19 +96,12 @@ impl Form {
         let mut filled = Map::new();
         for (name, spec) in &self.0 {
             let value = match given.get(name) {
-                Some(given) => read(name, spec, given)?,
+                Some(given) => {
+                    allowed(&format!("the field `{name}`"), spec, read(name, spec, given)?)?
+                }
                 None if spec.required => return Err(format!("the field `{name}` is missing")),
                 None => Value::Null,
             };
-            if !value.is_within(MAX_VALUE_DEPTH) {
-                let message = "is nested deeper than";
-                return Err(format!("the field `{name}` {message} {MAX_VALUE_DEPTH} levels"));
-            }
-            let is_any = spec.allowed.is_empty() || value == Value::Null;
-            if !is_any && !spec.allowed.contains(&value) {
-                let allowed: Vec<String> = spec.allowed.iter().map(ToString::to_string).collect();
-                return Err(format!("the field `{name}` is not one of {}", allowed.join(", ")));
-            }
             filled.insert(name.clone(), value);
         }
         let size: u64 = filled.values().map(weight).sum();

@@ -121,7 +121,7 @@ impl Flow {
         for (name, spec) in &self.inputs {
             let bound = match given.get(name) {
                 Some(given) => read(name, spec, given)
-                    .and_then(|value| allowed(name, spec, value))
+                    .and_then(|value| allowed(&format!("the input `{name}`"), spec, value))
                     .map_err(|why| (why, None)),
                 None => not_given(name, spec),
             };
@@ -234,15 +234,16 @@ fn not_given(name: &str, spec: &InputSpec) -> Result<Value, (String, Option<Stri
     }
 }
 
-fn allowed(name: &str, spec: &InputSpec, value: Value) -> Result<Value, String> {
+/// This value, if what is given may be so; `what` is that, in words.
+pub(crate) fn allowed(what: &str, spec: &InputSpec, value: Value) -> Result<Value, String> {
     if !value.is_within(MAX_VALUE_DEPTH) {
-        return Err(format!("the input `{name}` is nested deeper than {MAX_VALUE_DEPTH} levels"));
+        return Err(format!("{what} is nested deeper than {MAX_VALUE_DEPTH} levels"));
     }
     if spec.allowed.is_empty() || spec.allowed.contains(&value) {
         return Ok(value);
     }
     let allowed: Vec<String> = spec.allowed.iter().map(ToString::to_string).collect();
-    Err(format!("the input `{name}` is not one of {}", allowed.join(", ")))
+    Err(format!("{what} is not one of {}", allowed.join(", ")))
 }
 
 struct InputsOnly {

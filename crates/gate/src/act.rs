@@ -140,17 +140,8 @@ impl Act {
         who: &Actor,
         canon: Option<&Canon>,
     ) -> Self {
-        Self {
-            tenant,
-            domain: domain.to_owned(),
-            environment: "any".to_owned(),
-            session: None,
-            canon: canon.map(Canon::digest),
-            actor: who.clone(),
-            action: ACTIVATE,
-            resource: format!("Workflow::\"{workflow}\""),
-            args: Map::new(),
-        }
+        let begin = Self::begin(tenant, (domain, "any"), workflow, who, canon);
+        Self { action: ACTIVATE, args: Map::new(), ..begin }
     }
 
     /// Somebody's answer to a request, of an open run in this domain and environment if one has it.

@@ -9,7 +9,7 @@ use cog_ledger::Kind;
 
 use super::Tenant;
 use crate::begin::Begin;
-use crate::definitions::{kept, trial};
+use crate::definitions::trial;
 use crate::error::Error;
 
 /// Entries of these kinds that come meanwhile make it another decision.
@@ -39,8 +39,7 @@ impl Tenant {
         if let Some(active) = active.filter(|active| active.is(&flow)) {
             return Ok(active.clone());
         }
-        let before = active.and_then(|active| kept(&*scope, active).ok());
-        let trial = trial(&*scope, &flow, before.map(|kept| Arc::new(kept.flow)).as_ref())?;
+        let trial = trial(&*scope, &flow, &versions)?;
         let differing = trial.count("differs");
         if differing > 0 && despite.is_none() {
             return Err(Error::RunsDiffer { workflow: flow.name.clone(), runs: differing });

@@ -91,9 +91,9 @@ impl Desk {
     }
 
     /// Record something of no run, and have everybody here know it. What binds, a canon or a version of
-    /// a workflow, is recorded while the engine decides nothing: what it has decided stands before, under the canon that was in force
-    /// there, and what it decides next stands behind. Where nobody can tell whether it is recorded, the
-    /// engine goes: the next one begins with what the log says.
+    /// a workflow, is recorded while the engine decides nothing: what it has decided stands before, under the
+    /// canon that was in force there, and what it decides next stands behind. Where nobody can tell whether
+    /// it is recorded, the engine goes: the next one begins with what the log says.
     pub(super) fn append_noted(
         &mut self,
         tenant: TenantId,

@@ -17,10 +17,6 @@ use crate::terminal::plain;
 /// What is given on the command line, each field once: by itself, or in a file.
 pub(super) fn given(field: &[String], file: Option<&Path>) -> anyhow::Result<Given> {
     let mut all = Given::new();
-    let twice = |name: &str| {
-        let message = format!("the field `{}` is given twice", plain(name));
-        Failure::advise(Exit::BadInput, message, "give each field once")
-    };
     if let Some(file) = file {
         let bytes = given::bytes(file).map_err(|error| {
             let message = format!("could not read `{}`: {error}", given::name(file));
@@ -44,7 +40,8 @@ pub(super) fn given(field: &[String], file: Option<&Path>) -> anyhow::Result<Giv
             Failure::advise(Exit::BadInput, message, "--field NAME=VALUE")
         })?;
         if all.insert(name.to_owned(), value.to_owned()).is_some() {
-            return Err(twice(name));
+            let message = format!("the field `{}` is given twice", plain(name));
+            return Err(Failure::advise(Exit::BadInput, message, "give each field once"));
         }
     }
     Ok(all)
