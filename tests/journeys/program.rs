@@ -116,7 +116,7 @@ pub(crate) fn id(text: &str, prefix: &str) -> Option<String> {
 }
 
 /// An empty folder in which commands are given; its data folder is `data`. When it goes, every
-/// run that is finished there is rebuilt and compared.
+/// run that is finished there is rebuilt and compared. What a test failed over stays to be looked at.
 pub(crate) struct Folder {
     path: PathBuf,
     /// See [`Folder::is_tampered_with`].
@@ -292,9 +292,14 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if !std::thread::panicking() && !self.tampered.load(Ordering::Relaxed) {
+        if std::thread::panicking() {
+            return;
+        }
+        if !self.tampered.load(Ordering::Relaxed) {
             finished::compare(&self.path).unwrap_or_else(|why| panic!("{why}"));
         }
+        // A process that still ends there may put a file back; the next run begins with it gone.
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 
