@@ -68,6 +68,7 @@ mod room;
 mod roots;
 mod ruled;
 mod schedules;
+mod served;
 mod signals;
 mod soak;
 mod streaming;

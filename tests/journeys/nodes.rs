@@ -75,16 +75,7 @@ impl Town {
 
     /// A process that goes on, and says what happens as JSON.
     pub(crate) fn process(&self, arguments: &[&str]) -> Node {
-        let mut command = self.command(arguments);
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let (say, said) = channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let _ = say.send(parse(&line).unwrap());
-            }
-        });
-        Node { process, said }
+        Node::of(self.command(arguments))
     }
 
     pub(crate) fn new_tenant(&self) -> String {
@@ -218,6 +209,19 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 impl Node {
+    /// A command that goes on, and says what happens as JSON.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let (say, said) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _ = say.send(parse(&line).unwrap());
+            }
+        });
+        Self { process, said }
+    }
+
     /// Wait until it says this.
     pub(crate) fn waits_for(&self, event: &str) -> Value {
         let begun = Instant::now();

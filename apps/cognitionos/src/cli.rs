@@ -198,7 +198,7 @@ Examples:
     Canon(CanonCommand),
     /// Ask the nodes that share a database for a run.
     Submit(nodes::SubmitArgs),
-    /// Be one of the nodes that share a database, until SIGTERM or Ctrl-C.
+    /// Be the node of the data folder, or one of those that share a database, until SIGTERM or Ctrl-C.
     Serve(nodes::ServeArgs),
     /// Prepare and check the database that nodes share.
     #[command(subcommand)]

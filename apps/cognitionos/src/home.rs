@@ -94,10 +94,15 @@ impl Home {
     pub(crate) fn folder(&self) -> anyhow::Result<&SqliteStore> {
         match &self.store {
             Stored::Folder(store) => Ok(store),
-            Stored::Database(_) => Err(Failure::told(
-                Exit::BadInput,
-                "this is done in a data folder, and not in the database that nodes share",
-            )),
+            Stored::Database(_) => Err(not_of_nodes()),
+        }
+    }
+
+    /// The same and whose ledger is in it, for whoever keeps it open.
+    pub(crate) fn into_folder(self) -> anyhow::Result<(SqliteStore, TenantId)> {
+        match self.store {
+            Stored::Folder(store) => Ok((store, self.tenant)),
+            Stored::Database(_) => Err(not_of_nodes()),
         }
     }
 
@@ -410,6 +415,11 @@ impl Home {
 fn has_ended(run: RunId, status: &str) -> anyhow::Error {
     let message = format!("{run} has ended, {status}; a sealed run cannot go on");
     Failure::advise(Exit::Conflict, message, format!("cognitionos why {run}"))
+}
+
+fn not_of_nodes() -> anyhow::Error {
+    let why = "this is done in a data folder, and not in the database that nodes share";
+    Failure::told(Exit::BadInput, why)
 }
 
 /// Whether people type something about entries of this kind: a reason or a note, in the body.

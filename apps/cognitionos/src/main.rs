@@ -123,7 +123,7 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Verify(args) => commands::verify::verify(args, terminal),
         Command::Canon(command) => commands::canon::canon(command, common, terminal),
         Command::Submit(args) => commands::submit::submit(args, common, terminal),
-        Command::Serve(args) => commands::serve::serve(args, terminal),
+        Command::Serve(args) => commands::serve::serve(args, common, terminal),
         Command::Database(command) => commands::database::database(command, terminal),
         Command::Doctor { deep } => commands::doctor::doctor(*deep, common, terminal),
         Command::Config(ConfigCommand::Explain) => Ok(config::explain(&common.data, terminal)),

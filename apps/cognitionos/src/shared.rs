@@ -37,6 +37,12 @@ const KEY_MODE: u32 = 0o600;
 /// Permission bits of anybody but the owner.
 const OTHERS: u32 = 0o077;
 
+/// Whether a database is named at all: by a flag, the environment or a file of settings.
+pub(crate) fn is_named(shared: &Shared) -> bool {
+    let is_set = shared.database_url.is_some() || setting(DATABASE_URL_FILE).is_some();
+    is_set || !shared.databases.is_empty()
+}
+
 /// The address of the database.
 pub(crate) fn url(shared: &Shared) -> anyhow::Result<String> {
     if let Some(url) = &shared.database_url {

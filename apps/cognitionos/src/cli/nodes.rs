@@ -113,8 +113,8 @@ pub(crate) struct SubmitArgs {
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
-  cognitionos serve --database-url postgres://cog_nodes@db/cognitionos
-  cognitionos serve --node one --json
+  cognitionos serve --data ledger
+  cognitionos serve --database-url postgres://cog_nodes@db/cognitionos --node one
   cognitionos serve --role scheduler --listen 127.0.0.1:8720
   cognitionos serve --role worker --scheduler http://127.0.0.1:8720 --trust keys.txt")]
 pub(crate) struct ServeArgs {

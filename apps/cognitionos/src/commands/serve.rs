@@ -1,4 +1,4 @@
-//! `serve`: be one of the nodes that share a database, or a worker of some.
+//! `serve`: be the node of the data folder, one of those that share a database, or a worker of some.
 
 mod hooks;
 mod post;
@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::post::{Post, posts};
 use self::voice::{Voice, say, show};
+use crate::cli::Common;
 use crate::cli::nodes::{Role, ServeArgs};
 use crate::failure::{Exit, Failure};
 use crate::system::env;
@@ -23,21 +24,24 @@ use crate::terminal::Terminal;
 /// How often it is looked whether somebody wants the node to end.
 const LOOK: Duration = Duration::from_millis(100);
 
-pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+pub(crate) fn serve(
+    args: &ServeArgs,
+    common: &Common,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.thread_stack_size(cog_base::STACK_BYTES).enable_all().build();
     let runtime = runtime.context("cannot start the workers")?;
     let ends = ends(&runtime).context("cannot listen to signals")?;
-    let name = args.node.clone().or_else(|| env("HOSTNAME")).unwrap_or_else(|| "node".to_owned());
     if args.role == Role::Worker {
         if args.hooks.hooks.is_some() {
             let (why, advice) = ("a worker takes no webhooks", "leave --hooks away, or --role");
             return Err(Failure::advise(Exit::BadInput, why, advice));
         }
-        return worker::work(args, &name, (&runtime, &ends), terminal);
+        return worker::work(args, &name(args), (&runtime, &ends), terminal);
     }
     let (tell, heard) = channel();
-    let mut posts = posts(args, &name)?;
+    let mut posts = posts(args, &common.data)?;
     for (place, post) in posts.iter_mut().enumerate() {
         post.begin(args, &runtime, (place, &tell), terminal)?;
     }
@@ -66,8 +70,13 @@ pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
+/// What a node or a worker is called among others.
+fn name(args: &ServeArgs) -> String {
+    args.node.clone().or_else(|| env("HOSTNAME")).unwrap_or_else(|| "node".to_owned())
+}
+
 fn hear(posts: &[Post], place: usize, told: &Told, terminal: &Terminal) {
-    let database = posts.get(place).and_then(|post| post.options.name.as_deref());
+    let database = posts.get(place).and_then(Post::name);
     if let Some(outgoing) = posts.get(place).and_then(|post| post.outgoing.as_ref()) {
         outgoing.hear(told);
     }

@@ -1,9 +1,11 @@
-//! A node at one of the databases.
+//! A node over the data folder, or at one of the databases.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use cog_base::{Clock as _, Timestamp};
+use cog_base::id::TenantId;
+use cog_base::{Clock as _, Timestamp, Value};
 use cog_node::{Kit, Node, Parts, Settings, Told};
 use cog_store::{Keep, Shared, StoreError};
 use cog_store_postgres::{Options, PostgresStore};
@@ -14,20 +16,30 @@ use super::{hooks, worker};
 use crate::cli::nodes::{Bounds, Role, ServeArgs};
 use crate::failure::{Exit, Failure};
 use crate::folders::Secrets;
-use crate::home::{ENGINE, told};
+use crate::home::{ENGINE, Home, told};
 use crate::kit::Toolbox;
 use crate::outgoing::{self, Outgoing, Sending};
 use crate::remote::Dispatch;
-use crate::shared::{LEASE, each, further};
+use crate::shared::{LEASE, each, further, is_named};
 use crate::system::{SteadyClock, SystemClock, SystemEntropy};
 use crate::terminal::Terminal;
 
 /// How long after it was found away a database is tried again, in milliseconds.
 const AGAIN_MS: u64 = 2_000;
 
-/// A node at one of the databases.
+/// Where the ledgers of a node are.
+enum At {
+    /// In the data folder, which has this one node.
+    Folder(PathBuf),
+    /// In a database that nodes share.
+    Database(Box<Options>),
+}
+
+/// A node over its ledgers.
 pub(super) struct Post {
-    pub(super) options: Options,
+    at: At,
+    /// Whose ledger is in the data folder.
+    own: Option<TenantId>,
     pub(super) running: Option<Node>,
     pub(super) outgoing: Option<Arc<Outgoing>>,
     /// Where workers come for work.
@@ -38,8 +50,20 @@ pub(super) struct Post {
     again: Option<Timestamp>,
 }
 
-pub(super) fn posts(args: &ServeArgs, name: &str) -> anyhow::Result<Vec<Post>> {
-    let options = each(&args.shared, name)?;
+/// A node at each of the databases that are named; where none is, the one of the data folder.
+pub(super) fn posts(args: &ServeArgs, data: &Path) -> anyhow::Result<Vec<Post>> {
+    let post = |at| {
+        let (own, running, outgoing, counter, hooks, again) = Default::default();
+        Post { at, own, running, outgoing, counter, hooks, again }
+    };
+    if !is_named(&args.shared) {
+        if args.node.is_some() {
+            let (why, advice) = ("the node of a data folder has no name", "leave --node away");
+            return Err(Failure::advise(Exit::BadInput, why, advice));
+        }
+        return Ok(vec![post(At::Folder(data.to_owned()))]);
+    }
+    let options = each(&args.shared, &super::name(args))?;
     if args.role == Role::Scheduler && options.len() > 1 {
         let advice = "leave --database away, or --role";
         let why = "a scheduler of workers is a node at one database alone";
@@ -50,11 +74,7 @@ pub(super) fn posts(args: &ServeArgs, name: &str) -> anyhow::Result<Vec<Post>> {
         let why = "a node that takes webhooks is one at one database alone";
         return Err(Failure::advise(Exit::BadInput, why, advice));
     }
-    let post = |options| {
-        let (running, outgoing, counter, hooks, again) = Default::default();
-        Post { options, running, outgoing, counter, hooks, again }
-    };
-    Ok(options.into_iter().map(post).collect())
+    Ok(options.into_iter().map(|options| post(At::Database(Box::new(options)))).collect())
 }
 
 impl Post {
@@ -62,7 +82,48 @@ impl Post {
         self.running.is_none() && self.again.is_none_or(|again| SystemClock.now() >= again)
     }
 
-    /// Be a node at this database. Of several, one that is away is tried again later.
+    /// What the database is called, where there are several.
+    pub(super) fn name(&self) -> Option<&str> {
+        match &self.at {
+            At::Folder(_) => None,
+            At::Database(options) => options.name.as_deref(),
+        }
+    }
+
+    /// The store, and what of it no effect may reach; nothing while one of several databases is away.
+    fn opened(
+        &mut self,
+        args: &ServeArgs,
+        terminal: &Terminal,
+    ) -> anyhow::Result<Option<(Arc<dyn Shared>, Secrets)>> {
+        let options = match &self.at {
+            At::Folder(data) => {
+                let (store, tenant) = Home::write(data)?.into_folder()?;
+                self.own = Some(tenant);
+                return Ok(Some((Arc::new(store), Secrets::of_folder(data))));
+            }
+            At::Database(options) => options,
+        };
+        let store = PostgresStore::open((**options).clone(), Box::new(SystemEntropy::new()));
+        match store {
+            Err(error @ StoreError::Unreachable { .. }) if options.name.is_some() => {
+                if self.again.replace(SystemClock.now().plus_ms(AGAIN_MS)).is_none() {
+                    let voice = Voice { terminal, database: options.name.as_deref() };
+                    show(&voice, &Told::Away { why: error.to_string() });
+                }
+                Ok(None)
+            }
+            store => {
+                let mut secrets = Secrets::of_node(&args.shared.master_key_file);
+                for file in further(&args.shared)?.into_values() {
+                    secrets.add("the address of a server", &file);
+                }
+                Ok(Some((Arc::new(store.map_err(told)?), secrets)))
+            }
+        }
+    }
+
+    /// Be a node here. Of several databases, one that is away is tried again later.
     pub(super) fn begin(
         &mut self,
         args: &ServeArgs,
@@ -70,26 +131,16 @@ impl Post {
         (place, tell): (usize, &Sender<(usize, Told)>),
         terminal: &Terminal,
     ) -> anyhow::Result<()> {
-        let voice = Voice { terminal, database: self.options.name.as_deref() };
-        let entropy = Box::new(SystemEntropy::new());
-        let store = match PostgresStore::open(self.options.clone(), entropy) {
-            Err(error @ StoreError::Unreachable { .. }) if self.options.name.is_some() => {
-                if self.again.replace(SystemClock.now().plus_ms(AGAIN_MS)).is_none() {
-                    show(&voice, &Told::Away { why: error.to_string() });
-                }
-                return Ok(());
-            }
-            other => other.map_err(told)?,
-        };
+        let Some((store, mut secrets)) = self.opened(args, terminal)? else { return Ok(()) };
         let (node, tell) = (store.node().to_owned(), tell.clone());
-        let mut secrets = Secrets::of_node(&args.shared.master_key_file);
-        let addresses = further(&args.shared)?.into_values().chain(args.events.clone());
-        addresses.for_each(|file| secrets.add("the address of a server", &file));
+        if let Some(file) = &args.events {
+            secrets.add("the address of a server", file);
+        }
         hooks::files(args)?.iter().for_each(|file| secrets.add("the secret of a webhook", file));
-        let (store, hears) = (Arc::new(store), voiced(&self.options, terminal));
+        let hears = voiced(self.name(), terminal);
         if args.role == Role::Scheduler {
             secrets.add("the token of workers", &args.workers.worker_token_file);
-            let counter = worker::counter(args, Arc::clone(&store) as _, runtime, terminal)?;
+            let counter = worker::counter(args, Arc::clone(&store), runtime, terminal)?;
             self.counter = Some(counter);
         }
         // One for each: a tenant may come from one database to another.
@@ -97,7 +148,7 @@ impl Post {
             Some(counter) => Arc::new(Dispatch::new(Arc::clone(&counter.office), secrets)),
             None => Arc::new(Toolbox::new(runtime.handle().clone(), secrets)),
         };
-        let keep: Arc<dyn Keep> = Arc::<PostgresStore>::clone(&store);
+        let keep: Arc<dyn Keep> = Arc::clone(&store) as _;
         let begin = |at| outgoing::begin(at, &args.queues, keep, hears).map(Arc::new);
         self.outgoing = args.events.as_deref().map(begin).transpose()?;
         let kit: Arc<dyn Kit> = match &self.outgoing {
@@ -117,7 +168,15 @@ impl Post {
         self.counter.iter().for_each(|counter| counter.office.go_by(running.clock()));
         self.running = Some(running);
         self.hooks = hooks::open(args, &shared, runtime, terminal)?;
-        say(voice, "serving", &format!("as {node}"), &[("node", node.as_str().into())]);
+        let voice = Voice { terminal, database: self.name() };
+        let words = match (&self.at, self.own) {
+            (At::Folder(data), Some(tenant)) => format!("{}, which has {tenant}", data.display()),
+            (At::Folder(_) | At::Database(_), _) => format!("as {node}"),
+        };
+        let own = self.own.map(|tenant| ("tenant", tenant.into()));
+        let members: Vec<(&str, Value)> =
+            std::iter::once(("node", node.as_str().into())).chain(own).collect();
+        say(voice, "serving", &words, &members);
         Ok(())
     }
 }

@@ -6,7 +6,6 @@ use cog_base::id::{RunId, TenantId};
 use cog_base::{Timestamp, Value};
 use cog_engine::What;
 use cog_node::Told;
-use cog_store_postgres::Options;
 
 use crate::outgoing;
 use crate::terminal::{Terminal, Tone, plain};
@@ -39,8 +38,8 @@ impl Deref for Voice<'_> {
 }
 
 /// Says what happens to events, on the thread that sends them.
-pub(super) fn voiced(options: &Options, terminal: &Terminal) -> outgoing::Hears {
-    let (database, terminal) = (options.name.clone(), terminal.clone());
+pub(super) fn voiced(database: Option<&str>, terminal: &Terminal) -> outgoing::Hears {
+    let (database, terminal) = (database.map(str::to_owned), terminal.clone());
     Box::new(move |event, words, members| {
         let voice = Voice { terminal: &terminal, database: database.as_deref() };
         say(voice, event, words, members);
