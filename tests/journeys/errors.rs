@@ -41,7 +41,7 @@ fn what_is_given_wrongly_says_what_to_give() {
     let folder = Folder::new("errors-usage");
     for (arguments, says, advice) in [
         (&["frobnicate"][..], "unrecognized subcommand", "cognitionos --help"),
-        (&["run"], "<FILE>", "cognitionos run --help"),
+        (&["run"], "<FILE|NAME>", "cognitionos run --help"),
         (&["run", "w.yaml", "--imput", "a=b"], "'--imput'", "cognitionos run --help"),
         (&["run", "w.yaml", "--environment", "X!"], "named by a-z", "cognitionos run --help"),
         (&["run", "--cancel", RUN], "--reason", "cognitionos run --help"),

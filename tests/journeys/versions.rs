@@ -180,6 +180,90 @@ fn who_may_activate_is_said_by_the_canon() {
 }
 
 #[test]
+fn a_workflow_is_run_by_its_name_from_the_version_that_is_active() {
+    let folder = letters("versions-named");
+    let gone = |file: &str| std::fs::remove_file(folder.path(file)).unwrap();
+    folder
+        .cog(&["run", "letters"])
+        .ends(2)
+        .says(&["there is no file `letters`", "name a workflow"]);
+    assert!(!folder.has("data"));
+    folder.cog(&["run", "letters.yaml"]).ends(0);
+    folder.cog(&["run", "letters"]).ends(2).says(&["no workflow of this name", "name a workflow"]);
+    folder.cog(&["workflows", "activate", "letters.yaml"]).ends(0);
+    gone("letters.yaml");
+    // A path and what ends as a file does is a file, whatever is active.
+    for file in ["letters.yaml", "./letters", "letters.json", "a/b/letters"] {
+        folder.cog(&["run", file]).ends(2).says(&["cannot read"]);
+    }
+    folder.cog(&["run", "lettres"]).ends(2).says(&["did you mean `letters`?", "workflows list"]);
+    folder.cog(&["run", "other/letters"]).ends(2).says(&["no workflow of this name", "letters"]);
+    folder.cog(&["run", "letters", "--input", "whom=bea"]).ends(2).says(&["whom"]);
+    let dry = folder.cog(&["run", "letters", "--dry-run"]).ends(0);
+    dry.says(&["letters@1", "1 effect would be performed"]);
+    assert!(!folder.has("out/bea.txt"));
+    let run = folder.cog(&["run", "letters", "--input", "who=bea"]).ends(0);
+    run.says(&["letters@1"]);
+    assert_eq!(folder.read("out/bea.txt"), "Dear bea");
+    let of_key = ["run", "letters", "--input", "who=cid", "--key", "cid"];
+    let keyed = folder.cog(&of_key).ends(0).id("run");
+
+    // The next version is what the name stands for from then on, but not for what was asked for before.
+    folder.write("v2.yaml", &other_letters());
+    let despite = ["--despite-runs", "friendlier"];
+    folder.cog(&[&["workflows", "activate", "v2.yaml"][..], &despite].concat()).ends(0);
+    gone("v2.yaml");
+    let json = folder.cog(&["run", "forks/letters", "--input", "who=bea", "--json"]).ends(0);
+    json.says(&["\"completed\""]);
+    assert_eq!(folder.read("out/bea.txt"), "Hello bea");
+    let runs = folder.entries("session.started").len();
+    folder.cog(&of_key).ends(0).says(&["was asked for before", &keyed]);
+    assert_eq!(
+        (folder.entries("session.started").len(), folder.read("out/cid.txt")),
+        (runs, "Dear cid".into())
+    );
+    let other = ["run", "letters", "--input", "who=dan", "--key", "cid"];
+    folder.cog(&other).ends(7).says(&["something else was asked for as `cid`"]);
+
+    // A file of that name is a file, and what is of several domains is said in full.
+    folder.write("letters", &other_letters());
+    folder.cog(&["run", "letters"]).ends(0);
+    gone("letters");
+    std::fs::create_dir(folder.path("letters")).unwrap();
+    folder.cog(&["run", "letters"]).ends(0);
+    folder.write("elsewhere.yaml", &FLOW.replace("domain: forks", "domain: other"));
+    folder.cog(&["workflows", "activate", "elsewhere.yaml"]).ends(0);
+    std::fs::remove_dir(folder.path("letters")).unwrap();
+    let several = folder.cog(&["run", "letters"]).ends(2);
+    several.says(&["several domains", "say which: forks/letters, other/letters"]);
+    folder.cog(&["run", "forks/letters"]).ends(0);
+    folder.holds();
+}
+
+#[test]
+fn a_workflow_that_runs_others_is_run_by_its_name_without_any_file() {
+    let folder = letters("versions-family");
+    folder.write("parts/letters.yaml", FLOW);
+    let post = "
+name: post
+domain: forks
+steps:
+  - { id: one, run: { workflow: parts/letters.yaml, inputs: { who: bea } } }
+  - { id: go, needs: [one], wait_for: { signal: go } }
+outputs: { bytes: \"${{ steps.one.output.bytes }}\" }
+";
+    folder.write("post.yaml", post);
+    folder.cog(&["workflows", "activate", "post.yaml"]).ends(0);
+    std::fs::remove_dir_all(folder.path("parts")).unwrap();
+    std::fs::remove_file(folder.path("post.yaml")).unwrap();
+    let run = folder.cog(&["run", "post"]).ends(8).id("run");
+    assert_eq!(folder.read("parts/out/bea.txt"), "Dear bea");
+    folder.cog(&["signal", &run, "go"]).ends(0);
+    folder.cog(&["run", "--resume", &run]).ends(0);
+    folder.holds();
+}
+
+#[test]
 fn nodes_start_the_active_version_alone() {
     let town = Town::new("versions-nodes");
     let tenant = town.new_tenant();
@@ -206,6 +290,17 @@ fn nodes_start_the_active_version_alone() {
     cog(&["workflows", "restore", "write-twelve-files", "1"]).ends(0).says(&["@3"]);
     submit("v2.yaml", "f", &[]).ends(7).says(&["is not version 3"]);
     submit("workflow.yaml", "g", &[]).ends(0);
+    // The name does instead of the file; under a key it stays what was asked for before.
+    let named = "write-twelve-files";
+    let file = town.folder.path("workflow.yaml");
+    std::fs::rename(&file, town.folder.path("gone.txt")).unwrap();
+    submit(named, "h", &[]).ends(0).says(&["write-twelve-files@3"]);
+    let keyed = submit(named, "i", &["--key", "i"]).ends(0).id("run");
+    cog(&["workflows", "restore", named, "2"]).ends(0).says(&["@4"]);
+    submit(named, "i", &["--key", "i"]).ends(0).says(&[&keyed, "it was asked for before"]);
+    submit(named, "j", &["--key", "i"]).ends(7).says(&["something else was asked for as `i`"]);
+    submit("write-twelv-files", "k", &[]).ends(2).says(&["did you mean `write-twelve-files`?"]);
+    submit("workflow.yaml", "k", &[]).ends(2).says(&["cannot read workflow.yaml"]);
     cog(&["ledger", "verify"]).ends(0);
     node.kill();
 }

@@ -262,8 +262,9 @@ Examples:
   cognitionos run workflow.yaml --key order-1029 --input order=1029
   cognitionos run --cancel run_01j… --reason 'the supplier is gone' --as user:cfo")]
 pub(crate) struct RunArgs {
-    /// The workflow file, YAML or JSON; `-` is standard input.
-    #[arg(required_unless_present_any = ["resume", "cancel", "fork"])]
+    /// The workflow file, YAML or JSON; `-` is standard input. Or the name of a workflow that has an
+    /// active version: that is run, without its file.
+    #[arg(value_name = "FILE|NAME", required_unless_present_any = ["resume", "cancel", "fork"])]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) begin: Beginning,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use cog_base::id::RunId;
 use cog_base::{Timestamp, Value};
+use cog_engine::versions::Kept;
 use cog_flow::{BoundRoot, Diagnostics, Flow, Opened, Scheduled, SearchLabels};
 use cog_gate::Actor;
 use cog_node::Wanted;
@@ -46,6 +47,23 @@ impl Begin {
             not_before: None,
             environment: None,
             key: None,
+        }
+    }
+
+    /// A run of what is kept of a version, with the texts of the workflows that it runs.
+    pub(crate) fn of(kept: &Kept, who: &Actor) -> Self {
+        let mut begin = Self::new(&kept.source, who).base(&kept.base);
+        begin.keep(&kept.flow, &kept.base);
+        begin
+    }
+
+    /// Take the texts of the workflows that one runs whose file stands in this folder.
+    fn keep(&mut self, flow: &Flow, folder: &str) {
+        for (name, child) in &flow.children {
+            let path = under(folder, name);
+            let around = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            self.keep(&child.flow, around);
+            self.children.insert(path, child.source.clone());
         }
     }
 
@@ -112,12 +130,12 @@ impl Begin {
         self
     }
 
-    /// The workflow, with those that its steps run.
     /// Its text, and the folder that its file stands in.
     pub(crate) fn text(&self) -> (&str, &str) {
         (&self.source, &self.base)
     }
 
+    /// The workflow, with those that its steps run.
     pub(crate) fn flow(&self) -> Result<Flow, Diagnostics> {
         let mut open = |around: &str, name: &str| {
             let folder = around.rsplit_once('/').map_or("", |(folder, _)| folder);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use cog_base::Digest;
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ApprovalId, ReplayId, RunId};
+use cog_engine::versions::Unnamed;
 use cog_flow::Diagnostics;
 use cog_store::StoreError;
 
@@ -62,6 +63,14 @@ pub enum Error {
         workflow: String,
         /// How many.
         runs: u64,
+    },
+    /// A name by which no active version is found.
+    #[error("`{name}`: {why}")]
+    Unnamed {
+        /// The name.
+        name: String,
+        /// Why.
+        why: Unnamed,
     },
     /// A version of a workflow is not there any more.
     #[error("version {number} of `{workflow}` cannot be read: {why}")]
@@ -156,6 +165,9 @@ impl Error {
             Self::OtherWorkflow { .. } => "Test it on the runs of its own workflow.".into(),
             Self::NotKept(_) => "Set it anew.".into(),
             Self::RunsDiffer { .. } => "Change it, or say why that may be.".into(),
+            Self::Unnamed { name, why } => {
+                why.hint(name).unwrap_or_else(|| "Activate a version of it first.".into())
+            }
             Self::NoVersion { .. } => "Activate the workflow from its file.".into(),
             Self::NoEvent(_) => "Give a CloudEvent: type, source and id.".into(),
             Self::Canon { .. } | Self::Absent { .. } | Self::Unreadable { .. } => {

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use cog_base::json::Map;
+use cog_base::suggest::hint;
 use cog_base::{Digest, Timestamp, Value};
-use cog_flow::Flow;
+use cog_flow::{Flow, is_id};
 use cog_ledger::{BodyDraft, Draft, Entry, Kind};
 use cog_store::{Select, StoreError, TenantTx};
 
@@ -49,6 +50,28 @@ pub struct Kept {
     pub base: String,
     /// Why it was activated although recorded runs differ.
     pub reason: Option<String>,
+}
+
+/// Why a name stands for no version that runs are started from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unnamed {
+    /// No workflow of this name has one. These have: each as [`Versions::named`] takes it.
+    #[error("no workflow of this name has an active version")]
+    Unknown(Vec<String>),
+    /// Workflows of several domains have one: these.
+    #[error("several domains have a workflow of this name")]
+    Several(Vec<String>),
+}
+
+impl Unnamed {
+    /// What to say in place of the name; nothing where no workflow has an active version.
+    #[must_use]
+    pub fn hint(&self, name: &str) -> Option<String> {
+        match self {
+            Self::Unknown(all) => hint(name, all.iter().map(String::as_str)),
+            Self::Several(all) => Some(format!("say which: {}", all.join(", "))),
+        }
+    }
 }
 
 /// The versions of the workflows of a tenant.
@@ -167,6 +190,44 @@ impl Versions {
         self.all.get(&(domain.to_owned(), workflow.to_owned()))?.last()
     }
 
+    /// The versions of the workflow that somebody calls so, oldest first: by its name, or where several
+    /// domains have one of that name as `DOMAIN/NAME`.
+    ///
+    /// # Errors
+    /// [`Unnamed`] when that is none, or more than one.
+    pub fn named(&self, name: &str) -> Result<&[Version], Unnamed> {
+        if let Some((domain, workflow)) = name.split_once('/') {
+            let all = self.all.get(&(domain.to_owned(), workflow.to_owned()));
+            return all.map(Vec::as_slice).ok_or_else(|| Unnamed::Unknown(self.names()));
+        }
+        let of_name = self.all.iter().filter(|((_, workflow), _)| workflow == name);
+        match of_name.collect::<Vec<_>>().as_slice() {
+            [] => Err(Unnamed::Unknown(self.names())),
+            [(_, all)] => Ok(all),
+            several => {
+                let whole = several.iter().map(|((domain, name), _)| format!("{domain}/{name}"));
+                Err(Unnamed::Several(whole.collect()))
+            }
+        }
+    }
+
+    /// What the workflows that have an active version are called, so that each is one.
+    fn names(&self) -> Vec<String> {
+        let is_one =
+            |name: &String| self.all.keys().filter(|(_, other)| other == name).count() == 1;
+        let called = |(domain, name): &(String, String)| {
+            if is_one(name) { name.clone() } else { format!("{domain}/{name}") }
+        };
+        self.all.keys().map(called).collect()
+    }
+
+    /// Whether a text could be what a workflow is called, and not only the name of a file.
+    #[must_use]
+    pub fn is_name(text: &str) -> bool {
+        let (domain, name) = text.split_once('/').unwrap_or((text, text));
+        is_id(domain) && is_id(name)
+    }
+
     /// The number of the version that comes next.
     #[must_use]
     pub fn next(&self, domain: &str, workflow: &str) -> u64 {
@@ -182,5 +243,80 @@ impl Versions {
         Some(format!(
             "this is not version {number} of `{name}`, which is the active one ({digest})"
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cog_base::Value;
+
+    use super::*;
+
+    /// Versions of these workflows, each in its domain.
+    fn versions(all: &[(&str, &str)]) -> Versions {
+        let mut versions = Versions::default();
+        for (domain, workflow) in all {
+            let of =
+                versions.all.entry(((*domain).to_owned(), (*workflow).to_owned())).or_default();
+            of.push(Version {
+                domain: (*domain).to_owned(),
+                workflow: (*workflow).to_owned(),
+                number: of.len() as u64 + 1,
+                definition: Digest::of(&[b"definition"]),
+                children: None,
+                tested: Value::Null,
+                by: "user:operator".to_owned(),
+                at: Timestamp::from_micros(0),
+                seq: 0,
+            });
+        }
+        versions
+    }
+
+    #[test]
+    fn a_name_stands_for_one_workflow() {
+        let all = versions(&[
+            ("accounts", "invoice"),
+            ("accounts", "letter"),
+            ("accounts", "letter"),
+            ("post", "letter"),
+        ]);
+        let none = versions(&[]);
+        for (versions, name, expected) in [
+            (&all, "invoice", "accounts 1"),
+            (&all, "accounts/invoice", "accounts 1"),
+            (&all, "accounts/letter", "accounts 2"),
+            (&all, "post/letter", "post 1"),
+            (
+                &all,
+                "letter",
+                "several domains have a workflow of this name, say which: accounts/letter, post/letter",
+            ),
+            (
+                &all,
+                "invioce",
+                "no workflow of this name has an active version, did you mean `invoice`?",
+            ),
+            (
+                &all,
+                "post/invoice",
+                "no workflow of this name has an active version, did you mean `invoice`?",
+            ),
+            (
+                &all,
+                "x",
+                "no workflow of this name has an active version, known here: `invoice`, `accounts/letter`, `post/letter`",
+            ),
+            (&none, "x", "no workflow of this name has an active version"),
+        ] {
+            let said = match versions.named(name) {
+                Ok(all) => all.last().map(|it| format!("{} {}", it.domain, it.number)).unwrap(),
+                Err(why) => {
+                    let hint = why.hint(name).map(|hint| format!(", {hint}"));
+                    format!("{why}{}", hint.unwrap_or_default())
+                }
+            };
+            assert_eq!(said, expected, "{name}");
+        }
     }
 }

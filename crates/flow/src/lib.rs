@@ -62,7 +62,7 @@ pub use family::{Child, Open, Opened};
 pub use form::Form;
 pub use on_event::OnEvent;
 pub use parse::parse;
-pub use path::{BadStepPath, StepPath};
+pub use path::{BadStepPath, StepPath, is_id};
 pub use run::*;
 pub use search_labels::{SearchLabels, check_label};
 pub use template::{Piece, Template, TemplateError};

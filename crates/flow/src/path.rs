@@ -91,8 +91,9 @@ impl<F> From<&StepPath> for cog_base::json::Json<F> {
     }
 }
 
-/// Whether a text is an id: `[a-z][a-z0-9_-]*`, at most [`MAX_ID_BYTES`] bytes.
-pub(crate) fn is_id(text: &str) -> bool {
+/// Whether a text is an id: `[a-z][a-z0-9_-]*`, at most 64 bytes.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
     let inner =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
     text.len() <= MAX_ID_BYTES

@@ -74,8 +74,9 @@ Examples:
   cognitionos submit workflow.yaml --tenant ten_01j… --key order-1029 --input order=1029
   cognitionos submit --fork run_01j… --from pay --input limit=500 --tenant ten_01j…")]
 pub(crate) struct SubmitArgs {
-    /// The workflow file, YAML or JSON; `-` is standard input.
-    #[arg(required_unless_present = "fork")]
+    /// The workflow file, YAML or JSON; `-` is standard input. Or the name of a workflow that has an
+    /// active version: that is run, without its file.
+    #[arg(value_name = "FILE|NAME", required_unless_present = "fork")]
     pub(crate) file: Option<PathBuf>,
     /// Start a run from a place of another: what was over there stays as it was, the rest begins
     /// anew, with other inputs if any are given.

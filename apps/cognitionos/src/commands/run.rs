@@ -13,7 +13,8 @@ pub(crate) mod family;
 mod file;
 mod fitting;
 pub(crate) mod fork;
-mod keyed;
+pub(crate) mod keyed;
+pub(crate) mod named;
 mod nodes;
 pub(crate) mod prepare;
 mod production;
@@ -41,6 +42,7 @@ use self::again::Named;
 use self::ask::Desk;
 use self::cancel::Ending;
 pub(crate) use self::cancel::decide as decide_cancel;
+use self::named::Definition;
 use self::signals::Signals;
 use crate::cli::{Common, RunArgs};
 use crate::clock;
@@ -60,7 +62,7 @@ use crate::view::{Counts, View};
 /// How long one turn waits for something to happen, in milliseconds.
 const TURN_MS: u64 = 250;
 /// What to name.
-const NOTHING_NAMED: &str = "name a workflow file, or a run with --resume, --fork or --cancel";
+const NOTHING_NAMED: &str = "name a workflow, or a run with --resume, --fork or --cancel";
 
 /// What a run needs to begin or to go on.
 pub(crate) struct Plan {
@@ -141,7 +143,10 @@ fn here(
     let mut fresh = args
         .file
         .as_ref()
-        .map(|file| prepare::fresh(file, &args.begin, common, actor))
+        .map(|file| {
+            let definition = Definition::here(file, args.key.as_deref(), &common.data, terminal)?;
+            prepare::fresh(definition, &args.begin, common, actor)
+        })
         .transpose()?;
     if let (Some(fresh), Some(key)) = (&mut fresh, &args.key)
         && let Ok(home) = Home::read(&common.data)

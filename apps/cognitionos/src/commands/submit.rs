@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use cog_base::id::{MailId, TenantId};
+use cog_base::id::{MailId, RunId, TenantId};
 use cog_base::{Clock as _, Value};
 use cog_engine::{Forking, Input, Start};
 use cog_flow::Flow;
@@ -23,6 +23,7 @@ use crate::cli::{Beginning, Common};
 use crate::commands::run::active;
 use crate::commands::run::again::word;
 use crate::commands::run::fork::prepare as prepare_fork;
+use crate::commands::run::named::{Definition, name};
 use crate::commands::run::prepare;
 use crate::failure::{Exit, Failure};
 use crate::given;
@@ -48,9 +49,13 @@ pub(crate) fn submit(
         return post(home.database()?, tenant, &request, asked, terminal);
     }
     let Some(file) = &args.file else {
-        return Err(Failure::told(Exit::BadInput, "name a workflow file, or a run with --fork"));
+        return Err(Failure::told(Exit::BadInput, "name a workflow, or a run with --fork"));
     };
-    let Asked { wanted, flow, domain, environment } = wanted(file, args, common, &actor)?;
+    if let Some(name) = name(file) {
+        return by_name(name, (args, common, &actor), terminal);
+    }
+    let definition = Definition::of_file(file)?;
+    let Asked { wanted, flow, domain, environment } = wanted(definition, args, common, &actor)?;
     let store = open(&args.shared, "submit")?;
     if args.new_tenant {
         make_known(&store, tenant)?
@@ -63,6 +68,38 @@ pub(crate) fn submit(
     }
     found(&store, tenant, args, (&domain, &environment, &wanted), terminal)?;
     post(&store, tenant, &Request::Start(Box::new(wanted)), asked, terminal)
+}
+
+/// Ask for a run of the active version of the workflow of this name. Under a key it is what was asked for
+/// before, whichever version is active now.
+fn by_name(
+    name: &str,
+    (args, common, actor): (&SubmitArgs, &Common, &Actor),
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let at = At { tenant: Some(args.tenant.clone()), shared: args.shared.clone() };
+    let home = Home::at(&at, || Home::read(&common.data))?;
+    let (store, tenant, key) = (home.database()?, home.tenant, args.key.as_deref());
+    if !args.new_tenant {
+        is_known(store, tenant)?;
+    }
+    let of = |before| {
+        let definition = Definition::of_name(&home, name, before, terminal)?;
+        wanted(definition, args, common, actor)
+    };
+    let Asked { wanted, domain, environment, .. } = of(None)?;
+    found(store, tenant, args, (&domain, &environment, &wanted), terminal)?;
+    let waits = args.wait.then(|| Patience::of(args.timeout));
+    let first = Request::Start(Box::new(wanted));
+    let (request, posted) = match sent(store, tenant, &first, key)? {
+        Posted::Differs(run) => {
+            let before = Request::Start(Box::new(of(Some(run))?.wanted));
+            let posted = sent(store, tenant, &before, key)?;
+            (before, posted)
+        }
+        posted @ (Posted::Waiting | Posted::Before(_)) => (first, posted),
+    };
+    follow((store, tenant), (&request, posted), (key, waits), terminal)
 }
 
 /// Go on from a place of a run in the database, as `run --fork` does in a folder, and wait.
@@ -100,16 +137,37 @@ fn post(
     store: &Databases,
     tenant: TenantId,
     request: &Request,
+    asked: (Option<&str>, Option<Patience>),
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let posted = sent(store, tenant, request, asked.0)?;
+    follow((store, tenant), (request, posted), asked, terminal)
+}
+
+/// The run that a request is to begin.
+fn begins(request: &Request) -> anyhow::Result<RunId> {
+    request.begins().ok_or_else(|| Failure::told(Exit::Failed, "this begins no run"))
+}
+
+fn sent(
+    store: &Databases,
+    tenant: TenantId,
+    request: &Request,
+    key: Option<&str>,
+) -> anyhow::Result<Posted> {
+    let id = MailId::from_uuid(begins(request)?.uuid());
+    store.with(tenant, |store| ask(store, tenant, id, request, key)).map_err(told)
+}
+
+/// Say which run it is that was asked for, and wait for it if that is wanted.
+fn follow(
+    (store, tenant): (&Databases, TenantId),
+    (request, posted): (&Request, Posted),
     (key, waits): (Option<&str>, Option<Patience>),
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let Some(run) = request.begins() else {
-        return Err(Failure::told(Exit::Failed, "this begins no run"));
-    };
-    let id = MailId::from_uuid(run.uuid());
-    let posted = store.with(tenant, |store| ask(store, tenant, id, request, key));
-    let (run, is_new) = match posted.map_err(told)? {
-        Posted::Waiting => (run, true),
+    let (run, is_new) = match posted {
+        Posted::Waiting => (begins(request)?, true),
         Posted::Before(run) => (run, false),
         Posted::Differs(run) => {
             return Err(Failure::advise(
@@ -153,8 +211,13 @@ struct Asked {
 }
 
 /// What is to be run, checked as `run` checks it.
-fn wanted(file: &Path, args: &SubmitArgs, common: &Common, actor: &Actor) -> anyhow::Result<Asked> {
-    let plan = prepare::fresh(file, &args.begin, common, actor)?;
+fn wanted(
+    definition: Definition,
+    args: &SubmitArgs,
+    common: &Common,
+    actor: &Actor,
+) -> anyhow::Result<Asked> {
+    let plan = prepare::fresh(definition, &args.begin, common, actor)?;
     let Input::Start(start) = plan.input else {
         return Err(Failure::told(Exit::Failed, "a workflow file is not the start of a run"));
     };

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use cog_engine::Versions;
-use cog_engine::versions::{Version, activating};
+use cog_engine::versions::{Unnamed, Version, activating};
+use cog_gate::Actor;
 use cog_ledger::Kind;
 
 use super::Tenant;
 use crate::begin::Begin;
-use crate::definitions::trial;
+use crate::definitions::{kept, trial};
 use crate::error::Error;
 
 /// Entries of these kinds that come meanwhile make it another decision.
@@ -22,6 +23,21 @@ impl Tenant {
     /// [`Error::Store`].
     pub fn versions(&self) -> Result<Versions, Error> {
         Ok(Versions::read(&*self.scope()?)?)
+    }
+
+    /// What begins a run of the workflow of this name, in the name of `who`, from its active version: no
+    /// text of it is needed. Where several domains have one of that name it is `DOMAIN/NAME`.
+    ///
+    /// # Errors
+    /// [`Error::Unnamed`] when that is none or more than one, [`Error::NoVersion`] when its definition
+    /// is not kept any more.
+    pub fn begin(&self, name: &str, who: &Actor) -> Result<Begin, Error> {
+        let scope = self.scope()?;
+        let versions = Versions::read(&*scope)?;
+        let unnamed = |why| Error::Unnamed { name: name.to_owned(), why };
+        let active = versions.named(name).map_err(unnamed)?.last();
+        let active = active.ok_or_else(|| unnamed(Unnamed::Unknown(Vec::new())))?;
+        Ok(Begin::of(&kept(&*scope, active)?, who))
     }
 
     /// Start runs of a workflow from this definition alone, in the name of who would begin the run,

@@ -144,6 +144,9 @@ fn versions() -> Done {
     tenant.end(tenant.start(begin)?, WAIT)?;
     let versions = tenant.versions()?;
     assert_eq!(versions.active("shop", "write").map(|it| it.number), Some(2));
+    // Its name is enough to run it, wherever its file is.
+    tenant.end(tenant.start(tenant.begin("write", &ada)?)?, WAIT)?;
+    assert!(matches!(tenant.begin("wirte", &ada), Err(Error::Unnamed { .. })));
     // end
     Ok(())
 }

@@ -7,6 +7,7 @@ use cog_flow::Flow;
 use cog_store::TenantTx;
 
 use super::again::word;
+use super::named::name;
 use crate::failure::{Exit, Failure};
 use crate::given;
 use crate::home::{Home, told};
@@ -26,6 +27,10 @@ pub(crate) fn check(home: &Home, flow: &Flow, file: &Path) -> anyhow::Result<()>
 /// As of [`check`].
 pub(crate) fn check_in(scope: &dyn TenantTx, flow: &Flow, file: &Path) -> anyhow::Result<()> {
     let Some(why) = Versions::read(scope).map_err(told)?.bars(flow) else { return Ok(()) };
+    if let Some(name) = name(file) {
+        let message = format!("another version of `{name}` was activated meanwhile");
+        return Err(Failure::advise(Exit::Conflict, message, "the same command again"));
+    }
     let message = format!("{}: {}", given::name(file), plain(&why));
     let (file, name) = (word(&file.display().to_string()), word(&flow.name));
     let advice = format!(

@@ -15,6 +15,7 @@ use cog_gate::{Actor, AnyEffect, Cleared};
 use cog_ledger::memory::{MemoryKeys, MemoryShelf};
 use cog_ledger::{Draft, Durable, Entry, Writer};
 
+use super::named::Definition;
 use super::{again, canon, engine, family, fitting, prepare, production};
 use crate::cli::{Common, RunArgs};
 use crate::failure::{Exit, Failure};
@@ -40,7 +41,8 @@ pub(super) fn preview(
     actor: &Actor,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let plan = prepare::fresh(file, &args.begin, common, actor)?;
+    let definition = Definition::here(file, None, &common.data, terminal)?;
+    let plan = prepare::fresh(definition, &args.begin, common, actor)?;
     let (home, _scratch) = opened(&common.data)?;
     let bound = canon::bind(&home, &plan, (args, None), terminal)?;
     let canon = bound.canon.as_deref();

@@ -62,13 +62,23 @@ pub(super) fn before(
     Ok(None)
 }
 
+/// The run that a key names in a folder, whether it was asked for or not.
+pub(super) fn of_key(home: &Home, key: &str) -> anyhow::Result<RunId> {
+    let store = home.folder()?;
+    if let Some(run) = store.asked_as(home.tenant, key).map_err(told)? {
+        return Ok(run);
+    }
+    let key = store.stands_for(home.tenant, &request_name(key));
+    Ok(Keyed { key, request: key }.run())
+}
+
 fn differs(key: &str, run: RunId) -> anyhow::Error {
     let message = format!("something else was asked for as `{}`: {run}", plain(key));
     Failure::advise(Exit::Conflict, message, "give this request another --key")
 }
 
 /// The entry by which a run began, or else was asked for.
-fn first(home: &Home, run: RunId) -> anyhow::Result<Option<Entry>> {
+pub(crate) fn first(home: &Home, run: RunId) -> anyhow::Result<Option<Entry>> {
     let scope = home.scope()?;
     if let Some(session) = scope.session(run).map_err(told)? {
         return scope.entry(session.first).map_err(told);

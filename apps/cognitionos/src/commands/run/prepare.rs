@@ -18,6 +18,7 @@ use cog_gate::snapshot::Access;
 use cog_schedule::Ask;
 
 use super::again::Named;
+use super::named::Definition;
 use super::{Before, Plan, family};
 use crate::cli::{Beginning, Common};
 use crate::failure::{Exit, Failure};
@@ -25,14 +26,14 @@ use crate::folders::{self, Secrets};
 use crate::given;
 use crate::system::{SystemClock, SystemEntropy};
 
-/// Read and check a workflow file and its inputs.
+/// Check the inputs of a workflow, and where its folders stand.
 pub(crate) fn fresh(
-    file: &Path,
+    definition: Definition,
     args: &Beginning,
     common: &Common,
     actor: &Actor,
 ) -> anyhow::Result<Plan> {
-    let (source, flow) = family::read(file)?;
+    let Definition { source, flow, base } = definition;
     let given = given_inputs(args, &flow)?;
     let inputs = flow.bind(&given).map_err(|errors| {
         let missing = flow.inputs.iter().find(|(name, input)| {
@@ -50,8 +51,6 @@ pub(crate) fn fresh(
             }
         }
     })?;
-    let base = file.parent().filter(|base| !base.as_os_str().is_empty());
-    let base = base.unwrap_or_else(|| Path::new(".")).to_owned();
     let environment = args.environment.as_deref().unwrap_or(&flow.environment).to_owned();
     let bound = bound_roots(&flow, &inputs, &environment)?;
     let by = |root: &BoundRoot| (root.name.clone(), namer(&root.path, &given, &inputs));
