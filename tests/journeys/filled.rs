@@ -131,13 +131,47 @@ fn nothing_is_filled_in_where_nothing_is_asked_for() {
     // A form says what can be filled in.
     for (form, said) in [
         ("{ cents: { type: money } }", "unknown type `money`"),
-        ("{ cents: { type: integer, default: 7 } }", "default"),
+        ("{ cents: { type: integer, default: seven } }", "cents"),
+        ("{ cents: { type: integer, default: 7, enum: [8] } }", "not in its `enum`"),
+        ("{ cents: { type: integer, default: 7, required: true } }", "default is never used"),
         ("{ Cents!: { type: integer } }", "field"),
     ] {
         folder.write("bad.yaml", &TWO.replace("{ cents: { type: integer } }", form));
         folder.cog(&["run", "bad.yaml"]).ends(2).says(&[said]);
     }
     folder.holds();
+}
+
+#[test]
+fn a_field_that_is_not_filled_in_is_its_default() {
+    let flow = FLOW.replace(
+        "note: { type: string, required: false }",
+        "note: { type: string, default: none }",
+    );
+    let flow = flow.replace(
+        "way: { type: string, enum: [sepa, card], required: false }",
+        "way: { type: string, enum: [sepa, card], default: sepa }",
+    );
+    for (given, order) in [
+        ("{ \"cents\": 7 }", "7 by sepa"),
+        ("{ \"cents\": 7, \"way\": null }", "7 by sepa"),
+        ("{ \"cents\": 8, \"way\": \"card\" }", "8 by card"),
+    ] {
+        let folder = folder("filled-default", &flow);
+        let waits = folder.cog(&["run", "workflow.yaml", "--no-input"]).ends(8);
+        let (run, request) = (waits.id("run"), waits.id("apr"));
+        folder.cog(&["approvals", "list"]).ends(0).says(&["form.way.default: sepa"]);
+        let approve = ["approvals", "approve", &request, "--as", "user:boss", "--fields", "-"];
+        folder.piped(&approve, "[]").ends(2).says(&["<stdin> is no JSON object"]);
+        folder.piped(&approve, "{}").ends(2).says(&[
+            "the field `cents` is missing",
+            "--field cents=INTEGER [--field note=STRING] [--field way=STRING]",
+        ]);
+        folder.piped(&approve, given).ends(0);
+        folder.cog(&["run", "--resume", &run]).ends(0);
+        assert_eq!(folder.read("out/order"), order);
+        folder.holds();
+    }
 }
 
 /// By the process of the run, which reads the same form.

@@ -29,7 +29,8 @@ impl Form {
         let field = |(name, spec): (&String, &InputSpec)| {
             let enumerated = (!spec.allowed.is_empty()).then(|| Value::list(spec.allowed.clone()));
             let description = spec.description.as_deref().map(Value::from);
-            let more = enumerated.map(|all| ("enum", all)).into_iter();
+            let default = spec.default.clone().map(|value| ("default", value));
+            let more = enumerated.map(|all| ("enum", all)).into_iter().chain(default);
             let more = more.chain(description.map(|it| ("description", it)));
             let members =
                 [("type", Value::from(spec.kind.as_str())), ("required", spec.required.into())];
@@ -45,7 +46,7 @@ impl Form {
             let text = |name: &str| field.get(name).and_then(Value::as_text);
             let spec = InputSpec {
                 kind: InputKind::from_word(text("type")?)?,
-                default: None,
+                default: field.get("default").cloned(),
                 required: field.get("required")?.as_bool()?,
                 allowed: field.get("enum").and_then(Value::as_list).unwrap_or_default().to_vec(),
                 description: text("description").map(str::to_owned),
@@ -100,7 +101,8 @@ impl Form {
                     allowed(&format!("the field `{name}`"), spec, read(name, spec, given)?)?
                 }
                 None if spec.required => return Err(format!("the field `{name}` is missing")),
-                None => Value::Null,
+                // What people were asked has it, and so their yes is bound to it.
+                None => spec.default.clone().unwrap_or(Value::Null),
             };
             filled.insert(name.clone(), value);
         }
@@ -126,6 +128,10 @@ mod tests {
         Form(BTreeMap::from([
             ("cents".to_owned(), field(InputKind::Integer, true, &[])),
             ("way".to_owned(), field(InputKind::String, false, &["sepa", "card"])),
+            (
+                "copies".to_owned(),
+                InputSpec { default: Some(2_u64.into()), ..field(InputKind::Integer, false, &[]) },
+            ),
         ]))
     }
 
@@ -138,8 +144,11 @@ mod tests {
     #[test]
     fn what_is_filled_in_fits_or_is_told_why_not() {
         for (given, expected) in [
-            (&[("cents", "7"), ("way", "sepa")][..], "{\"cents\":7,\"way\":\"sepa\"}"),
-            (&[("cents", "7")], "{\"cents\":7,\"way\":null}"),
+            (
+                &[("cents", "7"), ("way", "sepa"), ("copies", "1")][..],
+                "{\"cents\":7,\"copies\":1,\"way\":\"sepa\"}",
+            ),
+            (&[("cents", "7")], "{\"cents\":7,\"copies\":2,\"way\":null}"),
             (&[("way", "sepa")], "the field `cents` is missing"),
             (&[("cents", "seven")], "the field `cents` is not integer"),
             (&[("cents", "7"), ("way", "cash")], "the field `way` is not one of"),
@@ -152,7 +161,9 @@ mod tests {
         }
         let values = |text: &str| cog_base::json::parse(text).unwrap().as_map().unwrap().clone();
         let bound = form().bind_values(&values("{\"cents\":7}")).unwrap();
-        assert_eq!(form().bind_values(&bound), Ok(bound), "what was bound fits");
+        assert_eq!(form().bind_values(&bound), Ok(bound.clone()), "what was bound fits");
+        let nothing = form().bind_values(&values("{\"cents\":7,\"copies\":null}")).unwrap();
+        assert_eq!(nothing, bound, "null is what is not given");
         assert!(form().bind_values(&values("{\"cents\":\"7\"}")).is_err());
         let long = format!("{{\"cents\":7,\"way\":\"{}\"}}", "x".repeat(70_000));
         let mut any = form();

@@ -49,6 +49,33 @@ outputs: { by: '${{ steps.agree.output.by }}' }
 }
 
 #[test]
+fn forms() -> Done {
+    let Shop { folder: _folder, engine: _engine, tenant, ada, cfo, .. } = shop()?;
+    // begin: Forms
+    let workflow = "
+name: discount
+domain: shop
+steps:
+  - id: agree
+    approve:
+      by: ['user:cfo']
+      message: How much less for order 1029?
+      form: { percent: { type: integer }, way: { type: string, enum: [voucher, cash], default: voucher } }
+outputs: { less: '${{ steps.agree.output.form.percent }} as ${{ steps.agree.output.form.way }}' }
+";
+    let run = tenant.start(Begin::new(workflow, &ada))?;
+    tenant.wait(run, WAIT)?;
+    for approval in tenant.approvals(run)? {
+        // What is missing or unfit is not taken, and asked for again.
+        assert!(matches!(tenant.approve(approval, &cfo), Err(Error::Refused(_))));
+        tenant.approve_with(approval, &cfo, &[("percent", 5_u64.into())])?;
+    }
+    assert_eq!(tenant.end(run, WAIT)?.get("less"), Some(&"5 as voucher".into()));
+    // end
+    Ok(())
+}
+
+#[test]
 fn cancelling() -> Done {
     let Shop { folder: _folder, engine: _engine, tenant, ada, cfo, .. } = shop()?;
     // begin: Cancel, and undo

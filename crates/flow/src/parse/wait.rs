@@ -19,8 +19,11 @@ const APPROVE: Shape = Shape {
     required: &["by", "message"],
     optional: &["count", "expires_minutes", "escalate", "form"],
 };
-const FIELD: Shape =
-    Shape { what: "a field", required: &["type"], optional: &["required", "enum", "description"] };
+const FIELD: Shape = Shape {
+    what: "a field",
+    required: &["type"],
+    optional: &["default", "required", "enum", "description"],
+};
 const ESCALATE: Shape = Shape { what: "`escalate`", required: &["after_ms", "to"], optional: &[] };
 const SLEEP: Shape = Shape { what: "`sleep`", required: &[], optional: &["ms", "until"] };
 const WAIT_FOR: Shape =

@@ -18,7 +18,8 @@ use crate::terminal::plain;
 pub(super) fn given(field: &[String], file: Option<&Path>) -> anyhow::Result<Given> {
     let mut all = Given::new();
     if let Some(file) = file {
-        let bytes = given::bytes(file).map_err(|error| {
+        let path = if file == Path::new("-") { Path::new("/dev/stdin") } else { file };
+        let bytes = given::bytes(path).map_err(|error| {
             let message = format!("could not read `{}`: {error}", given::name(file));
             Failure::advise(Exit::BadInput, message, "name a file that is there")
         })?;
@@ -31,7 +32,8 @@ pub(super) fn given(field: &[String], file: Option<&Path>) -> anyhow::Result<Giv
             Failure::advise(Exit::BadInput, message, "such as { \"cost_center\": \"4711\" }")
         })?;
         let text = |value: &Value| value.as_text().map_or_else(|| value.to_string(), str::to_owned);
-        let members = value.as_map().into_iter().flatten();
+        // Null is what is not filled in.
+        let members = value.as_map().into_iter().flatten().filter(|(_, it)| **it != Value::Null);
         all.extend(members.map(|(name, value)| (name.clone(), text(value))));
     }
     for one in field {

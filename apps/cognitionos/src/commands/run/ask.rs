@@ -161,6 +161,9 @@ impl Desk<'_> {
                 let kind = spec.kind.as_str();
                 let about = spec.description.as_deref().map(|it| format!("; {}", plain(it)));
                 let about = about.unwrap_or_default();
+                let else_ =
+                    spec.default.as_ref().map(|it| format!("; else {}", plain(&it.to_string())));
+                let about = about + &else_.unwrap_or_default();
                 match self.question(&format!("  {name} ({kind}{about}): ")) {
                     Said::It(text) => drop(given.insert(name.clone(), text)),
                     Said::Nothing => {}
