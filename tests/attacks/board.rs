@@ -379,3 +379,25 @@ fn what_an_effect_gives_is_heard_once_of_whoever_began_it_and_only_where_it_is_w
     assert_eq!(place.give(&task, ("w", task.fence), (0, "no")), Err(Refused::OtherAnswer));
     assert_eq!(place.given(), "");
 }
+
+#[test]
+fn what_is_said_of_a_task_at_one_board_is_not_taken_for_the_same_task_at_another() {
+    let (_house, mut left) = Place::paying();
+    let (_house, mut came) = Place::paying();
+    came.board = left.board.beside();
+    let asked = Asked::Perform(Box::new(House::new().clear(AnyEffect::from(pay("acme", 100)))));
+    came.board.put(asked, Standing::default(), came.inbox.clone(), at(0));
+    let (there, here) = (left.begun("w", at(1)), came.begun("w", at(1)));
+    assert_eq!(there.receipt, here.receipt, "it is the same task");
+    assert!(
+        left.board.gave(there.receipt, there.fence) && came.board.gave(here.receipt, here.fence)
+    );
+    assert!(!left.board.gave(here.receipt, here.fence));
+    assert!(!came.board.gave(there.receipt, there.fence));
+    assert_eq!(came.end(here.receipt, ("w", there.fence), ok()), Err(Refused::Stale));
+    assert_eq!(came.end(here.receipt, ("w", here.fence), ok()), Ok(()));
+    assert_eq!((came.heard().as_deref(), left.heard()), (Some("completed"), None));
+    // What was said here is known here for as long as it may be said again.
+    assert!(came.board.gave(here.receipt, here.fence) && !came.board.has(here.receipt));
+    assert!(left.board.has(there.receipt));
+}

@@ -67,6 +67,7 @@ mod redrive;
 mod room;
 mod roots;
 mod ruled;
+mod schedulers;
 mod schedules;
 mod served;
 mod signals;

@@ -11,14 +11,18 @@ use crate::nodes::{Town, wait_until};
 use crate::program::text;
 
 /// A town with a second database, `east`, which goes with the value.
-struct Two {
-    town: Town,
-    east: Database,
+pub(crate) struct Two {
+    pub(crate) town: Town,
+    pub(crate) east: Database,
 }
 
 impl Two {
     fn new(name: &str) -> Self {
-        let (mut town, east) = (Town::new(name), Database::new().unwrap());
+        Self::around(name, Database::new().unwrap())
+    }
+
+    pub(crate) fn around(name: &str, east: Database) -> Self {
+        let mut town = Town::new(name);
         let owner = east.url(OWNER);
         let prepare =
             ["database", "prepare", "--application", APPLICATION, "--database-url", &owner];

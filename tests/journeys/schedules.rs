@@ -28,7 +28,11 @@ fn folder(name: &str, overlap: &str) -> Folder {
 
 /// The times that were decided: microseconds, how many, and the run or why there is none.
 fn fired(folder: &Folder) -> Vec<(i64, u64, String)> {
-    let entries = folder.entries("schedule.fired").into_iter();
+    decided(folder.entries("schedule.fired"))
+}
+
+/// The times that entries say were decided: microseconds, how many, and the run or why there is none.
+pub(crate) fn decided(entries: Vec<Value>) -> Vec<(i64, u64, String)> {
     let one = |entry: Value| {
         let data = entry.get("data").unwrap();
         let at: Timestamp = text(data, &["at"]).parse().unwrap();
@@ -36,11 +40,11 @@ fn fired(folder: &Folder) -> Vec<(i64, u64, String)> {
         let times = data.get("times").and_then(Value::as_u64).unwrap_or(1);
         (at.micros(), times, came.to_owned())
     };
-    entries.map(one).collect()
+    entries.into_iter().map(one).collect()
 }
 
 /// Each second from the first time to the last was decided, and once.
-fn assert_no_gap(fired: &[(i64, u64, String)]) {
+pub(crate) fn assert_no_gap(fired: &[(i64, u64, String)]) {
     for pair in fired.windows(2) {
         let [(before, ..), (at, times, _)] = pair else { panic!() };
         assert_eq!(at - before, i64::try_from(*times).unwrap() * 1_000_000, "{fired:?}");

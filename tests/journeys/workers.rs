@@ -34,16 +34,7 @@ impl Works {
 
     /// The keys of the logs of these tenants, once they have logs.
     pub(crate) fn trust(&self, tenants: &[&String]) {
-        let key = |tenant: &&String| {
-            let mut line = String::new();
-            wait_until("a key", || {
-                let asked = self.town.cog(&["ledger", "key", "--tenant", tenant]);
-                line = asked.out.clone();
-                asked.code == 0
-            });
-            line
-        };
-        self.town.folder.write("keys.txt", &tenants.iter().map(key).collect::<String>());
+        trust(&self.town, tenants);
     }
 
     fn worker(&self, name: &str) -> Node {
@@ -64,6 +55,20 @@ impl Works {
         let answer = String::from_utf8(answer).unwrap();
         (answer.split(' ').nth(1).unwrap_or_default().to_owned(), answer)
     }
+}
+
+/// Have workers trust the keys of the logs of these tenants, once they have logs.
+pub(crate) fn trust(town: &Town, tenants: &[&String]) {
+    let key = |tenant: &&String| {
+        let mut line = String::new();
+        wait_until("a key", || {
+            let asked = town.cog(&["ledger", "key", "--tenant", tenant]);
+            line = asked.out.clone();
+            asked.code == 0
+        });
+        line
+    };
+    town.folder.write("keys.txt", &tenants.iter().map(key).collect::<String>());
 }
 
 /// A worker of the scheduler at an address. One of the same name comes back with its journal.

@@ -5,6 +5,8 @@
 //! one does not count.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cog_base::id::{ReceiptId, RunId, TenantId};
 use cog_base::{Digest, Timestamp};
@@ -41,7 +43,8 @@ pub struct Board {
     jobs: BTreeMap<u64, Job>,
     numbers: HashMap<ReceiptId, u64>,
     next: u64,
-    fence: u64,
+    /// The last fence, of all boards that stand beside one another.
+    fence: Arc<AtomicU64>,
     /// The last reports that were taken, and what they said.
     ended: VecDeque<(ReceiptId, Report)>,
     /// It takes nothing more: what nobody began is given up.
@@ -53,6 +56,17 @@ impl Board {
     #[must_use]
     pub fn new(fence: Timestamp) -> Self {
         let fence = u64::try_from(fence.micros()).unwrap_or_default();
+        Self::under(Arc::new(AtomicU64::new(fence)))
+    }
+
+    /// An empty board for the same workers. No fence is given on both, so that what is said of a task on
+    /// one is not taken for the same task on the other.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self::under(Arc::clone(&self.fence))
+    }
+
+    fn under(fence: Arc<AtomicU64>) -> Self {
         let (jobs, numbers, ended) = Default::default();
         Self { jobs, numbers, next: 0, fence, ended, closed: false }
     }
@@ -92,8 +106,8 @@ impl Board {
                 && poll.kinds.iter().any(|kind| kind == job.effect.action())
                 && poll.tenants.contains(&job.tenant);
             if is_its {
-                self.fence += 1;
-                let (worker, fence) = (poll.worker.clone(), self.fence);
+                let fence = self.fence.fetch_add(1, Ordering::Relaxed) + 1;
+                let worker = poll.worker.clone();
                 let until_ms = now.ms.saturating_add(OFFER_MS);
                 job.state = State::Offered { worker, fence, until_ms };
                 offers.push(offer(job, fence));
@@ -297,6 +311,23 @@ impl Board {
         for number in numbers {
             drop(self.drop_job(number));
         }
+    }
+
+    /// Whether this is on it, whoever has it.
+    #[must_use]
+    pub fn has(&self, receipt: ReceiptId) -> bool {
+        self.numbers.contains_key(&receipt)
+    }
+
+    /// Whether this was handed out here under this fence, and not again since.
+    #[must_use]
+    pub fn gave(&self, receipt: ReceiptId, fence: u64) -> bool {
+        let job = self.numbers.get(&receipt).and_then(|number| self.jobs.get(number));
+        let is_out = job.is_some_and(|job| match &job.state {
+            State::Offered { fence: own, .. } | State::Begun { fence: own, .. } => *own == fence,
+            State::Waiting => false,
+        });
+        is_out || self.ended.iter().any(|(id, said)| *id == receipt && said.fence == fence)
     }
 
     /// Hand out nothing more: what nobody began is given up at the next tick.

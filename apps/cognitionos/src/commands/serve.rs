@@ -5,6 +5,7 @@ mod post;
 mod voice;
 mod worker;
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -42,6 +43,12 @@ pub(crate) fn serve(
     }
     let (tell, heard) = channel();
     let mut posts = posts(args, &common.data)?;
+    let are_scheduled = args.role == Role::Scheduler;
+    let counter = are_scheduled.then(|| worker::counter(args, posts.len(), &runtime, terminal));
+    let counter = counter.transpose()?;
+    for (post, office) in posts.iter_mut().zip(counter.iter().flat_map(|it| &it.offices)) {
+        post.office = Some(Arc::clone(office));
+    }
     for (place, post) in posts.iter_mut().enumerate() {
         post.begin(args, &runtime, (place, &tell), terminal)?;
     }
@@ -53,11 +60,11 @@ pub(crate) fn serve(
         for (place, post) in posts.iter_mut().enumerate().filter(|(_, post)| post.is_due()) {
             post.begin(args, &runtime, (place, &tell), terminal)?;
         }
-        posts.iter().filter_map(|post| post.counter.as_ref()).for_each(|it| it.show(terminal));
+        counter.iter().for_each(|it| it.show(|place| voice(&posts, place, terminal)));
     }
     say(terminal, "stopping", "when what is under way is over", &[]);
     posts.iter_mut().filter_map(|post| post.hooks.take()).for_each(Server::stop);
-    posts.iter().filter_map(|post| post.counter.as_ref()).for_each(worker::Open::close);
+    counter.iter().for_each(worker::Open::close);
     // At once, so that none waits for another's effects.
     std::thread::scope(|threads| {
         for running in posts.iter_mut().filter_map(|post| post.running.take()) {
@@ -65,7 +72,7 @@ pub(crate) fn serve(
         }
     });
     heard.try_iter().for_each(|(place, told)| hear(&posts, place, &told, terminal));
-    posts.into_iter().filter_map(|post| post.counter).for_each(worker::Open::stop);
+    counter.into_iter().for_each(worker::Open::stop);
     say(terminal, "stopped", "every tenant was given back", &[]);
     Ok(Exit::Done)
 }
@@ -75,12 +82,15 @@ fn name(args: &ServeArgs) -> String {
     args.node.clone().or_else(|| env("HOSTNAME")).unwrap_or_else(|| "node".to_owned())
 }
 
+fn voice<'a>(posts: &'a [Post], place: usize, terminal: &'a Terminal) -> Voice<'a> {
+    Voice { terminal, database: posts.get(place).and_then(Post::name) }
+}
+
 fn hear(posts: &[Post], place: usize, told: &Told, terminal: &Terminal) {
-    let database = posts.get(place).and_then(Post::name);
     if let Some(outgoing) = posts.get(place).and_then(|post| post.outgoing.as_ref()) {
         outgoing.hear(told);
     }
-    show(&Voice { terminal, database }, told);
+    show(&voice(posts, place, terminal), told);
 }
 
 /// Hears of SIGTERM and Ctrl-C.

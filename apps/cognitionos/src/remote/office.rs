@@ -8,6 +8,7 @@
 )]
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,8 @@ use cog_engine::{Hands, Inbox, Input, Place, Placed};
 use cog_flow::Terms;
 use cog_gate::{AnyEffect, Cleared};
 use cog_node::{Kit, Ready};
-use cog_worker::{Asked, Board, Now, Root, Standing};
+use cog_store::Shared;
+use cog_worker::{Asked, Board, Now, Offer, Poll, Root, Standing};
 use tokio::sync::Notify;
 
 use crate::commands::run::family;
@@ -26,21 +28,47 @@ use crate::system::SystemClock;
 
 /// How often it is looked after what nobody says anything about, while something is on the board.
 const TICK: Duration = Duration::from_millis(100);
+/// How long nothing is handed out of logs that could not be read, in milliseconds.
+const REST_MS: u64 = 2_000;
 
-/// The board, with a clock, and a bell for those who wait for work.
+/// The board of a node, with a clock, and a bell for those who wait for work.
 pub(crate) struct Office {
     board: Mutex<Board>,
     begun: Instant,
     /// The clock by which receipts end: that of the node.
     clock: OnceLock<Arc<dyn Clock>>,
+    /// The logs that the receipts are in.
+    store: OnceLock<Arc<dyn Shared>>,
+    /// Until when nothing is handed out, as the logs could not be read.
+    rests_until_ms: AtomicU64,
     /// There may be something to do.
-    pub(crate) bell: Notify,
+    pub(crate) bell: Arc<Notify>,
 }
 
 impl Office {
     pub(crate) fn new() -> Self {
-        let board = Mutex::new(Board::new(SystemClock.now()));
-        Self { board, begun: Instant::now(), clock: OnceLock::new(), bell: Notify::new() }
+        Self::with(Board::new(SystemClock.now()), Arc::default())
+    }
+
+    /// That of a node at another database, for the same workers.
+    pub(crate) fn beside(&self) -> Self {
+        Self::with(self.board().beside(), Arc::clone(&self.bell))
+    }
+
+    fn with(board: Board, bell: Arc<Notify>) -> Self {
+        let (clock, store, rests_until_ms) = Default::default();
+        Self { board: Mutex::new(board), begun: Instant::now(), clock, store, rests_until_ms, bell }
+    }
+
+    /// Receipts are in these logs.
+    pub(crate) fn reads(&self, store: Arc<dyn Shared>) {
+        // There is one database.
+        let _ = self.store.set(store);
+    }
+
+    /// The logs that the receipts are in; nothing as long as the database was away from the start.
+    pub(crate) fn store(&self) -> Option<Arc<dyn Shared>> {
+        self.store.get().cloned()
     }
 
     /// Receipts end by this clock. Until it is known there are none.
@@ -57,6 +85,20 @@ impl Office {
         let ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let at = self.clock.get().map_or_else(|| SystemClock.now(), |clock| clock.now());
         Now { ms, at }
+    }
+
+    /// Offer what waits and the worker can do, unless the logs could not be read just now.
+    pub(crate) fn offer(&self, poll: &Poll) -> Vec<Offer> {
+        let now = self.now();
+        if now.ms < self.rests_until_ms.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        self.board().offer(poll, now)
+    }
+
+    /// The logs cannot be read: nothing is handed out for a while.
+    pub(crate) fn rest(&self) {
+        self.rests_until_ms.store(self.now().ms.saturating_add(REST_MS), Ordering::Relaxed);
     }
 
     fn put(&self, asked: Asked, standing: Standing, inbox: Inbox) {

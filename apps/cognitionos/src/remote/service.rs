@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a surface: a poll waits for so long")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cog_base::id::{ReceiptId, TenantId};
@@ -11,20 +12,30 @@ use cog_base::{Digest, Value};
 use cog_ledger::Kind;
 use cog_ledger::merkle::inclusion;
 use cog_ledger::proof::ProvenEntry;
-use cog_store::{Shared, Tree};
+use cog_store::{Shared, StoreError, Tree};
 use cog_wire::{Answer, Head, Problem, Request, Service, Work, same};
 use cog_worker::{Given, Malformed, Poll, Refused, Report, Sign, Task};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::office::Office;
 
 /// The only version of what is said.
 const BASE: &str = "/worker/v1/";
+/// How long the proofs of tasks may take to read. An offer holds a little longer.
+const PROOF_TIME: Duration = Duration::from_secs(3);
+/// How much longer a worker that could be handed something waits for what another database has.
+const MORE_TIME: Duration = Duration::from_millis(500);
 
 /// Answers workers.
 pub(crate) struct Counter {
-    pub(crate) office: Arc<Office>,
-    pub(crate) store: Arc<dyn Shared>,
-    pub(crate) token: String,
+    /// One for each database. While a tenant moves, the same task may be on two boards.
+    offices: Vec<Arc<Office>>,
+    bell: Arc<Notify>,
+    /// Counts polls: the databases are asked first in turn.
+    polls: AtomicUsize,
+    token: String,
 }
 
 /// What is asked.
@@ -82,6 +93,18 @@ fn wish(head: &Head) -> Result<Wish, Problem> {
 }
 
 impl Counter {
+    pub(crate) fn new(offices: Vec<Arc<Office>>, bell: Arc<Notify>, token: String) -> Self {
+        Self { offices, bell, polls: AtomicUsize::new(0), token }
+    }
+
+    /// Who handed this out, or has it at all; where nobody has, anybody can say so.
+    fn office(&self, receipt: ReceiptId, fence: u64) -> Result<&Office, Problem> {
+        let mut all = self.offices.iter();
+        let gave = all.clone().find(|office| office.board().gave(receipt, fence));
+        let has = gave.or_else(|| all.clone().find(|office| office.board().has(receipt)));
+        has.or_else(|| all.next()).map(Arc::as_ref).ok_or_else(|| refused(Refused::NoTask))
+    }
+
     async fn answered(&self, request: Request) -> Result<Answer, Problem> {
         match wish(&request.head)? {
             Wish::Poll => {
@@ -93,25 +116,29 @@ impl Counter {
             Wish::Canon(digest) => self.canon(&digest, request.head.query.as_deref()).await,
             Wish::Begin(receipt) => {
                 let sign = Sign::from_value(&document(&request)?).map_err(malformed)?;
-                let (by, now) = ((sign.worker.as_str(), sign.fence), self.office.now());
-                self.office.board().begin(receipt, by, now).map_err(refused)?;
+                let office = self.office(receipt, sign.fence)?;
+                let (by, now) = ((sign.worker.as_str(), sign.fence), office.now());
+                office.board().begin(receipt, by, now).map_err(refused)?;
                 Ok(Answer::json(200, &Value::map([("begun", true)])))
             }
             Wish::Beat(receipt) => {
                 let sign = Sign::from_value(&document(&request)?).map_err(malformed)?;
-                let (by, now) = ((sign.worker.as_str(), sign.fence), self.office.now());
-                let cancelled = self.office.board().beat(receipt, by, now).map_err(refused)?;
+                let office = self.office(receipt, sign.fence)?;
+                let (by, now) = ((sign.worker.as_str(), sign.fence), office.now());
+                let cancelled = office.board().beat(receipt, by, now).map_err(refused)?;
                 Ok(Answer::json(200, &Value::map([("cancelled", cancelled)])))
             }
             Wish::Give(receipt) => {
                 let given = Given::from_value(&document(&request)?).map_err(malformed)?;
-                let now = self.office.now();
-                self.office.board().give(receipt, given, now).map_err(refused)?;
+                let office = self.office(receipt, given.fence)?;
+                let now = office.now();
+                office.board().give(receipt, given, now).map_err(refused)?;
                 Ok(Answer::json(200, &Value::map([("given", true)])))
             }
             Wish::End(receipt) => {
                 let report = Report::from_value(&document(&request)?).map_err(malformed)?;
-                self.office.board().end(receipt, report).map_err(refused)?;
+                let office = self.office(receipt, report.fence)?;
+                office.board().end(receipt, report).map_err(refused)?;
                 Ok(Answer::json(200, &Value::map([("settled", true)])))
             }
         }
@@ -122,14 +149,12 @@ impl Counter {
         let wait = tokio::time::sleep(Duration::from_millis(poll.wait_ms));
         let mut wait = std::pin::pin!(wait);
         loop {
-            let mut bell = std::pin::pin!(self.office.bell.notified());
+            let mut bell = std::pin::pin!(self.bell.notified());
             // From here on the bell is heard, so that nothing is put up in between.
             bell.as_mut().enable();
-            let now = self.office.now();
-            let offers = self.office.board().offer(poll, now);
-            if !offers.is_empty() {
-                let tasks = offers.into_iter().map(|offer| offer.task).collect();
-                return self.with_proofs(tasks).await;
+            let tasks = self.offered(poll).await;
+            if !tasks.is_empty() {
+                return Ok(tasks);
             }
             tokio::select! {
                 () = bell => {}
@@ -138,17 +163,29 @@ impl Counter {
         }
     }
 
-    /// The tasks whose receipts are in the log. One that cannot be proven now is offered again.
-    async fn with_proofs(&self, tasks: Vec<Task>) -> Result<Vec<Task>, Problem> {
-        let store = Arc::clone(&self.store);
-        let proven = tokio::task::spawn_blocking(move || {
-            let prove = |mut task: Task| -> Option<Task> {
-                task.proof = proof(store.as_ref(), task.tenant, task.receipt)?;
-                Some(task)
-            };
-            tasks.into_iter().filter_map(prove).collect()
-        });
-        proven.await.map_err(|_| away())
+    /// What the databases have for the worker. One that cannot be read keeps nobody from what the others
+    /// have; what is not handed out here is offered again.
+    async fn offered(&self, poll: &Poll) -> Vec<Task> {
+        let (mut proving, mut room) = (JoinSet::new(), poll.max);
+        let first = self.polls.fetch_add(1, Ordering::Relaxed) % self.offices.len().max(1);
+        for office in self.offices.iter().cycle().skip(first).take(self.offices.len()) {
+            let offers = office.offer(&Poll { max: room, ..poll.clone() });
+            if !offers.is_empty() {
+                room = room.saturating_sub(offers.len() as u64);
+                let tasks = offers.into_iter().map(|offer| offer.task).collect();
+                proving.spawn(with_proofs(Arc::clone(office), tasks));
+            }
+        }
+        let mut proven = Vec::new();
+        loop {
+            let patience = if proven.is_empty() { PROOF_TIME } else { MORE_TIME };
+            match timeout(patience, proving.join_next()).await {
+                Ok(Some(tasks)) => proven.extend(tasks.unwrap_or_default()),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        proving.detach_all();
+        proven
     }
 
     /// The files of a canon. Whoever asks compares its digest with the one in the receipt.
@@ -159,13 +196,46 @@ impl Counter {
         let tenant = query.and_then(|query| query.strip_prefix("tenant="));
         let tenant: TenantId = tenant.and_then(|id| id.parse().ok()).ok_or_else(none)?;
         let digest: Digest = digest.parse().map_err(|_| none())?;
-        let store = Arc::clone(&self.store);
-        let files = tokio::task::spawn_blocking(move || {
-            store.scope(tenant).and_then(|scope| scope.canon(digest))
-        });
-        let files = files.await.map_err(|_| away())?.map_err(|_| away())?.ok_or_else(none)?;
-        Ok(Answer::json(200, &Value::map([("files", Value::map(files))])))
+        let (mut looking, mut cannot) = (JoinSet::new(), false);
+        for store in self.offices.iter().map(|office| office.store()) {
+            match store {
+                Some(store) => drop(looking.spawn_blocking(move || {
+                    store.scope(tenant).and_then(|scope| scope.canon(digest))
+                })),
+                None => cannot = true,
+            }
+        }
+        while let Some(found) = looking.join_next().await {
+            match found {
+                Ok(Ok(Some(files))) => {
+                    return Ok(Answer::json(200, &Value::map([("files", Value::map(files))])));
+                }
+                Ok(Ok(None) | Err(StoreError::Moved { .. })) => {}
+                Ok(Err(_)) | Err(_) => cannot = true,
+            }
+        }
+        Err(if cannot { away() } else { none() })
     }
+}
+
+/// The tasks whose receipts are in the log of a database. One that cannot be proven now is offered again.
+async fn with_proofs(office: Arc<Office>, tasks: Vec<Task>) -> Vec<Task> {
+    let store = office.store();
+    let proving = tokio::task::spawn_blocking(move || {
+        let prove = |mut task: Task| -> Option<Task> {
+            task.proof = proof(store.as_deref()?, task.tenant, task.receipt)?;
+            Some(task)
+        };
+        tasks.into_iter().filter_map(prove).collect::<Vec<_>>()
+    });
+    let proven = match timeout(PROOF_TIME, proving).await {
+        Ok(proven) => proven.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    };
+    if proven.is_empty() {
+        office.rest();
+    }
+    proven
 }
 
 /// The receipt with the proof that it is in the log.

@@ -11,15 +11,15 @@ use cog_store::{Keep, Shared, StoreError};
 use cog_store_postgres::{Options, PostgresStore};
 use cog_wire::Server;
 
+use super::hooks;
 use super::voice::{Voice, say, show, voiced};
-use super::{hooks, worker};
-use crate::cli::nodes::{Bounds, Role, ServeArgs};
+use crate::cli::nodes::{Bounds, ServeArgs};
 use crate::failure::{Exit, Failure};
 use crate::folders::Secrets;
 use crate::home::{ENGINE, Home, told};
 use crate::kit::Toolbox;
 use crate::outgoing::{self, Outgoing, Sending};
-use crate::remote::Dispatch;
+use crate::remote::{Dispatch, Office};
 use crate::shared::{LEASE, each, further, is_named};
 use crate::system::{SteadyClock, SystemClock, SystemEntropy};
 use crate::terminal::Terminal;
@@ -42,8 +42,8 @@ pub(super) struct Post {
     own: Option<TenantId>,
     pub(super) running: Option<Node>,
     pub(super) outgoing: Option<Arc<Outgoing>>,
-    /// Where workers come for work.
-    pub(super) counter: Option<worker::Open>,
+    /// What waits for workers.
+    pub(super) office: Option<Arc<Office>>,
     /// Where webhooks come in.
     pub(super) hooks: Option<Server>,
     /// The database is away: when it is tried again.
@@ -53,8 +53,8 @@ pub(super) struct Post {
 /// A node at each of the databases that are named; where none is, the one of the data folder.
 pub(super) fn posts(args: &ServeArgs, data: &Path) -> anyhow::Result<Vec<Post>> {
     let post = |at| {
-        let (own, running, outgoing, counter, hooks, again) = Default::default();
-        Post { at, own, running, outgoing, counter, hooks, again }
+        let (own, running, outgoing, office, hooks, again) = Default::default();
+        Post { at, own, running, outgoing, office, hooks, again }
     };
     if !is_named(&args.shared) {
         if args.node.is_some() {
@@ -64,11 +64,6 @@ pub(super) fn posts(args: &ServeArgs, data: &Path) -> anyhow::Result<Vec<Post>> 
         return Ok(vec![post(At::Folder(data.to_owned()))]);
     }
     let options = each(&args.shared, &super::name(args))?;
-    if args.role == Role::Scheduler && options.len() > 1 {
-        let advice = "leave --database away, or --role";
-        let why = "a scheduler of workers is a node at one database alone";
-        return Err(Failure::advise(Exit::BadInput, why, advice));
-    }
     if args.hooks.hooks.is_some() && options.len() > 1 {
         let advice = "leave --database away, or --hooks";
         let why = "a node that takes webhooks is one at one database alone";
@@ -106,21 +101,27 @@ impl Post {
         };
         let store = PostgresStore::open((**options).clone(), Box::new(SystemEntropy::new()));
         match store {
-            Err(error @ StoreError::Unreachable { .. }) if options.name.is_some() => {
-                if self.again.replace(SystemClock.now().plus_ms(AGAIN_MS)).is_none() {
-                    let voice = Voice { terminal, database: options.name.as_deref() };
-                    show(&voice, &Told::Away { why: error.to_string() });
-                }
-                Ok(None)
-            }
-            store => {
+            Err(error) => self.later(error, terminal).map(|()| None),
+            Ok(store) => {
                 let mut secrets = Secrets::of_node(&args.shared.master_key_file);
                 for file in further(&args.shared)?.into_values() {
                     secrets.add("the address of a server", &file);
                 }
-                Ok(Some((Arc::new(store.map_err(told)?), secrets)))
+                Ok(Some((Arc::new(store), secrets)))
             }
         }
+    }
+
+    /// Of several databases one that is away is tried again.
+    fn later(&mut self, error: StoreError, terminal: &Terminal) -> anyhow::Result<()> {
+        if self.name().is_none() || !matches!(error, StoreError::Unreachable { .. }) {
+            return Err(told(error));
+        }
+        if self.again.replace(SystemClock.now().plus_ms(AGAIN_MS)).is_none() {
+            let voice = Voice { terminal, database: self.name() };
+            show(&voice, &Told::Away { why: error.to_string() });
+        }
+        Ok(())
     }
 
     /// Be a node here. Of several databases, one that is away is tried again later.
@@ -138,14 +139,13 @@ impl Post {
         }
         hooks::files(args)?.iter().for_each(|file| secrets.add("the secret of a webhook", file));
         let hears = voiced(self.name(), terminal);
-        if args.role == Role::Scheduler {
-            secrets.add("the token of workers", &args.workers.worker_token_file);
-            let counter = worker::counter(args, Arc::clone(&store), runtime, terminal)?;
-            self.counter = Some(counter);
-        }
         // One for each: a tenant may come from one database to another.
-        let kit: Arc<dyn Kit> = match &self.counter {
-            Some(counter) => Arc::new(Dispatch::new(Arc::clone(&counter.office), secrets)),
+        let kit: Arc<dyn Kit> = match &self.office {
+            Some(office) => {
+                secrets.add("the token of workers", &args.workers.worker_token_file);
+                office.reads(Arc::clone(&store));
+                Arc::new(Dispatch::new(Arc::clone(office), secrets))
+            }
             None => Arc::new(Toolbox::new(runtime.handle().clone(), secrets)),
         };
         let keep: Arc<dyn Keep> = Arc::clone(&store) as _;
@@ -164,8 +164,11 @@ impl Post {
             tell: Box::new(move |told| drop(tell.send((place, told)))),
         };
         let shared: Arc<dyn Shared> = Arc::clone(&parts.store);
-        let running = Node::start(settings(&args.bounds), parts).map_err(told)?;
-        self.counter.iter().for_each(|counter| counter.office.go_by(running.clock()));
+        let running = match Node::start(settings(&args.bounds), parts) {
+            Err(error) => return self.later(error, terminal),
+            Ok(running) => running,
+        };
+        self.office.iter().for_each(|office| office.go_by(running.clock()));
         self.running = Some(running);
         self.hooks = hooks::open(args, &shared, runtime, terminal)?;
         let voice = Voice { terminal, database: self.name() };

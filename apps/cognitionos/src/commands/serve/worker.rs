@@ -8,12 +8,11 @@ use std::time::Duration;
 use cog_base::Value;
 use cog_base::id::{RunId, TenantId};
 use cog_gate::AnyEffect;
-use cog_store::Shared;
 use cog_wire::{Bounds, Server};
 use cog_worker::Task;
 use tokio::runtime::Runtime;
 
-use super::{LOOK, say};
+use super::{LOOK, Voice, say};
 use crate::cli::nodes::ServeArgs;
 use crate::failure::{Exit, Failure};
 use crate::folders::Secrets;
@@ -28,32 +27,39 @@ const REPORT_BYTES_MAX: usize = 64 << 20;
 /// How long an answer to a worker may take: a poll, and a little more.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(cog_worker::WAIT_MS_MAX + 15_000);
 
-/// What waits for a worker.
-type Waits = (TenantId, RunId, &'static str);
+/// What waits for a worker, and at which of the databases.
+type Waits = (usize, TenantId, RunId, &'static str);
 
 /// Where a scheduler listens to workers.
 pub(super) struct Open {
-    pub(super) office: Arc<Office>,
+    /// One for each database.
+    pub(super) offices: Vec<Arc<Office>>,
     server: Server,
     waiting: Receiver<Waits>,
 }
 
-/// Listen to workers.
+/// Listen to workers of the nodes at so many databases.
 pub(super) fn counter(
     args: &ServeArgs,
-    store: Arc<dyn Shared>,
+    databases: usize,
     runtime: &Runtime,
     terminal: &Terminal,
 ) -> anyhow::Result<Open> {
     let token = token::made(&args.workers.worker_token_file)?;
-    let office = Arc::new(Office::new());
+    let first = Office::new();
+    let further: Vec<Office> = (1..databases).map(|_| first.beside()).collect();
+    let bell = Arc::clone(&first.bell);
+    let offices: Vec<Arc<Office>> = std::iter::once(first).chain(further).map(Arc::new).collect();
     let (tell, waiting) = channel();
-    let looking = Arc::clone(&office).look_after(move |tenant, run, action| {
-        // Nobody hears it when the program ends.
-        let _ = tell.send((tenant, run, action));
-    });
-    runtime.spawn(looking);
-    let service = Arc::new(Counter { office: Arc::clone(&office), store, token });
+    for (place, office) in offices.iter().enumerate() {
+        let tell = tell.clone();
+        let looking = Arc::clone(office).look_after(move |tenant, run, action| {
+            // Nobody hears it when the program ends.
+            let _ = tell.send((place, tenant, run, action));
+        });
+        runtime.spawn(looking);
+    }
+    let service = Arc::new(Counter::new(offices.clone(), bell, token));
     let bounds = Bounds {
         body_bytes_max: REPORT_BYTES_MAX,
         answer_time_max: ANSWER_TIME_MAX,
@@ -83,22 +89,23 @@ pub(super) fn counter(
         &format!("to workers at {text}"),
         &[("address", text.as_str().into())],
     );
-    Ok(Open { office, server, waiting })
+    Ok(Open { offices, server, waiting })
 }
 
 impl Open {
     /// Tell of what waits for a worker.
-    pub(super) fn show(&self, terminal: &Terminal) {
-        for (tenant, run, action) in self.waiting.try_iter() {
+    pub(super) fn show<'a>(&self, voice: impl Fn(usize) -> Voice<'a>) {
+        for (place, tenant, run, action) in self.waiting.try_iter() {
             let members =
                 [("tenant", tenant.into()), ("run", run.into()), ("action", action.into())];
-            say(terminal, "waiting", &format!("{run}: {action} waits for a worker"), &members);
+            let words = format!("{run}: {action} waits for a worker");
+            say(voice(place), "waiting", &words, &members);
         }
     }
 
     /// Hand out nothing more.
     pub(super) fn close(&self) {
-        self.office.board().close();
+        self.offices.iter().for_each(|office| office.board().close());
     }
 
     pub(super) fn stop(self) {
