@@ -162,7 +162,7 @@ impl<'a> Crowd<'a> {
                     self.loud = self.loud.saturating_sub(1);
                 }
             }
-            Heard::Settled => self.settled += 1,
+            Heard::Settled { .. } => self.settled += 1,
             Heard::Asked { .. } | Heard::Waits | Heard::Left(_) | Heard::Odd(_) => {}
         }
     }

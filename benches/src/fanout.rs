@@ -102,7 +102,7 @@ fn postgres(name: &str, options: &Options) -> anyhow::Result<Row> {
                 Heard::Asked { took } => asked.note(took),
                 Heard::Sealed { run, at, .. } if run == wanted => return Ok(at - began),
                 Heard::Sealed { .. }
-                | Heard::Settled
+                | Heard::Settled { .. }
                 | Heard::Waits
                 | Heard::Left(_)
                 | Heard::Odd(_) => {}

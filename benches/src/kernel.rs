@@ -101,8 +101,7 @@ impl Kernel {
         let paces = Paces::default();
         let hands = Box::new(Instantly(paces.clone()));
         let driver = Driver::new(engine, Box::new(ledger), hands, clock);
-        let flow =
-            cog_flow::parse(&source, "bench.yaml").map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let flow = parsed(&source)?;
         Ok(Self {
             driver,
             committer,
@@ -146,6 +145,13 @@ impl Kernel {
             bail!("the kernel has been silent for {SILENCE_MS} ms");
         }
         Ok(notices)
+    }
+
+    /// The runs that are started from now on are of this flow.
+    pub(crate) fn turn_to(&mut self, source: String) -> anyhow::Result<()> {
+        self.flow = Arc::new(parsed(&source)?);
+        self.source = source;
+        Ok(())
     }
 
     /// Start one more run.
@@ -194,6 +200,10 @@ impl Kernel {
         self.driver.inbox().send(Input::Fork(Box::new(forking)));
         Ok(run)
     }
+}
+
+fn parsed(source: &str) -> anyhow::Result<Flow> {
+    cog_flow::parse(source, "bench.yaml").map_err(|error| anyhow::anyhow!("{error:?}"))
 }
 
 /// Put a generated canon in force.

@@ -15,8 +15,8 @@ usage: cargo xtask bench [NAME...] [OPTIONS]
   fanout   a run of 100 steps side by side, and one that waits for all of them
   fair     1,000 tenants on a node: the others beside a noisy one, and alone; and what it costs
            that they are many
-  parked   the memory that 1,000 and 100,000 runs take that wait for time, and how late those
-           are that are due at once
+  parked   the memory that 1,000 and 100,000 runs take that wait for time, how late some of them
+           go on that are due one by one, and 60,000 that are due within one second
   resume   the state of a long run, worked out from its entries; reading them beside it
   verify   a bundle checked offline; SHA-256 of the same bytes beside it
   start    from the start of the program to its first receipt; `--version` beside it. And from
@@ -24,6 +24,7 @@ usage: cargo xtask bench [NAME...] [OPTIONS]
 
   --store NAME   only in this store: sqlite or postgres
   --nodes N      `steps`: also with so many nodes on one database
+  --timers N     `parked`: so many runs that wait (default 100000, quick 5000)
   --json         one JSON document instead of lines
   --quick        short runs, for a first look
   --seconds N    how long each case is measured (default 3, quick 0.5)
@@ -40,6 +41,7 @@ const ENTRIES: u64 = 1_000_000;
 const ENTRIES_QUICK: u64 = 50_000;
 const ENTRIES_MAX: u64 = 20_000_000;
 const NODES_MAX: u64 = 16;
+const TIMERS_MAX: u64 = 1_000_000;
 
 /// Where logs are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub(crate) struct Options {
     store: Option<Kept>,
     /// So many nodes beside one alone.
     pub(crate) nodes: Option<u64>,
+    /// So many runs that wait for time.
+    pub(crate) timers: Option<u64>,
     pub(crate) json: bool,
     pub(crate) quick: bool,
     /// Without floors and peers.
@@ -84,6 +88,7 @@ impl Options {
             only: None,
             store: None,
             nodes: None,
+            timers: None,
             json: false,
             quick: arguments.iter().any(|word| word == "--quick"),
             alone: false,
@@ -107,6 +112,7 @@ impl Options {
                 "--only" => options.only = Some(value()?.to_owned()),
                 "--store" => options.store = Some(store(value()?)?),
                 "--nodes" => options.nodes = Some(value()?.parse().context("--nodes")?),
+                "--timers" => options.timers = Some(value()?.parse().context("--timers")?),
                 "--data" => options.data = value()?.into(),
                 name if known.contains(&name) => options.names.push(name.to_owned()),
                 other => bail!("there is no bench or option `{other}`"),
@@ -125,6 +131,9 @@ impl Options {
         }
         if self.nodes.is_some_and(|nodes| !(1..=NODES_MAX).contains(&nodes)) {
             bail!("--nodes is at least 1 and at most {NODES_MAX}");
+        }
+        if self.timers.is_some_and(|timers| !(1..=TIMERS_MAX).contains(&timers)) {
+            bail!("--timers is at least 1 and at most {TIMERS_MAX}");
         }
         Ok(())
     }
@@ -186,7 +195,8 @@ mod tests {
         assert!(options.wants_store(Kept::Sqlite) && options.wants_store(Kept::Postgres));
         let options = read(&["steps", "--store", "postgres", "--nodes", "4"]).unwrap();
         assert!(!options.wants_store(Kept::Sqlite) && options.wants_store(Kept::Postgres));
-        assert_eq!(options.nodes, Some(4));
+        assert_eq!((options.nodes, options.timers), (Some(4), None));
+        assert_eq!(read(&["--timers", "1000000"]).unwrap().timers, Some(1_000_000));
     }
 
     #[test]
@@ -198,6 +208,8 @@ mod tests {
             &["--entries", "0"],
             &["--store", "redis"],
             &["--nodes", "0"],
+            &["--timers", "0"],
+            &["--timers", "1000001"],
         ] {
             assert!(read(words).is_err(), "{words:?}");
         }

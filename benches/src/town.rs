@@ -48,7 +48,7 @@ pub(crate) enum Heard {
     /// It was asked for, and that is durable; so long it took.
     Asked { took: Duration },
     /// An effect was settled.
-    Settled,
+    Settled { run: RunId, at: Instant },
     /// A run is over.
     Sealed { tenant: TenantId, run: RunId, at: Instant },
     /// A run waits for time or people.
@@ -293,7 +293,7 @@ fn heard(told: Told) -> Option<Heard> {
         Told::Run { tenant, notice } => {
             let run = notice.run;
             if let What::Settled { disposition: "completed", .. } = notice.what {
-                return Some(Heard::Settled);
+                return Some(Heard::Settled { run, at: Instant::now() });
             }
             if let What::Sealed(sealed) = &notice.what
                 && sealed.status == "completed"

@@ -199,7 +199,7 @@ impl<'a> Watch<'a> {
     fn hear(&mut self) -> anyhow::Result<()> {
         match self.town.hear()? {
             Heard::Asked { took } => self.asked.note(took),
-            Heard::Settled => (self.settled, self.all) = (self.settled + 1, self.all + 1),
+            Heard::Settled { .. } => (self.settled, self.all) = (self.settled + 1, self.all + 1),
             Heard::Sealed { run, at, .. } => {
                 self.sealed += 1;
                 self.town.paces.forget(run);
