@@ -12,6 +12,11 @@ impl Counts {
         *self.0.entry(what).or_default() += 1;
     }
 
+    /// Each thing that happened, and how often.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().map(|(what, count)| (*what, *count))
+    }
+
     /// How often one thing happened.
     #[must_use]
     pub fn of(&self, what: &str) -> u64 {

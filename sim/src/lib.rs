@@ -21,6 +21,7 @@ mod outside;
 mod place;
 mod scenario;
 mod schedule;
+mod soak;
 mod stored;
 mod town;
 mod world;
@@ -28,6 +29,7 @@ mod world;
 pub use check::Broken;
 pub use counts::{Counts, Summary};
 pub use scenario::FLOWS;
+pub use soak::{Soaked, soak};
 pub use town::{Call, Mishap, Plan, Side, Town, Trap, Troubles};
 pub use world::{Faults, Store, World};
 

@@ -1,5 +1,5 @@
 //! `cog-sim seed N` tells the story of one seed, `cog-sim seeds FIRST COUNT` runs some, and
-//! `cog-sim soak [MINUTES]` runs fresh ones. With `--nodes N` a seed is a town of so many nodes;
+//! `cog-sim soak [MINUTES] [--json]` runs fresh ones. With `--nodes N` a seed is a town of so many nodes;
 //! `cog-sim towns FIRST COUNT` runs some of those, and a soak runs both in turn.
 //! `cog-sim large events|flights|schedules COUNT` runs a scenario of size.
 
@@ -13,12 +13,10 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cog_sim::{Broken, Summary, Town, World, large, run_seed, run_town};
+use cog_sim::{Broken, Summary, Town, World, large, run_seed, run_town, soak};
 
 /// How long a soak runs when nothing is said, in minutes.
 const MINUTES: u64 = 10;
-/// How many towns a soak runs for each world.
-const TOWNS_A_SEED: u64 = 4;
 
 /// Nodes that are in the middle of calls have others step above them.
 const STACK_BYTES: usize = 256 << 20;
@@ -42,11 +40,14 @@ fn work() -> ExitCode {
         (Some("towns"), Some(first), Some(count)) => towns(first, count),
         (Some("large"), _, Some(count)) => of_size(word(1).unwrap_or_default(), count),
         (Some("seeds"), Some(first), Some(count)) => all(first, count),
-        (Some("soak"), minutes, _) => soak(minutes.unwrap_or(MINUTES)),
+        (Some("soak"), minutes, _) => {
+            let json = args.iter().any(|word| word == "--json");
+            return soak_for(minutes.unwrap_or(MINUTES), json);
+        }
         _ => {
             println!(
                 "usage: cog-sim seed N [--nodes N] | seeds FIRST COUNT | towns FIRST COUNT | \
-                 soak [MINUTES] | large events|flights|schedules COUNT"
+                 soak [MINUTES] [--json] | large events|flights|schedules COUNT"
             );
             return ExitCode::from(2);
         }
@@ -118,20 +119,25 @@ fn all(first: u64, count: u64) -> Result<(), Broken> {
     Ok(())
 }
 
-fn soak(minutes: u64) -> Result<(), Broken> {
-    let end = Instant::now() + Duration::from_secs(minutes * 60);
+/// What a seed comes to; a panic is something that does not hold.
+fn whole(seed: u64, run: fn(u64) -> Result<Summary, Broken>) -> Result<Summary, Broken> {
+    let ran = std::panic::catch_unwind(|| run(seed));
+    ran.unwrap_or_else(|_| Err(Broken { seed, what: "a panic; run the seed to see it".to_owned() }))
+}
+
+/// Run fresh worlds and towns for so long. Whatever came of it stands in the document that is printed
+/// last.
+fn soak_for(minutes: u64, json: bool) -> ExitCode {
+    let begun = Instant::now();
+    let end = begun + Duration::from_secs(minutes * 60);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let first = u64::try_from(since.as_micros()).unwrap_or(0);
-    let (mut seeds, mut total) = (0_u64, Summary::default());
-    while Instant::now() < end {
-        total = total.plus(run_seed(first.wrapping_add(seeds))?);
-        // Towns are smaller.
-        for town in 0..TOWNS_A_SEED {
-            let seed = first.wrapping_add(seeds * TOWNS_A_SEED + town);
-            total = total.plus(run_town(seed)?);
-        }
-        seeds += 1;
+    let world = |seed| whole(seed, run_seed);
+    let soaked = soak(first, || Instant::now() < end, world, |seed| whole(seed, run_town));
+    if json {
+        println!("{}", soaked.to_value(begun.elapsed().as_secs()));
+    } else {
+        println!("{soaked}");
     }
-    println!("{seeds} seeds and {} towns from {first}: {total}", seeds * TOWNS_A_SEED);
-    Ok(())
+    if soaked.failed.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

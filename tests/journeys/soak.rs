@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use cog_base::Value;
 use cog_services::postgres::{Cluster, Database};
 
 use crate::kills::{Chance, has_sandbox, one_run};
@@ -15,6 +16,8 @@ use crate::workers::{Works, another_scheduler, worker};
 const MINUTES: &str = "COGNITIONOS_SOAK_MINUTES";
 /// The seed of the first turn; the others follow it.
 const SEED: &str = "COGNITIONOS_SOAK_SEED";
+/// Whether each turn is told as JSON.
+const JSON: &str = "COGNITIONOS_SOAK_JSON";
 
 /// Kills of a turn around a database.
 const KILLS: u64 = 24;
@@ -55,6 +58,23 @@ impl Done {
     }
 }
 
+impl Done {
+    /// What a turn did, as `cargo xtask soak --kills MINUTES --json` reads it.
+    fn to_value(self, seed: u64) -> Value {
+        let Self { turns, programs, nodes, workers, databases, runs, receipts } = self;
+        Value::map([
+            ("seed", seed),
+            ("turns", turns),
+            ("programs", programs),
+            ("nodes", nodes),
+            ("workers", workers),
+            ("databases", databases),
+            ("runs", runs),
+            ("receipts", receipts),
+        ])
+    }
+}
+
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { turns, programs, nodes, workers, databases, runs, receipts } = self;
@@ -88,7 +108,11 @@ fn whatever_is_killed_nothing_is_lost_and_nothing_is_done_twice() {
             1 => of_workers(&cluster, &mut chance, kills),
             _ => in_a_folder(seed, ticks),
         };
-        println!("seed {seed}: {done}");
+        if std::env::var_os(JSON).is_some() {
+            println!("turn {}", done.to_value(seed));
+        } else {
+            println!("seed {seed}: {done}");
+        }
         all = all.and(done);
         if all.turns >= 2 && begun.elapsed() >= Duration::from_secs(60 * minutes) {
             break;

@@ -12,6 +12,7 @@ mod dist;
 mod packages;
 mod python;
 mod services;
+mod soak;
 mod stage;
 mod suite;
 mod tidy;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
+use crate::soak::Kills;
 use crate::stage::cargo;
 use crate::suite::Extent;
 use crate::workspace::Workspace;
@@ -34,10 +36,11 @@ usage: cargo xtask COMMAND
   tidy               the rules of the house that no other tool checks
   ci                 `test` on the committed Cargo.lock, and cargo-deny where it is installed
   bench [ARGS]       the benchmarks of package cog-bench, in release
-  soak [ARGS]        the long simulation of package cog-sim, in release
-  soak --kills MINUTES [--seed N]
+  soak [MINUTES] [--json]
+                     the long simulation of package cog-sim, in release
+  soak --kills MINUTES [--seed N] [--json]
                      programs, nodes, workers and the database killed while they work: a
-                     journey that goes on as long
+                     journey that goes on as long. --json ends with one document
   dist [--out DIR]   the release: archive, bill of materials, provenance, assurance, digests.
                      --programs DIR takes programs that are built, --allow-dirty a tree with
                      what is not committed
@@ -64,8 +67,7 @@ fn run(words: &[&str]) -> anyhow::Result<bool> {
         ["ci"] => suite::run(&Workspace::load()?, Extent::Ci),
         ["tidy"] => tidy::run(&Workspace::load()?),
         ["bench", rest @ ..] => delegate("cog-bench", rest),
-        ["soak", "--kills", minutes] => kills(minutes, None),
-        ["soak", "--kills", minutes, "--seed", seed] => kills(minutes, Some(seed)),
+        ["soak", "--kills", rest @ ..] => Kills::read(rest)?.run(),
         ["soak", rest @ ..] => delegate("cog-sim", &[&["soak"], rest].concat()),
         ["dist", rest @ ..] => dist::run(&Workspace::load()?, rest),
         ["help" | "--help" | "-h"] => {
@@ -75,18 +77,6 @@ fn run(words: &[&str]) -> anyhow::Result<bool> {
         [] => bail!("no command\n\n{HELP}"),
         [other, ..] => bail!("`{other}` with these arguments is no command\n\n{HELP}"),
     }
-}
-
-/// The journey that kills for so many minutes, from a seed if one is given.
-fn kills(minutes: &str, seed: Option<&str>) -> anyhow::Result<bool> {
-    let number = |text: &str| text.parse::<u64>().with_context(|| format!("`{text}` is no number"));
-    let test = ["test", "--workspace", "--test", "journeys", "--", "soak::"];
-    let mut command = cargo(&Workspace::load()?, &[&test[..], &["--nocapture"]].concat());
-    command.env("COGNITIONOS_SOAK_MINUTES", number(minutes)?.to_string());
-    if let Some(seed) = seed {
-        command.env("COGNITIONOS_SOAK_SEED", number(seed)?.to_string());
-    }
-    Ok(command.status().context("could not start cargo")?.success())
 }
 
 fn delegate(package: &str, arguments: &[&str]) -> anyhow::Result<bool> {
