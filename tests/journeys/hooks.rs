@@ -48,9 +48,13 @@ fn now() -> i64 {
 
 impl Shop {
     fn new(name: &str) -> Self {
-        let town = Town::new(name);
+        Self::keeping(Town::new(name), "shop.secret")
+    }
+
+    /// With its secrets there.
+    fn keeping(town: Town, secret: &str) -> Self {
         let tenant = town.new_tenant();
-        let hook = format!("shop={tenant}:shop.secret");
+        let hook = format!("shop={tenant}:{secret}");
         let serve = ["serve", "--json", "--node", "one", "--hooks", "127.0.0.1:0", "--hook", &hook];
         let node = town.process(&serve);
         let address = text(&node.waits_for("listening"), &["hooks"]).to_owned();
@@ -85,7 +89,13 @@ impl Shop {
 
     /// Send a webhook as it should be, signed with what `secret` says.
     fn deliver(&self, id: &str, body: &str) -> (u64, Value) {
-        let (time, sign) = (now().to_string(), self.sign(id, now(), body));
+        self.deliver_signed(id, body, &self.town.folder.read("shop.secret"))
+    }
+
+    /// The same with the first of other secrets.
+    fn deliver_signed(&self, id: &str, body: &str, secrets: &str) -> (u64, Value) {
+        let sign = Secrets::read(secrets).unwrap().sign(id, now(), body.as_bytes());
+        let time = now().to_string();
         let names = ["webhook-id", "webhook-timestamp", "webhook-signature", "content-type"];
         let values = [id, &time, &sign, "application/json; charset=utf-8"];
         let headers: Vec<_> = names.into_iter().zip(values).collect();
@@ -167,7 +177,7 @@ fn nothing_else_is_taken_and_nothing_of_it_is_recorded() {
     // The same as it should be is taken.
     assert_eq!(shop.deliver("msg_1", PAID).0, 202);
     shop.node.ends();
-    for hook in ["shop", "shop=ten_x:f", "Shop=t:f", "shop=t:"] {
+    for hook in ["shop", "shop=ten_x:f", "Shop=t:f", "shop=t:", "shop=t:env:", "shop=t:env:a-b"] {
         let serve = ["serve", "--hooks", "127.0.0.1:0", "--hook", hook];
         shop.town.cog(&serve).ends(2);
     }
@@ -179,4 +189,83 @@ fn nothing_else_is_taken_and_nothing_of_it_is_recorded() {
     let hook = format!("shop={}:shop.secret", shop.tenant);
     let serve = ["serve", "--hooks", "127.0.0.1:0", "--hook", &hook];
     shop.town.cog(&serve).ends(2).says(&["others may read", "chmod 600"]);
+}
+
+/// A secret of a hook that is not random.
+fn secret(letter: &str) -> String {
+    format!("whsec_{}", letter.repeat(44))
+}
+
+/// Replace the file of secrets as a whole, as whoever changes them does.
+fn replace(shop: &Shop, lines: &[String], mode: u32) {
+    let (new, own) = (shop.town.folder.path("new.secret"), shop.town.folder.path("shop.secret"));
+    std::fs::write(&new, lines.join("\n")).unwrap();
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(mode)).unwrap();
+    std::fs::rename(new, own).unwrap();
+}
+
+#[test]
+fn a_secret_changes_while_the_node_runs_and_the_old_one_counts_until_its_time() {
+    let shop = Shop::new("hooks-rotate");
+    let (first, second) = (shop.town.folder.read("shop.secret"), secret("B"));
+    let first = first.trim();
+    let taken = |id: &str, with: &str| {
+        let (status, answer) = shop.deliver_signed(id, PAID, with);
+        let code = answer.get("code").and_then(Value::as_text).unwrap_or_default();
+        (status, code.to_owned())
+    };
+    let yes = || (202, String::new());
+    let no = || (401, "hook.other_signature".to_owned());
+    assert_eq!((taken("a", first), taken("b", &second)), (yes(), no()));
+    // Both count while the sender changes over.
+    let until = |time: &str| format!("{first} until {time}");
+    replace(&shop, &[second.clone(), until("2999-01-01T00:00:00Z")], 0o600);
+    assert_eq!((taken("c", first), taken("d", &second)), (yes(), yes()));
+    // Then the old one does not, though nobody took it away.
+    replace(&shop, &[second.clone(), until("2026-01-01T00:00:00Z")], 0o600);
+    assert_eq!((taken("e", first), taken("f", &second)), (no(), yes()));
+    // What others may read, or what is no secret, counts for nothing until it is put right.
+    let closed = || (503, "hook.no_secret".to_owned());
+    for (lines, mode) in [(second.clone(), 0o644), ("whsec_x".to_owned(), 0o600)] {
+        replace(&shop, &[lines], mode);
+        assert_eq!(taken("g", &second), closed());
+        let said = shop.node.waits_for("closed");
+        assert_eq!(text(&said, &["hook"]), "shop");
+        assert!(!said.to_string().contains(&second[6..]), "{said}");
+        replace(&shop, std::slice::from_ref(&second), 0o600);
+        assert_eq!(taken("h", &second), yes());
+    }
+    assert_eq!(shop.runs(), 5, "a, c, d, f and h, which is delivered twice");
+    shop.node.ends();
+}
+
+#[test]
+fn a_secret_of_the_environment_counts_and_is_written_nowhere() {
+    let mut town = Town::new("hooks-env");
+    let own = secret("C");
+    town.settings.push(("SHOP_SECRET", own.clone()));
+    let shop = Shop::keeping(town, "env:SHOP_SECRET");
+    assert_eq!(shop.deliver_signed("a", PAID, &own).0, 202);
+    assert_eq!(shop.deliver_signed("b", PAID, &secret("D")).0, 401);
+    let sealed = shop.node.waits_for("sealed");
+    let run = text(&sealed, &["run"]).to_owned();
+    let bare = own.strip_prefix("whsec_").unwrap();
+    for shown in [
+        &["ledger", "list", "--limit", "1000", "--json"][..],
+        &["ledger", "export", "--output", "-"],
+        &["why", &run, "--json"],
+        &["logs", &run, "--json"],
+        &["replay", &run, "--json"],
+    ] {
+        let answer = shop.town.cog(&[shown, &["--tenant", &shop.tenant]].concat());
+        assert!(!format!("{}{}", answer.out, answer.err).contains(bare), "{shown:?}");
+    }
+    // Nor is what was mistyped said again, which may be it.
+    let serve = ["serve", "--hooks", "127.0.0.1:0", "--hook"];
+    let mistyped = format!("shop={}:{own}", shop.tenant);
+    let answer = shop.town.cog(&[&serve[..], &[&mistyped]].concat()).ends(2);
+    assert!(!answer.err.contains(bare) && !shop.town.folder.has(&own), "{}", answer.err);
+    let unset = format!("shop={}:env:NOWHERE", shop.tenant);
+    shop.town.cog(&[&serve[..], &[&unset]].concat()).ends(2).says(&["the variable NOWHERE"]);
+    shop.node.ends();
 }

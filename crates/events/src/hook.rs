@@ -22,13 +22,25 @@ const PREFIX: &str = "whsec_";
 /// The only version of signatures: HMAC-SHA256.
 const VERSION: &str = "v1,";
 
-/// The secrets that a sender and we share. Each of them counts.
+/// What stands between a secret and the time until which it counts.
+const UNTIL: &str = " until ";
+
+/// The secrets that a sender and we share. Each of them counts, some until a time.
 #[derive(Clone)]
-pub struct Secrets(Vec<Vec<u8>>);
+pub struct Secrets(Vec<Secret>);
+
+#[derive(Clone)]
+struct Secret {
+    key: Vec<u8>,
+    until: Option<Timestamp>,
+}
 
 /// A text that is no secret of a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a secret is `whsec_` and 24 to 64 bytes in base64, one on each of 1 to 4 lines")]
+#[error(
+    "a secret is `whsec_` and 24 to 64 bytes in base64, one on each of 1 to 4 lines, with ` until TIME` \
+     behind it if it counts no longer than that"
+)]
 pub struct BadSecret;
 
 /// Why a webhook is not taken.
@@ -74,10 +86,20 @@ impl Secrets {
             return Err(BadSecret);
         }
         let secret = |line: &&str| {
-            let bytes = STANDARD.decode(line.strip_prefix(PREFIX)?).ok()?;
-            SECRET_BYTES.contains(&bytes.len()).then_some(bytes)
+            let (text, until) = match line.split_once(UNTIL) {
+                Some((text, time)) => (text.trim_end(), Some(moment(time.trim())?)),
+                None => (*line, None),
+            };
+            let key = STANDARD.decode(text.strip_prefix(PREFIX)?).ok()?;
+            SECRET_BYTES.contains(&key.len()).then_some(Secret { key, until })
         };
         lines.iter().map(secret).collect::<Option<_>>().map(Self).ok_or(BadSecret)
+    }
+
+    /// Whether a text looks as a secret does, so that it had better not be shown.
+    #[must_use]
+    pub fn is_one(text: &str) -> bool {
+        text.starts_with(PREFIX)
     }
 
     /// Make a new one: the text of it.
@@ -93,9 +115,15 @@ impl Secrets {
     /// The signature of a webhook under the first of them, as a sender makes it.
     #[must_use]
     pub fn sign(&self, id: &str, seconds: i64, body: &[u8]) -> String {
-        let key = self.0.first().map(Vec::as_slice).unwrap_or_default();
+        let key = self.0.first().map(|secret| secret.key.as_slice()).unwrap_or_default();
         format!("{VERSION}{}", STANDARD.encode(mac::tag(key, &signed(id, seconds, body))))
     }
+}
+
+/// A time in UTC, with or without parts of a second.
+fn moment(text: &str) -> Option<Timestamp> {
+    let whole = || format!("{}.000000Z", text.strip_suffix('Z')?).parse().ok();
+    text.parse().ok().or_else(whole)
 }
 
 fn signed(id: &str, seconds: i64, body: &[u8]) -> Vec<u8> {
@@ -138,15 +166,23 @@ impl<'a> Hook<'a> {
         if differs <= TOLERANCE_S.unsigned_abs() { Ok(()) } else { Err(NotSigned::Time) }
     }
 
-    /// Whether somebody signed it who has one of these secrets.
+    /// Whether somebody signed it who has one of these secrets that counts now.
     ///
     /// # Errors
     /// [`NotSigned::Signature`].
-    pub fn is_signed(&self, secrets: &Secrets, body: &[u8]) -> Result<(), NotSigned> {
+    pub fn is_signed(
+        &self,
+        secrets: &Secrets,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<(), NotSigned> {
         let message = signed(self.id, self.seconds, body);
         let signatures = self.signatures.split_ascii_whitespace().take(SIGNATURES_MAX);
         let tags = signatures.filter_map(|it| STANDARD.decode(it.strip_prefix(VERSION)?).ok());
-        let holds = |tag: Vec<u8>| secrets.0.iter().any(|key| mac::holds(key, &message, &tag));
+        let counts = |secret: &&Secret| secret.until.is_none_or(|until| now < until);
+        let counting: Vec<&Secret> = secrets.0.iter().filter(counts).collect();
+        let holds =
+            |tag: Vec<u8>| counting.iter().any(|secret| mac::holds(&secret.key, &message, &tag));
         if { tags }.any(holds) { Ok(()) } else { Err(NotSigned::Signature) }
     }
 

@@ -18,6 +18,10 @@ const PUBLISHED: [(&str, &str, i64, &str, &str); 1] = [(
 /// Another secret.
 const OTHER: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}
+
 fn taken(secret: &str, head: [&str; 3], body: &str, now: i64) -> Result<(), NotSigned> {
     let hook = Hook::of(|name| {
         let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
@@ -25,7 +29,7 @@ fn taken(secret: &str, head: [&str; 3], body: &str, now: i64) -> Result<(), NotS
         head.get(place).copied().filter(|it| *it != "-")
     })?;
     hook.is_in_time(Timestamp::from_micros(now * 1_000_000 + 999_999))?;
-    hook.is_signed(&Secrets::read(secret).unwrap(), body.as_bytes())
+    hook.is_signed(&Secrets::read(secret).unwrap(), body.as_bytes(), at(now))
 }
 
 #[test]
@@ -89,6 +93,28 @@ fn a_secret_is_long_enough_and_of_its_form() {
         assert!(Secrets::read(bad).is_err(), "{bad}");
     }
     assert!(!format!("{:?}", Secrets::read(&made).unwrap()).contains(&bare[..6]));
+}
+
+#[test]
+fn a_secret_counts_until_its_time_and_the_one_beside_it_goes_on() {
+    let (secret, id, seconds, body, sign) = PUBLISHED[0];
+    let (time, until) = (seconds.to_string(), at(seconds + 10));
+    let mine = Secrets::read(OTHER).unwrap().sign(id, seconds, body.as_bytes());
+    let both = format!("{OTHER}\n{secret} until {until}\n");
+    let head = |sign| [id, time.as_str(), sign];
+    for (secrets, sign, now, expected) in [
+        (both.as_str(), sign, 9, Ok(())),
+        (&both, sign, 10, Err(NotSigned::Signature)),
+        (&both, &mine, 9, Ok(())),
+        (&both, &mine, 10, Ok(())),
+        (&format!("{secret}  until  {until}"), sign, 9, Ok(())),
+        (&format!("{secret} until 2014-02-25T15:02:10Z"), sign, 0, Err(NotSigned::Signature)),
+    ] {
+        assert_eq!(taken(secrets, head(sign), body, seconds + now), expected, "{secrets} {now}");
+    }
+    for bad in ["until", "until soon", "until 2026", "till 2026-12-01T00:00:00Z"] {
+        assert!(Secrets::read(&format!("{secret} {bad}")).is_err(), "{bad}");
+    }
 }
 
 #[test]

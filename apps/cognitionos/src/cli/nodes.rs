@@ -152,9 +152,10 @@ pub(crate) struct Hooks {
     /// elsewhere than on this machine, put something before it that has.
     #[arg(long, value_name = "ADDRESS", requires = "hook")]
     pub(crate) hooks: Option<SocketAddr>,
-    /// A hook: what is sent to /hooks/NAME and signed with a secret in FILE starts what waits for it
-    /// in the ledger of the tenant. A file that is not there is made. May be given several times.
-    #[arg(long, value_name = "NAME=TENANT:FILE", requires = "hooks")]
+    /// A hook: what is sent to /hooks/NAME and signed with its secret starts what waits for it in the
+    /// ledger of the tenant. SECRET is a file, which is made if it is not there and read anew for each
+    /// webhook, or `env:VARIABLE`. May be given several times.
+    #[arg(long, value_name = "NAME=TENANT:SECRET", requires = "hooks")]
     pub(crate) hook: Vec<String>,
 }
 
