@@ -267,7 +267,18 @@ impl House {
                 self.handle(common, Input::Due(timer))
             }
             Event::Answer { run, approval } => {
-                let who = common.actor("user:cfo")?;
+                let mut who = common.actor("user:cfo")?;
+                let request = self.engine.gate().approvals().get(approval);
+                let handed = request.is_some_and(|it| it.delegated.contains_key(who.as_str()));
+                if handed || common.roll(4) == 0 {
+                    let to = common.actor("user:deputy")?;
+                    let (from, reason) = (std::mem::replace(&mut who, to.clone()), None);
+                    if !handed {
+                        common.counts.acts.add("approval.delegated");
+                        let asked = Input::Delegate { run, approval, who: from, to, reason };
+                        self.handle(common, asked)?;
+                    }
+                }
                 let no = common.roll(4) == 0;
                 let verdict = if no { Err("not this time".into()) } else { Ok(()) };
                 let verdict = verdict.map(|()| cog_base::json::Map::new());

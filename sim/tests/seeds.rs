@@ -38,7 +38,8 @@ const FAULTS: [&str; 20] = [
     "tail.not_read",
 ];
 /// What operators must do in them.
-const ACTS: [&str; 10] = [
+const ACTS: [&str; 11] = [
+    "approval.delegated",
     "bodies.erased",
     "canon.activated",
     "canon.activated_beside",

@@ -247,3 +247,67 @@ fn who_may_answer_from_a_time_on_answers_from_then_on() {
     assert_eq!(folder.entries("approval.escalated").len(), 2);
     folder.holds();
 }
+
+#[test]
+fn another_person_answers_where_the_canon_lets_them() {
+    let folder = Folder::example("delegate", "01-quickstart");
+    folder.write(
+        "sign.yaml",
+        &SIGN.replace(", escalate: { after_ms: AFTER, to: [\"user:controller\"] }", ""),
+    );
+    let delegate = |id: &str, who: &str, to: &str| {
+        folder.cog(&["approvals", "delegate", id, "--to", to, "--as", who, "--reason", "on leave"])
+    };
+    let approve = |id: &str, who: &str| folder.cog(&["approvals", "approve", id, "--as", who]);
+    let request = folder.cog(&["run", "sign.yaml"]).ends(8).id("apr");
+    let no = delegate(&request, "user:cfo", "user:controller").ends(4);
+    no.says(&["the canon lets nobody answer for another", "cognitionos why dny_"]);
+    approve(&request, "user:cfo").ends(0);
+    assert_eq!(folder.entries("approval.delegated").len(), 0);
+    folder.holds();
+
+    let folder = Folder::example("delegate-let", "01-quickstart");
+    folder.write(
+        "sign.yaml",
+        &SIGN.replace(", escalate: { after_ms: AFTER, to: [\"user:controller\"] }", ""),
+    );
+    folder.change(
+        "canon/canon.toml",
+        "[risk]",
+        "[runs]\ndelegate = [\"user:controller\"]\n\n[risk]",
+    );
+    let delegate = |id: &str, who: &str, to: &str| {
+        folder.cog(&["approvals", "delegate", id, "--to", to, "--as", who, "--reason", "on leave"])
+    };
+    let approve = |id: &str, who: &str| folder.cog(&["approvals", "approve", id, "--as", who]);
+    let parked = folder.cog(&["run", "sign.yaml"]).ends(8);
+    let (run, request) = (parked.id("run"), parked.id("apr"));
+    delegate(&request, "user:cfo", "user:operator")
+        .ends(4)
+        .says(&["they asked for this or started"]);
+    delegate(&request, "user:controller", "user:cfo").ends(4).says(&["it takes user:cfo"]);
+    delegate(&request, "user:cfo", "user:stranger").ends(4).says(&["`[runs] delegate`"]);
+    delegate(&request, "user:cfo", "nobody").ends(2);
+    approve(&request, "user:controller").ends(4).says(&["it takes user:cfo"]);
+    let done = delegate(&request, "user:cfo", "user:controller").ends(0);
+    done.says(&["user:controller answers in the place of user:cfo", "--as user:controller"]);
+    delegate(&request, "user:cfo", "user:controller").ends(4).says(&["answer in their place"]);
+    approve(&request, "user:cfo")
+        .ends(4)
+        .says(&["`user:cfo` has `user:controller` answer", "--as user:controller"]);
+    folder
+        .cog(&["approvals", "list"])
+        .ends(0)
+        .says(&["user:controller answers in the place of user:cfo"]);
+    approve(&request, "user:controller").ends(0);
+    folder.cog(&["run", "--resume", &run]).ends(0);
+    let granted = folder.entries("approval.granted").pop().unwrap();
+    assert_eq!(
+        [text(&granted, &["actor"]), text(&granted, &["data", "for"])],
+        ["user:controller", "user:cfo"]
+    );
+    let told = ["user:controller, in the place of user:cfo, approved it", "on leave"];
+    folder.cog(&["why", &request]).ends(0).says(&told);
+    folder.cog(&["replay", &run]).ends(0);
+    folder.holds();
+}

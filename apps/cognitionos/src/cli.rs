@@ -437,6 +437,25 @@ Examples:
         #[command(flatten)]
         asking: nodes::Asking,
     },
+    /// Have another person answer in your place, where the canon lets them. You answer no more then.
+    #[command(before_help = "\
+Examples:
+  cognitionos approvals delegate apr_01j… --to user:deputy --as user:cfo
+  cognitionos approvals delegate apr_01j… --to user:deputy --as user:cfo --reason 'on leave'")]
+    Delegate {
+        /// The request (apr_…).
+        id: String,
+        /// Who is to answer.
+        #[arg(long, value_name = "ACTOR")]
+        to: String,
+        /// Why; it is kept in the ledger.
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: Option<String>,
+        #[command(flatten)]
+        by: Answerer,
+        #[command(flatten)]
+        asking: nodes::Asking,
+    },
     /// Say no.
     #[command(before_help = "\
 Examples:

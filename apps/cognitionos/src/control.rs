@@ -124,6 +124,9 @@ pub(crate) fn decide(request: &Request, way: &Way<'_>) -> anyhow::Result<Value> 
     use crate::commands::{approvals, pause, run, signal};
     match request {
         Request::Answer { id, who, verdict } => approvals::decide(way, *id, who, verdict.as_ref()),
+        Request::Delegate { id, who, to, reason } => {
+            approvals::delegate::decide(way, *id, (who, to), reason.as_deref())
+        }
         Request::Signal { run, sent } => signal::decide(way, *run, sent),
         Request::Hold { run, pauses, who, reason } => {
             pause::decide(way, *run, *pauses, (who, reason))

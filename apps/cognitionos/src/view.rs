@@ -82,6 +82,7 @@ impl Counts {
             | Kind::ApprovalGranted
             | Kind::ApprovalRejected
             | Kind::ApprovalEscalated
+            | Kind::ApprovalDelegated
             | Kind::Output
             | Kind::Signal
             | Kind::SessionPaused

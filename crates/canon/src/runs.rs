@@ -17,17 +17,22 @@ pub struct RunRule {
     pub schedule: Option<Vec<String>>,
     /// Who may activate a version of a workflow, if not whoever stands in the facts.
     pub activate: Option<Vec<String>>,
+    /// Who may be let answer a request in the place of somebody who may, beside those who may anyway.
+    /// Nobody is where it says nothing.
+    pub delegate: Option<Vec<String>>,
 }
 
 impl RunRule {
     /// Who is named, and what for.
-    pub(crate) fn entitled(&self) -> [(&[String], &'static str); 3] {
+    pub(crate) fn entitled(&self) -> [(&[String], &'static str); 4] {
         let schedule = self.schedule.as_deref().unwrap_or_default();
         let activate = self.activate.as_deref().unwrap_or_default();
+        let delegate = self.delegate.as_deref().unwrap_or_default();
         [
             (&self.cancel, "end a run"),
             (schedule, "set a schedule"),
             (activate, "activate a workflow"),
+            (delegate, "answer for somebody"),
         ]
     }
 }
@@ -56,6 +61,14 @@ impl Canon {
     pub fn may_activate(&self, who: &str) -> bool {
         let groups = self.settings().runs.activate.as_deref();
         groups.map_or_else(|| self.knows(who), |groups| self.is_person_of(who, groups))
+    }
+
+    /// Whether `who` may be let answer in the place of somebody of these groups: a person who is of them,
+    /// or one of those that `[runs] delegate` names. Nobody may where it says nothing.
+    #[must_use]
+    pub fn may_stand_in(&self, who: &str, of: &[String]) -> bool {
+        let named = self.settings().runs.delegate.as_deref();
+        named.is_some_and(|named| self.is_person_of(who, named) || self.is_person_of(who, of))
     }
 
     fn is_person_of(&self, who: &str, groups: &[String]) -> bool {

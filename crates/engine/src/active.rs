@@ -66,6 +66,8 @@ pub(crate) struct Active {
     /// Answers on their way into the ledger: until they are there, outcomes queue up, so
     /// that the flow takes both in the order of the log.
     pub(crate) answers: BTreeMap<(ApprovalId, Actor), Result<Map, String>>,
+    /// Requests for which somebody else is about to be let answer: no answer is judged meanwhile.
+    pub(crate) handing: BTreeSet<ApprovalId>,
     pub(crate) queued: Vec<Later>,
     /// Failed attempts that are followed by another when their timer is due.
     pub(crate) delayed: BTreeMap<ReceiptId, Performed<AnyEffect>>,
@@ -111,6 +113,8 @@ pub(crate) enum Later {
     Cancel(Actor, String),
     Signal(Box<Sent>),
     Hold(bool, Actor, String),
+    Answer(ApprovalId, Actor, Result<Map, String>),
+    Delegate(ApprovalId, Actor, Actor, Option<String>),
     Placed(RunId, Result<Placed, String>),
     Ended(RunId, Box<Ending>),
 }
@@ -279,6 +283,7 @@ impl Active {
             kept: Kept::default(),
             appends: 0,
             answers: BTreeMap::new(),
+            handing: BTreeSet::new(),
             queued: Vec::new(),
             delayed: BTreeMap::new(),
             rejected: BTreeMap::new(),

@@ -100,6 +100,19 @@ pub enum Input {
         /// Yes with what is filled in, or no with a reason.
         verdict: Result<Map, String>,
     },
+    /// Somebody has another person answer a request in their place.
+    Delegate {
+        /// The run that waits.
+        run: RunId,
+        /// The request.
+        approval: ApprovalId,
+        /// Who would answer.
+        who: Actor,
+        /// Who is to.
+        to: Actor,
+        /// Why, if that is said.
+        reason: Option<String>,
+    },
     /// Somebody sends a run a message.
     Signal {
         /// The run.
@@ -415,6 +428,9 @@ impl Engine {
             Input::Answer { run, approval, who, verdict } => {
                 self.answer(run, approval, &who, verdict, &mut turn)?;
             }
+            Input::Delegate { run, approval, who, to, reason } => {
+                self.delegate(run, approval, (who, to, reason), &mut turn)?;
+            }
             Input::Pause { run, who, reason } => {
                 self.hold_run(run, true, (who, reason), &mut turn)?;
             }
@@ -553,6 +569,8 @@ impl Engine {
             Later::Performed(performed) => Some(performed.receipt()),
             Later::Probed(..)
             | Later::Due(_)
+            | Later::Answer(..)
+            | Later::Delegate(..)
             | Later::Signal(_)
             | Later::Placed(..)
             | Later::Ended(..)

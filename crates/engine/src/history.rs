@@ -199,7 +199,7 @@ impl History {
             Kind::Denial => self.denial(record)?,
             Kind::ApprovalRequested => self.begins(entry).and_then(|()| self.requested(record))?,
             Kind::ApprovalGranted => self.agreed(record)?,
-            Kind::ApprovalRejected | Kind::ApprovalEscalated => {}
+            Kind::ApprovalRejected | Kind::ApprovalEscalated | Kind::ApprovalDelegated => {}
             Kind::Output => self.given(entry)?,
             Kind::Outcome => self.outcome(record)?,
             Kind::PlanSelected => self.begins(entry).and_then(|()| self.planned(record))?,

@@ -32,6 +32,7 @@ pub mod admission;
 mod cancel;
 mod carried;
 mod choose;
+mod delegate;
 mod dormant;
 mod given;
 mod periods;

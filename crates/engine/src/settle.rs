@@ -3,6 +3,7 @@
 use cog_base::entropy::NoEntropy;
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::json::Map;
+use cog_canon::Canon;
 use cog_flow::{Event, StepError, StepPath};
 use cog_gate::act::{Act, Facts};
 use cog_gate::approvals::filled;
@@ -262,7 +263,12 @@ impl Engine {
         verdict: Result<Map, String>,
         turn: &mut Turn,
     ) -> Result<(), NoEntropy> {
-        let Some(active) = self.runs.get(&id) else { return Ok(()) };
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        // Whose it is to answer is about to change.
+        if active.end.is_none() && active.handing.contains(&approval) {
+            active.queued.push(Later::Answer(approval, who.clone(), verdict));
+            return Ok(());
+        }
         // A run that has ended takes no more entries but its seal.
         if active.end.is_some() || active.answers.contains_key(&(approval, who.clone())) {
             return Ok(());
@@ -274,7 +280,9 @@ impl Engine {
         if request.is_some_and(|request| request.escalating(now).is_some()) {
             self.escalate(id, approval, turn);
         }
-        if self.refuse_answer(&origin, approval, who, said, turn)? {
+        let place = ((origin.tenant, Some(id)), (&*origin.domain, &*origin.environment));
+        let act = |canon: Option<&_>| Act::answer(place.0, place.1, approval, who, said, canon);
+        if self.refuse_answer(&origin, approval, act, turn)? {
             return Ok(());
         }
         let verdict = match self.filled(id, approval, verdict) {
@@ -319,12 +327,11 @@ impl Engine {
     }
 
     /// Refuse an answer that does not count, on the record. Says whether it does not.
-    fn refuse_answer(
+    pub(crate) fn refuse_answer(
         &mut self,
         origin: &Origin,
         approval: ApprovalId,
-        who: &Actor,
-        verdict: Result<(), &str>,
+        act: impl Fn(Option<&Canon>) -> Act,
         turn: &mut Turn,
     ) -> Result<bool, NoEntropy> {
         let (id, now) = (origin.session, self.ledger_now());
@@ -336,8 +343,7 @@ impl Engine {
         let is_answered = request.as_ref().is_some_and(|request| !request.is_open());
         let waits = is_answered || waits_for(active, approval).is_some();
         let facts = Facts::Answer { request: request.map(Box::new), waits, is_seen: true };
-        let (place, of) = ((origin.tenant, Some(id)), (&*origin.domain, &*origin.environment));
-        let act = Act::answer(place, of, approval, who, verdict, canon);
+        let act = act(canon);
         let entropy = self.entropy.as_mut();
         let Some(refused) = self.gate.refuse_answer(&act, &facts, now, canon, entropy)? else {
             return Ok(false);
@@ -365,11 +371,14 @@ impl Engine {
         let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
         let step = waits_for(active, approval);
         active.parked = false;
+        active.handing.remove(&approval);
         match active.answers.remove(&(approval, who.clone())) {
             Some(Ok(form)) => {
                 let ask = step.and_then(|step| active.asks.get_mut(&step));
                 if let Some(ask) = ask.filter(|_| !form.is_empty()) {
-                    ask.forms.insert(who.to_string(), form);
+                    let request = self.gate.approvals().get(approval);
+                    let voice = request.map_or(who.as_str(), |it| it.voice(who.as_str()));
+                    ask.forms.insert(voice.to_owned(), form);
                 }
             }
             Some(Err(reason)) => self.gate.because(approval, &reason),
@@ -387,6 +396,12 @@ impl Engine {
                 Later::Due(name) => self.due(Timer { run: id, name }, turn)?,
                 Later::Hold(pauses, who, reason) => {
                     self.hold_run(id, pauses, (who, reason), turn)?;
+                }
+                Later::Answer(approval, who, verdict) => {
+                    self.answer(id, approval, &who, verdict, turn)?;
+                }
+                Later::Delegate(approval, who, to, reason) => {
+                    self.delegate(id, approval, (who, to, reason), turn)?;
                 }
                 Later::Signal(sent) => self.signal(id, *sent, turn)?,
                 Later::Placed(run, placed) => self.placed(id, run, placed, turn)?,

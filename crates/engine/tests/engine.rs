@@ -23,6 +23,8 @@ mod children;
 mod claimed;
 #[path = "engine/classes.rs"]
 mod classes;
+#[path = "engine/delegate.rs"]
+mod delegate;
 #[path = "engine/dormant.rs"]
 mod dormant;
 #[path = "engine/draining.rs"]

@@ -28,6 +28,8 @@ const BEGIN: &str = "run.start";
 const ACTIVATE: &str = "workflow.activate";
 /// To take a run that waits for its turn out of the queue.
 pub const WITHDRAW: &str = "run.withdraw";
+/// Where an answer says who is to give it.
+const TO: &str = "to";
 /// How many of the newest refusals are looked at for one that says the same.
 pub const LOOKED_AT_MAX: usize = 10_000;
 
@@ -168,6 +170,19 @@ impl Act {
             resource: Request::resource_of(approval),
             args,
         }
+    }
+
+    /// To have another person answer a request, which [`Facts::Answer`] judges.
+    #[must_use]
+    pub fn delegate(
+        place: (TenantId, Option<RunId>),
+        of: (&str, &str),
+        approval: ApprovalId,
+        (who, to): (&Actor, &Actor),
+        canon: Option<&Canon>,
+    ) -> Self {
+        let args = [(TO.to_owned(), to.as_str().into()), ("verdict".to_owned(), "delegate".into())];
+        Self { args: args.into(), ..Self::answer(place, of, approval, who, Ok(()), canon) }
     }
 
     /// What is the same about its refusals for this reason.

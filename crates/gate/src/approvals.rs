@@ -1,5 +1,7 @@
 //! Consents: asked for one intent under one canon version, given by people.
 
+mod delegate;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
@@ -47,8 +49,10 @@ pub struct Request {
     pub escalated: bool,
     /// When it ends.
     pub expires: Timestamp,
-    /// Who agreed so far.
+    /// Who agreed so far; of whoever had another answer, that one.
     pub granted: BTreeSet<String>,
+    /// Who has whom answer in their place.
+    pub delegated: BTreeMap<String, String>,
     /// Who said no, and why.
     pub rejected: Option<(String, String)>,
     domain: String,
@@ -96,6 +100,24 @@ pub enum NotCounted {
         /// Who may.
         of: String,
     },
+    /// Who answers has another person do so.
+    #[error("`{who}` has `{to}` answer in their place")]
+    HandedOver {
+        /// Who.
+        who: String,
+        /// Whom.
+        to: String,
+    },
+    /// That person does not answer in the place of another.
+    #[error("`{to}` cannot answer in the place of `{who}`: {why}")]
+    NoDelegate {
+        /// In whose place.
+        who: String,
+        /// Who would.
+        to: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// The canon changed since.
     #[error("the canon changed since this was asked; `run --resume` asks anew")]
     CanonChanged,
@@ -113,6 +135,8 @@ impl NotCounted {
             Self::Withdrawn(_) => "approval.withdrawn",
             Self::OwnRequest(_) => "approval.own_request",
             Self::NotOfGroup { .. } => "approval.not_entitled",
+            Self::HandedOver { .. } => "approval.handed_over",
+            Self::NoDelegate { .. } => "approval.no_delegate",
             Self::CanonChanged => "approval.canon_changed",
         }
     }
@@ -208,7 +232,7 @@ impl Approvals {
         now: Timestamp,
     ) -> Result<Draft, NotCounted> {
         let request = self.answerable(id, who, canon, now)?;
-        Ok(request.draft(Kind::ApprovalGranted, who.as_str()))
+        Ok(request.answer(Kind::ApprovalGranted, who.as_str()))
     }
 
     /// The draft of `who`'s no.
@@ -224,7 +248,7 @@ impl Approvals {
         now: Timestamp,
     ) -> Result<Draft, NotCounted> {
         let request = self.answerable(id, who, canon, now)?;
-        Ok(request.draft(Kind::ApprovalRejected, who.as_str()).saying("reason", reason))
+        Ok(request.answer(Kind::ApprovalRejected, who.as_str()).saying("reason", reason))
     }
 
     fn answerable(
@@ -257,7 +281,8 @@ impl Approvals {
         self.refused.observe(entry);
         let asks = entry.kind() == Kind::ApprovalRequested;
         let answers = matches!(entry.kind(), Kind::ApprovalGranted | Kind::ApprovalRejected);
-        if !asks && !answers && entry.kind() != Kind::ApprovalEscalated {
+        let more = matches!(entry.kind(), Kind::ApprovalEscalated | Kind::ApprovalDelegated);
+        if !asks && !answers && !more {
             return;
         }
         let id = entry.data().get("id").and_then(Value::as_text).and_then(|id| id.parse().ok());
@@ -272,8 +297,12 @@ impl Approvals {
         if entry.kind() == Kind::ApprovalGranted {
             // What was recorded too late does not count, whatever the clock said before.
             if entry.at() <= request.expires {
-                request.granted.insert(entry.actor().to_owned());
+                let voice = entry.text("for").unwrap_or(entry.actor());
+                request.granted.insert(voice.to_owned());
             }
+        } else if entry.kind() == Kind::ApprovalDelegated {
+            let to = entry.text("to").unwrap_or_default();
+            request.delegated.insert(entry.actor().to_owned(), to.to_owned());
         } else if entry.kind() == Kind::ApprovalEscalated {
             request.escalated = true;
         } else if entry.kind() == Kind::ApprovalRejected {
@@ -383,7 +412,8 @@ impl Request {
     /// # Errors
     /// [`NotCounted`] says why it would not.
     pub fn answerable(&self, who: &Actor, canon: &Canon, now: Timestamp) -> Result<(), NotCounted> {
-        let name = who.as_str();
+        // Who answers in the place of another is let by that one, and may what that one may.
+        let name = self.voice(who.as_str());
         if !self.is_open() {
             return Err(NotCounted::Answered);
         }
@@ -398,6 +428,10 @@ impl Request {
         }
         if self.canon != canon.digest() {
             return Err(NotCounted::CanonChanged);
+        }
+        if let Some(to) = self.delegated.get(who.as_str()) {
+            let (who, to) = (who.to_string(), to.clone());
+            return Err(NotCounted::HandedOver { who, to });
         }
         if name == self.actor || name == self.initiator {
             return Err(NotCounted::OwnRequest(name.to_owned()));
@@ -437,7 +471,9 @@ impl Request {
         let asked = [("asked", self.asked.into()), ("escalated", self.escalated.into())];
         // Where nobody else can be let answer it is what earlier releases wrote.
         let asked = asked.into_iter().filter(|_| self.need.escalate.is_some());
-        Value::map(members.into_iter().chain(asked))
+        let handed = self.delegated.iter().map(|(who, to)| (who.as_str(), to.as_str()));
+        let handed = (!self.delegated.is_empty()).then(|| ("delegated", Value::map(handed)));
+        Value::map(members.into_iter().chain(asked).chain(handed))
     }
 
     /// The request in such a record. Where it was made is not part of it.
@@ -445,6 +481,8 @@ impl Request {
         let text = |name: &str| value.get(name).and_then(Value::as_text);
         let need = Need::from_value(value.get("need")?)?;
         let expires = text("expires")?.parse().ok()?;
+        let handed = value.get("delegated").and_then(Value::as_map).into_iter().flatten();
+        let handed = handed.map(|(who, to)| Some((who.clone(), to.as_text()?.to_owned())));
         let granted = value.get("granted")?.as_list()?.iter().filter_map(Value::as_text);
         Some(Self {
             id: text("id")?.parse().ok()?,
@@ -462,6 +500,7 @@ impl Request {
             escalated: value.get("escalated").and_then(Value::as_bool).unwrap_or(false),
             expires,
             granted: granted.map(str::to_owned).collect(),
+            delegated: handed.collect::<Option<_>>()?,
             rejected: text("rejected_by").map(|by| (by.to_owned(), String::new())),
             domain: String::new(),
             environment: String::new(),
@@ -515,6 +554,7 @@ impl Request {
             escalated: false,
             expires: text("expires")?.parse().ok()?,
             granted: BTreeSet::new(),
+            delegated: BTreeMap::new(),
             rejected: None,
             domain: entry.domain().to_owned(),
             environment: entry.environment().to_owned(),

@@ -398,6 +398,7 @@ impl ChangeControl {
             | Kind::ApprovalGranted
             | Kind::ApprovalRejected
             | Kind::ApprovalEscalated
+            | Kind::ApprovalDelegated
             | Kind::Output
             | Kind::Outcome
             | Kind::Signal

@@ -12,6 +12,8 @@ struct Asked<'l> {
     event: &'l Event,
     /// Those whose yes counts.
     people: BTreeSet<&'l str>,
+    /// Who has whom answer in their place.
+    delegated: BTreeMap<&'l str, &'l str>,
     rejected: bool,
     used_by: Option<&'l str>,
     escalated: bool,
@@ -23,9 +25,9 @@ pub(crate) fn check(log: &Log, clock_back_ms: u64, report: &mut Report) {
     let mut asked: BTreeMap<&str, Asked<'_>> = BTreeMap::new();
     for event in &log.events {
         if let What::Requested(request) = &event.what {
-            let people = BTreeSet::new();
+            let (people, delegated) = (BTreeSet::new(), BTreeMap::new());
             let (rejected, used_by, escalated) = (false, None, false);
-            let one = Asked { request, event, people, rejected, used_by, escalated };
+            let one = Asked { request, event, people, delegated, rejected, used_by, escalated };
             asked.insert(&request.id, one);
         } else if let What::Escalated { request, intent, of } = &event.what {
             let is_due = asked.get_mut(request.as_str()).is_some_and(|asked| {
@@ -41,7 +43,15 @@ pub(crate) fn check(log: &Log, clock_back_ms: u64, report: &mut Report) {
             report.test(Property::Escalated, is_due, event.seq, || {
                 format!("{request} is not to be answered by others, or not yet, or by these")
             });
-        } else if let What::Granted { request, intent, .. } = &event.what {
+        } else if let What::Delegated { request, intent, to } = &event.what {
+            let may = asked.get_mut(request.as_str()).is_some_and(|asked| {
+                let same = *intent == asked.request.intent && event.canon == asked.event.canon;
+                same && asked.hands_over(&event.actor, to, initiator)
+            });
+            report.test(Property::Delegated, may, event.seq, || {
+                format!("`{}` may not have `{to}` answer {request}", event.actor)
+            });
+        } else if let What::Granted { request, intent, voice, .. } = &event.what {
             let Some(asked) = asked.get_mut(request.as_str()) else {
                 let message = format!("{request} was not asked for before");
                 report.broken(Property::Consent, event.seq, message);
@@ -51,9 +61,11 @@ pub(crate) fn check(log: &Log, clock_back_ms: u64, report: &mut Report) {
             report.test(Property::Consent, same && !asked.rejected, event.seq, || {
                 format!("{request} was asked for something else, or had a no before")
             });
-            asked.granted(event, initiator, report);
-        } else if let What::Rejected { request, .. } = &event.what {
+            let voice = asked.spoken(event, voice.as_deref(), report);
+            asked.granted((event, voice), initiator, report);
+        } else if let What::Rejected { request, voice, .. } = &event.what {
             if let Some(asked) = asked.get_mut(request.as_str()) {
+                asked.spoken(event, voice.as_deref(), report);
                 asked.rejected = true;
             }
         } else if let What::Receipt(receipt) = &event.what {
@@ -65,14 +77,46 @@ pub(crate) fn check(log: &Log, clock_back_ms: u64, report: &mut Report) {
 }
 
 impl<'l> Asked<'l> {
-    fn granted(&mut self, event: &'l Event, initiator: &str, report: &mut Report) {
+    /// One person who may answer lets another one do so; neither has a part in it so far.
+    fn hands_over(&mut self, who: &'l str, to: &'l str, initiator: &str) -> bool {
+        let is_own = |one: &str| one == initiator || one == self.event.actor;
+        let is_free = |one: &str| {
+            let mut handed = self.delegated.iter();
+            !self.people.contains(one) && !handed.any(|(from, to)| *from == one || *to == one)
+        };
+        let both = [who, to];
+        let may = both.iter().all(|one| one.starts_with("user:") && !is_own(one) && is_free(one));
+        self.delegated.insert(who, to);
+        may && who != to && !self.rejected
+    }
+
+    /// In whose name somebody answers: their own, or the one that was handed to them.
+    fn spoken(&self, event: &'l Event, voice: Option<&'l str>, report: &mut Report) -> &'l str {
         let who = event.actor.as_str();
-        let other = who != initiator && who != self.event.actor && who.starts_with("user:");
+        let is_theirs = match voice {
+            Some(voice) => self.delegated.get(voice) == Some(&who),
+            None => !self.delegated.iter().any(|(from, to)| *from == who || *to == who),
+        };
+        report.test(Property::Delegated, is_theirs, event.seq, || {
+            format!("`{who}` answers in a place that is not theirs")
+        });
+        voice.unwrap_or(who)
+    }
+
+    fn granted(
+        &mut self,
+        (event, voice): (&'l Event, &'l str),
+        initiator: &str,
+        report: &mut Report,
+    ) {
+        let who = event.actor.as_str();
+        let is_own = |one: &str| one == initiator || one == self.event.actor;
+        let other = !is_own(who) && !is_own(voice) && who.starts_with("user:");
         report.test(Property::People, other, event.seq, || {
             format!("`{who}` consents, and is no person, asked for it or began the run")
         });
         if other && event.at <= self.request.expires {
-            self.people.insert(who);
+            self.people.insert(voice);
         }
     }
 }

@@ -113,6 +113,7 @@ impl Families {
             | Kind::ApprovalGranted
             | Kind::ApprovalRejected
             | Kind::ApprovalEscalated
+            | Kind::ApprovalDelegated
             | Kind::Output
             | Kind::Signal
             | Kind::SessionPaused

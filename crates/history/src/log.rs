@@ -39,20 +39,56 @@ pub(crate) struct Event {
 /// What an entry says.
 #[derive(Debug)]
 pub(crate) enum What {
-    Started { initiator: String },
+    Started {
+        initiator: String,
+    },
     Receipt(Receipt),
     Outcome(Outcome),
-    Denial { step: String, error: Option<Value> },
-    Planned { step: String, chosen: Option<String>, reason: Option<Value> },
+    Denial {
+        step: String,
+        error: Option<Value>,
+    },
+    Planned {
+        step: String,
+        chosen: Option<String>,
+        reason: Option<Value>,
+    },
     Requested(Request),
-    Escalated { request: String, intent: Option<Digest>, of: Vec<String> },
-    Granted { request: String, intent: Option<Digest>, form: Option<Value> },
-    Rejected { request: String, reason: Option<String> },
-    Timer { name: String },
+    Escalated {
+        request: String,
+        intent: Option<Digest>,
+        of: Vec<String>,
+    },
+    Delegated {
+        request: String,
+        intent: Option<Digest>,
+        to: String,
+    },
+    /// In whose name, if not in that of who says it.
+    Granted {
+        request: String,
+        intent: Option<Digest>,
+        voice: Option<String>,
+        form: Option<Value>,
+    },
+    Rejected {
+        request: String,
+        voice: Option<String>,
+        reason: Option<String>,
+    },
+    Timer {
+        name: String,
+    },
     Signal(Signal),
     Cancel,
-    Invalid { step: String, message: Option<String> },
-    Checkpoint { step: String, name: String },
+    Invalid {
+        step: String,
+        message: Option<String>,
+    },
+    Checkpoint {
+        step: String,
+        name: String,
+    },
     ChildStarted(ChildStart),
     ChildEnded(ChildEnd),
     Sealed(Map),
@@ -180,6 +216,7 @@ impl Log {
             }
             What::Started { .. }
             | What::Escalated { .. }
+            | What::Delegated { .. }
             | What::Signal(_)
             | What::Cancel
             | What::Sealed(_)
@@ -242,6 +279,21 @@ pub(crate) fn is_within(step: &str, path: &str) -> bool {
 }
 
 impl What {
+    /// What somebody answers, or that they let somebody else do so.
+    fn said(entry: &Entry, body: Option<&Value>) -> Self {
+        let request = entry.text("id").unwrap_or_default().to_owned();
+        let (intent, voice) = (entry.digest("intent"), entry.text("for").map(str::to_owned));
+        if entry.kind() == Kind::ApprovalDelegated {
+            let to = entry.text("to").unwrap_or_default().to_owned();
+            return Self::Delegated { request, intent, to };
+        }
+        if entry.kind() == Kind::ApprovalGranted {
+            let form = body.and_then(|body| body.get("form")).cloned();
+            return Self::Granted { request, intent, voice, form };
+        }
+        Self::Rejected { request, voice, reason: said(body, "reason") }
+    }
+
     fn read(entry: &Entry, body: Option<&Value>) -> Self {
         let text = |name| entry.text(name).unwrap_or_default().to_owned();
         match entry.kind() {
@@ -270,12 +322,8 @@ impl What {
                 let (intent, of) = (entry.digest("intent"), texts(entry.data().get("of")));
                 Self::Escalated { request: text("id"), intent, of }
             }
-            Kind::ApprovalGranted => {
-                let form = body.and_then(|body| body.get("form")).cloned();
-                Self::Granted { request: text("id"), intent: entry.digest("intent"), form }
-            }
-            Kind::ApprovalRejected => {
-                Self::Rejected { request: text("id"), reason: said(body, "reason") }
+            Kind::ApprovalDelegated | Kind::ApprovalGranted | Kind::ApprovalRejected => {
+                Self::said(entry, body)
             }
             Kind::Evidence => evidence(entry, body),
             Kind::Signal => Self::Signal(Signal {

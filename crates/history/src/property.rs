@@ -103,6 +103,9 @@ properties! {
     Escalated = "history.escalated",
         "Others are let answer a request once, those that it names, and not before its time.",
         "guide: approve; entries: approval.escalated";
+    Delegated = "history.delegated",
+        "Who answers in the place of another was let by that one, who has no other part in it then.",
+        "guide: approve; entries: approval.delegated";
     Cancelled = "history.cancelled",
         "Behind the end of a run from outside nothing begins but what undoes it.",
         "guide: on_cancel";

@@ -169,6 +169,10 @@ impl Audit {
                 self.approvals.requested(entry, &mut self.findings);
             }
             Kind::ApprovalEscalated => self.approvals.escalated(entry, &mut self.findings),
+            Kind::ApprovalDelegated => {
+                let initiator = self.sessions.initiator(entry);
+                self.approvals.delegated(entry, initiator, &mut self.findings);
+            }
             Kind::ApprovalGranted | Kind::ApprovalRejected => {
                 let initiator = self.sessions.initiator(entry);
                 self.approvals.answered(entry, initiator, &mut self.findings);

@@ -72,6 +72,8 @@ kinds! {
     ApprovalRejected = "approval.rejected";
     /// Others may answer as well, as that took too long.
     ApprovalEscalated = "approval.escalated";
+    /// Somebody who may answer has another person answer in their place.
+    ApprovalDelegated = "approval.delegated";
     /// Part of what an effect gives, while it is under way. Evidence, never authority.
     Output = "output";
     /// What happened under a receipt.
@@ -174,6 +176,7 @@ impl Kind {
             | Self::ApprovalGranted
             | Self::ApprovalRejected
             | Self::ApprovalEscalated
+            | Self::ApprovalDelegated
             | Self::Output
             | Self::Outcome
             | Self::Signal
@@ -223,6 +226,7 @@ impl Kind {
             Self::ApprovalGranted => APPROVAL_GRANTED,
             Self::ApprovalRejected => APPROVAL_REJECTED,
             Self::ApprovalEscalated => APPROVAL_ESCALATED,
+            Self::ApprovalDelegated => APPROVAL_DELEGATED,
             Self::Output => OUTPUT,
             Self::Outcome => OUTCOME,
             Self::Signal => SIGNAL,

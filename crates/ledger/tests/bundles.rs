@@ -12,6 +12,8 @@
 mod asked;
 #[path = "bundles/audit.rs"]
 mod audit;
+#[path = "bundles/delegated.rs"]
+mod delegated;
 #[path = "bundles/forge.rs"]
 mod forge;
 #[path = "bundles/house.rs"]

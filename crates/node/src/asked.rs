@@ -45,7 +45,9 @@ impl About {
 impl Asked {
     /// The engine is given this input, which came by mail.
     pub(crate) fn of(&mut self, mail: MailId, input: &Input) {
-        let (run, about) = if let Input::Answer { run, approval, .. } = input {
+        let (run, about) = if let Input::Answer { run, approval, .. }
+        | Input::Delegate { run, approval, .. } = input
+        {
             (*run, About::Answer(*approval))
         } else if let Input::Cancel { run, who, .. } = input {
             (*run, About::wish(Wish::Cancel, who))

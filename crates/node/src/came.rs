@@ -74,6 +74,14 @@ pub fn came_of(scope: &dyn TenantTx, request: &Request) -> Result<Option<Came>, 
             let is_it = |it: &Entry| answer.contains(&it.kind()) && it.actor() == who.as_str();
             scope.find(&approval.to_string())?.into_iter().find(is_it)
         }
+        Request::Delegate(it) => {
+            let found = scope.find(&it.approval.to_string())?;
+            found.into_iter().find(|entry| {
+                entry.kind() == Kind::ApprovalDelegated
+                    && entry.actor() == it.who.as_str()
+                    && entry.text("to") == Some(it.to.as_str())
+            })
+        }
         Request::Cancel { run, .. } => {
             let ended = newest(scope, (Some(*run), 0), Kind::Evidence, |entry| {
                 Ok(entry.text("source") == Some("cancel"))

@@ -9,6 +9,7 @@ mod placing;
 mod post;
 mod recording;
 mod ruling;
+mod said;
 mod times;
 mod tray;
 mod turn;

@@ -196,6 +196,7 @@ impl Seat {
 /// The run in memory that something from outside is said to.
 const fn run_of(input: &Input) -> Option<RunId> {
     if let Input::Answer { run, .. }
+    | Input::Delegate { run, .. }
     | Input::Signal { run, .. }
     | Input::Pause { run, .. }
     | Input::Unpause { run, .. }

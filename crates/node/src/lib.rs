@@ -37,6 +37,6 @@ mod told;
 pub use came::{Came, came_of, denied, denied_before, of_queue, recorded};
 pub use kit::{Kit, Ready, Root};
 pub use node::{Node, Parts, Settings};
-pub use request::{BadRequest, Decided, Destroy, Fire, Forked, Request, Wanted, ask};
+pub use request::{BadRequest, Decided, Delegated, Destroy, Fire, Forked, Request, Wanted, ask};
 pub use stepped::{Part, Stepped};
 pub use told::Told;

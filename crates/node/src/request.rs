@@ -1,6 +1,7 @@
 //! What is asked of the owner of a log, as mail.
 
 mod decided;
+mod delegated;
 mod fire;
 mod forked;
 
@@ -17,12 +18,14 @@ use cog_schedule::PRIORITY_MAX;
 use cog_store::{Files, Mail, Posted, RequestKey, Shared, StoreError};
 
 pub use decided::{Decided, Destroy};
+pub use delegated::Delegated;
 pub use fire::Fire;
 pub use forked::Forked;
 
 pub(crate) const START: &str = "start";
 const FOUND: &str = "found";
 const ANSWER: &str = "answer";
+const DELEGATE: &str = "delegate";
 const CANCEL: &str = "cancel";
 const SIGNAL: &str = "signal";
 const PAUSE: &str = "pause";
@@ -67,6 +70,8 @@ pub enum Request {
         /// Yes with what is filled in, or no with a reason.
         verdict: Result<Map, String>,
     },
+    /// Have another person answer one.
+    Delegate(Box<Delegated>),
     /// End a run.
     Cancel {
         /// The run.
@@ -241,6 +246,7 @@ impl Request {
                 let form = form.map(|form| ("form", Value::Map(form.clone())));
                 (ANSWER, Some(*run), Value::map(members.into_iter().chain(form)))
             }
+            Self::Delegate(it) => (DELEGATE, Some(it.run), it.to_value()),
             Self::Cancel { run, who, reason } => {
                 let members = [("who", who.as_str()), ("reason", reason.as_str())];
                 let members = members.map(|(name, text)| (name, Value::from(text)));
@@ -306,6 +312,7 @@ impl Request {
                 };
                 Ok(Self::Answer { run: run?, approval, who: actor_of(&value, "who")?, verdict })
             }
+            DELEGATE => Ok(Self::Delegate(Box::new(Delegated::read(run?, &value)?))),
             CANCEL => {
                 let (who, reason) = (actor_of(&value, "who")?, text_of(&value, "reason")?);
                 let reason = sized("reason", reason, (0, REASON_BYTES_MAX))?;

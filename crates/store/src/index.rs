@@ -69,6 +69,7 @@ pub const fn kind_code(kind: Kind) -> i64 {
         Kind::SchedulePaused => 34,
         Kind::ScheduleUnpaused => 35,
         Kind::WorkflowActivated => 36,
+        Kind::ApprovalDelegated => 37,
     }
 }
 

@@ -74,6 +74,43 @@ def others_are_let_consent_twice(house: House) -> None:
     _escalated(house, 1, ["user:ceo"], 2)
 
 
+def _handed_over(house: House, *handed: tuple[str, str], answer: tuple[str, str | None]) -> None:
+    session, name = _asked(house, ["user:cfo", "user:ceo"])
+    bound = {"id": name, "intent": digest("large")}
+    for who, to in handed:
+        house.record("approval.delegated", {**bound, "to": to}, session=session, actor=who)
+    who, voice = answer
+    data = bound if voice is None else {**bound, "for": voice}
+    house.record("approval.granted", data, session=session, actor=who)
+    house.outcome(session, house.receipt(session, "large", [name]))
+
+
+@audit("approval.delegated")
+def consent_of_two_is_handed_to_one(house: House) -> None:
+    handed = [("user:cfo", "user:eve"), ("user:ceo", "user:eve")]
+    _handed_over(house, *handed, answer=("user:eve", "user:cfo"))
+
+
+@audit("approval.delegated")
+def consent_in_a_place_that_nobody_gave(house: House) -> None:
+    _handed_over(house, answer=("user:eve", "user:cfo"))
+
+
+@audit("approval.delegated")
+def consent_of_whoever_has_another_answer(house: House) -> None:
+    _handed_over(house, ("user:cfo", "user:eve"), answer=("user:cfo", None))
+
+
+@audit("approval.delegated")
+def consent_is_handed_to_an_agent(house: House) -> None:
+    _handed_over(house, ("user:cfo", "agent:clerk"), answer=("user:ceo", None))
+
+
+@audit("approval.delegated")
+def consent_is_handed_over_by_somebody_else(house: House) -> None:
+    _handed_over(house, ("user:eve", "user:bob"), answer=("user:ceo", None))
+
+
 @audit("approval.not_entitled")
 def consent_of_somebody_else(house: House) -> None:
     session, name = _asked(house)

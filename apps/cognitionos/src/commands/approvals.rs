@@ -1,5 +1,6 @@
 //! `approvals`: what waits for people, and their answers.
 
+pub(crate) mod delegate;
 pub(crate) mod form;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,9 +33,10 @@ use crate::view::told::{lines, standing, stands};
 
 /// Where requests are listed.
 const LIST: &str = "cognitionos approvals list";
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     Kind::ApprovalRequested,
     Kind::ApprovalEscalated,
+    Kind::ApprovalDelegated,
     Kind::ApprovalGranted,
     Kind::ApprovalRejected,
 ];
@@ -51,6 +53,10 @@ pub(crate) fn approvals(
         ApprovalsCommand::Approve { id, field, fields, by, asking } => {
             let given = form::given(field, fields.as_deref())?;
             answer(id, &by.actor, Ok(given), (asking, common), terminal)
+        }
+        ApprovalsCommand::Delegate { id, to, reason, by, asking } => {
+            let both = (by.actor.as_str(), to.as_str());
+            delegate::delegate(id, both, reason.as_deref(), (asking, common), terminal)
         }
         ApprovalsCommand::Reject { id, because, by, asking } => {
             answer(id, &by.actor, Err(because.reason.clone()), (asking, common), terminal)
@@ -133,6 +139,9 @@ fn list(home: &Home, terminal: &Terminal) -> anyhow::Result<Exit> {
             terminal.say(&format!("    {line}"));
         }
         let of = of(request).join(" or ");
+        for (who, to) in &request.delegated {
+            terminal.say(&format!("  {to} answers in the place of {who}"));
+        }
         let given = request.granted.len();
         terminal.say(&format!(
             "  needs {} of {of}, has {given}; asked by {}, until {}",
@@ -202,6 +211,10 @@ fn json(home: &Home, request: &Request, now: Timestamp) -> anyhow::Result<Value>
         ("escalates", request.escalates().into()),
         ("escalated", request.escalated.into()),
         ("granted", Value::list(request.granted.iter().map(String::as_str))),
+        (
+            "delegated",
+            Value::map(request.delegated.iter().map(|(who, to)| (who.as_str(), to.as_str()))),
+        ),
         ("intent", request.intent.into()),
         ("canon", request.canon.into()),
         ("expires", request.expires.into()),
@@ -334,10 +347,34 @@ fn escalate(
 /// The request that an answer is to, the canon that counts, and the entry of the answer.
 fn admitted<'r>(
     home: &Home,
-    Requests { approvals, withdrawn }: &'r Requests,
+    requests: &'r Requests,
     (id, who): (ApprovalId, &Actor),
     verdict: Result<(), &String>,
 ) -> anyhow::Result<(&'r Request, Canon, Draft)> {
+    let (request, canon) = governed(home, requests, id)?;
+    if verdict.is_ok() && body(home, request)?.as_ref().and_then(args).is_none() {
+        return Err(Failure::coded(
+            Exit::Refused,
+            "body.absent",
+            "what was asked for is not kept any more, and nobody approves what nobody can see",
+            format!("cognitionos approvals reject {id} --reason TEXT --as {who}"),
+        ));
+    }
+    let (now, approvals) = (now(home)?, &requests.approvals);
+    let draft = match verdict {
+        Ok(()) => approvals.grant(id, who, &canon, now),
+        Err(reason) => approvals.reject(id, who, reason, &canon, now),
+    };
+    let draft = draft.map_err(|error| not_counted(home, &error, request, &canon))?;
+    Ok((request, canon, draft))
+}
+
+/// A request that waits, and the canon that counts.
+fn governed<'r>(
+    home: &Home,
+    Requests { approvals, withdrawn }: &'r Requests,
+    id: ApprovalId,
+) -> anyhow::Result<(&'r Request, Canon)> {
     let Some(request) = approvals.get(id) else { return Err(over(home, id)?) };
     if let Some(why) = withdrawn.get(&id) {
         return Err(Failure::advise(
@@ -363,21 +400,7 @@ fn admitted<'r>(
             },
         )
     })?;
-    if verdict.is_ok() && body(home, request)?.as_ref().and_then(args).is_none() {
-        return Err(Failure::coded(
-            Exit::Refused,
-            "body.absent",
-            "what was asked for is not kept any more, and nobody approves what nobody can see",
-            format!("cognitionos approvals reject {id} --reason TEXT --as {who}"),
-        ));
-    }
-    let now = now(home)?;
-    let draft = match verdict {
-        Ok(()) => approvals.grant(id, who, &canon, now),
-        Err(reason) => approvals.reject(id, who, reason, &canon, now),
-    };
-    let draft = draft.map_err(|error| not_counted(home, &error, request, &canon))?;
-    Ok((request, canon, draft))
+    Ok((request, canon))
 }
 
 /// Have it recorded that an answer does not count: by whoever has the run in hand, else here. Gives
@@ -453,7 +476,7 @@ fn heard(
     let is_it = |entry: &Entry| {
         entry.actor() == who.as_str() && entry.text("id") == Some(&request.id.to_string())
     };
-    let kinds = [Kind::ApprovalGranted, Kind::ApprovalRejected];
+    let kinds = [Kind::ApprovalGranted, Kind::ApprovalRejected, Kind::ApprovalDelegated];
     // A run that ended with this very answer says no more; its ledger does.
     match (home.newest(request.session, &kinds, is_it)?, said) {
         (Some(seq), _) => Ok(seq),
@@ -472,6 +495,11 @@ fn not_counted(home: &Home, error: &NotCounted, request: &Request, canon: &Canon
         | NotCounted::StepExpired(_)
         | NotCounted::Withdrawn(_)
         | NotCounted::CanonChanged => resume(),
+        NotCounted::HandedOver { to, .. } => format!("--as {to}"),
+        NotCounted::NoDelegate { .. } => {
+            "name another person, or change the canon: docs/guide/canon.md, `runs.delegate`"
+                .to_owned()
+        }
         NotCounted::AgreedBefore { .. }
         | NotCounted::OwnRequest(_)
         | NotCounted::NotOfGroup { .. } => match people(request, canon).first() {
@@ -487,5 +515,8 @@ pub(crate) fn people(request: &Request, canon: &Canon) -> Vec<String> {
     let own = |who: &String| *who == request.actor || *who == request.initiator;
     let people = request.of().flat_map(|group| canon.people(group));
     let people: BTreeSet<String> = people.filter(|who| !own(who)).collect();
-    people.into_iter().filter(|who| !request.granted.contains(who)).collect()
+    let people = people.into_iter().filter(|who| !request.granted.contains(who));
+    // Whoever has another person answer does not do so any more.
+    let stands = |who: String| request.delegated.get(&who).cloned().unwrap_or(who);
+    people.map(stands).collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -195,7 +195,10 @@ fn tone(entry: &Entry) -> Tone {
     match entry.kind() {
         Kind::Receipt => Tone::Good,
         Kind::Denial | Kind::ApprovalRejected | Kind::CanonRejected => Tone::Bad,
-        Kind::ApprovalRequested | Kind::ApprovalEscalated | Kind::ApprovalGranted => Tone::Ask,
+        Kind::ApprovalRequested
+        | Kind::ApprovalEscalated
+        | Kind::ApprovalDelegated
+        | Kind::ApprovalGranted => Tone::Ask,
         Kind::Genesis
         | Kind::KeyRotated
         | Kind::CanonProposed
@@ -243,6 +246,7 @@ fn line(entry: &Entry, said: &str, terminal: &Terminal) -> String {
             let of: Vec<&str> = of.iter().filter_map(Value::as_text).collect();
             format!("{} to {}", text("id"), of.join(" or "))
         }
+        Kind::ApprovalDelegated => format!("{} to {} {said}", text("id"), text("to")),
         Kind::Outcome => format!("{} {}", text("disposition"), text("code")),
         Kind::Output => {
             let number = |name| entry.count(name).unwrap_or_default();

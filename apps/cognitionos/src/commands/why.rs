@@ -103,14 +103,17 @@ fn tell(
         Kind::Receipt => decision(record, terminal, "was allowed"),
         Kind::Denial => decision(record, terminal, "was refused"),
         Kind::ApprovalRequested => decision(record, terminal, "takes people who agree"),
-        Kind::ApprovalGranted => vec![format!("{} approved it on {}.", entry.actor(), entry.at())],
+        Kind::ApprovalGranted => {
+            vec![format!("{} approved it on {}.", people::voice(entry), entry.at())]
+        }
+        Kind::ApprovalDelegated => vec![people::handed(entry, said)],
         Kind::ApprovalEscalated => {
             let of = entry.data().get("of").and_then(Value::as_list).unwrap_or_default();
             let of: Vec<String> = of.iter().filter_map(Value::as_text).map(plain).collect();
             vec![format!("From {} on {} may answer as well.", entry.at(), of.join(" or "))]
         }
         Kind::ApprovalRejected => {
-            vec![format!("{} said no on {}: {said}", entry.actor(), entry.at())]
+            vec![format!("{} said no on {}: {said}", people::voice(entry), entry.at())]
         }
         Kind::Outcome => outcome(record, about),
         Kind::PlanSelected => plan::tell(record),

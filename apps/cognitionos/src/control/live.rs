@@ -53,6 +53,8 @@ pub(crate) struct Live {
 pub(crate) enum About {
     /// An answer to a request, by this person.
     Answer(ApprovalId, Actor),
+    /// Having another person answer a request, by this one.
+    Delegate(ApprovalId, Actor),
     /// A signal with this id.
     Signal(String),
     /// Holding the run, or letting it go on.
@@ -193,10 +195,14 @@ impl Switchboard {
         // Of answers that count, no notice speaks: they stand in the request.
         let approvals = driver.engine().gate().approvals();
         let counts = |asked: &Asked| {
+            if let About::Delegate(id, who) = &asked.about {
+                let request = approvals.get(*id);
+                return request.is_some_and(|it| it.delegated.contains_key(who.as_str()));
+            }
             let About::Answer(id, who) = &asked.about else { return false };
             approvals.get(*id).is_some_and(|request| {
                 let no = request.rejected.as_ref().map(|(by, _)| by.as_str());
-                request.granted.contains(who.as_str()) || no == Some(who.as_str())
+                request.granted.contains(request.voice(who.as_str())) || no == Some(who.as_str())
             })
         };
         while let Some(place) = self.waiting.iter().position(counts) {
@@ -223,7 +229,7 @@ impl Asked {
 /// Whether a notice answers what somebody asked.
 fn says(about: &About, what: &What) -> bool {
     match about {
-        About::Answer(id, _) => {
+        About::Answer(id, _) | About::Delegate(id, _) => {
             matches!(what, What::NotCounted { approval, .. } if approval == id)
         }
         About::Signal(id) => matches!(

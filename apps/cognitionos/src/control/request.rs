@@ -24,6 +24,8 @@ pub(crate) type Given = BTreeMap<String, String>;
 pub(crate) enum Request {
     /// Answer a request for approval: yes and what is filled in, or no and why.
     Answer { id: ApprovalId, who: Actor, verdict: Result<Given, String> },
+    /// Have another person answer one.
+    Delegate { id: ApprovalId, who: Actor, to: Actor, reason: Option<String> },
     /// Send a signal.
     Signal { run: RunId, sent: Sent },
     /// Hold a run, or let it go on.
@@ -49,6 +51,13 @@ impl Request {
                 });
                 members.into_iter().chain(form).collect()
             }
+            Self::Delegate { id, who, to, reason } => vec![
+                ("do", "delegate".into()),
+                ("id", (*id).into()),
+                ("as", who.as_str().into()),
+                ("to", to.as_str().into()),
+                ("reason", reason.as_deref().into()),
+            ],
             Self::Signal { run, sent: Sent { signal, subject } } => vec![
                 ("do", "signal".into()),
                 ("run", (*run).into()),
@@ -82,6 +91,12 @@ impl Request {
                 let (id, who) = (parsed(&value, "id")?, parsed(&value, "as")?);
                 let verdict = no.map_or_else(|| given(&value).map(Ok), |no| Ok(Err(no)))?;
                 Ok(Self::Answer { id, who, verdict })
+            }
+            "delegate" => {
+                let reason = value.get("reason").and_then(Value::as_text);
+                let reason = reason.map(|reason| short("reason", reason)).transpose()?;
+                let (id, who) = (parsed(&value, "id")?, parsed(&value, "as")?);
+                Ok(Self::Delegate { id, who, to: parsed(&value, "to")?, reason })
             }
             "signal" => {
                 let from: Actor = parsed(&value, "as")?;
@@ -165,6 +180,13 @@ mod tests {
                 verdict: Ok(Given::from([("cents".into(), "7".into())])),
             },
             Request::Answer { id, who: who.clone(), verdict: Err(reason.clone()) },
+            Request::Delegate { id, who: who.clone(), to: who.clone(), reason: None },
+            Request::Delegate {
+                id,
+                who: who.clone(),
+                to: who.clone(),
+                reason: Some(reason.clone()),
+            },
             Request::Signal { run, sent: Sent { signal: signal(Value::Null), subject: None } },
             Request::Signal { run, sent: Sent { signal: signal(payload), subject } },
             Request::Hold { run, pauses: true, who: who.clone(), reason: reason.clone() },

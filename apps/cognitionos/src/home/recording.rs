@@ -101,6 +101,7 @@ const fn rests_on(kind: Kind) -> &'static [Kind] {
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
         | Kind::ApprovalEscalated
+        | Kind::ApprovalDelegated
         | Kind::Output
         | Kind::Outcome
         | Kind::SessionSealed

@@ -568,7 +568,7 @@ fn those_who_may_end_a_run_are_people_who_are_there() {
         "[change]",
         "[runs]\nstop = []\n[change]",
         expect![
-            "canon.toml:6:1: unknown field `stop`, expected one of `cancel`, `schedule`, `activate`"
+            "canon.toml:6:1: unknown field `stop`, expected one of `cancel`, `schedule`, `activate`, `delegate`"
         ],
     );
     settings(

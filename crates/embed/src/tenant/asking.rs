@@ -8,7 +8,7 @@ use cog_base::json::Map;
 use cog_engine::{Sent, again};
 use cog_gate::Actor;
 use cog_ledger::Kind;
-use cog_node::Request;
+use cog_node::{Delegated, Request};
 use cog_store::Delivery;
 
 use super::Tenant;
@@ -117,16 +117,32 @@ impl Tenant {
         self.answer(approval, who, Err(reason.to_owned()))
     }
 
+    /// Have `to` answer a request in the place of `who`, who may answer it and does so no more then.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the canon does not let them, or one of them has a part in it already.
+    pub fn delegate(&self, approval: ApprovalId, who: &Actor, to: &Actor) -> Result<u64, Error> {
+        let run = self.asking(approval)?;
+        let (who, to, reason) = (who.clone(), to.clone(), None);
+        let asked = Box::new(Delegated { run, approval, who, to, reason });
+        let answered = self.ask(&Request::Delegate(asked))?;
+        answered.ok_or_else(|| Error::Refused(format!("{run} does not wait for {approval}")))
+    }
+
+    /// The run that asked.
+    fn asking(&self, approval: ApprovalId) -> Result<RunId, Error> {
+        let entries = self.scope()?.find(&approval.to_string())?;
+        let asked = entries.iter().find(|it| it.kind() == Kind::ApprovalRequested);
+        asked.and_then(cog_ledger::Entry::session).ok_or(Error::NoApproval(approval))
+    }
+
     fn answer(
         &self,
         approval: ApprovalId,
         who: &Actor,
         verdict: Result<Map, String>,
     ) -> Result<u64, Error> {
-        let entries = self.scope()?.find(&approval.to_string())?;
-        let asked = entries.iter().find(|it| it.kind() == Kind::ApprovalRequested);
-        let run = asked.and_then(cog_ledger::Entry::session);
-        let run = run.ok_or(Error::NoApproval(approval))?;
+        let run = self.asking(approval)?;
         let answered = self.ask(&Request::Answer { run, approval, who: who.clone(), verdict })?;
         answered.ok_or_else(|| Error::Refused(format!("{run} does not wait for {approval}")))
     }

@@ -1,6 +1,6 @@
 //! What people and others outside do about runs.
 
-use cog_embed::{Begin, Error, Signal, Stands, Value};
+use cog_embed::{Actor, Begin, Error, Signal, Stands, Value};
 
 use super::shop::{Done, Shop, WAIT, shop};
 
@@ -71,6 +71,31 @@ outputs: { less: '${{ steps.agree.output.form.percent }} as ${{ steps.agree.outp
         tenant.approve_with(approval, &cfo, &[("percent", 5_u64.into())])?;
     }
     assert_eq!(tenant.end(run, WAIT)?.get("less"), Some(&"5 as voucher".into()));
+    // end
+    Ok(())
+}
+
+#[test]
+fn delegates() -> Done {
+    let Shop { folder: _folder, engine: _engine, tenant, ada, cfo, .. } = shop()?;
+    // begin: Delegates
+    let workflow = "
+name: credit
+domain: shop
+steps:
+  - { id: agree, approve: { by: ['user:cfo'], message: Credit for order 1029? } }
+";
+    let run = tenant.start(Begin::new(workflow, &ada))?;
+    tenant.wait(run, WAIT)?;
+    let deputy: Actor = "user:deputy".parse()?;
+    for approval in tenant.approvals(run)? {
+        // The canon names the deputy under `[runs] delegate`. Who began the run answers for nobody.
+        assert!(matches!(tenant.delegate(approval, &cfo, &ada), Err(Error::Refused(_))));
+        tenant.delegate(approval, &cfo, &deputy)?;
+        assert!(matches!(tenant.approve(approval, &cfo), Err(Error::Refused(_))));
+        tenant.approve(approval, &deputy)?;
+    }
+    assert_eq!(tenant.end(run, WAIT)?.status, "completed");
     // end
     Ok(())
 }

@@ -112,7 +112,8 @@ impl History {
         let Some(form) = form.filter(|_| is_it) else {
             return Err(unexpected(entry, "what was filled in is not what the step asks for"));
         };
-        ask.forms.insert(entry.actor().to_owned(), form.clone());
+        let voice = entry.text("for").unwrap_or(entry.actor());
+        ask.forms.insert(voice.to_owned(), form.clone());
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use cog_gate::decision::{CLOCK_BEHIND_MS_MAX, Decision, Verdict};
 use cog_gate::door::effect_of;
 use cog_gate::effect::Footprint;
 use cog_gate::snapshot::{Snapshot, TenantStatus};
-use cog_gate::{Counts, Effect, Intent, Wish, World};
+use cog_gate::{Actor, Counts, Effect, Intent, Wish, World};
 use cog_ledger::{Entry, Kind};
 
 use super::{Recompute, counts};
@@ -49,6 +49,7 @@ impl Recompute {
             Kind::PlanSelected => self.plan(record),
             Kind::ApprovalGranted | Kind::ApprovalRejected => self.answer(entry),
             Kind::ApprovalEscalated => self.escalated(entry),
+            Kind::ApprovalDelegated => self.delegated(entry),
             Kind::Outcome => self.outcome(entry),
             Kind::ChildStarted => {
                 let classes = classes_in(entry.data());
@@ -345,6 +346,31 @@ impl Recompute {
         let answered = self.gate.approvals().grant(id, &who, canon, entry.at());
         if let Err(error @ (NotCounted::OwnRequest(_) | NotCounted::NotOfGroup { .. })) = answered {
             self.find(entry, "approval.not_entitled", error.to_string());
+        } else if let Err(error @ NotCounted::HandedOver { .. }) = answered {
+            self.find(entry, "approval.delegated", error.to_string());
+        } else if answered.is_ok_and(|draft| draft.data.get("for") != entry.data().get("for")) {
+            self.find(entry, "approval.delegated", "it is said in a name that is not theirs");
+        }
+    }
+
+    /// Whoever had another person answer was one of those who may, and so may be that one, by the canon.
+    fn delegated(&mut self, entry: &Entry) {
+        let canon: Option<&Canon> =
+            entry.canon().and_then(|digest| self.canons.get(&digest)).map(Arc::as_ref);
+        let id = entry.id().and_then(|id| id.parse::<ApprovalId>().ok());
+        let actor = |text: Option<&str>| text.and_then(|text| text.parse::<Actor>().ok());
+        let both = actor(Some(entry.actor())).zip(actor(entry.text("to")));
+        let (Some(canon), Some(id)) = (canon, id) else { return };
+        let Some((who, to)) = both else {
+            return self.find(entry, "approval.delegated", "it names nobody");
+        };
+        let approvals = self.gate.approvals();
+        match approvals.delegate(id, (&who, &to), None, canon, entry.at()) {
+            // What is pruned or was late nobody can tell by now.
+            Ok(_)
+            | Err(NotCounted::Unknown(_) | NotCounted::Expired(_) | NotCounted::StepExpired(_)) => {
+            }
+            Err(error) => self.find(entry, "approval.delegated", error.to_string()),
         }
     }
 

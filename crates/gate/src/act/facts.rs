@@ -105,8 +105,10 @@ impl Facts {
     ) -> Option<No> {
         match self {
             Self::Answer { request, waits, is_seen } => {
-                let agrees = !args.contains_key("reason");
-                answer(request.as_deref(), (*waits, *is_seen || !agrees), who, now, canon).err()
+                let to = args.get(super::TO).and_then(Value::as_text);
+                let agrees = !args.contains_key("reason") && to.is_none();
+                let seen = (*waits, *is_seen || !agrees);
+                answer(request.as_deref(), seen, (who, to), now, canon).err()
             }
             Self::Change { in_force, proposal, is_sound } => {
                 change(action, (*in_force, proposal.as_deref(), *is_sound), who, canon).err()
@@ -130,7 +132,7 @@ impl Facts {
 fn answer(
     request: Option<&Request>,
     (waits, is_seen): (bool, bool),
-    who: &Actor,
+    (who, to): (&Actor, Option<&str>),
     now: Timestamp,
     canon: Option<&Canon>,
 ) -> Result<(), No> {
@@ -150,7 +152,11 @@ fn answer(
                       can see.";
         return Err(no("approval", "body.absent", reason, Vec::new()));
     }
-    request.answerable(who, canon, now).map_err(said)
+    match to.map(str::parse::<Actor>) {
+        Some(Ok(to)) => request.delegable((who, &to), canon, now).map_err(said),
+        // What names nobody gives nobody a voice.
+        Some(Err(_)) | None => request.answerable(who, canon, now).map_err(said),
+    }
 }
 
 fn change(

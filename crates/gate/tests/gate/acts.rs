@@ -107,6 +107,17 @@ fn a_refused_answer_is_judged_the_same_from_its_record() {
         assert_eq!(made.0, code, "{who}");
         assert_same(made, canon);
     }
+    for (code, who, to, canon) in [
+        ("approval.no_delegate", "user:bob", "user:cfo", &bound),
+        ("approval.not_entitled", "user:nobody", "user:bob", &bound),
+    ] {
+        let place = (house.origin.tenant, Some(house.origin.session));
+        let both = (&actor(who), &actor(to));
+        let act = Act::delegate(place, (DOMAIN, "production"), house.waiting(), both, Some(canon));
+        let made = refused(&mut house, &act, &facts, Some(canon)).unwrap();
+        assert_eq!(made.0, code, "{who} to {to}");
+        assert_same(made, Some(canon));
+    }
     let late = answer(&house, "user:bob", yes);
     house.now = house.now.plus_ms(8 * 24 * 3_600 * 1_000);
     let made = refused(&mut house, &late, &facts, Some(&bound)).unwrap();

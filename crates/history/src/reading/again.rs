@@ -104,6 +104,7 @@ fn moves(event: &Event) -> bool {
         | What::Planned { .. }
         | What::Requested(_)
         | What::Escalated { .. }
+        | What::Delegated { .. }
         | What::Cancel
         | What::Invalid { .. }
         | What::Checkpoint { .. }

@@ -61,6 +61,7 @@ impl Reading<'_> {
                 | What::Started { .. }
                 | What::Outcome(_)
                 | What::Escalated { .. }
+                | What::Delegated { .. }
                 | What::Granted { .. }
                 | What::Rejected { .. }
                 | What::Timer { .. }

@@ -321,10 +321,13 @@ impl Reading<'_> {
                 return Some((*at, Raw::Fell(Fall::refused(*at, path, error), None)));
             }
             if self.counts((place, request), event, answer) {
-                people.insert(answer.actor.as_str());
-                if has_form && let What::Granted { form, .. } = &answer.what {
+                let What::Granted { voice, form, .. } = &answer.what else { continue };
+                // Who answers in the place of another is that one.
+                let voice = voice.as_ref().unwrap_or(&answer.actor);
+                people.insert(voice.as_str());
+                if has_form {
                     forms = forms.zip(form.clone()).map(|(mut forms, form)| {
-                        forms.insert(answer.actor.clone(), form);
+                        forms.insert(voice.clone(), form);
                         forms
                     });
                 }

@@ -248,6 +248,9 @@ impl Teller {
             ["escalate", id, step, to] => {
                 (Kind::ApprovalEscalated, actor, escalation(id, step, to), None)
             }
+            [what @ ("delegate" | "yes"), id, step, who, whom] => {
+                handed(what, (id, step), (who, whom))
+            }
             ["yes", id, step, who] => (Kind::ApprovalGranted, who, answer(id, step), None),
             ["no", id, step, who] => {
                 let body = Value::map([("reason", "not this time")]);
@@ -423,6 +426,21 @@ fn request(step: &str, id: &str, count: &str, extra: &Extra<'_>, ms: u64) -> Map
 fn answer(id: &str, step: &str) -> Map {
     let id = text(ApprovalId::from_uuid(uuid(id)));
     Map::from([("id".into(), id), ("intent".into(), digest(step))])
+}
+
+/// An answer in the place of another, or that somebody is to give one.
+fn handed<'w>(
+    what: &str,
+    (id, step): (&str, &str),
+    (who, whom): (&'w str, &str),
+) -> (Kind, &'w str, Map, Option<Value>) {
+    let mut data = answer(id, step);
+    let (kind, member) = match what {
+        "yes" => (Kind::ApprovalGranted, "for"),
+        _ => (Kind::ApprovalDelegated, "to"),
+    };
+    data.insert(member.to_owned(), whom.into());
+    (kind, who, data, None)
 }
 
 fn escalation(id: &str, step: &str, to: &str) -> Map {

@@ -123,6 +123,30 @@ fn others_are_let_answer_once_and_in_their_time() {
     }
 }
 
+#[test]
+fn another_person_answers_when_they_were_let() {
+    let flow = "steps:
+  - { id: s, approve: { by: [\"role:finance\"], message: m } }
+";
+    let ask = "1 ask s q 1 action=approve\n";
+    keeps(
+        flow,
+        &format!(
+            "{ask}2 delegate q s user:cfo user:deputy\n3 yes q s user:deputy user:cfo\n4 seal completed"
+        ),
+    );
+    for wrong in [
+        "3 yes q s user:deputy user:cfo",
+        "2 delegate q s user:cfo user:deputy\n3 yes q s user:cfo",
+        "2 delegate q s user:cfo user:deputy\n3 yes q s user:deputy",
+        "2 delegate q s user:cfo user:deputy\n2 delegate q s user:cfo user:eve\n3 yes q s user:eve user:cfo",
+        "2 delegate q s user:cfo user:ada\n3 yes q s user:ada user:cfo",
+        "2 delegate other s user:cfo user:deputy\n3 yes q s user:bob",
+    ] {
+        breaks(flow, &format!("{ask}{wrong}\n4 seal completed"), "history.delegated");
+    }
+}
+
 const SIGN: &str = "steps:
   - { id: s, approve: { by: [\"role:finance\"], count: 2, message: m, expires_minutes: 1 } }
   - { id: b, needs: [s], uses: file.read, with: { root: out, path: b } }

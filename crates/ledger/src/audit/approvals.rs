@@ -1,7 +1,7 @@
 //! Consent: asked for before, for the same intent and canon, by people other than those who
 //! asked or began, and used once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use cog_base::id::{ApprovalId, ReceiptId, RunId};
 use cog_base::{Digest, Timestamp, Value};
@@ -38,7 +38,10 @@ struct Request {
     escalate: Option<Value>,
     is_escalated: bool,
     expires: Option<Timestamp>,
+    /// Those in whose name somebody said yes.
     granted_by: Vec<String>,
+    /// Who has whom answer in their place.
+    delegated: BTreeMap<String, String>,
     is_rejected: bool,
     used_by: Option<ReceiptId>,
 }
@@ -66,6 +69,7 @@ impl Approvals {
             is_escalated: false,
             expires: entry.text("expires").and_then(|time| time.parse().ok()),
             granted_by: Vec::new(),
+            delegated: BTreeMap::new(),
             is_rejected: false,
             used_by: None,
         };
@@ -84,13 +88,7 @@ impl Approvals {
             return self.missing(entry, id, findings);
         };
         let seq = Some(entry.seq());
-        if entry.session() != request.session
-            || entry.digest("intent") != request.intent
-            || entry.canon() != request.canon
-        {
-            let message = format!("{id} was asked for another intent, canon or session");
-            findings.add(seq, "approval.other_intent", message);
-        }
+        request.check_bound(entry, id, findings);
         let later = request.escalate.as_ref();
         let after_ms = later.and_then(|later| later.get("after_ms")?.as_u64());
         let now = entry.at().plus_ms(CLOCK_BACK_MS);
@@ -106,6 +104,37 @@ impl Approvals {
         request.of = request.of.take().zip(more).map(|(of, more)| [of, more].concat());
     }
 
+    /// Somebody who may answer has another person do so, who has no voice yet and is neither who asks
+    /// nor who began the run. Whom the canon lets is not in the log.
+    pub(super) fn delegated(
+        &mut self,
+        entry: &Entry,
+        initiator: Option<&str>,
+        findings: &mut Findings,
+    ) {
+        let Some(id) = entry.text("id").and_then(|id| id.parse::<ApprovalId>().ok()) else {
+            return;
+        };
+        let Some(request) = self.requests.get_mut(&id) else {
+            return self.missing(entry, id, findings);
+        };
+        request.check_bound(entry, id, findings);
+        let (who, to) = (entry.actor(), entry.text("to").unwrap_or_default());
+        let is_own = |one: &str| one == request.actor || Some(one) == initiator;
+        let has_part = |one: &str| {
+            let granted = request.granted_by.iter().any(|earlier| earlier == one);
+            let mut handed = request.delegated.iter();
+            granted || handed.any(|(from, to)| from == one || to == one)
+        };
+        let may = request.of.as_ref().is_none_or(|of| of.iter().any(|user| user == who));
+        let are_free = [who, to].iter().all(|one| is_person(one) && !is_own(one) && !has_part(one));
+        if !may || !are_free || who == to || request.is_rejected {
+            let message = format!("`{who}` may not have `{to}` answer {id}");
+            findings.add(Some(entry.seq()), "approval.delegated", message);
+        }
+        request.delegated.insert(who.to_owned(), to.to_owned());
+    }
+
     pub(super) fn answered(
         &mut self,
         entry: &Entry,
@@ -119,18 +148,23 @@ impl Approvals {
         let Some(request) = self.requests.get_mut(&id) else {
             return self.missing(entry, id, findings);
         };
-        if entry.session() != request.session
-            || entry.digest("intent") != request.intent
-            || entry.canon() != request.canon
-        {
-            let message = format!("{id} was asked for another intent, canon or session");
-            findings.add(seq, "approval.other_intent", message);
+        request.check_bound(entry, id, findings);
+        // Who answers in the place of another is that one.
+        let who = entry.text("for").unwrap_or(entry.actor());
+        if !request.speaks(entry) {
+            let message = format!("`{}` answers {id} in a place that is not theirs", entry.actor());
+            findings.add(seq, "approval.delegated", message);
         }
         if entry.kind() == Kind::ApprovalRejected {
             request.is_rejected = true;
             return;
         }
-        let who = entry.actor();
+        let own = [request.actor.as_str(), initiator.unwrap_or_default()];
+        if who != entry.actor() && own.contains(&entry.actor()) {
+            let message =
+                format!("`{}` approves {id}, but asked for it or began the run", entry.actor());
+            findings.add(seq, "approval.own_request", message);
+        }
         if who == request.actor || Some(who) == initiator {
             let message = format!("`{who}` approves {id}, but asked for it or began the run");
             findings.add(seq, "approval.own_request", message);
@@ -199,6 +233,26 @@ impl Approvals {
 }
 
 impl Request {
+    fn check_bound(&self, entry: &Entry, id: ApprovalId, findings: &mut Findings) {
+        if entry.session() != self.session
+            || entry.digest("intent") != self.intent
+            || entry.canon() != self.canon
+        {
+            let message = format!("{id} was asked for another intent, canon or session");
+            findings.add(Some(entry.seq()), "approval.other_intent", message);
+        }
+    }
+
+    /// Whether who answers does so in their own name, with no part in any other, or in the one that
+    /// they were handed.
+    fn speaks(&self, entry: &Entry) -> bool {
+        let who = entry.actor();
+        match entry.text("for") {
+            Some(voice) => self.delegated.get(voice).is_some_and(|to| to == who),
+            None => !self.delegated.iter().any(|(from, to)| from == who || to == who),
+        }
+    }
+
     fn check_use(
         &self,
         entry: &Entry,

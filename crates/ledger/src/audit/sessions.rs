@@ -104,6 +104,7 @@ impl Sessions {
             | Kind::ApprovalGranted
             | Kind::ApprovalRejected
             | Kind::ApprovalEscalated
+            | Kind::ApprovalDelegated
             | Kind::SessionPaused
             | Kind::SessionUnpaused
             | Kind::SessionSealed

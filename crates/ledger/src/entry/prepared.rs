@@ -265,6 +265,7 @@ fn acceptable(draft: &Draft) -> Result<(), EntryError> {
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
         | Kind::ApprovalEscalated
+        | Kind::ApprovalDelegated
         | Kind::Output
         | Kind::Outcome
         | Kind::Signal

@@ -318,9 +318,11 @@ pub(super) const APPROVAL_REQUESTED: &[Field] = &[
     must("snapshot", Shape::Digest),
 ];
 pub(super) const APPROVAL_GRANTED: &[Field] =
-    &[must("id", Shape::Approval), must("intent", Shape::Digest)];
+    &[must("id", Shape::Approval), must("intent", Shape::Digest), may("for", Shape::Text)];
 pub(super) const APPROVAL_REJECTED: &[Field] =
-    &[must("id", Shape::Approval), must("intent", Shape::Digest)];
+    &[must("id", Shape::Approval), must("intent", Shape::Digest), may("for", Shape::Text)];
+pub(super) const APPROVAL_DELEGATED: &[Field] =
+    &[must("id", Shape::Approval), must("intent", Shape::Digest), must("to", Shape::Text)];
 pub(super) const APPROVAL_ESCALATED: &[Field] =
     &[must("id", Shape::Approval), must("intent", Shape::Digest), must("of", Shape::Texts)];
 pub(super) const OUTPUT: &[Field] = &[

@@ -23,6 +23,7 @@ use cog_store::{Except, Files, MAIL_MAX, Mail, StoreError, TenantTx};
 
 use super::opening::{in_force, told};
 use super::recording::Recorded;
+use super::said::{input, run_of};
 use super::{Desk, Paper};
 use crate::came::{Came, came_of, of_queue};
 use crate::kit::{Ready, Root};
@@ -264,21 +265,25 @@ impl Desk {
             Request::Cancel { run, .. } if waits(scope, *run)? => {
                 input(request).map_or(Sorted::Done, |input| Sorted::Input(Box::new(input)))
             }
-            Request::Answer { run, .. }
-            | Request::Cancel { run, .. }
-            | Request::Signal { run, .. }
-            | Request::Hold { run, .. } => match self.has(tenant, scope, *run)? {
-                Ok(()) => {
-                    input(request).map_or(Sorted::Done, |input| Sorted::Input(Box::new(input)))
-                }
-                Err(_) if is_done(scope, request)? => Sorted::Done,
-                Err(why) => Sorted::Refused(why),
-            },
-            Request::Found { .. }
+            Request::Answer { .. }
+            | Request::Delegate(_)
+            | Request::Cancel { .. }
+            | Request::Signal { .. }
+            | Request::Hold { .. }
+            | Request::Found { .. }
             | Request::Record(_)
             | Request::Schedule { .. }
             | Request::HoldSchedule { .. }
-            | Request::Unschedule { .. } => Sorted::Done,
+            | Request::Unschedule { .. } => match run_of(request) {
+                None => Sorted::Done,
+                Some(run) => match self.has(tenant, scope, run)? {
+                    Ok(()) => {
+                        input(request).map_or(Sorted::Done, |input| Sorted::Input(Box::new(input)))
+                    }
+                    Err(_) if is_done(scope, request)? => Sorted::Done,
+                    Err(why) => Sorted::Refused(why),
+                },
+            },
         })
     }
 
@@ -478,47 +483,6 @@ impl Desk {
 /// Whether the log says that it was done.
 fn is_done(scope: &dyn TenantTx, request: &Request) -> Result<bool, StoreError> {
     Ok(matches!(came_of(scope, request)?, Some(Came::Done(_))))
-}
-
-/// The open run that something is asked of.
-fn run_of(request: &Request) -> Option<RunId> {
-    match request {
-        Request::Start(_)
-        | Request::Fork(_)
-        | Request::Fire(_)
-        | Request::Found { .. }
-        | Request::Record(_)
-        | Request::Schedule { .. }
-        | Request::HoldSchedule { .. }
-        | Request::Unschedule { .. } => None,
-        Request::Answer { run, .. }
-        | Request::Cancel { run, .. }
-        | Request::Signal { run, .. }
-        | Request::Hold { run, .. } => Some(*run),
-    }
-}
-
-/// What the engine is told of an open run.
-fn input(request: &Request) -> Option<Input> {
-    Some(match request.clone() {
-        Request::Start(_)
-        | Request::Fork(_)
-        | Request::Fire(_)
-        | Request::Found { .. }
-        | Request::Record(_)
-        | Request::Schedule { .. }
-        | Request::HoldSchedule { .. }
-        | Request::Unschedule { .. } => return None,
-        Request::Answer { run, approval, who, verdict } => {
-            Input::Answer { run, approval, who, verdict }
-        }
-        Request::Cancel { run, who, reason } => Input::Cancel { run, who, reason },
-        Request::Signal { run, sent } => Input::Signal { run, sent },
-        Request::Hold { run, pauses: true, who, reason, .. } => Input::Pause { run, who, reason },
-        Request::Hold { run, pauses: false, who, reason, .. } => {
-            Input::Unpause { run, who, reason }
-        }
-    })
 }
 
 /// Whether a run waits for its turn.

@@ -18,6 +18,18 @@ fn actor(name: &str) -> Actor {
 }
 
 #[test]
+fn who_is_to_answer_for_another_reads_back() {
+    let (run, approval) = (RunId::from_uuid(Uuid::from_u128(7)), Uuid::from_u128(8));
+    for reason in [None, Some("on leave".to_owned())] {
+        let (who, to) = (actor("user:cfo"), actor("user:deputy"));
+        let approval = ApprovalId::from_uuid(approval);
+        let request = Request::Delegate(Box::new(Delegated { run, approval, who, to, reason }));
+        let mail = request.mail(MailId::from_uuid(Uuid::from_u128(9)));
+        assert_eq!(Request::read(&mail), Ok(request));
+    }
+}
+
+#[test]
 fn an_answer_reads_back_with_what_was_filled_in() {
     let (run, approval) = (RunId::from_uuid(Uuid::from_u128(7)), Uuid::from_u128(8));
     let approval = ApprovalId::from_uuid(approval);

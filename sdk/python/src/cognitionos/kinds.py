@@ -268,8 +268,9 @@ _KINDS: Mapping[str, tuple[bool, Mapping[str, _Shape], Mapping[str, _Shape]]] = 
         {},
     ),
     "approval.escalated": (True, {**_ANSWER, "of": _texts}, {}),
-    "approval.granted": (True, _ANSWER, {}),
-    "approval.rejected": (True, _ANSWER, {}),
+    "approval.delegated": (True, {**_ANSWER, "to": _text}, {}),
+    "approval.granted": (True, _ANSWER, {"for": _text}),
+    "approval.rejected": (True, _ANSWER, {"for": _text}),
     "output": (
         True,
         {"receipt": _id("rcp"), "name": _text, "offset": is_count, "bytes": is_count},

@@ -115,6 +115,9 @@ impl std::fmt::Display for Trace {
     }
 }
 
+/// What a run may wait for before it begins.
+const LIMITS: [&str; 3] = ["concurrency", "rate", "not_before"];
+
 /// What an entry says; nothing where it is about no run.
 fn text(entry: &Entry, body: Option<&Value>) -> Option<String> {
     let said = |name: &str| entry.text(name).unwrap_or_default().to_owned();
@@ -130,8 +133,7 @@ fn text(entry: &Entry, body: Option<&Value>) -> Option<String> {
             format!("{begins}{}", or_empty("labels"))
         }
         Kind::SessionQueued => {
-            let limits = ["concurrency", "rate", "not_before"].into_iter();
-            let limits = limits.filter(|name| entry.data().contains_key(name));
+            let limits = LIMITS.iter().filter(|name| entry.data().contains_key(name));
             let limits = limits.map(|name| format!(", {name}")).collect::<String>();
             format!("is asked for{}{limits}", or_empty("priority"))
         }
@@ -150,6 +152,7 @@ fn text(entry: &Entry, body: Option<&Value>) -> Option<String> {
             format!("asks {} of {of}", need.get("count").map(plain).unwrap_or_default())
         }
         Kind::ApprovalEscalated => format!("asks as well{}", or_empty("of")),
+        Kind::ApprovalDelegated => format!("{} is to answer for {}", said("to"), by()),
         Kind::ApprovalGranted => format!("yes of {}", by()),
         Kind::ApprovalRejected => format!("no of {}", by()),
         Kind::Evidence => format!("evidence {} {}", said("source"), said("note")),

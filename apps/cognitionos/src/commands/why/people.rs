@@ -32,6 +32,7 @@ pub(super) fn answers(home: &Home, record: &Record) -> anyhow::Result<Vec<String
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
         | Kind::ApprovalEscalated
+        | Kind::ApprovalDelegated
         | Kind::Output
         | Kind::Outcome
         | Kind::Signal
@@ -89,10 +90,26 @@ fn requests(record: &Record) -> Vec<String> {
     listed.iter().filter_map(Value::as_text).map(str::to_owned).collect()
 }
 
+/// Who answered, and in whose place.
+pub(super) fn voice(entry: &Entry) -> String {
+    let place = entry.text("for").map(|whom| format!(", in the place of {},", plain(whom)));
+    format!("{}{}", plain(entry.actor()), place.unwrap_or_default())
+}
+
+/// That somebody has another person answer; `why` is what they said of it.
+pub(super) fn handed(entry: &Entry, why: &str) -> String {
+    let to = plain(entry.text("to").unwrap_or_default());
+    let why = if why.is_empty() { ".".to_owned() } else { format!(": {}", plain(why)) };
+    format!("{} has {to} answer in their place, on {}{why}", plain(entry.actor()), entry.at())
+}
+
 /// An answer in words; nothing of what is none.
 fn said(home: &Home, record: &Record) -> anyhow::Result<Option<String>> {
     let entry = &record.entry;
-    let (who, at) = (plain(entry.actor()), entry.at());
+    let (who, at) = (voice(entry), entry.at());
+    if entry.kind() == Kind::ApprovalDelegated {
+        return Ok(Some(handed(entry, &home.said(record)?)));
+    }
     if entry.kind() == Kind::ApprovalGranted {
         return Ok(Some(format!("{who} approved it on {at}.")));
     }

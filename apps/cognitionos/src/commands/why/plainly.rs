@@ -10,9 +10,8 @@ use crate::terminal::plain;
 
 /// What happened, who did it and when; `why` is what somebody typed about it.
 pub(super) fn sentence(record: &Record, why: &str) -> String {
-    let entry = &record.entry;
+    let (entry, said) = (&record.entry, |name| plain(&text(record, name)));
     let (who, at, domain) = (entry.actor(), entry.at(), entry.domain());
-    let said = |name| plain(&text(record, name));
     let short = |name| said(name).chars().take(DIGEST_CHARS).collect::<String>();
     let numbers = |name: &str| {
         let list = entry.data().get(name).and_then(Value::as_list).unwrap_or_default();
@@ -76,6 +75,7 @@ pub(super) fn sentence(record: &Record, why: &str) -> String {
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
         | Kind::ApprovalEscalated
+        | Kind::ApprovalDelegated
         | Kind::Outcome
         | Kind::Signal => of_run(record, why),
         Kind::Output => given(record),
@@ -239,6 +239,7 @@ fn of_run(record: &Record, why: &str) -> String {
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
         | Kind::ApprovalEscalated
+        | Kind::ApprovalDelegated
         | Kind::Output
         | Kind::Outcome
         | Kind::Signal => format!("{who} recorded `{}` on {at}.", entry.kind()),

@@ -32,6 +32,9 @@ class _Request:
     """Who else may answer, and after which time."""
     is_escalated: bool = False
     granted_by: list[str] = field(default_factory=list)
+    """Those in whose name somebody said yes."""
+    delegated: dict[str, str] = field(default_factory=dict)
+    """Who has whom answer in their place."""
     is_rejected: bool = False
     used_by: str | None = None
 
@@ -55,6 +58,8 @@ class Approvals:
             self._ask(entry)
         elif entry.kind == "approval.escalated":
             self._escalate(entry)
+        elif entry.kind == "approval.delegated":
+            self._delegate(entry)
         else:
             self._answer(entry)
 
@@ -99,9 +104,32 @@ class Approvals:
         )
         request.users = request.users + of if request.users is not None and is_users else None
 
+    def _delegate(self, entry: Entry) -> None:
+        """Somebody who may answer has another person do so, who has no voice yet."""
+        who, to, name = entry.actor, entry.data["to"], entry.data["id"]
+        request = self._requests.get(name)
+        if request is None:
+            self._missing(name, entry)
+            return
+        if _bound_to(entry) != request.bound_to:
+            message = f"{name} was asked for another intent, canon or session"
+            self._findings.add(entry.seq, "approval.other_intent", message)
+        own = (request.actor, self._sessions.initiator(entry))
+        taken = {*request.granted_by, *request.delegated, *request.delegated.values()}
+        may = request.users is None or who in request.users
+        are_free = all(
+            is_person(one) and one not in own and one not in taken for one in (who, to)
+        )
+        if not may or not are_free or who == to or request.is_rejected:
+            message = f"`{who}` may not have `{to}` answer {name}"
+            self._findings.add(entry.seq, "approval.delegated", message)
+        request.delegated[who] = to
+
     def _answer(self, entry: Entry) -> None:
-        add, seq, who = self._findings.add, entry.seq, entry.actor
+        add, seq = self._findings.add, entry.seq
         name = entry.data["id"]
+        # Who answers in the place of another is that one.
+        who = entry.data.get("for", entry.actor)
         request = self._requests.get(name)
         if request is None:
             self._missing(name, entry)
@@ -109,10 +137,17 @@ class Approvals:
         if _bound_to(entry) != request.bound_to:
             message = f"{name} was asked for another intent, canon or session"
             add(seq, "approval.other_intent", message)
+        if not _speaks(request, entry):
+            message = f"`{entry.actor}` answers {name} in a place that is not theirs"
+            add(seq, "approval.delegated", message)
         if entry.kind == "approval.rejected":
             request.is_rejected = True
             return
-        if who in (request.actor, self._sessions.initiator(entry)):
+        own = (request.actor, self._sessions.initiator(entry))
+        if who != entry.actor and entry.actor in own:
+            message = f"`{entry.actor}` approves {name}, but asked for it or began the run"
+            add(seq, "approval.own_request", message)
+        if who in own:
             message = f"`{who}` approves {name}, but asked for it or began the run"
             add(seq, "approval.own_request", message)
         is_named = request.users is None or who in request.users
@@ -157,6 +192,13 @@ class Approvals:
         else:
             message = f"there is no request {name} before it"
             self._findings.add(entry.seq, "approval.missing", message)
+
+
+def _speaks(request: _Request, entry: Entry) -> bool:
+    """Whether it is an answer in the own name, with no part in any other, or in the one handed over."""
+    if "for" in entry.data:
+        return request.delegated.get(entry.data["for"]) == entry.actor
+    return entry.actor not in {*request.delegated, *request.delegated.values()}
 
 
 def _bound_to(entry: Entry) -> tuple[str | None, str | None, str | None]:

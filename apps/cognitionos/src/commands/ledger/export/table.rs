@@ -191,6 +191,7 @@ fn verdict(entry: &Entry, text: &dyn Fn(&str) -> String) -> String {
         | Kind::ApprovalGranted
         | Kind::ApprovalRejected
         | Kind::ApprovalEscalated
+        | Kind::ApprovalDelegated
         | Kind::SessionUnpaused
         | Kind::ChildStarted
         | Kind::SessionPaused
