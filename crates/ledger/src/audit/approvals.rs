@@ -81,14 +81,8 @@ impl Approvals {
 
     /// Others may answer, once, when the time that the request says is over.
     pub(super) fn escalated(&mut self, entry: &Entry, findings: &mut Findings) {
-        let Some(id) = entry.text("id").and_then(|id| id.parse::<ApprovalId>().ok()) else {
-            return;
-        };
-        let Some(request) = self.requests.get_mut(&id) else {
-            return self.missing(entry, id, findings);
-        };
+        let Some((id, request)) = self.asked(entry, findings) else { return };
         let seq = Some(entry.seq());
-        request.check_bound(entry, id, findings);
         let later = request.escalate.as_ref();
         let after_ms = later.and_then(|later| later.get("after_ms")?.as_u64());
         let now = entry.at().plus_ms(CLOCK_BACK_MS);
@@ -112,13 +106,7 @@ impl Approvals {
         initiator: Option<&str>,
         findings: &mut Findings,
     ) {
-        let Some(id) = entry.text("id").and_then(|id| id.parse::<ApprovalId>().ok()) else {
-            return;
-        };
-        let Some(request) = self.requests.get_mut(&id) else {
-            return self.missing(entry, id, findings);
-        };
-        request.check_bound(entry, id, findings);
+        let Some((id, request)) = self.asked(entry, findings) else { return };
         let (who, to) = (entry.actor(), entry.text("to").unwrap_or_default());
         let is_own = |one: &str| one == request.actor || Some(one) == initiator;
         let has_part = |one: &str| {
@@ -141,14 +129,8 @@ impl Approvals {
         initiator: Option<&str>,
         findings: &mut Findings,
     ) {
-        let Some(id) = entry.text("id").and_then(|id| id.parse::<ApprovalId>().ok()) else {
-            return;
-        };
         let seq = Some(entry.seq());
-        let Some(request) = self.requests.get_mut(&id) else {
-            return self.missing(entry, id, findings);
-        };
-        request.check_bound(entry, id, findings);
+        let Some((id, request)) = self.asked(entry, findings) else { return };
         // Who answers in the place of another is that one.
         let who = entry.text("for").unwrap_or(entry.actor());
         if !request.speaks(entry) {
@@ -216,6 +198,21 @@ impl Approvals {
             }
             request.used_by = receipt;
         }
+    }
+
+    /// The request that an entry is about, which it has to be bound to.
+    fn asked(
+        &mut self,
+        entry: &Entry,
+        findings: &mut Findings,
+    ) -> Option<(ApprovalId, &mut Request)> {
+        let id: ApprovalId = entry.text("id")?.parse().ok()?;
+        if !self.requests.contains_key(&id) {
+            self.missing(entry, id, findings);
+        }
+        let request = self.requests.get_mut(&id)?;
+        request.check_bound(entry, id, findings);
+        Some((id, request))
     }
 
     fn missing(&mut self, entry: &Entry, id: ApprovalId, findings: &mut Findings) {
