@@ -50,4 +50,8 @@ fn a_folder_has_one_node_and_it_has_no_name() {
         .ends(2)
         .says(&["the node of a data folder has no name"]);
     node.ends();
+    // A mistyped tenant would lose what is sent.
+    let other = "shop=ten_01m7yb4qxbf438zjd8206fmvk4:shop.secret";
+    let hooks = ["serve", "--hooks", "127.0.0.1:0", "--hook", other];
+    folder.cog(&hooks).ends(2).says(&["the data folder has ten_", "--hook shop=ten_"]);
 }

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cog_base::id::TenantId;
 use cog_base::json::parse_loose;
 use cog_base::{Clock as _, Value};
 use cog_embed::{Error, Tenant};
@@ -122,14 +123,24 @@ pub(super) fn files(args: &ServeArgs) -> anyhow::Result<Vec<PathBuf>> {
 /// Listen for webhooks, if that was asked for.
 pub(super) fn open(
     args: &ServeArgs,
-    store: &Arc<dyn Shared>,
+    (store, own): (&Arc<dyn Shared>, Option<TenantId>),
     runtime: &Runtime,
     terminal: &Terminal,
 ) -> anyhow::Result<Option<Server>> {
     let Some(address) = args.hooks.hooks else { return Ok(None) };
     let mut doors = BTreeMap::new();
     for (name, (whose, kept)) in named(args)? {
-        let tenant = Tenant::of(Arc::clone(store), tenant(&whose)?);
+        let tenant = tenant(&whose)?;
+        // A database may hear of a tenant later; a folder has the one.
+        if let Some(own) = own.filter(|own| *own != tenant) {
+            let why = format!("the hook `{name}` is of {tenant}, and the data folder has {own}");
+            return Err(Failure::advise(
+                Exit::BadInput,
+                why,
+                format!("--hook {name}={own}:SECRET"),
+            ));
+        }
+        let tenant = Tenant::of(Arc::clone(store), tenant);
         if let Kept::File(path) = &kept {
             make(path, terminal)?;
         }

@@ -170,7 +170,7 @@ impl Post {
         };
         self.office.iter().for_each(|office| office.go_by(running.clock()));
         self.running = Some(running);
-        self.hooks = hooks::open(args, &shared, runtime, terminal)?;
+        self.hooks = hooks::open(args, (&shared, self.own), runtime, terminal)?;
         let voice = Voice { terminal, database: self.name() };
         let words = match (&self.at, self.own) {
             (At::Folder(data), Some(tenant)) => format!("{}, which has {tenant}", data.display()),
